@@ -1,0 +1,63 @@
+# Scrip's one door. `make` prints what it opens.
+
+PYTHON ?= python3.13
+PORT ?= 4566
+BIN := .venv/bin
+UV_VERSION := 0.13.9
+
+# SAM looks for python3.13 and pip on PATH, and is to send nothing home.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export SAM_CLI_TELEMETRY := 0
+export UV_PYTHON_DOWNLOADS := never
+
+.DEFAULT_GOAL := help
+.PHONY: help setup dev lint test test-fast test-integration openapi lock clean
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.ready ## Make .venv with everything that Scrip needs (done by the others, too)
+
+.venv/.ready: pyproject.toml uv.lock layers/scrip/pyproject.toml cli/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || { \
+	  echo "Scrip needs Python 3.13 as '$(PYTHON)'. Install it, or name it: make PYTHON=/path/to/python3.13"; \
+	  exit 1; }
+	@$(PYTHON) -m venv .venv || { \
+	  echo "Python's venv module is missing. On Debian and Ubuntu: apt-get install python3.13-venv"; \
+	  exit 1; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/uv sync --frozen --quiet
+	@touch $@
+
+dev: setup ## Run Scrip on a local AWS, with demo users (PORT=4566)
+	@scrip local up --port $(PORT)
+
+lint: setup ## Check style, types, imports and the template
+	ruff format --check
+	ruff check
+	mypy
+	lint-imports
+	sam validate --lint
+	cfn-lint template.yaml
+	uv lock --check --quiet
+	uv export --frozen --quiet --package scrip --no-dev --no-emit-workspace --no-header \
+	  | diff layers/scrip/src/requirements.txt - || { echo "run: make lock"; exit 1; }
+
+test-fast: setup ## Run the tests that need no stack
+	pytest tests/unit tests/functional
+
+test-integration: setup ## Deploy to a local AWS and test that
+	pytest tests/integration
+
+test: lint test-fast test-integration ## Run every check and every test
+
+openapi: setup ## Make the OpenAPI document from the code
+	PYTHONPATH=. python scripts/openapi.py > openapi.json.new && mv openapi.json.new functions/docs/openapi.json
+
+lock: setup ## Lock the dependencies anew, those of the layer too
+	uv lock
+	uv export --frozen --quiet --package scrip --no-dev --no-emit-workspace --no-header \
+	  > layers/scrip/src/requirements.txt
+
+clean: ## Remove what was built, and the local stacks with their data
+	rm -rf .aws-sam .scrip .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""Scrip's command line: what a developer or an operator runs by hand."""

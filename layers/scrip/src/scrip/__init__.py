@@ -1,0 +1,1 @@
+"""Scrip: credits, and a ledger that explains every change."""
