@@ -1,0 +1,91 @@
+"""Plans and features: what credits arrive by themselves, and what a use costs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from scrip.domain.errors import CatalogUnsoundError, CostOutOfRangeError, UnknownFeatureError
+
+CREDITS_MAX = 10**12
+"""The largest amount of credits that one request may name, and that one use may cost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollover:
+    """What of an unspent plan grant outlives its period.
+
+    `max` bounds all live rollover credits of an account together; each rollover grant lives
+    `periods` periods.
+    """
+
+    max: int
+    periods: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What an account gets every period. Credits."""
+
+    plan_id: str
+    name: str
+    monthly_credits: int
+    unlimited: bool = False
+    rollover: Rollover | None = None
+    overdraft_limit: int = 0
+    limits: Mapping[str, int] = field(default_factory=dict)
+    provider_ids: tuple[str, ...] = ()
+    active: bool = True
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """Something that costs credits: `cost` for each `per` units."""
+
+    feature_id: str
+    name: str
+    cost: int
+    per: int = 1
+    unit: str = "use"
+    active: bool = True
+    version: int = 1
+
+    def price(self, quantity: int) -> int:
+        """Return ceil(quantity * cost / per), in credits.
+
+        Raises:
+            CostOutOfRangeError: it is more than an amount of credits can be.
+        """
+        cost = -(-quantity * self.cost // self.per)
+        if cost > CREDITS_MAX:
+            raise CostOutOfRangeError(cost=cost, cost_max=CREDITS_MAX)
+        return cost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalog:
+    """All plans and features at one moment, by their ids."""
+
+    plans: Mapping[str, Plan]
+    features: Mapping[str, Feature]
+
+    def plan(self, plan_id: str) -> Plan:
+        """Return a plan, active or not: accounts stay on a plan that was deactivated.
+
+        Raises:
+            CatalogUnsoundError: there is none of that id.
+        """
+        try:
+            return self.plans[plan_id]
+        except KeyError:
+            raise CatalogUnsoundError(plan_id=plan_id) from None
+
+    def feature(self, feature_id: str) -> Feature:
+        """Return an active feature.
+
+        Raises:
+            UnknownFeatureError: there is none of that id, or it is inactive.
+        """
+        feature = self.features.get(feature_id)
+        if feature is None or not feature.active:
+            raise UnknownFeatureError(feature=feature_id)
+        return feature

@@ -1,0 +1,99 @@
+"""Commands: what somebody or something wants to change in an account, as plain values."""
+
+import hashlib
+from dataclasses import dataclass, fields
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar
+
+from scrip.domain.entries import Actor, Json, canonical_json, iso
+from scrip.domain.grants import GrantKind
+
+
+class AdjustAction(StrEnum):
+    """What an admin does to a balance."""
+
+    ADD = "add"
+    DEDUCT = "deduct"
+    SET = "set"
+
+
+class ResetAnchor(StrEnum):
+    """Where the periods of a new account begin."""
+
+    SIGNUP = "signup"
+    MONTH = "month"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What every command tells.
+
+    `entry_id` becomes the id of the entry that the command writes: the caller's idempotency key
+    (then `keyed` is true), a name for what the clock or the outside world does, or a ULID.
+    """
+
+    account_id: str
+    entry_id: str
+    keyed: bool = True
+    actor: Actor
+    reason: str | None = None
+    reference: str | None = None
+    metadata: Json | None = None
+
+    NOT_ASKED: ClassVar = frozenset({"account_id", "entry_id", "keyed", "actor"})
+    """Fields that do not say what is asked: to whom, by whom and under which name."""
+
+    @property
+    def request_hash(self) -> bytes:
+        """SHA-256 of what is asked: the same for a retry, another for another request."""
+        asked = {
+            field.name: iso(value) if isinstance(value, datetime) else value
+            for field in fields(self)
+            if field.name not in self.NOT_ASKED and (value := getattr(self, field.name)) is not None
+        }
+        return hashlib.sha256(canonical_json({"command": type(self).__name__, **asked})).digest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAccount(Command):
+    """Create an account on a plan, with its sign-up grant and its first plan grant."""
+
+    plan_id: str
+    signup_credits: int
+    reset_anchor: ResetAnchor
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consume(Command):
+    """Spend: `quantity` units of a feature at its price, or an amount of credits."""
+
+    feature: str | None = None
+    quantity: int | None = None
+    amount: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund(Command):
+    """Give back what a usage entry took: `amount` credits of it, or all that is left."""
+
+    refunds: str
+    amount: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adjust(Command):
+    """Add credits, deduct them, or set the balance to an amount."""
+
+    action: AdjustAction
+    amount: int
+    kind: GrantKind = GrantKind.ADMIN
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetFrozen(Command):
+    """Stop an account from spending, or let it again. Writes no entry."""
+
+    frozen: bool

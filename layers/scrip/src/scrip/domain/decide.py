@@ -1,0 +1,313 @@
+"""The rules: what a command does to an account, given nothing but the two, the catalog and a time.
+
+decide(account, command, catalog=..., now=...) -> Posting, or a refusal
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from scrip.domain import errors
+from scrip.domain import grants as buckets
+from scrip.domain.account import Account, AccountStatus
+from scrip.domain.catalog import Catalog
+from scrip.domain.commands import (
+    Adjust,
+    AdjustAction,
+    Command,
+    Consume,
+    OpenAccount,
+    Refund,
+    ResetAnchor,
+    SetFrozen,
+)
+from scrip.domain.entries import EntryType
+from scrip.domain.grants import GRANTS_MAX, Allocation, GrantKind
+from scrip.domain.periods import month_start
+from scrip.domain.posting import AuditRecord, Draft, Posting, Refundable
+from scrip.domain.settle import grant_allowance, settle
+
+REFUND_LIFE = timedelta(days=7)
+"""How long credits live that are refunded after the grant they came from has expired."""
+
+SIGNUP_ENTRY_ID = "signup:grant"
+"""The entry of the sign-up grant. No caller's key has a colon, so nobody can take its name."""
+
+GRANT_ENTRY_TYPES = {
+    GrantKind.ADMIN: EntryType.ADMIN_GRANT,
+    GrantKind.PROMO: EntryType.PROMO,
+    GrantKind.REFERRAL: EntryType.REFERRAL,
+}
+"""The kinds of grant that an admin may give, and what the ledger calls it."""
+
+
+def decide(
+    account: Account | None,
+    command: Command,
+    *,
+    catalog: Catalog,
+    now: datetime,
+    refundable: Refundable | None = None,
+) -> Posting:
+    """Return what a command does to an account at an instant.
+
+    `account` is None when there is none; `refundable` is the entry that a refund names, None when
+    the account has no such entry.
+
+    Raises:
+        RefusalError: the rules do not allow it; nothing is to be written.
+    """
+    match account, command:
+        case None, OpenAccount():
+            posting = _open(command, catalog, now)
+        case None, _:
+            raise errors.AccountNotFoundError(command.account_id)
+        case Account(), OpenAccount():
+            posting = Posting(before=account, after=account)
+        case Account(), Consume():
+            posting = _consume(settle(account, catalog, now), command, catalog)
+        case Account(), Refund():
+            posting = _refund(settle(account, catalog, now), command, refundable)
+        case Account(), Adjust():
+            posting = _adjust(settle(account, catalog, now), command)
+        case Account(), SetFrozen():
+            posting = _set_frozen(settle(account, catalog, now), command)
+        case _:
+            raise TypeError(command)
+    _check(posting)
+    return posting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """What a consume would cost, and whether it would be allowed. Credits."""
+
+    cost: int
+    feature_version: int | None
+    available: int
+    shortfall: int
+    unlimited: bool
+    allowed: bool
+
+
+def quote(account: Account, command: Consume, catalog: Catalog) -> Quote:
+    """Return what a consume would cost a settled account.
+
+    Raises:
+        UnknownFeatureError, CostOutOfRangeError: it has no price.
+    """
+    plan = catalog.plan(account.plan_id)
+    cost, feature_version = command.amount, None
+    if command.feature is not None and command.quantity is not None:
+        feature = catalog.feature(command.feature)
+        cost, feature_version = feature.price(command.quantity), feature.version
+    assert cost is not None, command
+    shortfall = 0 if plan.unlimited else max(0, cost - account.available - plan.overdraft_limit)
+    return Quote(
+        cost=cost,
+        feature_version=feature_version,
+        available=account.available,
+        shortfall=shortfall,
+        unlimited=plan.unlimited,
+        allowed=account.status is AccountStatus.ACTIVE and not shortfall,
+    )
+
+
+def _open(command: OpenAccount, catalog: Catalog, now: datetime) -> Posting:
+    plan = catalog.plan(command.plan_id)
+    account = Account(
+        account_id=command.account_id,
+        version=0,
+        plan_id=plan.plan_id,
+        time_zone=command.time_zone,
+        anchor=now,
+        period=0,
+    )
+    draft = Draft(None, account, plan, now)
+    if command.reset_anchor is ResetAnchor.MONTH:
+        draft.change(anchor=month_start(now, account.zone))
+    entry = None
+    if command.signup_credits:
+        entry = draft.grant(
+            command.entry_id,
+            EntryType.SIGNUP,
+            GrantKind.SIGNUP,
+            command.signup_credits,
+            command=command,
+        )
+    grant_allowance(draft, 0, plan.monthly_credits)
+    return draft.posting(entry=entry)
+
+
+def _consume(draft: Draft, command: Consume, catalog: Catalog) -> Posting:
+    account = draft.account
+    if account.status is AccountStatus.FROZEN:
+        raise errors.AccountFrozenError
+    quoted = quote(account, command, catalog)
+    cost, taken = quoted.cost, 0 if quoted.unlimited else quoted.cost
+    if quoted.shortfall:
+        raise errors.InsufficientCreditsError(
+            required=cost,
+            available=quoted.available,
+            shortfall=quoted.shortfall,
+            next_reset_at=account.period_end,
+        )
+    grants, allocations = buckets.draw(account.grants, taken)
+    drawn = sum(allocation.amount for allocation in allocations)
+    draft.change(
+        grants=grants,
+        debt=account.debt + taken - drawn,  # what the plan's overdraft lent
+        used=account.used + cost,
+        consumed_total=account.consumed_total + cost,
+    )
+    entry = draft.enter(
+        command.entry_id,
+        EntryType.USAGE,
+        -taken,
+        command=command,
+        allocations=allocations,
+        feature=command.feature,
+        quantity=command.quantity,
+        cost=cost,
+        feature_version=quoted.feature_version,
+    )
+    return draft.posting(entry=entry)
+
+
+def _refund(draft: Draft, command: Refund, refundable: Refundable | None) -> Posting:
+    if refundable is None:
+        raise errors.EntryNotFoundError(command.refunds)
+    account, usage = draft.account, refundable.entry
+    if usage.type is not EntryType.USAGE or usage.cost is None:
+        raise errors.NotRefundableError(usage.entry_id, usage.type)
+    left = usage.cost - refundable.refunded
+    amount = left if command.amount is None else command.amount
+    if not left:
+        raise errors.AlreadyRefundedError(usage.cost, refundable.refunded, left)
+    if amount > left:
+        raise errors.RefundTooLargeError(usage.cost, refundable.refunded, left)
+    # A reset of the counter may have come in between; the use of a period is never below none.
+    in_period = usage.recorded_at >= account.begins(account.period)
+    draft.change(
+        used=max(0, account.used - amount) if in_period else account.used,
+        consumed_total=account.consumed_total - amount,
+    )
+    entry = draft.enter(
+        command.entry_id,
+        EntryType.REFUND,
+        0 if usage.unlimited else amount,
+        allocations=() if usage.unlimited else _put_back(draft, command, refundable, amount),
+        command=command,
+        feature=usage.feature,
+        cost=amount,
+        refunds=usage.entry_id,
+    )
+    draft.settle_debt(entry)
+    return draft.posting(entry=entry, refund=(refundable, refundable.refunded + amount))
+
+
+def _put_back(
+    draft: Draft,
+    command: Refund,
+    refundable: Refundable,
+    amount: int,
+) -> tuple[Allocation, ...]:
+    """Return credits to the grants that they came from, last taken first.
+
+    What came from a grant that has expired since, or from an overdraft, goes into a refund grant.
+    Its expiry is rounded up to the hour, so that the refunds of one bad hour share a grant.
+    """
+    usage, skipped = refundable.entry, refundable.refunded
+    overdrawn = -usage.amount - sum(taken.amount for taken in usage.allocations)
+    live = {grant.grant_id for grant in draft.account.grants}
+    allocations, homeless = [], 0
+    for taken in reversed((*usage.allocations, Allocation("", overdrawn))):
+        part = max(0, min(taken.amount - skipped, amount))
+        skipped = max(0, skipped - taken.amount)
+        amount -= part
+        if part and taken.grant_id in live:
+            allocations.append(Allocation(taken.grant_id, part))
+        else:
+            homeless += part
+    draft.change(grants=buckets.give_back(draft.account.grants, allocations))
+    if homeless:
+        end = draft.now + REFUND_LIFE + timedelta(hours=1) - timedelta(microseconds=1)
+        end = end.replace(minute=0, second=0, microsecond=0)
+        placed = draft.place(GrantKind.REFUND, homeless, source=command.entry_id, expires_at=end)
+        allocations.append(placed)
+    return tuple(allocations)
+
+
+def _adjust(draft: Draft, command: Adjust) -> Posting:
+    before = draft.account
+    change = {
+        AdjustAction.ADD: command.amount,
+        AdjustAction.DEDUCT: -command.amount,
+        AdjustAction.SET: command.amount - before.balance,
+    }[command.action]
+    if command.expires_at is not None and command.expires_at <= draft.now:
+        raise errors.ExpiryInThePastError(command.expires_at)
+    if -change > max(0, before.available):
+        raise errors.DeductionTooLargeError(
+            required=-change,
+            available=before.available,
+            shortfall=-change - before.available,
+        )
+    if change > 0:
+        entry = draft.grant(
+            command.entry_id,
+            GRANT_ENTRY_TYPES[command.kind],
+            command.kind,
+            change,
+            command=command,
+            expires_at=command.expires_at,
+        )
+        if len(draft.account.grants) > max(GRANTS_MAX, len(before.grants)):
+            raise errors.TooManyGrantsError(GRANTS_MAX)
+    else:
+        grants, allocations = buckets.draw(before.grants, -change)
+        draft.change(grants=grants)
+        entry = draft.enter(
+            command.entry_id,
+            EntryType.ADMIN_DEDUCT,
+            change,
+            command=command,
+            allocations=allocations,
+        )
+    audit = AuditRecord(
+        action=f"adjustment.{command.action}",
+        actor=command.actor,
+        reason=command.reason,
+        before={"balance": before.balance},
+        after={"balance": draft.account.balance},
+        recorded_at=draft.now,
+        entry_id=entry.entry_id,
+    )
+    return draft.posting(entry=entry, audit=audit)
+
+
+def _set_frozen(draft: Draft, command: SetFrozen) -> Posting:
+    before = draft.account.status
+    after = AccountStatus.FROZEN if command.frozen else AccountStatus.ACTIVE
+    if before is after:
+        return draft.posting()
+    draft.change(status=after)
+    audit = AuditRecord(
+        action="account.freeze" if command.frozen else "account.unfreeze",
+        actor=command.actor,
+        reason=command.reason,
+        before={"status": before},
+        after={"status": after},
+        recorded_at=draft.now,
+    )
+    return draft.posting(audit=audit)
+
+
+def _check(posting: Posting) -> None:
+    """Assert what every posting promises: its entries explain the balance, no grant is broken."""
+    before, after = posting.before, posting.after
+    balance, seq = (before.balance, before.seq_last) if before else (0, 0)
+    for entry in posting.entries:
+        seq, balance = seq + 1, balance + entry.amount
+        assert (entry.seq, entry.balance_after) == (seq, balance), entry
+    assert (after.seq_last, after.balance, after.debt >= 0) == (seq, balance, True), after
+    assert all(0 <= grant.remaining <= grant.amount for grant in after.grants), after

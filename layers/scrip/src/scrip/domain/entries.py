@@ -1,0 +1,135 @@
+"""Entries: the immutable lines of an account's ledger, chained by hash."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from scrip.domain.grants import Allocation
+
+type Json = Mapping[str, Any]
+
+GENESIS_HASH = bytes(32)
+"""The previous hash of an account's first entry."""
+
+
+class EntryType(StrEnum):
+    """What an entry says happened."""
+
+    SIGNUP = "signup"
+    PURCHASE = "purchase"
+    USAGE = "usage"
+    ADMIN_GRANT = "admin_grant"
+    ADMIN_DEDUCT = "admin_deduct"
+    REFUND = "refund"
+    PROMO = "promo"
+    REFERRAL = "referral"
+    EXPIRY = "expiry"
+    PLAN = "plan"
+    ROLLOVER = "rollover"
+    CLAWBACK = "clawback"
+    RESET = "reset"
+    HOLD = "hold"
+    RELEASE = "release"
+    DEBT_SETTLED = "debt_settled"
+
+
+class ActorType(StrEnum):
+    """Who makes a change."""
+
+    USER = "user"
+    SERVICE = "service"
+    ADMIN = "admin"
+    SYSTEM = "system"
+    WEBHOOK = "webhook"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who made a change: a user's id, a service's client id, or a part of Scrip itself."""
+
+    type: ActorType
+    id: str
+
+
+CLOCK = Actor(ActorType.SYSTEM, "clock")
+"""The actor of what happens because its time has come."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line of a ledger. Credits; instants in UTC.
+
+    `allocations` says which grants the credits came from or went to, in the order they were taken;
+    their amounts are positive, the direction is the sign of `amount`. `unlimited` says that the
+    account was on an unlimited plan.
+    """
+
+    entry_id: str
+    seq: int
+    type: EntryType
+    amount: int
+    balance_after: int
+    held_after: int = 0
+    debt_after: int = 0
+    unlimited: bool = False
+    allocations: tuple[Allocation, ...] = ()
+    actor: Actor
+    recorded_at: datetime
+    effective_at: datetime
+    feature: str | None = None
+    quantity: int | None = None
+    cost: int | None = None
+    feature_version: int | None = None
+    reason: str | None = None
+    reference: str | None = None
+    metadata: Json | None = None
+    source: str | None = None
+    refunds: str | None = None
+    request_hash: bytes | None = None
+    previous_hash: bytes
+    hash: bytes = b""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry as the API shows it: instants in ISO 8601, hashes in hex."""
+        return {name: _shown(value) for name, value in asdict(self).items()}
+
+
+def chain_hash(entry: Entry) -> bytes:
+    """Return SHA-256 over the previous entry's hash and this entry's canonical JSON.
+
+    The canonical JSON is `to_json()` without `hash`, `previous_hash` and what is null, so that
+    anybody can check the chain with nothing but the API's answers.
+    """
+    told = {name: value for name, value in entry.to_json().items() if value is not None}
+    del told["hash"], told["previous_hash"]
+    return hashlib.sha256(entry.previous_hash + canonical_json(told)).digest()
+
+
+def canonical_json(value: object) -> bytes:
+    """Return JSON with sorted keys and no white space, as UTF-8."""
+    return json.dumps(
+        value,
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=False,
+        allow_nan=False,
+    ).encode()
+
+
+def iso(instant: datetime) -> str:
+    """Return an instant as ISO 8601 in UTC with milliseconds: 2026-12-01T00:00:00.000Z."""
+    text = instant.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.removesuffix("+00:00") + "Z"
+
+
+def _shown(value: object) -> object:
+    match value:
+        case datetime():
+            return iso(value)
+        case bytes():
+            return value.hex()
+    return value

@@ -1,0 +1,176 @@
+"""What Scrip refuses, and why: one class an answer, typed data on it, never a message to parse.
+
+    ScripError
+    +-- RefusalError                    decided from the account that was read; nothing is written
+    |   +-- InsufficientCreditsError    402
+    |   +-- AccountFrozenError          403
+    |   +-- AccountNotFoundError        404
+    |   +-- EntryNotFoundError          404
+    |   +-- DeductionTooLargeError      409
+    |   +-- AlreadyRefundedError        409
+    |   +-- RefundTooLargeError         409
+    |   +-- TooManyGrantsError          409
+    |   +-- UnknownFeatureError         422
+    |   +-- CostOutOfRangeError         422
+    |   +-- NotRefundableError          422
+    |   +-- ExpiryInThePastError        422
+    +-- IdempotencyKeyReusedError       422
+    +-- BusyError                       503
+    +-- CatalogUnsoundError             500
+    +-- CorruptAccountError             500
+
+`status` is the HTTP status, `code` what a program switches on, the docstring's first line what a
+person reads; the fields of an error are its data (amounts in credits).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+
+@dataclass(eq=False)
+class ScripError(Exception):
+    """Something went wrong."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+
+
+@dataclass(eq=False)
+class RefusalError(ScripError):
+    """The rules do not allow this on the account as it is."""
+
+
+@dataclass(eq=False)
+class InsufficientCreditsError(RefusalError):
+    """Not enough credits."""
+
+    status, code = 402, "insufficient_credits"
+    required: int
+    available: int
+    shortfall: int
+    next_reset_at: datetime
+
+
+@dataclass(eq=False)
+class AccountFrozenError(RefusalError):
+    """The account is frozen and may not spend."""
+
+    status, code = 403, "account_frozen"
+
+
+@dataclass(eq=False)
+class AccountNotFoundError(RefusalError):
+    """There is no such account."""
+
+    status, code = 404, "account_not_found"
+    account_id: str
+
+
+@dataclass(eq=False)
+class EntryNotFoundError(RefusalError):
+    """The account has no such entry."""
+
+    status, code = 404, "entry_not_found"
+    entry_id: str
+
+
+@dataclass(eq=False)
+class DeductionTooLargeError(RefusalError):
+    """Not enough credits to deduct."""
+
+    status, code = 409, "insufficient_credits"
+    required: int
+    available: int
+    shortfall: int
+
+
+@dataclass(eq=False)
+class RefundTooLargeError(RefusalError):
+    """More than is left to refund."""
+
+    status, code = 409, "refund_too_large"
+    taken: int
+    refunded: int
+    refundable: int
+
+
+@dataclass(eq=False)
+class AlreadyRefundedError(RefundTooLargeError):
+    """Everything that the entry took has been refunded."""
+
+    code = "already_refunded"
+
+
+@dataclass(eq=False)
+class TooManyGrantsError(RefusalError):
+    """The account holds as many live grants as it may."""
+
+    status, code = 409, "too_many_grants"
+    grants_max: int
+
+
+@dataclass(eq=False)
+class UnknownFeatureError(RefusalError):
+    """There is no active feature of this id; what has no price is never free."""
+
+    status, code = 422, "unknown_feature"
+    feature: str
+
+
+@dataclass(eq=False)
+class CostOutOfRangeError(RefusalError):
+    """That quantity would cost more credits than one request may move."""
+
+    status, code = 422, "cost_out_of_range"
+    cost: int
+    cost_max: int
+
+
+@dataclass(eq=False)
+class NotRefundableError(RefusalError):
+    """Only usage entries can be refunded."""
+
+    status, code = 422, "not_refundable"
+    entry_id: str
+    entry_type: str
+
+
+@dataclass(eq=False)
+class ExpiryInThePastError(RefusalError):
+    """Credits cannot arrive expired."""
+
+    status, code = 422, "expiry_in_the_past"
+    expires_at: datetime
+
+
+@dataclass(eq=False)
+class IdempotencyKeyReusedError(ScripError):
+    """The idempotency key belongs to another request of this account."""
+
+    status, code = 422, "idempotency_key_reused"
+    entry_id: str
+
+
+@dataclass(eq=False)
+class BusyError(ScripError):
+    """Too busy right now; asking again is safe."""
+
+    status, code = 503, "busy"
+    retry_after: int = 1
+
+
+@dataclass(eq=False)
+class CatalogUnsoundError(ScripError):
+    """The catalog lacks a plan that is in use."""
+
+    code = "catalog_unsound"
+    plan_id: str
+
+
+@dataclass(eq=False)
+class CorruptAccountError(ScripError):
+    """The stored account contradicts itself: it was not written by Scrip."""
+
+    code = "corrupt_account"
+    account_id: str

@@ -1,0 +1,131 @@
+"""Grants: buckets of credits, each with its own expiry, and the order in which they are spent."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+
+GRANTS_MAX = 50
+"""How many live grants a command may leave an account with (it bounds the account item)."""
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+class GrantKind(StrEnum):
+    """Where the credits of a grant came from."""
+
+    ROLLOVER = "rollover"
+    PLAN = "plan"
+    SIGNUP = "signup"
+    PROMO = "promo"
+    REFERRAL = "referral"
+    ADMIN = "admin"
+    REFUND = "refund"
+    PURCHASE = "purchase"
+
+
+PRIORITIES = {
+    GrantKind.ROLLOVER: 10,
+    GrantKind.PLAN: 20,
+    GrantKind.SIGNUP: 30,
+    GrantKind.PROMO: 30,
+    GrantKind.REFERRAL: 30,
+    GrantKind.ADMIN: 40,
+    GrantKind.REFUND: 40,
+    GrantKind.PURCHASE: 50,
+}
+"""The priority of each kind; low is spent first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A bucket of credits.
+
+    An exhausted grant stays with its account until it expires, so that a refund finds it. `source`
+    is the entry that brought the grant; what was merged into it later came by other entries.
+    """
+
+    grant_id: str
+    kind: GrantKind
+    amount: int
+    remaining: int
+    granted_at: datetime
+    expires_at: datetime | None = None
+    source: str
+
+    @property
+    def priority(self) -> int:
+        """Which grants are spent first: those of the lowest."""
+        return PRIORITIES[self.kind]
+
+    @property
+    def spend_order(self) -> tuple[int, datetime, datetime]:
+        """Sort key of the order of spending; grants are kept oldest first, which settles ties."""
+        return self.priority, self.expires_at or _NEVER, self.granted_at
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """Credits that an entry moved into or out of one grant; the entry's amount has the sign."""
+
+    grant_id: str
+    amount: int
+
+
+def draw(
+    grants: Sequence[Grant],
+    credits_wanted: int,
+) -> tuple[tuple[Grant, ...], tuple[Allocation, ...]]:
+    """Take credits out of grants in the order of spending, as far as they reach.
+
+    Returns the grants after it and what each gave, in the order it was taken.
+    """
+    allocations = []
+    left = credits_wanted
+    for grant in sorted(grants, key=lambda grant: grant.spend_order):
+        taken = min(left, grant.remaining)
+        if taken:
+            allocations.append(Allocation(grant.grant_id, taken))
+            left -= taken
+    return _moved(grants, allocations, sign=-1), tuple(allocations)
+
+
+def withdraw(grants: Sequence[Grant], allocations: Iterable[Allocation]) -> tuple[Grant, ...]:
+    """Take named credits out of named grants; they must hold them."""
+    return _moved(grants, allocations, sign=-1)
+
+
+def give_back(grants: Sequence[Grant], allocations: Iterable[Allocation]) -> tuple[Grant, ...]:
+    """Put named credits back into the grants that they came from."""
+    return _moved(grants, allocations, sign=1)
+
+
+def _moved(
+    grants: Sequence[Grant],
+    allocations: Iterable[Allocation],
+    *,
+    sign: int,
+) -> tuple[Grant, ...]:
+    change = {allocation.grant_id: sign * allocation.amount for allocation in allocations}
+    return tuple(
+        replace(grant, remaining=grant.remaining + change[grant.grant_id])
+        if grant.grant_id in change
+        else grant
+        for grant in grants
+    )
+
+
+def add(grants: Sequence[Grant], new: Grant) -> tuple[tuple[Grant, ...], str]:
+    """Add a grant, merged into a live one of the same kind (so priority) and expiry.
+
+    Returns the grants after it and the id of the grant that holds the new credits.
+    """
+    for index, grant in enumerate(grants):
+        if (grant.kind, grant.expires_at) == (new.kind, new.expires_at):
+            merged = replace(
+                grant,
+                amount=grant.amount + new.amount,
+                remaining=grant.remaining + new.remaining,
+            )
+            return (*grants[:index], merged, *grants[index + 1 :]), grant.grant_id
+    return (*grants, new), new.grant_id

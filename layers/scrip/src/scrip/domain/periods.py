@@ -1,0 +1,58 @@
+"""Calendar months from an anchor: where an account's periods begin and end.
+
+The k-th boundary is `anchor + k months` on the wall clock of the account's time zone, always from
+the original anchor (31 January -> 28 February -> 31 March). Where the clock skips that moment the
+first valid instant counts, where it happens twice the earlier one. Periods are half-open.
+"""
+
+from calendar import monthrange
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+
+def boundary(anchor: datetime, zone: ZoneInfo, k: int) -> datetime:
+    """Return the instant (UTC) at which period k of an account begins; period 0 at the anchor."""
+    if k == 0:
+        return anchor
+    local = anchor.astimezone(zone)
+    months = local.year * 12 + local.month - 1 + k
+    year, month = months // 12, months % 12 + 1
+    day = min(local.day, monthrange(year, month)[1])
+    return _first_instant(local.replace(year=year, month=month, day=day, fold=0))
+
+
+def period_at(anchor: datetime, zone: ZoneInfo, now: datetime) -> int:
+    """Return the k of the period that `now` lies in; 0 also before the anchor."""
+    local, start = now.astimezone(zone), anchor.astimezone(zone)
+    k = (local.year - start.year) * 12 + local.month - start.month
+    # The month count is one too high until the boundary's day and time have come.
+    while k > 0 and boundary(anchor, zone, k) > now:
+        k -= 1
+    return max(k, 0)
+
+
+def month_start(now: datetime, zone: ZoneInfo) -> datetime:
+    """Return the instant (UTC) at which the local month of `now` began."""
+    local = now.astimezone(zone)
+    return _first_instant(
+        local.replace(day=1, hour=0, minute=0, second=0, microsecond=0, fold=0),
+    )
+
+
+def _first_instant(local: datetime) -> datetime:
+    """Return the first instant (UTC) at which the wall clock shows `local` or has skipped it."""
+    instant = local.astimezone(UTC)
+    if instant.astimezone(local.tzinfo).replace(tzinfo=None) == local.replace(tzinfo=None):
+        return instant
+    # In a gap, fold=0 reads the offset from before it and fold=1 the one from after: the two
+    # instants enclose the moment at which the clock jumped. Offsets change at whole seconds.
+    low, high = local.replace(fold=1).astimezone(UTC), instant
+    low, high = low.replace(microsecond=0), high.replace(microsecond=0)
+    offset_after = high.astimezone(local.tzinfo).utcoffset()
+    while high - low > timedelta(seconds=1):
+        middle = low + timedelta(seconds=(high - low) // timedelta(seconds=2))
+        if middle.astimezone(local.tzinfo).utcoffset() == offset_after:
+            high = middle
+        else:
+            low = middle
+    return high

@@ -1,0 +1,191 @@
+"""Postings: the change that a command makes, and the draft in which `decide` writes it down."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from scrip.domain import grants as buckets
+from scrip.domain.account import Account
+from scrip.domain.catalog import Plan
+from scrip.domain.commands import Command
+from scrip.domain.entries import CLOCK, Actor, Entry, EntryType, Json, chain_hash
+from scrip.domain.grants import Allocation, Grant, GrantKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refundable:
+    """A usage entry and the credits of it that have been given back so far."""
+
+    entry: Entry
+    refunded: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRecord:
+    """What an admin changed: the value before and after."""
+
+    action: str
+    actor: Actor
+    reason: str | None
+    before: Json
+    after: Json
+    recorded_at: datetime
+    entry_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posting:
+    """A decided change of one account, to be committed whole or not at all.
+
+    `entry` is the command's own among `entries`; None when it writes none. `refund` is the entry
+    given back from, with its refunded total before, and that total after.
+    """
+
+    before: Account | None
+    after: Account
+    entries: tuple[Entry, ...] = ()
+    entry: Entry | None = None
+    refund: tuple[Refundable, int] | None = None
+    audit: AuditRecord | None = None
+
+
+class Draft:
+    """An account while a posting is being written: each step keeps balance and ledger in step."""
+
+    def __init__(
+        self,
+        before: Account | None,
+        account: Account,
+        plan: Plan,
+        now: datetime,
+    ) -> None:
+        """Start from what was read, or from nothing (`before` is None) for a new account."""
+        self.before = before
+        self.account = account
+        self.plan = plan
+        self.now = now
+        self.entries: list[Entry] = []
+
+    def change(self, **changed: Any) -> None:
+        """Replace fields of the account."""
+        self.account = replace(self.account, **changed)
+
+    def enter(
+        self,
+        entry_id: str,
+        entry_type: EntryType,
+        amount: int,
+        *,
+        command: Command | None = None,
+        effective_at: datetime | None = None,
+        **told: Any,
+    ) -> Entry:
+        """Append an entry that says how the account came to be as it is now.
+
+        `command` is the one whose own entry it is; `told` are further fields of the entry.
+        """
+        if command is not None:
+            told |= {
+                "reason": command.reason,
+                "reference": command.reference,
+                "metadata": command.metadata,
+                "request_hash": command.request_hash,
+            }
+        entry = Entry(
+            entry_id=entry_id,
+            seq=self.account.seq_last + 1,
+            type=entry_type,
+            amount=amount,
+            balance_after=self.account.balance,
+            held_after=self.account.held,
+            debt_after=self.account.debt,
+            unlimited=self.plan.unlimited,
+            actor=command.actor if command else CLOCK,
+            recorded_at=self.now,
+            effective_at=effective_at or self.now,
+            previous_hash=self.account.hash,
+            **told,
+        )
+        entry = replace(entry, hash=chain_hash(entry))
+        self.change(seq_last=entry.seq, hash=entry.hash)
+        self.entries.append(entry)
+        return entry
+
+    def place(
+        self,
+        kind: GrantKind,
+        amount: int,
+        *,
+        source: str,
+        expires_at: datetime | None,
+        granted_at: datetime | None = None,
+    ) -> Allocation:
+        """Put credits into a new grant, or one alike, and say into which.
+
+        The grant is named after the seq of the entry for it, which must be the next one.
+        """
+        grant = Grant(
+            grant_id=f"g{self.account.seq_last + 1}",
+            kind=kind,
+            amount=amount,
+            remaining=amount,
+            granted_at=granted_at or self.now,
+            expires_at=expires_at,
+            source=source,
+        )
+        grants, grant_id = buckets.add(self.account.grants, grant)
+        self.change(grants=grants)
+        return Allocation(grant_id, amount)
+
+    def grant(
+        self,
+        entry_id: str,
+        entry_type: EntryType,
+        kind: GrantKind,
+        amount: int,
+        *,
+        expires_at: datetime | None = None,
+        effective_at: datetime | None = None,
+        **told: Any,
+    ) -> Entry:
+        """Let new credits arrive: into a grant, with an entry, paying debt first."""
+        allocation = self.place(
+            kind,
+            amount,
+            source=entry_id,
+            expires_at=expires_at,
+            granted_at=effective_at,
+        )
+        self.change(granted_total=self.account.granted_total + amount)
+        told |= {"allocations": (allocation,), "effective_at": effective_at}
+        entry = self.enter(entry_id, entry_type, amount, **told)
+        self.settle_debt(entry)
+        return entry
+
+    def settle_debt(self, arrived: Entry) -> None:
+        """Pay what is owed out of the credits that an entry just brought."""
+        paid, debt = [], self.account.debt
+        for allocation in arrived.allocations:
+            if part := min(debt, allocation.amount):
+                paid.append(Allocation(allocation.grant_id, part))
+                debt -= part
+        if paid:
+            self.change(grants=buckets.withdraw(self.account.grants, paid), debt=debt)
+            self.enter(
+                f"debt:{arrived.entry_id}",
+                EntryType.DEBT_SETTLED,
+                0,
+                allocations=tuple(paid),
+                effective_at=arrived.effective_at,
+            )
+
+    def posting(self, **parts: Any) -> Posting:
+        """Close the draft; any change makes a new version. `parts` are further ones of Posting."""
+        if self.account != self.before:
+            self.change(version=self.account.version + 1)
+        return Posting(
+            before=self.before,
+            after=self.account,
+            entries=tuple(self.entries),
+            **parts,
+        )
