@@ -1,0 +1,187 @@
+"""The one path by which a balance changes: read, decide, commit, and again if somebody was faster.
+
+    read the account -> decide(account, command, now) -> commit the posting if the account is
+    unchanged
+
+A function that dies anywhere on it leaves either the whole change or none, and a caller who asks
+again with the same key gets the answer that stands.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING
+
+from scrip.domain.commands import Command, OpenAccount, Refund
+from scrip.domain.decide import SIGNUP_ENTRY_ID, decide
+from scrip.domain.entries import Actor, ActorType
+from scrip.domain.errors import (
+    AccountNotFoundError,
+    BusyError,
+    IdempotencyKeyReusedError,
+    RefusalError,
+)
+from scrip.domain.settle import settled
+from scrip.settings import settings
+from scrip.store.catalogs import read_catalog
+from scrip.store.client import Table, open_table
+from scrip.store.commit import AccountMovedError, EntryExistsError, commit
+from scrip.store.queries import Snapshot, read, read_entry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from scrip.domain.account import Account
+    from scrip.domain.catalog import Catalog
+    from scrip.domain.entries import Entry
+
+CATALOG_SECONDS = 30
+"""For how long a process trusts the catalog that it read."""
+
+TRIES_MAX = 8
+BACKOFF_SECONDS = 0.01
+DEADLINE_SECONDS = 2.0
+"""A command is tried so often and so long; the pause after try n is up to BACKOFF * 2^n."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a command did.
+
+    `entry` is the command's own, None when it wrote none; `account` is the account after it, None
+    on a replay (the command took effect before, and its entry tells what came of it).
+    """
+
+    entry: Entry | None
+    account: Account | None
+    replayed: bool = False
+
+
+class Ledger:
+    """The ledger of one table. `clock` tells the time in UTC, in milliseconds at the finest."""
+
+    def __init__(self, table: Table, clock: Callable[[], datetime]) -> None:
+        """Know the table and the clock; nothing is read yet."""
+        self.table = table
+        self.clock = clock
+        self._catalog: tuple[float, Catalog] | None = None
+
+    def execute(self, command: Command, opening: OpenAccount | None = None) -> Outcome:
+        """Carry out a command, once for ever under its key.
+
+        `opening` opens the account first if there is none.
+
+        Raises:
+            RefusalError: the rules do not allow it; nothing was written.
+            IdempotencyKeyReusedError: its key belongs to another request.
+            BusyError: too contended or too slow; asking again with the same key is safe.
+        """
+        try:
+            return self._execute(command)
+        except AccountNotFoundError:
+            if opening is None:
+                raise
+        self._execute(opening)
+        return self._execute(command)
+
+    def account(self, account_id: str, opening: OpenAccount | None = None) -> Account:
+        """Return an account rolled forward to now; `opening` opens it first if there is none.
+
+        Raises:
+            AccountNotFoundError: there is none.
+            BusyError: the table did not answer.
+        """
+        account = read(self.table, account_id).account
+        if account is None and opening is not None:
+            self._execute(opening)
+            account = read(self.table, account_id).account
+        if account is None:
+            raise AccountNotFoundError(account_id)
+        return settled(account, self.catalog(), self.clock())
+
+    def catalog(self) -> Catalog:
+        """Return the catalog as it was at most CATALOG_SECONDS ago."""
+        if self._catalog is None or time.monotonic() - self._catalog[0] > CATALOG_SECONDS:
+            self._catalog = (time.monotonic(), read_catalog(self.table))
+        return self._catalog[1]
+
+    def _execute(self, command: Command) -> Outcome:
+        refunds = command.refunds if isinstance(command, Refund) else None
+        snapshot = None
+        for _ in _tries():
+            try:
+                snapshot = snapshot or read(self.table, command.account_id, refunds)
+                return self._decide_and_commit(command, snapshot)
+            except AccountMovedError as moved:
+                snapshot = moved.snapshot
+            except BusyError:
+                snapshot = None
+        raise BusyError
+
+    def _decide_and_commit(self, command: Command, snapshot: Snapshot) -> Outcome:
+        try:
+            posting = decide(
+                snapshot.account,
+                command,
+                catalog=self.catalog(),
+                now=self.clock(),
+                refundable=snapshot.refundable,
+            )
+        except RefusalError:
+            # A retry of what succeeded must not turn into a refusal by what has happened since.
+            account_id, entry_id = command.account_id, command.entry_id
+            if command.keyed and (entry := read_entry(self.table, account_id, entry_id)):
+                return _replayed(command, entry)
+            raise
+        if posting.after != posting.before:
+            try:
+                commit(self.table, posting, snapshot)
+            except EntryExistsError as exists:
+                return _replayed(command, exists.entry)
+        return Outcome(entry=posting.entry, account=posting.after)
+
+
+def _replayed(command: Command, entry: Entry) -> Outcome:
+    if entry.request_hash != command.request_hash:
+        raise IdempotencyKeyReusedError(entry.entry_id)
+    return Outcome(entry=entry, account=None, replayed=True)
+
+
+def _tries() -> Iterator[None]:
+    """Yield once a try, with a pause of full jitter between, until tries or time are up."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    for n in range(TRIES_MAX):
+        yield
+        pause = random.uniform(0, BACKOFF_SECONDS * 2**n)  # noqa: S311 - jitter is no secret
+        if time.monotonic() + pause > deadline:
+            return
+        time.sleep(pause)
+
+
+def utc_now() -> datetime:
+    """Return the time as Scrip keeps it: UTC, in milliseconds."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+@cache
+def ledger() -> Ledger:
+    """Return the ledger of this process."""
+    return Ledger(open_table(settings().table_name), utc_now)
+
+
+def opening(account_id: str) -> OpenAccount:
+    """Return the command that opens an account as this stack's settings want it."""
+    return OpenAccount(
+        account_id=account_id,
+        entry_id=SIGNUP_ENTRY_ID,
+        actor=Actor(ActorType.SYSTEM, "signup"),
+        plan_id=settings().default_plan,
+        signup_credits=settings().signup_credits,
+        reset_anchor=settings().reset_anchor,
+        time_zone=settings().time_zone,
+    )

@@ -1,0 +1,69 @@
+"""The table and its client, with short time-outs and the code's own retries."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as BotoConnectionError
+
+from scrip.domain.errors import BusyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from types_boto3_dynamodb import DynamoDBClient
+
+RETRYABLE_CODES = frozenset(
+    {
+        "InternalServerError",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ServiceUnavailable",
+        "ThrottlingException",
+        "TransactionInProgressException",
+    },
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """The one table: its client and its name."""
+
+    client: DynamoDBClient
+    name: str
+
+
+def open_table(name: str) -> Table:
+    """Return the table by name.
+
+    botocore's default waits seconds on a throttle and never retries a conflict. So it only tries
+    twice for what is lost on the wire; `scrip.ledger` owns the rest.
+    """
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": 2},
+        connect_timeout=1,
+        read_timeout=2,
+    )
+    return Table(boto3.client("dynamodb", config=config), name)
+
+
+@contextmanager
+def answered() -> Iterator[None]:
+    """Turn every way in which DynamoDB does not answer into one. What was asked may stand or not.
+
+    Raises:
+        BusyError: it throttled, failed or could not be reached.
+    """
+    try:
+        yield
+    except ClientError as exc:
+        if exc.response["Error"]["Code"] in RETRYABLE_CODES:
+            raise BusyError from exc
+        raise
+    except (HTTPClientError, BotoConnectionError) as exc:
+        raise BusyError from exc

@@ -1,0 +1,174 @@
+"""Committing a posting: one transaction that changes the account and writes its entries, or none.
+
+| action                          | condition                                                     |
+|---------------------------------|---------------------------------------------------------------|
+| update the account              | it is at the version that was read, and can give what it gives |
+| put each entry                  | no entry has that key                                         |
+| update an entry's refunded total | it is the total that was read                                |
+| put the audit record            | none (its key is new)                                         |
+
+A failed condition returns the item as it is, so the caller knows why without another read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ulid import ULID
+
+from scrip.domain.errors import BusyError, CorruptAccountError
+from scrip.store.client import Table, answered
+from scrip.store.items import (
+    account_item,
+    account_of,
+    audit_item,
+    entry_item,
+    entry_of,
+    from_wire,
+    to_wire,
+)
+from scrip.store.keys import account_key, refunded_key
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+
+    from scrip.domain.account import Account
+    from scrip.domain.entries import Entry
+    from scrip.domain.posting import Posting, Refundable
+    from scrip.store.queries import Snapshot
+
+# Holds while nobody has changed the account since it was read.
+SAME_VERSION = "#version = :seen"
+# Holds for a new account only.
+NO_ACCOUNT = "attribute_not_exists(pk)"
+# Holds when the balance can give what the posting takes; debt is what the rules let it lack.
+CAN_GIVE = "#balance >= :taken"
+# Holds when the idempotency key, or whatever names the entry, has not taken effect yet.
+NO_ENTRY = "attribute_not_exists(pk)"
+# Holds while nobody has refunded more of the entry since its total was read.
+SAME_REFUNDED = "refunded = :refunded_before"
+NOTHING_REFUNDED = "attribute_not_exists(pk)"
+
+RETRYABLE_REASONS = frozenset(
+    {"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"},
+)
+
+
+@dataclass(eq=False)
+class EntryExistsError(Exception):
+    """The command took effect before: this is its entry."""
+
+    entry: Entry
+
+
+@dataclass(eq=False)
+class AccountMovedError(Exception):
+    """Somebody changed the account first: this is what a read would give now."""
+
+    snapshot: Snapshot
+
+
+def commit(table: Table, posting: Posting, snapshot: Snapshot) -> None:
+    """Write a posting that was decided on a snapshot, whole or not at all. One round trip.
+
+    Raises:
+        EntryExistsError, AccountMovedError: it was not written, and why.
+        BusyError: it may have been written; committing it again is safe.
+        CorruptAccountError: the table was changed by hand.
+    """
+    actions = [_account_update(posting.before, posting.after)]
+    actions += [_entry_put(posting.after, entry) for entry in posting.entries]
+    if posting.refund:
+        actions.append(_refunded_update(posting.after, *posting.refund))
+    if posting.audit:
+        item = audit_item(posting.after.account_id, str(ULID()), posting.audit)
+        actions.append({"Put": {"Item": to_wire(item)}})
+    for action in actions:
+        for request in action.values():
+            request["TableName"] = table.name
+    try:
+        with answered():
+            table.client.transact_write_items(TransactItems=actions)
+    except table.client.exceptions.TransactionCanceledException as exc:
+        _explain(exc.response.get("CancellationReasons", []), posting, snapshot, exc)
+
+
+def _account_update(before: Account | None, after: Account) -> Any:
+    """Change what differs; the balance by arithmetic, so that the condition is about the same."""
+    was = account_item(before) if before else {}
+    now = account_item(after)
+    key = account_key(after.account_id)
+    changed = {name: now[name] for name in now if name not in key and now[name] != was.get(name)}
+    removed = [name for name in was if name not in now]
+    values: dict[str, Any] = {f":{name}": value for name, value in changed.items()}
+    sets = [f"#{name} = :{name}" for name in changed]
+    if before is None:
+        condition = NO_ACCOUNT
+    else:
+        condition = SAME_VERSION
+        values[":seen"] = before.version
+        if "balance" in changed:
+            sets[sets.index("#balance = :balance")] = "#balance = #balance + :balance"
+            values[":balance"] = after.balance - before.balance
+        if after.balance < before.balance:
+            condition += f" AND {CAN_GIVE}"
+            values[":taken"] = before.balance - after.balance - after.debt
+    expression = "SET " + ", ".join(sets)
+    if removed:
+        expression += " REMOVE " + ", ".join(f"#{name}" for name in removed)
+    return {
+        "Update": {
+            "Key": to_wire(key),
+            "UpdateExpression": expression,
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": {f"#{name}": name for name in [*changed, *removed]},
+            "ExpressionAttributeValues": to_wire(values),
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        },
+    }
+
+
+def _entry_put(account: Account, entry: Entry) -> Any:
+    return {
+        "Put": {
+            "Item": to_wire(entry_item(account.account_id, entry)),
+            "ConditionExpression": NO_ENTRY,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        },
+    }
+
+
+def _refunded_update(account: Account, refundable: Refundable, refunded_after: int) -> Any:
+    before = refundable.refunded
+    values = {":refunded": refunded_after, **({":refunded_before": before} if before else {})}
+    return {
+        "Update": {
+            "Key": to_wire(refunded_key(account.account_id, refundable.entry.entry_id)),
+            "UpdateExpression": "SET refunded = :refunded",
+            "ConditionExpression": SAME_REFUNDED if before else NOTHING_REFUNDED,
+            "ExpressionAttributeValues": to_wire(values),
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        },
+    }
+
+
+def _explain(reasons: Any, posting: Posting, snapshot: Snapshot, exc: ClientError) -> None:
+    """Raise why a transaction was cancelled, most telling reason first."""
+    codes = {reason["Code"] for reason in reasons}
+    account_reason, *entry_reasons = reasons[: 1 + len(posting.entries)]
+    for entry, reason in zip(posting.entries, entry_reasons, strict=True):
+        if entry is posting.entry and "Item" in reason:
+            raise EntryExistsError(entry_of(reason["Item"])) from exc
+    if codes & RETRYABLE_REASONS:
+        raise BusyError from exc
+    if account_reason["Code"] != "ConditionalCheckFailed":
+        # Entries stand that the account knows nothing of, or a balance cannot give what its
+        # grants hold: not by any posting of ours.
+        raise CorruptAccountError(posting.after.account_id) from exc
+    image = account_reason.get("Item")
+    moved = replace(snapshot, account=image and account_of(image))
+    if posting.refund and "Item" in (reason := reasons[1 + len(posting.entries)]):
+        refunded = int(from_wire(reason["Item"])["refunded"])
+        moved = replace(moved, refundable=replace(posting.refund[0], refunded=refunded))
+    raise AccountMovedError(moved) from exc

@@ -1,0 +1,152 @@
+"""Every item mapping: what the domain's values look like in the table, and back.
+
+An item has its value's fields under their names, but for those that its key tells; what has its
+default is left out. Instants are epoch milliseconds and hashes binary, so that an account with four
+grants fits into 1 KB.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
+from pydantic import TypeAdapter, ValidationError
+
+from scrip.domain.account import Account
+from scrip.domain.catalog import Feature, Plan
+from scrip.domain.entries import Entry, canonical_json
+from scrip.domain.errors import CorruptAccountError
+from scrip.domain.posting import AuditRecord
+from scrip.store.keys import (
+    account_key,
+    audit_key,
+    directory_keys,
+    entry_key,
+    feature_key,
+    id_of,
+    plan_key,
+)
+
+type Item = dict[str, Any]
+"""An item in plain Python values."""
+type Wire = dict[str, Any]
+"""An item as DynamoDB's API has it: {"balance": {"N": "5"}}."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_serialize = TypeSerializer().serialize
+_deserialize = TypeDeserializer().deserialize
+
+_account = TypeAdapter(Account)
+_entry = TypeAdapter(Entry)
+_audit = TypeAdapter(AuditRecord)
+_plan = TypeAdapter(Plan)
+_feature = TypeAdapter(Feature)
+
+
+def to_wire(item: Mapping[str, Any]) -> Wire:
+    """Return an item as DynamoDB's API takes it."""
+    return {name: _serialize(_stored(value)) for name, value in item.items()}
+
+
+def from_wire(wire: Mapping[str, Any]) -> Item:
+    """Return an item that DynamoDB's API gave; instants are still numbers."""
+    return {name: _read(_deserialize(value)) for name, value in wire.items()}
+
+
+def account_item(account: Account) -> Item:
+    """Return an account as it is stored; `balance` is there to be a condition."""
+    return {
+        **account_key(account.account_id),
+        **directory_keys(account),
+        **_account.dump_python(account, exclude_defaults=True, exclude={"account_id"}),
+        "balance": account.balance,
+    }
+
+
+def account_of(wire: Wire) -> Account:
+    """Return the account that an item holds.
+
+    Raises:
+        CorruptAccountError: it is no account that Scrip wrote.
+    """
+    item = from_wire(wire)
+    account_id = id_of(item["pk"])
+    try:
+        account = _account.validate_python({"account_id": account_id, **item})
+    except ValidationError as exc:
+        raise CorruptAccountError(account_id) from exc
+    broken = any(not 0 <= grant.remaining <= grant.amount for grant in account.grants)
+    if broken or account.balance != item.get("balance"):
+        raise CorruptAccountError(account_id)
+    return account
+
+
+def entry_item(account_id: str, entry: Entry) -> Item:
+    """Return an entry as it is stored. `seq` makes it appear in the index `history`."""
+    item = _entry.dump_python(entry, exclude_defaults=True, exclude={"entry_id"})
+    if entry.metadata is not None:
+        # As text: DynamoDB has no floats, and the chain's hash needs the very same JSON.
+        item["metadata"] = canonical_json(entry.metadata).decode()
+    return {**entry_key(account_id, entry.entry_id), **item}
+
+
+def entry_of(wire: Wire) -> Entry:
+    """Return the entry that an item holds."""
+    item = from_wire(wire)
+    if "metadata" in item:
+        item["metadata"] = json.loads(item["metadata"])
+    return _entry.validate_python({"entry_id": id_of(item["sk"]), **item})
+
+
+def audit_item(account_id: str, ulid: str, record: AuditRecord) -> Item:
+    """Return an audit record as it is stored."""
+    return {**audit_key(account_id, ulid), **_audit.dump_python(record, exclude_defaults=True)}
+
+
+def plan_item(plan: Plan) -> Item:
+    """Return a plan as it is stored."""
+    return {**plan_key(plan.plan_id), **_plan.dump_python(plan, exclude={"plan_id"})}
+
+
+def plan_of(item: Item) -> Plan:
+    """Return the plan that an item holds."""
+    return _plan.validate_python({"plan_id": id_of(item["sk"]), **item})
+
+
+def feature_item(feature: Feature) -> Item:
+    """Return a feature as it is stored."""
+    item = _feature.dump_python(feature, exclude={"feature_id"})
+    return {**feature_key(feature.feature_id), **item}
+
+
+def feature_of(item: Item) -> Feature:
+    """Return the feature that an item holds."""
+    return _feature.validate_python({"feature_id": id_of(item["sk"]), **item})
+
+
+def _stored(value: object) -> object:
+    """Return a value in types that DynamoDB has."""
+    match value:
+        case datetime():
+            return (value - _EPOCH) // timedelta(milliseconds=1)
+        case dict():
+            return {name: _stored(part) for name, part in value.items()}
+        case list() | tuple():
+            return [_stored(part) for part in value]
+    return value
+
+
+def _read(value: object) -> object:
+    """Return a value in types that Python has; pydantic takes large numbers for milliseconds."""
+    match value:
+        case Decimal():
+            return int(value) if value == value.to_integral_value() else value
+        case Binary():
+            return bytes(value)  # type: ignore[call-overload] # missing in the stubs
+        case dict():
+            return {name: _read(part) for name, part in value.items()}
+        case list():
+            return [_read(part) for part in value]
+    return value

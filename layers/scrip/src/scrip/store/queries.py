@@ -1,0 +1,186 @@
+"""Reading: an account with what a command needs to be decided, and its entries."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from scrip.domain.errors import BusyError
+from scrip.domain.posting import Refundable
+from scrip.store.client import Table, answered
+from scrip.store.items import (
+    account_of,
+    entry_of,
+    from_wire,
+    to_wire,
+)
+from scrip.store.keys import Key, account_key, entry_key, ledger_partition, refunded_key
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from scrip.domain.account import Account
+    from scrip.domain.entries import Entry, EntryType
+    from scrip.store.items import Wire
+
+FILTERED_PAGE = 500
+PAGES_MAX = 4
+"""How far one request for filtered entries reads: past that it answers what it found so far."""
+
+SEQ_MAX = 10**15
+"""Above any seq that a ledger reaches."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What a command is decided on: the account and, for a refund, the entry that it names."""
+
+    account: Account | None
+    refundable: Refundable | None = None
+
+
+class CursorError(Exception):
+    """A cursor that no answer to this question ever held."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryFilter:
+    """Which entries of an account are asked for; `from_` is included, `to` is not (UTC)."""
+
+    account_id: str
+    type: EntryType | None = None
+    feature: str | None = None
+    from_: datetime | None = None
+    to: datetime | None = None
+
+    def cursor(self, seq: int) -> str:
+        """Return a cursor behind the entry `seq`: opaque, and good for this filter only."""
+        asked = "\0".join(str(getattr(self, field.name)) for field in fields(self))
+        digest = hashlib.sha256(f"{asked}\0{seq}".encode()).digest()[:8]
+        return base64.urlsafe_b64encode(digest + str(seq).encode()).decode().rstrip("=")
+
+    def seq_of(self, cursor: str) -> int:
+        """Return the seq that a cursor stands behind.
+
+        Raises:
+            CursorError: it was not made for this filter.
+        """
+        try:
+            seq = int(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))[8:])
+        except (binascii.Error, ValueError) as exc:
+            raise CursorError from exc
+        if self.cursor(seq) != cursor:
+            raise CursorError
+        return seq
+
+
+def read(table: Table, account_id: str, refunds: str | None = None) -> Snapshot:
+    """Return an account and, where a refund names one, an entry. One round trip."""
+    if refunds is None:
+        with answered():
+            answer = table.client.get_item(
+                TableName=table.name,
+                Key=to_wire(account_key(account_id)),
+                ConsistentRead=True,
+            )
+        return Snapshot(account=account_of(answer["Item"]) if "Item" in answer else None)
+    account, entry, refunded = _read_together(
+        table,
+        account_key(account_id),
+        entry_key(account_id, refunds),
+        refunded_key(account_id, refunds),
+    )
+    return Snapshot(
+        account=account_of(account) if account else None,
+        refundable=_refundable(entry, refunded) if entry else None,
+    )
+
+
+def read_entry(table: Table, account_id: str, entry_id: str) -> Entry | None:
+    """Return an entry, or None. One round trip."""
+    with answered():
+        answer = table.client.get_item(
+            TableName=table.name,
+            Key=to_wire(entry_key(account_id, entry_id)),
+            ConsistentRead=True,
+        )
+    return entry_of(answer["Item"]) if "Item" in answer else None
+
+
+def read_entries(
+    table: Table,
+    asked: EntryFilter,
+    *,
+    limit: int,
+    cursor: str | None,
+) -> tuple[list[Entry], str | None]:
+    """Return up to `limit` entries, newest first, and the cursor behind them (None at the end).
+
+    A filter is applied to what is read, so that a page can be short, even empty, before the end.
+
+    Raises:
+        CursorError: the cursor was not made for this filter.
+    """
+    before = asked.seq_of(cursor) if cursor else SEQ_MAX
+    filtering, values = _filtering(asked)
+    found: list[Entry] = []
+    for _ in range(PAGES_MAX):
+        with answered():
+            answer = table.client.query(
+                TableName=table.name,
+                IndexName="history",
+                KeyConditionExpression="pk = :pk AND seq < :before",
+                ExpressionAttributeValues=to_wire(
+                    {":pk": ledger_partition(asked.account_id), ":before": before, **values},
+                ),
+                ScanIndexForward=False,
+                Limit=FILTERED_PAGE if filtering else limit,
+                **filtering,
+            )
+        found += [entry_of(item) for item in answer["Items"]]
+        before = int(answer["LastEvaluatedKey"]["seq"]["N"]) if "LastEvaluatedKey" in answer else 1
+        if before == 1 or len(found) >= limit:
+            break
+    if len(found) > limit:
+        found = found[:limit]
+        before = found[-1].seq
+    return found, asked.cursor(before) if before > 1 else None
+
+
+def _filtering(asked: EntryFilter) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the query arguments that a filter adds, and the values they refer to."""
+    clauses = {
+        "#type = :type": asked.type,
+        "#feature = :feature": asked.feature,
+        "#recorded_at >= :from": asked.from_,
+        "#recorded_at < :to": asked.to,
+    }
+    used = {clause: value for clause, value in clauses.items() if value is not None}
+    if not used:
+        return {}, {}
+    names = {clause.split()[0]: clause.split()[0][1:] for clause in used}
+    return {
+        "FilterExpression": " AND ".join(used),
+        "ExpressionAttributeNames": names,
+    }, {clause.split()[2]: value for clause, value in used.items()}
+
+
+def _read_together(table: Table, *keys: Key) -> list[Wire | None]:
+    """Return the items of some keys as they are at one moment, None for what is not there."""
+    gets: Any = [{"Get": {"TableName": table.name, "Key": to_wire(key)}} for key in keys]
+    try:
+        with answered():
+            answer = table.client.transact_get_items(TransactItems=gets)
+    except table.client.exceptions.TransactionCanceledException as exc:
+        raise BusyError from exc  # a posting was being written to one of them
+    return [found.get("Item") for found in answer["Responses"]]
+
+
+def _refundable(entry: Wire, refunded: Wire | None) -> Refundable:
+    return Refundable(
+        entry=entry_of(entry),
+        refunded=int(from_wire(refunded)["refunded"]) if refunded else 0,
+    )
