@@ -1,0 +1,99 @@
+"""Read an account, its entries, or one of them: of one's own, or of any for a service."""
+
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler import Depends, Response
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from scrip.domain.entries import EntryType
+from scrip.domain.errors import EntryNotFoundError
+from scrip.http.answers import account_json, answer
+from scrip.http.models import AccountAnswer, EntriesAnswer, Instant, Name, OneEntryAnswer
+from scrip.http.principals import Caller, any_caller
+from scrip.http.problems import InvalidCursorError
+from scrip.http.requests import opening_for
+from scrip.http.resolver import AccountId, api, documented
+from scrip.ledger import ledger
+from scrip.observability import logger
+from scrip.store.queries import CursorError, EntryFilter, read, read_entries
+
+app = api()
+
+
+@app.get(
+    "/v1/accounts/<account_id>",
+    summary="Read an account",
+    tags=["Accounts"],
+    operation_id="get_account",
+    responses=documented(AccountAnswer, "The account as it is now."),
+)
+def get_account(
+    account_id: AccountId,
+    caller: Annotated[Caller, Depends(any_caller)],
+) -> Response[Any]:
+    """Return the balance, the grants that make it up, and the period."""
+    account = ledger().account(caller.account_id, opening_for(caller))
+    return answer(account_json(account, ledger().catalog()))
+
+
+@app.get(
+    "/v1/accounts/<account_id>/entries",
+    summary="List entries",
+    tags=["Accounts"],
+    operation_id="list_entries",
+    responses=documented(EntriesAnswer, "Entries, newest first.", InvalidCursorError),
+)
+def get_entries(  # noqa: PLR0917 - query parameters
+    account_id: AccountId,
+    caller: Annotated[Caller, Depends(any_caller)],
+    type_: Annotated[EntryType | None, Query(alias="type")] = None,
+    feature: Annotated[Name | None, Query()] = None,
+    from_: Annotated[Instant | None, Query(alias="from", description="Included.")] = None,
+    to: Annotated[Instant | None, Query(description="Not included.")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    cursor: Annotated[str | None, Query(description="Of the page before.")] = None,
+) -> Response[Any]:
+    """Return a page of the ledger, newest first; instants are when entries were recorded."""
+    ledger().account(caller.account_id, opening_for(caller))
+    asked = EntryFilter(
+        account_id=caller.account_id,
+        type=type_,
+        feature=feature,
+        from_=from_,
+        to=to,
+    )
+    try:
+        entries, next_cursor = read_entries(ledger().table, asked, limit=limit, cursor=cursor)
+    except CursorError as exc:
+        raise InvalidCursorError from exc
+    return answer({"entries": [entry.to_json() for entry in entries], "cursor": next_cursor})
+
+
+@app.get(
+    "/v1/accounts/<account_id>/entries/<entry_id>",
+    summary="Read one entry",
+    tags=["Accounts"],
+    operation_id="get_entry",
+    responses=documented(
+        OneEntryAnswer,
+        "The entry, and what has been refunded of it.",
+        EntryNotFoundError,
+    ),
+)
+def get_entry(
+    account_id: AccountId,
+    entry_id: Annotated[str, Path(description="The entry's id.", max_length=256)],
+    caller: Annotated[Caller, Depends(any_caller)],
+) -> Response[Any]:
+    """Return an entry with its refunded total."""
+    ledger().account(caller.account_id, opening_for(caller))
+    found = read(ledger().table, caller.account_id, refunds=entry_id).refundable
+    if found is None:
+        raise EntryNotFoundError(entry_id)
+    return answer({**found.entry.to_json(), "refunded": found.refunded})
+
+
+@logger.inject_lambda_context
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer one request."""
+    return app.resolve(event, context)

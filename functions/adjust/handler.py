@@ -1,0 +1,104 @@
+"""Adjust a balance, freeze and unfreeze an account: for admins, each with an audit record."""
+
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler import Depends, Response
+from aws_lambda_powertools.event_handler.openapi.params import Body
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from scrip.domain.commands import Adjust, AdjustAction, SetFrozen
+from scrip.domain.errors import DeductionTooLargeError, ExpiryInThePastError, TooManyGrantsError
+from scrip.domain.grants import GrantKind
+from scrip.http.answers import account_json, answer, posted
+from scrip.http.models import AccountAnswer, AdjustRequest, FreezeRequest, PostedAnswer
+from scrip.http.principals import Caller, admin_caller
+from scrip.http.requests import command_fields
+from scrip.http.resolver import POSTING, AccountId, IdempotencyKey, api, documented
+from scrip.ledger import ledger
+from scrip.observability import logger
+
+app = api()
+
+
+@app.post(
+    "/v1/accounts/<account_id>/adjustments",
+    summary="Add, deduct or set credits",
+    tags=["Admin"],
+    operation_id="adjust",
+    responses=documented(
+        PostedAnswer,
+        "Adjusted.",
+        *POSTING,
+        DeductionTooLargeError,
+        TooManyGrantsError,
+        ExpiryInThePastError,
+        status=201,
+    ),
+)
+def post_adjustment(
+    account_id: AccountId,
+    body: Annotated[AdjustRequest, Body()],
+    caller: Annotated[Caller, Depends(admin_caller)],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[Any]:
+    """Change a balance by hand, with the reason why."""
+    command = Adjust(
+        **command_fields(caller, body, idempotency_key),
+        action=AdjustAction(body.action),
+        amount=body.amount,
+        kind=GrantKind(body.kind or GrantKind.ADMIN),
+        expires_at=body.expires_at,
+    )
+    return posted(command, ledger().execute(command), 201)
+
+
+@app.post(
+    "/v1/accounts/<account_id>/freeze",
+    summary="Stop an account from spending",
+    tags=["Admin"],
+    operation_id="freeze",
+    responses=documented(AccountAnswer, "Frozen.", *POSTING),
+)
+def post_freeze(
+    account_id: AccountId,
+    body: Annotated[FreezeRequest, Body()],
+    caller: Annotated[Caller, Depends(admin_caller)],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[Any]:
+    """Refuse every consume until the account is unfrozen. Repeating it changes nothing."""
+    return _set_frozen(caller, body, idempotency_key, frozen=True)
+
+
+@app.post(
+    "/v1/accounts/<account_id>/unfreeze",
+    summary="Let an account spend again",
+    tags=["Admin"],
+    operation_id="unfreeze",
+    responses=documented(AccountAnswer, "Unfrozen.", *POSTING),
+)
+def post_unfreeze(
+    account_id: AccountId,
+    body: Annotated[FreezeRequest, Body()],
+    caller: Annotated[Caller, Depends(admin_caller)],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[Any]:
+    """Let the account consume again. Repeating it changes nothing."""
+    return _set_frozen(caller, body, idempotency_key, frozen=False)
+
+
+def _set_frozen(
+    caller: Caller,
+    body: FreezeRequest,
+    idempotency_key: str | None,
+    *,
+    frozen: bool,
+) -> Response[Any]:
+    command = SetFrozen(**command_fields(caller, body, idempotency_key), frozen=frozen)
+    account = ledger().execute(command).account
+    assert account is not None, "a command without an entry is never a replay"
+    return answer(account_json(account, ledger().catalog()))
+
+
+@logger.inject_lambda_context
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer one request."""
+    return app.resolve(event, context)

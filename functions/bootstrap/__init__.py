@@ -1,0 +1,1 @@
+"""What the first deployment puts into the table."""

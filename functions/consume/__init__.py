@@ -1,0 +1,1 @@
+"""Spending credits, and asking first what it would cost."""

@@ -1,0 +1,79 @@
+"""Health, the OpenAPI document and Swagger UI. Public, and without access to anything.
+
+`openapi.json` is made from the code of all functions by `make openapi`; a test holds it in step.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON, TEXT_HTML
+from aws_lambda_powertools.event_handler.openapi import swagger_ui
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from scrip.http.answers import answer
+from scrip.http.models import HealthAnswer
+from scrip.http.problems import SECURITY_HEADERS
+from scrip.http.resolver import api
+from scrip.observability import logger
+
+app = api()
+
+
+@app.get(
+    "/v1/health",
+    summary="Ask whether the API is up",
+    tags=["Service"],
+    operation_id="health",
+    responses={
+        200: {
+            "description": "It is.",
+            "content": {"application/json": {"model": HealthAnswer}},
+        },
+    },
+)
+def get_health() -> Response[Any]:
+    """Answer as long as API Gateway and Lambda do."""
+    return answer({"status": "ok"})
+
+
+@app.get("/v1/openapi.json", include_in_schema=False)
+def get_openapi() -> Response[Any]:
+    """Return the OpenAPI document."""
+    return Response(
+        status_code=200,
+        content_type=APPLICATION_JSON,
+        headers=dict(SECURITY_HEADERS),
+        body=_openapi(),
+    )
+
+
+@app.get("/v1/docs", include_in_schema=False)
+def get_docs() -> Response[Any]:
+    """Return Swagger UI with the document in it."""
+    assets = Path(swagger_ui.__file__).parent
+    page = swagger_ui.generate_swagger_html(
+        _openapi().replace("</", "<\\/"),
+        (assets / "swagger-ui-bundle.min.js").read_text(encoding="utf-8"),
+        (assets / "swagger-ui.min.css").read_text(encoding="utf-8"),
+        swagger_base_url="",
+        oauth2_config=None,
+    )
+    return Response(
+        status_code=200,
+        content_type=TEXT_HTML,
+        headers=dict(SECURITY_HEADERS),
+        body=page,
+        compress=True,
+    )
+
+
+@cache
+def _openapi() -> str:
+    return (Path(__file__).parent / "openapi.json").read_text(encoding="utf-8")
+
+
+@logger.inject_lambda_context
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer one request."""
+    return app.resolve(event, context)

@@ -1,0 +1,1 @@
+"""Giving credits back for work that failed."""

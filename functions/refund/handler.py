@@ -1,0 +1,60 @@
+"""Refund a usage entry, whole or in part: for services and admins."""
+
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler import Depends, Response
+from aws_lambda_powertools.event_handler.openapi.params import Body
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from scrip.domain.commands import Refund
+from scrip.domain.errors import (
+    AlreadyRefundedError,
+    EntryNotFoundError,
+    NotRefundableError,
+    RefundTooLargeError,
+)
+from scrip.http.answers import posted
+from scrip.http.models import PostedAnswer, RefundRequest
+from scrip.http.principals import Caller, service_caller
+from scrip.http.requests import command_fields
+from scrip.http.resolver import POSTING, AccountId, IdempotencyKey, api, documented
+from scrip.ledger import ledger
+from scrip.observability import logger
+
+app = api()
+
+
+@app.post(
+    "/v1/accounts/<account_id>/refunds",
+    summary="Refund a consume",
+    tags=["Credits"],
+    operation_id="refund",
+    responses=documented(
+        PostedAnswer,
+        "Refunded.",
+        *POSTING,
+        EntryNotFoundError,
+        AlreadyRefundedError,
+        RefundTooLargeError,
+        NotRefundableError,
+        status=201,
+    ),
+)
+def post_refund(
+    account_id: AccountId,
+    body: Annotated[RefundRequest, Body()],
+    caller: Annotated[Caller, Depends(service_caller)],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[Any]:
+    """Give credits back to the grants that the entry took them from, last taken first."""
+    command = Refund(
+        **command_fields(caller, body, idempotency_key),
+        refunds=body.entry_id,
+        amount=body.amount,
+    )
+    return posted(command, ledger().execute(command), 201)
+
+
+@logger.inject_lambda_context
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer one request."""
+    return app.resolve(event, context)

@@ -1,0 +1,94 @@
+"""Answers: the domain's values as the API shows them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
+
+from scrip.domain.account import Account
+from scrip.domain.catalog import Catalog
+from scrip.domain.commands import Command
+from scrip.domain.entries import Entry, iso
+from scrip.domain.grants import Grant
+from scrip.http.problems import SECURITY_HEADERS
+from scrip.ledger import Outcome
+
+
+def answer(
+    body: dict[str, Any],
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Response[dict[str, Any]]:
+    """Return an answer of JSON."""
+    return Response(
+        status_code=status,
+        content_type=APPLICATION_JSON,
+        headers={**SECURITY_HEADERS, **(headers or {})},
+        body=body,
+    )
+
+
+def posted(command: Command, outcome: Outcome, status: int) -> Response[dict[str, Any]]:
+    """Return the answer to a command that wrote an entry.
+
+    Everything in it follows from the entry, so that a replay gives the first answer again.
+    """
+    assert outcome.entry is not None
+    entry = outcome.entry
+    body = {"entry": entry.to_json(), "account": _summary_after(command.account_id, entry)}
+    headers = {"Idempotency-Replayed": "true"} if outcome.replayed else {}
+    return answer(body, status, headers)
+
+
+def account_json(account: Account, catalog: Catalog) -> dict[str, Any]:
+    """Return a settled account as `GET /v1/accounts/{account_id}` shows it."""
+    return {
+        "account_id": account.account_id,
+        "balance": account.balance,
+        "available": account.available,
+        "held": account.held,
+        "debt": account.debt,
+        "unlimited": catalog.plan(account.plan_id).unlimited,
+        "status": account.status,
+        "plan_id": account.plan_id,
+        "subscription_status": None,
+        "period": {
+            "start": iso(account.begins(account.period)),
+            "end": iso(account.period_end),
+        },
+        "used": account.used,
+        "granted_total": account.granted_total,
+        "consumed_total": account.consumed_total,
+        "grants": [
+            _grant_json(grant)
+            for grant in sorted(account.grants, key=lambda grant: grant.spend_order)
+        ],
+    }
+
+
+def _grant_json(grant: Grant) -> dict[str, Any]:
+    return {
+        "grant_id": grant.grant_id,
+        "kind": grant.kind,
+        "amount": grant.amount,
+        "remaining": grant.remaining,
+        "priority": grant.priority,
+        "granted_at": iso(grant.granted_at),
+        "expires_at": iso(grant.expires_at) if grant.expires_at else None,
+        "source": grant.source,
+    }
+
+
+def _summary_after(account_id: str, entry: Entry) -> dict[str, Any]:
+    """Return the account as the posting of an entry left it."""
+    # Credits that arrive pay debt right behind their entry, in the same posting.
+    debt_paid = min(entry.debt_after, max(0, entry.amount))
+    return {
+        "account_id": account_id,
+        "balance": entry.balance_after,
+        "available": entry.balance_after - entry.held_after,
+        "held": entry.held_after,
+        "debt": entry.debt_after - debt_paid,
+        "unlimited": entry.unlimited,
+    }

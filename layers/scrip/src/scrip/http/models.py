@@ -1,0 +1,273 @@
+"""The shapes of requests, checked once on the way in, and of answers, for the OpenAPI document."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    model_validator,
+)
+
+from scrip.domain.account import AccountStatus
+from scrip.domain.catalog import CREDITS_MAX
+from scrip.domain.entries import ActorType, EntryType, canonical_json
+from scrip.domain.grants import GrantKind
+
+METADATA_BYTES_MAX = 4096
+
+
+def _instant(value: object) -> datetime:
+    """Read ISO 8601 with an offset, or a date (its first instant in UTC)."""
+    if not isinstance(value, str):
+        raise ValueError("an instant is a string in ISO 8601")  # noqa: TRY004 - pydantic's way
+    instant = datetime.fromisoformat(value)
+    if instant.tzinfo is None:
+        if "T" in value or " " in value:
+            raise ValueError("an instant needs an offset, such as Z")
+        instant = instant.replace(tzinfo=UTC)
+    try:
+        instant = instant.astimezone(UTC)
+    except OverflowError as exc:
+        raise ValueError("an instant within the years 1 to 9999") from exc
+    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+
+
+def _small(metadata: dict[str, Any]) -> dict[str, Any]:
+    size = len(canonical_json(metadata))
+    if size > METADATA_BYTES_MAX:
+        raise ValueError(f"metadata is {size} bytes of JSON, more than {METADATA_BYTES_MAX}")
+    return metadata
+
+
+# Strict by name: the strictness of a model does not reach into a type alias.
+type Credits = Annotated[int, Field(strict=True, ge=1, le=CREDITS_MAX)]
+type Instant = Annotated[datetime, BeforeValidator(_instant, json_schema_input_type=str)]
+type Metadata = Annotated[
+    dict[str, JsonValue],
+    AfterValidator(_small),
+    Field(description=f"Up to {METADATA_BYTES_MAX} bytes of JSON."),
+]
+type Name = Annotated[str, Field(min_length=1, max_length=128)]
+type Text = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class CommandRequest(BaseModel):
+    """A request: exact types, no unknown fields, and what any command may tell."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    reason: Text | None = None
+    reference: Text | None = None
+    metadata: Metadata | None = None
+
+
+class ConsumeRequest(CommandRequest):
+    """A use: `quantity` units of a feature at its price, or an amount of credits."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": ["feature"]}, {"required": ["amount"]}],
+            "examples": [{"feature": "chat"}, {"amount": 12}],
+        },
+    )
+
+    feature: Name | None = None
+    quantity: Annotated[
+        Credits | None,
+        Field(description="Units of the feature; 1 unless given."),
+    ] = None
+    amount: Credits | None = None
+
+    @model_validator(mode="after")
+    def _one_price(self) -> Self:
+        if (self.feature is None) == (self.amount is None):
+            raise ValueError("name a feature or an amount, and not both")
+        if self.feature is None and self.quantity is not None:
+            raise ValueError("a quantity is of a feature")
+        if self.feature is not None and self.quantity is None:
+            self.quantity = 1
+        return self
+
+
+class RefundRequest(CommandRequest):
+    """Credits of a usage entry to give back: `amount` of them, or all that is left."""
+
+    entry_id: Name
+    amount: Credits | None = None
+    reason: Text
+
+
+class AdjustRequest(CommandRequest):
+    """An admin's change of a balance. `kind` and `expires_at` are of what is added."""
+
+    action: Literal["add", "deduct", "set"]
+    amount: Annotated[int, Field(ge=0, le=CREDITS_MAX, description="0 only for `set`.")]
+    reason: Text
+    kind: Literal["admin", "promo", "referral"] | None = None
+    expires_at: Instant | None = None
+
+    @model_validator(mode="after")
+    def _fits_action(self) -> Self:
+        if self.action != "set" and self.amount == 0:
+            raise ValueError("an amount is at least 1")
+        if self.action != "add" and (self.kind or self.expires_at):
+            raise ValueError("kind and expires_at are of what is added")
+        return self
+
+
+class FreezeRequest(CommandRequest):
+    """Why an account is frozen or unfrozen."""
+
+    reason: Text
+
+
+class Period(BaseModel):
+    """A period, half-open."""
+
+    start: datetime
+    end: datetime
+
+
+class GrantAnswer(BaseModel):
+    """A bucket of credits."""
+
+    grant_id: str
+    kind: GrantKind
+    amount: int
+    remaining: int
+    priority: int
+    granted_at: datetime
+    expires_at: datetime | None
+    source: str
+
+
+class AccountSummary(BaseModel):
+    """An account's balance. Credits."""
+
+    account_id: str
+    balance: int
+    available: int
+    held: int
+    debt: int
+    unlimited: bool
+
+
+class AccountAnswer(AccountSummary):
+    """An account as it is now."""
+
+    status: AccountStatus
+    plan_id: str
+    subscription_status: str | None
+    period: Period
+    used: int
+    granted_total: int
+    consumed_total: int
+    grants: list[GrantAnswer]
+
+
+class AllocationAnswer(BaseModel):
+    """Credits of an entry that came from or went to one grant."""
+
+    grant_id: str
+    amount: int
+
+
+class ActorAnswer(BaseModel):
+    """Who made a change."""
+
+    type: ActorType
+    id: str
+
+
+class EntryAnswer(BaseModel):
+    """One immutable line of the ledger."""
+
+    entry_id: str
+    seq: int
+    type: EntryType
+    amount: int
+    balance_after: int
+    held_after: int
+    debt_after: int
+    unlimited: bool
+    allocations: list[AllocationAnswer]
+    feature: str | None
+    quantity: int | None
+    cost: int | None
+    feature_version: int | None
+    reason: str | None
+    reference: str | None
+    metadata: dict[str, Any] | None
+    actor: ActorAnswer
+    source: str | None
+    refunds: str | None
+    request_hash: str | None
+    recorded_at: datetime
+    effective_at: datetime
+    previous_hash: str
+    hash: str
+
+
+class OneEntryAnswer(EntryAnswer):
+    """An entry with the credits of it that have been refunded."""
+
+    refunded: int
+
+
+class EntriesAnswer(BaseModel):
+    """Entries, newest first. A page may be short before the end; the end is `cursor: null`."""
+
+    entries: list[EntryAnswer]
+    cursor: str | None
+
+
+class PostedAnswer(BaseModel):
+    """The entry that a command wrote, and the account after it."""
+
+    entry: EntryAnswer
+    account: AccountSummary
+
+
+class FrozenAnswer(BaseModel):
+    """An account that was frozen or unfrozen."""
+
+    account: AccountAnswer
+
+
+class QuoteAnswer(BaseModel):
+    """What a consume would cost, and whether it would be allowed. Credits."""
+
+    cost: int
+    feature_version: int | None
+    available: int
+    shortfall: int
+    unlimited: bool
+    allowed: bool
+
+
+class HealthAnswer(BaseModel):
+    """The API is up."""
+
+    status: Literal["ok"]
+
+
+class ProblemAnswer(BaseModel):
+    """A refusal or failure, RFC 9457. `code` is for programs; `instance` names the request."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+
+
+class GatewayMessage(BaseModel):
+    """What API Gateway answers by itself."""
+
+    message: str

@@ -1,0 +1,87 @@
+"""Who is calling: a user, a service or an admin, told by the claims of a verified token.
+
+API Gateway's JWT authorizer has checked the token. It hands every claim over as a string, a list
+as `[a b]`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aws_lambda_powertools.event_handler import Request
+
+from scrip.domain.entries import Actor, ActorType
+from scrip.http.problems import ForbiddenError
+
+ADMIN_GROUP = "admin"
+ADMIN_SCOPE = "scrip/admin"
+SERVICE_SCOPE = "scrip/service"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who makes a request, and about which account. `is_owner`: it is the caller's own."""
+
+    actor: Actor
+    account_id: str
+    is_owner: bool
+
+
+def any_caller(request: Request) -> Caller:
+    """Return the caller of what a user may do with their own account.
+
+    Raises:
+        ForbiddenError: the account is somebody else's, or the token is nobody's.
+    """
+    return _caller(request, ActorType.USER, ActorType.SERVICE, ActorType.ADMIN)
+
+
+def service_caller(request: Request) -> Caller:
+    """Return the caller of what a service may do with any account.
+
+    Raises:
+        ForbiddenError: a user asks.
+    """
+    return _caller(request, ActorType.SERVICE, ActorType.ADMIN)
+
+
+def admin_caller(request: Request) -> Caller:
+    """Return the caller of what only an admin may do.
+
+    Raises:
+        ForbiddenError: a user or a service asks.
+    """
+    return _caller(request, ActorType.ADMIN)
+
+
+def _caller(request: Request, *allowed: ActorType) -> Caller:
+    claims = request.resolved_event["requestContext"]["authorizer"]["jwt"]["claims"]
+    actor = _actor(claims)
+    if actor.type not in allowed:
+        raise ForbiddenError
+    own = None if _is_machine(claims) else claims["sub"]
+    named = request.path_parameters["account_id"]
+    if named == "me":
+        if own is None:
+            raise ForbiddenError
+        named = own
+    elif actor.type is ActorType.USER and named != own:
+        # The same for every account that is not the user's own, so nobody learns which exist.
+        raise ForbiddenError
+    return Caller(actor=actor, account_id=named, is_owner=named == own)
+
+
+def _actor(claims: Mapping[str, str]) -> Actor:
+    scopes = claims.get("scope", "").split()
+    groups = claims.get("cognito:groups", "").strip("[]").split()
+    if ADMIN_SCOPE in scopes or ADMIN_GROUP in groups:
+        return Actor(ActorType.ADMIN, claims["sub"])
+    if SERVICE_SCOPE in scopes:
+        return Actor(ActorType.SERVICE, claims["sub"])
+    if _is_machine(claims):
+        raise ForbiddenError
+    return Actor(ActorType.USER, claims["sub"])
+
+
+def _is_machine(claims: Mapping[str, str]) -> bool:
+    """Whether a token was issued to a client by itself, not to a person through one."""
+    return claims["sub"] == claims.get("client_id")

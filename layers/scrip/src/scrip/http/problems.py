@@ -1,0 +1,126 @@
+"""Problem details (RFC 9457): every refusal and failure as `application/problem+json`."""
+
+import json
+from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import cache
+from typing import Any, Literal
+
+from aws_lambda_powertools.event_handler import Response
+from pydantic import create_model
+
+from scrip.domain.entries import iso
+from scrip.domain.errors import BusyError, InsufficientCreditsError, ScripError
+from scrip.http.models import ProblemAnswer
+from scrip.settings import settings
+
+CONTENT_TYPE = "application/problem+json"
+
+SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
+    "Strict-Transport-Security": "max-age=63072000",
+    "X-Content-Type-Options": "nosniff",
+}
+"""On every answer that Scrip makes."""
+
+
+@dataclass(eq=False)
+class ForbiddenError(ScripError):
+    """The token does not allow that."""
+
+    status, code = 403, "forbidden"
+
+
+@dataclass(eq=False)
+class RouteNotFoundError(ScripError):
+    """There is nothing at this path."""
+
+    status, code = 404, "not_found"
+
+
+@dataclass(eq=False)
+class MalformedError(ScripError):
+    """The request cannot be read."""
+
+    status, code = 400, "malformed"
+    problem: str
+
+
+@dataclass(eq=False)
+class InvalidCursorError(ScripError):
+    """The cursor is not one that this question was answered with."""
+
+    status, code = 400, "invalid_cursor"
+
+
+@dataclass(eq=False)
+class BodyTooLargeError(ScripError):
+    """The body is too large."""
+
+    status, code = 413, "body_too_large"
+    bytes_max: int
+
+
+@dataclass(eq=False)
+class UnsupportedMediaTypeError(ScripError):
+    """The body is not of a type that can be read."""
+
+    status, code = 415, "unsupported_media_type"
+    expected: str
+
+
+@dataclass(eq=False)
+class InvalidError(ScripError):
+    """The request is not valid."""
+
+    status, code = 422, "invalid"
+    errors: list[str]
+
+
+def problem(error: ScripError, instance: str) -> Response[str]:
+    """Return the answer that tells an error; `instance` names this occurrence of it."""
+    data = {field.name: _json(getattr(error, field.name)) for field in fields(error)}
+    if isinstance(error, InsufficientCreditsError):
+        data |= {"unit": "credits", "top_up_url": settings().top_up_url or None}
+    title = (type(error).__doc__ or "").splitlines()[0]
+    said = ", ".join(
+        f"{name}: {'; '.join(value) if isinstance(value, list) else value}"
+        for name, value in data.items()
+    )
+    retry = {"Retry-After": str(error.retry_after)} if isinstance(error, BusyError) else {}
+    return Response(
+        status_code=error.status,
+        content_type=CONTENT_TYPE,
+        headers={**SECURITY_HEADERS, **retry},
+        body=json.dumps(
+            {
+                "type": f"urn:scrip:problem:{error.code}",
+                "title": title,
+                "status": error.status,
+                "detail": f"{title} {said}".strip(),
+                "instance": instance,
+                "code": error.code,
+                **data,
+            },
+        ),
+    )
+
+
+@cache
+def problem_model(error: type[ScripError]) -> type[ProblemAnswer]:
+    """Return the shape of the problem that tells an error, for the OpenAPI document."""
+    data: dict[str, Any] = {field.name: (field.type, ...) for field in fields(error)}
+    if issubclass(error, InsufficientCreditsError):
+        data |= {"unit": (Literal["credits"], ...), "top_up_url": (str | None, ...)}
+    return create_model(
+        error.__name__.removesuffix("Error") + "Problem",
+        __base__=ProblemAnswer,
+        __doc__=error.__doc__,
+        status=(Literal[error.status], ...),
+        code=(Literal[error.code], ...),
+        **data,
+    )
+
+
+def _json(value: object) -> object:
+    return iso(value) if isinstance(value, datetime) else value

@@ -1,0 +1,148 @@
+"""The resolver that every HTTP function uses: strict reading, problems for all that goes wrong."""
+
+import json
+from typing import Annotated, Any, NoReturn
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.event_handler.openapi.params import Header, Path
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
+
+from scrip.domain.errors import (
+    AccountNotFoundError,
+    BusyError,
+    CatalogUnsoundError,
+    CorruptAccountError,
+    IdempotencyKeyReusedError,
+    ScripError,
+)
+from scrip.http.models import GatewayMessage
+from scrip.http.problems import (
+    CONTENT_TYPE,
+    BodyTooLargeError,
+    ForbiddenError,
+    InvalidError,
+    MalformedError,
+    RouteNotFoundError,
+    UnsupportedMediaTypeError,
+    problem,
+    problem_model,
+)
+from scrip.observability import count, logger
+
+BODY_BYTES_MAX = 64 * 1024
+
+ANYWHERE: tuple[type[ScripError], ...] = (
+    ForbiddenError,
+    AccountNotFoundError,
+    InvalidError,
+    ScripError,
+    CatalogUnsoundError,
+    CorruptAccountError,
+    BusyError,
+)
+"""What any route about an account may answer."""
+
+POSTING: tuple[type[ScripError], ...] = (
+    MalformedError,
+    BodyTooLargeError,
+    UnsupportedMediaTypeError,
+    IdempotencyKeyReusedError,
+)
+"""What any route that takes a body may answer too."""
+
+AccountId = Annotated[
+    str,
+    Path(description="An account's id, or `me` for the caller's own.", max_length=128),
+]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description="Names the request: repeating it with its key has no further effect.",
+        pattern="^[A-Za-z0-9._-]{1,128}$",
+    ),
+]
+
+
+def api() -> APIGatewayHttpResolver:
+    """Return a resolver that reads strictly and answers every error as a problem."""
+    app = APIGatewayHttpResolver(enable_validation=True, json_body_deserializer=_read_json)
+
+    def failed(exc: Exception) -> Response[str]:
+        error = _error_of(exc, app.current_event)
+        logger.info("refused", extra={"code": error.code, "status": error.status})
+        if isinstance(error, BusyError):
+            count("Busy")
+        return problem(error, f"urn:scrip:request:{app.current_event.request_context.request_id}")
+
+    app.exception_handler_manager.update_exception_handlers({Exception: failed})
+    return app
+
+
+def _error_of(exc: Exception, event: APIGatewayProxyEventV2) -> ScripError:
+    """Return what to tell the caller of an exception."""
+    match exc:
+        case ScripError():
+            return exc
+        case NotFoundError():
+            return RouteNotFoundError()
+        case UnicodeDecodeError():
+            return MalformedError("the body is not UTF-8")
+        case RequestValidationError():
+            media_type = event.headers.get("content-type", APPLICATION_JSON)
+            if event.body and not media_type.startswith(APPLICATION_JSON):
+                return UnsupportedMediaTypeError(APPLICATION_JSON)
+            return InvalidError(
+                [
+                    f"{'.'.join(str(part) for part in found['loc'])}: {found['msg']}"
+                    for found in exc.errors()
+                ],
+            )
+        case _:
+            logger.error("failed", exc_info=exc)
+            return ScripError()
+
+
+def documented(
+    model: type,
+    description: str,
+    *errors: type[ScripError],
+    status: int = 200,
+) -> dict[int, Any]:
+    """Return the `responses` of a route for its OpenAPI: the answer and the problems it may give.
+
+    `errors` are those of this route beside the ones that any route may give.
+    """
+    problems: dict[int, Any] = {}
+    for error in (*errors, *ANYWHERE):
+        found = problems.setdefault(error.status, {"description": "", "content": {}})
+        found["description"] += f"`{error.code}` "
+        model_ = problem_model(error)  # type: ignore[arg-type] # a class can be hashed
+        found["content"].setdefault(CONTENT_TYPE, {"model": model_})["model"] |= model_
+    by_gateway = {"application/json": {"model": GatewayMessage}}
+    return {
+        status: {
+            "description": description,
+            "content": {"application/json": {"model": model}},
+        },
+        401: {"description": "No valid token (API Gateway's answer).", "content": by_gateway},
+        429: {"description": "Too many requests (API Gateway's answer).", "content": by_gateway},
+        **problems,
+    }
+
+
+def _read_json(body: str) -> Any:
+    """Read a bounded body as JSON, without the numbers that JSON does not have."""
+    if len(body) > BODY_BYTES_MAX:
+        raise BodyTooLargeError(BODY_BYTES_MAX)
+    try:
+        return json.loads(body, parse_constant=_no_such_number)
+    except (ValueError, RecursionError) as exc:
+        raise MalformedError("the body is not JSON") from exc
+
+
+def _no_such_number(name: str) -> NoReturn:
+    raise ValueError(name)

@@ -1,0 +1,49 @@
+"""Prints the OpenAPI document of all HTTP functions together, made from their code."""
+
+import json
+from importlib import import_module
+from pathlib import Path
+
+from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
+from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Server
+
+FUNCTIONS = Path(__file__).parent.parent / "functions"
+
+DESCRIPTION = """\
+Credits for apps that sell AI features: sign-up credits, metered use, refunds, adjustments, and a
+ledger that explains every change.
+
+Credits are whole numbers. Instants are ISO 8601 in UTC. Every POST takes an `Idempotency-Key`,
+unique within the account for ever: the same request again gives the first answer again, with
+`Idempotency-Replayed: true`. Errors are RFC 9457 problems; switch on `code`.
+"""
+
+
+def openapi() -> str:
+    """Return the document as JSON."""
+    merge = OpenAPIMerge(
+        title="Scrip",
+        version="1",
+        description=DESCRIPTION,
+        servers=[Server(url="..", description="Where this document is served.")],
+        security_schemes={
+            "token": HTTPBearer(
+                bearerFormat="JWT",
+                description="Of a user, of a service (scope `scrip/service`), or of an admin "
+                "(group `admin` or scope `scrip/admin`).",
+            ),
+        },
+        security=[{"token": []}],
+        on_conflict="error",
+    )
+    for path in sorted(FUNCTIONS.glob("*/handler.py")):
+        handler = import_module(f"functions.{path.parent.name}.handler")
+        if hasattr(handler, "app"):
+            merge.add_schema(handler.app.get_openapi_schema())
+    document = json.loads(merge.get_openapi_json_schema())
+    document["paths"]["/v1/health"]["get"]["security"] = []  # Powertools drops an empty list
+    return json.dumps(document, indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    print(openapi(), end="")
