@@ -1,0 +1,128 @@
+"""Event file -> handler -> moto's DynamoDB, with the table that template.yaml describes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cfnlint.decode import cfn_yaml
+from moto import mock_aws
+from scrip.default_catalog import DEFAULT_CATALOG
+from scrip.ledger import ledger
+from scrip.store.client import open_table
+from scrip.store.items import feature_item, plan_item, to_wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scrip.store.client import Table
+
+ROOT = Path(__file__).parents[2]
+EVENTS = ROOT / "events"
+USER = "5d1f0c7e-9d4e-4c7e-8a55-0a6d3f1b2c3d"
+
+
+@dataclass
+class Answer:
+    """What a handler answered."""
+
+    status: int
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+
+class Context:
+    """What Lambda passes beside the event, as far as the logger reads it."""
+
+    function_name = "function"
+    memory_limit_in_mb = 512
+    invoked_function_arn = "arn:aws:lambda:eu-central-1:123456789012:function:function"
+    aws_request_id = "b2f7c1de-1111-4c5e-9f0a-6d5e4c3b2a19"
+
+
+@cache
+def resources() -> dict[str, Any]:
+    """The resources of template.yaml."""
+    return cfn_yaml.load(str(ROOT / "template.yaml"))["Resources"]  # type: ignore[no-any-return]
+
+
+def event(name: str) -> dict[str, Any]:
+    """Read `events/<name>.json`."""
+    return json.loads((EVENTS / f"{name}.json").read_text())  # type: ignore[no-any-return]
+
+
+def invoke(function: str, sent: dict[str, Any]) -> Any:
+    """Hand an event to a function's handler."""
+    return import_module(f"functions.{function}.handler").lambda_handler(sent, Context())
+
+
+def send(
+    name: str,
+    *,
+    body: dict[str, Any] | str | None = None,
+    query: dict[str, str] | None = None,
+    key: str | None = None,
+) -> Answer:
+    """Send the HTTP event of a file, with another body, query or idempotency key if given."""
+    sent = event(name)
+    if body is not None:
+        sent["body"] = body if isinstance(body, str) else json.dumps(body)
+    if query is not None:
+        sent["queryStringParameters"] = query
+    if key is not None:
+        sent["headers"]["idempotency-key"] = key
+    answer = invoke(name.split("/", maxsplit=1)[0], sent)
+    return Answer(answer["statusCode"], answer["headers"], json.loads(answer["body"]))
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[Table]:
+    """One simulated AWS and one client for all tests: making a client is slow."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name, value in {
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_DEFAULT_REGION": "eu-central-1",
+            "TABLE_NAME": "scrip",
+            "SIGNUP_CREDITS": "50",
+            "POWERTOOLS_SERVICE_NAME": "scrip",
+        }.items():
+            monkeypatch.setenv(name, value)
+        with mock_aws():
+            yield open_table("scrip")
+
+
+@pytest.fixture
+def empty_table(aws: Table, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
+    """The table without a catalog, and a process that has not seen it before."""
+    properties = resources()["Table"]["Properties"]
+    wanted = ("AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema")
+    aws.client.create_table(TableName=aws.name, **{name: properties[name] for name in wanted})
+    monkeypatch.setattr("scrip.ledger.open_table", lambda _: aws)
+    ledger.cache_clear()
+    yield aws
+    if aws.client.list_tables()["TableNames"]:
+        aws.client.delete_table(TableName=aws.name)
+
+
+@pytest.fixture
+def table(empty_table: Table) -> Table:
+    """The table with the default catalog."""
+    plans, features = DEFAULT_CATALOG.plans.values(), DEFAULT_CATALOG.features.values()
+    loaded = [*map(plan_item, plans), *map(feature_item, features)]
+    empty_table.client.batch_write_item(
+        RequestItems={
+            empty_table.name: [{"PutRequest": {"Item": to_wire(item)}} for item in loaded]
+        },
+    )
+    return empty_table
+
+
+def items(table: Table) -> list[dict[str, Any]]:
+    """Everything in the table."""
+    return table.client.scan(TableName=table.name)["Items"]

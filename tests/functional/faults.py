@@ -1,0 +1,64 @@
+"""Faults put into botocore itself: what the wire and DynamoDB do to a call, without a mock."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import ReadTimeoutError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scrip.store.client import Table
+
+
+@contextmanager
+def instead_of(table: Table, operation: str, error: dict[str, Any], times: int) -> Iterator[None]:
+    """Answer the next calls of an operation with an error, without sending them."""
+    left = [times]
+
+    def before_call(**_: Any) -> Any:
+        if left[0]:
+            left[0] -= 1
+            return AWSResponse("http://dynamodb", 400, HTTPHeaders(), None), error
+        return None
+
+    event = f"before-call.dynamodb.{operation}"
+    table.client.meta.events.register_first(event, before_call)
+    try:
+        yield
+    finally:
+        table.client.meta.events.unregister(event, before_call)
+
+
+@contextmanager
+def answer_lost(table: Table, operation: str, times: int) -> Iterator[None]:
+    """Let the next calls of an operation take effect and lose their answers."""
+    left = [times]
+
+    def after_call(**_: Any) -> None:
+        if left[0]:
+            left[0] -= 1
+            raise ReadTimeoutError(endpoint_url="http://dynamodb")
+
+    event = f"after-call.dynamodb.{operation}"
+    table.client.meta.events.register_first(event, after_call)
+    try:
+        yield
+    finally:
+        table.client.meta.events.unregister(event, after_call)
+
+
+CONFLICT = {
+    "Error": {"Code": "TransactionCanceledException", "Message": "Transaction cancelled"},
+    "CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}],
+}
+"""What DynamoDB says when another transaction holds the account."""
+
+THROTTLED = {
+    "Error": {"Code": "ProvisionedThroughputExceededException", "Message": "Slow down"},
+}
+"""What DynamoDB says when a partition takes no more."""

@@ -1,0 +1,129 @@
+"""Reading an account and its ledger over HTTP."""
+
+import base64
+from typing import Any
+
+import pytest
+from scrip.http.models import AccountAnswer, EntriesAnswer, OneEntryAnswer
+from scrip.store.client import Table
+
+from tests.functional.conftest import event, invoke, send
+from tests.unit.domain.test_invariants import hash_chain
+
+
+def test_an_account_shows_its_balance_and_what_it_is_made_of(table: Table) -> None:
+    body = send("account/me").body
+    AccountAnswer.model_validate(body)
+    assert (body["balance"], body["available"], body["used"]) == (150, 150, 0)
+    assert [(grant["kind"], grant["remaining"]) for grant in body["grants"]] == [
+        ("plan", 100),
+        ("signup", 50),
+    ]
+
+
+def test_nobody_learns_whether_another_account_exists(table: Table) -> None:
+    unknown = send("account/other")
+    sent = event("account/me")
+    sent["requestContext"]["authorizer"]["jwt"]["claims"]["sub"] = event("account/other")[
+        "pathParameters"
+    ]["account_id"]
+    assert invoke("account", sent)["statusCode"] == 200
+    known = send("account/other")
+    assert (known.status, known.body["code"]) == (403, "forbidden")
+    assert known.body == unknown.body
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"sub": "client", "client_id": "client"},
+        {"sub": "client", "client_id": "client", "scope": "other/scope"},
+        {"sub": "client", "client_id": "client", "scope": "scrip/service"},
+    ],
+)
+def test_a_machine_has_no_account_of_its_own(table: Table, claims: dict[str, str]) -> None:
+    sent = event("account/me")
+    sent["requestContext"]["authorizer"]["jwt"]["claims"] = claims
+    assert invoke("account", sent)["statusCode"] == 403
+
+
+def spend(times: int) -> None:
+    for n in range(times):
+        send("consume/feature", body={"feature": "chat"}, key=f"k{n}")
+
+
+def pages(query: dict[str, str]) -> list[list[dict[str, Any]]]:
+    found, cursor = [], None
+    for _ in range(20):
+        body = send(
+            "account/entries", query={**query, **({"cursor": cursor} if cursor else {})}
+        ).body
+        EntriesAnswer.model_validate(body)
+        found.append(body["entries"])
+        cursor = body["cursor"]
+        if cursor is None:
+            return found
+    raise AssertionError("the end never came")
+
+
+@pytest.mark.parametrize("limit", [1, 3, 4, 9, 12, 13, 100])
+def test_pages_together_are_the_whole_chain_newest_first(table: Table, limit: int) -> None:
+    spend(10)
+    entries = [entry for page in pages({"limit": str(limit)}) for entry in page]
+    assert [entry["seq"] for entry in entries] == list(range(12, 0, -1))
+    hash_chain(entries[::-1])
+
+
+def test_entries_are_filtered_by_type_feature_and_time(table: Table) -> None:
+    spend(3)
+    send("consume/amount")
+    [used] = pages({"type": "usage"})
+    assert [entry["seq"] for entry in used] == [6, 5, 4, 3]
+    [chats] = pages({"feature": "chat"})
+    assert [entry["seq"] for entry in chats] == [5, 4, 3]
+    [since] = pages({"from": used[1]["recorded_at"]})
+    assert [entry["seq"] for entry in since][:2] == [6, 5]
+    [before] = pages({"to": "2020-01-01"})
+    assert before == []
+
+
+def test_a_filtered_page_has_a_limit_too(table: Table) -> None:
+    spend(5)
+    assert [len(page) for page in pages({"type": "usage", "limit": "2"})][:2] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    ["x", "####", "e30", base64.urlsafe_b64encode(b"12345678" + b"3").decode(), "ü"],
+)
+def test_a_cursor_made_by_hand_is_refused(table: Table, cursor: str) -> None:
+    answer = send("account/entries", query={"cursor": cursor})
+    assert (answer.status, answer.body["code"]) == (400, "invalid_cursor")
+
+
+def test_a_cursor_is_good_for_its_own_question_only(table: Table) -> None:
+    spend(3)
+    cursor = send("account/entries", query={"limit": "1"}).body["cursor"]
+    answer = send("account/entries", query={"cursor": cursor, "type": "usage"})
+    assert answer.body["code"] == "invalid_cursor"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"limit": "0"}, {"limit": "101"}, {"type": "gift"}, {"from": "yesterday"}, {"to": "5"}],
+)
+def test_bad_filters_are_refused(table: Table, query: dict[str, str]) -> None:
+    answer = send("account/entries", query=query)
+    assert (answer.status, answer.body["code"]) == (422, "invalid")
+
+
+def test_one_entry_tells_its_refunded_total(table: Table) -> None:
+    send("consume/feature")
+    body = send("account/entry").body
+    OneEntryAnswer.model_validate(body)
+    assert (body["entry_id"], body["refunded"]) == ("chat-1", 0)
+
+
+def test_an_unknown_entry_is_not_found(table: Table) -> None:
+    answer = send("account/entry")
+    assert (answer.status, answer.body["code"]) == (404, "entry_not_found")

@@ -1,0 +1,76 @@
+"""Adjustments and freezing over HTTP."""
+
+import pytest
+from scrip.store.client import Table
+
+from tests.functional.conftest import event, invoke, items, send
+
+
+@pytest.fixture
+def opened(table: Table) -> Table:
+    send("account/me")
+    return table
+
+
+def audit_records(table: Table) -> list[dict[str, object]]:
+    return [item for item in items(table) if item["sk"]["S"].startswith("AUDIT#")]
+
+
+def test_credits_are_added_deducted_and_set(opened: Table) -> None:
+    added = send("adjust/add")
+    assert (added.status, added.body["entry"]["type"]) == (201, "promo")
+    assert added.body["account"]["balance"] == 175
+    assert send("adjust/deduct").body["account"]["balance"] == 165
+    assert send("adjust/set").body["account"]["balance"] == 500
+
+
+def test_every_change_leaves_one_audit_record_with_both_values(opened: Table) -> None:
+    send("adjust/add")
+    send("adjust/add")
+    [record] = audit_records(opened)
+    assert record["before"] == {"M": {"balance": {"N": "150"}}}
+    assert record["after"] == {"M": {"balance": {"N": "175"}}}
+    assert record["reason"] == {"S": "sorry for the outage"}
+    send("adjust/freeze")
+    send("adjust/freeze")
+    assert len(audit_records(opened)) == 2
+
+
+def test_deducting_below_zero_is_refused(opened: Table) -> None:
+    before = items(opened)
+    answer = send("adjust/deduct", body={"action": "deduct", "amount": 151, "reason": "x"})
+    assert (answer.status, answer.body["code"]) == (409, "insufficient_credits")
+    assert items(opened) == before
+
+
+def test_freezing_shows_in_the_account(opened: Table) -> None:
+    assert send("adjust/freeze").body["status"] == "frozen"
+    assert send("account/me").body["status"] == "frozen"
+    assert send("adjust/unfreeze").body["status"] == "active"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"action": "add", "amount": 5},
+        {"action": "give", "amount": 5, "reason": "x"},
+        {"action": "add", "amount": 0, "reason": "x"},
+        {"action": "add", "amount": 5, "reason": "x", "kind": "purchase"},
+        {"action": "deduct", "amount": 5, "reason": "x", "kind": "promo"},
+        {"action": "add", "amount": 5, "reason": "x", "expires_at": "2001-01-01T00:00:00Z"},
+        {"action": "add", "amount": 5, "reason": "x", "expires_at": "2099-01-01T00:00:00"},
+        {"action": "add", "amount": 5, "reason": "x", "expires_at": 4_000_000_000},
+        {"action": "add", "amount": 5, "reason": "x", "expires_at": "9999-12-31T23:59:59-10:00"},
+    ],
+)
+def test_bad_adjustments_change_nothing(opened: Table, body: dict[str, object]) -> None:
+    before = items(opened)
+    assert send("adjust/add", body=body).status == 422
+    assert items(opened) == before
+
+
+@pytest.mark.parametrize("claims", [{"cognito:groups": "[not-admin other]"}, {"scope": "scrip"}])
+def test_only_admins_adjust(opened: Table, claims: dict[str, str]) -> None:
+    sent = event("adjust/add")
+    sent["requestContext"]["authorizer"]["jwt"]["claims"] = {"sub": "somebody", **claims}
+    assert invoke("adjust", sent)["statusCode"] == 403

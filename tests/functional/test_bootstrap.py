@@ -1,0 +1,88 @@
+"""The custom resource that loads the default catalog."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+from scrip.default_catalog import DEFAULT_CATALOG
+from scrip.store.catalogs import read_catalog
+from scrip.store.client import Table
+
+from tests.functional.conftest import event, invoke, items
+
+
+@pytest.fixture
+def cloudformation() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """A server that hears what the function tells CloudFormation."""
+    heard: list[dict[str, Any]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}/", heard
+        server.shutdown()
+
+
+def tell(name: str, url: str) -> None:
+    sent = event(name)
+    sent["ResponseURL"] = url
+    invoke("bootstrap", sent)
+
+
+def test_the_first_deployment_loads_the_default_catalog(
+    empty_table: Table,
+    cloudformation: tuple[str, list[dict[str, Any]]],
+) -> None:
+    url, heard = cloudformation
+    tell("bootstrap/create", url)
+    assert heard[0]["Status"] == "SUCCESS"
+    catalog = read_catalog(empty_table)
+    assert catalog == DEFAULT_CATALOG
+    assert {name: feature.cost for name, feature in catalog.features.items()} == {
+        "chat": 5,
+        "text-to-speech": 10,
+        "speech-to-text": 5,
+        "image-generation": 25,
+        "pdf-chat": 10,
+        "document-generation": 10,
+    }
+
+
+def test_what_was_edited_since_is_left_as_it_is(
+    table: Table,
+    cloudformation: tuple[str, list[dict[str, Any]]],
+) -> None:
+    url, heard = cloudformation
+    table.client.update_item(
+        TableName=table.name,
+        Key={"pk": {"S": "CATALOG"}, "sk": {"S": "FEATURE#chat"}},
+        UpdateExpression="SET cost = :cost",
+        ExpressionAttributeValues={":cost": {"N": "7"}},
+    )
+    tell("bootstrap/create", url)
+    assert read_catalog(table).features["chat"].cost == 7
+    tell("bootstrap/delete", url)
+    assert [told["Status"] for told in heard] == ["SUCCESS", "SUCCESS"]
+    assert len(items(table)) == 9
+
+
+def test_a_failure_is_told_so_that_nobody_waits_for_an_hour(
+    empty_table: Table,
+    cloudformation: tuple[str, list[dict[str, Any]]],
+) -> None:
+    url, heard = cloudformation
+    empty_table.client.delete_table(TableName=empty_table.name)
+    tell("bootstrap/create", url)
+    assert heard[0]["Status"] == "FAILED"
+    assert "ResourceNotFound" in heard[0]["Reason"]

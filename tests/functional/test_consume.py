@@ -1,0 +1,171 @@
+"""Spending over HTTP: answers, replays, and what bad input gets."""
+
+from typing import Any
+
+import pytest
+from scrip.store.client import Table
+
+from tests.functional.conftest import USER, items, send
+
+FEATURE, AMOUNT, QUOTE = "consume/feature", "consume/amount", "consume/quote"
+
+
+def test_the_first_call_of_a_signed_in_user_opens_their_account(table: Table) -> None:
+    answer = send(FEATURE)
+    assert answer.status == 200
+    assert answer.body["account"] == {
+        "account_id": USER,
+        "balance": 145,
+        "available": 145,
+        "held": 0,
+        "debt": 0,
+        "unlimited": False,
+    }
+    entry = answer.body["entry"]
+    assert (entry["entry_id"], entry["type"], entry["amount"]) == ("chat-1", "usage", -5)
+    assert entry["actor"] == {"type": "user", "id": USER}
+
+
+def test_a_service_opens_no_account(table: Table) -> None:
+    answer = send("consume/by_service")
+    assert (answer.status, answer.body["code"]) == (404, "account_not_found")
+
+
+def test_a_service_spends_from_any_account(table: Table) -> None:
+    send(FEATURE)
+    answer = send("consume/by_service")
+    assert (answer.status, answer.body["entry"]["amount"]) == (200, -50)
+    assert answer.body["entry"]["actor"]["type"] == "service"
+
+
+def test_an_amount_keeps_what_was_told_about_it(table: Table) -> None:
+    entry = send(AMOUNT).body["entry"]
+    assert (entry["cost"], entry["feature"]) == (12, None)
+    assert (entry["reference"], entry["metadata"]) == ("job-77", {"model": "large"})
+
+
+def test_the_same_request_again_gets_the_first_answer_again(table: Table) -> None:
+    first = send(FEATURE)
+    send(AMOUNT)
+    again = send(FEATURE)
+    assert again.body == first.body
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert "Idempotency-Replayed" not in first.headers
+    assert send("account/me").body["balance"] == 133
+
+
+def test_a_quantity_of_one_is_the_same_request_as_none(table: Table) -> None:
+    first = send(FEATURE)
+    assert send(FEATURE, body={"feature": "chat", "quantity": 1}).body == first.body
+
+
+def test_a_retry_of_what_emptied_the_account_is_no_refusal(table: Table) -> None:
+    first = send(AMOUNT, body={"amount": 150})
+    assert first.status == 200
+    again = send(AMOUNT, body={"amount": 150})
+    assert (again.status, again.body) == (200, first.body)
+    assert again.headers["Idempotency-Replayed"] == "true"
+
+
+def test_a_key_belongs_to_one_request(table: Table) -> None:
+    send(FEATURE)
+    answer = send(FEATURE, body={"feature": "chat", "quantity": 2})
+    assert (answer.status, answer.body["code"]) == (422, "idempotency_key_reused")
+
+
+def test_a_refused_command_leaves_no_trace_and_may_be_retried_with_its_key(table: Table) -> None:
+    send("account/me")
+    before = items(table)
+    answer = send("consume/too_much")
+    assert answer.status == 402
+    assert {name: answer.body[name] for name in ("required", "available", "shortfall", "unit")} == {
+        "required": 1_000_000,
+        "available": 150,
+        "shortfall": 999_850,
+        "unit": "credits",
+    }
+    assert answer.body["next_reset_at"] == send("account/me").body["period"]["end"]
+    assert items(table) == before
+    send("adjust/add", body={"action": "add", "amount": 1_000_000, "reason": "enough"})
+    assert send("consume/too_much").status == 200
+
+
+def test_a_quote_changes_nothing(table: Table) -> None:
+    send("account/me")
+    before = items(table)
+    answer = send(QUOTE)
+    assert answer.status == 200
+    assert answer.body == {
+        "cost": 30,
+        "feature_version": 1,
+        "available": 150,
+        "shortfall": 0,
+        "unlimited": False,
+        "allowed": True,
+    }
+    assert items(table) == before
+
+
+def test_a_frozen_account_is_refused(table: Table) -> None:
+    send("account/me")
+    send("adjust/freeze")
+    answer = send(FEATURE)
+    assert (answer.status, answer.body["code"]) == (403, "account_frozen")
+    send("adjust/unfreeze")
+    assert send(FEATURE).status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"amount": 0}, 422, "invalid"),
+        ({"amount": -5}, 422, "invalid"),
+        ({"amount": 10**12 + 1}, 422, "invalid"),
+        ({"amount": 1.5}, 422, "invalid"),
+        ({"amount": 5.0}, 422, "invalid"),
+        ({"amount": "5"}, 422, "invalid"),
+        ({"amount": True}, 422, "invalid"),
+        ({"feature": "nothing"}, 422, "unknown_feature"),
+        ({"feature": "chat", "amount": 5}, 422, "invalid"),
+        ({}, 422, "invalid"),
+        ({"quantity": 5}, 422, "invalid"),
+        ({"amount": 5, "quantity": 5}, 422, "invalid"),
+        ({"feature": "chat", "quantity": 0}, 422, "invalid"),
+        ({"feature": "chat", "quantity": 10**12}, 422, "cost_out_of_range"),
+        ({"feature": ""}, 422, "invalid"),
+        ({"feature": ["chat"]}, 422, "invalid"),
+        ({"amount": 5, "amuont": 6}, 422, "invalid"),
+        ({"amount": 5, "metadata": {"text": "x" * 4096}}, 422, "invalid"),
+        ({"amount": 5, "metadata": {"text": "\ud800"}}, 422, "invalid"),
+        ({"amount": 5, "reference": "\ud800"}, 422, "invalid"),
+        ({"amount": 5, "metadata": [1]}, 422, "invalid"),
+        ([], 422, "invalid"),
+        ("5", 422, "invalid"),
+        ("", 422, "invalid"),
+        ("{", 400, "malformed"),
+        ('{"amount": NaN}', 400, "malformed"),
+        ('{"amount": ' + "9" * 5000 + "}", 400, "malformed"),
+        ("[" * 60_000, 400, "malformed"),
+        ('{"amount": 5, "metadata": {"n": 1e400}}', 422, "invalid"),
+        ('{"reference": "' + "x" * 70_000 + '"}', 413, "body_too_large"),
+    ],
+)
+def test_bad_input_gets_a_clear_answer_and_changes_nothing(
+    table: Table,
+    body: dict[str, Any] | str,
+    status: int,
+    code: str,
+) -> None:
+    send("account/me")
+    before = items(table)
+    answer = send(AMOUNT, body=body)
+    assert (answer.status, answer.body["code"]) == (status, code), answer.body
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert items(table) == before
+
+
+@pytest.mark.parametrize("key", ["a b", "a#b", "ü", "x" * 129, ""])
+def test_a_key_has_its_own_alphabet(table: Table, key: str) -> None:
+    answer = send(FEATURE, key=key)
+    assert (answer.status, answer.body["code"]) == (422, "invalid")
+    assert len(items(table)) == 9

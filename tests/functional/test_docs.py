@@ -1,0 +1,63 @@
+"""What anybody may read."""
+
+import json
+import subprocess
+import sys
+
+from openapi_spec_validator import validate
+from scrip.store.client import Table
+
+from tests.functional.conftest import ROOT, event, invoke, resources, send
+
+
+def test_health_needs_no_token_and_no_table(table: Table) -> None:
+    answer = send("docs/health")
+    assert (answer.status, answer.body) == (200, {"status": "ok"})
+
+
+def test_the_openapi_document_is_valid_and_served(table: Table) -> None:
+    document = send("docs/openapi").body
+    validate(document)
+    assert "/v1/accounts/{account_id}/consume" in document["paths"]
+
+
+def test_the_openapi_document_is_in_step_with_the_code() -> None:
+    made = subprocess.run(
+        [sys.executable, "scripts/openapi.py"],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert (ROOT / "functions/docs/openapi.json").read_text() == made, "run make openapi"
+
+
+def test_every_route_of_the_template_is_in_the_document_and_the_other_way_round() -> None:
+    document = json.loads((ROOT / "functions/docs/openapi.json").read_text())
+    documented = {
+        (method.upper(), path) for path, methods in document["paths"].items() for method in methods
+    }
+    routed = {
+        (trigger["Properties"]["Method"], trigger["Properties"]["Path"])
+        for resource in resources().values()
+        for trigger in resource.get("Properties", {}).get("Events", {}).values()
+        if trigger["Type"] == "HttpApi"
+    }
+    assert routed - documented == {("GET", "/v1/openapi.json"), ("GET", "/v1/docs")}
+    assert documented <= routed
+
+
+def test_swagger_ui_has_the_document_in_it(table: Table) -> None:
+    answer = invoke("docs", event("docs/docs"))
+    assert answer["statusCode"] == 200
+    assert "SwaggerUIBundle" in answer["body"]
+    assert '"/v1/accounts/{account_id}/consume"' in answer["body"]
+
+
+def test_anything_else_is_not_found(table: Table) -> None:
+    sent = event("docs/health")
+    sent["rawPath"] = sent["requestContext"]["http"]["path"] = "/v1/nothing"
+    answer = invoke("docs", sent)
+    assert answer["statusCode"] == 404
+    assert json.loads(answer["body"])["code"] == "not_found"

@@ -1,0 +1,208 @@
+"""The path of every change, under races, lost answers and throttles."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from scrip.default_catalog import DEFAULT_CATALOG
+from scrip.domain.commands import Adjust, AdjustAction, Consume, Refund
+from scrip.domain.decide import decide
+from scrip.domain.entries import Actor, ActorType
+from scrip.domain.errors import (
+    BusyError,
+    CorruptAccountError,
+    IdempotencyKeyReusedError,
+    InsufficientCreditsError,
+    RefundTooLargeError,
+)
+from scrip.ledger import TRIES_MAX, Ledger, opening
+from scrip.store.client import Table
+from scrip.store.commit import AccountMovedError, EntryExistsError, commit
+from scrip.store.queries import read
+
+from tests.functional.conftest import items
+from tests.functional.faults import CONFLICT, THROTTLED, answer_lost, instead_of
+
+ACTOR = Actor(ActorType.USER, "u1")
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def consume(amount: int = 5, key: str = "c1") -> Consume:
+    return Consume(account_id="u1", entry_id=key, actor=ACTOR, amount=amount)
+
+
+def refund(amount: int | None = None, key: str = "r1") -> Refund:
+    return Refund(account_id="u1", entry_id=key, actor=ACTOR, refunds="c1", amount=amount)
+
+
+@pytest.fixture
+def books(table: Table) -> Ledger:
+    ledger = Ledger(table, lambda: NOW)
+    ledger.execute(opening("u1"))
+    return ledger
+
+
+def balance(ledger: Ledger) -> int:
+    return ledger.account("u1").balance
+
+
+def test_the_account_and_its_entry_are_written_together(books: Ledger) -> None:
+    outcome = books.execute(consume())
+    assert outcome.entry is not None
+    assert balance(books) == outcome.entry.balance_after == 145
+
+
+def test_a_decision_on_an_account_that_has_moved_is_made_again_on_what_it_is_now(
+    books: Ledger,
+) -> None:
+    snapshot = read(books.table, "u1")
+    books.execute(consume(140, "faster"))
+    posting = decide(snapshot.account, consume(20), catalog=DEFAULT_CATALOG, now=NOW)
+    with pytest.raises(AccountMovedError) as moved:
+        commit(books.table, posting, snapshot)
+    assert moved.value.snapshot == read(books.table, "u1")
+    with pytest.raises(InsufficientCreditsError):
+        books.execute(consume(20))
+    assert balance(books) == 10
+
+
+def test_an_entry_that_exists_is_the_answer(books: Ledger) -> None:
+    snapshot = read(books.table, "u1")
+    posting = decide(snapshot.account, consume(), catalog=DEFAULT_CATALOG, now=NOW)
+    commit(books.table, posting, snapshot)
+    with pytest.raises(EntryExistsError) as exists:
+        commit(books.table, posting, snapshot)
+    assert exists.value.entry == posting.entry
+
+
+def test_of_two_refunds_decided_on_one_total_only_one_stands(books: Ledger) -> None:
+    books.execute(consume(10))
+    snapshot = read(books.table, "u1", refunds="c1")
+    books.execute(refund(8, "faster"))
+    posting = decide(
+        snapshot.account,
+        refund(8),
+        catalog=DEFAULT_CATALOG,
+        now=NOW,
+        refundable=snapshot.refundable,
+    )
+    with pytest.raises(AccountMovedError) as moved:
+        commit(books.table, posting, snapshot)
+    assert moved.value.snapshot == read(books.table, "u1", refunds="c1")
+    with pytest.raises(RefundTooLargeError):
+        books.execute(refund(8))
+    assert balance(books) == 148
+
+
+@pytest.mark.parametrize("times", [1, 4])
+def test_an_answer_that_was_lost_is_no_second_charge(books: Ledger, times: int) -> None:
+    with answer_lost(books.table, "TransactWriteItems", times):
+        outcome = books.execute(consume())
+    assert outcome.entry is not None
+    assert balance(books) == 145
+    assert books.execute(consume()).entry == outcome.entry
+
+
+def test_a_lost_answer_to_what_had_no_key_is_no_second_charge_either(books: Ledger) -> None:
+    with answer_lost(books.table, "TransactWriteItems", 1):
+        books.execute(replace(consume(), keyed=False, entry_id="01M7Z9HEG08CP6XPN50R41V4MB"))
+    assert balance(books) == 145
+
+
+def test_a_conflict_is_tried_again(books: Ledger) -> None:
+    with instead_of(books.table, "TransactWriteItems", CONFLICT, times=3):
+        books.execute(consume())
+    assert balance(books) == 145
+
+
+def test_conflicts_without_end_are_busy_and_nothing_is_written(books: Ledger) -> None:
+    before = items(books.table)
+    with (
+        instead_of(books.table, "TransactWriteItems", CONFLICT, times=2 * TRIES_MAX),
+        pytest.raises(BusyError),
+    ):
+        books.execute(consume())
+    assert items(books.table) == before
+    assert books.execute(consume()).replayed is False
+
+
+@pytest.mark.parametrize("operation", ["GetItem", "TransactWriteItems"])
+def test_a_throttle_is_busy_and_never_a_failure(books: Ledger, operation: str) -> None:
+    with (
+        instead_of(books.table, operation, THROTTLED, times=100),
+        pytest.raises(BusyError),
+    ):
+        books.execute(consume())
+    assert balance(books) == 150
+
+
+def test_a_retry_of_what_succeeded_is_not_refused_by_what_happened_since(books: Ledger) -> None:
+    first = books.execute(consume(150))
+    again = books.execute(consume(150))
+    assert (again.entry, again.replayed) == (first.entry, True)
+
+
+def test_a_key_is_good_for_one_request_also_when_the_second_would_be_refused(
+    books: Ledger,
+) -> None:
+    books.execute(consume(150))
+    with pytest.raises(IdempotencyKeyReusedError):
+        books.execute(consume(151))
+
+
+def test_a_balance_that_was_edited_by_hand_is_not_spent(books: Ledger) -> None:
+    books.table.client.update_item(
+        TableName=books.table.name,
+        Key={"pk": {"S": "ACCOUNT#u1"}, "sk": {"S": "ACCOUNT"}},
+        UpdateExpression="SET balance = :lots",
+        ExpressionAttributeValues={":lots": {"N": "1000000"}},
+    )
+    with pytest.raises(CorruptAccountError):
+        books.execute(consume())
+
+
+def test_an_account_stays_within_1_kb_with_four_grants_and_an_entry_too(books: Ledger) -> None:
+    for n, kind in enumerate(("a" * 36, "b" * 36), start=1):
+        books.execute(
+            Adjust(
+                account_id="u1",
+                entry_id=kind,
+                actor=ACTOR,
+                reason="r",
+                action=AdjustAction.ADD,
+                amount=10**12,
+                expires_at=NOW + timedelta(days=n),
+            ),
+        )
+    books.execute(replace(consume(10**9, "c" * 36), reference="d" * 36))
+    sizes = {item["sk"]["S"]: item_bytes(item) for item in items(books.table)}
+    assert sizes["ACCOUNT"] <= 1024
+    assert sizes["ENTRY#" + "c" * 36] <= 1024
+
+
+def item_bytes(item: dict[str, dict[str, object]]) -> int:
+    """An item's size as DynamoDB counts it.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
+    """
+
+    def value_bytes(value: dict[str, object]) -> int:
+        [(kind, content)] = value.items()
+        match kind, content:
+            case "S", str():
+                return len(content.encode())
+            case "N", str():
+                return (len(content.lstrip("-").rstrip("0")) + 1) // 2 + 1 + content.startswith("-")
+            case "B", bytes():
+                return len(content)
+            case "BOOL" | "NULL", _:
+                return 1
+            case "L", list():
+                return 3 + sum(1 + value_bytes(element) for element in content)
+            case "M", dict():
+                return 3 + sum(
+                    1 + len(name) + value_bytes(element) for name, element in content.items()
+                )
+        raise TypeError(kind)
+
+    return sum(len(name) + value_bytes(value) for name, value in item.items())

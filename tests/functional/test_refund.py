@@ -1,0 +1,80 @@
+"""Refunds over HTTP."""
+
+import pytest
+from scrip.store.client import Table
+
+from tests.functional.conftest import items, send
+
+
+@pytest.fixture
+def spent(table: Table) -> Table:
+    send("consume/feature")
+    return table
+
+
+def test_a_consume_is_refunded_by_its_idempotency_key(spent: Table) -> None:
+    answer = send("refund/whole")
+    assert answer.status == 201
+    entry = answer.body["entry"]
+    assert (entry["type"], entry["amount"], entry["refunds"]) == ("refund", 5, "chat-1")
+    assert answer.body["account"]["balance"] == 150
+
+
+def test_the_entry_stays_as_it_was_and_its_refunded_total_stands_beside_it(spent: Table) -> None:
+    before = send("account/entry").body
+    send("refund/part")
+    after = send("account/entry").body
+    assert (before.pop("refunded"), after.pop("refunded")) == (0, 2)
+    assert before == after
+
+
+def test_parts_add_up_to_the_whole_and_no_further(spent: Table) -> None:
+    send("refund/part")
+    too_much = send("refund/part", body={"entry_id": "chat-1", "amount": 4, "reason": "x"}, key="b")
+    assert (too_much.status, too_much.body["code"]) == (409, "refund_too_large")
+    assert too_much.body["refundable"] == 3
+    rest = send("refund/whole")
+    assert rest.body["entry"]["amount"] == 3
+    none_left = send("refund/whole", key="again")
+    assert (none_left.status, none_left.body["code"]) == (409, "already_refunded")
+    assert (none_left.body["taken"], none_left.body["refunded"]) == (5, 5)
+
+
+def test_a_repeated_refund_gives_nothing_twice(spent: Table) -> None:
+    first, again = send("refund/whole"), send("refund/whole")
+    assert (again.status, again.body) == (201, first.body)
+    assert again.headers["Idempotency-Replayed"] == "true"
+
+
+def test_a_user_refunds_nothing(spent: Table) -> None:
+    before = items(spent)
+    answer = send("refund/by_user")
+    assert (answer.status, answer.body["code"]) == (403, "forbidden")
+    assert items(spent) == before
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"entry_id": "nothing", "reason": "x"}, 404, "entry_not_found"),
+        ({"entry_id": "signup:grant", "reason": "x"}, 422, "not_refundable"),
+        ({"entry_id": "chat-1"}, 422, "invalid"),
+        ({"entry_id": "chat-1", "reason": ""}, 422, "invalid"),
+        ({"entry_id": "chat-1", "reason": "x", "amount": 0}, 422, "invalid"),
+        ({"entry_id": "chat-1", "reason": "x", "amount": 6}, 409, "refund_too_large"),
+    ],
+)
+def test_bad_refunds_change_nothing(
+    spent: Table,
+    body: dict[str, object],
+    status: int,
+    code: str,
+) -> None:
+    before = items(spent)
+    answer = send("refund/whole", body=body)
+    assert (answer.status, answer.body["code"]) == (status, code)
+    assert items(spent) == before
+
+
+def test_an_account_that_is_not_there_is_not_found(table: Table) -> None:
+    assert send("refund/whole").body["code"] == "account_not_found"

@@ -1,0 +1,58 @@
+"""What template.yaml promises about roles and data."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.functional.conftest import resources
+
+READ = {"dynamodb:GetItem", "dynamodb:Query"}
+WRITES = {"dynamodb:PutItem", "dynamodb:UpdateItem"}
+
+
+def functions() -> list[str]:
+    return [
+        name
+        for name, resource in resources().items()
+        if resource["Type"] == "AWS::Serverless::Function"
+    ]
+
+
+def grants(function: str) -> Iterator[tuple[str, str]]:
+    """Every action that a function may do, with each partition it may do it to."""
+    for policy in resources()[function]["Properties"].get("Policies", []):
+        for statement in policy["Statement"]:
+            [[key, partitions]] = statement["Condition"]["ForAllValues:StringLike"].items()
+            assert key == "dynamodb:LeadingKeys"
+            for partition in partitions:
+                yield statement["Action"], partition
+
+
+@pytest.mark.parametrize("function", functions())
+def test_no_function_changes_or_deletes_an_entry(function: str) -> None:
+    allowed = set(grants(function))
+    assert {action for action, partition in allowed if partition == "LEDGER#*"} <= READ | {
+        "dynamodb:PutItem",
+    }
+    assert {action for action, _ in allowed} <= READ | WRITES
+
+
+@pytest.mark.parametrize("function", sorted({*functions()} - {"BootstrapFunction"}))
+def test_only_the_bootstrap_writes_the_catalog(function: str) -> None:
+    assert {action for action, partition in grants(function) if partition == "CATALOG"} <= READ
+
+
+def test_the_table_is_kept_protected_and_restorable() -> None:
+    table: dict[str, Any] = resources()["Table"]
+    properties = table["Properties"]
+    assert table["UpdateReplacePolicy"] == "Retain"
+    assert properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
+    assert properties["SSESpecification"]["SSEEnabled"]
+    assert properties["TimeToLiveSpecification"]["AttributeName"] == "purge_at"
+    assert properties["StreamSpecification"]["StreamViewType"] == "NEW_AND_OLD_IMAGES"
+
+
+@pytest.mark.parametrize("name", ["Table", "UserPool"])
+def test_what_people_own_outlives_the_stack(name: str) -> None:
+    assert resources()[name]["DeletionPolicy"] == "RetainExceptOnCreate"
