@@ -1,0 +1,121 @@
+"""Build the functions and the layer with SAM, once for each state of the sources."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from scrip_cli.local.errors import StackError, ToolError
+from scrip_cli.local.stack import LocalStack, template_parameters, tool_path
+
+_SOURCES = ("template.yaml", "samconfig.toml", "functions", "layers")
+
+
+def source_hash(stack: LocalStack) -> str:
+    """Hash all that a build depends on: the sources, byte for byte, and the parameters."""
+    digest = hashlib.sha256(" ".join(template_parameters()).encode())
+    for path in _source_files(stack.root):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.relative_to(stack.root)}\0{content}\n".encode())
+    return digest.hexdigest()
+
+
+def is_built(stack: LocalStack, wanted_hash: str) -> bool:
+    """Tell whether the build folder holds a finished build of these sources."""
+    recorded = _hash_file(stack)
+    return recorded.is_file() and recorded.read_text() == wanted_hash
+
+
+def build(stack: LocalStack, wanted_hash: str) -> None:
+    """Build everything afresh.
+
+    Raises ToolError with SAM's last words, and StackError if the machine lacks what SAM needs.
+    """
+    _check_tools()
+    _hash_file(stack).unlink(missing_ok=True)
+    run_sam(
+        stack,
+        "build",
+        *("--template-file", str(stack.root / "template.yaml")),
+        *("--build-dir", str(stack.build_dir)),
+        "--cached",
+        *("--cache-dir", str(stack.state_dir / "cache")),
+        "--parallel",
+        *("--parameter-overrides", *template_parameters()),
+    )
+    # SAM's zips carry no usable bytecode, and a cold start would compile every module. A file that
+    # does not compile (packages ship such templates) costs only its own bytecode.
+    compileall = [sys.executable, "-m", "compileall", "-qq", "-j0"]
+    subprocess.run(
+        [*compileall, "--invalidation-mode", "unchecked-hash", str(stack.build_dir)], check=False
+    )
+    _hash_file(stack).write_text(wanted_hash)
+
+
+def run_sam(stack: LocalStack, command: str, *arguments: str) -> None:
+    """Run SAM against this stack and keep its output in STATE/sam-COMMAND.log.
+
+    Raises ToolError if it fails.
+    """
+    log = stack.state_dir / f"sam-{command}.log"
+    # None of the person's own AWS settings may reach SAM.
+    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment = {
+        **own,
+        **stack.aws_environment(),
+        # A proxy is for downloading packages.
+        **{name: f"{own.get(name, '')},127.0.0.1" for name in ("NO_PROXY", "no_proxy")},
+        "SAM_CLI_TELEMETRY": "0",
+        "SAM_CLI_POLL_DELAY": "0.2",
+        # SAM cuts its tables, reasons of failures included, to the terminal's width.
+        "COLUMNS": "200",
+    }
+    with log.open("wb") as output:
+        finished = subprocess.run(
+            ["sam", command, *arguments],
+            # SAM keeps a cache in the current folder; two stacks would clear each other's.
+            cwd=stack.state_dir,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if finished.returncode != 0:
+        raise ToolError(f"sam {command}", log)
+
+
+def _hash_file(stack: LocalStack) -> Path:
+    return stack.build_dir / "source.hash"
+
+
+def _source_files(root: Path) -> list[Path]:
+    """List the files of a build in a fixed order, without bytecode and the tools' dot-folders."""
+    found = []
+    for source in _SOURCES:
+        path = root / source
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            parts = file.relative_to(root).parts
+            hidden = any(part == "__pycache__" or part.startswith(".") for part in parts)
+            if file.is_file() and not hidden:
+                found.append(file)
+    return found
+
+
+def _check_tools() -> None:
+    if shutil.which("sam", path=tool_path()) is None:
+        raise StackError("The AWS SAM CLI is not installed.", "Run `uv sync` in the project.")
+    python = shutil.which("python3.13", path=tool_path())
+    if python is None or not _has_pip(python):
+        raise StackError(
+            "SAM needs a python3.13 with pip on the PATH, and there is none.",
+            "Create the environment with `python3.13 -m venv .venv` and run scrip from there.",
+        )
+
+
+def _has_pip(python: str) -> bool:
+    """Try it: a pyenv shim may have no version behind it, and uv's environments have no pip."""
+    tried = subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False)
+    return tried.returncode == 0

@@ -1,0 +1,145 @@
+"""`scrip local`: run the whole service on this machine, with no AWS account and no Docker."""
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import httpx
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from scrip_cli.local import demo, deploy, process, report
+from scrip_cli.local.errors import NotRunningError, StackError
+from scrip_cli.local.lifecycle import bring_up
+from scrip_cli.local.stack import LocalStack, find_stack
+
+app = typer.Typer(help="Run the whole service on this machine.", no_args_is_help=True)
+
+Port = Annotated[int, typer.Option(help="Port of the local AWS; each port is a stack of its own.")]
+State = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the stack's data.", show_default=".scrip/PORT in the project"),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+DEFAULT_PORT = 4566
+_INTERRUPTED = 130
+
+
+@app.command()
+def up(
+    port: Port = DEFAULT_PORT,
+    state: State = None,
+    *,
+    detach: Annotated[bool, typer.Option(help="Leave it running and return.")] = False,
+) -> None:
+    """Build, start and deploy the service; stay until Ctrl-C. Data is kept for the next time."""
+    with _plain_errors():
+        stack = find_stack(port, state)
+        lock = process.claim(stack)
+        if lock is None:
+            report.note(f"This stack is already running on port {port}.")
+            report.show_details(demo.details(stack))
+            return
+        _interrupt_on_signals()
+        try:
+            server = bring_up(stack, lock)
+            report.show_details(demo.details(stack))
+        except KeyboardInterrupt:
+            report.note("Stopped before it was ready.")
+            raise typer.Exit(_INTERRUPTED) from None
+        if detach:
+            report.note(f"\nRunning in the background; `scrip local down --port {port}` stops it.")
+        else:
+            report.note("\nRunning until Ctrl-C.")
+            _stay(stack, server)
+
+
+@app.command()
+def down(port: Port = DEFAULT_PORT, state: State = None) -> None:
+    """Stop the service and keep its data."""
+    with _plain_errors():
+        stack = find_stack(port, state)
+        pid = process.running_pid(stack)
+        if pid is None:
+            report.note(f"Nothing was running on port {port}.")
+            return
+        with report.step("Stopping"):
+            process.stop(stack, pid)
+
+
+@app.command()
+def status(port: Port = DEFAULT_PORT, state: State = None, *, as_json: Json = False) -> None:
+    """Tell whether the service is running (exit code 0) or not (exit code 3)."""
+    with _plain_errors():
+        stack = find_stack(port, state)
+        pid = process.running_pid(stack)
+        if as_json:
+            facts = {"running": pid is not None, "port": port, "state_dir": str(stack.state_dir)}
+            if pid is not None:
+                facts |= {"pid": pid, "api_url": _api_url(stack)}
+            typer.echo(json.dumps(facts))
+        if pid is None:
+            raise NotRunningError(port)
+        if not as_json:
+            report.show_status(stack, pid, _api_url(stack))
+
+
+@app.command()
+def env(port: Port = DEFAULT_PORT, state: State = None, *, as_json: Json = False) -> None:
+    """Print addresses, names and fresh tokens, as shell exports or as JSON."""
+    with _plain_errors():
+        stack = find_stack(port, state)
+        if process.running_pid(stack) is None:
+            raise NotRunningError(port)
+        found = demo.details(stack)
+        if as_json:
+            typer.echo(json.dumps(asdict(found), indent=2))
+        else:
+            report.show_exports(found)
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Turn what can go wrong into a sentence and an exit code."""
+    try:
+        yield
+    except StackError as error:
+        report.trouble(error)
+        raise typer.Exit(error.exit_code) from error
+    except (ClientError, BotoCoreError, httpx.HTTPError) as error:
+        report.trouble(StackError(f"The local AWS failed: {error}", "Its log may tell more."))
+        raise typer.Exit(StackError.exit_code) from error
+
+
+def _api_url(stack: LocalStack) -> str:
+    return stack.api_url(deploy.outputs(stack)["ApiId"])
+
+
+def _stay(stack: LocalStack, server: subprocess.Popen[bytes]) -> None:
+    """Wait for Ctrl-C and then stop the server, or for the server to end by itself."""
+    try:
+        exit_code = server.wait()
+    except KeyboardInterrupt:
+        process.stop(stack, server.pid)
+        report.note("Stopped; the data is kept.")
+        return
+    if exit_code != 0:
+        raise StackError(f"ministack ended with exit code {exit_code}.", f"See {stack.log_file}.")
+    report.note("Stopped by another command; the data is kept.")
+
+
+def _interrupt_on_signals() -> None:
+    """Let a closed terminal and `kill` do what Ctrl-C does, so that state is always saved."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)

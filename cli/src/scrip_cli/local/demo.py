@@ -1,0 +1,139 @@
+"""Two people to try the local stack with, and a token for each kind of caller."""
+
+from dataclasses import dataclass
+
+import httpx
+
+from scrip_cli.local.deploy import outputs
+from scrip_cli.local.errors import StackError
+from scrip_cli.local.ministack_gaps import post_confirmation
+from scrip_cli.local.stack import STACK_NAME, LocalStack
+
+USER_EMAIL = "alice@example.com"
+ADMIN_EMAIL = "admin@example.com"
+PASSWORD = "Correct-horse-9-battery"  # noqa: S105  of two people who do not exist
+
+_ADMIN_GROUP = "admin"
+_SERVICE_SCOPE = "scrip/service"
+
+
+@dataclass(frozen=True)
+class Details:
+    """All that a client of the local stack needs; the field names are `scrip local env`'s."""
+
+    api_url: str
+    console_url: str
+    endpoint_url: str
+    stack_name: str
+    table_name: str
+    user_pool_id: str
+    client_id: str
+    user_token: str
+    service_token: str
+    admin_token: str
+    accounts: dict[str, str]
+
+
+def sign_up_demo_users(stack: LocalStack) -> None:
+    """Sign both people up the way anybody is, and make one of them an admin. Safe to repeat."""
+    deployed = outputs(stack)
+    for email in (USER_EMAIL, ADMIN_EMAIL):
+        sign_up(stack, email)
+    stack.client("cognito-idp").admin_add_user_to_group(
+        UserPoolId=deployed["UserPoolId"], Username=ADMIN_EMAIL, GroupName=_ADMIN_GROUP
+    )
+
+
+def details(stack: LocalStack) -> Details:
+    """Gather addresses, names and fresh tokens of a running stack.
+
+    Raises NotReadyError if it is not deployed yet.
+    """
+    deployed = outputs(stack)
+    api_url = stack.api_url(deployed["ApiId"])
+    return Details(
+        api_url=api_url,
+        console_url=f"{api_url}/console/",
+        endpoint_url=stack.endpoint_url,
+        stack_name=STACK_NAME,
+        table_name=deployed["TableName"],
+        user_pool_id=deployed["UserPoolId"],
+        client_id=deployed["ClientId"],
+        user_token=user_token(stack, USER_EMAIL),
+        service_token=_service_token(stack, deployed),
+        admin_token=user_token(stack, ADMIN_EMAIL),
+        accounts={
+            "user": _attributes(stack, deployed, USER_EMAIL)["sub"],
+            "admin": _attributes(stack, deployed, ADMIN_EMAIL)["sub"],
+        },
+    )
+
+
+def sign_up(stack: LocalStack, email: str) -> str:
+    """Sign somebody up, confirm it, and return their account id. Safe to repeat."""
+    deployed = outputs(stack)
+    cognito = stack.client("cognito-idp")
+    pool = {"UserPoolId": deployed["UserPoolId"], "Username": email}
+    try:
+        cognito.sign_up(
+            ClientId=deployed["ClientId"],
+            Username=email,
+            Password=PASSWORD,
+            UserAttributes=[{"Name": "email", "Value": email}],
+        )
+    except cognito.exceptions.UsernameExistsException:
+        # Unless an earlier run was interrupted right here, the rest has been done.
+        if cognito.admin_get_user(**pool)["UserStatus"] == "CONFIRMED":
+            return _attributes(stack, deployed, email)["sub"]
+    # A real person types the code from the mail, which verifies the address too.
+    cognito.admin_update_user_attributes(
+        **pool, UserAttributes=[{"Name": "email_verified", "Value": "true"}]
+    )
+    cognito.admin_confirm_sign_up(**pool)
+    user = _attributes(stack, deployed, email)
+    post_confirmation(
+        stack,
+        deployed["SignupFunction"],
+        user_pool_id=deployed["UserPoolId"],
+        client_id=deployed["ClientId"],
+        user=user,
+    )
+    return user["sub"]
+
+
+def user_token(stack: LocalStack, email: str) -> str:
+    """Sign a demo user in and return their access token."""
+    deployed = outputs(stack)
+    answer = stack.client("cognito-idp").initiate_auth(
+        ClientId=deployed["ClientId"],
+        AuthFlow="USER_PASSWORD_AUTH",
+        AuthParameters={"USERNAME": email, "PASSWORD": PASSWORD},
+    )
+    return str(answer["AuthenticationResult"]["AccessToken"])
+
+
+def _attributes(stack: LocalStack, deployed: dict[str, str], email: str) -> dict[str, str]:
+    user = stack.client("cognito-idp").admin_get_user(
+        UserPoolId=deployed["UserPoolId"], Username=email
+    )
+    return {item["Name"]: item["Value"] for item in user["UserAttributes"]}
+
+
+def _service_token(stack: LocalStack, deployed: dict[str, str]) -> str:
+    client = stack.client("cognito-idp").describe_user_pool_client(
+        UserPoolId=deployed["UserPoolId"], ClientId=deployed["ServiceClientId"]
+    )["UserPoolClient"]
+    # On AWS this address is the pool's own domain.
+    with httpx.Client(trust_env=False) as http:
+        answer = http.post(
+            f"{stack.endpoint_url}/oauth2/token",
+            auth=(client["ClientId"], client["ClientSecret"]),
+            data={"grant_type": "client_credentials", "scope": _SERVICE_SCOPE},
+        )
+    if not answer.is_success:
+        raise StackError(
+            "Cognito gave no token for the service client.",
+            f"Check in template.yaml that ServiceClientId is allowed the scope {_SERVICE_SCOPE}.",
+            output=answer.text,
+        )
+    return str(answer.json()["access_token"])

@@ -1,0 +1,77 @@
+"""Deploy a build to the running ministack, and read back what was deployed."""
+
+from contextlib import suppress
+
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from scrip_cli.local.build import run_sam
+from scrip_cli.local.errors import NotReadyError
+from scrip_cli.local.ministack_gaps import import_http_apis
+from scrip_cli.local.stack import REGION, STACK_NAME, LocalStack, template_parameters
+
+# A tag on the API says from which sources it was deployed. It is set last, and saved and lost
+# together with ministack's state: what it says holds whenever anything was interrupted or killed.
+_BUILD_TAG = "scrip:build"
+
+_BUCKET = f"{STACK_NAME}-artifacts"
+
+
+def is_deployed(stack: LocalStack, source_hash: str) -> bool:
+    """Tell whether the running stack was deployed, whole, from these sources."""
+    try:
+        arn = _api_arn(stack)
+    except NotReadyError:
+        return False
+    tags = stack.client("apigatewayv2").get_tags(ResourceArn=arn)["Tags"]
+    return bool(tags.get(_BUILD_TAG) == source_hash)
+
+
+def deploy(stack: LocalStack, source_hash: str) -> None:
+    """Create or update the CloudFormation stack, then what ministack leaves out of it.
+
+    Raises ToolError with SAM's last words.
+    """
+    with suppress(NotReadyError):
+        _mark(stack, "unfinished")
+    # Not --resolve-s3: interrupted in the wrong moment, it leaves a bucket stack that SAM refuses.
+    stack.client("s3").create_bucket(Bucket=_BUCKET)
+    run_sam(
+        stack,
+        "deploy",
+        *("--template-file", str(stack.build_dir / "template.yaml")),
+        *("--stack-name", STACK_NAME),
+        *("--s3-bucket", _BUCKET),
+        *("--capabilities", "CAPABILITY_IAM"),
+        "--no-confirm-changeset",
+        "--no-fail-on-empty-changeset",
+        # A first deploy that fails would leave a stack that can be neither updated nor used.
+        *("--on-failure", "DELETE"),
+        *("--parameter-overrides", *template_parameters()),
+    )
+    import_http_apis(stack)
+    _mark(stack, source_hash)
+
+
+def outputs(stack: LocalStack) -> dict[str, str]:
+    """Read the stack's outputs. Raises NotReadyError if it has never been deployed whole."""
+    try:
+        found = stack.client("cloudformation").describe_stacks(StackName=STACK_NAME)
+    except EndpointConnectionError as exc:
+        raise NotReadyError(stack.port) from exc
+    except ClientError as exc:
+        # What CloudFormation calls a stack that does not exist.
+        if exc.response["Error"]["Code"] != "ValidationError":
+            raise
+        raise NotReadyError(stack.port) from exc
+    items = found["Stacks"][0].get("Outputs")
+    if not items:
+        raise NotReadyError(stack.port)
+    return {item["OutputKey"]: item["OutputValue"] for item in items}
+
+
+def _mark(stack: LocalStack, text: str) -> None:
+    stack.client("apigatewayv2").tag_resource(ResourceArn=_api_arn(stack), Tags={_BUILD_TAG: text})
+
+
+def _api_arn(stack: LocalStack) -> str:
+    return f"arn:aws:apigateway:{REGION}::/apis/{outputs(stack)['ApiId']}"

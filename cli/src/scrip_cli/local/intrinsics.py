@@ -1,0 +1,87 @@
+"""Work out CloudFormation's functions (`Ref`, `Fn::Sub`, `Fn::If` ...) in a piece of a template."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scrip_cli.local.errors import StackError
+
+_PLACEHOLDER = re.compile(r"\$\{([^!}][^}]*)\}")
+
+
+@dataclass(frozen=True)
+class Intrinsics:
+    """What the functions look up.
+
+    `names` gives the value of each parameter, pseudo parameter and resource (`Table`), and of the
+    attributes that are known (`Consume.Arn`). `conditions` is the template's section of that name.
+    """
+
+    names: Mapping[str, Any]
+    conditions: Mapping[str, Any]
+
+    def resolve(self, node: Any) -> Any:
+        """Replace every function in a node by its value; what is AWS::NoValue disappears.
+
+        Raises StackError for a function or a name that is not known here.
+        """
+        if isinstance(node, list):
+            return [item for item in map(self.resolve, node) if item is not None]
+        if not isinstance(node, dict):
+            return node
+        if len(node) == 1:
+            ((name, argument),) = node.items()
+            if name in {"Ref", "Condition"} or name.startswith("Fn::"):
+                return self._call(name, argument)
+        resolved = {key: self.resolve(value) for key, value in node.items()}
+        return {key: value for key, value in resolved.items() if value is not None}
+
+    def _call(self, name: str, argument: Any) -> Any:  # noqa: C901, PLR0911  a line each
+        match name, argument:
+            case "Ref", str():
+                return self._look_up(argument)
+            case "Fn::GetAtt", [*path]:
+                return self._look_up(".".join(path))
+            case "Fn::Sub", str():
+                return self._substitute(argument, {})
+            case "Fn::Sub", [text, variables]:
+                return self._substitute(text, self.resolve(variables))
+            case "Fn::Join", [separator, parts]:
+                return separator.join(self.resolve(parts))
+            case "Fn::If", [condition, then, otherwise]:
+                return self.resolve(then if self._holds(condition) else otherwise)
+            case "Fn::Equals", [left, right]:
+                return self.resolve(left) == self.resolve(right)
+            case "Fn::Not", [operand]:
+                return not self.resolve(operand)
+            case "Fn::And", [*operands]:
+                return all(map(self.resolve, operands))
+            case "Fn::Or", [*operands]:
+                return any(map(self.resolve, operands))
+            case "Condition", str():
+                return self._holds(argument)
+        raise _unknown(name)
+
+    def _look_up(self, name: str) -> Any:
+        try:
+            return self.names[name]
+        except KeyError as exc:
+            raise _unknown(name) from exc
+
+    def _holds(self, condition: str) -> bool:
+        return bool(self.resolve(self.conditions[condition]))
+
+    def _substitute(self, text: str, variables: Mapping[str, Any]) -> str:
+        def value(match: re.Match[str]) -> str:
+            name = match[1]
+            return str(variables[name] if name in variables else self._look_up(name))
+
+        return _PLACEHOLDER.sub(value, text).replace("${!", "${")
+
+
+def _unknown(name: str) -> StackError:
+    return StackError(
+        f"The API's definition in template.yaml uses {name}, which is not supported locally.",
+        "Teach it to scrip_cli/local/intrinsics.py, or say it otherwise in the template.",
+    )

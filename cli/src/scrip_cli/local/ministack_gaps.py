@@ -1,0 +1,164 @@
+"""What ministack 1.5.33 leaves undone and AWS does by itself. On AWS nothing here is needed.
+
+- CloudFormation on ministack creates an HTTP API but ignores its OpenAPI `Body`, which is what SAM
+  turns `HttpApi` events into: no route, no authorizer, no CORS. `import_http_apis` creates them.
+- Cognito on ministack never calls the pool's PostConfirmation trigger. `post_confirmation` does.
+
+template.yaml stays as AWS wants it. Delete a function here once ministack has caught up.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from scrip_cli.local.errors import StackError
+from scrip_cli.local.intrinsics import Intrinsics
+from scrip_cli.local.stack import REGION, STACK_NAME, LocalStack
+
+_ANY_METHOD = "x-amazon-apigateway-any-method"
+_AUTHORIZER = "x-amazon-apigateway-authorizer"
+_CORS = "x-amazon-apigateway-cors"
+_INTEGRATION = "x-amazon-apigateway-integration"
+
+
+def import_http_apis(stack: LocalStack) -> None:
+    """Make every HTTP API of the deployed stack behave as its OpenAPI body says."""
+    template = stack.client("cloudformation").get_template(
+        StackName=STACK_NAME, TemplateStage="Processed"
+    )["TemplateBody"]
+    intrinsics = _deployed_names(stack, template)
+    for logical_id, resource in template["Resources"].items():
+        if resource["Type"] == "AWS::ApiGatewayV2::Api" and "Body" in resource["Properties"]:
+            body = intrinsics.resolve(resource["Properties"]["Body"])
+            _import_body(stack.client("apigatewayv2"), intrinsics.names[logical_id], body)
+
+
+def post_confirmation(
+    stack: LocalStack, function: str, *, user_pool_id: str, client_id: str, user: dict[str, str]
+) -> None:
+    """Invoke the sign-up function with the event that Cognito sends once a user is confirmed.
+
+    `user` are the user's attributes, `sub` among them. Raises StackError if the function fails.
+    """
+    event = {
+        "version": "1",
+        "region": REGION,
+        "userPoolId": user_pool_id,
+        "userName": user["sub"],
+        "callerContext": {"awsSdkVersion": "aws-sdk-unknown-unknown", "clientId": client_id},
+        "triggerSource": "PostConfirmation_ConfirmSignUp",
+        "request": {"userAttributes": {**user, "cognito:user_status": "CONFIRMED"}},
+        "response": {},
+    }
+    answer = stack.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
+    if "FunctionError" in answer:
+        raise StackError(
+            f"The sign-up function failed for {user['email']}.",
+            f"See {stack.log_file}.",
+            output=answer["Payload"].read().decode(),
+        )
+
+
+def _deployed_names(stack: LocalStack, template: dict[str, Any]) -> Intrinsics:
+    """Gather what the template's functions may refer to, as deployed."""
+    cloudformation = stack.client("cloudformation")
+    described = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]
+    account_id = described["StackId"].split(":")[4]
+    names: dict[str, Any] = {
+        "AWS::AccountId": account_id,
+        "AWS::NoValue": None,
+        "AWS::Partition": "aws",
+        "AWS::Region": REGION,
+        "AWS::StackId": described["StackId"],
+        "AWS::StackName": STACK_NAME,
+        "AWS::URLSuffix": "amazonaws.com",
+    }
+    for parameter in described.get("Parameters", []):
+        name, value = parameter["ParameterKey"], parameter["ParameterValue"]
+        is_list = template["Parameters"][name]["Type"] == "CommaDelimitedList"
+        names[name] = value.split(",") if is_list else value
+    resources = cloudformation.describe_stack_resources(StackName=STACK_NAME)["StackResources"]
+    for resource in resources:
+        name, physical_id = resource["LogicalResourceId"], resource["PhysicalResourceId"]
+        names[name] = physical_id
+        if resource["ResourceType"] == "AWS::Lambda::Function":
+            names[f"{name}.Arn"] = f"arn:aws:lambda:{REGION}:{account_id}:function:{physical_id}"
+    return Intrinsics(names, template.get("Conditions", {}))
+
+
+def _import_body(gateway: Any, api_id: str, body: dict[str, Any]) -> None:
+    """Replace all that the API has by what the body says, as an import on AWS does."""
+    for route in gateway.get_routes(ApiId=api_id)["Items"]:
+        gateway.delete_route(ApiId=api_id, RouteId=route["RouteId"])
+    for integration in gateway.get_integrations(ApiId=api_id)["Items"]:
+        gateway.delete_integration(ApiId=api_id, IntegrationId=integration["IntegrationId"])
+    for authorizer in gateway.get_authorizers(ApiId=api_id)["Items"]:
+        gateway.delete_authorizer(ApiId=api_id, AuthorizerId=authorizer["AuthorizerId"])
+    if _CORS in body:
+        gateway.update_api(ApiId=api_id, CorsConfiguration=_capitalized(body[_CORS]))
+
+    authorizers = {
+        name: _create_authorizer(gateway, api_id, name, scheme[_AUTHORIZER])
+        for name, scheme in body.get("components", {}).get("securitySchemes", {}).items()
+    }
+    integrations: dict[str, str] = {}
+    for route_key, operation in _operations(body["paths"]):
+        definition = operation[_INTEGRATION]
+        uri = definition["uri"]
+        if uri not in integrations:
+            integrations[uri] = _create_integration(gateway, api_id, definition)
+        gateway.create_route(
+            ApiId=api_id,
+            RouteKey=route_key,
+            Target=f"integrations/{integrations[uri]}",
+            **_authorization(operation, authorizers),
+        )
+
+
+def _operations(paths: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the route key and the definition of each operation."""
+    for path, methods in paths.items():
+        for method, operation in methods.items():
+            verb = "ANY" if method == _ANY_METHOD else method.upper()
+            yield ("$default" if path == "/$default" else f"{verb} {path}"), operation
+
+
+def _authorization(operation: dict[str, Any], authorizers: dict[str, str]) -> dict[str, Any]:
+    """Translate an operation's `security`: SAM marks an open route by the scheme NONE."""
+    for requirement in operation.get("security", []):
+        for scheme, scopes in requirement.items():
+            if scheme in authorizers:
+                return {
+                    "AuthorizationType": "JWT",
+                    "AuthorizerId": authorizers[scheme],
+                    "AuthorizationScopes": scopes,
+                }
+    return {"AuthorizationType": "NONE"}
+
+
+def _create_authorizer(gateway: Any, api_id: str, name: str, definition: dict[str, Any]) -> str:
+    assert definition["type"] == "jwt", "only JWT authorizers are translated"
+    created = gateway.create_authorizer(
+        ApiId=api_id,
+        Name=name,
+        AuthorizerType="JWT",
+        IdentitySource=[definition["identitySource"]],
+        JwtConfiguration=_capitalized(definition["jwtConfiguration"]),
+    )
+    return str(created["AuthorizerId"])
+
+
+def _create_integration(gateway: Any, api_id: str, definition: dict[str, Any]) -> str:
+    created = gateway.create_integration(
+        ApiId=api_id,
+        IntegrationType=definition["type"].upper(),
+        IntegrationUri=definition["uri"],
+        IntegrationMethod=definition["httpMethod"],
+        PayloadFormatVersion=definition["payloadFormatVersion"],
+    )
+    return str(created["IntegrationId"])
+
+
+def _capitalized(definition: dict[str, Any]) -> dict[str, Any]:
+    """Turn OpenAPI's `allowOrigins` into the API's `AllowOrigins`."""
+    return {key[0].upper() + key[1:]: value for key, value in definition.items()}

@@ -1,0 +1,139 @@
+"""Start, find and stop the ministack process of a stack.
+
+A running ministack holds a lock on the stack's pid file, and the kernel drops the lock with the
+process. So a pid is only ever trusted while the lock is held: never a stale one, never a recycled
+one, and two `up` on one folder cannot both win.
+"""
+
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+import httpx
+
+from scrip_cli.local.errors import PortTakenError, StackError
+from scrip_cli.local.stack import LocalStack
+
+READY_SECONDS_MAX = 60
+STOP_SECONDS_MAX = 30
+_POLL_SECONDS = 0.1
+
+# All that ministack and the functions get to see of the person's environment.
+_INHERITED = ("HOME", "LANG", "LC_ALL", "TZ")
+
+
+def claim(stack: LocalStack) -> int | None:
+    """Lock the stack's pid file and write our own pid; None if a running stack holds it.
+
+    The answer is the file's descriptor, to be handed to `start`.
+    """
+    stack.state_dir.mkdir(parents=True, exist_ok=True)
+    lock = os.open(stack.pid_file, os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    _write_pid(lock, os.getpid())
+    return lock
+
+
+def running_pid(stack: LocalStack) -> int | None:
+    """Tell the pid of the running stack, or None. A stack still being built counts."""
+    with suppress(FileNotFoundError), stack.pid_file.open() as pid_file:
+        try:
+            fcntl.flock(pid_file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return int(pid_file.read())
+    return None
+
+
+def check_port(stack: LocalStack) -> None:
+    """Raise PortTakenError if something listens on the stack's port."""
+    with socket.socket() as probe:
+        # As the server will bind: a port in TIME_WAIT is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", stack.port))
+        except OSError as exc:
+            raise PortTakenError(stack.port) from exc
+
+
+def start(stack: LocalStack, lock: int) -> subprocess.Popen[bytes]:
+    """Start ministack and hand it the lock. It outlives this process unless it is stopped."""
+    # Each function process unpacks its layers here and nobody ever clears them away.
+    scratch = stack.state_dir / "tmp"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    with stack.log_file.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "scrip_cli.local.server"],
+            env=_server_environment(stack),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            # A session of its own: Ctrl-C in the terminal reaches only us, and we ask it to stop.
+            start_new_session=True,
+            pass_fds=[lock],
+        )
+    _write_pid(lock, process.pid)
+    os.close(lock)
+    return process
+
+
+def wait_until_ready(stack: LocalStack, process: subprocess.Popen[bytes]) -> None:
+    """Wait until ministack answers. Raises StackError if it ends or takes too long."""
+    deadline = time.monotonic() + READY_SECONDS_MAX
+    with httpx.Client(trust_env=False) as http:
+        while time.monotonic() < deadline and process.poll() is None:
+            with suppress(httpx.TransportError):
+                if http.get(f"{stack.endpoint_url}/_ministack/ready").is_success:
+                    return
+            time.sleep(_POLL_SECONDS)
+    raise StackError("ministack did not start.", f"See {stack.log_file}.")
+
+
+def stop(stack: LocalStack, pid: int) -> None:
+    """Ask the stack to stop and wait until its state is on disk. Raises StackError if it hangs."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS_MAX
+    while running_pid(stack) is not None:
+        if time.monotonic() > deadline:
+            raise StackError(
+                f"The stack (pid {pid}) is still stopping after {STOP_SECONDS_MAX} seconds.",
+                f"See {stack.log_file}; `kill -9 {pid}` ends it, and loses what it had not saved.",
+            )
+        time.sleep(_POLL_SECONDS)
+    # The processes of its functions: they would linger for seconds, holding memory.
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGTERM)
+
+
+def _write_pid(lock: int, pid: int) -> None:
+    # In one write and of one length, so that nobody ever reads half a number.
+    os.pwrite(lock, f"{pid:<10}\n".encode(), 0)
+
+
+def _server_environment(stack: LocalStack) -> dict[str, str]:
+    return {
+        **{name: os.environ[name] for name in _INHERITED if name in os.environ},
+        **stack.aws_environment(),
+        "AUTH": "true",
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(stack.port),
+        "PERSIST_STATE": "1",
+        "STATE_DIR": str(stack.state_dir / "ministack"),
+        "S3_PERSIST": "1",
+        "S3_DATA_DIR": str(stack.state_dir / "s3"),
+        "TMPDIR": str(stack.state_dir / "tmp"),
+        # Listeners on fixed ports: two stacks would clash, and nothing here speaks either.
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+    }

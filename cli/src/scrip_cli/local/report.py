@@ -1,0 +1,90 @@
+"""What the local commands print: progress and trouble on stderr, results on stdout."""
+
+import shlex
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+
+import typer
+from rich.console import Console
+
+from scrip_cli.local.demo import ADMIN_EMAIL, PASSWORD, USER_EMAIL, Details
+from scrip_cli.local.errors import StackError
+from scrip_cli.local.stack import LocalStack
+
+_progress = Console(stderr=True, highlight=False)
+_result = Console(highlight=False)
+
+
+@contextmanager
+def step(doing: str) -> Iterator[None]:
+    """Show that something is going on, and for how long it went on once it is done."""
+    started = time.monotonic()
+    with _progress.status(f"{doing} ..."):
+        yield
+    _progress.print(f"[green]✓[/green] {doing} [dim]{time.monotonic() - started:.1f} s[/dim]")
+
+
+def note(sentence: str) -> None:
+    """Tell how things stand."""
+    _progress.print(sentence, soft_wrap=True)
+
+
+def trouble(error: StackError) -> None:
+    """Tell what went wrong and what to do about it."""
+    if error.output:
+        typer.echo(error.output, err=True)
+    _progress.print(f"[bold red]{error.problem}[/bold red] {error.remedy}", soft_wrap=True)
+
+
+def show_details(found: Details) -> None:
+    """Print the address, the tokens and calls to paste. No line of theirs is ever wrapped."""
+    _heading("API")
+    typer.echo(found.api_url)
+    _heading("Console", f"sign in as {ADMIN_EMAIL} or {USER_EMAIL}, password {PASSWORD}")
+    typer.echo(found.console_url)
+    _heading("User token", f"{USER_EMAIL}, account {found.accounts['user']}")
+    typer.echo(found.user_token)
+    _heading("Service token", "any account, scope scrip/service")
+    typer.echo(found.service_token)
+    _heading("Admin token", f"{ADMIN_EMAIL}, account {found.accounts['admin']}")
+    typer.echo(found.admin_token)
+    _heading("Try", "the balance, a use of it, and the ledger")
+    for line in _curl_lines(found):
+        typer.echo(line)
+
+
+def show_status(stack: LocalStack, pid: int, api_url: str) -> None:
+    """Print where a running stack is."""
+    typer.echo(f"running   pid {pid}, port {stack.port}")
+    typer.echo(f"api       {api_url}")
+    typer.echo(f"state     {stack.state_dir}")
+    typer.echo(f"log       {stack.log_file}")
+
+
+def show_exports(found: Details) -> None:
+    """Print the details as shell lines for `eval`."""
+    values = asdict(found)
+    accounts = values.pop("accounts")
+    values |= {f"account_{kind}": account_id for kind, account_id in accounts.items()}
+    for name, value in values.items():
+        typer.echo(f"export SCRIP_{name.upper()}={shlex.quote(value)}")
+
+
+def _heading(title: str, remark: str = "") -> None:
+    _result.print(f"\n[bold]{title}[/bold]  [dim]{remark}[/dim]", soft_wrap=True)
+
+
+def _curl_lines(found: Details) -> list[str]:
+    me = f"{found.api_url}/v1/accounts/me"
+    token = f"-H 'Authorization: Bearer {found.user_token}'"
+    # A key of its own each time, or a second paste on another day would only replay the first.
+    key = f"-H 'Idempotency-Key: demo-{uuid.uuid4().hex[:12]}'"
+    json_body = """-H 'Content-Type: application/json' -d '{"feature":"chat"}'"""
+    return [
+        f"curl -sS '{me}' {token}",
+        f"curl -sS '{me}/consume' {token} {key} {json_body}",
+        f"curl -sS '{me}/entries' {token}",
+    ]

@@ -1,0 +1,61 @@
+"""ministack, behind a door that lets a bounded number of API calls in at once.
+
+Like AWS, ministack gives each concurrent call a process of its own, but its only bound is a 429.
+Sixty-four callers of one function on a laptop of two cores are 64 cold starts: 4 GB and 40 seconds.
+Here the calls past the bound wait for their turn instead, and nobody is refused.
+
+Run as `python -m scrip_cli.local.server`, with ministack's own environment variables.
+"""
+
+import asyncio
+import os
+from typing import Any
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from ministack.app import app as ministack  # type: ignore[import-untyped]
+
+API_PREFIX = "/_aws/execute-api/"
+STAGE = "$default"
+
+_slots = asyncio.Semaphore(4 * (os.cpu_count() or 1))
+
+
+async def door(scope: Any, receive: Any, send: Any) -> None:
+    """Pass everything on to ministack; a call of an HTTP API first waits for a free slot."""
+    if scope["type"] != "http" or not scope["path"].startswith(API_PREFIX):
+        await ministack(scope, receive, send)
+        return
+    async with _slots:
+        await ministack(_name_stage(scope), receive, send)
+
+
+def _name_stage(scope: dict[str, Any]) -> dict[str, Any]:
+    """Put the stage into an address that leaves it out.
+
+    ministack guesses it, but then turns `/console/` into `/console`, which is another route.
+    """
+    api_id, _, rest = scope["path"].removeprefix(API_PREFIX).partition("/")
+    if rest.partition("/")[0] == STAGE:
+        return scope
+    short, full = API_PREFIX + api_id, f"{API_PREFIX}{api_id}/{STAGE}"
+    return {
+        **scope,
+        "path": scope["path"].replace(short, full, 1),
+        "raw_path": scope["raw_path"].replace(short.encode(), full.encode(), 1),
+    }
+
+
+async def main() -> None:
+    """Serve until SIGTERM; ministack then writes its state, and the process ends."""
+    config = Config()
+    config.bind = [f"{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"]
+    config.keep_alive_timeout = 75
+    await serve(door, config, mode="asgi")
+    # A thread may still wait, for up to an hour, for an answer that can no longer come in: that of
+    # a custom resource's function. A usual exit would wait with it.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

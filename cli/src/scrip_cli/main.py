@@ -1,0 +1,18 @@
+"""The `scrip` command: one Typer application that every command group is added to."""
+
+import typer
+
+from scrip_cli.local.commands import app as local
+
+app = typer.Typer(
+    name="scrip",
+    no_args_is_help=True,
+    # Local variables hold tokens.
+    pretty_exceptions_show_locals=False,
+)
+app.add_typer(local, name="local")
+
+
+@app.callback()
+def main() -> None:
+    """Run, inspect and repair Scrip, the credits service."""

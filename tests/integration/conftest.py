@@ -1,0 +1,122 @@
+"""The real template on a local AWS that enforces roles and checks tokens, over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from scrip_cli.local import demo
+from scrip_cli.local.stack import LocalStack, find_stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SCRIP = str(Path(sys.executable).parent / "scrip")
+UP_SECONDS = 420
+
+
+def scrip(stack: LocalStack, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run `scrip local ...` on a stack, as a person would."""
+    return subprocess.run(
+        [SCRIP, "local", *words, "--port", str(stack.port), "--state", str(stack.state_dir)],
+        cwd=stack.root,
+        capture_output=True,
+        text=True,
+        timeout=UP_SECONDS,
+        check=check,
+    )
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """A stack of its own for the whole run."""
+    stack = find_stack(free_port(), tmp_path_factory.mktemp("stack"))
+    up = scrip(stack, "up", "--detach", check=False)
+    assert up.returncode == 0, up.stdout + up.stderr
+    yield stack
+    scrip(stack, "down")
+
+
+@dataclass
+class Api:
+    """The API as one caller sees it. `account_id` is the caller's own, if they have one."""
+
+    http: httpx.Client
+    token: str | None
+    account_id: str = ""
+
+    def get(self, path: str, **query: Any) -> httpx.Response:
+        """GET a path below /v1/accounts."""
+        return self.http.get(f"/v1/accounts{path}", params=query, headers=self._headers())
+
+    def post(self, path: str, body: Any, key: str | None = None) -> httpx.Response:
+        """POST JSON (or text as it is) to a path below /v1/accounts."""
+        return self.http.post(
+            f"/v1/accounts{path}",
+            content=body if isinstance(body, str) else json.dumps(body),
+            headers=self._headers({"Idempotency-Key": key} if key is not None else {}),
+        )
+
+    def _headers(self, more: dict[str, str] | None = None) -> dict[str, str]:
+        token = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        return {"Content-Type": "application/json", **token, **(more or {})}
+
+
+@pytest.fixture(scope="session")
+def caller(stack: LocalStack) -> Iterator[Callable[..., Api]]:
+    """Return a function that makes the API as the bearer of a token sees it."""
+    limits = httpx.Limits(max_connections=100)
+    url = demo.details(stack).api_url
+    with httpx.Client(base_url=url, timeout=60, trust_env=False, limits=limits) as http:
+        yield partial(Api, http)
+
+
+@pytest.fixture
+def user(stack: LocalStack, caller: Callable[..., Api]) -> Api:
+    """Somebody who has just signed up."""
+    email = f"{uuid4()}@example.com"
+    account_id = demo.sign_up(stack, email)
+    return caller(demo.user_token(stack, email), account_id)
+
+
+@pytest.fixture(scope="session")
+def service(stack: LocalStack, caller: Callable[..., Api]) -> Api:
+    """An app's back end."""
+    return caller(demo.details(stack).service_token)
+
+
+@pytest.fixture(scope="session")
+def admin(stack: LocalStack, caller: Callable[..., Api]) -> Api:
+    """Somebody in support."""
+    return caller(demo.details(stack).admin_token)
+
+
+def items_of(stack: LocalStack, account_id: str) -> list[dict[str, Any]]:
+    """Everything that the table holds of an account, straight from DynamoDB."""
+    client, table = stack.client("dynamodb"), demo.details(stack).table_name
+    found = []
+    for pk in (f"ACCOUNT#{account_id}", f"LEDGER#{account_id}"):
+        answer = client.query(
+            TableName=table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": pk}},
+        )
+        assert "LastEvaluatedKey" not in answer
+        found += answer["Items"]
+    return found

@@ -1,0 +1,157 @@
+"""What a command costs: round trips and capacity, counted on the local DynamoDB."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from scrip.domain.commands import Adjust, AdjustAction, Consume, OpenAccount, Refund, ResetAnchor
+from scrip.domain.decide import SIGNUP_ENTRY_ID
+from scrip.domain.entries import Actor, ActorType
+from scrip.domain.errors import InsufficientCreditsError
+from scrip.domain.grants import GrantKind
+from scrip.ledger import Ledger, utc_now
+from scrip.store.client import Table
+from scrip_cli.local import demo
+from scrip_cli.local.stack import LocalStack
+
+
+@dataclass
+class Meter:
+    """What was asked of DynamoDB. Capacity in units."""
+
+    calls: list[str] = field(default_factory=list)
+    read: float = 0
+    table_write: float = 0
+    index_write: float = 0
+
+    def reset(self) -> None:
+        """Count from here."""
+        self.__init__()  # type: ignore[misc]
+
+    def hook(self, client: Any) -> None:
+        """Count every call of a client from now on."""
+        events = client.meta.events
+        events.register("provide-client-params.dynamodb", self._ask)
+        events.register("after-call.dynamodb", self._count)
+
+    def _ask(self, params: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return {**params, "ReturnConsumedCapacity": "INDEXES"}
+
+    def _count(self, model: Any, parsed: dict[str, Any], **_: Any) -> None:
+        self.calls.append(model.name)
+        consumed = parsed.get("ConsumedCapacity", [])
+        for used in consumed if isinstance(consumed, list) else [consumed]:
+            indexes = used.get("GlobalSecondaryIndexes", {}).values()
+            in_indexes = sum(index["CapacityUnits"] for index in indexes)
+            if model.name == "TransactWriteItems":
+                self.table_write += used["CapacityUnits"] - in_indexes
+                self.index_write += in_indexes
+            else:
+                self.read += used["CapacityUnits"]
+
+
+@dataclass
+class Metered:
+    """An account with four live grants, and the meter of what is done to it."""
+
+    ledger: Ledger
+    meter: Meter
+    account_id: str
+    actor: Actor
+
+    def consume(self, amount: int, key: str) -> Consume:
+        """Return a consume with everything that an app usually tells."""
+        return Consume(
+            account_id=self.account_id,
+            entry_id=key,
+            actor=self.actor,
+            feature=None,
+            amount=amount,
+            reference="job-0123456789",
+        )
+
+
+@pytest.fixture
+def metered(stack: LocalStack) -> Iterator[Metered]:
+    client = stack.client("dynamodb")
+    meter = Meter()
+    ledger = Ledger(Table(client, demo.details(stack).table_name), utc_now)
+    account_id = str(uuid4())
+    actor = Actor(ActorType.USER, account_id)
+    ledger.execute(
+        OpenAccount(
+            account_id=account_id,
+            entry_id=SIGNUP_ENTRY_ID,
+            actor=actor,
+            plan_id="free",
+            signup_credits=10_000,
+            reset_anchor=ResetAnchor.SIGNUP,
+            time_zone="UTC",
+        ),
+    )
+    for kind in (GrantKind.ADMIN, GrantKind.PROMO):
+        ledger.execute(
+            Adjust(
+                account_id=account_id,
+                entry_id=str(uuid4()),
+                actor=actor,
+                reason="a grant",
+                action=AdjustAction.ADD,
+                amount=10_000,
+                kind=kind,
+                expires_at=utc_now() + timedelta(days=30),
+            ),
+        )
+    assert len(ledger.account(account_id).grants) == 4
+    meter.hook(client)
+    yield Metered(ledger, meter, account_id, actor)
+    client.close()
+
+
+def test_a_consume_is_2_round_trips_5_write_units_and_1_read_unit(metered: Metered) -> None:
+    metered.ledger.execute(metered.consume(5, str(uuid4())))
+    meter = metered.meter
+    assert meter.calls == ["GetItem", "TransactWriteItems"]
+    assert (meter.table_write, meter.index_write) == (4, 1)
+    assert meter.read <= 1
+
+
+def test_a_refused_consume_is_at_most_2_round_trips_and_writes_nothing(metered: Metered) -> None:
+    refused = metered.consume(10**9, str(uuid4()))
+    with pytest.raises(InsufficientCreditsError):
+        metered.ledger.execute(refused)
+    assert metered.meter.calls == ["GetItem", "GetItem"]
+    metered.meter.reset()
+    with pytest.raises(InsufficientCreditsError):
+        metered.ledger.execute(replace(refused, keyed=False))
+    assert metered.meter.calls == ["GetItem"]
+    assert metered.meter.table_write == 0
+
+
+def test_a_replay_is_2_round_trips(metered: Metered) -> None:
+    command = metered.consume(5, str(uuid4()))
+    metered.ledger.execute(command)
+    metered.meter.reset()
+    assert metered.ledger.execute(command).replayed
+    assert metered.meter.calls == ["GetItem", "TransactWriteItems"]
+
+
+def test_a_refund_is_2_round_trips_and_7_write_units(metered: Metered) -> None:
+    key = str(uuid4())
+    metered.ledger.execute(metered.consume(5, key))
+    metered.meter.reset()
+    metered.ledger.execute(
+        Refund(
+            account_id=metered.account_id,
+            entry_id=str(uuid4()),
+            actor=metered.actor,
+            refunds=key,
+            reason="failed",
+        ),
+    )
+    assert metered.meter.calls == ["TransactGetItems", "TransactWriteItems"]
+    assert (metered.meter.table_write, metered.meter.index_write) == (6, 1)
+    assert metered.meter.read <= 6

@@ -1,0 +1,80 @@
+"""Many callers at once: nothing is spent twice, nothing is lost, nobody gets a 500."""
+
+import random
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+
+from tests.integration.conftest import Api
+from tests.unit.domain.test_invariants import hash_chain
+
+CALLERS = 64
+COST = 5
+TRIES_MAX = 200
+
+
+def entries_of(user: Api) -> list[dict[str, Any]]:
+    """The whole ledger, oldest first."""
+    entries: list[dict[str, Any]] = []
+    query: dict[str, Any] = {"limit": 100}
+    for _ in range(50):
+        page = user.get("/me/entries", **query).json()
+        entries += page["entries"]
+        if page["cursor"] is None:
+            return entries[::-1]
+        query["cursor"] = page["cursor"]
+    raise AssertionError("the end never came")
+
+
+def test_64_callers_spend_exactly_what_is_there(user: Api, admin: Api) -> None:
+    body = {"action": "set", "amount": 1_000, "reason": "the last credits"}
+    assert admin.post(f"/{user.account_id}/adjustments", body).status_code == 201
+    start = threading.Barrier(CALLERS)
+    answers: Counter[int] = Counter()
+
+    def spend_until_refused(number: int) -> None:
+        start.wait()
+        for n in range(TRIES_MAX):
+            answer = user.post("/me/consume", {"amount": COST}, key=f"caller-{number}-{n}")
+            answers[answer.status_code] += 1
+            if answer.status_code == 402:
+                return
+            if answer.status_code == 503:
+                time.sleep(int(answer.headers["Retry-After"]) * random.uniform(0.5, 1.5))
+
+    with ThreadPoolExecutor(CALLERS) as pool:
+        list(pool.map(spend_until_refused, range(CALLERS)))
+
+    assert set(answers) <= {200, 402, 503}, answers
+    assert answers[200] == 1_000 // COST
+    account = user.get("/me").json()
+    assert (account["balance"], account["used"]) == (0, 1_000)
+    entries = entries_of(user)
+    assert [entry["seq"] for entry in entries] == list(range(1, len(entries) + 1))
+    assert sum(entry["amount"] for entry in entries) == 0
+    assert sum(entry["type"] == "usage" for entry in entries) == 1_000 // COST
+    hash_chain(entries)
+
+
+def test_8_callers_with_one_key_make_one_entry_and_get_equal_answers(user: Api) -> None:
+    start = threading.Barrier(8)
+
+    def spend(_: int) -> httpx.Response:
+        start.wait()
+        for _ in range(20):
+            answer = user.post("/me/consume", {"feature": "chat"}, key="one-key")
+            if answer.status_code != 503:
+                return answer
+            time.sleep(int(answer.headers["Retry-After"]))
+        raise AssertionError("busy without end")
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(spend, range(8)))
+    assert [answer.status_code for answer in answers] == [200] * 8
+    assert all(answer.json() == answers[0].json() for answer in answers)
+    assert sum("Idempotency-Replayed" not in answer.headers for answer in answers) == 1
+    assert user.get("/me").json()["balance"] == 10_095
