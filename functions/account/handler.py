@@ -5,28 +5,23 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler import Depends, Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
+
 from scrip.domain.entries import EntryType
 from scrip.domain.errors import EntryNotFoundError
+from scrip.http import operations
 from scrip.http.answers import account_json, answer
-from scrip.http.models import AccountAnswer, EntriesAnswer, Instant, Name, OneEntryAnswer
+from scrip.http.models import Instant, Name
 from scrip.http.principals import Caller, any_caller
-from scrip.http.problems import InvalidCursorError
 from scrip.http.requests import opening_for
-from scrip.http.resolver import AccountId, api, documented
+from scrip.http.resolver import AccountId, api
 from scrip.ledger import ledger
 from scrip.observability import logger
-from scrip.store.queries import CursorError, EntryFilter, read, read_entries
+from scrip.store.queries import EntryFilter, read, read_entries
 
 app = api()
 
 
-@app.get(
-    "/v1/accounts/<account_id>",
-    summary="Read an account",
-    tags=["Accounts"],
-    operation_id="get_account",
-    responses=documented(AccountAnswer, "The account as it is now."),
-)
+@app.get("/v1/accounts/<account_id>", **operations.GET_ACCOUNT)
 def get_account(
     account_id: AccountId,
     caller: Annotated[Caller, Depends(any_caller)],
@@ -36,13 +31,7 @@ def get_account(
     return answer(account_json(account, ledger().catalog()))
 
 
-@app.get(
-    "/v1/accounts/<account_id>/entries",
-    summary="List entries",
-    tags=["Accounts"],
-    operation_id="list_entries",
-    responses=documented(EntriesAnswer, "Entries, newest first.", InvalidCursorError),
-)
+@app.get("/v1/accounts/<account_id>/entries", **operations.LIST_ENTRIES)
 def get_entries(  # noqa: PLR0917 - query parameters
     account_id: AccountId,
     caller: Annotated[Caller, Depends(any_caller)],
@@ -62,24 +51,11 @@ def get_entries(  # noqa: PLR0917 - query parameters
         from_=from_,
         to=to,
     )
-    try:
-        entries, next_cursor = read_entries(ledger().table, asked, limit=limit, cursor=cursor)
-    except CursorError as exc:
-        raise InvalidCursorError from exc
+    entries, next_cursor = read_entries(ledger().table, asked, limit=limit, cursor=cursor)
     return answer({"entries": [entry.to_json() for entry in entries], "cursor": next_cursor})
 
 
-@app.get(
-    "/v1/accounts/<account_id>/entries/<entry_id>",
-    summary="Read one entry",
-    tags=["Accounts"],
-    operation_id="get_entry",
-    responses=documented(
-        OneEntryAnswer,
-        "The entry, and what has been refunded of it.",
-        EntryNotFoundError,
-    ),
-)
+@app.get("/v1/accounts/<account_id>/entries/<entry_id>", **operations.GET_ENTRY)
 def get_entry(
     account_id: AccountId,
     entry_id: Annotated[str, Path(description="The entry's id.", max_length=256)],

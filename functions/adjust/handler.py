@@ -5,35 +5,22 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler import Depends, Response
 from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.utilities.typing import LambdaContext
+
 from scrip.domain.commands import Adjust, AdjustAction, SetFrozen
-from scrip.domain.errors import DeductionTooLargeError, ExpiryInThePastError, TooManyGrantsError
 from scrip.domain.grants import GrantKind
+from scrip.http import operations
 from scrip.http.answers import account_json, answer, posted
-from scrip.http.models import AccountAnswer, AdjustRequest, FreezeRequest, PostedAnswer
+from scrip.http.models import AdjustRequest, FreezeRequest
 from scrip.http.principals import Caller, admin_caller
 from scrip.http.requests import command_fields
-from scrip.http.resolver import POSTING, AccountId, IdempotencyKey, api, documented
+from scrip.http.resolver import AccountId, IdempotencyKey, api
 from scrip.ledger import ledger
 from scrip.observability import logger
 
 app = api()
 
 
-@app.post(
-    "/v1/accounts/<account_id>/adjustments",
-    summary="Add, deduct or set credits",
-    tags=["Admin"],
-    operation_id="adjust",
-    responses=documented(
-        PostedAnswer,
-        "Adjusted.",
-        *POSTING,
-        DeductionTooLargeError,
-        TooManyGrantsError,
-        ExpiryInThePastError,
-        status=201,
-    ),
-)
+@app.post("/v1/accounts/<account_id>/adjustments", **operations.ADJUST)
 def post_adjustment(
     account_id: AccountId,
     body: Annotated[AdjustRequest, Body()],
@@ -51,13 +38,7 @@ def post_adjustment(
     return posted(command, ledger().execute(command), 201)
 
 
-@app.post(
-    "/v1/accounts/<account_id>/freeze",
-    summary="Stop an account from spending",
-    tags=["Admin"],
-    operation_id="freeze",
-    responses=documented(AccountAnswer, "Frozen.", *POSTING),
-)
+@app.post("/v1/accounts/<account_id>/freeze", **operations.FREEZE)
 def post_freeze(
     account_id: AccountId,
     body: Annotated[FreezeRequest, Body()],
@@ -68,13 +49,7 @@ def post_freeze(
     return _set_frozen(caller, body, idempotency_key, frozen=True)
 
 
-@app.post(
-    "/v1/accounts/<account_id>/unfreeze",
-    summary="Let an account spend again",
-    tags=["Admin"],
-    operation_id="unfreeze",
-    responses=documented(AccountAnswer, "Unfrozen.", *POSTING),
-)
+@app.post("/v1/accounts/<account_id>/unfreeze", **operations.UNFREEZE)
 def post_unfreeze(
     account_id: AccountId,
     body: Annotated[FreezeRequest, Body()],

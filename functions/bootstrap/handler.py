@@ -8,6 +8,7 @@ import urllib.request
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
+
 from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.ledger import ledger
 from scrip.observability import logger

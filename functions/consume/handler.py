@@ -6,40 +6,22 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler import Depends, Response
 from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.utilities.typing import LambdaContext
+
 from scrip.domain.commands import Consume
 from scrip.domain.decide import quote
-from scrip.domain.errors import (
-    AccountFrozenError,
-    CostOutOfRangeError,
-    InsufficientCreditsError,
-    UnknownFeatureError,
-)
+from scrip.http import operations
 from scrip.http.answers import answer, posted
-from scrip.http.models import ConsumeRequest, PostedAnswer, QuoteAnswer
+from scrip.http.models import ConsumeRequest
 from scrip.http.principals import Caller, any_caller
 from scrip.http.requests import command_fields, opening_for
-from scrip.http.resolver import POSTING, AccountId, IdempotencyKey, api, documented
+from scrip.http.resolver import AccountId, IdempotencyKey, api
 from scrip.ledger import ledger
 from scrip.observability import logger
 
 app = api()
 
 
-@app.post(
-    "/v1/accounts/<account_id>/consume",
-    summary="Spend credits",
-    tags=["Credits"],
-    operation_id="consume",
-    responses=documented(
-        PostedAnswer,
-        "Spent.",
-        *POSTING,
-        InsufficientCreditsError,
-        AccountFrozenError,
-        UnknownFeatureError,
-        CostOutOfRangeError,
-    ),
-)
+@app.post("/v1/accounts/<account_id>/consume", **operations.CONSUME)
 def post_consume(
     account_id: AccountId,
     body: Annotated[ConsumeRequest, Body()],
@@ -51,19 +33,7 @@ def post_consume(
     return posted(command, ledger().execute(command, opening_for(caller)), 200)
 
 
-@app.post(
-    "/v1/accounts/<account_id>/quote",
-    summary="Ask what a consume would cost",
-    tags=["Credits"],
-    operation_id="quote",
-    responses=documented(
-        QuoteAnswer,
-        "The cost, and whether it would be allowed.",
-        *POSTING,
-        UnknownFeatureError,
-        CostOutOfRangeError,
-    ),
-)
+@app.post("/v1/accounts/<account_id>/quote", **operations.QUOTE)
 def post_quote(
     account_id: AccountId,
     body: Annotated[ConsumeRequest, Body()],

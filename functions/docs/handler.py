@@ -11,8 +11,9 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON, TEXT_HTML
 from aws_lambda_powertools.event_handler.openapi import swagger_ui
 from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from scrip.http import operations
 from scrip.http.answers import answer
-from scrip.http.models import HealthAnswer
 from scrip.http.problems import SECURITY_HEADERS
 from scrip.http.resolver import api
 from scrip.observability import logger
@@ -20,18 +21,7 @@ from scrip.observability import logger
 app = api()
 
 
-@app.get(
-    "/v1/health",
-    summary="Ask whether the API is up",
-    tags=["Service"],
-    operation_id="health",
-    responses={
-        200: {
-            "description": "It is.",
-            "content": {"application/json": {"model": HealthAnswer}},
-        },
-    },
-)
+@app.get("/v1/health", **operations.HEALTH)
 def get_health() -> Response[Any]:
     """Answer as long as API Gateway and Lambda do."""
     return answer({"status": "ok"})

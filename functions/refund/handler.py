@@ -5,40 +5,21 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler import Depends, Response
 from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.utilities.typing import LambdaContext
+
 from scrip.domain.commands import Refund
-from scrip.domain.errors import (
-    AlreadyRefundedError,
-    EntryNotFoundError,
-    NotRefundableError,
-    RefundTooLargeError,
-)
+from scrip.http import operations
 from scrip.http.answers import posted
-from scrip.http.models import PostedAnswer, RefundRequest
+from scrip.http.models import RefundRequest
 from scrip.http.principals import Caller, service_caller
 from scrip.http.requests import command_fields
-from scrip.http.resolver import POSTING, AccountId, IdempotencyKey, api, documented
+from scrip.http.resolver import AccountId, IdempotencyKey, api
 from scrip.ledger import ledger
 from scrip.observability import logger
 
 app = api()
 
 
-@app.post(
-    "/v1/accounts/<account_id>/refunds",
-    summary="Refund a consume",
-    tags=["Credits"],
-    operation_id="refund",
-    responses=documented(
-        PostedAnswer,
-        "Refunded.",
-        *POSTING,
-        EntryNotFoundError,
-        AlreadyRefundedError,
-        RefundTooLargeError,
-        NotRefundableError,
-        status=201,
-    ),
-)
+@app.post("/v1/accounts/<account_id>/refunds", **operations.REFUND)
 def post_refund(
     account_id: AccountId,
     body: Annotated[RefundRequest, Body()],

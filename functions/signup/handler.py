@@ -7,6 +7,7 @@ call opens the account instead.
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
+
 from scrip.ledger import ledger, opening
 from scrip.observability import count, logger
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cfnlint.decode import cfn_yaml
 from moto import mock_aws
+
 from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.ledger import ledger
 from scrip.store.client import open_table

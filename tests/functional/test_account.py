@@ -4,9 +4,9 @@ import base64
 from typing import Any
 
 import pytest
+
 from scrip.http.models import AccountAnswer, EntriesAnswer, OneEntryAnswer
 from scrip.store.client import Table
-
 from tests.functional.conftest import event, invoke, send
 from tests.unit.domain.test_invariants import hash_chain
 

@@ -1,8 +1,8 @@
 """Adjustments and freezing over HTTP."""
 
 import pytest
-from scrip.store.client import Table
 
+from scrip.store.client import Table
 from tests.functional.conftest import event, invoke, items, send
 
 

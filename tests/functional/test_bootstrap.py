@@ -7,10 +7,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
+
 from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.store.catalogs import read_catalog
 from scrip.store.client import Table
-
 from tests.functional.conftest import event, invoke, items
 
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from scrip.store.client import Table
 
+from scrip.store.client import Table
 from tests.functional.conftest import USER, items, send
 
 FEATURE, AMOUNT, QUOTE = "consume/feature", "consume/amount", "consume/quote"

@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 from openapi_spec_validator import validate
-from scrip.store.client import Table
 
+from scrip.store.client import Table
 from tests.functional.conftest import ROOT, event, invoke, resources, send
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.domain.commands import Adjust, AdjustAction, Consume, Refund
 from scrip.domain.decide import decide
@@ -19,7 +20,6 @@ from scrip.ledger import TRIES_MAX, Ledger, opening
 from scrip.store.client import Table
 from scrip.store.commit import AccountMovedError, EntryExistsError, commit
 from scrip.store.queries import read
-
 from tests.functional.conftest import items
 from tests.functional.faults import CONFLICT, THROTTLED, answer_lost, instead_of
 

@@ -1,8 +1,8 @@
 """Refunds over HTTP."""
 
 import pytest
-from scrip.store.client import Table
 
+from scrip.store.client import Table
 from tests.functional.conftest import items, send
 
 

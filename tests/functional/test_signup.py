@@ -5,7 +5,6 @@ from unittest.mock import patch
 from scrip.domain.errors import BusyError
 from scrip.ledger import Ledger
 from scrip.store.client import Table
-
 from tests.functional.conftest import event, invoke, items, send
 
 

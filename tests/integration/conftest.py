@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+
 from scrip_cli.local import demo
 from scrip_cli.local.stack import LocalStack, find_stack
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from scrip_cli.local import demo
 from scrip_cli.local.stack import LocalStack
-
 from tests.integration.conftest import Api, items_of
 
 

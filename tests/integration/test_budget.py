@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+
 from scrip.domain.commands import Adjust, AdjustAction, Consume, OpenAccount, Refund, ResetAnchor
 from scrip.domain.decide import SIGNUP_ENTRY_ID
 from scrip.domain.entries import Actor, ActorType

@@ -1,8 +1,8 @@
 """From sign-up to a balance that is explained, as a user, an app and support see it."""
 
 from openapi_spec_validator import validate
-from scrip.http.models import AccountAnswer, EntriesAnswer, PostedAnswer
 
+from scrip.http.models import AccountAnswer, EntriesAnswer, PostedAnswer
 from tests.integration.conftest import Api
 from tests.unit.domain.test_invariants import hash_chain
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from scrip.domain.account import AccountStatus
 from scrip.domain.commands import AdjustAction, ResetAnchor
 from scrip.domain.decide import decide, quote
@@ -24,7 +25,6 @@ from scrip.domain.errors import (
     UnknownFeatureError,
 )
 from scrip.domain.grants import GRANTS_MAX, Allocation, GrantKind
-
 from tests.unit.domain.examples import (
     CATALOG,
     DAY,

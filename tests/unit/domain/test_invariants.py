@@ -19,13 +19,13 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
+
 from scrip.domain.commands import AdjustAction, Command, ResetAnchor
 from scrip.domain.entries import Entry
 from scrip.domain.errors import RefusalError
 from scrip.domain.grants import GrantKind
 from scrip.domain.posting import Posting
 from scrip.domain.settle import settled
-
 from tests.unit.domain.examples import (
     CATALOG,
     adjust,

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from scrip.domain.periods import boundary, month_start, period_at
 
 ZONES = [

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 
 import pytest
+
 from scrip.domain.commands import AdjustAction
 from scrip.domain.entries import EntryType
 from scrip.domain.settle import settle, settled
-
 from tests.unit.domain.examples import CATALOG, DAY, NOW, adjust, consume, do, opened, remaining
 
 

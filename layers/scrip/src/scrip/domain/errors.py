@@ -15,6 +15,7 @@
     |   +-- NotRefundableError          422
     |   +-- ExpiryInThePastError        422
     +-- IdempotencyKeyReusedError       422
+    +-- InvalidCursorError              400
     +-- BusyError                       503
     +-- CatalogUnsoundError             500
     +-- CorruptAccountError             500
@@ -150,6 +151,13 @@ class IdempotencyKeyReusedError(ScripError):
 
     status, code = 422, "idempotency_key_reused"
     entry_id: str
+
+
+@dataclass(eq=False)
+class InvalidCursorError(ScripError):
+    """The cursor is not one that this question was answered with."""
+
+    status, code = 400, "invalid_cursor"
 
 
 @dataclass(eq=False)

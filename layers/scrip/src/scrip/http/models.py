@@ -233,12 +233,6 @@ class PostedAnswer(BaseModel):
     account: AccountSummary
 
 
-class FrozenAnswer(BaseModel):
-    """An account that was frozen or unfrozen."""
-
-    account: AccountAnswer
-
-
 class QuoteAnswer(BaseModel):
     """What a consume would cost, and whether it would be allowed. Credits."""
 

@@ -47,13 +47,6 @@ class MalformedError(ScripError):
 
 
 @dataclass(eq=False)
-class InvalidCursorError(ScripError):
-    """The cursor is not one that this question was answered with."""
-
-    status, code = 400, "invalid_cursor"
-
-
-@dataclass(eq=False)
 class BodyTooLargeError(ScripError):
     """The body is too large."""
 

@@ -10,48 +10,18 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
-from scrip.domain.errors import (
-    AccountNotFoundError,
-    BusyError,
-    CatalogUnsoundError,
-    CorruptAccountError,
-    IdempotencyKeyReusedError,
-    ScripError,
-)
-from scrip.http.models import GatewayMessage
+from scrip.domain.errors import BusyError, ScripError
 from scrip.http.problems import (
-    CONTENT_TYPE,
     BodyTooLargeError,
-    ForbiddenError,
     InvalidError,
     MalformedError,
     RouteNotFoundError,
     UnsupportedMediaTypeError,
     problem,
-    problem_model,
 )
 from scrip.observability import count, logger
 
 BODY_BYTES_MAX = 64 * 1024
-
-ANYWHERE: tuple[type[ScripError], ...] = (
-    ForbiddenError,
-    AccountNotFoundError,
-    InvalidError,
-    ScripError,
-    CatalogUnsoundError,
-    CorruptAccountError,
-    BusyError,
-)
-"""What any route about an account may answer."""
-
-POSTING: tuple[type[ScripError], ...] = (
-    MalformedError,
-    BodyTooLargeError,
-    UnsupportedMediaTypeError,
-    IdempotencyKeyReusedError,
-)
-"""What any route that takes a body may answer too."""
 
 AccountId = Annotated[
     str,
@@ -104,34 +74,6 @@ def _error_of(exc: Exception, event: APIGatewayProxyEventV2) -> ScripError:
         case _:
             logger.error("failed", exc_info=exc)
             return ScripError()
-
-
-def documented(
-    model: type,
-    description: str,
-    *errors: type[ScripError],
-    status: int = 200,
-) -> dict[int, Any]:
-    """Return the `responses` of a route for its OpenAPI: the answer and the problems it may give.
-
-    `errors` are those of this route beside the ones that any route may give.
-    """
-    problems: dict[int, Any] = {}
-    for error in (*errors, *ANYWHERE):
-        found = problems.setdefault(error.status, {"description": "", "content": {}})
-        found["description"] += f"`{error.code}` "
-        model_ = problem_model(error)  # type: ignore[arg-type] # a class can be hashed
-        found["content"].setdefault(CONTENT_TYPE, {"model": model_})["model"] |= model_
-    by_gateway = {"application/json": {"model": GatewayMessage}}
-    return {
-        status: {
-            "description": description,
-            "content": {"application/json": {"model": model}},
-        },
-        401: {"description": "No valid token (API Gateway's answer).", "content": by_gateway},
-        429: {"description": "Too many requests (API Gateway's answer).", "content": by_gateway},
-        **problems,
-    }
 
 
 def _read_json(body: str) -> Any:

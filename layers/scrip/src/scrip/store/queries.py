@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from scrip.domain.errors import BusyError
+from scrip.domain.errors import BusyError, InvalidCursorError
 from scrip.domain.posting import Refundable
 from scrip.store.client import Table, answered
 from scrip.store.items import (
@@ -42,10 +42,6 @@ class Snapshot:
     refundable: Refundable | None = None
 
 
-class CursorError(Exception):
-    """A cursor that no answer to this question ever held."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryFilter:
     """Which entries of an account are asked for; `from_` is included, `to` is not (UTC)."""
@@ -66,14 +62,14 @@ class EntryFilter:
         """Return the seq that a cursor stands behind.
 
         Raises:
-            CursorError: it was not made for this filter.
+            InvalidCursorError: it was not made for this filter.
         """
         try:
             seq = int(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))[8:])
         except (binascii.Error, ValueError) as exc:
-            raise CursorError from exc
+            raise InvalidCursorError from exc
         if self.cursor(seq) != cursor:
-            raise CursorError
+            raise InvalidCursorError
         return seq
 
 
@@ -122,7 +118,7 @@ def read_entries(
     A filter is applied to what is read, so that a page can be short, even empty, before the end.
 
     Raises:
-        CursorError: the cursor was not made for this filter.
+        InvalidCursorError: the cursor was not made for this filter.
     """
     before = asked.seq_of(cursor) if cursor else SEQ_MAX
     filtering, values = _filtering(asked)
