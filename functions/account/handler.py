@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Depends, Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from scrip.domain.entries import EntryType
@@ -69,7 +70,7 @@ def get_entry(
     return answer({**found.entry.to_json(), "refunded": found.refunded})
 
 
-@logger.inject_lambda_context
+@logger.inject_lambda_context(correlation_id_path=API_GATEWAY_HTTP)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request."""
     return app.resolve(event, context)

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Depends, Response
 from aws_lambda_powertools.event_handler.openapi.params import Body
+from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from scrip.domain.commands import Adjust, AdjustAction, SetFrozen
@@ -73,7 +74,7 @@ def _set_frozen(
     return answer(account_json(account, ledger().catalog()))
 
 
-@logger.inject_lambda_context
+@logger.inject_lambda_context(correlation_id_path=API_GATEWAY_HTTP)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request."""
     return app.resolve(event, context)

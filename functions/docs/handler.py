@@ -10,6 +10,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON, TEXT_HTML
 from aws_lambda_powertools.event_handler.openapi import swagger_ui
+from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from scrip.http import operations
@@ -63,7 +64,7 @@ def _openapi() -> str:
     return (Path(__file__).parent / "openapi.json").read_text(encoding="utf-8")
 
 
-@logger.inject_lambda_context
+@logger.inject_lambda_context(correlation_id_path=API_GATEWAY_HTTP)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request."""
     return app.resolve(event, context)

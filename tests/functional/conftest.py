@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cfnlint.decode import cfn_yaml
 from moto import mock_aws
+from samcli.yamlhelper import yaml_parse
 
 from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.ledger import ledger
@@ -49,7 +49,7 @@ class Context:
 @cache
 def resources() -> dict[str, Any]:
     """The resources of template.yaml."""
-    return cfn_yaml.load(str(ROOT / "template.yaml"))["Resources"]  # type: ignore[no-any-return]
+    return yaml_parse((ROOT / "template.yaml").read_text())["Resources"]  # type: ignore[no-any-return]
 
 
 def event(name: str) -> dict[str, Any]:

@@ -4,11 +4,13 @@ import os
 import platform
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.session import Session as BotocoreSession
 
 from scrip_cli.local.errors import StackError
 
@@ -54,7 +56,7 @@ class LocalStack:
 
     def client(self, service: str) -> Any:
         """Make a client of this stack's AWS, whatever profile, region or proxy the person uses."""
-        return boto3.client(
+        return _session().client(
             service,  # type: ignore[call-overload]
             endpoint_url=self.endpoint_url,
             region_name=REGION,
@@ -75,6 +77,18 @@ class LocalStack:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "PATH": tool_path(),
         }
+
+
+@cache
+def _session() -> boto3.Session:
+    """Make a session that never looks at the person's own profile and files."""
+    # Each: key in the config file, environment variable, default, conversion.
+    settings: dict[str, Any] = {
+        "profile": (None, None, None, None),
+        "config_file": (None, None, os.devnull, None),
+        "credentials_file": (None, None, os.devnull, None),
+    }
+    return boto3.Session(botocore_session=BotocoreSession(session_vars=settings))
 
 
 def find_stack(port: int, state_dir: Path | None) -> LocalStack:

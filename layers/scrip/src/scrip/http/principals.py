@@ -71,6 +71,8 @@ def _caller(request: Request, *allowed: ActorType) -> Caller:
 
 
 def _actor(claims: Mapping[str, str]) -> Actor:
+    if "sub" not in claims:
+        raise ForbiddenError
     scopes = claims.get("scope", "").split()
     groups = claims.get("cognito:groups", "").strip("[]").split()
     if ADMIN_SCOPE in scopes or ADMIN_GROUP in groups:
