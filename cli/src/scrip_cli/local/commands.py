@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from scrip_cli.local import demo, deploy, process, report
 from scrip_cli.local.errors import NotRunningError, StackError
-from scrip_cli.local.lifecycle import bring_up
+from scrip_cli.local.lifecycle import brought_up
 from scrip_cli.local.stack import LocalStack, find_stack
 
 app = typer.Typer(help="Run the whole service on this machine.", no_args_is_help=True)
@@ -49,16 +49,18 @@ def up(
             return
         _interrupt_on_signals()
         try:
-            server = bring_up(stack, lock)
-            report.show_details(demo.details(stack))
+            with brought_up(stack, lock) as server:
+                found = demo.details(stack)
+                if not detach:
+                    report.show_details(found)
+                    report.note("\nRunning until Ctrl-C.")
+                    _stay(stack, server)
         except KeyboardInterrupt:
             report.note("Stopped before it was ready.")
             raise typer.Exit(_INTERRUPTED) from None
         if detach:
+            report.show_details(found)
             report.note(f"\nRunning in the background; `scrip local down --port {port}` stops it.")
-        else:
-            report.note("\nRunning until Ctrl-C.")
-            _stay(stack, server)
 
 
 @app.command()

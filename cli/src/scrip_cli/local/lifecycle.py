@@ -1,16 +1,20 @@
 """Bring a local stack up, in order: build, start, deploy, people."""
 
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from scrip_cli.local import build, demo, deploy, process
 from scrip_cli.local.report import step
 from scrip_cli.local.stack import LocalStack
 
 
-def bring_up(stack: LocalStack, lock: int) -> subprocess.Popen[bytes]:
-    """Bring everything up that is not up yet and return ministack's process.
+@contextmanager
+def brought_up(stack: LocalStack, lock: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Bring everything up that is not up yet, and hand out ministack's process.
 
-    On a failure or an interrupt ministack is stopped again and its state saved. Raises StackError.
+    It stays up behind the `with` block, unless that or the bringing up is left by an exception:
+    then ministack is stopped and its state saved. Raises StackError.
     """
     process.check_port(stack)
     sources = build.source_hash(stack)
@@ -26,7 +30,7 @@ def bring_up(stack: LocalStack, lock: int) -> subprocess.Popen[bytes]:
                 deploy.deploy(stack, sources)
         with step("Signing up demo users"):
             demo.sign_up_demo_users(stack)
+        yield server
     except BaseException:
         process.stop(stack, server.pid)
         raise
-    return server

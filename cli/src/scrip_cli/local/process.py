@@ -100,9 +100,13 @@ def wait_until_ready(stack: LocalStack, process: subprocess.Popen[bytes]) -> Non
 
 
 def stop(stack: LocalStack, pid: int) -> None:
-    """Ask the stack to stop and wait until its state is on disk. Raises StackError if it hangs."""
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)
+    """Ask the stack to stop and wait until its state is on disk, if it still runs.
+
+    Raises StackError if it hangs.
+    """
+    if running_pid(stack) != pid:
+        return
+    os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS_MAX
     while running_pid(stack) is not None:
         if time.monotonic() > deadline:

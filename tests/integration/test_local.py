@@ -1,0 +1,139 @@
+"""The local stack itself, as the person at the terminal meets it."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from scrip_cli.local import demo
+from scrip_cli.local.stack import LocalStack, find_stack
+from tests.integration.conftest import SCRIP, UP_SECONDS, free_port, scrip
+
+SECONDS_TO_START_AGAIN = 20
+
+
+@pytest.fixture
+def second(stack: LocalStack, tmp_path: Path) -> Iterator[LocalStack]:
+    """Another stack beside the first, from the same build, in a folder with a space."""
+    second = find_stack(free_port(), tmp_path / "second stack")
+    shutil.copytree(stack.build_dir, second.build_dir)
+    yield second
+    scrip(second, "down")
+
+
+def balance(stack: LocalStack) -> int:
+    found = demo.details(stack)
+    answer = httpx.get(
+        f"{found.api_url}/v1/accounts/me",
+        headers={"Authorization": f"Bearer {found.user_token}"},
+        timeout=30,
+        trust_env=False,
+    )
+    return int(answer.json()["balance"])
+
+
+def test_env_tells_a_program_all_that_it_needs(stack: LocalStack) -> None:
+    found = json.loads(scrip(stack, "env", "--json").stdout)
+    assert set(found) == {
+        "api_url",
+        "console_url",
+        "endpoint_url",
+        "stack_name",
+        "table_name",
+        "user_pool_id",
+        "client_id",
+        "user_token",
+        "service_token",
+        "admin_token",
+        "accounts",
+    }
+    assert httpx.get(f"{found['api_url']}/v1/health", trust_env=False).json() == {"status": "ok"}
+
+
+def test_up_on_a_running_stack_only_says_where_it_is(stack: LocalStack) -> None:
+    up = scrip(stack, "up")
+    assert "already running" in up.stderr
+    assert up.stdout.count("curl ") == 3
+
+
+def test_the_curl_lines_work_when_pasted(stack: LocalStack) -> None:
+    lines = [line for line in scrip(stack, "up").stdout.splitlines() if line.startswith("curl ")]
+    answers = [
+        json.loads(subprocess.run(line, shell=True, capture_output=True, check=True).stdout)
+        for line in lines
+    ]
+    assert answers[0]["balance"] - answers[1]["account"]["balance"] == 5
+    assert answers[2]["entries"][0] == answers[1]["entry"]
+
+
+def test_a_taken_port_is_one_clear_sentence(stack: LocalStack, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        other = find_stack(taken.getsockname()[1], tmp_path)
+        up = scrip(other, "up", "--detach", check=False)
+    assert up.returncode == 1
+    assert str(other.port) in up.stderr
+    assert "Traceback" not in up.stdout + up.stderr
+
+
+def test_what_does_not_run_has_an_exit_code_of_its_own(stack: LocalStack, tmp_path: Path) -> None:
+    other = find_stack(free_port(), tmp_path)
+    assert [scrip(other, word, check=False).returncode for word in ("status", "env", "down")] == [
+        3,
+        3,
+        0,
+    ]
+    assert scrip(stack, "status").returncode == 0
+
+
+def test_two_stacks_run_side_by_side_and_ctrl_c_keeps_the_data(
+    stack: LocalStack,
+    second: LocalStack,
+    tmp_path: Path,
+) -> None:
+    words = [SCRIP, "local", "up", "--port", str(second.port), "--state", str(second.state_dir)]
+    said = tmp_path / "said"
+    with said.open("w") as output:
+        first_run = subprocess.Popen(words, cwd=second.root, stdout=output, stderr=output)
+    for _ in range(UP_SECONDS):
+        if "Running until Ctrl-C" in said.read_text() or first_run.poll() is not None:
+            break
+        time.sleep(1)
+    before = balance(stack)
+    consume = next(line for line in said.read_text().splitlines() if "/consume" in line)
+    subprocess.run(consume, shell=True, capture_output=True, check=True)
+    assert balance(second) == 10_095
+    assert balance(stack) == before
+
+    os.kill(first_run.pid, signal.SIGINT)
+    assert first_run.wait(timeout=60) == 0
+    started = time.monotonic()
+    scrip(second, "up", "--detach")
+    assert time.monotonic() - started < SECONDS_TO_START_AGAIN
+    assert balance(second) == 10_095
+
+
+def test_a_machine_without_python_3_13_is_told_so(stack: LocalStack, tmp_path: Path) -> None:
+    for name in ("Makefile", "pyproject.toml", "uv.lock"):
+        shutil.copy(stack.root / name, tmp_path)
+    for package in ("layers/scrip", "cli"):
+        (tmp_path / package).mkdir(parents=True)
+        shutil.copy(stack.root / package / "pyproject.toml", tmp_path / package)
+    setup = subprocess.run(
+        ["make", "setup", "PYTHON=python9.99"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert setup.returncode != 0
+    assert "Scrip needs Python 3.13" in setup.stdout
