@@ -139,7 +139,7 @@ class Ledger:
             raise
         if posting.after != posting.before:
             try:
-                commit(self.table, posting, snapshot)
+                commit(self.table, posting)
             except EntryExistsError as exists:
                 return _replayed(command, exists.entry)
         return Outcome(entry=posting.entry, account=posting.after)

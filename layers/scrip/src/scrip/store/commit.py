@@ -1,18 +1,18 @@
 """Committing a posting: one transaction that changes the account and writes its entries, or none.
 
-| action                          | condition                                                     |
-|---------------------------------|---------------------------------------------------------------|
-| update the account              | it is at the version that was read, and can give what it gives |
-| put each entry                  | no entry has that key                                         |
-| update an entry's refunded total | it is the total that was read                                |
-| put the audit record            | none (its key is new)                                         |
+| action                           | condition                                                  |
+|----------------------------------|------------------------------------------------------------|
+| update the account               | its version is the one that was read, its balance suffices |
+| put each entry                   | no entry has that key                                      |
+| update an entry's refunded total | it is the total that was read                              |
+| put the audit record             | none: its key is new                                       |
 
 A failed condition returns the item as it is, so the caller knows why without another read.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ulid import ULID
@@ -25,10 +25,10 @@ from scrip.store.items import (
     audit_item,
     entry_item,
     entry_of,
-    from_wire,
     to_wire,
 )
 from scrip.store.keys import account_key, refunded_key
+from scrip.store.queries import Snapshot
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from scrip.domain.account import Account
     from scrip.domain.entries import Entry
     from scrip.domain.posting import Posting, Refundable
-    from scrip.store.queries import Snapshot
 
 # Holds while nobody has changed the account since it was read.
 SAME_VERSION = "#version = :seen"
@@ -64,13 +63,17 @@ class EntryExistsError(Exception):
 
 @dataclass(eq=False)
 class AccountMovedError(Exception):
-    """Somebody changed the account first: this is what a read would give now."""
+    """Somebody changed the account first.
 
-    snapshot: Snapshot
+    `snapshot` is what a read would give now; None for a refund, whose items are to be read
+    together again.
+    """
+
+    snapshot: Snapshot | None
 
 
-def commit(table: Table, posting: Posting, snapshot: Snapshot) -> None:
-    """Write a posting that was decided on a snapshot, whole or not at all. One round trip.
+def commit(table: Table, posting: Posting) -> None:
+    """Write a posting, whole or not at all. One round trip.
 
     Raises:
         EntryExistsError, AccountMovedError: it was not written, and why.
@@ -91,7 +94,7 @@ def commit(table: Table, posting: Posting, snapshot: Snapshot) -> None:
         with answered():
             table.client.transact_write_items(TransactItems=actions)
     except table.client.exceptions.TransactionCanceledException as exc:
-        _explain(exc.response.get("CancellationReasons", []), posting, snapshot, exc)
+        _explain(exc.response.get("CancellationReasons", []), posting, exc)
 
 
 def _account_update(before: Account | None, after: Account) -> Any:
@@ -153,22 +156,19 @@ def _refunded_update(account: Account, refundable: Refundable, refunded_after: i
     }
 
 
-def _explain(reasons: Any, posting: Posting, snapshot: Snapshot, exc: ClientError) -> None:
+def _explain(reasons: Any, posting: Posting, exc: ClientError) -> None:
     """Raise why a transaction was cancelled, most telling reason first."""
-    codes = {reason["Code"] for reason in reasons}
     account_reason, *entry_reasons = reasons[: 1 + len(posting.entries)]
     for entry, reason in zip(posting.entries, entry_reasons, strict=True):
         if entry is posting.entry and "Item" in reason:
             raise EntryExistsError(entry_of(reason["Item"])) from exc
-    if codes & RETRYABLE_REASONS:
+    if any(reason["Code"] in RETRYABLE_REASONS for reason in reasons):
         raise BusyError from exc
     if account_reason["Code"] != "ConditionalCheckFailed":
-        # Entries stand that the account knows nothing of, or a balance cannot give what its
-        # grants hold: not by any posting of ours.
+        # The account is as it was read, and yet an entry stands that it knows nothing of, or
+        # another total was refunded: not by any posting of ours.
         raise CorruptAccountError(posting.after.account_id) from exc
+    if posting.refund:
+        raise AccountMovedError(None) from exc
     image = account_reason.get("Item")
-    moved = replace(snapshot, account=image and account_of(image))
-    if posting.refund and "Item" in (reason := reasons[1 + len(posting.entries)]):
-        refunded = int(from_wire(reason["Item"])["refunded"])
-        moved = replace(moved, refundable=replace(posting.refund[0], refunded=refunded))
-    raise AccountMovedError(moved) from exc
+    raise AccountMovedError(Snapshot(account=account_of(image) if image else None)) from exc
