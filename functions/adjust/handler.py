@@ -10,10 +10,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from scrip.domain.commands import Adjust, AdjustAction, SetFrozen
 from scrip.domain.grants import GrantKind
 from scrip.http import operations
-from scrip.http.answers import account_json, answer, posted
+from scrip.http.answers import posted
 from scrip.http.models import AdjustRequest, FreezeRequest
 from scrip.http.principals import Caller, admin_caller
-from scrip.http.requests import command_fields
+from scrip.http.requests import command_fields, opening_for
 from scrip.http.resolver import AccountId, IdempotencyKey, api
 from scrip.ledger import ledger
 from scrip.observability import logger
@@ -36,7 +36,7 @@ def post_adjustment(
         kind=GrantKind(body.kind or GrantKind.ADMIN),
         expires_at=body.expires_at,
     )
-    return posted(command, ledger().execute(command), 201)
+    return posted(command, ledger().execute(command, opening_for(caller)), 201)
 
 
 @app.post("/v1/accounts/<account_id>/freeze", **operations.FREEZE)
@@ -46,7 +46,7 @@ def post_freeze(
     caller: Annotated[Caller, Depends(admin_caller)],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[Any]:
-    """Refuse every consume until the account is unfrozen. Repeating it changes nothing."""
+    """Refuse every consume until the account is unfrozen."""
     return _set_frozen(caller, body, idempotency_key, frozen=True)
 
 
@@ -57,7 +57,7 @@ def post_unfreeze(
     caller: Annotated[Caller, Depends(admin_caller)],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[Any]:
-    """Let the account consume again. Repeating it changes nothing."""
+    """Let the account consume again."""
     return _set_frozen(caller, body, idempotency_key, frozen=False)
 
 
@@ -69,9 +69,7 @@ def _set_frozen(
     frozen: bool,
 ) -> Response[Any]:
     command = SetFrozen(**command_fields(caller, body, idempotency_key), frozen=frozen)
-    account = ledger().execute(command).account
-    assert account is not None, "a command without an entry is never a replay"
-    return answer(account_json(account, ledger().catalog()))
+    return posted(command, ledger().execute(command, opening_for(caller)), 200)
 
 
 @logger.inject_lambda_context(correlation_id_path=API_GATEWAY_HTTP)

@@ -12,7 +12,7 @@ from scrip.http import operations
 from scrip.http.answers import posted
 from scrip.http.models import RefundRequest
 from scrip.http.principals import Caller, service_caller
-from scrip.http.requests import command_fields
+from scrip.http.requests import command_fields, opening_for
 from scrip.http.resolver import AccountId, IdempotencyKey, api
 from scrip.ledger import ledger
 from scrip.observability import logger
@@ -33,7 +33,7 @@ def post_refund(
         refunds=body.entry_id,
         amount=body.amount,
     )
-    return posted(command, ledger().execute(command), 201)
+    return posted(command, ledger().execute(command, opening_for(caller)), 201)
 
 
 @logger.inject_lambda_context(correlation_id_path=API_GATEWAY_HTTP)

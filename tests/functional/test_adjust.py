@@ -31,8 +31,8 @@ def test_every_change_leaves_one_audit_record_with_both_values(opened: Table) ->
     assert record["before"] == {"M": {"balance": {"N": "150"}}}
     assert record["after"] == {"M": {"balance": {"N": "175"}}}
     assert record["reason"] == {"S": "sorry for the outage"}
-    send("adjust/freeze")
-    send("adjust/freeze")
+    send("adjust/freeze", key="f1")
+    send("adjust/freeze", key="f1")
     assert len(audit_records(opened)) == 2
 
 
@@ -44,9 +44,24 @@ def test_deducting_below_zero_is_refused(opened: Table) -> None:
 
 
 def test_freezing_shows_in_the_account(opened: Table) -> None:
-    assert send("adjust/freeze").body["status"] == "frozen"
+    assert send("adjust/freeze").body["entry"]["type"] == "freeze"
     assert send("account/me").body["status"] == "frozen"
-    assert send("adjust/unfreeze").body["status"] == "active"
+    assert send("adjust/unfreeze").body["entry"]["type"] == "unfreeze"
+    assert send("account/me").body["status"] == "active"
+
+
+def test_a_late_retry_of_a_freeze_does_not_freeze_again(opened: Table) -> None:
+    first = send("adjust/freeze", key="f1")
+    send("adjust/unfreeze", key="u1")
+    again = send("adjust/freeze", key="f1")
+    assert (again.body, again.headers["Idempotency-Replayed"]) == (first.body, "true")
+    assert send("account/me").body["status"] == "active"
+
+
+def test_an_admin_without_an_account_gets_one_on_the_first_call(table: Table) -> None:
+    sent = event("adjust/add")
+    sent["rawPath"] = sent["requestContext"]["http"]["path"] = "/v1/accounts/me/adjustments"
+    assert invoke("adjust", sent)["statusCode"] == 201
 
 
 @pytest.mark.parametrize(
@@ -59,6 +74,7 @@ def test_freezing_shows_in_the_account(opened: Table) -> None:
         {"action": "deduct", "amount": 5, "reason": "x", "kind": "promo"},
         {"action": "add", "amount": 5, "reason": "x", "expires_at": "2001-01-01T00:00:00Z"},
         {"action": "add", "amount": 5, "reason": "x", "expires_at": "2099-01-01T00:00:00"},
+        {"action": "add", "amount": 5, "reason": "x", "expires_at": "2099-01-01t00:00:00"},
         {"action": "add", "amount": 5, "reason": "x", "expires_at": 4_000_000_000},
         {"action": "add", "amount": 5, "reason": "x", "expires_at": "9999-12-31T23:59:59-10:00"},
     ],

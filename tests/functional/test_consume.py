@@ -1,11 +1,13 @@
 """Spending over HTTP: answers, replays, and what bad input gets."""
 
+import base64
+import json
 from typing import Any
 
 import pytest
 
 from scrip.store.client import Table
-from tests.functional.conftest import USER, items, send
+from tests.functional.conftest import USER, event, invoke, items, send
 
 FEATURE, AMOUNT, QUOTE = "consume/feature", "consume/amount", "consume/quote"
 
@@ -139,6 +141,8 @@ def test_a_frozen_account_is_refused(table: Table) -> None:
         ({"amount": 5, "metadata": {"text": "\ud800"}}, 422, "invalid"),
         ({"amount": 5, "reference": "\ud800"}, 422, "invalid"),
         ({"amount": 5, "metadata": [1]}, 422, "invalid"),
+        ({"amount": 5, "metadata": {"a": json.loads("[" * 16 + "]" * 16)}}, 422, "invalid"),
+        ('{"amount": 1, "amount": 100}', 400, "malformed"),
         ([], 422, "invalid"),
         ("5", 422, "invalid"),
         ("", 422, "invalid"),
@@ -162,6 +166,35 @@ def test_bad_input_gets_a_clear_answer_and_changes_nothing(
     assert (answer.status, answer.body["code"]) == (status, code), answer.body
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert items(table) == before
+
+
+def test_metadata_as_deep_as_allowed_can_be_read_again(table: Table) -> None:
+    metadata = {"a": json.loads("[" * 15 + "]" * 15)}
+    assert send(AMOUNT, body={"amount": 5, "metadata": metadata}).status == 200
+    assert send("account/entries").body["entries"][0]["metadata"] == metadata
+
+
+@pytest.mark.parametrize(
+    ("media_type", "body"),
+    [
+        ("text/plain", '{"amount": 5}'),
+        ("application/xml", '{"amount": 5}'),
+        ("application/jsonx", '{"amount": 5}'),
+        ("application/x-www-form-urlencoded", "feature=chat"),
+        (
+            "multipart/form-data; boundary=x",
+            '--x\r\nContent-Disposition: form-data; name="feature"\r\n\r\nchat\r\n--x--\r\n',
+        ),
+    ],
+)
+def test_a_body_is_json_and_nothing_else(table: Table, media_type: str, body: str) -> None:
+    sent = event(FEATURE)
+    sent["headers"]["content-type"] = media_type
+    sent["body"] = base64.b64encode(body.encode()).decode()
+    sent["isBase64Encoded"] = True
+    answer = invoke("consume", sent)
+    assert answer["statusCode"] == 415
+    assert json.loads(answer["body"])["code"] == "unsupported_media_type"
 
 
 @pytest.mark.parametrize("key", ["a b", "a#b", "ü", "x" * 129, ""])

@@ -15,6 +15,7 @@ from scrip.domain.errors import (
     IdempotencyKeyReusedError,
     InsufficientCreditsError,
     RefundTooLargeError,
+    UnknownFeatureError,
 )
 from scrip.ledger import TRIES_MAX, Ledger, opening
 from scrip.store.client import Table
@@ -150,15 +151,102 @@ def test_a_key_is_good_for_one_request_also_when_the_second_would_be_refused(
         books.execute(consume(151))
 
 
-def test_a_balance_that_was_edited_by_hand_is_not_spent(books: Ledger) -> None:
+def test_an_answer_lost_to_a_command_without_a_key_is_no_refusal(books: Ledger) -> None:
+    unkeyed = replace(consume(150), keyed=False, entry_id="01M7Z9HEG08CP6XPN50R41V4MB")
+    with answer_lost(books.table, "TransactWriteItems", 1):
+        outcome = books.execute(unkeyed)
+    assert (outcome.entry is not None, outcome.replayed) == (True, False)
+    assert balance(books) == 0
+
+
+ACCOUNT, ENTRY, REFUNDED = (
+    ("ACCOUNT#u1", "ACCOUNT"),
+    ("LEDGER#u1", "ENTRY#c1"),
+    ("ACCOUNT#u1", "REFUNDED#c1"),
+)
+
+
+@pytest.mark.parametrize(
+    ("key", "attribute", "value"),
+    [
+        (ACCOUNT, "balance", {"N": "1000000"}),
+        (ACCOUNT, "balance", {"S": "145"}),
+        (ACCOUNT, "balance", None),
+        (ACCOUNT, "grants", {"L": []}),
+        (ACCOUNT, "debt", {"N": "-5"}),
+        (ACCOUNT, "version", {"S": "2"}),
+        (ACCOUNT, "version", None),
+        (ACCOUNT, "seq_last", None),
+        (ACCOUNT, "hash", None),
+        (ACCOUNT, "hash", {"B": b"short"}),
+        (ACCOUNT, "time_zone", {"S": "Mars/Olympus"}),
+        (ACCOUNT, "period", {"N": "1000000000"}),
+        (ACCOUNT, "anchor", {"N": "253402300799000"}),
+        (ACCOUNT, "status", {"S": "sleeping"}),
+        (ENTRY, "cost", {"N": "5000"}),
+        (ENTRY, "type", {"S": "gift"}),
+        (ENTRY, "metadata", {"S": "{"}),
+        (REFUNDED, "refunded", {"N": "-100"}),
+        (REFUNDED, "refunded", {"N": "6"}),
+        (REFUNDED, "refunded", {"S": "abc"}),
+    ],
+)
+def test_what_was_edited_by_hand_is_refused_and_left_as_it_is(
+    books: Ledger,
+    key: tuple[str, str],
+    attribute: str,
+    value: dict[str, object] | None,
+) -> None:
+    books.execute(consume())
+    books.execute(refund(2, "r0"))
+    books.table.client.update_item(
+        TableName=books.table.name,
+        Key={"pk": {"S": key[0]}, "sk": {"S": key[1]}},
+        UpdateExpression="SET #it = :it" if value else "REMOVE #it",
+        ExpressionAttributeNames={"#it": attribute},
+        **({"ExpressionAttributeValues": {":it": value}} if value else {}),  # type: ignore[arg-type]
+    )
+    before = items(books.table)
+    with pytest.raises(CorruptAccountError):
+        books.execute(refund(2))
+    assert items(books.table) == before
+
+
+def test_an_item_cannot_claim_to_be_another_account(books: Ledger) -> None:
     books.table.client.update_item(
         TableName=books.table.name,
         Key={"pk": {"S": "ACCOUNT#u1"}, "sk": {"S": "ACCOUNT"}},
-        UpdateExpression="SET balance = :lots",
-        ExpressionAttributeValues={":lots": {"N": "1000000"}},
+        UpdateExpression="SET account_id = :other",
+        ExpressionAttributeValues={":other": {"S": "u2"}},
+    )
+    books.execute(consume())
+    assert balance(books) == 145
+
+
+def test_an_account_that_was_deleted_by_hand_is_not_opened_again(books: Ledger) -> None:
+    books.table.client.delete_item(
+        TableName=books.table.name,
+        Key={"pk": {"S": "ACCOUNT#u1"}, "sk": {"S": "ACCOUNT"}},
     )
     with pytest.raises(CorruptAccountError):
-        books.execute(consume())
+        books.execute(consume(), opening("u1"))
+
+
+@pytest.mark.parametrize("spoilt", [{"N": "-5"}, {"N": "0"}, {"S": "x"}])
+def test_a_spoilt_price_is_no_price_and_stops_nothing_else(
+    books: Ledger,
+    spoilt: dict[str, str],
+) -> None:
+    books.table.client.update_item(
+        TableName=books.table.name,
+        Key={"pk": {"S": "CATALOG"}, "sk": {"S": "FEATURE#chat"}},
+        UpdateExpression="SET cost = :cost",
+        ExpressionAttributeValues={":cost": spoilt},
+    )
+    fresh = Ledger(books.table, lambda: NOW)
+    with pytest.raises(UnknownFeatureError):
+        fresh.execute(replace(consume(), amount=None, feature="chat", quantity=1))
+    assert fresh.execute(consume()).entry
 
 
 def test_an_account_stays_within_1_kb_with_four_grants_and_an_entry_too(books: Ledger) -> None:

@@ -95,6 +95,32 @@ def test_what_does_not_run_has_an_exit_code_of_its_own(stack: LocalStack, tmp_pa
     assert scrip(stack, "status").returncode == 0
 
 
+def test_a_folder_that_cannot_be_one_is_one_clear_sentence(stack: LocalStack) -> None:
+    words = [SCRIP, "local", "up", "--port", str(free_port()), "--state", "/dev/null"]
+    up = subprocess.run(words, cwd=stack.root, capture_output=True, text=True, check=False)
+    assert up.returncode == 1
+    assert "cannot hold a stack" in up.stderr
+    assert "Traceback" not in up.stderr
+
+
+def test_a_stack_is_not_mistaken_for_another_on_its_port(stack: LocalStack) -> None:
+    other = find_stack(free_port(), stack.state_dir)
+    status = scrip(other, "status", check=False)
+    assert (status.returncode, str(stack.port) in status.stderr) == (1, True)
+
+
+def test_a_killed_stack_comes_up_again(second: LocalStack) -> None:
+    scrip(second, "up", "--detach")
+    pid = json.loads(scrip(second, "status", "--json").stdout)["pid"]
+    os.kill(pid, signal.SIGKILL)
+    for _ in range(50):
+        if scrip(second, "status", check=False).returncode == 3:
+            break
+        time.sleep(0.2)
+    scrip(second, "up", "--detach")
+    assert balance(second) == 10_100
+
+
 def test_two_stacks_run_side_by_side_and_ctrl_c_keeps_the_data(
     stack: LocalStack,
     second: LocalStack,

@@ -8,7 +8,7 @@ import pytest
 from scrip.domain.account import AccountStatus
 from scrip.domain.commands import AdjustAction, ResetAnchor
 from scrip.domain.decide import decide, quote
-from scrip.domain.entries import EntryType
+from scrip.domain.entries import Entry, EntryType
 from scrip.domain.errors import (
     AccountFrozenError,
     AccountNotFoundError,
@@ -25,6 +25,7 @@ from scrip.domain.errors import (
     UnknownFeatureError,
 )
 from scrip.domain.grants import GRANTS_MAX, Allocation, GrantKind
+from scrip.domain.settle import settled
 from tests.unit.domain.examples import (
     CATALOG,
     DAY,
@@ -211,6 +212,31 @@ class TestRefund:
             account = posting.after
         assert sum(grant.kind is GrantKind.REFUND for grant in account.grants) <= 2
 
+    def test_late_refunds_for_a_week_fit_one_posting_when_they_expire_together(self) -> None:
+        account = opened("none", signup_credits=0)
+        usages: list[Entry] = []
+        for n in range(120):
+            lent = adjust(AdjustAction.ADD, 1, f"a{n}", expires_at=NOW + DAY)
+            spent = do(do(account, lent).after, consume(1, f"c{n}"))
+            account, usages = spent.after, [*usages, own_entry(spent)]
+        later = NOW + 2 * DAY
+        for n, usage in enumerate(usages):
+            moment = later + n * timedelta(hours=1)
+            account = do(account, refund(usage.entry_id, key=f"r{n}"), moment, of=usage).after
+        assert account.balance == 120
+        assert len(account.grants) <= GRANTS_MAX
+        assert settled(account, CATALOG, later + 20 * DAY).balance == 0
+
+    def test_a_refund_may_meet_its_own_grant_again(self) -> None:
+        lent = do(opened("overdraft", signup_credits=0), consume(130, "c1"))
+        repaid = do(lent.after, adjust(AdjustAction.ADD, 30)).after
+        back = do(repaid, refund("c1", 30), of=own_entry(lent)).after
+        spent = do(back, consume(100, "c2"))
+        posting = do(spent.after, refund("c2", key="r2"), of=own_entry(spent))
+        allocations = own_entry(posting).allocations
+        assert len({allocation.grant_id for allocation in allocations}) == len(allocations)
+        assert (posting.after.balance, posting.after.debt) == (30, 0)
+
     def test_a_refund_of_unlimited_use_takes_the_use_back_and_moves_no_credits(self) -> None:
         spent = do(opened("unlimited"), consume(30))
         posting = do(spent.after, refund("c1"), of=own_entry(spent))
@@ -277,21 +303,25 @@ class TestAdjust:
             command = adjust(AdjustAction.ADD, 1, f"a{n}", expires_at=NOW + n * DAY)
             account = do(account, command).after
         assert len(account.grants) == GRANTS_MAX
+        late = adjust(AdjustAction.ADD, 1, "a50", expires_at=NOW + 50 * DAY)
         with pytest.raises(TooManyGrantsError):
-            do(account, adjust(AdjustAction.ADD, 1, "a50", expires_at=NOW + 50 * DAY))
+            do(account, late)
         assert do(account, adjust(AdjustAction.ADD, 1, "a50", expires_at=NOW + DAY)).entries
+        # An exhausted grant gives way to a new one.
+        spent = do(account, consume(51)).after
+        assert do(spent, late).after.balance == spent.balance + 1
 
 
 class TestFreeze:
-    def test_freezing_is_audited_and_writes_no_entry(self) -> None:
+    def test_freezing_is_audited_and_has_an_entry_that_moves_nothing(self) -> None:
         posting = do(opened(), freeze())
         assert posting.after.status is AccountStatus.FROZEN
         assert posting.audit is not None
-        assert not posting.entries
-
-    def test_freezing_what_is_frozen_changes_nothing(self) -> None:
-        frozen = do(opened(), freeze()).after
-        assert do(frozen, freeze()).after == frozen
+        assert (posting.audit.before, posting.audit.after) == (
+            {"status": "active"},
+            {"status": "frozen"},
+        )
+        assert (own_entry(posting).type, own_entry(posting).amount) == (EntryType.FREEZE, 0)
 
 
 def test_a_decision_is_a_new_version_of_the_account() -> None:

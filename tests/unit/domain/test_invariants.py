@@ -249,7 +249,7 @@ def left_in_grants(entries: list[Entry]) -> dict[str, int]:
 
 
 LedgerMachine.TestCase.settings = settings(
-    max_examples=150,
+    max_examples=100,
     stateful_step_count=30,
     deadline=None,
 )

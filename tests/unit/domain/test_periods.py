@@ -11,12 +11,10 @@ from hypothesis import strategies as st
 from scrip.domain.periods import boundary, month_start, period_at
 
 ZONES = [
-    "UTC",
     "Europe/Berlin",
     "America/New_York",
     "America/Sao_Paulo",  # clocks changed at midnight
     "Australia/Lord_Howe",  # by half an hour
-    "Africa/Casablanca",
     "Pacific/Apia",  # skipped the whole 30 December 2011
 ]
 
@@ -52,7 +50,7 @@ def test_every_boundary_of_40_years_is_the_oracles(zone: str, day: int) -> None:
 
 @given(
     st.datetimes(datetime(2000, 1, 1), datetime(2040, 1, 1)),
-    st.sampled_from(ZONES),
+    st.sampled_from([*ZONES, "UTC", "Asia/Kathmandu", "Africa/Casablanca", "Pacific/Chatham"]),
     st.integers(0, YEARS_40),
 )
 def test_a_boundary_begins_its_period_and_ends_the_one_before(

@@ -1,6 +1,7 @@
 """`scrip local`: run the whole service on this machine, with no AWS account and no Docker."""
 
 import json
+import shlex
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -15,13 +16,17 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from scrip_cli.local import demo, deploy, process, report
+from scrip_cli.local.build import source_hash
 from scrip_cli.local.errors import NotRunningError, StackError
 from scrip_cli.local.lifecycle import brought_up
 from scrip_cli.local.stack import LocalStack, find_stack
 
 app = typer.Typer(help="Run the whole service on this machine.", no_args_is_help=True)
 
-Port = Annotated[int, typer.Option(help="Port of the local AWS; each port is a stack of its own.")]
+Port = Annotated[
+    int,
+    typer.Option(min=1, max=65535, help="Port of the local AWS; each port is a stack of its own."),
+]
 State = Annotated[
     Path | None,
     typer.Option(help="Folder of the stack's data.", show_default=".scrip/PORT in the project"),
@@ -44,8 +49,11 @@ def up(
         stack = find_stack(port, state)
         lock = process.claim(stack)
         if lock is None:
+            process.running_pid(stack)  # says so if it is on another port
             report.note(f"This stack is already running on port {port}.")
             report.show_details(demo.details(stack))
+            if not deploy.is_deployed(stack, source_hash(stack)):
+                report.note(f"\nThe sources have changed since: {_down(stack)}, then up again.")
             return
         _interrupt_on_signals()
         try:
@@ -60,7 +68,7 @@ def up(
             raise typer.Exit(_INTERRUPTED) from None
         if detach:
             report.show_details(found)
-            report.note(f"\nRunning in the background; `scrip local down --port {port}` stops it.")
+            report.note(f"\nRunning in the background; {_down(stack)} stops it.")
 
 
 @app.command()
@@ -70,7 +78,7 @@ def down(port: Port = DEFAULT_PORT, state: State = None) -> None:
         stack = find_stack(port, state)
         pid = process.running_pid(stack)
         if pid is None:
-            report.note(f"Nothing was running on port {port}.")
+            report.note(f"Nothing was running on port {port} with its data in {stack.state_dir}.")
             return
         with report.step("Stopping"):
             process.stop(stack, pid)
@@ -116,8 +124,14 @@ def _plain_errors() -> Iterator[None]:
         report.trouble(error)
         raise typer.Exit(error.exit_code) from error
     except (ClientError, BotoCoreError, httpx.HTTPError) as error:
-        report.trouble(StackError(f"The local AWS failed: {error}", "Its log may tell more."))
+        remedy = "See ministack.log in the stack's folder; without that folder it starts afresh."
+        report.trouble(StackError(f"The local AWS failed: {error}", remedy))
         raise typer.Exit(StackError.exit_code) from error
+
+
+def _down(stack: LocalStack) -> str:
+    state = shlex.quote(str(stack.state_dir))
+    return f"`scrip local down --port {stack.port} --state {state}`"
 
 
 def _api_url(stack: LocalStack) -> str:

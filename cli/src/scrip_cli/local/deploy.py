@@ -34,7 +34,10 @@ def deploy(stack: LocalStack, source_hash: str) -> None:
     with suppress(NotReadyError):
         _mark(stack, "unfinished")
     # Not --resolve-s3: interrupted in the wrong moment, it leaves a bucket stack that SAM refuses.
-    stack.client("s3").create_bucket(Bucket=_BUCKET)
+    s3 = stack.client("s3")
+    # A killed ministack keeps its buckets and forgets everything else.
+    with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(Bucket=_BUCKET)
     run_sam(
         stack,
         "deploy",

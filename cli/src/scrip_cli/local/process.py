@@ -33,24 +33,39 @@ def claim(stack: LocalStack) -> int | None:
 
     The answer is the file's descriptor, to be handed to `start`.
     """
-    stack.state_dir.mkdir(parents=True, exist_ok=True)
-    lock = os.open(stack.pid_file, os.O_RDWR | os.O_CREAT)
+    try:
+        stack.state_dir.mkdir(parents=True, exist_ok=True)
+        lock = os.open(stack.pid_file, os.O_RDWR | os.O_CREAT)
+    except OSError as exc:
+        raise StackError(
+            f"{stack.state_dir} cannot hold a stack: {exc.strerror}.",
+            "Name another folder with --state.",
+        ) from exc
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
         return None
-    _write_pid(lock, os.getpid())
+    _write_pid(lock, os.getpid(), stack.port)
     return lock
 
 
 def running_pid(stack: LocalStack) -> int | None:
-    """Tell the pid of the running stack, or None. A stack still being built counts."""
-    with suppress(FileNotFoundError), stack.pid_file.open() as pid_file:
+    """Tell the pid of the running stack, or None. A stack still being built counts.
+
+    Raises StackError if the folder's stack runs on another port than the one that was named.
+    """
+    with suppress(FileNotFoundError, NotADirectoryError), stack.pid_file.open() as pid_file:
         try:
             fcntl.flock(pid_file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return int(pid_file.read())
+            pid, port = map(int, pid_file.read().split())
+            if port != stack.port:
+                raise StackError(
+                    f"The stack in {stack.state_dir} runs on port {port}.",
+                    f"Say --port {port}, or name another folder with --state.",
+                ) from None
+            return pid
     return None
 
 
@@ -82,7 +97,7 @@ def start(stack: LocalStack, lock: int) -> subprocess.Popen[bytes]:
             start_new_session=True,
             pass_fds=[lock],
         )
-    _write_pid(lock, process.pid)
+    _write_pid(lock, process.pid, stack.port)
     os.close(lock)
     return process
 
@@ -120,9 +135,9 @@ def stop(stack: LocalStack, pid: int) -> None:
         os.killpg(pid, signal.SIGTERM)
 
 
-def _write_pid(lock: int, pid: int) -> None:
+def _write_pid(lock: int, pid: int, port: int) -> None:
     # In one write and of one length, so that nobody ever reads half a number.
-    os.pwrite(lock, f"{pid:<10}\n".encode(), 0)
+    os.pwrite(lock, f"{pid:<10} {port:<5}\n".encode(), 0)
 
 
 def _server_environment(stack: LocalStack) -> dict[str, str]:

@@ -50,14 +50,9 @@ DEADLINE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a command did.
-
-    `entry` is the command's own, None when it wrote none; `account` is the account after it, None
-    on a replay (the command took effect before, and its entry tells what came of it).
-    """
+    """What a command did: its own entry, None when it wrote none; `replayed` when it is not new."""
 
     entry: Entry | None
-    account: Account | None
     replayed: bool = False
 
 
@@ -112,17 +107,23 @@ class Ledger:
     def _execute(self, command: Command) -> Outcome:
         refunds = command.refunds if isinstance(command, Refund) else None
         snapshot = None
-        for _ in _tries():
+        for n in _tries():
             try:
                 snapshot = snapshot or read(self.table, command.account_id, refunds)
-                return self._decide_and_commit(command, snapshot)
+                return self._decide_and_commit(command, snapshot, may_stand=command.keyed or n > 0)
             except AccountMovedError as moved:
                 snapshot = moved.snapshot
             except BusyError:
                 snapshot = None
         raise BusyError
 
-    def _decide_and_commit(self, command: Command, snapshot: Snapshot) -> Outcome:
+    def _decide_and_commit(
+        self,
+        command: Command,
+        snapshot: Snapshot,
+        *,
+        may_stand: bool,
+    ) -> Outcome:
         try:
             posting = decide(
                 snapshot.account,
@@ -134,7 +135,7 @@ class Ledger:
         except RefusalError:
             # A retry of what succeeded must not turn into a refusal by what has happened since.
             account_id, entry_id = command.account_id, command.entry_id
-            if command.keyed and (entry := read_entry(self.table, account_id, entry_id)):
+            if may_stand and (entry := read_entry(self.table, account_id, entry_id)):
                 return _replayed(command, entry)
             raise
         if posting.after != posting.before:
@@ -142,20 +143,20 @@ class Ledger:
                 commit(self.table, posting)
             except EntryExistsError as exists:
                 return _replayed(command, exists.entry)
-        return Outcome(entry=posting.entry, account=posting.after)
+        return Outcome(entry=posting.entry)
 
 
 def _replayed(command: Command, entry: Entry) -> Outcome:
     if entry.request_hash != command.request_hash:
         raise IdempotencyKeyReusedError(entry.entry_id)
-    return Outcome(entry=entry, account=None, replayed=True)
+    return Outcome(entry=entry, replayed=command.keyed)
 
 
-def _tries() -> Iterator[None]:
-    """Yield once a try, with a pause of full jitter between, until tries or time are up."""
+def _tries() -> Iterator[int]:
+    """Yield the number of each try, from 0, with a pause of full jitter between them."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     for n in range(TRIES_MAX):
-        yield
+        yield n
         pause = random.uniform(0, BACKOFF_SECONDS * 2**n)  # noqa: S311 - jitter is no secret
         if time.monotonic() + pause > deadline:
             return

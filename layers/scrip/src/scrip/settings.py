@@ -1,10 +1,21 @@
 """Settings: what the stack tells its functions through the environment."""
 
 from functools import cache
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from pydantic import AfterValidator
 from pydantic_settings import BaseSettings
 
 from scrip.domain.commands import ResetAnchor
+
+
+def _known(time_zone: str) -> str:
+    try:
+        ZoneInfo(time_zone)
+    except (ZoneInfoNotFoundError, OSError) as exc:
+        raise ValueError("not an IANA time zone") from exc
+    return time_zone
 
 
 class Settings(BaseSettings):
@@ -14,7 +25,7 @@ class Settings(BaseSettings):
     signup_credits: int = 100
     default_plan: str = "free"
     reset_anchor: ResetAnchor = ResetAnchor.SIGNUP
-    time_zone: str = "UTC"
+    time_zone: Annotated[str, AfterValidator(_known)] = "UTC"
     top_up_url: str = ""
 
 

@@ -5,7 +5,6 @@ from datetime import datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from scrip.domain.entries import GENESIS_HASH
 from scrip.domain.grants import Grant
 from scrip.domain.periods import boundary
 
@@ -33,13 +32,13 @@ class Account:
     time_zone: str = "UTC"
     anchor: datetime
     period: int
+    seq_last: int
+    hash: bytes
     used: int = 0
     granted_total: int = 0
     consumed_total: int = 0
     debt: int = 0
     grants: tuple[Grant, ...] = ()
-    seq_last: int = 0
-    hash: bytes = GENESIS_HASH
 
     @property
     def zone(self) -> ZoneInfo:

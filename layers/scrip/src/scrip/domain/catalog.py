@@ -8,6 +8,9 @@ from scrip.domain.errors import CatalogUnsoundError, CostOutOfRangeError, Unknow
 CREDITS_MAX = 10**12
 """The largest amount of credits that one request may name, and that one use may cost."""
 
+ROLLOVER_PERIODS_MAX = 12
+"""How many periods a rollover grant may live: each is a live grant of its own."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollover:
@@ -19,6 +22,11 @@ class Rollover:
 
     max: int
     periods: int
+
+    def __post_init__(self) -> None:
+        """Refuse what no settlement could carry out."""
+        _within("max", self.max, 0, CREDITS_MAX)
+        _within("periods", self.periods, 1, ROLLOVER_PERIODS_MAX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +44,11 @@ class Plan:
     active: bool = True
     version: int = 1
 
+    def __post_init__(self) -> None:
+        """Refuse a plan that would take credits away."""
+        _within("monthly_credits", self.monthly_credits, 0, CREDITS_MAX)
+        _within("overdraft_limit", self.overdraft_limit, 0, CREDITS_MAX)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
@@ -48,6 +61,11 @@ class Feature:
     unit: str = "use"
     active: bool = True
     version: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse a price that is free or negative."""
+        _within("cost", self.cost, 1, CREDITS_MAX)
+        _within("per", self.per, 1, CREDITS_MAX)
 
     def price(self, quantity: int) -> int:
         """Return ceil(quantity * cost / per), in credits.
@@ -89,3 +107,8 @@ class Catalog:
         if feature is None or not feature.active:
             raise UnknownFeatureError(feature=feature_id)
         return feature
+
+
+def _within(name: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise ValueError(f"{name} is {value}, not within {least} and {most}")

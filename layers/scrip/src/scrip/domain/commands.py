@@ -94,6 +94,6 @@ class Adjust(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetFrozen(Command):
-    """Stop an account from spending, or let it again. Writes no entry."""
+    """Stop an account from spending, or let it again."""
 
     frozen: bool

@@ -3,6 +3,7 @@
 decide(account, command, catalog=..., now=...) -> Posting, or a refusal
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,7 +21,7 @@ from scrip.domain.commands import (
     ResetAnchor,
     SetFrozen,
 )
-from scrip.domain.entries import EntryType
+from scrip.domain.entries import GENESIS_HASH, EntryType
 from scrip.domain.grants import GRANTS_MAX, Allocation, GrantKind
 from scrip.domain.periods import month_start
 from scrip.domain.posting import AuditRecord, Draft, Posting, Refundable
@@ -121,6 +122,8 @@ def _open(command: OpenAccount, catalog: Catalog, now: datetime) -> Posting:
         time_zone=command.time_zone,
         anchor=now,
         period=0,
+        seq_last=0,
+        hash=GENESIS_HASH,
     )
     draft = Draft(None, account, plan, now)
     if command.reset_anchor is ResetAnchor.MONTH:
@@ -213,28 +216,46 @@ def _put_back(
 ) -> tuple[Allocation, ...]:
     """Return credits to the grants that they came from, last taken first.
 
-    What came from a grant that has expired since, or from an overdraft, goes into a refund grant.
-    Its expiry is rounded up to the hour, so that the refunds of one bad hour share a grant.
+    What came from a grant that has gone since, or from an overdraft, goes into a refund grant.
     """
     usage, skipped = refundable.entry, refundable.refunded
     overdrawn = -usage.amount - sum(taken.amount for taken in usage.allocations)
     live = {grant.grant_id for grant in draft.account.grants}
-    allocations, homeless = [], 0
+    given: Counter[str] = Counter()
+    homeless = 0
     for taken in reversed((*usage.allocations, Allocation("", overdrawn))):
         part = max(0, min(taken.amount - skipped, amount))
         skipped = max(0, skipped - taken.amount)
         amount -= part
-        if part and taken.grant_id in live:
-            allocations.append(Allocation(taken.grant_id, part))
+        if taken.grant_id in live:
+            given[taken.grant_id] += part
         else:
             homeless += part
+    allocations = [Allocation(grant_id, part) for grant_id, part in given.items() if part]
     draft.change(grants=buckets.give_back(draft.account.grants, allocations))
     if homeless:
-        end = draft.now + REFUND_LIFE + timedelta(hours=1) - timedelta(microseconds=1)
-        end = end.replace(minute=0, second=0, microsecond=0)
-        placed = draft.place(GrantKind.REFUND, homeless, source=command.entry_id, expires_at=end)
-        allocations.append(placed)
-    return tuple(allocations)
+        placed = draft.place(
+            GrantKind.REFUND,
+            homeless,
+            source=command.entry_id,
+            expires_at=_refund_expiry(draft),
+        )
+        given[placed.grant_id] += homeless
+    return tuple(Allocation(grant_id, part) for grant_id, part in given.items() if part)
+
+
+def _refund_expiry(draft: Draft) -> datetime:
+    """Return when refunded credits without a home expire.
+
+    Rounded up to the hour, so that the refunds of one bad hour share a grant; where there is no
+    room for another grant, with the refund grant that lives longest.
+    """
+    end = draft.now + REFUND_LIFE + timedelta(hours=1) - timedelta(microseconds=1)
+    end = end.replace(minute=0, second=0, microsecond=0)
+    draft.change(grants=buckets.with_room(draft.account.grants))
+    grants = draft.account.grants
+    ends = [grant.expires_at for grant in grants if grant.kind is GrantKind.REFUND]
+    return max(filter(None, ends), default=end) if len(grants) >= GRANTS_MAX else end
 
 
 def _adjust(draft: Draft, command: Adjust) -> Posting:
@@ -253,6 +274,7 @@ def _adjust(draft: Draft, command: Adjust) -> Posting:
             shortfall=-change - before.available,
         )
     if change > 0:
+        draft.change(grants=buckets.with_room(before.grants))
         entry = draft.grant(
             command.entry_id,
             GRANT_ENTRY_TYPES[command.kind],
@@ -288,18 +310,19 @@ def _adjust(draft: Draft, command: Adjust) -> Posting:
 def _set_frozen(draft: Draft, command: SetFrozen) -> Posting:
     before = draft.account.status
     after = AccountStatus.FROZEN if command.frozen else AccountStatus.ACTIVE
-    if before is after:
-        return draft.posting()
     draft.change(status=after)
+    entry_type = EntryType.FREEZE if command.frozen else EntryType.UNFREEZE
+    entry = draft.enter(command.entry_id, entry_type, 0, command=command)
     audit = AuditRecord(
-        action="account.freeze" if command.frozen else "account.unfreeze",
+        action=f"account.{entry_type}",
         actor=command.actor,
         reason=command.reason,
         before={"status": before},
         after={"status": after},
         recorded_at=draft.now,
+        entry_id=entry.entry_id,
     )
-    return draft.posting(audit=audit)
+    return draft.posting(entry=entry, audit=audit)
 
 
 def _check(posting: Posting) -> None:

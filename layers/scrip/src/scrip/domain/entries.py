@@ -35,6 +35,8 @@ class EntryType(StrEnum):
     HOLD = "hold"
     RELEASE = "release"
     DEBT_SETTLED = "debt_settled"
+    FREEZE = "freeze"
+    UNFREEZE = "unfreeze"
 
 
 class ActorType(StrEnum):

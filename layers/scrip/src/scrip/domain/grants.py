@@ -1,12 +1,17 @@
 """Grants: buckets of credits, each with its own expiry, and the order in which they are spent."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
 GRANTS_MAX = 50
-"""How many live grants a command may leave an account with (it bounds the account item)."""
+"""How many live grants an account has before no command adds another.
+
+It bounds the account item, and the entries of one posting: all of them may expire at once, and a
+transaction has room for 100 items.
+"""
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -106,13 +111,25 @@ def _moved(
     *,
     sign: int,
 ) -> tuple[Grant, ...]:
-    change = {allocation.grant_id: sign * allocation.amount for allocation in allocations}
+    moved = Counter[str]()
+    for allocation in allocations:
+        moved[allocation.grant_id] += sign * allocation.amount
     return tuple(
-        replace(grant, remaining=grant.remaining + change[grant.grant_id])
-        if grant.grant_id in change
+        replace(grant, remaining=grant.remaining + moved[grant.grant_id])
+        if moved[grant.grant_id]
         else grant
         for grant in grants
     )
+
+
+def with_room(grants: Sequence[Grant]) -> tuple[Grant, ...]:
+    """Let exhausted grants go when there are as many grants as there may be.
+
+    They are only kept so that a refund finds them; it makes a new grant where it does not.
+    """
+    if len(grants) < GRANTS_MAX:
+        return tuple(grants)
+    return tuple(grant for grant in grants if grant.remaining)
 
 
 def add(grants: Sequence[Grant], new: Grant) -> tuple[tuple[Grant, ...], str]:

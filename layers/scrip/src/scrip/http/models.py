@@ -19,6 +19,7 @@ from scrip.domain.entries import ActorType, EntryType, canonical_json
 from scrip.domain.grants import GrantKind
 
 METADATA_BYTES_MAX = 4096
+METADATA_DEPTH_MAX = 16
 
 
 def _instant(value: object) -> datetime:
@@ -27,7 +28,7 @@ def _instant(value: object) -> datetime:
         raise ValueError("an instant is a string in ISO 8601")  # noqa: TRY004 - pydantic's way
     instant = datetime.fromisoformat(value)
     if instant.tzinfo is None:
-        if "T" in value or " " in value:
+        if len(value) != len("2026-12-01"):
             raise ValueError("an instant needs an offset, such as Z")
         instant = instant.replace(tzinfo=UTC)
     try:
@@ -38,6 +39,8 @@ def _instant(value: object) -> datetime:
 
 
 def _small(metadata: dict[str, Any]) -> dict[str, Any]:
+    if _depth(metadata) > METADATA_DEPTH_MAX:
+        raise ValueError(f"metadata is nested deeper than {METADATA_DEPTH_MAX} levels")
     size = len(canonical_json(metadata))
     if size > METADATA_BYTES_MAX:
         raise ValueError(f"metadata is {size} bytes of JSON, more than {METADATA_BYTES_MAX}")
@@ -45,12 +48,21 @@ def _small(metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 # Strict by name: the strictness of a model does not reach into a type alias.
+def _depth(value: object) -> int:
+    match value:
+        case dict():
+            return 1 + max(map(_depth, value.values()), default=0)
+        case list():
+            return 1 + max(map(_depth, value), default=0)
+    return 0
+
+
 type Credits = Annotated[int, Field(strict=True, ge=1, le=CREDITS_MAX)]
 type Instant = Annotated[datetime, BeforeValidator(_instant, json_schema_input_type=str)]
 type Metadata = Annotated[
     dict[str, JsonValue],
     AfterValidator(_small),
-    Field(description=f"Up to {METADATA_BYTES_MAX} bytes of JSON."),
+    Field(description=f"Up to {METADATA_BYTES_MAX} bytes and {METADATA_DEPTH_MAX} levels of JSON."),
 ]
 type Name = Annotated[str, Field(min_length=1, max_length=128)]
 type Text = Annotated[str, Field(min_length=1, max_length=256)]

@@ -20,6 +20,7 @@ from scrip.http.models import (
 
 ANYWHERE: tuple[type[ScripError], ...] = (
     problems.ForbiddenError,
+    problems.RouteNotFoundError,
     errors.AccountNotFoundError,
     problems.InvalidError,
     ScripError,
@@ -115,8 +116,8 @@ ADJUST = _operation(
     errors.ExpiryInThePastError,
     status=201,
 )
-FREEZE = _operation("freeze", "Stop an account from spending", "Admin", AccountAnswer, *WITH_BODY)
-UNFREEZE = _operation("unfreeze", "Let an account spend again", "Admin", AccountAnswer, *WITH_BODY)
+FREEZE = _operation("freeze", "Stop an account from spending", "Admin", PostedAnswer, *WITH_BODY)
+UNFREEZE = _operation("unfreeze", "Let an account spend again", "Admin", PostedAnswer, *WITH_BODY)
 GET_ACCOUNT = _operation("get_account", "Read an account", "Accounts", AccountAnswer)
 LIST_ENTRIES = _operation(
     "list_entries",

@@ -79,6 +79,7 @@ def problem(error: ScripError, instance: str) -> Response[str]:
     said = ", ".join(
         f"{name}: {'; '.join(value) if isinstance(value, list) else value}"
         for name, value in data.items()
+        if value is not None
     )
     retry = {"Retry-After": str(error.retry_after)} if isinstance(error, BusyError) else {}
     return Response(

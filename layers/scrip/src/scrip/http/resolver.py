@@ -6,7 +6,11 @@ from typing import Annotated, Any, NoReturn
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
-from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
+from aws_lambda_powertools.event_handler.openapi.exceptions import (
+    RequestUnsupportedContentType,
+    RequestValidationError,
+)
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
@@ -48,6 +52,7 @@ def api() -> APIGatewayHttpResolver:
             count("Busy")
         return problem(error, f"urn:scrip:request:{app.current_event.request_context.request_id}")
 
+    app.use(middlewares=[_json_only])
     app.exception_handler_manager.update_exception_handlers({Exception: failed})
     return app
 
@@ -61,10 +66,9 @@ def _error_of(exc: Exception, event: APIGatewayProxyEventV2) -> ScripError:
             return RouteNotFoundError()
         case UnicodeDecodeError():
             return MalformedError("the body is not UTF-8")
+        case RequestUnsupportedContentType() | RequestValidationError() if not _is_json(event):
+            return UnsupportedMediaTypeError(APPLICATION_JSON)
         case RequestValidationError():
-            media_type = event.headers.get("content-type", APPLICATION_JSON)
-            if event.body and not media_type.startswith(APPLICATION_JSON):
-                return UnsupportedMediaTypeError(APPLICATION_JSON)
             return InvalidError(
                 [
                     f"{'.'.join(str(part) for part in found['loc'])}: {found['msg']}"
@@ -77,14 +81,33 @@ def _error_of(exc: Exception, event: APIGatewayProxyEventV2) -> ScripError:
 
 
 def _read_json(body: str) -> Any:
-    """Read a bounded body as JSON, without the numbers that JSON does not have."""
+    """Read a bounded body as JSON, without what is ambiguous or not JSON."""
     if len(body) > BODY_BYTES_MAX:
         raise BodyTooLargeError(BODY_BYTES_MAX)
     try:
-        return json.loads(body, parse_constant=_no_such_number)
+        return json.loads(body, parse_constant=_no_such_number, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as exc:
         raise MalformedError("the body is not JSON") from exc
 
 
 def _no_such_number(name: str) -> NoReturn:
     raise ValueError(name)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands twice")
+    return found
+
+
+def _is_json(event: APIGatewayProxyEventV2) -> bool:
+    media_type = event.headers.get("content-type", APPLICATION_JSON)
+    return not event.body or media_type.partition(";")[0].strip() == APPLICATION_JSON
+
+
+def _json_only(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
+    """Refuse the forms that Powertools would read, too."""
+    if not _is_json(app.current_event):
+        raise UnsupportedMediaTypeError(APPLICATION_JSON)
+    return next_middleware(app)

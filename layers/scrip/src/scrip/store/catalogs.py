@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scrip.domain.catalog import Catalog
+from scrip.observability import logger
 from scrip.store.client import Table, answered
 from scrip.store.items import feature_item, feature_of, from_wire, plan_item, plan_of, to_wire
 from scrip.store.keys import CATALOG, FEATURE_PREFIX, PLAN_PREFIX
@@ -17,7 +18,7 @@ NOT_THERE = "attribute_not_exists(pk)"
 
 
 def read_catalog(table: Table) -> Catalog:
-    """Return all plans and features."""
+    """Return all plans and features but those that cannot be read, which are logged."""
     plans: dict[str, Plan] = {}
     features: dict[str, Feature] = {}
     query: dict[str, Any] = {
@@ -28,12 +29,16 @@ def read_catalog(table: Table) -> Catalog:
     with answered():
         for page in table.client.get_paginator("query").paginate(**query):
             for item in map(from_wire, page["Items"]):
-                if item["sk"].startswith(PLAN_PREFIX):
-                    plan = plan_of(item)
-                    plans[plan.plan_id] = plan
-                elif item["sk"].startswith(FEATURE_PREFIX):
-                    feature = feature_of(item)
-                    features[feature.feature_id] = feature
+                try:
+                    if item["sk"].startswith(PLAN_PREFIX):
+                        plan = plan_of(item)
+                        plans[plan.plan_id] = plan
+                    elif item["sk"].startswith(FEATURE_PREFIX):
+                        feature = feature_of(item)
+                        features[feature.feature_id] = feature
+                except ValueError:
+                    # One item that was spoilt by hand must not stop what does not need it.
+                    logger.exception("left out of the catalog", extra={"key": item["sk"]})
     return Catalog(plans=plans, features=features)
 
 

@@ -160,7 +160,8 @@ def _explain(reasons: Any, posting: Posting, exc: ClientError) -> None:
     """Raise why a transaction was cancelled, most telling reason first."""
     account_reason, *entry_reasons = reasons[: 1 + len(posting.entries)]
     for entry, reason in zip(posting.entries, entry_reasons, strict=True):
-        if entry is posting.entry and "Item" in reason:
+        orphan = posting.before is None and account_reason["Code"] == "None"
+        if entry is posting.entry and "Item" in reason and not orphan:
             raise EntryExistsError(entry_of(reason["Item"])) from exc
     if any(reason["Code"] in RETRYABLE_REASONS for reason in reasons):
         raise BusyError from exc

@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfoNotFoundError
 
 from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from scrip.domain.account import Account
 from scrip.domain.catalog import Feature, Plan
-from scrip.domain.entries import Entry, canonical_json
+from scrip.domain.entries import GENESIS_HASH, Entry, canonical_json
 from scrip.domain.errors import CorruptAccountError
 from scrip.domain.posting import AuditRecord
 from scrip.store.keys import (
@@ -69,18 +70,28 @@ def account_of(wire: Wire) -> Account:
     """Return the account that an item holds.
 
     Raises:
-        CorruptAccountError: it is no account that Scrip wrote.
+        CorruptAccountError: Scrip would not have written it so.
     """
     item = from_wire(wire)
     account_id = id_of(item["pk"])
     try:
-        account = _account.validate_python({"account_id": account_id, **item})
-    except ValidationError as exc:
+        account = _account.validate_python({**item, "account_id": account_id})
+        written = {name: _stored(value) for name, value in account_item(account).items()}
+        sound = account.period_end > account.anchor and _is_sound(account)
+    except (ValueError, OverflowError, ZoneInfoNotFoundError) as exc:
         raise CorruptAccountError(account_id) from exc
-    broken = any(not 0 <= grant.remaining <= grant.amount for grant in account.grants)
-    if broken or account.balance != item.get("balance"):
+    if not sound or any(item.get(name) != value for name, value in written.items()):
         raise CorruptAccountError(account_id)
     return account
+
+
+def _is_sound(account: Account) -> bool:
+    return (
+        account.debt >= 0
+        and len(account.hash) == len(GENESIS_HASH)
+        and len({grant.grant_id for grant in account.grants}) == len(account.grants)
+        and all(0 <= grant.remaining <= grant.amount for grant in account.grants)
+    )
 
 
 def entry_item(account_id: str, entry: Entry) -> Item:
@@ -93,11 +104,18 @@ def entry_item(account_id: str, entry: Entry) -> Item:
 
 
 def entry_of(wire: Wire) -> Entry:
-    """Return the entry that an item holds."""
+    """Return the entry that an item holds.
+
+    Raises:
+        CorruptAccountError: it cannot be read.
+    """
     item = from_wire(wire)
-    if "metadata" in item:
-        item["metadata"] = json.loads(item["metadata"])
-    return _entry.validate_python({"entry_id": id_of(item["sk"]), **item})
+    try:
+        if "metadata" in item:
+            item["metadata"] = json.loads(item["metadata"])
+        return _entry.validate_python({**item, "entry_id": id_of(item["sk"])})
+    except ValueError as exc:
+        raise CorruptAccountError(id_of(item["pk"])) from exc
 
 
 def audit_item(account_id: str, ulid: str, record: AuditRecord) -> Item:
@@ -112,7 +130,7 @@ def plan_item(plan: Plan) -> Item:
 
 def plan_of(item: Item) -> Plan:
     """Return the plan that an item holds."""
-    return _plan.validate_python({"plan_id": id_of(item["sk"]), **item})
+    return _plan.validate_python({**item, "plan_id": id_of(item["sk"])})
 
 
 def feature_item(feature: Feature) -> Item:
@@ -123,7 +141,7 @@ def feature_item(feature: Feature) -> Item:
 
 def feature_of(item: Item) -> Feature:
     """Return the feature that an item holds."""
-    return _feature.validate_python({"feature_id": id_of(item["sk"]), **item})
+    return _feature.validate_python({**item, "feature_id": id_of(item["sk"])})
 
 
 def _stored(value: object) -> object:

@@ -8,7 +8,8 @@ import hashlib
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from scrip.domain.errors import BusyError, InvalidCursorError
+from scrip.domain.entries import chain_hash
+from scrip.domain.errors import BusyError, CorruptAccountError, InvalidCursorError
 from scrip.domain.posting import Refundable
 from scrip.store.client import Table, answered
 from scrip.store.items import (
@@ -17,7 +18,14 @@ from scrip.store.items import (
     from_wire,
     to_wire,
 )
-from scrip.store.keys import Key, account_key, entry_key, ledger_partition, refunded_key
+from scrip.store.keys import (
+    Key,
+    account_key,
+    entry_key,
+    id_of,
+    ledger_partition,
+    refunded_key,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -175,8 +183,18 @@ def _read_together(table: Table, *keys: Key) -> list[Wire | None]:
     return [found.get("Item") for found in answer["Responses"]]
 
 
-def _refundable(entry: Wire, refunded: Wire | None) -> Refundable:
-    return Refundable(
-        entry=entry_of(entry),
-        refunded=int(from_wire(refunded)["refunded"]) if refunded else 0,
-    )
+def _refundable(entry_wire: Wire, refunded: Wire | None) -> Refundable:
+    """Return an entry and its refunded total, both as Scrip left them.
+
+    Raises:
+        CorruptAccountError: the entry is not what its hash says, or the total cannot be.
+    """
+    entry = entry_of(entry_wire)
+    total = from_wire(refunded).get("refunded") if refunded else 0
+    if (
+        not isinstance(total, int)
+        or not 0 <= total <= (entry.cost or 0)
+        or chain_hash(entry) != entry.hash
+    ):
+        raise CorruptAccountError(id_of(entry_wire["pk"]["S"]))
+    return Refundable(entry=entry, refunded=total)
