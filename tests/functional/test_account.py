@@ -66,12 +66,12 @@ def pages(query: dict[str, str]) -> list[list[dict[str, Any]]]:
     raise AssertionError("the end never came")
 
 
-@pytest.mark.parametrize("limit", [1, 3, 4, 9, 12, 13, 100])
-def test_pages_together_are_the_whole_chain_newest_first(table: Table, limit: int) -> None:
-    spend(10)
-    entries = [entry for page in pages({"limit": str(limit)}) for entry in page]
-    assert [entry["seq"] for entry in entries] == list(range(12, 0, -1))
-    hash_chain(entries[::-1])
+def test_pages_together_are_the_whole_chain_newest_first(table: Table) -> None:
+    spend(4)
+    for limit in (1, 2, 5, 6, 7, 100):
+        entries = [entry for page in pages({"limit": str(limit)}) for entry in page]
+        assert [entry["seq"] for entry in entries] == [6, 5, 4, 3, 2, 1]
+        hash_chain(entries[::-1])
 
 
 def test_entries_are_filtered_by_type_feature_and_time(table: Table) -> None:
@@ -92,13 +92,10 @@ def test_a_filtered_page_has_a_limit_too(table: Table) -> None:
     assert [len(page) for page in pages({"type": "usage", "limit": "2"})][:2] == [2, 2]
 
 
-@pytest.mark.parametrize(
-    "cursor",
-    ["x", "####", "e30", base64.urlsafe_b64encode(b"12345678" + b"3").decode(), "ü"],
-)
-def test_a_cursor_made_by_hand_is_refused(table: Table, cursor: str) -> None:
-    answer = send("account/entries", query={"cursor": cursor})
-    assert (answer.status, answer.body["code"]) == (400, "invalid_cursor")
+def test_a_cursor_made_by_hand_is_refused(table: Table) -> None:
+    for cursor in ("x", "####", "e30", "ü", base64.urlsafe_b64encode(b"123456783").decode()):
+        answer = send("account/entries", query={"cursor": cursor})
+        assert (answer.status, answer.body["code"]) == (400, "invalid_cursor"), cursor
 
 
 def test_a_cursor_is_good_for_its_own_question_only(table: Table) -> None:
@@ -112,7 +109,7 @@ def test_a_cursor_is_good_for_its_own_question_only(table: Table) -> None:
     "query",
     [{"limit": "0"}, {"limit": "101"}, {"type": "gift"}, {"from": "yesterday"}, {"to": "5"}],
 )
-def test_bad_filters_are_refused(table: Table, query: dict[str, str]) -> None:
+def test_bad_filters_are_refused(aws: Table, query: dict[str, str]) -> None:
     answer = send("account/entries", query=query)
     assert (answer.status, answer.body["code"]) == (422, "invalid")
 

@@ -1,5 +1,7 @@
 """Refunds over HTTP."""
 
+from typing import Any
+
 import pytest
 
 from scrip.store.client import Table
@@ -53,27 +55,23 @@ def test_a_user_refunds_nothing(spent: Table) -> None:
     assert items(spent) == before
 
 
-@pytest.mark.parametrize(
-    ("body", "status", "code"),
-    [
-        ({"entry_id": "nothing", "reason": "x"}, 404, "entry_not_found"),
-        ({"entry_id": "signup:grant", "reason": "x"}, 422, "not_refundable"),
-        ({"entry_id": "chat-1"}, 422, "invalid"),
-        ({"entry_id": "chat-1", "reason": ""}, 422, "invalid"),
-        ({"entry_id": "chat-1", "reason": "x", "amount": 0}, 422, "invalid"),
-        ({"entry_id": "chat-1", "reason": "x", "amount": 6}, 409, "refund_too_large"),
-    ],
-)
-def test_bad_refunds_change_nothing(
-    spent: Table,
-    body: dict[str, object],
-    status: int,
-    code: str,
-) -> None:
+BAD_BODIES: list[tuple[dict[str, Any], int, str]] = [
+    ({"entry_id": "nothing", "reason": "x"}, 404, "entry_not_found"),
+    ({"entry_id": "signup:grant", "reason": "x"}, 422, "not_refundable"),
+    ({"entry_id": "chat-1"}, 422, "invalid"),
+    ({"entry_id": "chat-1", "reason": ""}, 422, "invalid"),
+    ({"entry_id": "chat-1", "reason": "x", "amount": 0}, 422, "invalid"),
+    ({"entry_id": "chat-1", "reason": "x", "amount": 6}, 409, "refund_too_large"),
+]
+
+
+def test_bad_refunds_change_nothing(spent: Table, subtests: pytest.Subtests) -> None:
     before = items(spent)
-    answer = send("refund/whole", body=body)
-    assert (answer.status, answer.body["code"]) == (status, code)
-    assert items(spent) == before
+    for body, status, code in BAD_BODIES:
+        with subtests.test(body=body):
+            answer = send("refund/whole", body=body)
+            assert (answer.status, answer.body["code"]) == (status, code)
+            assert items(spent) == before
 
 
 def test_an_account_that_is_not_there_is_not_found(table: Table) -> None:
