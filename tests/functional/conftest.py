@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from moto import mock_aws
 from samcli.yamlhelper import yaml_parse
 
@@ -69,7 +70,10 @@ def send(
     query: dict[str, str] | None = None,
     key: str | None = None,
 ) -> Answer:
-    """Send the HTTP event of a file, with another body, query or idempotency key if given."""
+    """Send the HTTP event of a file, with another body, query or idempotency key if given.
+
+    Whatever the answer, it must be one that the OpenAPI document tells of.
+    """
     sent = event(name)
     if body is not None:
         sent["body"] = body if isinstance(body, str) else json.dumps(body)
@@ -78,7 +82,24 @@ def send(
     if key is not None:
         sent["headers"]["idempotency-key"] = key
     answer = invoke(name.split("/", maxsplit=1)[0], sent)
-    return Answer(answer["statusCode"], answer["headers"], json.loads(answer["body"]))
+    content_type, told = answer["headers"]["Content-Type"], json.loads(answer["body"])
+    documented(sent["routeKey"], answer["statusCode"], content_type).validate(told)
+    return Answer(answer["statusCode"], answer["headers"], told)
+
+
+@cache
+def documented(route_key: str, status: int, content_type: str) -> Draft202012Validator:
+    """Return what checks an answer against the OpenAPI document; an answer not in it fails."""
+    method, path = route_key.split()
+    responses = openapi()["paths"][path][method.lower()]["responses"]
+    schema = responses[str(status)]["content"][content_type]["schema"]
+    return Draft202012Validator({**schema, "components": openapi()["components"]})
+
+
+@cache
+def openapi() -> dict[str, Any]:
+    """The OpenAPI document that is served."""
+    return json.loads((ROOT / "functions/docs/openapi.json").read_text())  # type: ignore[no-any-return]
 
 
 @pytest.fixture(scope="session")
