@@ -1,11 +1,10 @@
 """Cognito's trigger."""
 
-from unittest.mock import patch
+import pytest
 
-from scrip.domain.errors import BusyError
-from scrip.ledger import Ledger
 from scrip.store.client import Table
 from tests.functional.conftest import event, invoke, items, send
+from tests.functional.faults import THROTTLED, instead_of
 
 
 def test_a_confirmed_signup_opens_an_account(table: Table) -> None:
@@ -35,7 +34,13 @@ def test_a_forgotten_password_opens_nothing(table: Table) -> None:
     assert items(table) == before
 
 
-def test_the_trigger_never_keeps_anybody_from_signing_in(table: Table) -> None:
+def test_the_trigger_never_keeps_anybody_from_signing_in(
+    table: Table,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("scrip.ledger.BACKOFF_SECONDS", 0.0001)
     sent = event("signup/confirmed")
-    with patch.object(Ledger, "execute", side_effect=BusyError):
+    with instead_of(table, "GetItem", THROTTLED, times=100):
         assert invoke("signup", sent) == sent
+    assert items(table) == []
+    assert send("account/me").body["balance"] == 150
