@@ -102,6 +102,8 @@ class LedgerMachine(RuleBasedStateMachine):
             posting = do(self.account, command, self.now, of=usage, refunded=refunded)  # type: ignore[arg-type]
         except RefusalError:
             return None
+        # With the account, a refunded total and an audit record it fits a transaction of 100 items.
+        assert len(posting.entries) <= 97
         self.account = posting.after
         self.entries += posting.entries
         self.done.append(command)
@@ -202,6 +204,9 @@ class LedgerMachine(RuleBasedStateMachine):
         assert {
             grant.grant_id: grant.remaining for grant in account.grants if grant.remaining
         } == left_in_grants(entries)
+        for entry in entries:
+            drawn_on = [allocation.grant_id for allocation in entry.allocations]
+            assert len(set(drawn_on)) == len(drawn_on)
         # 6: nobody owes without an overdraft.
         if not self.overdraft:
             assert account.available >= 0
