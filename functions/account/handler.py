@@ -59,7 +59,9 @@ def get_entries(  # noqa: PLR0917 - query parameters
 @app.get("/v1/accounts/<account_id>/entries/<entry_id>", **operations.GET_ENTRY)
 def get_entry(
     account_id: AccountId,
-    entry_id: Annotated[str, Path(description="The entry's id.", max_length=256)],
+    entry_id: Annotated[
+        str, Path(description="The entry's id.", pattern="^[A-Za-z0-9._:-]{1,256}$")
+    ],
     caller: Annotated[Caller, Depends(any_caller)],
 ) -> Response[Any]:
     """Return an entry with its refunded total."""

@@ -7,7 +7,8 @@ import pytest
 
 from scrip.http.models import AccountAnswer, EntriesAnswer, OneEntryAnswer
 from scrip.store.client import Table
-from tests.functional.conftest import event, invoke, send
+from scrip.store.queries import EntryFilter
+from tests.functional.conftest import USER, event, invoke, send
 from tests.unit.domain.test_invariants import hash_chain
 
 
@@ -93,7 +94,9 @@ def test_a_filtered_page_has_a_limit_too(table: Table) -> None:
 
 
 def test_a_cursor_made_by_hand_is_refused(table: Table) -> None:
-    for cursor in ("x", "####", "e30", "ü", base64.urlsafe_b64encode(b"123456783").decode()):
+    made = EntryFilter(account_id=USER)
+    by_hand = ("", "x", "####", "e30", "ü", base64.urlsafe_b64encode(b"123456783").decode())
+    for cursor in (*by_hand, made.cursor(10**40), made.cursor(1), made.cursor(-5)):
         answer = send("account/entries", query={"cursor": cursor})
         assert (answer.status, answer.body["code"]) == (400, "invalid_cursor"), cursor
 

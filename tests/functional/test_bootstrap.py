@@ -12,6 +12,7 @@ from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.store.catalogs import read_catalog
 from scrip.store.client import Table
 from tests.functional.conftest import event, invoke
+from tests.functional.faults import instead_of
 
 
 @pytest.fixture
@@ -78,11 +79,27 @@ def test_what_was_edited_since_is_left_as_it_is(
 
 
 def test_a_failure_is_told_so_that_nobody_waits_for_an_hour(
+    monkeypatch: pytest.MonkeyPatch,
     empty_table: Table,
     cloudformation: tuple[str, list[dict[str, Any]]],
 ) -> None:
     url, heard = cloudformation
+    monkeypatch.setattr("functions.bootstrap.handler.PAUSE_SECONDS", 0)
     empty_table.client.delete_table(TableName=empty_table.name)
     tell("bootstrap/create", url)
     assert heard[0]["Status"] == "FAILED"
     assert "ResourceNotFound" in heard[0]["Reason"]
+
+
+def test_a_role_that_is_not_in_force_yet_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+    empty_table: Table,
+    cloudformation: tuple[str, list[dict[str, Any]]],
+) -> None:
+    url, heard = cloudformation
+    monkeypatch.setattr("functions.bootstrap.handler.PAUSE_SECONDS", 0)
+    denied = {"Error": {"Code": "AccessDeniedException", "Message": "not authorized"}}
+    with instead_of(empty_table, "PutItem", denied, times=2):
+        tell("bootstrap/create", url)
+    assert heard[0]["Status"] == "SUCCESS"
+    assert read_catalog(empty_table) == DEFAULT_CATALOG

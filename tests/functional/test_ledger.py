@@ -215,6 +215,24 @@ def test_what_was_edited_by_hand_is_refused_and_left_as_it_is(
     assert books.execute(refund(2)).entry
 
 
+def test_openings_by_two_deployments_at_once_open_one_account(books: Ledger) -> None:
+    ours = opening("u9")
+    theirs = replace(ours, signup_credits=7)
+    faster = [decide(None, theirs, catalog=DEFAULT_CATALOG, now=NOW)]
+
+    def somebody_is_faster(**_: Any) -> None:
+        if faster:
+            commit(books.table, faster.pop())
+
+    event = "before-call.dynamodb.TransactWriteItems"
+    books.table.client.meta.events.register_first(event, somebody_is_faster)
+    try:
+        assert books.execute(replace(consume(), account_id="u9"), ours).entry
+    finally:
+        books.table.client.meta.events.unregister(event, somebody_is_faster)
+    assert books.account("u9").balance == 102
+
+
 def test_an_item_cannot_claim_to_be_another_account(books: Ledger) -> None:
     books.table.client.update_item(
         TableName=books.table.name,

@@ -1,7 +1,10 @@
 """Cognito's trigger."""
 
+import threading
+
 import pytest
 
+from functions.signup.handler import THREAD
 from scrip.store.client import Table
 from tests.functional.conftest import event, invoke, items, send
 from tests.functional.faults import THROTTLED, instead_of
@@ -43,4 +46,26 @@ def test_the_trigger_never_keeps_anybody_from_signing_in(
     with instead_of(table, "GetItem", THROTTLED, times=100):
         assert invoke("signup", sent) == sent
     assert items(table) == []
+    assert send("account/me").body["balance"] == 150
+
+
+def test_a_slow_table_does_not_keep_cognito_waiting(
+    table: Table,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("functions.signup.handler.SECONDS_MAX", 0.05)
+    invoke("signup", event("signup/forgotten_password"))
+    waited = threading.Event()
+
+    def slow(**_: object) -> None:
+        waited.wait(5)
+
+    table.client.meta.events.register_first("before-call.dynamodb.GetItem", slow)
+    try:
+        sent = event("signup/confirmed")
+        assert invoke("signup", sent) == sent
+    finally:
+        waited.set()
+        table.client.meta.events.unregister("before-call.dynamodb.GetItem", slow)
+    THREAD.submit(lambda: None).result()
     assert send("account/me").body["balance"] == 150

@@ -55,4 +55,4 @@ def test_the_table_is_kept_protected_and_restorable() -> None:
 
 @pytest.mark.parametrize("name", ["Table", "UserPool"])
 def test_what_people_own_outlives_the_stack(name: str) -> None:
-    assert resources()[name]["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert resources()[name]["DeletionPolicy"] == "Retain"

@@ -1,5 +1,6 @@
 """What each command does to an account, by example."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -310,6 +311,34 @@ class TestAdjust:
         # An exhausted grant gives way to a new one.
         spent = do(account, consume(51)).after
         assert do(spent, late).after.balance == spent.balance + 1
+
+    def test_room_that_was_made_is_not_made_twice(self) -> None:
+        account = opened("free", signup_credits=0)
+        for n in range(200):
+            moment = account.begins(n // 4) + (n % 4) * DAY
+            end = NOW + (9_000 + n) * DAY
+            for command in (
+                consume(max(1, account.available), f"c{n}"),
+                adjust(AdjustAction.ADD, 1, f"a{n}", expires_at=end),
+            ):
+                with suppress(InsufficientCreditsError, TooManyGrantsError):
+                    account = do(account, command, moment).after
+        assert len(account.grants) <= GRANTS_MAX + 2
+
+    def test_refunds_without_room_live_their_seven_days_too(self) -> None:
+        account = opened("none", signup_credits=10)
+        spent = do(account, consume(10, "c0"))
+        account = do(spent.after, adjust(AdjustAction.ADD, 10)).after
+        usages = [own_entry(spent)]
+        for n in range(1, 60):
+            command = adjust(AdjustAction.ADD, 1, f"b{n}", expires_at=NOW + (100 + n) * DAY)
+            with suppress(TooManyGrantsError):
+                account = do(account, command).after
+        first = do(account, refund("c0", 4, "r1"), NOW, of=usages[0]).after
+        later = NOW + 6 * DAY
+        second = do(first, refund("c0", 6, "r2"), later, of=usages[0], refunded=4).after
+        assert settled(second, CATALOG, later + 7 * DAY - DAY / 24).balance == second.balance
+        assert len(second.grants) <= GRANTS_MAX + 1
 
 
 class TestFreeze:

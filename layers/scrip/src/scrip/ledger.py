@@ -147,7 +147,7 @@ class Ledger:
 
 
 def _replayed(command: Command, entry: Entry) -> Outcome:
-    if entry.request_hash != command.request_hash:
+    if command.keyed and entry.request_hash != command.request_hash:
         raise IdempotencyKeyReusedError(entry.entry_id)
     return Outcome(entry=entry, replayed=command.keyed)
 
@@ -180,6 +180,7 @@ def opening(account_id: str) -> OpenAccount:
     return OpenAccount(
         account_id=account_id,
         entry_id=SIGNUP_ENTRY_ID,
+        keyed=False,
         actor=Actor(ActorType.SYSTEM, "signup"),
         plan_id=settings().default_plan,
         signup_credits=settings().signup_credits,

@@ -33,6 +33,9 @@ REFUND_LIFE = timedelta(days=7)
 SIGNUP_ENTRY_ID = "signup:grant"
 """The entry of the sign-up grant. No caller's key has a colon, so nobody can take its name."""
 
+ENTRIES_MAX = 97
+"""With the account, a refunded total and an audit record they fit a transaction of 100 items."""
+
 GRANT_ENTRY_TYPES = {
     GrantKind.ADMIN: EntryType.ADMIN_GRANT,
     GrantKind.PROMO: EntryType.PROMO,
@@ -216,7 +219,8 @@ def _put_back(
 ) -> tuple[Allocation, ...]:
     """Return credits to the grants that they came from, last taken first.
 
-    What came from a grant that has gone since, or from an overdraft, goes into a refund grant.
+    What came from a grant that has gone since, or from an overdraft, goes into a refund grant. Its
+    expiry is rounded up to the hour, so that the refunds of one bad hour share a grant.
     """
     usage, skipped = refundable.entry, refundable.refunded
     overdrawn = -usage.amount - sum(taken.amount for taken in usage.allocations)
@@ -234,28 +238,12 @@ def _put_back(
     allocations = [Allocation(grant_id, part) for grant_id, part in given.items() if part]
     draft.change(grants=buckets.give_back(draft.account.grants, allocations))
     if homeless:
-        placed = draft.place(
-            GrantKind.REFUND,
-            homeless,
-            source=command.entry_id,
-            expires_at=_refund_expiry(draft),
-        )
+        end = draft.now + REFUND_LIFE + timedelta(hours=1) - timedelta(microseconds=1)
+        end = end.replace(minute=0, second=0, microsecond=0)
+        draft.change(grants=buckets.with_room_for_refund(draft.account.grants, end))
+        placed = draft.place(GrantKind.REFUND, homeless, source=command.entry_id, expires_at=end)
         given[placed.grant_id] += homeless
     return tuple(Allocation(grant_id, part) for grant_id, part in given.items() if part)
-
-
-def _refund_expiry(draft: Draft) -> datetime:
-    """Return when refunded credits without a home expire.
-
-    Rounded up to the hour, so that the refunds of one bad hour share a grant; where there is no
-    room for another grant, with the refund grant that lives longest.
-    """
-    end = draft.now + REFUND_LIFE + timedelta(hours=1) - timedelta(microseconds=1)
-    end = end.replace(minute=0, second=0, microsecond=0)
-    draft.change(grants=buckets.with_room(draft.account.grants))
-    grants = draft.account.grants
-    ends = [grant.expires_at for grant in grants if grant.kind is GrantKind.REFUND]
-    return max(filter(None, ends), default=end) if len(grants) >= GRANTS_MAX else end
 
 
 def _adjust(draft: Draft, command: Adjust) -> Posting:
@@ -274,7 +262,8 @@ def _adjust(draft: Draft, command: Adjust) -> Posting:
             shortfall=-change - before.available,
         )
     if change > 0:
-        draft.change(grants=buckets.with_room(before.grants))
+        kept = buckets.with_room(before.grants)
+        draft.change(grants=kept)
         entry = draft.grant(
             command.entry_id,
             GRANT_ENTRY_TYPES[command.kind],
@@ -283,7 +272,7 @@ def _adjust(draft: Draft, command: Adjust) -> Posting:
             command=command,
             expires_at=command.expires_at,
         )
-        if len(draft.account.grants) > max(GRANTS_MAX, len(before.grants)):
+        if len(draft.account.grants) > max(GRANTS_MAX, len(kept)):
             raise errors.TooManyGrantsError(GRANTS_MAX)
     else:
         grants, allocations = buckets.draw(before.grants, -change)
@@ -334,3 +323,4 @@ def _check(posting: Posting) -> None:
         assert (entry.seq, entry.balance_after) == (seq, balance), entry
     assert (after.seq_last, after.balance, after.debt >= 0) == (seq, balance, True), after
     assert all(0 <= grant.remaining <= grant.amount for grant in after.grants), after
+    assert len(posting.entries) <= ENTRIES_MAX, after

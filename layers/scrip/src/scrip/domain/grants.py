@@ -132,6 +132,21 @@ def with_room(grants: Sequence[Grant]) -> tuple[Grant, ...]:
     return tuple(grant for grant in grants if grant.remaining)
 
 
+def with_room_for_refund(grants: Sequence[Grant], expires_at: datetime) -> tuple[Grant, ...]:
+    """Return grants among which a refund grant of that expiry adds none beyond the bound.
+
+    Where there is no room, the refund grant that lives longest is made to live until then: the new
+    one is merged into it, and nobody's credits live shorter for it.
+    """
+    kept = with_room(grants)
+    refunds = [grant for grant in kept if grant.kind is GrantKind.REFUND]
+    if len(kept) < GRANTS_MAX or not refunds:
+        return kept
+    longest = max(refunds, key=lambda grant: grant.spend_order)
+    end = max(expires_at, longest.expires_at or expires_at)
+    return tuple(replace(grant, expires_at=end) if grant is longest else grant for grant in kept)
+
+
 def add(grants: Sequence[Grant], new: Grant) -> tuple[tuple[Grant, ...], str]:
     """Add a grant, merged into a live one of the same kind (so priority) and expiry.
 

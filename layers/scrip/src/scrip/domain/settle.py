@@ -28,6 +28,8 @@ def settle(account: Account, catalog: Catalog, now: datetime) -> Draft:
     that the missed allowances paid.
     """
     plan = catalog.plan(account.plan_id)
+    # Whoever opened the period may have had a clock that was ahead; time does not go back.
+    now = max(now, account.begins(account.period))
     draft = Draft(account, account, plan, now)
     last = period_at(account.anchor, account.zone, now)
     grants, debt, debt_paid = account.grants, account.debt, 0

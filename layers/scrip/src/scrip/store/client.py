@@ -46,8 +46,8 @@ def open_table(name: str) -> Table:
     """
     config = Config(
         retries={"mode": "standard", "total_max_attempts": 2},
-        connect_timeout=1,
-        read_timeout=2,
+        connect_timeout=0.5,
+        read_timeout=1,
     )
     return Table(boto3.client("dynamodb", config=config), name)
 

@@ -76,7 +76,7 @@ class EntryFilter:
             seq = int(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))[8:])
         except (binascii.Error, ValueError) as exc:
             raise InvalidCursorError from exc
-        if self.cursor(seq) != cursor:
+        if not 1 < seq <= SEQ_MAX or self.cursor(seq) != cursor:
             raise InvalidCursorError
         return seq
 
@@ -128,7 +128,7 @@ def read_entries(
     Raises:
         InvalidCursorError: the cursor was not made for this filter.
     """
-    before = asked.seq_of(cursor) if cursor else SEQ_MAX
+    before = SEQ_MAX if cursor is None else asked.seq_of(cursor)
     filtering, values = _filtering(asked)
     found: list[Entry] = []
     for _ in range(PAGES_MAX):
