@@ -40,7 +40,7 @@ def get_entries(  # noqa: PLR0917 - query parameters
     feature: Annotated[Name | None, Query()] = None,
     from_: Annotated[Instant | None, Query(alias="from", description="Included.")] = None,
     to: Annotated[Instant | None, Query(description="Not included.")] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     cursor: Annotated[str | None, Query(description="Of the page before.")] = None,
 ) -> Response[Any]:
     """Return a page of the ledger, newest first; instants are when entries were recorded."""

@@ -42,8 +42,8 @@ def post_adjustment(
 @app.post("/v1/accounts/<account_id>/freeze", **operations.FREEZE)
 def post_freeze(
     account_id: AccountId,
-    body: Annotated[FreezeRequest, Body()],
     caller: Annotated[Caller, Depends(admin_caller)],
+    body: Annotated[FreezeRequest | None, Body()] = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[Any]:
     """Refuse every consume until the account is unfrozen."""
@@ -53,8 +53,8 @@ def post_freeze(
 @app.post("/v1/accounts/<account_id>/unfreeze", **operations.UNFREEZE)
 def post_unfreeze(
     account_id: AccountId,
-    body: Annotated[FreezeRequest, Body()],
     caller: Annotated[Caller, Depends(admin_caller)],
+    body: Annotated[FreezeRequest | None, Body()] = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[Any]:
     """Let the account consume again."""
@@ -63,12 +63,13 @@ def post_unfreeze(
 
 def _set_frozen(
     caller: Caller,
-    body: FreezeRequest,
+    body: FreezeRequest | None,
     idempotency_key: str | None,
     *,
     frozen: bool,
 ) -> Response[Any]:
-    command = SetFrozen(**command_fields(caller, body, idempotency_key), frozen=frozen)
+    told = command_fields(caller, body or FreezeRequest(), idempotency_key)
+    command = SetFrozen(**told, frozen=frozen)
     return posted(command, ledger().execute(command, opening_for(caller)), 200)
 
 

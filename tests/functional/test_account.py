@@ -69,7 +69,7 @@ def pages(query: dict[str, str]) -> list[list[dict[str, Any]]]:
 
 def test_pages_together_are_the_whole_chain_newest_first(table: Table) -> None:
     spend(4)
-    for limit in (1, 2, 5, 6, 7, 100):
+    for limit in (1, 2, 5, 6, 7, 1000):
         entries = [entry for page in pages({"limit": str(limit)}) for entry in page]
         assert [entry["seq"] for entry in entries] == [6, 5, 4, 3, 2, 1]
         hash_chain(entries[::-1])
@@ -110,7 +110,7 @@ def test_a_cursor_is_good_for_its_own_question_only(table: Table) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    [{"limit": "0"}, {"limit": "101"}, {"type": "gift"}, {"from": "yesterday"}, {"to": "5"}],
+    [{"limit": "0"}, {"limit": "1001"}, {"type": "gift"}, {"from": "yesterday"}, {"to": "5"}],
 )
 def test_bad_filters_are_refused(aws: Table, query: dict[str, str]) -> None:
     answer = send("account/entries", query=query)

@@ -52,6 +52,13 @@ def test_freezing_shows_in_the_account(opened: Table) -> None:
     assert send("account/me").body["status"] == "active"
 
 
+@pytest.mark.parametrize("body", ["", "{}", "null", '{"reason": "fraud"}'])
+def test_a_reason_for_a_freeze_is_welcome_and_not_required(opened: Table, body: str) -> None:
+    answer = send("adjust/freeze", body=body)
+    assert answer.status == 200, answer.body
+    assert send("adjust/freeze", body='{"raeson": "fraud"}').status == 422
+
+
 def test_a_late_retry_of_a_freeze_does_not_freeze_again(opened: Table) -> None:
     first = send("adjust/freeze", key="f1")
     send("adjust/unfreeze", key="u1")

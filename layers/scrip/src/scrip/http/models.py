@@ -133,9 +133,7 @@ class AdjustRequest(CommandRequest):
 
 
 class FreezeRequest(CommandRequest):
-    """Why an account is frozen or unfrozen."""
-
-    reason: Text
+    """Why an account is frozen or unfrozen, if anybody wants to say."""
 
 
 class Period(BaseModel):

@@ -38,6 +38,9 @@ FILTERED_PAGE = 500
 PAGES_MAX = 4
 """How far one request for filtered entries reads: past that it answers what it found so far."""
 
+ENOUGH = 100
+"""With so many entries no further page is read: an answer must stay below Lambda's 6 MB."""
+
 SEQ_MAX = 10**15
 """Above any seq that a ledger reaches."""
 
@@ -123,7 +126,7 @@ def read_entries(
 ) -> tuple[list[Entry], str | None]:
     """Return up to `limit` entries, newest first, and the cursor behind them (None at the end).
 
-    A filter is applied to what is read, so that a page can be short, even empty, before the end.
+    A page can be short before the end, with a filter even empty.
 
     Raises:
         InvalidCursorError: the cursor was not made for this filter.
@@ -146,7 +149,7 @@ def read_entries(
             )
         found += [entry_of(item) for item in answer["Items"]]
         before = int(answer["LastEvaluatedKey"]["seq"]["N"]) if "LastEvaluatedKey" in answer else 1
-        if before == 1 or len(found) >= limit:
+        if before == 1 or len(found) >= min(limit, ENOUGH):
             break
     if len(found) > limit:
         found = found[:limit]
