@@ -254,7 +254,7 @@ def left_in_grants(entries: list[Entry]) -> dict[str, int]:
 
 
 LedgerMachine.TestCase.settings = settings(
-    max_examples=100,
+    max_examples=80,
     stateful_step_count=30,
     deadline=None,
 )

@@ -44,7 +44,7 @@ def test_every_boundary_of_40_years_is_the_oracles(zone: str, day: int) -> None:
     # Half past two lies in most zones' gaps and overlaps, midnight in the others'.
     for hour, minute in ((2, 30), (0, 0)):
         anchor = datetime(2008, 1, day, hour, minute, tzinfo=local).astimezone(UTC)
-        for k in range(YEARS_40 + 1) if hour else range(0, YEARS_40, 7):
+        for k in range(YEARS_40 + 1) if hour else range(0, YEARS_40, 25):
             assert boundary(anchor, local, k) == oracle(anchor, local, k), (k, hour)
 
 
