@@ -233,6 +233,47 @@ def test_openings_by_two_deployments_at_once_open_one_account(books: Ledger) -> 
     assert books.account("u9").balance == 102
 
 
+def test_a_balance_that_cannot_give_is_not_spent_whatever_was_read(books: Ledger) -> None:
+    snapshot = read(books.table, "u1")
+    posting = decide(snapshot.account, consume(), catalog=DEFAULT_CATALOG, now=NOW)
+    books.table.client.update_item(
+        TableName=books.table.name,
+        Key={"pk": {"S": "ACCOUNT#u1"}, "sk": {"S": "ACCOUNT"}},
+        UpdateExpression="SET balance = :few",
+        ExpressionAttributeValues={":few": {"N": "4"}},
+    )
+    before = items(books.table)
+    with pytest.raises(CorruptAccountError):
+        commit(books.table, posting)
+    assert items(books.table) == before
+
+
+@pytest.mark.parametrize("refunded_before", [0, 2])
+def test_a_total_that_is_not_the_one_that_was_read_is_not_refunded_from(
+    books: Ledger,
+    refunded_before: int,
+) -> None:
+    books.execute(consume(10))
+    if refunded_before:
+        books.execute(refund(refunded_before, "r0"))
+    snapshot = read(books.table, "u1", refunds="c1")
+    posting = decide(
+        snapshot.account,
+        refund(8),
+        catalog=DEFAULT_CATALOG,
+        now=NOW,
+        refundable=snapshot.refundable,
+    )
+    books.table.client.put_item(
+        TableName=books.table.name,
+        Item={"pk": {"S": "ACCOUNT#u1"}, "sk": {"S": "REFUNDED#c1"}, "refunded": {"N": "9"}},
+    )
+    before = items(books.table)
+    with pytest.raises(CorruptAccountError):
+        commit(books.table, posting)
+    assert items(books.table) == before
+
+
 def test_an_item_cannot_claim_to_be_another_account(books: Ledger) -> None:
     books.table.client.update_item(
         TableName=books.table.name,

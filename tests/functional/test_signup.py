@@ -64,6 +64,7 @@ def test_a_slow_table_does_not_keep_cognito_waiting(
     try:
         sent = event("signup/confirmed")
         assert invoke("signup", sent) == sent
+        assert items(table) == [], "it did not wait for the table"
     finally:
         waited.set()
         table.client.meta.events.unregister("before-call.dynamodb.GetItem", slow)

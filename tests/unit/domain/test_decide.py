@@ -149,6 +149,8 @@ class TestConsume:
             EntryType.DEBT_SETTLED,
         ]
         assert (posting.after.balance, posting.after.debt) == (70, 0)
+        assert own_entry(posting).debt_left == 0
+        assert own_entry(do(lent, adjust(AdjustAction.ADD, 10))).debt_left == 20
 
     @pytest.mark.parametrize(("amount", "allowed"), [(150, True), (151, False)])
     def test_a_quote_says_what_a_consume_would(self, amount: int, *, allowed: bool) -> None:
@@ -314,16 +316,19 @@ class TestAdjust:
 
     def test_room_that_was_made_is_not_made_twice(self) -> None:
         account = opened("free", signup_credits=0)
-        for n in range(200):
-            moment = account.begins(n // 4) + (n % 4) * DAY
-            end = NOW + (9_000 + n) * DAY
-            for command in (
-                consume(max(1, account.available), f"c{n}"),
-                adjust(AdjustAction.ADD, 1, f"a{n}", expires_at=end),
-            ):
-                with suppress(InsufficientCreditsError, TooManyGrantsError):
-                    account = do(account, command, moment).after
-        assert len(account.grants) <= GRANTS_MAX + 2
+        for n in range(1, GRANTS_MAX):
+            command = adjust(AdjustAction.ADD, 1, f"a{n}", expires_at=NOW + (9_000 + n) * DAY)
+            account = do(account, command).after
+        for month in range(12):
+            # The plan's grant is exhausted, gives way to another one, and comes again next month.
+            moment = account.begins(month)
+            account = do(account, consume(100, f"c{month}"), moment).after
+            more = adjust(
+                AdjustAction.ADD, 1, f"m{month}", expires_at=NOW + month * DAY + 9_900 * DAY
+            )
+            with suppress(TooManyGrantsError):
+                account = do(account, more, moment).after
+        assert len(account.grants) <= GRANTS_MAX + 1
 
     def test_refunds_without_room_live_their_seven_days_too(self) -> None:
         account = opened("none", signup_credits=10)

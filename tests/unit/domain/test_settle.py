@@ -7,7 +7,18 @@ import pytest
 from scrip.domain.commands import AdjustAction
 from scrip.domain.entries import EntryType
 from scrip.domain.settle import settle, settled
-from tests.unit.domain.examples import CATALOG, DAY, NOW, adjust, consume, do, opened, remaining
+from tests.unit.domain.examples import (
+    CATALOG,
+    DAY,
+    NOW,
+    adjust,
+    consume,
+    do,
+    opened,
+    own_entry,
+    refund,
+    remaining,
+)
 
 
 def test_a_grant_is_spendable_until_it_expires_and_not_at_that_instant() -> None:
@@ -121,3 +132,12 @@ def test_an_account_left_alone_for_decades_takes_one_posting_that_fits_a_transac
 def test_an_earlier_clock_undoes_nothing() -> None:
     later = do(opened(), consume(1), NOW + 40 * DAY).after
     assert settled(later, CATALOG, NOW) == later
+
+
+def test_use_by_a_clock_that_is_behind_belongs_to_the_period_that_has_begun() -> None:
+    account = opened()
+    boundary = account.period_end
+    begun = do(account, consume(1), boundary).after
+    behind = do(begun, consume(10, "c2"), boundary - DAY / 86_400)
+    back = do(behind.after, refund("c2"), boundary + DAY, of=own_entry(behind))
+    assert (behind.after.used, back.after.used) == (11, 1)

@@ -31,6 +31,6 @@ def brought_up(stack: LocalStack, lock: int) -> Iterator[subprocess.Popen[bytes]
         with step("Signing up demo users"):
             demo.sign_up_demo_users(stack)
         yield server
-    except BaseException:
+    except BaseException:  # Ctrl-C among them: no ministack is left behind
         process.stop(stack, server.pid)
         raise

@@ -95,6 +95,11 @@ class Entry:
     previous_hash: bytes
     hash: bytes = b""
 
+    @property
+    def debt_left(self) -> int:
+        """What is owed once this entry's credits have paid, which they do in the same posting."""
+        return self.debt_after - min(self.debt_after, max(0, self.amount))
+
     def to_json(self) -> dict[str, Any]:
         """Return the entry as the API shows it: instants in ISO 8601, hashes in hex."""
         return {name: _shown(value) for name, value in asdict(self).items()}

@@ -82,13 +82,11 @@ def _grant_json(grant: Grant) -> dict[str, Any]:
 
 def _summary_after(account_id: str, entry: Entry) -> dict[str, Any]:
     """Return the account as the posting of an entry left it."""
-    # Credits that arrive pay debt right behind their entry, in the same posting.
-    debt_paid = min(entry.debt_after, max(0, entry.amount))
     return {
         "account_id": account_id,
         "balance": entry.balance_after,
         "available": entry.balance_after - entry.held_after,
         "held": entry.held_after,
-        "debt": entry.debt_after - debt_paid,
+        "debt": entry.debt_left,
         "unlimited": entry.unlimited,
     }
