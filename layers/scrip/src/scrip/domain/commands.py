@@ -97,3 +97,8 @@ class SetFrozen(Command):
     """Stop an account from spending, or let it again."""
 
     frozen: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renew(Command):
+    """Write down what time alone has done: grants that expired, periods that began."""

@@ -18,6 +18,7 @@ from scrip.domain.commands import (
     Consume,
     OpenAccount,
     Refund,
+    Renew,
     ResetAnchor,
     SetFrozen,
 )
@@ -75,6 +76,8 @@ def decide(
             posting = _adjust(settle(account, catalog, now), command)
         case Account(), SetFrozen():
             posting = _set_frozen(settle(account, catalog, now), command)
+        case Account(), Renew():
+            posting = settle(account, catalog, now).posting()
         case _:
             raise TypeError(command)
     _check(posting)
