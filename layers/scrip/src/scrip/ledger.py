@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
-from scrip.domain.commands import Command, OpenAccount, Refund
+from scrip.domain.commands import Command, OpenAccount, Refund, TakeBack
 from scrip.domain.decide import SIGNUP_ENTRY_ID, decide
 from scrip.domain.entries import Actor, ActorType
 from scrip.domain.errors import (
@@ -30,7 +30,7 @@ from scrip.settings import settings
 from scrip.store.catalogs import read_catalog
 from scrip.store.client import Table, open_table
 from scrip.store.commit import AccountMovedError, EntryExistsError, commit
-from scrip.store.queries import Snapshot, read, read_entry
+from scrip.store.queries import Snapshot, read, read_entry, read_with_payment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -105,17 +105,24 @@ class Ledger:
         return self._catalog[1]
 
     def _execute(self, command: Command) -> Outcome:
-        refunds = command.refunds if isinstance(command, Refund) else None
         snapshot = None
         for n in _tries():
             try:
-                snapshot = snapshot or read(self.table, command.account_id, refunds)
+                snapshot = snapshot or self._read(command)
                 return self._decide_and_commit(command, snapshot, may_stand=command.keyed or n > 0)
             except AccountMovedError as moved:
                 snapshot = moved.snapshot
             except BusyError:
                 snapshot = None
         raise BusyError
+
+    def _read(self, command: Command) -> Snapshot:
+        match command:
+            case Refund():
+                return read(self.table, command.account_id, command.refunds)
+            case TakeBack():
+                return read_with_payment(self.table, command.account_id, command.payment_id)
+        return read(self.table, command.account_id)
 
     def _decide_and_commit(
         self,
@@ -131,6 +138,7 @@ class Ledger:
                 catalog=self.catalog(),
                 now=self.clock(),
                 refundable=snapshot.refundable,
+                paid=snapshot.paid,
             )
         except RefusalError:
             # A retry of what succeeded must not turn into a refusal by what has happened since.

@@ -1,9 +1,14 @@
 """Plans and features: what credits arrive by themselves, and what a use costs."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from scrip.domain.errors import CatalogUnsoundError, CostOutOfRangeError, UnknownFeatureError
+from scrip.domain.errors import (
+    CatalogUnsoundError,
+    CostOutOfRangeError,
+    UnknownFeatureError,
+    UnknownPlanError,
+)
 
 CREDITS_MAX = 10**12
 """The largest amount of credits that one request may name, and that one use may cost."""
@@ -96,6 +101,26 @@ class Catalog:
             return self.plans[plan_id]
         except KeyError:
             raise CatalogUnsoundError(plan_id=plan_id) from None
+
+    def open_plan(self, plan_id: str) -> Plan:
+        """Return a plan that accounts may be put on.
+
+        Raises:
+            UnknownPlanError: there is none of that id, or it is inactive.
+        """
+        plan = self.plans.get(plan_id)
+        if plan is None or not plan.active:
+            raise UnknownPlanError(plan_id=plan_id)
+        return plan
+
+    def plan_named(self, provider_ids: Collection[str]) -> Plan | None:
+        """Return the plan that a billing provider knows by one of these ids, active or not."""
+        known = (
+            plan
+            for plan in self.plans.values()
+            if not set(provider_ids).isdisjoint(plan.provider_ids)
+        )
+        return next(known, None)
 
     def feature(self, feature_id: str) -> Feature:
         """Return an active feature.

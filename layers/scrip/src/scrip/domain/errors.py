@@ -4,13 +4,17 @@
     +-- RefusalError                    decided from the account that was read; nothing is written
     |   +-- InsufficientCreditsError    402
     |   +-- AccountFrozenError          403
+    |   +-- AccountClosedError          403
     |   +-- AccountNotFoundError        404
     |   +-- EntryNotFoundError          404
+    |   +-- PaymentNotFoundError        404
     |   +-- DeductionTooLargeError      409
     |   +-- AlreadyRefundedError        409
     |   +-- RefundTooLargeError         409
     |   +-- TooManyGrantsError          409
+    |   +-- PaymentTakenError           409
     |   +-- UnknownFeatureError         422
+    |   +-- UnknownPlanError            422
     |   +-- CostOutOfRangeError         422
     |   +-- NotRefundableError          422
     |   +-- ExpiryInThePastError        422
@@ -61,6 +65,13 @@ class AccountFrozenError(RefusalError):
 
 
 @dataclass(eq=False)
+class AccountClosedError(RefusalError):
+    """The account is closed for good."""
+
+    status, code = 403, "account_closed"
+
+
+@dataclass(eq=False)
 class AccountNotFoundError(RefusalError):
     """There is no such account."""
 
@@ -74,6 +85,14 @@ class EntryNotFoundError(RefusalError):
 
     status, code = 404, "entry_not_found"
     entry_id: str
+
+
+@dataclass(eq=False)
+class PaymentNotFoundError(RefusalError):
+    """The account has no such payment."""
+
+    status, code = 404, "payment_not_found"
+    payment_id: str
 
 
 @dataclass(eq=False)
@@ -109,6 +128,22 @@ class TooManyGrantsError(RefusalError):
 
     status, code = 409, "too_many_grants"
     grants_max: int
+
+
+@dataclass(eq=False)
+class PaymentTakenError(RefusalError):
+    """The payment has brought its credits to another account."""
+
+    status, code = 409, "payment_taken"
+    payment_id: str
+
+
+@dataclass(eq=False)
+class UnknownPlanError(RefusalError):
+    """There is no active plan of this id."""
+
+    status, code = 422, "unknown_plan"
+    plan_id: str
 
 
 @dataclass(eq=False)

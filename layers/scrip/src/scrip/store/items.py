@@ -19,6 +19,7 @@ from scrip.domain.account import Account
 from scrip.domain.catalog import Feature, Plan
 from scrip.domain.entries import GENESIS_HASH, Entry, canonical_json
 from scrip.domain.errors import CorruptAccountError
+from scrip.domain.payments import Payment
 from scrip.domain.posting import AuditRecord
 from scrip.store.keys import (
     account_key,
@@ -27,6 +28,7 @@ from scrip.store.keys import (
     entry_key,
     feature_key,
     id_of,
+    payment_key,
     plan_key,
 )
 
@@ -42,6 +44,7 @@ _deserialize = TypeDeserializer().deserialize
 _account = TypeAdapter(Account)
 _entry = TypeAdapter(Entry)
 _audit = TypeAdapter(AuditRecord)
+_payment = TypeAdapter(Payment)
 _plan = TypeAdapter(Plan)
 _feature = TypeAdapter(Feature)
 
@@ -121,6 +124,18 @@ def entry_of(wire: Wire) -> Entry:
 def audit_item(account_id: str, ulid: str, record: AuditRecord) -> Item:
     """Return an audit record as it is stored."""
     return {**audit_key(account_id, ulid), **_audit.dump_python(record, exclude_defaults=True)}
+
+
+def payment_item(payment: Payment) -> Item:
+    """Return a payment as it is stored."""
+    item = _payment.dump_python(payment, exclude={"payment_id"})
+    return {**payment_key(payment.payment_id), **item}
+
+
+def payment_of(wire: Wire) -> Payment:
+    """Return the payment that an item holds."""
+    item = from_wire(wire)
+    return _payment.validate_python({**item, "payment_id": id_of(item["pk"])})
 
 
 def plan_item(plan: Plan) -> Item:

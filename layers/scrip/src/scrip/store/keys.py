@@ -7,7 +7,7 @@ into it and never to update or delete there.
 import hashlib
 from datetime import UTC
 
-from scrip.domain.account import Account
+from scrip.domain.account import Account, AccountStatus
 
 type Key = dict[str, str]
 
@@ -43,6 +43,11 @@ def entry_key(account_id: str, entry_id: str) -> Key:
     return {"pk": ledger_partition(account_id), "sk": f"ENTRY#{entry_id}"}
 
 
+def payment_key(payment_id: str) -> Key:
+    """A payment that brought credits, whoever got them."""
+    return {"pk": f"FACT#{payment_id}", "sk": f"FACT#{payment_id}"}
+
+
 def plan_key(plan_id: str) -> Key:
     """A plan of the catalog."""
     return {"pk": CATALOG, "sk": f"{PLAN_PREFIX}{plan_id}"}
@@ -61,8 +66,11 @@ def id_of(key: str) -> str:
 def directory_keys(account: Account) -> Key:
     """Where the index `directory` lists an account: by anchor day and shard, then time of day.
 
-    They depend on the anchor alone, so nothing that happens to a balance writes to the index.
+    They depend on the anchor alone, so nothing that happens to a balance writes to the index. A
+    closed account is not listed.
     """
+    if account.status is AccountStatus.CLOSED:
+        return {}
     anchor = account.anchor.astimezone(UTC)
     shard = hashlib.sha256(account.account_id.encode()).digest()[0] % DIRECTORY_SHARDS
     return {

@@ -9,7 +9,8 @@ Names are strings of a kind and a value: `account:<account_id>`, `email:<address
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+
+from scrip.domain.payments import DisputeOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,14 +93,6 @@ class MoneyReturned(Fact):
     total: int | None = None
     refund_id: str | None = None
     money: int = 0
-
-
-class DisputeOutcome(StrEnum):
-    """How a dispute stands."""
-
-    OPEN = "open"
-    WON = "won"
-    LOST = "lost"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
