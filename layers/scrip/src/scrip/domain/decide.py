@@ -260,22 +260,22 @@ def _put_back(
 ) -> tuple[Allocation, ...]:
     """Return credits to the grants that they came from, last taken first.
 
-    What came from a grant that has gone since, or from an overdraft, goes into a refund grant. Its
-    expiry is rounded up to the hour, so that the refunds of one bad hour share a grant.
+    What came from a grant that has gone or been refilled since, or from an overdraft, goes into a
+    refund grant. Its expiry is rounded up to the hour, so that the refunds of one bad hour share
+    one.
     """
     usage, skipped = refundable.entry, refundable.refunded
     overdrawn = -usage.amount - sum(taken.amount for taken in usage.allocations)
-    live = {grant.grant_id for grant in draft.account.grants}
+    room = {grant.grant_id: grant.amount - grant.remaining for grant in draft.account.grants}
     given: Counter[str] = Counter()
     homeless = 0
     for taken in reversed((*usage.allocations, Allocation("", overdrawn))):
         part = max(0, min(taken.amount - skipped, amount))
         skipped = max(0, skipped - taken.amount)
         amount -= part
-        if taken.grant_id in live:
-            given[taken.grant_id] += part
-        else:
-            homeless += part
+        fitting = min(part, room.get(taken.grant_id, 0))  # a reset may have refilled it meanwhile
+        given[taken.grant_id] += fitting
+        homeless += part - fitting
     allocations = [Allocation(grant_id, part) for grant_id, part in given.items() if part]
     draft.change(grants=buckets.give_back(draft.account.grants, allocations))
     if homeless:

@@ -51,10 +51,13 @@ def change_quota(draft: Draft, command: SetQuota, catalog: Catalog) -> Posting:
 
 
 def grant_difference(draft: Draft, allowance: int, command: Command) -> Entry | None:
-    """Raise what the plan gave for the current period to an allowance; None where it is enough."""
+    """Raise what the plan gave for the current period to an allowance; None where it is enough.
+
+    A period that has ended, and waits for the payment of the next, gets nothing more.
+    """
     given = draft.account.plan_grant
     missing = allowance - (given.amount if given else 0)
-    if missing <= 0:
+    if missing <= 0 or draft.account.allowance_end <= draft.now:
         return None
     return draft.grant(
         command.entry_id,

@@ -5,7 +5,7 @@ into it and never to update or delete there.
 """
 
 import hashlib
-from datetime import UTC
+from datetime import UTC, datetime
 
 from scrip.domain.account import Account, AccountStatus
 
@@ -48,6 +48,31 @@ def payment_key(payment_id: str) -> Key:
     return {"pk": f"FACT#{payment_id}", "sk": f"FACT#{payment_id}"}
 
 
+def alias_key(name: str) -> Key:
+    """An outside name of an account or a payment: an email, a provider's customer or invoice."""
+    return {"pk": f"ALIAS#{name}", "sk": f"ALIAS#{name}"}
+
+
+def account_alias_key(account_id: str, name: str) -> Key:
+    """The same name at its account, so that it is found when the account is closed."""
+    return {"pk": f"ACCOUNT#{account_id}", "sk": f"ALIAS#{name}"}
+
+
+def waiting_key(name: str, inbox_id: str) -> Key:
+    """A message that waits for a name to lead somewhere."""
+    return {"pk": f"ALIAS#{name}", "sk": f"WAITING#{inbox_id}"}
+
+
+def inbox_key(inbox_id: str) -> Key:
+    """A provider's message; its id is `<provider>:<the provider's id>`."""
+    return {"pk": f"INBOX#{inbox_id.replace(':', '#', 1)}", "sk": "INBOX"}
+
+
+def account_inbox_key(account_id: str, inbox_id: str) -> Key:
+    """That a message was about an account."""
+    return {"pk": f"ACCOUNT#{account_id}", "sk": f"INBOX#{inbox_id}"}
+
+
 def plan_key(plan_id: str) -> Key:
     """A plan of the catalog."""
     return {"pk": CATALOG, "sk": f"{PLAN_PREFIX}{plan_id}"}
@@ -61,6 +86,14 @@ def feature_key(feature_id: str) -> Key:
 def id_of(key: str) -> str:
     """Return what a `pk` or `sk` names, such as the id of an account or an entry."""
     return key.partition("#")[2]
+
+
+def inbox_directory_keys(inbox_id: str, received_at: datetime) -> Key:
+    """Where the index `directory` lists a message: by the day it came (UTC), then its time."""
+    return {
+        "directory_pk": f"INBOX#{received_at:%Y-%m-%d}",
+        "directory_sk": f"{received_at:%H:%M:%S.%f}#{inbox_id}",
+    }
 
 
 def directory_keys(account: Account) -> Key:
