@@ -183,7 +183,7 @@ def _is_free(plan: Plan) -> bool:
 
 def _period(item: Item, plan: Plan, payer: Payer) -> PeriodPaid:
     if item.period_end is None:
-        raise PayloadError(reason=f"the subscription item {item.id} has no period_end")
+        raise PayloadError(f"the subscription item {item.id} has no period_end")
     paid = item.amount or plan
     return PeriodPaid(
         names=_names(item, payer),

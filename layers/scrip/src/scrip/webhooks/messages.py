@@ -36,8 +36,11 @@ class Message:
     sent_at: datetime
 
 
+@dataclass(eq=False)
 class IgnoredError(Exception):
-    """The message is understood and tells nothing about credits; the text says why not."""
+    """The message is understood, and tells nothing about credits."""
+
+    reason: str
 
 
 class Envelope(Shape):
@@ -57,9 +60,9 @@ def read_message(provider: Provider, headers: Mapping[str, str], body: bytes) ->
     try:
         payload = json.loads(body)
     except (ValueError, RecursionError) as exc:
-        raise PayloadError(reason="the body is not JSON") from exc
+        raise PayloadError("the body is not JSON") from exc
     if not isinstance(payload, dict):
-        raise PayloadError(reason="the body is not a JSON object")
+        raise PayloadError("the body is not a JSON object")
     given = {name.lower(): value for name, value in headers.items()}
     # A header's time is that of the attempt, the body's that of what happened.
     match provider:

@@ -99,7 +99,7 @@ def _order_paid(order: Order) -> tuple[Fact, ...]:
     money = order.amount if order.net_amount is None else order.net_amount
     if order.subscription_id:
         if order.subscription is None:
-            raise PayloadError(reason="data.subscription: missing")
+            raise PayloadError("data.subscription: missing")
         return (
             PeriodPaid(
                 names=whose,

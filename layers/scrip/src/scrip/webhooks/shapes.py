@@ -98,14 +98,14 @@ def read[S: Shape](shape: type[S], payload: Mapping[str, Any], *path: str) -> S:
     found: Any = payload
     for depth, name in enumerate(path, start=1):
         if not isinstance(found, Mapping) or name not in found:
-            raise PayloadError(reason=f"{'.'.join(path[:depth])}: missing")
+            raise PayloadError(f"{'.'.join(path[:depth])}: missing")
         found = found[name]
     try:
         return shape.model_validate(found)
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(map(str, (*path, *first["loc"])))
-        raise PayloadError(reason=f"{where}: {first['msg']}") from exc
+        raise PayloadError(f"{where}: {first['msg']}") from exc
 
 
 def names(*told: tuple[str, str | None]) -> tuple[str, ...]:

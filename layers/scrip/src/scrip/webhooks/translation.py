@@ -18,7 +18,7 @@ def facts_of(message: Message) -> tuple[Fact, ...]:
     """Return what a message tells, at least one fact.
 
     Raises:
-        IgnoredError: it tells nothing about credits; its text says why.
+        IgnoredError: it tells nothing about credits; its reason says why not.
         PayloadError: it lacks what such a message should have; its reason says where.
     """
     return TRANSLATORS[message.provider](message)
