@@ -20,9 +20,11 @@
     |   +-- ExpiryInThePastError        422
     +-- IdempotencyKeyReusedError       422
     +-- InvalidCursorError              400
+    +-- SignatureError                  401
     +-- BusyError                       503
     +-- CatalogUnsoundError             500
     +-- CorruptAccountError             500
+    +-- PayloadError                    500
 
 `status` is the HTTP status, `code` what a program switches on, the docstring's first line what a
 person reads; the fields of an error are its data (amounts in credits).
@@ -196,6 +198,13 @@ class InvalidCursorError(ScripError):
 
 
 @dataclass(eq=False)
+class SignatureError(ScripError):
+    """The message is not signed with a secret that is known here, or not just now."""
+
+    status, code = 401, "bad_signature"
+
+
+@dataclass(eq=False)
 class BusyError(ScripError):
     """Too busy right now; asking again is safe."""
 
@@ -217,3 +226,11 @@ class CorruptAccountError(ScripError):
 
     code = "corrupt_account"
     account_id: str
+
+
+@dataclass(eq=False)
+class PayloadError(ScripError):
+    """The provider's message is not of a shape that can be read."""
+
+    code = "unreadable_payload"
+    reason: str
