@@ -21,7 +21,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from scrip.domain.commands import AdjustAction, Command, ResetAnchor
+from scrip.domain.commands import AdjustAction, Command, ResetAnchor, TakeBack
 from scrip.domain.entries import Entry
 from scrip.domain.errors import RefusalError
 from scrip.domain.grants import GrantKind
@@ -288,12 +288,17 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(pick=st.randoms(use_true_random=False))
     def somebody_repeats_a_command(self, pick: object) -> None:
-        before = self.account
+        before, known = self.account, dict(self.payments)
         command = pick.choice(self.done)  # type: ignore[attr-defined]
-        if self.carry_out(command) is not None:
-            assert command.entry_id not in {entry.entry_id for entry in self.entries}
-        else:
+        is_written = command.entry_id in {entry.entry_id for entry in self.entries}
+        posting = self.carry_out(command)
+        if is_written:
             assert self.account == before
+        if isinstance(command, TakeBack):
+            assert self.payments == known
+            assert posting is None or not {"clawback", "hold", "release"} & {
+                entry.type for entry in posting.entries
+            }
 
     @invariant()
     @precondition(lambda self: hasattr(self, "account"))
@@ -370,7 +375,7 @@ def left_in_grants(entries: list[Entry]) -> dict[str, int]:
 
 
 LedgerMachine.TestCase.settings = settings(
-    max_examples=1500,
+    max_examples=600,
     stateful_step_count=30,
     deadline=None,
 )

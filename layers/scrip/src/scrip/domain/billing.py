@@ -40,16 +40,14 @@ def purchase(draft: Draft, command: Purchase) -> Posting:
 def pay_period(draft: Draft, command: PayPeriod, catalog: Catalog) -> Posting:
     """Let the allowance of a paid period arrive.
 
-    The first payment of a period opens it. Another one for the same period, an upgrade's, raises
-    the allowance. One for a period that has gone by brings what it bought, and no more.
+    A payment for longer than what is paid for opens a period. One for the same time, an upgrade's,
+    raises the allowance. One for a period that has gone by brings what it bought, and no more.
     """
-    account, now = draft.account, draft.now
-    start, plan = min(command.start, now), catalog.plan(command.plan_id)
+    account, plan = draft.account, catalog.plan(command.plan_id)
     quota = Quota(plan_id=plan.plan_id)
     if plan.plan_id == account.plan_id:
         quota = account.quota
-    opens = start >= account.paid_until if account.paid_until else command.end > now
-    if opens:
+    if command.end > (account.paid_until or draft.now):
         entry = _open_paid_period(draft, command, catalog, quota)
     elif account.paid_until and command.end > account.anchor:
         entry = _raise_allowance(draft, command, catalog, quota)

@@ -17,11 +17,13 @@ from scrip.store.keys import (
     account_key,
     alias_key,
     id_of,
+    payment_key,
     waiting_key,
 )
+from scrip.store.queries import sort_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
 OWN_NAME = "account:"
 """What an account's own name begins with."""
@@ -32,8 +34,8 @@ FREE_OR_SAME = "attribute_not_exists(pk) OR #target = :id"
 IS_OPEN = "attribute_exists(pk) AND (attribute_not_exists(#status) OR #status <> :closed)"
 
 
-def account_named(table: Table, names: Sequence[str]) -> str | None:
-    """Return the account that the first name of several leads to, or None. One round trip."""
+def accounts_named(table: Table, names: Sequence[str]) -> dict[str, str]:
+    """Return the accounts that names lead to, for those that do. One round trip."""
     keys = {
         name: account_key(name.removeprefix(OWN_NAME))
         if name.startswith(OWN_NAME)
@@ -41,18 +43,25 @@ def account_named(table: Table, names: Sequence[str]) -> str | None:
         for name in names
     }
     found = _read(table, keys.values())
-    for key in keys.values():
-        item = found.get(key["pk"])
-        if item is not None and key["pk"].startswith("ACCOUNT#"):
-            return id_of(key["pk"])
-        if item is not None and "account_id" in item:
-            return str(item["account_id"])
-    return None
+    accounts = {}
+    for name, key in keys.items():
+        item = found.get(key["pk"], {})
+        account_id = id_of(key["pk"]) if name.startswith(OWN_NAME) else item.get("account_id")
+        if item and account_id:
+            accounts[name] = account_id
+    return accounts
 
 
 def payment_named(table: Table, names: Sequence[str]) -> str | None:
-    """Return the id of the payment that one of its names leads to, or None."""
-    found = _read(table, [alias_key(name) for name in names])
+    """Return the id of the payment that one of its names leads to, or None. One round trip.
+
+    A payment may be named before anything is known of it.
+    """
+    keys = [key for name in names for key in (payment_key(name), alias_key(name))]
+    found = _read(table, keys)
+    for name in names:
+        if payment_key(name)["pk"] in found:
+            return name
     return next((item["payment_id"] for item in found.values() if "payment_id" in item), None)
 
 
@@ -108,12 +117,12 @@ def wait_no_more(table: Table, inbox_id: str, names: Iterable[str]) -> None:
 
 def waiting(table: Table, name: str) -> list[str]:
     """Return the ids of the messages that wait for a name."""
-    return [id_of(sk) for sk in _sort_keys(table, alias_key(name)["pk"], "WAITING#")]
+    return [id_of(sk) for sk in sort_keys(table, alias_key(name)["pk"], "WAITING#")]
 
 
 def names_of(table: Table, account_id: str) -> list[str]:
     """Return the outside names of an account."""
-    return [id_of(sk) for sk in _sort_keys(table, account_key(account_id)["pk"], "ALIAS#")]
+    return [id_of(sk) for sk in sort_keys(table, account_key(account_id)["pk"], "ALIAS#")]
 
 
 def unlink(table: Table, account_id: str, name: str) -> None:
@@ -147,17 +156,3 @@ def _read(table: Table, keys: Iterable[dict[str, str]]) -> dict[str, dict[str, A
     if answer["UnprocessedKeys"]:
         raise BusyError
     return {item["pk"]: item for item in map(from_wire, answer["Responses"][table.name])}
-
-
-def _sort_keys(table: Table, partition: str, prefix: str) -> Iterator[str]:
-    query: Any = {
-        "TableName": table.name,
-        "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
-        "ExpressionAttributeValues": to_wire({":pk": partition, ":prefix": prefix}),
-        "ProjectionExpression": "sk",
-        "ConsistentRead": True,
-    }
-    with answered():
-        for page in table.client.get_paginator("query").paginate(**query):
-            for item in page["Items"]:
-                yield item["sk"]["S"]

@@ -13,7 +13,14 @@ from pydantic import TypeAdapter
 
 from scrip.store.client import Table, answered
 from scrip.store.items import from_wire, to_wire
-from scrip.store.keys import account_inbox_key, id_of, inbox_directory_keys, inbox_key
+from scrip.store.keys import (
+    account_inbox_key,
+    account_key,
+    id_of,
+    inbox_directory_keys,
+    inbox_key,
+)
+from scrip.store.queries import sort_keys
 
 if TYPE_CHECKING:
     from scrip.store.items import Wire
@@ -141,6 +148,22 @@ def mark(table: Table, record: InboxRecord) -> None:
                 ExpressionAttributeNames={f"#{name}": name for name in told},
                 ExpressionAttributeValues=to_wire(values),
             )
+
+
+def messages_of(table: Table, account_id: str) -> list[str]:
+    """Return the ids of the messages that were about an account."""
+    return [id_of(sk) for sk in sort_keys(table, account_key(account_id)["pk"], "INBOX#")]
+
+
+def blank(table: Table, inbox_id: str) -> None:
+    """Take the body out of a message; that it came and what became of it stays."""
+    with answered():
+        table.client.update_item(
+            TableName=table.name,
+            Key=to_wire(inbox_key(inbox_id)),
+            UpdateExpression="SET payload = :nothing",
+            ExpressionAttributeValues=to_wire({":nothing": b""}),
+        )
 
 
 def _record_of(wire: Wire) -> InboxRecord:

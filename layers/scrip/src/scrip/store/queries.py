@@ -30,6 +30,7 @@ from scrip.store.keys import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from scrip.domain.account import Account
@@ -189,6 +190,21 @@ def read_entries(
         found = found[:limit]
         before = found[-1].seq
     return found, asked.cursor(before) if before > 1 else None
+
+
+def sort_keys(table: Table, partition: str, prefix: str) -> Iterator[str]:
+    """Yield the sort keys of a partition that begin with a prefix, in order."""
+    query: Any = {
+        "TableName": table.name,
+        "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
+        "ExpressionAttributeValues": to_wire({":pk": partition, ":prefix": prefix}),
+        "ProjectionExpression": "sk",
+        "ConsistentRead": True,
+    }
+    with answered():
+        for page in table.client.get_paginator("query").paginate(**query):
+            for item in page["Items"]:
+                yield item["sk"]["S"]
 
 
 def _filtering(asked: EntryFilter) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -10,9 +10,9 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from scrip.domain.catalog import CREDITS_MAX
+from scrip.domain.payments import DisputeOutcome
 from scrip.webhooks.facts import (
     Disputed,
-    DisputeOutcome,
     Fact,
     Linked,
     MoneyReturned,

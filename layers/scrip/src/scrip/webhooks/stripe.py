@@ -17,9 +17,9 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Literal
 
+from scrip.domain.payments import DisputeOutcome
 from scrip.webhooks.facts import (
     Disputed,
-    DisputeOutcome,
     Fact,
     Linked,
     MoneyReturned,
