@@ -38,6 +38,11 @@ def message(provider: Provider, payload: Any) -> Message:
     return read_message(provider, headers, sent)
 
 
+def translated(provider: Provider, payload: Any) -> tuple[Fact, ...]:
+    """Return what a payload tells."""
+    return facts_of(message(provider, payload))
+
+
 def told(provider: Provider, name: str, *, of: str = "data", **changes: Any) -> tuple[Fact, ...]:
     """Return what a message tells, with other fields at a path of it."""
     payload = body(provider, name)
@@ -45,7 +50,7 @@ def told(provider: Provider, name: str, *, of: str = "data", **changes: Any) -> 
     for step in filter(None, of.split(".")):
         place = place[int(step)] if step.isdigit() else place[step]
     place |= changes
-    return facts_of(message(provider, payload))
+    return translated(provider, payload)
 
 
 def day(month: int, of_month: int, seconds: float = 0) -> datetime:

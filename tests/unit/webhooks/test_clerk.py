@@ -43,7 +43,7 @@ def test_a_user_is_an_account_with_the_addresses_that_are_verified() -> None:
     created = UserCreated(names=(ACCOUNT,), account_id=USER, emails=("alice@example.com",))
     assert told("user_created") == (created,)
     updated = examples.body(Provider.CLERK, "user_created") | {"type": "user.updated"}
-    assert examples.facts_of(examples.message(Provider.CLERK, updated)) == (created,)
+    assert examples.translated(Provider.CLERK, updated) == (created,)
 
 
 def test_a_deleted_user_is_told() -> None:
@@ -128,16 +128,13 @@ def test_what_is_missing_is_named() -> None:
     with pytest.raises(PayloadError, match="csub_item_ScripPro01 has no period_end"):
         told("subscription_item_active", period_end=None)
     with pytest.raises(PayloadError, match=r"data\.payer: Field required"):
-        examples.facts_of(
-            examples.message(
-                Provider.CLERK,
-                {"type": "subscription.active", "timestamp": 1, "data": {"items": []}},
-            ),
+        examples.translated(
+            Provider.CLERK, {"type": "subscription.active", "timestamp": 1, "data": {"items": []}}
         )
 
 
 def test_other_events_are_ignored() -> None:
     for other in ("paymentAttempt.created", "session.created", "user.merged"):
-        payload = {"type": other, "timestamp": 1, "data": {}}
+        payload: dict[str, Any] = {"type": other, "timestamp": 1, "data": {}}
         with pytest.raises(IgnoredError, match="is not about credits"):
-            examples.facts_of(examples.message(Provider.CLERK, payload))
+            examples.translated(Provider.CLERK, payload)

@@ -49,7 +49,7 @@ def test_the_products_credits_go_before_the_orders() -> None:
     assert bought("data", {"credits": 10**12}) == 500
     order = examples.body(Provider.POLAR, "order_paid")
     order["data"] |= {"product": None, "metadata": {"credits": "300"}}
-    (fact,) = examples.facts_of(examples.message(Provider.POLAR, order))
+    (fact,) = examples.translated(Provider.POLAR, order)
     assert isinstance(fact, Purchased)
     assert fact.credits == 300
 
@@ -114,6 +114,6 @@ def test_a_customer_is_linked_to_the_account_of_its_external_id() -> None:
 
 def test_other_events_are_ignored() -> None:
     for other in ("order.created", "checkout.updated", "benefit_grant.created", "subscription.x"):
-        payload = {"type": other, "timestamp": "2026-11-01T00:00:00Z", "data": {}}
+        payload: dict[str, Any] = {"type": other, "timestamp": "2026-11-01T00:00:00Z", "data": {}}
         with pytest.raises(IgnoredError, match="is not about credits"):
-            examples.facts_of(examples.message(Provider.POLAR, payload))
+            examples.translated(Provider.POLAR, payload)

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from scrip.domain.errors import PayloadError
@@ -20,8 +21,10 @@ from scrip.webhooks.facts import (
     UserCreated,
     UserDeleted,
 )
-from scrip.webhooks.messages import IgnoredError, Provider
+from scrip.webhooks.messages import IgnoredError, Provider, read_message
+from scrip.webhooks.signatures import verify
 from scrip.webhooks.standard import TRANSLATORS
+from scrip.webhooks.translation import facts_of
 from tests.unit.webhooks import examples
 from tests.unit.webhooks.examples import ALICE, SENT_AT, day
 
@@ -139,9 +142,9 @@ def test_it_is_read_strictly(name: str, changes: dict[str, Any], reason: str) ->
 
 def test_a_message_without_data_and_one_of_another_type() -> None:
     with pytest.raises(PayloadError, match="data: missing"):
-        examples.facts_of(examples.message(Provider.STANDARD, {"type": "user.created"}))
+        examples.translated(Provider.STANDARD, {"type": "user.created"})
     with pytest.raises(IgnoredError, match=r"invoice\.sent is not a type that Scrip knows"):
-        examples.facts_of(examples.message(Provider.STANDARD, {"type": "invoice.sent"}))
+        examples.translated(Provider.STANDARD, {"type": "invoice.sent"})
 
 
 def test_the_documentation_has_an_example_of_each_type_that_can_be_read() -> None:
@@ -149,6 +152,29 @@ def test_the_documentation_has_an_example_of_each_type_that_can_be_read() -> Non
     types = set()
     for example in shown:
         message = examples.message(Provider.STANDARD, json.loads(example))
-        assert examples.facts_of(message)
+        assert facts_of(message)
         types.add(message.type)
     assert types == set(TRANSLATORS)
+
+
+def test_the_documented_sender_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", DOCUMENTATION.read_text(), re.DOTALL)
+    secret = examples.SECRETS[Provider.STANDARD]
+    monkeypatch.setenv("SCRIP_WEBHOOK_SECRET", secret)
+    monkeypatch.setenv("SCRIP_API_URL", "https://api.example.com")
+    posted: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        posted.append(request)
+        return httpx.Response(200)
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
+        monkeypatch.setattr("httpx.post", client.post)
+        sender: dict[str, Any] = {}
+        exec(code, sender)
+        sender["send"]("msg-01", "user.deleted", account_id=ALICE)
+    (request,) = posted
+    assert request.url == "https://api.example.com/v1/webhooks/standard"
+    verify(Provider.STANDARD, request.headers, request.content, [secret])
+    read = read_message(Provider.STANDARD, request.headers, request.content)
+    assert facts_of(read) == (UserDeleted(names=(ACCOUNT,), account_id=ALICE),)

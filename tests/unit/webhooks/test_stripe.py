@@ -185,9 +185,10 @@ def test_a_fee_on_a_subscriptions_invoice_is_no_period(shape: str) -> None:
 
 
 def test_an_invoice_of_no_subscription_is_none_of_scrips() -> None:
-    for name, changes in (("invoice_paid", {"parent": None}), (OLD, {"subscription": None})):
-        with pytest.raises(IgnoredError, match="not a subscription's"):
-            told(name if name != OLD else f"invoice_paid{OLD}", **changes)
+    with pytest.raises(IgnoredError, match="not a subscription's"):
+        told("invoice_paid", parent=None)
+    with pytest.raises(IgnoredError, match="not a subscription's"):
+        told(f"invoice_paid{OLD}", subscription=None)
 
 
 def test_an_invoice_tells_its_payments_where_they_are_expanded() -> None:
@@ -308,4 +309,4 @@ def test_what_is_missing_is_named_by_its_path() -> None:
 def test_other_events_are_ignored() -> None:
     payload = examples.body(Provider.STRIPE, "invoice_paid") | {"type": "invoice.finalized"}
     with pytest.raises(IgnoredError, match=r"invoice\.finalized is not about credits"):
-        examples.facts_of(examples.message(Provider.STRIPE, payload))
+        examples.translated(Provider.STRIPE, payload)

@@ -19,7 +19,7 @@ TOLERANCE_SECONDS = 300
 
 # The libraries read more than they need to: 1e9, NaN, spaces, digits of other scripts.
 EPOCH_SECONDS = re.compile(r"[1-9][0-9]{0,10}")
-STRIPE_TIMESTAMP = re.compile(r"(?:^|,)t=([1-9][0-9]{0,10})(?=,|$)")
+STRIPE_TIMESTAMP = re.compile(r"(?:^|,)t=([1-9][0-9]{0,10})(?=,|\Z)")
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - what comes before a secret
 
