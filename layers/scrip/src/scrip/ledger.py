@@ -22,8 +22,10 @@ from scrip.domain.entries import Actor, ActorType
 from scrip.domain.errors import (
     AccountNotFoundError,
     BusyError,
+    CatalogUnsoundError,
     IdempotencyKeyReusedError,
     RefusalError,
+    UnknownPlanError,
 )
 from scrip.domain.settle import settled
 from scrip.settings import settings
@@ -96,13 +98,21 @@ class Ledger:
             account = read(self.table, account_id).account
         if account is None:
             raise AccountNotFoundError(account_id)
-        return settled(account, self.catalog(), self.clock())
+        return self._with_catalog(lambda catalog: settled(account, catalog, self.clock()))
 
     def catalog(self) -> Catalog:
         """Return the catalog as it was at most CATALOG_SECONDS ago."""
         if self._catalog is None or time.monotonic() - self._catalog[0] > CATALOG_SECONDS:
             self._catalog = (time.monotonic(), read_catalog(self.table))
         return self._catalog[1]
+
+    def _with_catalog[T](self, decided: Callable[[Catalog], T]) -> T:
+        """Decide by the catalog, and by a fresh one if that lacks a plan: it may be a new one."""
+        try:
+            return decided(self.catalog())
+        except (CatalogUnsoundError, UnknownPlanError):
+            self._catalog = None
+            return decided(self.catalog())
 
     def _execute(self, command: Command) -> Outcome:
         snapshot = None
@@ -132,13 +142,15 @@ class Ledger:
         may_stand: bool,
     ) -> Outcome:
         try:
-            posting = decide(
-                snapshot.account,
-                command,
-                catalog=self.catalog(),
-                now=self.clock(),
-                refundable=snapshot.refundable,
-                paid=snapshot.paid,
+            posting = self._with_catalog(
+                lambda catalog: decide(
+                    snapshot.account,
+                    command,
+                    catalog=catalog,
+                    now=self.clock(),
+                    refundable=snapshot.refundable,
+                    paid=snapshot.paid,
+                ),
             )
         except RefusalError:
             # A retry of what succeeded must not turn into a refusal by what has happened since.

@@ -16,6 +16,13 @@ CREDITS_MAX = 10**12
 ROLLOVER_PERIODS_MAX = 12
 """How many periods a rollover grant may live: each is a live grant of its own."""
 
+ID_PATTERN = "^[A-Za-z0-9._-]{1,128}$"
+"""What the id of a plan or a feature looks like."""
+
+LIMITS_MAX = 50
+PROVIDER_IDS_MAX = 50
+"""How many limits, and how many ids at providers, one plan may have: it stays a small item."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollover:
@@ -84,6 +91,10 @@ class Feature:
         return cost
 
 
+type CatalogItem = Plan | Feature
+"""What admins edit, each by its version."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
     """All plans and features at one moment, by their ids."""
@@ -114,13 +125,17 @@ class Catalog:
         return plan
 
     def plan_named(self, provider_ids: Collection[str]) -> Plan | None:
-        """Return the plan that a billing provider knows by one of these ids, active or not."""
+        """Return the plan that a billing provider knows by one of these ids, active or not.
+
+        Edits see to it that an id is of one plan. Where two were edited at the same moment, or the
+        ids are of several plans, it is the one whose own id comes first.
+        """
         known = (
             plan
             for plan in self.plans.values()
             if not set(provider_ids).isdisjoint(plan.provider_ids)
         )
-        return next(known, None)
+        return min(known, key=lambda plan: plan.plan_id, default=None)
 
     def feature(self, feature_id: str) -> Feature:
         """Return an active feature.

@@ -18,6 +18,12 @@
     |   +-- CostOutOfRangeError         422
     |   +-- NotRefundableError          422
     |   +-- ExpiryInThePastError        422
+    +-- PlanNotFoundError               404
+    +-- FeatureNotFoundError            404
+    +-- AlreadyExistsError              409
+    +-- DefaultPlanError                409
+    +-- ProviderIdTakenError            409
+    +-- StaleVersionError               412
     +-- IdempotencyKeyReusedError       422
     +-- InvalidCursorError              400
     +-- SignatureError                  401
@@ -180,6 +186,54 @@ class ExpiryInThePastError(RefusalError):
 
     status, code = 422, "expiry_in_the_past"
     expires_at: datetime
+
+
+@dataclass(eq=False)
+class PlanNotFoundError(ScripError):
+    """There is no such plan."""
+
+    status, code = 404, "plan_not_found"
+    plan_id: str
+
+
+@dataclass(eq=False)
+class FeatureNotFoundError(ScripError):
+    """There is no such feature."""
+
+    status, code = 404, "feature_not_found"
+    feature_id: str
+
+
+@dataclass(eq=False)
+class AlreadyExistsError(ScripError):
+    """There is one of that id."""
+
+    status, code = 409, "already_exists"
+
+
+@dataclass(eq=False)
+class DefaultPlanError(ScripError):
+    """The plan of new accounts stays active."""
+
+    status, code = 409, "default_plan"
+    plan_id: str
+
+
+@dataclass(eq=False)
+class ProviderIdTakenError(ScripError):
+    """Another plan has that id at a provider."""
+
+    status, code = 409, "provider_id_taken"
+    provider_id: str
+    plan_id: str
+
+
+@dataclass(eq=False)
+class StaleVersionError(ScripError):
+    """It has been changed since that version."""
+
+    status, code = 412, "stale_version"
+    version: int
 
 
 @dataclass(eq=False)

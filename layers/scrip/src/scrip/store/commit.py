@@ -30,7 +30,7 @@ from scrip.store.items import (
     payment_item,
     to_wire,
 )
-from scrip.store.keys import account_key, refunded_key
+from scrip.store.keys import account_key, audit_key, refunded_key
 from scrip.store.queries import Snapshot
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def commit(table: Table, posting: Posting) -> None:
     if posting.payment:
         actions.append(_payment_put(*posting.payment))
     if posting.audit:
-        item = audit_item(posting.after.account_id, str(ULID()), posting.audit)
+        item = audit_item(audit_key(posting.after.account_id, str(ULID())), posting.audit)
         actions.append({"Put": {"Item": to_wire(item)}})
     for action in actions:
         for request in action.values():

@@ -22,8 +22,8 @@ from scrip.domain.errors import CorruptAccountError
 from scrip.domain.payments import Payment
 from scrip.domain.posting import AuditRecord
 from scrip.store.keys import (
+    Key,
     account_key,
-    audit_key,
     directory_keys,
     entry_key,
     feature_key,
@@ -121,9 +121,9 @@ def entry_of(wire: Wire) -> Entry:
         raise CorruptAccountError(id_of(item["pk"])) from exc
 
 
-def audit_item(account_id: str, ulid: str, record: AuditRecord) -> Item:
-    """Return an audit record as it is stored."""
-    return {**audit_key(account_id, ulid), **_audit.dump_python(record, exclude_defaults=True)}
+def audit_item(key: Key, record: AuditRecord) -> Item:
+    """Return an audit record as it is stored: of an account or of the catalog, as its key says."""
+    return {**key, **_audit.dump_python(record, exclude_defaults=True)}
 
 
 def payment_item(payment: Payment) -> Item:

@@ -33,6 +33,11 @@ def audit_key(account_id: str, ulid: str) -> Key:
     return {"pk": f"ACCOUNT#{account_id}", "sk": f"AUDIT#{ulid}"}
 
 
+def catalog_audit_key(ulid: str) -> Key:
+    """An audit record of the catalog. It sorts before every feature and plan."""
+    return {"pk": CATALOG, "sk": f"AUDIT#{ulid}"}
+
+
 def ledger_partition(account_id: str) -> str:
     """The partition of an account's entries, of the table and of the index `history` alike."""
     return f"LEDGER#{account_id}"
