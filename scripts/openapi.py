@@ -9,6 +9,8 @@ from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Serve
 
 FUNCTIONS = Path(__file__).parent.parent / "functions"
 
+WEBHOOKS = "/v1/webhooks/{provider}"
+
 DESCRIPTION = """\
 Credits for apps that sell AI features: sign-up credits, metered use, refunds, adjustments, and a
 ledger that explains every change.
@@ -42,8 +44,8 @@ def openapi() -> str:
         if hasattr(handler, "app"):
             merge.add_schema(handler.app.get_openapi_schema())
     document = json.loads(merge.get_openapi_json_schema())
-    for public in ("/v1/health", "/v1/catalog"):
-        document["paths"][public]["get"]["security"] = []  # Powertools drops an empty list
+    for method, path in (("get", "/v1/health"), ("get", "/v1/catalog"), ("post", WEBHOOKS)):
+        document["paths"][path][method]["security"] = []  # Powertools drops an empty list
     return json.dumps(document, indent=1) + "\n"
 
 

@@ -385,6 +385,13 @@ class CatalogAnswer(BaseModel):
     features: list[PublicFeature]
 
 
+class WebhookAnswer(BaseModel):
+    """What became of a message; `unmatched` ones wait until their account or payment is known."""
+
+    webhook_id: str
+    status: Literal["applied", "ignored", "unmatched"]
+
+
 class HealthAnswer(BaseModel):
     """The API is up."""
 

@@ -21,6 +21,7 @@ from scrip.http.models import (
     PlansAnswer,
     PostedAnswer,
     QuoteAnswer,
+    WebhookAnswer,
 )
 
 ANYWHERE: tuple[type[ScripError], ...] = (
@@ -237,6 +238,24 @@ DEACTIVATE_FEATURE = _operation(
     errors.FeatureNotFoundError,
     errors.StaleVersionError,
     anywhere=ADMIN_ANYWHERE,
+)
+WEBHOOK = _operation(
+    "webhook",
+    "Tell what happened at a billing or identity provider",
+    "Webhooks",
+    WebhookAnswer,
+    problems.BodyTooLargeError,
+    problems.UnsupportedMediaTypeError,
+    errors.SignatureError,
+    errors.PayloadError,
+    anywhere=(
+        problems.RouteNotFoundError,
+        problems.InvalidError,
+        ScripError,
+        errors.CatalogUnsoundError,
+        errors.CorruptAccountError,
+        errors.BusyError,
+    ),
 )
 HEALTH: dict[str, Any] = {
     "operation_id": "health",
