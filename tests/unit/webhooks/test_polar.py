@@ -105,6 +105,9 @@ def test_a_subscription_has_ended_when_it_is_revoked() -> None:
             ended=ended,
             at=at,
         )
+    revoked = told("subscription_revoked", status="active")
+    assert isinstance(revoked, SubscriptionTold)
+    assert revoked.ended
 
 
 def test_a_customer_is_linked_to_the_account_of_its_external_id() -> None:
