@@ -9,8 +9,9 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from scrip.ledger import ledger, opening
+from scrip.ledger import ledger
 from scrip.observability import count, logger
+from scrip.users import open_account
 
 SECONDS_MAX = 3
 """Cognito fails a sign-up whose trigger takes 5 seconds; a cold start is among them."""
@@ -24,10 +25,15 @@ def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     # The trigger also fires after a forgotten password.
     if event["triggerSource"] == "PostConfirmation_ConfirmSignUp":
         try:
-            command = opening(event["request"]["userAttributes"]["sub"])
-            opened = THREAD.submit(ledger().execute, command)
-            opened.result(timeout=SECONDS_MAX)
+            THREAD.submit(_open, event["request"]["userAttributes"]).result(timeout=SECONDS_MAX)
         except Exception:  # an error here would fail the user's sign-up
             logger.exception("the account will be opened by the user's first call")
             count("SignupFailed")
     return event
+
+
+def _open(attributes: dict[str, str]) -> None:
+    """Open the account, to be found by an address only if it was verified as theirs."""
+    is_verified = attributes.get("email_verified") == "true"
+    emails = [attributes["email"]] if is_verified and "email" in attributes else []
+    open_account(ledger(), attributes["sub"], emails)

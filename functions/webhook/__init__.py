@@ -1,0 +1,1 @@
+"""What billing systems and identity providers tell: verified, kept and applied."""

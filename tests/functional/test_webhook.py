@@ -2,45 +2,279 @@
 
 import base64
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any
 
 import boto3
 import pytest
 
-from scrip.domain.catalog import Catalog, Plan
-from scrip.ledger import ledger
+from functions.webhook import handler
+from scrip.default_catalog import DEFAULT_CATALOG
+from scrip.domain.account import Account
+from scrip.domain.entries import Entry, EntryType
+from scrip.ledger import ledger, opening
+from scrip.settings import settings
 from scrip.store.client import Table
+from scrip.store.inbox import read_message
 from scrip.store.items import plan_item, to_wire
+from scrip.store.queries import EntryFilter, read_entries
 from scrip.webhooks.messages import Provider
+from scrip.webhooks.secrets import Secrets
 from scrip_cli.webhook_signing import sign
-from tests.functional.conftest import Answer, documented, event, invoke, items, send
+from tests.functional.conftest import Answer, documented, event, invoke, items
+from tests.functional.faults import THROTTLED, instead_of
+from tests.unit.domain.examples import consume
 from tests.unit.webhooks.examples import ALICE, SECRETS, body
 
-NOVEMBER = datetime(2026, 11, 1, 12, tzinfo=UTC)
+STRIPE = Provider.STRIPE
 
 
 class Clock:
     """A clock that stands where it is put."""
 
-    now = NOVEMBER
+    now = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
     def __call__(self) -> datetime:
         return self.now
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+def clock(table: Table, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The ledger's clock; providers sign by the real one."""
     clock = Clock()
     monkeypatch.setattr("scrip.ledger.utc_now", clock)
+    ledger.cache_clear()
     return clock
 
 
-@pytest.fixture
-def secrets(aws: Table, monkeypatch: pytest.MonkeyPatch) -> Any:
+@pytest.fixture(autouse=True)
+def plan(table: Table) -> None:
+    """The plan that Stripe knows by its price."""
+    pro = replace(DEFAULT_CATALOG.plans["pro"], provider_ids=("price_ScripPro",))
+    table.client.put_item(TableName=table.name, Item=to_wire(plan_item(pro)))
+
+
+@pytest.fixture(autouse=True)
+def secrets(table: Table, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The stack's secret, with one for each provider."""
     client = boto3.client("secretsmanager")
     made = client.create_secret(Name="webhooks", SecretString=json.dumps(SECRETS))
-    handler = "functions.webhook.handler"
-    monkeypatch.setattr("scrip.settings.Settings.webhook_secrets", made["ARN"], raising=False)
+    monkeypatch.setenv("WEBHOOK_SECRETS", made["ARN"])
+    settings.cache_clear()
+    monkeypatch.setattr(handler, "secrets", Secrets())
     yield client
     client.delete_secret(SecretId="webhooks", ForceDeleteWithoutRecovery=True)
+    settings.cache_clear()
+
+
+def signed(
+    provider: Provider,
+    raw: bytes,
+    secret: str,
+    *,
+    message_id: str = "msg_1",
+    ago: timedelta = timedelta(0),
+) -> dict[str, str]:
+    at = datetime.now(UTC) - ago
+    headers: dict[str, str] = sign(provider, raw, secret, message_id=message_id, at=at)
+    return headers
+
+
+def deliver(
+    provider: Provider,
+    payload: Any,
+    *,
+    headers: dict[str, str] | None = None,
+    secret: str | None = None,
+    message_id: str = "msg_1",
+    in_base64: bool = False,
+) -> Answer:
+    """Send a payload as its provider would, or with other headers or another secret."""
+    sent = event("webhook/request")
+    raw = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    if headers is None:
+        headers = signed(provider, raw, secret or SECRETS[provider], message_id=message_id)
+    del sent["headers"]["stripe-signature"]
+    sent["headers"] |= headers
+    sent["pathParameters"]["provider"] = provider
+    sent["rawPath"] = sent["requestContext"]["http"]["path"] = f"/v1/webhooks/{provider}"
+    sent["isBase64Encoded"] = in_base64
+    sent["body"] = base64.b64encode(raw).decode() if in_base64 else raw.decode()
+    answer = invoke("webhook", sent)
+    told = json.loads(answer["body"])
+    content_type = answer["headers"]["Content-Type"]
+    documented(sent["routeKey"], answer["statusCode"], content_type).validate(told)
+    return Answer(answer["statusCode"], answer["headers"], told)
+
+
+def alice() -> Account:
+    return ledger().account(ALICE)
+
+
+def alices_entries() -> list[Entry]:
+    return read_entries(ledger().table, EntryFilter(account_id=ALICE), limit=100, cursor=None)[0]
+
+
+def spend(amount: int) -> None:
+    ledger().execute(replace(consume(amount, f"spend-{amount}"), account_id=ALICE))
+
+
+def test_bad_signatures_and_bodies_that_are_too_large_leave_nothing(table: Table) -> None:
+    payload = body(STRIPE, "checkout_payment")
+    raw = json.dumps(payload).encode()
+    good = signed(STRIPE, raw, SECRETS[STRIPE])
+    old = signed(STRIPE, raw, SECRETS[STRIPE], ago=timedelta(minutes=6))
+    wrong = signed(STRIPE, raw, "whsec_other")
+    malformed: list[dict[str, str]] = [
+        {},
+        {"stripe-signature": ""},
+        {"stripe-signature": good["stripe-signature"].replace("v1", "v0")},
+        {"stripe-signature": "t=soon,v1=00"},
+        {"stripe-signature": "v1=00"},
+        {"webhook-id": "1", "webhook-timestamp": "1", "webhook-signature": "v1,00"},
+    ]
+    for headers in (old, wrong, *malformed):
+        answer = deliver(STRIPE, raw, headers=headers)
+        assert (answer.status, answer.body["code"]) == (401, "bad_signature")
+    changed = raw.replace(b'"500"', b'"501"')
+    assert changed != raw
+    assert deliver(STRIPE, changed, headers=good).status == 401
+    assert deliver(STRIPE, raw.ljust(1_000_001)).status == 413
+    assert items(table) == []
+
+
+def test_a_purchase_counts_once_however_often_and_however_wrapped_it_is_told(
+    table: Table,
+) -> None:
+    ledger().execute(opening(ALICE))
+    checkout = body(STRIPE, "checkout_payment")
+    first = deliver(STRIPE, checkout, in_base64=True)
+    assert (first.status, first.body) == (
+        200,
+        {"webhook_id": f"stripe:{checkout['id']}", "status": "applied"},
+    )
+    assert deliver(STRIPE, checkout).body == first.body
+    checkout["id"] = "evt_told_anew"
+    assert deliver(STRIPE, checkout).body["status"] == "applied"
+    assert alice().balance == 150 + 500
+    [entry] = [entry for entry in alices_entries() if entry.type is EntryType.PURCHASE]
+    payment = f"stripe:{checkout['data']['object']['payment_intent']}"
+    assert (entry.entry_id, entry.source, entry.actor.id) == (payment, payment, "stripe")
+
+
+def test_a_payment_is_of_one_account_for_ever(table: Table) -> None:
+    ledger().execute(opening(ALICE))
+    ledger().execute(opening("bob"))
+    checkout = body(STRIPE, "checkout_payment")
+    deliver(STRIPE, checkout)
+    checkout["id"] = "evt_of_bob"
+    checkout["data"]["object"] |= {"client_reference_id": "bob", "metadata": {"credits": "500"}}
+    assert deliver(STRIPE, checkout).body["status"] == "ignored"
+    assert ledger().account("bob").balance == 150
+    assert read_message(table, "stripe:evt_of_bob").reason == "payment_taken"  # type: ignore[union-attr]
+
+
+def test_what_nobody_is_linked_to_waits_for_the_sign_up(table: Table) -> None:
+    checkout = body(STRIPE, "checkout_payment")
+    checkout["data"]["object"] |= {"client_reference_id": None, "metadata": {"credits": "500"}}
+    checkout["data"]["object"]["customer_details"]["email"] = "Alice@Example.com"
+    invoice = body(STRIPE, "invoice_paid")
+    assert deliver(STRIPE, checkout).body["status"] == "unmatched"
+    assert deliver(STRIPE, invoice).body["status"] == "unmatched"
+    signup = event("signup/confirmed")
+    signup["request"]["userAttributes"] |= {"sub": ALICE, "email": "alice@example.com"}
+    invoke("signup", signup)
+    invoke("match", event("match/address_linked"))
+    # The checkout named the customer whom the invoice is of.
+    assert alice().balance == 50 + 500 + 2_000
+    assert {item["status"]["S"] for item in items(table) if item["sk"]["S"] == "INBOX"} == {
+        "applied"
+    }
+    assert not [item for item in items(table) if item["sk"]["S"].startswith("WAITING#")]
+
+
+def test_an_address_that_was_not_verified_leads_to_nobody(table: Table) -> None:
+    signup = event("signup/confirmed")
+    signup["request"]["userAttributes"]["email_verified"] = "false"
+    invoke("signup", signup)
+    assert not [item for item in items(table) if item["pk"]["S"].startswith("ALIAS#")]
+
+
+def test_credits_that_go_back_after_they_were_spent_are_owed_and_paid_first() -> None:
+    ledger().execute(opening(ALICE))
+    deliver(STRIPE, body(STRIPE, "checkout_payment"))
+    spend(600)
+    # 400 of 1 000 cents went back, and then the rest; told refund by refund, and as totals.
+    deliver(STRIPE, body(STRIPE, "refund_created"))
+    deliver(STRIPE, body(STRIPE, "charge_refunded_partly"))
+    assert (alice().balance, alice().debt) == (50 - 200, 150)
+    deliver(STRIPE, body(STRIPE, "charge_refunded_fully"))
+    assert (alice().balance, alice().debt) == (50 - 500, 450)
+    another = body(STRIPE, "checkout_payment")
+    another["id"] = another["data"]["object"]["payment_intent"] = "pi_another"
+    deliver(STRIPE, another)
+    assert (alice().balance, alice().debt) == (50, 0)
+
+
+def test_a_disputed_purchase_is_set_aside_until_the_dispute_is_over() -> None:
+    ledger().execute(opening(ALICE))
+    deliver(STRIPE, body(STRIPE, "checkout_payment"))
+    spend(250)
+    deliver(STRIPE, body(STRIPE, "dispute_created"))
+    assert (alice().balance, alice().held, alice().available) == (400, 400, 0)
+    deliver(STRIPE, body(STRIPE, "dispute_closed_won"))
+    assert (alice().balance, alice().held, alice().available) == (400, 0, 400)
+
+
+def test_a_dispute_that_is_lost_takes_back_what_was_bought() -> None:
+    ledger().execute(opening(ALICE))
+    deliver(STRIPE, body(STRIPE, "checkout_payment"))
+    spend(250)
+    deliver(STRIPE, body(STRIPE, "dispute_closed_lost"))
+    deliver(STRIPE, body(STRIPE, "dispute_created"))
+    assert (alice().balance, alice().held, alice().debt) == (-100, 0, 100)
+
+
+def test_what_fails_says_so_and_is_applied_when_it_comes_again(table: Table) -> None:
+    ledger().execute(opening(ALICE))
+    checkout = body(STRIPE, "checkout_payment")
+    with instead_of(table, "TransactWriteItems", THROTTLED, times=100):
+        assert deliver(STRIPE, checkout).status == 503
+    record = read_message(table, f"stripe:{checkout['id']}")
+    assert record
+    assert (record.status, record.attempts) == ("failed", 1)
+    assert deliver(STRIPE, checkout).body["status"] == "applied"
+    assert alice().balance == 650
+
+
+def test_secrets_are_rotated_without_a_gap(
+    secrets: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The old one is valid as long as it is listed, the new one half a minute after it is."""
+    ledger().execute(opening(ALICE))
+    checkout = body(STRIPE, "checkout_payment")
+    assert deliver(STRIPE, checkout).status == 200
+    listed = {"stripe": [SECRETS[STRIPE], "whsec_new"]}
+    secrets.put_secret_value(SecretId="webhooks", SecretString=json.dumps(listed))
+    assert deliver(STRIPE, checkout, secret="whsec_new").status == 401
+    monkeypatch.setattr("scrip.webhooks.secrets.monotonic", lambda: monotonic() + 31)
+    assert deliver(STRIPE, checkout, secret="whsec_new").status == 200
+    assert deliver(STRIPE, checkout).status == 200
+
+
+def test_a_user_of_the_identity_provider_has_an_account_from_first_to_last(table: Table) -> None:
+    user = body(Provider.CLERK, "user_created")["data"]["id"]
+    assert deliver(Provider.CLERK, body(Provider.CLERK, "user_created")).body["status"] == "applied"
+    assert ledger().account(user).balance == 150
+    assert any(item["pk"]["S"].startswith("ALIAS#email:") for item in items(table))
+    deleted = body(Provider.CLERK, "user_deleted")
+    assert deliver(Provider.CLERK, deleted, message_id="msg_2").body["status"] == "applied"
+    assert (ledger().account(user).status, ledger().account(user).balance) == ("closed", 0)
+    # Whose it was is nowhere any more.
+    assert not any(item["pk"]["S"].startswith("ALIAS#") for item in items(table))
+    assert "@example.com" not in str(items(table))
+    assert deliver(Provider.CLERK, deleted, message_id="msg_3").body["status"] == "applied"

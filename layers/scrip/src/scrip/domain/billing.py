@@ -6,6 +6,7 @@ of two states of a subscription the later one counts, whichever is heard first.
 
 from collections.abc import Container
 from dataclasses import replace
+from datetime import datetime
 
 from scrip.domain import grants as buckets
 from scrip.domain.account import Hold, Quota, Subscription
@@ -109,9 +110,9 @@ def take_back(draft: Draft, command: TakeBack, paid: Paid | None) -> Posting:
 
 def _open_paid_period(draft: Draft, command: PayPeriod, catalog: Catalog, quota: Quota) -> Entry:
     account, ending = draft.account, draft.plan
-    start = min(command.start, draft.now)
+    start = _start(draft, command)
     opened = replace(account, anchor=start, period=0, paid_until=command.end)
-    carried = rolled_over(account.grants, ending, opened)
+    carried = rolled_over(account.grants, ending, opened, command.entry_id)
     expire(draft, plans_end=start)
     draft.change(
         anchor=start,
@@ -119,11 +120,17 @@ def _open_paid_period(draft: Draft, command: PayPeriod, catalog: Catalog, quota:
         paid_until=command.end,
         next_quota=None,
         subscription=_paid_subscription(account.subscription, command),
-        used=account.used if start < account.begins(account.period) else 0,
+        used=0 if start == command.start else account.used,
     )
     set_quota(draft, quota, catalog)
     roll_over(draft, carried)
     return _grant_period(draft, command, quota.allowance(draft.plan))
+
+
+def _start(draft: Draft, command: PayPeriod) -> datetime:
+    """Return when a paid period begins here: time does not go back, nor ahead of itself."""
+    current = draft.account.begins(draft.account.period)
+    return min(max(command.start, current), draft.now)
 
 
 def _raise_allowance(draft: Draft, command: PayPeriod, catalog: Catalog, quota: Quota) -> Entry:
@@ -139,14 +146,14 @@ def _grant_period(draft: Draft, command: PayPeriod, amount: int) -> Entry:
     """Give the credits of a paid period; those that come later than they live are gone at once."""
     if not amount:
         return draft.enter(command.entry_id, EntryType.PLAN, 0, command=command)
-    start = min(command.start, draft.now)
+    start = _start(draft, command)
     of_period = replace(draft.account, anchor=start, period=0, paid_until=command.end)
     entry = draft.grant(
         command.entry_id,
         EntryType.PLAN,
         GrantKind.PLAN,
         amount,
-        effective_at=start,
+        effective_at=min(command.start, draft.now),
         expires_at=of_period.allowance_end,
         command=command,
         source=command.entry_id,

@@ -81,7 +81,12 @@ def grant_allowance(draft: Draft, period: int, amount: int, *, missed: int = 0) 
         )
 
 
-def rolled_over(grants: Sequence[Grant], ending: Plan, opened: Account) -> tuple[Grant, ...]:
+def rolled_over(
+    grants: Sequence[Grant],
+    ending: Plan,
+    opened: Account,
+    period_name: str,
+) -> tuple[Grant, ...]:
     """Return the rollover grant, if any, that an ending period leaves to the one just opened.
 
     It has no id yet. The bound holds for all rollover credits together, however long each lives.
@@ -101,7 +106,10 @@ def rolled_over(grants: Sequence[Grant], ending: Plan, opened: Account) -> tuple
     )
     kept = min(unused, ending.rollover.max - live)
     end = opened.begins(opened.period + ending.rollover.periods)
-    return (_unnamed(GrantKind.ROLLOVER, kept, kept, start, end),) if kept > 0 else ()
+    if kept <= 0:
+        return ()
+    grant = _unnamed(GrantKind.ROLLOVER, kept, kept, start, end)
+    return (replace(grant, source=f"rollover:{period_name}"),)
 
 
 def expire(draft: Draft, *, plans_end: datetime | None = None) -> None:
@@ -134,16 +142,15 @@ def roll_over(draft: Draft, grants: Iterable[Grant]) -> None:
     for grant in grants:
         if grant.grant_id or grant.kind is not GrantKind.ROLLOVER:
             continue
-        entry_id = f"rollover:{_named(draft.account, grant.granted_at)}"
         allocation = draft.place(
             grant.kind,
             grant.amount,
-            source=entry_id,
+            source=grant.source,
             granted_at=grant.granted_at,
             expires_at=grant.expires_at,
         )
         draft.enter(
-            entry_id,
+            grant.source,
             EntryType.ROLLOVER,
             grant.amount,
             allocations=(allocation,),
@@ -180,7 +187,7 @@ def _next_period(account: Account, catalog: Catalog) -> Account:
         debt=account.debt - paid,
         grants=(
             *live,
-            *rolled_over(account.grants, ending, opened),
+            *rolled_over(account.grants, ending, opened, _named(opened, start)),
             _unnamed(GrantKind.PLAN, amount, amount - paid, start, opened.allowance_end),
         ),
     )

@@ -25,8 +25,13 @@ from scrip.store.queries import sort_keys
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-OWN_NAME = "account:"
+    from scrip.store.items import Wire
+
+OWN = "account:"
 """What an account's own name begins with."""
+
+EMAIL = "email:"
+"""What the name begins with that an address is."""
 
 # Holds for a name that nobody has, or that this account or payment has already.
 FREE_OR_SAME = "attribute_not_exists(pk) OR #target = :id"
@@ -34,19 +39,23 @@ FREE_OR_SAME = "attribute_not_exists(pk) OR #target = :id"
 IS_OPEN = "attribute_exists(pk) AND (attribute_not_exists(#status) OR #status <> :closed)"
 
 
+def name_of(keys: Wire) -> str:
+    """Return the name that leads somewhere since an account or alias of these keys is there."""
+    partition, _, id_ = keys["pk"]["S"].partition("#")
+    return f"{OWN}{id_}" if partition == "ACCOUNT" else id_
+
+
 def accounts_named(table: Table, names: Sequence[str]) -> dict[str, str]:
     """Return the accounts that names lead to, for those that do. One round trip."""
     keys = {
-        name: account_key(name.removeprefix(OWN_NAME))
-        if name.startswith(OWN_NAME)
-        else alias_key(name)
+        name: account_key(name.removeprefix(OWN)) if name.startswith(OWN) else alias_key(name)
         for name in names
     }
     found = _read(table, keys.values())
     accounts = {}
     for name, key in keys.items():
         item = found.get(key["pk"], {})
-        account_id = id_of(key["pk"]) if name.startswith(OWN_NAME) else item.get("account_id")
+        account_id = id_of(key["pk"]) if name.startswith(OWN) else item.get("account_id")
         if item and account_id:
             accounts[name] = account_id
     return accounts

@@ -19,13 +19,14 @@ from scrip.domain.commands import (
 )
 from scrip.domain.entries import Actor, ActorType
 from scrip.domain.errors import AccountNotFoundError, RefusalError
-from scrip.ledger import Ledger, opening
+from scrip.ledger import Ledger
 from scrip.observability import logger
 from scrip.settings import settings
 from scrip.store import aliases
 from scrip.store.erasure import erase
 from scrip.store.inbox import DONE, InboxRecord, InboxStatus, mark, read_message, receive
 from scrip.store.queries import read_payment
+from scrip.users import open_account
 from scrip.webhooks.facts import (
     Disputed,
     Fact,
@@ -71,8 +72,14 @@ def accept(ledger: Ledger, message: Message, body: bytes) -> InboxRecord:
     return process(ledger, known or record)
 
 
-def process(ledger: Ledger, record: InboxRecord) -> InboxRecord:
+def process(
+    ledger: Ledger,
+    record: InboxRecord,
+    under_way: frozenset[str] = frozenset(),
+) -> InboxRecord:
     """Apply a message that is in the inbox, and write down what became of it.
+
+    `under_way` are the ids of the messages whose application has led to this one.
 
     Raises:
         ScripError: it could not be applied.
@@ -85,42 +92,31 @@ def process(ledger: Ledger, record: InboxRecord) -> InboxRecord:
         mark(ledger.table, application.record)
         raise
     # Before the message counts as done: if this process dies here, it is sent again.
-    wake(ledger, application.woken)
+    wake(ledger, application.woken, under_way | {record.inbox_id})
     mark(ledger.table, application.record)
     if application.record.status in DONE:
         aliases.wait_no_more(ledger.table, record.inbox_id, record.waits_for)
     return application.record
 
 
-def wake(ledger: Ledger, names: Iterable[str]) -> None:
+def wake(
+    ledger: Ledger,
+    names: Iterable[str],
+    under_way: frozenset[str] = frozenset(),
+) -> None:
     """Apply the messages that waited for names which lead somewhere now."""
-    for name in names:
+    for name in dict.fromkeys(names):
         for inbox_id in aliases.waiting(ledger.table, name):
+            if inbox_id in under_way:
+                continue
             record = read_message(ledger.table, inbox_id)
             if record is None or record.status in DONE:
                 aliases.wait_no_more(ledger.table, inbox_id, [name])
                 continue
             try:
-                process(ledger, record)
-            except Exception:  # noqa: BLE001 - its inbox record says so; what woke it has no part in it
+                process(ledger, record, under_way)
+            except Exception:  # noqa: BLE001 - its inbox record says so; what woke it has no part
                 logger.exception("a waiting message failed", extra={"inbox_id": inbox_id})
-
-
-def open_account(ledger: Ledger, account_id: str, emails: Iterable[str]) -> list[str]:
-    """Open the account of a user, to be found by the addresses that were verified as theirs.
-
-    Returns the names that lead to it now, to be woken. An address is of one account only; those
-    that the user has no longer lead nowhere.
-    """
-    ledger.execute(opening(account_id))
-    wanted = {f"email:{email.lower()}" for email in emails}
-    for name in aliases.names_of(ledger.table, account_id):
-        if name.startswith("email:") and name not in wanted:
-            aliases.unlink(ledger.table, account_id, name)
-    linked = [
-        name for name in sorted(wanted) if aliases.link_account(ledger.table, account_id, name)
-    ]
-    return [f"{aliases.OWN_NAME}{account_id}", *linked]
 
 
 class _Application:
@@ -275,6 +271,7 @@ class _Application:
     def _open(self, fact: UserCreated) -> None:
         self.record = replace(self.record, account_id=fact.account_id)
         self.woken += open_account(self.ledger, fact.account_id, fact.emails)
+        self.woken.append(f"{aliases.OWN}{fact.account_id}")
 
     def _close(self, fact: UserDeleted) -> None:
         self._execute(CloseAccount, fact.account_id, f"{self.record.provider}:user_deleted")

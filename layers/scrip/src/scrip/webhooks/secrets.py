@@ -5,7 +5,7 @@
 All that are listed are valid, so that one is rotated by adding the new one, then removing the old.
 """
 
-import time
+from time import monotonic
 
 from aws_lambda_powertools.utilities import parameters
 
@@ -29,7 +29,7 @@ class Secrets:
 
     def of(self, provider: Provider, *, within: int = TRUSTED_SECONDS) -> list[str]:
         """Return the secrets of a provider, as they were at most `within` seconds ago."""
-        if time.monotonic() - self._read_at > within:
+        if monotonic() - self._read_at > within:
             told = parameters.get_secret(
                 settings().webhook_secrets,
                 transform="json",
@@ -39,5 +39,5 @@ class Secrets:
                 name: [secrets] if isinstance(secrets, str) else list(secrets)
                 for name, secrets in told.items()
             }
-            self._read_at = time.monotonic()
+            self._read_at = monotonic()
         return self._secrets.get(provider, [])

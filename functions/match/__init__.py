@@ -1,0 +1,1 @@
+"""Giving messages that waited to the accounts that have appeared since."""
