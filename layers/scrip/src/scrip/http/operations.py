@@ -10,12 +10,14 @@ from scrip.domain.errors import ScripError
 from scrip.http import problems
 from scrip.http.models import (
     AccountAnswer,
+    ArchivedEntriesAnswer,
     EntriesAnswer,
     GatewayMessage,
     HealthAnswer,
     OneEntryAnswer,
     PostedAnswer,
     QuoteAnswer,
+    UsageAnswer,
 )
 
 ANYWHERE: tuple[type[ScripError], ...] = (
@@ -132,6 +134,14 @@ GET_ENTRY = _operation(
     "Accounts",
     OneEntryAnswer,
     errors.EntryNotFoundError,
+)
+GET_USAGE = _operation("get_usage", "Read use by day and feature", "Accounts", UsageAnswer)
+LIST_ALL_ENTRIES = _operation(
+    "list_all_entries",
+    "List entries of all accounts",
+    "Admin",
+    ArchivedEntriesAnswer,
+    errors.InvalidCursorError,
 )
 HEALTH: dict[str, Any] = {
     "operation_id": "health",

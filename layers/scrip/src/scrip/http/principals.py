@@ -53,6 +53,18 @@ def admin_caller(request: Request) -> Caller:
     return _caller(request, ActorType.ADMIN)
 
 
+def admin_actor(request: Request) -> Actor:
+    """Return who asks for what is about no account in particular, and only for admins.
+
+    Raises:
+        ForbiddenError: a user or a service asks.
+    """
+    actor = _actor(request.resolved_event["requestContext"]["authorizer"]["jwt"]["claims"])
+    if actor.type is not ActorType.ADMIN:
+        raise ForbiddenError
+    return actor
+
+
 def _caller(request: Request, *allowed: ActorType) -> Caller:
     claims = request.resolved_event["requestContext"]["authorizer"]["jwt"]["claims"]
     actor = _actor(claims)

@@ -7,7 +7,7 @@ grants fits into 1 KB.
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfoNotFoundError
@@ -20,6 +20,7 @@ from scrip.domain.catalog import Feature, Plan
 from scrip.domain.entries import GENESIS_HASH, Entry, canonical_json
 from scrip.domain.errors import CorruptAccountError
 from scrip.domain.posting import AuditRecord
+from scrip.domain.usage import DayUsage
 from scrip.store.keys import (
     account_key,
     audit_key,
@@ -28,6 +29,7 @@ from scrip.store.keys import (
     feature_key,
     id_of,
     plan_key,
+    usage_key,
 )
 
 type Item = dict[str, Any]
@@ -44,6 +46,7 @@ _entry = TypeAdapter(Entry)
 _audit = TypeAdapter(AuditRecord)
 _plan = TypeAdapter(Plan)
 _feature = TypeAdapter(Feature)
+_usage = TypeAdapter(DayUsage)
 
 
 def to_wire(item: Mapping[str, Any]) -> Wire:
@@ -121,6 +124,24 @@ def entry_of(wire: Wire) -> Entry:
 def audit_item(account_id: str, ulid: str, record: AuditRecord) -> Item:
     """Return an audit record as it is stored."""
     return {**audit_key(account_id, ulid), **_audit.dump_python(record, exclude_defaults=True)}
+
+
+def usage_item(account_id: str, day: date, usage: DayUsage) -> Item:
+    """Return the usage of a day as it is stored."""
+    return {**usage_key(account_id, day), **_usage.dump_python(usage, exclude_defaults=True)}
+
+
+def usage_of(wire: Wire) -> DayUsage:
+    """Return the usage that an item holds.
+
+    Raises:
+        CorruptAccountError: it cannot be read.
+    """
+    item = from_wire(wire)
+    try:
+        return _usage.validate_python(item)
+    except ValueError as exc:
+        raise CorruptAccountError(id_of(item["pk"])) from exc
 
 
 def plan_item(plan: Plan) -> Item:

@@ -5,7 +5,7 @@ into it and never to update or delete there.
 """
 
 import hashlib
-from datetime import UTC
+from datetime import UTC, date
 
 from scrip.domain.account import Account
 
@@ -33,6 +33,11 @@ def audit_key(account_id: str, ulid: str) -> Key:
     return {"pk": f"ACCOUNT#{account_id}", "sk": f"AUDIT#{ulid}"}
 
 
+def usage_key(account_id: str, day: date) -> Key:
+    """The usage of an account on a day."""
+    return {"pk": f"ACCOUNT#{account_id}", "sk": f"USAGE#{day.isoformat()}"}
+
+
 def ledger_partition(account_id: str) -> str:
     """The partition of an account's entries, of the table and of the index `history` alike."""
     return f"LEDGER#{account_id}"
@@ -41,6 +46,11 @@ def ledger_partition(account_id: str) -> str:
 def entry_key(account_id: str, entry_id: str) -> Key:
     """An entry."""
     return {"pk": ledger_partition(account_id), "sk": f"ENTRY#{entry_id}"}
+
+
+def is_entry(pk: str) -> bool:
+    """Tell whether a partition holds entries."""
+    return pk.startswith(ledger_partition(""))
 
 
 def plan_key(plan_id: str) -> Key:
