@@ -93,8 +93,8 @@ def get_usage(
     group_by: Annotated[Literal["day,feature", "day", "feature", "total"], Query()] = "day,feature",
 ) -> Response[Any]:
     """Return what was used in whole UTC days, seconds after it was."""
-    ledger().account(caller.account_id, opening_for(caller))
     start, end = _whole_days(from_, to or utc_now())
+    ledger().account(caller.account_id, opening_for(caller))
     days = read_usage(ledger().table, caller.account_id, start, end)
     rows = usage_json(days, frozenset(group_by.split(",")))
     return answer({"usage": rows, "from": start.isoformat(), "to": end.isoformat()})
