@@ -22,7 +22,7 @@ class Outside:
     bus: Bus
     heard: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
-    def keys(self) -> list[str]:
+    def archived(self) -> list[str]:
         """The keys of the archive's objects."""
         listed = self.archive.client.list_objects_v2(Bucket=self.archive.bucket)
         return [item["Key"] for item in listed.get("Contents", [])]
@@ -47,7 +47,7 @@ class Outside:
     def stand_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Be what the functions open, empty; making clients is slow."""
         self.heard.clear()
-        if keys := self.keys():
+        if keys := self.archived():
             objects: list[ObjectIdentifierTypeDef] = [{"Key": key} for key in keys]
             self.archive.client.delete_objects(
                 Bucket=self.archive.bucket,
