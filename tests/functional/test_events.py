@@ -99,17 +99,20 @@ def test_a_batch_delivered_twice_at_once_leaves_the_usage_right(
     def somebody_else_is_faster(_: str) -> None:
         if not begun:
             begun.append(True)
-            deliver(day)
+            deliver(day[:9])
+            deliver(day[9:])
 
     with before_each_put(table, somebody_else_is_faster):
-        assert deliver(day) is None
+        assert deliver(day[:9]) is None
     assert usage() == RIGHT
 
 
 def test_a_batch_that_fails_in_the_middle_is_taken_up_from_there(
     table: Table,
     outside: Outside,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("scrip.store.usage.BACKOFF_SECONDS", 0)
     day = records("day")
 
     def second_day_is_throttled(body: str) -> Any:
@@ -129,10 +132,12 @@ def test_a_batch_that_fails_in_the_middle_is_taken_up_from_there(
 def test_a_batch_whose_first_record_fails_is_an_error_so_that_lambda_cuts_it(
     table: Table,
     outside: Outside,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     batch = records("day")[:1]
+    monkeypatch.setattr("scrip.store.usage.BACKOFF_SECONDS", 0)
     with (
-        instead_of(table, "GetItem", THROTTLED, times=1),
+        instead_of(table, "GetItem", THROTTLED, times=100),
         pytest.raises(UndeliveredError, match=number(batch[0])),
     ):
         deliver(batch)

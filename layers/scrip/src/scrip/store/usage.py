@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import suppress
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ SAME_COUNTED = "counted = :seen"
 
 TRIES_MAX = 6
 BACKOFF_SECONDS = 0.01
-"""Somebody else counts the same entries only when a batch is delivered twice at once."""
+"""Usage is counted so often; the pause after try n is up to BACKOFF * 2^n."""
 
 
 def count_usage(table: Table, account_id: str, day: date, entries: Iterable[Entry]) -> None:
@@ -35,25 +36,11 @@ def count_usage(table: Table, account_id: str, day: date, entries: Iterable[Entr
         BusyError: too contended or too slow; counting again is safe.
     """
     entries = tuple(entries)
-    key = to_wire(usage_key(account_id, day))
     for n in range(TRIES_MAX):
-        with answered():
-            answer = table.client.get_item(TableName=table.name, Key=key, ConsistentRead=True)
-        before = usage_of(answer["Item"]) if "Item" in answer else DayUsage()
-        after = before.with_entries(entries)
-        if after == before:
+        with suppress(BusyError, table.client.exceptions.ConditionalCheckFailedException):
+            _count_if_unchanged(table, account_id, day, entries)
             return
-        try:
-            with answered():
-                table.client.put_item(
-                    TableName=table.name,
-                    Item=to_wire(usage_item(account_id, day, after)),
-                    **_unchanged(before),
-                )
-        except table.client.exceptions.ConditionalCheckFailedException:
-            time.sleep(random.uniform(0, BACKOFF_SECONDS * 2**n))  # noqa: S311 - no secret
-        else:
-            return
+        time.sleep(random.uniform(0, BACKOFF_SECONDS * 2**n))  # noqa: S311 - no secret
     raise BusyError
 
 
@@ -73,6 +60,26 @@ def read_usage(table: Table, account_id: str, from_: date, to: date) -> dict[dat
             for item in page["Items"]:
                 found[date.fromisoformat(id_of(from_wire(item)["sk"]))] = usage_of(item)
     return found
+
+
+def _count_if_unchanged(
+    table: Table,
+    account_id: str,
+    day: date,
+    entries: tuple[Entry, ...],
+) -> None:
+    key = to_wire(usage_key(account_id, day))
+    with answered():
+        answer = table.client.get_item(TableName=table.name, Key=key, ConsistentRead=True)
+    before = usage_of(answer["Item"]) if "Item" in answer else DayUsage()
+    after = before.with_entries(entries)
+    if after != before:
+        with answered():
+            table.client.put_item(
+                TableName=table.name,
+                Item=to_wire(usage_item(account_id, day, after)),
+                **_unchanged(before),
+            )
 
 
 def _unchanged(before: DayUsage) -> dict[str, Any]:
