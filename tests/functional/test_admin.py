@@ -100,6 +100,8 @@ def test_the_window_is_at_most_a_day() -> None:
         ({"to": "2026-11-21"}, 422),
         ({**WINDOW, "limit": "501"}, 422),
         ({**WINDOW, "cursor": "e30"}, 400),
+        ({**WINDOW, "cursor": "ü"}, 400),
+        ({**WINDOW, "cursor": "####"}, 400),
         (WINDOW, 200),
     ):
         assert send("admin/entries", query=query).status == status, query

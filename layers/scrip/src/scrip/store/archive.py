@@ -47,6 +47,9 @@ OBJECTS_MAX = 100
 OPEN_MAX = 8
 """How many earlier objects a cursor names, because the next ones may repeat their entries."""
 
+DIGEST_BYTES = 8
+"""How much of a cursor tells which question it belongs to."""
+
 type Line = dict[str, Any]
 """An entry as the API shows it, with its `account_id`."""
 
@@ -115,9 +118,7 @@ class LineFilter:
     def cursor(self, place: Place) -> str:
         """Return a cursor at a place: opaque, and good for this filter only."""
         told = canonical_json([place.key, place.lines, place.open])
-        asked = "\0".join(str(getattr(self, field.name)) for field in fields(self))
-        digest = hashlib.sha256(asked.encode() + b"\0" + told).digest()[:8]
-        return base64.urlsafe_b64encode(digest + told).decode().rstrip("=")
+        return base64.urlsafe_b64encode(self._digest(told) + told).decode().rstrip("=")
 
     def place_of(self, cursor: str) -> Place:
         """Return the place that a cursor stands at.
@@ -126,14 +127,18 @@ class LineFilter:
             InvalidCursorError: it was not made for this filter.
         """
         try:
-            told = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))[8:]
-            key, lines, open_ = json.loads(told)
-            place = Place(key=key, lines=lines, open=open_)
-            if self.cursor(place) != cursor:
-                raise InvalidCursorError
-        except (binascii.Error, ValueError, TypeError) as exc:
+            decoded = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        except (binascii.Error, ValueError) as exc:
             raise InvalidCursorError from exc
-        return place
+        digest, told = decoded[:DIGEST_BYTES], decoded[DIGEST_BYTES:]
+        if digest != self._digest(told):
+            raise InvalidCursorError
+        key, lines, open_ = json.loads(told)
+        return Place(key=key, lines=lines, open=open_)
+
+    def _digest(self, told: bytes) -> bytes:
+        asked = "\0".join(str(getattr(self, field.name)) for field in fields(self))
+        return hashlib.sha256(asked.encode() + b"\0" + told).digest()[:DIGEST_BYTES]
 
 
 @dataclass(slots=True, kw_only=True)
