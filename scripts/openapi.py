@@ -9,13 +9,16 @@ from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Serve
 
 FUNCTIONS = Path(__file__).parent.parent / "functions"
 
+WEBHOOKS = "/v1/webhooks/{provider}"
+
 DESCRIPTION = """\
 Credits for apps that sell AI features: sign-up credits, metered use, refunds, adjustments, and a
 ledger that explains every change.
 
-Credits are whole numbers. Instants are ISO 8601 in UTC. Every POST takes an `Idempotency-Key`,
-unique within the account for ever: the same request again gives the first answer again, with
-`Idempotency-Replayed: true`. Errors are RFC 9457 problems; switch on `code`.
+Credits are whole numbers. Instants are ISO 8601 in UTC. Every POST to an account takes an
+`Idempotency-Key`, unique within the account for ever: the same request again gives the first answer
+again, with `Idempotency-Replayed: true`. Edits of the catalog name the version that they replace
+with `If-Match`. Errors are RFC 9457 problems; switch on `code`.
 """
 
 
@@ -41,7 +44,8 @@ def openapi() -> str:
         if hasattr(handler, "app"):
             merge.add_schema(handler.app.get_openapi_schema())
     document = json.loads(merge.get_openapi_json_schema())
-    document["paths"]["/v1/health"]["get"]["security"] = []  # Powertools drops an empty list
+    for method, path in (("get", "/v1/health"), ("get", "/v1/catalog"), ("post", WEBHOOKS)):
+        document["paths"][path][method]["security"] = []  # Powertools drops an empty list
     return json.dumps(document, indent=1) + "\n"
 
 

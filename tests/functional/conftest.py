@@ -70,8 +70,9 @@ def send(
     body: dict[str, Any] | str | None = None,
     query: dict[str, str] | None = None,
     key: str | None = None,
+    version: str | None = None,
 ) -> Answer:
-    """Send the HTTP event of a file, with another body, query or idempotency key if given.
+    """Send the HTTP event of a file, with another body, query, key or `If-Match` if given.
 
     Whatever the answer, it must be one that the OpenAPI document tells of.
     """
@@ -82,6 +83,8 @@ def send(
         sent["queryStringParameters"] = query
     if key is not None:
         sent["headers"]["idempotency-key"] = key
+    if version is not None:
+        sent["headers"]["if-match"] = version
     answer = invoke(name.split("/", maxsplit=1)[0], sent)
     content_type, told = answer["headers"]["Content-Type"], json.loads(answer["body"])
     documented(sent["routeKey"], answer["statusCode"], content_type).validate(told)

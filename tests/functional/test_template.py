@@ -40,8 +40,10 @@ def test_no_function_changes_or_deletes_an_entry(function: str) -> None:
     assert {action for action, _ in allowed} <= READ | WRITES
 
 
-@pytest.mark.parametrize("function", sorted({*functions()} - {"BootstrapFunction"}))
-def test_only_the_bootstrap_writes_the_catalog(function: str) -> None:
+@pytest.mark.parametrize(
+    "function", sorted({*functions()} - {"BootstrapFunction", "CatalogFunction"})
+)
+def test_only_the_bootstrap_and_the_catalogs_own_function_write_the_catalog(function: str) -> None:
     assert {action for action, partition in grants(function) if partition == "CATALOG"} <= READ
 
 

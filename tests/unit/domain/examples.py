@@ -1,28 +1,39 @@
 """An account, commands and a catalog to make examples from."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from scrip.domain.account import Account
 from scrip.domain.catalog import Catalog, Feature, Plan, Rollover
 from scrip.domain.commands import (
     Adjust,
     AdjustAction,
+    CloseAccount,
+    Command,
     Consume,
+    FollowSubscription,
     OpenAccount,
+    PayPeriod,
+    Purchase,
     Refund,
     ResetAnchor,
+    ResetUsage,
     SetFrozen,
+    SetQuota,
+    TakeBack,
 )
 from scrip.domain.decide import SIGNUP_ENTRY_ID, decide
 from scrip.domain.entries import Actor, ActorType, Entry
 from scrip.domain.grants import GrantKind
-from scrip.domain.posting import Posting, Refundable
+from scrip.domain.payments import DisputeOutcome, Payment
+from scrip.domain.posting import Paid, Posting, Refundable
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 USER = Actor(ActorType.USER, "u1")
 ADMIN = Actor(ActorType.ADMIN, "a1")
+BILLING = Actor(ActorType.WEBHOOK, "stripe")
 
 CATALOG = Catalog(
     plans={
@@ -129,16 +140,133 @@ def freeze(*, frozen: bool = True) -> SetFrozen:
     return SetFrozen(account_id="u1", entry_id="f1", actor=ADMIN, reason="fraud", frozen=frozen)
 
 
+def quota(
+    plan_id: str | None = None,
+    *,
+    monthly_credits: int | None = None,
+    limits: dict[str, int] | None = None,
+    key: str = "q1",
+) -> SetQuota:
+    return SetQuota(
+        account_id="u1",
+        entry_id=key,
+        keyed=False,
+        actor=ADMIN,
+        reason="sales",
+        plan_id=plan_id,
+        monthly_credits=monthly_credits,
+        limits=limits,
+    )
+
+
+def reset(key: str = "reset-1") -> ResetUsage:
+    return ResetUsage(account_id="u1", entry_id=key, actor=ADMIN, reason="goodwill")
+
+
+def close(key: str = "close-1") -> CloseAccount:
+    return CloseAccount(account_id="u1", entry_id=key, actor=ADMIN, reason="asked")
+
+
+def purchase(amount: int, payment_id: str = "stripe:pi_1", money: int = 500) -> Purchase:
+    return Purchase(
+        account_id="u1",
+        entry_id=payment_id,
+        keyed=False,
+        actor=BILLING,
+        credits=amount,
+        money=money,
+    )
+
+
+def pay_period(
+    start: datetime,
+    end: datetime,
+    plan_id: str = "pro",
+    *,
+    payment_id: str = "stripe:in_1",
+    subscription_id: str = "stripe:sub_1",
+    money: int = 2_000,
+) -> PayPeriod:
+    return PayPeriod(
+        account_id="u1",
+        entry_id=payment_id,
+        keyed=False,
+        actor=BILLING,
+        subscription_id=subscription_id,
+        plan_id=plan_id,
+        start=start,
+        end=end,
+        money=money,
+        plan_after="free",
+    )
+
+
+def follow(
+    status: str,
+    at: datetime,
+    *,
+    subscription_id: str = "stripe:sub_1",
+) -> FollowSubscription:
+    return FollowSubscription(
+        account_id="u1",
+        entry_id="f1",
+        keyed=False,
+        actor=BILLING,
+        subscription_id=subscription_id,
+        status=status,
+        ended=status in {"canceled", "unpaid"},
+        at=at,
+        plan_after="free",
+    )
+
+
+def returned(total: int, payment_id: str = "stripe:pi_1") -> TakeBack:
+    return _take_back(payment_id, returned=total)
+
+
+def refund_of_money(refund_id: str, money: int, payment_id: str = "stripe:pi_1") -> TakeBack:
+    return _take_back(payment_id, refund_id=refund_id, money=money)
+
+
+def dispute(
+    outcome: DisputeOutcome,
+    money: int = 500,
+    *,
+    payment_id: str = "stripe:pi_1",
+    dispute_id: str = "stripe:dp_1",
+) -> TakeBack:
+    return _take_back(payment_id, dispute_id=dispute_id, outcome=outcome, money=money)
+
+
+def _take_back(payment_id: str, **told: Any) -> TakeBack:
+    return TakeBack(
+        account_id="u1",
+        entry_id="t1",
+        keyed=False,
+        actor=BILLING,
+        payment_id=payment_id,
+        **told,
+    )
+
+
 def do(
     account: Account | None,
-    command: Consume | Refund | Adjust | SetFrozen | OpenAccount,
+    command: Command,
     now: datetime = NOW,
     *,
     of: Entry | None = None,
     refunded: int = 0,
+    paid: Payment | None = None,
+    expired: int = 0,
 ) -> Posting:
-    refundable = Refundable(entry=of, refunded=refunded) if of else None
-    return decide(account, command, catalog=CATALOG, now=now, refundable=refundable)
+    return decide(
+        account,
+        command,
+        catalog=CATALOG,
+        now=now,
+        refundable=Refundable(entry=of, refunded=refunded) if of else None,
+        paid=Paid(payment=paid, expired=expired) if paid else None,
+    )
 
 
 def own_entry(posting: Posting) -> Entry:

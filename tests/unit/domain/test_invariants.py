@@ -7,6 +7,7 @@ sums, their own hashes and their own idea of what is left in each grant.
 import hashlib
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -20,28 +21,41 @@ from hypothesis.stateful import (
     rule,
 )
 
-from scrip.domain.commands import AdjustAction, Command, ResetAnchor
+from scrip.domain.commands import AdjustAction, Command, ResetAnchor, TakeBack
 from scrip.domain.entries import Entry
 from scrip.domain.errors import RefusalError
 from scrip.domain.grants import GrantKind
+from scrip.domain.payments import DisputeOutcome, Payment
 from scrip.domain.posting import Posting
 from scrip.domain.settle import settled
 from tests.unit.domain.examples import (
     CATALOG,
     adjust,
+    close,
     consume,
+    dispute,
     do,
+    follow,
     freeze,
     opening,
+    pay_period,
+    purchase,
+    quota,
     refund,
+    refund_of_money,
+    reset,
+    returned,
     use,
 )
 
 if TYPE_CHECKING:
     from scrip.domain.account import Account
 
-IN = {"signup", "plan", "rollover", "admin_grant", "promo", "referral", "refund", "purchase"}
-OUT = {"usage", "expiry", "admin_deduct", "clawback"}
+IN = {
+    *("signup", "plan", "rollover", "admin_grant", "promo", "referral", "refund", "purchase"),
+    *("reset", "release"),
+}
+OUT = {"usage", "expiry", "admin_deduct", "clawback", "hold"}
 
 MOVES = st.one_of(
     st.timedeltas(timedelta(0), timedelta(hours=3)),
@@ -76,9 +90,10 @@ class LedgerMachine(RuleBasedStateMachine):
         self.entries: list[Entry] = []
         self.done: list[Command] = []
         self.refunded: Counter[str] = Counter()
+        self.payments: dict[str, Payment] = {}
         self.account: Account | None = None
         self.keys = 0
-        self.overdraft = CATALOG.plans[plan_id].overdraft_limit > 0
+        self.may_owe = CATALOG.plans[plan_id].overdraft_limit > 0
         self.carry_out(
             opening(
                 plan_id,
@@ -98,8 +113,24 @@ class LedgerMachine(RuleBasedStateMachine):
             None,
         )
         refunded = self.refunded[usage.entry_id] if usage else 0
+        paid = self.payments.get(getattr(command, "payment_id", ""))
+        expired = 0
+        if paid and self.account and self.account.grant(paid.grant_id) is None:
+            expired = -sum(
+                entry.amount
+                for entry in self.entries
+                if entry.entry_id == f"expiry:{paid.grant_id}"
+            )
         try:
-            posting = do(self.account, command, self.now, of=usage, refunded=refunded)  # type: ignore[arg-type]
+            posting = do(
+                self.account,
+                command,
+                self.now,
+                of=usage,
+                refunded=refunded,
+                paid=paid,
+                expired=expired,
+            )
         except RefusalError:
             return None
         # With the account, a refunded total and an audit record it fits a transaction of 100 items.
@@ -110,6 +141,11 @@ class LedgerMachine(RuleBasedStateMachine):
         if posting.refund:
             refundable, total = posting.refund
             self.refunded[refundable.entry.entry_id] = total
+        if posting.payment:
+            before, payment = posting.payment
+            assert before == self.payments.get(payment.payment_id)
+            self.payments[payment.payment_id] = payment
+            assert 0 <= payment.taken_back <= payment.credits
         return posting
 
     def key(self) -> str:
@@ -173,14 +209,96 @@ class LedgerMachine(RuleBasedStateMachine):
     def freeze_or_unfreeze(self, *, frozen: bool) -> None:
         self.carry_out(freeze(frozen=frozen))
 
+    @rule(
+        plan_id=st.none() | st.sampled_from(sorted(CATALOG.plans)),
+        monthly_credits=st.none() | st.integers(0, 5_000),
+        limits=st.none() | st.just({"storage_bytes": 10**9}),
+    )
+    def change_the_quota(
+        self,
+        plan_id: str | None,
+        monthly_credits: int | None,
+        limits: dict[str, int] | None,
+    ) -> None:
+        self.may_owe |= plan_id == "overdraft"
+        command = quota(plan_id, monthly_credits=monthly_credits, limits=limits, key=self.key())
+        self.carry_out(command)
+        again = self.carry_out(replace(command, entry_id=self.key()))
+        assert again is None or (not again.entries and again.after == again.before)
+
+    @rule()
+    def reset_the_usage(self) -> None:
+        self.carry_out(reset(self.key()))
+
+    @rule(amount=AMOUNTS, money=st.sampled_from([0, 1, 500, 999]))
+    def buy_credits(self, amount: int, money: int) -> None:
+        self.carry_out(purchase(amount, f"stripe:{self.key()}", money))
+
+    @rule(
+        plan_id=st.sampled_from(sorted(CATALOG.plans)),
+        subscription=st.sampled_from(["stripe:sub_1", "stripe:sub_2"]),
+        begins=st.sampled_from([-40, -30, -3, 0, 0, 0, 2]),
+        days=st.sampled_from([7, 28, 30, 31, 365]),
+    )
+    def pay_for_a_period(self, plan_id: str, subscription: str, begins: int, days: int) -> None:
+        assert self.account
+        self.may_owe |= plan_id == "overdraft"
+        start = self.account.paid_until or self.now
+        start = (start if start > self.now - timedelta(days=40) else self.now) + timedelta(begins)
+        self.carry_out(
+            pay_period(
+                start,
+                start + timedelta(days),
+                plan_id,
+                payment_id=f"stripe:{self.key()}",
+                subscription_id=subscription,
+            ),
+        )
+
+    @rule(
+        status=st.sampled_from(["active", "past_due", "canceled"]),
+        subscription=st.sampled_from(["stripe:sub_1", "stripe:sub_2"]),
+        ago=st.integers(0, 5),
+    )
+    def hear_of_a_subscription(self, status: str, subscription: str, ago: int) -> None:
+        at = self.now - timedelta(days=ago)
+        self.carry_out(follow(status, at, subscription_id=subscription))
+
+    @rule(
+        pick=st.randoms(use_true_random=False),
+        money=st.integers(0, 600),
+        outcome=st.none() | st.sampled_from(list(DisputeOutcome)),
+    )
+    def money_goes_back(self, pick: object, money: int, outcome: DisputeOutcome | None) -> None:
+        assume(self.payments)
+        paid = pick.choice(sorted(self.payments))  # type: ignore[attr-defined]
+        name = f"{paid}:{pick.randint(1, 2)}"  # type: ignore[attr-defined]
+        self.may_owe = True
+        if outcome is not None:
+            self.carry_out(dispute(outcome, money, payment_id=paid, dispute_id=f"{name}:dispute"))
+        elif money % 2:
+            self.carry_out(returned(money, paid))
+        else:
+            self.carry_out(refund_of_money(f"{name}:refund", money, paid))
+
+    @precondition(lambda self: self.keys > 20)
+    @rule()
+    def close_the_account(self) -> None:
+        self.carry_out(close(self.key()))
+
     @rule(pick=st.randoms(use_true_random=False))
     def somebody_repeats_a_command(self, pick: object) -> None:
-        before = self.account
+        before, known = self.account, dict(self.payments)
         command = pick.choice(self.done)  # type: ignore[attr-defined]
-        if self.carry_out(command) is not None:
-            assert command.entry_id not in {entry.entry_id for entry in self.entries}
-        else:
+        is_written = command.entry_id in {entry.entry_id for entry in self.entries}
+        posting = self.carry_out(command)
+        if is_written:
             assert self.account == before
+        if isinstance(command, TakeBack):
+            assert self.payments == known
+            assert posting is None or not {"clawback", "hold", "release"} & {
+                entry.type for entry in posting.entries
+            }
 
     @invariant()
     @precondition(lambda self: hasattr(self, "account"))
@@ -196,9 +314,10 @@ class LedgerMachine(RuleBasedStateMachine):
         # 3: no gap, and the chain is whole.
         assert [entry.seq for entry in entries] == list(range(1, len(entries) + 1))
         assert hash_chain([entry.to_json() for entry in entries]) == account.hash.hex()
-        # 4, 10: grants and debt make up the balance; nothing is held.
-        assert sum(grant.remaining for grant in account.grants) - account.debt == balance
-        assert all(entry.held_after == 0 for entry in entries)
+        # 4, 10: grants, holds and debt make up the balance.
+        held = sum(part.amount for hold in account.holds for part in hold.allocations)
+        assert sum(grant.remaining for grant in account.grants) + held - account.debt == balance
+        assert (account.held, entries[-1].held_after if entries else 0) == (held, held)
         # 5, and what the entries say is left in each grant is what is left.
         assert all(0 <= grant.remaining <= grant.amount for grant in account.grants)
         assert {
@@ -207,8 +326,8 @@ class LedgerMachine(RuleBasedStateMachine):
         for entry in entries:
             drawn_on = [allocation.grant_id for allocation in entry.allocations]
             assert len(set(drawn_on)) == len(drawn_on)
-        # 6: nobody owes without an overdraft.
-        if not self.overdraft:
+        # 6: nobody owes without an overdraft or money that went back.
+        if not self.may_owe:
             assert account.available >= 0
             assert account.debt == 0
         # 7: never more back than was taken.
@@ -220,8 +339,10 @@ class LedgerMachine(RuleBasedStateMachine):
         assert all(total <= taken[entry_id] for entry_id, total in given_back.items())
         # 8, 9: nothing took effect twice, no period was granted twice.
         assert len({entry.entry_id for entry in entries}) == len(entries)
-        granted = [entry.effective_at for entry in entries if entry.type == "plan"]
-        assert len(set(granted)) == len(granted)
+        periods = [entry.entry_id for entry in entries if entry.entry_id.startswith("period:")]
+        assert len(set(periods)) == len(periods)
+        in_force = [grant for grant in account.grants if grant.kind == "plan"]
+        assert len({grant.expires_at for grant in in_force}) == len(in_force)
         # 11: credits enter and leave only by the types that may.
         assert all(entry.type in IN for entry in entries if entry.amount > 0)
         assert all(entry.type in OUT for entry in entries if entry.amount < 0)
@@ -254,7 +375,7 @@ def left_in_grants(entries: list[Entry]) -> dict[str, int]:
 
 
 LedgerMachine.TestCase.settings = settings(
-    max_examples=80,
+    max_examples=600,
     stateful_step_count=30,
     deadline=None,
 )

@@ -1,4 +1,4 @@
-"""The catalog that the first deployment loads into the table; from then on it is edited there."""
+"""The catalog that the first deployment loads into the table; from then on admins edit it there."""
 
 from scrip.domain.catalog import Catalog, Feature, Plan, Rollover
 

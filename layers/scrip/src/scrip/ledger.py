@@ -16,21 +16,23 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
-from scrip.domain.commands import Command, OpenAccount, Refund
+from scrip.domain.commands import Command, OpenAccount, Refund, TakeBack
 from scrip.domain.decide import SIGNUP_ENTRY_ID, decide
 from scrip.domain.entries import Actor, ActorType
 from scrip.domain.errors import (
     AccountNotFoundError,
     BusyError,
+    CatalogUnsoundError,
     IdempotencyKeyReusedError,
     RefusalError,
+    UnknownPlanError,
 )
 from scrip.domain.settle import settled
 from scrip.settings import settings
 from scrip.store.catalogs import read_catalog
 from scrip.store.client import Table, open_table
 from scrip.store.commit import AccountMovedError, EntryExistsError, commit
-from scrip.store.queries import Snapshot, read, read_entry
+from scrip.store.queries import Snapshot, read, read_entry, read_with_payment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -96,7 +98,7 @@ class Ledger:
             account = read(self.table, account_id).account
         if account is None:
             raise AccountNotFoundError(account_id)
-        return settled(account, self.catalog(), self.clock())
+        return self._with_catalog(lambda catalog: settled(account, catalog, self.clock()))
 
     def catalog(self) -> Catalog:
         """Return the catalog as it was at most CATALOG_SECONDS ago."""
@@ -104,18 +106,33 @@ class Ledger:
             self._catalog = (time.monotonic(), read_catalog(self.table))
         return self._catalog[1]
 
+    def _with_catalog[T](self, decided: Callable[[Catalog], T]) -> T:
+        """Decide by the catalog, and by a fresh one if that lacks a plan: it may be a new one."""
+        try:
+            return decided(self.catalog())
+        except (CatalogUnsoundError, UnknownPlanError):
+            self._catalog = None
+            return decided(self.catalog())
+
     def _execute(self, command: Command) -> Outcome:
-        refunds = command.refunds if isinstance(command, Refund) else None
         snapshot = None
         for n in _tries():
             try:
-                snapshot = snapshot or read(self.table, command.account_id, refunds)
+                snapshot = snapshot or self._read(command)
                 return self._decide_and_commit(command, snapshot, may_stand=command.keyed or n > 0)
             except AccountMovedError as moved:
                 snapshot = moved.snapshot
             except BusyError:
                 snapshot = None
         raise BusyError
+
+    def _read(self, command: Command) -> Snapshot:
+        match command:
+            case Refund():
+                return read(self.table, command.account_id, command.refunds)
+            case TakeBack():
+                return read_with_payment(self.table, command.account_id, command.payment_id)
+        return read(self.table, command.account_id)
 
     def _decide_and_commit(
         self,
@@ -125,12 +142,15 @@ class Ledger:
         may_stand: bool,
     ) -> Outcome:
         try:
-            posting = decide(
-                snapshot.account,
-                command,
-                catalog=self.catalog(),
-                now=self.clock(),
-                refundable=snapshot.refundable,
+            posting = self._with_catalog(
+                lambda catalog: decide(
+                    snapshot.account,
+                    command,
+                    catalog=catalog,
+                    now=self.clock(),
+                    refundable=snapshot.refundable,
+                    paid=snapshot.paid,
+                ),
             )
         except RefusalError:
             # A retry of what succeeded must not turn into a refusal by what has happened since.

@@ -30,6 +30,7 @@ class Settings(BaseSettings):
     bucket_name: str = ""
     event_bus_name: str = ""
     low_credits: int = 20
+    webhook_secrets: str = ""
 
 
 @cache

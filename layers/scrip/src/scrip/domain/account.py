@@ -1,12 +1,20 @@
 """The account: a balance, the grants that make it up, and where it is in its periods."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from scrip.domain.grants import Grant
+from scrip.domain.catalog import Plan
+from scrip.domain.grants import Allocation, Grant, GrantKind
 from scrip.domain.periods import boundary
+
+PAYMENT_GRACE = timedelta(days=3)
+"""How long a paid period's plan grant outlives it, so that a slow payment cuts nobody off."""
+
+HALF_MONTH = timedelta(days=15)
+"""A month that would end closer to the end of what is paid for, or after it, ends with it."""
 
 
 class AccountStatus(StrEnum):
@@ -14,6 +22,48 @@ class AccountStatus(StrEnum):
 
     ACTIVE = "active"
     FROZEN = "frozen"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """A plan, and what an admin gave one account instead of the plan's own. Credits a period."""
+
+    plan_id: str
+    monthly_credits: int | None = None
+    limits: Mapping[str, int] = field(default_factory=dict)
+
+    def allowance(self, plan: Plan) -> int:
+        """Return the credits of a period."""
+        return plan.monthly_credits if self.monthly_credits is None else self.monthly_credits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """How the account's subscription stands, as the billing provider told it at `at`.
+
+    `ended`: it will not be paid again. Once what is paid for is over, the account goes on by the
+    clock, on the plan `plan_after`.
+    """
+
+    subscription_id: str
+    status: str
+    ended: bool
+    at: datetime
+    plan_after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Credits set aside out of grants; they are the account's and cannot be spent."""
+
+    hold_id: str
+    allocations: tuple[Allocation, ...]
+
+    @property
+    def amount(self) -> int:
+        """Credits held."""
+        return sum(allocation.amount for allocation in self.allocations)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +73,21 @@ class Account:
     `period` counts from 0 at the anchor. `granted_total` is all that ever came in by grants (what
     rolled over or was refunded is not counted again), `consumed_total` all usage less refunds,
     `used` the same within the current period. `seq_last` and `hash` are the newest entry's.
+
+    `monthly_credits` and `limits` stand for the plan's own; `next_quota` comes into force with the
+    next period. With `paid_until` a payment opened the period, and the next waits for a payment,
+    too; then the anchor is the start of what is paid for.
     """
 
     account_id: str
     version: int
     status: AccountStatus = AccountStatus.ACTIVE
     plan_id: str
+    monthly_credits: int | None = None
+    limits: Mapping[str, int] = field(default_factory=dict)
+    next_quota: Quota | None = None
+    subscription: Subscription | None = None
+    paid_until: datetime | None = None
     time_zone: str = "UTC"
     anchor: datetime
     period: int
@@ -39,6 +98,16 @@ class Account:
     consumed_total: int = 0
     debt: int = 0
     grants: tuple[Grant, ...] = ()
+    holds: tuple[Hold, ...] = ()
+
+    @property
+    def quota(self) -> Quota:
+        """What is in force in the current period."""
+        return Quota(
+            plan_id=self.plan_id,
+            monthly_credits=self.monthly_credits,
+            limits=self.limits,
+        )
 
     @property
     def zone(self) -> ZoneInfo:
@@ -52,8 +121,8 @@ class Account:
 
     @property
     def held(self) -> int:
-        """Credits set aside by open holds; there are none yet."""
-        return 0
+        """Credits set aside by open holds."""
+        return sum(hold.amount for hold in self.holds)
 
     @property
     def balance(self) -> int:
@@ -71,5 +140,39 @@ class Account:
 
     @property
     def period_end(self) -> datetime:
-        """The first instant after the current period."""
-        return self.begins(self.period + 1)
+        """The first instant after the current period.
+
+        What is paid for a year is lived through month by month; the provider's own months, which
+        may end on another day than ours, are never split.
+        """
+        end = self.begins(self.period + 1)
+        if self.paid_until is not None and end > self.paid_until - HALF_MONTH:
+            return self.paid_until
+        return end
+
+    @property
+    def allowance_end(self) -> datetime:
+        """When the plan grant of the current period expires."""
+        end = self.period_end
+        return end + PAYMENT_GRACE if end == self.paid_until else end
+
+    @property
+    def awaits_payment(self) -> bool:
+        """Whether the next period begins with a payment, and not by the clock."""
+        ended = self.subscription is None or self.subscription.ended
+        return self.period_end == self.paid_until and not ended
+
+    def grant(self, grant_id: str) -> Grant | None:
+        """Return a grant by its id."""
+        return next((grant for grant in self.grants if grant.grant_id == grant_id), None)
+
+    @property
+    def plan_grant(self) -> Grant | None:
+        """The plan grant of the current period; its amount is what the plan gave for it so far."""
+        end = self.allowance_end
+        of_period = (
+            grant
+            for grant in self.grants
+            if (grant.kind, grant.expires_at) == (GrantKind.PLAN, end)
+        )
+        return next(of_period, None)

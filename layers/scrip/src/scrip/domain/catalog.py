@@ -1,15 +1,27 @@
 """Plans and features: what credits arrive by themselves, and what a use costs."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from scrip.domain.errors import CatalogUnsoundError, CostOutOfRangeError, UnknownFeatureError
+from scrip.domain.errors import (
+    CatalogUnsoundError,
+    CostOutOfRangeError,
+    UnknownFeatureError,
+    UnknownPlanError,
+)
 
 CREDITS_MAX = 10**12
 """The largest amount of credits that one request may name, and that one use may cost."""
 
 ROLLOVER_PERIODS_MAX = 12
 """How many periods a rollover grant may live: each is a live grant of its own."""
+
+ID_PATTERN = "^[A-Za-z0-9._-]{1,128}$"
+"""What the id of a plan or a feature looks like."""
+
+LIMITS_MAX = 50
+PROVIDER_IDS_MAX = 50
+"""How many limits, and how many ids at providers, one plan may have: it stays a small item."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +91,10 @@ class Feature:
         return cost
 
 
+type CatalogItem = Plan | Feature
+"""What admins edit, each by its version."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
     """All plans and features at one moment, by their ids."""
@@ -96,6 +112,30 @@ class Catalog:
             return self.plans[plan_id]
         except KeyError:
             raise CatalogUnsoundError(plan_id=plan_id) from None
+
+    def open_plan(self, plan_id: str) -> Plan:
+        """Return a plan that accounts may be put on.
+
+        Raises:
+            UnknownPlanError: there is none of that id, or it is inactive.
+        """
+        plan = self.plans.get(plan_id)
+        if plan is None or not plan.active:
+            raise UnknownPlanError(plan_id=plan_id)
+        return plan
+
+    def plan_named(self, provider_ids: Collection[str]) -> Plan | None:
+        """Return the plan that a billing provider knows by one of these ids, active or not.
+
+        Edits see to it that an id is of one plan. Where two were edited at the same moment, or the
+        ids are of several plans, it is the one whose own id comes first.
+        """
+        known = (
+            plan
+            for plan in self.plans.values()
+            if not set(provider_ids).isdisjoint(plan.provider_ids)
+        )
+        return min(known, key=lambda plan: plan.plan_id, default=None)
 
     def feature(self, feature_id: str) -> Feature:
         """Return an active feature.

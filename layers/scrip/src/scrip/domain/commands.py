@@ -1,6 +1,7 @@
 """Commands: what somebody or something wants to change in an account, as plain values."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
@@ -8,6 +9,7 @@ from typing import ClassVar
 
 from scrip.domain.entries import Actor, Json, canonical_json, iso
 from scrip.domain.grants import GrantKind
+from scrip.domain.payments import DisputeOutcome
 
 
 class AdjustAction(StrEnum):
@@ -97,6 +99,81 @@ class SetFrozen(Command):
     """Stop an account from spending, or let it again."""
 
     frozen: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetQuota(Command):
+    """Put an account on a plan, or give it an allowance or limits of its own.
+
+    With a `plan_id` what is not given is the plan's own; without one it stays as it is.
+    """
+
+    plan_id: str | None = None
+    monthly_credits: int | None = None
+    limits: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetUsage(Command):
+    """Begin the period's use anew, with the allowance refilled."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseAccount(Command):
+    """End an account for ever; what is left in it is gone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purchase(Command):
+    """Credits were bought. The payment names the entry; `money` is what it cost.
+
+    Money is in the smallest unit of its currency.
+    """
+
+    credits: int
+    money: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayPeriod(Command):
+    """A subscription was paid for the period [start, end). The payment names the entry.
+
+    `plan_after` is where the account goes when the subscription has ended.
+    """
+
+    subscription_id: str
+    plan_id: str
+    start: datetime
+    end: datetime
+    money: int
+    plan_after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowSubscription(Command):
+    """How a subscription stands at `at`, the provider's time; it moves no credits."""
+
+    subscription_id: str
+    status: str
+    ended: bool
+    at: datetime
+    plan_after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeBack(Command):
+    """Money of a payment went back, or is disputed: take back the credits, or set them aside.
+
+    Either `returned`, all the money that went back so far, or a `refund_id` and its `money`, or a
+    `dispute_id` with its `outcome` and the `money` disputed.
+    """
+
+    payment_id: str
+    returned: int | None = None
+    refund_id: str | None = None
+    dispute_id: str | None = None
+    outcome: DisputeOutcome | None = None
+    money: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

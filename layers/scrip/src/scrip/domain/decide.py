@@ -7,25 +7,32 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from scrip.domain import errors
+from scrip.domain import billing, errors, quotas
 from scrip.domain import grants as buckets
 from scrip.domain.account import Account, AccountStatus
 from scrip.domain.catalog import Catalog
 from scrip.domain.commands import (
     Adjust,
     AdjustAction,
+    CloseAccount,
     Command,
     Consume,
+    FollowSubscription,
     OpenAccount,
+    PayPeriod,
+    Purchase,
     Refund,
     Renew,
     ResetAnchor,
+    ResetUsage,
     SetFrozen,
+    SetQuota,
+    TakeBack,
 )
 from scrip.domain.entries import GENESIS_HASH, EntryType
 from scrip.domain.grants import GRANTS_MAX, Allocation, GrantKind
 from scrip.domain.periods import month_start
-from scrip.domain.posting import AuditRecord, Draft, Posting, Refundable
+from scrip.domain.posting import AuditRecord, Draft, Paid, Posting, Refundable
 from scrip.domain.settle import grant_allowance, settle
 
 REFUND_LIFE = timedelta(days=7)
@@ -52,11 +59,12 @@ def decide(
     catalog: Catalog,
     now: datetime,
     refundable: Refundable | None = None,
+    paid: Paid | None = None,
 ) -> Posting:
     """Return what a command does to an account at an instant.
 
     `account` is None when there is none; `refundable` is the entry that a refund names, None when
-    the account has no such entry.
+    the account has no such entry; `paid` is the payment that a `TakeBack` names.
 
     Raises:
         RefusalError: the rules do not allow it; nothing is to be written.
@@ -68,20 +76,50 @@ def decide(
             raise errors.AccountNotFoundError(command.account_id)
         case Account(), OpenAccount():
             posting = Posting(before=account, after=account)
-        case Account(), Consume():
-            posting = _consume(settle(account, catalog, now), command, catalog)
-        case Account(), Refund():
-            posting = _refund(settle(account, catalog, now), command, refundable)
-        case Account(), Adjust():
-            posting = _adjust(settle(account, catalog, now), command)
-        case Account(), SetFrozen():
-            posting = _set_frozen(settle(account, catalog, now), command)
-        case Account(), Renew():
-            posting = settle(account, catalog, now).posting()
-        case _:
-            raise TypeError(command)
+        case Account(status=AccountStatus.CLOSED), CloseAccount() | Renew():
+            posting = Posting(before=account, after=account)
+        case Account(status=AccountStatus.CLOSED), _:
+            raise errors.AccountClosedError
+        case Account(), _:
+            draft = settle(account, catalog, now)
+            posting = _carry_out(draft, command, catalog, refundable, paid)
     _check(posting)
     return posting
+
+
+def _carry_out(  # noqa: C901, PLR0911 - a line for each command
+    draft: Draft,
+    command: Command,
+    catalog: Catalog,
+    refundable: Refundable | None,
+    paid: Paid | None,
+) -> Posting:
+    match command:
+        case Consume():
+            return _consume(draft, command, catalog)
+        case Refund():
+            return _refund(draft, command, refundable)
+        case Adjust():
+            return _adjust(draft, command)
+        case SetFrozen():
+            return _set_frozen(draft, command)
+        case CloseAccount():
+            return _close(draft, command)
+        case SetQuota():
+            return quotas.change_quota(draft, command, catalog)
+        case ResetUsage():
+            return quotas.reset_usage(draft, command)
+        case Purchase():
+            return billing.purchase(draft, command)
+        case PayPeriod():
+            return billing.pay_period(draft, command, catalog)
+        case FollowSubscription():
+            return billing.follow_subscription(draft, command)
+        case TakeBack():
+            return billing.take_back(draft, command, paid)
+        case Renew():
+            return draft.posting()
+    raise TypeError(command)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,28 +260,29 @@ def _put_back(
 ) -> tuple[Allocation, ...]:
     """Return credits to the grants that they came from, last taken first.
 
-    What came from a grant that has gone since, or from an overdraft, goes into a refund grant. Its
-    expiry is rounded up to the hour, so that the refunds of one bad hour share a grant.
+    What came from a grant that has gone or been refilled since, or from an overdraft, goes into a
+    refund grant. Its expiry is rounded up to the hour, so that the refunds of one bad hour share
+    one.
     """
     usage, skipped = refundable.entry, refundable.refunded
     overdrawn = -usage.amount - sum(taken.amount for taken in usage.allocations)
-    live = {grant.grant_id for grant in draft.account.grants}
+    room = {grant.grant_id: grant.amount - grant.remaining for grant in draft.account.grants}
     given: Counter[str] = Counter()
     homeless = 0
     for taken in reversed((*usage.allocations, Allocation("", overdrawn))):
         part = max(0, min(taken.amount - skipped, amount))
         skipped = max(0, skipped - taken.amount)
         amount -= part
-        if taken.grant_id in live:
-            given[taken.grant_id] += part
-        else:
-            homeless += part
+        fitting = min(part, room.get(taken.grant_id, 0))  # a reset may have refilled it meanwhile
+        given[taken.grant_id] += fitting
+        homeless += part - fitting
     allocations = [Allocation(grant_id, part) for grant_id, part in given.items() if part]
     draft.change(grants=buckets.give_back(draft.account.grants, allocations))
     if homeless:
         end = draft.now + REFUND_LIFE + timedelta(hours=1) - timedelta(microseconds=1)
         end = end.replace(minute=0, second=0, microsecond=0)
-        draft.change(grants=buckets.with_room_for_refund(draft.account.grants, end))
+        kept = buckets.with_room_for_refund(draft.account.grants, draft.needed(), end)
+        draft.change(grants=kept)
         placed = draft.place(GrantKind.REFUND, homeless, source=command.entry_id, expires_at=end)
         given[placed.grant_id] += homeless
     return tuple(Allocation(grant_id, part) for grant_id, part in given.items() if part)
@@ -265,7 +304,7 @@ def _adjust(draft: Draft, command: Adjust) -> Posting:
             shortfall=-change - before.available,
         )
     if change > 0:
-        kept = buckets.with_room(before.grants)
+        kept = buckets.with_room(before.grants, draft.needed())
         draft.change(grants=kept)
         entry = draft.grant(
             command.entry_id,
@@ -311,6 +350,38 @@ def _set_frozen(draft: Draft, command: SetFrozen) -> Posting:
         reason=command.reason,
         before={"status": before},
         after={"status": after},
+        recorded_at=draft.now,
+        entry_id=entry.entry_id,
+    )
+    return draft.posting(entry=entry, audit=audit)
+
+
+def _close(draft: Draft, command: CloseAccount) -> Posting:
+    """Close an account; its last entry says what was left in it."""
+    before = draft.account
+    grants, allocations = buckets.draw(before.grants, before.spendable)
+    assert not any(grant.remaining for grant in grants), grants
+    draft.change(
+        status=AccountStatus.CLOSED,
+        grants=(),
+        holds=(),
+        next_quota=None,
+        subscription=None,
+        paid_until=None,
+    )
+    entry = draft.enter(
+        command.entry_id,
+        EntryType.ADMIN_DEDUCT,
+        -before.spendable - before.held,
+        command=command,
+        allocations=allocations,
+    )
+    audit = AuditRecord(
+        action="account.close",
+        actor=command.actor,
+        reason=command.reason,
+        before={"status": before.status, "balance": before.balance},
+        after={"status": AccountStatus.CLOSED, "balance": draft.account.balance},
         recorded_at=draft.now,
         entry_id=entry.entry_id,
     )

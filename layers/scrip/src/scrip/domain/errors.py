@@ -4,21 +4,33 @@
     +-- RefusalError                    decided from the account that was read; nothing is written
     |   +-- InsufficientCreditsError    402
     |   +-- AccountFrozenError          403
+    |   +-- AccountClosedError          403
     |   +-- AccountNotFoundError        404
     |   +-- EntryNotFoundError          404
+    |   +-- PaymentNotFoundError        404
     |   +-- DeductionTooLargeError      409
     |   +-- AlreadyRefundedError        409
     |   +-- RefundTooLargeError         409
     |   +-- TooManyGrantsError          409
+    |   +-- PaymentTakenError           409
     |   +-- UnknownFeatureError         422
+    |   +-- UnknownPlanError            422
     |   +-- CostOutOfRangeError         422
     |   +-- NotRefundableError          422
     |   +-- ExpiryInThePastError        422
+    +-- PlanNotFoundError               404
+    +-- FeatureNotFoundError            404
+    +-- AlreadyExistsError              409
+    +-- DefaultPlanError                409
+    +-- ProviderIdTakenError            409
+    +-- StaleVersionError               412
     +-- IdempotencyKeyReusedError       422
     +-- InvalidCursorError              400
+    +-- SignatureError                  401
     +-- BusyError                       503
     +-- CatalogUnsoundError             500
     +-- CorruptAccountError             500
+    +-- PayloadError                    500
 
 `status` is the HTTP status, `code` what a program switches on, the docstring's first line what a
 person reads; the fields of an error are its data (amounts in credits).
@@ -61,6 +73,13 @@ class AccountFrozenError(RefusalError):
 
 
 @dataclass(eq=False)
+class AccountClosedError(RefusalError):
+    """The account is closed for good."""
+
+    status, code = 403, "account_closed"
+
+
+@dataclass(eq=False)
 class AccountNotFoundError(RefusalError):
     """There is no such account."""
 
@@ -74,6 +93,14 @@ class EntryNotFoundError(RefusalError):
 
     status, code = 404, "entry_not_found"
     entry_id: str
+
+
+@dataclass(eq=False)
+class PaymentNotFoundError(RefusalError):
+    """The account has no such payment."""
+
+    status, code = 404, "payment_not_found"
+    payment_id: str
 
 
 @dataclass(eq=False)
@@ -112,6 +139,22 @@ class TooManyGrantsError(RefusalError):
 
 
 @dataclass(eq=False)
+class PaymentTakenError(RefusalError):
+    """The payment has brought its credits to another account."""
+
+    status, code = 409, "payment_taken"
+    payment_id: str
+
+
+@dataclass(eq=False)
+class UnknownPlanError(RefusalError):
+    """There is no active plan of this id."""
+
+    status, code = 422, "unknown_plan"
+    plan_id: str
+
+
+@dataclass(eq=False)
 class UnknownFeatureError(RefusalError):
     """There is no active feature of this id; what has no price is never free."""
 
@@ -146,6 +189,54 @@ class ExpiryInThePastError(RefusalError):
 
 
 @dataclass(eq=False)
+class PlanNotFoundError(ScripError):
+    """There is no such plan."""
+
+    status, code = 404, "plan_not_found"
+    plan_id: str
+
+
+@dataclass(eq=False)
+class FeatureNotFoundError(ScripError):
+    """There is no such feature."""
+
+    status, code = 404, "feature_not_found"
+    feature_id: str
+
+
+@dataclass(eq=False)
+class AlreadyExistsError(ScripError):
+    """There is one of that id."""
+
+    status, code = 409, "already_exists"
+
+
+@dataclass(eq=False)
+class DefaultPlanError(ScripError):
+    """The plan of new accounts stays active."""
+
+    status, code = 409, "default_plan"
+    plan_id: str
+
+
+@dataclass(eq=False)
+class ProviderIdTakenError(ScripError):
+    """Another plan has that id at a provider."""
+
+    status, code = 409, "provider_id_taken"
+    provider_id: str
+    plan_id: str
+
+
+@dataclass(eq=False)
+class StaleVersionError(ScripError):
+    """It has been changed since that version."""
+
+    status, code = 412, "stale_version"
+    version: int
+
+
+@dataclass(eq=False)
 class IdempotencyKeyReusedError(ScripError):
     """The idempotency key belongs to another request of this account."""
 
@@ -158,6 +249,13 @@ class InvalidCursorError(ScripError):
     """The cursor is not one that this question was answered with."""
 
     status, code = 400, "invalid_cursor"
+
+
+@dataclass(eq=False)
+class SignatureError(ScripError):
+    """The message is not signed with a secret that is known here, or not just now."""
+
+    status, code = 401, "bad_signature"
 
 
 @dataclass(eq=False)
@@ -182,3 +280,11 @@ class CorruptAccountError(ScripError):
 
     code = "corrupt_account"
     account_id: str
+
+
+@dataclass(eq=False)
+class PayloadError(ScripError):
+    """The provider's message is not of a shape that can be read."""
+
+    code = "unreadable_payload"
+    reason: str

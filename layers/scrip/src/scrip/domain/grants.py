@@ -1,7 +1,7 @@
 """Grants: buckets of credits, each with its own expiry, and the order in which they are spent."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -64,9 +64,14 @@ class Grant:
         return PRIORITIES[self.kind]
 
     @property
+    def expires_at_or_never(self) -> datetime:
+        """When it expires; the end of all time for what does not."""
+        return self.expires_at or _NEVER
+
+    @property
     def spend_order(self) -> tuple[int, datetime, datetime]:
         """Sort key of the order of spending; grants are kept oldest first, which settles ties."""
-        return self.priority, self.expires_at or _NEVER, self.granted_at
+        return self.priority, self.expires_at_or_never, self.granted_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,23 +127,32 @@ def _moved(
     )
 
 
-def with_room(grants: Sequence[Grant]) -> tuple[Grant, ...]:
+def with_room(grants: Sequence[Grant], needed: Container[str]) -> tuple[Grant, ...]:
     """Let exhausted grants go when there are as many grants as there may be.
 
-    They are only kept so that a refund finds them; it makes a new grant where it does not.
+    They are only kept so that a refund finds them; it makes a new grant where it does not. A plan
+    grant stays, since it tells what its period was given, and so do the `needed`, by their ids.
     """
     if len(grants) < GRANTS_MAX:
         return tuple(grants)
-    return tuple(grant for grant in grants if grant.remaining)
+    return tuple(
+        grant
+        for grant in grants
+        if grant.remaining or grant.kind is GrantKind.PLAN or grant.grant_id in needed
+    )
 
 
-def with_room_for_refund(grants: Sequence[Grant], expires_at: datetime) -> tuple[Grant, ...]:
+def with_room_for_refund(
+    grants: Sequence[Grant],
+    needed: Container[str],
+    expires_at: datetime,
+) -> tuple[Grant, ...]:
     """Return grants among which a refund grant of that expiry adds none beyond the bound.
 
     Where there is no room, the refund grant that lives longest is made to live until then: the new
     one is merged into it, and nobody's credits live shorter for it.
     """
-    kept = with_room(grants)
+    kept = with_room(grants, needed)
     refunds = [grant for grant in kept if grant.kind is GrantKind.REFUND]
     if len(kept) < GRANTS_MAX or not refunds:
         return kept
@@ -150,10 +164,13 @@ def with_room_for_refund(grants: Sequence[Grant], expires_at: datetime) -> tuple
 def add(grants: Sequence[Grant], new: Grant) -> tuple[tuple[Grant, ...], str]:
     """Add a grant, merged into a live one of the same kind (so priority) and expiry.
 
+    A purchase has a grant of its own as long as there is room: it may be disputed alone.
+
     Returns the grants after it and the id of the grant that holds the new credits.
     """
     for index, grant in enumerate(grants):
-        if (grant.kind, grant.expires_at) == (new.kind, new.expires_at):
+        alone = new.kind is GrantKind.PURCHASE and len(grants) < GRANTS_MAX
+        if (grant.kind, grant.expires_at) == (new.kind, new.expires_at) and not alone:
             merged = replace(
                 grant,
                 amount=grant.amount + new.amount,

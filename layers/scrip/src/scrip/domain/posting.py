@@ -10,6 +10,7 @@ from scrip.domain.catalog import Plan
 from scrip.domain.commands import Command
 from scrip.domain.entries import CLOCK, Actor, Entry, EntryType, Json, chain_hash
 from scrip.domain.grants import Allocation, Grant, GrantKind
+from scrip.domain.payments import Payment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +19,14 @@ class Refundable:
 
     entry: Entry
     refunded: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paid:
+    """A payment, and what was left of its grant when that expired (0 while it lives)."""
+
+    payment: Payment
+    expired: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +47,8 @@ class Posting:
     """A decided change of one account, to be committed whole or not at all.
 
     `entry` is the command's own among `entries`; None when it writes none. `refund` is the entry
-    given back from, with its refunded total before, and that total after.
+    given back from, with its refunded total before, and that total after. `payment` is the payment
+    that it is about, before (None: it is new) and after.
     """
 
     before: Account | None
@@ -46,6 +56,7 @@ class Posting:
     entries: tuple[Entry, ...] = ()
     entry: Entry | None = None
     refund: tuple[Refundable, int] | None = None
+    payment: tuple[Payment | None, Payment] | None = None
     audit: AuditRecord | None = None
 
 
@@ -179,9 +190,15 @@ class Draft:
                 effective_at=arrived.effective_at,
             )
 
+    def needed(self) -> frozenset[str]:
+        """Return the ids of the grants that holds will go back to."""
+        return frozenset(
+            allocation.grant_id for hold in self.account.holds for allocation in hold.allocations
+        )
+
     def posting(self, **parts: Any) -> Posting:
         """Close the draft; any change makes a new version. `parts` are further ones of Posting."""
-        if self.account != self.before:
+        if self.account != self.before or "payment" in parts:
             self.change(version=self.account.version + 1)
         return Posting(
             before=self.before,

@@ -4,14 +4,14 @@ Every decision and every read begins here, so nobody ever sees an expired grant 
 last month's allowance, whatever any schedule has done.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from scrip.domain.account import Account
+from scrip.domain.account import Account, AccountStatus, Quota
 from scrip.domain.catalog import Catalog, Plan
-from scrip.domain.entries import EntryType
+from scrip.domain.entries import EntryType, iso
 from scrip.domain.grants import Allocation, Grant, GrantKind
-from scrip.domain.periods import period_at
 from scrip.domain.posting import Draft
 
 
@@ -27,97 +27,97 @@ def settle(account: Account, catalog: Catalog, now: datetime) -> Draft:
     them is written down only where it lasts: the rollover grants that are still live, and the debt
     that the missed allowances paid.
     """
-    plan = catalog.plan(account.plan_id)
     # Whoever opened the period may have had a clock that was ahead; time does not go back.
     now = max(now, account.begins(account.period))
-    draft = Draft(account, account, plan, now)
-    last = period_at(account.anchor, account.zone, now)
-    grants, debt, debt_paid = account.grants, account.debt, 0
-    for period in range(account.period + 1, last + 1):
-        debt_paid = account.debt - debt
-        grants, debt = _next_period(account, period, plan, grants, debt)
-
-    _expire(draft, now)
-    if last > account.period:
-        draft.change(period=last, used=0)
+    draft = Draft(account, account, catalog.plan(account.plan_id), now)
+    if account.status is AccountStatus.CLOSED:
+        return draft
+    lived, opened, debt_paid = account, 0, 0
+    while lived.period_end <= now and not lived.awaits_payment:
+        debt_paid = account.debt - lived.debt
+        lived, opened = _next_period(lived, catalog), opened + 1
+    expire(draft, plans_end=account.period_end if opened else None)
+    if opened:
+        draft.change(
+            anchor=lived.anchor,
+            period=lived.period,
+            paid_until=lived.paid_until,
+            next_quota=None,
+            used=0,
+        )
+        set_quota(draft, lived.quota, catalog)
         if debt_paid:
-            grant_allowance(draft, last - 1, debt_paid)
-        for grant in grants:
-            if not grant.grant_id and grant.kind is GrantKind.ROLLOVER and _lives(grant, now):
-                _roll_over(draft, grant)
-        grant_allowance(draft, last, plan.monthly_credits, missed=last - account.period - 1)
-        _expire(draft, now)
+            grant_allowance(draft, lived.period - 1, debt_paid)
+        roll_over(draft, (grant for grant in lived.grants if grant.expires_at_or_never > now))
+        allowance = lived.quota.allowance(draft.plan)
+        grant_allowance(draft, lived.period, allowance, missed=opened - 1)
+        expire(draft)  # what the missed allowances brought has lived
     return draft
+
+
+def set_quota(draft: Draft, quota: Quota, catalog: Catalog) -> None:
+    """Put an account on a plan, with what it has instead of the plan's own."""
+    draft.plan = catalog.plan(quota.plan_id)
+    draft.change(
+        plan_id=quota.plan_id,
+        monthly_credits=quota.monthly_credits,
+        limits=quota.limits,
+    )
 
 
 def grant_allowance(draft: Draft, period: int, amount: int, *, missed: int = 0) -> None:
     """Give the plan's credits for a period; they expire with it."""
-    start = draft.account.begins(period)
+    account = draft.account
+    start = account.begins(period)
     if amount:
         draft.grant(
-            f"period:{_day(draft.account, start)}",
+            f"period:{_named(account, start)}",
             EntryType.PLAN,
             GrantKind.PLAN,
             amount,
             effective_at=start,
-            expires_at=draft.account.begins(period + 1),
+            expires_at=replace(account, period=period).allowance_end,
             metadata={"periods_skipped": missed} if missed else None,
         )
 
 
-def _next_period(
-    account: Account,
-    period: int,
-    plan: Plan,
-    grants: tuple[Grant, ...],
-    debt: int,
-) -> tuple[tuple[Grant, ...], int]:
-    """Return the grants and the debt of an account after one boundary; new grants have no id."""
-    start = account.begins(period)
-    live = [grant for grant in grants if _lives(grant, start)]
-    new = Grant(
-        grant_id="",
-        kind=GrantKind.PLAN,
-        amount=plan.monthly_credits,
-        remaining=plan.monthly_credits - min(debt, plan.monthly_credits),
-        granted_at=start,
-        expires_at=account.begins(period + 1),
-        source="",
+def rolled_over(grants: Sequence[Grant], ending: Plan, opened: Account) -> tuple[Grant, ...]:
+    """Return the rollover grant, if any, that an ending period leaves to the one just opened.
+
+    It has no id yet. The bound holds for all rollover credits together, however long each lives.
+    """
+    if ending.rollover is None:
+        return ()
+    start = opened.begins(opened.period)
+    unused = sum(
+        grant.remaining
+        for grant in grants
+        if grant.kind is GrantKind.PLAN and grant.expires_at_or_never >= start
     )
-    if plan.rollover:
-        # The bound holds for all rollover credits together, however many periods they live.
-        unused = _remaining(grants, GrantKind.PLAN) - _remaining(live, GrantKind.PLAN)
-        kept = min(unused, plan.rollover.max - _remaining(live, GrantKind.ROLLOVER))
-        if kept > 0:
-            end = account.begins(period + plan.rollover.periods)
-            kind = GrantKind.ROLLOVER
-            live.append(replace(new, kind=kind, amount=kept, remaining=kept, expires_at=end))
-    return (*live, new), debt - (new.amount - new.remaining)
-
-
-def _roll_over(draft: Draft, grant: Grant) -> None:
-    """Write down a rollover grant. It is no new credit, so it pays no debt."""
-    entry_id = f"rollover:{_day(draft.account, grant.granted_at)}"
-    allocation = draft.place(
-        grant.kind,
-        grant.amount,
-        source=entry_id,
-        granted_at=grant.granted_at,
-        expires_at=grant.expires_at,
+    live = sum(
+        grant.remaining
+        for grant in grants
+        if grant.kind is GrantKind.ROLLOVER and grant.expires_at_or_never > start
     )
-    draft.enter(
-        entry_id,
-        EntryType.ROLLOVER,
-        grant.amount,
-        allocations=(allocation,),
-        effective_at=grant.granted_at,
-    )
+    kept = min(unused, ending.rollover.max - live)
+    end = opened.begins(opened.period + ending.rollover.periods)
+    return (_unnamed(GrantKind.ROLLOVER, kept, kept, start, end),) if kept > 0 else ()
 
 
-def _expire(draft: Draft, now: datetime) -> None:
-    """Remove the grants that have expired; what was left in them is an entry."""
-    due = [grant for grant in draft.account.grants if not _lives(grant, now)]
-    for grant in sorted(due, key=lambda grant: grant.expires_at or now):
+def expire(draft: Draft, *, plans_end: datetime | None = None) -> None:
+    """Remove the grants at the end of their lives; what was left in them is an entry.
+
+    With `plans_end` the plan grants that would outlive their period end then.
+    """
+
+    def end(grant: Grant) -> datetime:
+        if plans_end is not None and grant.kind is GrantKind.PLAN:
+            return min(grant.expires_at_or_never, plans_end)
+        return grant.expires_at_or_never
+
+    for grant in sorted(draft.account.grants, key=end):
+        if end(grant) > draft.now:
+            break
         draft.change(grants=tuple(kept for kept in draft.account.grants if kept is not grant))
         if grant.remaining:
             draft.enter(
@@ -125,17 +125,87 @@ def _expire(draft: Draft, now: datetime) -> None:
                 EntryType.EXPIRY,
                 -grant.remaining,
                 allocations=(Allocation(grant.grant_id, grant.remaining),),
-                effective_at=grant.expires_at,
+                effective_at=end(grant),
             )
 
 
-def _lives(grant: Grant, now: datetime) -> bool:
-    return grant.expires_at is None or grant.expires_at > now
+def roll_over(draft: Draft, grants: Iterable[Grant]) -> None:
+    """Write down the rollover grants that have no id yet. No new credits, so they pay no debt."""
+    for grant in grants:
+        if grant.grant_id or grant.kind is not GrantKind.ROLLOVER:
+            continue
+        entry_id = f"rollover:{_named(draft.account, grant.granted_at)}"
+        allocation = draft.place(
+            grant.kind,
+            grant.amount,
+            source=entry_id,
+            granted_at=grant.granted_at,
+            expires_at=grant.expires_at,
+        )
+        draft.enter(
+            entry_id,
+            EntryType.ROLLOVER,
+            grant.amount,
+            allocations=(allocation,),
+            effective_at=grant.granted_at,
+        )
 
 
-def _remaining(grants: tuple[Grant, ...] | list[Grant], kind: GrantKind) -> int:
-    return sum(grant.remaining for grant in grants if grant.kind is kind)
+def _next_period(account: Account, catalog: Catalog) -> Account:
+    """Return an account after one boundary, in memory; new grants have no id."""
+    start, ending = account.period_end, catalog.plan(account.plan_id)
+    opened = replace(account, period=account.period + 1)
+    if start == account.paid_until:
+        assert account.subscription is not None
+        quota = account.next_quota or Quota(plan_id=account.subscription.plan_after)
+        opened = replace(opened, anchor=start, period=0, paid_until=None)
+    else:
+        quota = account.next_quota or account.quota
+    opened = replace(
+        opened,
+        plan_id=quota.plan_id,
+        monthly_credits=quota.monthly_credits,
+        limits=quota.limits,
+        next_quota=None,
+    )
+    amount = quota.allowance(catalog.plan(quota.plan_id))
+    paid = min(account.debt, amount)
+    live = tuple(
+        grant
+        for grant in account.grants
+        if grant.expires_at_or_never > start and grant.kind is not GrantKind.PLAN
+    )
+    return replace(
+        opened,
+        debt=account.debt - paid,
+        grants=(
+            *live,
+            *rolled_over(account.grants, ending, opened),
+            _unnamed(GrantKind.PLAN, amount, amount - paid, start, opened.allowance_end),
+        ),
+    )
 
 
-def _day(account: Account, instant: datetime) -> str:
-    return instant.astimezone(account.zone).date().isoformat()
+def _unnamed(
+    kind: GrantKind,
+    amount: int,
+    remaining: int,
+    start: datetime,
+    expires_at: datetime,
+) -> Grant:
+    return Grant(
+        grant_id="",
+        kind=kind,
+        amount=amount,
+        remaining=remaining,
+        granted_at=start,
+        expires_at=expires_at,
+        source="",
+    )
+
+
+def _named(account: Account, start: datetime) -> str:
+    """Name a period by its first day; by the instant where two periods may begin on one day."""
+    if account.subscription is not None:
+        return iso(start)
+    return start.astimezone(account.zone).date().isoformat()

@@ -1,6 +1,7 @@
 """Answers: the domain's values as the API shows them."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import asdict
 from datetime import date
 from typing import Any
 
@@ -8,11 +9,12 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 
 from scrip.domain.account import Account
-from scrip.domain.catalog import Catalog
+from scrip.domain.catalog import Catalog, CatalogItem
 from scrip.domain.commands import Command
 from scrip.domain.entries import Entry, iso
 from scrip.domain.grants import Grant
 from scrip.domain.usage import DayUsage
+from scrip.http.models import PublicFeature, PublicPlan
 from scrip.http.problems import SECURITY_HEADERS
 from scrip.ledger import Outcome
 
@@ -84,6 +86,20 @@ def usage_json(days: Mapping[date, DayUsage], group_by: Container[str]) -> list[
             row["count"] += use.count
             row["refunded"] += use.refunded
     return list(rows.values())
+
+
+def catalog_json(catalog: Catalog) -> dict[str, Any]:
+    """Return the catalog as `GET /v1/catalog` shows it to anybody."""
+    return {
+        "plans": _public(catalog.plans.values(), PublicPlan.model_fields),
+        "features": _public(catalog.features.values(), PublicFeature.model_fields),
+    }
+
+
+def _public(items: Iterable[CatalogItem], names: Iterable[str]) -> list[dict[str, Any]]:
+    """Return what anybody may know of what is active."""
+    active = [asdict(item) for item in items if item.active]
+    return [{name: item[name] for name in names} for item in active]
 
 
 def _grant_json(grant: Grant) -> dict[str, Any]:

@@ -14,7 +14,13 @@ from pydantic import (
 )
 
 from scrip.domain.account import AccountStatus
-from scrip.domain.catalog import CREDITS_MAX
+from scrip.domain.catalog import (
+    CREDITS_MAX,
+    ID_PATTERN,
+    LIMITS_MAX,
+    PROVIDER_IDS_MAX,
+    ROLLOVER_PERIODS_MAX,
+)
 from scrip.domain.entries import ActorType, EntryType, canonical_json
 from scrip.domain.grants import GrantKind
 
@@ -58,6 +64,8 @@ def _depth(value: object) -> int:
 
 
 type Credits = Annotated[int, Field(strict=True, ge=1, le=CREDITS_MAX)]
+type Count = Annotated[int, Field(strict=True, ge=0, le=CREDITS_MAX)]
+type CatalogId = Annotated[str, Field(pattern=ID_PATTERN)]
 type Instant = Annotated[datetime, BeforeValidator(_instant, json_schema_input_type=str)]
 type Metadata = Annotated[
     dict[str, JsonValue],
@@ -134,6 +142,66 @@ class AdjustRequest(CommandRequest):
 
 class FreezeRequest(CommandRequest):
     """Why an account is frozen or unfrozen, if anybody wants to say."""
+
+
+class EditRequest(BaseModel):
+    """An admin's edit: exact types, no unknown fields; what is left out has its default."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    name: Name
+    active: bool = True
+    reason: Annotated[Text | None, Field(description="For the audit record.")] = None
+
+
+class RolloverRequest(BaseModel):
+    """What of an unspent allowance outlives its period: up to `max` credits, for `periods`."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    max: Count
+    periods: Annotated[int, Field(ge=1, le=ROLLOVER_PERIODS_MAX)]
+
+
+class PlanRequest(EditRequest):
+    """The whole of a plan."""
+
+    monthly_credits: Count
+    unlimited: bool = False
+    rollover: RolloverRequest | None = None
+    overdraft_limit: Count = 0
+    limits: Annotated[
+        dict[Name, Count],
+        Field(max_length=LIMITS_MAX, description="By name, such as `storage_bytes`."),
+    ] = {}
+    provider_ids: Annotated[
+        list[Name],
+        Field(
+            max_length=PROVIDER_IDS_MAX,
+            description="What billing providers call it (price, product, plan). No two plans "
+            "have the same.",
+        ),
+    ] = []
+
+
+class NewPlanRequest(PlanRequest):
+    """A plan and its id."""
+
+    plan_id: CatalogId
+
+
+class FeatureRequest(EditRequest):
+    """The whole of a feature: `cost` credits for each `per` units."""
+
+    cost: Credits
+    per: Credits = 1
+    unit: Name = "use"
+
+
+class NewFeatureRequest(FeatureRequest):
+    """A feature and its id."""
+
+    feature_id: CatalogId
 
 
 class Period(BaseModel):
@@ -287,6 +355,76 @@ class QuoteAnswer(BaseModel):
     shortfall: int
     unlimited: bool
     allowed: bool
+
+
+class RolloverAnswer(BaseModel):
+    """What of an unspent allowance outlives its period."""
+
+    max: int
+    periods: int
+
+
+class PublicPlan(BaseModel):
+    """What an account gets every period. Credits."""
+
+    plan_id: str
+    name: str
+    monthly_credits: int
+    unlimited: bool
+    rollover: RolloverAnswer | None
+    overdraft_limit: int
+    limits: dict[str, int]
+    version: int
+
+
+class PlanAnswer(PublicPlan):
+    """A plan as admins see it."""
+
+    provider_ids: list[str]
+    active: bool
+
+
+class PlansAnswer(BaseModel):
+    """All plans, by id."""
+
+    plans: list[PlanAnswer]
+
+
+class PublicFeature(BaseModel):
+    """What a use costs: `cost` credits for each `per` units."""
+
+    feature_id: str
+    name: str
+    cost: int
+    per: int
+    unit: str
+    version: int
+
+
+class FeatureAnswer(PublicFeature):
+    """A feature as admins see it."""
+
+    active: bool
+
+
+class FeaturesAnswer(BaseModel):
+    """All features, by id."""
+
+    features: list[FeatureAnswer]
+
+
+class CatalogAnswer(BaseModel):
+    """The active plans and features, by id."""
+
+    plans: list[PublicPlan]
+    features: list[PublicFeature]
+
+
+class WebhookAnswer(BaseModel):
+    """What became of a message; `unmatched` ones wait until their account or payment is known."""
+
+    webhook_id: str
+    status: Literal["applied", "ignored", "unmatched"]
 
 
 class HealthAnswer(BaseModel):

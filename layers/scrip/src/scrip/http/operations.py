@@ -11,13 +11,19 @@ from scrip.http import problems
 from scrip.http.models import (
     AccountAnswer,
     ArchivedEntriesAnswer,
+    CatalogAnswer,
     EntriesAnswer,
+    FeatureAnswer,
+    FeaturesAnswer,
     GatewayMessage,
     HealthAnswer,
     OneEntryAnswer,
+    PlanAnswer,
+    PlansAnswer,
     PostedAnswer,
     QuoteAnswer,
     UsageAnswer,
+    WebhookAnswer,
 )
 
 ANYWHERE: tuple[type[ScripError], ...] = (
@@ -32,6 +38,15 @@ ANYWHERE: tuple[type[ScripError], ...] = (
 )
 """What any operation on an account may answer."""
 
+ADMIN_ANYWHERE: tuple[type[ScripError], ...] = (
+    problems.ForbiddenError,
+    problems.RouteNotFoundError,
+    problems.InvalidError,
+    ScripError,
+    errors.BusyError,
+)
+"""What any operation for admins that is about no account may answer."""
+
 WITH_BODY: tuple[type[ScripError], ...] = (
     problems.MalformedError,
     problems.BodyTooLargeError,
@@ -39,6 +54,19 @@ WITH_BODY: tuple[type[ScripError], ...] = (
     errors.IdempotencyKeyReusedError,
 )
 """What any operation that takes a body may answer too."""
+
+EDIT_WITH_BODY: tuple[type[ScripError], ...] = (
+    problems.MalformedError,
+    problems.BodyTooLargeError,
+    problems.UnsupportedMediaTypeError,
+)
+"""What any edit of the catalog that takes a body may answer too: it needs no idempotency key."""
+
+PLAN_RULES: tuple[type[ScripError], ...] = (
+    errors.DefaultPlanError,
+    errors.ProviderIdTakenError,
+)
+"""Why a plan may be refused."""
 
 
 def _operation(
@@ -48,9 +76,10 @@ def _operation(
     model: type,
     *errors_: type[ScripError],
     status: int = 200,
+    anywhere: tuple[type[ScripError], ...] = ANYWHERE,
 ) -> dict[str, Any]:
     told: dict[int, Any] = {}
-    for error in (*errors_, *ANYWHERE):
+    for error in (*errors_, *anywhere):
         found = told.setdefault(error.status, {"description": "", "content": {}})
         found["description"] += f"`{error.code}` "
         shape = problems.problem_model(error)  # type: ignore[arg-type] # a class can be hashed
@@ -142,6 +171,102 @@ LIST_ALL_ENTRIES = _operation(
     "Admin",
     ArchivedEntriesAnswer,
     errors.InvalidCursorError,
+    anywhere=ADMIN_ANYWHERE,
+)
+GET_CATALOG = _operation(
+    "get_catalog",
+    "Read what features cost and what plans give",
+    "Catalog",
+    CatalogAnswer,
+    anywhere=(ScripError, errors.BusyError),
+)
+del GET_CATALOG["responses"][401]  # it wants no token
+LIST_PLANS = _operation("list_plans", "List plans", "Admin", PlansAnswer, anywhere=ADMIN_ANYWHERE)
+CREATE_PLAN = _operation(
+    "create_plan",
+    "Create a plan",
+    "Admin",
+    PlanAnswer,
+    *EDIT_WITH_BODY,
+    errors.AlreadyExistsError,
+    *PLAN_RULES,
+    status=201,
+    anywhere=ADMIN_ANYWHERE,
+)
+CHANGE_PLAN = _operation(
+    "change_plan",
+    "Replace a plan",
+    "Admin",
+    PlanAnswer,
+    *EDIT_WITH_BODY,
+    errors.PlanNotFoundError,
+    errors.StaleVersionError,
+    *PLAN_RULES,
+    anywhere=ADMIN_ANYWHERE,
+)
+DEACTIVATE_PLAN = _operation(
+    "deactivate_plan",
+    "Close a plan to new accounts",
+    "Admin",
+    PlanAnswer,
+    errors.PlanNotFoundError,
+    errors.StaleVersionError,
+    *PLAN_RULES,
+    anywhere=ADMIN_ANYWHERE,
+)
+LIST_FEATURES = _operation(
+    "list_features",
+    "List features",
+    "Admin",
+    FeaturesAnswer,
+    anywhere=ADMIN_ANYWHERE,
+)
+CREATE_FEATURE = _operation(
+    "create_feature",
+    "Create a feature",
+    "Admin",
+    FeatureAnswer,
+    *EDIT_WITH_BODY,
+    errors.AlreadyExistsError,
+    status=201,
+    anywhere=ADMIN_ANYWHERE,
+)
+CHANGE_FEATURE = _operation(
+    "change_feature",
+    "Replace a feature",
+    "Admin",
+    FeatureAnswer,
+    *EDIT_WITH_BODY,
+    errors.FeatureNotFoundError,
+    errors.StaleVersionError,
+    anywhere=ADMIN_ANYWHERE,
+)
+DEACTIVATE_FEATURE = _operation(
+    "deactivate_feature",
+    "Stop a feature from being used",
+    "Admin",
+    FeatureAnswer,
+    errors.FeatureNotFoundError,
+    errors.StaleVersionError,
+    anywhere=ADMIN_ANYWHERE,
+)
+WEBHOOK = _operation(
+    "webhook",
+    "Tell what happened at a billing or identity provider",
+    "Webhooks",
+    WebhookAnswer,
+    problems.BodyTooLargeError,
+    problems.UnsupportedMediaTypeError,
+    errors.SignatureError,
+    errors.PayloadError,
+    anywhere=(
+        problems.RouteNotFoundError,
+        problems.InvalidError,
+        ScripError,
+        errors.CatalogUnsoundError,
+        errors.CorruptAccountError,
+        errors.BusyError,
+    ),
 )
 HEALTH: dict[str, Any] = {
     "operation_id": "health",

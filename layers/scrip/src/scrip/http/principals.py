@@ -54,19 +54,19 @@ def admin_caller(request: Request) -> Caller:
 
 
 def admin_actor(request: Request) -> Actor:
-    """Return who asks for what is about no account in particular, and only for admins.
+    """Return who asks for what only an admin may do and what is about no account.
 
     Raises:
         ForbiddenError: a user or a service asks.
     """
-    actor = _actor(request.resolved_event["requestContext"]["authorizer"]["jwt"]["claims"])
+    actor = _actor(_claims(request))
     if actor.type is not ActorType.ADMIN:
         raise ForbiddenError
     return actor
 
 
 def _caller(request: Request, *allowed: ActorType) -> Caller:
-    claims = request.resolved_event["requestContext"]["authorizer"]["jwt"]["claims"]
+    claims = _claims(request)
     actor = _actor(claims)
     if actor.type not in allowed:
         raise ForbiddenError
@@ -80,6 +80,12 @@ def _caller(request: Request, *allowed: ActorType) -> Caller:
         # The same for every account that is not the user's own, so nobody learns which exist.
         raise ForbiddenError
     return Caller(actor=actor, account_id=named, is_owner=named == own)
+
+
+def _claims(request: Request) -> Mapping[str, str]:
+    claims: Mapping[str, str]
+    claims = request.resolved_event["requestContext"]["authorizer"]["jwt"]["claims"]
+    return claims
 
 
 def _actor(claims: Mapping[str, str]) -> Actor:

@@ -39,6 +39,14 @@ IdempotencyKey = Annotated[
         pattern="^[A-Za-z0-9._-]{1,128}$",
     ),
 ]
+IfMatch = Annotated[
+    str,
+    Header(
+        alias="If-Match",
+        description="The version that is to be replaced, as its ETag said.",
+        pattern='^("[0-9]{1,15}"|[0-9]{1,15})$',
+    ),
+]
 
 
 def api() -> APIGatewayHttpResolver:

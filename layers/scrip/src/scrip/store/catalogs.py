@@ -1,30 +1,53 @@
-"""The catalog's items: reading them all, and loading a first set."""
+"""The catalog's items: reading them all, loading a first set, and editing one."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scrip.domain.catalog import Catalog
+from ulid import ULID
+
+from scrip.domain.catalog import Catalog, Plan
+from scrip.domain.errors import AlreadyExistsError, BusyError, StaleVersionError
 from scrip.observability import logger
 from scrip.store.client import Table, answered
-from scrip.store.items import feature_item, feature_of, from_wire, plan_item, plan_of, to_wire
-from scrip.store.keys import CATALOG, FEATURE_PREFIX, PLAN_PREFIX
+from scrip.store.commit import RETRYABLE_REASONS
+from scrip.store.items import (
+    audit_item,
+    feature_item,
+    feature_of,
+    from_wire,
+    plan_item,
+    plan_of,
+    to_wire,
+)
+from scrip.store.keys import CATALOG, FEATURE_PREFIX, PLAN_PREFIX, catalog_audit_key
 
 if TYPE_CHECKING:
-    from scrip.domain.catalog import Feature, Plan
+    from scrip.domain.catalog import Feature
+    from scrip.domain.editing import Edit
 
 # Holds while nobody has made, or edited, an item of that id.
 NOT_THERE = "attribute_not_exists(pk)"
+# Holds while nobody has edited the plan or feature since it was read.
+SAME_VERSION = "#version = :seen"
 
 
 def read_catalog(table: Table) -> Catalog:
-    """Return all plans and features but those that cannot be read, which are logged."""
+    """Return all plans and features but those that cannot be read, which are logged.
+
+    One round trip for a megabyte of them: the audit records of the same partition, which grow for
+    ever, are out of the range of keys that is read. Strongly consistent, so that whoever finds an
+    account on a plan finds the plan, too.
+    """
     plans: dict[str, Plan] = {}
     features: dict[str, Feature] = {}
     query: dict[str, Any] = {
         "TableName": table.name,
-        "KeyConditionExpression": "pk = :pk",
-        "ExpressionAttributeValues": to_wire({":pk": CATALOG}),
+        "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
+        "ExpressionAttributeValues": to_wire(
+            {":pk": CATALOG, ":first": FEATURE_PREFIX, ":last": f"{PLAN_PREFIX}\uffff"},
+        ),
+        "ConsistentRead": True,
     }
     with answered():
         for page in table.client.get_paginator("query").paginate(**query):
@@ -58,3 +81,39 @@ def load_catalog(table: Table, catalog: Catalog) -> list[str]:
             continue
         loaded.append(item["sk"])
     return loaded
+
+
+def commit_edit(table: Table, edit: Edit) -> None:
+    """Write an edit and its audit record, both or neither. One round trip.
+
+    Raises:
+        AlreadyExistsError, StaleVersionError: somebody was faster.
+        BusyError: it may have been written; what the catalog says then tells.
+    """
+    item = plan_item(edit.after) if isinstance(edit.after, Plan) else feature_item(edit.after)
+    put: Any = {
+        "TableName": table.name,
+        "Item": to_wire(item),
+        "ConditionExpression": NOT_THERE,
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+    if edit.before:
+        put |= {
+            "ConditionExpression": SAME_VERSION,
+            "ExpressionAttributeNames": {"#version": "version"},
+            "ExpressionAttributeValues": to_wire({":seen": edit.before.version}),
+        }
+    record = to_wire(audit_item(catalog_audit_key(str(ULID())), edit.audit))
+    actions: Any = [{"Put": put}, {"Put": {"TableName": table.name, "Item": record}}]
+    try:
+        with answered():
+            table.client.transact_write_items(TransactItems=actions)
+    except table.client.exceptions.TransactionCanceledException as exc:
+        reasons = exc.response.get("CancellationReasons", [])
+        if any(reason["Code"] in RETRYABLE_REASONS for reason in reasons):
+            raise BusyError from exc
+        if "Item" not in reasons[0]:
+            raise
+        if edit.before is None:
+            raise AlreadyExistsError from exc
+        raise StaleVersionError(from_wire(reasons[0]["Item"])["version"]) from exc

@@ -5,6 +5,7 @@
 | update the account               | its version is the one that was read, its balance suffices |
 | put each entry                   | no entry has that key                                      |
 | update an entry's refunded total | it is the total that was read                              |
+| put the payment                  | it is new, or as it was read                               |
 | put the audit record             | none: its key is new                                       |
 
 A failed condition returns the item as it is, so the caller knows why without another read.
@@ -17,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from ulid import ULID
 
-from scrip.domain.errors import BusyError, CorruptAccountError
+from scrip.domain.errors import BusyError, CorruptAccountError, PaymentTakenError
+from scrip.domain.payments import Payment
 from scrip.store.client import Table, answered
 from scrip.store.items import (
     account_item,
@@ -25,9 +27,10 @@ from scrip.store.items import (
     audit_item,
     entry_item,
     entry_of,
+    payment_item,
     to_wire,
 )
-from scrip.store.keys import account_key, refunded_key
+from scrip.store.keys import account_key, audit_key, refunded_key
 from scrip.store.queries import Snapshot
 
 if TYPE_CHECKING:
@@ -48,6 +51,10 @@ NO_ENTRY = "attribute_not_exists(pk)"
 # Holds while nobody has refunded more of the entry since its total was read.
 SAME_REFUNDED = "refunded = :refunded_before"
 NOTHING_REFUNDED = "attribute_not_exists(pk)"
+# Holds while the payment has brought no credits to anybody.
+NEW_PAYMENT = "attribute_not_exists(pk)"
+# Holds while nothing more has become known of the payment since it was read.
+SAME_PAYMENT = "version = :seen"
 
 RETRYABLE_REASONS = frozenset(
     {"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"},
@@ -65,8 +72,7 @@ class EntryExistsError(Exception):
 class AccountMovedError(Exception):
     """Somebody changed the account first.
 
-    `snapshot` is what a read would give now; None for a refund, whose items are to be read
-    together again.
+    `snapshot` is what a read would give now; None where more than the account is to be read.
     """
 
     snapshot: Snapshot | None
@@ -76,7 +82,7 @@ def commit(table: Table, posting: Posting) -> None:
     """Write a posting, whole or not at all. One round trip.
 
     Raises:
-        EntryExistsError, AccountMovedError: it was not written, and why.
+        EntryExistsError, AccountMovedError, PaymentTakenError: it was not written, and why.
         BusyError: it may have been written; committing it again is safe.
         CorruptAccountError: the table was changed by hand.
     """
@@ -84,8 +90,10 @@ def commit(table: Table, posting: Posting) -> None:
     actions += [_entry_put(posting.after, entry) for entry in posting.entries]
     if posting.refund:
         actions.append(_refunded_update(posting.after, *posting.refund))
+    if posting.payment:
+        actions.append(_payment_put(*posting.payment))
     if posting.audit:
-        item = audit_item(posting.after.account_id, str(ULID()), posting.audit)
+        item = audit_item(audit_key(posting.after.account_id, str(ULID())), posting.audit)
         actions.append({"Put": {"Item": to_wire(item)}})
     for action in actions:
         for request in action.values():
@@ -156,6 +164,18 @@ def _refunded_update(account: Account, refundable: Refundable, refunded_after: i
     }
 
 
+def _payment_put(before: Payment | None, after: Payment) -> Any:
+    seen = {"ExpressionAttributeValues": to_wire({":seen": before.version})} if before else {}
+    return {
+        "Put": {
+            "Item": to_wire(payment_item(after)),
+            "ConditionExpression": SAME_PAYMENT if before else NEW_PAYMENT,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            **seen,
+        },
+    }
+
+
 def _explain(reasons: Any, posting: Posting, exc: ClientError) -> None:
     """Raise why a transaction was cancelled, most telling reason first."""
     account_reason, *entry_reasons = reasons[: 1 + len(posting.entries)]
@@ -166,10 +186,13 @@ def _explain(reasons: Any, posting: Posting, exc: ClientError) -> None:
     if any(reason["Code"] in RETRYABLE_REASONS for reason in reasons):
         raise BusyError from exc
     if account_reason["Code"] != "ConditionalCheckFailed":
+        match posting.payment:
+            case None, Payment() as payment:
+                raise PaymentTakenError(payment.payment_id) from exc
         # The account is as it was read, and yet an entry stands that it knows nothing of, or
         # another total was refunded: not by any posting of ours.
         raise CorruptAccountError(posting.after.account_id) from exc
-    if posting.refund:
+    if posting.refund or posting.payment:
         raise AccountMovedError(None) from exc
     image = account_reason.get("Item")
     raise AccountMovedError(Snapshot(account=account_of(image) if image else None)) from exc

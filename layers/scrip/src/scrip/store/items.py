@@ -19,15 +19,17 @@ from scrip.domain.account import Account
 from scrip.domain.catalog import Feature, Plan
 from scrip.domain.entries import GENESIS_HASH, Entry, canonical_json
 from scrip.domain.errors import CorruptAccountError
+from scrip.domain.payments import Payment
 from scrip.domain.posting import AuditRecord
 from scrip.domain.usage import DayUsage
 from scrip.store.keys import (
+    Key,
     account_key,
-    audit_key,
     directory_keys,
     entry_key,
     feature_key,
     id_of,
+    payment_key,
     plan_key,
     usage_key,
 )
@@ -44,6 +46,7 @@ _deserialize = TypeDeserializer().deserialize
 _account = TypeAdapter(Account)
 _entry = TypeAdapter(Entry)
 _audit = TypeAdapter(AuditRecord)
+_payment = TypeAdapter(Payment)
 _plan = TypeAdapter(Plan)
 _feature = TypeAdapter(Feature)
 _usage = TypeAdapter(DayUsage)
@@ -121,9 +124,21 @@ def entry_of(wire: Wire) -> Entry:
         raise CorruptAccountError(id_of(item["pk"])) from exc
 
 
-def audit_item(account_id: str, ulid: str, record: AuditRecord) -> Item:
-    """Return an audit record as it is stored."""
-    return {**audit_key(account_id, ulid), **_audit.dump_python(record, exclude_defaults=True)}
+def audit_item(key: Key, record: AuditRecord) -> Item:
+    """Return an audit record as it is stored: of an account or of the catalog, as its key says."""
+    return {**key, **_audit.dump_python(record, exclude_defaults=True)}
+
+
+def payment_item(payment: Payment) -> Item:
+    """Return a payment as it is stored."""
+    item = _payment.dump_python(payment, exclude={"payment_id"})
+    return {**payment_key(payment.payment_id), **item}
+
+
+def payment_of(wire: Wire) -> Payment:
+    """Return the payment that an item holds."""
+    item = from_wire(wire)
+    return _payment.validate_python({**item, "payment_id": id_of(item["pk"])})
 
 
 def usage_item(account_id: str, day: date, usage: DayUsage) -> Item:

@@ -5,9 +5,9 @@ into it and never to update or delete there.
 """
 
 import hashlib
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 
-from scrip.domain.account import Account
+from scrip.domain.account import Account, AccountStatus
 
 type Key = dict[str, str]
 
@@ -38,6 +38,11 @@ def usage_key(account_id: str, day: date) -> Key:
     return {"pk": f"ACCOUNT#{account_id}", "sk": f"USAGE#{day.isoformat()}"}
 
 
+def catalog_audit_key(ulid: str) -> Key:
+    """An audit record of the catalog. It sorts before every feature and plan."""
+    return {"pk": CATALOG, "sk": f"AUDIT#{ulid}"}
+
+
 def ledger_partition(account_id: str) -> str:
     """The partition of an account's entries, of the table and of the index `history` alike."""
     return f"LEDGER#{account_id}"
@@ -51,6 +56,36 @@ def entry_key(account_id: str, entry_id: str) -> Key:
 def is_entry(pk: str) -> bool:
     """Tell whether a partition holds entries."""
     return pk.startswith(ledger_partition(""))
+
+
+def payment_key(payment_id: str) -> Key:
+    """A payment that brought credits, whoever got them."""
+    return {"pk": f"FACT#{payment_id}", "sk": f"FACT#{payment_id}"}
+
+
+def alias_key(name: str) -> Key:
+    """An outside name of an account or a payment: an email, a provider's customer or invoice."""
+    return {"pk": f"ALIAS#{name}", "sk": f"ALIAS#{name}"}
+
+
+def account_alias_key(account_id: str, name: str) -> Key:
+    """The same name at its account, so that it is found when the account is closed."""
+    return {"pk": f"ACCOUNT#{account_id}", "sk": f"ALIAS#{name}"}
+
+
+def waiting_key(name: str, inbox_id: str) -> Key:
+    """A message that waits for a name to lead somewhere."""
+    return {"pk": f"ALIAS#{name}", "sk": f"WAITING#{inbox_id}"}
+
+
+def inbox_key(inbox_id: str) -> Key:
+    """A provider's message; its id is `<provider>:<the provider's id>`."""
+    return {"pk": f"INBOX#{inbox_id.replace(':', '#', 1)}", "sk": "INBOX"}
+
+
+def account_inbox_key(account_id: str, inbox_id: str) -> Key:
+    """That a message was about an account."""
+    return {"pk": f"ACCOUNT#{account_id}", "sk": f"INBOX#{inbox_id}"}
 
 
 def plan_key(plan_id: str) -> Key:
@@ -68,11 +103,22 @@ def id_of(key: str) -> str:
     return key.partition("#")[2]
 
 
+def inbox_directory_keys(inbox_id: str, received_at: datetime) -> Key:
+    """Where the index `directory` lists a message: by the day it came (UTC), then its time."""
+    return {
+        "directory_pk": f"INBOX#{received_at:%Y-%m-%d}",
+        "directory_sk": f"{received_at:%H:%M:%S.%f}#{inbox_id}",
+    }
+
+
 def directory_keys(account: Account) -> Key:
     """Where the index `directory` lists an account: by anchor day and shard, then time of day.
 
-    They depend on the anchor alone, so nothing that happens to a balance writes to the index.
+    They depend on the anchor alone, so nothing that happens to a balance writes to the index. A
+    closed account is not listed.
     """
+    if account.status is AccountStatus.CLOSED:
+        return {}
     anchor = account.anchor.astimezone(UTC)
     shard = hashlib.sha256(account.account_id.encode()).digest()[0] % DIRECTORY_SHARDS
     return {

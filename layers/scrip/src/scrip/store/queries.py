@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from scrip.domain.entries import chain_hash
 from scrip.domain.errors import BusyError, CorruptAccountError, InvalidCursorError
-from scrip.domain.posting import Refundable
+from scrip.domain.posting import Paid, Refundable
 from scrip.store.client import Table, answered
 from scrip.store.items import (
     account_of,
     entry_of,
     from_wire,
+    payment_of,
     to_wire,
 )
 from scrip.store.keys import (
@@ -24,14 +25,17 @@ from scrip.store.keys import (
     entry_key,
     id_of,
     ledger_partition,
+    payment_key,
     refunded_key,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from scrip.domain.account import Account
     from scrip.domain.entries import Entry, EntryType
+    from scrip.domain.payments import Payment
     from scrip.store.items import Wire
 
 FILTERED_PAGE = 500
@@ -47,10 +51,11 @@ SEQ_MAX = 10**15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What a command is decided on: the account and, for a refund, the entry that it names."""
+    """What a command is decided on: the account and the entry or the payment that it names."""
 
     account: Account | None
     refundable: Refundable | None = None
+    paid: Paid | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +111,36 @@ def read(table: Table, account_id: str, refunds: str | None = None) -> Snapshot:
     )
 
 
+def read_with_payment(table: Table, account_id: str, payment_id: str) -> Snapshot:
+    """Return an account and a payment. One round trip, two where the payment's grant is gone."""
+    account_wire, payment_wire = _read_together(
+        table,
+        account_key(account_id),
+        payment_key(payment_id),
+    )
+    account = account_of(account_wire) if account_wire else None
+    if account is None or payment_wire is None:
+        return Snapshot(account=account)
+    payment = payment_of(payment_wire)
+    expiry = None
+    if account.grant(payment.grant_id) is None:
+        # Once written it stays as it is, so it may be read after the account.
+        expiry = read_entry(table, account_id, f"expiry:{payment.grant_id}")
+    paid = Paid(payment=payment, expired=-expiry.amount if expiry else 0)
+    return Snapshot(account=account, paid=paid)
+
+
+def read_payment(table: Table, payment_id: str) -> Payment | None:
+    """Return a payment, or None. One round trip."""
+    with answered():
+        answer = table.client.get_item(
+            TableName=table.name,
+            Key=to_wire(payment_key(payment_id)),
+            ConsistentRead=True,
+        )
+    return payment_of(answer["Item"]) if "Item" in answer else None
+
+
 def read_entry(table: Table, account_id: str, entry_id: str) -> Entry | None:
     """Return an entry, or None. One round trip."""
     with answered():
@@ -155,6 +190,21 @@ def read_entries(
         found = found[:limit]
         before = found[-1].seq
     return found, asked.cursor(before) if before > 1 else None
+
+
+def sort_keys(table: Table, partition: str, prefix: str) -> Iterator[str]:
+    """Yield the sort keys of a partition that begin with a prefix, in order."""
+    query: Any = {
+        "TableName": table.name,
+        "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
+        "ExpressionAttributeValues": to_wire({":pk": partition, ":prefix": prefix}),
+        "ProjectionExpression": "sk",
+        "ConsistentRead": True,
+    }
+    with answered():
+        for page in table.client.get_paginator("query").paginate(**query):
+            for item in page["Items"]:
+                yield item["sk"]["S"]
 
 
 def _filtering(asked: EntryFilter) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -4,12 +4,15 @@ A message tells any number of facts. Each is additive and named by what happened
 invoice), not by the message, so that messages may come twice, late and in any order.
 
 Names are strings of a kind and a value: `account:<account_id>`, `email:<address, lower case>`, or
-`<provider>:<the provider's id>` such as `stripe:cus_1`. Money is in the currency's smallest unit.
+`<provider>:<the provider's id>` such as `stripe:cus_1`. All other ids (of payments, subscriptions,
+refunds, disputes) are `<provider>:<id>`, too. Money is in the currency's smallest unit; 0 is what a
+provider that does not say tells, too. Instants are in UTC and whole milliseconds.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+
+from scrip.domain.payments import DisputeOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +47,9 @@ class PeriodPaid(Fact):
     """A subscription was paid for a period [start, end): `payment_id` names the invoice.
 
     `plan_names` are the provider's ids that may stand in a plan's `provider_ids` (price, product,
-    plan). `also` are further names of the same payment, such as its payment intent.
+    plan). `also` are further names of the same payment, such as its payment intent; another message
+    of the same period may tell others. `start` is the day of the change when a plan was changed
+    within a period.
     """
 
     payment_id: str
@@ -92,14 +97,6 @@ class MoneyReturned(Fact):
     total: int | None = None
     refund_id: str | None = None
     money: int = 0
-
-
-class DisputeOutcome(StrEnum):
-    """How a dispute stands."""
-
-    OPEN = "open"
-    WON = "won"
-    LOST = "lost"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

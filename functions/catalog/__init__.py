@@ -1,0 +1,1 @@
+"""What features cost and what plans give, and how admins change that."""

@@ -1,0 +1,63 @@
+"""What billing systems and identity providers tell: verified, kept in the inbox, and applied."""
+
+import base64
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Path
+from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from scrip.domain.errors import SignatureError
+from scrip.http import operations
+from scrip.http.answers import answer
+from scrip.http.problems import BodyTooLargeError
+from scrip.http.resolver import api
+from scrip.ledger import ledger
+from scrip.observability import count, logger
+from scrip.webhooks.apply import accept
+from scrip.webhooks.messages import Provider, read_message
+from scrip.webhooks.secrets import FRESH_SECONDS, Secrets
+from scrip.webhooks.signatures import verify
+
+BODY_BYTES_MAX = 1_000_000
+
+secrets = Secrets()
+app = api()
+
+
+@app.post("/v1/webhooks/<provider>", **operations.WEBHOOK)
+def post_webhook(
+    provider: Annotated[Provider, Path(description="Who sends it.")],
+) -> Response[Any]:
+    """Take a message and answer once it is applied, or is known to need nothing or to wait.
+
+    Sending one again does no harm. What fails is answered 5xx, and is to be sent again.
+    """
+    event = app.current_event
+    body = (event.body or "").encode()
+    if event.is_base64_encoded:
+        body = base64.b64decode(body)
+    if len(body) > BODY_BYTES_MAX:
+        raise BodyTooLargeError(BODY_BYTES_MAX)
+    try:
+        verify(provider, event.headers, body, secrets.of(provider))
+    except SignatureError:
+        _verify_with_new_secrets(provider, body)
+    record = accept(ledger(), read_message(provider, event.headers, body), body)
+    return answer({"webhook_id": record.inbox_id, "status": record.status})
+
+
+def _verify_with_new_secrets(provider: Provider, body: bytes) -> None:
+    try:
+        known = secrets.of(provider, within=FRESH_SECONDS)
+        verify(provider, app.current_event.headers, body, known)
+    except SignatureError:
+        count("WebhookRefused")
+        raise
+
+
+@logger.inject_lambda_context(correlation_id_path=API_GATEWAY_HTTP)
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer one request."""
+    return app.resolve(event, context)

@@ -1,0 +1,126 @@
+"""Quotas: which plan an account is on, its own allowance and limits, and its use begun anew."""
+
+from dataclasses import replace
+from typing import Any
+
+from scrip.domain import grants as buckets
+from scrip.domain.account import Quota
+from scrip.domain.catalog import Catalog, Plan
+from scrip.domain.commands import Command, ResetUsage, SetQuota
+from scrip.domain.entries import Entry, EntryType
+from scrip.domain.grants import Allocation, GrantKind
+from scrip.domain.posting import AuditRecord, Draft, Posting
+from scrip.domain.settle import set_quota
+
+
+def change_quota(draft: Draft, command: SetQuota, catalog: Catalog) -> Posting:
+    """Change plan, allowance or limits: at once, or with the next period if that grants less.
+
+    Raises:
+        UnknownPlanError: the plan takes no new accounts.
+    """
+    account = draft.account
+    in_force, before = account.quota, _told(account.quota, account.next_quota)
+    changed: dict[str, Any] = {
+        name: value
+        for name in ("monthly_credits", "limits")
+        if (value := getattr(command, name)) is not None
+    }
+    if command.plan_id is None:
+        wanted = replace(in_force, **changed)
+        pending = replace(account.next_quota, **changed) if account.next_quota else None
+    else:
+        if command.plan_id != in_force.plan_id:
+            catalog.open_plan(command.plan_id)
+        wanted, pending = Quota(plan_id=command.plan_id, **changed), None
+    plan = catalog.plan(wanted.plan_id)
+    entry = None
+    if _grants_less(wanted, plan, in_force, draft.plan):
+        draft.change(next_quota=pending or wanted)
+    else:
+        draft.change(next_quota=pending)
+        set_quota(draft, wanted, catalog)
+        entry = grant_difference(draft, wanted.allowance(plan), command)
+    after = _told(draft.account.quota, draft.account.next_quota)
+    if after == before:
+        return draft.posting()
+    return draft.posting(
+        entry=entry,
+        audit=_audit(draft, command, "quota.change", before, after, entry),
+    )
+
+
+def grant_difference(draft: Draft, allowance: int, command: Command) -> Entry | None:
+    """Raise what the plan gave for the current period to an allowance; None where it is enough.
+
+    A period that has ended, and waits for the payment of the next, gets nothing more.
+    """
+    given = draft.account.plan_grant
+    missing = allowance - (given.amount if given else 0)
+    if missing <= 0 or draft.account.allowance_end <= draft.now:
+        return None
+    return draft.grant(
+        command.entry_id,
+        EntryType.PLAN,
+        GrantKind.PLAN,
+        missing,
+        expires_at=draft.account.allowance_end,
+        command=command,
+    )
+
+
+def reset_usage(draft: Draft, command: ResetUsage) -> Posting:
+    """Count the period's use from 0 and refill what the plan gave for it."""
+    before, given = draft.account.used, draft.account.plan_grant
+    refill = given.amount - given.remaining if given else 0
+    allocations = (Allocation(given.grant_id, refill),) if given and refill else ()
+    draft.change(
+        used=0,
+        grants=buckets.give_back(draft.account.grants, allocations),
+        granted_total=draft.account.granted_total + refill,
+    )
+    entry = draft.enter(
+        command.entry_id,
+        EntryType.RESET,
+        refill,
+        command=command,
+        allocations=allocations,
+    )
+    draft.settle_debt(entry)
+    audit = _audit(draft, command, "usage.reset", {"used": before}, {"used": 0}, entry)
+    return draft.posting(entry=entry, audit=audit)
+
+
+def _grants_less(wanted: Quota, plan: Plan, in_force: Quota, plan_in_force: Plan) -> bool:
+    if plan.unlimited or plan_in_force.unlimited:
+        return plan_in_force.unlimited and not plan.unlimited
+    return wanted.allowance(plan) < in_force.allowance(plan_in_force)
+
+
+def _told(in_force: Quota, pending: Quota | None) -> dict[str, Any]:
+    """Return a quota as the audit record tells it."""
+    told = {
+        "plan_id": in_force.plan_id,
+        "monthly_credits": in_force.monthly_credits,
+        "limits": dict(in_force.limits),
+    }
+    return told | ({"next": _told(pending, None)} if pending else {})
+
+
+def _audit(  # noqa: PLR0917 - the parts of a record
+    draft: Draft,
+    command: Command,
+    action: str,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    entry: Entry | None,
+) -> AuditRecord:
+    return AuditRecord(
+        action=action,
+        actor=command.actor,
+        reason=command.reason,
+        before=before,
+        after=after,
+        recorded_at=draft.now,
+        entry_id=entry.entry_id if entry else None,
+    )

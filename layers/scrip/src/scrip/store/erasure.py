@@ -1,0 +1,16 @@
+"""Erasing whose an account is; its ledger stays, under an id that leads nowhere."""
+
+from scrip.store.aliases import names_of, unlink
+from scrip.store.client import Table
+from scrip.store.inbox import blank, messages_of
+
+
+def erase(table: Table, account_id: str) -> None:
+    """Take every outside name from an account, and the bodies out of the messages about it.
+
+    It may be repeated: names go one by one, and what is gone is gone.
+    """
+    for name in names_of(table, account_id):
+        unlink(table, account_id, name)
+    for inbox_id in messages_of(table, account_id):
+        blank(table, inbox_id)

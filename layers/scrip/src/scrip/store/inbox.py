@@ -1,0 +1,177 @@
+"""The inbox: every message that a provider sent and signed, and what became of it."""
+
+from __future__ import annotations
+
+import gzip
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter
+
+from scrip.store.client import Table, answered
+from scrip.store.items import from_wire, to_wire
+from scrip.store.keys import (
+    account_inbox_key,
+    account_key,
+    id_of,
+    inbox_directory_keys,
+    inbox_key,
+)
+from scrip.store.queries import sort_keys
+
+if TYPE_CHECKING:
+    from scrip.store.items import Wire
+
+# Holds for a message that was not received before.
+NEW_MESSAGE = "attribute_not_exists(pk)"
+# Holds unless somebody else has finished with the message meanwhile.
+NOT_DONE = "NOT #status IN (:applied, :ignored)"
+
+KEPT = timedelta(days=90)
+"""How long a message is kept that nobody has to do anything about."""
+
+STORED_BYTES_MAX = 350_000
+"""What fits an item of 400 KB, compressed."""
+
+
+class InboxStatus(StrEnum):
+    """What became of a message."""
+
+    RECEIVED = "received"
+    APPLIED = "applied"
+    IGNORED = "ignored"
+    UNMATCHED = "unmatched"
+    FAILED = "failed"
+
+
+DONE = frozenset({InboxStatus.APPLIED, InboxStatus.IGNORED})
+"""What needs nobody's attention."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboxRecord:
+    """A message as it was received. `waits_for` are the names that would make it apply.
+
+    `payload` is the raw body, empty once personal data has been erased.
+    """
+
+    inbox_id: str
+    type: str
+    payload: bytes
+    sent_at: datetime
+    received_at: datetime
+    status: InboxStatus = InboxStatus.RECEIVED
+    reason: str | None = None
+    changed_at: datetime
+    attempts: int = 0
+    account_id: str | None = None
+    waits_for: tuple[str, ...] = ()
+
+    @property
+    def provider(self) -> str:
+        """Who sent it."""
+        return self.inbox_id.partition(":")[0]
+
+
+_record = TypeAdapter(InboxRecord)
+
+
+def receive(table: Table, record: InboxRecord) -> InboxRecord | None:
+    """Keep a message before anything is made of it; return the one kept earlier, if it came before.
+
+    Raises:
+        ValueError: it is too large to be kept.
+    """
+    item = {
+        **inbox_key(record.inbox_id),
+        **inbox_directory_keys(record.inbox_id, record.received_at),
+        **_record.dump_python(record, exclude_defaults=True, exclude={"inbox_id", "status"}),
+        "status": record.status,
+        "payload": gzip.compress(record.payload, mtime=0),
+    }
+    if len(item["payload"]) > STORED_BYTES_MAX:
+        raise ValueError(len(item["payload"]))
+    try:
+        with answered():
+            table.client.put_item(
+                TableName=table.name,
+                Item=to_wire(item),
+                ConditionExpression=NEW_MESSAGE,
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+    except table.client.exceptions.ConditionalCheckFailedException as exc:
+        return _record_of(exc.response["Item"])  # type: ignore[typeddict-item] # missing in the stubs
+    return None
+
+
+def read_message(table: Table, inbox_id: str) -> InboxRecord | None:
+    """Return a message, or None."""
+    with answered():
+        answer = table.client.get_item(
+            TableName=table.name,
+            Key=to_wire(inbox_key(inbox_id)),
+            ConsistentRead=True,
+        )
+    return _record_of(answer["Item"]) if "Item" in answer else None
+
+
+def mark(table: Table, record: InboxRecord) -> None:
+    """Write down what became of a message, and at the account that it was about.
+
+    What somebody else has finished with meanwhile stays as it is.
+    """
+    told = {
+        "status": record.status,
+        "reason": record.reason,
+        "changed_at": record.changed_at,
+        "attempts": record.attempts,
+        "account_id": record.account_id,
+        "waits_for": record.waits_for,
+    }
+    if record.status in DONE:
+        told["purge_at"] = int((record.received_at + KEPT).timestamp())
+    values = {f":{name}": value for name, value in told.items()}
+    values |= {":applied": InboxStatus.APPLIED, ":ignored": InboxStatus.IGNORED}
+    with answered():
+        if record.account_id is not None:
+            key = account_inbox_key(record.account_id, record.inbox_id)
+            table.client.put_item(TableName=table.name, Item=to_wire(key))
+        with suppress(table.client.exceptions.ConditionalCheckFailedException):
+            table.client.update_item(
+                TableName=table.name,
+                Key=to_wire(inbox_key(record.inbox_id)),
+                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in told),
+                ConditionExpression=NOT_DONE,
+                ExpressionAttributeNames={f"#{name}": name for name in told},
+                ExpressionAttributeValues=to_wire(values),
+            )
+
+
+def messages_of(table: Table, account_id: str) -> list[str]:
+    """Return the ids of the messages that were about an account."""
+    return [id_of(sk) for sk in sort_keys(table, account_key(account_id)["pk"], "INBOX#")]
+
+
+def blank(table: Table, inbox_id: str) -> None:
+    """Take the body out of a message; that it came and what became of it stays."""
+    with answered():
+        table.client.update_item(
+            TableName=table.name,
+            Key=to_wire(inbox_key(inbox_id)),
+            UpdateExpression="SET payload = :nothing",
+            ExpressionAttributeValues=to_wire({":nothing": b""}),
+        )
+
+
+def _record_of(wire: Wire) -> InboxRecord:
+    item = from_wire(wire)
+    return _record.validate_python(
+        {
+            **item,
+            "inbox_id": id_of(item["pk"]).replace("#", ":", 1),
+            "payload": gzip.decompress(item["payload"]) if item["payload"] else b"",
+        },
+    )

@@ -1,0 +1,309 @@
+"""Applying messages: from the inbox to commands, whenever they come and however often.
+
+A message whose account or payment nobody knows waits for its names. Whoever makes a name lead
+somewhere (a link, a payment, a sign-up) wakes what waits for it.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from scrip.domain.commands import (
+    CloseAccount,
+    Command,
+    FollowSubscription,
+    PayPeriod,
+    Purchase,
+    TakeBack,
+)
+from scrip.domain.entries import Actor, ActorType
+from scrip.domain.errors import AccountNotFoundError, RefusalError
+from scrip.ledger import Ledger, opening
+from scrip.observability import logger
+from scrip.settings import settings
+from scrip.store import aliases
+from scrip.store.erasure import erase
+from scrip.store.inbox import DONE, InboxRecord, InboxStatus, mark, read_message, receive
+from scrip.store.queries import read_payment
+from scrip.webhooks.facts import (
+    Disputed,
+    Fact,
+    MoneyReturned,
+    PaymentNamed,
+    PeriodPaid,
+    Purchased,
+    SubscriptionTold,
+    UserCreated,
+    UserDeleted,
+)
+from scrip.webhooks.messages import IgnoredError, Message, Provider
+from scrip.webhooks.translation import facts_of
+
+
+@dataclass(eq=False)
+class UnmatchedError(Exception):
+    """Nobody knows yet what a message is about; `names` are those that would tell."""
+
+    reason: str
+    names: tuple[str, ...] = ()
+
+
+def accept(ledger: Ledger, message: Message, body: bytes) -> InboxRecord:
+    """Keep a message and apply it; one that is done already is left as it is.
+
+    Raises:
+        ScripError: it could not be applied, which the inbox says, too; it may be sent again.
+        ValueError: it is too large to be kept.
+    """
+    now = ledger.clock()
+    record = InboxRecord(
+        inbox_id=f"{message.provider}:{message.message_id}",
+        type=message.type,
+        payload=body,
+        sent_at=message.sent_at,
+        received_at=now,
+        changed_at=now,
+    )
+    known = receive(ledger.table, record)
+    if known is not None and known.status in DONE:
+        return known
+    return process(ledger, known or record)
+
+
+def process(ledger: Ledger, record: InboxRecord) -> InboxRecord:
+    """Apply a message that is in the inbox, and write down what became of it.
+
+    Raises:
+        ScripError: it could not be applied.
+    """
+    application = _Application(ledger, replace(record, attempts=record.attempts + 1))
+    try:
+        application.run()
+    except Exception as exc:
+        application.note(InboxStatus.FAILED, repr(exc))
+        mark(ledger.table, application.record)
+        raise
+    # Before the message counts as done: if this process dies here, it is sent again.
+    wake(ledger, application.woken)
+    mark(ledger.table, application.record)
+    if application.record.status in DONE:
+        aliases.wait_no_more(ledger.table, record.inbox_id, record.waits_for)
+    return application.record
+
+
+def wake(ledger: Ledger, names: Iterable[str]) -> None:
+    """Apply the messages that waited for names which lead somewhere now."""
+    for name in names:
+        for inbox_id in aliases.waiting(ledger.table, name):
+            record = read_message(ledger.table, inbox_id)
+            if record is None or record.status in DONE:
+                aliases.wait_no_more(ledger.table, inbox_id, [name])
+                continue
+            try:
+                process(ledger, record)
+            except Exception:  # noqa: BLE001 - its inbox record says so; what woke it has no part in it
+                logger.exception("a waiting message failed", extra={"inbox_id": inbox_id})
+
+
+def open_account(ledger: Ledger, account_id: str, emails: Iterable[str]) -> list[str]:
+    """Open the account of a user, to be found by the addresses that were verified as theirs.
+
+    Returns the names that lead to it now, to be woken. An address is of one account only; those
+    that the user has no longer lead nowhere.
+    """
+    ledger.execute(opening(account_id))
+    wanted = {f"email:{email.lower()}" for email in emails}
+    for name in aliases.names_of(ledger.table, account_id):
+        if name.startswith("email:") and name not in wanted:
+            aliases.unlink(ledger.table, account_id, name)
+    linked = [
+        name for name in sorted(wanted) if aliases.link_account(ledger.table, account_id, name)
+    ]
+    return [f"{aliases.OWN_NAME}{account_id}", *linked]
+
+
+class _Application:
+    """One attempt to apply a message: what becomes of it, and the names that it made known."""
+
+    def __init__(self, ledger: Ledger, record: InboxRecord) -> None:
+        self.ledger = ledger
+        self.record = record
+        self.woken: list[str] = []
+
+    def note(self, status: InboxStatus, reason: str | None = None) -> None:
+        """Set what has become of the message."""
+        changed_at = self.ledger.clock()
+        self.record = replace(self.record, status=status, reason=reason, changed_at=changed_at)
+
+    def run(self) -> None:
+        """Apply every fact, or say why not.
+
+        What is unmatched is tried once more after it has begun to wait: a name that came to lead
+        somewhere just before that woke nobody.
+        """
+        try:
+            facts = facts_of(_message(self.record))
+        except IgnoredError as exc:
+            self.note(InboxStatus.IGNORED, exc.reason)
+            return
+        for _ in range(2):
+            refused: list[str] = []
+            unmatched: list[UnmatchedError] = []
+            for fact in facts:
+                try:
+                    self._apply(fact)
+                except UnmatchedError as exc:
+                    unmatched.append(exc)
+                except RefusalError as exc:
+                    # Asking again would change nothing: it is closed, or another's payment.
+                    refused.append(exc.code)
+            if not unmatched:
+                status = InboxStatus.IGNORED if len(refused) == len(facts) else InboxStatus.APPLIED
+                self.note(status, ", ".join(refused) or None)
+                return
+            names = tuple(dict.fromkeys(name for exc in unmatched for name in exc.names))
+            aliases.wait_for(self.ledger.table, self.record.inbox_id, names)
+            self.note(InboxStatus.UNMATCHED, unmatched[0].reason)
+            self.record = replace(self.record, waits_for=names)
+
+    def _apply(self, fact: Fact) -> None:
+        match fact:
+            case UserCreated():
+                self._open(fact)
+            case UserDeleted():
+                self._close(fact)
+            case PaymentNamed():
+                self._name_payment(fact.payment_id, fact.also)
+            case MoneyReturned() | Disputed():
+                self._take_back(fact)
+            case _:
+                self._apply_to_account(fact, self._account_of(fact))
+
+    def _apply_to_account(self, fact: Fact, account_id: str) -> None:
+        match fact:
+            case Purchased():
+                self._execute(
+                    Purchase,
+                    account_id,
+                    fact.payment_id,
+                    metadata={"money": fact.money, "currency": fact.currency},
+                    credits=fact.credits,
+                    money=fact.money,
+                )
+                self.woken.append(fact.payment_id)
+            case PeriodPaid():
+                self._execute(
+                    PayPeriod,
+                    account_id,
+                    fact.payment_id,
+                    metadata={"money": fact.money, "currency": fact.currency},
+                    subscription_id=fact.subscription_id,
+                    plan_id=self._plan_of(fact),
+                    start=fact.start,
+                    end=fact.end,
+                    money=fact.money,
+                    plan_after=settings().default_plan,
+                )
+                self.woken.append(fact.payment_id)
+                self._name_payment(fact.payment_id, fact.also)
+            case SubscriptionTold():
+                self._execute(
+                    FollowSubscription,
+                    account_id,
+                    fact.subscription_id,
+                    subscription_id=fact.subscription_id,
+                    status=fact.status,
+                    ended=fact.ended,
+                    at=fact.at,
+                    plan_after=settings().default_plan,
+                )
+
+    def _account_of(self, fact: Fact) -> str:
+        """Return the account that a fact names, and give it the provider's names for it."""
+        known = aliases.accounts_named(self.ledger.table, fact.names)
+        if not known:
+            raise UnmatchedError("no account is linked to it yet", fact.names)
+        account_id = next(known[name] for name in fact.names if name in known)
+        outside = [name for name in fact.names if name.startswith(f"{self.record.provider}:")]
+        for name in outside:
+            if name not in known:
+                aliases.link_account(self.ledger.table, account_id, name)
+        self.woken += outside
+        return account_id
+
+    def _plan_of(self, fact: PeriodPaid) -> str:
+        plan = self.ledger.catalog().plan_named(fact.plan_names)
+        if plan is None:
+            raise UnmatchedError(
+                f"no plan has one of the provider ids {', '.join(fact.plan_names)}"
+            )
+        return plan.plan_id
+
+    def _name_payment(self, payment_id: str, names: Iterable[str]) -> None:
+        for name in names:
+            aliases.link_payment(self.ledger.table, payment_id, name)
+            self.woken.append(name)
+
+    def _take_back(self, fact: MoneyReturned | Disputed) -> None:
+        payment_id = aliases.payment_named(self.ledger.table, fact.payment_ids)
+        payment = read_payment(self.ledger.table, payment_id) if payment_id else None
+        if payment is None:
+            names = (*fact.payment_ids, *([payment_id] if payment_id else []))
+            raise UnmatchedError(
+                "no payment is known by its names yet", tuple(dict.fromkeys(names))
+            )
+        if isinstance(fact, Disputed):
+            told: dict[str, Any] = {
+                "reason": f"dispute {fact.outcome}",
+                "dispute_id": fact.dispute_id,
+                "outcome": fact.outcome,
+                "money": fact.money,
+            }
+        elif fact.refund_id is not None:
+            told = {"reason": "refund", "refund_id": fact.refund_id, "money": fact.money}
+        else:
+            told = {"reason": "refund", "returned": fact.total}
+        self._execute(
+            TakeBack,
+            payment.account_id,
+            self.record.inbox_id,
+            payment_id=payment.payment_id,
+            **told,
+        )
+
+    def _open(self, fact: UserCreated) -> None:
+        self.record = replace(self.record, account_id=fact.account_id)
+        self.woken += open_account(self.ledger, fact.account_id, fact.emails)
+
+    def _close(self, fact: UserDeleted) -> None:
+        self._execute(CloseAccount, fact.account_id, f"{self.record.provider}:user_deleted")
+        erase(self.ledger.table, fact.account_id)
+
+    def _execute(self, command: type[Command], account_id: str, entry_id: str, **told: Any) -> None:
+        self.record = replace(self.record, account_id=account_id)
+        try:
+            self.ledger.execute(
+                command(
+                    account_id=account_id,
+                    entry_id=entry_id,
+                    keyed=False,
+                    actor=Actor(ActorType.WEBHOOK, self.record.provider),
+                    reference=self.record.inbox_id,
+                    **told,
+                ),
+            )
+        except AccountNotFoundError as exc:
+            raise UnmatchedError("the account is not open yet", (f"account:{account_id}",)) from exc
+
+
+def _message(record: InboxRecord) -> Message:
+    """Return the message that an inbox record keeps."""
+    provider, _, message_id = record.inbox_id.partition(":")
+    return Message(
+        provider=Provider(provider),
+        message_id=message_id,
+        type=record.type,
+        payload=json.loads(record.payload),
+        sent_at=record.sent_at,
+    )

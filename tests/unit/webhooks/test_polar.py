@@ -1,0 +1,122 @@
+"""What each of Polar's events tells."""
+
+from typing import Any
+
+import pytest
+
+from scrip.domain.errors import PayloadError
+from scrip.webhooks.facts import (
+    Fact,
+    Linked,
+    MoneyReturned,
+    PeriodPaid,
+    Purchased,
+    SubscriptionTold,
+)
+from scrip.webhooks.messages import IgnoredError, Provider
+from tests.unit.webhooks import examples
+from tests.unit.webhooks.examples import ALICE, day
+
+UUID = "a1b2c3d4-0000-4000-8000-000000000"
+ACCOUNT, EMAIL = f"account:{ALICE}", "email:alice@example.com"
+CUSTOMER, SUBSCRIPTION = f"polar:{UUID}0c1", f"polar:{UUID}0f1"
+ORDER = f"polar:{UUID}101"
+
+
+def told(name: str, of: str = "data", **changes: Any) -> Fact:
+    (fact,) = examples.told(Provider.POLAR, name, of=of, **changes)
+    return fact
+
+
+def bought(of: str, metadata: dict[str, Any]) -> int:
+    fact = told("order_paid", of=of, metadata=metadata)
+    assert isinstance(fact, Purchased)
+    return fact.credits
+
+
+def test_a_paid_order_of_credits_is_a_purchase() -> None:
+    assert told("order_paid") == Purchased(
+        names=(ACCOUNT, CUSTOMER, EMAIL),
+        payment_id=ORDER,
+        credits=500,
+        money=1000,  # without tax, as refunds are
+        currency="usd",
+    )
+
+
+def test_the_products_credits_go_before_the_orders() -> None:
+    assert bought("data.product", {"credits": "700"}) == 700
+    assert bought("data", {"credits": 10**12}) == 500
+    order = examples.body(Provider.POLAR, "order_paid")
+    order["data"] |= {"product": None, "metadata": {"credits": "300"}}
+    (fact,) = examples.translated(Provider.POLAR, order)
+    assert isinstance(fact, Purchased)
+    assert fact.credits == 300
+
+
+def test_an_order_without_credits_is_none_of_scrips() -> None:
+    with pytest.raises(IgnoredError, match="names credits"):
+        told("order_paid", of="data.product", metadata={})
+    for worth in (0, 1.5, True, "many"):
+        with pytest.raises(PayloadError, match=r"data\.product\.metadata\.credits"):
+            told("order_paid", of="data.product", metadata={"credits": worth})
+
+
+def test_a_paid_order_of_a_subscription_is_a_period_paid() -> None:
+    assert told("order_paid_subscription") == PeriodPaid(
+        names=(ACCOUNT, SUBSCRIPTION, CUSTOMER, EMAIL),
+        payment_id=f"polar:{UUID}201",
+        subscription_id=SUBSCRIPTION,
+        plan_names=(f"{UUID}0b1",),
+        start=day(11, 1),
+        end=day(12, 1),
+        money=2000,
+        currency="usd",
+    )
+    with pytest.raises(PayloadError, match=r"data\.subscription: missing"):
+        told("order_paid_subscription", subscription=None)
+
+
+def test_a_refunded_order_tells_the_total_and_a_refund_itself() -> None:
+    total = MoneyReturned(names=(), payment_ids=(ORDER,), total=400)
+    assert told("order_refunded") == total
+    refund = MoneyReturned(
+        names=(),
+        payment_ids=(ORDER,),
+        refund_id=f"polar:{UUID}301",
+        money=400,
+    )
+    assert told("refund_created") == refund
+    for status in ("failed", "canceled"):
+        with pytest.raises(IgnoredError):
+            told("refund_created", status=status)
+
+
+def test_a_subscription_has_ended_when_it_is_revoked() -> None:
+    for name, status, ended, at in (
+        ("active", "active", False, day(11, 1, 3)),
+        ("canceled", "active", False, day(11, 20, 0.5)),  # for the period's end
+        ("revoked", "canceled", True, day(12, 1, 1)),
+    ):
+        assert told(f"subscription_{name}") == SubscriptionTold(
+            names=(ACCOUNT, SUBSCRIPTION, CUSTOMER, EMAIL),
+            subscription_id=SUBSCRIPTION,
+            status=status,
+            ended=ended,
+            at=at,
+        )
+    revoked = told("subscription_revoked", status="active")
+    assert isinstance(revoked, SubscriptionTold)
+    assert revoked.ended
+
+
+def test_a_customer_is_linked_to_the_account_of_its_external_id() -> None:
+    assert told("customer_created") == Linked(names=(ACCOUNT, CUSTOMER, EMAIL))
+    assert told("customer_created", external_id=None) == Linked(names=(CUSTOMER, EMAIL))
+
+
+def test_other_events_are_ignored() -> None:
+    for other in ("order.created", "checkout.updated", "benefit_grant.created", "subscription.x"):
+        payload: dict[str, Any] = {"type": other, "timestamp": "2026-11-01T00:00:00Z", "data": {}}
+        with pytest.raises(IgnoredError, match="is not about credits"):
+            examples.translated(Provider.POLAR, payload)

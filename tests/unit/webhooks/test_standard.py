@@ -1,0 +1,180 @@
+"""What the documented payload of any billing system tells."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from scrip.domain.errors import PayloadError
+from scrip.webhooks.facts import (
+    Disputed,
+    DisputeOutcome,
+    Fact,
+    Linked,
+    MoneyReturned,
+    PeriodPaid,
+    Purchased,
+    SubscriptionTold,
+    UserCreated,
+    UserDeleted,
+)
+from scrip.webhooks.messages import IgnoredError, Provider, read_message
+from scrip.webhooks.signatures import verify
+from scrip.webhooks.standard import TRANSLATORS
+from scrip.webhooks.translation import facts_of
+from tests.unit.webhooks import examples
+from tests.unit.webhooks.examples import ALICE, SENT_AT, day
+
+DOCUMENTATION = Path(__file__).parents[3] / "docs" / "webhooks.md"
+
+ACCOUNT, EMAIL = f"account:{ALICE}", "email:alice@example.com"
+CUSTOMER, SUBSCRIPTION = "standard:customer:alice-01", "standard:subscription:sub-01"
+PAYMENT = ("standard:payment:pay-1001", "standard:invoice:pay-1001")
+
+
+def told(name: str, of: str = "data", **changes: Any) -> Fact:
+    (fact,) = examples.told(Provider.STANDARD, name, of=of, **changes)
+    return fact
+
+
+def test_each_type_tells_a_fact() -> None:
+    assert told("credits_purchased") == Purchased(
+        names=(ACCOUNT, CUSTOMER, EMAIL),
+        payment_id="standard:payment:pay-1001",
+        credits=500,
+        money=1000,
+        currency="usd",
+    )
+    assert told("subscription_renewed") == PeriodPaid(
+        names=(SUBSCRIPTION, CUSTOMER),
+        payment_id="standard:invoice:inv-2001",
+        also=("standard:payment:pay-1002",),
+        subscription_id=SUBSCRIPTION,
+        plan_names=("price_ScripPro",),
+        start=day(11, 1),
+        end=day(12, 1),
+        money=2000,
+        currency="usd",
+    )
+    total = MoneyReturned(names=(), payment_ids=PAYMENT, total=400)
+    assert told("payment_refunded_total") == total
+    assert told("payment_refunded_once") == MoneyReturned(
+        names=(),
+        payment_ids=PAYMENT,
+        refund_id="standard:refund:ref-01",
+        money=400,
+    )
+    created = UserCreated(names=(ACCOUNT,), account_id=ALICE, emails=("alice@example.com",))
+    assert told("user_created") == created
+    assert told("user_deleted") == UserDeleted(names=(ACCOUNT,), account_id=ALICE)
+    assert told("account_linked") == Linked(names=(ACCOUNT, CUSTOMER))
+
+
+def test_a_subscription_tells_how_it_stands_at_its_own_time_or_the_messages() -> None:
+    updated = SubscriptionTold(
+        names=(SUBSCRIPTION,),
+        subscription_id=SUBSCRIPTION,
+        status="past_due",
+        ended=False,
+        at=day(11, 5),
+    )
+    assert told("subscription_updated") == updated
+    ended = told("subscription_ended")  # told 5 seconds after it happened
+    assert isinstance(ended, SubscriptionTold)
+    assert (ended.ended, ended.at) == (True, day(12, 1))
+    attempted = told("subscription_updated", of="", timestamp=None)
+    assert isinstance(attempted, SubscriptionTold)
+    assert attempted.at == SENT_AT
+
+
+def test_a_dispute_is_open_won_or_lost() -> None:
+    for outcome in DisputeOutcome:
+        assert told("payment_disputed", outcome=outcome) == Disputed(
+            names=(),
+            payment_ids=PAYMENT,
+            dispute_id="standard:dispute:dis-01",
+            outcome=outcome,
+            money=1000,
+        )
+
+
+def test_a_renewal_without_an_invoice_goes_by_its_payment() -> None:
+    renewal = told("subscription_renewed", invoice_id=None)
+    assert isinstance(renewal, PeriodPaid)
+    assert (renewal.payment_id, renewal.also) == ("standard:payment:pay-1002", ())
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "reason"),
+    [
+        ("credits_purchased", {"credits": "500"}, "data.credits: "),
+        ("credits_purchased", {"credits": 0}, "data.credits: "),
+        ("credits_purchased", {"credits": 10**12 + 1}, "data.credits: "),
+        ("credits_purchased", {"credits": True}, "data.credits: "),
+        ("credits_purchased", {"money": -1}, "data.money: "),
+        ("credits_purchased", {"currency": "USD"}, "data.currency: "),
+        ("credits_purchased", {"acount_id": ALICE}, "data.acount_id: "),
+        ("credits_purchased", {"payment_id": "two words"}, "data.payment_id: "),
+        ("credits_purchased", {"email": "alice"}, "data.email: "),
+        (
+            "credits_purchased",
+            {"account_id": None, "customer_id": None, "email": None},
+            "data: Value error, name an account_id, a customer_id or an email",
+        ),
+        ("subscription_renewed", {"invoice_id": None, "payment_id": None}, "data: "),
+        ("subscription_renewed", {"period_end": "2026-11-01T00:00:00Z"}, "data: "),
+        ("subscription_renewed", {"period_end": "2026-12-01T00:00:00"}, "data.period_end: "),
+        ("payment_refunded_total", {"refund_id": "ref-01", "money": 4}, "data: "),
+        ("payment_refunded_total", {"total": None}, "data: "),
+        ("payment_refunded_once", {"money": None}, "data: "),
+        ("payment_disputed", {"outcome": "lost?"}, "data.outcome: "),
+        ("account_linked", {"customer_id": None}, "data.customer_id: "),
+    ],
+)
+def test_it_is_read_strictly(name: str, changes: dict[str, Any], reason: str) -> None:
+    with pytest.raises(PayloadError) as refused:
+        told(name, **changes)
+    assert refused.value.reason.startswith(reason)
+
+
+def test_a_message_without_data_and_one_of_another_type() -> None:
+    with pytest.raises(PayloadError, match="data: missing"):
+        examples.translated(Provider.STANDARD, {"type": "user.created"})
+    with pytest.raises(IgnoredError, match=r"invoice\.sent is not a type that Scrip knows"):
+        examples.translated(Provider.STANDARD, {"type": "invoice.sent"})
+
+
+def test_the_documentation_has_an_example_of_each_type_that_can_be_read() -> None:
+    shown = re.findall(r"```json\n(.*?)```", DOCUMENTATION.read_text(), re.DOTALL)
+    types = set()
+    for example in shown:
+        message = examples.message(Provider.STANDARD, json.loads(example))
+        assert facts_of(message)
+        types.add(message.type)
+    assert types == set(TRANSLATORS)
+
+
+def test_the_documented_sender_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", DOCUMENTATION.read_text(), re.DOTALL)
+    secret = examples.SECRETS[Provider.STANDARD]
+    monkeypatch.setenv("SCRIP_WEBHOOK_SECRET", secret)
+    monkeypatch.setenv("SCRIP_API_URL", "https://api.example.com")
+    posted: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        posted.append(request)
+        return httpx.Response(200)
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
+        monkeypatch.setattr("httpx.post", client.post)
+        sender: dict[str, Any] = {}
+        exec(code, sender)
+        sender["send"]("msg-01", "user.deleted", account_id=ALICE)
+    (request,) = posted
+    assert request.url == "https://api.example.com/v1/webhooks/standard"
+    verify(Provider.STANDARD, request.headers, request.content, [secret])
+    read = read_message(Provider.STANDARD, request.headers, request.content)
+    assert facts_of(read) == (UserDeleted(names=(ACCOUNT,), account_id=ALICE),)

@@ -1,0 +1,312 @@
+"""What each of Stripe's events tells, in both shapes of its API."""
+
+from typing import Any
+
+import pytest
+
+from scrip.domain.errors import PayloadError
+from scrip.webhooks.facts import (
+    Disputed,
+    DisputeOutcome,
+    Fact,
+    Linked,
+    MoneyReturned,
+    PaymentNamed,
+    PeriodPaid,
+    Purchased,
+    SubscriptionTold,
+)
+from scrip.webhooks.messages import IgnoredError, Provider
+from tests.unit.webhooks import examples
+from tests.unit.webhooks.examples import ALICE, day
+
+OLD = "_before_2025_03_31"
+BOTH = ("", OLD)
+
+ACCOUNT, CUSTOMER, SUBSCRIPTION, EMAIL = (
+    f"account:{ALICE}",
+    "stripe:cus_ScripAlice01",
+    "stripe:sub_ScripPro01",
+    "email:alice@example.com",
+)
+SUBSCRIBER = (ACCOUNT, SUBSCRIPTION, CUSTOMER, EMAIL)
+PRO = ("price_ScripPro", "prod_ScripPro")
+PACK = ("stripe:pi_ScripPack01", "stripe:ch_ScripPack01")
+
+
+def told(name: str, of: str = "data.object", **changes: Any) -> Fact:
+    (fact,) = examples.told(Provider.STRIPE, name, of=of, **changes)
+    return fact
+
+
+def purchased(**changes: Any) -> Fact:
+    return told("checkout_payment", **changes)
+
+
+def period(name: str, **changes: Any) -> PeriodPaid:
+    fact = told(name, **changes)
+    assert isinstance(fact, PeriodPaid)
+    return fact
+
+
+PURCHASE = Purchased(
+    names=(ACCOUNT, CUSTOMER, EMAIL),
+    payment_id="stripe:pi_ScripPack01",
+    credits=500,
+    money=1000,
+    currency="usd",
+)
+
+
+def test_a_paid_checkout_is_a_purchase() -> None:
+    assert purchased() == PURCHASE
+    assert purchased(payment_status="no_payment_required") == PURCHASE
+
+
+def test_a_checkout_that_is_paid_later_is_a_purchase_then() -> None:
+    with pytest.raises(IgnoredError, match="payment_status is unpaid"):
+        told("checkout_payment_unpaid")
+    paid = told("checkout_payment_async_succeeded")
+    assert isinstance(paid, Purchased)
+    assert paid.payment_id == "stripe:pi_ScripPack02"
+
+
+def test_a_free_checkout_has_no_payment_and_goes_by_its_session() -> None:
+    free = purchased(payment_intent=None, amount_total=0, payment_status="no_payment_required")
+    assert isinstance(free, Purchased)
+    assert (free.payment_id, free.money) == ("stripe:cs_test_ScripPack01", 0)
+
+
+def test_the_account_is_named_by_reference_then_metadata_customer_and_email() -> None:
+    assert purchased(metadata={"credits": "500", "account_id": ALICE}) == PURCHASE
+    other = purchased(metadata={"credits": "500", "account_id": "other"})
+    assert other.names == (ACCOUNT, "account:other", CUSTOMER, EMAIL)
+    guest = purchased(
+        client_reference_id=None,
+        customer=None,
+        customer_details=None,
+        customer_email=" Bob@Example.com ",
+    )
+    assert guest.names == ("email:bob@example.com",)
+
+
+def test_what_is_expanded_counts_like_its_id() -> None:
+    expanded = {"customer": {"id": "cus_ScripAlice01"}, "payment_intent": {"id": "pi_ScripPack01"}}
+    assert purchased(**expanded) == PURCHASE
+
+
+def test_a_purchase_without_credits_is_none_of_scrips() -> None:
+    for metadata in ({}, None, {"colour": "blue"}):
+        with pytest.raises(IgnoredError, match="names no credits"):
+            purchased(metadata=metadata)
+
+
+def test_credits_are_digits_from_1_to_10_to_the_12() -> None:
+    for text, bought in (("1", 1), ("1000000000000", 10**12)):
+        fact = purchased(metadata={"credits": text})
+        assert isinstance(fact, Purchased)
+        assert fact.credits == bought
+    for text in ("0", "1000000000001", "-5", "5.0", "1e3", " 5", "five", "", "\u0665", "9" * 5000):
+        with pytest.raises(PayloadError) as refused:
+            purchased(metadata={"credits": text})
+        assert refused.value.reason.startswith("data.object.metadata.credits: ")
+
+
+def test_a_checkout_of_a_subscription_links_and_pays_nothing() -> None:
+    assert told("checkout_subscription") == Linked(names=SUBSCRIBER)
+    setup = told("checkout_subscription", mode="setup", subscription=None)
+    assert setup == Linked(names=(ACCOUNT, CUSTOMER, EMAIL))
+
+
+@pytest.mark.parametrize("shape", BOTH)
+def test_a_paid_invoice_is_a_period_paid(shape: str) -> None:
+    old = shape == OLD
+    assert told(f"invoice_paid{shape}") == PeriodPaid(
+        names=SUBSCRIBER,
+        payment_id="stripe:in_ScripPro01",
+        also=("stripe:pi_ScripPro01", "stripe:ch_ScripPro01") if old else (),
+        subscription_id=SUBSCRIPTION,
+        plan_names=(*PRO, "pro_monthly") if old else PRO,
+        start=day(11, 1),
+        end=day(12, 1),
+        money=2000,
+        currency="usd",
+    )
+
+
+@pytest.mark.parametrize("shape", BOTH)
+def test_the_period_is_the_lines_and_never_the_invoices(shape: str) -> None:
+    december = period(f"invoice_paid_renewal{shape}")  # the invoice says 1 November to 1 December
+    assert (december.start, december.end) == (day(12, 1), day(1, 1))
+
+
+@pytest.mark.parametrize("shape", BOTH)
+def test_an_upgrade_pays_what_is_left_of_the_period_on_the_new_plan(shape: str) -> None:
+    upgrade = period(f"invoice_paid_upgrade{shape}")
+    assert upgrade.plan_names[:2] == PRO
+    assert (upgrade.start, upgrade.end) == (day(11, 16), day(12, 1))
+    assert upgrade.money == 500
+
+
+@pytest.mark.parametrize("shape", BOTH)
+def test_prorations_of_the_period_before_do_not_hide_the_new_one(shape: str) -> None:
+    renewal = period(f"invoice_paid_renewal_with_prorations{shape}")
+    assert renewal.plan_names[:2] == PRO
+    assert (renewal.start, renewal.end) == (day(12, 1), day(1, 1))
+
+
+def test_all_items_of_a_subscription_may_name_the_plan() -> None:
+    lines = examples.body(Provider.STRIPE, "invoice_paid")["data"]["object"]["lines"]["data"]
+    price = {"id": "price_Seats", "product": "prod_Seats", "lookup_key": "seats"}
+    seats = {
+        **lines[0],
+        "amount": 500,
+        "pricing": {"price_details": {"price": price, "product": "prod_Seats"}},
+    }
+    both = period("invoice_paid", lines={"data": [seats, *lines]})
+    assert both.plan_names == (*PRO, "price_Seats", "prod_Seats", "seats")
+
+
+def test_a_trial_is_a_period_that_costs_nothing() -> None:
+    lines = examples.body(Provider.STRIPE, "invoice_paid")["data"]["object"]["lines"]["data"]
+    trial = period("invoice_paid", amount_paid=0, lines={"data": [{**lines[0], "amount": 0}]})
+    assert (trial.money, trial.end) == (0, day(12, 1))
+
+
+@pytest.mark.parametrize("shape", BOTH)
+def test_a_fee_on_a_subscriptions_invoice_is_no_period(shape: str) -> None:
+    lines = examples.body(Provider.STRIPE, f"invoice_paid_upgrade{shape}")
+    fee = lines["data"]["object"]["lines"]["data"][1]
+    if shape == OLD:
+        fee["proration"] = False
+    else:
+        fee["parent"]["invoice_item_details"]["proration"] = False
+    assert told(f"invoice_paid{shape}", lines={"data": [fee]}) == Linked(names=SUBSCRIBER)
+
+
+def test_an_invoice_of_no_subscription_is_none_of_scrips() -> None:
+    with pytest.raises(IgnoredError, match="not a subscription's"):
+        told("invoice_paid", parent=None)
+    with pytest.raises(IgnoredError, match="not a subscription's"):
+        told(f"invoice_paid{OLD}", subscription=None)
+
+
+def test_an_invoice_tells_its_payments_where_they_are_expanded() -> None:
+    payment = {"type": "payment_intent", "payment_intent": {"id": "pi_ScripPro01"}}
+    named = period("invoice_paid", payments={"object": "list", "data": [{"payment": payment}]})
+    assert named.also == ("stripe:pi_ScripPro01",)
+
+
+def test_an_invoices_payment_names_it() -> None:
+    assert told("invoice_payment_paid") == PaymentNamed(
+        names=(),
+        payment_id="stripe:in_ScripPro01",
+        also=("stripe:pi_ScripPro01",),
+    )
+    with pytest.raises(IgnoredError, match="outside of Stripe"):
+        told("invoice_payment_paid", payment={"type": "payment_record"})
+
+
+@pytest.mark.parametrize("shape", BOTH)
+def test_a_subscription_tells_how_it_stands(shape: str) -> None:
+    stands = SubscriptionTold(
+        names=(ACCOUNT, SUBSCRIPTION, CUSTOMER),
+        subscription_id=SUBSCRIPTION,
+        status="incomplete",
+        ended=False,
+        at=day(11, 1, 2),
+    )
+    assert told(f"subscription_created{shape}") == stands
+    # Both are of the same second; what came second counts as later.
+    updated = told(f"subscription_updated{shape}")
+    assert isinstance(updated, SubscriptionTold)
+    assert (updated.status, updated.ended, updated.at > stands.at) == ("active", False, True)
+    deleted = told(f"subscription_deleted{shape}")
+    assert isinstance(deleted, SubscriptionTold)
+    assert (deleted.status, deleted.ended) == ("canceled", True)
+
+
+def test_a_subscription_has_ended_when_it_will_not_be_paid_again() -> None:
+    for status, ended in {
+        "trialing": False,
+        "active": False,
+        "past_due": False,
+        "paused": False,
+        "canceled": True,
+        "unpaid": True,
+        "incomplete_expired": True,
+    }.items():
+        fact = told("subscription_updated", status=status)
+        assert isinstance(fact, SubscriptionTold)
+        assert fact.ended is ended, status
+
+
+def test_a_refunded_charge_tells_the_total_up_to_now() -> None:
+    partly = MoneyReturned(names=(), payment_ids=PACK, total=400)
+    assert told("charge_refunded_partly") == partly
+    assert told("charge_refunded_fully") == MoneyReturned(names=(), payment_ids=PACK, total=1000)
+
+
+@pytest.mark.parametrize("shape", BOTH)
+def test_a_refunded_charge_names_its_invoice_where_it_can(shape: str) -> None:
+    refunded = told(f"charge_refunded_of_invoice{shape}")
+    assert isinstance(refunded, MoneyReturned)
+    assert ("stripe:in_ScripPro01" in refunded.payment_ids) is (shape == OLD)
+    assert refunded.payment_ids[0] == "stripe:pi_ScripPro01"
+
+
+def test_a_refund_tells_of_itself_unless_it_failed() -> None:
+    refund = MoneyReturned(
+        names=(),
+        payment_ids=PACK,
+        refund_id="stripe:re_ScripPack01",
+        money=400,
+    )
+    assert told("refund_created") == refund
+    assert told("refund_created", status="pending") == refund
+    for status in ("failed", "canceled"):
+        with pytest.raises(IgnoredError):
+            told("refund_failed", status=status)
+
+
+def test_a_dispute_is_open_won_or_lost() -> None:
+    for name, status, outcome in (
+        ("dispute_created", "needs_response", DisputeOutcome.OPEN),
+        ("dispute_created", "warning_needs_response", DisputeOutcome.OPEN),
+        ("dispute_closed_won", "won", DisputeOutcome.WON),
+        ("dispute_closed_won", "warning_closed", DisputeOutcome.WON),
+        ("dispute_closed_lost", "lost", DisputeOutcome.LOST),
+    ):
+        assert told(name, status=status) == Disputed(
+            names=(),
+            payment_ids=PACK,
+            dispute_id="stripe:du_ScripPack01",
+            outcome=outcome,
+            money=1000,
+        )
+    with pytest.raises(PayloadError, match="status"):
+        told("dispute_closed_won", status="under_review")
+
+
+def test_a_disputes_whole_charge_names_its_invoice() -> None:
+    charge = {"id": "ch_ScripPack01", "invoice": "in_1", "payment_intent": "pi_ScripPack01"}
+    disputed = told("dispute_created", charge=charge)
+    assert isinstance(disputed, Disputed)
+    assert set(disputed.payment_ids) == {*PACK, "stripe:in_1"}
+
+
+def test_what_is_missing_is_named_by_its_path() -> None:
+    lines = [{"amount": 1, "period": {"end": 2}}]
+    with pytest.raises(PayloadError) as refused:
+        told("invoice_paid", lines={"data": lines})
+    where = "data.object.lines.data.0.period.start"
+    assert refused.value.reason == f"{where}: Field required"
+    with pytest.raises(PayloadError) as refused:
+        told("invoice_paid", of="data", object=None)
+    assert refused.value.reason.startswith("data.object: ")
+
+
+def test_other_events_are_ignored() -> None:
+    payload = examples.body(Provider.STRIPE, "invoice_paid") | {"type": "invoice.finalized"}
+    with pytest.raises(IgnoredError, match=r"invoice\.finalized is not about credits"):
+        examples.translated(Provider.STRIPE, payload)
