@@ -1,6 +1,7 @@
 """Read an account, its entries, or one of them: of one's own, or of any for a service."""
 
-from typing import Annotated, Any
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, Literal
 
 from aws_lambda_powertools.event_handler import Depends, Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
@@ -10,14 +11,19 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from scrip.domain.entries import EntryType
 from scrip.domain.errors import EntryNotFoundError
 from scrip.http import operations
-from scrip.http.answers import account_json, answer
+from scrip.http.answers import account_json, answer, usage_json
 from scrip.http.models import Instant, Name
 from scrip.http.principals import Caller, any_caller
+from scrip.http.problems import InvalidError
 from scrip.http.requests import opening_for
 from scrip.http.resolver import AccountId, api
-from scrip.ledger import ledger
+from scrip.ledger import ledger, utc_now
 from scrip.observability import logger
 from scrip.store.queries import EntryFilter, read, read_entries
+from scrip.store.usage import read_usage
+
+USAGE_DAYS = 30
+USAGE_DAYS_MAX = 366
 
 app = api()
 
@@ -70,6 +76,44 @@ def get_entry(
     if found is None:
         raise EntryNotFoundError(entry_id)
     return answer({**found.entry.to_json(), "refunded": found.refunded})
+
+
+@app.get("/v1/accounts/<account_id>/usage", **operations.GET_USAGE)
+def get_usage(
+    account_id: AccountId,
+    caller: Annotated[Caller, Depends(any_caller)],
+    from_: Annotated[
+        Instant | None,
+        Query(alias="from", description="Its day is included; 30 days unless given."),
+    ] = None,
+    to: Annotated[
+        Instant | None,
+        Query(description="Not included, but the day it is in, if it is in one; now unless given."),
+    ] = None,
+    group_by: Annotated[Literal["day,feature", "day", "feature", "total"], Query()] = "day,feature",
+) -> Response[Any]:
+    """Return what was used in whole UTC days, seconds after it was."""
+    start, end = _whole_days(from_, to or utc_now())
+    ledger().account(caller.account_id, opening_for(caller))
+    days = read_usage(ledger().table, caller.account_id, start, end)
+    rows = usage_json(days, frozenset(group_by.split(",")))
+    return answer({"usage": rows, "from": start.isoformat(), "to": end.isoformat()})
+
+
+def _whole_days(from_: datetime | None, to: datetime) -> tuple[date, date]:
+    """Return the first day that was asked for, and the first one after them.
+
+    Raises:
+        InvalidError: there are none, or too many.
+    """
+    try:
+        end = (to - timedelta(milliseconds=1)).date() + timedelta(days=1)
+        start = from_.date() if from_ else end - timedelta(days=USAGE_DAYS)
+    except OverflowError as exc:
+        raise InvalidError(["query.to: too far away"]) from exc
+    if not timedelta(0) < end - start <= timedelta(days=USAGE_DAYS_MAX):
+        raise InvalidError([f"query.to: after `from`, by at most {USAGE_DAYS_MAX} days"])
+    return start, end
 
 
 @logger.inject_lambda_context(correlation_id_path=API_GATEWAY_HTTP)

@@ -18,6 +18,7 @@ from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.ledger import ledger
 from scrip.store.client import open_table
 from scrip.store.items import feature_item, plan_item, to_wire
+from tests.functional.outside import Outside, make_outside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,6 +147,19 @@ def table(empty_table: Table) -> Table:
         },
     )
     return empty_table
+
+
+@pytest.fixture(scope="session")
+def all_outside(aws: Table) -> Outside:
+    """The archive and the bus, for all tests."""
+    return make_outside()
+
+
+@pytest.fixture
+def outside(all_outside: Outside, monkeypatch: pytest.MonkeyPatch) -> Outside:
+    """The archive and the bus, which has heard nothing yet."""
+    all_outside.stand_in(monkeypatch)
+    return all_outside
 
 
 def items(table: Table) -> list[dict[str, Any]]:

@@ -23,6 +23,8 @@ def grants(function: str) -> Iterator[tuple[str, str]]:
     """Every action that a function may do, with each partition it may do it to."""
     for policy in resources()[function]["Properties"].get("Policies", []):
         for statement in policy["Statement"]:
+            if not statement["Action"].startswith("dynamodb:"):
+                continue
             [[key, partitions]] = statement["Condition"]["ForAllValues:StringLike"].items()
             assert key == "dynamodb:LeadingKeys"
             for partition in partitions:
@@ -55,6 +57,17 @@ def test_the_table_is_kept_protected_and_restorable() -> None:
     assert properties["StreamSpecification"]["StreamViewType"] == "NEW_AND_OLD_IMAGES"
 
 
-@pytest.mark.parametrize("name", ["Table", "UserPool"])
+def test_the_bucket_is_private_encrypted_and_only_over_tls() -> None:
+    bucket, policy = (resources()[name]["Properties"] for name in ("Bucket", "BucketPolicy"))
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert bucket["BucketEncryption"]
+    [statement] = policy["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Condition"]) == (
+        "Deny",
+        {"Bool": {"aws:SecureTransport": "false"}},
+    )
+
+
+@pytest.mark.parametrize("name", ["Table", "Bucket", "UserPool"])
 def test_what_people_own_outlives_the_stack(name: str) -> None:
     assert resources()[name]["DeletionPolicy"] == "Retain"

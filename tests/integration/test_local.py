@@ -48,6 +48,7 @@ def test_env_tells_a_program_all_that_it_needs(stack: LocalStack) -> None:
         "endpoint_url",
         "stack_name",
         "table_name",
+        "bucket_name",
         "user_pool_id",
         "client_id",
         "user_token",

@@ -26,6 +26,7 @@ class Details:
     endpoint_url: str
     stack_name: str
     table_name: str
+    bucket_name: str
     user_pool_id: str
     client_id: str
     user_token: str
@@ -57,6 +58,7 @@ def details(stack: LocalStack) -> Details:
         endpoint_url=stack.endpoint_url,
         stack_name=STACK_NAME,
         table_name=deployed["TableName"],
+        bucket_name=deployed["BucketName"],
         user_pool_id=deployed["UserPoolId"],
         client_id=deployed["ClientId"],
         user_token=user_token(stack, USER_EMAIL),

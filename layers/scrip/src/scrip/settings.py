@@ -27,6 +27,9 @@ class Settings(BaseSettings):
     reset_anchor: ResetAnchor = ResetAnchor.SIGNUP
     time_zone: Annotated[str, AfterValidator(_known)] = "UTC"
     top_up_url: str = ""
+    bucket_name: str = ""
+    event_bus_name: str = ""
+    low_credits: int = 20
     webhook_secrets: str = ""
 
 

@@ -1,7 +1,8 @@
 """Answers: the domain's values as the API shows them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import asdict
+from datetime import date
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
@@ -12,6 +13,7 @@ from scrip.domain.catalog import Catalog, CatalogItem
 from scrip.domain.commands import Command
 from scrip.domain.entries import Entry, iso
 from scrip.domain.grants import Grant
+from scrip.domain.usage import DayUsage
 from scrip.http.models import PublicFeature, PublicPlan
 from scrip.http.problems import SECURITY_HEADERS
 from scrip.ledger import Outcome
@@ -67,6 +69,23 @@ def account_json(account: Account, catalog: Catalog) -> dict[str, Any]:
             for grant in sorted(account.grants, key=lambda grant: grant.spend_order)
         ],
     }
+
+
+def usage_json(days: Mapping[date, DayUsage], group_by: Container[str]) -> list[dict[str, Any]]:
+    """Return rows of use, by `day`, by `feature`, by both, or one row of all."""
+    rows: dict[tuple[object, ...], dict[str, Any]] = {}
+    for day, usage in days.items():
+        for use in usage.uses:
+            told = {"day": day.isoformat(), "feature": use.feature}
+            group = {name: value for name, value in told.items() if name in group_by}
+            row = rows.setdefault(
+                tuple(group.values()),
+                {**group, "credits": 0, "count": 0, "refunded": 0},
+            )
+            row["credits"] += use.credits
+            row["count"] += use.count
+            row["refunded"] += use.refunded
+    return list(rows.values())
 
 
 def catalog_json(catalog: Catalog) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The shapes of requests, checked once on the way in, and of answers, for the OpenAPI document."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -302,6 +302,41 @@ class EntriesAnswer(BaseModel):
 
     entries: list[EntryAnswer]
     cursor: str | None
+
+
+class ArchivedEntryAnswer(EntryAnswer):
+    """An entry as it was archived, and whose it is."""
+
+    account_id: str
+
+
+class ArchivedEntriesAnswer(BaseModel):
+    """Entries of all accounts, oldest hour first. A page may be short before the end."""
+
+    entries: list[ArchivedEntryAnswer]
+    cursor: str | None
+
+
+class UsageRow(BaseModel):
+    """Use of one day, one feature, or both, as it was asked to be grouped.
+
+    `feature` is null for uses by amount. `credits` is what `count` uses cost; `refunded` is what
+    was given back within the days, of uses of whatever day.
+    """
+
+    day: date | None = None
+    feature: str | None = None
+    credits: int
+    count: int
+    refunded: int
+
+
+class UsageAnswer(BaseModel):
+    """Use from a day (included) to a day (not included), in UTC."""
+
+    usage: list[UsageRow]
+    from_: Annotated[date, Field(alias="from")]
+    to: date
 
 
 class PostedAnswer(BaseModel):

@@ -10,6 +10,7 @@ from scrip.domain.errors import ScripError
 from scrip.http import problems
 from scrip.http.models import (
     AccountAnswer,
+    ArchivedEntriesAnswer,
     CatalogAnswer,
     EntriesAnswer,
     FeatureAnswer,
@@ -21,6 +22,7 @@ from scrip.http.models import (
     PlansAnswer,
     PostedAnswer,
     QuoteAnswer,
+    UsageAnswer,
     WebhookAnswer,
 )
 
@@ -161,6 +163,15 @@ GET_ENTRY = _operation(
     "Accounts",
     OneEntryAnswer,
     errors.EntryNotFoundError,
+)
+GET_USAGE = _operation("get_usage", "Read use by day and feature", "Accounts", UsageAnswer)
+LIST_ALL_ENTRIES = _operation(
+    "list_all_entries",
+    "List entries of all accounts",
+    "Admin",
+    ArchivedEntriesAnswer,
+    errors.InvalidCursorError,
+    anywhere=ADMIN_ANYWHERE,
 )
 GET_CATALOG = _operation(
     "get_catalog",

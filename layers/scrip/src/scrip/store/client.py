@@ -20,14 +20,27 @@ if TYPE_CHECKING:
 
 RETRYABLE_CODES = frozenset(
     {
+        "InternalError",
+        "InternalException",
         "InternalServerError",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "ServiceUnavailable",
+        "SlowDown",
         "ThrottlingException",
         "TransactionInProgressException",
     },
 )
+
+CONFIG = Config(
+    retries={"mode": "standard", "total_max_attempts": 2},
+    connect_timeout=0.5,
+    read_timeout=1,
+)
+"""Of every client. botocore's default waits seconds on a throttle and never retries a conflict.
+
+So it only tries twice for what is lost on the wire; who calls owns the rest.
+"""
 
 
 @dataclass(frozen=True)
@@ -39,22 +52,13 @@ class Table:
 
 
 def open_table(name: str) -> Table:
-    """Return the table by name.
-
-    botocore's default waits seconds on a throttle and never retries a conflict. So it only tries
-    twice for what is lost on the wire; `scrip.ledger` owns the rest.
-    """
-    config = Config(
-        retries={"mode": "standard", "total_max_attempts": 2},
-        connect_timeout=0.5,
-        read_timeout=1,
-    )
-    return Table(boto3.client("dynamodb", config=config), name)
+    """Return the table by name."""
+    return Table(boto3.client("dynamodb", config=CONFIG), name)
 
 
 @contextmanager
 def answered() -> Iterator[None]:
-    """Turn every way in which DynamoDB does not answer into one. What was asked may stand or not.
+    """Turn every way in which a service does not answer into one. What was asked may stand or not.
 
     Raises:
         BusyError: it throttled, failed or could not be reached.

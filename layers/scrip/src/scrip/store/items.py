@@ -7,7 +7,7 @@ grants fits into 1 KB.
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfoNotFoundError
@@ -21,6 +21,7 @@ from scrip.domain.entries import GENESIS_HASH, Entry, canonical_json
 from scrip.domain.errors import CorruptAccountError
 from scrip.domain.payments import Payment
 from scrip.domain.posting import AuditRecord
+from scrip.domain.usage import DayUsage
 from scrip.store.keys import (
     Key,
     account_key,
@@ -30,6 +31,7 @@ from scrip.store.keys import (
     id_of,
     payment_key,
     plan_key,
+    usage_key,
 )
 
 type Item = dict[str, Any]
@@ -47,6 +49,7 @@ _audit = TypeAdapter(AuditRecord)
 _payment = TypeAdapter(Payment)
 _plan = TypeAdapter(Plan)
 _feature = TypeAdapter(Feature)
+_usage = TypeAdapter(DayUsage)
 
 
 def to_wire(item: Mapping[str, Any]) -> Wire:
@@ -136,6 +139,24 @@ def payment_of(wire: Wire) -> Payment:
     """Return the payment that an item holds."""
     item = from_wire(wire)
     return _payment.validate_python({**item, "payment_id": id_of(item["pk"])})
+
+
+def usage_item(account_id: str, day: date, usage: DayUsage) -> Item:
+    """Return the usage of a day as it is stored."""
+    return {**usage_key(account_id, day), **_usage.dump_python(usage, exclude_defaults=True)}
+
+
+def usage_of(wire: Wire) -> DayUsage:
+    """Return the usage that an item holds.
+
+    Raises:
+        CorruptAccountError: it cannot be read.
+    """
+    item = from_wire(wire)
+    try:
+        return _usage.validate_python(item)
+    except ValueError as exc:
+        raise CorruptAccountError(id_of(item["pk"])) from exc
 
 
 def plan_item(plan: Plan) -> Item:

@@ -5,7 +5,7 @@ into it and never to update or delete there.
 """
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from scrip.domain.account import Account, AccountStatus
 
@@ -33,6 +33,11 @@ def audit_key(account_id: str, ulid: str) -> Key:
     return {"pk": f"ACCOUNT#{account_id}", "sk": f"AUDIT#{ulid}"}
 
 
+def usage_key(account_id: str, day: date) -> Key:
+    """The usage of an account on a day."""
+    return {"pk": f"ACCOUNT#{account_id}", "sk": f"USAGE#{day.isoformat()}"}
+
+
 def catalog_audit_key(ulid: str) -> Key:
     """An audit record of the catalog. It sorts before every feature and plan."""
     return {"pk": CATALOG, "sk": f"AUDIT#{ulid}"}
@@ -46,6 +51,11 @@ def ledger_partition(account_id: str) -> str:
 def entry_key(account_id: str, entry_id: str) -> Key:
     """An entry."""
     return {"pk": ledger_partition(account_id), "sk": f"ENTRY#{entry_id}"}
+
+
+def is_entry(pk: str) -> bool:
+    """Tell whether a partition holds entries."""
+    return pk.startswith(ledger_partition(""))
 
 
 def payment_key(payment_id: str) -> Key:

@@ -1,0 +1,1 @@
+"""What admins ask about all accounts together."""

@@ -1,0 +1,1 @@
+"""Archive, usage and events, from the table's stream."""

@@ -1,0 +1,93 @@
+"""Tells the outside what the table's stream tells: archive, usage, events.
+
+Everything here may be repeated. The archive's objects have names that a repetition writes again,
+usage knows what it has counted, and events are told at least once. A batch is worked on as a whole,
+by hour and by day, which costs a fraction of record by record: hence no batch processor.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from scrip.domain.errors import ScripError
+from scrip.domain.events import Event, crossing_events, entry_event
+from scrip.ledger import ledger
+from scrip.observability import logger
+from scrip.settings import settings
+from scrip.store.archive import Archive, append, open_archive
+from scrip.store.bus import Bus, open_bus, publish
+from scrip.store.stream import Batch, EntryAdded, read_batch
+from scrip.store.usage import count_usage
+
+if TYPE_CHECKING:
+    from datetime import date
+
+
+class UndeliveredError(Exception):
+    """The first record of a batch could not be dealt with."""
+
+
+@cache
+def archive() -> Archive:
+    """Return the archive of this process."""
+    return open_archive(settings().bucket_name)
+
+
+@cache
+def bus() -> Bus:
+    """Return the bus of this process."""
+    return open_bus(settings().event_bus_name)
+
+
+@logger.inject_lambda_context
+def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
+    """Deal with a batch, and name the first record that could not be dealt with.
+
+    Lambda hands over again from there. When it is the very first, only an error makes Lambda cut
+    the batch in two, until what can never be dealt with is alone and goes to the dead-letter queue.
+    """
+    batch = read_batch(event["Records"])
+    failed = {*batch.unreadable, *_archive(batch), *_count(batch), *_publish(batch)}
+    numbers = [record["dynamodb"]["SequenceNumber"] for record in event["Records"]]
+    first = next((number for number in numbers if number in failed), None)
+    if first == numbers[0]:
+        raise UndeliveredError(first)
+    return {"batchItemFailures": [{"itemIdentifier": first}] if first else []}
+
+
+def _archive(batch: Batch) -> Iterator[str]:
+    """Write the entries to the archive; yield the numbers of records that failed."""
+    try:
+        append(archive(), batch.added)
+    except ScripError:
+        logger.exception("not archived")
+        yield from (added.number for added in batch.added)
+
+
+def _count(batch: Batch) -> Iterator[str]:
+    """Count the entries into the usage items; yield the numbers of records that failed."""
+    days: dict[tuple[str, date], list[EntryAdded]] = defaultdict(list)
+    for added in batch.added:
+        days[added.account_id, added.entry.recorded_at.date()].append(added)
+    for (account_id, day), group in days.items():
+        try:
+            count_usage(ledger().table, account_id, day, [added.entry for added in group])
+        except ScripError:
+            logger.exception("not counted", extra={"account_id": account_id, "day": str(day)})
+            yield from (added.number for added in group)
+
+
+def _publish(batch: Batch) -> Iterator[str]:
+    """Tell the events, those of an account by seq; yield the numbers of records that failed."""
+    told: list[tuple[str, Event]] = []
+    for one in batch.in_order:
+        if isinstance(one, EntryAdded):
+            told.append((one.number, entry_event(one.account_id, one.entry)))
+        else:
+            crossed = crossing_events(one.before, one.after, settings().low_credits)
+            told += [(one.number, event) for event in crossed]
+    for position in publish(bus(), [event for _, event in told]):
+        yield told[position][0]

@@ -1,0 +1,65 @@
+"""Events: what is told to the outside when an entry was written or a bound was crossed."""
+
+from dataclasses import dataclass
+
+from scrip.domain.account import Account
+from scrip.domain.crossings import crossings
+from scrip.domain.entries import Entry, EntryType, Json
+
+EVENT_NAMES = {
+    EntryType.SIGNUP: "credits.granted",
+    EntryType.PURCHASE: "credits.granted",
+    EntryType.PROMO: "credits.granted",
+    EntryType.REFERRAL: "credits.granted",
+    EntryType.ADMIN_GRANT: "credits.granted",
+    EntryType.USAGE: "credits.consumed",
+    EntryType.REFUND: "credits.refunded",
+    EntryType.EXPIRY: "credits.expired",
+    EntryType.PLAN: "credits.renewed",
+    EntryType.ROLLOVER: "credits.renewed",
+    EntryType.CLAWBACK: "credits.clawed_back",
+    EntryType.ADMIN_DEDUCT: "credits.adjusted",
+    EntryType.RESET: "credits.adjusted",
+    EntryType.FREEZE: "credits.adjusted",
+    EntryType.UNFREEZE: "credits.adjusted",
+    EntryType.DEBT_SETTLED: "credits.adjusted",
+    EntryType.HOLD: "hold.created",
+    EntryType.RELEASE: "hold.released",
+}
+"""The event that tells of an entry, by the entry's type."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened to an account; `name` says what, `detail` all of it."""
+
+    name: str
+    detail: Json
+
+
+def entry_event(account_id: str, entry: Entry) -> Event:
+    """Return the event that tells of an entry: the entry as the API shows it."""
+    return Event(
+        name=EVENT_NAMES[entry.type],
+        detail={"account_id": account_id, **entry.to_json()},
+    )
+
+
+def crossing_events(before: Account, after: Account, low_credits: int) -> list[Event]:
+    """Return the events that tell of the bounds which one posting crossed.
+
+    `seq` is that of the posting's last entry: with the account and the name it names the crossing.
+    """
+    return [
+        Event(
+            name=f"credits.{crossing}",
+            detail={
+                "account_id": after.account_id,
+                "seq": after.seq_last,
+                "available": after.available,
+                "available_before": before.available,
+                "low_credits": low_credits,
+            },
+        )
+        for crossing in crossings(before.available, after.available, low_credits)
+    ]

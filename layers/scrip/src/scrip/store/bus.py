@@ -1,0 +1,80 @@
+"""The EventBridge bus of the stack: telling events, in order, at least once."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from scrip.domain.entries import canonical_json
+from scrip.domain.errors import BusyError
+from scrip.store.client import CONFIG, answered
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from types_boto3_events import EventBridgeClient
+
+    from scrip.domain.events import Event
+
+SOURCE = "scrip"
+"""The source of every event."""
+
+EVENTS_MAX = 10
+"""How many events one call may carry."""
+
+TRIES_MAX = 4
+BACKOFF_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Bus:
+    """The bus: its client and its name."""
+
+    client: EventBridgeClient
+    name: str
+
+
+def open_bus(name: str) -> Bus:
+    """Return the bus by name."""
+    return Bus(boto3.client("events", config=CONFIG), name)
+
+
+def publish(bus: Bus, events: Sequence[Event]) -> list[int]:
+    """Send events in their order; return the positions of those that were not taken."""
+    return [
+        position
+        for first in range(0, len(events), EVENTS_MAX)
+        for position in _send(bus, events, range(first, min(first + EVENTS_MAX, len(events))))
+    ]
+
+
+def _send(bus: Bus, events: Sequence[Event], positions: Sequence[int]) -> Sequence[int]:
+    """Send up to EVENTS_MAX events, those again that were not taken, and return what is left."""
+    for n in range(TRIES_MAX):
+        try:
+            with answered():
+                answer = bus.client.put_events(
+                    Entries=[_entry(bus, events[position]) for position in positions],
+                )
+        except BusyError:
+            pass
+        else:
+            told = zip(positions, answer["Entries"], strict=True)
+            positions = [position for position, entry in told if "ErrorCode" in entry]
+        if not positions:
+            break
+        time.sleep(random.uniform(0, BACKOFF_SECONDS * 2**n))  # noqa: S311 - no secret
+    return positions
+
+
+def _entry(bus: Bus, event: Event) -> Any:
+    return {
+        "EventBusName": bus.name,
+        "Source": SOURCE,
+        "DetailType": event.name,
+        "Detail": canonical_json(event.detail).decode(),
+    }

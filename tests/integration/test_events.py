@@ -1,0 +1,115 @@
+"""What the table's stream sets in motion, on the deployed stack."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scrip_cli.local.deploy import outputs
+from tests.integration.conftest import Api, items_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from scrip_cli.local.stack import LocalStack
+
+SECONDS_MAX = 20
+
+
+def until[T](ask: Callable[[], T], right: Callable[[T], bool]) -> T:
+    """Ask until the answer is right; return the last one."""
+    deadline = time.monotonic() + SECONDS_MAX
+    while not right(answer := ask()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return answer
+
+
+@pytest.fixture
+def heard(stack: LocalStack) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Return a function that tells what a rule for everything has heard up to now."""
+    sqs, events = stack.client("sqs"), stack.client("events")
+    bus, everything = outputs(stack)["EventBusName"], json.dumps({"source": ["scrip"]})
+    url = sqs.create_queue(QueueName="heard")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+    events.put_rule(Name="all", EventBusName=bus, EventPattern=everything)
+    target = {"Id": "heard", "Arn": arn["QueueArn"]}
+    events.put_targets(Rule="all", EventBusName=bus, Targets=[target])
+    told: list[dict[str, Any]] = []
+
+    def listen() -> list[dict[str, Any]]:
+        received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+        told.extend(json.loads(message["Body"]) for message in received.get("Messages", []))
+        return told
+
+    yield listen
+    events.remove_targets(Rule="all", EventBusName=bus, Ids=["heard"])
+    events.delete_rule(Name="all", EventBusName=bus)
+    sqs.delete_queue(QueueUrl=url)
+
+
+def all_pages(admin: Api, query: dict[str, str]) -> list[dict[str, Any]]:
+    """Return the entries of all accounts that are asked for, to the last page."""
+    found: list[dict[str, Any]] = []
+    cursor: dict[str, str] = {}
+    while True:
+        answer = admin.http.get(
+            "/v1/admin/entries",
+            params={**query, **cursor},
+            headers={"Authorization": f"Bearer {admin.token}"},
+        ).json()
+        found += answer["entries"]
+        if answer["cursor"] is None:
+            return found
+        cursor = {"cursor": answer["cursor"]}
+
+
+def test_a_use_is_counted_archived_and_told(
+    stack: LocalStack,
+    user: Api,
+    service: Api,
+    admin: Api,
+    heard: Callable[[], list[dict[str, Any]]],
+) -> None:
+    user.post("/me/consume", {"feature": "image-generation"}, key="image-1")
+    user.post("/me/consume", {"amount": 10_075}, key="rest-1")
+    refund = {"entry_id": "image-1", "amount": 10, "reason": "the model failed"}
+    service.post(f"/{user.account_id}/refunds", refund, key="refund-1")
+    entries = user.get("/me/entries").json()["entries"][::-1]
+    assert len(entries) == 5
+
+    def usage() -> list[dict[str, Any]]:
+        return user.get("/me/usage", group_by="feature").json()["usage"]  # type: ignore[no-any-return]
+
+    counted = [
+        {"feature": "image-generation", "credits": 25, "count": 1, "refunded": 10},
+        {"feature": None, "credits": 10_075, "count": 1, "refunded": 0},
+    ]
+    assert until(usage, lambda rows: rows == counted) == counted
+    items = items_of(stack, user.account_id)
+    [item] = [item for item in items if item["sk"]["S"].startswith("USAGE#")]
+    assert item["counted"] == {"L": [{"L": [{"N": "1"}, {"N": "5"}]}]}
+
+    begun = datetime.fromisoformat(entries[0]["recorded_at"])
+    window = {"from": begun.isoformat(), "to": (begun + timedelta(days=1)).isoformat()}
+    query = {**window, "account_id": user.account_id}
+    archived = until(lambda: all_pages(admin, query), lambda lines: len(lines) == len(entries))
+    assert archived == [{**entry, "account_id": user.account_id} for entry in entries]
+
+    def own() -> list[tuple[int, str]]:
+        told = [event for event in heard() if event["detail"]["account_id"] == user.account_id]
+        return sorted((event["detail"]["seq"], event["detail-type"]) for event in told)
+
+    expected = [
+        (3, "credits.consumed"),
+        (4, "credits.consumed"),
+        (4, "credits.depleted"),
+        (4, "credits.low"),
+        (5, "credits.recovered"),
+        (5, "credits.refunded"),
+    ]
+    # What opened the account may have been told before there was a rule.
+    assert until(own, lambda told: told[-6:] == expected)[-6:] == expected
