@@ -2,7 +2,9 @@
 
 import typer
 
+from scrip_cli.backfill import backfill
 from scrip_cli.local.commands import app as local
+from scrip_cli.seed import seed
 
 app = typer.Typer(
     name="scrip",
@@ -11,6 +13,8 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.add_typer(local, name="local")
+app.command(epilog="Example: scrip seed --users 5")(seed)
+app.command(epilog="Example: scrip backfill --csv users.csv --dry-run")(backfill)
 
 
 @app.callback()
