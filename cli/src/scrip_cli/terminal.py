@@ -36,7 +36,7 @@ def plain_errors(*, local: bool) -> Iterator[None]:
         remedy = "Running the command again does nothing twice."
         report.trouble(StackError(f"Scrip gave up ({error.code}): {error.__doc__}", remedy))
         raise typer.Exit(StackError.exit_code) from error
-    except (ClientError, BotoCoreError, httpx.HTTPError) as error:
+    except (ClientError, BotoCoreError, httpx.HTTPError, httpx.InvalidURL) as error:
         report.trouble(_failure(error, local=local))
         raise typer.Exit(StackError.exit_code) from error
 
@@ -46,7 +46,7 @@ def _failure(error: Exception, *, local: bool) -> StackError:
     if local:
         remedy = "See ministack.log in the stack's folder; without that folder it starts afresh."
         return StackError(f"The local AWS failed: {told}.", remedy)
-    if isinstance(error, httpx.HTTPError):
+    if isinstance(error, httpx.HTTPError | httpx.InvalidURL):
         return StackError(f"There was no answer: {told}.", "Check the address.")
     remedy = "`aws sts get-caller-identity` tells who you are there; check what that may do."
     return StackError(f"AWS refused or did not answer: {told}.", remedy)

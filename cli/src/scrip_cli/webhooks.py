@@ -75,7 +75,7 @@ def send(
             url = url or target.api_url()
             secret = secret or _secret(target, sender)
         address = f"{url.rstrip('/')}/v1/webhooks/{sender}"
-        answer = _post(address, body, sender, secret, local=stack_name is None)
+        answer = _post(address, body, sender, secret)
     typer.echo(f"{answer.status_code} {answer.reason_phrase}")
     typer.echo(answer.text)
     if not answer.is_success:
@@ -185,9 +185,7 @@ def _secret(target: Target, provider: Provider) -> str:
     return str(found[0])
 
 
-def _post(
-    address: str, body: bytes, provider: Provider, secret: str, *, local: bool
-) -> httpx.Response:
+def _post(address: str, body: bytes, provider: Provider, secret: str) -> httpx.Response:
     try:
         message_id = f"msg_{uuid.uuid4().hex}"
         signature = sign(provider, body, secret, message_id=message_id, at=utc_now())
@@ -197,7 +195,8 @@ def _post(
             "A secret that begins with `whsec_` goes on in base64.",
         ) from exc
     # A proxy of the person's is not for what runs on this machine.
-    with httpx.Client(trust_env=not local, timeout=TIMEOUT_SECONDS) as http:
+    proxied = httpx.URL(address).host not in {"127.0.0.1", "localhost"}
+    with httpx.Client(trust_env=proxied, timeout=TIMEOUT_SECONDS) as http:
         return http.post(
             address, content=body, headers={**signature, "Content-Type": "application/json"}
         )
