@@ -55,8 +55,17 @@ def test_env_tells_a_program_all_that_it_needs(stack: LocalStack) -> None:
         "service_token",
         "admin_token",
         "accounts",
+        "webhook_secrets",
     }
+    assert set(found["webhook_secrets"]) == {"stripe", "clerk", "standard", "polar"}
     assert httpx.get(f"{found['api_url']}/v1/health", trust_env=False).json() == {"status": "ok"}
+
+
+def test_env_is_a_script_for_the_shell_too(stack: LocalStack) -> None:
+    found = demo.details(stack)
+    script = scrip(stack, "env").stdout + 'echo "$SCRIP_ACCOUNT_USER $SCRIP_WEBHOOK_SECRET_POLAR"'
+    said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
+    assert said.split() == [found.accounts["user"], found.webhook_secrets["polar"]]
 
 
 def test_up_on_a_running_stack_only_says_where_it_is(stack: LocalStack) -> None:
@@ -136,6 +145,7 @@ def test_two_stacks_run_side_by_side_and_ctrl_c_keeps_the_data(
             break
         time.sleep(1)
     before = balance(stack)
+    secrets = demo.details(second).webhook_secrets
     consume = next(line for line in said.read_text().splitlines() if "/consume" in line)
     subprocess.run(consume, shell=True, capture_output=True, check=True)
     assert balance(second) == 10_095
@@ -147,6 +157,7 @@ def test_two_stacks_run_side_by_side_and_ctrl_c_keeps_the_data(
     scrip(second, "up", "--detach")
     assert time.monotonic() - started < SECONDS_TO_START_AGAIN
     assert balance(second) == 10_095
+    assert demo.details(second).webhook_secrets == secrets
 
 
 def test_a_machine_without_python_3_13_is_told_so(stack: LocalStack, tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 import typer
 
+from scrip_cli.backfill import backfill
 from scrip_cli.local.commands import app as local
+from scrip_cli.seed import seed
+from scrip_cli.webhooks import app as webhooks
 
 app = typer.Typer(
     name="scrip",
@@ -11,6 +14,9 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.add_typer(local, name="local")
+app.add_typer(webhooks, name="webhooks")
+app.command(epilog="Example: scrip seed --users 5")(seed)
+app.command(epilog="Example: scrip backfill --csv users.csv --dry-run")(backfill)
 
 
 @app.callback()

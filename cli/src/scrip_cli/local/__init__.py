@@ -2,5 +2,5 @@
 
 `commands` is the way in and `lifecycle` the order of things. `build` and `deploy` drive SAM,
 `process` and `server` drive ministack, `ministack_gaps` fills in what it lacks, `demo` makes people
-and tokens, `report` prints.
+and tokens, `webhook_secrets` what proves a webhook, `report` prints.
 """

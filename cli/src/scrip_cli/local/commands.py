@@ -4,22 +4,19 @@ import json
 import shlex
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
-import httpx
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
 
 from scrip_cli.local import demo, deploy, process, report
 from scrip_cli.local.build import source_hash
 from scrip_cli.local.errors import NotRunningError, StackError
 from scrip_cli.local.lifecycle import brought_up
 from scrip_cli.local.stack import LocalStack, find_stack
+from scrip_cli.terminal import plain_errors
 
 app = typer.Typer(help="Run the whole service on this machine.", no_args_is_help=True)
 
@@ -45,7 +42,7 @@ def up(
     detach: Annotated[bool, typer.Option(help="Leave it running and return.")] = False,
 ) -> None:
     """Build, start and deploy the service; stay until Ctrl-C. Data is kept for the next time."""
-    with _plain_errors():
+    with plain_errors(local=True):
         stack = find_stack(port, state)
         lock = process.claim(stack)
         if lock is None:
@@ -74,7 +71,7 @@ def up(
 @app.command()
 def down(port: Port = DEFAULT_PORT, state: State = None) -> None:
     """Stop the service and keep its data."""
-    with _plain_errors():
+    with plain_errors(local=True):
         stack = find_stack(port, state)
         pid = process.running_pid(stack)
         if pid is None:
@@ -87,7 +84,7 @@ def down(port: Port = DEFAULT_PORT, state: State = None) -> None:
 @app.command()
 def status(port: Port = DEFAULT_PORT, state: State = None, *, as_json: Json = False) -> None:
     """Tell whether the service is running (exit code 0) or not (exit code 3)."""
-    with _plain_errors():
+    with plain_errors(local=True):
         stack = find_stack(port, state)
         pid = process.running_pid(stack)
         if as_json:
@@ -104,7 +101,7 @@ def status(port: Port = DEFAULT_PORT, state: State = None, *, as_json: Json = Fa
 @app.command()
 def env(port: Port = DEFAULT_PORT, state: State = None, *, as_json: Json = False) -> None:
     """Print addresses, names and fresh tokens, as shell exports or as JSON."""
-    with _plain_errors():
+    with plain_errors(local=True):
         stack = find_stack(port, state)
         if process.running_pid(stack) is None:
             raise NotRunningError(port)
@@ -113,20 +110,6 @@ def env(port: Port = DEFAULT_PORT, state: State = None, *, as_json: Json = False
             typer.echo(json.dumps(asdict(found), indent=2))
         else:
             report.show_exports(found)
-
-
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """Turn what can go wrong into a sentence and an exit code."""
-    try:
-        yield
-    except StackError as error:
-        report.trouble(error)
-        raise typer.Exit(error.exit_code) from error
-    except (ClientError, BotoCoreError, httpx.HTTPError) as error:
-        remedy = "See ministack.log in the stack's folder; without that folder it starts afresh."
-        report.trouble(StackError(f"The local AWS failed: {error}", remedy))
-        raise typer.Exit(StackError.exit_code) from error
 
 
 def _down(stack: LocalStack) -> str:

@@ -8,6 +8,7 @@ from scrip_cli.local.deploy import outputs
 from scrip_cli.local.errors import StackError
 from scrip_cli.local.ministack_gaps import post_confirmation
 from scrip_cli.local.stack import STACK_NAME, LocalStack
+from scrip_cli.local.webhook_secrets import webhook_secrets
 
 USER_EMAIL = "alice@example.com"
 ADMIN_EMAIL = "admin@example.com"
@@ -33,6 +34,7 @@ class Details:
     service_token: str
     admin_token: str
     accounts: dict[str, str]
+    webhook_secrets: dict[str, str]
 
 
 def sign_up_demo_users(stack: LocalStack) -> None:
@@ -68,6 +70,7 @@ def details(stack: LocalStack) -> Details:
             "user": _attributes(stack, deployed, USER_EMAIL)["sub"],
             "admin": _attributes(stack, deployed, ADMIN_EMAIL)["sub"],
         },
+        webhook_secrets=webhook_secrets(stack),
     )
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from scrip_cli.local import build, demo, deploy, process
 from scrip_cli.local.report import step
 from scrip_cli.local.stack import LocalStack
+from scrip_cli.local.webhook_secrets import ensure_webhook_secrets
 
 
 @contextmanager
@@ -28,6 +29,7 @@ def brought_up(stack: LocalStack, lock: int) -> Iterator[subprocess.Popen[bytes]
         if not deploy.is_deployed(stack, sources):
             with step("Deploying with SAM"):
                 deploy.deploy(stack, sources)
+        ensure_webhook_secrets(stack)
         with step("Signing up demo users"):
             demo.sign_up_demo_users(stack)
         yield server

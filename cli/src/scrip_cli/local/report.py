@@ -67,6 +67,8 @@ def show_exports(found: Details) -> None:
     values = asdict(found)
     accounts = values.pop("accounts")
     values |= {f"account_{kind}": account_id for kind, account_id in accounts.items()}
+    secrets = values.pop("webhook_secrets")
+    values |= {f"webhook_secret_{provider}": secret for provider, secret in secrets.items()}
     for name, value in values.items():
         typer.echo(f"export SCRIP_{name.upper()}={shlex.quote(value)}")
 

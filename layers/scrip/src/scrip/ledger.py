@@ -28,7 +28,7 @@ from scrip.domain.errors import (
     UnknownPlanError,
 )
 from scrip.domain.settle import settled
-from scrip.settings import settings
+from scrip.settings import Settings, settings
 from scrip.store.catalogs import read_catalog
 from scrip.store.client import Table, open_table
 from scrip.store.commit import AccountMovedError, EntryExistsError, commit
@@ -195,15 +195,16 @@ def ledger() -> Ledger:
     return Ledger(open_table(settings().table_name), utc_now)
 
 
-def opening(account_id: str) -> OpenAccount:
-    """Return the command that opens an account as this stack's settings want it."""
+def opening(account_id: str, stack: Settings | None = None) -> OpenAccount:
+    """Return the command that opens an account as a stack wants it: this process's, unless told."""
+    stack = stack or settings()
     return OpenAccount(
         account_id=account_id,
         entry_id=SIGNUP_ENTRY_ID,
         keyed=False,
         actor=Actor(ActorType.SYSTEM, "signup"),
-        plan_id=settings().default_plan,
-        signup_credits=settings().signup_credits,
-        reset_anchor=settings().reset_anchor,
-        time_zone=settings().time_zone,
+        plan_id=stack.default_plan,
+        signup_credits=stack.signup_credits,
+        reset_anchor=stack.reset_anchor,
+        time_zone=stack.time_zone,
     )

@@ -1,0 +1,131 @@
+"""A month in the life of demo accounts: who uses what, when, and what goes wrong.
+
+The same seed, account and day always give the same commands, under the same keys.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from random import Random
+
+from scrip.domain.commands import Adjust, AdjustAction, Command, Consume, Refund
+from scrip.domain.entries import Actor, ActorType
+from scrip.domain.grants import GrantKind
+
+USES_PER_DAY = (1, 2, 3, 6)
+"""Of people who try it, use it, like it and live in it."""
+
+FAVOURITES = 3
+DAY_BEGINS, DAY_ENDS = 7, 23
+"""The hours (UTC) between which things happen."""
+
+SIGNUP_DAYS = 14
+REFUNDED = 0.04
+"""The part of all uses that fail and are refunded."""
+
+ADJUSTED = 0.03
+"""On how many of an account's days support changes its balance."""
+
+_APP = Actor(ActorType.SERVICE, "demo-app")
+_SUPPORT = Actor(ActorType.ADMIN, "demo-support")
+_FAILURES = ("the model failed", "timed out", "the answer was empty", "the user cancelled")
+_SATURDAY = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """A command, and when somebody gave it (UTC)."""
+
+    at: datetime
+    command: Command
+
+
+def account_ids(users: int) -> list[str]:
+    """Name the demo accounts: demo-001, demo-002 ..."""
+    return [f"demo-{number:03}" for number in range(1, users + 1)]
+
+
+def opened_at(seed: int, account_id: str, first_day: date) -> datetime:
+    """Tell when somebody signed up: up to a fortnight before the first day that they are seen on.
+
+    So the monthly resets of most of them fall within the month.
+    """
+    random = _random(seed, account_id, "opened")
+    day = first_day - timedelta(days=random.randrange(SIGNUP_DAYS))
+    return _midnight(day) + timedelta(minutes=random.randrange(DAY_BEGINS * 60))
+
+
+def happenings(seed: int, account_id: str, day: date, features: Sequence[str]) -> list[Happening]:
+    """Return what happens to an account on a day, in order and all before 24:00 UTC."""
+    person = _random(seed, account_id, "person")
+    uses_per_day = person.choice(USES_PER_DAY)
+    favourites = person.sample(sorted(features), min(FAVOURITES, len(features)))
+    today = _random(seed, account_id, day.isoformat())
+    uses = today.randint(0, 2 * uses_per_day)
+    if day.weekday() >= _SATURDAY:
+        uses //= 2
+    found: list[Happening] = []
+    for number in range(uses):
+        key = f"demo-{day}-{number}"
+        at = _moment(today, day)
+        feature = today.choice(favourites)
+        found.append(_use(account_id, key, at, feature))
+        if today.random() < REFUNDED:
+            found.append(_refund(account_id, key, at, today))
+    if today.random() < ADJUSTED:
+        found.append(_adjustment(account_id, f"demo-{day}-support", _moment(today, day), today))
+    return sorted(found, key=lambda happening: happening.at)
+
+
+def _use(account_id: str, key: str, at: datetime, feature: str) -> Happening:
+    actor = Actor(ActorType.USER, account_id)
+    command = Consume(account_id=account_id, entry_id=key, actor=actor, feature=feature, quantity=1)
+    return Happening(at=at, command=command)
+
+
+def _refund(account_id: str, key: str, used_at: datetime, random: Random) -> Happening:
+    command = Refund(
+        account_id=account_id,
+        entry_id=f"{key}-refund",
+        actor=_APP,
+        refunds=key,
+        reason=random.choice(_FAILURES),
+    )
+    return Happening(at=used_at + timedelta(seconds=random.randint(5, 300)), command=command)
+
+
+def _adjustment(account_id: str, key: str, at: datetime, random: Random) -> Happening:
+    action, kind, reason = random.choice(
+        (
+            (AdjustAction.ADD, GrantKind.ADMIN, "sorry for the outage"),
+            (AdjustAction.ADD, GrantKind.PROMO, "spring campaign"),
+            (AdjustAction.ADD, GrantKind.REFERRAL, "brought a friend"),
+            (AdjustAction.DEDUCT, GrantKind.ADMIN, "was granted twice"),
+        )
+    )
+    command = Adjust(
+        account_id=account_id,
+        entry_id=key,
+        actor=_SUPPORT,
+        action=action,
+        amount=random.choice((25, 50, 100)),
+        kind=kind,
+        expires_at=at + timedelta(days=60) if kind is GrantKind.PROMO else None,
+        reason=reason,
+    )
+    return Happening(at=at, command=command)
+
+
+def _moment(random: Random, day: date) -> datetime:
+    hours = DAY_ENDS - DAY_BEGINS
+    return _midnight(day) + timedelta(
+        hours=DAY_BEGINS, milliseconds=random.randrange(hours * 60 * 60 * 1000)
+    )
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+def _random(*parts: object) -> Random:
+    return Random("/".join(map(str, parts)))  # noqa: S311  nothing here is a secret

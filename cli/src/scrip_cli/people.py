@@ -1,0 +1,108 @@
+"""Whom to open accounts for: the users of a Cognito pool, or the rows of a CSV file."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scrip_cli.local.errors import StackError
+
+ACCOUNT_ID_LENGTH_MAX = 128
+_ERRORS_SHOWN = 20
+_HEADERS = {("account_id",), ("account_id", "email")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody who may have an account.
+
+    `account_id` is the `sub` of their tokens, `email` one that is known to be theirs. Who is not
+    `confirmed` has not finished signing up.
+    """
+
+    account_id: str
+    email: str | None = None
+    confirmed: bool = True
+
+
+def people_of_pool(cognito: Any, user_pool_id: str) -> Iterator[Person]:
+    """Yield every user of a pool, page by page.
+
+    Whom an admin or another provider brought in counts as confirmed whatever they have still to
+    do: only who came by themselves can be unconfirmed, and anybody can make any number of those.
+    """
+    for page in cognito.get_paginator("list_users").paginate(UserPoolId=user_pool_id):
+        for user in page["Users"]:
+            told = {item["Name"]: item["Value"] for item in user["Attributes"]}
+            yield Person(
+                account_id=told["sub"],
+                email=told.get("email") if told.get("email_verified") == "true" else None,
+                confirmed=user["UserStatus"] != "UNCONFIRMED",
+            )
+
+
+def people_of_csv(path: Path) -> list[Person]:
+    """Read a CSV file with the columns account_id and, if there is one, email.
+
+    Raises StackError with the line of everything that is wrong.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            people, wrong = _read(csv.reader(file, strict=True))
+    except UnicodeDecodeError as exc:
+        raise StackError(f"{path} is not UTF-8.", "Save it as UTF-8.") from exc
+    if wrong:
+        shown = [f"{path}:{line}: {what}" for line, what in wrong[:_ERRORS_SHOWN]]
+        if len(wrong) > _ERRORS_SHOWN:
+            shown.append(f"and {len(wrong) - _ERRORS_SHOWN} more")
+        raise StackError(
+            f"{path} cannot be used; nothing was done.",
+            "Correct these lines.",
+            output="\n".join(shown),
+        )
+    return people
+
+
+def _read(rows: Any) -> tuple[list[Person], list[tuple[int, str]]]:
+    """Return the people of a file, and what is wrong with it, by line."""
+    people: list[Person] = []
+    wrong: list[tuple[int, str]] = []
+    seen: dict[str, int] = {}
+    try:
+        header = tuple(name.strip() for name in next(rows, []))
+        if header not in _HEADERS:
+            return [], [
+                (1, f"the header is {','.join(header)!r}, not account_id or account_id,email")
+            ]
+        for row in rows:
+            if not row:
+                continue
+            cells = dict(zip(header, map(str.strip, row), strict=False))
+            account_id, email = cells["account_id"], cells.get("email") or None
+            if what := _fault(row, header, account_id, email):
+                wrong.append((rows.line_num, what))
+            elif account_id in seen:
+                wrong.append((rows.line_num, f"{account_id} stands in line {seen[account_id]} too"))
+            else:
+                seen[account_id] = rows.line_num
+                people.append(Person(account_id=account_id, email=email))
+    except csv.Error as exc:
+        wrong.append((rows.line_num, str(exc)))
+    return people, wrong
+
+
+def _fault(
+    row: list[str], header: tuple[str, ...], account_id: str, email: str | None
+) -> str | None:
+    if len(row) != len(header):
+        return f"{len(row)} columns instead of {len(header)}"
+    if not account_id:
+        return "the account_id is empty"
+    if len(account_id) > ACCOUNT_ID_LENGTH_MAX:
+        return f"the account_id is longer than {ACCOUNT_ID_LENGTH_MAX} characters"
+    if not account_id.isprintable() or account_id == "me":
+        return f"{account_id!r} cannot be an account_id"
+    if email is not None and "@" not in email:
+        return f"{email!r} is not an email address"
+    return None

@@ -1,0 +1,59 @@
+"""Accounts for users who are older than Scrip."""
+
+from collections import Counter
+
+import pytest
+
+from scrip.ledger import Ledger, opening, utc_now
+from scrip.settings import Settings
+from scrip.store.client import Table
+from scrip_cli.backfill import Backfill, Result
+from scrip_cli.people import Person
+from tests.functional.conftest import items
+from tests.functional.faults import THROTTLED, instead_of
+
+SETTINGS = Settings(table_name="scrip", signup_credits=50)
+ANNA, BERT = Person(account_id="anna", email="anna@example.com"), Person(account_id="bert")
+
+
+def backfill(table: Table, *people: Person, dry_run: bool = False) -> Backfill:
+    work = Backfill(Ledger(table, utc_now), SETTINGS, dry_run=dry_run)
+    for person in people:
+        work.open_one(person)
+    return work
+
+
+def test_an_account_is_opened_by_the_very_command_of_the_trigger(table: Table) -> None:
+    assert opening("anna", SETTINGS) == opening("anna")
+    assert backfill(table, ANNA, BERT).counts == Counter({Result.CREATED: 2})
+    assert Ledger(table, utc_now).account("anna").balance == 150
+
+
+def test_a_dry_run_counts_and_a_repeated_run_changes_nothing(table: Table) -> None:
+    backfill(table, ANNA)
+    before = items(table)
+    counts = backfill(table, ANNA, BERT, dry_run=True).counts
+    assert counts == Counter({Result.CREATED: 1, Result.ALREADY_THERE: 1})
+    assert backfill(table, ANNA).counts == Counter({Result.ALREADY_THERE: 1})
+    assert items(table) == before
+
+
+def test_who_has_not_finished_signing_up_gets_nothing(table: Table) -> None:
+    counts = backfill(table, Person(account_id="anna", confirmed=False)).counts
+    assert counts == Counter({Result.NOT_CONFIRMED: 1})
+    assert items(table) == []
+
+
+def test_a_busy_table_is_waited_for_and_then_told_of(
+    table: Table,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("scrip_cli.work.PAUSE_SECONDS", 0.0001)
+    with instead_of(table, "GetItem", THROTTLED, times=2):
+        assert backfill(table, ANNA).counts == Counter({Result.CREATED: 1})
+    with instead_of(table, "GetItem", THROTTLED, times=100):
+        work = backfill(table, BERT)
+    assert (work.counts, work.failures) == (Counter({Result.FAILED: 1}), {"bert": "busy"})
+    assert backfill(table, ANNA, BERT).counts == Counter(
+        {Result.ALREADY_THERE: 1, Result.CREATED: 1},
+    )

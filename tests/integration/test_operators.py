@@ -1,0 +1,260 @@
+"""The operator's commands, run as an operator runs them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import signal
+import subprocess
+import threading
+import time
+from collections import Counter
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from scrip_cli.local import demo
+from scrip_cli.local.stack import REGION, STACK_NAME, LocalStack
+from scrip_cli.main import app
+from tests.integration.conftest import SCRIP, Api
+from tests.unit.domain.test_invariants import hash_chain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+USERS = 1_000
+INTERRUPTED_AT = 300
+SECONDS_MAX = 60
+
+
+def operator(stack: LocalStack, *words: str, by_name: str | None = None) -> Result:
+    """Run a command on the local stack or, `by_name`, on one of it as if it were on AWS."""
+    where = ["--stack-name", by_name, "--region", REGION] if by_name else local(stack)
+    environment = stack.aws_environment() if by_name else {}
+    return CliRunner().invoke(app, [*words, *where], env=environment)
+
+
+def local(stack: LocalStack) -> list[str]:
+    return ["--port", str(stack.port), "--state", str(stack.state_dir)]
+
+
+def counts(said: str) -> dict[str, int]:
+    """Read the report of a backfill."""
+    lines = [line.rsplit(maxsplit=1) for line in said.splitlines() if not line.startswith(" ")]
+    return {name: int(number) for name, number in lines}
+
+
+def below(stack: LocalStack, prefix: str, select: str = "ALL_ATTRIBUTES") -> Iterator[Any]:
+    """Scan for what has a partition key that begins so, straight from DynamoDB, page by page."""
+    yield from (
+        stack.client("dynamodb")
+        .get_paginator("scan")
+        .paginate(
+            TableName=demo.details(stack).table_name,
+            FilterExpression="begins_with(pk, :prefix)",
+            ExpressionAttributeValues={":prefix": {"S": prefix}},
+            Select=select,
+        )
+    )
+
+
+def items_below(stack: LocalStack, prefix: str) -> list[dict[str, Any]]:
+    return [item for page in below(stack, prefix) for item in page["Items"]]
+
+
+def count_below(stack: LocalStack, prefix: str) -> int:
+    return sum(page["Count"] for page in below(stack, prefix, "COUNT"))
+
+
+def test_a_backfill_interrupted_and_repeated_opens_every_account_once(
+    stack: LocalStack,
+    tmp_path: Path,
+) -> None:
+    people = [f"{uuid4().hex[:8]}-{number}" for number in range(USERS)]
+    people = [f"bulk-{person}" for person in people]
+    users = tmp_path / "users.csv"
+    users.write_text("\n".join(["account_id,email", *(f"{who},{who}@x.org" for who in people)]))
+    words = [SCRIP, "backfill", "--csv", str(users), *local(stack)]
+    first = subprocess.Popen(words, cwd=stack.root, stdout=-1, stderr=-1, text=True)
+    deadline = time.monotonic() + SECONDS_MAX
+    while count_below(stack, "ACCOUNT#bulk-") < INTERRUPTED_AT:
+        assert first.poll() is None, first.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+    first.send_signal(signal.SIGINT)
+    said, noted = first.communicate(timeout=SECONDS_MAX)
+    opened = count_below(stack, "ACCOUNT#bulk-")
+    assert (first.returncode, opened < USERS) == (130, True), noted
+    assert counts(said)["created"] == opened
+    assert f"Stopped after {opened} of {USERS}" in " ".join(noted.split())
+
+    again = operator(stack, "backfill", "--csv", str(users))
+    assert again.exit_code == 0, again.stderr
+    assert counts(again.stdout) == {
+        "created": USERS - opened,
+        "already there": opened,
+        "not confirmed": 0,
+        "failed": 0,
+    }
+    accounts = items_below(stack, "ACCOUNT#bulk-")
+    assert {item["pk"]["S"] for item in accounts} == {f"ACCOUNT#{who}" for who in people}
+    assert {item["balance"]["N"] for item in accounts} == {"10100"}
+    entries = items_below(stack, "LEDGER#bulk-")
+    signups = [item["pk"]["S"] for item in entries if item["sk"]["S"] == "ENTRY#signup:grant"]
+    assert Counter(signups) == Counter(f"LEDGER#{who}" for who in people)
+    assert len(entries) == 2 * USERS, "a sign-up grant and a plan grant each"
+
+
+def test_a_backfill_of_a_pool_reads_every_page_and_leaves_out_who_is_unconfirmed(
+    stack: LocalStack,
+) -> None:
+    cognito = stack.client("cognito-idp")
+    pool = cognito.create_user_pool(PoolName="older")["UserPool"]["Id"]
+    client = cognito.create_user_pool_client(UserPoolId=pool, ClientName="app")
+    for number in range(65):
+        cognito.admin_create_user(UserPoolId=pool, Username=f"older-{number}")
+    cognito.sign_up(
+        ClientId=client["UserPoolClient"]["ClientId"], Username="nobody", Password=demo.PASSWORD
+    )
+    backfill = ["backfill", "--user-pool-id", pool]
+    tried = operator(stack, *backfill, "--dry-run", by_name=STACK_NAME)
+    assert counts(tried.stdout)["would be created"] == 65, tried.stderr
+    done = operator(stack, *backfill, by_name=STACK_NAME)
+    assert counts(done.stdout) == {
+        "created": 65,
+        "already there": 0,
+        "not confirmed": 1,
+        "failed": 0,
+    }
+    subs = [
+        attribute["Value"]
+        for page in cognito.get_paginator("list_users").paginate(UserPoolId=pool)
+        for user in page["Users"]
+        if user["Username"] != "nobody"
+        for attribute in user["Attributes"]
+        if attribute["Name"] == "sub"
+    ]
+    opened = {item["pk"]["S"] for item in items_below(stack, "ACCOUNT#")}
+    assert {f"ACCOUNT#{sub}" for sub in subs} <= opened
+
+
+def test_a_bad_file_opens_nothing(stack: LocalStack, tmp_path: Path) -> None:
+    users = tmp_path / "users.csv"
+    users.write_text("account_id,email\ngood-1,\ngood-2,nobody\n")
+    refused = operator(stack, "backfill", "--csv", str(users))
+    assert (refused.exit_code, f"{users}:3: " in refused.stderr) == (1, True)
+    assert "Traceback" not in refused.stderr
+    assert items_below(stack, "ACCOUNT#good-") == []
+
+
+def test_a_seeded_stack_shows_a_month_that_is_explained(stack: LocalStack, service: Api) -> None:
+    seeded = operator(stack, "seed", "--users", "2")
+    assert seeded.exit_code == 0, seeded.stderr
+    days = set()
+    for account_id in ("demo-001", "demo-002"):
+        account = service.get(f"/{account_id}").json()
+        entries = service.get(f"/{account_id}/entries", limit=1000).json()["entries"]
+        hash_chain(entries[::-1])
+        assert entries[0]["balance_after"] == account["balance"]
+        times = [entry["recorded_at"] for entry in entries]
+        assert times == sorted(times, reverse=True)
+        days |= {entry["recorded_at"][:10] for entry in entries if entry["type"] == "usage"}
+    assert 20 <= len(days) <= 30
+    before = items_below(stack, "LEDGER#demo-")
+    again = operator(stack, "seed", "--users", "2")
+    assert "nothing to add" in again.stdout
+    assert items_below(stack, "LEDGER#demo-") == before
+
+
+def test_no_stage_but_dev_is_seeded(stack: LocalStack) -> None:
+    template = {
+        "Parameters": {"Stage": {"Type": "String", "Default": "prod"}},
+        "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+        "Outputs": {"TableName": {"Value": demo.details(stack).table_name}},
+    }
+    cloudformation = stack.client("cloudformation")
+    cloudformation.create_stack(StackName="precious", TemplateBody=json.dumps(template))
+    cloudformation.get_waiter("stack_create_complete").wait(StackName="precious")
+    refused = operator(stack, "seed", by_name="precious")
+    assert (refused.exit_code, "stage prod" in refused.stderr) == (1, True)
+
+
+def test_what_is_not_there_is_told_in_a_sentence(stack: LocalStack) -> None:
+    absent = operator(stack, "seed", by_name="nothing-here")
+    assert (absent.exit_code, "no stack nothing-here" in absent.stderr) == (1, True)
+    stopped = CliRunner().invoke(app, ["seed", "--port", "1", "--state", "/nowhere"])
+    assert (stopped.exit_code, "scrip local up" in stopped.stderr) == (3, True)
+
+
+@contextmanager
+def receiver(status: int) -> Iterator[tuple[str, list[tuple[str, Any, bytes]]]]:
+    """Listen like an API: its address, and what arrived as path, headers and body."""
+    arrived: list[tuple[str, Any, bytes]] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            arrived.append((self.path, self.headers, body))
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(b'{"status": "as told"}')
+
+        def log_message(self, *_: Any) -> None:
+            """Keep quiet."""
+
+    server = HTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=server.serve_forever).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", arrived
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("provider", "prefix"), [("stripe", ""), ("clerk", "svix"), ("polar", "webhook")]
+)
+def test_a_webhook_is_sent_signed_with_the_stacks_secret(
+    stack: LocalStack,
+    tmp_path: Path,
+    provider: str,
+    prefix: str,
+) -> None:
+    fixture = tmp_path / "paid.json"
+    fixture.write_text('{"type": "paid", "data": {"name": "Zoë"}}')
+    words = ["webhooks", "send", str(fixture), "--provider", provider]
+    with receiver(200) as (url, arrived):
+        sent = operator(stack, *words, "--url", url, "--set", "data.account_id=a-1")
+    assert (sent.exit_code, sent.stdout) == (0, '200 OK\n{"status": "as told"}\n'), sent.stderr
+    [(path, headers, body)] = arrived
+    assert path == f"/v1/webhooks/{provider}"
+    assert json.loads(body) == {"type": "paid", "data": {"name": "Zoë", "account_id": "a-1"}}
+    secret = demo.details(stack).webhook_secrets[provider]
+    if provider == "stripe":
+        told = dict(part.split("=") for part in headers["stripe-signature"].split(","))
+        signed = f"{told['t']}.".encode() + body
+        assert told["v1"] == hmac.digest(secret.encode(), signed, hashlib.sha256).hex()
+        assert abs(int(told["t"]) - time.time()) < SECONDS_MAX
+    else:
+        key = secret.encode() if provider == "polar" else base64.b64decode(secret[6:])
+        parts = f"{headers[prefix + '-id']}.{headers[prefix + '-timestamp']}."
+        digest = hmac.digest(key, parts.encode() + body, hashlib.sha256)
+        assert headers[f"{prefix}-signature"] == f"v1,{base64.b64encode(digest).decode()}"
+
+
+def test_a_webhook_that_is_not_accepted_is_a_failure(stack: LocalStack, tmp_path: Path) -> None:
+    fixture = tmp_path / "paid.json"
+    fixture.write_text("{}")
+    words = ["webhooks", "send", str(fixture), "--provider", "stripe", "--secret", "whsec_x"]
+    with receiver(401) as (url, _):
+        sent = operator(stack, *words, "--url", url)
+    assert (sent.exit_code, sent.stdout.splitlines()[0]) == (1, "401 Unauthorized")
+    unreachable = operator(stack, *words, "--url", url)
+    assert (unreachable.exit_code, "no answer" in unreachable.stderr) == (1, True)
