@@ -27,6 +27,7 @@ class Settings(BaseSettings):
     reset_anchor: ResetAnchor = ResetAnchor.SIGNUP
     time_zone: Annotated[str, AfterValidator(_known)] = "UTC"
     top_up_url: str = ""
+    renew_queue_url: str = ""
 
 
 @cache
