@@ -23,6 +23,8 @@ def grants(function: str) -> Iterator[tuple[str, str]]:
     """Every action that a function may do, with each partition it may do it to."""
     for policy in resources()[function]["Properties"].get("Policies", []):
         for statement in policy["Statement"]:
+            if not statement["Action"].startswith("dynamodb:"):
+                continue
             [[key, partitions]] = statement["Condition"]["ForAllValues:StringLike"].items()
             assert key == "dynamodb:LeadingKeys"
             for partition in partitions:

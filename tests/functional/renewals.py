@@ -1,0 +1,111 @@
+"""The sweep's queue on moto, and what SQS and Lambda do between it and its worker."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from functions.renew.handler import lambda_handler as renew
+from functions.reset.handler import lambda_handler as reset
+from scrip.ledger import Ledger, opening
+from scrip.store.queries import read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scrip.domain.account import Account
+    from scrip.queues import Queue
+    from scrip.store.client import Table
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+ROUNDS_MAX = 100
+
+
+@dataclass
+class Renewals:
+    """The table, the queue and its dead letters, at noon. What fails can come again at once."""
+
+    table: Table
+    queue: Queue
+    dead_letters_url: str
+    context: Any
+
+    def sweep(self) -> int:
+        """Run the scheduled function; return how many messages it sent."""
+        return reset({}, self.context)["messages"]
+
+    def take(self) -> list[dict[str, Any]]:
+        """Receive messages as the records of an event."""
+        return self._receive(self.queue.url)
+
+    def deliver(self, taken: list[dict[str, Any]]) -> None:
+        """Hand messages to the worker, and delete those that did not fail."""
+        failures = renew({"Records": taken}, self.context)["batchItemFailures"]
+        failed = [failure["itemIdentifier"] for failure in failures]
+        done = [record for record in taken if record["messageId"] not in failed]
+        if done:
+            self.queue.client.delete_message_batch(
+                QueueUrl=self.queue.url,
+                Entries=[
+                    {"Id": record["messageId"], "ReceiptHandle": record["receiptHandle"]}
+                    for record in done
+                ],
+            )
+
+    def drain(self) -> int:
+        """Deliver until nothing is left; return how many batches it took."""
+        for n in range(ROUNDS_MAX):
+            taken = self.take()
+            if not taken:
+                return n
+            self.deliver(taken)
+        raise AssertionError("the end never came")
+
+    def dead(self) -> list[Any]:
+        """What is in the dead-letter queue."""
+        return [json.loads(record["body"]) for record in self._receive(self.dead_letters_url)]
+
+    def open(self, account_id: str, opened_at: datetime) -> None:
+        """Open an account in the past: its periods begin at that time of that day."""
+        Ledger(self.table, lambda: opened_at).execute(opening(account_id))
+
+    def stored(self, account_id: str) -> Account:
+        """Return an account as it is in the table, not rolled forward by being read."""
+        account = read(self.table, account_id).account
+        assert account is not None
+        return account
+
+    def plan_entries(self, account_id: str) -> list[str]:
+        """Name the plan entries of an account: one for each period that was granted."""
+        answer = self.table.client.query(
+            TableName=self.table.name,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :period)",
+            ExpressionAttributeValues={
+                ":pk": {"S": f"LEDGER#{account_id}"},
+                ":period": {"S": "ENTRY#period:"},
+            },
+        )
+        return [item["sk"]["S"].removeprefix("ENTRY#period:") for item in answer["Items"]]
+
+    def before_the_next(self, operation: str, happens: Callable[[], None]) -> None:
+        """Let something happen between the next call of an operation and what came before it."""
+        event = f"before-call.dynamodb.{operation}"
+
+        def before_call(**_: Any) -> None:
+            self.table.client.meta.events.unregister(event, before_call)
+            happens()
+
+        self.table.client.meta.events.register_first(event, before_call)
+
+    def _receive(self, url: str) -> list[dict[str, Any]]:
+        answer = self.queue.client.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+        return [
+            {
+                "messageId": message["MessageId"],
+                "receiptHandle": message["ReceiptHandle"],
+                "body": message["Body"],
+            }
+            for message in answer.get("Messages", [])
+        ]
