@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from functions.renew.handler import lambda_handler as renew
 from functions.reset.handler import lambda_handler as reset
-from scrip.ledger import Ledger, opening
+from scrip.default_catalog import DEFAULT_CATALOG
+from scrip.domain.decide import decide
+from scrip.ledger import opening
+from scrip.store.items import account_item, entry_item, to_wire
 from scrip.store.queries import read
 
 if TYPE_CHECKING:
@@ -67,9 +70,15 @@ class Renewals:
         """What is in the dead-letter queue."""
         return [json.loads(record["body"]) for record in self._receive(self.dead_letters_url)]
 
-    def open(self, account_id: str, opened_at: datetime) -> None:
-        """Open an account in the past: its periods begin at that time of that day."""
-        Ledger(self.table, lambda: opened_at).execute(opening(account_id))
+    def open(self, opened_at: dict[str, datetime]) -> None:
+        """Write accounts as they were opened in the past: where their periods begin."""
+        written = []
+        for account_id, now in opened_at.items():
+            posting = decide(None, opening(account_id), catalog=DEFAULT_CATALOG, now=now)
+            written.append(account_item(posting.after))
+            written += [entry_item(account_id, entry) for entry in posting.entries]
+        puts: Any = [{"PutRequest": {"Item": to_wire(item)}} for item in written]
+        self.table.client.batch_write_item(RequestItems={self.table.name: puts})
 
     def stored(self, account_id: str) -> Account:
         """Return an account as it is in the table, not rolled forward by being read."""
@@ -77,17 +86,14 @@ class Renewals:
         assert account is not None
         return account
 
-    def plan_entries(self, account_id: str) -> list[str]:
-        """Name the plan entries of an account: one for each period that was granted."""
-        answer = self.table.client.query(
+    def renewed(self) -> list[str]:
+        """Name the accounts of all entries that grant the plan for November."""
+        answer = self.table.client.scan(
             TableName=self.table.name,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :period)",
-            ExpressionAttributeValues={
-                ":pk": {"S": f"LEDGER#{account_id}"},
-                ":period": {"S": "ENTRY#period:"},
-            },
+            FilterExpression="sk = :november",
+            ExpressionAttributeValues={":november": {"S": f"ENTRY#period:{NOW:%Y-%m-%d}"}},
         )
-        return [item["sk"]["S"].removeprefix("ENTRY#period:") for item in answer["Items"]]
+        return sorted(item["pk"]["S"].removeprefix("LEDGER#") for item in answer["Items"])
 
     def before_the_next(self, operation: str, happens: Callable[[], None]) -> None:
         """Let something happen between the next call of an operation and what came before it."""
