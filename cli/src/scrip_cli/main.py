@@ -3,6 +3,7 @@
 import typer
 
 from scrip_cli.local.commands import app as local
+from scrip_cli.sweep import sweep
 
 app = typer.Typer(
     name="scrip",
@@ -11,6 +12,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.add_typer(local, name="local")
+app.command(epilog="Example: scrip sweep --now")(sweep)
 
 
 @app.callback()
