@@ -57,18 +57,15 @@ class Renewals:
                 ],
             )
 
-    def drain(self) -> int:
-        """Deliver until nothing is left; return how many batches it took."""
-        for n in range(ROUNDS_MAX):
+    def drain(self) -> list[Any]:
+        """Deliver until nothing is left; return what died of it."""
+        for _ in range(ROUNDS_MAX):
             taken = self.take()
             if not taken:
-                return n
+                dead = self._receive(self.dead_letters_url)
+                return [json.loads(record["body"]) for record in dead]
             self.deliver(taken)
         raise AssertionError("the end never came")
-
-    def dead(self) -> list[Any]:
-        """What is in the dead-letter queue."""
-        return [json.loads(record["body"]) for record in self._receive(self.dead_letters_url)]
 
     def open(self, opened_at: dict[str, datetime]) -> None:
         """Write accounts as they were opened in the past: where their periods begin."""

@@ -80,6 +80,6 @@ def test_a_run_that_dies_is_made_up_for_by_the_next(renewals: Renewals) -> None:
     assert read_watermark(renewals.table) == before
     assert renewals.sweep() == SHARDS
     assert len(renewals.take()) == 2 * SHARDS
-    renewals.drain()
+    assert renewals.drain() == []
     assert renewals.renewed() == ["u1"]
     assert renewals.stored("u1").granted_total == 50 + 100 + 100

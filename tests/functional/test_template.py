@@ -7,7 +7,7 @@ import pytest
 
 from tests.functional.conftest import resources
 
-READ = {"dynamodb:GetItem", "dynamodb:Query"}
+READ = {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"}
 WRITES = {"dynamodb:PutItem", "dynamodb:UpdateItem"}
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from scrip.domain.errors import CorruptAccountError
 from scrip.store.client import Table, answered
-from scrip.store.items import to_wire, watermark_item, watermark_of
-from scrip.store.keys import directory_end, directory_partition, watermark_key
+from scrip.store.items import account_of, to_wire, watermark_item, watermark_of
+from scrip.store.keys import account_key, directory_end, directory_partition, watermark_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-PAGE = 200
-"""How many accounts of the directory are asked for at once."""
+    from scrip.domain.account import Account
+
+PAGE = 100
+"""How many accounts are read at once: as many as one BatchGetItem takes."""
 
 # Holds before the first sweep, and while no other has come further.
 FURTHER = "attribute_not_exists(pk) OR watermark < :watermark"
@@ -45,15 +49,15 @@ def move_watermark(table: Table, watermark: datetime) -> None:
         return
 
 
-def directory_places(
+def directory_pages(
     table: Table,
     *,
     day: int,
     shard: int,
     first: str,
     last: str,
-) -> Iterator[str]:
-    """Yield where the accounts of an anchor day and shard are listed: `HH:MM#<account_id>`.
+) -> Iterator[list[str]]:
+    """Yield where the accounts of an anchor day and shard are listed: `HH:MM#<account_id>`s.
 
     They come in order, from the place or time of day `first` to the end of the minute `last`.
     """
@@ -72,5 +76,15 @@ def directory_places(
     }
     with answered():
         for page in table.client.get_paginator("query").paginate(**query):
-            for item in page["Items"]:
-                yield item["directory_sk"]["S"]
+            if page["Items"]:
+                yield [item["directory_sk"]["S"] for item in page["Items"]]
+
+
+def read_sound_accounts(table: Table, account_ids: Iterable[str]) -> Iterator[Account]:
+    """Yield the accounts of a page, maybe as they were a moment ago, but those not to be read."""
+    keys = [to_wire(account_key(account_id)) for account_id in account_ids]
+    with answered():
+        answer = table.client.batch_get_item(RequestItems={table.name: {"Keys": keys}})
+    for item in answer["Responses"][table.name]:
+        with suppress(CorruptAccountError):
+            yield account_of(item)
