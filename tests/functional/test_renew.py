@@ -110,8 +110,8 @@ def test_an_account_that_cannot_be_settled_dies_alone_and_all_others_finish(due:
     due.table.client.update_item(
         TableName=due.table.name,
         Key={"pk": {"S": "ACCOUNT#u1"}, "sk": {"S": "ACCOUNT"}},
-        UpdateExpression="SET balance = :edited",
-        ExpressionAttributeValues={":edited": {"N": "1000000"}},
+        UpdateExpression="SET time_zone = :edited",
+        ExpressionAttributeValues={":edited": {"S": "Europe"}},
     )
     due.sweep()
     assert due.drain() == [{"account_id": "u1"}]

@@ -45,7 +45,10 @@ def test_the_first_run_asks_for_everything_and_sets_the_watermark(renewals: Rene
     assert read_watermark(renewals.table) == NOW
 
 
-def test_a_run_asks_for_what_can_be_due_since_the_one_before(renewals: Renewals) -> None:
+def test_a_run_asks_for_what_can_be_due_since_the_one_before(
+    renewals: Renewals,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     move_watermark(renewals.table, NOW - HOUR)
     assert renewals.sweep() == SHARDS
     assert [record["body"] for record in renewals.take()] == [
@@ -53,6 +56,7 @@ def test_a_run_asks_for_what_can_be_due_since_the_one_before(renewals: Renewals)
         '{"day":21,"shard":1,"first":"08:00","last":"15:00"}',
     ]
     assert read_watermark(renewals.table) == NOW
+    assert '"WatermarkAge":[3600.0]' in capsys.readouterr().out
 
 
 def test_the_watermark_never_goes_back(renewals: Renewals) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from scrip.domain.errors import CorruptAccountError
 from scrip.store.client import Table, answered
 from scrip.store.items import account_of, to_wire, watermark_item, watermark_of
 from scrip.store.keys import account_key, directory_end, directory_partition, watermark_key
@@ -86,5 +85,5 @@ def read_sound_accounts(table: Table, account_ids: Iterable[str]) -> Iterator[Ac
     with answered():
         answer = table.client.batch_get_item(RequestItems={table.name: {"Keys": keys}})
     for item in answer["Responses"][table.name]:
-        with suppress(CorruptAccountError):
+        with suppress(Exception):  # whatever is wrong with one stops no other
             yield account_of(item)
