@@ -44,8 +44,8 @@ def openapi() -> str:
         if hasattr(handler, "app"):
             merge.add_schema(handler.app.get_openapi_schema())
     document = json.loads(merge.get_openapi_json_schema())
-    for method, path in (("get", "/v1/health"), ("get", "/v1/catalog"), ("post", WEBHOOKS)):
-        document["paths"][path][method]["security"] = []  # Powertools drops an empty list
+    for method, public in (("get", "/v1/health"), ("get", "/v1/catalog"), ("post", WEBHOOKS)):
+        document["paths"][public][method]["security"] = []  # Powertools drops an empty list
     return json.dumps(document, indent=1) + "\n"
 
 

@@ -16,9 +16,11 @@ from samcli.yamlhelper import yaml_parse
 
 from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.ledger import ledger
+from scrip.queues import Queue, open_queue, renew_queue
 from scrip.store.client import open_table
 from scrip.store.items import feature_item, plan_item, to_wire
 from tests.functional.outside import Outside, make_outside
+from tests.functional.renewals import NOW, Renewals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +48,10 @@ class Context:
     memory_limit_in_mb = 512
     invoked_function_arn = "arn:aws:lambda:eu-central-1:123456789012:function:function"
     aws_request_id = "b2f7c1de-1111-4c5e-9f0a-6d5e4c3b2a19"
+
+    def get_remaining_time_in_millis(self) -> int:
+        """There is plenty of time."""
+        return 60_000
 
 
 @cache
@@ -117,6 +123,7 @@ def aws() -> Iterator[Table]:
             "TABLE_NAME": "scrip",
             "SIGNUP_CREDITS": "50",
             "POWERTOOLS_SERVICE_NAME": "scrip",
+            "RENEW_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/renew",
         }.items():
             monkeypatch.setenv(name, value)
         with mock_aws():
@@ -160,6 +167,39 @@ def outside(all_outside: Outside, monkeypatch: pytest.MonkeyPatch) -> Outside:
     """The archive and the bus, which has heard nothing yet."""
     all_outside.stand_in(monkeypatch)
     return all_outside
+
+
+@pytest.fixture(scope="session")
+def queue(aws: Table) -> Queue:
+    """One client of the sweep's queue for all tests."""
+    return open_queue("https://sqs.eu-central-1.amazonaws.com/123456789012/renew")
+
+
+@pytest.fixture
+def renewals(
+    table: Table,
+    queue: Queue,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Renewals]:
+    """The sweep at noon, with two shards: with all of them it is the same, only slower."""
+    for module in ("scrip.sweep", "scrip.store.keys"):
+        monkeypatch.setattr(f"{module}.DIRECTORY_SHARDS", 2)
+    monkeypatch.setattr("scrip.ledger.utc_now", lambda: NOW)
+    monkeypatch.setattr("scrip.ledger.BACKOFF_SECONDS", 0.0001)
+    monkeypatch.setattr("scrip.queues.open_queue", lambda _: queue)
+    renew_queue.cache_clear()
+    dead_letters = queue.client.create_queue(QueueName="dead")["QueueUrl"]
+    redrive = {
+        "deadLetterTargetArn": "arn:aws:sqs:eu-central-1:123456789012:dead",
+        "maxReceiveCount": 5,
+    }
+    queue.client.create_queue(
+        QueueName="renew",
+        Attributes={"VisibilityTimeout": "0", "RedrivePolicy": json.dumps(redrive)},
+    )
+    yield Renewals(table, queue, dead_letters, Context())
+    for url in (queue.url, dead_letters):
+        queue.client.delete_queue(QueueUrl=url)
 
 
 def items(table: Table) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.functional.conftest import resources
 
-READ = {"dynamodb:GetItem", "dynamodb:Query"}
+READ = {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"}
 WRITES = {"dynamodb:PutItem", "dynamodb:UpdateItem"}
 
 
@@ -71,3 +71,15 @@ def test_the_bucket_is_private_encrypted_and_only_over_tls() -> None:
 @pytest.mark.parametrize("name", ["Table", "Bucket", "UserPool"])
 def test_what_people_own_outlives_the_stack(name: str) -> None:
     assert resources()[name]["DeletionPolicy"] == "Retain"
+
+
+def test_a_message_that_fails_waits_for_the_worker_and_is_never_lost() -> None:
+    worker = resources()["RenewFunction"]["Properties"]
+    queue = resources()["RenewQueue"]["Properties"]
+    assert queue["VisibilityTimeout"] >= 6 * worker["Timeout"]
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == 5
+    source = worker["Events"]["Renewals"]["Properties"]
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert source["ScalingConfig"]["MaximumConcurrency"] <= 10
+    days_14 = 14 * 24 * 60 * 60
+    assert resources()["RenewDeadLetters"]["Properties"]["MessageRetentionPeriod"] == days_14

@@ -5,6 +5,7 @@ import typer
 from scrip_cli.backfill import backfill
 from scrip_cli.local.commands import app as local
 from scrip_cli.seed import seed
+from scrip_cli.sweep import sweep
 from scrip_cli.webhooks import app as webhooks
 
 app = typer.Typer(
@@ -17,6 +18,7 @@ app.add_typer(local, name="local")
 app.add_typer(webhooks, name="webhooks")
 app.command(epilog="Example: scrip seed --users 5")(seed)
 app.command(epilog="Example: scrip backfill --csv users.csv --dry-run")(backfill)
+app.command(epilog="Example: scrip sweep --now")(sweep)
 
 
 @app.callback()

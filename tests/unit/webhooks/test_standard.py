@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from scrip.domain.errors import PayloadError
+from scrip.domain.payments import DisputeOutcome
 from scrip.webhooks.facts import (
     Disputed,
-    DisputeOutcome,
     Fact,
     Linked,
     MoneyReturned,

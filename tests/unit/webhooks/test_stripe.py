@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from scrip.domain.errors import PayloadError
+from scrip.domain.payments import DisputeOutcome
 from scrip.webhooks.facts import (
     Disputed,
-    DisputeOutcome,
     Fact,
     Linked,
     MoneyReturned,

@@ -4,6 +4,9 @@ Like AWS, ministack gives each concurrent call a process of its own, but its onl
 Sixty-four callers of one function on a laptop of two cores are 64 cold starts: 4 GB and 40 seconds.
 Here the calls past the bound wait for their turn instead, and nobody is refused.
 
+And ministack 1.5.33 asks a role for `sqs:SendMessageBatch`, of which IAM knows nothing: on AWS
+`sqs:SendMessage` allows both, and here it does, too.
+
 Run as `python -m scrip_cli.local.server`, with ministack's own environment variables.
 """
 
@@ -14,10 +17,12 @@ from typing import Any
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack.app import app as ministack  # type: ignore[import-untyped]
+from ministack.core import iam_actions  # type: ignore[import-untyped]
 
 API_PREFIX = "/_aws/execute-api/"
 STAGE = "$default"
 
+_ministack_action = iam_actions.extract_iam_action
 _slots = asyncio.Semaphore(4 * (os.cpu_count() or 1))
 
 
@@ -46,8 +51,15 @@ def _name_stage(scope: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _iam_action(*request: Any) -> str | None:
+    """Name the action that a request needs, as IAM does."""
+    action: str | None = _ministack_action(*request)
+    return "sqs:SendMessage" if action == "sqs:SendMessageBatch" else action
+
+
 async def main() -> None:
     """Serve until SIGTERM; ministack then writes its state, and the process ends."""
+    iam_actions.extract_iam_action = _iam_action
     config = Config()
     config.bind = [f"{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"]
     config.keep_alive_timeout = 75

@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     event_bus_name: str = ""
     low_credits: int = 20
     webhook_secrets: str = ""
+    renew_queue_url: str = ""
 
 
 @cache

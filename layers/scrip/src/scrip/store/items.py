@@ -32,6 +32,7 @@ from scrip.store.keys import (
     payment_key,
     plan_key,
     usage_key,
+    watermark_key,
 )
 
 type Item = dict[str, Any]
@@ -178,6 +179,16 @@ def feature_item(feature: Feature) -> Item:
 def feature_of(item: Item) -> Feature:
     """Return the feature that an item holds."""
     return _feature.validate_python({**item, "feature_id": id_of(item["sk"])})
+
+
+def watermark_item(watermark: datetime) -> Item:
+    """Return the sweep's watermark as it is stored."""
+    return {**watermark_key(), "watermark": watermark}
+
+
+def watermark_of(wire: Wire) -> datetime:
+    """Return the watermark that an item holds."""
+    return _EPOCH + timedelta(milliseconds=from_wire(wire)["watermark"])
 
 
 def _stored(value: object) -> object:

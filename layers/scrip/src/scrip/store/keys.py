@@ -98,6 +98,11 @@ def feature_key(feature_id: str) -> Key:
     return {"pk": CATALOG, "sk": f"{FEATURE_PREFIX}{feature_id}"}
 
 
+def watermark_key() -> Key:
+    """Until when the sweep has asked for renewals."""
+    return {"pk": "SWEEP", "sk": "WATERMARK"}
+
+
 def id_of(key: str) -> str:
     """Return what a `pk` or `sk` names, such as the id of an account or an entry."""
     return key.partition("#")[2]
@@ -122,6 +127,16 @@ def directory_keys(account: Account) -> Key:
     anchor = account.anchor.astimezone(UTC)
     shard = hashlib.sha256(account.account_id.encode()).digest()[0] % DIRECTORY_SHARDS
     return {
-        "directory_pk": f"DAY#{anchor:%d}#{shard:02}",
+        "directory_pk": directory_partition(anchor.day, shard),
         "directory_sk": f"{anchor:%H:%M}#{account.account_id}",
     }
+
+
+def directory_partition(day: int, shard: int) -> str:
+    """The partition of the index `directory` that lists a shard of an anchor day."""
+    return f"DAY#{day:02}#{shard:02}"
+
+
+def directory_end(time: str) -> str:
+    """Sorts behind all that the directory lists under a time of day, `HH:MM`."""
+    return f"{time}$"  # the next character after the "#" of its keys

@@ -1,0 +1,1 @@
+"""Renewing accounts whose period has begun: the worker of the sweep."""

@@ -1,0 +1,37 @@
+"""Renews accounts: the worker behind the sweep's queue."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from scrip.ledger import ledger
+from scrip.observability import logger
+from scrip.queues import OneAccount, message_of, renew_queue
+from scrip.sweep import renew_account, renew_stretch
+
+MARGIN_MILLISECONDS = 5_000
+"""What is left for the last account, and for queueing the rest of every message."""
+
+
+@logger.inject_lambda_context
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Do what each message asks for, and tell SQS which of them failed and are to come again."""
+    failures = []
+    for record in event["Records"]:
+        try:
+            _renew(record["body"], context)
+        except Exception:  # one message that fails must not take the others with it
+            logger.exception("not renewed", extra={"body": record["body"]})
+            failures.append({"itemIdentifier": record["messageId"]})
+    return {"batchItemFailures": failures}
+
+
+def _renew(body: str, context: LambdaContext) -> None:
+    def in_time() -> bool:
+        return context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS
+
+    message = message_of(body)
+    if isinstance(message, OneAccount):
+        renew_account(ledger(), message.account_id)
+    else:
+        renew_stretch(ledger(), renew_queue(), message, in_time=in_time)

@@ -1,0 +1,1 @@
+"""Starting the monthly resets that are due."""

@@ -1,0 +1,114 @@
+"""The sweep's queue on moto, and what SQS and Lambda do between it and its worker."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from functions.renew.handler import lambda_handler as renew
+from functions.reset.handler import lambda_handler as reset
+from scrip.default_catalog import DEFAULT_CATALOG
+from scrip.domain.decide import decide
+from scrip.ledger import opening
+from scrip.store.items import account_item, entry_item, to_wire
+from scrip.store.queries import read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scrip.domain.account import Account
+    from scrip.queues import Queue
+    from scrip.store.client import Table
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+ROUNDS_MAX = 100
+
+
+@dataclass
+class Renewals:
+    """The table, the queue and its dead letters, at noon. What fails can come again at once."""
+
+    table: Table
+    queue: Queue
+    dead_letters_url: str
+    context: Any
+
+    def sweep(self) -> int:
+        """Run the scheduled function; return how many messages it sent."""
+        return reset({}, self.context)["messages"]
+
+    def take(self) -> list[dict[str, Any]]:
+        """Receive messages as the records of an event."""
+        return self._receive(self.queue.url)
+
+    def deliver(self, taken: list[dict[str, Any]]) -> None:
+        """Hand messages to the worker, and delete those that did not fail."""
+        failures = renew({"Records": taken}, self.context)["batchItemFailures"]
+        failed = [failure["itemIdentifier"] for failure in failures]
+        done = [record for record in taken if record["messageId"] not in failed]
+        if done:
+            self.queue.client.delete_message_batch(
+                QueueUrl=self.queue.url,
+                Entries=[
+                    {"Id": record["messageId"], "ReceiptHandle": record["receiptHandle"]}
+                    for record in done
+                ],
+            )
+
+    def drain(self) -> list[Any]:
+        """Deliver until nothing is left; return what died of it."""
+        for _ in range(ROUNDS_MAX):
+            taken = self.take()
+            if not taken:
+                dead = self._receive(self.dead_letters_url)
+                return [json.loads(record["body"]) for record in dead]
+            self.deliver(taken)
+        raise AssertionError("the end never came")
+
+    def open(self, opened_at: dict[str, datetime]) -> None:
+        """Write accounts as they were opened in the past: where their periods begin."""
+        written = []
+        for account_id, now in opened_at.items():
+            posting = decide(None, opening(account_id), catalog=DEFAULT_CATALOG, now=now)
+            written.append(account_item(posting.after))
+            written += [entry_item(account_id, entry) for entry in posting.entries]
+        puts: Any = [{"PutRequest": {"Item": to_wire(item)}} for item in written]
+        self.table.client.batch_write_item(RequestItems={self.table.name: puts})
+
+    def stored(self, account_id: str) -> Account:
+        """Return an account as it is in the table, not rolled forward by being read."""
+        account = read(self.table, account_id).account
+        assert account is not None
+        return account
+
+    def renewed(self) -> list[str]:
+        """Name the accounts of all entries that grant the plan for November."""
+        answer = self.table.client.scan(
+            TableName=self.table.name,
+            FilterExpression="sk = :november",
+            ExpressionAttributeValues={":november": {"S": f"ENTRY#period:{NOW:%Y-%m-%d}"}},
+        )
+        return sorted(item["pk"]["S"].removeprefix("LEDGER#") for item in answer["Items"])
+
+    def before_the_next(self, operation: str, happens: Callable[[], None]) -> None:
+        """Let something happen between the next call of an operation and what came before it."""
+        event = f"before-call.dynamodb.{operation}"
+
+        def before_call(**_: Any) -> None:
+            self.table.client.meta.events.unregister(event, before_call)
+            happens()
+
+        self.table.client.meta.events.register_first(event, before_call)
+
+    def _receive(self, url: str) -> list[dict[str, Any]]:
+        answer = self.queue.client.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+        return [
+            {
+                "messageId": message["MessageId"],
+                "receiptHandle": message["ReceiptHandle"],
+                "body": message["Body"],
+            }
+            for message in answer.get("Messages", [])
+        ]

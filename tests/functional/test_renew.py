@@ -1,0 +1,147 @@
+"""The worker behind the sweep's queue."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from scrip.domain.commands import Consume
+from scrip.domain.entries import Actor, ActorType
+from scrip.ledger import TRIES_MAX, ledger
+from scrip.store.sweeps import move_watermark
+from tests.functional.conftest import event, invoke, items
+from tests.functional.faults import THROTTLED, instead_of
+from tests.functional.renewals import NOW, Renewals
+
+ADMIN = Actor(ActorType.ADMIN, "a1")
+A_MONTH_AGO = datetime(2026, 10, 21, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+NAMES = ["u0", "u1", "u2"]
+
+
+class KilledError(BaseException):
+    """The process ends here and now."""
+
+
+@pytest.fixture
+def due(renewals: Renewals) -> Renewals:
+    """Accounts whose period begins at noon, and a sweep that was here an hour ago."""
+    renewals.open({name: A_MONTH_AGO - n * HOUR / 60 for n, name in enumerate(NAMES)})
+    move_watermark(renewals.table, NOW - HOUR)
+    return renewals
+
+
+def test_what_is_due_is_renewed_and_nothing_else_is_touched(due: Renewals) -> None:
+    due.open({"later": A_MONTH_AGO + HOUR})
+    later = due.stored("later")
+    due.sweep()
+    assert due.drain() == []
+    assert due.renewed() == NAMES
+    renewed = due.stored("u0")
+    assert (renewed.period, renewed.balance) == (1, 50 + 100), "only the plan's credits are new"
+    assert due.stored("later") == later
+    before = items(due.table)
+    due.sweep()
+    assert due.drain() == []
+    assert items(due.table) == before, "a second sweep writes nothing"
+
+
+def test_after_an_outage_of_two_days_all_that_came_due_are_renewed(renewals: Renewals) -> None:
+    move_watermark(renewals.table, NOW - timedelta(days=2))
+    opened_at = {f"u{hours}": A_MONTH_AGO - hours * HOUR for hours in (0, 9, 30, 47)}
+    renewals.open(opened_at)
+    renewals.sweep()
+    assert renewals.drain() == []
+    assert [renewals.stored(name).period for name in opened_at] == [1, 1, 1, 1]
+
+
+def test_an_account_idle_for_14_months_is_the_same_by_a_read_a_command_or_a_sweep(
+    renewals: Renewals,
+) -> None:
+    idle_since = datetime(2025, 9, 21, 11, 30, tzinfo=UTC)
+    renewals.open(dict.fromkeys(("read", "commanded", "swept"), idle_since))
+    read = ledger().account("read")
+    assert (read.balance, read.period) == (150, 14)
+    spent = Consume(account_id="commanded", entry_id="c1", actor=ADMIN, amount=1)
+    ledger().execute(spent)
+    commanded = renewals.stored("commanded")
+    assert (commanded.balance + 1, commanded.period) == (read.balance, read.period)
+    move_watermark(renewals.table, NOW - HOUR)
+    renewals.sweep()
+    assert renewals.drain() == []
+    swept = renewals.stored("swept")
+    assert (swept.balance, swept.period) == (read.balance, read.period)
+
+
+def test_a_worker_whose_time_ends_sends_on_what_is_left(
+    due: Renewals,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(due.context, "get_remaining_time_in_millis", lambda: 4_999)
+    due.sweep()
+    due.deliver(due.take())
+    assert 0 < len(due.renewed()) < len(NAMES), "one account of each stretch"
+    assert due.drain() == []
+    assert due.renewed() == NAMES
+
+
+def test_two_workers_at_once_renew_each_account_once(due: Renewals) -> None:
+    due.sweep()
+    taken = due.take()
+    due.before_the_next("TransactWriteItems", lambda: due.deliver(taken))
+    due.deliver(taken)
+    assert due.renewed() == NAMES
+    assert due.stored("u0").granted_total == 50 + 100 + 100
+
+
+def test_a_worker_that_is_killed_is_made_up_for_by_the_next(due: Renewals) -> None:
+    def kill() -> None:
+        raise KilledError
+
+    due.sweep()
+    due.before_the_next("TransactWriteItems", lambda: due.before_the_next("GetItem", kill))
+    with pytest.raises(KilledError):
+        due.drain()
+    assert len(due.renewed()) == 1
+    assert due.drain() == []
+    assert due.renewed() == NAMES
+
+
+def test_an_account_that_cannot_be_settled_dies_alone_and_all_others_finish(due: Renewals) -> None:
+    due.table.client.update_item(
+        TableName=due.table.name,
+        Key={"pk": {"S": "ACCOUNT#u1"}, "sk": {"S": "ACCOUNT"}},
+        UpdateExpression="SET time_zone = :edited",
+        ExpressionAttributeValues={":edited": {"S": "Europe"}},
+    )
+    due.sweep()
+    assert due.drain() == [{"account_id": "u1"}]
+    assert due.renewed() == ["u0", "u2"]
+
+
+def test_an_account_that_has_gone_since_is_no_failure(due: Renewals) -> None:
+    assert invoke("renew", event("renew/account")) == {"batchItemFailures": []}
+
+
+def test_what_failed_is_told_to_sqs_and_the_rest_of_the_batch_is_done(due: Renewals) -> None:
+    [asked] = event("renew/account")["Records"]
+    batch = [
+        {**asked, "messageId": "malformed", "body": '{"account": "u0"}'},
+        {**asked, "messageId": "throttled", "body": '{"account_id": "u1"}'},
+        {**asked, "messageId": "done", "body": '{"account_id": "u2"}'},
+    ]
+    with instead_of(due.table, "GetItem", THROTTLED, times=TRIES_MAX):
+        answer = invoke("renew", {"Records": batch})
+    assert answer == {
+        "batchItemFailures": [{"itemIdentifier": "malformed"}, {"itemIdentifier": "throttled"}],
+    }
+    assert due.renewed() == ["u2"]
+
+
+def test_a_table_that_does_not_answer_puts_no_account_aside(due: Renewals) -> None:
+    due.sweep()
+    taken = due.take()
+    with instead_of(due.table, "GetItem", THROTTLED, times=2 * TRIES_MAX):
+        due.deliver(taken)
+    assert [record["messageId"] for record in due.take()] == [
+        record["messageId"] for record in taken
+    ]
