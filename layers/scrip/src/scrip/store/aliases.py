@@ -17,6 +17,7 @@ from scrip.store.keys import (
     account_key,
     alias_key,
     id_of,
+    names_partition,
     payment_key,
     waiting_key,
 )
@@ -131,7 +132,7 @@ def waiting(table: Table, name: str) -> list[str]:
 
 def names_of(table: Table, account_id: str) -> list[str]:
     """Return the outside names of an account."""
-    return [id_of(sk) for sk in sort_keys(table, account_key(account_id)["pk"], "ALIAS#")]
+    return [id_of(sk) for sk in sort_keys(table, names_partition(account_id), "ALIAS#")]
 
 
 def unlink(table: Table, account_id: str, name: str) -> None:

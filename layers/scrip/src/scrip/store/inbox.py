@@ -15,10 +15,10 @@ from scrip.store.client import Table, answered
 from scrip.store.items import from_wire, to_wire
 from scrip.store.keys import (
     account_inbox_key,
-    account_key,
     id_of,
     inbox_directory_keys,
     inbox_key,
+    names_partition,
 )
 from scrip.store.queries import sort_keys
 
@@ -152,7 +152,7 @@ def mark(table: Table, record: InboxRecord) -> None:
 
 def messages_of(table: Table, account_id: str) -> list[str]:
     """Return the ids of the messages that were about an account."""
-    return [id_of(sk) for sk in sort_keys(table, account_key(account_id)["pk"], "INBOX#")]
+    return [id_of(sk) for sk in sort_keys(table, names_partition(account_id), "INBOX#")]
 
 
 def blank(table: Table, inbox_id: str) -> None:

@@ -68,9 +68,17 @@ def alias_key(name: str) -> Key:
     return {"pk": f"ALIAS#{name}", "sk": f"ALIAS#{name}"}
 
 
+def names_partition(account_id: str) -> str:
+    """The partition of what leads to an account: its outside names, and messages about it.
+
+    It is not the account's own, so that a role can be allowed to delete here and not there.
+    """
+    return f"NAMES#{account_id}"
+
+
 def account_alias_key(account_id: str, name: str) -> Key:
     """The same name at its account, so that it is found when the account is closed."""
-    return {"pk": f"ACCOUNT#{account_id}", "sk": f"ALIAS#{name}"}
+    return {"pk": names_partition(account_id), "sk": f"ALIAS#{name}"}
 
 
 def waiting_key(name: str, inbox_id: str) -> Key:
@@ -85,7 +93,7 @@ def inbox_key(inbox_id: str) -> Key:
 
 def account_inbox_key(account_id: str, inbox_id: str) -> Key:
     """That a message was about an account."""
-    return {"pk": f"ACCOUNT#{account_id}", "sk": f"INBOX#{inbox_id}"}
+    return {"pk": names_partition(account_id), "sk": f"INBOX#{inbox_id}"}
 
 
 def plan_key(plan_id: str) -> Key:
