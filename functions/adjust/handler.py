@@ -1,22 +1,42 @@
-"""Adjust a balance, freeze and unfreeze an account: for admins, each with an audit record."""
+"""What admins do to one account: its balance, its quota, freezing and closing it; all audited."""
 
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Depends, Response
-from aws_lambda_powertools.event_handler.openapi.params import Body
+from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from scrip.domain.commands import Adjust, AdjustAction, SetFrozen
+from scrip.domain.commands import (
+    Adjust,
+    AdjustAction,
+    CloseAccount,
+    ResetUsage,
+    SetFrozen,
+    SetQuota,
+)
 from scrip.domain.grants import GrantKind
 from scrip.http import operations
-from scrip.http.answers import posted
-from scrip.http.models import AdjustRequest, FreezeRequest
+from scrip.http.answers import answer, audit_json, posted, quota_json
+from scrip.http.models import (
+    AdjustRequest,
+    CloseRequest,
+    FreezeRequest,
+    QuotaRequest,
+    ResetRequest,
+)
 from scrip.http.principals import Caller, admin_caller
 from scrip.http.requests import command_fields, opening_for
 from scrip.http.resolver import AccountId, IdempotencyKey, api
 from scrip.ledger import ledger
 from scrip.observability import logger
+from scrip.store.erasure import erase
+from scrip.store.queries import read_audit
+
+AUDIT_SHOWN = 10
+"""How many audit records a quota is shown with."""
+
+Admin = Annotated[Caller, Depends(admin_caller)]
 
 app = api()
 
@@ -25,7 +45,7 @@ app = api()
 def post_adjustment(
     account_id: AccountId,
     body: Annotated[AdjustRequest, Body()],
-    caller: Annotated[Caller, Depends(admin_caller)],
+    caller: Admin,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[Any]:
     """Change a balance by hand, with the reason why."""
@@ -42,7 +62,7 @@ def post_adjustment(
 @app.post("/v1/accounts/<account_id>/freeze", **operations.FREEZE)
 def post_freeze(
     account_id: AccountId,
-    caller: Annotated[Caller, Depends(admin_caller)],
+    caller: Admin,
     body: Annotated[FreezeRequest | None, Body()] = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[Any]:
@@ -53,7 +73,7 @@ def post_freeze(
 @app.post("/v1/accounts/<account_id>/unfreeze", **operations.UNFREEZE)
 def post_unfreeze(
     account_id: AccountId,
-    caller: Annotated[Caller, Depends(admin_caller)],
+    caller: Admin,
     body: Annotated[FreezeRequest | None, Body()] = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[Any]:
@@ -71,6 +91,81 @@ def _set_frozen(
     told = command_fields(caller, body or FreezeRequest(), idempotency_key)
     command = SetFrozen(**told, frozen=frozen)
     return posted(command, ledger().execute(command, opening_for(caller)), 200)
+
+
+@app.get("/v1/accounts/<account_id>/quota", **operations.GET_QUOTA)
+def get_quota(account_id: AccountId, caller: Admin) -> Response[Any]:
+    """Return the plan, the allowance and limits in force, the use of the period."""
+    return _quota(caller)
+
+
+@app.put("/v1/accounts/<account_id>/quota", **operations.CHANGE_QUOTA)
+def put_quota(
+    account_id: AccountId,
+    body: Annotated[QuotaRequest, Body()],
+    caller: Admin,
+) -> Response[Any]:
+    """Change plan, allowance or limits: more at once, fewer credits with the next period.
+
+    Repeating it changes nothing.
+    """
+    command = SetQuota(
+        **command_fields(caller, body, None),
+        plan_id=body.plan_id,
+        monthly_credits=body.monthly_credits,
+        limits=body.limits,
+    )
+    ledger().execute(command, opening_for(caller))
+    return _quota(caller)
+
+
+@app.post("/v1/accounts/<account_id>/reset", **operations.RESET)
+def post_reset(
+    account_id: AccountId,
+    caller: Admin,
+    body: Annotated[ResetRequest | None, Body()] = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Response[Any]:
+    """Count the period's use from 0 and refill what the plan gave for it."""
+    command = ResetUsage(**command_fields(caller, body or ResetRequest(), idempotency_key))
+    return posted(command, ledger().execute(command, opening_for(caller)), 200)
+
+
+@app.delete("/v1/accounts/<account_id>", **operations.CLOSE)
+def delete_account(
+    account_id: AccountId,
+    caller: Admin,
+    body: Annotated[CloseRequest | None, Body()] = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Response[Any]:
+    """Close the account and erase whose it is. Its ledger stays, under an id that leads nowhere."""
+    command = CloseAccount(**command_fields(caller, body or CloseRequest(), idempotency_key))
+    ledger().execute(command)
+    erase(ledger().table, caller.account_id)
+    return answer({"account_id": caller.account_id, "status": "closed"})
+
+
+@app.get("/v1/accounts/<account_id>/audit", **operations.LIST_AUDIT)
+def get_audit(
+    account_id: AccountId,
+    caller: Admin,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    cursor: Annotated[
+        str | None,
+        Query(description="Of the page before.", pattern="^[0-9A-Z]{26}$"),
+    ] = None,
+) -> Response[Any]:
+    """Return what admins did to the account, newest first."""
+    ledger().account(caller.account_id, opening_for(caller))
+    found = read_audit(ledger().table, caller.account_id, limit=limit, before=cursor)
+    next_cursor = found[-1][0] if len(found) == limit else None
+    return answer({"audit": [audit_json(*record) for record in found], "cursor": next_cursor})
+
+
+def _quota(caller: Caller) -> Response[Any]:
+    account = ledger().account(caller.account_id, opening_for(caller))
+    audit = read_audit(ledger().table, caller.account_id, limit=AUDIT_SHOWN, before=None)
+    return answer(quota_json(account, ledger().catalog(), audit))
 
 
 @logger.inject_lambda_context(correlation_id_path=API_GATEWAY_HTTP)

@@ -8,11 +8,12 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 
-from scrip.domain.account import Account
+from scrip.domain.account import Account, Quota
 from scrip.domain.catalog import Catalog, CatalogItem
 from scrip.domain.commands import Command
 from scrip.domain.entries import Entry, iso
 from scrip.domain.grants import Grant
+from scrip.domain.posting import AuditRecord
 from scrip.domain.usage import DayUsage
 from scrip.http.models import PublicFeature, PublicPlan
 from scrip.http.problems import SECURITY_HEADERS
@@ -56,11 +57,8 @@ def account_json(account: Account, catalog: Catalog) -> dict[str, Any]:
         "unlimited": catalog.plan(account.plan_id).unlimited,
         "status": account.status,
         "plan_id": account.plan_id,
-        "subscription_status": None,
-        "period": {
-            "start": iso(account.begins(account.period)),
-            "end": iso(account.period_end),
-        },
+        "subscription_status": account.subscription.status if account.subscription else None,
+        "period": _period_json(account),
         "used": account.used,
         "granted_total": account.granted_total,
         "consumed_total": account.consumed_total,
@@ -100,6 +98,47 @@ def _public(items: Iterable[CatalogItem], names: Iterable[str]) -> list[dict[str
     """Return what anybody may know of what is active."""
     active = [asdict(item) for item in items if item.active]
     return [{name: item[name] for name in names} for item in active]
+
+
+def quota_json(
+    account: Account,
+    catalog: Catalog,
+    audit: Iterable[tuple[str, AuditRecord]],
+) -> dict[str, Any]:
+    """Return what a settled account may use, with its newest audit records."""
+    pending = account.next_quota
+    return {
+        "account_id": account.account_id,
+        **_in_force(account.quota, catalog),
+        "overrides": {
+            "monthly_credits": account.monthly_credits,
+            "limits": dict(account.limits),
+        },
+        "next": _in_force(pending, catalog) if pending else None,
+        "period": _period_json(account),
+        "used": account.used,
+        "audit": [audit_json(*record) for record in audit],
+    }
+
+
+def audit_json(audit_id: str, record: AuditRecord) -> dict[str, Any]:
+    """Return an audit record."""
+    return {"audit_id": audit_id, **asdict(record), "recorded_at": iso(record.recorded_at)}
+
+
+def _in_force(quota: Quota, catalog: Catalog) -> dict[str, Any]:
+    """Return a quota with what it takes from its plan."""
+    plan = catalog.plan(quota.plan_id)
+    return {
+        "plan_id": plan.plan_id,
+        "monthly_credits": quota.allowance(plan),
+        "unlimited": plan.unlimited,
+        "limits": {**plan.limits, **quota.limits},
+    }
+
+
+def _period_json(account: Account) -> dict[str, Any]:
+    return {"start": iso(account.begins(account.period)), "end": iso(account.period_end)}
 
 
 def _grant_json(grant: Grant) -> dict[str, Any]:

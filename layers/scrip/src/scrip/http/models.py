@@ -65,6 +65,10 @@ def _depth(value: object) -> int:
 
 type Credits = Annotated[int, Field(strict=True, ge=1, le=CREDITS_MAX)]
 type Count = Annotated[int, Field(strict=True, ge=0, le=CREDITS_MAX)]
+type Limits = Annotated[
+    dict[Name, Count],
+    Field(max_length=LIMITS_MAX, description="By name, such as `storage_bytes`."),
+]
 type CatalogId = Annotated[str, Field(pattern=ID_PATTERN)]
 type Instant = Annotated[datetime, BeforeValidator(_instant, json_schema_input_type=str)]
 type Metadata = Annotated[
@@ -170,10 +174,7 @@ class PlanRequest(EditRequest):
     unlimited: bool = False
     rollover: RolloverRequest | None = None
     overdraft_limit: Count = 0
-    limits: Annotated[
-        dict[Name, Count],
-        Field(max_length=LIMITS_MAX, description="By name, such as `storage_bytes`."),
-    ] = {}
+    limits: Limits = {}
     provider_ids: Annotated[
         list[Name],
         Field(
@@ -202,6 +203,38 @@ class NewFeatureRequest(FeatureRequest):
     """A feature and its id."""
 
     feature_id: CatalogId
+
+
+class QuotaRequest(CommandRequest):
+    """A plan, or an allowance and limits of the account's own.
+
+    With a `plan_id` what is not given is the plan's own; without one it stays as it is.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [{"required": [name]} for name in ("plan_id", "monthly_credits", "limits")],
+            "examples": [{"plan_id": "pro"}, {"limits": {"storage_bytes": 10_000_000_000}}],
+        },
+    )
+
+    plan_id: Name | None = None
+    monthly_credits: Count | None = None
+    limits: Limits | None = None
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if (self.plan_id, self.monthly_credits, self.limits) == (None, None, None):
+            raise ValueError("give a plan_id, monthly_credits or limits")
+        return self
+
+
+class ResetRequest(CommandRequest):
+    """Why the period's use begins anew, if anybody wants to say."""
+
+
+class CloseRequest(CommandRequest):
+    """Why an account is closed, if anybody wants to say."""
 
 
 class Period(BaseModel):
@@ -246,6 +279,60 @@ class AccountAnswer(AccountSummary):
     granted_total: int
     consumed_total: int
     grants: list[GrantAnswer]
+
+
+class AuditAnswer(BaseModel):
+    """What an admin changed: the value before and after."""
+
+    audit_id: str
+    action: str
+    actor: "ActorAnswer"
+    reason: str | None
+    before: dict[str, Any]
+    after: dict[str, Any]
+    recorded_at: datetime
+    entry_id: str | None
+
+
+class AuditsAnswer(BaseModel):
+    """Audit records, newest first; the end is `cursor: null`."""
+
+    audit: list[AuditAnswer]
+    cursor: str | None
+
+
+class QuotaOverrides(BaseModel):
+    """What an account has instead of its plan's own."""
+
+    monthly_credits: int | None
+    limits: dict[str, int]
+
+
+class NextQuota(BaseModel):
+    """What comes into force with the next period."""
+
+    plan_id: str
+    monthly_credits: int
+    unlimited: bool
+    limits: dict[str, int]
+
+
+class QuotaAnswer(NextQuota):
+    """What an account may use, what it has used in the period, and who changed it last."""
+
+    account_id: str
+    overrides: QuotaOverrides
+    next: NextQuota | None
+    period: Period
+    used: int
+    audit: list[AuditAnswer]
+
+
+class ClosedAnswer(BaseModel):
+    """The account is closed; its ledger is kept, and leads to nobody."""
+
+    account_id: str
+    status: Literal["closed"]
 
 
 class AllocationAnswer(BaseModel):

@@ -11,7 +11,9 @@ from scrip.http import problems
 from scrip.http.models import (
     AccountAnswer,
     ArchivedEntriesAnswer,
+    AuditsAnswer,
     CatalogAnswer,
+    ClosedAnswer,
     EntriesAnswer,
     FeatureAnswer,
     FeaturesAnswer,
@@ -21,6 +23,7 @@ from scrip.http.models import (
     PlanAnswer,
     PlansAnswer,
     PostedAnswer,
+    QuotaAnswer,
     QuoteAnswer,
     UsageAnswer,
     WebhookAnswer,
@@ -51,9 +54,10 @@ WITH_BODY: tuple[type[ScripError], ...] = (
     problems.MalformedError,
     problems.BodyTooLargeError,
     problems.UnsupportedMediaTypeError,
+    errors.AccountClosedError,
     errors.IdempotencyKeyReusedError,
 )
-"""What any operation that takes a body may answer too."""
+"""What any command may answer too."""
 
 EDIT_WITH_BODY: tuple[type[ScripError], ...] = (
     problems.MalformedError,
@@ -149,6 +153,25 @@ ADJUST = _operation(
 )
 FREEZE = _operation("freeze", "Stop an account from spending", "Admin", PostedAnswer, *WITH_BODY)
 UNFREEZE = _operation("unfreeze", "Let an account spend again", "Admin", PostedAnswer, *WITH_BODY)
+GET_QUOTA = _operation("get_quota", "Read plan, limits and use", "Admin", QuotaAnswer)
+CHANGE_QUOTA = _operation(
+    "change_quota",
+    "Change plan, allowance or limits",
+    "Admin",
+    QuotaAnswer,
+    *EDIT_WITH_BODY,
+    errors.AccountClosedError,
+    errors.UnknownPlanError,
+)
+RESET = _operation("reset", "Begin the period's use anew", "Admin", PostedAnswer, *WITH_BODY)
+CLOSE = _operation(
+    "close",
+    "Close an account for ever",
+    "Admin",
+    ClosedAnswer,
+    *WITH_BODY,
+)
+LIST_AUDIT = _operation("list_audit", "List audit records", "Admin", AuditsAnswer)
 GET_ACCOUNT = _operation("get_account", "Read an account", "Accounts", AccountAnswer)
 LIST_ENTRIES = _operation(
     "list_entries",

@@ -130,6 +130,11 @@ def audit_item(key: Key, record: AuditRecord) -> Item:
     return {**key, **_audit.dump_python(record, exclude_defaults=True)}
 
 
+def audit_of(wire: Wire) -> AuditRecord:
+    """Return the audit record that an item holds."""
+    return _audit.validate_python(from_wire(wire))
+
+
 def payment_item(payment: Payment) -> Item:
     """Return a payment as it is stored."""
     item = _payment.dump_python(payment, exclude={"payment_id"})

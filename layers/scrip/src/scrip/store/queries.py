@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from scrip.domain.entries import chain_hash
 from scrip.domain.errors import BusyError, CorruptAccountError, InvalidCursorError
-from scrip.domain.posting import Paid, Refundable
+from scrip.domain.posting import AuditRecord, Paid, Refundable
 from scrip.store.client import Table, answered
 from scrip.store.items import (
     account_of,
+    audit_of,
     entry_of,
     from_wire,
     payment_of,
@@ -22,6 +23,7 @@ from scrip.store.items import (
 from scrip.store.keys import (
     Key,
     account_key,
+    audit_key,
     entry_key,
     id_of,
     ledger_partition,
@@ -47,6 +49,9 @@ ENOUGH = 100
 
 SEQ_MAX = 10**15
 """Above any seq that a ledger reaches."""
+
+AUDIT_ID_MAX = "~"
+"""Sorts after any ULID."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +195,32 @@ def read_entries(
         found = found[:limit]
         before = found[-1].seq
     return found, asked.cursor(before) if before > 1 else None
+
+
+def read_audit(
+    table: Table,
+    account_id: str,
+    *,
+    limit: int,
+    before: str | None,
+) -> list[tuple[str, AuditRecord]]:
+    """Return up to `limit` audit records of an account with their ids, newest first.
+
+    Those come after the id `before` in that order, or from the newest on.
+    """
+    last = audit_key(account_id, before or AUDIT_ID_MAX)
+    with answered():
+        answer = table.client.query(
+            TableName=table.name,
+            KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
+            ExpressionAttributeValues=to_wire(
+                {":pk": last["pk"], ":first": audit_key(account_id, "")["sk"], ":last": last["sk"]},
+            ),
+            ScanIndexForward=False,
+            Limit=limit + 1,
+        )
+    found = [(id_of(item["sk"]["S"]), audit_of(item)) for item in answer["Items"]]
+    return [(audit_id, record) for audit_id, record in found if audit_id != before][:limit]
 
 
 def sort_keys(table: Table, partition: str, prefix: str) -> Iterator[str]:
