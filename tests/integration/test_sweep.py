@@ -251,7 +251,9 @@ def test_2000_accounts_are_renewed_once_whatever_happens_to_the_sweep(due: Due) 
     # Mended, the account is renewed by the next sweep.
     due.set_balance(bad, 130)
     due.forget_the_sweep()
-    assert due.sweep_now().wait(timeout=WAIT_SECONDS_MAX) == 0
+    sweep = due.sweep_now()
+    told, _ = sweep.communicate(timeout=WAIT_SECONDS_MAX)
+    assert sweep.returncode == 0, told
     accounts, ledgers = due.read_all()
     assert len(accounts) == ACCOUNTS
     for name, item in accounts.items():
