@@ -180,6 +180,7 @@ EDITS: list[tuple[tuple[str, str], str, Any]] = [
     (ACCOUNT, "hash", None),
     (ACCOUNT, "hash", {"B": b"short"}),
     (ACCOUNT, "time_zone", {"S": "Mars/Olympus"}),
+    (ACCOUNT, "time_zone", {"S": "Europe"}),
     (ACCOUNT, "period", {"N": "1000000000"}),
     (ACCOUNT, "anchor", {"N": "253402300799000"}),
     (ACCOUNT, "status", {"S": "sleeping"}),

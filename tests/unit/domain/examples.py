@@ -55,6 +55,7 @@ CATALOG = Catalog(
             Plan(plan_id="overdraft", name="Lent", monthly_credits=100, overdraft_limit=500),
             Plan(plan_id="unlimited", name="Unlimited", monthly_credits=0, unlimited=True),
             Plan(plan_id="none", name="Nothing", monthly_credits=0),
+            Plan(plan_id="retired", name="Retired", monthly_credits=70, active=False),
         )
     },
     features={

@@ -85,7 +85,7 @@ def account_of(wire: Wire) -> Account:
         account = _account.validate_python({**item, "account_id": account_id})
         written = {name: _stored(value) for name, value in account_item(account).items()}
         sound = account.period_end > account.anchor and _is_sound(account)
-    except (ValueError, OverflowError, ZoneInfoNotFoundError) as exc:
+    except (ValueError, OverflowError, OSError, ZoneInfoNotFoundError) as exc:
         raise CorruptAccountError(account_id) from exc
     if not sound or any(item.get(name) != value for name, value in written.items()):
         raise CorruptAccountError(account_id)

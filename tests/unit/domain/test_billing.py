@@ -1,0 +1,309 @@
+"""Payments, subscriptions, and what comes back: in whatever order it is heard."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scrip.domain.account import PAYMENT_GRACE, Account
+from scrip.domain.commands import Command, TakeBack
+from scrip.domain.entries import Entry, EntryType
+from scrip.domain.payments import DisputeOutcome, Payment
+from scrip.domain.settle import settled
+from tests.unit.domain.examples import (
+    CATALOG,
+    DAY,
+    NOW,
+    consume,
+    dispute,
+    do,
+    follow,
+    opened,
+    pay_period,
+    purchase,
+    quota,
+    refund_of_money,
+    returned,
+)
+
+MONTH = 28 * DAY  # from the last of January to the last of February
+
+
+@dataclass
+class Story:
+    """An account and its payments; what names a payment that nobody knows yet waits for it."""
+
+    account: Account = field(default_factory=lambda: opened(signup_credits=0))
+    entries: list[Entry] = field(default_factory=list)
+    payments: dict[str, Payment] = field(default_factory=dict)
+    waiting: list[TakeBack] = field(default_factory=list)
+
+    def hear(self, command: Command, now: datetime = NOW) -> None:
+        taken = {entry.entry_id: entry for entry in self.entries}
+        if command.entry_id in taken and not isinstance(command, TakeBack):
+            return
+        paid, expired = None, 0
+        if isinstance(command, TakeBack):
+            paid = self.payments.get(command.payment_id)
+            if paid is None:
+                self.waiting.append(command)
+                return
+            if self.account.grant(paid.grant_id) is None:
+                expiry = taken.get(f"expiry:{paid.grant_id}")
+                expired = -expiry.amount if expiry else 0
+        posting = do(self.account, command, now, paid=paid, expired=expired)
+        self.account = posting.after
+        self.entries += posting.entries
+        if posting.payment:
+            payment = posting.payment[1]
+            self.payments[payment.payment_id] = payment
+            woken = [told for told in self.waiting if told.payment_id == payment.payment_id]
+            self.waiting = [told for told in self.waiting if told not in woken]
+            for told in woken:
+                self.hear(told, now)
+
+
+def told(*commands: Command) -> Account:
+    story = Story()
+    for command in commands:
+        story.hear(command)
+    return story.account
+
+
+def test_a_purchase_has_a_grant_of_its_own_that_never_expires() -> None:
+    account = told(purchase(500), purchase(500, "stripe:pi_2"))
+    bought = [grant for grant in account.grants if grant.kind == "purchase"]
+    assert [(grant.amount, grant.expires_at, grant.source) for grant in bought] == [
+        (500, None, "stripe:pi_1"),
+        (500, None, "stripe:pi_2"),
+    ]
+    assert settled(account, CATALOG, NOW + 1_000 * DAY).balance == 1_100
+
+
+def test_a_paid_period_replaces_the_clocks_and_outlives_itself_for_a_slow_payment() -> None:
+    story = Story(account=do(opened(), consume(60)).after)
+    story.hear(pay_period(NOW, NOW + MONTH))
+    account = story.account
+    # Whatever was left of Free's allowance has ended with its period.
+    assert (account.plan_id, account.balance, account.used) == ("pro", 50 + 2_000, 0)
+    assert account.period_end == NOW + MONTH
+    assert settled(account, CATALOG, NOW + MONTH).balance == 2_050
+    assert settled(account, CATALOG, NOW + MONTH + PAYMENT_GRACE).balance == 50
+    assert settled(account, CATALOG, NOW + 1_000 * DAY).balance == 50
+
+
+def test_the_next_payment_ends_the_period_and_what_may_rolls_over() -> None:
+    story = Story()
+    story.hear(pay_period(NOW, NOW + MONTH))
+    later = NOW + MONTH + DAY
+    story.hear(pay_period(NOW + MONTH, NOW + 2 * MONTH, payment_id="stripe:in_2"), later)
+    assert story.account.balance == 1_000 + 2_000
+    assert {entry.entry_id for entry in story.entries} >= {
+        "stripe:in_1",
+        "stripe:in_2",
+        "rollover:stripe:in_2",
+    }
+
+
+def test_when_a_subscription_has_ended_the_clock_goes_on_where_it_was_paid_until() -> None:
+    account = told(pay_period(NOW, NOW + MONTH), follow("canceled", NOW + DAY))
+    assert settled(account, CATALOG, NOW + MONTH - DAY).balance == 2_000
+    after = settled(account, CATALOG, NOW + MONTH)
+    assert (after.plan_id, after.paid_until, after.anchor) == ("free", None, NOW + MONTH)
+    assert after.balance == 1_000 + 100
+
+
+def test_what_is_paid_for_a_year_comes_month_by_month() -> None:
+    account = told(pay_period(NOW, NOW + 365 * DAY))
+    for month in range(1, 12):
+        at = account.begins(month)
+        assert settled(account, CATALOG, at).period == month
+        assert settled(account, CATALOG, at).balance == 2_000 + 1_000
+    assert settled(account, CATALOG, account.begins(11)).period_end == NOW + 365 * DAY
+
+
+def test_an_upgrade_that_was_paid_raises_the_allowance_of_the_running_period() -> None:
+    for plan, amount in (("long", 0), ("pro", 0)):
+        story = Story()
+        story.hear(quota("free", monthly_credits=1))
+        story.hear(pay_period(NOW, NOW + MONTH, "pro"))
+        story.hear(pay_period(NOW + DAY, NOW + MONTH, plan, payment_id="stripe:in_2"), NOW + DAY)
+        assert story.entries[-1].amount == amount
+        assert (story.account.plan_id, story.account.balance) == ("pro", 2_000)
+    story = Story()
+    story.hear(pay_period(NOW, NOW + MONTH, "long"))
+    story.hear(pay_period(NOW + DAY, NOW + MONTH, "pro", payment_id="stripe:in_2"), NOW + DAY)
+    assert (story.account.plan_id, story.account.balance) == ("pro", 2_000)
+    assert story.entries[-1].amount == 1_950
+
+
+def test_a_payment_for_a_period_that_has_gone_by_leaves_a_trace_and_no_credits() -> None:
+    account = told(pay_period(NOW - 90 * DAY, NOW - 60 * DAY))
+    assert (account.balance, account.plan_id, account.paid_until) == (100, "free", None)
+
+
+def test_an_older_state_of_a_subscription_never_overwrites_a_newer_one() -> None:
+    canceled, active = follow("canceled", NOW + DAY), follow("active", NOW)
+    for order in ((canceled, active), (active, canceled)):
+        subscription = told(*order).subscription
+        assert subscription is not None
+        assert subscription.status == "canceled"
+
+
+def test_the_end_of_one_subscription_does_not_end_the_one_that_replaced_it() -> None:
+    old = follow("canceled", NOW + 2 * DAY, subscription_id="stripe:sub_1")
+    new = follow("active", NOW + DAY, subscription_id="stripe:sub_2")
+    for order in ((old, new), (new, old)):
+        subscription = told(follow("active", NOW), *order).subscription
+        assert subscription is not None
+        assert (subscription.subscription_id, subscription.status) == ("stripe:sub_2", "active")
+
+
+@pytest.mark.parametrize("spent", [0, 300, 600])
+def test_what_went_back_takes_its_own_grant_and_is_owed_beyond_it(spent: int) -> None:
+    story = Story()
+    story.hear(purchase(500, money=1_000))
+    if spent:
+        story.hear(consume(spent))
+    story.hear(returned(400))  # 200 credits
+    left = 500 - max(0, spent - 100)
+    assert story.account.balance == 600 - spent - 200
+    assert story.account.debt == max(0, 200 - left)
+    story.hear(returned(1_000))
+    assert (story.account.balance, story.account.debt) == (100 - spent, max(0, spent - 100))
+    story.hear(purchase(700, "stripe:pi_2"))
+    assert story.account.debt == 0
+    assert story.entries[-1].type is EntryType.DEBT_SETTLED or spent <= 100
+
+
+def test_a_refund_told_twice_in_both_ways_takes_back_once() -> None:
+    story = Story()
+    story.hear(purchase(500, money=1_000))
+    for command in (
+        refund_of_money("stripe:re_1", 400),
+        returned(400),
+        refund_of_money("stripe:re_1", 400),
+        returned(700),
+        refund_of_money("stripe:re_2", 300),
+    ):
+        story.hear(command)
+    assert story.account.balance == 100 + 150
+    clawbacks = [entry.amount for entry in story.entries if entry.type is EntryType.CLAWBACK]
+    assert clawbacks == [-200, -150]
+
+
+def test_what_expired_unspent_is_not_owed() -> None:
+    story = Story()
+    story.hear(pay_period(NOW, NOW + MONTH, money=2_000))
+    story.hear(follow("canceled", NOW + DAY))
+    story.hear(consume(500))
+    late = NOW + 3 * MONTH
+    before = settled(story.account, CATALOG, late)
+    story.hear(returned(2_000, "stripe:in_1"), late)
+    assert (story.account.balance, story.account.debt) == (before.balance - 500, 500)
+
+
+def test_a_dispute_sets_aside_what_is_left_and_its_end_says_what_of_it() -> None:
+    story = Story()
+    story.hear(purchase(500, money=1_000))
+    story.hear(consume(300))  # 100 of the plan, 200 of the purchase
+    story.hear(dispute(DisputeOutcome.OPEN, 1_000))
+    held = story.account
+    assert (held.balance, held.held, held.available) == (300, 300, 0)
+    story.hear(dispute(DisputeOutcome.WON, 1_000))
+    assert (story.account.balance, story.account.held, story.account.debt) == (300, 0, 0)
+    story.hear(dispute(DisputeOutcome.LOST, 1_000, dispute_id="stripe:dp_2"))
+    assert (story.account.balance, story.account.held, story.account.debt) == (-200, 0, 200)
+
+
+def test_a_refund_during_a_dispute_is_taken_out_of_what_is_set_aside() -> None:
+    story = Story()
+    story.hear(purchase(500, money=1_000))
+    story.hear(dispute(DisputeOutcome.OPEN, 600))
+    story.hear(returned(400))
+    assert (story.account.balance, story.account.held, story.account.debt) == (400, 300, 0)
+    story.hear(dispute(DisputeOutcome.WON, 600))
+    assert (story.account.balance, story.account.held, story.account.available) == (400, 0, 400)
+
+
+def test_what_is_set_aside_of_a_grant_that_expires_meanwhile_is_gone_when_it_is_freed() -> None:
+    story = Story()
+    story.hear(pay_period(NOW, NOW + MONTH))
+    story.hear(follow("canceled", NOW))
+    story.hear(dispute(DisputeOutcome.OPEN, 2_000, payment_id="stripe:in_1"))
+    late = NOW + 2 * MONTH
+    before = settled(story.account, CATALOG, late)
+    assert (before.held, before.available) == (2_000, 100)
+    story.hear(dispute(DisputeOutcome.WON, 2_000, payment_id="stripe:in_1"), late)
+    assert (story.account.balance, story.account.held) == (100, 0)
+
+
+REFUNDED_IN_PARTS = "bought, refunded in parts"
+LIVES = {
+    REFUNDED_IN_PARTS: (
+        purchase(500, money=1_000),
+        refund_of_money("stripe:re_1", 400),
+        returned(400),
+        refund_of_money("stripe:re_2", 100),
+    ),
+    "bought, disputed and won": (
+        purchase(500, money=1_000),
+        dispute(DisputeOutcome.OPEN, 1_000),
+        dispute(DisputeOutcome.WON, 1_000),
+    ),
+    "bought, disputed and lost": (
+        purchase(500, money=1_000),
+        dispute(DisputeOutcome.OPEN, 1_000),
+        dispute(DisputeOutcome.LOST, 1_000),
+    ),
+    "subscribed, refunded, ended": (
+        follow("incomplete", NOW),
+        pay_period(NOW, NOW + MONTH, money=2_000),
+        follow("active", NOW),
+        returned(2_000, "stripe:in_1"),
+        follow("canceled", NOW + DAY),
+    ),
+    "subscribed, disputed in part and lost": (
+        follow("active", NOW),
+        pay_period(NOW, NOW + MONTH, money=2_000),
+        returned(500, "stripe:in_1"),
+        dispute(DisputeOutcome.OPEN, 1_500, payment_id="stripe:in_1"),
+        dispute(DisputeOutcome.LOST, 1_500, payment_id="stripe:in_1"),
+    ),
+}
+
+
+@settings(max_examples=200)
+@given(name=st.sampled_from(sorted(LIVES)), chance=st.randoms(use_true_random=False))
+def test_every_order_of_a_life_ends_alike(name: str, chance: Random) -> None:
+    """Each message twice, and each up to three days late."""
+    messages = [*LIVES[name], *LIVES[name]]
+    usual, story = Story(), Story()
+    for command in messages:
+        usual.hear(command)
+    chance.shuffle(messages)
+    late = sorted(chance.uniform(0, 3) * DAY for _ in messages)
+    for command, delay in zip(messages, late, strict=True):
+        story.hear(command, NOW + delay)
+    assert not story.waiting
+    assert state(story) == state(usual)
+    if name != REFUNDED_IN_PARTS:
+        # What is heard bit by bit is taken back bit by bit; all else leaves the same entries.
+        assert moves(story) == moves(usual)
+
+
+def state(story: Story) -> object:
+    account = settled(story.account, CATALOG, NOW + 4 * DAY)
+    return (
+        (account.balance, account.held, account.debt, account.available),
+        (account.plan_id, account.paid_until, account.subscription),
+        {grant.kind: (grant.amount, grant.remaining) for grant in account.grants},
+    )
+
+
+def moves(story: Story) -> Counter[tuple[EntryType, int]]:
+    return Counter((entry.type, entry.amount) for entry in story.entries if entry.amount)
