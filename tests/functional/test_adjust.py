@@ -100,3 +100,82 @@ def test_only_admins_adjust(aws: Table, claims: dict[str, str]) -> None:
     sent = event("adjust/add")
     sent["requestContext"]["authorizer"]["jwt"]["claims"] = {"sub": "somebody", **claims}
     assert invoke("adjust", sent)["statusCode"] == 403
+
+
+def test_a_quota_shows_what_is_in_force_what_comes_and_who_changed_it(opened: Table) -> None:
+    changed = send("adjust/change_quota", body={"plan_id": "pro", "limits": {"storage_bytes": 5}})
+    assert (changed.status, changed.body["monthly_credits"]) == (200, 2_000)
+    assert changed.body["limits"] == {"storage_bytes": 5}
+    assert send("adjust/change_quota", body={"plan_id": "free"}).body["next"]["plan_id"] == "free"
+    send("consume/feature")
+    quota = send("adjust/quota").body
+    assert (quota["plan_id"], quota["used"], quota["next"]["monthly_credits"]) == ("pro", 5, 100)
+    assert [record["action"] for record in quota["audit"]] == ["quota.change", "quota.change"]
+    assert quota["audit"][1]["before"]["plan_id"] == "free"
+    assert quota["audit"][1]["after"]["plan_id"] == "pro"
+    assert send("account/me").body["balance"] == 50 + 2_000 - 5
+
+
+def test_the_last_ten_audit_records_are_shown_and_all_are_listed(opened: Table) -> None:
+    for number in range(12):
+        send("adjust/change_quota", body={"limits": {"storage_bytes": number}})
+    shown = send("adjust/quota").body["audit"]
+    assert [record["after"]["limits"]["storage_bytes"] for record in shown] == [*range(11, 1, -1)]
+    pages: list[list[int]] = []
+    cursor: dict[str, str] = {}
+    for _ in range(4):
+        page = send("adjust/audit", query={"limit": "5", **cursor}).body
+        pages.append([record["after"]["limits"]["storage_bytes"] for record in page["audit"]])
+        if page["cursor"] is None:
+            break
+        cursor = {"cursor": page["cursor"]}
+    assert pages == [[11, 10, 9, 8, 7], [6, 5, 4, 3, 2], [1, 0]]
+
+
+def test_a_reset_is_made_once_under_its_key(opened: Table) -> None:
+    send("consume/amount", body={"amount": 60})
+    first = send("adjust/reset", key="reset-1")
+    assert (first.status, first.body["entry"]["amount"]) == (200, 60)
+    send("consume/amount", body={"amount": 60}, key="after")
+    assert send("adjust/reset", key="reset-1").body == first.body
+    assert send("account/me").body["used"] == 60
+
+
+def test_a_closed_account_is_kept_spends_nothing_and_never_opens_again(opened: Table) -> None:
+    first = send("consume/feature")
+    closed = send("adjust/close")
+    assert closed.body["status"] == "closed"
+    assert send("adjust/close").body == closed.body
+    assert (send("consume/feature", key="new").body["code"]) == "account_closed"
+    assert send("consume/feature").body == first.body  # what was answered once still is
+    account = send("account/me").body
+    assert (account["status"], account["balance"], account["grants"]) == ("closed", 0, [])
+    [last] = send("account/entries", query={"limit": "1"}).body["entries"]
+    assert (last["type"], last["amount"], last["reason"]) == (
+        "admin_deduct",
+        -145,
+        "asked to be forgotten",
+    )
+    invoke("signup", event("signup/confirmed"))
+    assert send("account/me").body["status"] == "closed"
+    assert not any(item["pk"]["S"].startswith("ALIAS#") for item in items(opened))
+
+
+def test_bad_quotas_change_nothing(opened: Table, subtests: pytest.Subtests) -> None:
+    before = items(opened)
+    for body, code in (
+        ({}, "invalid"),
+        ({"plan_id": "gold"}, "unknown_plan"),
+        ({"plan_id": 5}, "invalid"),
+        ({"monthly_credits": -1}, "invalid"),
+        ({"monthly_credits": 1.5}, "invalid"),
+        ({"monthly_credits": True}, "invalid"),
+        ({"monthly_credits": 10**12 + 1}, "invalid"),
+        ({"limits": {"storage_bytes": "many"}}, "invalid"),
+        ({"limits": {"": 1}}, "invalid"),
+        ({"plan": "pro"}, "invalid"),
+    ):
+        with subtests.test(body=body):
+            answer = send("adjust/change_quota", body=body)
+            assert (answer.status, answer.body["code"]) == (422, code)
+    assert items(opened) == before
