@@ -62,7 +62,8 @@ def of(account_id: str, name: str) -> Any:
     """Return a sample message about an account, with ids and an address of its own."""
     own = account_id.replace("-", "")
     text = json.dumps(body(STRIPE, name)).replace("Scrip", own).replace(f"price_{own}Pro", PRICE)
-    payload = json.loads(re.sub("alice@example.com", f"{own}@example.com", text, flags=re.IGNORECASE))
+    address = re.compile("alice@example.com", re.IGNORECASE)
+    payload = json.loads(address.sub(f"{own}@example.com", text))
     told = payload["data"]["object"]
     if told["object"] == "checkout.session":
         told["client_reference_id"] = account_id
