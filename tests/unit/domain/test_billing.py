@@ -10,14 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scrip.domain.account import PAYMENT_GRACE, Account
-from scrip.domain.commands import Command, TakeBack
+from scrip.domain.commands import AdjustAction, Command, TakeBack
 from scrip.domain.entries import Entry, EntryType
+from scrip.domain.errors import AccountClosedError
+from scrip.domain.grants import GRANTS_MAX
 from scrip.domain.payments import DisputeOutcome, Payment
 from scrip.domain.settle import settled
 from tests.unit.domain.examples import (
     CATALOG,
     DAY,
     NOW,
+    adjust,
+    close,
     consume,
     dispute,
     do,
@@ -196,6 +200,124 @@ def test_a_refund_told_twice_in_both_ways_takes_back_once() -> None:
     assert clawbacks == [-200, -150]
 
 
+def test_a_payment_heard_late_leaves_the_use_counted_and_one_heard_in_time_does_not() -> None:
+    for start, used in ((NOW, 0), (NOW - DAY, 60)):
+        story = Story()
+        story.hear(consume(60))
+        story.hear(pay_period(start, start + MONTH))
+        assert story.account.used == used
+
+
+def test_a_payment_overrules_a_change_of_plan_that_was_to_come() -> None:
+    account = told(quota("none"), pay_period(NOW, NOW + MONTH), follow("canceled", NOW))
+    assert account.next_quota is None
+    assert settled(account, CATALOG, NOW + MONTH).plan_id == "free"
+
+
+def test_an_allowance_of_ones_own_holds_for_paid_periods_of_the_same_plan() -> None:
+    own = quota("pro", monthly_credits=2_500)
+    assert told(own, pay_period(NOW, NOW + MONTH)).balance == 2_500 + 1_000
+    assert told(own, pay_period(NOW, NOW + MONTH, "long")).balance == 50 + 1_000
+
+
+def test_a_month_of_the_providers_is_never_split() -> None:
+    """From the last of February to the last of March, which is longer than a month from then."""
+    account = told(pay_period(NOW - 3 * DAY, NOW + 30 * DAY))
+    assert settled(account, CATALOG, NOW + 29 * DAY).period_end == NOW + 30 * DAY
+    assert settled(account, CATALOG, NOW + 29 * DAY).balance == 2_000
+
+
+def test_a_year_that_is_paid_for_anew_names_its_months_anew() -> None:
+    story = Story()
+    for days in (365, 400):
+        payment = f"stripe:in_{days}"
+        story.hear(pay_period(NOW, NOW + days * DAY, payment_id=payment), NOW + (days - 360) * DAY)
+        story.hear(consume(1, f"after-{days}"), NOW + (days - 320) * DAY)
+    names = [entry.entry_id for entry in story.entries]
+    assert len(set(names)) == len(names)
+
+
+def test_only_the_allowance_of_the_ending_period_rolls_over() -> None:
+    story = Story(account=opened("long", signup_credits=0))
+    story.hear(pay_period(NOW - 40 * DAY, NOW - DAY, "long"))
+    assert story.account.balance == 100  # a slow payment lives for three days more
+    assert settled(story.account, CATALOG, story.account.period_end).balance == 50 + 50
+
+
+def test_a_period_that_waits_for_its_payment_gets_nothing_by_a_change_of_quota() -> None:
+    story = Story()
+    story.hear(pay_period(NOW, NOW + MONTH))
+    story.hear(quota(monthly_credits=5_000), NOW + MONTH + PAYMENT_GRACE)
+    assert story.account.balance == 0
+
+
+def test_a_payment_that_cost_nothing_that_is_known_goes_back_whole_and_none_more_than_whole() -> (
+    None
+):
+    for price, back in ((0, 1), (1_000, 5_000)):
+        account = told(purchase(500, money=price), returned(back))
+        assert (account.balance, account.debt) == (100, 0)
+
+
+def test_a_dispute_sets_aside_only_what_its_own_payment_brought() -> None:
+    """An upgrade's payment shares the plan grant with the one before it."""
+    account = told(
+        pay_period(NOW, NOW + MONTH, "long", money=100),
+        pay_period(NOW, NOW + MONTH, "pro", payment_id="stripe:in_2"),
+        returned(40, "stripe:in_1"),
+        dispute(DisputeOutcome.OPEN, 60, payment_id="stripe:in_1"),
+    )
+    assert (account.balance, account.held, account.available) == (1_980, 30, 1_950)
+
+
+def full_of_grants(*commands: Command) -> Account:
+    """An account with as many grants as it may have, after some commands."""
+    story = Story()
+    for command in commands:
+        story.hear(command)
+    for number in range(GRANTS_MAX - len(story.account.grants)):
+        day = NOW + (number + 40) * DAY
+        story.hear(adjust(AdjustAction.ADD, 1, f"a{number}", expires_at=day))
+    assert len(story.account.grants) == GRANTS_MAX
+    return story.account
+
+
+def test_at_the_bound_of_grants_what_is_still_needed_stays() -> None:
+    held = full_of_grants(purchase(500, money=1_000), dispute(DisputeOutcome.OPEN, 1_000))
+    more = do(held, adjust(AdjustAction.ADD, 1, "one-more", expires_at=held.grants[-1].expires_at))
+    assert more.after.grant("g2") is not None
+    exhausted = full_of_grants(consume(100))
+    bought = do(exhausted, purchase(10)).after
+    assert bought.plan_grant is not None
+    assert do(bought, quota("pro")).after.balance == bought.balance + 1_900
+
+
+def test_at_the_bound_of_grants_purchases_share_one() -> None:
+    account = full_of_grants(purchase(500))
+    account = do(account, purchase(700, "stripe:pi_2")).after
+    assert [grant.amount for grant in account.grants if grant.kind == "purchase"] == [1_200]
+    crowded = full_of_grants()
+    assert len(do(crowded, purchase(700)).after.grants) == GRANTS_MAX + 1
+
+
+def test_a_closed_account_gets_nothing_and_owes_what_it_owed() -> None:
+    story = Story()
+    story.hear(purchase(500, money=1_000))
+    story.hear(dispute(DisputeOutcome.OPEN, 1_000))
+    account = do(story.account, close()).after
+    assert (account.balance, account.held, account.grants) == (0, 0, ())
+    assert settled(account, CATALOG, NOW + 100 * DAY) == account
+    for command in (
+        purchase(5, "stripe:pi_2"),
+        pay_period(NOW, NOW + MONTH),
+        consume(1),
+        quota("pro"),
+    ):
+        with pytest.raises(AccountClosedError):
+            do(account, command)
+    assert do(account, close("again")).after == account
+
+
 def test_what_expired_unspent_is_not_owed() -> None:
     story = Story()
     story.hear(pay_period(NOW, NOW + MONTH, money=2_000))
@@ -203,8 +325,23 @@ def test_what_expired_unspent_is_not_owed() -> None:
     story.hear(consume(500))
     late = NOW + 3 * MONTH
     before = settled(story.account, CATALOG, late)
+    story.hear(returned(1_500, "stripe:in_1"), late)
+    assert (story.account.balance, story.account.debt) == (before.balance, 0)
     story.hear(returned(2_000, "stripe:in_1"), late)
     assert (story.account.balance, story.account.debt) == (before.balance - 500, 500)
+
+
+def test_what_is_set_aside_counts_as_unspent_when_its_grant_has_expired() -> None:
+    story = Story()
+    story.hear(pay_period(NOW, NOW + MONTH, money=2_000))
+    story.hear(follow("canceled", NOW))
+    story.hear(consume(500))
+    story.hear(dispute(DisputeOutcome.OPEN, 1_000, payment_id="stripe:in_1"))
+    late = NOW + 2 * MONTH
+    story.hear(returned(1_000, "stripe:in_1"), late)
+    assert (story.account.held, story.account.debt) == (1_500, 0)
+    story.hear(dispute(DisputeOutcome.LOST, 1_000, payment_id="stripe:in_1"), late)
+    assert (story.account.balance, story.account.held, story.account.debt) == (-400, 0, 500)
 
 
 def test_a_dispute_sets_aside_what_is_left_and_its_end_says_what_of_it() -> None:
@@ -306,4 +443,7 @@ def state(story: Story) -> object:
 
 
 def moves(story: Story) -> Counter[tuple[EntryType, int]]:
-    return Counter((entry.type, entry.amount) for entry in story.entries if entry.amount)
+    """What the entries say; a refund during a dispute releases its part before it is taken."""
+    return Counter(
+        (entry.type, entry.amount) for entry in story.entries if entry.type is not EntryType.RELEASE
+    )

@@ -145,7 +145,7 @@ class LedgerMachine(RuleBasedStateMachine):
             before, payment = posting.payment
             assert before == self.payments.get(payment.payment_id)
             self.payments[payment.payment_id] = payment
-            assert 0 <= payment.taken_back <= payment.credits
+            assert min(payment.taken, payment.owed, payment.left) >= 0
         return posting
 
     def key(self) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scrip.domain.account import Account
+from scrip.domain.account import Account, Quota
 from scrip.domain.entries import EntryType
 from scrip.domain.errors import UnknownPlanError
 from scrip.domain.settle import settled
@@ -84,6 +84,18 @@ def test_an_allowance_of_ones_own_comes_every_period() -> None:
     assert settled(lowered, CATALOG, NOW + 100 * DAY).balance == 40
 
 
+def test_what_is_to_come_changes_with_what_is_changed_meanwhile() -> None:
+    account = do(opened("pro", signup_credits=0), quota("free")).after
+    account = do(account, quota(limits={"storage_bytes": 5})).after
+    assert (account.limits, account.next_quota) == (
+        {"storage_bytes": 5},
+        Quota(plan_id="free", limits={"storage_bytes": 5}),
+    )
+    account = do(account, quota(monthly_credits=30)).after
+    assert settled(account, CATALOG, account.period_end).plan_id == "free"
+    assert settled(account, CATALOG, account.period_end).balance == 1_000 + 30
+
+
 def test_unlimited_is_more_than_any_number() -> None:
     account = do(opened("pro", signup_credits=0), quota("unlimited")).after
     assert account.plan_id == "unlimited"
@@ -112,8 +124,15 @@ def test_a_reset_refills_the_allowance_and_counts_use_from_none() -> None:
     assert (posting.after.balance, posting.after.used) == (100, 0)
     assert posting.audit is not None
     assert (posting.audit.before, posting.audit.after) == ({"used": 80}, {"used": 0})
+    assert posting.after.granted_total == 180
     # An upgrade still grants the difference to what the plan gave, and not to what was refilled.
     assert do(posting.after, quota("pro")).after.balance == 2_000
+
+
+def test_what_a_reset_brings_pays_debt_first() -> None:
+    owing = do(opened("overdraft", signup_credits=0), consume(150)).after
+    after = do(owing, reset()).after
+    assert (after.balance, after.debt) == (50, 0)
 
 
 def test_what_is_refunded_after_a_reset_has_a_grant_of_its_own() -> None:

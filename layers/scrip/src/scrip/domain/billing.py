@@ -102,8 +102,7 @@ def take_back(draft: Draft, command: TakeBack, paid: Paid | None) -> Posting:
             name = f"{command.dispute_id}:{command.outcome}"
             for hold in _holds(draft, {command.dispute_id}):
                 expired += _set_free(draft, command, hold, hold.amount, name)
-    _claw_back(draft, command, told, expired)
-    after = replace(told, taken_back=told.credits_back, version=payment.version + 1)
+    after = replace(_claw_back(draft, command, told, expired), version=payment.version + 1)
     return draft.posting(payment=(payment, after))
 
 
@@ -201,7 +200,7 @@ def _set_aside(draft: Draft, command: TakeBack, payment: Payment) -> None:
     """Hold what is left of a disputed payment's credits, without an end."""
     assert command.dispute_id is not None
     grant = draft.account.grant(payment.grant_id)
-    held = min(grant.remaining, payment.credits - payment.taken_back) if grant else 0
+    held = min(grant.remaining, payment.left) if grant else 0
     if held:
         allocations = (Allocation(payment.grant_id, held),)
         draft.change(
@@ -261,28 +260,29 @@ def _set_free(
     return amount
 
 
-def _claw_back(draft: Draft, command: TakeBack, told: Payment, expired: int) -> None:
+def _claw_back(draft: Draft, command: TakeBack, told: Payment, expired: int) -> Payment:
     """Take back credits: out of the payment's own grant, what is held of it included, then as debt.
 
-    Nobody owes for credits that expired unspent.
+    What expired unspent answers for itself: nobody owes it. Returns the payment as it is then.
     """
-    due = told.credits_back - told.taken_back
+    due = told.credits_back - told.taken - told.owed
     if due <= 0:
-        return
+        return told
     name = f"{told.payment_id}:clawback:{told.credits_back}"
-    for hold in _holds(draft, told.disputes):
+    holds = _holds(draft, told.disputes)
+    if draft.account.grant(told.grant_id) is None:
+        unspent = expired + sum(hold.amount for hold in holds)
+        due = max(0, due - unspent)
+    for hold in holds:
         grant = draft.account.grant(told.grant_id)
-        short = min(hold.amount, due - (grant.remaining if grant else 0))
+        short = min(hold.amount, due - grant.remaining) if grant else 0
         if short > 0:
-            expired += _set_free(draft, command, hold, short, f"{name}:{hold.hold_id}")
+            _set_free(draft, command, hold, short, f"{name}:{hold.hold_id}")
     grant = draft.account.grant(told.grant_id)
     taken = min(due, grant.remaining) if grant else 0
     owed = due - taken
-    if grant is None:
-        held = sum(hold.amount for hold in _holds(draft, told.disputes))
-        owed = max(0, min(owed, told.credits - told.taken_back - expired - held))
-    if taken + owed == 0:
-        return
+    if not due:
+        return told
     allocations = (Allocation(told.grant_id, taken),) if taken else ()
     draft.change(
         grants=buckets.withdraw(draft.account.grants, allocations),
@@ -291,11 +291,12 @@ def _claw_back(draft: Draft, command: TakeBack, told: Payment, expired: int) -> 
     draft.enter(
         name,
         EntryType.CLAWBACK,
-        -taken - owed,
+        -due,
         command=command,
         allocations=allocations,
         source=command.refund_id or command.dispute_id or told.payment_id,
     )
+    return replace(told, taken=told.taken + taken, owed=told.owed + owed)
 
 
 def _holds(draft: Draft, hold_ids: Container[str]) -> list[Hold]:

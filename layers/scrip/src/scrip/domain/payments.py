@@ -27,7 +27,8 @@ class Payment:
 
     Providers tell of returned money in two ways, as a running total and refund by refund. Each
     only ever grows and neither is ahead of the truth, so the larger of the two is what is known,
-    in whatever order it was told. `taken_back` are the credits that have answered for it.
+    in whatever order it was told. `taken` are the credits that were taken back out of its grant,
+    `owed` those that had been spent and became debt.
     """
 
     payment_id: str
@@ -39,7 +40,8 @@ class Payment:
     returned: int = 0
     refunds: Mapping[str, int] = field(default_factory=dict)
     disputes: Mapping[str, Dispute] = field(default_factory=dict)
-    taken_back: int = 0
+    taken: int = 0
+    owed: int = 0
 
     @property
     def money_back(self) -> int:
@@ -63,6 +65,11 @@ class Payment:
         if not self.money:
             return self.credits
         return self.credits * min(self.money_back, self.money) // self.money
+
+    @property
+    def left(self) -> int:
+        """Credits of it that were not taken back."""
+        return self.credits - self.taken - self.owed
 
     @property
     def _lost_any(self) -> bool:
