@@ -106,6 +106,10 @@ def test_a_backfill_interrupted_and_repeated_opens_every_account_once(
     accounts = items_below(stack, "ACCOUNT#bulk-")
     assert {item["pk"]["S"] for item in accounts} == {f"ACCOUNT#{who}" for who in people}
     assert {item["balance"]["N"] for item in accounts} == {"10100"}
+    linked = items_below(stack, "ALIAS#email:bulk-")
+    assert {item["pk"]["S"]: item["account_id"]["S"] for item in linked} == {
+        f"ALIAS#email:{who}@x.org": who for who in people
+    }
     entries = items_below(stack, "LEDGER#bulk-")
     signups = [item["pk"]["S"] for item in entries if item["sk"]["S"] == "ENTRY#signup:grant"]
     assert Counter(signups) == Counter(f"LEDGER#{who}" for who in people)

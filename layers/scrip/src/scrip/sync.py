@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from ulid import ULID
@@ -156,7 +156,7 @@ class Sync:
         """
         step, place = (self.steps[0], None) if cursor is None else unseal(self.question, cursor)
         if "plans" in self.steps:
-            _stripe_api_key()  # tell before anything is done
+            _ = self.stripe  # a missing key is told before anything is done
         report = Report()
         for name in self.steps[self.steps.index(step) :]:
             works = self._works(name, place)
@@ -238,11 +238,26 @@ class Sync:
 
     # ---- Plans ----
 
+    @cached_property
+    def stripe(self) -> StripeApi:
+        """Stripe's API.
+
+        Raises:
+            NotConfiguredError: the stack's secret has no key for it.
+        """
+        # The library takes most of a second to import, and nothing else needs it here.
+        from scrip.webhooks.stripe_api import StripeApi  # noqa: PLC0415 - see above
+
+        keys = Secrets().of(STRIPE_API_KEY)
+        if not keys:
+            raise NotConfiguredError(STRIPE_API_KEY)
+        return StripeApi(keys[0], settings().stripe_api_url)
+
     def _plans(self, place: Any) -> Iterator[tuple[Place, Work]]:
-        api, after, is_last = _stripe_api(), place, False
+        after, is_last = place, False
         while not is_last:
             asked_at = self.ledger.clock()
-            subscriptions, is_last = api.subscriptions(after)
+            subscriptions, is_last = self.stripe.subscriptions(after)
             for told in subscriptions:
                 after = told["id"]
                 do = partial(self._subscription, told, asked_at)
@@ -265,15 +280,14 @@ class Sync:
             return Result.SKIPPED, []  # it is over, and was nobody's
         account = self.ledger.account(account_id) if account_id else None
         followed = account.subscription if account else None
-        news = []
+        # The invoice first: it also knows an address.
+        news = [invoice] if invoice and paid and self._brings_something(paid) else []
         outside = [name for name in state.names if name.startswith(f"{Provider.STRIPE}:")]
         if _is_news(state, _instant(told["created"]), followed):
             news.append(_state(told, asked_at, followed))
         elif not known.keys() >= {*outside}:
             # Older than all that is known, so that it does nothing but tell the names.
             news.append(_state(told, _instant(told["created"]), followed))
-        if invoice and paid and self._brings_something(paid):
-            news.append(invoice)
         if account is None:
             if not self.dry_run:
                 self._accept(news)
@@ -345,25 +359,6 @@ class Sync:
         if before != command.amount and not self.dry_run:
             self.ledger.execute(command)
         return _compared(account_id, {"balance": before}, {"balance": command.amount})
-
-
-def _stripe_api_key() -> str:
-    """Return the key for Stripe's API.
-
-    Raises:
-        NotConfiguredError: the stack's secret has none.
-    """
-    keys = Secrets().of(STRIPE_API_KEY)
-    if not keys:
-        raise NotConfiguredError(STRIPE_API_KEY)
-    return keys[0]
-
-
-def _stripe_api() -> StripeApi:
-    # The library takes most of a second to import, and nothing else needs it here.
-    from scrip.webhooks.stripe_api import StripeApi  # noqa: PLC0415 - see above
-
-    return StripeApi(_stripe_api_key(), settings().stripe_api_url)
 
 
 def _state(told: dict[str, Any], at: datetime, followed: Subscription | None = None) -> Message:
