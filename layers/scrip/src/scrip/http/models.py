@@ -557,7 +557,7 @@ class UnreadableAccount(BaseModel):
 
 
 class AccountsAnswer(BaseModel):
-    """Accounts, in no useful order. A page may be short before the end; it is `cursor: null`."""
+    """Accounts, by the day and time of their anchor. The end is `cursor: null`."""
 
     accounts: list[ListedAccount | UnreadableAccount]
     cursor: str | None

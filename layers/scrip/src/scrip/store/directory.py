@@ -1,7 +1,7 @@
 """The directory: all accounts, and all messages of the inbox by day, a page at a time.
 
-It is an index with keys only. Accounts are spread over its partitions by anchor day and shard, of
-which most may be empty, so one request looks at a bounded number of them.
+It is an index with keys only. Accounts are spread over 496 partitions of it by anchor day and shard,
+most of which may be empty: a page of few accounts looks into all, some at a time.
 """
 
 from __future__ import annotations
@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from scrip.store.inbox import InboxStatus
 
 THREADS = 8
-PARTITIONS_MAX = 128
-"""How many partitions one request for accounts looks into, so many at once."""
+"""How many partitions are looked into at once."""
 
 INBOX_DAYS = 366
 """How far back messages are listed; only what nobody dealt with is kept for longer than 90 days."""
@@ -54,7 +53,7 @@ def list_account_ids(
 ) -> tuple[list[str], str | None]:
     """Return up to `limit` open accounts, in the order of the index, and a cursor behind them.
 
-    A page can be short before the end, even empty; the end is the cursor None.
+    The end is the cursor None; a page before it can be followed by an empty one.
 
     Raises:
         InvalidCursorError: the cursor is of something else.
@@ -66,10 +65,9 @@ def list_account_ids(
         for shard in range(DIRECTORY_SHARDS)
     ]
     found: list[str] = []
-    looked_into = partitions[first : first + PARTITIONS_MAX]
     read = partial(_places, table, limit=limit)
     with ThreadPoolExecutor(THREADS) as pool:
-        for some in batched(enumerate(looked_into, first), THREADS, strict=False):
+        for some in batched(enumerate(partitions[first:], first), THREADS, strict=False):
             asked = [(pk, after if number == first else "") for number, pk in some]
             pages = pool.map(lambda told: read(*told), asked)
             for (number, _), (places, is_last) in zip(some, pages, strict=True):
@@ -79,8 +77,8 @@ def list_account_ids(
                     after = places[room - 1] if len(places) > room else places[-1]
                     return found, seal(ACCOUNTS_QUESTION, [number, after])
                 if len(found) == limit:
-                    return found, _cursor_at(number + 1, len(partitions))
-    return found, _cursor_at(first + len(looked_into), len(partitions))
+                    return found, seal(ACCOUNTS_QUESTION, [number + 1, ""])
+    return found, None
 
 
 def read_accounts(table: Table, account_ids: Sequence[str]) -> dict[str, Account | None]:
@@ -138,10 +136,6 @@ def list_messages(
         if len(found) == limit:
             break
     return found, seal(question, [day.isoformat(), before])
-
-
-def _cursor_at(number: int, count: int) -> str | None:
-    return seal(ACCOUNTS_QUESTION, [number, ""]) if number < count else None
 
 
 def _places(table: Table, partition: str, after: str, *, limit: int) -> tuple[list[str], bool]:
