@@ -1,7 +1,7 @@
 """The directory: all accounts, and all messages of the inbox by day, a page at a time.
 
-It is an index with keys only. Accounts are spread over 496 partitions of it by anchor day and shard,
-most of which may be empty: a page of few accounts looks into all, some at a time.
+It is an index with keys only. Accounts are spread over 496 of its partitions, by anchor day and
+shard. Most of those may be empty: a page looks into them, some at a time, until it is full.
 """
 
 from __future__ import annotations
