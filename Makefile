@@ -48,7 +48,7 @@ lint: setup ## Check style, types, imports and the template
 	  | diff functions/admin/requirements.txt - || { echo "run: make lock"; exit 1; }
 
 test-fast: setup ## Run the tests that need no stack
-	pytest tests/unit tests/functional
+	pytest --numprocesses auto tests/unit tests/functional
 
 test-integration: setup ## Deploy to a local AWS and test that
 	pytest tests/integration

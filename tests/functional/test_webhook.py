@@ -1,10 +1,9 @@
 """Webhooks over HTTP: what is refused, what is kept, and what it does to accounts."""
 
-import base64
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from time import monotonic
 from typing import Any
 
@@ -23,22 +22,13 @@ from scrip.store.items import plan_item, to_wire
 from scrip.store.queries import EntryFilter, read_entries
 from scrip.webhooks.messages import Provider
 from scrip.webhooks.secrets import Secrets
-from scrip_cli.webhook_signing import sign
-from tests.functional.conftest import Answer, documented, event, invoke, items
+from tests.functional.conftest import event, invoke, items
+from tests.functional.deliveries import Clock, deliver, signed
 from tests.functional.faults import THROTTLED, instead_of
 from tests.unit.domain.examples import consume
 from tests.unit.webhooks.examples import ALICE, SECRETS, body
 
 STRIPE = Provider.STRIPE
-
-
-class Clock:
-    """A clock that stands where it is put."""
-
-    now = datetime(2026, 11, 1, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 @pytest.fixture
@@ -68,46 +58,6 @@ def secrets(table: Table, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iter
     yield client
     client.delete_secret(SecretId="webhooks", ForceDeleteWithoutRecovery=True)
     settings.cache_clear()
-
-
-def signed(
-    provider: Provider,
-    raw: bytes,
-    secret: str,
-    *,
-    message_id: str = "msg_1",
-    ago: timedelta = timedelta(0),
-) -> dict[str, str]:
-    at = datetime.now(UTC) - ago
-    headers: dict[str, str] = sign(provider, raw, secret, message_id=message_id, at=at)
-    return headers
-
-
-def deliver(
-    provider: Provider,
-    payload: Any,
-    *,
-    headers: dict[str, str] | None = None,
-    secret: str | None = None,
-    message_id: str = "msg_1",
-    in_base64: bool = False,
-) -> Answer:
-    """Send a payload as its provider would, or with other headers or another secret."""
-    sent = event("webhook/request")
-    raw = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-    if headers is None:
-        headers = signed(provider, raw, secret or SECRETS[provider], message_id=message_id)
-    del sent["headers"]["stripe-signature"]
-    sent["headers"] |= headers
-    sent["pathParameters"]["provider"] = provider
-    sent["rawPath"] = sent["requestContext"]["http"]["path"] = f"/v1/webhooks/{provider}"
-    sent["isBase64Encoded"] = in_base64
-    sent["body"] = base64.b64encode(raw).decode() if in_base64 else raw.decode()
-    answer = invoke("webhook", sent)
-    told = json.loads(answer["body"])
-    content_type = answer["headers"]["Content-Type"]
-    documented(sent["routeKey"], answer["statusCode"], content_type).validate(told)
-    return Answer(answer["statusCode"], answer["headers"], told)
 
 
 def alice() -> Account:

@@ -64,17 +64,17 @@ class Api:
 
     def get(self, path: str, **query: Any) -> httpx.Response:
         """GET a path below /v1/accounts."""
-        return self.http.get(f"/v1/accounts{path}", params=query, headers=self._headers())
+        return self.http.get(f"/v1/accounts{path}", params=query, headers=self.headers())
 
     def post(self, path: str, body: Any, key: str | None = None) -> httpx.Response:
         """POST JSON (or text as it is) to a path below /v1/accounts."""
         return self.http.post(
             f"/v1/accounts{path}",
             content=body if isinstance(body, str) else json.dumps(body),
-            headers=self._headers({"Idempotency-Key": key} if key is not None else {}),
+            headers=self.headers({"Idempotency-Key": key} if key is not None else {}),
         )
 
-    def _headers(self, more: dict[str, str] | None = None) -> dict[str, str]:
+    def headers(self, more: dict[str, str] | None = None) -> dict[str, str]:
         token = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         return {"Content-Type": "application/json", **token, **(more or {})}
 

@@ -6,7 +6,6 @@ of two states of a subscription the later one counts, whichever is heard first.
 
 from collections.abc import Container
 from dataclasses import replace
-from datetime import datetime
 
 from scrip.domain import grants as buckets
 from scrip.domain.account import Hold, Quota, Subscription
@@ -110,27 +109,23 @@ def take_back(draft: Draft, command: TakeBack, paid: Paid | None) -> Posting:
 
 def _open_paid_period(draft: Draft, command: PayPeriod, catalog: Catalog, quota: Quota) -> Entry:
     account, ending = draft.account, draft.plan
-    start = _start(draft, command)
+    began = account.begins(account.period)
+    start = min(command.start, draft.now)
     opened = replace(account, anchor=start, period=0, paid_until=command.end)
     carried = rolled_over(account.grants, ending, opened, command.entry_id)
-    expire(draft, plans_end=start)
+    expire(draft, plans_end=max(start, began))
     draft.change(
         anchor=start,
         period=0,
         paid_until=command.end,
         next_quota=None,
         subscription=_paid_subscription(account.subscription, command),
-        used=0 if start == command.start else account.used,
+        # What was used before the payment was heard of may have been used in its period.
+        used=account.used if start < began else 0,
     )
     set_quota(draft, quota, catalog)
     roll_over(draft, carried)
     return _grant_period(draft, command, quota.allowance(draft.plan))
-
-
-def _start(draft: Draft, command: PayPeriod) -> datetime:
-    """Return when a paid period begins here: time does not go back, nor ahead of itself."""
-    current = draft.account.begins(draft.account.period)
-    return min(max(command.start, current), draft.now)
 
 
 def _raise_allowance(draft: Draft, command: PayPeriod, catalog: Catalog, quota: Quota) -> Entry:
@@ -146,14 +141,14 @@ def _grant_period(draft: Draft, command: PayPeriod, amount: int) -> Entry:
     """Give the credits of a paid period; those that come later than they live are gone at once."""
     if not amount:
         return draft.enter(command.entry_id, EntryType.PLAN, 0, command=command)
-    start = _start(draft, command)
+    start = min(command.start, draft.now)
     of_period = replace(draft.account, anchor=start, period=0, paid_until=command.end)
     entry = draft.grant(
         command.entry_id,
         EntryType.PLAN,
         GrantKind.PLAN,
         amount,
-        effective_at=min(command.start, draft.now),
+        effective_at=start,
         expires_at=of_period.allowance_end,
         command=command,
         source=command.entry_id,

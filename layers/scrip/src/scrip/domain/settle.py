@@ -212,7 +212,12 @@ def _unnamed(
 
 
 def _named(account: Account, start: datetime) -> str:
-    """Name a period by its first day; by the instant where two periods may begin on one day."""
+    """Name a period by its first day; by more where payments move the periods, so two may be alike.
+
+    What is paid for ends later each time, so with its end a part of it has a name of its own.
+    """
+    if account.paid_until is not None:
+        return f"{iso(start)}:{iso(account.paid_until)}"
     if account.subscription is not None:
         return iso(start)
     return start.astimezone(account.zone).date().isoformat()

@@ -1,0 +1,197 @@
+"""Webhooks on the local stack: over real HTTP, and in every order of a subscription's life."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from functions.webhook import handler
+from scrip.domain.settle import settled
+from scrip.ledger import ledger, opening
+from scrip.settings import settings as read_settings
+from scrip.store.queries import EntryFilter, read_entries
+from scrip.webhooks.messages import Provider
+from scrip.webhooks.secrets import Secrets
+from scrip_cli.local import demo
+from scrip_cli.local.deploy import outputs
+from scrip_cli.webhook_signing import sign
+from tests.functional.deliveries import Clock, deliver
+from tests.integration.conftest import items_of
+from tests.unit.webhooks.examples import body
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from random import Random
+
+    import httpx
+
+    from scrip_cli.local.stack import LocalStack
+    from tests.integration.conftest import Api
+
+STRIPE = Provider.STRIPE
+PRICE = "price_ScripPro"
+DAY = timedelta(days=1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def plan(admin: Api) -> None:
+    """The plan that Stripe knows by its price."""
+    [pro] = [
+        plan
+        for plan in admin.http.get("/v1/admin/plans", headers=admin.headers()).json()["plans"]
+        if plan["plan_id"] == "pro"
+    ]
+    edited = {name: pro[name] for name in ("name", "monthly_credits", "rollover")}
+    answer = admin.http.put(
+        "/v1/admin/plans/pro",
+        json={**edited, "provider_ids": [PRICE]},
+        headers=admin.headers({"If-Match": f'"{pro["version"]}"'}),
+    )
+    assert answer.status_code == 200, answer.text
+
+
+def of(account_id: str, name: str) -> Any:
+    """Return a sample message about an account, with ids and an address of its own."""
+    own = account_id.replace("-", "")
+    text = json.dumps(body(STRIPE, name)).replace("Scrip", own).replace(f"price_{own}Pro", PRICE)
+    address = re.compile("alice@example.com", re.IGNORECASE)
+    payload = json.loads(address.sub(f"{own}@example.com", text))
+    told = payload["data"]["object"]
+    if told["object"] == "checkout.session":
+        told["client_reference_id"] = account_id
+    if told["object"] == "dispute":
+        told |= {"payment_intent": f"pi_{own}Pro01", "charge": f"ch_{own}Pro01", "amount": 2_000}
+    return payload
+
+
+@pytest.fixture
+def post(stack: LocalStack, user: Api) -> Callable[..., httpx.Response]:
+    """Return a function that posts a message with a signature, the right one unless given."""
+    secret = demo.details(stack).webhook_secrets["stripe"]
+
+    def post(payload: Any, key: str = secret, ago: timedelta = timedelta(0)) -> httpx.Response:
+        raw = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        signed = sign(STRIPE, raw, key, message_id="", at=datetime.now(UTC) - ago)
+        headers = {"Content-Type": "application/json", **signed}
+        return user.http.post("/v1/webhooks/stripe", content=raw, headers=headers)
+
+    return post
+
+
+def test_what_is_not_signed_or_too_large_is_refused_and_leaves_nothing(
+    stack: LocalStack,
+    user: Api,
+    post: Callable[..., httpx.Response],
+) -> None:
+    checkout = of(user.account_id, "checkout_payment")
+    before = items_of(stack, user.account_id)
+    assert post(checkout, key="whsec_other").status_code == 401
+    assert post(checkout, ago=timedelta(minutes=6)).status_code == 401
+    assert post(json.dumps(checkout).encode().ljust(1_000_001)).status_code == 413
+    assert items_of(stack, user.account_id) == before
+    key = {"pk": {"S": f"INBOX#stripe#{checkout['id']}"}, "sk": {"S": "INBOX"}}
+    table = demo.details(stack).table_name
+    assert "Item" not in stack.client("dynamodb").get_item(TableName=table, Key=key)
+    assert post(checkout).json()["status"] == "applied"
+    assert user.get("/me").json()["balance"] == 10_100 + 500
+
+
+def test_what_was_paid_before_the_sign_up_is_there_soon_after_it(
+    stack: LocalStack,
+    caller: Callable[..., Api],
+    post: Callable[..., httpx.Response],
+) -> None:
+    email = f"{time.monotonic_ns()}@example.com"
+    checkout = of(email.partition("@")[0], "checkout_payment")
+    checkout["data"]["object"]["client_reference_id"] = None
+    checkout["data"]["object"]["metadata"] = {"credits": "500"}
+    checkout["data"]["object"]["customer_details"]["email"] = email.upper()
+    assert post(checkout).json()["status"] == "unmatched"
+    account_id = demo.sign_up(stack, email)
+    me = caller(demo.user_token(stack, email), account_id)
+    deadline = time.monotonic() + 30
+    while me.get("/me").json()["balance"] != 10_600:
+        assert time.monotonic() < deadline, me.get("/me").json()
+        time.sleep(0.2)
+
+
+@pytest.fixture
+def clock(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
+    """The webhook function's handler in this process, on the stack's table, with its own clock."""
+    clock = Clock()
+    for name, value in {
+        **stack.aws_environment(),
+        "TABLE_NAME": outputs(stack)["TableName"],
+        "WEBHOOK_SECRETS": outputs(stack)["WebhookSecretsArn"],
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("scrip.ledger.utc_now", clock)
+    monkeypatch.setattr(handler, "secrets", Secrets())
+    read_settings.cache_clear()
+    ledger.cache_clear()
+    yield clock
+    read_settings.cache_clear()
+    ledger.cache_clear()
+
+
+SUBSCRIBED = (
+    "checkout_subscription",
+    "invoice_paid",
+    "invoice_payment_paid",
+    "subscription_created",
+    "subscription_updated",
+    "subscription_deleted",
+)
+LIVES = {
+    "refunded": (*SUBSCRIBED, "charge_refunded_of_invoice"),
+    "disputed and won": (*SUBSCRIBED, "dispute_created", "dispute_closed_won"),
+    "disputed and lost": (*SUBSCRIBED, "dispute_created", "dispute_closed_lost"),
+}
+
+
+def live(stack: LocalStack, clock: Clock, order: list[tuple[timedelta, str]]) -> object:
+    """Send the messages of a new account at their times; return how it ends."""
+    began = datetime(2026, 11, 1, tzinfo=UTC)
+    clock.now = began
+    account_id = f"life-{time.monotonic_ns()}"
+    ledger().execute(opening(account_id))
+    secret = demo.details(stack).webhook_secrets["stripe"]
+    for at, name in order:
+        clock.now = began + at
+        assert deliver(STRIPE, of(account_id, name), secret=secret).status == 200
+    stored = EntryFilter(account_id=account_id)
+    entries, _ = read_entries(ledger().table, stored, limit=100, cursor=None)
+    account = settled(ledger().account(account_id), ledger().catalog(), began + 6 * DAY)
+    return (
+        (account.balance, account.held, account.debt, account.plan_id, account.paid_until),
+        Counter((entry.type, entry.amount) for entry in entries),
+    )
+
+
+@settings(
+    max_examples=15,
+    deadline=None,
+    phases=[Phase.generate],  # to shrink what fails would take minutes
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(name=st.sampled_from(sorted(LIVES)), chance=st.randoms(use_true_random=False))
+def test_every_order_of_a_subscriptions_life_ends_alike(
+    stack: LocalStack,
+    clock: Clock,
+    name: str,
+    chance: Random,
+) -> None:
+    """Each message twice, and any of them up to three days late."""
+    messages = [*LIVES[name], *LIVES[name]]
+    usual = live(stack, clock, [(timedelta(0), message) for message in LIVES[name]])
+    chance.shuffle(messages)
+    late = sorted(chance.uniform(0, 3) * DAY for _ in messages)
+    assert live(stack, clock, list(zip(late, messages, strict=True))) == usual
