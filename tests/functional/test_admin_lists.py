@@ -23,6 +23,7 @@ from scrip.webhooks import stripe
 from scrip.webhooks.apply import accept
 from scrip.webhooks.messages import Message, Provider
 from tests.functional.conftest import USER, event, invoke, items, send
+from tests.functional.deliveries import Clock
 from tests.functional.faults import THROTTLED, instead_of
 from tests.unit.webhooks.examples import ALICE, body
 
@@ -36,19 +37,11 @@ if TYPE_CHECKING:
 NOON = datetime(2026, 11, 3, 12, tzinfo=UTC)
 
 
-class Clock:
-    """A clock that stands where it is put."""
-
-    now = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
 def clock(table: Table, monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The ledger's clock, and a directory that is as small as a test can be."""
     clock = Clock()
+    clock.now = NOON
     monkeypatch.setattr("scrip.ledger.utc_now", clock)
     ledger.cache_clear()
     for module in ("scrip.store.keys", "scrip.store.directory"):

@@ -279,6 +279,8 @@ class Sync:
         if account_id is None and state.ended:
             return Result.SKIPPED, []  # it is over, and was nobody's
         account = self.ledger.account(account_id) if account_id else None
+        if account is not None and account.status is AccountStatus.CLOSED:
+            return Result.SKIPPED, []
         followed = account.subscription if account else None
         # The invoice first: it also knows an address.
         news = [invoice] if invoice and paid and self._brings_something(paid) else []
