@@ -44,6 +44,8 @@ lint: setup ## Check style, types, imports and the template
 	  | diff layers/scrip/src/requirements.txt - || { echo "run: make lock"; exit 1; }
 	uv export --frozen --quiet --only-group webhook --no-header \
 	  | diff functions/webhook/requirements.txt - || { echo "run: make lock"; exit 1; }
+	uv export --frozen --quiet --only-group admin --no-header \
+	  | diff functions/admin/requirements.txt - || { echo "run: make lock"; exit 1; }
 
 test-fast: setup ## Run the tests that need no stack
 	pytest --numprocesses auto tests/unit tests/functional
@@ -56,12 +58,14 @@ test: lint test-fast test-integration ## Run every check and every test
 openapi: setup ## Make the OpenAPI document from the code
 	PYTHONPATH=. python scripts/openapi.py > openapi.json.new && mv openapi.json.new functions/docs/openapi.json
 
-lock: setup ## Lock the dependencies anew, those of the layer and of the webhook function too
+lock: setup ## Lock the dependencies anew, those of the layer and of functions too
 	uv lock
 	uv export --frozen --quiet --package scrip --no-dev --no-emit-workspace --no-header \
 	  > layers/scrip/src/requirements.txt
 	uv export --frozen --quiet --only-group webhook --no-header \
 	  > functions/webhook/requirements.txt
+	uv export --frozen --quiet --only-group admin --no-header \
+	  > functions/admin/requirements.txt
 
 clean: ## Remove what was built, and the local stacks with their data
 	rm -rf .aws-sam .scrip .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,26 +1,50 @@
-"""What admins ask about all accounts together."""
+"""What admins ask about all accounts together: lists, the inbox, sync, and how the stack is."""
 
+import json
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
 from datetime import timedelta
 from functools import cache
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Depends, Response
-from aws_lambda_powertools.event_handler.openapi.params import Query
+from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from scrip.domain.account import Account
 from scrip.domain.entries import Actor, EntryType
+from scrip.domain.errors import BusyError, CorruptAccountError, ScripError, WebhookNotFoundError
+from scrip.health import examine
 from scrip.http import operations
-from scrip.http.answers import answer
-from scrip.http.models import Instant, Name
+from scrip.http.answers import answer, listed_account_json, webhook_json
+from scrip.http.models import Email, Instant, Name, NewAccountRequest, SyncRequest
 from scrip.http.principals import admin_actor
 from scrip.http.problems import InvalidError
 from scrip.http.resolver import api
+from scrip.ledger import ledger
 from scrip.observability import logger
+from scrip.queues import renew_queue
 from scrip.settings import settings
+from scrip.store.aliases import EMAIL, accounts_named
 from scrip.store.archive import Archive, LineFilter, open_archive, read_lines
+from scrip.store.directory import list_account_ids, list_messages, read_accounts
+from scrip.store.inbox import InboxStatus, read_message
+from scrip.users import add_account, emails_of
 
 WINDOW_MAX = timedelta(days=1)
+
+THREADS = 8
+"""How many accounts' addresses are looked up at once."""
+
+SPARE_MILLISECONDS = 12_000
+"""A sync ends with so much time left: what it has begun may take that long."""
+
+Admin = Annotated[Actor, Depends(admin_actor)]
+Limit = Annotated[int, Query(ge=1, le=100)]
+Cursor = Annotated[str | None, Query(description="Of the page before.")]
+WebhookId = Annotated[str, Path(description="As the webhook's answer told it.")]
 
 app = api()
 
@@ -33,14 +57,14 @@ def archive() -> Archive:
 
 @app.get("/v1/admin/entries", **operations.LIST_ALL_ENTRIES)
 def get_all_entries(  # noqa: PLR0917 - query parameters
-    admin: Annotated[Actor, Depends(admin_actor)],
+    admin: Admin,
     from_: Annotated[Instant, Query(alias="from", description="Included.")],
     to: Annotated[Instant, Query(description="Not included; at most a day after `from`.")],
     type_: Annotated[EntryType | None, Query(alias="type")] = None,
     feature: Annotated[Name | None, Query()] = None,
     account_id: Annotated[Name | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    cursor: Annotated[str | None, Query(description="Of the page before.")] = None,
+    cursor: Cursor = None,
 ) -> Response[Any]:
     """Return a page of the ledger of all accounts, oldest hour first, at most a day of it."""
     if not timedelta(0) < to - from_ <= WINDOW_MAX:
@@ -48,6 +72,139 @@ def get_all_entries(  # noqa: PLR0917 - query parameters
     asked = LineFilter(from_=from_, to=to, type=type_, feature=feature, account_id=account_id)
     entries, next_cursor = read_lines(archive(), asked, limit=limit, cursor=cursor)
     return answer({"entries": entries, "cursor": next_cursor})
+
+
+@app.get("/v1/admin/accounts", **operations.LIST_ACCOUNTS)
+def get_accounts(
+    admin: Admin,
+    email: Annotated[Email | None, Query(description="The one that it leads to.")] = None,
+    limit: Limit = 25,
+    cursor: Cursor = None,
+) -> Response[Any]:
+    """Return a page of all open accounts, or the one that an address leads to."""
+    table = ledger().table
+    if email is None:
+        account_ids, next_cursor = list_account_ids(table, limit=limit, cursor=cursor)
+    else:
+        found = accounts_named(table, [f"{EMAIL}{email.lower()}"])
+        account_ids, next_cursor = list(found.values()), None
+    return answer({"accounts": _listed(account_ids), "cursor": next_cursor})
+
+
+@app.post("/v1/admin/accounts", **operations.ADD_ACCOUNT)
+def post_account(admin: Admin, body: Annotated[NewAccountRequest, Body()]) -> Response[Any]:
+    """Open an account as its owner's sign-up would; one that is there keeps what it has."""
+    is_new = add_account(ledger(), body.account_id, body.email)
+    account = ledger().account(body.account_id)
+    emails = emails_of(ledger(), body.account_id)
+    return answer(listed_account_json(account, emails), 201 if is_new else 200)
+
+
+@app.get("/v1/admin/webhooks", **operations.LIST_WEBHOOKS)
+def get_webhooks(
+    admin: Admin,
+    status: Annotated[InboxStatus | None, Query()] = None,
+    limit: Limit = 25,
+    cursor: Cursor = None,
+) -> Response[Any]:
+    """Return a page of the messages of the past year, newest first."""
+    today = ledger().clock().date()
+    records, next_cursor = list_messages(
+        ledger().table, today, status=status, limit=limit, cursor=cursor
+    )
+    return answer({"webhooks": [webhook_json(record) for record in records], "cursor": next_cursor})
+
+
+@app.get("/v1/admin/webhooks/<webhook_id>", **operations.GET_WEBHOOK)
+def get_webhook(admin: Admin, webhook_id: WebhookId) -> Response[Any]:
+    """Return a message with what it said, unless that was erased."""
+    record = read_message(ledger().table, webhook_id)
+    if record is None:
+        raise WebhookNotFoundError(webhook_id)
+    payload = json.loads(record.payload) if record.payload else None
+    return answer({**webhook_json(record), "payload": payload})
+
+
+@app.post("/v1/admin/webhooks/<webhook_id>/replay", **operations.REPLAY_WEBHOOK)
+def post_replay(admin: Admin, webhook_id: WebhookId) -> Response[Any]:
+    """Apply a message again, whatever became of it; what took effect takes none again."""
+    from scrip.webhooks.apply import replay  # noqa: PLC0415 - no list should wait for it
+
+    return answer(webhook_json(replay(ledger(), webhook_id)))
+
+
+@app.post("/v1/admin/sync", **operations.SYNC)
+def post_sync(admin: Admin, body: Annotated[SyncRequest, Body()]) -> Response[Any]:
+    """Repair what was missed, as far as there is time. Safe to repeat, from anywhere."""
+    from scrip.sync import Result, Sync, SyncMode  # noqa: PLC0415 - no list should wait for it
+
+    sync = Sync(
+        ledger(),
+        admin,
+        mode=SyncMode(body.mode),
+        credit_overrides=body.credit_overrides,
+        dry_run=body.dry_run,
+    )
+    report = sync.run(
+        body.cursor,
+        in_time=lambda: app.lambda_context.get_remaining_time_in_millis() > SPARE_MILLISECONDS,
+    )
+    return answer(
+        {
+            "complete": report.cursor is None,
+            "cursor": report.cursor,
+            "counts": {
+                "seen": report.seen,
+                **{result: report.results[result] for result in Result},
+            },
+            "differences": [asdict(difference) for difference in report.differences],
+            "failures": [asdict(failure) for failure in report.failures],
+        },
+    )
+
+
+@app.get("/v1/admin/health", **operations.ADMIN_HEALTH)
+def get_health(admin: Admin) -> Response[Any]:
+    """Return how the stack is; degraded where something wants a look."""
+    stack = settings()
+    renew = renew_queue()
+    queues = {
+        "renew": renew,
+        "renew_dead_letters": replace(renew, url=stack.renew_dead_letters_url),
+        "events_dead_letters": replace(renew, url=stack.events_dead_letters_url),
+    }
+    health = examine(ledger(), stack.default_plan, queues)
+    age = health.watermark_age
+    return answer(
+        {
+            "status": "degraded" if health.problems else "ok",
+            "problems": [asdict(problem) for problem in health.problems],
+            "queues": health.queues,
+            "watermark_age_seconds": int(age.total_seconds()) if age is not None else None,
+            "audit": None,
+        },
+    )
+
+
+def _listed(account_ids: Iterable[str]) -> list[dict[str, Any]]:
+    """Return accounts as they are now; what is wrong with one stops no other."""
+    known = read_accounts(ledger().table, list(account_ids))
+    ledger().catalog()  # once, and not by each thread
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(_listed_one, known.keys(), known.values()))
+
+
+def _listed_one(account_id: str, account: Account | None) -> dict[str, Any]:
+    if account is None:
+        return {"account_id": account_id, "error": CorruptAccountError.code}
+    try:
+        return listed_account_json(ledger().settled(account), emails_of(ledger(), account_id))
+    except BusyError:
+        raise
+    except Exception as exc:
+        logger.exception("cannot be shown", extra={"account_id": account_id})
+        code = exc.code if isinstance(exc, ScripError) else ScripError.code
+        return {"account_id": account_id, "error": code}
 
 
 @logger.inject_lambda_context(correlation_id_path=API_GATEWAY_HTTP)

@@ -6,7 +6,9 @@ import pytest
 
 from scrip.ledger import Ledger, opening, utc_now
 from scrip.settings import Settings
+from scrip.store.aliases import accounts_named
 from scrip.store.client import Table
+from scrip.users import emails_of, open_account
 from scrip_cli.backfill import Backfill, Result
 from scrip_cli.people import Person
 from tests.functional.conftest import items
@@ -27,6 +29,14 @@ def test_an_account_is_opened_by_the_very_command_of_the_trigger(table: Table) -
     assert opening("anna", SETTINGS) == opening("anna")
     assert backfill(table, ANNA, BERT).counts == Counter({Result.CREATED: 2})
     assert Ledger(table, utc_now).account("anna").balance == 150
+    assert accounts_named(table, ["email:anna@example.com"]) == {"email:anna@example.com": "anna"}
+
+
+def test_an_account_that_is_there_gets_the_address_that_it_lacks(table: Table) -> None:
+    ledger = Ledger(table, utc_now)
+    open_account(ledger, "anna", ["other@example.com"])
+    assert backfill(table, ANNA).counts == Counter({Result.ALREADY_THERE: 1})
+    assert emails_of(ledger, "anna") == ["anna@example.com", "other@example.com"]
 
 
 def test_a_dry_run_counts_and_a_repeated_run_changes_nothing(table: Table) -> None:

@@ -10,9 +10,11 @@ from typing import Annotated
 import typer
 
 from scrip.domain.errors import CatalogUnsoundError, ScripError
-from scrip.ledger import Ledger, opening, utc_now
+from scrip.ledger import Ledger, utc_now
 from scrip.settings import Settings
+from scrip.store.aliases import EMAIL, link_account
 from scrip.store.queries import read
+from scrip.users import open_account
 from scrip_cli.local import report
 from scrip_cli.local.commands import DEFAULT_PORT, Port, State
 from scrip_cli.local.errors import StackError
@@ -32,7 +34,10 @@ class Result(StrEnum):
 
 
 class Backfill:
-    """Opens accounts exactly as the sign-up function of the same stack does, and counts them."""
+    """Opens accounts exactly as the sign-up function of the same stack does, and counts them.
+
+    Their verified addresses lead to them, as after a sign-up.
+    """
 
     def __init__(self, ledger: Ledger, settings: Settings, *, dry_run: bool = False) -> None:
         """Know where and how to open accounts; a dry run only counts."""
@@ -58,11 +63,16 @@ class Backfill:
     def _open(self, person: Person) -> Result:
         if not person.confirmed:
             return Result.NOT_CONFIRMED
-        if read(self.ledger.table, person.account_id).account is not None:
-            return Result.ALREADY_THERE
+        account_id, table = person.account_id, self.ledger.table
+        is_there = read(table, account_id).account is not None
         if not self.dry_run:
-            self.ledger.execute(opening(person.account_id, self.settings))
-        return Result.CREATED
+            if is_there:
+                # An account older than this may lack its address, and keeps what it has.
+                for email in person.emails:
+                    link_account(table, account_id, f"{EMAIL}{email.lower()}")
+            else:
+                open_account(self.ledger, account_id, person.emails, self.settings)
+        return Result.ALREADY_THERE if is_there else Result.CREATED
 
 
 def backfill(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 
-from scrip.domain.commands import Adjust, AdjustAction, Command, Consume, Refund
+from scrip.domain.commands import Adjust, AdjustAction, Command, Consume, Purchase, Refund
 from scrip.domain.entries import Actor, ActorType
 from scrip.domain.grants import GrantKind
 
@@ -26,7 +26,14 @@ REFUNDED = 0.04
 ADJUSTED = 0.03
 """On how many of an account's days support changes its balance."""
 
+PURCHASED = 0.04
+"""On how many of an account's days credits are bought."""
+
+PACKS = ((500, 1_000), (2_000, 3_500), (5_000, 7_900))
+"""What can be bought: credits, and cents."""
+
 _APP = Actor(ActorType.SERVICE, "demo-app")
+_SHOP = Actor(ActorType.WEBHOOK, "demo")
 _SUPPORT = Actor(ActorType.ADMIN, "demo-support")
 _FAILURES = ("the model failed", "timed out", "the answer was empty", "the user cancelled")
 _SATURDAY = 5
@@ -43,6 +50,11 @@ class Happening:
 def account_ids(users: int) -> list[str]:
     """Name the demo accounts: demo-001, demo-002 ..."""
     return [f"demo-{number:03}" for number in range(1, users + 1)]
+
+
+def email(account_id: str) -> str:
+    """Tell the address of a demo account."""
+    return f"{account_id}@example.com"
 
 
 def opened_at(seed: int, account_id: str, first_day: date) -> datetime:
@@ -72,6 +84,7 @@ def happenings(seed: int, account_id: str, day: date, features: Sequence[str]) -
         found.append(_use(account_id, key, at, feature))
         if today.random() < REFUNDED:
             found.append(_refund(account_id, key, at, today))
+    found += _purchases(seed, account_id, day)
     if today.random() < ADJUSTED:
         found.append(_adjustment(account_id, f"demo-{day}-support", _moment(today, day), today))
     return sorted(found, key=lambda happening: happening.at)
@@ -92,6 +105,26 @@ def _refund(account_id: str, key: str, used_at: datetime, random: Random) -> Hap
         reason=random.choice(_FAILURES),
     )
     return Happening(at=used_at + timedelta(seconds=random.randint(5, 300)), command=command)
+
+
+def _purchases(seed: int, account_id: str, day: date) -> list[Happening]:
+    """Return what is bought on a day, if anything: each as a payment's webhook tells it."""
+    random = _random(seed, account_id, day.isoformat(), "purchase")
+    if random.random() >= PURCHASED:
+        return []
+    bought, money = random.choice(PACKS)
+    payment_id = f"demo:pi_{account_id}_{day}"
+    command = Purchase(
+        account_id=account_id,
+        entry_id=payment_id,
+        keyed=False,
+        actor=_SHOP,
+        reference=f"demo:evt_{account_id}_{day}",
+        metadata={"money": money, "currency": "usd"},
+        credits=bought,
+        money=money,
+    )
+    return [Happening(at=_moment(random, day), command=command)]
 
 
 def _adjustment(account_id: str, key: str, at: datetime, random: Random) -> Happening:

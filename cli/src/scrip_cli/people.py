@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scrip.user_pool import user_of
 from scrip_cli.local.errors import StackError
 
 ACCOUNT_ID_LENGTH_MAX = 128
@@ -25,20 +26,20 @@ class Person:
     email: str | None = None
     confirmed: bool = True
 
+    @property
+    def emails(self) -> tuple[str, ...]:
+        """The addresses that are known to be theirs."""
+        return (self.email,) if self.email else ()
+
 
 def people_of_pool(cognito: Any, user_pool_id: str) -> Iterator[Person]:
-    """Yield every user of a pool, page by page.
-
-    Whom an admin or another provider brought in counts as confirmed whatever they have still to
-    do: only who came by themselves can be unconfirmed, and anybody can make any number of those.
-    """
+    """Yield every user of a pool, page by page."""
     for page in cognito.get_paginator("list_users").paginate(UserPoolId=user_pool_id):
-        for user in page["Users"]:
-            told = {item["Name"]: item["Value"] for item in user["Attributes"]}
+        for user in map(user_of, page["Users"]):
             yield Person(
-                account_id=told["sub"],
-                email=told.get("email") if told.get("email_verified") == "true" else None,
-                confirmed=user["UserStatus"] != "UNCONFIRMED",
+                account_id=user.account_id,
+                email=user.email,
+                confirmed=user.is_confirmed,
             )
 
 

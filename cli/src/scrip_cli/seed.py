@@ -8,8 +8,9 @@ import typer
 from scrip.domain.errors import RefusalError
 from scrip.ledger import Ledger, opening, utc_now
 from scrip.settings import Settings
+from scrip.store.aliases import EMAIL, link_account
 from scrip.store.queries import EntryFilter, read_entries
-from scrip_cli.demo_life import Happening, account_ids, happenings, opened_at
+from scrip_cli.demo_life import Happening, account_ids, email, happenings, opened_at
 from scrip_cli.local import report
 from scrip_cli.local.commands import DEFAULT_PORT, Port, State
 from scrip_cli.local.errors import StackError
@@ -49,11 +50,14 @@ class Seeding:
         self.entries_added = 0
 
     def open(self, account_id: str, day: date) -> None:
-        """Open an account on a day, if there is none."""
+        """Open an account on a day, if there is none, to be found by its address."""
         self.clock.now = opened_at(self.seed, account_id, day)
         command = opening(account_id, self.settings)
         if patiently(lambda: self.ledger.execute(command)).entry is not None:
             self.entries_added += 1
+        patiently(
+            lambda: link_account(self.ledger.table, account_id, f"{EMAIL}{email(account_id)}")
+        )
 
     def newest(self, account_id: str) -> datetime:
         """Tell when the newest entry of an account was recorded."""

@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 
-from scrip.domain.commands import Adjust, Consume, Refund
+from scrip.domain.commands import Adjust, Consume, Purchase, Refund
 from scrip_cli.demo_life import Happening, account_ids, happenings, opened_at
 
 FEATURES = ["pdf-chat", "chat", "image-generation", "text-to-speech"]
@@ -33,7 +33,7 @@ def test_an_account_lives_forward_from_its_sign_up_and_each_key_is_used_once() -
 
 def test_the_month_shows_all_that_can_happen() -> None:
     commands = [one.command for account_id in account_ids(20) for one in month(1, account_id)]
-    assert {type(command) for command in commands} == {Consume, Refund, Adjust}
+    assert {type(command) for command in commands} == {Consume, Refund, Adjust, Purchase}
     used = {(one.account_id, one.entry_id) for one in commands if isinstance(one, Consume)}
     refunds = [one for one in commands if isinstance(one, Refund)]
     assert all((one.account_id, one.refunds) in used and one.reason for one in refunds)

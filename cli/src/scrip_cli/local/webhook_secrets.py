@@ -25,7 +25,8 @@ def webhook_secrets(stack: LocalStack) -> dict[str, str]:
     if secret_id is None:
         return {}
     answer = stack.client("secretsmanager").get_secret_value(SecretId=secret_id)
-    return {provider: found[0] for provider, found in json.loads(answer["SecretString"]).items()}
+    told = json.loads(answer["SecretString"])
+    return {provider: told[provider][0] for provider in _MAKERS if told.get(provider)}
 
 
 def _encoded() -> str:

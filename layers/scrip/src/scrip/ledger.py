@@ -98,6 +98,10 @@ class Ledger:
             account = read(self.table, account_id).account
         if account is None:
             raise AccountNotFoundError(account_id)
+        return self.settled(account)
+
+    def settled(self, account: Account) -> Account:
+        """Return an account that was read, rolled forward to now."""
         return self._with_catalog(lambda catalog: settled(account, catalog, self.clock()))
 
     def catalog(self) -> Catalog:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, TypeAdapter
 
 from scrip.domain.errors import BusyError
@@ -18,12 +19,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from types_boto3_sqs import SQSClient
+    from types_boto3_sqs.literals import QueueAttributeNameType
 
 BATCH_MAX = 10
 """How many messages SQS takes in one call."""
 
 TRIES_MAX = 3
 """How often a batch is sent, each time with what SQS did not take of it."""
+
+
+DEPTH: tuple[QueueAttributeNameType, ...] = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesDelayed",
+    "ApproximateNumberOfMessagesNotVisible",
+)
+"""What adds up to the messages of a queue."""
 
 
 class Stretch(BaseModel, frozen=True, extra="forbid"):
@@ -84,6 +94,18 @@ class Queue:
                     break
             else:
                 raise BusyError
+
+    def depth(self) -> int:
+        """Return about how many messages there are, those that are being worked on included.
+
+        Raises:
+            BusyError: SQS did not say.
+        """
+        try:
+            answer = self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=list(DEPTH))
+        except (ClientError, BotoCoreError) as exc:
+            raise BusyError from exc
+        return sum(int(answer["Attributes"][name]) for name in DEPTH)
 
 
 def open_queue(url: str) -> Queue:

@@ -32,6 +32,10 @@ class Settings(BaseSettings):
     low_credits: int = 20
     webhook_secrets: str = ""
     renew_queue_url: str = ""
+    renew_dead_letters_url: str = ""
+    events_dead_letters_url: str = ""
+    user_pool_id: str = ""
+    stripe_api_url: str = "https://api.stripe.com"
 
 
 @cache

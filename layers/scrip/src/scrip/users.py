@@ -2,22 +2,59 @@
 
 from collections.abc import Iterable
 
+from scrip.domain.account import AccountStatus
+from scrip.domain.errors import AccountClosedError, EmailTakenError
 from scrip.ledger import Ledger, opening
-from scrip.store.aliases import EMAIL, link_account, names_of, unlink
+from scrip.settings import Settings
+from scrip.store.aliases import EMAIL, accounts_named, link_account, names_of, unlink
+from scrip.store.queries import read
 
 
-def open_account(ledger: Ledger, account_id: str, emails: Iterable[str]) -> list[str]:
+def open_account(
+    ledger: Ledger,
+    account_id: str,
+    emails: Iterable[str],
+    stack: Settings | None = None,
+) -> list[str]:
     """Open the account of a user and link it to their addresses; return those that are linked now.
 
     An address is of one account only, and the first keeps it. One that the user has no longer
-    leads nowhere. Repeated, it changes nothing.
+    leads nowhere. Repeated, it changes nothing. `stack` is this process's own unless told.
 
     Raises:
         BusyError: it may be half done; doing it again is safe.
     """
-    ledger.execute(opening(account_id))
+    ledger.execute(opening(account_id, stack))
     wanted = {f"{EMAIL}{email.lower()}" for email in emails}
     for name in names_of(ledger.table, account_id):
         if name.startswith(EMAIL) and name not in wanted:
             unlink(ledger.table, account_id, name)
     return [name for name in sorted(wanted) if link_account(ledger.table, account_id, name)]
+
+
+def add_account(ledger: Ledger, account_id: str, email: str | None) -> bool:
+    """Open an account as a sign-up would, by hand, and link it to an address; tell if it is new.
+
+    One that is there already keeps all that it has.
+
+    Raises:
+        EmailTakenError: the address is another account's; nothing was opened.
+        AccountClosedError: it is closed for good.
+    """
+    name = f"{EMAIL}{email.lower()}" if email else None
+    if name and accounts_named(ledger.table, [name]).get(name, account_id) != account_id:
+        raise EmailTakenError
+    known = read(ledger.table, account_id).account
+    if known is None:
+        ledger.execute(opening(account_id))
+    elif known.status is AccountStatus.CLOSED:
+        raise AccountClosedError
+    if name and not link_account(ledger.table, account_id, name):
+        raise EmailTakenError  # somebody was faster
+    return known is None
+
+
+def emails_of(ledger: Ledger, account_id: str) -> list[str]:
+    """Return the addresses that lead to an account."""
+    names = names_of(ledger.table, account_id)
+    return [name.removeprefix(EMAIL) for name in names if name.startswith(EMAIL)]

@@ -20,14 +20,19 @@
     |   +-- ExpiryInThePastError        422
     +-- PlanNotFoundError               404
     +-- FeatureNotFoundError            404
+    +-- WebhookNotFoundError            404
     +-- AlreadyExistsError              409
     +-- DefaultPlanError                409
     +-- ProviderIdTakenError            409
+    +-- EmailTakenError                 409
+    +-- PayloadErasedError              409
+    +-- NotConfiguredError              409
     +-- StaleVersionError               412
     +-- IdempotencyKeyReusedError       422
     +-- InvalidCursorError              400
     +-- SignatureError                  401
     +-- BusyError                       503
+    |   +-- ProviderBusyError           503
     +-- CatalogUnsoundError             500
     +-- CorruptAccountError             500
     +-- PayloadError                    500
@@ -229,6 +234,36 @@ class ProviderIdTakenError(ScripError):
 
 
 @dataclass(eq=False)
+class WebhookNotFoundError(ScripError):
+    """No such message is in the inbox."""
+
+    status, code = 404, "webhook_not_found"
+    webhook_id: str
+
+
+@dataclass(eq=False)
+class EmailTakenError(ScripError):
+    """The address leads to another account."""
+
+    status, code = 409, "email_taken"
+
+
+@dataclass(eq=False)
+class PayloadErasedError(ScripError):
+    """What the message said was erased with somebody's personal data."""
+
+    status, code = 409, "payload_erased"
+
+
+@dataclass(eq=False)
+class NotConfiguredError(ScripError):
+    """The stack lacks something that this needs, or what it has is not accepted."""
+
+    status, code = 409, "not_configured"
+    setting: str
+
+
+@dataclass(eq=False)
 class StaleVersionError(ScripError):
     """It has been changed since that version."""
 
@@ -264,6 +299,13 @@ class BusyError(ScripError):
 
     status, code = 503, "busy"
     retry_after: int = 1
+
+
+@dataclass(eq=False)
+class ProviderBusyError(BusyError):
+    """A service that has to be asked does not answer; asking again is safe."""
+
+    code = "provider_busy"
 
 
 @dataclass(eq=False)

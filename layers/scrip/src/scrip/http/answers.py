@@ -18,6 +18,7 @@ from scrip.domain.usage import DayUsage
 from scrip.http.models import PublicFeature, PublicPlan
 from scrip.http.problems import SECURITY_HEADERS
 from scrip.ledger import Outcome
+from scrip.store.inbox import InboxRecord
 
 
 def answer(
@@ -66,6 +67,38 @@ def account_json(account: Account, catalog: Catalog) -> dict[str, Any]:
             _grant_json(grant)
             for grant in sorted(account.grants, key=lambda grant: grant.spend_order)
         ],
+    }
+
+
+def listed_account_json(account: Account, emails: Iterable[str]) -> dict[str, Any]:
+    """Return a settled account as a list of accounts shows it."""
+    return {
+        "account_id": account.account_id,
+        "emails": list(emails),
+        "status": account.status,
+        "plan_id": account.plan_id,
+        "subscription_status": account.subscription.status if account.subscription else None,
+        "balance": account.balance,
+        "available": account.available,
+        "held": account.held,
+        "debt": account.debt,
+    }
+
+
+def webhook_json(record: InboxRecord) -> dict[str, Any]:
+    """Return a message of the inbox without its payload."""
+    return {
+        "webhook_id": record.inbox_id,
+        "provider": record.provider,
+        "type": record.type,
+        "status": record.status,
+        "reason": record.reason,
+        "account_id": record.account_id,
+        "attempts": record.attempts,
+        "waits_for": list(record.waits_for),
+        "sent_at": iso(record.sent_at),
+        "received_at": iso(record.received_at),
+        "changed_at": iso(record.changed_at),
     }
 
 

@@ -27,6 +27,9 @@ from scrip.domain.grants import GrantKind
 METADATA_BYTES_MAX = 4096
 METADATA_DEPTH_MAX = 16
 
+ACCOUNT_ID_PATTERN = "^[A-Za-z0-9._:|@+=~-]{1,128}$"
+"""What admins may call an account: whatever issuers call users, auth0|5f7 or saml|a@b.org."""
+
 
 def _instant(value: object) -> datetime:
     """Read ISO 8601 with an offset, or a date (its first instant in UTC)."""
@@ -53,6 +56,12 @@ def _small(metadata: dict[str, Any]) -> dict[str, Any]:
     return metadata
 
 
+def _not_me(account_id: str) -> str:
+    if account_id == "me":
+        raise ValueError("`me` stands for the caller's own account")
+    return account_id
+
+
 # Strict by name: the strictness of a model does not reach into a type alias.
 def _depth(value: object) -> int:
     match value:
@@ -77,6 +86,9 @@ type Metadata = Annotated[
     Field(description=f"Up to {METADATA_BYTES_MAX} bytes and {METADATA_DEPTH_MAX} levels of JSON."),
 ]
 type Name = Annotated[str, Field(min_length=1, max_length=128)]
+type AccountName = Annotated[str, Field(pattern=ACCOUNT_ID_PATTERN), AfterValidator(_not_me)]
+type Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
+type InboxStatusName = Literal["received", "applied", "ignored", "unmatched", "failed"]
 type Text = Annotated[str, Field(min_length=1, max_length=256)]
 
 
@@ -512,6 +524,156 @@ class WebhookAnswer(BaseModel):
 
     webhook_id: str
     status: Literal["applied", "ignored", "unmatched"]
+
+
+class NewAccountRequest(BaseModel):
+    """An account to open, and an address that is known to be its owner's."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    account_id: AccountName
+    email: Email | None = None
+
+
+class ListedAccount(BaseModel):
+    """An account in a list, as it is now. Credits."""
+
+    account_id: str
+    emails: list[str]
+    status: AccountStatus
+    plan_id: str
+    subscription_status: str | None
+    balance: int
+    available: int
+    held: int
+    debt: int
+
+
+class UnreadableAccount(BaseModel):
+    """An account that cannot be shown; `error` is the code of why not."""
+
+    account_id: str
+    error: str
+
+
+class AccountsAnswer(BaseModel):
+    """Accounts, by the day and time of their anchor. The end is `cursor: null`."""
+
+    accounts: list[ListedAccount | UnreadableAccount]
+    cursor: str | None
+
+
+class ListedWebhook(BaseModel):
+    """A message of a provider, and what became of it. `waits_for` are names nobody has yet."""
+
+    webhook_id: str
+    provider: str
+    type: str
+    status: InboxStatusName
+    reason: str | None
+    account_id: str | None
+    attempts: int
+    waits_for: list[str]
+    sent_at: datetime
+    received_at: datetime
+    changed_at: datetime
+
+
+class WebhooksAnswer(BaseModel):
+    """Messages, newest first. A page may be short before the end; the end is `cursor: null`."""
+
+    webhooks: list[ListedWebhook]
+    cursor: str | None
+
+
+class OneWebhookAnswer(ListedWebhook):
+    """A message with what it said; `payload` is null once it was erased."""
+
+    payload: dict[str, Any] | None
+
+
+class SyncRequest(BaseModel):
+    """What to repair. `cursor` is that of the answer before, to the same request."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    mode: Literal["users", "plans", "all"]
+    dry_run: bool = False
+    credit_overrides: Annotated[
+        dict[AccountName, Count],
+        Field(max_length=1000, description="Balances to set, by account."),
+    ] = {}
+    cursor: str | None = None
+
+
+class SyncCounts(BaseModel):
+    """How many users, subscriptions and overrides were looked at, and what became of them."""
+
+    seen: int
+    unchanged: int
+    changed: int
+    skipped: int
+    unmatched: int
+    failed: int
+
+
+class SyncDifference(BaseModel):
+    """What was repaired in an account, or would be."""
+
+    account_id: str
+    field: str
+    before: JsonValue
+    after: JsonValue
+
+
+class SyncFailure(BaseModel):
+    """What could not be repaired: an account's id or a subscription's, and the error's code."""
+
+    subject: str
+    code: str
+
+
+class SyncAnswer(BaseModel):
+    """What this call did. Unless it is `complete`, ask again with the cursor."""
+
+    complete: bool
+    cursor: str | None
+    counts: SyncCounts
+    differences: list[SyncDifference]
+    failures: list[SyncFailure]
+
+
+class HealthProblem(BaseModel):
+    """Something that wants a look."""
+
+    code: Literal[
+        "unreadable_item",
+        "default_plan_missing",
+        "default_plan_inactive",
+        "provider_id_on_two_plans",
+        "sweep_late",
+        "dead_letters",
+        "queue_unreadable",
+    ]
+    subject: str
+
+
+class QueueDepths(BaseModel):
+    """Messages of each queue, about; null where the queue did not say."""
+
+    renew: int | None
+    renew_dead_letters: int | None
+    events_dead_letters: int | None
+
+
+class AdminHealthAnswer(BaseModel):
+    """How the stack is. `watermark_age_seconds` is null before the first sweep."""
+
+    status: Literal["ok", "degraded"]
+    problems: list[HealthProblem]
+    queues: QueueDepths
+    watermark_age_seconds: int | None
+    audit: Annotated[None, Field(description="Null: nothing audits the ledgers yet.")]
 
 
 class HealthAnswer(BaseModel):

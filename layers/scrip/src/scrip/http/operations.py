@@ -10,6 +10,8 @@ from scrip.domain.errors import ScripError
 from scrip.http import problems
 from scrip.http.models import (
     AccountAnswer,
+    AccountsAnswer,
+    AdminHealthAnswer,
     ArchivedEntriesAnswer,
     AuditsAnswer,
     CatalogAnswer,
@@ -19,14 +21,19 @@ from scrip.http.models import (
     FeaturesAnswer,
     GatewayMessage,
     HealthAnswer,
+    ListedAccount,
+    ListedWebhook,
     OneEntryAnswer,
+    OneWebhookAnswer,
     PlanAnswer,
     PlansAnswer,
     PostedAnswer,
     QuotaAnswer,
     QuoteAnswer,
+    SyncAnswer,
     UsageAnswer,
     WebhookAnswer,
+    WebhooksAnswer,
 )
 
 ANYWHERE: tuple[type[ScripError], ...] = (
@@ -194,6 +201,74 @@ LIST_ALL_ENTRIES = _operation(
     "Admin",
     ArchivedEntriesAnswer,
     errors.InvalidCursorError,
+    anywhere=ADMIN_ANYWHERE,
+)
+LIST_ACCOUNTS = _operation(
+    "list_accounts",
+    "List accounts, or find one by an address",
+    "Admin",
+    AccountsAnswer,
+    errors.InvalidCursorError,
+    anywhere=ADMIN_ANYWHERE,
+)
+ADD_ACCOUNT = _operation(
+    "add_account",
+    "Open an account",
+    "Admin",
+    ListedAccount,
+    *EDIT_WITH_BODY,
+    errors.AccountClosedError,
+    errors.EmailTakenError,
+    errors.CatalogUnsoundError,
+    errors.CorruptAccountError,
+    status=201,
+    anywhere=ADMIN_ANYWHERE,
+)
+ADD_ACCOUNT["responses"][200] = {
+    **ADD_ACCOUNT["responses"][201],
+    "description": "It was there already.",
+}
+LIST_WEBHOOKS = _operation(
+    "list_webhooks",
+    "List the messages of providers",
+    "Admin",
+    WebhooksAnswer,
+    errors.InvalidCursorError,
+    anywhere=ADMIN_ANYWHERE,
+)
+GET_WEBHOOK = _operation(
+    "get_webhook",
+    "Read a message of a provider",
+    "Admin",
+    OneWebhookAnswer,
+    errors.WebhookNotFoundError,
+    anywhere=ADMIN_ANYWHERE,
+)
+REPLAY_WEBHOOK = _operation(
+    "replay_webhook",
+    "Apply a message of a provider again",
+    "Admin",
+    ListedWebhook,
+    errors.WebhookNotFoundError,
+    errors.PayloadErasedError,
+    anywhere=ADMIN_ANYWHERE,
+)
+SYNC = _operation(
+    "sync",
+    "Repair what sign-ups and webhooks missed",
+    "Admin",
+    SyncAnswer,
+    *EDIT_WITH_BODY,
+    errors.InvalidCursorError,
+    errors.NotConfiguredError,
+    errors.ProviderBusyError,
+    anywhere=ADMIN_ANYWHERE,
+)
+ADMIN_HEALTH = _operation(
+    "admin_health",
+    "Ask whether all is well",
+    "Admin",
+    AdminHealthAnswer,
     anywhere=ADMIN_ANYWHERE,
 )
 GET_CATALOG = _operation(

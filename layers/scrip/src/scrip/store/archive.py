@@ -11,8 +11,6 @@ repeat entries: readers drop repeats by account and seq.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import gzip
 import hashlib
 import json
@@ -24,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from scrip.domain.entries import canonical_json, iso
-from scrip.domain.errors import InvalidCursorError
 from scrip.store.client import CONFIG, answered
+from scrip.store.cursors import seal, unseal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,9 +44,6 @@ OBJECTS_MAX = 100
 
 OPEN_MAX = 8
 """How many earlier objects a cursor names, because the next ones may repeat their entries."""
-
-DIGEST_BYTES = 8
-"""How much of a cursor tells which question it belongs to."""
 
 type Line = dict[str, Any]
 """An entry as the API shows it, with its `account_id`."""
@@ -117,8 +112,7 @@ class LineFilter:
 
     def cursor(self, place: Place) -> str:
         """Return a cursor at a place: opaque, and good for this filter only."""
-        told = canonical_json([place.key, place.lines, place.open])
-        return base64.urlsafe_b64encode(self._digest(told) + told).decode().rstrip("=")
+        return seal(self._question, [place.key, place.lines, place.open])
 
     def place_of(self, cursor: str) -> Place:
         """Return the place that a cursor stands at.
@@ -126,19 +120,12 @@ class LineFilter:
         Raises:
             InvalidCursorError: it was not made for this filter.
         """
-        try:
-            decoded = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        except (binascii.Error, ValueError) as exc:
-            raise InvalidCursorError from exc
-        digest, told = decoded[:DIGEST_BYTES], decoded[DIGEST_BYTES:]
-        if digest != self._digest(told):
-            raise InvalidCursorError
-        key, lines, open_ = json.loads(told)
+        key, lines, open_ = unseal(self._question, cursor)
         return Place(key=key, lines=lines, open=open_)
 
-    def _digest(self, told: bytes) -> bytes:
-        asked = "\0".join(str(getattr(self, field.name)) for field in fields(self))
-        return hashlib.sha256(asked.encode() + b"\0" + told).digest()[:DIGEST_BYTES]
+    @property
+    def _question(self) -> list[str]:
+        return [str(getattr(self, field.name)) for field in fields(self)]
 
 
 @dataclass(slots=True, kw_only=True)

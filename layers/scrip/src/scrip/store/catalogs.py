@@ -33,7 +33,12 @@ SAME_VERSION = "#version = :seen"
 
 
 def read_catalog(table: Table) -> Catalog:
-    """Return all plans and features but those that cannot be read, which are logged.
+    """Return all plans and features but those that cannot be read, which are logged."""
+    return examine_catalog(table)[0]
+
+
+def examine_catalog(table: Table) -> tuple[Catalog, list[str]]:
+    """Return all plans and features, and the sort keys of those that cannot be read.
 
     One round trip for a megabyte of them: the audit records of the same partition, which grow for
     ever, are out of the range of keys that is read. Strongly consistent, so that whoever finds an
@@ -41,6 +46,7 @@ def read_catalog(table: Table) -> Catalog:
     """
     plans: dict[str, Plan] = {}
     features: dict[str, Feature] = {}
+    unreadable: list[str] = []
     query: dict[str, Any] = {
         "TableName": table.name,
         "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
@@ -62,7 +68,8 @@ def read_catalog(table: Table) -> Catalog:
                 except ValueError:
                     # One item that was spoilt by hand must not stop what does not need it.
                     logger.exception("left out of the catalog", extra={"key": item["sk"]})
-    return Catalog(plans=plans, features=features)
+                    unreadable.append(item["sk"])
+    return Catalog(plans=plans, features=features), unreadable
 
 
 def load_catalog(table: Table, catalog: Catalog) -> list[str]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gzip
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
+from scrip.domain.errors import BusyError
+from scrip.observability import logger
 from scrip.store.client import Table, answered
 from scrip.store.items import from_wire, to_wire
 from scrip.store.keys import (
@@ -23,12 +25,15 @@ from scrip.store.keys import (
 from scrip.store.queries import sort_keys
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from scrip.store.items import Wire
 
 # Holds for a message that was not received before.
 NEW_MESSAGE = "attribute_not_exists(pk)"
-# Holds unless somebody else has finished with the message meanwhile.
-NOT_DONE = "NOT #status IN (:applied, :ignored)"
+# Holds unless somebody else has finished with the message meanwhile. What was applied stays so;
+# what was ignored is open to a later attempt, for which a plan or a name may be known.
+NOT_DONE = "NOT #status IN (:applied, :ignored) OR (#status = :ignored AND #attempts < :attempts)"
 
 KEPT = timedelta(days=90)
 """How long a message is kept that nobody has to do anything about."""
@@ -78,6 +83,11 @@ class InboxRecord:
 
 _record = TypeAdapter(InboxRecord)
 
+HEAD = tuple(
+    field.name for field in fields(InboxRecord) if field.name not in {"inbox_id", "payload"}
+)
+"""What is told of a message where many are listed."""
+
 
 def receive(table: Table, record: InboxRecord) -> InboxRecord | None:
     """Keep a message before anything is made of it; return the one kept earlier, if it came before.
@@ -118,6 +128,38 @@ def read_message(table: Table, inbox_id: str) -> InboxRecord | None:
     return _record_of(answer["Item"]) if "Item" in answer else None
 
 
+def read_heads(table: Table, inbox_ids: Sequence[str]) -> list[InboxRecord]:
+    """Return messages without their payloads, in the order of their ids. At most 100.
+
+    One that is not there any more, or cannot be read, is left out.
+    """
+    if not inbox_ids:
+        return []
+    keys: Any = [to_wire(inbox_key(inbox_id)) for inbox_id in inbox_ids]
+    names = {f"#{name}": name for name in ("pk", *HEAD)}
+    with answered():
+        answer = table.client.batch_get_item(
+            RequestItems={
+                table.name: {
+                    "Keys": keys,
+                    "ProjectionExpression": ", ".join(names),
+                    "ExpressionAttributeNames": names,
+                },
+            },
+        )
+    if answer["UnprocessedKeys"]:
+        raise BusyError
+    found = {}
+    for item in answer["Responses"][table.name]:
+        try:
+            record = _record_of({**item, "payload": {"B": b""}})
+        except ValueError:
+            logger.exception("left out of the inbox's list", extra={"key": item["pk"]["S"]})
+        else:
+            found[record.inbox_id] = record
+    return [found[inbox_id] for inbox_id in inbox_ids if inbox_id in found]
+
+
 def mark(table: Table, record: InboxRecord) -> None:
     """Write down what became of a message, and at the account that it was about.
 
@@ -133,6 +175,9 @@ def mark(table: Table, record: InboxRecord) -> None:
     }
     if record.status in DONE:
         told["purge_at"] = int((record.received_at + KEPT).timestamp())
+    expression = "SET " + ", ".join(f"#{name} = :{name}" for name in told)
+    if record.status not in DONE:
+        expression += " REMOVE purge_at"
     values = {f":{name}": value for name, value in told.items()}
     values |= {":applied": InboxStatus.APPLIED, ":ignored": InboxStatus.IGNORED}
     with answered():
@@ -143,7 +188,7 @@ def mark(table: Table, record: InboxRecord) -> None:
             table.client.update_item(
                 TableName=table.name,
                 Key=to_wire(inbox_key(record.inbox_id)),
-                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in told),
+                UpdateExpression=expression,
                 ConditionExpression=NOT_DONE,
                 ExpressionAttributeNames={f"#{name}": name for name in told},
                 ExpressionAttributeValues=to_wire(values),

@@ -17,6 +17,9 @@ FEATURE_PREFIX = "FEATURE#"
 DIRECTORY_SHARDS = 16
 """Over how many partitions the directory spreads the accounts of one anchor day."""
 
+ANCHOR_DAYS = 31
+"""How many anchor days there are: a month's."""
+
 
 def account_key(account_id: str) -> Key:
     """An account."""
@@ -119,9 +122,14 @@ def id_of(key: str) -> str:
 def inbox_directory_keys(inbox_id: str, received_at: datetime) -> Key:
     """Where the index `directory` lists a message: by the day it came (UTC), then its time."""
     return {
-        "directory_pk": f"INBOX#{received_at:%Y-%m-%d}",
+        "directory_pk": inbox_directory_partition(received_at.date()),
         "directory_sk": f"{received_at:%H:%M:%S.%f}#{inbox_id}",
     }
+
+
+def inbox_directory_partition(day: date) -> str:
+    """The partition of the index `directory` that lists the messages of a day (UTC)."""
+    return f"INBOX#{day.isoformat()}"
 
 
 def directory_keys(account: Account) -> Key:

@@ -18,7 +18,13 @@ from scrip.domain.commands import (
     TakeBack,
 )
 from scrip.domain.entries import Actor, ActorType
-from scrip.domain.errors import AccountNotFoundError, RefusalError
+from scrip.domain.errors import (
+    AccountNotFoundError,
+    BusyError,
+    PayloadErasedError,
+    RefusalError,
+    WebhookNotFoundError,
+)
 from scrip.ledger import Ledger
 from scrip.observability import logger
 from scrip.settings import settings
@@ -99,6 +105,30 @@ def process(
     return application.record
 
 
+def replay(ledger: Ledger, inbox_id: str) -> InboxRecord:
+    """Apply a message of the inbox again, whatever became of it; return it as it is then.
+
+    What took effect takes none again. One that fails says so in its status and reason.
+
+    Raises:
+        WebhookNotFoundError: there is no such message.
+        PayloadErasedError: nothing is left of it to be applied.
+        BusyError: the table did not answer; replaying it again is safe.
+    """
+    record = read_message(ledger.table, inbox_id)
+    if record is None:
+        raise WebhookNotFoundError(inbox_id)
+    if not record.payload:
+        raise PayloadErasedError
+    try:
+        process(ledger, record)
+    except BusyError:
+        raise
+    except Exception:  # noqa: BLE001 - its inbox record says so
+        logger.exception("a replayed message failed", extra={"inbox_id": inbox_id})
+    return read_message(ledger.table, inbox_id) or record
+
+
 def wake(
     ledger: Ledger,
     names: Iterable[str],
@@ -117,6 +147,43 @@ def wake(
                 process(ledger, record, under_way)
             except Exception:  # noqa: BLE001 - its inbox record says so; what woke it has no part
                 logger.exception("a waiting message failed", extra={"inbox_id": inbox_id})
+
+
+def command_of(ledger: Ledger, inbox_id: str, fact: Fact, account_id: str) -> Command | None:
+    """Return what a fact asks of the account that it is about; None where it asks nothing.
+
+    Raises:
+        UnmatchedError: no plan is known by the names that it tells.
+    """
+    match fact:
+        case Purchased():
+            return Purchase(
+                **_common(inbox_id, account_id, fact.payment_id),
+                metadata={"money": fact.money, "currency": fact.currency},
+                credits=fact.credits,
+                money=fact.money,
+            )
+        case PeriodPaid():
+            return PayPeriod(
+                **_common(inbox_id, account_id, fact.payment_id),
+                metadata={"money": fact.money, "currency": fact.currency},
+                subscription_id=fact.subscription_id,
+                plan_id=_plan_of(ledger, fact),
+                start=fact.start,
+                end=fact.end,
+                money=fact.money,
+                plan_after=settings().default_plan,
+            )
+        case SubscriptionTold():
+            return FollowSubscription(
+                **_common(inbox_id, account_id, fact.subscription_id),
+                subscription_id=fact.subscription_id,
+                status=fact.status,
+                ended=fact.ended,
+                at=fact.at,
+                plan_after=settings().default_plan,
+            )
+    return None
 
 
 class _Application:
@@ -177,43 +244,15 @@ class _Application:
                 self._apply_to_account(fact, self._account_of(fact))
 
     def _apply_to_account(self, fact: Fact, account_id: str) -> None:
+        command = command_of(self.ledger, self.record.inbox_id, fact, account_id)
+        if command is not None:
+            self._execute(command)
         match fact:
             case Purchased():
-                self._execute(
-                    Purchase,
-                    account_id,
-                    fact.payment_id,
-                    metadata={"money": fact.money, "currency": fact.currency},
-                    credits=fact.credits,
-                    money=fact.money,
-                )
                 self.woken.append(fact.payment_id)
             case PeriodPaid():
-                self._execute(
-                    PayPeriod,
-                    account_id,
-                    fact.payment_id,
-                    metadata={"money": fact.money, "currency": fact.currency},
-                    subscription_id=fact.subscription_id,
-                    plan_id=self._plan_of(fact),
-                    start=fact.start,
-                    end=fact.end,
-                    money=fact.money,
-                    plan_after=settings().default_plan,
-                )
                 self.woken.append(fact.payment_id)
                 self._name_payment(fact.payment_id, fact.also)
-            case SubscriptionTold():
-                self._execute(
-                    FollowSubscription,
-                    account_id,
-                    fact.subscription_id,
-                    subscription_id=fact.subscription_id,
-                    status=fact.status,
-                    ended=fact.ended,
-                    at=fact.at,
-                    plan_after=settings().default_plan,
-                )
 
     def _account_of(self, fact: Fact) -> str:
         """Return the account that a fact names, and give it the provider's names for it."""
@@ -227,14 +266,6 @@ class _Application:
                 aliases.link_account(self.ledger.table, account_id, name)
         self.woken += outside
         return account_id
-
-    def _plan_of(self, fact: PeriodPaid) -> str:
-        plan = self.ledger.catalog().plan_named(fact.plan_names)
-        if plan is None:
-            raise UnmatchedError(
-                f"no plan has one of the provider ids {', '.join(fact.plan_names)}"
-            )
-        return plan.plan_id
 
     def _name_payment(self, payment_id: str, names: Iterable[str]) -> None:
         for name in names:
@@ -260,13 +291,9 @@ class _Application:
             told = {"reason": "refund", "refund_id": fact.refund_id, "money": fact.money}
         else:
             told = {"reason": "refund", "returned": fact.total}
-        self._execute(
-            TakeBack,
-            payment.account_id,
-            self.record.inbox_id,
-            payment_id=payment.payment_id,
-            **told,
-        )
+        inbox_id = self.record.inbox_id
+        common = _common(inbox_id, payment.account_id, entry_id=inbox_id)
+        self._execute(TakeBack(**common, payment_id=payment.payment_id, **told))
 
     def _open(self, fact: UserCreated) -> None:
         self.record = replace(self.record, account_id=fact.account_id)
@@ -274,24 +301,36 @@ class _Application:
         self.woken.append(f"{aliases.OWN}{fact.account_id}")
 
     def _close(self, fact: UserDeleted) -> None:
-        self._execute(CloseAccount, fact.account_id, f"{self.record.provider}:user_deleted")
+        entry_id = f"{self.record.provider}:user_deleted"
+        self._execute(CloseAccount(**_common(self.record.inbox_id, fact.account_id, entry_id)))
         erase(self.ledger.table, fact.account_id)
 
-    def _execute(self, command: type[Command], account_id: str, entry_id: str, **told: Any) -> None:
+    def _execute(self, command: Command) -> None:
+        account_id = command.account_id
         self.record = replace(self.record, account_id=account_id)
         try:
-            self.ledger.execute(
-                command(
-                    account_id=account_id,
-                    entry_id=entry_id,
-                    keyed=False,
-                    actor=Actor(ActorType.WEBHOOK, self.record.provider),
-                    reference=self.record.inbox_id,
-                    **told,
-                ),
-            )
+            self.ledger.execute(command)
         except AccountNotFoundError as exc:
             raise UnmatchedError("the account is not open yet", (f"account:{account_id}",)) from exc
+
+
+def _common(inbox_id: str, account_id: str, entry_id: str) -> dict[str, Any]:
+    """Return the fields of `Command` that all commands of messages have alike."""
+    provider = inbox_id.partition(":")[0]
+    return {
+        "account_id": account_id,
+        "entry_id": entry_id,
+        "keyed": False,
+        "actor": Actor(ActorType.WEBHOOK, provider),
+        "reference": inbox_id,
+    }
+
+
+def _plan_of(ledger: Ledger, fact: PeriodPaid) -> str:
+    plan = ledger.catalog().plan_named(fact.plan_names)
+    if plan is None:
+        raise UnmatchedError(f"no plan has one of the provider ids {', '.join(fact.plan_names)}")
+    return plan.plan_id
 
 
 def _message(record: InboxRecord) -> Message:

@@ -1,0 +1,87 @@
+"""The stack's user pool: who has signed up, as Cognito tells it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from scrip.domain.errors import InvalidCursorError, ProviderBusyError
+from scrip.settings import settings
+
+if TYPE_CHECKING:
+    from types_boto3_cognito_idp import CognitoIdentityProviderClient
+    from types_boto3_cognito_idp.type_defs import UserTypeTypeDef
+
+PAGE = 60
+"""How many users Cognito tells at once, at the most."""
+
+UNREADABLE = frozenset({"InvalidParameterException", "InvalidPaginationTokenException"})
+"""How Cognito refuses a token that is older than an hour."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolUser:
+    """A user. `email` is one that Cognito has verified.
+
+    Whom an admin or another provider brought in counts as confirmed whatever they have still to
+    do: only who came by themselves can be unconfirmed, and anybody can make any number of those.
+    """
+
+    account_id: str
+    email: str | None
+    is_confirmed: bool
+
+
+def user_of(told: UserTypeTypeDef) -> PoolUser:
+    """Return a user as Cognito's ListUsers tells them."""
+    attributes = {item["Name"]: item.get("Value", "") for item in told["Attributes"]}
+    is_verified = attributes.get("email_verified") == "true"
+    return PoolUser(
+        account_id=attributes["sub"],
+        email=attributes.get("email") if is_verified else None,
+        is_confirmed=told["UserStatus"] != "UNCONFIRMED",
+    )
+
+
+@dataclass(frozen=True)
+class UserPool:
+    """A user pool: its client and its id."""
+
+    client: CognitoIdentityProviderClient
+    pool_id: str
+
+    def page(self, token: str | None) -> tuple[list[PoolUser], str | None]:
+        """Return a page of users, and the token of the next, None at the end.
+
+        Raises:
+            InvalidCursorError: Cognito takes the token no longer.
+            ProviderBusyError: Cognito did not answer.
+        """
+        asked: dict[str, Any] = {"UserPoolId": self.pool_id, "Limit": PAGE}
+        if token is not None:
+            asked["PaginationToken"] = token
+        try:
+            answer = self.client.list_users(**asked)
+        except ClientError as exc:
+            if token is not None and exc.response["Error"]["Code"] in UNREADABLE:
+                raise InvalidCursorError from exc
+            raise ProviderBusyError from exc
+        except BotoCoreError as exc:
+            raise ProviderBusyError from exc
+        return [user_of(told) for told in answer["Users"]], answer.get("PaginationToken")
+
+
+@cache
+def user_pool() -> UserPool:
+    """Return the user pool of this process's stack."""
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": 3},
+        connect_timeout=1,
+        read_timeout=3,
+    )
+    return UserPool(boto3.client("cognito-idp", config=config), settings().user_pool_id)

@@ -1,0 +1,73 @@
+"""Stripe's list of subscriptions on loopback: real HTTP, in pages, with what goes wrong there."""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PAGE = 1
+KEY = "rk_test_scrip"
+
+
+@dataclass
+class StripeServer:
+    """What it tells, newest first; which requests it fails, by their number; what it was asked."""
+
+    url: str = ""
+    subscriptions: list[dict[str, Any]] = field(default_factory=list)
+    failing: set[int] = field(default_factory=set)
+    asked: list[dict[str, list[str]]] = field(default_factory=list)
+
+    def answer(self, path: str, authorization: str) -> tuple[int, dict[str, Any]]:
+        """Answer a request as Stripe does."""
+        told = urlsplit(path)
+        self.asked.append(parse_qs(told.query))
+        if authorization != f"Bearer {KEY}":
+            return 401, {"error": {"type": "invalid_request_error", "message": "Invalid API Key"}}
+        if len(self.asked) in self.failing:
+            return 500, {"error": {"type": "api_error", "message": "An unknown error occurred"}}
+        assert told.path == "/v1/subscriptions"
+        assert self.asked[-1]["status"] == ["all"]
+        assert self.asked[-1]["expand[0]"] == ["data.latest_invoice.payments"]
+        ids = [subscription["id"] for subscription in self.subscriptions]
+        [after] = self.asked[-1].get("starting_after", [None])
+        first = ids.index(after) + 1 if after else 0
+        page = self.subscriptions[first : first + PAGE]
+        has_more = first + PAGE < len(ids)
+        return 200, {"object": "list", "data": page, "has_more": has_more, "url": told.path}
+
+
+@contextmanager
+def stripe_server() -> Iterator[StripeServer]:
+    """Listen on a free port until it is no longer needed."""
+    served = StripeServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, told = served.answer(self.path, self.headers["Authorization"])
+            body = json.dumps(told).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Keep quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+    served.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield served
+    finally:
+        server.shutdown()
+        server.server_close()

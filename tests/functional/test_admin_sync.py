@@ -1,0 +1,358 @@
+"""Sync: what was missed is repaired, once, however often it is cut off and repeated."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from functions.admin import handler
+from scrip.default_catalog import DEFAULT_CATALOG
+from scrip.domain.commands import CloseAccount
+from scrip.domain.entries import CLOCK
+from scrip.ledger import ledger, opening
+from scrip.settings import settings
+from scrip.store.items import plan_item, to_wire
+from scrip.user_pool import UserPool
+from scrip.users import emails_of, open_account
+from scrip.webhooks.messages import Provider
+from tests.functional.conftest import Answer, items, send
+from tests.functional.deliveries import Clock
+from tests.functional.stripe_server import KEY, StripeServer, stripe_server
+from tests.unit.webhooks.examples import ALICE, body
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scrip.store.client import Table
+
+PAID_UNTIL = "2026-12-01T00:00:00.000Z"
+
+
+class Cognito:
+    """The users of a pool, two a page, as Cognito tells them."""
+
+    def __init__(self) -> None:
+        self.users: list[dict[str, Any]] = []
+
+    def add(self, sub: str, *, verified: bool = True, status: str = "CONFIRMED") -> None:
+        told = {
+            "sub": sub,
+            "email": f"{sub}@Example.com",
+            "email_verified": "true" if verified else "false",
+        }
+        attributes = [{"Name": name, "Value": value} for name, value in told.items()]
+        self.users.append({"Username": sub, "Attributes": attributes, "UserStatus": status})
+
+    def list_users(self, *, PaginationToken: str = "0", **_: Any) -> dict[str, Any]:  # noqa: N803 - Cognito's
+        first = int(PaginationToken)
+        more = {"PaginationToken": str(first + 2)} if first + 2 < len(self.users) else {}
+        return {"Users": self.users[first : first + 2], **more}
+
+
+@pytest.fixture
+def clock(table: Table, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The ledger's clock, and the plan that Stripe knows by its price."""
+    clock = Clock()
+    monkeypatch.setattr("scrip.ledger.utc_now", clock)
+    ledger.cache_clear()
+    pro = replace(DEFAULT_CATALOG.plans["pro"], provider_ids=("price_ScripPro",))
+    table.client.put_item(TableName=table.name, Item=to_wire(plan_item(pro)))
+    return clock
+
+
+@pytest.fixture
+def cognito(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Cognito:
+    """The stack's user pool."""
+    cognito = Cognito()
+    monkeypatch.setattr("scrip.sync.user_pool", lambda: UserPool(cognito, "pool"))  # type: ignore[arg-type]
+    return cognito
+
+
+@pytest.fixture
+def secret(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The stack's secret, with the key for Stripe's API."""
+    client = boto3.client("secretsmanager")
+    told = json.dumps({"stripe": ["whsec_1"], "stripe_api_key": KEY})
+    made = client.create_secret(Name="webhooks", SecretString=told)
+    monkeypatch.setenv("WEBHOOK_SECRETS", made["ARN"])
+    yield client
+    client.delete_secret(SecretId="webhooks", ForceDeleteWithoutRecovery=True)
+
+
+@pytest.fixture
+def stripe(secret: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[StripeServer]:
+    """Stripe, at another address."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with stripe_server() as server:
+        monkeypatch.setenv("STRIPE_API_URL", server.url)
+        settings.cache_clear()
+        yield server
+    settings.cache_clear()
+
+
+def subscription(
+    sub: str, account_id: str | None, invoice_status: str = "paid", **changes: Any
+) -> dict[str, Any]:
+    """Return a subscription with its newest invoice, as Stripe lists it."""
+    told = deepcopy(body(Provider.STRIPE, "subscription_updated")["data"]["object"])
+    invoice = deepcopy(body(Provider.STRIPE, "invoice_paid")["data"]["object"])
+    metadata = {"account_id": account_id} if account_id else {}
+    invoice |= {"id": f"in_{sub}", "customer": f"cus_{sub}", "customer_email": f"{sub}@example.com"}
+    invoice["parent"]["subscription_details"] = {"metadata": metadata, "subscription": sub}
+    invoice["status"] = invoice_status
+    payment = {"type": "payment_intent", "payment_intent": f"pi_{sub}"}
+    invoice["payments"] = {"object": "list", "data": [{"id": "inpay_1", "payment": payment}]}
+    told |= {"id": sub, "customer": f"cus_{sub}", "metadata": metadata, "latest_invoice": invoice}
+    return {**told, **changes}
+
+
+def sync(**asked: Any) -> Answer:
+    return send("admin/sync", body={"mode": "plans", **asked})
+
+
+def synced(**asked: Any) -> list[dict[str, Any]]:
+    """Sync to the end, call by call."""
+    answers = [sync(**asked).body]
+    while not answers[-1]["complete"]:
+        assert len(answers) < 20
+        answers.append(sync(**asked, cursor=answers[-1]["cursor"]).body)
+    return answers
+
+
+def counted(answers: list[dict[str, Any]]) -> dict[str, int]:
+    """Add up what is not 0."""
+    names = answers[0]["counts"]
+    sums = {name: sum(answer["counts"][name] for answer in answers) for name in names}
+    return {name: number for name, number in sums.items() if number}
+
+
+def out_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave every call time for one thing only."""
+    monkeypatch.setattr(handler, "SPARE_MILLISECONDS", 10**9)
+
+
+def test_every_confirmed_user_gets_an_account_and_the_address_that_is_theirs(
+    table: Table,
+    cognito: Cognito,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for sub in ("anna", "bert", "carl"):
+        cognito.add(sub)
+    cognito.add("dora", verified=False)
+    cognito.add("nobody", status="UNCONFIRMED")
+    open_account(ledger(), "bert", ["bert@example.com"])
+    open_account(ledger(), "carl", ["old@example.com"])
+    before = items(table)
+    [tried] = synced(mode="users", dry_run=True)
+    assert items(table) == before
+    out_of_time(monkeypatch)
+    done = synced(mode="users")
+    assert len(done) == 6, "one user a call, and one to see that there are no more"
+    differences = [difference for answer in done for difference in answer["differences"]]
+    assert differences == tried["differences"]
+    assert (
+        counted(done)
+        == counted([tried])
+        == {
+            "seen": 5,
+            "unchanged": 1,
+            "changed": 3,
+            "skipped": 1,
+        }
+    )
+    assert [
+        (one["account_id"], one["field"], one["before"], one["after"]) for one in differences
+    ] == [
+        ("anna", "status", None, "active"),
+        ("anna", "emails", [], ["anna@example.com"]),
+        ("carl", "emails", ["old@example.com"], ["carl@example.com"]),
+        ("dora", "status", None, "active"),
+    ]
+    assert (ledger().account("anna").balance, emails_of(ledger(), "dora")) == (150, [])
+    assert counted(synced(mode="users")) == {"seen": 5, "unchanged": 4, "skipped": 1}
+
+
+def test_what_webhooks_missed_is_told_by_the_very_messages_that_they_would_have_been(
+    table: Table,
+    stripe: StripeServer,
+) -> None:
+    ledger().execute(opening(ALICE))
+    stripe.subscriptions = [
+        subscription("sub_alice", ALICE),
+        subscription("sub_nobody", None),
+        subscription("sub_gone", None, status="canceled"),
+    ]
+    before = items(table)
+    [tried] = synced(dry_run=True)
+    assert items(table) == before
+    [done] = synced()
+    assert done["differences"] == tried["differences"]
+    assert (
+        counted([done])
+        == counted([tried])
+        == {
+            "seen": 3,
+            "changed": 1,
+            "skipped": 1,
+            "unmatched": 1,
+        }
+    )
+    assert done["failures"] == [{"subject": "stripe:sub_nobody", "code": "unmatched"}]
+    differences = {one["field"]: (one["before"], one["after"]) for one in done["differences"]}
+    assert differences == {
+        "plan_id": ("free", "pro"),
+        "subscription_status": (None, "active"),
+        "paid_until": (None, PAID_UNTIL),
+        "balance": (150, 2_050),
+        "names": ([], ["stripe:sub_alice", "stripe:cus_sub_alice"]),
+    }
+    listed = send("admin/webhooks").body["webhooks"]
+    assert {message["webhook_id"]: message["status"] for message in listed} == {
+        "stripe:sync.sub_alice.active.0": "applied",
+        "stripe:sync.in_sub_alice": "applied",
+        "stripe:sync.sub_nobody.active.0": "unmatched",
+        "stripe:sync.in_sub_nobody": "unmatched",
+    }
+    after = items(table)
+    again = synced()
+    assert counted(again) == {"seen": 3, "unchanged": 1, "skipped": 1, "unmatched": 1}
+    assert len(items(table)) == len(after)
+    # The payment's own name is known, by which a refund finds it.
+    assert any(item["pk"]["S"] == "ALIAS#stripe:pi_sub_alice" for item in after)
+    # Whom nobody knew is known once they have signed up.
+    open_account(ledger(), "carl", ["sub_nobody@example.com"])
+    assert counted(synced()) == {"seen": 3, "unchanged": 1, "skipped": 1, "changed": 1}
+    assert ledger().account("carl").plan_id == "pro"
+
+
+def test_a_subscription_is_followed_as_it_stands_now_and_two_do_not_take_turns(
+    stripe: StripeServer,
+    clock: Clock,
+) -> None:
+    ledger().execute(opening(ALICE))
+    older, newer = (subscription(sub, ALICE, "open") for sub in ("sub_1", "sub_2"))
+    older["created"] -= 86_400
+    stripe.subscriptions = [older]
+    synced()
+    for status in ("past_due", "active"):
+        clock.now += timedelta(hours=1)
+        older["status"] = status
+        [report] = synced()
+        assert [one["after"] for one in report["differences"]] == [status]
+    newer["created"] = int(clock.now.timestamp()) + 60
+    stripe.subscriptions = [newer, older]
+    clock.now += timedelta(hours=1)
+    followed = []
+    for _ in range(2):
+        synced()
+        clock.now += timedelta(hours=1)
+        known = ledger().account(ALICE).subscription
+        followed.append(known.subscription_id if known else None)
+    assert followed == ["stripe:sub_2"] * 2
+    older["status"] = "canceled"
+    assert counted(synced()) == {"seen": 2, "unchanged": 2}
+    newer["status"] = "canceled"
+    [report] = synced()
+    assert [one["after"] for one in report["differences"]] == ["canceled"]
+
+
+def test_it_goes_on_where_it_was_cut_off_by_the_time_or_by_stripe(
+    stripe: StripeServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    people = ("anna", "bert", "carl")
+    for account_id in people:
+        ledger().execute(opening(account_id))
+    stripe.subscriptions = [subscription(f"sub_{who}", who, "open") for who in people]
+    stripe.failing = {1, 3}
+    refused = sync()
+    assert (refused.status, refused.body["code"]) == (503, "provider_busy")
+    first = sync().body
+    assert (first["complete"], first["counts"]["changed"]) == (False, 1)
+    out_of_time(monkeypatch)
+    second = sync(cursor=first["cursor"]).body
+    assert (second["complete"], second["counts"]["changed"]) == (False, 1)
+    another = sync(cursor=second["cursor"], dry_run=True)
+    assert (another.status, another.body["code"]) == (400, "invalid_cursor")
+    monkeypatch.setattr(handler, "SPARE_MILLISECONDS", 0)
+    third = sync(cursor=second["cursor"]).body
+    assert (third["complete"], third["counts"]["changed"]) == (True, 1)
+    assert counted(synced()) == {"seen": 3, "unchanged": 3}
+
+
+def test_an_answer_stays_small_and_tells_all_of_it(
+    stripe: StripeServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("scrip.sync.DIFFERENCES_MAX", 2)
+    stripe.subscriptions = [subscription(f"sub_{number}", None) for number in range(5)]
+    told = synced(dry_run=True)
+    assert [len(answer["failures"]) for answer in told] == [2, 2, 1]
+
+
+def test_one_that_is_wrong_stops_no_other(stripe: StripeServer) -> None:
+    for account_id in (ALICE, "anna", "bob"):
+        ledger().execute(opening(account_id))
+    ledger().execute(CloseAccount(account_id=ALICE, entry_id="close", actor=CLOCK))
+    unknown = subscription("sub_1", "bob")
+    unknown["latest_invoice"]["lines"]["data"][0]["pricing"]["price_details"]["price"] = "price_x"
+    broken = subscription("sub_2", "bob")
+    broken["latest_invoice"]["lines"] = None
+    closed, good = subscription("sub_3", ALICE), subscription("sub_4", "anna", "open")
+    stripe.subscriptions = [broken, unknown, closed, good]
+    [tried] = synced(dry_run=True)
+    [done] = synced()
+    assert (
+        done["failures"]
+        == tried["failures"]
+        == [
+            {"subject": "stripe:sub_2", "code": "unreadable_payload"},
+            {"subject": "stripe:sub_1", "code": "unmatched"},
+        ]
+    )
+    assert counted([done]) == {"seen": 4, "changed": 1, "failed": 1, "unmatched": 1, "skipped": 1}
+    assert ledger().account("anna").subscription
+
+
+@pytest.mark.usefixtures("cognito")
+def test_balances_are_set_once_by_the_admin_who_asks(table: Table) -> None:
+    for account_id in ("anna", "bert"):
+        ledger().execute(opening(account_id))
+    overrides = {"anna": 900, "bert": 150, "carl": 1}
+    before = items(table)
+    [tried] = synced(mode="users", credit_overrides=overrides, dry_run=True)
+    assert items(table) == before
+    [done] = synced(mode="users", credit_overrides=overrides)
+    assert (
+        done["differences"]
+        == tried["differences"]
+        == [
+            {"account_id": "anna", "field": "balance", "before": 150, "after": 900},
+        ]
+    )
+    assert done["failures"] == [{"subject": "carl", "code": "account_not_found"}]
+    [audit] = [item for item in items(table) if item["sk"]["S"].startswith("AUDIT#")]
+    assert (audit["reason"]["S"], audit["actor"]["M"]["type"]["S"]) == ("sync", "admin")
+    again = synced(mode="users", credit_overrides=overrides)
+    assert counted(again) == {"seen": 3, "unchanged": 2, "failed": 1}
+    assert sync(credit_overrides={"anna": -1}).status == 422
+
+
+def test_without_a_key_that_stripe_takes_nothing_is_done(
+    stripe: StripeServer,
+    secret: Any,
+    cognito: Cognito,
+    table: Table,
+) -> None:
+    for told in ({}, {"stripe_api_key": "rk_wrong"}):
+        secret.put_secret_value(SecretId="webhooks", SecretString=json.dumps(told))
+        answer = sync(mode="all")
+        assert (answer.status, answer.body["code"]) == (409, "not_configured")
+        assert answer.body["setting"] == "stripe_api_key"
+    assert items(table) == []
