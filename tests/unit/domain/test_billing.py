@@ -229,12 +229,13 @@ def test_a_month_of_the_providers_is_never_split() -> None:
 
 def test_a_year_that_is_paid_for_anew_names_its_months_anew() -> None:
     story = Story()
-    for days in (365, 400):
+    for days, paid, used in ((365, 5, 45), (400, 46, 50)):
         payment = f"stripe:in_{days}"
-        story.hear(pay_period(NOW, NOW + days * DAY, payment_id=payment), NOW + (days - 360) * DAY)
-        story.hear(consume(1, f"after-{days}"), NOW + (days - 320) * DAY)
+        story.hear(pay_period(NOW, NOW + days * DAY, payment_id=payment), NOW + paid * DAY)
+        story.hear(consume(1, f"on-day-{used}"), NOW + used * DAY)
     names = [entry.entry_id for entry in story.entries]
     assert len(set(names)) == len(names)
+    assert len([name for name in names if name.startswith("period:2026-02-28")]) == 2
 
 
 def test_only_the_allowance_of_the_ending_period_rolls_over() -> None:
@@ -298,6 +299,10 @@ def test_at_the_bound_of_grants_purchases_share_one() -> None:
     assert [grant.amount for grant in account.grants if grant.kind == "purchase"] == [1_200]
     crowded = full_of_grants()
     assert len(do(crowded, purchase(700)).after.grants) == GRANTS_MAX + 1
+    exhausted = full_of_grants(
+        adjust(AdjustAction.ADD, 9, "brief", expires_at=NOW + DAY), consume(109)
+    )
+    assert len(do(exhausted, purchase(700)).after.grants) == GRANTS_MAX
 
 
 def test_a_closed_account_gets_nothing_and_owes_what_it_owed() -> None:
@@ -352,6 +357,8 @@ def test_a_dispute_sets_aside_what_is_left_and_its_end_says_what_of_it() -> None
     held = story.account
     assert (held.balance, held.held, held.available) == (300, 300, 0)
     story.hear(dispute(DisputeOutcome.WON, 1_000))
+    assert (story.account.balance, story.account.held, story.account.debt) == (300, 0, 0)
+    story.hear(dispute(DisputeOutcome.LOST, 1_000))  # it is over already
     assert (story.account.balance, story.account.held, story.account.debt) == (300, 0, 0)
     story.hear(dispute(DisputeOutcome.LOST, 1_000, dispute_id="stripe:dp_2"))
     assert (story.account.balance, story.account.held, story.account.debt) == (-200, 0, 200)
