@@ -131,8 +131,7 @@ def read_with_payment(table: Table, account_id: str, payment_id: str) -> Snapsho
     if account.grant(payment.grant_id) is None:
         # Once written it stays as it is, so it may be read after the account.
         expiry = read_entry(table, account_id, f"expiry:{payment.grant_id}")
-    paid = Paid(payment=payment, expired=-expiry.amount if expiry else 0)
-    return Snapshot(account=account, paid=paid)
+    return Snapshot(account=account, paid=Paid(payment=payment, expiry=expiry))
 
 
 def read_payment(table: Table, payment_id: str) -> Payment | None:
