@@ -8,6 +8,7 @@ import hashlib
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from scrip.domain.account import AccountStatus
 from scrip.domain.entries import chain_hash
 from scrip.domain.errors import BusyError, CorruptAccountError, InvalidCursorError
 from scrip.domain.posting import AuditRecord, Paid, Refundable
@@ -114,6 +115,19 @@ def read(table: Table, account_id: str, refunds: str | None = None) -> Snapshot:
         account=account_of(account) if account else None,
         refundable=_refundable(entry, refunded) if entry else None,
     )
+
+
+def is_closed(table: Table, account_id: str) -> bool:
+    """Tell whether an account was closed; an account that nobody knows was not."""
+    with answered():
+        answer = table.client.get_item(
+            TableName=table.name,
+            Key=to_wire(account_key(account_id)),
+            ProjectionExpression="#status",
+            ExpressionAttributeNames={"#status": "status"},
+            ConsistentRead=True,
+        )
+    return from_wire(answer.get("Item", {})).get("status") == AccountStatus.CLOSED
 
 
 def read_with_payment(table: Table, account_id: str, payment_id: str) -> Snapshot:
