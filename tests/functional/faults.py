@@ -52,6 +52,39 @@ def answer_lost(table: Table, operation: str, times: int) -> Iterator[None]:
         table.client.meta.events.unregister(event, after_call)
 
 
+@contextmanager
+def failing_at(table: Table, number: int) -> Iterator[None]:
+    """Throttle the call of that number, whatever it asks for."""
+    left = [number]
+
+    def before_call(**_: Any) -> Any:
+        left[0] -= 1
+        if left[0] == 0:
+            return AWSResponse("http://dynamodb", 400, HTTPHeaders(), None), THROTTLED
+        return None
+
+    table.client.meta.events.register_first("before-call.dynamodb", before_call)
+    try:
+        yield
+    finally:
+        table.client.meta.events.unregister("before-call.dynamodb", before_call)
+
+
+@contextmanager
+def counted(table: Table) -> Iterator[list[str]]:
+    """List the calls that are made."""
+    calls: list[str] = []
+
+    def before_call(model: Any, **_: Any) -> None:
+        calls.append(model.name)
+
+    table.client.meta.events.register("before-call.dynamodb", before_call)
+    try:
+        yield calls
+    finally:
+        table.client.meta.events.unregister("before-call.dynamodb", before_call)
+
+
 CONFLICT = {
     "Error": {"Code": "TransactionCanceledException", "Message": "Transaction cancelled"},
     "CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}],

@@ -24,7 +24,7 @@ from scrip.webhooks.messages import Provider
 from scrip.webhooks.secrets import Secrets
 from tests.functional.conftest import event, invoke, items
 from tests.functional.deliveries import Clock, deliver, signed
-from tests.functional.faults import THROTTLED, instead_of
+from tests.functional.faults import THROTTLED, counted, instead_of
 from tests.unit.domain.examples import consume
 from tests.unit.webhooks.examples import ALICE, SECRETS, body
 
@@ -144,6 +144,68 @@ def test_what_nobody_is_linked_to_waits_for_the_sign_up(table: Table) -> None:
         "applied"
     }
     assert not [item for item in items(table) if item["sk"]["S"].startswith("WAITING#")]
+
+
+def test_what_waits_is_tried_in_a_number_of_calls_that_grows_with_it_and_no_faster(
+    table: Table,
+) -> None:
+    ledger().execute(opening(ALICE))
+    counts = []
+    for waiting in (1, 2, 4):
+        for number in range(waiting):
+            invoice = body(STRIPE, "invoice_paid")
+            invoice["id"] = f"evt_{waiting}_{number}"
+            told = invoice["data"]["object"]
+            told |= {"id": f"in_{waiting}_{number}", "customer": f"cus_{waiting}"}
+            told["customer_email"] = None
+            told["lines"]["data"][0]["pricing"]["price_details"] |= {
+                "price": "price_of_no_plan",
+                "product": "prod_of_no_plan",
+            }
+            told["parent"]["subscription_details"]["subscription"] = f"sub_{waiting}"
+            assert deliver(STRIPE, invoice).body["status"] == "unmatched"
+        checkout = body(STRIPE, "checkout_subscription")
+        checkout["id"] = f"evt_{waiting}"
+        checkout["data"]["object"] |= {
+            "customer": f"cus_{waiting}",
+            "subscription": f"sub_{waiting}",
+        }
+        with counted(table) as calls:
+            assert deliver(STRIPE, checkout).body["status"] == "applied"
+        counts.append(len(calls))
+    assert counts[2] - counts[1] <= 2 * (counts[1] - counts[0]) + 5
+
+
+def test_a_price_that_was_mapped_just_now_counts(table: Table) -> None:
+    ledger().execute(opening(ALICE))
+    invoice = body(STRIPE, "invoice_paid")
+    invoice["data"]["object"]["lines"]["data"][0]["pricing"]["price_details"]["price"] = "price_new"
+    deliver(STRIPE, body(STRIPE, "checkout_subscription"))
+    ledger().catalog()
+    pro = replace(DEFAULT_CATALOG.plans["pro"], provider_ids=("price_new",))
+    table.client.put_item(TableName=table.name, Item=to_wire(plan_item(pro)))
+    assert deliver(STRIPE, invoice).body["status"] == "applied"
+    assert alice().plan_id == "pro"
+
+
+def test_what_is_heard_of_somebody_who_has_gone_is_not_kept(table: Table) -> None:
+    ledger().execute(opening(ALICE))
+    deliver(STRIPE, body(STRIPE, "checkout_subscription"))
+    assert "Alice@example.com" in str(bodies(table))
+    invoke("adjust", event("adjust/close"))
+    late = body(STRIPE, "checkout_payment")
+    assert deliver(STRIPE, late).body["status"] == "ignored"
+    assert bodies(table) == [b"", b""]
+    assert deliver(STRIPE, late).status == 200
+
+
+def bodies(table: Table) -> list[bytes]:
+    records = [
+        read_message(table, f"stripe:{item['pk']['S'].rpartition('#')[2]}")
+        for item in items(table)
+        if item["sk"]["S"] == "INBOX"
+    ]
+    return [record.payload for record in records if record]
 
 
 def test_an_address_that_was_not_verified_leads_to_nobody(table: Table) -> None:

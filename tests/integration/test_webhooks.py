@@ -17,6 +17,7 @@ from functions.webhook import handler
 from scrip.domain.settle import settled
 from scrip.ledger import ledger, opening
 from scrip.settings import settings as read_settings
+from scrip.store.inbox import read_message
 from scrip.store.queries import EntryFilter, read_entries
 from scrip.webhooks.messages import Provider
 from scrip.webhooks.secrets import Secrets
@@ -24,6 +25,7 @@ from scrip_cli.local import demo
 from scrip_cli.local.deploy import outputs
 from scrip_cli.webhook_signing import sign
 from tests.functional.deliveries import Clock, deliver
+from tests.functional.faults import failing_at
 from tests.integration.conftest import items_of
 from tests.unit.webhooks.examples import body
 
@@ -195,3 +197,32 @@ def test_every_order_of_a_subscriptions_life_ends_alike(
     chance.shuffle(messages)
     late = sorted(chance.uniform(0, 3) * DAY for _ in messages)
     assert live(stack, clock, list(zip(late, messages, strict=True))) == usual
+
+
+def test_whatever_call_fails_the_message_sent_again_makes_it_good(
+    stack: LocalStack,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A refund waits for its purchase; every call on the way fails once."""
+    monkeypatch.setattr("scrip.ledger.BACKOFF_SECONDS", 0.0001)
+    secret = demo.details(stack).webhook_secrets["stripe"]
+    failed = 0
+    for number in range(1, 60):
+        account_id = f"faults-{time.monotonic_ns()}"
+        ledger().execute(opening(account_id))
+        refund = of(account_id, "charge_refunded_partly")
+        checkout = of(account_id, "checkout_payment")
+        assert deliver(STRIPE, refund, secret=secret).body["status"] == "unmatched"
+        with failing_at(ledger().table, number):
+            answer = deliver(STRIPE, checkout, secret=secret)
+        failed += answer.status == 503
+        if answer.status == 503:
+            assert deliver(STRIPE, checkout, secret=secret).body["status"] == "applied"
+        account = ledger().account(account_id)
+        assert (account.balance, account.debt) == (200 + 500 - 200, 0), number
+        for message in (refund, checkout):
+            record = read_message(ledger().table, f"stripe:{message['id']}")
+            assert record, number
+            assert (record.status, record.waits_for) == ("applied", ()), number
+    assert failed > 10

@@ -258,7 +258,7 @@ def do(
     of: Entry | None = None,
     refunded: int = 0,
     paid: Payment | None = None,
-    expired: int = 0,
+    expiry: Entry | None = None,
 ) -> Posting:
     return decide(
         account,
@@ -266,7 +266,7 @@ def do(
         catalog=CATALOG,
         now=now,
         refundable=Refundable(entry=of, refunded=refunded) if of else None,
-        paid=Paid(payment=paid, expired=expired) if paid else None,
+        paid=Paid(payment=paid, expiry=expiry) if paid else None,
     )
 
 

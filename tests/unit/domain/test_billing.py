@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import permutations
 from random import Random
 
 import pytest
@@ -31,6 +32,7 @@ from tests.unit.domain.examples import (
     purchase,
     quota,
     refund_of_money,
+    reset,
     returned,
 )
 
@@ -50,7 +52,7 @@ class Story:
         taken = {entry.entry_id: entry for entry in self.entries}
         if command.entry_id in taken and not isinstance(command, TakeBack):
             return
-        paid, expired = None, 0
+        paid, expiry = None, None
         if isinstance(command, TakeBack):
             paid = self.payments.get(command.payment_id)
             if paid is None:
@@ -58,8 +60,7 @@ class Story:
                 return
             if self.account.grant(paid.grant_id) is None:
                 expiry = taken.get(f"expiry:{paid.grant_id}")
-                expired = -expiry.amount if expiry else 0
-        posting = do(self.account, command, now, paid=paid, expired=expired)
+        posting = do(self.account, command, now, paid=paid, expiry=expiry)
         self.account = posting.after
         self.entries += posting.entries
         if posting.payment:
@@ -238,11 +239,44 @@ def test_a_year_that_is_paid_for_anew_names_its_months_anew() -> None:
     assert len([name for name in names if name.startswith("period:2026-02-28")]) == 2
 
 
-def test_only_the_allowance_of_the_ending_period_rolls_over() -> None:
-    story = Story(account=opened("long", signup_credits=0))
-    story.hear(pay_period(NOW - 40 * DAY, NOW - DAY, "long"))
-    assert story.account.balance == 100  # a slow payment lives for three days more
-    assert settled(story.account, CATALOG, story.account.period_end).balance == 50 + 50
+def test_an_allowance_that_was_to_come_comes_with_the_payment_for_its_plan() -> None:
+    story = Story()
+    story.hear(pay_period(NOW, NOW + MONTH))
+    story.hear(quota(monthly_credits=500))
+    assert story.account.balance == 2_000
+    story.hear(pay_period(NOW + MONTH, NOW + 2 * MONTH, payment_id="stripe:in_2"), NOW + MONTH)
+    assert story.account.balance == 1_000 + 500
+
+
+@pytest.mark.parametrize("heard_on", [7, 8, 9])
+def test_two_payments_heard_late_end_alike_in_either_order(heard_on: int) -> None:
+    """A week that has gone by, or a trial, and the one after it."""
+    week = 7 * DAY
+    first = pay_period(NOW, NOW + week)
+    second = pay_period(NOW + week, NOW + 2 * week, payment_id="stripe:in_2")
+    balances = []
+    for order in ((first, second), (second, first)):
+        story = Story()
+        for command in order:
+            story.hear(command, NOW + heard_on * DAY)
+        balances.append((story.account.balance, story.account.paid_until, story.account.plan_id))
+    assert balances == [(1_000 + 2_000, NOW + 2 * week, "pro")] * 2
+
+
+def test_two_subscriptions_end_alike_in_every_order() -> None:
+    """A year, given up for a month by month, given up too."""
+    messages = (
+        pay_period(NOW, NOW + 365 * DAY),
+        follow("canceled", NOW + DAY),
+        pay_period(NOW, NOW + MONTH, payment_id="stripe:in_2", subscription_id="stripe:sub_2"),
+        follow("active", NOW, subscription_id="stripe:sub_2"),
+        follow("canceled", NOW + 2 * DAY, subscription_id="stripe:sub_2"),
+    )
+    ends = set()
+    for order in permutations(messages):
+        account = settled(told(*order), CATALOG, NOW + 800 * DAY)
+        ends.add((account.plan_id, account.balance, account.awaits_payment))
+    assert ends == {("free", 100, False)}
 
 
 def test_a_period_that_waits_for_its_payment_gets_nothing_by_a_change_of_quota() -> None:
@@ -347,6 +381,48 @@ def test_what_is_set_aside_counts_as_unspent_when_its_grant_has_expired() -> Non
     assert (story.account.held, story.account.debt) == (1_500, 0)
     story.hear(dispute(DisputeOutcome.LOST, 1_000, payment_id="stripe:in_1"), late)
     assert (story.account.balance, story.account.held, story.account.debt) == (-400, 0, 500)
+
+
+def test_what_rolled_over_stands_for_what_it_came_from() -> None:
+    story = Story()
+    story.hear(pay_period(NOW, NOW + MONTH))
+    story.hear(consume(500))
+    later = NOW + MONTH
+    story.hear(pay_period(later, NOW + 2 * MONTH, payment_id="stripe:in_2"), later)
+    story.hear(consume(300, "of-what-rolled-over"), later)
+    assert story.account.balance == 700 + 2_000
+    story.hear(returned(1_000, "stripe:in_1"), later)  # 500 of them had expired
+    assert (story.account.balance, story.account.debt) == (200 + 2_000, 0)
+    story.hear(returned(2_000, "stripe:in_1"), later)
+    assert (story.account.balance, story.account.debt) == (2_000 - 800, 800)
+
+
+def test_a_year_that_is_paid_back_gives_no_more_than_its_running_month() -> None:
+    story = Story()
+    story.hear(pay_period(NOW, NOW + 365 * DAY, money=20_000))
+    story.hear(returned(20_000, "stripe:in_1"), NOW + DAY)
+    story.hear(follow("canceled", NOW + DAY), NOW + DAY)
+    assert story.account.balance == 0
+    for month in range(1, 12):
+        account = settled(story.account, CATALOG, NOW + (30 * month + 5) * DAY)
+        assert (account.plan_id, account.balance) == ("free", 100)
+
+
+def test_what_is_set_aside_or_taken_back_is_not_refilled_by_a_reset() -> None:
+    story = Story()
+    story.hear(pay_period(NOW, NOW + MONTH))
+    story.hear(consume(300))
+    story.hear(dispute(DisputeOutcome.OPEN, 2_000, payment_id="stripe:in_1"))
+    story.hear(reset())
+    assert (story.account.balance, story.account.held) == (2_000, 1_700)
+    story.hear(dispute(DisputeOutcome.WON, 2_000, payment_id="stripe:in_1"))
+    assert (story.account.balance, story.account.available) == (2_000, 2_000)
+    story.hear(returned(2_000, "stripe:in_1"))
+    story.hear(reset("reset-2"))
+    assert story.account.balance == 0
+    # Paid anew, it brings what it is worth.
+    story.hear(pay_period(NOW, NOW + MONTH, payment_id="stripe:in_2"))
+    assert story.account.balance == 2_000
 
 
 def test_a_dispute_sets_aside_what_is_left_and_its_end_says_what_of_it() -> None:

@@ -114,13 +114,10 @@ class LedgerMachine(RuleBasedStateMachine):
         )
         refunded = self.refunded[usage.entry_id] if usage else 0
         paid = self.payments.get(getattr(command, "payment_id", ""))
-        expired = 0
+        expiry = None
         if paid and self.account and self.account.grant(paid.grant_id) is None:
-            expired = -sum(
-                entry.amount
-                for entry in self.entries
-                if entry.entry_id == f"expiry:{paid.grant_id}"
-            )
+            named = (e for e in self.entries if e.entry_id == f"expiry:{paid.grant_id}")
+            expiry = next(named, None)
         try:
             posting = do(
                 self.account,
@@ -129,7 +126,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 of=usage,
                 refunded=refunded,
                 paid=paid,
-                expired=expired,
+                expiry=expiry,
             )
         except RefusalError:
             return None

@@ -35,10 +35,10 @@ from scrip.store.commit import AccountMovedError, EntryExistsError, commit
 from scrip.store.queries import Snapshot, read, read_entry, read_with_payment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from scrip.domain.account import Account
-    from scrip.domain.catalog import Catalog
+    from scrip.domain.catalog import Catalog, Plan
     from scrip.domain.entries import Entry
 
 CATALOG_SECONDS = 30
@@ -109,6 +109,14 @@ class Ledger:
         if self._catalog is None or time.monotonic() - self._catalog[0] > CATALOG_SECONDS:
             self._catalog = (time.monotonic(), read_catalog(self.table))
         return self._catalog[1]
+
+    def plan_named(self, provider_ids: Collection[str]) -> Plan | None:
+        """Return the plan that a provider knows by one of these ids, mapped just now perhaps."""
+        plan = self.catalog().plan_named(provider_ids)
+        if plan is None:
+            self._catalog = None
+            plan = self.catalog().plan_named(provider_ids)
+        return plan
 
     def _with_catalog[T](self, decided: Callable[[Catalog], T]) -> T:
         """Decide by the catalog, and by a fresh one if that lacks a plan: it may be a new one."""

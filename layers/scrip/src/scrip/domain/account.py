@@ -13,6 +13,12 @@ from scrip.domain.periods import boundary
 PAYMENT_GRACE = timedelta(days=3)
 """How long a paid period's plan grant outlives it, so that a slow payment cuts nobody off."""
 
+SUBSCRIPTIONS_MAX = 3
+"""How many subscriptions an account remembers, those heard of last."""
+
+STATUS_ORDER = ("incomplete", "trialing", "active", "past_due", "unpaid", "canceled")
+"""Of two states that the provider told for the same instant, the one further on is the later."""
+
 HALF_MONTH = timedelta(days=15)
 """A month that would end closer to the end of what is paid for, or after it, ends with it."""
 
@@ -52,6 +58,12 @@ class Subscription:
     at: datetime
     plan_after: str
 
+    @property
+    def order(self) -> tuple[datetime, int, str]:
+        """Sort key: which of two states is the later one."""
+        known = self.status in STATUS_ORDER
+        return self.at, STATUS_ORDER.index(self.status) if known else len(STATUS_ORDER), self.status
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
@@ -75,8 +87,8 @@ class Account:
     `used` the same within the current period. `seq_last` and `hash` are the newest entry's.
 
     `monthly_credits` and `limits` stand for the plan's own; `next_quota` comes into force with the
-    next period. With `paid_until` a payment opened the period, and the next waits for a payment,
-    too; then the anchor is the start of what is paid for.
+    next period. With `paid_until` a payment, `paid_by`, opened the period, and the next waits for a
+    payment, too; then the anchor is the start of what is paid for.
     """
 
     account_id: str
@@ -86,8 +98,9 @@ class Account:
     monthly_credits: int | None = None
     limits: Mapping[str, int] = field(default_factory=dict)
     next_quota: Quota | None = None
-    subscription: Subscription | None = None
+    subscriptions: tuple[Subscription, ...] = ()
     paid_until: datetime | None = None
+    paid_by: str | None = None
     time_zone: str = "UTC"
     anchor: datetime
     period: int
@@ -108,6 +121,11 @@ class Account:
             monthly_credits=self.monthly_credits,
             limits=self.limits,
         )
+
+    @property
+    def subscription(self) -> Subscription | None:
+        """The subscription that it follows: one that lives, if any; of several the latest."""
+        return max(self.subscriptions, key=lambda one: (not one.ended, one.order), default=None)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -159,8 +177,17 @@ class Account:
     @property
     def awaits_payment(self) -> bool:
         """Whether the next period begins with a payment, and not by the clock."""
-        ended = self.subscription is None or self.subscription.ended
-        return self.period_end == self.paid_until and not ended
+        lives = self.subscription is not None and not self.subscription.ended
+        return self.period_end == self.paid_until and lives
+
+    def held_of(self, grant_id: str) -> int:
+        """Return how many credits of a grant are held."""
+        return sum(
+            allocation.amount
+            for hold in self.holds
+            for allocation in hold.allocations
+            if allocation.grant_id == grant_id
+        )
 
     def grant(self, grant_id: str) -> Grant | None:
         """Return a grant by its id."""
@@ -169,10 +196,10 @@ class Account:
     @property
     def plan_grant(self) -> Grant | None:
         """The plan grant of the current period; its amount is what the plan gave for it so far."""
-        end = self.allowance_end
+        ends = {self.period_end, self.allowance_end}
         of_period = (
             grant
             for grant in self.grants
-            if (grant.kind, grant.expires_at) == (GrantKind.PLAN, end)
+            if grant.kind is GrantKind.PLAN and grant.expires_at in ends
         )
         return next(of_period, None)

@@ -4,12 +4,19 @@ Messages come twice, late and in any order. So money facts add up and are named 
 of two states of a subscription the later one counts, whichever is heard first.
 """
 
-from collections.abc import Container
 from dataclasses import replace
+from datetime import datetime
 
 from scrip.domain import grants as buckets
-from scrip.domain.account import Hold, Quota, Subscription
-from scrip.domain.catalog import Catalog
+from scrip.domain.account import (
+    PAYMENT_GRACE,
+    SUBSCRIPTIONS_MAX,
+    Account,
+    Hold,
+    Quota,
+    Subscription,
+)
+from scrip.domain.catalog import Catalog, Plan
 from scrip.domain.commands import FollowSubscription, PayPeriod, Purchase, TakeBack
 from scrip.domain.entries import Entry, EntryType
 from scrip.domain.errors import PaymentNotFoundError
@@ -18,9 +25,6 @@ from scrip.domain.payments import DisputeOutcome, Payment
 from scrip.domain.posting import Draft, Paid, Posting
 from scrip.domain.quotas import grant_difference
 from scrip.domain.settle import expire, roll_over, rolled_over, set_quota
-
-STATUS_ORDER = ("incomplete", "trialing", "active", "past_due", "unpaid", "canceled")
-"""Of two states that the provider told for the same second, the one further on is the later."""
 
 
 def purchase(draft: Draft, command: Purchase) -> Posting:
@@ -45,23 +49,23 @@ def pay_period(draft: Draft, command: PayPeriod, catalog: Catalog) -> Posting:
     """
     account, plan = draft.account, catalog.plan(command.plan_id)
     quota = Quota(plan_id=plan.plan_id)
-    if plan.plan_id == account.plan_id:
-        quota = account.quota
-    if command.end > (account.paid_until or draft.now):
+    for own in (account.next_quota, account.quota):
+        # What an admin gave the account on this plan holds on, and what is to come, comes.
+        if own is not None and own.plan_id == plan.plan_id:
+            quota = own
+            break
+    begun = max(account.begins(account.period), draft.now - PAYMENT_GRACE)
+    if command.end > (account.paid_until or begun):
         entry = _open_paid_period(draft, command, catalog, quota)
     elif account.paid_until and command.end > account.anchor:
         entry = _raise_allowance(draft, command, catalog, quota)
     else:
-        entry = _grant_period(draft, command, quota.allowance(plan))
+        entry = _grant_gone_period(draft, command, plan, quota.allowance(plan))
     return draft.posting(entry=entry, payment=(None, _payment(command, entry)))
 
 
 def follow_subscription(draft: Draft, command: FollowSubscription) -> Posting:
-    """Note how a subscription stands. An older state never overwrites a newer one.
-
-    Of two subscriptions the account follows the one that lives; of two that live, the newer.
-    """
-    known = draft.account.subscription
+    """Note how a subscription stands. An older state never overwrites a newer one."""
     told = Subscription(
         subscription_id=command.subscription_id,
         status=command.status,
@@ -69,14 +73,7 @@ def follow_subscription(draft: Draft, command: FollowSubscription) -> Posting:
         at=command.at,
         plan_after=command.plan_after,
     )
-    if known is None:
-        follows = True
-    elif known.subscription_id == told.subscription_id:
-        follows = _order(told) > _order(known)
-    else:
-        follows = not told.ended and (known.ended or told.at > known.at)
-    if follows:
-        draft.change(subscription=told)
+    draft.change(subscriptions=_with_subscription(draft.account.subscriptions, told))
     return draft.posting()
 
 
@@ -88,21 +85,20 @@ def take_back(draft: Draft, command: TakeBack, paid: Paid | None) -> Posting:
     """
     if paid is None or paid.payment.account_id != command.account_id:
         raise PaymentNotFoundError(command.payment_id)
-    payment, expired = paid.payment, paid.expired
+    payment, expiry = paid.payment, paid.expiry
     told = _told(payment, command)
     if told == payment:
         return draft.posting()
     for entry in draft.entries:
         if entry.entry_id == f"expiry:{payment.grant_id}":
-            expired = -entry.amount
+            expiry = entry
     if command.dispute_id is not None:
-        if command.dispute_id not in payment.disputes:
-            _set_aside(draft, command, payment)
-        if command.outcome is not DisputeOutcome.OPEN:
-            name = f"{command.dispute_id}:{command.outcome}"
-            for hold in _holds(draft, {command.dispute_id}):
-                expired += _set_free(draft, command, hold, hold.amount, name)
-    after = replace(_claw_back(draft, command, told, expired), version=payment.version + 1)
+        told = _dispute(draft, command, payment, told)
+    told = _claw_back(draft, command, told, expiry)
+    if told.is_returned and draft.account.paid_by == told.payment_id:
+        # Nobody has paid for the months to come.
+        draft.change(paid_until=draft.account.period_end)
+    after = replace(told, version=payment.version + 1)
     return draft.posting(payment=(payment, after))
 
 
@@ -117,14 +113,17 @@ def _open_paid_period(draft: Draft, command: PayPeriod, catalog: Catalog, quota:
         anchor=start,
         period=0,
         paid_until=command.end,
+        paid_by=command.entry_id,
         next_quota=None,
-        subscription=_paid_subscription(account.subscription, command),
+        subscriptions=_paid_subscriptions(account.subscriptions, command),
         # What was used before the payment was heard of may have been used in its period.
         used=account.used if start < began else 0,
     )
     set_quota(draft, quota, catalog)
     roll_over(draft, carried)
-    return _grant_period(draft, command, quota.allowance(draft.plan))
+    entry = _grant_period(draft, command, quota.allowance(draft.plan), draft.account.allowance_end)
+    expire(draft)
+    return entry
 
 
 def _raise_allowance(draft: Draft, command: PayPeriod, catalog: Catalog, quota: Quota) -> Entry:
@@ -136,43 +135,66 @@ def _raise_allowance(draft: Draft, command: PayPeriod, catalog: Catalog, quota: 
     return entry or draft.enter(command.entry_id, EntryType.PLAN, 0, command=command)
 
 
-def _grant_period(draft: Draft, command: PayPeriod, amount: int) -> Entry:
-    """Give the credits of a paid period; those that come later than they live are gone at once."""
+def _grant_gone_period(draft: Draft, command: PayPeriod, plan: Plan, amount: int) -> Entry:
+    """Give the credits of a period that has gone by: they are gone at once, but what rolls over."""
+    account = draft.account
+    entry = _grant_period(draft, command, amount, command.end)
+    carried: tuple[Grant, ...] = ()
+    if account.paid_until and command.end == account.begins(account.period):
+        kept = [grant for grant in draft.account.grants if grant.kind is not GrantKind.PLAN]
+        gone = [
+            grant
+            for grant in draft.account.grants
+            if (grant.kind, grant.expires_at) == (GrantKind.PLAN, command.end)
+        ]
+        carried = rolled_over((*kept, *gone), plan, account, command.entry_id)
+    expire(draft)
+    roll_over(draft, carried)
+    return entry
+
+
+def _grant_period(draft: Draft, command: PayPeriod, amount: int, expires_at: datetime) -> Entry:
     if not amount:
         return draft.enter(command.entry_id, EntryType.PLAN, 0, command=command)
-    start = min(command.start, draft.now)
-    of_period = replace(draft.account, anchor=start, period=0, paid_until=command.end)
-    entry = draft.grant(
+    return draft.grant(
         command.entry_id,
         EntryType.PLAN,
         GrantKind.PLAN,
         amount,
-        effective_at=start,
-        expires_at=of_period.allowance_end,
+        effective_at=min(command.start, draft.now),
+        expires_at=expires_at,
         command=command,
         source=command.entry_id,
     )
-    expire(draft)
-    return entry
 
 
-def _paid_subscription(known: Subscription | None, command: PayPeriod) -> Subscription:
-    """Return the subscription of a payment, which may be heard of before any state of it."""
-    if known is not None and known.subscription_id == command.subscription_id:
+def _paid_subscriptions(
+    known: tuple[Subscription, ...],
+    command: PayPeriod,
+) -> tuple[Subscription, ...]:
+    """Return an account's subscriptions with that of a payment, if nothing was told of it yet."""
+    if any(one.subscription_id == command.subscription_id for one in known):
         return known
-    return Subscription(
+    paid = Subscription(
         subscription_id=command.subscription_id,
         status="active",
         ended=False,
         at=command.start,
         plan_after=command.plan_after,
     )
+    return _with_subscription(known, paid)
 
 
-def _order(subscription: Subscription) -> tuple[object, ...]:
-    status = subscription.status
-    rank = STATUS_ORDER.index(status) if status in STATUS_ORDER else len(STATUS_ORDER)
-    return subscription.at, rank, status
+def _with_subscription(
+    known: tuple[Subscription, ...],
+    told: Subscription,
+) -> tuple[Subscription, ...]:
+    """Return subscriptions with another state of one, if that is the later; the latest of them."""
+    of_one = [one for one in known if one.subscription_id == told.subscription_id]
+    others = [one for one in known if one.subscription_id != told.subscription_id]
+    latest = max((told, *of_one), key=lambda one: one.order)
+    ordered = sorted((*others, latest), key=lambda one: (not one.ended, one.order))
+    return tuple(ordered[-SUBSCRIPTIONS_MAX:])
 
 
 def _payment(command: Purchase | PayPeriod, entry: Entry) -> Payment:
@@ -196,19 +218,48 @@ def _told(payment: Payment, command: TakeBack) -> Payment:
     return payment.with_dispute(command.dispute_id, command.outcome, command.money)
 
 
-def _set_aside(draft: Draft, command: TakeBack, payment: Payment) -> None:
-    """Hold what is left of a disputed payment's credits, without an end."""
+def _hold_id(payment: Payment, dispute_id: str) -> str:
+    return f"{payment.payment_id}:{dispute_id}"
+
+
+def _holds(draft: Draft, payment: Payment) -> list[Hold]:
+    """Return what is held of a payment's credits."""
+    ids = {_hold_id(payment, dispute_id) for dispute_id in payment.disputes}
+    return [hold for hold in draft.account.holds if hold.hold_id in ids]
+
+
+def _dispute(draft: Draft, command: TakeBack, payment: Payment, told: Payment) -> Payment:
+    """Set credits aside when a dispute is heard of, and free them when it is over.
+
+    Returns the payment as it is then.
+    """
     assert command.dispute_id is not None
+    hold_id = _hold_id(payment, command.dispute_id)
+    if command.dispute_id not in payment.disputes:
+        _set_aside(draft, command, payment, hold_id)
+    if command.outcome is DisputeOutcome.OPEN:
+        return told
+    name = f"{hold_id}:{command.outcome}"
+    expired = sum(
+        _set_free(draft, command, hold, hold.amount, name)
+        for hold in draft.account.holds
+        if hold.hold_id == hold_id
+    )
+    return replace(told, unspent=told.unspent + expired)
+
+
+def _set_aside(draft: Draft, command: TakeBack, payment: Payment, hold_id: str) -> None:
+    """Hold what is left of a disputed payment's credits, without an end."""
     grant = draft.account.grant(payment.grant_id)
     held = min(grant.remaining, payment.left) if grant else 0
     if held:
         allocations = (Allocation(payment.grant_id, held),)
         draft.change(
             grants=buckets.withdraw(draft.account.grants, allocations),
-            holds=(*draft.account.holds, Hold(hold_id=command.dispute_id, allocations=allocations)),
+            holds=(*draft.account.holds, Hold(hold_id=hold_id, allocations=allocations)),
         )
         draft.enter(
-            f"{command.dispute_id}:opened",
+            f"{hold_id}:opened",
             EntryType.HOLD,
             0,
             command=command,
@@ -260,33 +311,41 @@ def _set_free(
     return amount
 
 
-def _claw_back(draft: Draft, command: TakeBack, told: Payment, expired: int) -> Payment:
+def _claw_back(draft: Draft, command: TakeBack, told: Payment, expiry: Entry | None) -> Payment:
     """Take back credits: out of the payment's own grant, what is held of it included, then as debt.
 
-    What expired unspent answers for itself: nobody owes it. Returns the payment as it is then.
+    When its grant has expired, what rolled over stands for it. What expired unspent answers for
+    itself: nobody owes it. Returns the payment as it is then.
     """
     due = told.credits_back - told.taken - told.owed
     if due <= 0:
         return told
     name = f"{told.payment_id}:clawback:{told.credits_back}"
-    holds = _holds(draft, told.disputes)
-    if draft.account.grant(told.grant_id) is None:
-        unspent = expired + sum(hold.amount for hold in holds)
-        due = max(0, due - unspent)
-    for hold in holds:
-        grant = draft.account.grant(told.grant_id)
-        short = min(hold.amount, due - grant.remaining) if grant else 0
-        if short > 0:
-            _set_free(draft, command, hold, short, f"{name}:{hold.hold_id}")
-    grant = draft.account.grant(told.grant_id)
-    taken = min(due, grant.remaining) if grant else 0
-    owed = due - taken
-    if not due:
+    holds = _holds(draft, told)
+    own = draft.account.grant(told.grant_id)
+    if own is None:
+        own = _rolled_over_from(draft.account, expiry)
+        expired = (-expiry.amount if expiry else 0) - (own.amount if own else 0)
+        due = max(0, due - told.unspent - expired - sum(hold.amount for hold in holds))
+    else:
+        for hold in holds:
+            short = min(hold.amount, due - own.remaining)
+            if short > 0:
+                _set_free(draft, command, hold, short, f"{name}:{hold.hold_id}")
+                own = draft.account.grant(told.grant_id) or own
+    if due <= 0:
         return told
-    allocations = (Allocation(told.grant_id, taken),) if taken else ()
+    taken = min(due, own.remaining) if own else 0
+    allocations = (Allocation(own.grant_id, taken),) if own and taken else ()
     draft.change(
-        grants=buckets.withdraw(draft.account.grants, allocations),
-        debt=draft.account.debt + owed,
+        grants=tuple(
+            # What was taken back was never given: neither a reset nor an upgrade counts on it.
+            replace(grant, amount=grant.amount - taken)
+            if grant.grant_id == told.grant_id
+            else grant
+            for grant in buckets.withdraw(draft.account.grants, allocations)
+        ),
+        debt=draft.account.debt + due - taken,
     )
     draft.enter(
         name,
@@ -296,8 +355,16 @@ def _claw_back(draft: Draft, command: TakeBack, told: Payment, expired: int) -> 
         allocations=allocations,
         source=command.refund_id or command.dispute_id or told.payment_id,
     )
-    return replace(told, taken=told.taken + taken, owed=told.owed + owed)
+    return replace(told, taken=told.taken + taken, owed=told.owed + due - taken)
 
 
-def _holds(draft: Draft, hold_ids: Container[str]) -> list[Hold]:
-    return [hold for hold in draft.account.holds if hold.hold_id in hold_ids]
+def _rolled_over_from(account: Account, expiry: Entry | None) -> Grant | None:
+    """Return the live grant that rolled over when a plan grant expired."""
+    if expiry is None:
+        return None
+    rolled = (
+        grant
+        for grant in account.grants
+        if grant.kind is GrantKind.ROLLOVER and grant.granted_at == expiry.effective_at
+    )
+    return next(rolled, None)

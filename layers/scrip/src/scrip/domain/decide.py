@@ -266,7 +266,10 @@ def _put_back(
     """
     usage, skipped = refundable.entry, refundable.refunded
     overdrawn = -usage.amount - sum(taken.amount for taken in usage.allocations)
-    room = {grant.grant_id: grant.amount - grant.remaining for grant in draft.account.grants}
+    room = {
+        grant.grant_id: grant.amount - grant.remaining - draft.account.held_of(grant.grant_id)
+        for grant in draft.account.grants
+    }
     given: Counter[str] = Counter()
     homeless = 0
     for taken in reversed((*usage.allocations, Allocation("", overdrawn))):
@@ -366,8 +369,9 @@ def _close(draft: Draft, command: CloseAccount) -> Posting:
         grants=(),
         holds=(),
         next_quota=None,
-        subscription=None,
+        subscriptions=(),
         paid_until=None,
+        paid_by=None,
     )
     entry = draft.enter(
         command.entry_id,

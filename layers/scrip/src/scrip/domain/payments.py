@@ -28,7 +28,8 @@ class Payment:
     Providers tell of returned money in two ways, as a running total and refund by refund. Each
     only ever grows and neither is ahead of the truth, so the larger of the two is what is known,
     in whatever order it was told. `taken` are the credits that were taken back out of its grant,
-    `owed` those that had been spent and became debt.
+    `owed` those that had been spent and became debt, `unspent` those that were set aside when their
+    grant expired and are gone since.
     """
 
     payment_id: str
@@ -42,6 +43,7 @@ class Payment:
     disputes: Mapping[str, Dispute] = field(default_factory=dict)
     taken: int = 0
     owed: int = 0
+    unspent: int = 0
 
     @property
     def money_back(self) -> int:
@@ -65,6 +67,11 @@ class Payment:
         if not self.money:
             return self.credits
         return self.credits * min(self.money_back, self.money) // self.money
+
+    @property
+    def is_returned(self) -> bool:
+        """Whether all of its money went back."""
+        return self.credits_back == self.credits and self.money_back >= self.money
 
     @property
     def left(self) -> int:

@@ -23,10 +23,10 @@ class Refundable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paid:
-    """A payment, and what was left of its grant when that expired (0 while it lives)."""
+    """A payment, and the entry that says what was left of its grant when that expired, if any."""
 
     payment: Payment
-    expired: int
+    expiry: Entry | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,7 +72,9 @@ def grant_difference(draft: Draft, allowance: int, command: Command) -> Entry | 
 def reset_usage(draft: Draft, command: ResetUsage) -> Posting:
     """Count the period's use from 0 and refill what the plan gave for it."""
     before, given = draft.account.used, draft.account.plan_grant
-    refill = given.amount - given.remaining if given else 0
+    refill = 0
+    if given is not None:
+        refill = given.amount - given.remaining - draft.account.held_of(given.grant_id)
     allocations = (Allocation(given.grant_id, refill),) if given and refill else ()
     draft.change(
         used=0,

@@ -42,6 +42,7 @@ def settle(account: Account, catalog: Catalog, now: datetime) -> Draft:
             anchor=lived.anchor,
             period=lived.period,
             paid_until=lived.paid_until,
+            paid_by=lived.paid_by,
             next_quota=None,
             used=0,
         )
@@ -94,11 +95,7 @@ def rolled_over(
     if ending.rollover is None:
         return ()
     start = opened.begins(opened.period)
-    unused = sum(
-        grant.remaining
-        for grant in grants
-        if grant.kind is GrantKind.PLAN and grant.expires_at_or_never >= start
-    )
+    unused = sum(grant.remaining for grant in grants if grant.kind is GrantKind.PLAN)
     live = sum(
         grant.remaining
         for grant in grants
@@ -165,7 +162,7 @@ def _next_period(account: Account, catalog: Catalog) -> Account:
     if start == account.paid_until:
         assert account.subscription is not None
         quota = account.next_quota or Quota(plan_id=account.subscription.plan_after)
-        opened = replace(opened, anchor=start, period=0, paid_until=None)
+        opened = replace(opened, anchor=start, period=0, paid_until=None, paid_by=None)
     else:
         quota = account.next_quota or account.quota
     opened = replace(

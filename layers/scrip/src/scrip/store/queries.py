@@ -8,6 +8,7 @@ import hashlib
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from scrip.domain.account import AccountStatus
 from scrip.domain.entries import chain_hash
 from scrip.domain.errors import BusyError, CorruptAccountError, InvalidCursorError
 from scrip.domain.posting import AuditRecord, Paid, Refundable
@@ -116,6 +117,19 @@ def read(table: Table, account_id: str, refunds: str | None = None) -> Snapshot:
     )
 
 
+def is_closed(table: Table, account_id: str) -> bool:
+    """Tell whether an account was closed; an account that nobody knows was not."""
+    with answered():
+        answer = table.client.get_item(
+            TableName=table.name,
+            Key=to_wire(account_key(account_id)),
+            ProjectionExpression="#status",
+            ExpressionAttributeNames={"#status": "status"},
+            ConsistentRead=True,
+        )
+    return from_wire(answer.get("Item", {})).get("status") == AccountStatus.CLOSED
+
+
 def read_with_payment(table: Table, account_id: str, payment_id: str) -> Snapshot:
     """Return an account and a payment. One round trip, two where the payment's grant is gone."""
     account_wire, payment_wire = _read_together(
@@ -131,8 +145,7 @@ def read_with_payment(table: Table, account_id: str, payment_id: str) -> Snapsho
     if account.grant(payment.grant_id) is None:
         # Once written it stays as it is, so it may be read after the account.
         expiry = read_entry(table, account_id, f"expiry:{payment.grant_id}")
-    paid = Paid(payment=payment, expired=-expiry.amount if expiry else 0)
-    return Snapshot(account=account, paid=paid)
+    return Snapshot(account=account, paid=Paid(payment=payment, expiry=expiry))
 
 
 def read_payment(table: Table, payment_id: str) -> Payment | None:

@@ -5,6 +5,7 @@ somewhere (a link, a payment, a sign-up) wakes what waits for it.
 """
 
 import json
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,9 +30,9 @@ from scrip.ledger import Ledger
 from scrip.observability import logger
 from scrip.settings import settings
 from scrip.store import aliases
-from scrip.store.erasure import erase
+from scrip.store.erasure import erase, erase_message
 from scrip.store.inbox import DONE, InboxRecord, InboxStatus, mark, read_message, receive
-from scrip.store.queries import read_payment
+from scrip.store.queries import is_closed, read_payment
 from scrip.users import open_account
 from scrip.webhooks.facts import (
     Disputed,
@@ -78,31 +79,30 @@ def accept(ledger: Ledger, message: Message, body: bytes) -> InboxRecord:
     return process(ledger, known or record)
 
 
-def process(
-    ledger: Ledger,
-    record: InboxRecord,
-    under_way: frozenset[str] = frozenset(),
-) -> InboxRecord:
-    """Apply a message that is in the inbox, and write down what became of it.
-
-    `under_way` are the ids of the messages whose application has led to this one.
+def process(ledger: Ledger, record: InboxRecord) -> InboxRecord:
+    """Apply a message that is in the inbox, and all that waited for what it makes known.
 
     Raises:
-        ScripError: it could not be applied.
+        ScripError: it could not be applied, which the inbox says, too.
+        BusyError: what waited could not be; processing it again is safe, and needed.
     """
-    application = _Application(ledger, replace(record, attempts=record.attempts + 1))
-    try:
-        application.run()
-    except Exception as exc:
-        application.note(InboxStatus.FAILED, repr(exc))
-        mark(ledger.table, application.record)
-        raise
-    # Before the message counts as done: if this process dies here, it is sent again.
-    wake(ledger, application.woken, under_way | {record.inbox_id})
-    mark(ledger.table, application.record)
-    if application.record.status in DONE:
-        aliases.wait_no_more(ledger.table, record.inbox_id, record.waits_for)
-    return application.record
+    chain = _Chain(ledger)
+    done = chain.apply(record)
+    chain.wake()
+    chain.finish()
+    return done.record
+
+
+def wake(ledger: Ledger, names: Iterable[str]) -> None:
+    """Apply the messages that waited for names which lead somewhere now.
+
+    Raises:
+        BusyError: not all could be applied; waking them again is safe, and needed.
+    """
+    chain = _Chain(ledger)
+    chain.names.extend(names)
+    chain.wake()
+    chain.finish()
 
 
 def replay(ledger: Ledger, inbox_id: str) -> InboxRecord:
@@ -127,26 +127,6 @@ def replay(ledger: Ledger, inbox_id: str) -> InboxRecord:
     except Exception:  # noqa: BLE001 - its inbox record says so
         logger.exception("a replayed message failed", extra={"inbox_id": inbox_id})
     return read_message(ledger.table, inbox_id) or record
-
-
-def wake(
-    ledger: Ledger,
-    names: Iterable[str],
-    under_way: frozenset[str] = frozenset(),
-) -> None:
-    """Apply the messages that waited for names which lead somewhere now."""
-    for name in dict.fromkeys(names):
-        for inbox_id in aliases.waiting(ledger.table, name):
-            if inbox_id in under_way:
-                continue
-            record = read_message(ledger.table, inbox_id)
-            if record is None or record.status in DONE:
-                aliases.wait_no_more(ledger.table, inbox_id, [name])
-                continue
-            try:
-                process(ledger, record, under_way)
-            except Exception:  # noqa: BLE001 - its inbox record says so; what woke it has no part
-                logger.exception("a waiting message failed", extra={"inbox_id": inbox_id})
 
 
 def command_of(ledger: Ledger, inbox_id: str, fact: Fact, account_id: str) -> Command | None:
@@ -186,12 +166,81 @@ def command_of(ledger: Ledger, inbox_id: str, fact: Fact, account_id: str) -> Co
     return None
 
 
+class _Chain:
+    """Messages applied after one another, each because of what the one before made known.
+
+    None counts as done before all are: if this process dies, whoever began it begins it again, and
+    what took effect takes none again.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.names: deque[str] = deque()
+        self.applied: dict[str, _Application] = {}
+        self.is_busy = False
+
+    def apply(self, record: InboxRecord) -> "_Application":
+        """Apply one message; the names that it makes known are next."""
+        application = _Application(self.ledger, replace(record, attempts=record.attempts + 1))
+        try:
+            application.run()
+        except Exception as exc:
+            application.note(InboxStatus.FAILED, repr(exc))
+            mark(self.ledger.table, application.record)
+            raise
+        self.applied[record.inbox_id] = application
+        self.names.extend(application.woken)
+        return application
+
+    def wake(self) -> None:
+        """Go through the names that came to lead somewhere, each once, and what waits for them."""
+        seen: set[str] = set()
+        while self.names:
+            name = self.names.popleft()
+            if name not in seen:
+                seen.add(name)
+                for inbox_id in aliases.waiting(self.ledger.table, name):
+                    self._try(inbox_id, name)
+
+    def _try(self, inbox_id: str, name: str) -> None:
+        known = self.applied.get(inbox_id)
+        if known is not None and known.record.status in DONE:
+            return
+        record = read_message(self.ledger.table, inbox_id)
+        if record is None or record.status in DONE:
+            aliases.wait_no_more(self.ledger.table, inbox_id, [name])
+            return
+        try:
+            self.apply(record)
+        except BusyError:
+            self.is_busy = True
+        except Exception:  # noqa: BLE001 - its inbox record says so; what woke it has no part in it
+            logger.exception("a waiting message failed", extra={"inbox_id": inbox_id})
+
+    def finish(self) -> None:
+        """Write down what became of the messages, unless some of them are to be tried again.
+
+        Raises:
+            BusyError: some are.
+        """
+        if self.is_busy:
+            raise BusyError
+        for inbox_id, application in self.applied.items():
+            record = application.record
+            mark(self.ledger.table, record)
+            if record.status in DONE:
+                aliases.wait_no_more(self.ledger.table, inbox_id, application.waited_for)
+            if record.account_id and is_closed(self.ledger.table, record.account_id):
+                erase_message(self.ledger.table, inbox_id, record.waits_for)
+
+
 class _Application:
     """One attempt to apply a message: what becomes of it, and the names that it made known."""
 
     def __init__(self, ledger: Ledger, record: InboxRecord) -> None:
         self.ledger = ledger
-        self.record = record
+        self.waited_for = record.waits_for
+        self.record = replace(record, waits_for=())
         self.woken: list[str] = []
 
     def note(self, status: InboxStatus, reason: str | None = None) -> None:
@@ -205,6 +254,9 @@ class _Application:
         What is unmatched is tried once more after it has begun to wait: a name that came to lead
         somewhere just before that woke nobody.
         """
+        if not self.record.payload:
+            self.note(InboxStatus.IGNORED, "erased")
+            return
         try:
             facts = facts_of(_message(self.record))
         except IgnoredError as exc:
@@ -221,7 +273,9 @@ class _Application:
                 except RefusalError as exc:
                     # Asking again would change nothing: it is closed, or another's payment.
                     refused.append(exc.code)
+            self.waited_for += self.record.waits_for
             if not unmatched:
+                self.record = replace(self.record, waits_for=())
                 status = InboxStatus.IGNORED if len(refused) == len(facts) else InboxStatus.APPLIED
                 self.note(status, ", ".join(refused) or None)
                 return
@@ -260,6 +314,7 @@ class _Application:
         if not known:
             raise UnmatchedError("no account is linked to it yet", fact.names)
         account_id = next(known[name] for name in fact.names if name in known)
+        self.record = replace(self.record, account_id=account_id)
         outside = [name for name in fact.names if name.startswith(f"{self.record.provider}:")]
         for name in outside:
             if name not in known:
@@ -306,12 +361,12 @@ class _Application:
         erase(self.ledger.table, fact.account_id)
 
     def _execute(self, command: Command) -> None:
-        account_id = command.account_id
-        self.record = replace(self.record, account_id=account_id)
+        self.record = replace(self.record, account_id=command.account_id)
         try:
             self.ledger.execute(command)
         except AccountNotFoundError as exc:
-            raise UnmatchedError("the account is not open yet", (f"account:{account_id}",)) from exc
+            own_name = f"{aliases.OWN}{command.account_id}"
+            raise UnmatchedError("the account is not open yet", (own_name,)) from exc
 
 
 def _common(inbox_id: str, account_id: str, entry_id: str) -> dict[str, Any]:
@@ -327,7 +382,7 @@ def _common(inbox_id: str, account_id: str, entry_id: str) -> dict[str, Any]:
 
 
 def _plan_of(ledger: Ledger, fact: PeriodPaid) -> str:
-    plan = ledger.catalog().plan_named(fact.plan_names)
+    plan = ledger.plan_named(fact.plan_names)
     if plan is None:
         raise UnmatchedError(f"no plan has one of the provider ids {', '.join(fact.plan_names)}")
     return plan.plan_id
