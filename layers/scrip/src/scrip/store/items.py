@@ -142,9 +142,20 @@ def payment_item(payment: Payment) -> Item:
 
 
 def payment_of(wire: Wire) -> Payment:
-    """Return the payment that an item holds."""
+    """Return the payment that an item holds.
+
+    Raises:
+        CorruptAccountError: Scrip would not have written it so.
+    """
     item = from_wire(wire)
-    return _payment.validate_python({**item, "payment_id": id_of(item["pk"])})
+    payment_id = id_of(item["pk"])
+    try:
+        payment = _payment.validate_python({**item, "payment_id": payment_id})
+    except ValueError as exc:
+        raise CorruptAccountError(str(item.get("account_id", payment_id))) from exc
+    if min(payment.taken, payment.owed, payment.unspent, payment.credits, payment.left) < 0:
+        raise CorruptAccountError(payment.account_id)
+    return payment
 
 
 def usage_item(account_id: str, day: date, usage: DayUsage) -> Item:

@@ -131,16 +131,23 @@ def is_closed(table: Table, account_id: str) -> bool:
 
 
 def read_with_payment(table: Table, account_id: str, payment_id: str) -> Snapshot:
-    """Return an account and a payment. One round trip, two where the payment's grant is gone."""
-    account_wire, payment_wire = _read_together(
+    """Return an account and a payment. One round trip, two where the payment's grant is gone.
+
+    Raises:
+        CorruptAccountError: one of them is not as Scrip left it.
+    """
+    account_wire, payment_wire, entry_wire = _read_together(
         table,
         account_key(account_id),
         payment_key(payment_id),
+        entry_key(account_id, payment_id),
     )
     account = account_of(account_wire) if account_wire else None
     if account is None or payment_wire is None:
         return Snapshot(account=account)
     payment = payment_of(payment_wire)
+    if payment.account_id == account_id and not _is_entered(payment, entry_wire):
+        raise CorruptAccountError(account_id)
     expiry = None
     if account.grant(payment.grant_id) is None:
         # Once written it stays as it is, so it may be read after the account.
@@ -278,6 +285,14 @@ def _read_together(table: Table, *keys: Key) -> list[Wire | None]:
     except table.client.exceptions.TransactionCanceledException as exc:
         raise BusyError from exc  # a posting was being written to one of them
     return [found.get("Item") for found in answer["Responses"]]
+
+
+def _is_entered(payment: Payment, entry_wire: Wire | None) -> bool:
+    """Tell whether the ledger has a payment's own entry, and that says as many credits."""
+    if entry_wire is None:
+        return False
+    entry = entry_of(entry_wire)
+    return chain_hash(entry) == entry.hash and entry.amount == payment.credits
 
 
 def _refundable(entry_wire: Wire, refunded: Wire | None) -> Refundable:
