@@ -15,6 +15,7 @@ from scrip.http.problems import BodyTooLargeError
 from scrip.http.resolver import api
 from scrip.ledger import ledger
 from scrip.observability import count, logger
+from scrip.store.inbox import STORED_BYTES_MAX, MessageTooLargeError
 from scrip.webhooks.apply import accept
 from scrip.webhooks.messages import Provider, read_message
 from scrip.webhooks.secrets import FRESH_SECONDS, Secrets
@@ -44,7 +45,11 @@ def post_webhook(
         verify(provider, event.headers, body, secrets.of(provider))
     except SignatureError:
         _verify_with_new_secrets(provider, body)
-    record = accept(ledger(), read_message(provider, event.headers, body), body)
+    message = read_message(provider, event.headers, body)
+    try:
+        record = accept(ledger(), message, body)
+    except MessageTooLargeError as exc:
+        raise BodyTooLargeError(STORED_BYTES_MAX) from exc
     return answer({"webhook_id": record.inbox_id, "status": record.status})
 
 

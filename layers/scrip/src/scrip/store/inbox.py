@@ -54,6 +54,10 @@ class InboxStatus(StrEnum):
     FAILED = "failed"
 
 
+class MessageTooLargeError(ValueError):
+    """A message does not fit an item, compressed as it is."""
+
+
 DONE = frozenset({InboxStatus.APPLIED, InboxStatus.IGNORED})
 """What needs nobody's attention."""
 
@@ -95,7 +99,7 @@ def receive(table: Table, record: InboxRecord) -> InboxRecord | None:
     """Keep a message before anything is made of it; return the one kept earlier, if it came before.
 
     Raises:
-        ValueError: it is too large to be kept.
+        MessageTooLargeError: it cannot be kept.
     """
     item = {
         **inbox_key(record.inbox_id),
@@ -105,7 +109,7 @@ def receive(table: Table, record: InboxRecord) -> InboxRecord | None:
         "payload": gzip.compress(record.payload, mtime=0),
     }
     if len(item["payload"]) > STORED_BYTES_MAX:
-        raise ValueError(len(item["payload"]))
+        raise MessageTooLargeError
     try:
         with answered():
             table.client.put_item(
