@@ -127,6 +127,8 @@ def test_a_renewal_without_an_invoice_goes_by_its_payment() -> None:
         ("subscription_renewed", {"invoice_id": None, "payment_id": None}, "data: "),
         ("subscription_renewed", {"period_end": "2026-11-01T00:00:00Z"}, "data: "),
         ("subscription_renewed", {"period_end": "2026-12-01T00:00:00"}, "data.period_end: "),
+        ("subscription_renewed", {"period_start": "1999-12-31T23:59:59Z"}, "a period's start: "),
+        ("subscription_renewed", {"period_end": "2037-01-01T00:00:00Z"}, "a period's end: "),
         ("payment_refunded_total", {"refund_id": "ref-01", "money": 4}, "data: "),
         ("payment_refunded_total", {"total": None}, "data: "),
         ("payment_refunded_once", {"money": None}, "data: "),

@@ -306,6 +306,11 @@ def test_what_is_missing_is_named_by_its_path() -> None:
     assert refused.value.reason.startswith("data.object: ")
 
 
+def test_no_period_is_paid_for_that_began_in_another_century() -> None:
+    with pytest.raises(PayloadError, match="a period's start"):
+        told("invoice_paid", of="data.object.lines.data.0.period", start=0)
+
+
 def test_other_events_are_ignored() -> None:
     payload = examples.body(Provider.STRIPE, "invoice_paid") | {"type": "invoice.finalized"}
     with pytest.raises(IgnoredError, match=r"invoice\.finalized is not about credits"):

@@ -10,9 +10,14 @@ provider that does not say tells, too. Instants are in UTC and whole millisecond
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
+from scrip.domain.errors import PayloadError
 from scrip.domain.payments import DisputeOutcome
+
+PERIOD_START_MIN = datetime(2000, 1, 1, tzinfo=UTC)
+PERIOD_MAX = timedelta(days=10 * 366)
+"""No period is paid that begins before, or is longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +55,9 @@ class PeriodPaid(Fact):
     plan). `also` are further names of the same payment, such as its payment intent; another message
     of the same period may tell others. `start` is the day of the change when a plan was changed
     within a period.
+
+    Raises:
+        PayloadError: nobody is paid for so long, or so long ago; its months are counted one by one.
     """
 
     payment_id: str
@@ -60,6 +68,13 @@ class PeriodPaid(Fact):
     end: datetime
     money: int
     currency: str
+
+    def __post_init__(self) -> None:
+        """Check the period."""
+        if self.start < PERIOD_START_MIN:
+            raise PayloadError(f"a period's start: {self.start} is before {PERIOD_START_MIN}")
+        if self.end - self.start > PERIOD_MAX:
+            raise PayloadError(f"a period's end: {self.end} is over 10 years after its start")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
