@@ -62,6 +62,12 @@ def _not_me(account_id: str) -> str:
     return account_id
 
 
+def _distinct(values: list[str]) -> list[str]:
+    if len(set(values)) < len(values):
+        raise ValueError("no value twice")
+    return values
+
+
 # Strict by name: the strictness of a model does not reach into a type alias.
 def _depth(value: object) -> int:
     match value:
@@ -75,8 +81,12 @@ def _depth(value: object) -> int:
 type Credits = Annotated[int, Field(strict=True, ge=1, le=CREDITS_MAX)]
 type Count = Annotated[int, Field(strict=True, ge=0, le=CREDITS_MAX)]
 type Limits = Annotated[
-    dict[Name, Count],
+    dict[LimitName, Count],
     Field(max_length=LIMITS_MAX, description="By name, such as `storage_bytes`."),
+]
+type LimitName = Annotated[
+    str,
+    Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
 ]
 type CatalogId = Annotated[str, Field(pattern=ID_PATTERN)]
 type Instant = Annotated[datetime, BeforeValidator(_instant, json_schema_input_type=str)]
@@ -189,8 +199,10 @@ class PlanRequest(EditRequest):
     limits: Limits = {}
     provider_ids: Annotated[
         list[Name],
+        AfterValidator(_distinct),
         Field(
             max_length=PROVIDER_IDS_MAX,
+            json_schema_extra={"uniqueItems": True},
             description="What billing providers call it (price, product, plan). No two plans "
             "have the same.",
         ),
