@@ -34,6 +34,8 @@ NEW_MESSAGE = "attribute_not_exists(pk)"
 # Holds unless somebody else has finished with the message meanwhile. What was applied stays so;
 # what was ignored is open to a later attempt, for which a plan or a name may be known.
 NOT_DONE = "NOT #status IN (:applied, :ignored) OR (#status = :ignored AND #attempts < :attempts)"
+# Holds until a message is deleted, some time after its `purge_at`.
+IS_KEPT = "attribute_exists(pk)"
 
 KEPT = timedelta(days=90)
 """How long a message is kept that nobody has to do anything about."""
@@ -201,12 +203,16 @@ def messages_of(table: Table, account_id: str) -> list[str]:
 
 
 def blank(table: Table, inbox_id: str) -> None:
-    """Take the body out of a message; that it came and what became of it stays."""
-    with answered():
+    """Take out of a message what may say whose it was; that it came and what became of it stays.
+
+    One that is not there any more stays away.
+    """
+    with answered(), suppress(table.client.exceptions.ConditionalCheckFailedException):
         table.client.update_item(
             TableName=table.name,
             Key=to_wire(inbox_key(inbox_id)),
-            UpdateExpression="SET payload = :nothing",
+            UpdateExpression="SET payload = :nothing REMOVE waits_for, reason",
+            ConditionExpression=IS_KEPT,
             ExpressionAttributeValues=to_wire({":nothing": b""}),
         )
 

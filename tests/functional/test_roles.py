@@ -1,0 +1,268 @@
+"""A role may do to the table what its function does, and nothing else.
+
+Nothing that simulates AWS looks at the partitions that a role is limited to, so every request is
+noted here as IAM would see it, and compared with template.yaml.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from io import BytesIO
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from functions.webhook import handler
+from scrip.ledger import ledger, opening
+from scrip.settings import settings
+from scrip.store.sweeps import move_watermark
+from scrip.webhooks.messages import Provider
+from scrip.webhooks.secrets import Secrets
+from tests.functional.conftest import event, invoke, resources, send
+from tests.functional.deliveries import deliver
+from tests.functional.renewals import NOW
+from tests.unit.webhooks.examples import ALICE, SECRETS, body
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.functional.outside import Outside
+    from tests.functional.renewals import Renewals
+
+type Grant = tuple[str, str, str]
+"""What a role may do: the action, the index (empty for the table), and a pattern of partitions."""
+
+IN_TRANSACTIONS = {
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+    "ConditionCheck": "ConditionCheckItem",
+    "Get": "GetItem",
+}
+
+
+@dataclass
+class Uses:
+    """What was done, and by which function; one request for several partitions is one use."""
+
+    by_function: dict[str, set[tuple[str, str, frozenset[str]]]] = field(default_factory=dict)
+    function: str | None = None
+
+    @contextmanager
+    def of(self, function: str) -> Iterator[None]:
+        """Take what is done meanwhile for a function's, in a process of its own."""
+        ledger.cache_clear()
+        self.function = function
+        yield
+        self.function = None
+
+    def note(self, params: dict[str, Any], model: Any, **_: Any) -> None:
+        """Note a request as IAM sees it."""
+        if self.function is None:
+            return
+        uses = self.by_function.setdefault(self.function, set())
+        if "TransactItems" in params:
+            partitions: dict[str, set[str]] = {}
+            for item in params["TransactItems"]:
+                [[kind, request]] = item.items()
+                keys = request["Item"] if kind == "Put" else request["Key"]
+                partitions.setdefault(IN_TRANSACTIONS[kind], set()).add(keys["pk"]["S"])
+            uses |= {(action, "", frozenset(keys)) for action, keys in partitions.items()}
+            return
+        match model.name:
+            case "BatchGetItem":
+                [asked] = params["RequestItems"].values()
+                keys = {key["pk"]["S"] for key in asked["Keys"]}
+            case "Query":
+                assert " = :pk" in params["KeyConditionExpression"]
+                keys = {params["ExpressionAttributeValues"][":pk"]["S"]}
+            case "PutItem":
+                keys = {params["Item"]["pk"]["S"]}
+            case _:
+                keys = {params["Key"]["pk"]["S"]}
+        uses.add((model.name, params.get("IndexName", ""), frozenset(keys)))
+
+
+def statements(function: str) -> list[list[Grant]]:
+    """Return what each statement about the table allows a function."""
+    found = []
+    for policy in resources()[f"{function.capitalize()}Function"]["Properties"]["Policies"]:
+        for statement in policy["Statement"]:
+            service, action = statement["Action"].split(":")
+            if service != "dynamodb":
+                continue
+            _, _, index = statement["Resource"].get("Fn::Sub", "").partition("/index/")
+            patterns = statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+            found.append([(action, index, pattern) for pattern in patterns])
+    return found
+
+
+def covers(statement: list[Grant], action: str, index: str, partitions: frozenset[str]) -> bool:
+    """Tell whether one statement allows a request, which it does for all its partitions or not."""
+    allowed = [pattern for *what, pattern in statement if what == [action, index]]
+    return all(any(fnmatchcase(name, pattern) for pattern in allowed) for name in partitions)
+
+
+@pytest.fixture
+def uses(renewals: Renewals) -> Iterator[Uses]:
+    """What functions do from now on."""
+    uses = Uses()
+    events = renewals.table.client.meta.events
+    events.register("provide-client-params.dynamodb.*", uses.note)
+    yield uses
+    events.unregister("provide-client-params.dynamodb.*", uses.note)
+
+
+@pytest.fixture
+def secrets(renewals: Renewals, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The stack's secret, with one for each provider."""
+    client = boto3.client("secretsmanager")
+    made = client.create_secret(Name="webhooks", SecretString=json.dumps(SECRETS))
+    monkeypatch.setenv("WEBHOOK_SECRETS", made["ARN"])
+    settings.cache_clear()
+    monkeypatch.setattr(handler, "secrets", Secrets())
+    yield
+    client.delete_secret(SecretId="webhooks", ForceDeleteWithoutRecovery=True)
+    settings.cache_clear()
+
+
+NOT_DONE_HERE: dict[str, set[Grant]] = {
+    "webhook": {("GetItem", "", "LEDGER#*")},
+    "match": {("GetItem", "", "LEDGER#*")},
+    # A sync of plans puts messages; it would take a Stripe.
+    "admin": {("GetItem", "", "LEDGER#*"), ("PutItem", "", "INBOX#*")},
+}
+
+MESSAGES = (
+    "user_created",
+    "payment_refunded_total",
+    "credits_purchased",
+    "user_deleted",
+)
+"""A story in the order in which it is heard: what went back, before what was paid."""
+
+
+def tell(account_id: str, messages: tuple[str, ...] = MESSAGES) -> list[str]:
+    """Let the webhook's function hear the story of an account; return the ids of the messages."""
+    webhook_ids = []
+    for number, name in enumerate(messages):
+        told = json.dumps(body(Provider.STANDARD, name)).replace(ALICE, account_id)
+        for word in ("alice", "pay-1001"):
+            told = told.replace(word, f"{word}-{account_id}")
+        # What waits is applied in the order of these ids.
+        answer = deliver(
+            Provider.STANDARD,
+            json.loads(told),
+            message_id=f"{account_id}-{number}",
+        )
+        webhook_ids.append(answer.body["webhook_id"])
+    return webhook_ids
+
+
+def replay(webhook_id: str) -> str:
+    """Replay a message; return what became of it."""
+    sent = event("admin/replay")
+    sent["pathParameters"]["webhook_id"] = webhook_id
+    sent["rawPath"] = f"/v1/admin/webhooks/{webhook_id}/replay"
+    sent["requestContext"]["http"]["path"] = sent["rawPath"]
+    return str(json.loads(invoke("admin", sent)["body"])["status"])
+
+
+def use_the_api(uses: Uses) -> None:
+    """Do what an account goes through from sign-up to its end, but for what is paid."""
+    with uses.of("signup"):
+        invoke("signup", event("signup/confirmed"))
+        moved = event("signup/confirmed")
+        moved["request"]["userAttributes"]["email"] = "alice@work.example"
+        invoke("signup", moved)
+    with uses.of("consume"):
+        for name in ("feature", "too_much", "quote"):
+            send(f"consume/{name}")
+    with uses.of("account"):
+        for name in ("me", "entry", "entries", "usage"):
+            assert send(f"account/{name}").status == 200
+        newcomer = event("account/me")
+        newcomer["requestContext"]["authorizer"]["jwt"]["claims"]["sub"] = "newcomer"
+        invoke("account", newcomer)
+    with uses.of("refund"):
+        assert send("refund/whole").status == 201
+        assert send("refund/whole", key="again").status == 409
+    tell(ALICE, ("credits_purchased",))
+    with uses.of("adjust"):
+        for name in ("add", "change_quota", "reset", "freeze", "audit"):
+            assert send(f"adjust/{name}").status < 300, name
+        too_much = {"action": "deduct", "amount": 1_000_000, "reason": "x"}
+        assert send("adjust/deduct", body=too_much).status == 409
+        assert send("adjust/close").status == 200
+
+
+def test_each_role_may_do_what_its_function_does_and_nothing_else(
+    uses: Uses,
+    renewals: Renewals,
+    secrets: None,
+    outside: Outside,
+    monkeypatch: pytest.MonkeyPatch,
+    subtests: pytest.Subtests,
+) -> None:
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: BytesIO())
+    with uses.of("bootstrap"):
+        invoke("bootstrap", event("bootstrap/create"))
+    use_the_api(uses)
+    with uses.of("catalog"):
+        for name in ("public", "create_plan"):
+            assert send(f"catalog/{name}").status < 300, name
+    with uses.of("webhook"):
+        tell("bob")
+        waiting = tell("carl", MESSAGES[1:]), tell("dora", MESSAGES[1:])
+    assert ledger().account("bob").status == "closed"
+    ledger().execute(opening("dora"))
+    with uses.of("match"):
+        opened = event("match/account_opened")
+        opened["Records"][0]["dynamodb"]["Keys"]["pk"]["S"] = "ACCOUNT#dora"
+        invoke("match", opened)
+    assert ledger().account("dora").status == "closed"
+    for number in ("ANCHOR_DAYS", "DIRECTORY_SHARDS", "INBOX_DAYS"):
+        monkeypatch.setattr(f"scrip.store.directory.{number}", 2)
+    no_users = SimpleNamespace(page=lambda _: ([], None))
+    monkeypatch.setattr("scrip.sync.user_pool", lambda: no_users)
+    with uses.of("admin"):
+        assert send("admin/add_account", body={"account_id": "carl", "email": None}).status == 201
+        for name in ("accounts", "account_by_email", "webhooks", "health"):
+            assert send(f"admin/{name}").status == 200, name
+        overrides = {"mode": "users", "credit_overrides": {"carl": 5}}
+        assert send("admin/sync", body=overrides).status == 200
+        assert [replay(webhook_id) for webhook_id in waiting[0]] == [
+            "unmatched",
+            "applied",
+            "applied",
+        ]
+    assert ledger().account("carl").status == "closed"
+    with uses.of("events"):
+        invoke("events", {"Records": event("events/day")["Records"][:4]})
+    renewals.open({"due": NOW.replace(month=10)})
+    move_watermark(renewals.table, NOW - timedelta(hours=1))
+    with uses.of("reset"):
+        renewals.sweep()
+    with uses.of("renew"):
+        assert renewals.drain() == []
+    for function, done in uses.by_function.items():
+        with subtests.test(function):
+            granted = statements(function)
+            denied = [
+                use for use in done if not any(covers(statement, *use) for statement in granted)
+            ]
+            unused = {grant for statement in granted for grant in statement} - {
+                (action, index, pattern)
+                for statement in granted
+                for action, index, pattern in statement
+                for use in done
+                if use[:2] == (action, index)
+                and any(fnmatchcase(partition, pattern) for partition in use[2])
+            }
+            assert (denied, unused - NOT_DONE_HERE.get(function, set())) == ([], set())
