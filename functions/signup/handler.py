@@ -36,4 +36,4 @@ def _open(attributes: dict[str, str]) -> None:
     """Open the account, to be found by an address only if it was verified as theirs."""
     is_verified = attributes.get("email_verified") == "true"
     emails = [attributes["email"]] if is_verified and "email" in attributes else []
-    open_account(ledger(), attributes["sub"], emails)
+    open_account(ledger(), attributes["sub"], emails, at=ledger().clock())

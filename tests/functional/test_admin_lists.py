@@ -97,7 +97,7 @@ def test_every_account_is_listed_once_whatever_the_pages(
     opened = [f"user-{number}" for number in range(5)]
     for number, account_id in enumerate(opened):
         clock.now = datetime(2026, 11, 1 + number % 2, 12, tzinfo=UTC)
-        open_account(ledger(), account_id, [f"{account_id}@Example.com"])
+        open_account(ledger(), account_id, [f"{account_id}@Example.com"], at=ledger().clock())
     clock.now = NOON
     close = CloseAccount(account_id="user-4", entry_id="close", actor=CLOCK)
     ledger().execute(close)
@@ -126,7 +126,7 @@ def test_every_account_is_listed_once_whatever_the_pages(
 @pytest.mark.usefixtures("clock")
 def test_an_address_leads_to_one_account_or_none() -> None:
     assert send("admin/account_by_email").body == {"accounts": [], "cursor": None}
-    open_account(ledger(), ALICE, ["alice@example.com"])
+    open_account(ledger(), ALICE, ["alice@example.com"], at=ledger().clock())
     [found] = send("admin/account_by_email").body["accounts"]
     assert (found["account_id"], found["emails"]) == (ALICE, ["alice@example.com"])
     assert send("admin/account_by_email", query={"email": "nobody"}).status == 422

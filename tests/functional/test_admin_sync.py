@@ -146,8 +146,8 @@ def test_every_confirmed_user_gets_an_account_and_the_address_that_is_theirs(
         cognito.add(sub)
     cognito.add("dora", verified=False)
     cognito.add("nobody", status="UNCONFIRMED")
-    open_account(ledger(), "bert", ["bert@example.com"])
-    open_account(ledger(), "carl", ["old@example.com"])
+    open_account(ledger(), "bert", ["bert@example.com"], at=ledger().clock())
+    open_account(ledger(), "carl", ["old@example.com"], at=ledger().clock())
     before = items(table)
     [tried] = synced(mode="users", dry_run=True)
     assert items(table) == before
@@ -226,7 +226,7 @@ def test_what_webhooks_missed_is_told_by_the_very_messages_that_they_would_have_
     # The payment's own name is known, by which a refund finds it.
     assert any(item["pk"]["S"] == "ALIAS#stripe:pi_sub_alice" for item in after)
     # Whom nobody knew is known once they have signed up.
-    open_account(ledger(), "carl", ["sub_nobody@example.com"])
+    open_account(ledger(), "carl", ["sub_nobody@example.com"], at=ledger().clock())
     assert counted(synced()) == {"seen": 3, "unchanged": 1, "skipped": 1, "changed": 1}
     assert ledger().account("carl").plan_id == "pro"
 

@@ -34,7 +34,7 @@ def test_an_account_is_opened_by_the_very_command_of_the_trigger(table: Table) -
 
 def test_an_account_that_is_there_gets_the_address_that_it_lacks(table: Table) -> None:
     ledger = Ledger(table, utc_now)
-    open_account(ledger, "anna", ["other@example.com"])
+    open_account(ledger, "anna", ["other@example.com"], at=ledger.clock())
     assert backfill(table, ANNA).counts == Counter({Result.ALREADY_THERE: 1})
     assert emails_of(ledger, "anna") == ["anna@example.com", "other@example.com"]
 

@@ -1,13 +1,22 @@
 """Cognito's trigger."""
 
 import threading
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from functions.signup.handler import THREAD
+from scrip.ledger import ledger
 from scrip.store.client import Table
-from tests.functional.conftest import event, invoke, items, send
+from scrip.users import emails_of, open_account
+from tests.functional.conftest import USER, event, invoke, items, send
 from tests.functional.faults import THROTTLED, instead_of
+
+
+def items_but_when_told(table: Table) -> list[dict[str, Any]]:
+    """Everything but when somebody's addresses were so, which is later each time."""
+    return [item for item in items(table) if item["sk"]["S"] != "ADDRESSES"]
 
 
 def test_a_confirmed_signup_opens_an_account(table: Table) -> None:
@@ -19,9 +28,23 @@ def test_a_confirmed_signup_opens_an_account(table: Table) -> None:
 def test_a_second_signup_changes_nothing_and_succeeds(table: Table) -> None:
     invoke("signup", event("signup/confirmed"))
     send("consume/feature")
-    before = items(table)
+    before = items_but_when_told(table)
     invoke("signup", event("signup/confirmed"))
-    assert items(table) == before
+    assert items_but_when_told(table) == before
+
+
+def test_what_is_told_late_does_not_replace_newer_addresses(table: Table) -> None:
+    noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    second = timedelta(seconds=1)
+    for told, at, linked in (
+        ("new@example.com", noon, ["email:new@example.com"]),
+        ("old@example.com", noon - second, []),
+        ("new@example.com", noon, ["email:new@example.com"]),
+        ("newer@example.com", noon + second, ["email:newer@example.com"]),
+        ("new@example.com", noon, []),
+    ):
+        assert open_account(ledger(), USER, [told], at=at) == linked
+    assert emails_of(ledger(), USER) == ["newer@example.com"]
 
 
 def test_the_first_call_opens_what_the_trigger_would_have(table: Table) -> None:
@@ -32,7 +55,7 @@ def test_the_first_call_opens_what_the_trigger_would_have(table: Table) -> None:
     assert all(item in after for item in before)
     # A token tells no address; the trigger does.
     added = {item["sk"]["S"] for item in after if item not in before}
-    assert added == {"ALIAS#email:alice@example.com"}
+    assert added == {"ALIAS#email:alice@example.com", "ADDRESSES"}
 
 
 def test_a_forgotten_password_opens_nothing(table: Table) -> None:

@@ -71,7 +71,8 @@ class Backfill:
                 for email in person.emails:
                     link_account(table, account_id, f"{EMAIL}{email.lower()}")
             else:
-                open_account(self.ledger, account_id, person.emails, self.settings)
+                now = self.ledger.clock()
+                open_account(self.ledger, account_id, person.emails, self.settings, at=now)
         return Result.ALREADY_THERE if is_there else Result.CREATED
 
 

@@ -44,18 +44,21 @@ def test_a_paid_order_of_credits_is_a_purchase() -> None:
     )
 
 
-def test_the_products_credits_go_before_the_orders() -> None:
+def test_what_visitors_write_brings_no_credits_and_names_an_account_last() -> None:
     assert bought("data.product", {"credits": "700"}) == 700
     assert bought("data", {"credits": 10**12}) == 500
     order = examples.body(Provider.POLAR, "order_paid")
-    order["data"] |= {"product": None, "metadata": {"credits": "300"}}
+    order["data"]["metadata"] = {"account_id": "bob", "credits": "many"}
     (fact,) = examples.translated(Provider.POLAR, order)
-    assert isinstance(fact, Purchased)
-    assert fact.credits == 300
+    assert fact.names == (ACCOUNT, CUSTOMER, "account:bob", EMAIL)
+    order["data"]["product"] = None
+    order["data"]["metadata"] = {"credits": "300"}
+    with pytest.raises(IgnoredError, match="names no credits"):
+        examples.translated(Provider.POLAR, order)
 
 
 def test_an_order_without_credits_is_none_of_scrips() -> None:
-    with pytest.raises(IgnoredError, match="names credits"):
+    with pytest.raises(IgnoredError, match="names no credits"):
         told("order_paid", of="data.product", metadata={})
     for worth in (0, 1.5, True, "many"):
         with pytest.raises(PayloadError, match=r"data\.product\.metadata\.credits"):

@@ -229,7 +229,7 @@ class Sync:
             taken = accounts_named(self.ledger.table, names)
             linked = [name for name in names if taken.get(name, account_id) == account_id]
         else:
-            linked = open_account(self.ledger, account_id, told)
+            linked = open_account(self.ledger, account_id, told, at=self.ledger.clock())
             wake(self.ledger, [f"{OWN}{account_id}", *linked])
         was = {"status": known.status if known else None, "emails": before}
         emails = [name.removeprefix(EMAIL) for name in linked]

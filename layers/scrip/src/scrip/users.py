@@ -1,12 +1,20 @@
 """Users: opening their accounts, to be found by the addresses that are verified as theirs."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from scrip.domain.account import AccountStatus
 from scrip.domain.errors import AccountClosedError, EmailTakenError
 from scrip.ledger import Ledger, opening
 from scrip.settings import Settings
-from scrip.store.aliases import EMAIL, accounts_named, link_account, names_of, unlink
+from scrip.store.aliases import (
+    EMAIL,
+    accounts_named,
+    link_account,
+    names_of,
+    note_addresses,
+    unlink,
+)
 from scrip.store.queries import read
 
 
@@ -15,16 +23,22 @@ def open_account(
     account_id: str,
     emails: Iterable[str],
     stack: Settings | None = None,
+    *,
+    at: datetime,
 ) -> list[str]:
     """Open the account of a user and link it to their addresses; return those that are linked now.
 
     An address is of one account only, and the first keeps it. One that the user has no longer
-    leads nowhere. Repeated, it changes nothing. `stack` is this process's own unless told.
+    leads nowhere. Repeated, it changes nothing, and neither does what is older than what is known:
+    the addresses are those that the user had `at` that time. `stack` is this process's own unless
+    told.
 
     Raises:
         BusyError: it may be half done; doing it again is safe.
     """
     ledger.execute(opening(account_id, stack))
+    if not note_addresses(ledger.table, account_id, at):
+        return []
     wanted = {f"{EMAIL}{email.lower()}" for email in emails}
     for name in names_of(ledger.table, account_id):
         if name.startswith(EMAIL) and name not in wanted:

@@ -15,6 +15,7 @@ from scrip.store.items import from_wire, to_wire
 from scrip.store.keys import (
     account_alias_key,
     account_key,
+    addresses_key,
     alias_key,
     id_of,
     names_partition,
@@ -25,6 +26,7 @@ from scrip.store.queries import sort_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from scrip.store.items import Wire
 
@@ -38,6 +40,9 @@ EMAIL = "email:"
 FREE_OR_SAME = "attribute_not_exists(pk) OR #target = :id"
 # Holds while the account is there and open; a closed one has no names.
 IS_OPEN = "attribute_exists(pk) AND (attribute_not_exists(#status) OR #status <> :closed)"
+
+# Holds unless a later state of the addresses is known.
+NOT_OLDER = "attribute_not_exists(pk) OR told_at <= :told_at"
 
 
 def name_of(keys: Wire) -> str:
@@ -98,6 +103,22 @@ def link_account(table: Table, account_id: str, name: str) -> bool:
         if any(reason["Code"] == "ConditionalCheckFailed" for reason in reasons):
             return False
         raise BusyError from exc
+    return True
+
+
+def note_addresses(table: Table, account_id: str, told_at: datetime) -> bool:
+    """Note when an account's addresses were so as they are told; False if later ones are known."""
+    item = to_wire({**addresses_key(account_id), "told_at": told_at})
+    try:
+        with answered():
+            table.client.put_item(
+                TableName=table.name,
+                Item=item,
+                ConditionExpression=NOT_OLDER,
+                ExpressionAttributeValues={":told_at": item["told_at"]},
+            )
+    except table.client.exceptions.ConditionalCheckFailedException:
+        return False
     return True
 
 

@@ -84,6 +84,11 @@ def account_alias_key(account_id: str, name: str) -> Key:
     return {"pk": names_partition(account_id), "sk": f"ALIAS#{name}"}
 
 
+def addresses_key(account_id: str) -> Key:
+    """When an account's addresses were so as they are known now."""
+    return {"pk": names_partition(account_id), "sk": "ADDRESSES"}
+
+
 def waiting_key(name: str, inbox_id: str) -> Key:
     """A message that waits for a name to lead somewhere."""
     return {"pk": f"ALIAS#{name}", "sk": f"WAITING#{inbox_id}"}

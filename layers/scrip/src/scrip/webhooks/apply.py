@@ -354,7 +354,8 @@ class _Application:
 
     def _open(self, fact: UserCreated) -> None:
         self.record = replace(self.record, account_id=fact.account_id)
-        self.woken += open_account(self.ledger, fact.account_id, fact.emails)
+        at = self.record.sent_at
+        self.woken += open_account(self.ledger, fact.account_id, fact.emails, at=at)
         self.woken.append(f"{aliases.OWN}{fact.account_id}")
 
     def _close(self, fact: UserDeleted) -> None:

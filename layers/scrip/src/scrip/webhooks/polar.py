@@ -3,8 +3,8 @@
 Shapes: `Order`, `Refund`, `Subscription` and `Customer` of https://polar.sh/docs/api-reference,
 sent as `{type, timestamp, data}`. Amounts are read without tax, paid and returned alike.
 
-An order may have metadata of the checkout's, which an app can let its visitors write; the product's
-own metadata is the merchant's, and goes first.
+An order has the metadata of its checkout, which visitors may write: it says nothing about credits,
+and whose it is only where nothing else does but an address. A product's metadata is the merchant's.
 """
 
 from scrip.domain.errors import PayloadError
@@ -89,7 +89,7 @@ class Order(Shape):
     product_id: str | None = None
     product_price_id: str | None = None
     product: OrEmpty[Product] = Product()
-    metadata: OrEmpty[PurchaseMetadata] = PurchaseMetadata()
+    metadata: OrEmpty[Metadata] = Metadata()
     subscription_id: str | None = None
     subscription: Period | None = None
 
@@ -114,9 +114,9 @@ def _order_paid(order: Order) -> tuple[Fact, ...]:
                 currency=order.currency.lower(),
             ),
         )
-    credits_bought = order.product.metadata.credits or order.metadata.credits
+    credits_bought = order.product.metadata.credits
     if credits_bought is None:
-        raise IgnoredError("neither the product's nor the order's metadata names credits")
+        raise IgnoredError("the product's metadata names no credits")
     return (
         Purchased(
             names=whose,
@@ -185,8 +185,8 @@ def _names(
 ) -> tuple[str, ...]:
     return names(
         ("account", customer.external_id),
-        ("account", metadata.account_id if metadata else None),
         ("polar", subscription_id),
         ("polar", customer.id),
+        ("account", metadata.account_id if metadata else None),
         ("email", customer.email),
     )
