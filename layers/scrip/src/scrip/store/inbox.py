@@ -33,9 +33,15 @@ if TYPE_CHECKING:
 NEW_MESSAGE = "attribute_not_exists(pk)"
 # Holds unless somebody else has finished with the message meanwhile. What was applied stays so;
 # what was ignored is open to a later attempt, for which a plan or a name may be known.
-NOT_DONE = "NOT #status IN (:applied, :ignored) OR (#status = :ignored AND #attempts < :attempts)"
+NOT_DONE = (
+    "attribute_exists(pk) AND (NOT #status IN (:applied, :ignored)"
+    " OR (#status = :ignored AND #attempts < :attempts))"
+)
 # Holds until a message is deleted, some time after its `purge_at`.
 IS_KEPT = "attribute_exists(pk)"
+
+KEPT_WAITING = timedelta(days=400)
+"""How long a message is kept that somebody may still have to do something about."""
 
 KEPT = timedelta(days=90)
 """How long a message is kept that nobody has to do anything about."""
@@ -107,6 +113,7 @@ def receive(table: Table, record: InboxRecord) -> InboxRecord | None:
         **_record.dump_python(record, exclude_defaults=True, exclude={"inbox_id", "status"}),
         "status": record.status,
         "payload": gzip.compress(record.payload, mtime=0),
+        "purge_at": _purge_at(record),
     }
     if len(item["payload"]) > STORED_BYTES_MAX:
         raise MessageTooLargeError
@@ -178,12 +185,8 @@ def mark(table: Table, record: InboxRecord) -> None:
         "attempts": record.attempts,
         "account_id": record.account_id,
         "waits_for": record.waits_for,
+        "purge_at": _purge_at(record),
     }
-    if record.status in DONE:
-        told["purge_at"] = int((record.received_at + KEPT).timestamp())
-    expression = "SET " + ", ".join(f"#{name} = :{name}" for name in told)
-    if record.status not in DONE:
-        expression += " REMOVE purge_at"
     values = {f":{name}": value for name, value in told.items()}
     values |= {":applied": InboxStatus.APPLIED, ":ignored": InboxStatus.IGNORED}
     with answered():
@@ -194,11 +197,17 @@ def mark(table: Table, record: InboxRecord) -> None:
             table.client.update_item(
                 TableName=table.name,
                 Key=to_wire(inbox_key(record.inbox_id)),
-                UpdateExpression=expression,
+                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in told),
                 ConditionExpression=NOT_DONE,
                 ExpressionAttributeNames={f"#{name}": name for name in told},
                 ExpressionAttributeValues=to_wire(values),
             )
+
+
+def _purge_at(record: InboxRecord) -> int:
+    """Return when DynamoDB may delete a message, in epoch seconds."""
+    kept = KEPT if record.status in DONE else KEPT_WAITING
+    return int((record.received_at + kept).timestamp())
 
 
 def messages_of(table: Table, account_id: str) -> list[str]:

@@ -225,13 +225,15 @@ class _Chain:
         """
         if self.is_busy:
             raise BusyError
-        for inbox_id, application in self.applied.items():
+        # The one that began it last: it alone is sent again until it is marked.
+        for inbox_id, application in reversed(self.applied.items()):
             record = application.record
-            mark(self.ledger.table, record)
-            if record.status in DONE:
-                aliases.wait_no_more(self.ledger.table, inbox_id, application.waited_for)
             if record.account_id and is_closed(self.ledger.table, record.account_id):
                 erase_message(self.ledger.table, inbox_id, record.waits_for)
+            mark(self.ledger.table, record)
+            if record.status in DONE:
+                # Not before: by these it is found again.
+                aliases.wait_no_more(self.ledger.table, inbox_id, application.waited_for)
 
 
 class _Application:
