@@ -306,9 +306,13 @@ def test_what_is_missing_is_named_by_its_path() -> None:
     assert refused.value.reason.startswith("data.object: ")
 
 
-def test_no_period_is_paid_for_that_began_in_another_century() -> None:
+def test_no_period_is_paid_for_that_began_in_another_century_or_never_begins() -> None:
+    period = "data.object.lines.data.0.period"
     with pytest.raises(PayloadError, match="a period's start"):
-        told("invoice_paid", of="data.object.lines.data.0.period", start=0)
+        told("invoice_paid", of=period, start=0)
+    for end in (1_600_000_000, 1_600_000_001):
+        with pytest.raises(PayloadError, match="a period's end"):
+            told("invoice_paid", of=period, start=1_600_000_001, end=end)
 
 
 def test_other_events_are_ignored() -> None:

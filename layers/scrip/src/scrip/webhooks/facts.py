@@ -73,6 +73,8 @@ class PeriodPaid(Fact):
         """Check the period."""
         if self.start < PERIOD_START_MIN:
             raise PayloadError(f"a period's start: {self.start} is before {PERIOD_START_MIN}")
+        if self.end <= self.start:
+            raise PayloadError(f"a period's end: {self.end} is not after its start")
         if self.end - self.start > PERIOD_MAX:
             raise PayloadError(f"a period's end: {self.end} is over 10 years after its start")
 
