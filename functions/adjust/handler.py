@@ -1,5 +1,6 @@
 """What admins do to one account: its balance, its quota, freezing and closing it; all audited."""
 
+import re
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Depends, Response
@@ -15,6 +16,7 @@ from scrip.domain.commands import (
     SetFrozen,
     SetQuota,
 )
+from scrip.domain.errors import InvalidCursorError
 from scrip.domain.grants import GrantKind
 from scrip.http import operations
 from scrip.http.answers import answer, audit_json, posted, quota_json
@@ -35,6 +37,9 @@ from scrip.store.queries import read_audit
 
 AUDIT_SHOWN = 10
 """How many audit records a quota is shown with."""
+
+ULID_PATTERN = re.compile("[0-9A-Z]{26}")
+"""A cursor is the id of the last record of the page before."""
 
 Admin = Annotated[Caller, Depends(admin_caller)]
 
@@ -150,12 +155,11 @@ def get_audit(
     account_id: AccountId,
     caller: Admin,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
-    cursor: Annotated[
-        str | None,
-        Query(description="Of the page before.", pattern="^[0-9A-Z]{26}$"),
-    ] = None,
+    cursor: Annotated[str | None, Query(description="Of the page before.")] = None,
 ) -> Response[Any]:
     """Return what admins did to the account, newest first."""
+    if cursor is not None and not ULID_PATTERN.fullmatch(cursor):
+        raise InvalidCursorError
     ledger().account(caller.account_id, opening_for(caller))
     found = read_audit(ledger().table, caller.account_id, limit=limit, before=cursor)
     next_cursor = found[-1][0] if len(found) == limit else None

@@ -44,7 +44,7 @@ SPARE_MILLISECONDS = 12_000
 Admin = Annotated[Actor, Depends(admin_actor)]
 Limit = Annotated[int, Query(ge=1, le=100)]
 Cursor = Annotated[str | None, Query(description="Of the page before.")]
-WebhookId = Annotated[str, Path(description="As the webhook's answer told it.")]
+WebhookId = Annotated[str, Path(description="As the webhook's answer told it.", max_length=300)]
 
 app = api()
 

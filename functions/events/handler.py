@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from scrip.domain.errors import ScripError
+from scrip.domain.errors import CorruptAccountError, ScripError
 from scrip.domain.events import Event, crossing_events, entry_event
 from scrip.ledger import ledger
-from scrip.observability import logger
+from scrip.observability import count, logger
 from scrip.settings import settings
 from scrip.store.archive import Archive, append, open_archive
 from scrip.store.bus import Bus, open_bus, publish
@@ -75,6 +75,10 @@ def _count(batch: Batch) -> Iterator[str]:
     for (account_id, day), group in days.items():
         try:
             count_usage(ledger().table, account_id, day, [added.entry for added in group])
+        except CorruptAccountError:
+            # It stays so until somebody mends it, and all other accounts wait behind it.
+            logger.exception("not to be counted", extra={"account_id": account_id, "day": str(day)})
+            count("UsageCorrupt")
         except ScripError:
             logger.exception("not counted", extra={"account_id": account_id, "day": str(day)})
             yield from (added.number for added in group)

@@ -12,7 +12,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
 from functions.events.handler import UndeliveredError
-from tests.functional.conftest import USER, event, invoke, send
+from tests.functional.conftest import USER, event, invoke, items, send
 from tests.functional.faults import THROTTLED, instead_of
 
 if TYPE_CHECKING:
@@ -223,6 +223,22 @@ def test_an_account_spoilt_by_hand_stops_nothing(table: Table, outside: Outside)
     batch[0]["dynamodb"]["NewImage"]["balance"]["N"] = "1000000"
     assert deliver(batch) is None
     assert [name for name, _ in outside.heard] == ["credits.consumed"]
+
+
+@pytest.mark.parametrize("spoil", ["REMOVE counted", "SET counted = :x", "SET uses = :x"])
+def test_usage_that_was_spoilt_by_hand_keeps_nobody_waiting(
+    table: Table,
+    outside: Outside,
+    spoil: str,
+) -> None:
+    batch = records("day")
+    deliver(batch[:1])
+    keys = [item for item in items(table) if item["sk"]["S"].startswith("USAGE#")]
+    key = {name: keys[0][name] for name in ("pk", "sk")}
+    values: Any = {"ExpressionAttributeValues": {":x": {"S": "x"}}} if ":x" in spoil else {}
+    table.client.update_item(TableName=table.name, Key=key, UpdateExpression=spoil, **values)
+    assert deliver(batch) is None
+    assert {told["entry_id"] for _, told in outside.heard if "entry_id" in told}
 
 
 def test_an_entry_that_nobody_can_read_is_left_alone_at_last(

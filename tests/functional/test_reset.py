@@ -10,6 +10,8 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
 from scrip.domain.errors import BusyError
+from scrip.store.items import to_wire
+from scrip.store.keys import watermark_key
 from scrip.store.sweeps import move_watermark, read_watermark
 from tests.functional.conftest import event, invoke
 from tests.functional.faults import THROTTLED, instead_of
@@ -63,6 +65,17 @@ def test_the_watermark_never_goes_back(renewals: Renewals) -> None:
     move_watermark(renewals.table, NOW + HOUR)
     renewals.sweep()
     assert read_watermark(renewals.table) == NOW + HOUR
+
+
+@pytest.mark.parametrize("spoilt", [{"S": "x"}, {"N": "1e30"}, {"NULL": True}])
+def test_a_watermark_that_nobody_can_read_is_none_and_is_set_anew(
+    renewals: Renewals,
+    spoilt: Any,
+) -> None:
+    item = {**to_wire(watermark_key()), "watermark": spoilt}
+    renewals.table.client.put_item(TableName=renewals.table.name, Item=item)
+    assert invoke("reset", event("reset/schedule")) == {"messages": DAYS * SHARDS}
+    assert read_watermark(renewals.table) == NOW
 
 
 def test_what_sqs_did_not_take_is_sent_again(renewals: Renewals) -> None:

@@ -180,6 +180,23 @@ def test_what_waits_is_tried_in_a_number_of_calls_that_grows_with_it_and_no_fast
     assert counts[2] - counts[1] <= 2 * (counts[1] - counts[0]) + 5
 
 
+def test_one_message_that_was_spoilt_by_hand_keeps_no_other_waiting(table: Table) -> None:
+    for number in ("spoilt", "sound"):
+        checkout = body(STRIPE, "checkout_payment")
+        checkout["id"] = f"evt_{number}"
+        checkout["data"]["object"]["payment_intent"] = f"pi_{number}"
+        assert deliver(STRIPE, checkout).body["status"] == "unmatched"
+    table.client.update_item(
+        TableName=table.name,
+        Key={"pk": {"S": "INBOX#stripe#evt_spoilt"}, "sk": {"S": "INBOX"}},
+        UpdateExpression="SET sent_at = :never",
+        ExpressionAttributeValues={":never": {"S": "never"}},
+    )
+    ledger().execute(opening(ALICE))
+    invoke("match", event("match/account_opened"))
+    assert alice().balance == 150 + 500
+
+
 def test_a_price_that_was_mapped_just_now_counts(table: Table) -> None:
     ledger().execute(opening(ALICE))
     invoice = body(STRIPE, "invoice_paid")

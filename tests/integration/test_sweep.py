@@ -136,9 +136,9 @@ class Due:
         for page in self.dynamodb.get_paginator("scan").paginate(TableName=self.table):
             for item in page["Items"]:
                 kind, _, name = item["pk"]["S"].partition("#")
-                if name in self.due_at and kind == "ACCOUNT":
+                if name in self.due_at and item["sk"]["S"] == "ACCOUNT":
                     accounts[name] = item
-                elif name in self.due_at:
+                elif name in self.due_at and kind == "LEDGER":
                     ledgers[name].append(entry_of(item))
         for entries in ledgers.values():
             entries.sort(key=lambda entry: entry.seq)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from scrip.domain.errors import CatalogUnsoundError, ScripError
+from scrip.domain.errors import CatalogUnsoundError, EmailTakenError, ScripError
 from scrip.ledger import Ledger, utc_now
 from scrip.settings import Settings
 from scrip.store.aliases import EMAIL, link_account
@@ -66,13 +66,13 @@ class Backfill:
         account_id, table = person.account_id, self.ledger.table
         is_there = read(table, account_id).account is not None
         if not self.dry_run:
-            if is_there:
-                # An account older than this may lack its address, and keeps what it has.
-                for email in person.emails:
-                    link_account(table, account_id, f"{EMAIL}{email.lower()}")
-            else:
+            if not is_there:
                 now = self.ledger.clock()
                 open_account(self.ledger, account_id, person.emails, self.settings, at=now)
+            # An account older than this may lack its address, and keeps what it has.
+            for email in person.emails:
+                if not link_account(table, account_id, f"{EMAIL}{email.lower()}"):
+                    raise EmailTakenError
         return Result.ALREADY_THERE if is_there else Result.CREATED
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from scrip.user_pool import user_of
 from scrip_cli.local.errors import StackError
 
+EMAIL_LENGTH_MAX = 254
 ACCOUNT_ID_LENGTH_MAX = 128
 _ERRORS_SHOWN = 20
 _HEADERS = {("account_id",), ("account_id", "email")}
@@ -104,6 +105,6 @@ def _fault(
         return f"the account_id is longer than {ACCOUNT_ID_LENGTH_MAX} characters"
     if not account_id.isprintable() or account_id == "me":
         return f"{account_id!r} cannot be an account_id"
-    if email is not None and "@" not in email:
+    if email is not None and ("@" not in email or len(email) > EMAIL_LENGTH_MAX):
         return f"{email!r} is not an email address"
     return None

@@ -178,7 +178,13 @@ CLOSE = _operation(
     ClosedAnswer,
     *WITH_BODY,
 )
-LIST_AUDIT = _operation("list_audit", "List audit records", "Admin", AuditsAnswer)
+LIST_AUDIT = _operation(
+    "list_audit",
+    "List audit records",
+    "Admin",
+    AuditsAnswer,
+    errors.InvalidCursorError,
+)
 GET_ACCOUNT = _operation("get_account", "Read an account", "Accounts", AccountAnswer)
 LIST_ENTRIES = _operation(
     "list_entries",

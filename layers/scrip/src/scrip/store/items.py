@@ -95,6 +95,7 @@ def account_of(wire: Wire) -> Account:
 def _is_sound(account: Account) -> bool:
     return (
         account.debt >= 0
+        and (account.monthly_credits or 0) >= 0
         and len(account.hash) == len(GENESIS_HASH)
         and len({grant.grant_id for grant in account.grants}) == len(account.grants)
         and all(0 <= grant.remaining <= grant.amount for grant in account.grants)
@@ -202,9 +203,12 @@ def watermark_item(watermark: datetime) -> Item:
     return {**watermark_key(), "watermark": watermark}
 
 
-def watermark_of(wire: Wire) -> datetime:
-    """Return the watermark that an item holds."""
-    return _EPOCH + timedelta(milliseconds=from_wire(wire)["watermark"])
+def watermark_of(wire: Wire) -> datetime | None:
+    """Return the watermark that an item holds; None for one that nobody can read."""
+    try:
+        return _EPOCH + timedelta(milliseconds=from_wire(wire)["watermark"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
 
 
 def _stored(value: object) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from scrip.store.client import Table, answered
@@ -11,19 +12,24 @@ from scrip.store.keys import account_key, directory_end, directory_partition, wa
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from datetime import datetime
 
     from scrip.domain.account import Account
+
+WATERMARK_LAST = datetime.max.replace(tzinfo=UTC, microsecond=0)
+"""No sweep has come so far."""
 
 PAGE = 100
 """How many accounts are read at once: as many as one BatchGetItem takes."""
 
-# Holds before the first sweep, and while no other has come further.
-FURTHER = "attribute_not_exists(pk) OR watermark < :watermark"
+# Holds before the first sweep, while no other has come further, and for what nobody can read.
+FURTHER = (
+    "attribute_not_exists(pk) OR NOT attribute_type(watermark, :number)"
+    " OR watermark < :watermark OR watermark > :last"
+)
 
 
 def read_watermark(table: Table) -> datetime | None:
-    """Return the instant up to which the sweep has asked for renewals; None before the first."""
+    """Return the instant up to which the sweep has asked for renewals; None if that is unknown."""
     with answered():
         answer = table.client.get_item(
             TableName=table.name,
@@ -42,7 +48,10 @@ def move_watermark(table: Table, watermark: datetime) -> None:
                 TableName=table.name,
                 Item=item,
                 ConditionExpression=FURTHER,
-                ExpressionAttributeValues={":watermark": item["watermark"]},
+                ExpressionAttributeValues={
+                    ":watermark": item["watermark"],
+                    **to_wire({":number": "N", ":last": WATERMARK_LAST}),
+                },
             )
     except table.client.exceptions.ConditionalCheckFailedException:
         return

@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from scrip.domain.errors import BusyError
+from scrip.domain.errors import BusyError, CorruptAccountError
 from scrip.domain.usage import DayUsage
 from scrip.store.client import Table, answered
 from scrip.store.items import from_wire, to_wire, usage_item, usage_of
@@ -72,6 +72,8 @@ def _count_if_unchanged(
     with answered():
         answer = table.client.get_item(TableName=table.name, Key=key, ConsistentRead=True)
     before = usage_of(answer["Item"]) if "Item" in answer else DayUsage()
+    if "Item" in answer and not before.counted:
+        raise CorruptAccountError(account_id)  # somebody has taken away what it has counted
     after = before.with_entries(entries)
     if after != before:
         with answered():

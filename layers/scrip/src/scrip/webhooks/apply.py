@@ -206,15 +206,15 @@ class _Chain:
         known = self.applied.get(inbox_id)
         if known is not None and known.record.status in DONE:
             return
-        record = read_message(self.ledger.table, inbox_id)
-        if record is None or record.status in DONE:
-            aliases.wait_no_more(self.ledger.table, inbox_id, [name])
-            return
         try:
-            self.apply(record)
+            record = read_message(self.ledger.table, inbox_id)
+            if record is None or record.status in DONE:
+                aliases.wait_no_more(self.ledger.table, inbox_id, [name])
+            else:
+                self.apply(record)
         except BusyError:
             self.is_busy = True
-        except Exception:  # noqa: BLE001 - its inbox record says so; what woke it has no part in it
+        except Exception:  # noqa: BLE001 - what is wrong with one stops none of the others
             logger.exception("a waiting message failed", extra={"inbox_id": inbox_id})
 
     def finish(self) -> None:
