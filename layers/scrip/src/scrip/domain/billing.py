@@ -325,7 +325,9 @@ def _claw_back(draft: Draft, command: TakeBack, told: Payment, expiry: Entry | N
     own = draft.account.grant(told.grant_id)
     if own is None:
         own = _rolled_over_from(draft.account, expiry)
-        expired = (-expiry.amount if expiry else 0) - (own.amount if own else 0)
+        left = -expiry.amount if expiry else 0
+        # Others may have rolled over into the same grant.
+        expired = max(0, left - own.amount) if own else left
         due = max(0, due - told.unspent - expired - sum(hold.amount for hold in holds))
     else:
         for hold in holds:
