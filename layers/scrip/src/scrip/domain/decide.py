@@ -32,7 +32,7 @@ from scrip.domain.commands import (
 from scrip.domain.entries import GENESIS_HASH, EntryType
 from scrip.domain.grants import GRANTS_MAX, Allocation, GrantKind
 from scrip.domain.periods import month_start
-from scrip.domain.posting import AuditRecord, Draft, Paid, Posting, Refundable
+from scrip.domain.posting import Draft, Paid, Posting, Refundable
 from scrip.domain.settle import grant_allowance, settle
 
 REFUND_LIFE = timedelta(days=7)
@@ -329,14 +329,12 @@ def _adjust(draft: Draft, command: Adjust) -> Posting:
             command=command,
             allocations=allocations,
         )
-    audit = AuditRecord(
-        action=f"adjustment.{command.action}",
-        actor=command.actor,
-        reason=command.reason,
-        before={"balance": before.balance},
-        after={"balance": draft.account.balance},
-        recorded_at=draft.now,
-        entry_id=entry.entry_id,
+    audit = draft.audit(
+        command,
+        f"adjustment.{command.action}",
+        {"balance": before.balance},
+        {"balance": draft.account.balance},
+        entry,
     )
     return draft.posting(entry=entry, audit=audit)
 
@@ -347,14 +345,12 @@ def _set_frozen(draft: Draft, command: SetFrozen) -> Posting:
     draft.change(status=after)
     entry_type = EntryType.FREEZE if command.frozen else EntryType.UNFREEZE
     entry = draft.enter(command.entry_id, entry_type, 0, command=command)
-    audit = AuditRecord(
-        action=f"account.{entry_type}",
-        actor=command.actor,
-        reason=command.reason,
-        before={"status": before},
-        after={"status": after},
-        recorded_at=draft.now,
-        entry_id=entry.entry_id,
+    audit = draft.audit(
+        command,
+        f"account.{entry_type}",
+        {"status": before},
+        {"status": after},
+        entry,
     )
     return draft.posting(entry=entry, audit=audit)
 
@@ -380,14 +376,12 @@ def _close(draft: Draft, command: CloseAccount) -> Posting:
         command=command,
         allocations=allocations,
     )
-    audit = AuditRecord(
-        action="account.close",
-        actor=command.actor,
-        reason=command.reason,
-        before={"status": before.status, "balance": before.balance},
-        after={"status": AccountStatus.CLOSED, "balance": draft.account.balance},
-        recorded_at=draft.now,
-        entry_id=entry.entry_id,
+    audit = draft.audit(
+        command,
+        "account.close",
+        {"status": before.status, "balance": before.balance},
+        {"status": AccountStatus.CLOSED, "balance": draft.account.balance},
+        entry,
     )
     return draft.posting(entry=entry, audit=audit)
 

@@ -21,16 +21,6 @@ def boundary(anchor: datetime, zone: ZoneInfo, k: int) -> datetime:
     return _first_instant(local.replace(year=year, month=month, day=day, fold=0))
 
 
-def period_at(anchor: datetime, zone: ZoneInfo, now: datetime) -> int:
-    """Return the k of the period that `now` lies in; 0 also before the anchor."""
-    local, start = now.astimezone(zone), anchor.astimezone(zone)
-    k = (local.year - start.year) * 12 + local.month - start.month
-    # The month count is one too high until the boundary's day and time have come.
-    while k > 0 and boundary(anchor, zone, k) > now:
-        k -= 1
-    return max(k, 0)
-
-
 def month_start(now: datetime, zone: ZoneInfo) -> datetime:
     """Return the instant (UTC) at which the local month of `now` began."""
     local = now.astimezone(zone)

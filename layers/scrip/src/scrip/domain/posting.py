@@ -190,6 +190,25 @@ class Draft:
                 effective_at=arrived.effective_at,
             )
 
+    def audit(
+        self,
+        command: Command,
+        action: str,
+        before: Json,
+        after: Json,
+        entry: Entry | None,
+    ) -> AuditRecord:
+        """Return the record of what an admin's command has changed."""
+        return AuditRecord(
+            action=action,
+            actor=command.actor,
+            reason=command.reason,
+            before=before,
+            after=after,
+            recorded_at=self.now,
+            entry_id=entry.entry_id if entry else None,
+        )
+
     def needed(self) -> frozenset[str]:
         """Return the ids of the grants that holds will go back to."""
         return frozenset(

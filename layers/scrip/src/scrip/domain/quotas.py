@@ -9,7 +9,7 @@ from scrip.domain.catalog import Catalog, Plan
 from scrip.domain.commands import Command, ResetUsage, SetQuota
 from scrip.domain.entries import Entry, EntryType
 from scrip.domain.grants import Allocation, GrantKind
-from scrip.domain.posting import AuditRecord, Draft, Posting
+from scrip.domain.posting import Draft, Posting
 from scrip.domain.settle import set_quota
 
 
@@ -46,7 +46,7 @@ def change_quota(draft: Draft, command: SetQuota, catalog: Catalog) -> Posting:
         return draft.posting()
     return draft.posting(
         entry=entry,
-        audit=_audit(draft, command, "quota.change", before, after, entry),
+        audit=draft.audit(command, "quota.change", before, after, entry),
     )
 
 
@@ -89,7 +89,7 @@ def reset_usage(draft: Draft, command: ResetUsage) -> Posting:
         allocations=allocations,
     )
     draft.settle_debt(entry)
-    audit = _audit(draft, command, "usage.reset", {"used": before}, {"used": 0}, entry)
+    audit = draft.audit(command, "usage.reset", {"used": before}, {"used": 0}, entry)
     return draft.posting(entry=entry, audit=audit)
 
 
@@ -107,22 +107,3 @@ def _told(in_force: Quota, pending: Quota | None) -> dict[str, Any]:
         "limits": dict(in_force.limits),
     }
     return told | ({"next": _told(pending, None)} if pending else {})
-
-
-def _audit(  # noqa: PLR0917 - the parts of a record
-    draft: Draft,
-    command: Command,
-    action: str,
-    before: dict[str, Any],
-    after: dict[str, Any],
-    entry: Entry | None,
-) -> AuditRecord:
-    return AuditRecord(
-        action=action,
-        actor=command.actor,
-        reason=command.reason,
-        before=before,
-        after=after,
-        recorded_at=draft.now,
-        entry_id=entry.entry_id if entry else None,
-    )
