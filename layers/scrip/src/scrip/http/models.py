@@ -68,7 +68,6 @@ def _distinct(values: list[str]) -> list[str]:
     return values
 
 
-# Strict by name: the strictness of a model does not reach into a type alias.
 def _depth(value: object) -> int:
     match value:
         case dict():
@@ -78,6 +77,7 @@ def _depth(value: object) -> int:
     return 0
 
 
+# Strict by name: the strictness of a model does not reach into a type alias.
 type Credits = Annotated[int, Field(strict=True, ge=1, le=CREDITS_MAX)]
 type Count = Annotated[int, Field(strict=True, ge=0, le=CREDITS_MAX)]
 type Limits = Annotated[
