@@ -87,8 +87,8 @@ def seen() -> Seen:
 def sign_in(browser: Browser, details: Details, seen: Seen) -> Iterator[Callable[..., Page]]:
     """Return a function that opens a browser of its own and signs somebody in to the console.
 
-    When the test is over, all that the pages asked for must have been the public API's, and none may
-    have complained: of its policy, of a script, of a file that is not there.
+    When the test is over, all that the pages asked for must have been the public API's, and none
+    may have complained: of its policy, of a script, of a file that is not there.
     """
     contexts = []
 
