@@ -1,0 +1,162 @@
+// Adds, deducts or sets credits by hand, with the balance that it will lead to shown beforehand.
+
+import { html, useState } from "../lib/vendor.js";
+import { get, path, post } from "../lib/api.js";
+import { credits, instant, number, words } from "../lib/format.js";
+import { useLoaded } from "../lib/loading.js";
+import { ChangeDialog } from "../components/change.js";
+import { Choice, Field, NumberField, Radios, wholeNumber } from "../components/fields.js";
+import { Credits } from "../components/values.js";
+
+const KINDS = ["admin", "promo", "referral"];
+
+/** What the form means on an account: how much comes or goes, and what is left. */
+function outcome(action, amount, { balance, available, held, debt }) {
+  const change = { add: amount, deduct: -amount, set: amount - balance }[action];
+  return {
+    change,
+    balance: balance + change,
+    available: balance + change - held,
+    debt: Math.max(0, debt - Math.max(0, change)),
+    isTooMuch: -change > Math.max(0, available),
+  };
+}
+
+/** `account` is as the page showed it; what counts is read anew. */
+export function CreditsDialog({ accountId, account, close, done }) {
+  const [form, setForm] = useState({ action: "add", amount: "", reason: "", kind: "admin", expires: "" });
+  const [isChecked, setChecked] = useState(false);
+  const [fresh, setFresh] = useState(null);
+  const loaded = useLoaded((signal) => get(path`accounts/${accountId}`, { signal }), [accountId]);
+  const now = fresh ?? loaded.data ?? account;
+  const set = (name) => (value) => setForm((before) => ({ ...before, [name]: value }));
+  const { action, reason, kind } = form;
+  const amount = wholeNumber(form.amount, action === "set" ? 0 : 1);
+  const expiresAt = form.expires && new Date(form.expires);
+  const errors = isChecked ? wrong({ ...form, amount, expiresAt }) : {};
+  const result = amount === null ? null : outcome(action, amount, now);
+
+  const prepare = async () => {
+    setChecked(true);
+    if (Object.keys(wrong({ ...form, amount, expiresAt })).length > 0) return null;
+    const current = await get(path`accounts/${accountId}`);
+    setFresh(current);
+    const added = {
+      ...(kind === "admin" ? {} : { kind }),
+      ...(expiresAt ? { expires_at: expiresAt.toISOString() } : {}),
+    };
+    return {
+      body: { action, amount, reason: reason.trim(), ...(action === "add" ? added : {}) },
+      label: { add: `Add ${credits(amount)}`, deduct: `Deduct ${credits(amount)}`, set: `Set to ${number(amount)}` }[action],
+      effect: html`<${Effect} form=${{ action, amount, kind, expiresAt, reason }} account=${current} />`,
+    };
+  };
+
+  return html`<${ChangeDialog}
+    title="Manage credits"
+    close=${close}
+    prepare=${prepare}
+    send=${(body, key) => post(path`accounts/${accountId}/adjustments`, body, { key })}
+    done=${({ entry, account: after }) => done(`${told(entry)}; balance ${number(after.balance)}`)}
+  >
+    <${Radios}
+      name="action"
+      label="What to do"
+      value=${action}
+      change=${set("action")}
+      options=${[
+        ["add", "Add", "new credits"],
+        ["deduct", "Deduct", "from what is there"],
+        ["set", "Set", "the balance itself"],
+      ]}
+    />
+    <${NumberField}
+      id="amount"
+      label=${action === "set" ? "New balance" : "Amount"}
+      value=${form.amount}
+      change=${set("amount")}
+      error=${errors.amount}
+      autofocus
+    />
+    <${Field}
+      id="reason"
+      label="Reason"
+      hint="Kept in the ledger for ever. Leave people's names out."
+      value=${reason}
+      change=${set("reason")}
+      error=${errors.reason}
+      maxlength="256"
+    />
+    ${action === "add" &&
+    html`<div class="field-row">
+      <${Choice}
+        id="kind"
+        label="Kind"
+        value=${kind}
+        change=${set("kind")}
+        options=${KINDS.map((one) => [one, words(one)])}
+      />
+      <${Field}
+        id="expires"
+        type="datetime-local"
+        label="Expires"
+        hint="Never, if left empty."
+        value=${form.expires}
+        change=${set("expires")}
+        error=${errors.expires}
+      />
+    </div>`}
+    <${Preview} account=${now} result=${result} />
+  <//>`;
+}
+
+function wrong({ action, amount, reason, expires, expiresAt }) {
+  return {
+    ...(amount === null && {
+      amount: `Give a whole number from ${action === "set" ? 0 : 1} to ${number(10 ** 12)}.`,
+    }),
+    ...(reason.trim() === "" && { reason: "Say why. Whoever reads the ledger will want to know." }),
+    ...(action === "add" && expires && !(expiresAt > new Date()) && { expires: "Choose a time to come." }),
+  };
+}
+
+const told = ({ amount }) =>
+  amount === 0 ? "Nothing had to change" : `${credits(Math.abs(amount))} ${amount > 0 ? "added" : "deducted"}`;
+
+function Preview({ account, result }) {
+  const line = (name, before, after) => html`<div>
+    <dt>${name}</dt>
+    <dd>
+      <${Credits} value=${before} />
+      ${after !== undefined && html` <span aria-hidden="true">→</span><span class="unseen">becomes</span>${" "}
+        <strong><${Credits} value=${after} /></strong>`}
+    </dd>
+  </div>`;
+  return html`<div class="preview" aria-live="polite">
+    <dl>
+      ${line("Balance", account.balance, result?.balance)}
+      ${line("Available", account.available, result?.available)}
+      ${account.debt > 0 && line("Owed", account.debt, result?.debt)}
+    </dl>
+    ${result?.isTooMuch &&
+    html`<p class="warning">Only ${number(Math.max(0, account.available))} can be taken. Scrip will refuse this.</p>`}
+  </div>`;
+}
+
+function Effect({ form: { action, amount, kind, expiresAt, reason }, account }) {
+  const { change, balance } = outcome(action, amount, account);
+  const moved = html`Its balance goes from <strong>${number(account.balance)}</strong> to${" "}
+    <strong>${number(balance)}</strong>.`;
+  const sentence =
+    change === 0
+      ? html`The balance is ${number(balance)} already. The ledger will say so, and nothing else changes.`
+      : change > 0
+        ? html`<strong>${credits(change)}</strong> arrive on ${account.account_id} as a grant of kind${" "}
+            ${action === "add" ? kind : "admin"}, which
+            ${action === "add" && expiresAt ? ` expires on ${instant(expiresAt)}` : " never expires"}. ${moved}
+            ${account.debt > 0 && ` They pay what is owed first: ${credits(Math.min(account.debt, change))}.`}`
+        : html`<strong>${credits(-change)}</strong> are taken from ${account.account_id}, out of its grants in the
+            order in which they are spent. ${moved}`;
+  return html`<p>${sentence}</p>
+    <p class="quiet">Reason: ${reason}</p>`;
+}
