@@ -51,8 +51,12 @@ const Door = ({ title, children }) => html`<main class="door">
   ${children}
 </main>`;
 
-const SignedOut = () => html`<${Door} title="You have signed out">
-  <p>Nothing of your session is left in this browser tab.</p>
+const SignedOut = () => html`<${Door} title=${hasSignedOut() ? "You have signed out" : "Scrip console"}>
+  <p>
+    ${hasSignedOut()
+      ? "Nothing of your session is left in this browser tab."
+      : "Accounts, their credits and their ledgers, for admins."}
+  </p>
   <button type="button" class="button primary" onClick=${signIn}>Sign in</button>
 <//>`;
 
@@ -78,10 +82,7 @@ const NotReached = ({ error }) => html`<${Door} title="Scrip cannot be reached">
 /** Tell what to show first: the console, or why not. */
 async function opened() {
   try {
-    if ((await begin()) === "out") {
-      if (hasSignedOut()) return html`<${SignedOut} />`;
-      await signIn();
-    }
+    if (!(await begin())) return html`<${SignedOut} />`;
   } catch (error) {
     return html`<${NotSignedIn} error=${error} />`;
   }

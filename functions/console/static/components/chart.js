@@ -44,7 +44,7 @@ function data(days, stacks) {
   let above = days.map(() => 0);
   for (const { values } of stacks.toReversed()) {
     above = above.map((sum, index) => sum + values[index]);
-    sums.unshift(above);
+    sums.unshift(above.map((sum, index) => (values[index] > 0 ? sum : null)));
   }
   return [days.map((day) => Date.parse(`${day}T00:00:00Z`) / 1000), ...sums];
 }
@@ -62,6 +62,7 @@ function options(place, stacks, read) {
   return {
     width: place.clientWidth,
     height: HEIGHT,
+    padding: [8, 16, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
     tzDate: (seconds) => Plot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
@@ -73,10 +74,11 @@ function options(place, stacks, read) {
       {
         ...axis,
         grid: { show: false },
+        size: 28,
         space: 64,
         values: (_, splits) => splits.map((seconds) => tick.format(seconds * 1000)),
       },
-      { ...axis, size: 64, values: (_, splits) => splits.map(number) },
+      { ...axis, size: 48, values: (_, splits) => splits.map(number) },
     ],
     series: [
       {},

@@ -5,7 +5,7 @@ import { counted } from "../lib/format.js";
 import { Failure, Loading } from "./states.js";
 
 /** Shows what comes after the items of `pages`; `isEndless` loads more by itself on scrolling. */
-export function More({ pages, noun, plural, isEndless = false }) {
+export function More({ pages, noun, plural, label = "Show more", isEndless = false }) {
   const end = useRef(null);
   const { items, isComplete, isLoading, error, more } = pages;
   useEffect(() => {
@@ -21,7 +21,7 @@ export function More({ pages, noun, plural, isEndless = false }) {
     ${!error &&
     !isLoading &&
     !isComplete &&
-    html`<button type="button" class="button" onClick=${more}>Show more</button>`}
+    html`<button type="button" class="button" onClick=${more}>${label}</button>`}
     ${isComplete &&
     items.length > 0 &&
     html`<p class="fine">${counted(items.length, noun, plural)}, and that is all.</p>`}

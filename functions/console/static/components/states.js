@@ -35,13 +35,14 @@ export function Failure({ error, title, retry, advice }) {
   }
   const told = advice ?? ADVICE[error.code] ?? STATUS_ADVICE[error.status];
   const invalid = error.problem?.errors;
+  const rest = error.title ? error.message.replace(error.title, "").trim() : error.message;
   return html`<div class="state failure" role="alert">
     <p class="state-title">${title ?? error.title ?? "Something went wrong"}</p>
     ${invalid
       ? html`<ul>
           ${invalid.map((line) => html`<li key=${line}>${line}</li>`)}
         </ul>`
-      : html`<p>${error.message}</p>`}
+      : rest && html`<p>${rest}</p>`}
     ${told && html`<p>${told}</p>`}
     ${error.instance && html`<p class="fine">Request <code>${error.instance}</code></p>`}
     <${Retry} retry=${retry} />

@@ -19,7 +19,8 @@ export function Story({ accountId, entryId, account, features, turn, open }) {
       ]);
       return { entry, sources, refunds };
     },
-    [accountId, entryId, turn],
+    [accountId, entryId],
+    turn,
   );
   return html`<${Loaded} of=${story} what="the entry" lines=${5}>
     ${({ entry, sources, refunds }) => html`<div class="story">

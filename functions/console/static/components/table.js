@@ -39,6 +39,6 @@ function Cell({ column: { name, cell, isNumber, isRowHeader, isQuiet }, row }) {
   const label = isQuiet ? undefined : name;
   const look = isNumber ? "right" : "";
   return isRowHeader
-    ? html`<th scope="row" data-label=${label} class=${look}>${cell(row)}</th>`
-    : html`<td data-label=${label} class=${look}>${cell(row)}</td>`;
+    ? html`<th scope="row" class=${look}>${cell(row)}</th>`
+    : html`<td data-label=${label} class=${look}><div>${cell(row)}</div></td>`;
 }

@@ -138,13 +138,16 @@ function Preview({ account, result }) {
       ${line("Available", account.available, result?.available)}
       ${account.debt > 0 && line("Owed", account.debt, result?.debt)}
     </dl>
-    ${result?.isTooMuch &&
-    html`<p class="warning">Only ${number(Math.max(0, account.available))} can be taken. Scrip will refuse this.</p>`}
+    ${result?.isTooMuch && html`<${TooMuch} account=${account} />`}
   </div>`;
 }
 
+const TooMuch = ({ account }) => html`<p class="warning">
+  Only ${number(Math.max(0, account.available))} can be taken. Scrip will refuse this.
+</p>`;
+
 function Effect({ form: { action, amount, kind, expiresAt, reason }, account }) {
-  const { change, balance } = outcome(action, amount, account);
+  const { change, balance, isTooMuch } = outcome(action, amount, account);
   const moved = html`Its balance goes from <strong>${number(account.balance)}</strong> to${" "}
     <strong>${number(balance)}</strong>.`;
   const sentence =
@@ -158,5 +161,6 @@ function Effect({ form: { action, amount, kind, expiresAt, reason }, account }) 
         : html`<strong>${credits(-change)}</strong> are taken from ${account.account_id}, out of its grants in the
             order in which they are spent. ${moved}`;
   return html`<p>${sentence}</p>
+    ${isTooMuch && html`<${TooMuch} account=${account} />`}
     <p class="quiet">Reason: ${reason}</p>`;
 }

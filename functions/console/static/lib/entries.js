@@ -79,7 +79,8 @@ export function priced(entry, features) {
   if (entry.feature === null) return `${credits(entry.cost)}, as the app asked`;
   const feature = features.find((one) => one.feature_id === entry.feature);
   const unit = feature?.unit ?? "unit";
-  const paid = `${credits(entry.cost)} for ${number(entry.quantity)} × ${unit}, by version ${entry.feature_version} of the price`;
+  const used = entry.quantity === 1 ? `1 ${unit}` : `${number(entry.quantity)} × ${unit}`;
+  const paid = `${credits(entry.cost)} for ${used}, by version ${entry.feature_version} of the price`;
   if (!feature) return paid;
   const price = `${credits(feature.cost)} for each ${feature.per > 1 ? `${number(feature.per)} × ` : ""}${unit}`;
   return feature.version === entry.feature_version

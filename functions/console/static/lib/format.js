@@ -24,7 +24,7 @@ export const number = (value) =>
     .join("");
 
 /** A change with its sign: +50, −25, 0. */
-export const signed = (value) => (value > 0 ? `+${number(value)}` : number(value));
+export const signed = (value) => (value > 0 ? `+${number(value)}` : number(value || 0));
 
 /** A count with its noun: 1 credit, 50 credits. */
 export const counted = (value, noun, plural = `${noun}s`) =>

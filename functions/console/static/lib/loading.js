@@ -2,72 +2,76 @@
 
 import { useCallback, useEffect, useRef, useState } from "./vendor.js";
 
+const areSame = (some, others) => some.every((input, index) => input === others[index]);
+
 /**
- * Read something once, and again whenever `inputs` change or `reload` is called.
+ * Read something once, and again whenever `inputs` or `turn` change or `reload` is called.
  *
- * `read(signal)` returns a promise. What was read before stays while it is read again.
+ * `read(signal)` returns a promise. While the same is read again, what was read before stays.
  */
-export function useLoaded(read, inputs) {
-  const [state, setState] = useState({ isLoading: true });
-  const [turn, setTurn] = useState(0);
-  const inputsRead = useRef(inputs);
+export function useLoaded(read, inputs, turn = 0) {
+  const [state, setState] = useState({ inputs, isLoading: true });
+  const [reloads, setReloads] = useState(0);
   useEffect(() => {
     const stop = new AbortController();
-    const isSame = inputsRead.current.every((input, index) => input === inputs[index]);
-    inputsRead.current = inputs;
-    setState((before) => ({ data: isSame ? before.data : undefined, isLoading: true }));
+    const settle = (outcome) => stop.signal.aborted || setState({ inputs, isLoading: false, ...outcome });
+    setState((before) => ({
+      inputs,
+      data: areSame(before.inputs, inputs) ? before.data : undefined,
+      isLoading: true,
+    }));
     read(stop.signal).then(
-      (data) => stop.signal.aborted || setState({ data, isLoading: false }),
-      (error) => stop.signal.aborted || setState({ error, isLoading: false }),
+      (data) => settle({ data }),
+      (error) => settle({ error }),
     );
     return () => stop.abort();
-  }, [...inputs, turn]);
-  const reload = useCallback(() => setTurn((before) => before + 1), []);
-  return { ...state, reload };
+  }, [...inputs, turn, reloads]);
+  const reload = useCallback(() => setReloads((before) => before + 1), []);
+  return { ...(areSame(state.inputs, inputs) ? state : { isLoading: true }), reload };
 }
 
 /**
  * Read a list page by page: `items` so far, `more()` for the next, `isComplete` at its end.
  *
- * `readPage(cursor, signal)` returns `{items, cursor}`; a page may be empty before the end.
+ * `readPage(cursor, signal)` returns `{items, cursor}`; a page may be empty before the end. It begins
+ * anew whenever `inputs` or `turn` change or `reload` is called.
  */
-export function usePages(readPage, inputs) {
-  const start = { items: [], cursor: null, isComplete: false, isLoading: true };
-  const [state, setState] = useState(start);
-  const [turn, setTurn] = useState(0);
+export function usePages(readPage, inputs, turn = 0) {
+  const nothing = { inputs, items: [], cursor: null, isComplete: false, isLoading: true };
+  const [state, setState] = useState(nothing);
+  const [reloads, setReloads] = useState(0);
   const running = useRef(null);
 
-  const load = useCallback(
-    async (cursor, items) => {
-      running.current?.abort();
-      const stop = new AbortController();
-      running.current = stop;
-      setState({ items, cursor, isComplete: false, isLoading: true });
-      try {
-        const page = await readPage(cursor, stop.signal);
-        if (stop.signal.aborted) return;
-        setState({
-          items: [...items, ...page.items],
-          cursor: page.cursor,
-          isComplete: page.cursor === null,
-          isLoading: false,
-        });
-      } catch (error) {
-        if (stop.signal.aborted) return;
-        setState({ items, cursor, isComplete: false, isLoading: false, error });
-      }
-    },
-    [...inputs, turn],
-  );
+  const load = async (cursor, items) => {
+    running.current?.abort();
+    const stop = new AbortController();
+    running.current = stop;
+    const settle = (outcome) =>
+      stop.signal.aborted || setState({ ...nothing, items, cursor, isLoading: false, ...outcome });
+    try {
+      const page = await readPage(cursor, stop.signal);
+      settle({
+        items: [...items, ...page.items],
+        cursor: page.cursor,
+        isComplete: page.cursor === null,
+      });
+    } catch (error) {
+      settle({ error });
+    }
+  };
 
   useEffect(() => {
+    setState((before) => ({ ...nothing, items: areSame(before.inputs, inputs) ? before.items : [] }));
     load(null, []);
     return () => running.current?.abort();
-  }, [load]);
+  }, [...inputs, turn, reloads]);
 
-  return {
-    ...state,
-    more: () => !state.isLoading && load(state.cursor, state.items),
-    reload: () => setTurn((before) => before + 1),
+  const { items, cursor, isLoading } = state;
+  const more = () => {
+    if (isLoading) return;
+    setState({ ...state, error: undefined, isLoading: true });
+    load(cursor, items);
   };
+  const reload = () => setReloads((before) => before + 1);
+  return { ...(areSame(state.inputs, inputs) ? state : nothing), more, reload };
 }

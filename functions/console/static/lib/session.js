@@ -11,9 +11,9 @@ let config;
 const home = () => location.origin + location.pathname;
 
 /**
- * Find out who is signed in; takes up an answer of the issuer that the address carries.
+ * Tell whether somebody is signed in; takes up an answer of the issuer that the address carries.
  *
- * Returns "in" or "out"; throws what the issuer refused.
+ * Throws what the issuer refused.
  */
 export async function begin() {
   const answer = await fetch(new URL("config.json", document.baseURI));
@@ -36,11 +36,7 @@ export async function begin() {
     await takeUp();
   }
   const user = await manager.getUser();
-  if (user && (!user.expired || (await renewed(user)))) {
-    sessionStorage.removeItem(SIGNED_OUT);
-    return "in";
-  }
-  return "out";
+  return user !== null && (!user.expired || (await renewed(user)) !== null);
 }
 
 /** Whether somebody signed out here, rather than came for the first time. */

@@ -30,7 +30,12 @@ const TABS = [
   ["Audit", "audit"],
 ];
 
-/** `rest` are the segments behind the account's id: the tab, and an entry's id. */
+/**
+ * `rest` are the segments behind the account's id: the tab, and an entry's id.
+ *
+ * Each change that is made here begins another `turn`. Tabs read theirs anew once the account has
+ * been: an older account beside newer entries would not add up.
+ */
 export function AccountPage({ accountId, rest: [tab, entryId], query }) {
   const [turn, setTurn] = useState(0);
   const [dialog, setDialog] = useState(null);
@@ -41,9 +46,10 @@ export function AccountPage({ accountId, rest: [tab, entryId], query }) {
         get(path`accounts/${accountId}/quota`, { signal }),
         plans(),
       ]);
-      return { account, quota, plans: allPlans };
+      return { account, quota, plans: allPlans, turn };
     },
-    [accountId, turn],
+    [accountId],
+    turn,
   );
   const close = useCallback(() => setDialog(null), []);
   const done = useCallback((text) => {
@@ -66,7 +72,7 @@ export function AccountPage({ accountId, rest: [tab, entryId], query }) {
   }
   if (data === undefined) return html`${heading}<${Loading} what="the account" lines=${8} />`;
   const open = (name, entry) => setDialog({ name, entry });
-  const shared = { ...data, accountId, turn, query, open };
+  const shared = { ...data, accountId, query, open };
   return html`
     <${Head} ...${shared} heading=${heading} />
     <nav class="tabs" aria-label="Account">
@@ -162,10 +168,7 @@ function Head({ account, quota, plans: allPlans, heading, open }) {
       </div>
       <div class="figure">
         <span class="figure-name">Used this period</span>
-        <span class="figure-value">
-          <${Credits} value=${account.used} />
-          ${!quota.unlimited && html`<span class="quiet"> of ${number(quota.monthly_credits)}</span>`}
-        </span>
+        <span class="figure-value"><${Credits} value=${account.used} /></span>
         ${!quota.unlimited && html`<${Bar} part=${account.used} whole=${quota.monthly_credits} />`}
         <span class="under">
           resets <${Time} at=${account.period.end} as="relative" />, <${Time} at=${account.period.end} as="date" />

@@ -18,7 +18,8 @@ export function AuditTab({ accountId, turn }) {
       const answer = await get(path`accounts/${accountId}/audit`, { query: { cursor }, signal });
       return { items: answer.audit, cursor: answer.cursor };
     },
-    [accountId, turn],
+    [accountId],
+    turn,
   );
   if (pages.isComplete && pages.items.length === 0) {
     return html`<section class="card">

@@ -75,7 +75,8 @@ function Entries({ accountId, account, turn, query, features: list, open }) {
       });
       return { items: answer.entries, cursor: answer.cursor };
     },
-    [accountId, turn, query.type, query.feature, query.from, query.to],
+    [accountId, query.type, query.feature, query.from, query.to],
+    turn,
   );
   if (pages.isComplete && pages.items.length === 0) {
     return html`<${Empty} title="No entries">

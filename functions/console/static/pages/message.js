@@ -13,7 +13,7 @@ const MEANINGS = {
   received: "It came, and what became of it is not known yet. Its provider sends it again.",
   applied: "What it told has taken effect. Replaying it changes nothing.",
   ignored: "There was nothing to do, for the reason given.",
-  unmatched: "It waits for the names below. It is applied by itself once one leads to an account.",
+  unmatched: "Nobody here has the names that it tells: see the reason. An account that turns up applies it by itself; where a plan is missing, edit the catalog and replay it.",
   failed: "It could not be applied, for the reason given. Mend that, then replay it.",
 };
 

@@ -7,7 +7,6 @@ import { counted, credits, number, words } from "../lib/format.js";
 import { usePages } from "../lib/loading.js";
 import { href } from "../lib/router.js";
 import { More } from "../components/more.js";
-import { Empty } from "../components/states.js";
 import { Table } from "../components/table.js";
 import { Bar, Change, Credits, Facts, Time } from "../components/values.js";
 
@@ -16,65 +15,70 @@ const ENTRIES_A_PAGE = 100;
 /** The whole answer on one screen. */
 export const OverviewTab = ({ accountId, account, quota, plans, turn, open }) => html`
   <h2>Why is the balance ${number(account.balance)}?</h2>
-  <${Equation} account=${account} />
-  <${Grants} accountId=${accountId} account=${account} />
   <div class="columns">
+    <${MadeOf} accountId=${accountId} account=${account} />
     <${History} accountId=${accountId} account=${account} turn=${turn} />
-    <${Quota} account=${account} quota=${quota} plans=${plans} open=${open} />
   </div>
+  <${Quota} account=${account} quota=${quota} plans=${plans} open=${open} />
 `;
 
-/** sum of grants' remaining + held - debt = balance */
-function Equation({ account }) {
-  const spendable = account.grants.reduce((sum, grant) => sum + grant.remaining, 0);
-  const term = (sign, value, name) => html`
-    ${sign && html`<span class="operator" aria-label=${SIGNS[sign]}>${sign}</span>`}
-    <span class="term"><strong><${Credits} value=${value} /></strong><span>${name}</span></span>
-  `;
-  return html`<p class="equation card">
-    ${term("", spendable, "left in grants")} ${term("+", account.held, "held")}
-    ${term("−", account.debt, "owed")} ${term("=", account.balance, "balance")}
-  </p>`;
-}
-
-const SIGNS = { "+": "plus", "−": "minus", "=": "is" };
-
-function Grants({ accountId, account }) {
-  if (account.grants.length === 0) {
-    return html`<section class="card"><${Empty} title="No grants">Every credit has expired or been spent.<//></section>`;
-  }
-  const columns = [
-    { name: "Spent", cell: (grant) => `${account.grants.indexOf(grant) + 1}.` },
-    { name: "Grant", isRowHeader: true, cell: (grant) => words(grant.kind) },
-    {
-      name: "Left",
-      isNumber: true,
-      cell: (grant) => html`<${Credits} value=${grant.remaining} />
-        <span class="quiet"> of ${number(grant.amount)}</span>
-        <${Bar} part=${grant.remaining} whole=${grant.amount} />`,
-    },
-    {
-      name: "Expires",
-      cell: ({ expires_at: at }) =>
-        at
-          ? html`<${Time} at=${at} as="relative" /> <span class="under"><${Time} at=${at} /></span>`
-          : html`<span class="quiet">Never</span>`,
-    },
-    {
-      name: "Brought by",
-      cell: (grant) => html`<a class="id" href=${entryHref(accountId, grant.source)}>${grant.source}</a>
-        <span class="under"><${Time} at=${grant.granted_at} /></span>`,
-    },
-  ];
-  return html`<section class="card" aria-label="Grants">
-    <${Table}
-      caption="Grants, in the order in which they are spent"
-      columns=${columns}
-      rows=${account.grants}
-      keyOf=${(grant) => grant.grant_id}
-    />
+/** The grants, and the sum: what is left in them + held - owed = balance. */
+function MadeOf({ accountId, account }) {
+  const left = account.grants.reduce((sum, grant) => sum + grant.remaining, 0);
+  return html`<section class="card" aria-labelledby="made-of-title">
+    <h3 id="made-of-title" class="card-title">What it is made of</h3>
+    ${account.grants.length > 0
+      ? html`<${Table}
+          caption="Grants, in the order in which they are spent"
+          columns=${grantColumns(accountId, account.grants)}
+          rows=${account.grants}
+          keyOf=${(grant) => grant.grant_id}
+        />`
+      : html`<p class="quiet padded">There is no grant: all that arrived has expired or been spent.</p>`}
+    <dl class="sums">
+      <div class="edge">
+        <dt>Left in grants</dt>
+        <dd><${Credits} value=${left} /></dd>
+      </div>
+      <div>
+        <dt>Held, set aside for something that is under way</dt>
+        <dd><${Change} value=${account.held} /></dd>
+      </div>
+      <div>
+        <dt>Owed, paid by the next credits that arrive</dt>
+        <dd><${Change} value=${-account.debt} /></dd>
+      </div>
+      <div class="edge total">
+        <dt>Balance now</dt>
+        <dd><${Credits} value=${account.balance} /></dd>
+      </div>
+    </dl>
   </section>`;
 }
+
+const grantColumns = (accountId, grants) => [
+  { name: "Order", cell: (grant) => `${grants.indexOf(grant) + 1}.` },
+  {
+    name: "Grant",
+    isRowHeader: true,
+    cell: (grant) => html`<span class="strong">${words(grant.kind)}</span>
+      <a class="under" href=${entryHref(accountId, grant.source)}>${grant.source}</a>`,
+  },
+  {
+    name: "Expires",
+    cell: ({ expires_at: at }) =>
+      at
+        ? html`<${Time} at=${at} as="relative" /> <span class="under"><${Time} at=${at} /></span>`
+        : html`<span class="quiet">Never</span>`,
+  },
+  {
+    name: "Left",
+    isNumber: true,
+    cell: (grant) => html`<${Credits} value=${grant.remaining} />
+      <span class="quiet"> of ${number(grant.amount)}</span>
+      <${Bar} part=${grant.remaining} whole=${grant.amount} />`,
+  },
+];
 
 /** Opening balance, changes by type, closing balance, over the newest entries. */
 function History({ accountId, account, turn }) {
@@ -86,7 +90,8 @@ function History({ accountId, account, turn }) {
       });
       return { items: answer.entries, cursor: answer.cursor };
     },
-    [accountId, turn],
+    [accountId],
+    turn,
   );
   const { items: entries } = pages;
   return html`<section class="card" aria-labelledby="history-title">
@@ -96,7 +101,7 @@ function History({ accountId, account, turn }) {
       ? html`<p class="fine padded">
           ${entries.length > 0 ? `All ${counted(entries.length, "entry", "entries")} of the ledger.` : "No entries yet."}
         </p>`
-      : html`<${More} pages=${{ ...pages, more: pages.more }} noun="entry" plural="entries" />`}
+      : html`<${More} pages=${pages} noun="entry" plural="entries" label="Look further back" />`}
   </section>`;
 }
 

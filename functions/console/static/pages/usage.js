@@ -31,7 +31,8 @@ export function UsageTab({ accountId, turn, query }) {
       ]);
       return stacked(answer.usage, range, list);
     },
-    [accountId, turn, range.from, range.to],
+    [accountId, range.from, range.to],
+    turn,
   );
   return html`<section class="card padded" aria-label="Usage">
     <${Range} accountId=${accountId} query=${query} range=${range} />
