@@ -5,7 +5,7 @@ import { get } from "./lib/api.js";
 import { go, href, useRoute } from "./lib/router.js";
 import { begin, hasSignedOut, signIn, signOut, userName } from "./lib/session.js";
 import { Failure } from "./components/states.js";
-import { Shell } from "./components/shell.js";
+import { Brand, Shell } from "./components/shell.js";
 import { AccountPage } from "./pages/account.js";
 import { AccountsPage } from "./pages/accounts.js";
 import { CatalogPage } from "./pages/catalog.js";
@@ -46,7 +46,8 @@ function Page({ segments: [place, id, ...rest], query }) {
 }
 
 /** A page of its own for those who are not in. */
-const Door = ({ title, children }) => html`<main class="door">
+const Door = ({ title, children }) => html`<main class="door card">
+  <p class="brand"><${Brand} /></p>
   <h1>${title}</h1>
   ${children}
 </main>`;
@@ -72,6 +73,7 @@ const NotAdmin = ({ name }) => html`<${Door} title="This console is for admins">
 
 const NotSignedIn = ({ error }) => html`<${Door} title="You could not be signed in">
   <p>${error.error_description ?? error.message}</p>
+  <p>It may have been begun in another tab, or too long ago.</p>
   <button type="button" class="button primary" onClick=${signIn}>Try again</button>
 <//>`;
 

@@ -15,7 +15,7 @@ const UNKNOWN =
  * An error of `send` may have a way of its own to be `shown(back)`, and words for trying `again`.
  * The key names the change at the API. It lives as long as the form says the same: repeating is safe.
  */
-export function ChangeDialog({ title, close, prepare, send, done, children, isWide }) {
+export function ChangeDialog({ title, close, prepare, send, done, children }) {
   const [change, setChange] = useState(null);
   const [error, setError] = useState(null);
   const [isBusy, setBusy] = useState(false);
@@ -59,7 +59,7 @@ export function ChangeDialog({ title, close, prepare, send, done, children, isWi
     setError(null);
   };
 
-  return html`<${Dialog} title=${title} close=${close} isBusy=${isBusy} isWide=${isWide}>
+  return html`<${Dialog} title=${title} close=${close} isBusy=${isBusy}>
     ${change === null
       ? html`<form onSubmit=${next} novalidate>
           ${children} ${error && html`<${Failure} error=${error} />`}

@@ -1,6 +1,6 @@
 // A chart of days: bars, stacked by name. What it shows stands in a table beside it, too.
 
-import { Plot, html, useEffect, useRef, useState } from "../lib/vendor.js";
+import { html, loadPlot, useEffect, useRef, useState } from "../lib/vendor.js";
 import { number, utcDay } from "../lib/format.js";
 
 const HEIGHT = 260;
@@ -24,8 +24,14 @@ export function Chart({ label, days, stacks, read }) {
     dark.addEventListener("change", changed);
     return () => dark.removeEventListener("change", changed);
   }, []);
+  const [Plot, setPlot] = useState(null);
   useEffect(() => {
-    const plot = new Plot(options(place.current, stacks, read), data(days, stacks), place.current);
+    // Without the library there is no picture, and the table still tells everything.
+    loadPlot().then((loaded) => setPlot(() => loaded), () => {});
+  }, []);
+  useEffect(() => {
+    if (!Plot) return undefined;
+    const plot = new Plot(options(Plot, place.current, stacks, read), data(days, stacks), place.current);
     const observer = new ResizeObserver(([{ contentRect }]) =>
       plot.setSize({ width: contentRect.width, height: HEIGHT }),
     );
@@ -34,7 +40,7 @@ export function Chart({ label, days, stacks, read }) {
       observer.disconnect();
       plot.destroy();
     };
-  }, [days, stacks, isDark]);
+  }, [Plot, days, stacks, isDark]);
   return html`<div class="chart" role="img" aria-label=${label} ref=${place}></div>`;
 }
 
@@ -49,7 +55,7 @@ function data(days, stacks) {
   return [days.map((day) => Date.parse(`${day}T00:00:00Z`) / 1000), ...sums];
 }
 
-function options(place, stacks, read) {
+function options(Plot, place, stacks, read) {
   const style = getComputedStyle(document.documentElement);
   const colour = (name) => style.getPropertyValue(name).trim();
   const bars = Plot.paths.bars({ size: [0.72, 28] });

@@ -3,7 +3,7 @@
 import { html, useEffect, useRef } from "../lib/vendor.js";
 
 /** Shown as long as it is rendered. `close` is called when somebody wants it to go away. */
-export function Dialog({ title, close, isBusy = false, isWide = false, children }) {
+export function Dialog({ title, close, isBusy = false, children }) {
   const dialog = useRef(null);
   useEffect(() => {
     dialog.current.showModal();
@@ -15,7 +15,6 @@ export function Dialog({ title, close, isBusy = false, isWide = false, children 
   };
   return html`<dialog
     ref=${dialog}
-    class=${isWide ? "wide" : ""}
     aria-labelledby="dialog-title"
     aria-busy=${isBusy}
     onCancel=${cancel}

@@ -26,6 +26,17 @@ export const Field = ({ id, label, hint, error, value, change, ...rest }) => htm
   <${Notes} id=${id} hint=${hint} error=${error} />
 </div>`;
 
+/** Why somebody makes a change, as the ledger or the audit record will tell. */
+export const ReasonField = (props) =>
+  html`<${Field} id="reason" label="Reason" hint="For the audit record." maxlength="256" ...${props} />`;
+
+/** What is asked for where a reason must be given, and where it goes. */
+export const SAY_WHY = "Say why. Whoever reads the ledger will want to know.";
+export const KEPT = "Kept in the ledger for ever. Leave people's names out.";
+
+/** The reason as a request takes it: nothing where none was given. */
+export const reasonOf = (text) => (text.trim() ? { reason: text.trim() } : {});
+
 /** A whole number as text, so that nothing is lost while it is typed. */
 export const NumberField = (props) =>
   html`<${Field} inputmode="numeric" spellcheck=${false} class="number" ...${props} />`;

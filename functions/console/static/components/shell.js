@@ -23,14 +23,7 @@ export function Shell({ place, userName, children }) {
     <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
     <header class="bar-top">
       <div class="bar-inside">
-        <a class="brand" href=${href(["accounts"])}>
-          <svg viewBox="0 0 32 32" aria-hidden="true">
-            <rect width="32" height="32" rx="8" />
-            <path d="M8 11h16M8 16h11M8 21h6" />
-            <circle cx="22.5" cy="20.5" r="3" />
-          </svg>
-          Scrip
-        </a>
+        <a class="brand" href=${href(["accounts"])}><${Brand} /></a>
         <nav aria-label="Main">
           ${PLACES.map(
             ([name, segments]) => html`<a
@@ -52,6 +45,16 @@ export function Shell({ place, userName, children }) {
     <${Notice} />
   `;
 }
+
+/** The product's sign and name. */
+export const Brand = () => html`
+  <svg viewBox="0 0 32 32" aria-hidden="true">
+    <rect width="32" height="32" rx="8" />
+    <path d="M8 11h16M8 16h11M8 21h6" />
+    <circle cx="22.5" cy="20.5" r="3" />
+  </svg>
+  Scrip
+`;
 
 /** Goes to the account of an email address or an id, from anywhere; / leads here. */
 function Search() {

@@ -2,9 +2,9 @@
 
 import { html, useState } from "../lib/vendor.js";
 import { path, put } from "../lib/api.js";
-import { credits } from "../lib/format.js";
+import { credits, number } from "../lib/format.js";
 import { ChangeDialog } from "../components/change.js";
-import { Field, NumberField, Radios, wholeNumber } from "../components/fields.js";
+import { NumberField, Radios, ReasonField, reasonOf, wholeNumber } from "../components/fields.js";
 import { LimitsField, limitRows, limitsOf } from "../components/limits.js";
 import { differences } from "../lib/differences.js";
 import { QuotaEffect } from "./quota-effect.js";
@@ -35,7 +35,7 @@ export function AllowanceDialog({ accountId, account, quota, plans, close, done 
     if (Object.keys(wrong).length > 0) return null;
     const monthly = own ?? plan.monthly_credits;
     return {
-      body: { ...changed(own, limits), ...(form.reason.trim() && { reason: form.reason.trim() }) },
+      body: { ...changed(own, limits), ...reasonOf(form.reason) },
       label: "Save",
       effect: html`
         <p>
@@ -45,15 +45,24 @@ export function AllowanceDialog({ accountId, account, quota, plans, close, done 
         <p>
           ${Object.keys(limits).length === 0
             ? "Its limits are the plan's."
-            : `Limits of its own: ${Object.entries(limits).map(([name, value]) => `${name} ${value}`).join(", ")}.`}
+            : `Limits of its own: ${Object.entries(limits).map(([name, value]) => `${name} ${number(value)}`).join(", ")}.`}
         </p>
+        ${quota.next && html`<p>${coming(own)}</p>`}
       `,
     };
   };
 
+  /** What becomes of a change that waits for the next period. */
+  const coming = (own) =>
+    anew(own)
+      ? `The change to ${quota.next.plan_id} that was to come is off.`
+      : `The change to ${quota.next.plan_id} still comes with the next period, and keeps what is of its own.`;
+
+  const anew = (own) => own === null && overrides.monthly_credits !== null;
+
   /** The API knows no "none of its own" but the plan anew, with what stays named beside it. */
   const changed = (own, limits) =>
-    own === null && overrides.monthly_credits !== null
+    anew(own)
       ? { plan_id: quota.plan_id, limits }
       : { ...(own !== overrides.monthly_credits && { monthly_credits: own }), limits };
 
@@ -78,7 +87,7 @@ export function AllowanceDialog({ accountId, account, quota, plans, close, done 
     html`<${NumberField} id="amount" label="Credits a period" value=${form.amount} change=${set("amount")} error=${errors.amount} />`}
     <${LimitsField} rows=${form.limits} change=${set("limits")} error=${errors.limits} />
     <p class="hint">Limits of its own stand in for the plan's of the same name.</p>
-    <${Field} id="reason" label="Reason" hint="For the audit record." value=${form.reason} change=${set("reason")} maxlength="256" />
+    <${ReasonField} value=${form.reason} change=${set("reason")} />
     ${errors.form && html`<p class="field-error" role="alert">${errors.form}</p>`}
   <//>`;
 }

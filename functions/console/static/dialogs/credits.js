@@ -5,7 +5,7 @@ import { get, path, post } from "../lib/api.js";
 import { credits, instant, number, words } from "../lib/format.js";
 import { useLoaded } from "../lib/loading.js";
 import { ChangeDialog } from "../components/change.js";
-import { Choice, Field, NumberField, Radios, wholeNumber } from "../components/fields.js";
+import { KEPT, SAY_WHY, Choice, Field, NumberField, Radios, ReasonField, wholeNumber } from "../components/fields.js";
 import { Credits } from "../components/values.js";
 
 const KINDS = ["admin", "promo", "referral"];
@@ -78,15 +78,7 @@ export function CreditsDialog({ accountId, account, close, done }) {
       error=${errors.amount}
       autofocus
     />
-    <${Field}
-      id="reason"
-      label="Reason"
-      hint="Kept in the ledger for ever. Leave people's names out."
-      value=${reason}
-      change=${set("reason")}
-      error=${errors.reason}
-      maxlength="256"
-    />
+    <${ReasonField} hint=${KEPT} value=${reason} change=${set("reason")} error=${errors.reason} />
     ${action === "add" &&
     html`<div class="field-row">
       <${Choice}
@@ -115,7 +107,7 @@ function wrong({ action, amount, reason, expires, expiresAt }) {
     ...(amount === null && {
       amount: `Give a whole number from ${action === "set" ? 0 : 1} to ${number(10 ** 12)}.`,
     }),
-    ...(reason.trim() === "" && { reason: "Say why. Whoever reads the ledger will want to know." }),
+    ...(reason.trim() === "" && { reason: SAY_WHY }),
     ...(action === "add" && expires && !(expiresAt > new Date()) && { expires: "Choose a time to come." }),
   };
 }

@@ -6,7 +6,7 @@ import { forgetCatalog } from "../lib/catalog.js";
 import { differences, shown } from "../lib/differences.js";
 import { words } from "../lib/format.js";
 import { ChangeDialog } from "../components/change.js";
-import { Field } from "../components/fields.js";
+import { Field, ReasonField, reasonOf } from "../components/fields.js";
 import { Table } from "../components/table.js";
 
 /**
@@ -31,7 +31,7 @@ export function EditDialog({ shelf, item, close, done }) {
       return null;
     }
     return {
-      body: { ...wanted, ...(reason.trim() && { reason: reason.trim() }) },
+      body: { ...wanted, ...reasonOf(reason) },
       label: item ? "Save" : "Create",
       effect: html`
         ${base.current
@@ -84,7 +84,7 @@ export function EditDialog({ shelf, item, close, done }) {
     }}
   >
     <${shelf.Fields} form=${form} change=${setForm} errors=${errors} isNew=${item === null} />
-    <${Field} id="reason" label="Reason" hint="For the audit record." value=${reason} change=${setReason} maxlength="256" />
+    <${ReasonField} value=${reason} change=${setReason} />
     ${errors.form && html`<p class="field-error" role="alert">${errors.form}</p>`}
   <//>`;
 }

@@ -3,7 +3,7 @@
 import { html, useState } from "../lib/vendor.js";
 import { path, post } from "../lib/api.js";
 import { ChangeDialog } from "../components/change.js";
-import { Field } from "../components/fields.js";
+import { ReasonField, reasonOf } from "../components/fields.js";
 
 /** Freezes what is not frozen, and the other way round. */
 export function FreezeDialog({ accountId, account, close, done }) {
@@ -11,7 +11,7 @@ export function FreezeDialog({ accountId, account, close, done }) {
   const isFrozen = account.status === "frozen";
   const verb = isFrozen ? "Unfreeze" : "Freeze";
   const prepare = () => ({
-    body: reason.trim() ? { reason: reason.trim() } : {},
+    body: reasonOf(reason),
     label: verb,
     effect: isFrozen
       ? html`<p>${accountId} may spend again, <strong>at once</strong>.</p>`
@@ -32,6 +32,6 @@ export function FreezeDialog({ accountId, account, close, done }) {
         ? "The account is frozen: it spends nothing."
         : "A frozen account keeps its credits and spends nothing."}
     </p>
-    <${Field} id="reason" label="Reason" hint="For the ledger and the audit record." value=${reason} change=${setReason} maxlength="256" autofocus />
+    <${ReasonField} hint="For the ledger and the audit record." value=${reason} change=${setReason} autofocus />
   <//>`;
 }

@@ -4,7 +4,7 @@ import { html, useState } from "../lib/vendor.js";
 import { path, put } from "../lib/api.js";
 import { credits, date } from "../lib/format.js";
 import { ChangeDialog } from "../components/change.js";
-import { Field, Radios } from "../components/fields.js";
+import { Radios, ReasonField, reasonOf } from "../components/fields.js";
 import { QuotaEffect, grantsLess } from "./quota-effect.js";
 
 /** `plans` are all of the catalog; only active ones take accounts. */
@@ -23,7 +23,7 @@ export function PlanDialog({ accountId, account, quota, plans, close, done }) {
     }
     const plan = plans.find((one) => one.plan_id === planId);
     return {
-      body: { plan_id: planId, ...(reason.trim() && { reason: reason.trim() }) },
+      body: { plan_id: planId, ...reasonOf(reason) },
       label: planId === current ? `Keep ${nameOf(planId)}` : `Change to ${nameOf(planId)}`,
       effect: html`
         <p>
@@ -62,7 +62,7 @@ export function PlanDialog({ accountId, account, quota, plans, close, done }) {
         .map((plan) => [plan.plan_id, plan.name, given(plan, quota)])}
     />
     ${error && html`<p class="field-error" role="alert">${error}</p>`}
-    <${Field} id="reason" label="Reason" hint="For the audit record." value=${reason} change=${setReason} maxlength="256" />
+    <${ReasonField} value=${reason} change=${setReason} />
   <//>`;
 }
 

@@ -1,7 +1,7 @@
 // What a change of plan or allowance does, and when: more holds at once, less with the next period.
 
 import { html } from "../lib/vendor.js";
-import { credits, date } from "../lib/format.js";
+import { credits, date, number } from "../lib/format.js";
 
 /** `wanted` and `quota` are `{monthly_credits, unlimited}`: what is to be, and what is in force. */
 export function grantsLess(wanted, quota) {
@@ -26,7 +26,7 @@ export function QuotaEffect({ wanted, quota, account }) {
   return html`<p>
     It holds <strong>at once</strong>.
     ${missing > 0
-      ? ` ${credits(missing)} arrive now: ${credits(wanted.monthly_credits)} a period, of which it has had ${given?.amount ?? 0}. The balance becomes ${account.balance + missing}.`
+      ? ` ${credits(missing)} arrive now: ${credits(wanted.monthly_credits)} a period, of which it has had ${number(given?.amount ?? 0)}. The balance becomes ${number(account.balance + missing)}.`
       : " No credits arrive now, as this period has had as much already."}
   </p>`;
 }

@@ -8,7 +8,7 @@ import { credits, instant, number } from "../lib/format.js";
 import { useLoaded } from "../lib/loading.js";
 import { ChangeDialog } from "../components/change.js";
 import { Dialog } from "../components/dialog.js";
-import { Field, NumberField, Radios, wholeNumber } from "../components/fields.js";
+import { KEPT, SAY_WHY, NumberField, Radios, ReasonField, wholeNumber } from "../components/fields.js";
 import { Loaded } from "../components/states.js";
 import { Facts } from "../components/values.js";
 
@@ -37,7 +37,7 @@ function RefundForm({ accountId, entry, features: list, close, done }) {
   const amount = form.extent === "whole" ? left : wholeNumber(form.amount);
   const wrong = {
     ...(amount === null && { amount: "Give a whole number of at least 1." }),
-    ...(form.reason.trim() === "" && { reason: "Say why. Whoever reads the ledger will want to know." }),
+    ...(form.reason.trim() === "" && { reason: SAY_WHY }),
   };
   const errors = isChecked ? wrong : {};
 
@@ -94,6 +94,6 @@ function RefundForm({ accountId, entry, features: list, close, done }) {
         error=${errors.amount}
       />
       ${amount > left && html`<p class="warning">Only ${number(left)} are left. Scrip will refuse this.</p>`}`}
-    <${Field} id="reason" label="Reason" value=${form.reason} change=${set("reason")} error=${errors.reason} maxlength="256" />
+    <${ReasonField} hint=${KEPT} value=${form.reason} change=${set("reason")} error=${errors.reason} />
   <//>`;
 }

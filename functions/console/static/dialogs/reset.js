@@ -4,7 +4,7 @@ import { html, useState } from "../lib/vendor.js";
 import { path, post } from "../lib/api.js";
 import { credits, number } from "../lib/format.js";
 import { ChangeDialog } from "../components/change.js";
-import { Field } from "../components/fields.js";
+import { ReasonField, reasonOf } from "../components/fields.js";
 
 /** What was used is forgotten by the counter only; the ledger keeps it. */
 export function ResetDialog({ accountId, account, quota, close, done }) {
@@ -12,7 +12,7 @@ export function ResetDialog({ accountId, account, quota, close, done }) {
   const plan = account.grants.find(({ kind, expires_at: at }) => kind === "plan" && at >= quota.period.end);
   const refill = plan ? plan.amount - plan.remaining : 0;
   const prepare = () => ({
-    body: reason.trim() ? { reason: reason.trim() } : {},
+    body: reasonOf(reason),
     label: "Reset usage",
     effect: html`<p>
         What ${accountId} has used this period goes from <strong>${number(account.used)}</strong> to <strong>0</strong>.
@@ -34,6 +34,6 @@ export function ResetDialog({ accountId, account, quota, close, done }) {
       done(`Usage reset; ${credits(entry.amount)} refilled; balance ${number(after.balance)}`)}
   >
     <p>The count of the running period begins anew. The ledger keeps every use.</p>
-    <${Field} id="reason" label="Reason" hint="For the ledger and the audit record." value=${reason} change=${setReason} maxlength="256" autofocus />
+    <${ReasonField} hint="For the ledger and the audit record." value=${reason} change=${setReason} autofocus />
   <//>`;
 }
