@@ -1,6 +1,6 @@
 // The console: signs people in, lets admins through, and shows the page that the address names.
 
-import { html, render, useEffect, useState } from "./lib/vendor.js";
+import { html, render, useEffect } from "./lib/vendor.js";
 import { get } from "./lib/api.js";
 import { go, href, useRoute } from "./lib/router.js";
 import { begin, hasSignedOut, signIn, signOut, userName } from "./lib/session.js";

@@ -10,6 +10,8 @@ const ADVICE = {
   busy: "Wait a moment and try again.",
   catalog_unsound: "The account is on a plan that is not in the catalog. See Health.",
   corrupt_account: "Somebody changed its record by hand. Nothing here can be trusted or changed.",
+  entry_not_found:
+    "Of what the clock brings, the entry is written with the account's next command. Until then it is only reckoned.",
   forbidden: "Your sign-in does not allow that. Sign out and in again if you were made admin.",
   idempotency_key_reused: "Close this and begin again.",
   internal_error: "Try again. If it stays, give the request's name to whoever runs Scrip.",

@@ -11,7 +11,7 @@ const root = new URL("../v1/", document.baseURI);
  *
  * `problem` is the whole of it (RFC 9457), `instance` the request's name for the logs.
  */
-export class ApiError extends Error {
+class ApiError extends Error {
   constructor(status, problem) {
     super(problem.detail ?? problem.message ?? `HTTP status ${status}`);
     this.status = status;

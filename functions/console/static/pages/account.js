@@ -10,7 +10,7 @@ import { announce } from "../lib/notice.js";
 import { href } from "../lib/router.js";
 import { Heading } from "../components/heading.js";
 import { Failure, Loading } from "../components/states.js";
-import { AccountStatus, Bar, Chip, Copy, Credits, Time } from "../components/values.js";
+import { AccountStatus, Bar, Chip, Copy, Credits, Id, Time } from "../components/values.js";
 import { AllowanceDialog } from "../dialogs/allowance.js";
 import { CreditsDialog } from "../dialogs/credits.js";
 import { FreezeDialog } from "../dialogs/freeze.js";
@@ -59,34 +59,33 @@ export function AccountPage({ accountId, rest: [tab, entryId], query }) {
   }, []);
 
   const { data, error } = about;
-  const heading = html`<${Heading}
-    title=${emailsOf(accountId)[0] ?? accountId}
-    place=${[accountId, tab, entryId].join("/")}
-  />`;
-  if (error) {
-    return html`${heading}<${Failure}
-        error=${error}
-        title=${error.code === "account_not_found" ? `There is no account ${accountId}` : undefined}
-        retry=${about.reload}
-      />`;
-  }
-  if (data === undefined) return html`${heading}<${Loading} what="the account" lines=${8} />`;
   const open = (name, entry) => setDialog({ name, entry });
   const shared = { ...data, accountId, query, open };
   return html`
-    <${Head} ...${shared} heading=${heading} />
-    <nav class="tabs" aria-label="Account">
-      ${TABS.map(
-        ([name, segment]) => html`<a
-          key=${name}
-          href=${href(["accounts", accountId, segment].filter(Boolean))}
-          aria-current=${isAt(tab, segment) ? "page" : undefined}
-          >${name}</a
-        >`,
-      )}
-    </nav>
-    <${Tab} tab=${tab} entryId=${entryId} shared=${shared} />
-    ${dialog && html`<${Dialogs} dialog=${dialog} shared=${shared} close=${close} done=${done} />`}
+    <${Head} accountId=${accountId} account=${data?.account} place=${[accountId, tab, entryId].join("/")} open=${open} />
+    ${error &&
+    html`<${Failure}
+      error=${error}
+      title=${error.code === "account_not_found" ? `There is no account ${accountId}` : undefined}
+      retry=${about.reload}
+    />`}
+    ${!error && !data && html`<${Loading} what="the account" lines=${8} />`}
+    ${data &&
+    html`
+      <${Figures} ...${shared} />
+      <nav class="tabs" aria-label="Account">
+        ${TABS.map(
+          ([name, segment]) => html`<a
+            key=${name}
+            href=${href(["accounts", accountId, segment].filter(Boolean))}
+            aria-current=${isAt(tab, segment) ? "page" : undefined}
+            >${name}</a
+          >`,
+        )}
+      </nav>
+      <${Tab} tab=${tab} entryId=${entryId} shared=${shared} />
+      ${dialog && html`<${Dialogs} dialog=${dialog} shared=${shared} close=${close} done=${done} />`}
+    `}
   `;
 }
 
@@ -126,57 +125,49 @@ function Dialogs({ dialog: { name, entry }, shared, close, done }) {
   }
 }
 
-function Head({ account, quota, plans: allPlans, heading, open }) {
-  const isClosed = account.status === "closed";
-  const planName = allPlans.find((plan) => plan.plan_id === account.plan_id)?.name;
-  return html`
-    <div class="account-head">
-      <div>
-        <div class="title-row">${heading} <${States} account=${account} /></div>
-        <p class="under">
-          <code class="id">${account.account_id}</code>
-          <${Copy} text=${account.account_id} name="the account's id" />
-          ${emailsOf(account.account_id)
-            .slice(1)
-            .map((email) => html`<span key=${email}>${email}</span>`)}
-        </p>
+/** Its name, and what can be done to it once it has been read. */
+function Head({ accountId, account, place, open }) {
+  const [email, ...others] = emailsOf(accountId);
+  return html`<div class="account-head">
+    <div>
+      <div class="title-row">
+        <${Heading} title=${email ?? accountId} place=${place} />
+        ${account && html`<${States} account=${account} />`}
       </div>
-      ${!isClosed && html`<${Actions} account=${account} open=${open} />`}
+      ${account &&
+      html`<p class="under">
+        <${Id}>${accountId}<//> <${Copy} text=${accountId} name="the account's id" />
+        ${others.map((other) => html`<span key=${other}> ${other}</span>`)}
+      </p>`}
     </div>
-    <section class="figures card" aria-label="The account now">
-      <div class="figure big">
-        <span class="figure-name">Balance</span>
-        <span class="figure-value"><${Credits} value=${account.balance} /></span>
-        <span class="under">credits</span>
-      </div>
-      <div class="figure">
-        <span class="figure-name">Available</span>
-        <span class="figure-value"><${Credits} value=${account.available} /></span>
-        <span class="under">
-          <${Credits} value=${account.held} /> held, <span class=${account.debt ? "loss" : ""}>
-            <${Credits} value=${account.debt} /> owed</span
-          >
-        </span>
-      </div>
-      <div class="figure">
-        <span class="figure-name">Plan</span>
-        <span class="figure-value">${planName ?? words(account.plan_id)}</span>
-        <span class="under">
-          ${quota.unlimited ? "no limit" : `${number(quota.monthly_credits)} a period`}${account.subscription_status &&
-          `, subscription ${words(account.subscription_status).toLowerCase()}`}
-        </span>
-      </div>
-      <div class="figure">
-        <span class="figure-name">Used this period</span>
-        <span class="figure-value"><${Credits} value=${account.used} /></span>
-        ${!quota.unlimited && html`<${Bar} part=${account.used} whole=${quota.monthly_credits} />`}
-        <span class="under">
-          resets <${Time} at=${account.period.end} as="relative" />, <${Time} at=${account.period.end} as="date" />
-        </span>
-      </div>
-    </section>
-  `;
+    ${account && account.status !== "closed" && html`<${Actions} account=${account} open=${open} />`}
+  </div>`;
 }
+
+function Figures({ account, quota, plans: allPlans }) {
+  const planName = allPlans.find((plan) => plan.plan_id === account.plan_id)?.name ?? account.plan_id;
+  const subscription = account.subscription_status && `, subscription ${words(account.subscription_status).toLowerCase()}`;
+  return html`<section class="figures card" aria-label="The account now">
+    <${Figure} name="Balance" value=${html`<${Credits} value=${account.balance} />`} isBig>credits<//>
+    <${Figure} name="Available" value=${html`<${Credits} value=${account.available} />`}>
+      <${Credits} value=${account.held} /> held,${" "}
+      <span class=${account.debt ? "loss" : ""}><${Credits} value=${account.debt} /> owed</span>
+    <//>
+    <${Figure} name="Plan" value=${planName}>
+      ${quota.unlimited ? "no limit" : `${number(quota.monthly_credits)} a period`}${subscription}
+    <//>
+    <${Figure} name="Used this period" value=${html`<${Credits} value=${account.used} />`}>
+      ${!quota.unlimited && html`<${Bar} part=${account.used} whole=${quota.monthly_credits} />`}
+      resets <${Time} at=${account.period.end} as="relative" />, <${Time} at=${account.period.end} as="date" />
+    <//>
+  </section>`;
+}
+
+const Figure = ({ name, value, isBig, children }) => html`<div class=${`figure ${isBig ? "big" : ""}`}>
+  <span class="figure-name">${name}</span>
+  <span class="figure-value">${value}</span>
+  <span class="under">${children}</span>
+</div>`;
 
 const States = ({ account }) => html`
   <${AccountStatus} status=${account.status} />

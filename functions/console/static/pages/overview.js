@@ -25,8 +25,8 @@ export const OverviewTab = ({ accountId, account, quota, plans, turn, open }) =>
 /** The grants, and the sum: what is left in them + held - owed = balance. */
 function MadeOf({ accountId, account }) {
   const left = account.grants.reduce((sum, grant) => sum + grant.remaining, 0);
-  return html`<section class="card" aria-labelledby="made-of-title">
-    <h3 id="made-of-title" class="card-title">What it is made of</h3>
+  return html`<section class="card" aria-label="Grants">
+    <h3 class="card-title">What it is made of</h3>
     ${account.grants.length > 0
       ? html`<${Table}
           caption="Grants, in the order in which they are spent"
@@ -35,7 +35,7 @@ function MadeOf({ accountId, account }) {
           keyOf=${(grant) => grant.grant_id}
         />`
       : html`<p class="quiet padded">There is no grant: all that arrived has expired or been spent.</p>`}
-    <dl class="sums">
+    <dl class="sums equation">
       <div class="edge">
         <dt>Left in grants</dt>
         <dd><${Credits} value=${left} /></dd>
