@@ -52,11 +52,14 @@ const Door = ({ title, children }) => html`<main class="door card">
   ${children}
 </main>`;
 
-const SignedOut = () => html`<${Door} title=${hasSignedOut() ? "You have signed out" : "Scrip console"}>
+const SignedOut =
+  () => html`<${Door} title=${hasSignedOut() ? "You have signed out" : "Scrip console"}>
   <p>
-    ${hasSignedOut()
-      ? "Nothing of your session is left in this browser tab."
-      : "Accounts, their credits and their ledgers, for admins."}
+    ${
+      hasSignedOut()
+        ? "Nothing of your session is left in this browser tab."
+        : "Accounts, their credits and their ledgers, for admins."
+    }
   </p>
   <button type="button" class="button primary" onClick=${signIn}>Sign in</button>
 <//>`;

@@ -60,15 +60,16 @@ export function ChangeDialog({ title, close, prepare, send, done, children }) {
   };
 
   return html`<${Dialog} title=${title} close=${close} isBusy=${isBusy}>
-    ${change === null
-      ? html`<form onSubmit=${next} novalidate>
+    ${
+      change === null
+        ? html`<form onSubmit=${next} novalidate>
           ${children} ${error && html`<${Failure} error=${error} />`}
           <div class="dialog-foot">
             <button type="button" class="button" onClick=${close}>Cancel</button>
             <button type="submit" class="button primary" disabled=${isBusy}>Continue</button>
           </div>
         </form>`
-      : html`<form onSubmit=${confirm}>
+        : html`<form onSubmit=${confirm}>
           <${Effect}>${change.effect}<//>
           ${error && (error.shown?.(back) ?? html`<${Failure} error=${error} advice=${error.status ? undefined : UNKNOWN} />`)}
           <div class="dialog-foot">
@@ -77,7 +78,8 @@ export function ChangeDialog({ title, close, prepare, send, done, children }) {
               ${isBusy ? "Working" : error ? (error.again ?? "Try again") : change.label}
             </button>
           </div>
-        </form>`}
+        </form>`
+    }
   <//>`;
 }
 

@@ -27,11 +27,18 @@ export function Chart({ label, days, stacks, read }) {
   const [Plot, setPlot] = useState(null);
   useEffect(() => {
     // Without the library there is no picture, and the table still tells everything.
-    loadPlot().then((loaded) => setPlot(() => loaded), () => {});
+    loadPlot().then(
+      (loaded) => setPlot(() => loaded),
+      () => {},
+    );
   }, []);
   useEffect(() => {
     if (!Plot) return undefined;
-    const plot = new Plot(options(Plot, place.current, stacks, read), data(days, stacks), place.current);
+    const plot = new Plot(
+      options(Plot, place.current, stacks, read),
+      data(days, stacks),
+      place.current,
+    );
     const observer = new ResizeObserver(([{ contentRect }]) =>
       plot.setSize({ width: contentRect.width, height: HEIGHT }),
     );

@@ -12,7 +12,15 @@ const Notes = ({ id, hint, error }) => html`
 `;
 
 /** A line of text, or another `type` of input. `change` gets the value. */
-export const Field = ({ id, label, hint, error, value, change, ...rest }) => html`<div class="field">
+export const Field = ({
+  id,
+  label,
+  hint,
+  error,
+  value,
+  change,
+  ...rest
+}) => html`<div class="field">
   <label for=${id}>${label}</label>
   <input
     id=${id}
@@ -25,6 +33,19 @@ export const Field = ({ id, label, hint, error, value, change, ...rest }) => htm
   />
   <${Notes} id=${id} hint=${hint} error=${error} />
 </div>`;
+
+/**
+ * Ties inputs to a form: bound("cost", "Cost") are the properties of the input of `form.cost`.
+ *
+ * `change` gets the whole form; `errors` say what is wrong, by field.
+ */
+export const binder = (form, change, errors) => (name, label) => ({
+  id: name,
+  label,
+  value: form[name],
+  error: errors[name],
+  change: (value) => change({ ...form, [name]: value }),
+});
 
 /** Why somebody makes a change, as the ledger or the audit record will tell. */
 export const ReasonField = (props) =>
@@ -42,7 +63,15 @@ export const NumberField = (props) =>
   html`<${Field} inputmode="numeric" spellcheck=${false} class="number" ...${props} />`;
 
 /** Several lines of text. */
-export const TextArea = ({ id, label, hint, error, value, change, ...rest }) => html`<div class="field">
+export const TextArea = ({
+  id,
+  label,
+  hint,
+  error,
+  value,
+  change,
+  ...rest
+}) => html`<div class="field">
   <label for=${id}>${label}</label>
   <textarea
     id=${id}
@@ -70,14 +99,14 @@ export const Choice = ({ id, label, hint, value, change, options }) => html`<div
 </div>`;
 
 /** One of a few, all in sight: `options` are [value, label, what it means]. */
-export const Radios = ({ name, label, value, change, options }) => html`<fieldset class="radios">
+export const Radios = ({ id, label, value, change, options }) => html`<fieldset>
   <legend>${label}</legend>
   <div class="radio-row">
     ${options.map(
       ([option, text, meaning]) => html`<label key=${option}>
         <input
           type="radio"
-          name=${name}
+          name=${id}
           value=${option}
           checked=${option === value}
           onChange=${() => change(option)}
@@ -89,11 +118,11 @@ export const Radios = ({ name, label, value, change, options }) => html`<fieldse
 </fieldset>`;
 
 /** Yes or no. */
-export const Check = ({ id, label, hint, checked, change }) => html`<div class="field check">
+export const Check = ({ id, label, hint, value, change }) => html`<div class="field check">
   <input
     type="checkbox"
     id=${id}
-    checked=${checked}
+    checked=${value}
     onChange=${(event) => change(event.target.checked)}
     aria-describedby=${describedBy(id, hint)}
   />

@@ -20,14 +20,19 @@ export function limitsOf(rows) {
 }
 
 /** The rows, each with a button to take it away, and one to add another. */
-export function LimitsField({ rows, change, error }) {
+export function LimitsField({ value: rows, change, error }) {
   const set = (index, field) => (event) =>
     change(rows.map((row, at) => (at === index ? { ...row, [field]: event.target.value } : row)));
   return html`<fieldset class="limits" aria-describedby=${error ? "limits-error" : undefined}>
     <legend>Limits</legend>
     ${rows.map(
       ({ name, value }, index) => html`<div class="limit-row" key=${index}>
-        <input aria-label=${`Name of limit ${index + 1}`} placeholder="name" value=${name} onInput=${set(index, "name")} />
+        <input
+          aria-label=${`Name of limit ${index + 1}`}
+          placeholder="name"
+          value=${name}
+          onInput=${set(index, "name")}
+        />
         <input
           aria-label=${`Value of limit ${index + 1}`}
           placeholder="number"

@@ -18,12 +18,16 @@ export function More({ pages, noun, plural, label = "Show more", isEndless = fal
   return html`<div class="more" ref=${end}>
     ${error && html`<${Failure} error=${error} retry=${items.length ? more : pages.reload} />`}
     ${isLoading && html`<${Loading} what=${plural ?? `${noun}s`} lines=${items.length ? 2 : 6} />`}
-    ${!error &&
-    !isLoading &&
-    !isComplete &&
-    html`<button type="button" class="button" onClick=${more}>${label}</button>`}
-    ${isComplete &&
-    items.length > 0 &&
-    html`<p class="fine">${counted(items.length, noun, plural)}, and that is all.</p>`}
+    ${
+      !error &&
+      !isLoading &&
+      !isComplete &&
+      html`<button type="button" class="button" onClick=${more}>${label}</button>`
+    }
+    ${
+      isComplete &&
+      items.length > 0 &&
+      html`<p class="fine">${counted(items.length, noun, plural)}, and that is all.</p>`
+    }
   </div>`;
 }

@@ -76,9 +76,11 @@ function Search() {
     const wanted = text.trim();
     if (!wanted) return;
     setText("");
-    go(wanted.includes("@") && !wanted.includes("|")
-      ? href(["accounts"], { email: wanted })
-      : href(["accounts", wanted]));
+    go(
+      wanted.includes("@") && !wanted.includes("|")
+        ? href(["accounts"], { email: wanted })
+        : href(["accounts", wanted]),
+    );
   };
   return html`<form role="search" onSubmit=${search}>
     <input

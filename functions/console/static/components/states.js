@@ -40,11 +40,13 @@ export function Failure({ error, title, retry, advice }) {
   const rest = error.title ? error.message.replace(error.title, "").trim() : error.message;
   return html`<div class="state failure" role="alert">
     <p class="state-title">${title ?? error.title ?? "Something went wrong"}</p>
-    ${invalid
-      ? html`<ul>
+    ${
+      invalid
+        ? html`<ul>
           ${invalid.map((line) => html`<li key=${line}>${line}</li>`)}
         </ul>`
-      : rest && html`<p>${rest}</p>`}
+        : rest && html`<p>${rest}</p>`
+    }
     ${told && html`<p>${told}</p>`}
     ${error.instance && html`<p class="fine">Request <code>${error.instance}</code></p>`}
     <${Retry} retry=${retry} />

@@ -34,11 +34,13 @@ export function Story({ accountId, entryId, account, features, turn, open }) {
           <${Moved} accountId=${accountId} entry=${entry} sources=${sources} />
           <${Facts} facts=${after(entry)} />
         </section>
-        ${(entry.refunds || entry.type === "usage") &&
-        html`<section>
+        ${
+          (entry.refunds || entry.type === "usage") &&
+          html`<section>
           <h3>Refunds</h3>
           <${Refunds} accountId=${accountId} account=${account} entry=${entry} refunds=${refunds} open=${open} />
-        </section>`}
+        </section>`
+        }
       </div>
       ${entry.metadata && html`<h3>Metadata</h3><${Json} value=${entry.metadata} name="Metadata" />`}
       <details>
@@ -52,7 +54,10 @@ export function Story({ accountId, entryId, account, features, turn, open }) {
 /** The entries that brought an entry's grants, by grant: known of live ones, looked up for others. */
 async function sourcesOf(account, entry, signal) {
   const sources = new Map(
-    account.grants.map(({ grant_id: grantId, source, kind }) => [grantId, { entryId: source, kind }]),
+    account.grants.map(({ grant_id: grantId, source, kind }) => [
+      grantId,
+      { entryId: source, kind },
+    ]),
   );
   const gone = entry.allocations.map((part) => part.grant_id).filter((id) => !sources.has(id));
   if (gone.length > 0) {
@@ -88,7 +93,10 @@ const after = (entry) => [
 ];
 
 const identity = (entry) => [
-  ["Entry", html`<${Id}>${entry.entry_id}<//> <${Copy} text=${entry.entry_id} name="the entry's id" />`],
+  [
+    "Entry",
+    html`<${Id}>${entry.entry_id}<//> <${Copy} text=${entry.entry_id} name="the entry's id" />`,
+  ],
   ["Number", String(entry.seq)],
   ["Hash", html`<${Id}>${entry.hash}<//>`],
   ["Hash before", html`<${Id}>${entry.previous_hash}<//>`],
@@ -107,9 +115,11 @@ function Moved({ accountId, entry, sources }) {
         const source = sources.get(grantId);
         return html`<li key=${grantId}>
           <${Credits} value=${amount} /> ${way} ${source ? words(source.kind).toLowerCase() : ""} grant
-          ${" "}${source
-            ? html`<a href=${entryHref(accountId, source.entryId)}>${grantId}, brought by ${source.entryId}</a>`
-            : html`<${Id}>${grantId}<//>`}
+          ${" "}${
+            source
+              ? html`<a href=${entryHref(accountId, source.entryId)}>${grantId}, brought by ${source.entryId}</a>`
+              : html`<${Id}>${grantId}<//>`
+          }
         </li>`;
       })}
     </ul>`;
@@ -125,23 +135,29 @@ function Refunds({ accountId, account, entry, refunds, open }) {
   const left = entry.cost - entry.refunded;
   return html`
     <p>
-      ${entry.refunded === 0
-        ? "Nothing has been refunded."
-        : `${credits(entry.refunded)} of ${entry.cost} refunded${left === 0 ? ": all of it" : ""}.`}
+      ${
+        entry.refunded === 0
+          ? "Nothing has been refunded."
+          : `${credits(entry.refunded)} of ${entry.cost} refunded${left === 0 ? ": all of it" : ""}.`
+      }
     </p>
-    ${refunds.length > 0 &&
-    html`<ul class="moves">
+    ${
+      refunds.length > 0 &&
+      html`<ul class="moves">
       ${refunds.map(
         (refund) => html`<li key=${refund.entry_id}>
           <a href=${entryHref(accountId, refund.entry_id)}><${Credits} value=${refund.cost} /> back</a>
           ${" "}<${Time} at=${refund.recorded_at} />${refund.reason && `: ${refund.reason}`}
         </li>`,
       )}
-    </ul>`}
-    ${left > 0 &&
-    account.status !== "closed" &&
-    html`<button type="button" class="button small" onClick=${() => open("refund", entry.entry_id)}>
+    </ul>`
+    }
+    ${
+      left > 0 &&
+      account.status !== "closed" &&
+      html`<button type="button" class="button small" onClick=${() => open("refund", entry.entry_id)}>
       Refund
-    </button>`}
+    </button>`
+    }
   `;
 }

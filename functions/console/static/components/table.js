@@ -13,7 +13,11 @@ export const Table = ({ caption, columns, rows, keyOf, detail }) => html`<table>
   <thead>
     <tr>
       ${columns.map(
-        ({ name, isNumber, isQuiet }) => html`<th key=${name} scope="col" class=${isNumber ? "right" : ""}>
+        ({
+          name,
+          isNumber,
+          isQuiet,
+        }) => html`<th key=${name} scope="col" class=${isNumber ? "right" : ""}>
           <span class=${isQuiet ? "unseen" : ""}>${name}</span>
         </th>`,
       )}
@@ -26,10 +30,12 @@ export const Table = ({ caption, columns, rows, keyOf, detail }) => html`<table>
         <tr class=${below ? "opened" : ""}>
           ${columns.map((column) => html`<${Cell} key=${column.name} column=${column} row=${row} />`)}
         </tr>
-        ${below &&
-        html`<tr class="detail">
+        ${
+          below &&
+          html`<tr class="detail">
           <td colspan=${columns.length}>${below}</td>
-        </tr>`}
+        </tr>`
+        }
       <//>`;
     })}
   </tbody>

@@ -1,7 +1,16 @@
 // Values that look the same everywhere: credits, times, names, states.
 
 import { html, useState } from "../lib/vendor.js";
-import { date, exactInstant, instant, number, relative, signed, utc, words } from "../lib/format.js";
+import {
+  date,
+  exactInstant,
+  instant,
+  number,
+  relative,
+  signed,
+  utc,
+  words,
+} from "../lib/format.js";
 
 /** A number of credits. */
 export const Credits = ({ value }) => html`<span class="number">${number(value)}</span>`;

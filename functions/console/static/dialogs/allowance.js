@@ -4,7 +4,14 @@ import { html, useState } from "../lib/vendor.js";
 import { path, put } from "../lib/api.js";
 import { credits, number } from "../lib/format.js";
 import { ChangeDialog } from "../components/change.js";
-import { NumberField, Radios, ReasonField, reasonOf, wholeNumber } from "../components/fields.js";
+import {
+  NumberField,
+  Radios,
+  ReasonField,
+  binder,
+  reasonOf,
+  wholeNumber,
+} from "../components/fields.js";
 import { LimitsField, limitRows, limitsOf } from "../components/limits.js";
 import { differences } from "../lib/differences.js";
 import { QuotaEffect } from "./quota-effect.js";
@@ -20,12 +27,15 @@ export function AllowanceDialog({ accountId, account, quota, plans, close, done 
     reason: "",
   });
   const [errors, setErrors] = useState({});
-  const set = (name) => (value) => setForm((before) => ({ ...before, [name]: value }));
+  const bound = binder(form, setForm, errors);
 
   const prepare = () => {
     const own = form.whose === "own" ? wholeNumber(form.amount, 0) : null;
     const limits = limitsOf(form.limits);
-    const isSame = own === overrides.monthly_credits && limits && differences(overrides.limits, limits).length === 0;
+    const isSame =
+      own === overrides.monthly_credits &&
+      limits &&
+      differences(overrides.limits, limits).length === 0;
     const wrong = {
       ...(form.whose === "own" && own === null && { amount: "Give a whole number from 0 up." }),
       ...(limits === null && { limits: "Each limit has a name of its own and a whole number." }),
@@ -39,13 +49,20 @@ export function AllowanceDialog({ accountId, account, quota, plans, close, done 
       label: "Save",
       effect: html`
         <p>
-          ${accountId} gets <strong>${credits(monthly)}</strong> a period, ${own === null ? "as its plan says" : "of its own"}.
+          ${accountId} gets <strong>${credits(monthly)}</strong> a period,
+          ${own === null ? " as its plan says" : " of its own"}.
         </p>
-        <${QuotaEffect} wanted=${{ monthly_credits: monthly, unlimited: quota.unlimited }} quota=${quota} account=${account} />
+        <${QuotaEffect}
+          wanted=${{ monthly_credits: monthly, unlimited: quota.unlimited }}
+          quota=${quota}
+          account=${account}
+        />
         <p>
-          ${Object.keys(limits).length === 0
-            ? "Its limits are the plan's."
-            : `Limits of its own: ${Object.entries(limits).map(([name, value]) => `${name} ${number(value)}`).join(", ")}.`}
+          ${
+            Object.keys(limits).length === 0
+              ? "Its limits are the plan's."
+              : `Limits of its own: ${listed(limits)}.`
+          }
         </p>
         ${quota.next && html`<p>${coming(own)}</p>`}
       `,
@@ -74,20 +91,21 @@ export function AllowanceDialog({ accountId, account, quota, plans, close, done 
     done=${() => done("Allowance and limits saved")}
   >
     <${Radios}
-      name="whose"
-      label="Monthly allowance"
-      value=${form.whose}
-      change=${set("whose")}
+      ...${bound("whose", "Monthly allowance")}
       options=${[
         ["plan", "The plan's", plan && credits(plan.monthly_credits)],
         ["own", "Of its own"],
       ]}
     />
-    ${form.whose === "own" &&
-    html`<${NumberField} id="amount" label="Credits a period" value=${form.amount} change=${set("amount")} error=${errors.amount} />`}
-    <${LimitsField} rows=${form.limits} change=${set("limits")} error=${errors.limits} />
+    ${form.whose === "own" && html`<${NumberField} ...${bound("amount", "Credits a period")} />`}
+    <${LimitsField} ...${bound("limits")} />
     <p class="hint">Limits of its own stand in for the plan's of the same name.</p>
-    <${ReasonField} value=${form.reason} change=${set("reason")} />
+    <${ReasonField} ...${bound("reason", "Reason")} />
     ${errors.form && html`<p class="field-error" role="alert">${errors.form}</p>`}
   <//>`;
 }
+
+const listed = (limits) =>
+  Object.entries(limits)
+    .map(([name, value]) => `${name} ${number(value)}`)
+    .join(", ");

@@ -5,7 +5,17 @@ import { get, path, post } from "../lib/api.js";
 import { credits, instant, number, words } from "../lib/format.js";
 import { useLoaded } from "../lib/loading.js";
 import { ChangeDialog } from "../components/change.js";
-import { KEPT, SAY_WHY, Choice, Field, NumberField, Radios, ReasonField, wholeNumber } from "../components/fields.js";
+import {
+  KEPT,
+  SAY_WHY,
+  Choice,
+  Field,
+  NumberField,
+  Radios,
+  ReasonField,
+  binder,
+  wholeNumber,
+} from "../components/fields.js";
 import { Credits } from "../components/values.js";
 
 const KINDS = ["admin", "promo", "referral"];
@@ -24,16 +34,21 @@ function outcome(action, amount, { balance, available, held, debt }) {
 
 /** `account` is as the page showed it; what counts is read anew. */
 export function CreditsDialog({ accountId, account, close, done }) {
-  const [form, setForm] = useState({ action: "add", amount: "", reason: "", kind: "admin", expires: "" });
+  const [form, setForm] = useState({
+    action: "add",
+    amount: "",
+    reason: "",
+    kind: "admin",
+    expires: "",
+  });
   const [isChecked, setChecked] = useState(false);
   const [fresh, setFresh] = useState(null);
   const loaded = useLoaded((signal) => get(path`accounts/${accountId}`, { signal }), [accountId]);
   const now = fresh ?? loaded.data ?? account;
-  const set = (name) => (value) => setForm((before) => ({ ...before, [name]: value }));
   const { action, reason, kind } = form;
   const amount = wholeNumber(form.amount, action === "set" ? 0 : 1);
   const expiresAt = form.expires && new Date(form.expires);
-  const errors = isChecked ? wrong({ ...form, amount, expiresAt }) : {};
+  const bound = binder(form, setForm, isChecked ? wrong({ ...form, amount, expiresAt }) : {});
   const result = amount === null ? null : outcome(action, amount, now);
 
   const prepare = async () => {
@@ -47,7 +62,7 @@ export function CreditsDialog({ accountId, account, close, done }) {
     };
     return {
       body: { action, amount, reason: reason.trim(), ...(action === "add" ? added : {}) },
-      label: { add: `Add ${credits(amount)}`, deduct: `Deduct ${credits(amount)}`, set: `Set to ${number(amount)}` }[action],
+      label: action === "set" ? `Set to ${number(amount)}` : `${words(action)} ${credits(amount)}`,
       effect: html`<${Effect} form=${{ action, amount, kind, expiresAt, reason }} account=${current} />`,
     };
   };
@@ -60,44 +75,25 @@ export function CreditsDialog({ accountId, account, close, done }) {
     done=${({ entry, account: after }) => done(`${told(entry)}; balance ${number(after.balance)}`)}
   >
     <${Radios}
-      name="action"
-      label="What to do"
-      value=${action}
-      change=${set("action")}
+      ...${bound("action", "What to do")}
       options=${[
         ["add", "Add", "new credits"],
         ["deduct", "Deduct", "from what is there"],
         ["set", "Set", "the balance itself"],
       ]}
     />
-    <${NumberField}
-      id="amount"
-      label=${action === "set" ? "New balance" : "Amount"}
-      value=${form.amount}
-      change=${set("amount")}
-      error=${errors.amount}
-      autofocus
-    />
-    <${ReasonField} hint=${KEPT} value=${reason} change=${set("reason")} error=${errors.reason} />
-    ${action === "add" &&
-    html`<div class="field-row">
+    <${NumberField} ...${bound("amount", action === "set" ? "New balance" : "Amount")} autofocus />
+    <${ReasonField} ...${bound("reason", "Reason")} hint=${KEPT} />
+    ${
+      action === "add" &&
+      html`<div class="field-row">
       <${Choice}
-        id="kind"
-        label="Kind"
-        value=${kind}
-        change=${set("kind")}
+        ...${bound("kind", "Kind")}
         options=${KINDS.map((one) => [one, words(one)])}
       />
-      <${Field}
-        id="expires"
-        type="datetime-local"
-        label="Expires"
-        hint="Never, if left empty."
-        value=${form.expires}
-        change=${set("expires")}
-        error=${errors.expires}
-      />
-    </div>`}
+      <${Field} ...${bound("expires", "Expires")} type="datetime-local" hint="In local time; never, if left empty." />
+    </div>`
+    }
     <${Preview} account=${now} result=${result} />
   <//>`;
 }
@@ -108,20 +104,27 @@ function wrong({ action, amount, reason, expires, expiresAt }) {
       amount: `Give a whole number from ${action === "set" ? 0 : 1} to ${number(10 ** 12)}.`,
     }),
     ...(reason.trim() === "" && { reason: SAY_WHY }),
-    ...(action === "add" && expires && !(expiresAt > new Date()) && { expires: "Choose a time to come." }),
+    ...(action === "add" &&
+      expires &&
+      !(expiresAt > new Date()) && { expires: "Choose a time to come." }),
   };
 }
 
 const told = ({ amount }) =>
-  amount === 0 ? "Nothing had to change" : `${credits(Math.abs(amount))} ${amount > 0 ? "added" : "deducted"}`;
+  amount === 0
+    ? "Nothing had to change"
+    : `${credits(Math.abs(amount))} ${amount > 0 ? "added" : "deducted"}`;
 
 function Preview({ account, result }) {
   const line = (name, before, after) => html`<div>
     <dt>${name}</dt>
     <dd>
       <${Credits} value=${before} />
-      ${after !== undefined && html` <span aria-hidden="true">→</span><span class="unseen">becomes</span>${" "}
-        <strong><${Credits} value=${after} /></strong>`}
+      ${
+        after !== undefined &&
+        html` <span aria-hidden="true">→</span><span class="unseen">becomes</span>${" "}
+        <strong><${Credits} value=${after} /></strong>`
+      }
     </dd>
   </div>`;
   return html`<div class="preview" aria-live="polite">

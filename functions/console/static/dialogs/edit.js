@@ -34,10 +34,12 @@ export function EditDialog({ shelf, item, close, done }) {
       body: { ...wanted, ...reasonOf(reason) },
       label: item ? "Save" : "Create",
       effect: html`
-        ${base.current
-          ? html`<p><strong>${base.current.name}</strong> changes like this. ${shelf.note}</p>
+        ${
+          base.current
+            ? html`<p><strong>${base.current.name}</strong> changes like this. ${shelf.note}</p>
               <${Changes} changes=${changes} />`
-          : html`<p><strong>${wanted.name}</strong> is created, with the id <code>${wanted[shelf.id]}</code>. Ids never change.</p>`}
+            : html`<p><strong>${wanted.name}</strong> is created, with the id <code>${wanted[shelf.id]}</code>. Ids never change.</p>`
+        }
       `,
     };
   };
@@ -45,7 +47,9 @@ export function EditDialog({ shelf, item, close, done }) {
   const save = async (body) => {
     if (!item) return post(`admin/${shelf.name}`, body);
     try {
-      return await put(path`admin/${shelf.name}/${item[shelf.id]}`, body, { version: base.current.version });
+      return await put(path`admin/${shelf.name}/${item[shelf.id]}`, body, {
+        version: base.current.version,
+      });
     } catch (error) {
       if (error.status !== 412) throw error;
       const { reason: _, ...mine } = body;
@@ -107,8 +111,11 @@ const Changes = ({ changes }) => html`<${Table}
 />`;
 
 function Conflict({ before, theirs, mine, take }) {
-  const changed = new Set([...differences(before, theirs), ...differences(before, mine)].map(({ field }) => field));
-  const of = (item) => Object.fromEntries(differences({}, item).map(({ field, after }) => [field, after]));
+  const changed = new Set(
+    [...differences(before, theirs), ...differences(before, mine)].map(({ field }) => field),
+  );
+  const of = (item) =>
+    Object.fromEntries(differences({}, item).map(({ field, after }) => [field, after]));
   const [was, other, own] = [of(before), of(theirs), of(mine)];
   return html`<div class="state failure" role="alert">
     <p class="state-title">Somebody else has changed it meanwhile</p>

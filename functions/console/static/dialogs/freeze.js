@@ -28,9 +28,11 @@ export function FreezeDialog({ accountId, account, close, done }) {
     done=${() => done(isFrozen ? "The account may spend again" : "The account is frozen")}
   >
     <p>
-      ${isFrozen
-        ? "The account is frozen: it spends nothing."
-        : "A frozen account keeps its credits and spends nothing."}
+      ${
+        isFrozen
+          ? "The account is frozen: it spends nothing."
+          : "A frozen account keeps its credits and spends nothing."
+      }
     </p>
     <${ReasonField} hint="For the ledger and the audit record." value=${reason} change=${setReason} autofocus />
   <//>`;

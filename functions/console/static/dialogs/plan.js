@@ -14,7 +14,8 @@ export function PlanDialog({ accountId, account, quota, plans, close, done }) {
   const [reason, setReason] = useState("");
   const [error, setError] = useState(null);
   const nameOf = (id) => plans.find((plan) => plan.plan_id === id)?.name ?? id;
-  const hasOwn = quota.overrides.monthly_credits !== null || Object.keys(quota.overrides.limits).length > 0;
+  const hasOwn =
+    quota.overrides.monthly_credits !== null || Object.keys(quota.overrides.limits).length > 0;
 
   const prepare = () => {
     if (planId === current && !hasOwn && !quota.next) {
@@ -50,7 +51,7 @@ export function PlanDialog({ accountId, account, quota, plans, close, done }) {
       )}
   >
     <${Radios}
-      name="plan"
+      id="plan"
       label="Plan"
       value=${planId}
       change=${(id) => {

@@ -21,12 +21,16 @@ export function QuotaEffect({ wanted, quota, account }) {
   if (wanted.unlimited) {
     return html`<p>It holds <strong>at once</strong>: use is noted and costs nothing from now on.</p>`;
   }
-  const given = account.grants.find(({ kind, expires_at: at }) => kind === "plan" && at >= quota.period.end);
+  const given = account.grants.find(
+    ({ kind, expires_at: at }) => kind === "plan" && at >= quota.period.end,
+  );
   const missing = wanted.monthly_credits - (given?.amount ?? 0);
   return html`<p>
     It holds <strong>at once</strong>.
-    ${missing > 0
-      ? ` ${credits(missing)} arrive now: ${credits(wanted.monthly_credits)} a period, of which it has had ${number(given?.amount ?? 0)}. The balance becomes ${number(account.balance + missing)}.`
-      : " No credits arrive now, as this period has had as much already."}
+    ${
+      missing > 0
+        ? ` ${credits(missing)} arrive now: ${credits(wanted.monthly_credits)} a period, of which it has had ${number(given?.amount ?? 0)}. The balance becomes ${number(account.balance + missing)}.`
+        : " No credits arrive now, as this period has had as much already."
+    }
   </p>`;
 }

@@ -8,7 +8,15 @@ import { credits, instant, number } from "../lib/format.js";
 import { useLoaded } from "../lib/loading.js";
 import { ChangeDialog } from "../components/change.js";
 import { Dialog } from "../components/dialog.js";
-import { KEPT, SAY_WHY, NumberField, Radios, ReasonField, wholeNumber } from "../components/fields.js";
+import {
+  KEPT,
+  SAY_WHY,
+  NumberField,
+  Radios,
+  ReasonField,
+  binder,
+  wholeNumber,
+} from "../components/fields.js";
 import { Loaded } from "../components/states.js";
 import { Facts } from "../components/values.js";
 
@@ -33,13 +41,12 @@ function RefundForm({ accountId, entry, features: list, close, done }) {
   const left = entry.cost - entry.refunded;
   const [form, setForm] = useState({ extent: "whole", amount: "", reason: "" });
   const [isChecked, setChecked] = useState(false);
-  const set = (name) => (value) => setForm((before) => ({ ...before, [name]: value }));
   const amount = form.extent === "whole" ? left : wholeNumber(form.amount);
   const wrong = {
     ...(amount === null && { amount: "Give a whole number of at least 1." }),
     ...(form.reason.trim() === "" && { reason: SAY_WHY }),
   };
-  const errors = isChecked ? wrong : {};
+  const bound = binder(form, setForm, isChecked ? wrong : {});
 
   const prepare = () => {
     setChecked(true);
@@ -48,11 +55,13 @@ function RefundForm({ accountId, entry, features: list, close, done }) {
       body: { entry_id: entry.entry_id, amount, reason: form.reason.trim() },
       label: `Refund ${credits(amount)}`,
       effect: html`<p>
-          ${entry.unlimited
-            ? html`The use is taken back: <strong>${credits(amount)}</strong> fewer count as used. It cost nothing, so no
+          ${
+            entry.unlimited
+              ? html`The use is taken back: <strong>${credits(amount)}</strong> fewer count as used. It cost nothing, so no
                 credits move.`
-            : html`<strong>${credits(amount)}</strong> go back to the grants that they came from. What came from a grant
-                that has expired lives for 7 days.`}
+              : html`<strong>${credits(amount)}</strong> go back to the grants that they came from. What came from a grant
+                that has expired lives for 7 days.`
+          }
           ${amount < left ? ` Then ${credits(left - amount)} can still be refunded.` : " Then all of it is refunded."}
         </p>
         <p class="quiet">Reason: ${form.reason}</p>`,
@@ -76,24 +85,17 @@ function RefundForm({ accountId, entry, features: list, close, done }) {
       ]}
     />
     <${Radios}
-      name="extent"
-      label="How much"
-      value=${form.extent}
-      change=${set("extent")}
+      ...${bound("extent", "How much")}
       options=${[
         ["whole", "All that is left", credits(left)],
         ["part", "A part of it"],
       ]}
     />
-    ${form.extent === "part" &&
-    html`<${NumberField}
-        id="amount"
-        label="Amount"
-        value=${form.amount}
-        change=${set("amount")}
-        error=${errors.amount}
-      />
-      ${amount > left && html`<p class="warning">Only ${number(left)} are left. Scrip will refuse this.</p>`}`}
-    <${ReasonField} hint=${KEPT} value=${form.reason} change=${set("reason")} error=${errors.reason} />
+    ${
+      form.extent === "part" &&
+      html`<${NumberField} ...${bound("amount", "Amount")} />
+      ${amount > left && html`<p class="warning">Only ${number(left)} are left. Scrip will refuse this.</p>`}`
+    }
+    <${ReasonField} ...${bound("reason", "Reason")} hint=${KEPT} />
   <//>`;
 }

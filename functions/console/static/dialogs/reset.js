@@ -9,7 +9,9 @@ import { ReasonField, reasonOf } from "../components/fields.js";
 /** What was used is forgotten by the counter only; the ledger keeps it. */
 export function ResetDialog({ accountId, account, quota, close, done }) {
   const [reason, setReason] = useState("");
-  const plan = account.grants.find(({ kind, expires_at: at }) => kind === "plan" && at >= quota.period.end);
+  const plan = account.grants.find(
+    ({ kind, expires_at: at }) => kind === "plan" && at >= quota.period.end,
+  );
   const refill = plan ? plan.amount - plan.remaining : 0;
   const prepare = () => ({
     body: reasonOf(reason),
@@ -18,11 +20,13 @@ export function ResetDialog({ accountId, account, quota, close, done }) {
         What ${accountId} has used this period goes from <strong>${number(account.used)}</strong> to <strong>0</strong>.
       </p>
       <p>
-        ${refill > 0
-          ? html`The plan's grant is refilled with <strong>${credits(refill)}</strong>${account.held > 0
-                ? ", less what is held of it"
-                : ""}. No other grant changes.`
-          : "The plan's grant is full, so no credits arrive."}
+        ${
+          refill > 0
+            ? html`The plan's grant is refilled with <strong>${credits(refill)}</strong>${
+                account.held > 0 ? ", less what is held of it" : ""
+              }. No other grant changes.`
+            : "The plan's grant is full, so no credits arrive."
+        }
       </p>`,
   });
   return html`<${ChangeDialog}

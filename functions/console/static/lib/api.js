@@ -60,7 +60,8 @@ async function request(method, to, { query = {}, body, headers = {}, signal, isS
     if (answer.status === 401) await signIn();
     const wait = Number(answer.headers.get("Retry-After"));
     const asksAgain = answer.status === 503 || answer.status === 429;
-    if (!isSafe || !asksAgain || tries === RETRIES) throw new ApiError(answer.status, await told(answer));
+    if (!isSafe || !asksAgain || tries === RETRIES)
+      throw new ApiError(answer.status, await told(answer));
     await pause(Math.min(wait || 1, RETRY_SECONDS_MAX));
   }
 }

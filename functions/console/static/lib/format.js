@@ -5,7 +5,10 @@ const MINUS = "\u2212";
 const numbers = new Intl.NumberFormat("en-GB", { useGrouping: "always" });
 
 const instants = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
-const exactInstants = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+const exactInstants = new Intl.DateTimeFormat("en-GB", {
+  dateStyle: "medium",
+  timeStyle: "medium",
+});
 const dates = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium" });
 const utcDays = new Intl.DateTimeFormat("en-GB", {
   weekday: "short",

@@ -14,7 +14,8 @@ export function useLoaded(read, inputs, turn = 0) {
   const [reloads, setReloads] = useState(0);
   useEffect(() => {
     const stop = new AbortController();
-    const settle = (outcome) => stop.signal.aborted || setState({ inputs, isLoading: false, ...outcome });
+    const settle = (outcome) =>
+      stop.signal.aborted || setState({ inputs, isLoading: false, ...outcome });
     setState((before) => ({
       inputs,
       data: areSame(before.inputs, inputs) ? before.data : undefined,
@@ -61,7 +62,10 @@ export function usePages(readPage, inputs, turn = 0) {
   };
 
   useEffect(() => {
-    setState((before) => ({ ...nothing, items: areSame(before.inputs, inputs) ? before.items : [] }));
+    setState((before) => ({
+      ...nothing,
+      items: areSame(before.inputs, inputs) ? before.items : [],
+    }));
     load(null, []);
     return () => running.current?.abort();
   }, [...inputs, turn, reloads]);

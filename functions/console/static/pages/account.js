@@ -63,15 +63,18 @@ export function AccountPage({ accountId, rest: [tab, entryId], query }) {
   const shared = { ...data, accountId, query, open };
   return html`
     <${Head} accountId=${accountId} account=${data?.account} place=${[accountId, tab, entryId].join("/")} open=${open} />
-    ${error &&
-    html`<${Failure}
+    ${
+      error &&
+      html`<${Failure}
       error=${error}
       title=${error.code === "account_not_found" ? `There is no account ${accountId}` : undefined}
       retry=${about.reload}
-    />`}
+    />`
+    }
     ${!error && !data && html`<${Loading} what="the account" lines=${8} />`}
-    ${data &&
-    html`
+    ${
+      data &&
+      html`
       <${Figures} ...${shared} />
       <nav class="tabs" aria-label="Account">
         ${TABS.map(
@@ -85,7 +88,8 @@ export function AccountPage({ accountId, rest: [tab, entryId], query }) {
       </nav>
       <${Tab} tab=${tab} entryId=${entryId} shared=${shared} />
       ${dialog && html`<${Dialogs} dialog=${dialog} shared=${shared} close=${close} done=${done} />`}
-    `}
+    `
+    }
   `;
 }
 
@@ -134,19 +138,24 @@ function Head({ accountId, account, place, open }) {
         <${Heading} title=${email ?? accountId} place=${place} />
         ${account && html`<${States} account=${account} />`}
       </div>
-      ${account &&
-      html`<p class="under">
+      ${
+        account &&
+        html`<p class="under">
         <${Id}>${accountId}<//> <${Copy} text=${accountId} name="the account's id" />
         ${others.map((other) => html`<span key=${other}> ${other}</span>`)}
-      </p>`}
+      </p>`
+      }
     </div>
     ${account && account.status !== "closed" && html`<${Actions} account=${account} open=${open} />`}
   </div>`;
 }
 
 function Figures({ account, quota, plans: allPlans }) {
-  const planName = allPlans.find((plan) => plan.plan_id === account.plan_id)?.name ?? account.plan_id;
-  const subscription = account.subscription_status && `, subscription ${words(account.subscription_status).toLowerCase()}`;
+  const planName =
+    allPlans.find((plan) => plan.plan_id === account.plan_id)?.name ?? account.plan_id;
+  const subscription =
+    account.subscription_status &&
+    `, subscription ${words(account.subscription_status).toLowerCase()}`;
   return html`<section class="figures card" aria-label="The account now">
     <${Figure} name="Balance" value=${html`<${Credits} value=${account.balance} />`} isBig>credits<//>
     <${Figure} name="Available" value=${html`<${Credits} value=${account.available} />`}>
@@ -163,7 +172,12 @@ function Figures({ account, quota, plans: allPlans }) {
   </section>`;
 }
 
-const Figure = ({ name, value, isBig, children }) => html`<div class=${`figure ${isBig ? "big" : ""}`}>
+const Figure = ({
+  name,
+  value,
+  isBig,
+  children,
+}) => html`<div class=${`figure ${isBig ? "big" : ""}`}>
   <span class="figure-name">${name}</span>
   <span class="figure-value">${value}</span>
   <span class="under">${children}</span>
@@ -175,7 +189,10 @@ const States = ({ account }) => html`
   ${account.debt > 0 && html`<${Chip} tone="bad">In debt<//>`}
 `;
 
-const Actions = ({ account, open }) => html`<div class="actions" role="group" aria-label="Change the account">
+const Actions = ({
+  account,
+  open,
+}) => html`<div class="actions" role="group" aria-label="Change the account">
   <button type="button" class="button primary" onClick=${() => open("credits")}>Manage credits</button>
   <button type="button" class="button" onClick=${() => open("plan")}>Change plan</button>
   <button type="button" class="button" onClick=${() => open("allowance")}>Allowance and limits</button>

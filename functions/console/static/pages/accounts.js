@@ -32,18 +32,22 @@ export function AccountsPage({ email }) {
       <${Heading} title=${title} />
       ${email && html`<a href=${href(["accounts"])}>All accounts</a>`}
     </div>
-    ${pages.isComplete && pages.items.length === 0
-      ? html`<${NoAccounts} email=${email} />`
-      : html`<section class="card">
-          ${pages.items.length > 0 &&
-          html`<${Table}
+    ${
+      pages.isComplete && pages.items.length === 0
+        ? html`<${NoAccounts} email=${email} />`
+        : html`<section class="card">
+          ${
+            pages.items.length > 0 &&
+            html`<${Table}
             caption="Accounts"
             columns=${COLUMNS}
             rows=${pages.items}
             keyOf=${(account) => account.account_id}
-          />`}
+          />`
+          }
           <${More} pages=${pages} noun="account" />
-        </section>`}
+        </section>`
+    }
   `;
 }
 
@@ -52,7 +56,11 @@ const COLUMNS = [
   { name: "Status", cell: (account) => html`<${Status} account=${account} />` },
   { name: "Plan", cell: (account) => account.plan_id && words(account.plan_id) },
   { name: "Subscription", cell: (account) => html`<${Subscription} account=${account} />` },
-  { name: "Available", isNumber: true, cell: (account) => html`<${Amount} value=${account.available} />` },
+  {
+    name: "Available",
+    isNumber: true,
+    cell: (account) => html`<${Amount} value=${account.available} />`,
+  },
   { name: "Balance", isNumber: true, cell: (account) => html`<${Balance} account=${account} />` },
 ];
 

@@ -30,7 +30,8 @@ export function CatalogPage({ shelf: name = "plans" }) {
     items.reload();
     announce(text);
   };
-  const Shown = dialog?.item?.active !== undefined && dialog.isSwitch ? DeactivateDialog : EditDialog;
+  const Shown =
+    dialog?.item?.active !== undefined && dialog.isSwitch ? DeactivateDialog : EditDialog;
   return html`
     <div class="page-head">
       <${Heading} title="Catalog" place=${`catalog/${shelf.name}`} />
@@ -65,7 +66,10 @@ export function CatalogPage({ shelf: name = "plans" }) {
 
 const state = {
   name: "State",
-  cell: ({ active, version }) => html`<${Chip} tone=${active ? "good" : "plain"}>${active ? "Active" : "Inactive"}<//>
+  cell: ({
+    active,
+    version,
+  }) => html`<${Chip} tone=${active ? "good" : "plain"}>${active ? "Active" : "Inactive"}<//>
     <span class="under">version ${version}</span>`,
 };
 

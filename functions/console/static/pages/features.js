@@ -2,23 +2,23 @@
 
 import { html } from "../lib/vendor.js";
 import { credits, number } from "../lib/format.js";
-import { Check, Field, NumberField, wholeNumber } from "../components/fields.js";
+import { Check, Field, NumberField, binder, wholeNumber } from "../components/fields.js";
 
-const price = ({ cost, per, unit }) => `${credits(cost)} for ${per === 1 ? "each" : number(per)} ${unit}`;
+const price = ({ cost, per, unit }) =>
+  `${credits(cost)} for ${per === 1 ? "each" : number(per)} ${unit}`;
 
 function Fields({ form, change, errors, isNew }) {
-  const set = (name) => (value) => change({ ...form, [name]: value });
+  const bound = binder(form, change, errors);
+  const idHint = "What apps call it, for ever: letters, digits and . _ -";
   return html`
-    ${isNew &&
-    html`<${Field} id="feature-id" label="Id" hint="What apps call it, for ever: letters, digits and . _ -"
-      value=${form.feature_id} change=${set("feature_id")} error=${errors.feature_id} autofocus />`}
-    <${Field} id="feature-name" label="Name" value=${form.name} change=${set("name")} error=${errors.name} maxlength="128" />
+    ${isNew && html`<${Field} ...${bound("feature_id", "Id")} hint=${idHint} autofocus />`}
+    <${Field} ...${bound("name", "Name")} maxlength="128" />
     <div class="field-row">
-      <${NumberField} id="feature-cost" label="Cost" hint="Credits" value=${form.cost} change=${set("cost")} error=${errors.cost} />
-      <${NumberField} id="feature-per" label="For so many" hint="1, or 1000" value=${form.per} change=${set("per")} error=${errors.per} />
-      <${Field} id="feature-unit" label="Unit" hint="use, token" value=${form.unit} change=${set("unit")} error=${errors.unit} maxlength="128" />
+      <${NumberField} ...${bound("cost", "Cost")} hint="Credits" />
+      <${NumberField} ...${bound("per", "For so many")} hint="1, or 1000" />
+      <${Field} ...${bound("unit", "Unit")} hint="use, token" maxlength="128" />
     </div>
-    <${Check} id="feature-active" label="Active" hint="Uses of an inactive feature are refused." checked=${form.active} change=${set("active")} />
+    <${Check} ...${bound("active", "Active")} hint="Uses of an inactive feature are refused." />
   `;
 }
 
@@ -49,7 +49,8 @@ export const FEATURES = {
     {
       name: "Feature",
       isRowHeader: true,
-      cell: (feature) => html`<strong>${feature.name}</strong> <span class="under">${feature.feature_id}</span>`,
+      cell: (feature) =>
+        html`<strong>${feature.name}</strong> <span class="under">${feature.feature_id}</span>`,
     },
     { name: "Price", cell: price },
   ],
@@ -57,6 +58,7 @@ export const FEATURES = {
   formOf,
   read,
   note: "Uses pay the new price within 30 seconds; what was used before keeps its own.",
-  deactivated: "Uses of it are refused within 30 seconds. What was used before stays, and can be refunded.",
+  deactivated:
+    "Uses of it are refused within 30 seconds. What was used before stays, and can be refunded.",
   activated: "Uses of it are charged again within 30 seconds.",
 };

@@ -33,7 +33,10 @@ const PROBLEMS = {
     "Messages could not be dealt with",
     "Read them in the queue, mend what they tell, and move them back.",
   ],
-  queue_unreadable: ["A queue does not say how long it is", "Look at it in SQS, and ask again here."],
+  queue_unreadable: [
+    "A queue does not say how long it is",
+    "Look at it in SQS, and ask again here.",
+  ],
 };
 
 /** Read anew each time one comes here, and by the button. */
@@ -56,8 +59,9 @@ const Report = ({ health }) => html`
       <${Chip} tone=${health.status === "ok" ? "good" : "warn"}>${health.status === "ok" ? "All is well" : "Wants a look"}<//>
       ${health.problems.length === 0 && html`<p>The table answers and the catalog is sound.</p>`}
     </div>
-    ${health.problems.length > 0 &&
-    html`<ul class="records">
+    ${
+      health.problems.length > 0 &&
+      html`<ul class="records">
       ${health.problems.map(({ code, subject }) => {
         const [title, advice] = PROBLEMS[code] ?? [words(code), ""];
         return html`<li key=${code + subject}>
@@ -66,7 +70,8 @@ const Report = ({ health }) => html`
           <p>${advice}</p>
         </li>`;
       })}
-    </ul>`}
+    </ul>`
+    }
   </section>
   <section class="card padded" aria-labelledby="queues-title">
     <h2 id="queues-title">Queues</h2>

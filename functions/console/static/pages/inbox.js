@@ -35,20 +35,24 @@ export function InboxPage({ status }) {
           options=${[["", "All"], ...STATUSES.map((one) => [one, words(one)])]}
         />
       </div>
-      ${pages.isComplete && pages.items.length === 0
-        ? html`<${Empty} title=${status ? `No message is ${status}` : "No message has come"}>
+      ${
+        pages.isComplete && pages.items.length === 0
+          ? html`<${Empty} title=${status ? `No message is ${status}` : "No message has come"}>
             ${status ? "Choose another status to see others." : "Billing and identity providers send them to /v1/webhooks."}
           <//>`
-        : html`
-            ${pages.items.length > 0 &&
-            html`<${Table}
+          : html`
+            ${
+              pages.items.length > 0 &&
+              html`<${Table}
               caption="Messages, newest first"
               columns=${COLUMNS}
               rows=${pages.items}
               keyOf=${(message) => message.webhook_id}
-            />`}
+            />`
+            }
             <${More} pages=${pages} noun="message" />
-          `}
+          `
+      }
     </section>
   `;
 }
@@ -57,7 +61,9 @@ const COLUMNS = [
   {
     name: "Message",
     isRowHeader: true,
-    cell: (message) => html`<a class="strong" href=${href(["inbox", message.webhook_id])}>${message.type}</a>
+    cell: (
+      message,
+    ) => html`<a class="strong" href=${href(["inbox", message.webhook_id])}>${message.type}</a>
       <span class="under">${message.webhook_id}</span>`,
   },
   {

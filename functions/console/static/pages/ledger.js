@@ -54,8 +54,10 @@ function Filters({ accountId, query, features: list }) {
     />
     <${Field} id="filter-from" type="date" label="From" value=${query.from ?? ""} change=${(from) => to({ from })} />
     <${Field} id="filter-to" type="date" label="To" value=${query.to ?? ""} change=${(until) => to({ to: until })} />
-    ${Object.values(query).some(Boolean) &&
-    html`<a class="button small" href=${href(["accounts", accountId, "ledger"])}>Show all</a>`}
+    ${
+      Object.values(query).some(Boolean) &&
+      html`<a class="button small" href=${href(["accounts", accountId, "ledger"])}>Show all</a>`
+    }
   </div>`;
 }
 
@@ -80,9 +82,11 @@ function Entries({ accountId, account, turn, query, features: list, open }) {
   );
   if (pages.isComplete && pages.items.length === 0) {
     return html`<${Empty} title="No entries">
-      ${Object.values(query).some(Boolean)
-        ? "Nothing in this ledger is of that kind and time."
-        : "Nothing has happened on this account yet."}
+      ${
+        Object.values(query).some(Boolean)
+          ? "Nothing in this ledger is of that kind and time."
+          : "Nothing has happened on this account yet."
+      }
     <//>`;
   }
   const story = (entry) =>
@@ -98,14 +102,16 @@ function Entries({ accountId, account, turn, query, features: list, open }) {
       />
     </div>`;
   return html`
-    ${pages.items.length > 0 &&
-    html`<${Table}
+    ${
+      pages.items.length > 0 &&
+      html`<${Table}
       caption="Entries, newest first"
       columns=${columns(list, openedId, setOpenedId)}
       rows=${pages.items}
       keyOf=${(entry) => entry.seq}
       detail=${story}
-    />`}
+    />`
+    }
     <${More} pages=${pages} noun="entry" plural="entries" isEndless />
   `;
 }
@@ -131,5 +137,9 @@ const columns = (list, openedId, setOpenedId) => [
   { name: "Type", cell: (entry) => html`<${EntryType} type=${entry.type} />` },
   { name: "When", cell: (entry) => html`<${Time} at=${entry.recorded_at} />` },
   { name: "Change", isNumber: true, cell: (entry) => html`<${Change} value=${entry.amount} />` },
-  { name: "Balance", isNumber: true, cell: (entry) => html`<${Credits} value=${entry.balance_after} />` },
+  {
+    name: "Balance",
+    isNumber: true,
+    cell: (entry) => html`<${Credits} value=${entry.balance_after} />`,
+  },
 ];

@@ -13,13 +13,17 @@ const MEANINGS = {
   received: "It came, and what became of it is not known yet. Its provider sends it again.",
   applied: "What it told has taken effect. Replaying it changes nothing.",
   ignored: "There was nothing to do, for the reason given.",
-  unmatched: "Nobody here has the names that it tells: see the reason. An account that turns up applies it by itself; where a plan is missing, edit the catalog and replay it.",
+  unmatched:
+    "Nobody here has the names that it tells: see the reason. An account that turns up applies it by itself; where a plan is missing, edit the catalog and replay it.",
   failed: "It could not be applied, for the reason given. Mend that, then replay it.",
 };
 
 /** The message `webhookId`. */
 export function MessagePage({ webhookId }) {
-  const message = useLoaded((signal) => get(path`admin/webhooks/${webhookId}`, { signal }), [webhookId]);
+  const message = useLoaded(
+    (signal) => get(path`admin/webhooks/${webhookId}`, { signal }),
+    [webhookId],
+  );
   return html`
     <div class="page-head">
       <${Heading} title=${message.data?.type ?? "Message"} place=${webhookId} />
@@ -40,7 +44,10 @@ const Told = ({ message, reload }) => html`
     <${Facts}
       facts=${[
         ["Reason", message.reason],
-        ["Waits for", message.waits_for.length > 0 ? html`<${Names} names=${message.waits_for} />` : null],
+        [
+          "Waits for",
+          message.waits_for.length > 0 ? html`<${Names} names=${message.waits_for} />` : null,
+        ],
         [
           "Account",
           message.account_id &&
@@ -58,9 +65,11 @@ const Told = ({ message, reload }) => html`
   </section>
   <section class="card padded" aria-labelledby="payload-title">
     <h2 id="payload-title">What it said</h2>
-    ${message.payload
-      ? html`<${Json} value=${message.payload} name="Payload" />`
-      : html`<${Empty} title="It was erased">With the personal data of the account's owner. So it cannot be replayed.<//>`}
+    ${
+      message.payload
+        ? html`<${Json} value=${message.payload} name="Payload" />`
+        : html`<${Empty} title="It was erased">With the personal data of the account's owner. So it cannot be replayed.<//>`
+    }
   </section>
 `;
 

@@ -27,14 +27,16 @@ function MadeOf({ accountId, account }) {
   const left = account.grants.reduce((sum, grant) => sum + grant.remaining, 0);
   return html`<section class="card" aria-label="Grants">
     <h3 class="card-title">What it is made of</h3>
-    ${account.grants.length > 0
-      ? html`<${Table}
+    ${
+      account.grants.length > 0
+        ? html`<${Table}
           caption="Grants, in the order in which they are spent"
           columns=${grantColumns(accountId, account.grants)}
           rows=${account.grants}
           keyOf=${(grant) => grant.grant_id}
         />`
-      : html`<p class="quiet padded">There is no grant: all that arrived has expired or been spent.</p>`}
+        : html`<p class="quiet padded">There is no grant: all that arrived has expired or been spent.</p>`
+    }
     <dl class="sums equation">
       <div class="edge">
         <dt>Left in grants</dt>
@@ -97,11 +99,13 @@ function History({ accountId, account, turn }) {
   return html`<section class="card" aria-labelledby="history-title">
     <h3 id="history-title" class="card-title">How it came about</h3>
     ${entries.length > 0 && html`<${Sums} accountId=${accountId} account=${account} entries=${entries} />`}
-    ${pages.isComplete
-      ? html`<p class="fine padded">
+    ${
+      pages.isComplete
+        ? html`<p class="fine padded">
           ${entries.length > 0 ? `All ${counted(entries.length, "entry", "entries")} of the ledger.` : "No entries yet."}
         </p>`
-      : html`<${More} pages=${pages} noun="entry" plural="entries" label="Look further back" />`}
+        : html`<${More} pages=${pages} noun="entry" plural="entries" label="Look further back" />`
+    }
   </section>`;
 }
 
@@ -128,11 +132,13 @@ function Sums({ accountId, account, entries }) {
       <dt>After the newest entry</dt>
       <dd><${Credits} value=${newest.balance_after} /></dd>
     </div>
-    ${unwritten !== 0 &&
-    html`<div>
+    ${
+      unwritten !== 0 &&
+      html`<div>
       <dt>Since then, by the clock<span class="under">Expired or renewed. The next command writes it down.</span></dt>
       <dd><${Change} value=${unwritten} /></dd>
-    </div>`}
+    </div>`
+    }
     <div class="edge total">
       <dt>Balance now</dt>
       <dd><${Credits} value=${account.balance} /></dd>
@@ -156,7 +162,10 @@ function Quota({ account, quota, plans, open }) {
             ? "Unlimited"
             : `${credits(quota.monthly_credits)} a period${overrides.monthly_credits === null ? "" : ", of its own"}`,
         ],
-        ["Period", html`<${Time} at=${quota.period.start} as="date" /> to <${Time} at=${quota.period.end} as="date" />`],
+        [
+          "Period",
+          html`<${Time} at=${quota.period.start} as="date" /> to <${Time} at=${quota.period.end} as="date" />`,
+        ],
         ["Subscription", account.subscription_status ? words(account.subscription_status) : "None"],
         ["Granted in all", credits(account.granted_total)],
         ["Used in all", credits(account.consumed_total)],
@@ -166,13 +175,15 @@ function Quota({ account, quota, plans, open }) {
         ]),
       ]}
     />
-    ${next &&
-    html`<div class="coming">
+    ${
+      next &&
+      html`<div class="coming">
       <p>
         From <${Time} at=${quota.period.end} as="date" />: ${nameOf(next.plan_id)},${" "}
         ${next.unlimited ? "unlimited" : `${credits(next.monthly_credits)} a period`}.
       </p>
       <button type="button" class="button small" onClick=${() => open("plan")}>Change that</button>
-    </div>`}
+    </div>`
+    }
   </section>`;
 }

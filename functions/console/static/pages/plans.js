@@ -2,32 +2,35 @@
 
 import { html } from "../lib/vendor.js";
 import { counted, number } from "../lib/format.js";
-import { Check, Field, NumberField, TextArea, wholeNumber } from "../components/fields.js";
+import { Check, Field, NumberField, TextArea, binder, wholeNumber } from "../components/fields.js";
 import { LimitsField, limitRows, limitsOf } from "../components/limits.js";
 import { Credits } from "../components/values.js";
 
+const PROVIDERS_HINT =
+  "Prices, products or plans at Stripe and others that mean this plan, one a line.";
+
 function Fields({ form, change, errors, isNew }) {
-  const set = (name) => (value) => change({ ...form, [name]: value });
+  const bound = binder(form, change, errors);
+  const idHint = "For ever: letters, digits and . _ -";
   return html`
-    ${isNew &&
-    html`<${Field} id="plan-id" label="Id" hint="For ever: letters, digits and . _ -"
-      value=${form.plan_id} change=${set("plan_id")} error=${errors.plan_id} autofocus />`}
-    <${Field} id="plan-name" label="Name" value=${form.name} change=${set("name")} error=${errors.name} maxlength="128" />
-    <${Check} id="plan-unlimited" label="Unlimited" hint="Use is noted and costs nothing." checked=${form.unlimited} change=${set("unlimited")} />
+    ${isNew && html`<${Field} ...${bound("plan_id", "Id")} hint=${idHint} autofocus />`}
+    <${Field} ...${bound("name", "Name")} maxlength="128" />
+    <${Check} ...${bound("unlimited", "Unlimited")} hint="Use is noted and costs nothing." />
     <div class="field-row">
-      <${NumberField} id="plan-monthly" label="Credits a period" value=${form.monthly_credits} change=${set("monthly_credits")} error=${errors.monthly_credits} />
-      <${NumberField} id="plan-overdraft" label="Overdraft" hint="How far below 0 it may go." value=${form.overdraft_limit} change=${set("overdraft_limit")} error=${errors.overdraft_limit} />
+      <${NumberField} ...${bound("monthly_credits", "Credits a period")} />
+      <${NumberField} ...${bound("overdraft_limit", "Overdraft")} hint="How far below 0 it may go." />
     </div>
-    <${Check} id="plan-rollover" label="What is left rolls over" checked=${form.rolls} change=${set("rolls")} />
-    ${form.rolls &&
-    html`<div class="field-row">
-      <${NumberField} id="plan-rollover-max" label="Credits at most" value=${form.rollover_max} change=${set("rollover_max")} error=${errors.rollover_max} />
-      <${NumberField} id="plan-rollover-periods" label="For so many periods" value=${form.rollover_periods} change=${set("rollover_periods")} error=${errors.rollover_periods} />
-    </div>`}
-    <${LimitsField} rows=${form.limits} change=${set("limits")} error=${errors.limits} />
-    <${TextArea} id="plan-providers" label="Ids at providers" hint="Prices, products or plans at Stripe and others that mean this plan, one a line."
-      rows="2" value=${form.provider_ids} change=${set("provider_ids")} />
-    <${Check} id="plan-active" label="Active" hint="An inactive plan takes no new accounts." checked=${form.active} change=${set("active")} />
+    <${Check} ...${bound("rolls", "What is left rolls over")} />
+    ${
+      form.rolls &&
+      html`<div class="field-row">
+      <${NumberField} ...${bound("rollover_max", "Credits at most")} />
+      <${NumberField} ...${bound("rollover_periods", "For so many periods")} />
+    </div>`
+    }
+    <${LimitsField} ...${bound("limits")} />
+    <${TextArea} ...${bound("provider_ids", "Ids at providers")} hint=${PROVIDERS_HINT} rows="2" />
+    <${Check} ...${bound("active", "Active")} hint="An inactive plan takes no new accounts." />
   `;
 }
 
@@ -65,7 +68,10 @@ function read(form, isNew) {
     rollover: form.rolls ? { max, periods } : null,
     overdraft_limit: overdraft,
     limits,
-    provider_ids: form.provider_ids.split("\n").map((line) => line.trim()).filter(Boolean),
+    provider_ids: form.provider_ids
+      .split("\n")
+      .map((line) => line.trim())
+      .filter(Boolean),
     active: form.active,
   };
   return { item: isNew ? { plan_id: form.plan_id.trim(), ...item } : item };
@@ -92,17 +98,21 @@ export const PLANS = {
     {
       name: "Plan",
       isRowHeader: true,
-      cell: (plan) => html`<strong>${plan.name}</strong> <span class="under">${plan.plan_id}</span>`,
+      cell: (plan) =>
+        html`<strong>${plan.name}</strong> <span class="under">${plan.plan_id}</span>`,
     },
     {
       name: "Credits a period",
       isNumber: true,
-      cell: (plan) => (plan.unlimited ? "Unlimited" : html`<${Credits} value=${plan.monthly_credits} />`),
+      cell: (plan) =>
+        plan.unlimited ? "Unlimited" : html`<${Credits} value=${plan.monthly_credits} />`,
     },
     {
       name: "Rolls over",
       cell: ({ rollover }) =>
-        rollover ? `up to ${number(rollover.max)}, for ${counted(rollover.periods, "period")}` : html`<span class="quiet">No</span>`,
+        rollover
+          ? `up to ${number(rollover.max)}, for ${counted(rollover.periods, "period")}`
+          : html`<span class="quiet">No</span>`,
     },
     {
       name: "Overdraft",
@@ -111,13 +121,15 @@ export const PLANS = {
     },
     {
       name: "Ids at providers",
-      cell: ({ provider_ids: ids }) => (ids.length > 0 ? ids.join(", ") : html`<span class="quiet">None</span>`),
+      cell: ({ provider_ids: ids }) =>
+        ids.length > 0 ? ids.join(", ") : html`<span class="quiet">None</span>`,
     },
   ],
   Fields,
   formOf,
   read,
   note: "Accounts get another amount when it is next granted; unlimited, overdraft and limits count within 30 seconds.",
-  deactivated: "No account can be put on it any more. Those that are on it stay, and get its credits.",
+  deactivated:
+    "No account can be put on it any more. Those that are on it stay, and get its credits.",
   activated: "Accounts can be put on it again.",
 };

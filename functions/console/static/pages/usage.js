@@ -45,14 +45,15 @@ function rangeOf({ days, from, to }) {
   return { from: dayFromToday(1 - Number(days || 30)), to: dayFromToday(0) };
 }
 
-const dayAfter = (day) => new Date(Date.parse(`${day}T00:00:00Z`) + DAY_MS).toISOString().slice(0, 10);
+const dayAfter = (day) =>
+  new Date(Date.parse(`${day}T00:00:00Z`) + DAY_MS).toISOString().slice(0, 10);
 
 function Range({ accountId, query, range }) {
   const to = (changed) => go(href(["accounts", accountId, "usage"], changed));
   const chosen = query.from ? "own" : (query.days ?? "30");
   return html`<div class="filters">
     <${Radios}
-      name="range"
+      id="range"
       label="Days, in UTC"
       value=${chosen}
       change=${(days) => to(days === "own" ? range : { days })}
@@ -62,13 +63,15 @@ function Range({ accountId, query, range }) {
         ["own", "Other"],
       ]}
     />
-    ${chosen === "own" &&
-    html`
+    ${
+      chosen === "own" &&
+      html`
       <${Field} id="usage-from" type="date" label="From" value=${range.from} max=${range.to}
         change=${(from) => from && to({ ...range, from })} />
       <${Field} id="usage-to" type="date" label="To" value=${range.to} min=${range.from}
         change=${(until) => until && to({ ...range, to: until })} />
-    `}
+    `
+    }
   </div>`;
 }
 
@@ -92,7 +95,13 @@ function stacked(rows, { from, to }, list) {
   const rest = stacks.splice(COLOURS - 1);
   const total = (field) => rest.reduce((sum, stack) => sum + stack[field], 0);
   const values = days.map((_, index) => rest.reduce((sum, stack) => sum + stack.values[index], 0));
-  stacks.push({ name: OTHERS, values, credits: total("credits"), count: total("count"), refunded: total("refunded") });
+  stacks.push({
+    name: OTHERS,
+    values,
+    credits: total("credits"),
+    count: total("count"),
+    refunded: total("refunded"),
+  });
   return { days, stacks };
 }
 
@@ -122,7 +131,9 @@ function Used({ days, stacks }) {
       <${Table}
         caption="Credits used by day and feature"
         columns=${byDay(stacks)}
-        rows=${days.map((day, index) => ({ day, index })).filter(({ index }) => stacks.some(({ values }) => values[index]))}
+        rows=${days
+          .map((day, index) => ({ day, index }))
+          .filter(({ index }) => stacks.some(({ values }) => values[index]))}
         keyOf=${({ day }) => day}
       />
     </details>
@@ -133,12 +144,18 @@ const byFeature = (stacks) => [
   {
     name: "Feature",
     isRowHeader: true,
-    cell: (stack) => html`<span class=${`swatch chart-${stacks.indexOf(stack) + 1}`} aria-hidden="true"></span>
+    cell: (
+      stack,
+    ) => html`<span class=${`swatch chart-${stacks.indexOf(stack) + 1}`} aria-hidden="true"></span>
       ${stack.name}`,
   },
   { name: "Uses", isNumber: true, cell: ({ count }) => html`<${Credits} value=${count} />` },
   { name: "Credits", isNumber: true, cell: (stack) => html`<${Credits} value=${stack.credits} />` },
-  { name: "Refunded", isNumber: true, cell: ({ refunded }) => html`<${Credits} value=${refunded} />` },
+  {
+    name: "Refunded",
+    isNumber: true,
+    cell: ({ refunded }) => html`<${Credits} value=${refunded} />`,
+  },
 ];
 
 const byDay = (stacks) => [
@@ -151,6 +168,7 @@ const byDay = (stacks) => [
   {
     name: "Total",
     isNumber: true,
-    cell: ({ index }) => html`<strong>${number(stacks.reduce((sum, { values }) => sum + values[index], 0))}</strong>`,
+    cell: ({ index }) =>
+      html`<strong>${number(stacks.reduce((sum, { values }) => sum + values[index], 0))}</strong>`,
   },
 ];
