@@ -5,7 +5,7 @@ import { Dialog } from "./dialog.js";
 import { Failure } from "./states.js";
 
 const UNKNOWN =
-  "Nobody can tell yet whether the change was made. Try again: it is the same request, so it is made once at most.";
+  "Nobody can tell yet whether the change was made. Try again: it is made once at most.";
 
 /**
  * `prepare()` reads the form, which are the `children`, and returns the change that it means, or
@@ -71,7 +71,7 @@ export function ChangeDialog({ title, close, prepare, send, done, children }) {
         </form>`
         : html`<form onSubmit=${confirm}>
           <${Effect}>${change.effect}<//>
-          ${error && (error.shown?.(back) ?? html`<${Failure} error=${error} advice=${error.status ? undefined : UNKNOWN} />`)}
+          ${error && (error.shown?.(back) ?? html`<${Failure} error=${error} unknown=${UNKNOWN} />`)}
           <div class="dialog-foot">
             <button type="button" class="button" disabled=${isBusy} onClick=${back}>Back</button>
             <button type="submit" class="button primary" disabled=${isBusy}>

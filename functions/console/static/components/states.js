@@ -11,12 +11,14 @@ const ADVICE = {
   catalog_unsound: "The account is on a plan that is not in the catalog. See Health.",
   corrupt_account: "Somebody changed its record by hand. Nothing here can be trusted or changed.",
   entry_not_found:
-    "Of what the clock brings, the entry is written with the account's next command. Until then it is only reckoned.",
+    "What the clock brings is written down with the account's next command. Until then it is reckoned.",
   forbidden: "Your sign-in does not allow that. Sign out and in again if you were made admin.",
   idempotency_key_reused: "Close this and begin again.",
   internal_error: "Try again. If it stays, give the request's name to whoever runs Scrip.",
   invalid_cursor: "Load the page again.",
 };
+
+const UNANSWERED = "Check your connection and try again.";
 
 const STATUS_ADVICE = {
   403: "Your sign-in does not allow that.",
@@ -26,16 +28,20 @@ const STATUS_ADVICE = {
   503: ADVICE.busy,
 };
 
-/** What went wrong, in the server's own words, what to do, and the request's name for the logs. */
-export function Failure({ error, title, retry, advice }) {
+/**
+ * What went wrong, in the server's own words, what to do, and the request's name for the logs.
+ *
+ * `unknown` is what to do where no answer came.
+ */
+export function Failure({ error, title, retry, unknown = UNANSWERED }) {
   if (error instanceof NetworkError) {
     return html`<div class="state failure" role="alert">
       <p class="state-title">${title ?? "Scrip did not answer"}</p>
-      <p>${advice ?? "Check your connection and try again. Nothing that is shown has changed."}</p>
+      <p>${unknown}</p>
       <${Retry} retry=${retry} />
     </div>`;
   }
-  const told = advice ?? ADVICE[error.code] ?? STATUS_ADVICE[error.status];
+  const told = ADVICE[error.code] ?? STATUS_ADVICE[error.status];
   const invalid = error.problem?.errors;
   const rest = error.title ? error.message.replace(error.title, "").trim() : error.message;
   return html`<div class="state failure" role="alert">

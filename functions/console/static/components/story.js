@@ -93,10 +93,7 @@ const after = (entry) => [
 ];
 
 const identity = (entry) => [
-  [
-    "Entry",
-    html`<${Id}>${entry.entry_id}<//> <${Copy} text=${entry.entry_id} name="the entry's id" />`,
-  ],
+  ["Entry", html`<${Id}>${entry.entry_id}<//> <${Copy} text=${entry.entry_id} />`],
   ["Number", String(entry.seq)],
   ["Hash", html`<${Id}>${entry.hash}<//>`],
   ["Hash before", html`<${Id}>${entry.previous_hash}<//>`],

@@ -55,8 +55,8 @@ export const AccountStatus = ({ status }) =>
 /** An id as it is, never broken by a renderer's idea of words. */
 export const Id = ({ children }) => html`<code class="id">${children}</code>`;
 
-/** A button that puts a text on the clipboard, and says so. */
-export function Copy({ text, name }) {
+/** A button that puts an id on the clipboard, and says so. */
+export function Copy({ text }) {
   const [isDone, setDone] = useState(false);
   const copy = async () => {
     await navigator.clipboard.writeText(text);
@@ -64,8 +64,7 @@ export function Copy({ text, name }) {
     setTimeout(() => setDone(false), 2000);
   };
   return html`<button type="button" class="button small quiet" onClick=${copy}>
-    <span aria-live="polite">${isDone ? "Copied" : "Copy"}</span>
-    <span class="unseen"> ${name}</span>
+    <span aria-live="polite">${isDone ? "Copied" : "Copy the id"}</span>
   </button>`;
 }
 

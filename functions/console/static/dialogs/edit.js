@@ -38,7 +38,9 @@ export function EditDialog({ shelf, item, close, done }) {
           base.current
             ? html`<p><strong>${base.current.name}</strong> changes like this. ${shelf.note}</p>
               <${Changes} changes=${changes} />`
-            : html`<p><strong>${wanted.name}</strong> is created, with the id <code>${wanted[shelf.id]}</code>. Ids never change.</p>`
+            : html`<p>
+                <strong>${wanted.name}</strong> is created, with the id <code>${wanted[shelf.id]}</code>, for ever.
+              </p>`
         }
       `,
     };

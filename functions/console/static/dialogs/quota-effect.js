@@ -25,11 +25,14 @@ export function QuotaEffect({ wanted, quota, account }) {
     ({ kind, expires_at: at }) => kind === "plan" && at >= quota.period.end,
   );
   const missing = wanted.monthly_credits - (given?.amount ?? 0);
+  const period = credits(wanted.monthly_credits);
+  const had = number(given?.amount ?? 0);
   return html`<p>
     It holds <strong>at once</strong>.
     ${
       missing > 0
-        ? ` ${credits(missing)} arrive now: ${credits(wanted.monthly_credits)} a period, of which it has had ${number(given?.amount ?? 0)}. The balance becomes ${number(account.balance + missing)}.`
+        ? ` ${credits(missing)} arrive now: ${period} a period, of which it has had ${had}.
+          The balance becomes ${number(account.balance + missing)}.`
         : " No credits arrive now, as this period has had as much already."
     }
   </p>`;

@@ -62,7 +62,12 @@ export function AccountPage({ accountId, rest: [tab, entryId], query }) {
   const open = (name, entry) => setDialog({ name, entry });
   const shared = { ...data, accountId, query, open };
   return html`
-    <${Head} accountId=${accountId} account=${data?.account} place=${[accountId, tab, entryId].join("/")} open=${open} />
+    <${Head}
+      accountId=${accountId}
+      account=${data?.account}
+      place=${[accountId, tab, entryId].join("/")}
+      open=${open}
+    />
     ${
       error &&
       html`<${Failure}
@@ -141,7 +146,7 @@ function Head({ accountId, account, place, open }) {
       ${
         account &&
         html`<p class="under">
-        <${Id}>${accountId}<//> <${Copy} text=${accountId} name="the account's id" />
+        ${email && html`<${Id}>${accountId}<//>`} <${Copy} text=${accountId} />
         ${others.map((other) => html`<span key=${other}> ${other}</span>`)}
       </p>`
       }

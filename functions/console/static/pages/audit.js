@@ -28,7 +28,10 @@ export function AuditTab({ accountId, turn }) {
   }
   return html`<section class="card" aria-label="Audit records">
     <ol class="records">
-      ${pages.items.map((record) => html`<${Record} key=${record.audit_id} accountId=${accountId} record=${record} />`)}
+      ${pages.items.map(
+        (record) =>
+          html`<${Record} key=${record.audit_id} accountId=${accountId} record=${record} />`,
+      )}
     </ol>
     <${More} pages=${pages} noun="record" />
   </section>`;

@@ -35,7 +35,9 @@ export function CatalogPage({ shelf: name = "plans" }) {
   return html`
     <div class="page-head">
       <${Heading} title="Catalog" place=${`catalog/${shelf.name}`} />
-      <button type="button" class="button primary" onClick=${() => setDialog({ item: null })}>New ${shelf.one}</button>
+      <button type="button" class="button primary" onClick=${() => setDialog({ item: null })}>
+        New ${shelf.one}
+      </button>
     </div>
     <nav class="tabs" aria-label="Catalog">
       ${Object.values(SHELVES).map(

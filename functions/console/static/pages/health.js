@@ -45,7 +45,9 @@ export function HealthPage() {
   return html`
     <div class="page-head">
       <${Heading} title="Health" />
-      <button type="button" class="button" disabled=${health.isLoading} onClick=${health.reload}>Check again</button>
+      <button type="button" class="button" disabled=${health.isLoading} onClick=${health.reload}>
+        Check again
+      </button>
     </div>
     <${Loaded} of=${health} what="the health" lines=${6}>
       ${(data) => html`<${Report} health=${data} />`}
@@ -56,7 +58,11 @@ export function HealthPage() {
 const Report = ({ health }) => html`
   <section class="card padded" aria-label="Status">
     <div class="title-row">
-      <${Chip} tone=${health.status === "ok" ? "good" : "warn"}>${health.status === "ok" ? "All is well" : "Wants a look"}<//>
+      ${
+        health.status === "ok"
+          ? html`<${Chip} tone="good">All is well<//>`
+          : html`<${Chip} tone="warn">Wants a look<//>`
+      }
       ${health.problems.length === 0 && html`<p>The table answers and the catalog is sound.</p>`}
     </div>
     ${

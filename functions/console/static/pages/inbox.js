@@ -38,7 +38,11 @@ export function InboxPage({ status }) {
       ${
         pages.isComplete && pages.items.length === 0
           ? html`<${Empty} title=${status ? `No message is ${status}` : "No message has come"}>
-            ${status ? "Choose another status to see others." : "Billing and identity providers send them to /v1/webhooks."}
+            ${
+              status
+                ? "Choose another status to see others."
+                : "Billing and identity providers send them to /v1/webhooks."
+            }
           <//>`
           : html`
             ${

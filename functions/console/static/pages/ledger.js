@@ -52,8 +52,20 @@ function Filters({ accountId, query, features: list }) {
       change=${(feature) => to({ feature })}
       options=${[["", "All features"], ...[...featureIds].map((id) => [id, names.get(id) ?? id])]}
     />
-    <${Field} id="filter-from" type="date" label="From" value=${query.from ?? ""} change=${(from) => to({ from })} />
-    <${Field} id="filter-to" type="date" label="To" value=${query.to ?? ""} change=${(until) => to({ to: until })} />
+    <${Field}
+      id="filter-from"
+      type="date"
+      label="From"
+      value=${query.from ?? ""}
+      change=${(from) => to({ from })}
+    />
+    <${Field}
+      id="filter-to"
+      type="date"
+      label="To"
+      value=${query.to ?? ""}
+      change=${(until) => to({ to: until })}
+    />
     ${
       Object.values(query).some(Boolean) &&
       html`<a class="button small" href=${href(["accounts", accountId, "ledger"])}>Show all</a>`

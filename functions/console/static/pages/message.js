@@ -9,12 +9,14 @@ import { Heading } from "../components/heading.js";
 import { Empty, Failure, Loaded } from "../components/states.js";
 import { Facts, Id, Json, MessageStatus, Time } from "../components/values.js";
 
+const UNMATCHED = `Nothing here has the names that it tells: see the reason. An account that turns up
+  applies it by itself. Where a plan is missing, edit the catalog and replay it.`;
+
 const MEANINGS = {
   received: "It came, and what became of it is not known yet. Its provider sends it again.",
   applied: "What it told has taken effect. Replaying it changes nothing.",
   ignored: "There was nothing to do, for the reason given.",
-  unmatched:
-    "Nobody here has the names that it tells: see the reason. An account that turns up applies it by itself; where a plan is missing, edit the catalog and replay it.",
+  unmatched: UNMATCHED,
   failed: "It could not be applied, for the reason given. Mend that, then replay it.",
 };
 
@@ -68,7 +70,9 @@ const Told = ({ message, reload }) => html`
     ${
       message.payload
         ? html`<${Json} value=${message.payload} name="Payload" />`
-        : html`<${Empty} title="It was erased">With the personal data of the account's owner. So it cannot be replayed.<//>`
+        : html`<${Empty} title="It was erased">
+            With the personal data of the account's owner. So it cannot be replayed.
+          <//>`
     }
   </section>
 `;

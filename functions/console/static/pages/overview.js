@@ -102,7 +102,11 @@ function History({ accountId, account, turn }) {
     ${
       pages.isComplete
         ? html`<p class="fine padded">
-          ${entries.length > 0 ? `All ${counted(entries.length, "entry", "entries")} of the ledger.` : "No entries yet."}
+          ${
+            entries.length > 0
+              ? `All ${counted(entries.length, "entry", "entries")} of the ledger.`
+              : "No entries yet."
+          }
         </p>`
         : html`<${More} pages=${pages} noun="entry" plural="entries" label="Look further back" />`
     }
@@ -116,7 +120,9 @@ function Sums({ accountId, account, entries }) {
   const byType = Object.groupBy(entries, (entry) => entry.type);
   return html`<dl class="sums">
     <div class="edge">
-      <dt>${opening === 0 && oldest.seq === 1 ? "At the start" : html`Before <${Time} at=${oldest.recorded_at} />`}</dt>
+      <dt>
+        ${oldest.seq === 1 ? "At the start" : html`Before <${Time} at=${oldest.recorded_at} />`}
+      </dt>
       <dd><${Credits} value=${opening} /></dd>
     </div>
     ${Object.entries(byType).map(
@@ -135,7 +141,10 @@ function Sums({ accountId, account, entries }) {
     ${
       unwritten !== 0 &&
       html`<div>
-      <dt>Since then, by the clock<span class="under">Expired or renewed. The next command writes it down.</span></dt>
+      <dt>
+        Since then, by the clock
+        <span class="under">Expired or renewed. The next command writes it down.</span>
+      </dt>
       <dd><${Change} value=${unwritten} /></dd>
     </div>`
     }
@@ -145,6 +154,9 @@ function Sums({ accountId, account, entries }) {
     </div>
   </dl>`;
 }
+
+/** Says of a value that it stands in for the plan's. */
+const owned = (isOwn) => (isOwn ? ", of its own" : "");
 
 /** Plan, allowance, limits, and what comes next. */
 function Quota({ account, quota, plans, open }) {
@@ -160,7 +172,7 @@ function Quota({ account, quota, plans, open }) {
           "Allowance",
           quota.unlimited
             ? "Unlimited"
-            : `${credits(quota.monthly_credits)} a period${overrides.monthly_credits === null ? "" : ", of its own"}`,
+            : `${credits(quota.monthly_credits)} a period${owned(overrides.monthly_credits !== null)}`,
         ],
         [
           "Period",
@@ -171,7 +183,7 @@ function Quota({ account, quota, plans, open }) {
         ["Used in all", credits(account.consumed_total)],
         ...limits.map(([name, value]) => [
           `Limit ${name}`,
-          `${number(value)}${name in overrides.limits ? ", of its own" : ""}`,
+          `${number(value)}${owned(name in overrides.limits)}`,
         ]),
       ]}
     />
