@@ -1,8 +1,6 @@
 """What admins ask about all accounts together: lists, the inbox, sync, and how the stack is."""
 
 import json
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from datetime import timedelta
 from functools import cache
@@ -13,12 +11,12 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from scrip.domain.account import Account
 from scrip.domain.entries import Actor, EntryType
-from scrip.domain.errors import BusyError, CorruptAccountError, ScripError, WebhookNotFoundError
+from scrip.domain.errors import WebhookNotFoundError
 from scrip.health import examine
 from scrip.http import operations
 from scrip.http.answers import answer, listed_account_json, webhook_json
+from scrip.http.lists import listed_accounts
 from scrip.http.models import Email, Instant, Name, NewAccountRequest, SyncRequest
 from scrip.http.principals import admin_actor
 from scrip.http.problems import InvalidError
@@ -29,14 +27,11 @@ from scrip.queues import renew_queue
 from scrip.settings import settings
 from scrip.store.aliases import EMAIL, accounts_named
 from scrip.store.archive import Archive, LineFilter, open_archive, read_lines
-from scrip.store.directory import list_account_ids, list_messages, read_accounts
+from scrip.store.directory import list_account_ids, list_messages
 from scrip.store.inbox import InboxStatus, read_message
 from scrip.users import add_account, emails_of
 
 WINDOW_MAX = timedelta(days=1)
-
-THREADS = 8
-"""How many accounts' addresses are looked up at once."""
 
 SPARE_MILLISECONDS = 12_000
 """A sync ends with so much time left: what it has begun may take that long."""
@@ -88,7 +83,7 @@ def get_accounts(
     else:
         found = accounts_named(table, [f"{EMAIL}{email.lower()}"])
         account_ids, next_cursor = list(found.values()), None
-    return answer({"accounts": _listed(account_ids), "cursor": next_cursor})
+    return answer({"accounts": listed_accounts(ledger(), account_ids), "cursor": next_cursor})
 
 
 @app.post("/v1/admin/accounts", **operations.ADD_ACCOUNT)
@@ -184,27 +179,6 @@ def get_health(admin: Admin) -> Response[Any]:
             "audit": None,
         },
     )
-
-
-def _listed(account_ids: Iterable[str]) -> list[dict[str, Any]]:
-    """Return accounts as they are now; what is wrong with one stops no other."""
-    known = read_accounts(ledger().table, list(account_ids))
-    ledger().catalog()  # once, and not by each thread
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(_listed_one, known.keys(), known.values()))
-
-
-def _listed_one(account_id: str, account: Account | None) -> dict[str, Any]:
-    if account is None:
-        return {"account_id": account_id, "error": CorruptAccountError.code}
-    try:
-        return listed_account_json(ledger().settled(account), emails_of(ledger(), account_id))
-    except BusyError:
-        raise
-    except Exception as exc:
-        logger.exception("cannot be shown", extra={"account_id": account_id})
-        code = exc.code if isinstance(exc, ScripError) else ScripError.code
-        return {"account_id": account_id, "error": code}
 
 
 @logger.inject_lambda_context(correlation_id_path=API_GATEWAY_HTTP)

@@ -11,7 +11,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from scrip.domain.catalog import ID_PATTERN, Feature, Plan, Rollover
+from scrip.domain.catalog import ID_PATTERN
 from scrip.domain.editing import Edit, Editor
 from scrip.domain.entries import Actor
 from scrip.http import operations
@@ -24,6 +24,7 @@ from scrip.http.models import (
     Text,
 )
 from scrip.http.principals import admin_actor
+from scrip.http.requests import feature_of, plan_of
 from scrip.http.resolver import IfMatch, api
 from scrip.ledger import ledger
 from scrip.observability import logger
@@ -56,7 +57,7 @@ def get_plans(_: Admin) -> Response[Any]:
 @app.post("/v1/admin/plans", **operations.CREATE_PLAN)
 def post_plan(body: Annotated[NewPlanRequest, Body()], actor: Admin) -> Response[Any]:
     """Create a plan, its version being 1."""
-    return _edited(_editor(actor, body.reason).create(_plan(body.plan_id, body)), 201)
+    return _edited(_editor(actor, body.reason).create(plan_of(body.plan_id, body)), 201)
 
 
 @app.put("/v1/admin/plans/<plan_id>", **operations.CHANGE_PLAN)
@@ -68,7 +69,7 @@ def put_plan(
 ) -> Response[Any]:
     """Replace the whole plan; what is left out of it gets its default."""
     editor = _editor(actor, body.reason)
-    return _edited(editor.change(editor.plan(plan_id), _plan(plan_id, body), _version(if_match)))
+    return _edited(editor.change(editor.plan(plan_id), plan_of(plan_id, body), _version(if_match)))
 
 
 @app.delete("/v1/admin/plans/<plan_id>", **operations.DEACTIVATE_PLAN)
@@ -94,7 +95,7 @@ def get_features(_: Admin) -> Response[Any]:
 @app.post("/v1/admin/features", **operations.CREATE_FEATURE)
 def post_feature(body: Annotated[NewFeatureRequest, Body()], actor: Admin) -> Response[Any]:
     """Create a feature, its version being 1."""
-    return _edited(_editor(actor, body.reason).create(_feature(body.feature_id, body)), 201)
+    return _edited(_editor(actor, body.reason).create(feature_of(body.feature_id, body)), 201)
 
 
 @app.put("/v1/admin/features/<feature_id>", **operations.CHANGE_FEATURE)
@@ -106,7 +107,7 @@ def put_feature(
 ) -> Response[Any]:
     """Replace the whole feature: within 30 seconds every consume pays the new price."""
     editor = _editor(actor, body.reason)
-    before, after = editor.feature(feature_id), _feature(feature_id, body)
+    before, after = editor.feature(feature_id), feature_of(feature_id, body)
     return _edited(editor.change(before, after, _version(if_match)))
 
 
@@ -136,31 +137,6 @@ def _editor(actor: Actor, reason: str | None) -> Editor:
 def _edited(edit: Edit, status: int = 200) -> Response[Any]:
     commit_edit(ledger().table, edit)
     return answer(asdict(edit.after), status, {"ETag": f'"{edit.after.version}"'})
-
-
-def _plan(plan_id: str, body: PlanRequest) -> Plan:
-    return Plan(
-        plan_id=plan_id,
-        name=body.name,
-        monthly_credits=body.monthly_credits,
-        unlimited=body.unlimited,
-        rollover=Rollover(**body.rollover.model_dump()) if body.rollover else None,
-        overdraft_limit=body.overdraft_limit,
-        limits=body.limits,
-        provider_ids=tuple(body.provider_ids),
-        active=body.active,
-    )
-
-
-def _feature(feature_id: str, body: FeatureRequest) -> Feature:
-    return Feature(
-        feature_id=feature_id,
-        name=body.name,
-        cost=body.cost,
-        per=body.per,
-        unit=body.unit,
-        active=body.active,
-    )
 
 
 def _version(if_match: str) -> int:

@@ -1,8 +1,16 @@
 """The `scrip` command: one Typer application that every command group is added to."""
 
+import sys
+from logging import StreamHandler
+
 import typer
 
+from scrip.observability import logger
+from scrip_cli.accounts import app as accounts
 from scrip_cli.backfill import backfill
+from scrip_cli.catalog import app as catalog
+from scrip_cli.entries import entries
+from scrip_cli.export import export
 from scrip_cli.local.commands import app as local
 from scrip_cli.seed import seed
 from scrip_cli.sweep import sweep
@@ -16,6 +24,10 @@ app = typer.Typer(
 )
 app.add_typer(local, name="local")
 app.add_typer(webhooks, name="webhooks")
+app.add_typer(accounts, name="accounts")
+app.add_typer(catalog, name="catalog")
+app.command(epilog="Example: scrip entries alice@example.com --type usage")(entries)
+app.command(epilog="Example: scrip export --out ledger.ndjson")(export)
 app.command(epilog="Example: scrip seed --users 5")(seed)
 app.command(epilog="Example: scrip backfill --csv users.csv --dry-run")(backfill)
 app.command(epilog="Example: scrip sweep --now")(sweep)
@@ -24,3 +36,12 @@ app.command(epilog="Example: scrip sweep --now")(sweep)
 @app.callback()
 def main() -> None:
     """Run, inspect and repair Scrip, the credits service."""
+
+
+def run() -> None:
+    """Run the command of this process."""
+    # What is logged is no part of an answer that a program reads.
+    for handler in logger.handlers:
+        if isinstance(handler, StreamHandler):
+            handler.setStream(sys.stderr)
+    app()

@@ -9,6 +9,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from scrip.domain.entries import Actor, ActorType
 from scrip.settings import Settings
 from scrip.store.client import Table
 from scrip_cli.local import deploy, process
@@ -68,6 +69,10 @@ class Target:
     def table(self) -> Table:
         """Return the stack's table."""
         return Table(self.client("dynamodb"), self.output("TableName"))
+
+    def operator(self) -> Actor:
+        """Return who the person is on AWS: an admin, by the ARN that their credentials are of."""
+        return Actor(ActorType.ADMIN, self.client("sts").get_caller_identity()["Arn"])
 
     def api_url(self) -> str:
         """Tell where the stack's API answers."""

@@ -10,6 +10,7 @@ import typer
 
 from scrip.ledger import utc_now
 from scrip.webhooks.messages import Provider
+from scrip_cli.exit_codes import ExitCode
 from scrip_cli.local.commands import DEFAULT_PORT, Port, State
 from scrip_cli.local.errors import StackError
 from scrip_cli.target import Target, find_target
@@ -79,7 +80,7 @@ def send(
     typer.echo(f"{answer.status_code} {answer.reason_phrase}")
     typer.echo(answer.text)
     if not answer.is_success:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def find_fixture(name: str) -> Path:

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from scrip_cli.exit_codes import ExitCode
 from scrip_cli.local import demo, deploy, process, report
 from scrip_cli.local.build import source_hash
 from scrip_cli.local.errors import NotRunningError, StackError
@@ -31,10 +32,9 @@ State = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 DEFAULT_PORT = 4566
-_INTERRUPTED = 130
 
 
-@app.command()
+@app.command(epilog="Example: scrip local up --detach")
 def up(
     port: Port = DEFAULT_PORT,
     state: State = None,
@@ -62,13 +62,13 @@ def up(
                     _stay(stack, server)
         except KeyboardInterrupt:
             report.note("Stopped before it was ready.")
-            raise typer.Exit(_INTERRUPTED) from None
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
         if detach:
             report.show_details(found)
             report.note(f"\nRunning in the background; {_down(stack)} stops it.")
 
 
-@app.command()
+@app.command(epilog="Example: scrip local down")
 def down(port: Port = DEFAULT_PORT, state: State = None) -> None:
     """Stop the service and keep its data."""
     with plain_errors(local=True):
@@ -81,7 +81,7 @@ def down(port: Port = DEFAULT_PORT, state: State = None) -> None:
             process.stop(stack, pid)
 
 
-@app.command()
+@app.command(epilog="Example: scrip local status --json")
 def status(port: Port = DEFAULT_PORT, state: State = None, *, as_json: Json = False) -> None:
     """Tell whether the service is running (exit code 0) or not (exit code 3)."""
     with plain_errors(local=True):
@@ -98,7 +98,7 @@ def status(port: Port = DEFAULT_PORT, state: State = None, *, as_json: Json = Fa
             report.show_status(stack, pid, _api_url(stack))
 
 
-@app.command()
+@app.command(epilog="Example: scrip local env --json")
 def env(port: Port = DEFAULT_PORT, state: State = None, *, as_json: Json = False) -> None:
     """Print addresses, names and fresh tokens, as shell exports or as JSON."""
     with plain_errors(local=True):

@@ -9,11 +9,13 @@
 
 from pathlib import Path
 
+from scrip_cli.exit_codes import ExitCode
+
 
 class StackError(Exception):
     """A failure that the person at the keyboard can act on."""
 
-    exit_code = 1
+    exit_code = ExitCode.FAILED
 
     def __init__(self, problem: str, remedy: str, *, output: str = "") -> None:
         """Keep the sentence, the advice, and what the failing tool printed last."""
@@ -52,7 +54,7 @@ class ToolError(StackError):
 class NotRunningError(StackError):
     """No stack runs from this state folder."""
 
-    exit_code = 3
+    exit_code = ExitCode.NOT_RUNNING
 
     def __init__(self, port: int) -> None:
         """Name the port."""
@@ -65,7 +67,7 @@ class NotRunningError(StackError):
 class NotReadyError(StackError):
     """A stack is being brought up, and nothing is deployed on it yet."""
 
-    exit_code = 3
+    exit_code = ExitCode.NOT_RUNNING
 
     def __init__(self, port: int) -> None:
         """Name the port."""

@@ -9,6 +9,7 @@ from dataclasses import asdict
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from scrip_cli.local.demo import ADMIN_EMAIL, PASSWORD, USER_EMAIL, Details
 from scrip_cli.local.errors import StackError
@@ -29,14 +30,15 @@ def step(doing: str) -> Iterator[None]:
 
 def note(sentence: str) -> None:
     """Tell how things stand."""
-    _progress.print(sentence, soft_wrap=True)
+    _progress.print(Text(sentence), soft_wrap=True)
 
 
 def trouble(error: StackError) -> None:
     """Tell what went wrong and what to do about it."""
     if error.output:
         typer.echo(error.output, err=True)
-    _progress.print(f"[bold red]{error.problem}[/bold red] {error.remedy}", soft_wrap=True)
+    told = Text.assemble((error.problem, "bold red"), " ", error.remedy)
+    _progress.print(told, soft_wrap=True)
 
 
 def show_details(found: Details) -> None:

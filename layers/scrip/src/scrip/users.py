@@ -46,10 +46,15 @@ def open_account(
     return [name for name in sorted(wanted) if link_account(ledger.table, account_id, name)]
 
 
-def add_account(ledger: Ledger, account_id: str, email: str | None) -> bool:
+def add_account(
+    ledger: Ledger,
+    account_id: str,
+    email: str | None,
+    stack: Settings | None = None,
+) -> bool:
     """Open an account as a sign-up would, by hand, and link it to an address; tell if it is new.
 
-    One that is there already keeps all that it has.
+    One that is there already keeps all that it has. `stack` is this process's own unless told.
 
     Raises:
         EmailTakenError: the address is another account's; nothing was opened.
@@ -60,7 +65,7 @@ def add_account(ledger: Ledger, account_id: str, email: str | None) -> bool:
         raise EmailTakenError
     known = read(ledger.table, account_id).account
     if known is None:
-        ledger.execute(opening(account_id))
+        ledger.execute(opening(account_id, stack))
     elif known.status is AccountStatus.CLOSED:
         raise AccountClosedError
     if name and not link_account(ledger.table, account_id, name):

@@ -11,6 +11,9 @@ from scrip.domain.entries import Actor, Json, canonical_json, iso
 from scrip.domain.grants import GrantKind
 from scrip.domain.payments import DisputeOutcome
 
+KEY_PATTERN = "^[A-Za-z0-9._-]{1,128}$"
+"""What a caller's idempotency key looks like: without the colon of the names that Scrip makes."""
+
 
 class AdjustAction(StrEnum):
     """What an admin does to a balance."""

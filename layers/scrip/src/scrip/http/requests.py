@@ -1,11 +1,12 @@
-"""From a request to a command: what every command takes from whoever asks and how."""
+"""From a request to a command, or to a plan or feature of the catalog."""
 
 from typing import Any
 
 from ulid import ULID
 
+from scrip.domain.catalog import Feature, Plan, Rollover
 from scrip.domain.commands import OpenAccount
-from scrip.http.models import CommandRequest
+from scrip.http.models import CommandRequest, FeatureRequest, PlanRequest
 from scrip.http.principals import Caller
 from scrip.ledger import opening
 
@@ -15,7 +16,7 @@ def command_fields(
     body: CommandRequest,
     idempotency_key: str | None,
 ) -> dict[str, Any]:
-    """Return the fields of `Command`; without a key of the caller's own, a ULID names it."""
+    """Return what every command takes; without a key of the caller's own, a ULID names it."""
     return {
         "account_id": caller.account_id,
         "entry_id": idempotency_key or str(ULID()),
@@ -30,3 +31,30 @@ def command_fields(
 def opening_for(caller: Caller) -> OpenAccount | None:
     """Return what opens a signed-in user's own account on their first call; None for others'."""
     return opening(caller.account_id) if caller.is_owner else None
+
+
+def plan_of(plan_id: str, body: PlanRequest) -> Plan:
+    """Return the plan that a request describes."""
+    return Plan(
+        plan_id=plan_id,
+        name=body.name,
+        monthly_credits=body.monthly_credits,
+        unlimited=body.unlimited,
+        rollover=Rollover(**body.rollover.model_dump()) if body.rollover else None,
+        overdraft_limit=body.overdraft_limit,
+        limits=body.limits,
+        provider_ids=tuple(body.provider_ids),
+        active=body.active,
+    )
+
+
+def feature_of(feature_id: str, body: FeatureRequest) -> Feature:
+    """Return the feature that a request describes."""
+    return Feature(
+        feature_id=feature_id,
+        name=body.name,
+        cost=body.cost,
+        per=body.per,
+        unit=body.unit,
+        active=body.active,
+    )

@@ -14,6 +14,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
+from scrip.domain.commands import KEY_PATTERN
 from scrip.domain.errors import BusyError, ScripError
 from scrip.http.problems import (
     BodyTooLargeError,
@@ -36,7 +37,7 @@ IdempotencyKey = Annotated[
     Header(
         alias="Idempotency-Key",
         description="Names the request: repeating it with its key has no further effect.",
-        pattern="^[A-Za-z0-9._-]{1,128}$",
+        pattern=KEY_PATTERN,
     ),
 ]
 IfMatch = Annotated[

@@ -1,0 +1,297 @@
+"""`scrip accounts`: look at accounts, and change them as an admin does through the API."""
+
+from functools import partial
+from typing import Annotated, Literal
+
+import typer
+
+from scrip.domain.account import Account
+from scrip.domain.commands import Adjust, AdjustAction, SetFrozen
+from scrip.domain.grants import GrantKind
+from scrip.http.answers import account_json, listed_account_json
+from scrip.http.lists import listed_accounts
+from scrip.http.models import AdjustRequest, FreezeRequest, NewAccountRequest
+from scrip.ledger import Ledger, utc_now
+from scrip.store.directory import list_account_ids
+from scrip.store.queries import read
+from scrip.users import add_account, emails_of
+from scrip_cli.account_names import AccountName, account_named
+from scrip_cli.changes import IdempotencyKey, change
+from scrip_cli.local import report
+from scrip_cli.local.commands import DEFAULT_PORT, Json, Port, State
+from scrip_cli.paging import LIMIT, Page, paged
+from scrip_cli.records import grouped, show_facts, show_json, show_lines, show_table
+from scrip_cli.target import find_target
+from scrip_cli.terminal import (
+    All,
+    Limit,
+    Reason,
+    Region,
+    StackName,
+    Yes,
+    ask,
+    check_can_ask,
+    plain_errors,
+)
+from scrip_cli.work import patiently
+
+app = typer.Typer(help="Look at accounts, and change them.", no_args_is_help=True)
+
+Amount = Annotated[int, typer.Argument(metavar="CREDITS", help="How many.", show_default=False)]
+
+LISTED = ("account_id", "emails", "status", "plan_id", "balance", "available", "held", "debt")
+GRANTED = ("kind", "remaining", "amount", "expires_at", "granted_at", "source", "grant_id")
+
+
+@app.command("list", epilog="Example: scrip accounts list --limit 10")
+def list_(
+    *,
+    limit: Limit = LIMIT,
+    all_: All = False,
+    as_json: Json = False,
+    stack_name: StackName = None,
+    region: Region = None,
+    port: Port = DEFAULT_PORT,
+    state: State = None,
+) -> None:
+    """List open accounts, by the day and time that their periods began.
+
+    With --json a line of JSON for each.
+    """
+    with plain_errors(local=stack_name is None):
+        ledger = Ledger(find_target(stack_name, port, state, region).table(), utc_now)
+
+        def accounts(size: int, cursor: str | None) -> Page:
+            account_ids, behind = list_account_ids(ledger.table, limit=size, cursor=cursor)
+            return listed_accounts(ledger, account_ids), behind
+
+        found = paged(accounts, limit=None if all_ else limit)
+        if as_json:
+            show_lines(found)
+        else:
+            show_table(found, LISTED)
+
+
+@app.command(epilog="Example: scrip accounts show alice@example.com")
+def show(
+    account: AccountName,
+    *,
+    as_json: Json = False,
+    stack_name: StackName = None,
+    region: Region = None,
+    port: Port = DEFAULT_PORT,
+    state: State = None,
+) -> None:
+    """Show an account as it is now: its balance, and the grants that make it up."""
+    with plain_errors(local=stack_name is None):
+        ledger = Ledger(find_target(stack_name, port, state, region).table(), utc_now)
+        account_id = account_named(ledger.table, account)
+        found = patiently(lambda: ledger.account(account_id))
+        told = account_json(found, ledger.catalog())
+        told["emails"] = emails_of(ledger, account_id)
+    if as_json:
+        show_json(told)
+        return
+    grants, period = told.pop("grants"), told.pop("period")
+    show_facts({**told, "period_start": period["start"], "period_end": period["end"]})
+    typer.echo()
+    show_table(grants, GRANTED)
+
+
+@app.command("open", epilog="Example: scrip accounts open user-17 --email bob@example.com")
+def open_(
+    account_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="ACCOUNT_ID",
+            help="Its id: the `sub` of its owner's tokens.",
+            show_default=False,
+        ),
+    ],
+    *,
+    email: Annotated[str | None, typer.Option(help="An address known to be its owner's.")] = None,
+    yes: Yes = False,
+    as_json: Json = False,
+    stack_name: StackName = None,
+    region: Region = None,
+    port: Port = DEFAULT_PORT,
+    state: State = None,
+) -> None:
+    """Open an account as its owner's sign-up would. Safe to repeat."""
+    with plain_errors(local=stack_name is None):
+        check_can_ask(yes=yes)
+        asked = NewAccountRequest(account_id=account_id, email=email)
+        target = find_target(stack_name, port, state, region)
+        ledger, settings = Ledger(target.table(), utc_now), target.settings()
+        if read(ledger.table, account_id).account is not None:
+            report.note(f"The account {account_id} is there already, and keeps what it has.")
+        else:
+            granted = grouped(settings.signup_credits)
+            plan = f"plan {settings.default_plan}"
+            report.note(f"Opens account {account_id} on {plan} with {granted} sign-up credits.")
+        ask(yes=yes)
+        patiently(lambda: add_account(ledger, account_id, asked.email, settings))
+        opened = ledger.account(account_id)
+        told = listed_account_json(opened, emails_of(ledger, account_id))
+    (show_json if as_json else show_facts)(told)
+
+
+@app.command(epilog='Example: scrip accounts grant alice@example.com 50 --reason "a late answer"')
+def grant(
+    account: AccountName,
+    amount: Amount,
+    *,
+    reason: Reason,
+    kind: Annotated[
+        Literal["admin", "promo", "referral"], typer.Option(help="What the ledger calls them.")
+    ] = "admin",
+    expires_at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="When what is left of them is gone.", show_default="never"
+        ),
+    ] = None,
+    idempotency_key: IdempotencyKey = None,
+    yes: Yes = False,
+    as_json: Json = False,
+    stack_name: StackName = None,
+    region: Region = None,
+    port: Port = DEFAULT_PORT,
+    state: State = None,
+) -> None:
+    """Add credits to an account. They pay its debt first, if it has any."""
+    with plain_errors(local=stack_name is None):
+        check_can_ask(yes=yes)
+        # Validated as the API validates it: exact types, from plain JSON values.
+        asked = AdjustRequest.model_validate(
+            {
+                "action": "add",
+                "amount": amount,
+                "reason": reason,
+                "kind": kind,
+                "expires_at": expires_at,
+            }
+        )
+        target = find_target(stack_name, port, state, region)
+        command_of = partial(
+            Adjust,
+            action=AdjustAction.ADD,
+            amount=asked.amount,
+            reason=asked.reason,
+            kind=GrantKind(kind),
+            expires_at=asked.expires_at,
+        )
+        change(
+            target,
+            account,
+            command_of,
+            shown=_credits,
+            key=idempotency_key,
+            yes=yes,
+            as_json=as_json,
+        )
+
+
+@app.command(epilog='Example: scrip accounts deduct alice@example.com 50 --reason "given twice"')
+def deduct(
+    account: AccountName,
+    amount: Amount,
+    *,
+    reason: Reason,
+    idempotency_key: IdempotencyKey = None,
+    yes: Yes = False,
+    as_json: Json = False,
+    stack_name: StackName = None,
+    region: Region = None,
+    port: Port = DEFAULT_PORT,
+    state: State = None,
+) -> None:
+    """Take credits from an account: all of them, or none if it has fewer."""
+    with plain_errors(local=stack_name is None):
+        check_can_ask(yes=yes)
+        asked = AdjustRequest(action="deduct", amount=amount, reason=reason)
+        target = find_target(stack_name, port, state, region)
+        command_of = partial(
+            Adjust, action=AdjustAction.DEDUCT, amount=asked.amount, reason=asked.reason
+        )
+        change(
+            target,
+            account,
+            command_of,
+            shown=_credits,
+            key=idempotency_key,
+            yes=yes,
+            as_json=as_json,
+        )
+
+
+@app.command(epilog='Example: scrip accounts freeze alice@example.com --reason "card reported"')
+def freeze(
+    account: AccountName,
+    *,
+    reason: Reason,
+    idempotency_key: IdempotencyKey = None,
+    yes: Yes = False,
+    as_json: Json = False,
+    stack_name: StackName = None,
+    region: Region = None,
+    port: Port = DEFAULT_PORT,
+    state: State = None,
+) -> None:
+    """Refuse every consume of an account until it is unfrozen."""
+    with plain_errors(local=stack_name is None):
+        check_can_ask(yes=yes)
+        asked = FreezeRequest(reason=reason)
+        target = find_target(stack_name, port, state, region)
+        change(
+            target,
+            account,
+            partial(SetFrozen, frozen=True, reason=asked.reason),
+            shown=_status,
+            key=idempotency_key,
+            yes=yes,
+            as_json=as_json,
+        )
+
+
+@app.command(epilog='Example: scrip accounts unfreeze alice@example.com --reason "card replaced"')
+def unfreeze(
+    account: AccountName,
+    *,
+    reason: Reason,
+    idempotency_key: IdempotencyKey = None,
+    yes: Yes = False,
+    as_json: Json = False,
+    stack_name: StackName = None,
+    region: Region = None,
+    port: Port = DEFAULT_PORT,
+    state: State = None,
+) -> None:
+    """Let an account consume again."""
+    with plain_errors(local=stack_name is None):
+        check_can_ask(yes=yes)
+        asked = FreezeRequest(reason=reason)
+        target = find_target(stack_name, port, state, region)
+        change(
+            target,
+            account,
+            partial(SetFrozen, frozen=False, reason=asked.reason),
+            shown=_status,
+            key=idempotency_key,
+            yes=yes,
+            as_json=as_json,
+        )
+
+
+def _credits(account: Account) -> str:
+    """Tell a balance, and what of it cannot be spent."""
+    parts = {
+        "credits": account.balance,
+        "held": account.held,
+        "owed": account.debt,
+    }
+    return ", ".join(f"{grouped(n)} {what}" for what, n in parts.items() if n or what == "credits")
+
+
+def _status(account: Account) -> str:
+    return account.status

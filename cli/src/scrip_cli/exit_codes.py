@@ -1,0 +1,36 @@
+"""The exit codes of every command, in one place; docs/reference/cli.md is made from here, too."""
+
+from enum import IntEnum
+from http import HTTPStatus
+from typing import Self
+
+from scrip.domain.errors import ScripError
+
+
+class ExitCode(IntEnum):
+    """What became of a command; `meaning` says it in words."""
+
+    meaning: str
+
+    def __new__(cls, code: int, meaning: str) -> Self:
+        """Make a number that knows its meaning."""
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
+
+    DONE = 0, "Done."
+    FAILED = 1, "Something failed, or did not answer. Running the command again is safe."
+    USAGE = 2, "The command was used wrongly, or wants `--yes` where nobody can be asked."
+    NOT_RUNNING = 3, "The local stack is not running, or not ready yet."
+    REFUSED = 4, "A rule refused it: not enough credits, a conflict, a reused key."
+    NOT_FOUND = 5, "There is no such account, plan or feature."
+    DIFFERENT = 6, "`scrip catalog diff` found differences."
+    INTERRUPTED = 130, "Stopped by Ctrl-C, or by whoever was asked and said no."
+
+
+def exit_code_of(error: ScripError) -> ExitCode:
+    """Return the exit code that tells an error, as its HTTP status does in the API."""
+    if error.status == HTTPStatus.NOT_FOUND:
+        return ExitCode.NOT_FOUND
+    return ExitCode.REFUSED if HTTPStatus(error.status).is_client_error else ExitCode.FAILED

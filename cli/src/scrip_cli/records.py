@@ -1,0 +1,87 @@
+"""Records as commands print them: a table for people, tabs in a pipe, JSON for programs.
+
+Nothing is ever shortened, and no id is wrapped. Columns are named as the API names its fields.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+type Record = Mapping[str, Any]
+
+WRAPPED = frozenset({"reason"})
+"""Columns of free text, which may take several lines of a table."""
+
+NOTHING = ""
+
+
+def show_json(record: Record) -> None:
+    """Print one JSON document."""
+    typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
+
+
+def show_lines(records: Iterable[Record]) -> None:
+    """Print a line of JSON for each record, as they come."""
+    for record in records:
+        typer.echo(json.dumps(record, ensure_ascii=False))
+
+
+def show_table(records: Iterable[Record], columns: Sequence[str]) -> None:
+    """Print some columns: a table on a terminal, else lines with tabs, as they come."""
+    if not sys.stdout.isatty():
+        typer.echo("\t".join(columns))
+        for record in records:
+            typer.echo("\t".join(_plain(record.get(name)) for name in columns))
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in columns:
+        title = f"{name} (UTC)" if name.endswith("_at") else name
+        table.add_column(title, no_wrap=name not in WRAPPED, overflow="fold")
+    for record in records:
+        table.add_row(*(_cell(name, record.get(name)) for name in columns))
+    console = Console(highlight=False)
+    # Rather a line that the terminal wraps than an id that cannot be copied.
+    wanted = console.measure(table).maximum
+    console.print(table, width=max(console.width, wanted), crop=False)
+
+
+def show_facts(record: Record) -> None:
+    """Print the fields of one record, a line each."""
+    width = max(len(name) for name in record)
+    for name, value in record.items():
+        typer.echo(f"{name:<{width}}  {_plain(value)}".rstrip())
+
+
+def grouped(number: int) -> str:
+    """Return a number as people read it: 10 100."""
+    return f"{number:,}".replace(",", " ")
+
+
+def _cell(name: str, value: Any) -> Text:
+    match value:
+        case str() if name.endswith("_at"):
+            return Text(f"{datetime.fromisoformat(value).astimezone(UTC):%Y-%m-%d %H:%M:%S}")
+        case bool():
+            return Text(_plain(value))
+        case int():
+            return Text(grouped(value), justify="right")
+    return Text(_plain(value))
+
+
+def _plain(value: Any) -> str:
+    """Return a value in one line, and without what could steer a terminal."""
+    match value:
+        case None:
+            return NOTHING
+        case list():
+            return ", ".join(map(_plain, value))
+        case bool() | dict():
+            return json.dumps(value, ensure_ascii=False)
+    return "".join(letter if letter.isprintable() else " " for letter in str(value))
