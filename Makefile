@@ -11,7 +11,7 @@ export SAM_CLI_TELEMETRY := 0
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev lint test test-fast test-integration browser openapi lock clean
+.PHONY: help setup dev lint test test-fast test-integration browser openapi reference lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ test: lint test-fast test-integration ## Run every check and every test
 
 openapi: setup ## Make the OpenAPI document from the code
 	PYTHONPATH=. python scripts/openapi.py > openapi.json.new && mv openapi.json.new functions/docs/openapi.json
+
+reference: setup ## Make the pages of docs/reference that are made from the code
+	python scripts/cli_reference.py > cli.md.new && mv cli.md.new docs/reference/cli.md
 
 lock: setup ## Lock the dependencies anew, those of the layer and of functions too
 	uv lock

@@ -26,7 +26,10 @@ app = typer.Typer(help="Plans and features as a file.", no_args_is_help=True)
 File = Annotated[
     Path,
     typer.Argument(
-        exists=True, dir_okay=False, help="A YAML file, as `catalog export` prints one."
+        exists=True,
+        dir_okay=False,
+        metavar="FILE",
+        help="A YAML file, as `catalog export` prints one.",
     ),
 ]
 Prune = Annotated[bool, typer.Option("--prune", help="Deactivate what is not in the file.")]

@@ -62,10 +62,11 @@ def read_catalog_file(path: Path) -> Catalog:
         line = f"{exc.problem_mark.line + 1}: " if exc.problem_mark else ""
         raise _unusable(path, [f"{line}{exc.problem}"]) from exc
     except YAMLError as exc:
-        raise _unusable(path, [str(exc)]) from exc
+        raise _unusable(path, [str(exc).splitlines()[0]]) from exc
     except ValidationError as exc:
         marked = YAML().load(text)
-        raise _unusable(path, [_fault(marked, found) for found in exc.errors()]) from exc
+        faults = sorted(_fault(marked, found) for found in exc.errors())
+        raise _unusable(path, [f"{line}: {what}" for line, what in faults]) from exc
     return Catalog(
         plans={plan_id: plan_of(plan_id, body) for plan_id, body in file.plans.items()},
         features={id_: feature_of(id_, body) for id_, body in file.features.items()},
@@ -95,8 +96,8 @@ def _told(item: Any, id_name: str) -> dict[str, Any]:
     return told
 
 
-def _fault(marked: Any, found: Any) -> str:
-    """Say what is wrong with a value, and in which line it, or what it is missing in, begins."""
+def _fault(marked: Any, found: Any) -> tuple[int, str]:
+    """Say in which line a value, or what it is missing in, begins, and what is wrong with it."""
     node, line = marked, 0
     for part in found["loc"]:
         match node:
@@ -107,8 +108,8 @@ def _fault(marked: Any, found: Any) -> str:
             case _:
                 break
         node = node[part]
-    where = ".".join(str(part) for part in found["loc"] if part != "[key]")
-    return f"{line + 1}: {where}: {found['msg']}"
+    where = ".".join(str(part) for part in found["loc"] if part != "[key]") or "the file"
+    return line + 1, f"{where}: {found['msg']}"
 
 
 def _unusable(path: Path, faults: list[str]) -> StackError:

@@ -30,7 +30,8 @@ def entries(
     account: AccountName,
     *,
     type_: Annotated[
-        EntryType | None, typer.Option("--type", help="Only of this type.", metavar="TYPE")
+        EntryType | None,
+        typer.Option("--type", help="Only of this type, such as usage.", metavar="TYPE"),
     ] = None,
     feature: Annotated[str | None, typer.Option(help="Only uses of this feature.")] = None,
     since: Since = None,

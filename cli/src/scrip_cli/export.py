@@ -61,8 +61,8 @@ def export(
     Stopped by whatever, the same command goes on where it was: no line is twice in the file, and
     none is missing. What is needed for that is in FILE.resume until the file is whole.
 
-    Every entry that was there when the export began is in it. Of those that are appended
-    meanwhile some are and some are not. Lines are in no order: sort by account_id and seq.
+    Every entry that was a few seconds old when the export began is in it. Of those that are
+    appended later some are and some are not. Lines are in no order: sort by account_id and seq.
 
     It reads the whole index of the ledger, with --since and --until too, and pays for that.
     """

@@ -16,10 +16,11 @@ from rich.text import Text
 
 type Record = Mapping[str, Any]
 
-WRAPPED = frozenset({"reason"})
-"""Columns of free text, which may take several lines of a table."""
+WRAPPED = {"reason": 40}
+"""Columns of free text, and the width from which they take several lines of a table."""
 
-NOTHING = ""
+WIDTH_MAX = 10_000
+"""Of a table. A line that the terminal wraps is better than an id that cannot be copied."""
 
 
 def show_json(record: Record) -> None:
@@ -43,13 +44,11 @@ def show_table(records: Iterable[Record], columns: Sequence[str]) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in columns:
         title = f"{name} (UTC)" if name.endswith("_at") else name
-        table.add_column(title, no_wrap=name not in WRAPPED, overflow="fold")
+        table.add_column(title, no_wrap=name not in WRAPPED, max_width=WRAPPED.get(name))
     for record in records:
         table.add_row(*(_cell(name, record.get(name)) for name in columns))
-    console = Console(highlight=False)
-    # Rather a line that the terminal wraps than an id that cannot be copied.
-    wanted = console.measure(table).maximum
-    console.print(table, width=max(console.width, wanted), crop=False)
+    # Only with a height as well does a width count on every terminal.
+    Console(highlight=False, width=WIDTH_MAX, height=1).print(table)
 
 
 def show_facts(record: Record) -> None:
@@ -79,7 +78,7 @@ def _plain(value: Any) -> str:
     """Return a value in one line, and without what could steer a terminal."""
     match value:
         case None:
-            return NOTHING
+            return ""
         case list():
             return ", ".join(map(_plain, value))
         case bool() | dict():

@@ -1,0 +1,116 @@
+"""What holds for every command: an example, a page of reference, completion, exit codes."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner, Result
+
+from scrip.domain import errors
+from scrip_cli.exit_codes import ExitCode, exit_code_of
+from scrip_cli.main import app
+
+ROOT = Path(__file__).parents[3]
+ROOT_COMMAND: Any = get_command(app)
+
+
+def commands(group: Any, *words: str) -> Iterator[tuple[str, Any]]:
+    """Every command with its words."""
+    for word, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, *words, word)
+        else:
+            yield " ".join([*words, word]), command
+
+
+def run(*words: str, **environment: str) -> Result:
+    return CliRunner().invoke(app, words, env=environment, prog_name="scrip")
+
+
+def test_the_help_of_every_command_says_what_it_does_and_has_an_example() -> None:
+    for words, command in commands(ROOT_COMMAND):
+        assert command.help, words
+        assert command.epilog.startswith(f"Example: scrip {words}"), words
+
+
+def test_the_reference_is_in_step_with_the_code() -> None:
+    made = subprocess.run(
+        [sys.executable, "scripts/cli_reference.py"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert (ROOT / "docs/reference/cli.md").read_text() == made, "run make reference"
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("accounts un", ["unfreeze"]),
+        ("export --format ", ["ndjson", "csv"]),
+        ("entries x --type ref", ["refund", "referral"]),
+        ("accounts grant x 1 --ki", ["--kind"]),
+    ],
+)
+def test_shells_complete_commands_options_and_values(typed: str, offered: list[str]) -> None:
+    words = ["scrip", *typed.split(" ")]
+    bash = run(
+        _SCRIP_COMPLETE="complete_bash",
+        COMP_WORDS="\n".join(words),
+        COMP_CWORD=str(len(words) - 1),
+    )
+    assert bash.stdout.split() == offered
+    zsh = run(_SCRIP_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS=f"scrip {typed}")
+    assert all(f'"{word}"' in zsh.stdout for word in offered), zsh.stdout
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.DeductionTooLargeError(required=2, available=1, shortfall=1), ExitCode.REFUSED),
+        (errors.AccountClosedError(), ExitCode.REFUSED),
+        (errors.StaleVersionError(2), ExitCode.REFUSED),
+        (errors.IdempotencyKeyReusedError("k1"), ExitCode.REFUSED),
+        (errors.AccountNotFoundError("a"), ExitCode.NOT_FOUND),
+        (errors.BusyError(), ExitCode.FAILED),
+        (errors.CorruptAccountError("a"), ExitCode.FAILED),
+    ],
+)
+def test_an_exit_code_says_whether_to_ask_again(error: errors.ScripError, code: ExitCode) -> None:
+    assert exit_code_of(error) == code
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["accounts", "grant", "a", "5", "--reason", "b"],  # nobody can be asked
+        ["accounts", "grant", "a", "5", "--yes"],  # no reason
+        ["accounts", "grant", "a", "5", "--yes", "--reason", ""],
+        ["accounts", "grant", "a", "0", "--yes", "--reason", "b"],
+        ["accounts", "deduct", "a", "1.5", "--yes", "--reason", "b"],
+        ["accounts", "grant", "a", "5", "--yes", "--reason", "b", "--kind", "signup"],
+        ["accounts", "grant", "a", "5", "--yes", "--reason", "b", "--expires-at", "soon"],
+        ["accounts", "freeze", "a", "--yes", "--reason", "b", "--idempotency-key", "a b"],
+        ["accounts", "open", "me", "--yes"],
+        ["accounts", "open", "a", "--email", "nobody", "--yes"],
+        ["entries", "a", "--since", "2026-12-01T08:00"],
+        ["catalog", "diff", "/nowhere.yaml"],
+        ["export"],
+    ],
+)
+def test_wrong_usage_is_told_before_anything_is_asked_of_aws(words: list[str]) -> None:
+    told = run(*words)
+    assert (told.exit_code, told.stdout) == (ExitCode.USAGE, ""), told.output
+    assert "Usage: scrip" in told.stderr
+
+
+def test_no_stack_is_an_exit_code_of_its_own(tmp_path: Path) -> None:
+    told = run("accounts", "list", "--port", "1", "--state", str(tmp_path))
+    assert (told.exit_code, "scrip local up" in told.stderr) == (ExitCode.NOT_RUNNING, True)
