@@ -28,7 +28,7 @@ app.add_typer(accounts, name="accounts")
 app.add_typer(catalog, name="catalog")
 app.command(epilog="Example: scrip entries alice@example.com --type usage")(entries)
 app.command(epilog="Example: scrip export --out ledger.ndjson")(export)
-app.command(epilog="Example: scrip seed --users 5")(seed)
+app.command(epilog="Example: scrip seed --users 2")(seed)
 app.command(epilog="Example: scrip backfill --csv users.csv --dry-run")(backfill)
 app.command(epilog="Example: scrip sweep --now")(sweep)
 

@@ -1,0 +1,44 @@
+"""What operators may call an account."""
+
+import pytest
+
+from scrip.domain.errors import AccountNotFoundError
+from scrip.ledger import Ledger, utc_now
+from scrip.settings import Settings
+from scrip.store.aliases import link_account
+from scrip.store.client import Table
+from scrip.users import add_account
+from scrip_cli.account_names import AmbiguousNameError, account_named
+from scrip_cli.exit_codes import ExitCode
+
+SETTINGS = Settings(table_name="scrip", signup_credits=7)
+
+
+def test_an_id_an_address_or_a_providers_name_leads_to_an_account(table: Table) -> None:
+    ledger = Ledger(table, utc_now)
+    add_account(ledger, "samlp|corp|a@b.org", "Anna@example.com", SETTINGS)
+    link_account(table, "samlp|corp|a@b.org", "stripe:cus_1")
+    for name in (
+        "samlp|corp|a@b.org",
+        "account:samlp|corp|a@b.org",
+        "anna@EXAMPLE.com",
+        "email:ANNA@example.com",
+        "stripe:cus_1",
+    ):
+        assert account_named(table, name) == "samlp|corp|a@b.org"
+    assert ledger.account("samlp|corp|a@b.org").balance == 7 + 100
+    for name in ("nobody", "stripe:CUS_1", "email:", "free"):
+        with pytest.raises(AccountNotFoundError):
+            account_named(table, name)
+
+
+def test_a_word_that_is_an_id_and_somebody_elses_address_is_refused(table: Table) -> None:
+    ledger = Ledger(table, utc_now)
+    add_account(ledger, "a@b.org", None, SETTINGS)
+    add_account(ledger, "other", "a@b.org", SETTINGS)
+    with pytest.raises(AmbiguousNameError, match="several accounts") as refused:
+        account_named(table, "a@b.org")
+    assert refused.value.exit_code == ExitCode.USAGE
+    assert refused.value.remedy == "Say account:a@b.org or account:other."
+    assert account_named(table, "account:a@b.org") == "a@b.org"
+    assert account_named(table, "email:a@b.org") == "other"

@@ -1,0 +1,119 @@
+"""An operator looks after one account: `scrip accounts` and `scrip entries`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from scrip_cli.exit_codes import ExitCode
+from scrip_cli.local.stack import STACK_NAME
+from tests.integration.terminal import terminal
+from tests.integration.test_operators import operator
+
+if TYPE_CHECKING:
+    from scrip_cli.local.stack import LocalStack
+    from tests.integration.conftest import Api
+
+WHY = ["--reason", "a late answer", "--yes"]
+ARN = "arn:aws:iam::000000000000:root"
+
+
+def told(stack: LocalStack, *words: str) -> Any:
+    """Run a command that succeeds, and read the JSON that it prints."""
+    done = operator(stack, *words, "--json")
+    assert done.exit_code == ExitCode.DONE, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_credits_are_granted_once_under_a_key_and_the_ledger_names_the_operator(
+    stack: LocalStack, user: Api, admin: Api
+) -> None:
+    grant = ["accounts", "grant", user.account_id, "50", *WHY, "--idempotency-key", "ticket-1"]
+    first = told(stack, *grant)
+    assert (first["account"]["balance"], first["entry"]["type"]) == (10_150, "admin_grant")
+    assert first["entry"]["actor"] == {"type": "admin", "id": ARN}
+    assert told(stack, *grant) == first
+    assert user.get("/me").json()["balance"] == 10_150
+    # The same request through the API is the same request.
+    asked = {"action": "add", "amount": 50, "reason": "a late answer"}
+    again = admin.post(f"/{user.account_id}/adjustments", asked, key="ticket-1")
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert again.json() == first
+    [record] = admin.get(f"/{user.account_id}/audit").json()["audit"]
+    assert (record["actor"]["id"], record["reason"]) == (ARN, "a late answer")
+
+    reused = operator(stack, *grant[:3], "51", *grant[4:])
+    assert (reused.exit_code, "idempotency_key_reused" in reused.stderr) == (4, True)
+
+
+def test_what_the_rules_refuse_is_told_and_changes_nothing(stack: LocalStack, user: Api) -> None:
+    deduct = ["accounts", "deduct", user.account_id]
+    refused = operator(stack, *deduct, "10101", *WHY)
+    assert (refused.exit_code, refused.stdout) == (ExitCode.REFUSED, "")
+    assert "required: 10101, available: 10100, shortfall: 1" in refused.stderr
+    past = ["accounts", "grant", user.account_id, "1", *WHY, "--expires-at", "2020-01-01"]
+    assert "expiry_in_the_past" in operator(stack, *past).stderr
+    nobody = operator(stack, "accounts", "deduct", "nobody@example.com", "1", *WHY)
+    assert (nobody.exit_code, "account_not_found" in nobody.stderr) == (ExitCode.NOT_FOUND, True)
+    assert len(user.get("/me/entries").json()["entries"]) == 2
+    done = operator(stack, *deduct, "10100", *WHY, by_name=STACK_NAME)
+    assert done.exit_code == ExitCode.DONE, done.stderr
+    assert user.get("/me").json()["balance"] == 0
+
+
+def test_a_frozen_account_does_not_consume_until_it_is_unfrozen(
+    stack: LocalStack, user: Api
+) -> None:
+    for action, status in (("freeze", 403), ("unfreeze", 200)):
+        told(stack, "accounts", action, user.account_id, *WHY)
+        assert user.post("/me/consume", {"feature": "chat"}).status_code == status
+
+
+def test_the_question_says_what_will_be_and_nothing_happens_without_a_yes(
+    stack: LocalStack, user: Api
+) -> None:
+    grant = ["accounts", "grant", user.account_id, "50", "--reason", "a late answer"]
+    for answer, code, balance in (("\x04", 130, 10_100), ("y\n", 0, 10_150)):
+        with terminal(stack, *grant) as screen:
+            screen.wait_for("Do it?")
+            assert "now 10 100 credits; after this 10 150 credits." in screen.shown
+            assert screen.type(answer) == code
+        assert user.get("/me").json()["balance"] == balance
+
+
+def test_accounts_are_shown_as_the_api_shows_them(
+    stack: LocalStack, user: Api, service: Api
+) -> None:
+    shown = told(stack, "accounts", "show", user.account_id)
+    [email] = shown.pop("emails")
+    assert shown == service.get(f"/{user.account_id}").json()
+    assert operator(stack, "accounts", "show", email).stdout.splitlines()[1].split() == [
+        "balance",
+        "10100",
+    ]
+    opened = ["accounts", "open", f"opened|{user.account_id}", "--email", f"x{email}", "--yes"]
+    assert told(stack, *opened) == told(stack, *opened)
+    taken = operator(stack, *opened[:4], email, "--yes")
+    assert (taken.exit_code, "email_taken" in taken.stderr) == (ExitCode.REFUSED, True)
+
+    lines = operator(stack, "accounts", "list", "--all", "--json").stdout.splitlines()
+    listed = {account["account_id"]: account for account in map(json.loads, lines)}
+    assert listed[user.account_id]["emails"] == [email]
+    assert listed[f"opened|{user.account_id}"]["balance"] == 10_100
+    some = operator(stack, "accounts", "list", "--limit", "2")
+    assert (len(some.stdout.splitlines()), "--all" in some.stderr) == (3, True)
+
+
+def test_the_ledger_is_shown_newest_first_and_filtered_as_in_the_api(
+    stack: LocalStack, user: Api
+) -> None:
+    for _ in range(3):
+        user.post("/me/consume", {"feature": "chat"})
+    entries = ["entries", user.account_id]
+    lines = operator(stack, *entries, "--json").stdout.splitlines()
+    assert [json.loads(line) for line in lines] == user.get("/me/entries").json()["entries"]
+    chat = operator(stack, *entries, "--type", "usage", "--feature", "chat", "--limit", "2")
+    header, *rows = (line.split("\t") for line in chat.stdout.splitlines())
+    assert [dict(zip(header, row, strict=True))["seq"] for row in rows] == ["5", "4"]
+    assert "--all" in chat.stderr
+    assert operator(stack, *entries, "--until", "2020-01-01").stdout.count("\n") == 1

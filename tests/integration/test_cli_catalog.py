@@ -1,0 +1,93 @@
+"""The catalog as a file: `scrip catalog`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scrip_cli.exit_codes import ExitCode
+from tests.integration.terminal import terminal
+from tests.integration.test_operators import operator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from scrip_cli.local.stack import LocalStack
+    from tests.integration.conftest import Api
+
+BEGUN = """
+plans:
+  cli-team: {name: Team, monthly_credits: 500, provider_ids: [price_cli]}
+features:
+  cli-music: {name: Music, cost: 9}
+"""
+LATER = """
+plans:
+  cli-team: {name: Team, monthly_credits: 500}
+  cli-crew: {name: Crew, monthly_credits: 700, provider_ids: [price_cli]}
+features:
+  cli-music: {name: Music, cost: 8}
+"""
+
+
+def features(admin: Api) -> dict[str, Any]:
+    answer = admin.http.get("/v1/admin/features", headers=admin.headers()).json()
+    return {feature["feature_id"]: feature for feature in answer["features"]}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "catalog.yaml"
+
+
+def test_the_catalog_becomes_what_the_file_says_and_every_edit_is_recorded(
+    stack: LocalStack, admin: Api, file: Path
+) -> None:
+    file.write_text(operator(stack, "catalog", "export").stdout)
+    assert operator(stack, "catalog", "diff", str(file)).exit_code == ExitCode.DONE
+    apply = ["catalog", "apply", str(file), "--reason", "2027", "--yes"]
+    for text, shown in ((BEGUN, "+ plan cli-team"), (LATER, "    cost: 9 -> 8\n")):
+        file.write_text(text)
+        differs = operator(stack, "catalog", "diff", str(file))
+        assert (differs.exit_code, shown in differs.stdout) == (ExitCode.DIFFERENT, True)
+        applied = operator(stack, *apply)
+        assert (applied.exit_code, applied.stdout) == (ExitCode.DONE, differs.stdout)
+    assert operator(stack, "catalog", "diff", str(file), "--json").stdout == ""
+    assert operator(stack, *apply).stdout == ""
+    music = features(admin)["cli-music"]
+    assert (music["cost"], music["version"]) == (8, 2)
+    assert features(admin)["chat"]["active"], "what is not in the file is left alone"
+
+
+def test_a_file_with_a_fault_changes_nothing(stack: LocalStack, admin: Api, file: Path) -> None:
+    before = features(admin)
+    file.write_text(
+        "features:\n  cli-new: {name: New, cost: 1}\n  chat: {name: Chat, cost: free}\n"
+    )
+    refused = operator(stack, "catalog", "apply", str(file), "--reason", "2027", "--yes")
+    assert (refused.exit_code, f"{file}:3: features.chat.cost" in refused.stderr) == (1, True)
+    file.write_text("plans:\n  free: {name: Free, monthly_credits: 1, active: false}\n")
+    refused = operator(stack, "catalog", "apply", str(file), "--reason", "2027", "--yes")
+    assert (refused.exit_code, "default_plan" in refused.stderr) == (ExitCode.REFUSED, True)
+    assert features(admin) == before
+
+
+def test_an_edit_that_came_between_is_told_and_not_undone(
+    stack: LocalStack, admin: Api, file: Path
+) -> None:
+    file.write_text("features:\n  cli-race: {name: Race, cost: 5}\n")
+    operator(stack, "catalog", "apply", str(file), "--reason", "begin", "--yes")
+    file.write_text("features:\n  cli-race: {name: Race, cost: 6}\n")
+    with terminal(stack, "catalog", "apply", str(file), "--reason", "dearer") as screen:
+        screen.wait_for("Do it?")
+        edited = admin.http.put(
+            "/v1/admin/features/cli-race",
+            content=json.dumps({"name": "Race", "cost": 7}),
+            headers=admin.headers({"If-Match": "1"}),
+        )
+        assert edited.status_code == 200
+        assert screen.type("y\n") == ExitCode.REFUSED
+        screen.wait_for("edited by somebody else")
+    assert features(admin)["cli-race"]["cost"] == 7

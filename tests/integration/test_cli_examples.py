@@ -1,0 +1,46 @@
+"""Every command's example, as `--help` and the reference show it, works as it stands."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from scrip_cli.exit_codes import ExitCode
+from tests.integration.test_operators import operator
+from tests.unit.cli.test_commands import ROOT_COMMAND, commands
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+    from scrip_cli.local.stack import LocalStack
+
+USERS = "account_id,email\nolder-1,older-1@example.com\n"
+
+ELSEWHERE = {"local down"}
+"""It ends the stack of all tests, and that they end with it is what tries it."""
+
+
+def test_every_example_works(stack: LocalStack, tmp_path: Path, subtests: pytest.Subtests) -> None:
+    (tmp_path / "users.csv").write_text(USERS)
+    examples = {
+        words: (command.epilog.removeprefix("Example: scrip "), command)
+        for words, command in commands(ROOT_COMMAND)
+        if words not in ELSEWHERE
+    }
+    # What writes a file comes before what reads it.
+    for words, (example, command) in sorted(
+        examples.items(), key=lambda item: (" > " not in item[1][0], item[0])
+    ):
+        with subtests.test(words):
+            told, _, out = example.partition(" > ")
+            typed = [
+                str(tmp_path / word) if word.endswith((".csv", ".yaml", ".ndjson")) else word
+                for word in shlex.split(told)
+            ]
+            asks = any(param.name == "yes" for param in command.params)
+            done = operator(stack, *typed, *(["--yes"] if asks else []))
+            assert done.exit_code == ExitCode.DONE, done.output
+            if out:
+                (tmp_path / out).write_text(done.stdout)
