@@ -40,6 +40,28 @@ A command that changes something says what it is about to do, and asks. Without 
 `--yes`. A change of an account has an idempotency key, which is printed: repeated with
 `--idempotency-key` it is never made twice.
 
+## The catalog as a file
+
+`scrip catalog export` prints the plans and features of a stack; keep them under version control,
+look at `diff` and then `apply`. An item has the fields of the API's PUT, but for `reason`: what is
+left out has its default, and `active: false` deactivates it.
+
+```yaml
+plans:
+  pro:
+    name: Pro
+    monthly_credits: 2000
+    rollover:
+      max: 1000
+      periods: 1
+    provider_ids:
+      - price_123
+features:
+  chat:
+    name: Chat
+    cost: 5
+```
+
 ## Exit codes
 
 | code | |

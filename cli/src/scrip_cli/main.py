@@ -19,6 +19,7 @@ from scrip_cli.webhooks import app as webhooks
 app = typer.Typer(
     name="scrip",
     no_args_is_help=True,
+    rich_markup_mode="markdown",  # so that help is not broken where its source is
     # Local variables hold tokens.
     pretty_exceptions_show_locals=False,
 )

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import TypeAdapter, ValidationError
 
 from scrip.domain.entries import iso
-from scrip.domain.errors import ScripError
+from scrip.domain.errors import BusyError, ScripError
 from scrip.http.models import Instant
 from scrip_cli.exit_codes import ExitCode, exit_code_of
 from scrip_cli.local import report
@@ -107,15 +107,17 @@ def _fault(error: ValidationError) -> str:
 
 def _refusal(error: ScripError) -> StackError:
     title = (error.__doc__ or "").splitlines()[0]
-    if exit_code_of(error) is ExitCode.FAILED:
-        remedy = "Running the command again does nothing twice."
-        return StackError(f"Scrip gave up ({error.code}): {title}", remedy)
     data = {field.name: getattr(error, field.name) for field in fields(error)}
-    told = [
+    told = ", ".join(
         f"{name}: {iso(value) if isinstance(value, datetime) else value}"
         for name, value in data.items()
-    ]
-    return StackError(f"Refused ({error.code}): {title}", ", ".join(told))
+    )
+    if exit_code_of(error) is not ExitCode.FAILED:
+        return StackError(f"Refused ({error.code}): {title}", told)
+    remedy = "Running the command again does nothing twice."
+    if isinstance(error, BusyError):
+        return StackError(f"Scrip gave up ({error.code}): {title}", remedy)
+    return StackError(f"Scrip gave up ({error.code}): {title} {told}".rstrip(), remedy)
 
 
 def _failure(error: Exception, *, local: bool) -> StackError:

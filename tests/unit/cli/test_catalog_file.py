@@ -43,6 +43,12 @@ def test_what_is_left_out_has_its_default_as_in_the_api(tmp_path: Path) -> None:
     )
 
 
+def test_the_references_example_is_what_would_be_printed(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs/reference/cli.md").read_text(encoding="utf-8")
+    example = page.split("```yaml\n")[1].split("```")[0]
+    assert catalog_text(read(tmp_path, example)) == example
+
+
 def test_what_is_printed_reads_as_what_it_was(tmp_path: Path) -> None:
     odd = Plan(
         plan_id="odd",
