@@ -10,7 +10,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tests.integration.conftest import SCRIP
+from tests.conftest import SCRIP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
