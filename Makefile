@@ -18,7 +18,7 @@ help: ## Print this list
 
 setup: .venv/.ready ## Make .venv with everything that Scrip needs (done by the others, too)
 
-.venv/.ready: pyproject.toml uv.lock layers/scrip/pyproject.toml cli/pyproject.toml
+.venv/.ready: pyproject.toml uv.lock layers/scrip/pyproject.toml cli/pyproject.toml clients/python/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || { \
 	  echo "Scrip needs Python 3.13 as '$(PYTHON)'. Install it, or name it: make PYTHON=/path/to/python3.13"; \
 	  exit 1; }
@@ -36,6 +36,7 @@ lint: setup ## Check style, types, imports and the template
 	ruff format --check
 	ruff check
 	mypy
+	mypy --python-version 3.11 clients
 	lint-imports
 	sam validate --lint
 	cfn-lint template.yaml

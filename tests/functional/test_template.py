@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from samcli.yamlhelper import yaml_parse
 
-from tests.functional.conftest import resources
+from scrip_cli.local.intrinsics import Intrinsics
+from tests.functional.conftest import ROOT, openapi, resources
 
 READ = {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"}
 
@@ -83,3 +85,34 @@ def test_a_message_that_fails_waits_for_the_worker_and_is_never_lost() -> None:
     assert source["ScalingConfig"]["MaximumConcurrency"] <= 10
     days_14 = 14 * 24 * 60 * 60
     assert resources()["RenewDeadLetters"]["Properties"]["MessageRetentionPeriod"] == days_14
+
+
+def cors(allowed_origins: str) -> Any:
+    """What pages of other origins may do."""
+    conditions = yaml_parse((ROOT / "template.yaml").read_text())["Conditions"]
+    names = {"AllowedOrigins": allowed_origins, "AWS::NoValue": None}
+    asked = resources()["Api"]["Properties"]["CorsConfiguration"]
+    return Intrinsics(names, conditions).resolve(asked)
+
+
+def test_no_page_of_another_origin_may_call_unless_its_origin_is_named() -> None:
+    assert cors("") is None
+    assert cors("*")["AllowOrigins"] == ["*"]
+    named = cors("https://app.example,http://localhost:5173")
+    assert named["AllowOrigins"] == ["https://app.example", "http://localhost:5173"]
+
+
+def test_a_page_may_send_all_that_the_api_reads_and_with_every_method() -> None:
+    operations = [
+        (method, operation)
+        for methods in openapi()["paths"].values()
+        for method, operation in methods.items()
+    ]
+    read = {
+        parameter["name"].lower()
+        for _, operation in operations
+        for parameter in operation.get("parameters", [])
+        if parameter["in"] == "header"
+    }
+    assert set(cors("*")["AllowHeaders"]) == read | {"authorization", "content-type"}
+    assert {method.lower() for method in cors("*")["AllowMethods"]} == {m for m, _ in operations}

@@ -12,6 +12,8 @@ import httpx
 import pytest
 
 from scrip_cli.local import demo
+from scrip_cli.local.deploy import outputs
+from scrip_client import ClientCredentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,6 +73,21 @@ def service(stack: LocalStack, caller: Callable[..., Api]) -> Api:
 def admin(stack: LocalStack, caller: Callable[..., Api]) -> Api:
     """Somebody in support."""
     return caller(demo.details(stack).admin_token)
+
+
+@pytest.fixture(scope="session")
+def credentials(stack: LocalStack) -> ClientCredentials:
+    """What an app's back end gets its tokens with, at the local user pool."""
+    deployed = outputs(stack)
+    client = stack.client("cognito-idp").describe_user_pool_client(
+        UserPoolId=deployed["UserPoolId"],
+        ClientId=deployed["ServiceClientId"],
+    )["UserPoolClient"]
+    return ClientCredentials(
+        token_url=f"{stack.endpoint_url}/oauth2/token",
+        client_id=client["ClientId"],
+        client_secret=client["ClientSecret"],
+    )
 
 
 def items_of(stack: LocalStack, account_id: str) -> list[dict[str, Any]]:

@@ -49,6 +49,8 @@ class Intrinsics:
                 return self._substitute(text, self.resolve(variables))
             case "Fn::Join", [separator, parts]:
                 return separator.join(self.resolve(parts))
+            case "Fn::Split", [separator, text]:
+                return self.resolve(text).split(separator)
             case "Fn::If", [condition, then, otherwise]:
                 return self.resolve(then if self._holds(condition) else otherwise)
             case "Fn::Equals", [left, right]:

@@ -2,6 +2,8 @@
 
 - CloudFormation on ministack creates an HTTP API but ignores its OpenAPI `Body`, which is what SAM
   turns `HttpApi` events into: no route, no authorizer, no CORS. `import_http_apis` creates them.
+- ministack hands SAM no parameters, and so gets a template with their defaults in it. For the API
+  `import_http_apis` has SAM translate it again, with what was given.
 - Cognito on ministack never calls the pool's PostConfirmation trigger. `post_confirmation` does.
 - ministack speaks HTTP, which the bucket's policy rightly refuses. `allow_http` removes the policy.
 - ministack's API and hosted sign-in page are elsewhere than AWS's. `bring_console_home` tells the
@@ -17,6 +19,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import boto3
+from samcli.yamlhelper import yaml_parse
+
 from scrip.user_pool import UserPool
 from scrip_cli.local.errors import StackError
 from scrip_cli.local.intrinsics import Intrinsics
@@ -30,11 +35,13 @@ _INTEGRATION = "x-amazon-apigateway-integration"
 
 def import_http_apis(stack: LocalStack) -> None:
     """Make every HTTP API of the deployed stack behave as its OpenAPI body says."""
-    template = stack.client("cloudformation").get_template(
-        StackName=STACK_NAME, TemplateStage="Processed"
-    )["TemplateBody"]
+    template = yaml_parse(
+        stack.client("cloudformation").get_template(StackName=STACK_NAME, TemplateStage="Original")[
+            "TemplateBody"
+        ]
+    )
     intrinsics = _deployed_names(stack, template)
-    for logical_id, resource in template["Resources"].items():
+    for logical_id, resource in _translated(template, intrinsics)["Resources"].items():
         if resource["Type"] == "AWS::ApiGatewayV2::Api" and "Body" in resource["Properties"]:
             body = intrinsics.resolve(resource["Properties"]["Body"])
             _import_body(stack.client("apigatewayv2"), intrinsics.names[logical_id], body)
@@ -91,6 +98,17 @@ def post_confirmation(
             f"See {stack.log_file}.",
             output=answer["Payload"].read().decode(),
         )
+
+
+def _translated(template: dict[str, Any], intrinsics: Intrinsics) -> dict[str, Any]:
+    """Let SAM translate a template with the parameters that the stack was deployed with."""
+    from samtranslator.parser.parser import Parser  # noqa: PLC0415  slow, and for deployments only
+    from samtranslator.translator.translator import Translator  # noqa: PLC0415
+
+    given = {name: intrinsics.names[name] for name in template["Parameters"]}
+    sam = Translator({}, Parser(), boto_session=boto3.Session(region_name=REGION))
+    translated: dict[str, Any] = sam.translate(template, parameter_values=given)
+    return translated
 
 
 def _deployed_names(stack: LocalStack, template: dict[str, Any]) -> Intrinsics:

@@ -119,4 +119,5 @@ def host_architecture() -> str:
 
 def template_parameters() -> list[str]:
     """Name the parameters a local stack is built and deployed with, as SAM wants to read them."""
-    return ["Stage=dev", f"Architecture={host_architecture()}"]
+    # Pages of whatever dev server runs on this machine may call the API.
+    return ["Stage=dev", f"Architecture={host_architecture()}", "AllowedOrigins=*"]

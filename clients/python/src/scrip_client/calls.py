@@ -1,0 +1,161 @@
+"""The API's operations: the request of each, and the type of its answer. Nothing is sent here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, Unpack
+from urllib.parse import quote as quoted
+
+from scrip_client.keys import new_key
+from scrip_client.models import Account, OneEntry, Page, Posting, Quote
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+Answer = TypeVar("Answer")
+
+
+class Use(TypedDict, total=False):
+    """What is used: `quantity` units of a feature (1 unless given), or an `amount` of credits.
+
+    `reason` and `reference` (256 characters each) and `metadata` (4 KB of JSON) are kept in the
+    ledger, for ever.
+    """
+
+    quantity: int
+    amount: int
+    reason: str
+    reference: str
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call(Generic[Answer]):
+    """One request to the API, and the type of its answer.
+
+    `key` is the idempotency key; a call with one changes something.
+    """
+
+    answer: type[Answer]
+    method: str
+    path: str
+    query: Mapping[str, str] | None = None
+    body: Mapping[str, Any] | None = None
+    key: str | None = None
+
+
+def balance(account_id: str) -> Call[Account]:
+    """Read an account as it is now.
+
+    Raises:
+        AccountNotFoundError: there is none.
+    """
+    return Call(answer=Account, method="GET", path=_path(account_id))
+
+
+def quote(account_id: str, feature: str | None = None, **use: Unpack[Use]) -> Call[Quote]:
+    """Ask what a use would cost, and whether it would be allowed. Changes nothing.
+
+    Raises:
+        UnknownFeatureError: there is no such feature.
+    """
+    return Call(
+        answer=Quote, method="POST", path=_path(account_id, "quote"), body=_body(feature, use)
+    )
+
+
+def consume(
+    account_id: str,
+    feature: str | None = None,
+    *,
+    idempotency_key: str | None = None,
+    **use: Unpack[Use],
+) -> Call[Posting]:
+    """Take the price of a feature, or an amount: all of it or none.
+
+    The idempotency key becomes the entry's id. Without one of your own the call makes one; give one
+    where your program may ask again, such as a job that is delivered twice.
+
+    Raises:
+        InsufficientCreditsError: there are not enough; nothing was taken.
+        AccountFrozenError: the account may not spend.
+        UnknownFeatureError: there is no such feature.
+        IdempotencyKeyReusedError: the key was another request's.
+    """
+    key = idempotency_key or new_key()
+    path = _path(account_id, "consume")
+    return Call(answer=Posting, method="POST", path=path, body=_body(feature, use), key=key)
+
+
+def refund(
+    account_id: str,
+    entry_id: str,
+    reason: str,
+    amount: int | None = None,
+    *,
+    idempotency_key: str | None = None,
+) -> Call[Posting]:
+    """Give back what a use took: `amount` credits of it, or all that is left. For services.
+
+    Raises:
+        AlreadyRefundedError: nothing is left.
+        RefundTooLargeError: less than `amount` is left.
+        EntryNotFoundError: the account has no such entry.
+        NotRefundableError: the entry is no use.
+        ForbiddenError: the token is a user's.
+    """
+    body = _given({"entry_id": entry_id, "reason": reason, "amount": amount})
+    key = idempotency_key or new_key()
+    path = _path(account_id, "refunds")
+    return Call(answer=Posting, method="POST", path=path, body=body, key=key)
+
+
+def entry(account_id: str, entry_id: str) -> Call[OneEntry]:
+    """Read one entry, with what has been refunded of it.
+
+    Raises:
+        EntryNotFoundError: the account has none of that id.
+    """
+    path = _path(account_id, "entries", entry_id)
+    return Call(answer=OneEntry, method="GET", path=path)
+
+
+def entries(
+    account_id: str,
+    *,
+    type: str | None = None,  # noqa: A002 - what the API calls it
+    feature: str | None = None,
+    from_: datetime | None = None,
+    to: datetime | None = None,
+) -> Call[Page]:
+    """Read the ledger, newest first, page by page as it is asked for.
+
+    `from_` is included and `to` is not; both are aware, and about when entries were recorded.
+
+    Raises:
+        AccountNotFoundError: there is none.
+    """
+    asked = {"type": type, "feature": feature, "from": _iso(from_), "to": _iso(to), "limit": "100"}
+    return Call(answer=Page, method="GET", path=_path(account_id, "entries"), query=_given(asked))
+
+
+def next_page(call: Call[Page], cursor: str) -> Call[Page]:
+    """Return the call that goes on where a page ended."""
+    return replace(call, query={**(call.query or {}), "cursor": cursor})
+
+
+def _path(account_id: str, *more: str) -> str:
+    return "/".join(["v1/accounts", *(quoted(part, safe="") for part in (account_id, *more))])
+
+
+def _body(feature: str | None, use: Use) -> dict[str, Any]:
+    return _given({"feature": feature, **use})
+
+
+def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.isoformat()

@@ -1,0 +1,262 @@
+"""What can go wrong: one class for each thing that an app may want to tell apart, with typed data.
+
+    ScripError
+    +-- UnavailableError                    no answer within the time; says what may have happened
+    +-- TokenError                          the token endpoint refused the client's credentials
+    +-- UnreadableAnswerError               the answer is not Scrip's
+    +-- TooManyAttemptsError                a key was charged and refunded too often
+    +-- ApiError                            what Scrip answered: status, code, detail, problem
+        +-- InvalidRequestError             400, 413, 415, 422
+        +-- UnauthorizedError               401
+        +-- InsufficientCreditsError        402
+        +-- ForbiddenError                  403
+        +-- AccountFrozenError              403
+        +-- AccountClosedError              403
+        +-- NotFoundError                   404
+        |   +-- AccountNotFoundError
+        |   +-- EntryNotFoundError
+        +-- RefundTooLargeError             409
+        |   +-- AlreadyRefundedError
+        +-- UnknownFeatureError             422
+        +-- CostOutOfRangeError             422
+        +-- NotRefundableError              422
+        +-- IdempotencyKeyReusedError       422
+        +-- TooManyRequestsError            429
+        +-- ServerError                     500, 502, 504
+        +-- BusyError                       503
+
+429 and 5xx are tried again, and end as an UnavailableError whose cause is what was answered last.
+An ApiError of no class of its own is one that this client does not know yet: switch on its `code`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003 - `read` looks types up at run time
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, get_type_hints
+
+from scrip_client.reading import read
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class ScripError(Exception):
+    """Something went wrong between an app and Scrip."""
+
+
+class UnavailableError(ScripError):
+    """Scrip could not be reached, or was too busy, for as long as the client may wait.
+
+    `may_have_taken_effect`: a request was sent whose answer is not known. Asking again with the
+    same idempotency key is safe. `__cause__` is what happened last.
+    """
+
+    def __init__(self, message: str, *, may_have_taken_effect: bool) -> None:
+        """Say what was tried."""
+        super().__init__(message)
+        self.may_have_taken_effect = may_have_taken_effect
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Cross a process's border, which an exception with named arguments does not by itself."""
+        again = partial(type(self), may_have_taken_effect=self.may_have_taken_effect)
+        return again, self.args, self.__dict__
+
+
+class TokenError(ScripError):
+    """The token endpoint refused the client's credentials. The message has its words."""
+
+
+class UnreadableAnswerError(ScripError):
+    """The answer is not one of Scrip's: another server's, or of a shape that is not known."""
+
+
+class TooManyAttemptsError(ScripError):
+    """An idempotency key was charged, refunded and charged again as often as it may be."""
+
+
+class ApiError(ScripError):
+    """Scrip refused or failed.
+
+    `problem` is all that it told (RFC 9457), `code` what a program switches on, `detail` what a
+    person reads. What a class names beside that is None where an answer lacks it.
+    """
+
+    CODES: ClassVar[frozenset[str]] = frozenset()
+    """The problems' codes that a class stands for; API Gateway's own answers have none."""
+
+    status: int
+    code: str
+    detail: str
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        """Take the data that the class names from the problem."""
+        super().__init__(status, problem)
+        self.problem = problem
+        for name, shape in get_type_hints(type(self)).items():
+            if name != "CODES":
+                setattr(self, name, read(shape, problem.get(name)))
+        self.status = status
+        self.code = problem.get("code") or f"http_{status}"
+        self.detail = problem.get("detail") or problem.get("message") or "no detail was told"
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.code}: {self.detail}"
+
+
+class InvalidRequestError(ApiError):
+    """The request cannot be read or is not valid; `problem` says what is wrong with it."""
+
+    CODES = frozenset(
+        {"malformed", "invalid", "invalid_cursor", "body_too_large", "unsupported_media_type"},
+    )
+
+
+class UnauthorizedError(ApiError):
+    """The token is missing, expired or not of an issuer that Scrip trusts."""
+
+
+class InsufficientCreditsError(ApiError):
+    """Not enough credits. `next_reset_at` is when the next period's arrive."""
+
+    CODES = frozenset({"insufficient_credits"})
+
+    required: int
+    available: int
+    shortfall: int
+    unit: str
+    next_reset_at: datetime | None
+    top_up_url: str | None
+
+
+class ForbiddenError(ApiError):
+    """The token does not allow that."""
+
+    CODES = frozenset({"forbidden"})
+
+
+class AccountFrozenError(ApiError):
+    """The account is frozen and may not spend."""
+
+    CODES = frozenset({"account_frozen"})
+
+
+class AccountClosedError(ApiError):
+    """The account is closed for good."""
+
+    CODES = frozenset({"account_closed"})
+
+
+class NotFoundError(ApiError):
+    """There is nothing at this address."""
+
+    CODES = frozenset({"not_found"})
+
+
+class AccountNotFoundError(NotFoundError):
+    """There is no such account."""
+
+    CODES = frozenset({"account_not_found"})
+
+    account_id: str
+
+
+class EntryNotFoundError(NotFoundError):
+    """The account has no such entry."""
+
+    CODES = frozenset({"entry_not_found"})
+
+    entry_id: str
+
+
+class RefundTooLargeError(ApiError):
+    """More than is left to refund: of what was `taken`, `refunded` have gone back already."""
+
+    CODES = frozenset({"refund_too_large"})
+
+    taken: int
+    refunded: int
+    refundable: int
+
+
+class AlreadyRefundedError(RefundTooLargeError):
+    """Everything that the entry took has been refunded."""
+
+    CODES = frozenset({"already_refunded"})
+
+
+class UnknownFeatureError(ApiError):
+    """There is no active feature of this id; what has no price is never free."""
+
+    CODES = frozenset({"unknown_feature"})
+
+    feature: str
+
+
+class CostOutOfRangeError(ApiError):
+    """That quantity would cost more credits than one request may move."""
+
+    CODES = frozenset({"cost_out_of_range"})
+
+    cost: int
+    cost_max: int
+
+
+class NotRefundableError(ApiError):
+    """Only uses can be refunded."""
+
+    CODES = frozenset({"not_refundable"})
+
+    entry_id: str
+    entry_type: str
+
+
+class IdempotencyKeyReusedError(ApiError):
+    """The idempotency key belongs to another request of this account."""
+
+    CODES = frozenset({"idempotency_key_reused"})
+
+    entry_id: str
+
+
+class TooManyRequestsError(ApiError):
+    """More requests a second than API Gateway lets through."""
+
+
+class ServerError(ApiError):
+    """Scrip failed."""
+
+    CODES = frozenset({"internal_error", "catalog_unsound", "corrupt_account"})
+
+
+class BusyError(ApiError):
+    """Scrip is too busy right now."""
+
+    CODES = frozenset({"busy"})
+
+    retry_after: int
+
+
+_OF_CODE: Mapping[str, type[ApiError]] = {
+    code: error
+    for error in globals().values()
+    if isinstance(error, type) and issubclass(error, ApiError)
+    for code in error.CODES
+}
+_OF_STATUS: Mapping[int, type[ApiError]] = {
+    401: UnauthorizedError,
+    403: ForbiddenError,
+    404: NotFoundError,
+    429: TooManyRequestsError,
+    500: ServerError,
+    502: ServerError,
+    503: BusyError,
+    504: ServerError,
+}
+
+
+def api_error(status: int, problem: Mapping[str, Any]) -> ApiError:
+    """Return the error that tells a problem, or an answer of API Gateway's own."""
+    if "code" not in problem:
+        return _OF_STATUS.get(status, ApiError)(status, problem)
+    return _OF_CODE.get(problem["code"], ApiError)(status, problem)

@@ -1,0 +1,47 @@
+"""A dependency that charges for a FastAPI route, and the answer when it cannot.
+
+It needs FastAPI (`pip install "scrip-client[fastapi]"`), which nothing else here does.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Any, Unpack
+
+from fastapi import Depends, FastAPI, Request, Response
+
+from scrip_client.calls import Use
+from scrip_client.charges import AsyncCharge
+from scrip_client.client import AsyncScrip
+from scrip_client.problems import USER_ERRORS, problem_answer
+
+
+def charged(
+    scrip: AsyncScrip,
+    feature: str | None,
+    *,
+    account_id: Callable[..., Any],
+    fail_open: bool = False,
+    **use: Unpack[Use],
+) -> Callable[..., AsyncIterator[AsyncCharge]]:
+    """Return a dependency that charges before a route, and refunds when the route raises.
+
+    `account_id` is a dependency, too: whoever is signed in. The route gets the `AsyncCharge`.
+    """
+
+    async def charge(
+        whose: Annotated[str, Depends(account_id)],
+    ) -> AsyncIterator[AsyncCharge]:
+        async with scrip.charge(feature, whose, fail_open=fail_open, **use) as charge:
+            yield charge
+
+    return charge
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Answer what is about the user as Scrip told it: 402 with what is missing and until when."""
+    for error in USER_ERRORS:
+        app.add_exception_handler(error, _problem)
+
+
+async def _problem(_: Request, error: Exception) -> Response:
+    answer = problem_answer(error)
+    return Response(answer.body, answer.status, headers=answer.headers)

@@ -1,0 +1,65 @@
+"""What an app tells its own users when a charge fails, as a problem (RFC 9457) over HTTP."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from scrip_client.errors import (
+    AccountClosedError,
+    AccountFrozenError,
+    ApiError,
+    InsufficientCreditsError,
+    UnavailableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+
+USER_ERRORS = (
+    InsufficientCreditsError,
+    AccountFrozenError,
+    AccountClosedError,
+    UnavailableError,
+)
+"""What is about the user, or will pass. Any other error is the app's own."""
+
+RETRY_AFTER_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class ProblemAnswer:
+    """An answer over HTTP. It is an ASGI application, too, that gives itself."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    async def __call__(
+        self,
+        _scope: MutableMapping[str, Any],
+        _receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
+        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
+    ) -> None:
+        """Answer an ASGI request."""
+        headers = [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
+        start = {"type": "http.response.start", "status": self.status, "headers": headers}
+        await send(start)
+        await send({"type": "http.response.body", "body": self.body})
+
+
+def problem_answer(error: Exception) -> ProblemAnswer:
+    """Return what to tell a user of one of `USER_ERRORS`: Scrip's own words, or that it is away."""
+    headers = {"Content-Type": "application/problem+json", "Cache-Control": "no-store"}
+    if isinstance(error, ApiError):
+        return ProblemAnswer(error.status, headers, json.dumps(error.problem).encode())
+    problem = {
+        "type": "urn:scrip:problem:unavailable",
+        "title": "Credits cannot be charged right now.",
+        "status": 503,
+        "detail": "Credits cannot be charged right now. Try again in a moment.",
+        "code": "unavailable",
+    }
+    headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return ProblemAnswer(503, headers, json.dumps(problem).encode())

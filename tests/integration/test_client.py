@@ -1,0 +1,219 @@
+"""The client library against the real stack: once whatever gets lost, and many at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from scrip_cli.local import demo
+from scrip_client import (
+    AsyncScrip,
+    ClientCredentials,
+    InsufficientCreditsError,
+    Retries,
+    Scrip,
+    TokenError,
+)
+from tests.event_loops import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from scrip_cli.local.stack import LocalStack
+    from tests.integration.conftest import Api
+
+CHAT = 5
+CHARGES = 200
+HOT_CHARGES = 20
+SPREAD_OVER = 12
+CONNECTIONS = 16
+"""Each request that is under way has a process of its own on the local stack."""
+
+PATIENT = Retries(deadline_seconds=120, try_seconds=60, tries_max=100)
+"""A local function starts while somebody waits for it, and on few cores that takes its time."""
+
+
+class ModelError(Exception):
+    """What the app's own work raises."""
+
+
+class AnswersLost(httpx.HTTPTransport):
+    """The real network; it loses the answers of the next requests to a path."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.losing: Counter[str] = Counter()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        answer = super().handle_request(request)
+        what = request.url.path.rsplit("/", 1)[1]
+        if self.losing[what] == 0:
+            return answer
+        self.losing[what] -= 1
+        answer.read()
+        answer.close()
+        raise httpx.ReadTimeout("the answer got lost")
+
+
+@pytest.fixture
+def network() -> AnswersLost:
+    return AnswersLost()
+
+
+@pytest.fixture
+def scrip(
+    stack: LocalStack,
+    credentials: ClientCredentials,
+    network: AnswersLost,
+) -> Iterator[Scrip]:
+    """An app's back end, over a network that can lose answers."""
+    http = httpx.Client(transport=network, trust_env=False)
+    url = demo.details(stack).api_url
+    with Scrip(url, credentials=credentials, retries=PATIENT, http=http) as scrip:
+        yield scrip
+
+
+@pytest.fixture(scope="module")
+def open_account(admin: Api) -> Callable[[], str]:
+    """Return a function that opens an account of 10 100 credits under a new id."""
+
+    def opened() -> str:
+        body = {"account_id": f"client|{uuid4()}"}
+        answer = admin.http.post("/v1/admin/accounts", json=body, headers=admin.headers())
+        assert answer.status_code == 201, answer.text
+        return body["account_id"]
+
+    return opened
+
+
+def ledger(scrip: Scrip, account_id: str) -> list[tuple[str, int]]:
+    """What has happened since the account was opened, oldest first."""
+    return [(entry.type, entry.amount) for entry in scrip.entries(account_id)][::-1][2:]
+
+
+def test_a_consume_whose_answer_is_lost_is_charged_once(
+    scrip: Scrip,
+    network: AnswersLost,
+    open_account: Callable[[], str],
+) -> None:
+    account_id = open_account()
+    network.losing["consume"] = 2
+    with scrip.charge("chat", account_id) as charge:
+        assert charge.account is not None
+        assert charge.account.available == 10_095
+    assert network.losing["consume"] == 0
+    assert ledger(scrip, account_id) == [("usage", -CHAT)]
+
+
+def test_a_block_that_raises_is_refunded_once_even_if_the_answer_is_lost(
+    scrip: Scrip,
+    network: AnswersLost,
+    open_account: Callable[[], str],
+) -> None:
+    account_id = open_account()
+
+    def draw() -> None:
+        with scrip.charge("image-generation", account_id) as charge:
+            network.losing["refunds"] = 1
+            charge.refund(10, reason="a corner was blurred")
+            network.losing["refunds"] += 1
+            raise ModelError("no such model")
+
+    with pytest.raises(ModelError):
+        draw()
+    assert network.losing["refunds"] == 0
+    assert ledger(scrip, account_id) == [("usage", -25), ("refund", 10), ("refund", 15)]
+    assert scrip.balance(account_id).available == 10_100
+
+
+def test_200_charges_at_once_cost_what_they_cost_and_not_more(
+    stack: LocalStack,
+    credentials: ClientCredentials,
+    open_account: Callable[[], str],
+) -> None:
+    hot, *others = [open_account() for _ in range(SPREAD_OVER + 1)]
+    accounts = [hot] * HOT_CHARGES
+    accounts += [others[n % SPREAD_OVER] for n in range(CHARGES - HOT_CHARGES)]
+    refunded: Counter[str] = Counter()
+
+    async def work(scrip: AsyncScrip, number: int) -> None:
+        async with scrip.charge("chat", accounts[number]):
+            if number % 10 == 0:
+                refunded[accounts[number]] += 1
+                raise ModelError
+
+    async def session() -> None:
+        url = demo.details(stack).api_url
+        limits = httpx.Limits(max_connections=CONNECTIONS)
+        http = httpx.AsyncClient(trust_env=False, limits=limits)
+        async with AsyncScrip(url, credentials=credentials, retries=PATIENT, http=http) as scrip:
+            tasks = [work(scrip, number) for number in range(CHARGES)]
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+            assert Counter(map(type, ended)) == {type(None): 180, ModelError: 20}
+            for account_id in {*accounts}:
+                amounts = Counter([entry.amount async for entry in scrip.entries(account_id)])
+                charged = accounts.count(account_id)
+                assert amounts[-CHAT] == charged
+                assert amounts[CHAT] == refunded[account_id]
+                left = (await scrip.balance(account_id)).balance
+                assert left == 10_100 - CHAT * (charged - refunded[account_id])
+                assert left == sum(amount * count for amount, count in amounts.items())
+
+    run(session())
+
+
+def test_credentials_get_tokens_and_wrong_ones_are_refused(
+    stack: LocalStack,
+    credentials: ClientCredentials,
+    scrip: Scrip,
+    user: Api,
+) -> None:
+    assert scrip.balance(user.account_id).plan_id == "free"
+    with pytest.raises(InsufficientCreditsError) as refused:
+        scrip.consume(user.account_id, amount=20_000)
+    assert refused.value.shortfall == 9_900
+    assert refused.value.next_reset_at == scrip.balance(user.account_id).period.end
+    wrong = ClientCredentials(
+        token_url=credentials.token_url,
+        client_id=credentials.client_id,
+        client_secret="wrong",
+    )
+    http = httpx.Client(trust_env=False)
+    url = demo.details(stack).api_url
+    with Scrip(url, credentials=wrong, http=http) as stranger, pytest.raises(TokenError):
+        stranger.balance(user.account_id)
+
+
+def test_a_users_own_token_is_enough_for_their_own_account(stack: LocalStack, user: Api) -> None:
+    http = httpx.Client(trust_env=False)
+    url = demo.details(stack).api_url
+    with Scrip(url, token=user.token, retries=PATIENT, http=http) as scrip:
+        assert scrip.balance("me").account_id == user.account_id
+        assert scrip.quote("me", "image-generation").cost == 25
+
+
+def test_pages_of_other_origins_may_ask_with_what_the_api_needs(user: Api) -> None:
+    asked = "authorization,content-type,idempotency-key"
+    preflight = user.http.options(
+        "/v1/accounts/me/consume",
+        headers={
+            "Origin": "https://app.example",
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": asked,
+        },
+    )
+    assert preflight.status_code == 204
+    assert preflight.headers["Access-Control-Allow-Origin"] == "*"
+    assert set(asked.split(",")) <= set(
+        preflight.headers["Access-Control-Allow-Headers"].split(",")
+    )
+    assert "POST" in preflight.headers["Access-Control-Allow-Methods"].split(",")
+    answer = user.http.get("/v1/accounts/me", headers=user.headers({"Origin": "https://x.example"}))
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    exposed = answer.headers["Access-Control-Expose-Headers"].split(",")
+    assert {"idempotency-replayed", "retry-after"} <= set(exposed)

@@ -1,0 +1,206 @@
+"""What docs/client-python.md shows, run as it stands there against the real stack."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from scrip_cli.local import demo
+from scrip_client import AsyncScrip, Scrip
+from tests.event_loops import run
+from tests.integration.test_client import PATIENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scrip_cli.local.stack import LocalStack
+    from scrip_client import ClientCredentials
+    from tests.integration.conftest import Api
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/client-python.md").read_text()
+IMAGE, CHAT = 25, 5
+
+
+class ModelError(Exception):
+    """What the app's own work raises."""
+
+
+@dataclass
+class User:
+    id: str
+
+
+@dataclass
+class Job:
+    id: int
+    account_id: str
+    prompt: str
+
+
+def draw(prompt: str) -> bytes:
+    if prompt == "impossible":
+        raise ModelError
+    return prompt.encode()
+
+
+async def draw_async(prompt: str) -> bytes:
+    return draw(prompt)
+
+
+@pytest.fixture
+def examples(
+    stack: LocalStack,
+    credentials: ClientCredentials,
+    user: Api,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[dict[str, Any]]:
+    """All names that the page's examples define, run in its order as one program of an app's."""
+    details = demo.details(stack)
+    for name, value in {
+        "SCRIP_API_URL": details.api_url,
+        "SCRIP_SERVICE_TOKEN": details.service_token,
+        "SCRIP_TOKEN_URL": credentials.token_url,
+        "SCRIP_CLIENT_ID": credentials.client_id,
+        "SCRIP_CLIENT_SECRET": credentials.client_secret,
+        "NO_PROXY": "*",
+    }.items():
+        monkeypatch.setenv(name, value)
+    # A local function can take longer to start than the page's clients would wait.
+    for client in (Scrip, AsyncScrip):
+        defaults = client.__init__.__kwdefaults__
+        assert defaults is not None
+        monkeypatch.setitem(defaults, "retries", PATIENT)
+    names: dict[str, Any] = {
+        "account_id": user.account_id,
+        "draw": draw,
+        "draw_async": draw_async,
+        "is_blurred": lambda image: image == b"fog",
+        "send": bytes,
+        "think_about": lambda question: f"{question}!",
+        "Job": Job,
+        "User": User,
+    }
+    for example in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
+        exec(example, names)
+    yield names
+    names["scrip"].close()
+
+
+def ledger(user: Api) -> list[int]:
+    """What the account has been charged and given back, oldest first."""
+    return [entry["amount"] for entry in user.get("/me/entries").json()["entries"][::-1][2:]]
+
+
+def spend_all_but(credits_left: int, user: Api, admin: Api) -> None:
+    body = {"action": "set", "amount": credits_left, "reason": "a test"}
+    assert admin.post(f"/{user.account_id}/adjustments", body).status_code == 201
+
+
+def test_the_functions_of_the_page_charge_and_refund(examples: dict[str, Any], user: Api) -> None:
+    assert examples["create_image"](user.account_id, "a cat") == b"a cat"
+    with pytest.raises(ModelError):
+        examples["create_image"](user.account_id, "impossible")
+    assert examples["create_images"](user.account_id, "fog") == []
+    assert examples["create_images"](user.account_id, "a cat") == [b"a cat", b"a cat"]
+    assert examples["reply"](User(user.account_id), "why") == "why!"
+    assert ledger(user) == [-IMAGE, -IMAGE, IMAGE, -2 * IMAGE, 2 * IMAGE, -2 * IMAGE, -CHAT]
+
+
+def test_the_job_of_the_page_is_charged_anew_after_a_refund(
+    examples: dict[str, Any],
+    user: Api,
+) -> None:
+    with pytest.raises(ModelError):
+        examples["handle"](Job(7, user.account_id, "impossible"))
+    for _ in range(2):
+        examples["handle"](Job(7, user.account_id, "a cat"))
+    assert ledger(user) == [-IMAGE, IMAGE, -IMAGE]
+
+
+def test_the_page_says_what_is_missing(examples: dict[str, Any], user: Api, admin: Api) -> None:
+    told = examples["try_to_create"](user.account_id, "a cat")
+    assert told == "there it is"
+    spend_all_but(20, user, admin)
+    assert "5 credits are missing until " in examples["try_to_create"](user.account_id, "a cat")
+
+
+def ask(examples: dict[str, Any], user: Api, name: str, method: str, path: str) -> httpx.Response:
+    """Send one request of a user's to an application of the page, from its start to its end."""
+
+    async def behind_a_session(scope: Any, receive: Any, send: Any) -> None:
+        await examples[name]({**scope, "state": {"account_id": user.account_id}}, receive, send)
+
+    async def session() -> httpx.Response:
+        http = httpx.AsyncClient(
+            transport=httpx.ASGITransport(behind_a_session),
+            base_url="http://app",
+            headers={"X-User": user.account_id},
+        )
+        async with examples["app"].router.lifespan_context(examples["app"]), http:
+            return await http.request(method, path)
+
+    return run(session())
+
+
+def test_the_async_function_charges_and_refunds(examples: dict[str, Any], user: Api) -> None:
+    async def session() -> None:
+        async with examples["client"] as scrip:
+            await examples["create_image_async"](scrip, user.account_id, "a cat")
+            with pytest.raises(ModelError):
+                await examples["create_image_async"](scrip, user.account_id, "impossible")
+
+    run(session())
+    assert ledger(user) == [-IMAGE, -IMAGE, IMAGE]
+
+
+def test_the_fastapi_app_charges_and_says_what_is_left(examples: dict[str, Any], user: Api) -> None:
+    answer = ask(examples, user, "app", "POST", "/images?prompt=a+cat")
+    assert (answer.status_code, answer.json()) == (200, {"credits_left": 10_075})
+    assert ledger(user) == [-IMAGE]
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "path"),
+    [("app", "POST", "/images?prompt=a+cat"), ("application", "GET", "/")],
+)
+def test_both_applications_tell_who_has_no_credits(
+    examples: dict[str, Any],
+    user: Api,
+    admin: Api,
+    name: str,
+    method: str,
+    path: str,
+) -> None:
+    spend_all_but(20, user, admin)
+    answer = ask(examples, user, name, method, path)
+    assert (answer.status_code, answer.json()["shortfall"]) == (402, 5)
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_the_plain_application_charges(examples: dict[str, Any], user: Api) -> None:
+    answer = ask(examples, user, "application", "GET", "/")
+    assert (answer.status_code, answer.content) == (200, b"a cat")
+    assert ledger(user) == [-IMAGE]
+
+
+def test_the_wheel_is_typed_and_needs_nothing_but_httpx(tmp_path: Path) -> None:
+    [command] = re.findall(r"^uv build .*$", PAGE, re.MULTILINE)
+    words = command.replace("--out-dir dist", f"--out-dir {tmp_path}").split()
+    uv = Path(sys.executable).parent / words[0]
+    subprocess.run([uv, *words[1:], "--offline"], cwd=ROOT, capture_output=True, check=True)
+    [wheel] = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as files:
+        assert "scrip_client/py.typed" in files.namelist()
+        [metadata] = [name for name in files.namelist() if name.endswith("METADATA")]
+        lines = files.read(metadata).decode().splitlines()
+    needs = [line.partition(": ")[2] for line in lines if line.startswith("Requires-Dist")]
+    assert [need for need in needs if "extra ==" not in need] == ["httpx>=0.28,<1"]

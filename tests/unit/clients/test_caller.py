@@ -1,0 +1,163 @@
+"""A call within its bounds: tried again under one key, and honest about what it does not know."""
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from scrip_client import (
+    ApiError,
+    BusyError,
+    Retries,
+    Scrip,
+    ServerError,
+    UnauthorizedError,
+    UnavailableError,
+    UnreadableAnswerError,
+)
+from tests.unit.clients.conftest import CREDENTIALS, Answers, Clock
+
+type Connect = Callable[..., Scrip]
+
+UNREACHED, SILENT = httpx.ConnectError("refused"), httpx.ReadTimeout("silent")
+
+
+def test_a_call_is_tried_again_under_its_own_key_until_it_is_answered(
+    connect: Connect,
+    clock: Clock,
+) -> None:
+    answers = Answers([UNREACHED, SILENT, 429, 500, 502, 503, 402])
+    with pytest.raises(ApiError) as refused:
+        connect(answers).consume("alice", "chat")
+    assert refused.value.status == 402
+    assert len(answers.asked) == 7
+    assert len({request.headers["Idempotency-Key"] for request in answers.asked}) == 1
+    assert len({request.content for request in answers.asked}) == 1
+    assert clock.slept == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0]
+
+
+def test_two_calls_have_two_keys(connect: Connect, clock: Clock) -> None:
+    answers = Answers([402])
+    for _ in range(2):
+        with pytest.raises(ApiError):
+            connect(answers).consume("alice", "chat")
+    assert len({request.headers["Idempotency-Key"] for request in answers.asked}) == 2
+
+
+def test_retry_after_is_waited_out(connect: Connect, clock: Clock) -> None:
+    busy = httpx.Response(503, headers={"Retry-After": "3"}, json={"code": "busy"})
+    assert connect(Answers([busy, 200])).balance("alice").balance == 10
+    assert clock.slept == [3.1]
+
+
+def test_what_cannot_help_is_not_waited_for(connect: Connect, clock: Clock) -> None:
+    away = httpx.Response(503, headers={"Retry-After": "3600"}, json={"code": "busy"})
+    answers = Answers([away])
+    with pytest.raises(UnavailableError) as failed:
+        connect(answers).balance("alice")
+    assert (len(answers.asked), clock.slept) == (1, [])
+    assert isinstance(failed.value.__cause__, BusyError)
+
+
+def test_the_deadline_bounds_the_time_of_all_tries_together(clock: Clock, connect: Connect) -> None:
+    allowed: list[float] = []
+
+    def silent(request: httpx.Request) -> httpx.Response:
+        allowed.append(request.extensions["timeout"]["read"])
+        clock.now += allowed[-1]
+        raise httpx.ReadTimeout("silent")
+
+    with pytest.raises(UnavailableError):
+        connect(silent, retries=Retries(deadline_seconds=7, try_seconds=3)).balance("alice")
+    assert allowed == pytest.approx([3, 3, 0.7])
+    assert clock.now == pytest.approx(7)
+
+
+def test_the_number_of_tries_is_bounded(connect: Connect, clock: Clock) -> None:
+    answers = Answers([503])
+    with pytest.raises(UnavailableError, match="in 3 tries"):
+        connect(answers, retries=Retries(tries_max=3, deadline_seconds=1000)).balance("alice")
+    assert len(answers.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("turns", "may_have"),
+    [
+        ([UNREACHED], False),
+        ([httpx.ConnectTimeout("slow")], False),
+        ([429], False),
+        ([SILENT], True),
+        ([httpx.RemoteProtocolError("cut off")], True),
+        ([500], True),
+        ([503], True),
+        ([504], True),
+        ([SILENT, UNREACHED], True),
+    ],
+)
+def test_unavailable_says_whether_the_call_may_have_taken_effect(
+    connect: Connect,
+    clock: Clock,
+    turns: list[int | Exception],
+    may_have: bool,  # noqa: FBT001
+) -> None:
+    with pytest.raises(UnavailableError) as failed:
+        connect(Answers([*turns])).consume("alice", "chat")
+    assert failed.value.may_have_taken_effect is may_have
+    with pytest.raises(UnavailableError) as failed:
+        connect(Answers([*turns])).balance("alice")
+    assert failed.value.may_have_taken_effect is False
+
+
+def test_data_that_is_broken_is_not_asked_for_again(connect: Connect, clock: Clock) -> None:
+    answers = Answers([httpx.Response(500, json={"code": "corrupt_account"})])
+    with pytest.raises(ServerError):
+        connect(answers).balance("alice")
+    assert len(answers.asked) == 1
+
+
+def test_a_mistake_in_the_program_is_not_tried_again(connect: Connect, clock: Clock) -> None:
+    answers = Answers([httpx.LocalProtocolError("illegal header value")])
+    with pytest.raises(httpx.LocalProtocolError):
+        connect(answers).balance("alice")
+    assert len(answers.asked) == 1
+
+
+def test_a_client_without_an_address_or_with_no_or_two_tokens_is_refused() -> None:
+    http = httpx.Client(verify=False)
+    with pytest.raises(ValueError, match="https://"):
+        Scrip("api.example", token="t", http=http)
+    with pytest.raises(ValueError, match="token"):
+        Scrip("https://api.example", http=http)
+    with pytest.raises(ValueError, match="token"):
+        Scrip("https://api.example", token="t", credentials=CREDENTIALS, http=http)
+
+
+@pytest.mark.parametrize("body", ["<html>", "[]", "{}", '{"account_id": "alice", "period": 1}'])
+def test_an_answer_of_somebody_else_is_no_answer(connect: Connect, body: str) -> None:
+    with pytest.raises(UnreadableAnswerError):
+        connect(Answers([httpx.Response(200, text=body)])).balance("alice")
+
+
+def test_a_refused_token_is_replaced_once(connect: Connect, clock: Clock) -> None:
+    answers = Answers([401, 200])
+    assert connect(answers, credentials=CREDENTIALS).balance("alice").balance == 10
+    told = [request.headers["Authorization"] for request in answers.asked]
+    assert told == ["Bearer t1", "Bearer t2"]
+
+    answers = Answers([401])
+    with pytest.raises(UnauthorizedError):
+        connect(answers, credentials=CREDENTIALS).balance("alice")
+    assert (len(answers.asked), answers.tokens) == (2, 2)
+
+    answers = Answers([401])
+    with pytest.raises(UnauthorizedError):
+        connect(answers).balance("alice")
+    assert len(answers.asked) == 1
+
+
+def test_names_are_quoted_and_nothing_is_sent_that_was_not_given(connect: Connect) -> None:
+    answers = Answers([200])
+    connect(answers).balance("auth0|a/b")
+    [request] = answers.asked
+    assert request.url.raw_path == b"/v1/accounts/auth0%7Ca%2Fb"
+    assert (request.method, request.content) == ("GET", b"")

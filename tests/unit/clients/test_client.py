@@ -1,0 +1,159 @@
+"""The methods of both clients, on Scrip's own rules."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scrip_client import (
+    AsyncScrip,
+    EntryNotFoundError,
+    IdempotencyKeyReusedError,
+    InsufficientCreditsError,
+    Scrip,
+    UnknownFeatureError,
+)
+from tests.event_loops import run
+from tests.unit.clients.scrip_in_memory import ACCOUNT_ID, ScripInMemory, answer_lost, well
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+
+class ModelError(Exception):
+    """What the app's own work raises."""
+
+
+def test_an_account_is_quoted_charged_refunded_and_explained(
+    scrip: Scrip,
+    server: ScripInMemory,
+) -> None:
+    quote = scrip.quote(ACCOUNT_ID, "chat", quantity=2)
+    assert (quote.cost, quote.allowed, quote.available) == (10, True, 150)
+    used = scrip.consume(ACCOUNT_ID, "chat", quantity=2, reference="order-1")
+    assert (used.entry.amount, used.account.available, used.replayed) == (-10, 140, False)
+    assert used.entry.reference == "order-1"
+    key = used.entry.entry_id
+    part = scrip.refund(ACCOUNT_ID, key, "one was empty", 5)
+    assert (part.entry.refunds, part.entry.amount) == (key, 5)
+    assert scrip.entry(ACCOUNT_ID, key).refunded == 5
+    assert scrip.consume(ACCOUNT_ID, amount=7).account.available == 138
+    assert scrip.balance(ACCOUNT_ID).used == 12
+
+    told = [(entry.type, entry.amount) for entry in scrip.entries(ACCOUNT_ID)]
+    assert told == [
+        ("usage", -7),
+        ("refund", 5),
+        ("usage", -10),
+        ("plan", 100),
+        ("signup", 50),
+    ]
+    assert [entry.amount for entry in scrip.entries(ACCOUNT_ID, type="usage")] == [-7, -10]
+    assert list(scrip.entries(ACCOUNT_ID, feature="tokens")) == []
+
+
+def test_both_clients_take_the_same_and_say_what_they_do() -> None:
+    for name in ("balance", "quote", "consume", "refund", "entry", "entries", "charge", "charged"):
+        blocking, for_asyncio = getattr(Scrip, name), getattr(AsyncScrip, name)
+        parameters = [inspect.signature(method).parameters for method in (blocking, for_asyncio)]
+        assert list(parameters[0]) == list(parameters[1])
+        assert (blocking.__name__, for_asyncio.__name__) == (name, name)
+        assert blocking.__doc__
+        assert for_asyncio.__doc__
+
+
+def test_pages_are_read_as_they_are_asked_for(scrip: Scrip, server: ScripInMemory) -> None:
+    entries = scrip.entries(ACCOUNT_ID)
+    assert server.asked == []
+    next(entries)
+    assert len(server.asked) == 1
+
+
+def test_a_repeated_key_is_answered_as_the_first_time(scrip: Scrip, server: ScripInMemory) -> None:
+    first, again = (scrip.consume(ACCOUNT_ID, "chat", idempotency_key="k") for _ in range(2))
+    assert (again.entry, again.account, again.replayed) == (first.entry, first.account, True)
+    with pytest.raises(IdempotencyKeyReusedError):
+        scrip.consume(ACCOUNT_ID, "chat", quantity=2, idempotency_key="k")
+    assert server.ledger == [("usage", -5)]
+
+
+def test_refusals_have_classes_and_data(scrip: Scrip, server: ScripInMemory) -> None:
+    with pytest.raises(InsufficientCreditsError) as refused:
+        scrip.consume(ACCOUNT_ID, amount=200)
+    error = refused.value
+    assert (error.required, error.available, error.shortfall) == (200, 150, 50)
+    assert error.next_reset_at == scrip.balance(ACCOUNT_ID).period.end
+    with pytest.raises(UnknownFeatureError) as unknown:
+        scrip.quote(ACCOUNT_ID, "time-travel")
+    assert unknown.value.feature == "time-travel"
+    with pytest.raises(EntryNotFoundError):
+        scrip.refund(ACCOUNT_ID, "nothing", "x")
+    assert server.ledger == []
+
+
+def test_the_decorator_charges_each_call_of_a_function(scrip: Scrip, server: ScripInMemory) -> None:
+    @scrip.charged("chat", account_id=lambda user, *_, **__: user)
+    def answer(user: str, question: str, *, fails: bool = False) -> str:
+        """Answer a question."""
+        if fails:
+            raise ModelError
+        return f"{question}!"
+
+    assert (answer.__name__, answer.__doc__) == ("answer", "Answer a question.")
+    assert answer(ACCOUNT_ID, "why") == "why!"
+    with pytest.raises(ModelError):
+        answer(ACCOUNT_ID, question="why", fails=True)
+    assert server.ledger == [("usage", -5), ("usage", -5), ("refund", 5)]
+
+
+def test_the_decorator_refuses_what_returns_before_its_work_is_done(
+    scrip: Scrip,
+    server: ScripInMemory,
+) -> None:
+    async def coroutine() -> None: ...
+
+    def generator() -> Iterator[int]:
+        yield 1
+
+    async def async_generator() -> AsyncIterator[int]:
+        yield 1
+
+    def plain() -> None: ...
+
+    too_early: list[Any] = [coroutine, generator, async_generator]
+    for function in too_early:
+        with pytest.raises(TypeError):
+            scrip.charged("chat", account_id=lambda: ACCOUNT_ID)(function)
+    too_early = [plain, generator, async_generator]
+    for function in too_early:
+        with pytest.raises(TypeError):
+            server.async_client().charged("chat", account_id=lambda: ACCOUNT_ID)(function)
+
+
+def test_the_async_client_does_the_same(server: ScripInMemory) -> None:
+    async def session() -> None:
+        async with server.async_client() as scrip:
+
+            @scrip.charged("chat", account_id=lambda user: user)
+            async def answer(user: str) -> str:
+                return f"to {user}"
+
+            assert await answer(ACCOUNT_ID) == f"to {ACCOUNT_ID}"
+            async with scrip.charge("chat", ACCOUNT_ID, quantity=2) as charge:
+                await charge.refund(3, reason="a part")
+            server.faults += [answer_lost, well, answer_lost, well]
+            with pytest.raises(ModelError):
+                async with scrip.charge("chat", ACCOUNT_ID):
+                    raise ModelError
+            assert (await scrip.quote(ACCOUNT_ID, "chat")).cost == 5
+            assert (await scrip.balance(ACCOUNT_ID)).available == 138
+            entry_id = server.newest.refunds
+            assert entry_id is not None
+            assert (await scrip.entry(ACCOUNT_ID, entry_id)).refunded == 5
+            amounts = [entry.amount async for entry in scrip.entries(ACCOUNT_ID)]
+            assert amounts == [5, -5, 3, -10, -5, 100, 50]
+
+    run(session())
+    assert len(server.ledger) == 5

@@ -1,0 +1,123 @@
+"""Every refusal that the API documents has a class, with its data typed."""
+
+import pickle
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, get_type_hints
+
+import pytest
+
+import scrip_client
+from scrip_client import errors
+from tests.unit.clients.conftest import openapi
+
+USED = {
+    ("get", "/v1/accounts/{account_id}"),
+    ("get", "/v1/accounts/{account_id}/entries"),
+    ("get", "/v1/accounts/{account_id}/entries/{entry_id}"),
+    ("post", "/v1/accounts/{account_id}/quote"),
+    ("post", "/v1/accounts/{account_id}/consume"),
+    ("post", "/v1/accounts/{account_id}/refunds"),
+}
+ALWAYS = {"type", "title", "status", "detail", "instance", "code"}
+
+UNTYPED = {errors.InvalidRequestError, errors.ServerError}
+"""Errors of the program and of Scrip itself: `problem` has their data, for people to read."""
+
+
+def problems(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every problem that a schema of the OpenAPI document allows."""
+    if "$ref" in schema:
+        schema = openapi()["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+    for one in schema.get("anyOf", []):
+        yield from problems(one)
+    if "code" in schema.get("properties", {}):
+        yield schema["properties"]
+
+
+def documented() -> list[tuple[int, str, set[str]]]:
+    """Status, code and data of every problem that the client's calls can get."""
+    found = {}
+    for method, path in USED:
+        responses = openapi()["paths"][path][method]["responses"].items()
+        for status, response in responses:
+            for content in response.get("content", {}).values():
+                for told in problems(content["schema"]):
+                    assert told["status"]["const"] == int(status)
+                    found[told["code"]["const"]] = (int(status), set(told) - ALWAYS)
+    return [(status, code, data) for code, (status, data) in sorted(found.items())]
+
+
+@pytest.mark.parametrize(("status", "code", "data"), documented())
+def test_every_documented_problem_has_a_class_that_names_its_data(
+    status: int,
+    code: str,
+    data: set[str],
+) -> None:
+    error = errors.api_error(status, {"code": code, "status": status, "detail": "said"})
+    kind = type(error)
+    assert kind is not errors.ApiError
+    assert (error.status, error.code, error.detail) == (status, code, "said")
+    named = set(get_type_hints(kind)) - {"CODES", "status", "code", "detail"}
+    assert named == (set() if kind in UNTYPED else data)
+
+
+def test_every_class_is_in_the_tree_and_can_be_imported_from_the_package() -> None:
+    classes = {
+        name
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, errors.ScripError)
+    }
+    assert errors.__doc__ is not None
+    assert {word for word in errors.__doc__.split() if word.endswith("Error")} == classes
+    assert classes <= set(scrip_client.__all__)
+
+
+def test_no_credits_says_how_many_are_missing_and_until_when() -> None:
+    told = {
+        "code": "insufficient_credits",
+        "detail": "Not enough credits.",
+        "required": 25,
+        "available": 5,
+        "shortfall": 20,
+        "unit": "credits",
+        "next_reset_at": "2026-12-01T00:00:00+00:00",
+        "top_up_url": None,
+    }
+    error = errors.api_error(402, told)
+    assert isinstance(error, errors.InsufficientCreditsError)
+    assert (error.required, error.available, error.shortfall) == (25, 5, 20)
+    assert error.next_reset_at == datetime(2026, 12, 1, tzinfo=UTC)
+    assert error.top_up_url is None
+    assert str(error) == "402 insufficient_credits: Not enough credits."
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "kind"),
+    [
+        (401, {"message": "Unauthorized"}, errors.UnauthorizedError),
+        (404, {"message": "Not Found"}, errors.NotFoundError),
+        (429, {"message": "Too Many Requests"}, errors.TooManyRequestsError),
+        (503, {"message": "Service Unavailable"}, errors.BusyError),
+        (502, {}, errors.ServerError),
+        (403, {"code": "of_tomorrow"}, errors.ApiError),
+        (418, {}, errors.ApiError),
+    ],
+)
+def test_answers_of_the_gateway_and_of_a_newer_scrip_have_a_class_too(
+    status: int,
+    told: dict[str, str],
+    kind: type[errors.ApiError],
+) -> None:
+    error = errors.api_error(status, told)
+    assert type(error) is kind
+    assert error.code == told.get("code", f"http_{status}")
+
+
+def test_errors_cross_the_border_of_a_process() -> None:
+    refused = errors.api_error(402, {"code": "insufficient_credits", "shortfall": 3})
+    again = pickle.loads(pickle.dumps(refused))
+    assert (type(again), again.shortfall) == (errors.InsufficientCreditsError, 3)
+    away = errors.UnavailableError("away", may_have_taken_effect=True)
+    again = pickle.loads(pickle.dumps(away))
+    assert (str(again), again.may_have_taken_effect) == ("away", True)

@@ -1,0 +1,93 @@
+"""FastAPI routes that charge. Annotations stay what they are here: FastAPI reads them."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import httpx
+from fastapi import Depends, FastAPI, HTTPException
+from fastapi.responses import StreamingResponse
+
+from scrip_client import AsyncCharge
+from scrip_client.fastapi import add_problem_handlers, charged
+from tests.event_loops import run
+from tests.unit.clients.scrip_in_memory import ACCOUNT_ID, ScripInMemory, unreachable
+
+
+def signed_in() -> str:
+    return ACCOUNT_ID
+
+
+def app_of(server: ScripInMemory) -> FastAPI:
+    scrip = server.async_client()
+    app = FastAPI()
+    add_problem_handlers(app)
+    chat = charged(scrip, "chat", account_id=signed_in)
+    everything = charged(scrip, None, account_id=signed_in, amount=150)
+
+    @app.post("/answers")
+    async def answer(charge: Annotated[AsyncCharge, Depends(chat)]) -> dict[str, int]:
+        assert charge.account is not None
+        return {"credits_left": charge.account.available}
+
+    @app.post("/broken", dependencies=[Depends(chat)])
+    async def break_down() -> None:
+        raise HTTPException(status_code=422, detail="no question")
+
+    @app.post("/streamed")
+    async def stream(charge: Annotated[AsyncCharge, Depends(chat)]) -> StreamingResponse:
+        async def words() -> AsyncIterator[bytes]:
+            yield b"well, "
+            raise ConnectionError("the model went away")
+
+        return StreamingResponse(words())
+
+    @app.post("/everything", dependencies=[Depends(everything)])
+    async def take_everything() -> None: ...
+
+    return app
+
+
+def post(server: ScripInMemory, path: str) -> httpx.Response:
+    async def posted() -> httpx.Response:
+        transport = httpx.ASGITransport(app_of(server), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="https://app.example") as http:
+            return await http.post(path)
+
+    return run(posted())
+
+
+def test_a_route_is_charged_and_knows_what_is_left(server: ScripInMemory) -> None:
+    answer = post(server, "/answers")
+    assert (answer.status_code, answer.json()) == (200, {"credits_left": 145})
+    assert server.ledger == [("usage", -5)]
+
+
+def test_a_route_that_raises_is_refunded_and_answers_as_it_would(server: ScripInMemory) -> None:
+    answer = post(server, "/broken")
+    assert (answer.status_code, answer.json()) == (422, {"detail": "no question"})
+    assert server.ledger == [("usage", -5), ("refund", 5)]
+    assert server.newest.reason == "fastapi.exceptions.HTTPException: 422: no question"
+
+
+def test_a_stream_that_breaks_off_is_refunded(server: ScripInMemory) -> None:
+    post(server, "/streamed")
+    assert server.ledger == [("usage", -5), ("refund", 5)]
+
+
+def test_no_credits_is_a_402_that_a_page_can_explain(server: ScripInMemory) -> None:
+    post(server, "/answers")
+    answer = post(server, "/everything")
+    assert answer.status_code == 402
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    told = answer.json()
+    assert told["code"] == "insufficient_credits"
+    assert (told["required"], told["available"], told["shortfall"]) == (150, 145, 5)
+    assert "next_reset_at" in told
+
+
+def test_without_scrip_a_route_is_503(server: ScripInMemory) -> None:
+    server.faults += [unreachable] * 8
+    answer = post(server, "/answers")
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert server.ledger == []

@@ -1,0 +1,57 @@
+"""Answers as typed values, in step with the OpenAPI document."""
+
+from dataclasses import FrozenInstanceError, fields
+from datetime import UTC, datetime
+
+import pytest
+
+from scrip_client import models
+from scrip_client.reading import read
+from tests.unit.clients.conftest import ACCOUNT, openapi
+
+SHAPES = {
+    models.Account: "AccountAnswer",
+    models.Balance: "AccountSummary",
+    models.Grant: "GrantAnswer",
+    models.Period: "Period",
+    models.Entry: "EntryAnswer",
+    models.OneEntry: "OneEntryAnswer",
+    models.Allocation: "AllocationAnswer",
+    models.Actor: "ActorAnswer",
+    models.Quote: "QuoteAnswer",
+    models.Page: "EntriesAnswer",
+}
+
+
+@pytest.mark.parametrize("model", SHAPES)
+def test_every_field_is_one_that_the_api_always_tells(model: type) -> None:
+    schema = openapi()["components"]["schemas"][SHAPES[model]]
+    named = {field.name for field in fields(model)}
+    assert named <= set(schema["required"])
+    assert set(schema["properties"]) - named <= {"request_hash"}
+
+
+def test_what_a_newer_scrip_tells_is_passed_over_at_every_depth() -> None:
+    grant = {
+        "grant_id": "g",
+        "kind": "of_tomorrow",
+        "amount": 5,
+        "remaining": 5,
+        "priority": 1,
+        "granted_at": "2026-11-21T13:05:00.123Z",
+        "expires_at": None,
+        "source": "x",
+        "colour": "red",
+    }
+    account = read(models.Account, {**ACCOUNT, "grants": [grant], "mood": "fine"})
+    assert account.grants[0].kind == "of_tomorrow"
+    assert account.grants[0].granted_at == datetime(2026, 11, 21, 13, 5, 0, 123000, tzinfo=UTC)
+    assert account.grants[0].granted_at.tzinfo is UTC
+    assert account.grants[0].expires_at is None
+    assert account.period.end == datetime(2026, 12, 1, tzinfo=UTC)
+
+
+def test_answers_are_frozen() -> None:
+    account = read(models.Account, ACCOUNT)
+    with pytest.raises(FrozenInstanceError):
+        account.balance = 1_000_000

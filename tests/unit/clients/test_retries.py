@@ -1,0 +1,44 @@
+"""When a call is tried again, and how long it waits before."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from scrip_client.retries import PAUSE_SECONDS, PAUSE_SECONDS_MAX, is_transient, pause_seconds
+
+NOW = datetime(2026, 11, 21, 13, 5, 0, tzinfo=UTC)
+
+
+def test_pauses_grow_up_to_a_bound_and_are_anywhere_below() -> None:
+    for number in (0, 1, 10):
+        highest = min(PAUSE_SECONDS_MAX, PAUSE_SECONDS * 2**number)
+        pauses = [pause_seconds(number, None, NOW) for _ in range(300)]
+        assert 0 <= min(pauses) < highest / 10
+        assert highest * 9 / 10 < max(pauses) <= highest
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "seconds"),
+    [
+        ("3", 3),
+        ("0", 0),
+        ("Sat, 21 Nov 2026 13:05:07 GMT", 7),
+        ("Sat, 21 Nov 2026 13:05:07 -0000", 7),
+        ("Sat, 21 Nov 2026 15:05:07 +0200", 7),
+        ("Sat, 21 Nov 2026 13:04:59 GMT", 0),
+        ("-1", 0),
+        ("soon", 0),
+        ("", 0),
+    ],
+)
+def test_retry_after_is_waited_out_and_never_cut_short(retry_after: str, seconds: float) -> None:
+    pauses = [pause_seconds(0, retry_after, NOW) for _ in range(50)]
+    assert seconds <= min(pauses) <= max(pauses) <= seconds + PAUSE_SECONDS
+    assert len(set(pauses)) > 1
+
+
+def test_only_what_may_pass_is_tried_again() -> None:
+    assert all(is_transient(status, {}) for status in (429, 500, 502, 503, 504))
+    assert not any(is_transient(status, {}) for status in (200, 400, 401, 402, 403, 404, 409, 422))
+    assert is_transient(500, {"code": "internal_error"})
+    assert not is_transient(500, {"code": "corrupt_account"})
