@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import json
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from typer.testing import CliRunner
 
-from scrip.audit import audit_account
+from scrip.audit import Audited, audit_account
 from scrip.domain.commands import (
     Adjust,
     AdjustAction,
@@ -26,11 +29,14 @@ from scrip.store import books
 from scrip.store.aliases import link_account
 from scrip.store.books import account_pages, newest_entry_at, read_ledger
 from scrip.store.usage import count_usage
+from scrip_cli.audit import TableAudit
+from scrip_cli.main import app
+from scrip_cli.target import Target
 from tests.functional.conftest import items
 from tests.functional.faults import THROTTLED, instead_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from scrip.store.client import Table
 
@@ -257,6 +263,64 @@ def test_an_account_that_changes_while_it_is_read_is_all_right(
     monkeypatch.setattr("scrip.audit.PAUSES_SECONDS", (0,))
     assert found(lived, "u1") == []
     assert spent == 3
+
+
+def test_the_command_tells_each_finding_in_a_line_and_what_was_audited(
+    lived: Table,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    command = partial(audit_command, lived, monkeypatch)
+    assert command() == (0, ["accounts  2", "entries   9", "findings  0"])
+    assert command("--account", "u2") == (0, ["accounts  1", "entries   3", "findings  0"])
+    assert command("--account", "nobody") == (5, [])
+    assert command("--account", "u1", "--since", "2026-01-01") == (2, [])
+    assert command("--since", "2026-01-31")[1][0] == "accounts  2"
+    assert command("--since", "2026-02-01")[1][0] == "accounts  0"
+
+    Hands(lived).edit(USE, reason={"S": "another"})
+    sentence = "Entry 3 is not what its hash says: it was edited."
+    code, [line, *totals] = command()
+    assert (code, line) == (1, f"entry_hash_wrong  u1  entry c1: {sentence}")
+    assert totals == ["accounts  2", "entries   9", "findings  1"]
+    code, [line, total] = command("--json")
+    assert (code, json.loads(line)) == (
+        1,
+        {
+            "code": "entry_hash_wrong",
+            "account_id": "u1",
+            "about": "entry c1",
+            "sentence": sentence,
+            "entry_id": "c1",
+            "seq": 3,
+        },
+    )
+    assert {"accounts": 2, "entries": 9, "findings": 1}.items() <= json.loads(total).items()
+
+
+def test_the_command_ends_when_it_is_stopped_or_the_table_does_not_answer(
+    lived: Table,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with instead_of(lived, "Query", THROTTLED, times=100):
+        assert audit_command(lived, monkeypatch) == (1, [])
+
+    def stopped(audit: TableAudit) -> Iterator[Audited]:
+        yield Audited(account_id="u1", entries=6, findings=())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(TableAudit, "results", stopped)
+    assert audit_command(lived, monkeypatch) == (130, [])
+
+
+def audit_command(
+    table: Table, monkeypatch: pytest.MonkeyPatch, *words: str
+) -> tuple[int, list[str]]:
+    """Run `scrip audit` on a table; return the exit code and what it printed."""
+    target = Target("scrip", lambda _: table.client)
+    monkeypatch.setattr(Target, "table", lambda _: table)
+    monkeypatch.setattr("scrip_cli.audit.find_target", lambda *_: target)
+    answer = CliRunner().invoke(app, ["audit", "--segments", "1", *words])
+    return answer.exit_code, answer.stdout.splitlines()
 
 
 def test_a_busy_table_is_asked_again_and_in_the_end_told_of(lived: Table) -> None:

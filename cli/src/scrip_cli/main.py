@@ -2,6 +2,7 @@
 
 import typer
 
+from scrip_cli.audit import audit
 from scrip_cli.backfill import backfill
 from scrip_cli.local.commands import app as local
 from scrip_cli.seed import seed
@@ -19,6 +20,7 @@ app.add_typer(webhooks, name="webhooks")
 app.command(epilog="Example: scrip seed --users 5")(seed)
 app.command(epilog="Example: scrip backfill --csv users.csv --dry-run")(backfill)
 app.command(epilog="Example: scrip sweep --now")(sweep)
+app.command(epilog="Example: scrip audit --since 2026-11-01")(audit)
 
 
 @app.callback()

@@ -34,6 +34,7 @@ FINDINGS_MAX = 100
 class Audited:
     """What came out: how many entries the account has, and what is wrong with it."""
 
+    account_id: str
     entries: int
     findings: tuple[Finding, ...]
 
@@ -56,6 +57,7 @@ def audit_account(table: Table, account_id: str, now: datetime) -> Audited | Non
         again = _read_once(table, account_id, now)
         alike = frozenset(again.findings) if again else frozenset()
         audited = Audited(
+            account_id=account_id,
             entries=again.entries if again else 0,
             findings=tuple(found for found in audited.findings if found in alike),
         )
@@ -76,4 +78,4 @@ def _read_once(table: Table, account_id: str, now: datetime) -> Audited | None:
     findings = tuple(islice(found, FINDINGS_MAX))
     if not seen and books == Books(account_id=account_id, account=None):
         return None
-    return Audited(entries=seen, findings=findings)
+    return Audited(account_id=account_id, entries=seen, findings=findings)

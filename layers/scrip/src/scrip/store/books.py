@@ -98,6 +98,13 @@ def account_pages(table: Table, segment: int, segments: int) -> Iterator[tuple[l
         yield there + sorted(unsure - _existing(table, unsure)), len(keys)
 
 
+def estimated_items(table: Table) -> int | None:
+    """Tell how many items the table has, as of some hours ago; None where that is not known."""
+    with answered():
+        answer = table.client.describe_table(TableName=table.name)
+    return answer["Table"].get("ItemCount") or None
+
+
 def read_books(table: Table, account_id: str) -> Books:
     """Return what the table holds of an account beside its entries.
 

@@ -20,7 +20,9 @@ class Chain(Check):
     def choose(self, same_seq: Sequence[StoredEntry]) -> Entry | None:
         """Return the entry of a seq, None if it cannot be read; of several the one that fits."""
         readable = [stored.entry for stored in same_seq if stored.entry]
-        return max(readable, key=self._fits, default=None)
+        if len(readable) > 1:
+            readable.sort(key=self._fits)
+        return readable[-1] if readable else None
 
     def numbered(self, same_seq: Sequence[StoredEntry]) -> Iterator[Finding]:
         """Look at the entry, or entries, of the next seq."""
