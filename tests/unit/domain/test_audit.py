@@ -1,9 +1,11 @@
 """What an audit finds in a life that went well, which is nothing, and in one tampered with."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -414,6 +416,11 @@ def test_names_that_lead_to_their_account_are_all_right() -> None:
 def test_every_code_is_found_by_a_test() -> None:
     codes = {code for _, code, _ in (*TAMPERED.values(), *FOUND_OTHERWISE.values())}
     assert codes == set(Code)
+
+
+def test_the_documentation_tells_what_to_do_about_every_code() -> None:
+    text = (Path(__file__).parents[3] / "docs/audit.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == sorted(Code)
 
 
 @pytest.mark.parametrize(

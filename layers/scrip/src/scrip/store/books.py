@@ -49,6 +49,9 @@ TRIES_MAX = 6
 BACKOFF_SECONDS = 0.05
 """A page is asked for so often; the pause after try n is up to BACKOFF * 2^n."""
 
+PAGE = 500
+"""So many items of the table, or entries of an account, are in memory at once."""
+
 BATCH = 100
 """How many keys one BatchGetItem takes."""
 
@@ -81,6 +84,7 @@ def account_pages(table: Table, segment: int, segments: int) -> Iterator[tuple[l
     request = {
         "TableName": table.name,
         "ProjectionExpression": "pk, sk",
+        "Limit": PAGE,
         "Segment": segment,
         "TotalSegments": segments,
     }
@@ -157,7 +161,7 @@ def read_ledger(table: Table, account_id: str) -> Iterator[StoredEntry]:
         BusyError: the table did not answer, several times.
     """
     partition = ledger_partition(account_id)
-    for wire in _items(table, partition, IndexName="history"):
+    for wire in _items(table, partition, IndexName="history", Limit=PAGE):
         key = {name: wire[name]["S"] for name in ("pk", "sk")}
         entry_id = id_of(key["sk"])
         entry = None
