@@ -66,10 +66,10 @@ class TableAudit:
         self.since = since
         self.now = utc_now()
         self._stop = threading.Event()
-        self._results: Queue[Audited | int | Exception | None] = Queue(WAITING_MAX)
+        self._results: Queue[Audited | float | Exception | None] = Queue(WAITING_MAX)
 
-    def results(self) -> Iterator[Audited | int]:
-        """Yield each account as it was found and, in between, how many more items were looked at.
+    def results(self) -> Iterator[Audited | float]:
+        """Yield each account as it was found and, in between, how many more items are done with.
 
         Raises what a thread raised.
         """
@@ -97,7 +97,9 @@ class TableAudit:
                         return
                     if audited := self._audit(account_id):
                         self._results.put(audited)
-                self._results.put(looked_at)
+                    self._results.put(looked_at / len(account_ids))
+                if not account_ids:
+                    self._results.put(looked_at)
         except Exception as error:  # noqa: BLE001 - it is raised where the results are read
             self._results.put(error)
         else:
@@ -185,7 +187,7 @@ def _audit_all(audit: TableAudit, totals: Totals, told: Callable[[Finding], str]
     with _echo_beside_bar() as (progress, echo):
         task = progress.add_task("Auditing", total=estimated_items(audit.table))
         for result in audit.results():
-            if isinstance(result, int):
+            if isinstance(result, int | float):
                 progress.advance(task, result)
                 continue
             if any(finding.code is Code.ACCOUNT_MISSING for finding in result.findings):

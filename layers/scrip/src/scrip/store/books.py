@@ -49,8 +49,8 @@ TRIES_MAX = 6
 BACKOFF_SECONDS = 0.05
 """A page is asked for so often; the pause after try n is up to BACKOFF * 2^n."""
 
-PAGE = 500
-"""So many items of the table, or entries of an account, are in memory at once."""
+PAGE = 1_000
+"""So many entries of an account are in memory at once."""
 
 BATCH = 100
 """How many keys one BatchGetItem takes."""
@@ -84,7 +84,6 @@ def account_pages(table: Table, segment: int, segments: int) -> Iterator[tuple[l
     request = {
         "TableName": table.name,
         "ProjectionExpression": "pk, sk",
-        "Limit": PAGE,
         "Segment": segment,
         "TotalSegments": segments,
     }
