@@ -51,7 +51,7 @@ def test_the_catalog_becomes_what_the_file_says_and_every_edit_is_recorded(
     for text, shown in ((BEGUN, "+ plan cli-team"), (LATER, "    cost: 9 -> 8\n")):
         file.write_text(text)
         differs = operator(stack, "catalog", "diff", str(file))
-        assert (differs.exit_code, shown in differs.stdout) == (ExitCode.DIFFERENT, True)
+        assert (differs.exit_code, shown in differs.stdout) == (ExitCode.FOUND, True)
         applied = operator(stack, *apply)
         assert (applied.exit_code, applied.stdout) == (ExitCode.DONE, differs.stdout)
     assert operator(stack, "catalog", "diff", str(file), "--json").stdout == ""

@@ -88,7 +88,7 @@ def diff(
         else:
             _show(changes, editor.catalog, wanted, prune=prune)
     if changes:
-        raise typer.Exit(ExitCode.DIFFERENT)
+        raise typer.Exit(ExitCode.FOUND)
 
 
 @app.command(epilog='Example: scrip catalog apply catalog.yaml --reason "prices of 2027"')

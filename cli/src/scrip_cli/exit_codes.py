@@ -25,7 +25,7 @@ class ExitCode(IntEnum):
     NOT_RUNNING = 3, "The local stack is not running, or not ready yet."
     REFUSED = 4, "A rule refused it: not enough credits, a conflict, a reused key."
     NOT_FOUND = 5, "There is no such account, plan or feature."
-    DIFFERENT = 6, "`scrip catalog diff` found differences."
+    FOUND = 6, "`scrip catalog diff` found differences, or `scrip audit` something wrong."
     INTERRUPTED = 130, "Stopped by Ctrl-C, or by whoever was asked and said no."
 
 

@@ -7,6 +7,7 @@ import typer
 
 from scrip.observability import logger
 from scrip_cli.accounts import app as accounts
+from scrip_cli.audit import audit
 from scrip_cli.backfill import backfill
 from scrip_cli.catalog import app as catalog
 from scrip_cli.entries import entries
@@ -32,6 +33,7 @@ app.command(epilog="Example: scrip export --out ledger.ndjson")(export)
 app.command(epilog="Example: scrip seed --users 2")(seed)
 app.command(epilog="Example: scrip backfill --csv users.csv --dry-run")(backfill)
 app.command(epilog="Example: scrip sweep --now")(sweep)
+app.command(epilog="Example: scrip audit --since 2026-11-01")(audit)
 
 
 @app.callback()

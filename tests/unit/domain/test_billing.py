@@ -201,6 +201,18 @@ def test_a_refund_told_twice_in_both_ways_takes_back_once() -> None:
     assert clawbacks == [-200, -150]
 
 
+@pytest.mark.parametrize("told", [(400, 700), (700, 400), (400, 700, 400)])
+def test_of_one_refund_told_with_several_amounts_the_largest_counts_in_any_order(
+    told: tuple[int, ...],
+) -> None:
+    story = Story()
+    story.hear(purchase(500, money=1_000))
+    for money in told:
+        story.hear(refund_of_money("stripe:re_1", money))
+    assert story.payments["stripe:pi_1"].refunds == {"stripe:re_1": 700}
+    assert story.account.balance == 100 + 150
+
+
 def test_a_payment_heard_late_leaves_the_use_counted_and_one_heard_in_time_does_not() -> None:
     for start, used in ((NOW, 0), (NOW - DAY, 60)):
         story = Story()

@@ -1,7 +1,8 @@
 """What holds at every moment for every account, whatever is done to it and whenever.
 
 The checks know nothing of the rules: they read the entries as an outsider would, with their own
-sums, their own hashes and their own idea of what is left in each grant.
+sums, their own hashes and their own idea of what is left in each grant. In the end each life is
+audited, and nothing is found.
 """
 
 import hashlib
@@ -47,6 +48,7 @@ from tests.unit.domain.examples import (
     returned,
     use,
 )
+from tests.unit.domain.lives import Life
 
 if TYPE_CHECKING:
     from scrip.domain.account import Account
@@ -92,6 +94,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.refunded: Counter[str] = Counter()
         self.payments: dict[str, Payment] = {}
         self.account: Account | None = None
+        self.life = Life()
         self.keys = 0
         self.may_owe = CATALOG.plans[plan_id].overdraft_limit > 0
         self.carry_out(
@@ -133,6 +136,7 @@ class LedgerMachine(RuleBasedStateMachine):
         # With the account, a refunded total and an audit record it fits a transaction of 100 items.
         assert len(posting.entries) <= 97
         self.account = posting.after
+        self.life.write(posting)
         self.entries += posting.entries
         self.done.append(command)
         if posting.refund:
@@ -296,6 +300,10 @@ class LedgerMachine(RuleBasedStateMachine):
             assert posting is None or not {"clawback", "hold", "release"} & {
                 entry.type for entry in posting.entries
             }
+
+    def teardown(self) -> None:
+        if hasattr(self, "life"):
+            assert self.life.audit() == []
 
     @invariant()
     @precondition(lambda self: hasattr(self, "account"))

@@ -1,8 +1,11 @@
 """Plans changed, allowances and limits of an account's own, and the period's use begun anew."""
 
+from dataclasses import replace
+
 import pytest
 
 from scrip.domain.account import Account, Quota
+from scrip.domain.decide import decide
 from scrip.domain.entries import EntryType
 from scrip.domain.errors import UnknownPlanError
 from scrip.domain.settle import settled
@@ -56,6 +59,15 @@ def test_the_same_change_again_changes_nothing() -> None:
     account = do(opened(), quota("pro", limits={"storage_bytes": 5})).after
     again = do(account, quota("pro", limits={"storage_bytes": 5}, key="q2"))
     assert (again.after, again.entries, again.audit) == (account, (), None)
+
+
+def test_what_changes_no_allowance_grants_nothing_whatever_the_plan_says_by_now() -> None:
+    account = opened()
+    plans = {**CATALOG.plans, "free": replace(CATALOG.plan("free"), monthly_credits=300)}
+    edited = replace(CATALOG, plans=plans)
+    for command in (quota(), quota("free"), quota(limits={"storage_bytes": 5})):
+        posting = decide(account, command, catalog=edited, now=NOW)
+        assert (posting.entries, posting.after.balance) == ((), account.balance)
 
 
 def test_a_new_plan_brings_its_defaults_unless_the_call_overrides_them() -> None:

@@ -87,7 +87,8 @@ class Payment:
         return replace(self, returned=max(self.returned, total))
 
     def with_refund(self, refund_id: str, money: int) -> "Payment":
-        """Return the payment as it is once one refund is known."""
+        """Return the payment as it is once one refund is known; of two amounts the larger."""
+        money = max(money, self.refunds.get(refund_id, 0))
         return replace(self, refunds={**self.refunds, refund_id: money})
 
     def with_dispute(self, dispute_id: str, outcome: DisputeOutcome, money: int) -> "Payment":

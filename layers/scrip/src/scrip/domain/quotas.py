@@ -40,7 +40,9 @@ def change_quota(draft: Draft, command: SetQuota, catalog: Catalog) -> Posting:
     else:
         draft.change(next_quota=pending)
         set_quota(draft, wanted, catalog)
-        entry = grant_difference(draft, wanted.allowance(plan), command)
+        # What a plan grants since it was edited, or was taken back, is no change of this account's.
+        if replace(wanted, limits=in_force.limits) != in_force:
+            entry = grant_difference(draft, wanted.allowance(plan), command)
     after = _told(draft.account.quota, draft.account.next_quota)
     if after == before:
         return draft.posting()

@@ -7,6 +7,7 @@ grants fits into 1 KB.
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -52,6 +53,8 @@ _plan = TypeAdapter(Plan)
 _feature = TypeAdapter(Feature)
 _usage = TypeAdapter(DayUsage)
 
+_ENTRY_ATTRIBUTES = {"pk", "sk"} | {field.name for field in fields(Entry)} - {"entry_id"}
+
 
 def to_wire(item: Mapping[str, Any]) -> Wire:
     """Return an item as DynamoDB's API takes it."""
@@ -79,17 +82,31 @@ def account_of(wire: Wire) -> Account:
     Raises:
         CorruptAccountError: Scrip would not have written it so.
     """
+    account, item, written = account_as_stored(wire)
+    if not _is_sound(account) or any(item.get(name) != value for name, value in written.items()):
+        raise CorruptAccountError(account.account_id)
+    return account
+
+
+def account_as_stored(wire: Wire) -> tuple[Account, Item, Item]:
+    """Return the account that an item holds, even one that contradicts itself.
+
+    With it the item, and the item that Scrip would have written for that account.
+
+    Raises:
+        CorruptAccountError: it cannot be read, or has no periods.
+    """
     item = from_wire(wire)
     account_id = id_of(item["pk"])
     try:
         account = _account.validate_python({**item, "account_id": account_id})
         written = {name: _stored(value) for name, value in account_item(account).items()}
-        sound = account.period_end > account.anchor and _is_sound(account)
+        has_periods = account.period_end > account.anchor
     except (ValueError, OverflowError, OSError, ZoneInfoNotFoundError) as exc:
         raise CorruptAccountError(account_id) from exc
-    if not sound or any(item.get(name) != value for name, value in written.items()):
+    if not has_periods:
         raise CorruptAccountError(account_id)
-    return account
+    return account, item, written
 
 
 def _is_sound(account: Account) -> bool:
@@ -124,6 +141,23 @@ def entry_of(wire: Wire) -> Entry:
         return _entry.validate_python({**item, "entry_id": id_of(item["sk"])})
     except ValueError as exc:
         raise CorruptAccountError(id_of(item["pk"])) from exc
+
+
+def unknown_in_entry(wire: Wire) -> frozenset[str]:
+    """Return the attributes of an entry's item that no entry has. The chain does not cover them."""
+    return frozenset(wire.keys() - _ENTRY_ATTRIBUTES)
+
+
+def refunded_of(wire: Wire) -> int:
+    """Return the refunded total that an item holds.
+
+    Raises:
+        CorruptAccountError: it cannot be read.
+    """
+    total = from_wire(wire).get("refunded")
+    if not isinstance(total, int):
+        raise CorruptAccountError(id_of(wire["pk"]["S"]))
+    return total
 
 
 def audit_item(key: Key, record: AuditRecord) -> Item:

@@ -119,6 +119,12 @@ def watermark_key() -> Key:
     return {"pk": "SWEEP", "sk": "WATERMARK"}
 
 
+def owner_of(pk: str) -> str | None:
+    """Return the account whose account item or entries a partition holds; None for any other."""
+    kind, _, account_id = pk.partition("#")
+    return account_id if kind in {"ACCOUNT", "LEDGER"} else None
+
+
 def id_of(key: str) -> str:
     """Return what a `pk` or `sk` names, such as the id of an account or an entry."""
     return key.partition("#")[2]

@@ -19,6 +19,7 @@ from scrip.store.items import (
     entry_of,
     from_wire,
     payment_of,
+    refunded_of,
     to_wire,
 )
 from scrip.store.keys import (
@@ -302,11 +303,7 @@ def _refundable(entry_wire: Wire, refunded: Wire | None) -> Refundable:
         CorruptAccountError: the entry is not what its hash says, or the total cannot be.
     """
     entry = entry_of(entry_wire)
-    total = from_wire(refunded).get("refunded") if refunded else 0
-    if (
-        not isinstance(total, int)
-        or not 0 <= total <= (entry.cost or 0)
-        or chain_hash(entry) != entry.hash
-    ):
+    total = refunded_of(refunded) if refunded else 0
+    if not 0 <= total <= (entry.cost or 0) or chain_hash(entry) != entry.hash:
         raise CorruptAccountError(id_of(entry_wire["pk"]["S"]))
     return Refundable(entry=entry, refunded=total)

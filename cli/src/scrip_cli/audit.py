@@ -1,0 +1,218 @@
+"""`scrip audit`: proves from the table alone that every account is what its entries say."""
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import partial
+from queue import Queue
+from typing import Annotated
+
+import typer
+from rich.progress import Progress
+
+from scrip.audit import Audited, audit_account
+from scrip.domain.findings import Code, Finding
+from scrip.ledger import utc_now
+from scrip.store.books import account_pages, estimated_items, newest_entry_at
+from scrip.store.client import Table
+from scrip_cli.exit_codes import ExitCode
+from scrip_cli.local import report
+from scrip_cli.local.commands import DEFAULT_PORT, Json, Port, State
+from scrip_cli.local.errors import StackError
+from scrip_cli.target import CONNECTIONS_MAX, find_target
+from scrip_cli.terminal import INTERRUPTED, Region, StackName, instant, plain_errors
+from scrip_cli.work import progress_bar
+
+SEGMENTS = 8
+WAITING_MAX = 100
+"""So many results wait to be told; who audits faster waits."""
+
+
+class UnknownAccountError(StackError):
+    """There is nothing of an account that was asked for."""
+
+    exit_code = ExitCode.NOT_FOUND
+
+
+@dataclass
+class Totals:
+    """What was audited so far, and how much was found."""
+
+    accounts: int = 0
+    entries: int = 0
+    findings: int = 0
+
+    def add(self, audited: Audited) -> None:
+        """Count an account."""
+        self.accounts += 1
+        self.entries += audited.entries
+        self.findings += len(audited.findings)
+
+
+class TableAudit:
+    """All accounts of a table, one segment of it in each of some threads."""
+
+    def __init__(self, table: Table, segments: int, since: datetime | None) -> None:
+        """Know what to audit: with `since` only accounts that have an entry of then or later."""
+        self.table = table
+        self.segments = segments
+        self.since = since
+        self.now = utc_now()
+        self._stop = threading.Event()
+        self._results: Queue[Audited | float | Exception | None] = Queue(WAITING_MAX)
+
+    def results(self) -> Iterator[Audited | float]:
+        """Yield each account as it was found and, in between, how many more items are done with.
+
+        Raises what a thread raised.
+        """
+        for segment in range(self.segments):
+            # They only read: whoever stops this process need not wait for them.
+            threading.Thread(target=self._walk, args=(segment,), daemon=True).start()
+        running = self.segments
+        try:
+            while running:
+                match self._results.get():
+                    case None:
+                        running -= 1
+                    case Exception() as error:
+                        raise error
+                    case result:
+                        yield result
+        finally:
+            self._stop.set()
+
+    def _walk(self, segment: int) -> None:
+        try:
+            for account_ids, looked_at in account_pages(self.table, segment, self.segments):
+                for account_id in account_ids:
+                    if self._stop.is_set():
+                        return
+                    if audited := self._audit(account_id):
+                        self._results.put(audited)
+                    self._results.put(looked_at / len(account_ids))
+                if not account_ids:
+                    self._results.put(looked_at)
+        except Exception as error:  # noqa: BLE001 - it is raised where the results are read
+            self._results.put(error)
+        else:
+            self._results.put(None)
+
+    def _audit(self, account_id: str) -> Audited | None:
+        if self.since is not None:
+            newest = newest_entry_at(self.table, account_id)
+            if newest is not None and newest < self.since:
+                return None
+        return audit_account(self.table, account_id, self.now)
+
+
+def audit(
+    *,
+    account: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only this account.", show_default="all")
+    ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            parser=instant,
+            metavar="TIME",
+            help="Only accounts with an entry of that time or later; each is audited whole.",
+            show_default="all",
+        ),
+    ] = None,
+    as_json: Json = False,
+    segments: Annotated[
+        int, typer.Option(min=1, max=CONNECTIONS_MAX, help="So many parts of the table at once.")
+    ] = SEGMENTS,
+    stack_name: StackName = None,
+    region: Region = None,
+    port: Port = DEFAULT_PORT,
+    state: State = None,
+) -> None:
+    """Prove that every account is what its entries say, and name what is not. Changes nothing.
+
+    Hashes, sums, grants, refunds, periods, payments, usage: docs/audit.md tells all that is checked
+    and what to do about each finding. Accounts may be used meanwhile.
+
+    Exit codes: 0 all is right, 6 something was found, 5 no such account, 130 stopped by Ctrl-C.
+    """
+    if account is not None and since is not None:
+        raise typer.BadParameter("one account is audited whole", param_hint="--since")
+    with plain_errors(local=stack_name is None):
+        table = find_target(stack_name, port, state, region).table()
+        totals, started = Totals(), time.monotonic()
+        told = _told_as_json if as_json else _told
+        try:
+            if account is not None:
+                _audit_one(table, account, totals, told)
+            else:
+                _audit_all(TableAudit(table, segments, since), totals, told)
+        except KeyboardInterrupt:
+            report.note(f"Stopped after {totals.accounts} accounts; {totals.findings} findings.")
+            raise typer.Exit(INTERRUPTED) from None
+    if as_json:
+        seconds = round(time.monotonic() - started, 1)
+        typer.echo(json.dumps({**asdict(totals), "seconds": seconds}))
+    else:
+        for name, number in asdict(totals).items():
+            typer.echo(f"{name:<10}{number}")
+    if totals.findings:
+        raise typer.Exit(ExitCode.FOUND)
+
+
+def _audit_one(
+    table: Table, account_id: str, totals: Totals, told: Callable[[Finding], str]
+) -> None:
+    audited = audit_account(table, account_id, utc_now())
+    if audited is None:
+        raise UnknownAccountError(
+            f"There is no account {account_id}, and nothing is left of one.",
+            "Accounts go by their ids here, not by addresses.",
+        )
+    totals.add(audited)
+    for finding in audited.findings:
+        typer.echo(told(finding))
+
+
+def _audit_all(audit: TableAudit, totals: Totals, told: Callable[[Finding], str]) -> None:
+    missing: set[str] = set()
+    with _echo_beside_bar() as (progress, echo):
+        task = progress.add_task("Auditing", total=estimated_items(audit.table))
+        for result in audit.results():
+            if isinstance(result, int | float):
+                progress.advance(task, result)
+                continue
+            if any(finding.code is Code.ACCOUNT_MISSING for finding in result.findings):
+                # It comes with each page that has something of it.
+                if result.account_id in missing:
+                    continue
+                missing.add(result.account_id)
+            totals.add(result)
+            for finding in result.findings:
+                echo(told(finding))
+
+
+@contextmanager
+def _echo_beside_bar() -> Iterator[tuple[Progress, Callable[[str], None]]]:
+    """Show a progress bar, and print lines to stdout, above the bar where they share a terminal."""
+    stdout = sys.stdout  # the bar stands in for it
+    with progress_bar() as progress:
+        if stdout.isatty():
+            console = progress.console
+            yield progress, partial(console.print, markup=False, highlight=False, soft_wrap=True)
+        else:
+            yield progress, partial(typer.echo, file=stdout)
+
+
+def _told(finding: Finding) -> str:
+    """Tell a finding in a line."""
+    return f"{finding.code}  {finding.account_id}  {finding.about}: {finding.sentence}"
+
+
+def _told_as_json(finding: Finding) -> str:
+    return json.dumps(asdict(finding))

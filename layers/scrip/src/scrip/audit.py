@@ -1,0 +1,81 @@
+"""Auditing the table: every account, each read again before anything is said of it.
+
+find the accounts, whatever is left of them -> read each one whole -> add it up anew
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from scrip.domain.audit import audit
+from scrip.domain.books import Books
+from scrip.store.books import read_books, read_ledger, read_payments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from scrip.domain.books import StoredEntry
+    from scrip.domain.findings import Finding
+    from scrip.store.client import Table
+
+PAUSES_SECONDS = (0.5, 2.0)
+"""Before each further reading of an account in which something was found. The index and the usage
+lag behind by less, as a rule."""
+
+FINDINGS_MAX = 100
+"""So many findings of one account are told; the first of them are the cause of the others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audited:
+    """What came out: how many entries the account has, and what is wrong with it."""
+
+    account_id: str
+    entries: int
+    findings: tuple[Finding, ...]
+
+
+def audit_account(table: Table, account_id: str, now: datetime) -> Audited | None:
+    """Return what is wrong with an account; None where there is nothing of it at all.
+
+    Others may change the account meanwhile. What is read in one go is not of one moment, so only
+    what several readings find alike is told: what stands there wrongly stays, what was seen in
+    between does not.
+
+    Raises:
+        BusyError: the table did not answer, several times.
+    """
+    audited = _read_once(table, account_id, now)
+    for pause in PAUSES_SECONDS:
+        if audited is None or not audited.findings:
+            break
+        time.sleep(pause)
+        again = _read_once(table, account_id, now)
+        alike = frozenset(again.findings) if again else frozenset()
+        audited = Audited(
+            account_id=account_id,
+            entries=again.entries if again else 0,
+            findings=tuple(found for found in audited.findings if found in alike),
+        )
+    return audited
+
+
+def _read_once(table: Table, account_id: str, now: datetime) -> Audited | None:
+    books = read_books(table, account_id)
+    seen = 0
+
+    def entries() -> Iterator[StoredEntry]:
+        nonlocal seen
+        for stored in read_ledger(table, account_id):
+            seen += 1
+            yield stored
+
+    found = audit(books, entries(), lambda ids: read_payments(table, ids), now)
+    findings = tuple(islice(found, FINDINGS_MAX))
+    if not seen and books == Books(account_id=account_id, account=None):
+        return None
+    return Audited(account_id=account_id, entries=seen, findings=findings)

@@ -1,0 +1,46 @@
+"""Books: what the table holds of one account, as the audit takes it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+from scrip.domain.account import Account
+from scrip.domain.entries import Entry
+from scrip.domain.usage import DayUsage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEntry:
+    """An entry as it was found. `entry` is None where nobody can read it.
+
+    `unknown` are the attributes that Scrip would not have written.
+    """
+
+    entry_id: str
+    seq: int
+    entry: Entry | None
+    unknown: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Books:
+    """An account with all that is kept beside its entries.
+
+    `account` is None where there is none, or nobody can read it: then it is among the `unreadable`
+    items. `balance` is the one that is stored, and `listed` says whether the directory lists the
+    account where its anchor puts it. `refunded` are the totals by entry, `audited` the entries that
+    audit records name, `names` the outside names with the account that each leads to, and
+    `unnumbered` the entries that have no seq.
+    """
+
+    account_id: str
+    account: Account | None
+    balance: int | None = None
+    listed: bool = True
+    unknown: frozenset[str] = frozenset()
+    refunded: Mapping[str, int] = field(default_factory=dict)
+    usage: Mapping[date, DayUsage] = field(default_factory=dict)
+    audited: frozenset[str] = frozenset()
+    names: Mapping[str, str | None] = field(default_factory=dict)
+    unreadable: tuple[str, ...] = ()
+    unnumbered: tuple[str, ...] = ()

@@ -1,0 +1,209 @@
+"""Checks of the account against its entries: grants, counters, status."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from scrip.domain.account import AccountStatus
+from scrip.domain.books import Books
+from scrip.domain.checks.check import INTO_GRANTS, NEW_CREDITS, Check
+from scrip.domain.entries import Entry, EntryType
+from scrip.domain.findings import Code, Finding
+from scrip.domain.grants import Grant, GrantKind
+
+ORIGINS = {
+    GrantKind.ROLLOVER: EntryType.ROLLOVER,
+    GrantKind.PLAN: EntryType.PLAN,
+    GrantKind.SIGNUP: EntryType.SIGNUP,
+    GrantKind.PROMO: EntryType.PROMO,
+    GrantKind.REFERRAL: EntryType.REFERRAL,
+    GrantKind.ADMIN: EntryType.ADMIN_GRANT,
+    GrantKind.REFUND: EntryType.REFUND,
+    GrantKind.PURCHASE: EntryType.PURCHASE,
+}
+"""The type of the entry that brings a grant of each kind."""
+
+CLAWBACK = ":clawback:"
+"""In the id of a clawback: behind the payment's, before what has gone back so far."""
+
+
+class Grants(Check):
+    """What is left of each grant is what was brought, less what was drawn, held and expired."""
+
+    def __init__(self, books: Books) -> None:
+        """Look for the origins of the grants that the account has now."""
+        super().__init__(books)
+        grants = books.account.grants if books.account else ()
+        self.grants = {grant.grant_id: grant for grant in grants}
+        self.origins: dict[str, Entry] = {}
+        self.brought: Counter[str] = Counter()
+        self.left: Counter[str] = Counter()
+        self.held: Counter[str] = Counter()
+        self.held_after = 0
+        self.payment_grants: dict[str, str] = {}
+
+    def take(self, entry: Entry) -> Iterator[Finding]:
+        """Move the credits of an entry's allocations."""
+        direction = 1 if entry.type in INTO_GRANTS else -1
+        for allocation in entry.allocations:
+            name, amount = allocation.grant_id, direction * allocation.amount
+            _move(self.left, name, amount)
+            if self.left[name] < 0 or allocation.amount <= 0:
+                told = f"It moves {amount:+} credits of grant {name}, which then has "
+                told += f"{self.left[name]}."
+                yield self.found_in(entry, Code.GRANT_OVERDRAWN, told)
+            if entry.type in {EntryType.HOLD, EntryType.RELEASE}:
+                _move(self.held, name, -amount)
+        if self.held_after and not entry.held_after and entry.type is EntryType.ADMIN_DEDUCT:
+            self.held.clear()  # the account was closed
+        self.held_after = entry.held_after
+        self._bring(entry)
+
+    def close(self) -> Iterator[Finding]:
+        """Compare each grant with what the entries left of it."""
+        account = self.books.account
+        if account is None:
+            return
+        for name in sorted(self.left.keys() - self.grants.keys()):
+            told = f"The account lacks it; by the entries {self.left[name]} credits are left of it."
+            yield self.found(Code.GRANT_WRONG, f"grant {name}", told)
+        held = Counter(
+            {
+                allocation.grant_id: account.held_of(allocation.grant_id)
+                for hold in account.holds
+                for allocation in hold.allocations
+            },
+        )
+        for name in sorted(held.keys() | self.held.keys()):
+            if held[name] != self.held[name]:
+                told = f"{held[name]} credits of it are held, and by the entries {self.held[name]}."
+                yield self.found(Code.HELD_WRONG, f"grant {name}", told)
+        for grant in account.grants:
+            for told in self._wrong(grant):
+                yield self.found(Code.GRANT_WRONG, f"grant {grant.grant_id}", told)
+        if len(self.grants) < len(account.grants):
+            told = "Several grants of the account have the same id."
+            yield self.found(Code.GRANT_WRONG, "account", told)
+
+    def _bring(self, entry: Entry) -> None:
+        """Note what an entry added to the amounts of grants, or took back out of them."""
+        own = f"g{entry.seq}"
+        if own in self.grants:
+            self.origins[own] = entry
+        payment_id, _, _ = entry.entry_id.rpartition(CLAWBACK)
+        for allocation in entry.allocations:
+            name = allocation.grant_id
+            if name not in self.grants:
+                continue
+            if entry.type in NEW_CREDITS | {EntryType.ROLLOVER}:
+                self.brought[name] += allocation.amount
+                self.payment_grants[entry.entry_id] = name
+            if entry.type is EntryType.CLAWBACK and self.payment_grants.get(payment_id) == name:
+                self.brought[name] -= allocation.amount
+
+    def _wrong(self, grant: Grant) -> Iterator[str]:
+        left, brought = self.left[grant.grant_id], self.brought[grant.grant_id]
+        if not 0 <= grant.remaining <= grant.amount:
+            yield f"It has {grant.remaining} left of {grant.amount}."
+        if grant.remaining != left:
+            yield f"It has {grant.remaining} left, and by the entries {left}."
+        # What was refunded into a refund grant may have come from it, or be new there.
+        if grant.kind is not GrantKind.REFUND and grant.amount != brought:
+            yield f"Its amount is {grant.amount}, and the entries brought {brought}."
+        origin = self.origins.get(grant.grant_id)
+        if origin is None or (origin.entry_id, origin.type, origin.effective_at) != (
+            grant.source,
+            ORIGINS[grant.kind],
+            grant.granted_at,
+        ):
+            yield f"No entry brought it as it says: {grant.kind}, by {grant.source}."
+
+
+class Counters(Check):
+    """What the account counts is what its entries come to."""
+
+    def __init__(self, books: Books) -> None:
+        """Count from nothing."""
+        super().__init__(books)
+        self.granted = 0
+        self.consumed = 0
+        # What was used since the current period began: at most, and exactly where a plan entry of
+        # the clock shows when the account came into it.
+        self.used_at_most = 0
+        self.used: int | None = None
+        account = books.account
+        self.begun = account.begins(account.period) if account else None
+        self.refundable: set[str] = set()
+
+    def take(self, entry: Entry) -> Iterator[Finding]:
+        """Count an entry."""
+        cost = entry.cost or 0
+        in_period = self.begun is not None and entry.recorded_at >= self.begun
+        match entry.type:
+            case EntryType.USAGE:
+                self.consumed += cost
+                self._use(cost, in_period=in_period)
+                if in_period and entry.entry_id in self.books.refunded:
+                    self.refundable.add(entry.entry_id)
+            case EntryType.REFUND:
+                self.consumed -= cost
+                if self.used is not None and entry.refunds in self.refundable:
+                    self.used = max(0, self.used - cost)
+            case EntryType.RESET:
+                self.granted += entry.amount
+                self.used_at_most, self.used = 0, self.used if self.used is None else 0
+            case EntryType.PLAN if entry.effective_at == self.begun:
+                # By a payment the account may come into a period that was used already.
+                self.used = 0 if entry.request_hash is None else None
+        if entry.type in NEW_CREDITS:
+            self.granted += entry.amount
+        yield from ()
+
+    def close(self) -> Iterator[Finding]:
+        """Compare with what the account says."""
+        account = self.books.account
+        if account is None:
+            return
+        used = min(max(0, account.used), self.used_at_most) if self.used is None else self.used
+        for name, told, counted in (
+            ("granted_total", account.granted_total, self.granted),
+            ("consumed_total", account.consumed_total, self.consumed),
+            ("used", account.used, used),
+        ):
+            if told != counted:
+                sentence = f"{name} is {told}, and by the entries {counted}."
+                yield self.found(Code.COUNTER_WRONG, name, sentence)
+
+    def _use(self, cost: int, *, in_period: bool) -> None:
+        if in_period:
+            self.used_at_most += cost
+        if self.used is not None:
+            self.used += cost
+
+
+class Status(Check):
+    """Who is frozen was frozen by an entry, and who is not was never, or set free again."""
+
+    is_frozen = False
+
+    def take(self, entry: Entry) -> Iterator[Finding]:
+        """Follow what freezes and unfreezes."""
+        if entry.type in {EntryType.FREEZE, EntryType.UNFREEZE}:
+            self.is_frozen = entry.type is EntryType.FREEZE
+        yield from ()
+
+    def close(self) -> Iterator[Finding]:
+        """Compare with what the account says."""
+        account = self.books.account
+        if account is None or account.status is AccountStatus.CLOSED:
+            return
+        told = AccountStatus.FROZEN if self.is_frozen else AccountStatus.ACTIVE
+        if account.status is not told:
+            sentence = f"The account is {account.status}, and by its entries {told}."
+            yield self.found(Code.STATUS_WRONG, "account", sentence)
+
+
+def _move(credits_of: Counter[str], grant_id: str, amount: int) -> None:
+    """Add to what is counted of a grant, and forget it when that is nothing."""
+    credits_of[grant_id] += amount
+    if not credits_of[grant_id]:
+        del credits_of[grant_id]

@@ -1,0 +1,55 @@
+"""Findings: what an audit says is wrong with an account, each with a code that stays the same."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """What kind of fault it is. docs/audit.md says what to do about each."""
+
+    ACCOUNT_MISSING = "account_missing"
+    ALIAS_WRONG = "alias_wrong"
+    AUDIT_RECORD_WRONG = "audit_record_wrong"
+    BALANCE_WRONG = "balance_wrong"
+    CHAIN_BROKEN = "chain_broken"
+    COST_WRONG = "cost_wrong"
+    COUNTER_WRONG = "counter_wrong"
+    DEBT_WRONG = "debt_wrong"
+    DIRECTORY_WRONG = "directory_wrong"
+    ENTRY_BEYOND_ACCOUNT = "entry_beyond_account"
+    ENTRY_HASH_WRONG = "entry_hash_wrong"
+    ENTRY_MISSING = "entry_missing"
+    ENTRY_NOT_EXPLAINED = "entry_not_explained"
+    ENTRY_WITHOUT_SEQ = "entry_without_seq"
+    GRANT_OVERDRAWN = "grant_overdrawn"
+    GRANT_WRONG = "grant_wrong"
+    HELD_WRONG = "held_wrong"
+    ITEM_UNREADABLE = "item_unreadable"
+    NEWEST_HASH_WRONG = "newest_hash_wrong"
+    PAYMENT_WRONG = "payment_wrong"
+    PERIOD_GRANTED_TWICE = "period_granted_twice"
+    PERIOD_MISNAMED = "period_misnamed"
+    REFUND_TOO_LARGE = "refund_too_large"
+    REFUNDED_TOTAL_WRONG = "refunded_total_wrong"
+    SEQ_REPEATED = "seq_repeated"
+    STATUS_WRONG = "status_wrong"
+    TYPE_WRONG = "type_wrong"
+    UNKNOWN_ATTRIBUTE = "unknown_attribute"
+    USAGE_NOT_COUNTED = "usage_not_counted"
+    USAGE_WRONG = "usage_wrong"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is wrong. `about` names the item; `entry_id` and `seq` are of an entry's.
+
+    The sentence tells what stands there and what should, so that two readings of an account that
+    is being changed find the same only where it really is so.
+    """
+
+    code: Code
+    account_id: str
+    about: str
+    sentence: str
+    entry_id: str | None = None
+    seq: int | None = None

@@ -1,0 +1,342 @@
+"""The audit of a table: items that the ledger's own path wrote, and what hands do to them."""
+
+from __future__ import annotations
+
+import copy
+import json
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner
+
+from scrip.audit import Audited, audit_account
+from scrip.domain.commands import (
+    Adjust,
+    AdjustAction,
+    CloseAccount,
+    Command,
+    Consume,
+    Purchase,
+    Refund,
+)
+from scrip.domain.entries import Actor, ActorType
+from scrip.domain.errors import BusyError
+from scrip.domain.findings import Code
+from scrip.ledger import Ledger, opening
+from scrip.store import books
+from scrip.store.aliases import link_account
+from scrip.store.books import account_pages, newest_entry_at, read_ledger
+from scrip.store.usage import count_usage
+from scrip_cli.audit import TableAudit
+from scrip_cli.main import app
+from scrip_cli.target import Target
+from tests.functional.conftest import items
+from tests.functional.faults import THROTTLED, instead_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from scrip.store.client import Table
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+ADMIN = Actor(ActorType.ADMIN, "a1")
+
+ACCOUNT = ("ACCOUNT#u1", "ACCOUNT")
+FIRST = ("LEDGER#u1", "ENTRY#signup:grant")
+USE = ("LEDGER#u1", "ENTRY#c1")
+REFUNDED = ("ACCOUNT#u1", "REFUNDED#c1")
+USAGE = ("ACCOUNT#u1", "USAGE#2026-01-31")
+
+type Tamper = Callable[["Hands"], None]
+
+
+class Hands:
+    """Somebody with access to the table, who can put everything back."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.before: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def take(self, key: tuple[str, str]) -> dict[str, Any]:
+        """Delete an item and return it."""
+        wire = {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
+        answer = self.table.client.delete_item(
+            TableName=self.table.name, Key=wire, ReturnValues="ALL_OLD"
+        )
+        self.before.setdefault(key, answer.get("Attributes", {}))
+        return copy.deepcopy(answer["Attributes"])
+
+    def put(self, item: dict[str, Any]) -> None:
+        """Put an item, whatever it says."""
+        self.before.setdefault((item["pk"]["S"], item["sk"]["S"]), {})
+        self.table.client.put_item(TableName=self.table.name, Item=item)
+
+    def edit(self, key: tuple[str, str], **changed: Any) -> None:
+        """Change attributes of an item; None removes one."""
+        item = self.take(key) | changed
+        self.put({name: value for name, value in item.items() if value is not None})
+
+    def undo(self) -> None:
+        """Put everything back as it was."""
+        for (pk, sk), item in self.before.items():
+            if item:
+                self.table.client.put_item(TableName=self.table.name, Item=item)
+            else:
+                self.table.client.delete_item(
+                    TableName=self.table.name, Key={"pk": {"S": pk}, "sk": {"S": sk}}
+                )
+        self.before.clear()
+
+
+def number(value: int) -> dict[str, str]:
+    return {"N": str(value)}
+
+
+def edit(key: tuple[str, str], **changed: Any) -> Tamper:
+    return lambda hands: hands.edit(key, **changed)
+
+
+def move_to_another_account(hands: Hands) -> None:
+    hands.put(hands.take(USE) | {"pk": {"S": "LEDGER#u2"}})
+
+
+def edit_grant(hands: Hands) -> None:
+    item = hands.take(ACCOUNT)
+    item["grants"]["L"][0]["M"]["remaining"] = number(1)
+    hands.put(item)
+
+
+TAMPERED: dict[str, tuple[Tamper, str, Code, str]] = {
+    # kind of tampering: (what somebody does, the account, the code, what it is about)
+    "an amount": (edit(USE, amount=number(-1)), "u1", Code.ENTRY_HASH_WRONG, "entry c1"),
+    "a seq removed": (edit(USE, seq=None), "u1", Code.ENTRY_WITHOUT_SEQ, "entry c1"),
+    "an entry marked to be deleted": (
+        edit(USE, purge_at=number(1)),
+        "u1",
+        Code.UNKNOWN_ATTRIBUTE,
+        "entry c1",
+    ),
+    "an entry of nonsense": (edit(USE, type={"S": "gift"}), "u1", Code.ITEM_UNREADABLE, "entry c1"),
+    "an entry moved away": (move_to_another_account, "u1", Code.ENTRY_MISSING, "seq 3"),
+    "an entry moved here": (move_to_another_account, "u2", Code.SEQ_REPEATED, "seq 3"),
+    "the account removed": (
+        lambda hands: void(hands.take(ACCOUNT)),
+        "u1",
+        Code.ACCOUNT_MISSING,
+        "account",
+    ),
+    "a balance": (edit(ACCOUNT, balance=number(10**6)), "u1", Code.BALANCE_WRONG, "account"),
+    "a grant": (edit_grant, "u1", Code.GRANT_WRONG, "grant g1"),
+    "an account of nonsense": (
+        edit(ACCOUNT, period={"S": "x"}),
+        "u1",
+        Code.ITEM_UNREADABLE,
+        "account",
+    ),
+    "where the directory lists it": (
+        edit(ACCOUNT, directory_pk={"S": "DAY#01#00"}),
+        "u1",
+        Code.DIRECTORY_WRONG,
+        "account",
+    ),
+    "a refunded total": (
+        edit(REFUNDED, refunded=number(0)),
+        "u1",
+        Code.REFUNDED_TOTAL_WRONG,
+        "refunded total of c1",
+    ),
+    "the usage of a day": (edit(USAGE, uses=None), "u1", Code.USAGE_WRONG, "usage of 2026-01-31"),
+    "a payment": (
+        lambda hands: void(hands.take(("FACT#stripe:pi_1", "FACT#stripe:pi_1"))),
+        "u1",
+        Code.PAYMENT_WRONG,
+        "payment stripe:pi_1",
+    ),
+    "where a name leads": (
+        edit(("ALIAS#email:a@x.org", "ALIAS#email:a@x.org"), account_id={"S": "u2"}),
+        "u1",
+        Code.ALIAS_WRONG,
+        "alias email:a@x.org",
+    ),
+}
+
+
+def void(_: object) -> None:
+    """Let go of what was taken."""
+
+
+_ITEMS: list[dict[str, Any]] = []
+
+
+@pytest.fixture
+def lived(table: Table, monkeypatch: pytest.MonkeyPatch) -> Table:
+    """Two accounts with something of everything; the ledger writes them for the first test only."""
+    monkeypatch.setattr("scrip.audit.PAUSES_SECONDS", ())
+    monkeypatch.setattr("scrip.store.books.BACKOFF_SECONDS", 0.0001)
+    if not _ITEMS:
+        live(table)
+        _ITEMS.extend(items(table))
+    puts: Any = [{"PutRequest": {"Item": item}} for item in _ITEMS]
+    table.client.batch_write_item(RequestItems={table.name: puts})
+    return table
+
+
+def live(table: Table) -> None:
+    ledger = Ledger(table, lambda: NOW)
+    commands: list[Command] = [
+        Consume(account_id="u1", entry_id="c1", actor=ADMIN, amount=5),
+        Refund(account_id="u1", entry_id="r1", actor=ADMIN, refunds="c1", amount=2),
+        Adjust(account_id="u1", entry_id="a1", actor=ADMIN, action=AdjustAction.ADD, amount=9),
+        Purchase(account_id="u1", entry_id="stripe:pi_1", actor=ADMIN, credits=50, money=500),
+        Consume(account_id="u2", entry_id="c1-of-u2", actor=ADMIN, amount=5),
+    ]
+    for command in commands:
+        ledger.execute(command, opening(command.account_id))
+    for account_id in ("u1", "u2"):
+        entries = [one.entry for one in read_ledger(table, account_id) if one.entry]
+        count_usage(table, account_id, NOW.date(), entries)
+    assert link_account(table, "u1", "email:a@x.org")
+
+
+def accounts(table: Table) -> set[str]:
+    """The accounts that a scan in two parts finds."""
+    pages = [page for segment in (0, 1) for page in account_pages(table, segment, 2)]
+    return {account_id for account_ids, _ in pages for account_id in account_ids}
+
+
+def found(table: Table, account_id: str) -> list[tuple[Code, str]]:
+    audited = audit_account(table, account_id, NOW)
+    assert audited is not None
+    return [(one.code, one.about) for one in audited.findings]
+
+
+def test_what_hands_did_to_items_is_named(lived: Table, subtests: pytest.Subtests) -> None:
+    hands = Hands(lived)
+    for kind, (tamper, account_id, code, about) in TAMPERED.items():
+        with subtests.test(kind):
+            tamper(hands)
+            assert (code, about) in found(lived, account_id)
+            hands.undo()
+    assert (found(lived, "u1"), found(lived, "u2")) == ([], [])
+
+
+def test_a_closed_account_is_all_right_and_one_of_which_there_is_nothing_is_none(
+    lived: Table,
+) -> None:
+    close = CloseAccount(account_id="u1", entry_id="close", actor=ADMIN)
+    Ledger(lived, lambda: NOW).execute(close)
+    audited = audit_account(lived, "u1", NOW)
+    assert audited is not None
+    assert (audited.entries, audited.findings) == (7, ())
+    assert audit_account(lived, "nobody", NOW) is None
+
+
+def test_every_account_is_found_whatever_is_left_of_it(lived: Table) -> None:
+    assert accounts(lived) == {"u1", "u2"}
+    hands = Hands(lived)
+    for key in (ACCOUNT, FIRST, REFUNDED, USAGE):
+        hands.take(key)
+    assert accounts(lived) == {"u1", "u2"}, "by the entries that are left"
+    assert found(lived, "u1")[0] == (Code.ACCOUNT_MISSING, "account")
+
+
+def test_an_account_that_changes_while_it_is_read_is_all_right(
+    lived: Table,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Somebody spends whenever the audit has read the account and not yet the entries."""
+    ledger = Ledger(lived, lambda: NOW)
+    spent = 0
+
+    def spend_and_read(table: Table, account_id: str) -> Any:
+        nonlocal spent
+        spent += 1
+        ledger.execute(
+            Refund(account_id="u1", entry_id=f"r-{spent}", actor=ADMIN, refunds="c1", amount=1),
+        )
+        return read_ledger(table, account_id)
+
+    monkeypatch.setattr("scrip.audit.read_ledger", spend_and_read)
+    assert found(lived, "u1") == [(Code.ENTRY_BEYOND_ACCOUNT, "entry r-1")], "in one reading"
+    monkeypatch.setattr("scrip.audit.PAUSES_SECONDS", (0,))
+    assert found(lived, "u1") == []
+    assert spent == 3
+
+
+def test_the_command_tells_each_finding_in_a_line_and_what_was_audited(
+    lived: Table,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    command = partial(audit_command, lived, monkeypatch)
+    assert command() == (0, ["accounts  2", "entries   9", "findings  0"])
+    assert command("--account", "u2") == (0, ["accounts  1", "entries   3", "findings  0"])
+    assert command("--account", "nobody") == (5, [])
+    assert command("--account", "u1", "--since", "2026-01-01") == (2, [])
+    assert command("--since", "2026-01-31")[1][0] == "accounts  2"
+    assert command("--since", "2026-02-01")[1][0] == "accounts  0"
+
+    Hands(lived).edit(USE, reason={"S": "another"})
+    sentence = "Entry 3 is not what its hash says: it was edited."
+    code, [line, *totals] = command()
+    assert (code, line) == (6, f"entry_hash_wrong  u1  entry c1: {sentence}")
+    assert totals == ["accounts  2", "entries   9", "findings  1"]
+    code, [line, total] = command("--json")
+    assert (code, json.loads(line)) == (
+        1,
+        {
+            "code": "entry_hash_wrong",
+            "account_id": "u1",
+            "about": "entry c1",
+            "sentence": sentence,
+            "entry_id": "c1",
+            "seq": 3,
+        },
+    )
+    assert {"accounts": 2, "entries": 9, "findings": 1}.items() <= json.loads(total).items()
+
+
+def test_the_command_ends_when_it_is_stopped_or_the_table_does_not_answer(
+    lived: Table,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with instead_of(lived, "Query", THROTTLED, times=100):
+        assert audit_command(lived, monkeypatch) == (1, [])
+
+    def stopped(audit: TableAudit) -> Iterator[Audited]:
+        yield Audited(account_id="u1", entries=6, findings=())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(TableAudit, "results", stopped)
+    assert audit_command(lived, monkeypatch) == (130, [])
+
+
+def audit_command(
+    table: Table, monkeypatch: pytest.MonkeyPatch, *words: str
+) -> tuple[int, list[str]]:
+    """Run `scrip audit` on a table; return the exit code and what it printed."""
+    target = Target("scrip", lambda _: table.client)
+    monkeypatch.setattr(Target, "table", lambda _: table)
+    monkeypatch.setattr("scrip_cli.audit.find_target", lambda *_: target)
+    answer = CliRunner().invoke(app, ["audit", "--segments", "1", *words])
+    return answer.exit_code, answer.stdout.splitlines()
+
+
+def test_a_busy_table_is_asked_again_and_in_the_end_told_of(lived: Table) -> None:
+    with instead_of(lived, "Query", THROTTLED, times=3):
+        assert found(lived, "u2") == []
+    with instead_of(lived, "Query", THROTTLED, times=100), pytest.raises(BusyError):
+        found(lived, "u2")
+
+
+def test_long_ledgers_are_read_page_by_page(lived: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = books._pages  # noqa: SLF001 - a page holds 1 MB otherwise
+    monkeypatch.setattr(books, "_pages", lambda ask, asked: pages(ask, {**asked, "Limit": 2}))
+    assert found(lived, "u1") == []
+    assert accounts(lived) == {"u1", "u2"}
+
+
+def test_the_newest_entry_tells_when_something_happened_last(lived: Table) -> None:
+    assert newest_entry_at(lived, "u1") == NOW
+    assert newest_entry_at(lived, "nobody") is None

@@ -1,0 +1,130 @@
+"""`scrip audit` on a stack that is in use, and after somebody was at the table."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from tests.integration.conftest import Api, items_of
+from tests.integration.test_operators import operator
+
+if TYPE_CHECKING:
+    from scrip_cli.local.stack import LocalStack
+
+from scrip_cli.local import demo
+
+COUNTED_SECONDS_MAX = 30
+
+
+def spend(user: Api, times: int) -> None:
+    for number in range(times):
+        answer = user.post("/me/consume", {"feature": "chat"}, f"chat-{number}")
+        assert answer.status_code == 200, answer.text
+
+
+def audited(stack: LocalStack, *words: str, by_name: str | None = None) -> tuple[int, Any, Any]:
+    """Audit with --json; return the exit code, the findings and the summary."""
+    answer = operator(stack, "audit", "--json", *words, by_name=by_name)
+    assert answer.exception is None or isinstance(answer.exception, SystemExit), answer.exception
+    *findings, summary = [json.loads(line) for line in answer.stdout.splitlines()]
+    return answer.exit_code, findings, summary
+
+
+def items(stack: LocalStack, account_id: str) -> dict[str, dict[str, Any]]:
+    """The items of an account by sk, once the stream has counted all of its entries."""
+    deadline = time.monotonic() + COUNTED_SECONDS_MAX
+    while True:
+        found = {item["sk"]["S"]: item for item in items_of(stack, account_id)}
+        ranges = [
+            part["L"]
+            for sk in found
+            if sk.startswith("USAGE#")
+            for part in found[sk]["counted"]["L"]
+        ]
+        counted = sum(int(last["N"]) - int(first["N"]) + 1 for first, last in ranges)
+        if counted == sum(sk.startswith("ENTRY#") for sk in found):
+            return found
+        assert time.monotonic() < deadline, found
+        time.sleep(0.2)
+
+
+def test_what_hands_do_to_the_table_is_found_and_named(
+    stack: LocalStack,
+    user: Api,
+    service: Api,
+) -> None:
+    spend(user, 3)
+    refund = {"entry_id": "chat-0", "amount": 2, "reason": "failed"}
+    assert service.post(f"/{user.account_id}/refunds", refund, "r").status_code == 201
+    before = items(stack, user.account_id)
+    code, findings, summary = audited(stack, "--account", user.account_id)
+    assert (code, findings, summary["accounts"], summary["entries"]) == (0, [], 1, 6)
+
+    client, name = stack.client("dynamodb"), demo.details(stack).table_name
+    usage = next(sk for sk in before if sk.startswith("USAGE#"))
+    edited: dict[str, dict[str, Any]] = {
+        "ENTRY#chat-1": {"amount": {"N": "-1"}},
+        "ACCOUNT": {"balance": {"N": "10000000"}},
+        "REFUNDED#chat-0": {"refunded": {"N": "0"}},
+        usage: {"uses": {"L": []}},
+    }
+    for sk, changed in edited.items():
+        client.put_item(TableName=name, Item=before[sk] | changed)
+    code, findings, summary = audited(stack, "--account", user.account_id)
+    assert (code, summary["findings"]) == (6, len(findings))
+    assert {one["account_id"] for one in findings} == {user.account_id}
+    assert {
+        ("entry_hash_wrong", "entry chat-1"),
+        ("balance_wrong", "account"),
+        ("refunded_total_wrong", "refunded total of chat-0"),
+        ("usage_wrong", f"usage of {usage.removeprefix('USAGE#')}"),
+    } <= {(one["code"], one["about"]) for one in findings}
+
+    for sk in edited:
+        client.put_item(TableName=name, Item=before[sk])
+    removed = before["ENTRY#chat-1"]
+    client.delete_item(TableName=name, Key={"pk": removed["pk"], "sk": removed["sk"]})
+    code, findings, _ = audited(stack, "--account", user.account_id)
+    assert (code, [one["code"] for one in findings]) == (6, ["entry_missing"])
+    assert findings[0]["about"] == f"seq {removed['seq']['N']}"
+    client.put_item(TableName=name, Item=removed)
+    assert audited(stack, "--account", user.account_id)[:2] == (0, [])
+
+
+def test_accounts_that_are_in_use_are_all_right_and_people_read_a_report(
+    stack: LocalStack,
+    user: Api,
+) -> None:
+    spending = threading.Thread(target=spend, args=(user, 40))
+    spending.start()
+    found = [audited(stack, "--account", user.account_id)[:2]]
+    while spending.is_alive():
+        found.append(audited(stack, "--account", user.account_id)[:2])
+    spending.join()
+    assert found == [(0, [])] * len(found)
+    said = operator(stack, "audit", "--account", user.account_id)
+    assert said.stdout.split() == ["accounts", "1", "entries", "42", "findings", "0"]
+
+
+def test_an_account_whose_item_is_gone_is_found_among_all(stack: LocalStack, user: Api) -> None:
+    """The stack is shared: what other tests have left in it is theirs."""
+    client, name = stack.client("dynamodb"), demo.details(stack).table_name
+    item = items(stack, user.account_id)["ACCOUNT"]
+    client.delete_item(TableName=name, Key={"pk": item["pk"], "sk": item["sk"]})
+    code, findings, summary = audited(stack, "--segments", "2")
+    mine = [one["code"] for one in findings if one["account_id"] == user.account_id]
+    assert (code, mine) == (6, ["account_missing"])
+    assert summary["accounts"] > 1
+    client.put_item(TableName=name, Item=item)
+    _, findings, summary = audited(stack, "--since", "2099-01-01")
+    assert (findings, summary["accounts"]) == ([], 0)
+
+
+def test_an_account_that_nobody_has_and_a_stack_that_is_not_there(stack: LocalStack) -> None:
+    answer = operator(stack, "audit", "--account", "nobody")
+    assert (answer.exit_code, answer.stdout) == (5, "")
+    assert "There is no account nobody" in answer.stderr
+    answer = operator(stack, "audit", by_name="another")
+    assert (answer.exit_code, answer.stdout) == (1, "")

@@ -1,0 +1,177 @@
+"""The whole life of an account, as the table would hold it, for tests to tamper with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from scrip.domain.audit import audit
+from scrip.domain.books import Books, StoredEntry
+from scrip.domain.commands import AdjustAction
+from scrip.domain.entries import GENESIS_HASH, Entry, chain_hash
+from scrip.domain.payments import DisputeOutcome, Payment
+from scrip.domain.usage import DayUsage
+from tests.unit.domain.examples import (
+    DAY,
+    NOW,
+    adjust,
+    consume,
+    dispute,
+    do,
+    freeze,
+    opening,
+    purchase,
+    quota,
+    refund,
+    reset,
+    returned,
+    use,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from datetime import date, datetime
+
+    from scrip.domain.account import Account
+    from scrip.domain.commands import Command
+    from scrip.domain.findings import Finding
+    from scrip.domain.posting import Posting
+
+LONG_AFTER = timedelta(days=300)
+
+
+@dataclass
+class Life:
+    """An account, its entries by id, and what is kept beside them."""
+
+    account: Account | None = None
+    entries: dict[str, Entry] = field(default_factory=dict)
+    refunded: dict[str, int] = field(default_factory=dict)
+    payments: dict[str, Payment] = field(default_factory=dict)
+    usage: dict[date, DayUsage] = field(default_factory=dict)
+    audited: set[str] = field(default_factory=set)
+
+    def do(self, command: Command, now: datetime) -> None:
+        """Carry out a command, as the ledger does."""
+        payment = self.payments.get(getattr(command, "payment_id", ""))
+        of = getattr(command, "refunds", "")
+        self.write(
+            do(
+                self.account,
+                command,
+                now,
+                of=self.entries.get(of),
+                refunded=self.refunded.get(of, 0),
+                paid=payment,
+            ),
+        )
+
+    def write(self, posting: Posting) -> None:
+        """Keep what a posting changed, and count it, as the table and its stream do."""
+        self.account = posting.after
+        for entry in posting.entries:
+            self.entries[entry.entry_id] = entry
+            day = entry.recorded_at.date()
+            self.usage[day] = self.usage.get(day, DayUsage()).with_entries([entry])
+        if posting.refund:
+            self.refunded[posting.refund[0].entry.entry_id] = posting.refund[1]
+        if posting.payment:
+            self.payments[posting.payment[1].payment_id] = posting.payment[1]
+        if posting.audit and posting.audit.entry_id:
+            self.audited.add(posting.audit.entry_id)
+
+    def edit(self, entry_id: str, **changed: Any) -> None:
+        """Edit an entry by hand, and nothing else."""
+        self.entries[entry_id] = replace(self.entries[entry_id], **changed)
+
+    def rehash(self, *only: str) -> None:
+        """Compute hashes anew: of some entries, or along the whole chain."""
+        if only:
+            for entry_id in only:
+                self.edit(entry_id, hash=chain_hash(self.entries[entry_id]))
+            return
+        newest = GENESIS_HASH
+        for entry in sorted(self.entries.values(), key=lambda entry: entry.seq):
+            linked = replace(entry, previous_hash=newest)
+            newest = chain_hash(linked)
+            self.entries[entry.entry_id] = replace(linked, hash=newest)
+
+    def change(self, **changed: Any) -> None:
+        """Edit the account by hand."""
+        assert self.account
+        self.account = replace(self.account, **changed)
+
+    def seal(self) -> None:
+        """Rewrite the whole chain, and let the account hold what it comes to."""
+        self.rehash()
+        newest = max(self.entries.values(), key=lambda entry: entry.seq)
+        self.change(hash=newest.hash, seq_last=newest.seq)
+
+    def books(self, **told: Any) -> Books:
+        """The account and what is beside its entries, or what a test tells instead."""
+        mine = {
+            "account": self.account,
+            "balance": self.account.balance if self.account else None,
+            "refunded": self.refunded,
+            "usage": self.usage,
+            "audited": frozenset(self.audited),
+        }
+        return Books(account_id="u1", **(mine | told))
+
+    def payments_of(self, ids: Collection[str]) -> dict[str, Payment]:
+        """Find payments by their ids."""
+        return {name: self.payments[name] for name in ids if name in self.payments}
+
+    def audit(
+        self,
+        *,
+        stored: Sequence[StoredEntry] | None = None,
+        **told: Any,
+    ) -> list[Finding]:
+        """Audit it long after, with other books or other entries if a test tells so."""
+        if stored is None:
+            stored = [
+                StoredEntry(entry_id=entry.entry_id, seq=entry.seq, entry=entry)
+                for entry in self.entries.values()
+            ]
+        newest = max((entry.recorded_at for entry in self.entries.values()), default=NOW)
+        return list(
+            audit(
+                self.books(**told),
+                sorted(stored, key=lambda one: one.seq),
+                self.payments_of,
+                newest + LONG_AFTER,
+            ),
+        )
+
+
+def lived() -> Life:
+    """A life with something of everything.
+
+    150 credits to begin with, uses and a refund, an upgrade, a purchase that is disputed and a
+    second one that is partly returned, a freeze, a reset, and a new month.
+    """
+    life = Life()
+    commands = [
+        opening("free"),
+        consume(30, "c1"),
+        use("chat", 4, "c2"),
+        refund("c2", 8, "r1"),
+        quota("pro", key="q1"),
+        adjust(AdjustAction.ADD, 500, "a1"),
+        purchase(1_000, "stripe:pi_1"),
+        purchase(400, "stripe:pi_2"),
+        returned(250, "stripe:pi_2"),
+        use("tokens", 5_000, "c3"),
+        adjust(AdjustAction.DEDUCT, 20, "a2"),
+        dispute(DisputeOutcome.OPEN),
+        replace(freeze(), entry_id="f1"),
+        replace(freeze(frozen=False), entry_id="f2"),
+    ]
+    for hour, command in enumerate(commands):
+        life.do(command, NOW + timedelta(hours=hour))
+    life.do(consume(7, "c4"), NOW + 40 * DAY)
+    life.do(reset("reset-1"), NOW + 41 * DAY)
+    life.do(consume(9, "c5"), NOW + 41 * DAY)
+    return life
