@@ -11,7 +11,7 @@ export SAM_CLI_TELEMETRY := 0
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev lint test test-fast test-integration openapi lock clean
+.PHONY: help setup dev lint test test-fast test-integration openapi reference lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,11 @@ test: lint test-fast test-integration ## Run every check and every test
 
 openapi: setup ## Make the OpenAPI document from the code
 	PYTHONPATH=. python scripts/openapi.py > openapi.json.new && mv openapi.json.new functions/docs/openapi.json
+
+reference: setup openapi ## Make the pages of docs/reference that are made from the code
+	PYTHONPATH=. python scripts/api_reference.py > reference.new && mv reference.new docs/reference/api.md
+	PYTHONPATH=. python scripts/configuration_reference.py > reference.new && mv reference.new docs/reference/configuration.md
+	PYTHONPATH=. python scripts/errors_reference.py > reference.new && mv reference.new docs/reference/errors.md
 
 lock: setup ## Lock the dependencies anew, those of the layer and of functions too
 	uv lock

@@ -1,0 +1,101 @@
+"""Every page of the documentation, done from its first command to its last as a reader does it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scrip_cli.local import demo
+from tests.documentation import DOCS, README, ROOT, examples, session
+
+if TYPE_CHECKING:
+    from scrip_cli.local.stack import LocalStack
+    from tests.documentation import Block
+    from tests.integration.conftest import Api
+
+SESSIONS = [README, *(page for page in DOCS if any(b.language == "sh" for b in session(page)))]
+
+BIN = Path(sys.executable).parent
+SECONDS_MAX = 120
+END = "\x1e"
+"""Before what each block prints: nothing prints it by itself."""
+
+
+@pytest.fixture
+def project(stack: LocalStack, tmp_path: Path) -> Path:
+    """The project's folder as a reader has it, where `scrip` without options means this stack."""
+    for path in ROOT.iterdir():
+        if not path.name.startswith("."):
+            (tmp_path / path.name).symlink_to(path)
+    tools = tmp_path / ".venv/bin"
+    tools.mkdir(parents=True)
+    options = shlex.join(["--port", str(stack.port), "--state", str(stack.state_dir)])
+    (tools / "scrip").write_text(f'#!/bin/sh\nexec {BIN / "scrip"} "$@" {options}\n')
+    (tools / "scrip").chmod(0o755)
+    (tools / "activate").write_text(f"PATH={tools}:{BIN}:$PATH\n")
+    (tmp_path / ".venv/.ready").touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", SESSIONS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_reader_who_does_what_a_page_says_sees_what_it_shows(
+    page: Path,
+    stack: LocalStack,
+    project: Path,
+) -> None:
+    done = session(page)
+    environment = {
+        **stack.aws_environment(),
+        "PATH": os.environ["PATH"],
+        "HOME": str(project),
+        "SCRIP_STACK_NAME": demo.details(stack).stack_name,
+    }
+    ran = subprocess.run(
+        ["bash", "-e", "-c", "".join(map(typed, done))],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_MAX,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    printed = iter(ran.stdout.split(END)[1:])
+    found = ""
+    for block in done:
+        if block.language == "text":
+            assert re.fullmatch(as_pattern(block.text), found.strip(), re.DOTALL), found
+        elif not block.file:
+            found = next(printed)
+
+
+def test_the_documented_check_of_a_chain_needs_nothing_but_the_apis_answers(user: Api) -> None:
+    user.post("/me/consume", {"feature": "chat"}, key="chat-1")
+    entries = user.get("/me/entries").json()["entries"][::-1]
+    [code] = examples("docs/reference/data-model.md", "python")
+    check: dict[str, Any] = {}
+    exec(code, check)
+    assert check["newest_hash"](entries) == entries[-1]["hash"]
+    entries[1]["reason"] = "edited by hand"
+    with pytest.raises(AssertionError):
+        check["newest_hash"](entries)
+
+
+def typed(block: Block) -> str:
+    """Return what a reader types for a block, and nothing for what it prints."""
+    if block.file:
+        return f"cat > {block.file} <<'END OF FILE'\n{block.text}END OF FILE\n"
+    return "" if block.language == "text" else f"printf '{END}'\n{block.text}"
+
+
+def as_pattern(shown: str) -> str:
+    """Return what matches an output as it is shown; all white space is alike."""
+    words = (re.escape(word).replace(r"\.\.\.", ".*?") for word in shown.split())
+    return r"\s+".join(words)
