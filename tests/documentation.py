@@ -19,6 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+GUIDES = ROOT / "docs/how-to/README.md"
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
 
 NOT_RUN = "Not run by our tests: needs "
@@ -39,8 +40,8 @@ class Block:
     file: str
     text: str
     is_run: bool
-    follows: str
-    """The language of the block right before it, with nothing in between; or empty."""
+    is_shell: bool
+    """Commands, or what the commands right before it print."""
 
 
 @cache
@@ -52,6 +53,7 @@ def blocks(page: Path) -> list[Block]:
     for match in BLOCK.finditer(text):
         above = re.findall(r"^#+ (.*)$", without_blocks(text[: match.start()]), re.MULTILINE)
         is_next = bool(found) and not text[end : match.start()].strip()
+        is_output = match["language"] == "text" and is_next and found[-1].language == "sh"
         found.append(
             Block(
                 heading=above[-1],
@@ -59,7 +61,7 @@ def blocks(page: Path) -> list[Block]:
                 file=match["file"],
                 text=match["text"],
                 is_run=match["not_run"] is None,
-                follows=found[-1].language if is_next else "",
+                is_shell=match["language"] == "sh" or is_output,
             ),
         )
         end = match.end()
@@ -69,22 +71,13 @@ def blocks(page: Path) -> list[Block]:
 def session(page: Path) -> list[Block]:
     """Return what of a page is run, in order: files, commands and what these print.
 
-    A guide begins where docs/how-to/README.md ends. README.md's fences name no language.
+    Every guide begins with what their index shows. README.md's fences name no language.
     """
     if page == README:
         return [block for block in blocks(page) if block.heading in {"Try it", "A session"}]
-    before = session(page.with_name("README.md")) if is_guide(page) else []
-    is_part = {"sh", "text"}
-    return before + [
-        block
-        for block in blocks(page)
-        if block.is_run and (block.language in is_part or block.file)
-    ]
-
-
-def is_guide(page: Path) -> bool:
-    """Whether a page is one of docs/how-to."""
-    return page.parent.name == "how-to" and page.name != "README.md"
+    found = [block for block in blocks(page) if block.is_run and (block.is_shell or block.file)]
+    is_guide = page.parent == GUIDES.parent and page != GUIDES
+    return session(GUIDES) + found if found and is_guide else found
 
 
 def without_blocks(text: str) -> str:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scrip_cli.local import demo
-from tests.documentation import DOCS, README, ROOT, examples, session
+from tests.documentation import DOCS, GUIDES, README, ROOT, examples, session
+from tests.integration.conftest import Api, scrip
 
 if TYPE_CHECKING:
     from scrip_cli.local.stack import LocalStack
     from tests.documentation import Block
-    from tests.integration.conftest import Api
 
-SESSIONS = [README, *(page for page in DOCS if any(b.language == "sh" for b in session(page)))]
+SESSIONS = [page for page in (README, *DOCS) if page != GUIDES and session(page)]
 
 BIN = Path(sys.executable).parent
 SECONDS_MAX = 120
@@ -28,17 +28,34 @@ END = "\x1e"
 """Before what each block prints: nothing prints it by itself."""
 
 
+@pytest.fixture(scope="module")
+def env(stack: LocalStack) -> str:
+    """What `scrip local env` says, asked once for all pages."""
+    return scrip(stack, "env").stdout
+
+
 @pytest.fixture
-def project(stack: LocalStack, tmp_path: Path) -> Path:
-    """The project's folder as a reader has it, where `scrip` without options means this stack."""
+def project(stack: LocalStack, user: Api, env: str, tmp_path: Path) -> Path:
+    """The project's folder as a reader has it, where `scrip` without options means this stack.
+
+    The demo user, who has been in other tests already, is somebody who has just signed up.
+    """
     for path in ROOT.iterdir():
         if not path.name.startswith("."):
             (tmp_path / path.name).symlink_to(path)
     tools = tmp_path / ".venv/bin"
     tools.mkdir(parents=True)
     options = shlex.join(["--port", str(stack.port), "--state", str(stack.state_dir)])
-    (tools / "scrip").write_text(f'#!/bin/sh\nexec {BIN / "scrip"} "$@" {options}\n')
+    alice = f"export SCRIP_USER_TOKEN={user.token} SCRIP_ACCOUNT_USER={user.account_id}\n"
+    (tools / "env").write_text(env + alice)
+    (tools / "scrip").write_text(
+        f"""#!/bin/sh
+if [ "$*" = "local env" ]; then exec cat {tools / "env"}; fi
+exec {BIN / "scrip"} "$@" {options}
+"""
+    )
     (tools / "scrip").chmod(0o755)
+    # Not the real ones, which would put the real `scrip` first.
     (tools / "activate").write_text(f"PATH={tools}:{BIN}:$PATH\n")
     (tmp_path / ".venv/.ready").touch()
     return tmp_path

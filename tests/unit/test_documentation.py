@@ -8,8 +8,7 @@ import pytest
 
 from tests.documentation import DOCS, NOT_RUN, README, ROOT, blocks, without_blocks
 
-BY_THE_SESSION = {"sh", "text"}
-DATA = {"json"}
+NO_CODE = {"json", "text"}
 
 PATH = re.compile(r"`([\w.*-]+(?:/[\w.*-]+)+\.(?:py|md|yaml|toml|json|html))`")
 PATHS_BEGIN_AT = (ROOT, ROOT / "layers/scrip/src/scrip")
@@ -31,9 +30,8 @@ def test_every_block_of_code_is_run_or_says_that_it_is_not(page: Path) -> None:
     tests = [test.read_text() for test in (ROOT / "tests").rglob("test_*.py")]
     for block in blocks(page):
         assert block.language, f"what language is this?\n{block.text}"
-        if block.language == "text":
-            assert block.follows != "text"
-        elif block.is_run and not block.file and block.language not in BY_THE_SESSION | DATA:
+        is_in_session = block.is_shell or block.file
+        if block.is_run and not is_in_session and block.language not in NO_CODE:
             assert any(named(page) in test for test in tests), f"no test runs this:\n{block.text}"
     said = page.read_text().count(NOT_RUN)
     assert said == sum(not block.is_run for block in blocks(page)), "a remark without a block"
