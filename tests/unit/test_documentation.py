@@ -8,7 +8,7 @@ import pytest
 
 from tests.documentation import DOCS, NOT_RUN, README, ROOT, blocks, without_blocks
 
-NO_CODE = {"json", "text"}
+NO_CODE = {"json", "text", "yaml"}
 
 PATH = re.compile(r"`([\w.*-]+(?:/[\w.*-]+)+\.(?:py|md|yaml|toml|json|html))`")
 PATHS_BEGIN_AT = (ROOT, ROOT / "layers/scrip/src/scrip")
