@@ -11,7 +11,7 @@ export SAM_CLI_TELEMETRY := 0
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev lint test test-fast test-integration openapi reference lock clean
+.PHONY: help setup dev lint test test-fast test-integration browser openapi reference lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,8 +50,16 @@ lint: setup ## Check style, types, imports and the template
 test-fast: setup ## Run the tests that need no stack
 	pytest --numprocesses auto tests/unit tests/functional
 
-test-integration: setup ## Deploy to a local AWS and test that
-	pytest tests/integration
+test-integration: setup browser ## Deploy to a local AWS and test that, the console in a browser
+	pytest tests/integration tests/browser
+
+browser: setup ## Install Chromium for the tests, if there is none (as root with apt-get)
+	@command -v chromium > /dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+	  apt-get update -qq && apt-get install -y -qq chromium > /dev/null; \
+	else \
+	  playwright install chromium; \
+	fi
 
 test: lint test-fast test-integration ## Run every check and every test
 
@@ -73,4 +81,4 @@ lock: setup ## Lock the dependencies anew, those of the layer and of functions t
 	  > functions/admin/requirements.txt
 
 clean: ## Remove what was built, and the local stacks with their data
-	rm -rf .aws-sam .scrip .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .aws-sam .scrip .screenshots .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

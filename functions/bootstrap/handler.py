@@ -1,6 +1,8 @@
-"""Loads the default catalog when the stack is deployed: a CloudFormation custom resource.
+"""What a deployment does beside its resources: CloudFormation custom resources.
 
-Plans and features that exist are left as they are, so a later deployment undoes nobody's edits.
+`Custom::Catalog` loads the default catalog. Plans and features that exist are left as they are, so
+a later deployment undoes nobody's edits. `Custom::ConsoleSignIn` lets people sign in to the console
+at its address.
 """
 
 import json
@@ -14,6 +16,7 @@ from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.ledger import ledger
 from scrip.observability import logger
 from scrip.store.catalogs import load_catalog
+from scrip.user_pool import open_user_pool
 
 ANSWER_SECONDS = 10
 TRIES_MAX = 5
@@ -22,13 +25,13 @@ PAUSE_SECONDS = 6.0
 
 @logger.inject_lambda_context
 def lambda_handler(event: dict[str, Any], _: LambdaContext) -> None:
-    """Load the catalog and tell CloudFormation, which waits for an hour if it hears nothing."""
+    """Do it and tell CloudFormation, which waits for an hour if it hears nothing."""
     answer = {
         "Status": "SUCCESS",
-        "PhysicalResourceId": "catalog",
+        "PhysicalResourceId": event["LogicalResourceId"],
         **{name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")},
     }
-    if event["RequestType"] != "Delete" and (reason := _load()):
+    if event["RequestType"] != "Delete" and (reason := _try(event)):
         answer |= {"Status": "FAILED", "Reason": reason}
     request = urllib.request.Request(  # noqa: S310 - CloudFormation's own address
         event["ResponseURL"],
@@ -39,17 +42,28 @@ def lambda_handler(event: dict[str, Any], _: LambdaContext) -> None:
     urllib.request.urlopen(request, timeout=ANSWER_SECONDS).close()  # noqa: S310
 
 
-def _load() -> str | None:
-    """Load the catalog and return why not, if not. A new role takes seconds to be in force."""
+def _try(event: dict[str, Any]) -> str | None:
+    """Do it and return why not, if not. A new role takes seconds to be in force."""
     reason = None
     for _ in range(TRIES_MAX):
         try:
-            loaded = load_catalog(ledger().table, DEFAULT_CATALOG)
+            _do(event["ResourceType"], event["ResourceProperties"])
         except Exception as exc:  # whatever it is, CloudFormation must hear of it
-            logger.exception("the catalog was not loaded")
+            logger.exception("a custom resource failed")
             reason = repr(exc)
             time.sleep(PAUSE_SECONDS)
         else:
-            logger.info("catalog loaded", extra={"keys": loaded})
             return None
     return reason
+
+
+def _do(resource_type: str, properties: dict[str, Any]) -> None:
+    match resource_type:
+        case "Custom::Catalog":
+            keys = load_catalog(ledger().table, DEFAULT_CATALOG)
+            logger.info("catalog loaded", extra={"keys": keys})
+        case "Custom::ConsoleSignIn":
+            pool = open_user_pool(properties["UserPoolId"])
+            pool.let_sign_in(properties["ClientId"], properties["Url"])
+        case _:
+            raise NotImplementedError(resource_type)

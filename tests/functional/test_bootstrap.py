@@ -1,4 +1,4 @@
-"""The custom resource that loads the default catalog."""
+"""The custom resources: the default catalog, and the console's sign-in."""
 
 import json
 import threading
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
+import boto3
 import pytest
 
 from scrip.default_catalog import DEFAULT_CATALOG
@@ -35,9 +36,10 @@ def cloudformation() -> Iterator[tuple[str, list[dict[str, Any]]]]:
         server.shutdown()
 
 
-def tell(name: str, url: str) -> None:
+def tell(name: str, url: str, **properties: str) -> None:
     sent = event(name)
     sent["ResponseURL"] = url
+    sent["ResourceProperties"].update(properties)
     invoke("bootstrap", sent)
 
 
@@ -103,3 +105,24 @@ def test_a_role_that_is_not_in_force_yet_is_waited_for(
         tell("bootstrap/create", url)
     assert heard[0]["Status"] == "SUCCESS"
     assert read_catalog(empty_table) == DEFAULT_CATALOG
+
+
+def test_admins_can_sign_in_to_the_console_and_get_no_scope_by_it(
+    aws: Table,
+    cloudformation: tuple[str, list[dict[str, Any]]],
+) -> None:
+    url, heard = cloudformation
+    cognito = boto3.client("cognito-idp")
+    pool_id = cognito.create_user_pool(PoolName="pool")["UserPool"]["Id"]
+    made = cognito.create_user_pool_client(UserPoolId=pool_id, ClientName="console")
+    client = {"UserPoolId": pool_id, "ClientId": made["UserPoolClient"]["ClientId"]}
+
+    tell("bootstrap/console_sign_in", url, **client)
+
+    assert heard[0]["Status"] == "SUCCESS"
+    told = cognito.describe_user_pool_client(**client)["UserPoolClient"]
+    console = "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/console/"
+    assert told["CallbackURLs"] == told["LogoutURLs"] == [console]
+    assert told["AllowedOAuthFlows"] == ["code"]
+    # Whoever signs in gets the scopes of the client: one of Scrip's would make everybody an admin.
+    assert not [scope for scope in told["AllowedOAuthScopes"] if scope.startswith("scrip/")]

@@ -1,14 +1,10 @@
-"""The real template on a local AWS that enforces roles and checks tokens, over real HTTP."""
+"""The API of the local stack as each kind of caller sees it, over real HTTP."""
 
 from __future__ import annotations
 
 import json
-import socket
-import subprocess
-import sys
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -16,42 +12,11 @@ import httpx
 import pytest
 
 from scrip_cli.local import demo
-from scrip_cli.local.stack import LocalStack, find_stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SCRIP = str(Path(sys.executable).parent / "scrip")
-UP_SECONDS = 420
-
-
-def scrip(stack: LocalStack, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run `scrip local ...` on a stack, as a person would."""
-    return subprocess.run(
-        [SCRIP, "local", *words, "--port", str(stack.port), "--state", str(stack.state_dir)],
-        cwd=stack.root,
-        capture_output=True,
-        text=True,
-        timeout=UP_SECONDS,
-        check=check,
-    )
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    """A stack of its own for the whole run."""
-    stack = find_stack(free_port(), tmp_path_factory.mktemp("stack"))
-    up = scrip(stack, "up", "--detach", check=False)
-    assert up.returncode == 0, up.stdout + up.stderr
-    yield stack
-    scrip(stack, "down")
+    from scrip_cli.local.stack import LocalStack
 
 
 @dataclass

@@ -15,7 +15,7 @@ import pytest
 
 from scrip_cli.local import demo
 from scrip_cli.local.stack import LocalStack, find_stack
-from tests.integration.conftest import SCRIP, UP_SECONDS, free_port, scrip
+from tests.conftest import SCRIP, UP_SECONDS, free_port, scrip
 
 SECONDS_TO_START_AGAIN = 20
 

@@ -22,12 +22,14 @@ from typer.testing import CliRunner, Result
 from scrip_cli.local import demo
 from scrip_cli.local.stack import REGION, STACK_NAME, LocalStack
 from scrip_cli.main import app
-from tests.integration.conftest import SCRIP, Api
+from tests.conftest import SCRIP
 from tests.unit.domain.test_invariants import hash_chain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.integration.conftest import Api
 
 USERS = 1_000
 INTERRUPTED_AT = 300

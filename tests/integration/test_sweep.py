@@ -33,7 +33,7 @@ from scrip.store.items import (
 )
 from scrip_cli.local import process
 from scrip_cli.local.deploy import outputs
-from tests.integration.conftest import SCRIP
+from tests.conftest import SCRIP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -4,6 +4,8 @@
   turns `HttpApi` events into: no route, no authorizer, no CORS. `import_http_apis` creates them.
 - Cognito on ministack never calls the pool's PostConfirmation trigger. `post_confirmation` does.
 - ministack speaks HTTP, which the bucket's policy rightly refuses. `allow_http` removes the policy.
+- ministack's API and hosted sign-in page are elsewhere than AWS's. `bring_console_home` tells the
+  console and its client.
 
 One gap is left open: of a stream's batch that a function dealt with in part (`batchItemFailures`)
 ministack forgets the rest. A batch whose function raises it hands over again, as AWS does.
@@ -15,6 +17,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from scrip.user_pool import UserPool
 from scrip_cli.local.errors import StackError
 from scrip_cli.local.intrinsics import Intrinsics
 from scrip_cli.local.stack import REGION, STACK_NAME, LocalStack
@@ -40,6 +43,28 @@ def import_http_apis(stack: LocalStack) -> None:
 def allow_http(stack: LocalStack, bucket: str) -> None:
     """Let the stack's own functions reach a bucket without TLS."""
     stack.client("s3").delete_bucket_policy(Bucket=bucket)
+
+
+def bring_console_home(stack: LocalStack) -> None:
+    """Let people sign in to the console where this machine serves it."""
+    described = stack.client("cloudformation").describe_stack_resources(StackName=STACK_NAME)
+    names = {
+        resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+        for resource in described["StackResources"]
+    }
+    url = f"{stack.api_url(names['Api'])}/console/"
+    UserPool(stack.client("cognito-idp"), names["UserPool"]).let_sign_in(
+        names["ConsoleClient"], url
+    )
+    functions = stack.client("lambda")
+    function = functions.get_function_configuration(FunctionName=names["ConsoleFunction"])
+    environment = function["Environment"]["Variables"] | {
+        "SIGN_IN_AUTHORITY": f"{stack.endpoint_url}/{names['UserPool']}",
+        "SIGN_IN_TOKEN_URL": "",
+    }
+    functions.update_function_configuration(
+        FunctionName=names["ConsoleFunction"], Environment={"Variables": environment}
+    )
 
 
 def post_confirmation(

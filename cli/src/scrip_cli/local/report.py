@@ -10,7 +10,7 @@ from dataclasses import asdict
 import typer
 from rich.console import Console
 
-from scrip_cli.local.demo import ADMIN_EMAIL, USER_EMAIL, Details
+from scrip_cli.local.demo import ADMIN_EMAIL, PASSWORD, USER_EMAIL, Details
 from scrip_cli.local.errors import StackError
 from scrip_cli.local.stack import LocalStack
 
@@ -43,6 +43,8 @@ def show_details(found: Details) -> None:
     """Print the address, the tokens and calls to paste. No line of theirs is ever wrapped."""
     _heading("API")
     typer.echo(found.api_url)
+    _heading("Console", f"sign in as {ADMIN_EMAIL} with {PASSWORD}")
+    typer.echo(found.console_url)
     _heading("User token", f"{USER_EMAIL}, account {found.accounts['user']}")
     typer.echo(found.user_token)
     _heading("Service token", "any account, scope scrip/service")

@@ -36,6 +36,10 @@ class Settings(BaseSettings):
     events_dead_letters_url: str = ""
     user_pool_id: str = ""
     stripe_api_url: str = "https://api.stripe.com"
+    sign_in_authority: str = ""
+    sign_in_audience: str = ""
+    sign_in_client_id: str = ""
+    sign_in_token_url: str = ""
 
 
 @cache

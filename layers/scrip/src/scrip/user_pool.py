@@ -1,4 +1,4 @@
-"""The stack's user pool: who has signed up, as Cognito tells it."""
+"""The stack's user pool: who has signed up, as Cognito tells it, and where they may sign in."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 PAGE = 60
 """How many users Cognito tells at once, at the most."""
+
+SIGNED_IN_HOURS_MAX = 12
+"""How long an admin stays signed in to the console at the most."""
 
 UNREADABLE = frozenset({"InvalidParameterException", "InvalidPaginationTokenException"})
 """How Cognito refuses a token that is older than an hour."""
@@ -75,13 +78,41 @@ class UserPool:
             raise ProviderBusyError from exc
         return [user_of(told) for told in answer["Users"]], answer.get("PaginationToken")
 
+    def let_sign_in(self, client_id: str, url: str) -> None:
+        """Let people sign in with a public client at one address: the code flow, with PKCE.
+
+        What is not named here falls back to Cognito's defaults. No scope of Scrip's is among the
+        client's: Cognito gives a client's scopes to whoever signs in, and who is an admin is told
+        by their group.
+        """
+        self.client.update_user_pool_client(
+            UserPoolId=self.pool_id,
+            ClientId=client_id,
+            ClientName="console",
+            AllowedOAuthFlowsUserPoolClient=True,
+            AllowedOAuthFlows=["code"],
+            AllowedOAuthScopes=["openid", "email"],
+            CallbackURLs=[url],
+            LogoutURLs=[url],
+            SupportedIdentityProviders=["COGNITO"],
+            ExplicitAuthFlows=["ALLOW_REFRESH_TOKEN_AUTH"],
+            PreventUserExistenceErrors="ENABLED",
+            RefreshTokenValidity=SIGNED_IN_HOURS_MAX,
+            TokenValidityUnits={"RefreshToken": "hours"},
+        )
+
 
 @cache
-def user_pool() -> UserPool:
-    """Return the user pool of this process's stack."""
+def open_user_pool(pool_id: str) -> UserPool:
+    """Return a user pool."""
     config = Config(
         retries={"mode": "standard", "total_max_attempts": 3},
         connect_timeout=1,
         read_timeout=3,
     )
-    return UserPool(boto3.client("cognito-idp", config=config), settings().user_pool_id)
+    return UserPool(boto3.client("cognito-idp", config=config), pool_id)
+
+
+def user_pool() -> UserPool:
+    """Return the user pool of this process's stack."""
+    return open_user_pool(settings().user_pool_id)

@@ -1,0 +1,109 @@
+// The console: signs people in, lets admins through, and shows the page that the address names.
+
+import { html, render, useEffect } from "./lib/vendor.js";
+import { get } from "./lib/api.js";
+import { go, href, useRoute } from "./lib/router.js";
+import { begin, hasSignedOut, signIn, signOut, userName } from "./lib/session.js";
+import { Failure } from "./components/states.js";
+import { Brand, Shell } from "./components/shell.js";
+import { AccountPage } from "./pages/account.js";
+import { AccountsPage } from "./pages/accounts.js";
+import { CatalogPage } from "./pages/catalog.js";
+import { HealthPage } from "./pages/health.js";
+import { InboxPage } from "./pages/inbox.js";
+import { MessagePage } from "./pages/message.js";
+import { NotFoundPage } from "./pages/not-found.js";
+
+/** Everything, once somebody is signed in who may see it. */
+function Console({ name }) {
+  const { segments, query } = useRoute();
+  const [place] = segments;
+  useEffect(() => {
+    if (!place) go(href(["accounts"]), { replace: true });
+  }, [place]);
+  return html`<${Shell} place=${place} userName=${name}>
+    ${place && html`<${Page} segments=${segments} query=${query} />`}
+  <//>`;
+}
+
+function Page({ segments: [place, id, ...rest], query }) {
+  switch (place) {
+    case "accounts":
+      return id
+        ? html`<${AccountPage} key=${id} accountId=${id} rest=${rest} query=${query} />`
+        : html`<${AccountsPage} email=${query.email} />`;
+    case "catalog":
+      return html`<${CatalogPage} shelf=${id} />`;
+    case "inbox":
+      return id
+        ? html`<${MessagePage} key=${id} webhookId=${id} />`
+        : html`<${InboxPage} status=${query.status ?? ""} />`;
+    case "health":
+      return html`<${HealthPage} />`;
+    default:
+      return html`<${NotFoundPage} />`;
+  }
+}
+
+/** A page of its own for those who are not in. */
+const Door = ({ title, children }) => html`<main class="door card">
+  <p class="brand"><${Brand} /></p>
+  <h1>${title}</h1>
+  ${children}
+</main>`;
+
+const SignedOut =
+  () => html`<${Door} title=${hasSignedOut() ? "You have signed out" : "Scrip console"}>
+  <p>
+    ${
+      hasSignedOut()
+        ? "Nothing of your session is left in this browser tab."
+        : "Accounts, their credits and their ledgers, for admins."
+    }
+  </p>
+  <button type="button" class="button primary" onClick=${signIn}>Sign in</button>
+<//>`;
+
+const NotAdmin = ({ name }) => html`<${Door} title="This console is for admins">
+  <p>You are signed in as <strong>${name}</strong>, who is not an admin.</p>
+  <p>
+    Whoever runs Scrip can put you into the group <code>admin</code>. Then sign out and in again.
+  </p>
+  <button type="button" class="button primary" onClick=${signOut}>
+    Sign out, and in as somebody else
+  </button>
+<//>`;
+
+const NotSignedIn = ({ error }) => html`<${Door} title="You could not be signed in">
+  <p>${error.error_description ?? error.message}</p>
+  <p>It may have been begun in another tab, or too long ago.</p>
+  <button type="button" class="button primary" onClick=${signIn}>Try again</button>
+<//>`;
+
+const NotReached = ({ error }) => html`<${Door} title="Scrip cannot be reached">
+  <${Failure} error=${error} retry=${() => location.reload()} />
+<//>`;
+
+/** Tell what to show first: the console, or why not. */
+async function opened() {
+  try {
+    if (!(await begin())) return html`<${SignedOut} />`;
+  } catch (error) {
+    return html`<${NotSignedIn} error=${error} />`;
+  }
+  const name = await userName();
+  try {
+    await get("admin/health");
+  } catch (error) {
+    return error.status === 403
+      ? html`<${NotAdmin} name=${name} />`
+      : html`<${NotReached} error=${error} />`;
+  }
+  return html`<${Console} name=${name} />`;
+}
+
+const root = document.getElementById("app");
+opened().then((page) => {
+  root.replaceChildren();
+  render(page, root);
+});

@@ -1,0 +1,139 @@
+// Labelled inputs of forms: a label, the input, a hint, and what is wrong with it.
+
+import { html } from "../lib/vendor.js";
+
+/** What ties an input to its hint and error. */
+const describedBy = (id, hint, error) =>
+  [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(" ") || undefined;
+
+const Notes = ({ id, hint, error }) => html`
+  ${hint && html`<p class="hint" id=${`${id}-hint`}>${hint}</p>`}
+  ${error && html`<p class="field-error" id=${`${id}-error`}>${error}</p>`}
+`;
+
+/** A line of text, or another `type` of input. `change` gets the value. */
+export const Field = ({
+  id,
+  label,
+  hint,
+  error,
+  value,
+  change,
+  ...rest
+}) => html`<div class="field">
+  <label for=${id}>${label}</label>
+  <input
+    id=${id}
+    value=${value}
+    onInput=${(event) => change(event.target.value)}
+    aria-describedby=${describedBy(id, hint, error)}
+    aria-invalid=${error ? "true" : undefined}
+    autocomplete="off"
+    ...${rest}
+  />
+  <${Notes} id=${id} hint=${hint} error=${error} />
+</div>`;
+
+/**
+ * Ties inputs to a form: bound("cost", "Cost") are the properties of the input of `form.cost`.
+ *
+ * `change` gets the whole form; `errors` say what is wrong, by field.
+ */
+export const binder = (form, change, errors) => (name, label) => ({
+  id: name,
+  label,
+  value: form[name],
+  error: errors[name],
+  change: (value) => change({ ...form, [name]: value }),
+});
+
+/** Why somebody makes a change, as the ledger or the audit record will tell. */
+export const ReasonField = (props) =>
+  html`<${Field} id="reason" label="Reason" hint="For the audit record." maxlength="256" ...${props} />`;
+
+/** What is asked for where a reason must be given, and where it goes. */
+export const SAY_WHY = "Say why. Whoever reads the ledger will want to know.";
+export const KEPT = "Kept in the ledger for ever. Leave people's names out.";
+
+/** The reason as a request takes it: nothing where none was given. */
+export const reasonOf = (text) => (text.trim() ? { reason: text.trim() } : {});
+
+/** A whole number as text, so that nothing is lost while it is typed. */
+export const NumberField = (props) =>
+  html`<${Field} inputmode="numeric" spellcheck=${false} class="number" ...${props} />`;
+
+/** Several lines of text. */
+export const TextArea = ({
+  id,
+  label,
+  hint,
+  error,
+  value,
+  change,
+  ...rest
+}) => html`<div class="field">
+  <label for=${id}>${label}</label>
+  <textarea
+    id=${id}
+    value=${value}
+    onInput=${(event) => change(event.target.value)}
+    aria-describedby=${describedBy(id, hint, error)}
+    aria-invalid=${error ? "true" : undefined}
+    ...${rest}
+  ></textarea>
+  <${Notes} id=${id} hint=${hint} error=${error} />
+</div>`;
+
+/** One of several: `options` are [value, label]. */
+export const Choice = ({ id, label, hint, value, change, options }) => html`<div class="field">
+  <label for=${id}>${label}</label>
+  <select
+    id=${id}
+    value=${value}
+    onChange=${(event) => change(event.target.value)}
+    aria-describedby=${describedBy(id, hint)}
+  >
+    ${options.map(([option, text]) => html`<option key=${option} value=${option}>${text}</option>`)}
+  </select>
+  <${Notes} id=${id} hint=${hint} />
+</div>`;
+
+/** One of a few, all in sight: `options` are [value, label, what it means]. */
+export const Radios = ({ id, label, value, change, options }) => html`<fieldset>
+  <legend>${label}</legend>
+  <div class="radio-row">
+    ${options.map(
+      ([option, text, meaning]) => html`<label key=${option}>
+        <input
+          type="radio"
+          name=${id}
+          value=${option}
+          checked=${option === value}
+          onChange=${() => change(option)}
+        />
+        <span>${text}${meaning && html`<small>${meaning}</small>`}</span>
+      </label>`,
+    )}
+  </div>
+</fieldset>`;
+
+/** Yes or no. */
+export const Check = ({ id, label, hint, value, change }) => html`<div class="field check">
+  <input
+    type="checkbox"
+    id=${id}
+    checked=${value}
+    onChange=${(event) => change(event.target.checked)}
+    aria-describedby=${describedBy(id, hint)}
+  />
+  <label for=${id}>${label}</label>
+  <${Notes} id=${id} hint=${hint} />
+</div>`;
+
+/** A text as a whole number from `min` up; null if it is none. Spaces between digits are fine. */
+export function wholeNumber(text, min = 1) {
+  const digits = text.replaceAll(/[\s\u202f]/g, "");
+  if (!/^\d{1,13}$/.test(digits)) return null;
+  const value = Number(digits);
+  return value >= min && value <= 10 ** 12 ? value : null;
+}

@@ -1,0 +1,54 @@
+// Rows of named limits in a form: storage_bytes 10 000 000 000.
+
+import { html } from "../lib/vendor.js";
+import { wholeNumber } from "./fields.js";
+
+/** Limits as rows of text. */
+export const limitRows = (limits) =>
+  Object.entries(limits).map(([name, value]) => ({ name, value: String(value) }));
+
+/** Rows as limits; null if a name or a number is wrong, or a name stands twice. Empty rows are none. */
+export function limitsOf(rows) {
+  const filled = rows.filter(({ name, value }) => name.trim() || value.trim());
+  const limits = {};
+  for (const { name, value } of filled) {
+    const number = wholeNumber(value, 0);
+    if (!name.trim() || number === null || name.trim() in limits) return null;
+    limits[name.trim()] = number;
+  }
+  return limits;
+}
+
+/** The rows, each with a button to take it away, and one to add another. */
+export function LimitsField({ value: rows, change, error }) {
+  const set = (index, field) => (event) =>
+    change(rows.map((row, at) => (at === index ? { ...row, [field]: event.target.value } : row)));
+  return html`<fieldset class="limits" aria-describedby=${error ? "limits-error" : undefined}>
+    <legend>Limits</legend>
+    ${rows.map(
+      ({ name, value }, index) => html`<div class="limit-row" key=${index}>
+        <input
+          aria-label=${`Name of limit ${index + 1}`}
+          placeholder="name"
+          value=${name}
+          onInput=${set(index, "name")}
+        />
+        <input
+          aria-label=${`Value of limit ${index + 1}`}
+          placeholder="number"
+          inputmode="numeric"
+          class="number"
+          value=${value}
+          onInput=${set(index, "value")}
+        />
+        <button type="button" class="button small" onClick=${() => change(rows.toSpliced(index, 1))}>
+          Remove<span class="unseen"> limit ${name || index + 1}</span>
+        </button>
+      </div>`,
+    )}
+    <button type="button" class="button small" onClick=${() => change([...rows, { name: "", value: "" }])}>
+      Add a limit
+    </button>
+    ${error && html`<p class="field-error" id="limits-error">${error}</p>`}
+  </fieldset>`;
+}

@@ -1,0 +1,116 @@
+// What surrounds every page: name, navigation, search, who is signed in, and the last notice.
+
+import { html, useEffect, useRef, useState } from "../lib/vendor.js";
+import { go, href } from "../lib/router.js";
+import { onNotice } from "../lib/notice.js";
+import { signOut } from "../lib/session.js";
+
+const PLACES = [
+  ["Accounts", ["accounts"]],
+  ["Catalog", ["catalog", "plans"]],
+  ["Inbox", ["inbox"]],
+  ["Health", ["health"]],
+];
+
+/** The frame of the console around a page; `place` is the first segment of where one is. */
+export function Shell({ place, userName, children }) {
+  const main = useRef(null);
+  const skip = (event) => {
+    event.preventDefault();
+    main.current.focus();
+  };
+  return html`
+    <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
+    <header class="bar-top">
+      <div class="bar-inside">
+        <a class="brand" href=${href(["accounts"])}><${Brand} /></a>
+        <nav aria-label="Main">
+          ${PLACES.map(
+            ([name, segments]) => html`<a
+              key=${name}
+              href=${href(segments)}
+              aria-current=${segments[0] === place ? "page" : undefined}
+              >${name}</a
+            >`,
+          )}
+        </nav>
+        <${Search} />
+        <div class="who">
+          <span class="who-name" title=${`Signed in as ${userName}`}>${userName}</span>
+          <button type="button" class="button small quiet" onClick=${signOut}>Sign out</button>
+        </div>
+      </div>
+    </header>
+    <main id="main" ref=${main} tabindex="-1">${children}</main>
+    <${Notice} />
+  `;
+}
+
+/** The product's sign and name. */
+export const Brand = () => html`
+  <svg viewBox="0 0 32 32" aria-hidden="true">
+    <rect width="32" height="32" rx="8" />
+    <path d="M8 11h16M8 16h11M8 21h6" />
+    <circle cx="22.5" cy="20.5" r="3" />
+  </svg>
+  Scrip
+`;
+
+/** Goes to the account of an email address or an id, from anywhere; / leads here. */
+function Search() {
+  const input = useRef(null);
+  const [text, setText] = useState("");
+  useEffect(() => {
+    const pressed = (event) => {
+      const isTyping = event.target.closest?.("input, textarea, select, dialog");
+      if (event.key !== "/" || isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
+      event.preventDefault();
+      input.current.focus();
+      input.current.select();
+    };
+    addEventListener("keydown", pressed);
+    return () => removeEventListener("keydown", pressed);
+  }, []);
+  const search = (event) => {
+    event.preventDefault();
+    const wanted = text.trim();
+    if (!wanted) return;
+    setText("");
+    go(
+      wanted.includes("@") && !wanted.includes("|")
+        ? href(["accounts"], { email: wanted })
+        : href(["accounts", wanted]),
+    );
+  };
+  return html`<form role="search" onSubmit=${search}>
+    <input
+      ref=${input}
+      type="search"
+      value=${text}
+      onInput=${(event) => setText(event.target.value)}
+      placeholder="Email or account id"
+      aria-label="Find an account by its email or id"
+      aria-keyshortcuts="/"
+      autocomplete="off"
+      autocapitalize="none"
+      spellcheck=${false}
+    />
+    <kbd aria-hidden="true">/</kbd>
+  </form>`;
+}
+
+/** The last notice: seen for a while, and spoken once. */
+function Notice() {
+  const [notice, setNotice] = useState({ text: "", isShown: false });
+  useEffect(() => {
+    onNotice((text) => setNotice({ text, isShown: true }));
+  }, []);
+  useEffect(() => {
+    if (!notice.isShown) return undefined;
+    const timer = setTimeout(() => setNotice({ ...notice, isShown: false }), 8000);
+    return () => clearTimeout(timer);
+  }, [notice]);
+  return html`<p role="status" aria-live="polite" class=${`notice ${notice.isShown ? "shown" : ""}`}>
+    ${notice.text}
+  </p>`;
+}

@@ -1,0 +1,160 @@
+// The full story of an entry: who, when, why, at which price, out of which grants, and what became of it.
+
+import { html } from "../lib/vendor.js";
+import { get, path } from "../lib/api.js";
+import { actorKind, bringersOf, entryHref, priced, refundsOf, said } from "../lib/entries.js";
+import { credits, words } from "../lib/format.js";
+import { useLoaded } from "../lib/loading.js";
+import { Loaded } from "./states.js";
+import { Change, Copy, Credits, Facts, Id, Json, Time } from "./values.js";
+
+/** Told of one entry by its id. `account`'s live grants say which entries brought them. */
+export function Story({ accountId, entryId, account, features, turn, open }) {
+  const story = useLoaded(
+    async (signal) => {
+      const entry = await get(path`accounts/${accountId}/entries/${entryId}`, { signal });
+      const [sources, refunds] = await Promise.all([
+        sourcesOf(account, entry, signal),
+        entry.refunded > 0 ? refundsOf(accountId, entry, signal) : [],
+      ]);
+      return { entry, sources, refunds };
+    },
+    [accountId, entryId],
+    turn,
+  );
+  return html`<${Loaded} of=${story} what="the entry" lines=${5}>
+    ${({ entry, sources, refunds }) => html`<div class="story">
+      <div class="story-parts">
+        <section>
+          <h3>What happened</h3>
+          <${Facts} facts=${happened(entry, features)} />
+        </section>
+        <section>
+          <h3>Credits</h3>
+          <${Moved} accountId=${accountId} entry=${entry} sources=${sources} />
+          <${Facts} facts=${after(entry)} />
+        </section>
+        ${
+          (entry.refunds || entry.type === "usage") &&
+          html`<section>
+          <h3>Refunds</h3>
+          <${Refunds} accountId=${accountId} account=${account} entry=${entry} refunds=${refunds} open=${open} />
+        </section>`
+        }
+      </div>
+      ${entry.metadata && html`<h3>Metadata</h3><${Json} value=${entry.metadata} name="Metadata" />`}
+      <details>
+        <summary>Identity and hashes</summary>
+        <${Facts} facts=${identity(entry)} />
+      </details>
+    </div>`}
+  <//>`;
+}
+
+/** The entries that brought an entry's grants, by grant: known of live ones, looked up for others. */
+async function sourcesOf(account, entry, signal) {
+  const sources = new Map(
+    account.grants.map(({ grant_id: grantId, source, kind }) => [
+      grantId,
+      { entryId: source, kind },
+    ]),
+  );
+  const gone = entry.allocations.map((part) => part.grant_id).filter((id) => !sources.has(id));
+  if (gone.length > 0) {
+    for (const [grantId, found] of await bringersOf(account.account_id, gone, signal)) {
+      sources.set(grantId, { entryId: found.entry_id, kind: found.type });
+    }
+  }
+  return sources;
+}
+
+const happened = (entry, features) => [
+  ["What", said(entry, features)],
+  ["Why", entry.reason],
+  ["Who", html`${words(actorKind(entry.actor))} <${Id}>${entry.actor.id}<//>`],
+  ["When", html`<${Time} at=${entry.recorded_at} as="exact" />`],
+  ["In UTC", new Date(entry.recorded_at).toISOString()],
+  [
+    "Counts from",
+    entry.effective_at === entry.recorded_at
+      ? null
+      : html`<${Time} at=${entry.effective_at} as="exact" />`,
+  ],
+  ["Price", priced(entry, features)],
+  ["Plan", entry.unlimited ? "Unlimited: use is noted and costs nothing" : null],
+  ["Outside fact", entry.source && html`<${Id}>${entry.source}<//>`],
+  ["Reference", entry.reference && html`<${Id}>${entry.reference}<//>`],
+];
+
+const after = (entry) => [
+  ["Balance after", html`<${Credits} value=${entry.balance_after} />`],
+  ["Held after", entry.held_after ? html`<${Credits} value=${entry.held_after} />` : null],
+  ["Owed after", entry.debt_after ? html`<${Credits} value=${entry.debt_after} />` : null],
+];
+
+const identity = (entry) => [
+  ["Entry", html`<${Id}>${entry.entry_id}<//> <${Copy} text=${entry.entry_id} />`],
+  ["Number", String(entry.seq)],
+  ["Hash", html`<${Id}>${entry.hash}<//>`],
+  ["Hash before", html`<${Id}>${entry.previous_hash}<//>`],
+  ["Request", entry.request_hash && html`<${Id}>${entry.request_hash}<//>`],
+];
+
+/** Which grants an entry's credits came from or went to. */
+function Moved({ accountId, entry, sources }) {
+  if (entry.allocations.length === 0) {
+    return html`<p class="story-change"><${Change} value=${entry.amount} /> No grant was touched.</p>`;
+  }
+  const way = entry.amount < 0 || entry.type === "debt_settled" ? "from" : "to";
+  return html`<p class="story-change"><${Change} value=${entry.amount} /> credits</p>
+    <ul class="moves">
+      ${entry.allocations.map(({ grant_id: grantId, amount }) => {
+        const source = sources.get(grantId);
+        return html`<li key=${grantId}>
+          <${Credits} value=${amount} /> ${way} ${source ? words(source.kind).toLowerCase() : ""} grant
+          ${" "}${
+            source
+              ? html`<a href=${entryHref(accountId, source.entryId)}>${grantId}, brought by ${source.entryId}</a>`
+              : html`<${Id}>${grantId}<//>`
+          }
+        </li>`;
+      })}
+    </ul>`;
+}
+
+function Refunds({ accountId, account, entry, refunds, open }) {
+  if (entry.refunds) {
+    return html`<p>
+      Gives back <${Credits} value=${entry.cost} /> of${" "}
+      <a href=${entryHref(accountId, entry.refunds)}>${entry.refunds}</a>.
+    </p>`;
+  }
+  const left = entry.cost - entry.refunded;
+  return html`
+    <p>
+      ${
+        entry.refunded === 0
+          ? "Nothing has been refunded."
+          : `${credits(entry.refunded)} of ${entry.cost} refunded${left === 0 ? ": all of it" : ""}.`
+      }
+    </p>
+    ${
+      refunds.length > 0 &&
+      html`<ul class="moves">
+      ${refunds.map(
+        (refund) => html`<li key=${refund.entry_id}>
+          <a href=${entryHref(accountId, refund.entry_id)}><${Credits} value=${refund.cost} /> back</a>
+          ${" "}<${Time} at=${refund.recorded_at} />${refund.reason && `: ${refund.reason}`}
+        </li>`,
+      )}
+    </ul>`
+    }
+    ${
+      left > 0 &&
+      account.status !== "closed" &&
+      html`<button type="button" class="button small" onClick=${() => open("refund", entry.entry_id)}>
+      Refund
+    </button>`
+    }
+  `;
+}

@@ -1,0 +1,97 @@
+// Values that look the same everywhere: credits, times, names, states.
+
+import { html, useState } from "../lib/vendor.js";
+import {
+  date,
+  exactInstant,
+  instant,
+  number,
+  relative,
+  signed,
+  utc,
+  words,
+} from "../lib/format.js";
+
+/** A number of credits. */
+export const Credits = ({ value }) => html`<span class="number">${number(value)}</span>`;
+
+/** A change of credits: its sign is written, and only repeated by its colour. */
+export function Change({ value }) {
+  const tone = value > 0 ? "gain" : value < 0 ? "loss" : "still";
+  return html`<span class=${`number ${tone}`}>${signed(value)}</span>`;
+}
+
+/** An instant in local time, with UTC on hover. `as`: "instant", "exact", "date" or "relative". */
+export function Time({ at, as = "instant" }) {
+  const shown = { instant, exact: exactInstant, date, relative }[as](at);
+  const title = as === "relative" ? `${instant(at)} (${utc(at)})` : utc(at);
+  return html`<time datetime=${at} title=${title}>${shown}</time>`;
+}
+
+/** A short state with a tone: good, bad, warn, info or plain. */
+export const Chip = ({ tone = "plain", children }) =>
+  html`<span class=${`chip ${tone}`}>${children}</span>`;
+
+const ENTRY_TONES = {
+  usage: "plain",
+  refund: "info",
+  expiry: "warn",
+  clawback: "bad",
+  admin_deduct: "warn",
+  freeze: "bad",
+  hold: "info",
+};
+
+/** What kind of entry it is. */
+export const EntryType = ({ type }) =>
+  html`<${Chip} tone=${ENTRY_TONES[type] ?? "plain"}>${words(type)}<//>`;
+
+const STATUS_TONES = { active: "good", frozen: "bad", closed: "plain" };
+
+/** Whether an account may spend. */
+export const AccountStatus = ({ status }) =>
+  html`<${Chip} tone=${STATUS_TONES[status]}>${words(status)}<//>`;
+
+/** An id as it is, never broken by a renderer's idea of words. */
+export const Id = ({ children }) => html`<code class="id">${children}</code>`;
+
+/** A button that puts an id on the clipboard, and says so. */
+export function Copy({ text }) {
+  const [isDone, setDone] = useState(false);
+  const copy = async () => {
+    await navigator.clipboard.writeText(text);
+    setDone(true);
+    setTimeout(() => setDone(false), 2000);
+  };
+  return html`<button type="button" class="button small quiet" onClick=${copy}>
+    <span aria-live="polite">${isDone ? "Copied" : "Copy the id"}</span>
+  </button>`;
+}
+
+/** How much of a whole is left or used, as a small bar; the numbers stand beside it. */
+export function Bar({ part, whole }) {
+  const width = whole ? Math.min(100, Math.max(0, (100 * part) / whole)) : 0;
+  return html`<span class="bar" aria-hidden="true"><span style=${{ width: `${width}%` }}></span></span>`;
+}
+
+/** A value as JSON, to be read. */
+export const Json = ({ value, name }) =>
+  html`<pre class="json" tabindex="0" role="region" aria-label=${name}>${JSON.stringify(value, null, 2)}</pre>`;
+
+/** Facts as names and values: [["Plan", "Free"], ...]; those that are null are left out. */
+export const Facts = ({ facts }) => html`<dl class="facts">
+  ${facts
+    .filter(([, value]) => value !== null && value !== undefined)
+    .map(
+      ([name, value]) => html`<div key=${name}>
+        <dt>${name}</dt>
+        <dd>${value}</dd>
+      </div>`,
+    )}
+</dl>`;
+
+const MESSAGE_TONES = { applied: "good", unmatched: "warn", failed: "bad", received: "info" };
+
+/** What became of a message. */
+export const MessageStatus = ({ status }) =>
+  html`<${Chip} tone=${MESSAGE_TONES[status] ?? "plain"}>${words(status)}<//>`;

@@ -1,0 +1,137 @@
+// Edits or creates a plan or a feature; where somebody else has changed it meanwhile, shows both.
+
+import { html, useRef, useState } from "../lib/vendor.js";
+import { get, path, post, put } from "../lib/api.js";
+import { forgetCatalog } from "../lib/catalog.js";
+import { differences, shown } from "../lib/differences.js";
+import { words } from "../lib/format.js";
+import { ChangeDialog } from "../components/change.js";
+import { Field, ReasonField, reasonOf } from "../components/fields.js";
+import { Table } from "../components/table.js";
+
+/**
+ * `shelf` is what the item is one of (see the catalog page); `item` is null to create one.
+ *
+ * The shelf gives `Fields`, the inputs of a `form`; `formOf(item)` and `read(form)`, which returns
+ * `{item}` or `{errors}`; and `note`, what an edit means for those who have it.
+ */
+export function EditDialog({ shelf, item, close, done }) {
+  const [form, setForm] = useState(shelf.formOf(item ?? shelf.blank));
+  const [reason, setReason] = useState("");
+  const [errors, setErrors] = useState({});
+  const base = useRef(item);
+
+  const prepare = () => {
+    const { item: wanted, errors: wrong = {} } = shelf.read(form, item === null);
+    setErrors(wrong);
+    if (!wanted) return null;
+    const changes = differences(base.current ? bare(base.current, shelf) : {}, wanted);
+    if (base.current && changes.length === 0) {
+      setErrors({ form: "Nothing has been changed." });
+      return null;
+    }
+    return {
+      body: { ...wanted, ...reasonOf(reason) },
+      label: item ? "Save" : "Create",
+      effect: html`
+        ${
+          base.current
+            ? html`<p><strong>${base.current.name}</strong> changes like this. ${shelf.note}</p>
+              <${Changes} changes=${changes} />`
+            : html`<p>
+                <strong>${wanted.name}</strong> is created, with the id <code>${wanted[shelf.id]}</code>, for ever.
+              </p>`
+        }
+      `,
+    };
+  };
+
+  const save = async (body) => {
+    if (!item) return post(`admin/${shelf.name}`, body);
+    try {
+      return await put(path`admin/${shelf.name}/${item[shelf.id]}`, body, {
+        version: base.current.version,
+      });
+    } catch (error) {
+      if (error.status !== 412) throw error;
+      const { reason: _, ...mine } = body;
+      return settled(error, mine);
+    }
+  };
+
+  /** Somebody was faster: done if they made the same of it, or else a conflict that shows theirs. */
+  const settled = async (error, mine) => {
+    const answer = await get(`admin/${shelf.name}`);
+    const theirs = answer[shelf.name].find((one) => one[shelf.id] === item[shelf.id]);
+    if (differences(bare(theirs, shelf), mine).length === 0) return theirs;
+    const before = base.current;
+    base.current = theirs;
+    error.again = "Save mine over it";
+    error.shown = (back) => html`<${Conflict}
+      before=${bare(before, shelf)}
+      theirs=${bare(theirs, shelf)}
+      mine=${mine}
+      take=${() => {
+        setForm(shelf.formOf(theirs));
+        back();
+      }}
+    />`;
+    throw error;
+  };
+
+  return html`<${ChangeDialog}
+    title=${item ? `Edit ${item.name}` : `New ${shelf.one}`}
+    close=${close}
+    prepare=${prepare}
+    send=${save}
+    done=${(saved) => {
+      forgetCatalog();
+      done(`${saved.name} saved as version ${saved.version}`);
+    }}
+  >
+    <${shelf.Fields} form=${form} change=${setForm} errors=${errors} isNew=${item === null} />
+    <${ReasonField} value=${reason} change=${setReason} />
+    ${errors.form && html`<p class="field-error" role="alert">${errors.form}</p>`}
+  <//>`;
+}
+
+/** An item as a PUT takes it: without its id and version. */
+const bare = (item, shelf) => {
+  const { version: _, [shelf.id]: __, ...rest } = item;
+  return rest;
+};
+
+const Changes = ({ changes }) => html`<${Table}
+  caption="What changes"
+  columns=${[
+    { name: "Field", isRowHeader: true, cell: ({ field }) => words(field) },
+    { name: "Now", cell: (row) => shown(row.before) },
+    { name: "Then", cell: (row) => html`<strong>${shown(row.after)}</strong>` },
+  ]}
+  rows=${changes}
+  keyOf=${({ field }) => field}
+/>`;
+
+function Conflict({ before, theirs, mine, take }) {
+  const changed = new Set(
+    [...differences(before, theirs), ...differences(before, mine)].map(({ field }) => field),
+  );
+  const of = (item) =>
+    Object.fromEntries(differences({}, item).map(({ field, after }) => [field, after]));
+  const [was, other, own] = [of(before), of(theirs), of(mine)];
+  return html`<div class="state failure" role="alert">
+    <p class="state-title">Somebody else has changed it meanwhile</p>
+    <${Table}
+      caption="What they changed, beside yours"
+      columns=${[
+        { name: "Field", isRowHeader: true, cell: (field) => words(field) },
+        { name: "Was", cell: (field) => shown(was[field]) },
+        { name: "Theirs", cell: (field) => shown(other[field]) },
+        { name: "Yours", cell: (field) => html`<strong>${shown(own[field])}</strong>` },
+      ]}
+      rows=${[...changed]}
+      keyOf=${(field) => field}
+    />
+    <button type="button" class="button" onClick=${take}>Take theirs</button>
+  </div>`;
+}

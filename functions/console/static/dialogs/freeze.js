@@ -1,0 +1,39 @@
+// Stops an account from spending, or lets it spend again.
+
+import { html, useState } from "../lib/vendor.js";
+import { path, post } from "../lib/api.js";
+import { ChangeDialog } from "../components/change.js";
+import { ReasonField, reasonOf } from "../components/fields.js";
+
+/** Freezes what is not frozen, and the other way round. */
+export function FreezeDialog({ accountId, account, close, done }) {
+  const [reason, setReason] = useState("");
+  const isFrozen = account.status === "frozen";
+  const verb = isFrozen ? "Unfreeze" : "Freeze";
+  const prepare = () => ({
+    body: reasonOf(reason),
+    label: verb,
+    effect: isFrozen
+      ? html`<p>${accountId} may spend again, <strong>at once</strong>.</p>`
+      : html`<p>
+          Every use by ${accountId} is refused from now on, until somebody unfreezes it. Credits still arrive and expire as
+          ever.
+        </p>`,
+  });
+  return html`<${ChangeDialog}
+    title=${`${verb} the account`}
+    close=${close}
+    prepare=${prepare}
+    send=${(body, key) => post(path`accounts/${accountId}/${isFrozen ? "unfreeze" : "freeze"}`, body, { key })}
+    done=${() => done(isFrozen ? "The account may spend again" : "The account is frozen")}
+  >
+    <p>
+      ${
+        isFrozen
+          ? "The account is frozen: it spends nothing."
+          : "A frozen account keeps its credits and spends nothing."
+      }
+    </p>
+    <${ReasonField} hint="For the ledger and the audit record." value=${reason} change=${setReason} autofocus />
+  <//>`;
+}

@@ -1,0 +1,101 @@
+// Gives back what a use took, whole or in part.
+
+import { html, useState } from "../lib/vendor.js";
+import { get, path, post } from "../lib/api.js";
+import { features } from "../lib/catalog.js";
+import { said } from "../lib/entries.js";
+import { credits, instant, number } from "../lib/format.js";
+import { useLoaded } from "../lib/loading.js";
+import { ChangeDialog } from "../components/change.js";
+import { Dialog } from "../components/dialog.js";
+import {
+  KEPT,
+  SAY_WHY,
+  NumberField,
+  Radios,
+  ReasonField,
+  binder,
+  wholeNumber,
+} from "../components/fields.js";
+import { Loaded } from "../components/states.js";
+import { Facts } from "../components/values.js";
+
+/** Of the use `entryId`, which is read anew. */
+export function RefundDialog({ accountId, entryId, close, done }) {
+  const loaded = useLoaded(
+    async (signal) => ({
+      entry: await get(path`accounts/${accountId}/entries/${entryId}`, { signal }),
+      features: await features(),
+    }),
+    [accountId, entryId],
+  );
+  if (loaded.data) {
+    return html`<${RefundForm} accountId=${accountId} ...${loaded.data} close=${close} done=${done} />`;
+  }
+  return html`<${Dialog} title="Refund" close=${close}>
+    <${Loaded} of=${loaded} what="the entry" />
+  <//>`;
+}
+
+function RefundForm({ accountId, entry, features: list, close, done }) {
+  const left = entry.cost - entry.refunded;
+  const [form, setForm] = useState({ extent: "whole", amount: "", reason: "" });
+  const [isChecked, setChecked] = useState(false);
+  const amount = form.extent === "whole" ? left : wholeNumber(form.amount);
+  const wrong = {
+    ...(amount === null && { amount: "Give a whole number of at least 1." }),
+    ...(form.reason.trim() === "" && { reason: SAY_WHY }),
+  };
+  const bound = binder(form, setForm, isChecked ? wrong : {});
+
+  const prepare = () => {
+    setChecked(true);
+    if (Object.keys(wrong).length > 0) return null;
+    return {
+      body: { entry_id: entry.entry_id, amount, reason: form.reason.trim() },
+      label: `Refund ${credits(amount)}`,
+      effect: html`<p>
+          ${
+            entry.unlimited
+              ? html`The use is taken back: <strong>${credits(amount)}</strong> fewer count as used. It cost nothing, so no
+                credits move.`
+              : html`<strong>${credits(amount)}</strong> go back to the grants that they came from. What came from a grant
+                that has expired lives for 7 days.`
+          }
+          ${amount < left ? ` Then ${credits(left - amount)} can still be refunded.` : " Then all of it is refunded."}
+        </p>
+        <p class="quiet">Reason: ${form.reason}</p>`,
+    };
+  };
+
+  return html`<${ChangeDialog}
+    title="Refund"
+    close=${close}
+    prepare=${prepare}
+    send=${(body, key) => post(path`accounts/${accountId}/refunds`, body, { key })}
+    done=${({ entry: refund, account }) =>
+      done(`${credits(refund.cost)} refunded; balance ${number(account.balance)}`)}
+  >
+    <${Facts}
+      facts=${[
+        ["Use", `${said(entry, list)}, ${instant(entry.recorded_at)}`],
+        ["Taken", credits(entry.cost)],
+        ["Refunded", credits(entry.refunded)],
+        ["Left to refund", credits(left)],
+      ]}
+    />
+    <${Radios}
+      ...${bound("extent", "How much")}
+      options=${[
+        ["whole", "All that is left", credits(left)],
+        ["part", "A part of it"],
+      ]}
+    />
+    ${
+      form.extent === "part" &&
+      html`<${NumberField} ...${bound("amount", "Amount")} />
+      ${amount > left && html`<p class="warning">Only ${number(left)} are left. Scrip will refuse this.</p>`}`
+    }
+    <${ReasonField} ...${bound("reason", "Reason")} hint=${KEPT} />
+  <//>`;
+}

@@ -1,0 +1,26 @@
+// What differs between two values, field by field, as the audit and a conflict show it.
+
+/** The fields that differ: `{field, before, after}` with nested names joined, such as limits.seats. */
+export function differences(before, after) {
+  const [old, now] = [flat(before), flat(after)];
+  return [...new Set([...Object.keys(old), ...Object.keys(now)])]
+    .filter((field) => old[field] !== now[field])
+    .map((field) => ({ field, before: old[field], after: now[field] }));
+}
+
+function flat(value, prefix = "") {
+  const fields = {};
+  for (const [name, part] of Object.entries(value)) {
+    const isNested = part !== null && typeof part === "object" && !Array.isArray(part);
+    if (isNested) Object.assign(fields, flat(part, `${prefix}${name}.`));
+    else fields[prefix + name] = Array.isArray(part) ? part.join(", ") : part;
+  }
+  return fields;
+}
+
+/** A value of a field as people read it. */
+export function shown(value) {
+  if (value === undefined || value === null || value === "") return "none";
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  return String(value);
+}

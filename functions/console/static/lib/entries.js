@@ -1,0 +1,135 @@
+// Entries of the ledger: what each says in words, and how to find those that it points at.
+
+import { get, path } from "./api.js";
+import { credits, number, words } from "./format.js";
+import { href } from "./router.js";
+
+/** All types, as the ledger can be asked for them. */
+export const TYPES = [
+  "usage",
+  "refund",
+  "signup",
+  "plan",
+  "rollover",
+  "purchase",
+  "admin_grant",
+  "admin_deduct",
+  "promo",
+  "referral",
+  "expiry",
+  "clawback",
+  "reset",
+  "hold",
+  "release",
+  "debt_settled",
+  "freeze",
+  "unfreeze",
+];
+
+const SAID = {
+  signup: "Credits of welcome",
+  purchase: "Credits bought",
+  admin_grant: "Credits added by hand",
+  admin_deduct: "Credits deducted by hand",
+  promo: "Promotion",
+  referral: "Referral",
+  expiry: "Unspent credits expired",
+  plan: "Allowance of the plan",
+  rollover: "Carried over from the period before",
+  clawback: "Taken back with a payment",
+  reset: "Use of the period counted anew",
+  hold: "Set aside",
+  release: "Set free again",
+  debt_settled: "Debt paid",
+  freeze: "Frozen",
+  unfreeze: "Unfrozen",
+};
+
+/** What happened, in a few words: Chat × 3, Refund of Chat, Credits bought. */
+export function said(entry, features) {
+  const name = entry.feature && nameOf(entry.feature, features);
+  switch (entry.type) {
+    case "usage":
+      return (name ?? "Use by amount") + (entry.quantity > 1 ? ` × ${number(entry.quantity)}` : "");
+    case "refund":
+      return `Refund of ${name ?? "a use by amount"}`;
+    default:
+      return SAID[entry.type] ?? words(entry.type);
+  }
+}
+
+/** What a feature is called; its id if the catalog has it no more. */
+export const nameOf = (featureId, features) =>
+  features.find((feature) => feature.feature_id === featureId)?.name ?? featureId;
+
+const ACTORS = {
+  user: "the user",
+  service: "the app",
+  admin: "an admin",
+  system: "Scrip itself",
+  webhook: "a payment provider",
+};
+
+/** Who made a change, in words; their id stands beside it. */
+export const actorKind = ({ type }) => ACTORS[type] ?? words(type);
+
+/** What a use cost and why: 15 credits for 3 uses, at 5 credits for 1 use (version 2 of the price). */
+export function priced(entry, features) {
+  if (entry.type !== "usage") return null;
+  if (entry.feature === null) return `${credits(entry.cost)}, as the app asked`;
+  const feature = features.find((one) => one.feature_id === entry.feature);
+  const unit = feature?.unit ?? "unit";
+  const used = entry.quantity === 1 ? `1 ${unit}` : `${number(entry.quantity)} × ${unit}`;
+  const paid = `${credits(entry.cost)} for ${used}, by version ${entry.feature_version} of the price`;
+  if (!feature) return paid;
+  const price = `${credits(feature.cost)} for each ${feature.per > 1 ? `${number(feature.per)} × ` : ""}${unit}`;
+  return feature.version === entry.feature_version
+    ? `${paid}: ${price}`
+    : `${paid}. Today it is version ${feature.version}: ${price}`;
+}
+
+/** The address of an entry's own page. */
+export const entryHref = (accountId, entryId) => href(["accounts", accountId, "entries", entryId]);
+
+const PAGE = 1000;
+const PAGES_MAX = 20;
+
+/**
+ * Find the entries that brought grants, by the grants' ids, going back through the ledger.
+ *
+ * A grant is named after the seq of its entry: g12. Returns a Map; what is too far back is missing.
+ */
+export async function bringersOf(accountId, grantIds, signal) {
+  const wanted = new Map(grantIds.map((grantId) => [Number(grantId.slice(1)), grantId]));
+  const found = new Map();
+  let cursor = null;
+  for (let page = 0; page < PAGES_MAX && found.size < wanted.size; page += 1) {
+    const answer = await get(path`accounts/${accountId}/entries`, {
+      query: { limit: PAGE, cursor },
+      signal,
+    });
+    for (const entry of answer.entries) {
+      const grantId = wanted.get(entry.seq);
+      if (grantId) found.set(grantId, entry);
+    }
+    cursor = answer.cursor;
+    if (cursor === null) break;
+  }
+  return found;
+}
+
+/** Find the refunds of a use: they come after it, and are of its feature. */
+export async function refundsOf(accountId, entry, signal) {
+  const found = [];
+  let cursor = null;
+  for (let page = 0; page < PAGES_MAX; page += 1) {
+    const answer = await get(path`accounts/${accountId}/entries`, {
+      query: { type: "refund", feature: entry.feature, from: entry.recorded_at, cursor },
+      signal,
+    });
+    found.push(...answer.entries.filter(({ refunds }) => refunds === entry.entry_id));
+    cursor = answer.cursor;
+    if (cursor === null) break;
+  }
+  return found;
+}

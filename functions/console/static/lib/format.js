@@ -1,0 +1,94 @@
+// Numbers, times and names as people read them: thin spaces, local time, plain words.
+
+const NARROW_SPACE = "\u202f";
+const MINUS = "\u2212";
+const numbers = new Intl.NumberFormat("en-GB", { useGrouping: "always" });
+
+const instants = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
+const exactInstants = new Intl.DateTimeFormat("en-GB", {
+  dateStyle: "medium",
+  timeStyle: "medium",
+});
+const dates = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium" });
+const utcDays = new Intl.DateTimeFormat("en-GB", {
+  weekday: "short",
+  day: "numeric",
+  month: "short",
+  year: "numeric",
+  timeZone: "UTC",
+});
+const spans = new Intl.RelativeTimeFormat("en-GB", { numeric: "auto" });
+
+/** A number with thin grouping and a true minus: 10 150. */
+export const number = (value) =>
+  numbers
+    .formatToParts(value)
+    .map(({ type, value: part }) => ({ group: NARROW_SPACE, minusSign: MINUS })[type] ?? part)
+    .join("");
+
+/** A change with its sign: +50, −25, 0. */
+export const signed = (value) => (value > 0 ? `+${number(value)}` : number(value || 0));
+
+/** A count with its noun: 1 credit, 50 credits. */
+export const counted = (value, noun, plural = `${noun}s`) =>
+  `${number(value)} ${Math.abs(value) === 1 ? noun : plural}`;
+
+/** Credits in words: 1 credit, 50 credits. */
+export const credits = (value) => counted(value, "credit");
+
+/** An instant in local time, to the minute. */
+export const instant = (iso) => instants.format(new Date(iso));
+
+/** An instant in local time, to the second. */
+export const exactInstant = (iso) => exactInstants.format(new Date(iso));
+
+/** The day of an instant in local time. */
+export const date = (iso) => dates.format(new Date(iso));
+
+/** A UTC day such as 2026-11-21 in words. */
+export const utcDay = (day) => utcDays.format(new Date(`${day}T00:00:00Z`));
+
+/** An instant in UTC, as the API tells it, to be read: 2026-11-21 13:05:00.123 UTC. */
+export const utc = (iso) => `${new Date(iso).toISOString().replace("T", " ").replace("Z", "")} UTC`;
+
+const UNITS = [
+  ["year", 365 * 24 * 3600],
+  ["month", 30 * 24 * 3600],
+  ["week", 7 * 24 * 3600],
+  ["day", 24 * 3600],
+  ["hour", 3600],
+  ["minute", 60],
+];
+
+/** How far an instant is from now: in 3 days, 2 hours ago. */
+export function relative(iso) {
+  const seconds = (new Date(iso) - Date.now()) / 1000;
+  const unit = UNITS.find(([, length]) => Math.abs(seconds) >= length);
+  return unit ? spans.format(Math.trunc(seconds / unit[1]), unit[0]) : "just now";
+}
+
+/** A length of time in words, coarse: 5 minutes, 3 hours. */
+export function duration(seconds) {
+  const [unit, length] = UNITS.find(([, size]) => seconds >= size) ?? ["second", 1];
+  return counted(Math.floor(seconds / length), unit);
+}
+
+/** A name from code as words: admin_grant becomes Admin grant. */
+export function words(name) {
+  const text = String(name).replaceAll("_", " ");
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** The UTC day, as the API names it, that is `days` from today. */
+export function dayFromToday(days) {
+  const day = new Date();
+  day.setUTCDate(day.getUTCDate() + days);
+  return day.toISOString().slice(0, 10);
+}
+
+/** The first instant of a local day such as 2026-11-21, `after` days later, in UTC. */
+export function localMidnight(day, after = 0) {
+  const at = new Date(`${day}T00:00:00`);
+  at.setDate(at.getDate() + after);
+  return at.toISOString();
+}

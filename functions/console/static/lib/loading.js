@@ -1,0 +1,81 @@
+// Hooks that read from the API for a page, and stop when one leaves it.
+
+import { useCallback, useEffect, useRef, useState } from "./vendor.js";
+
+const areSame = (some, others) => some.every((input, index) => input === others[index]);
+
+/**
+ * Read something once, and again whenever `inputs` or `turn` change or `reload` is called.
+ *
+ * `read(signal)` returns a promise. While the same is read again, what was read before stays.
+ */
+export function useLoaded(read, inputs, turn = 0) {
+  const [state, setState] = useState({ inputs, isLoading: true });
+  const [reloads, setReloads] = useState(0);
+  useEffect(() => {
+    const stop = new AbortController();
+    const settle = (outcome) =>
+      stop.signal.aborted || setState({ inputs, isLoading: false, ...outcome });
+    setState((before) => ({
+      inputs,
+      data: areSame(before.inputs, inputs) ? before.data : undefined,
+      isLoading: true,
+    }));
+    read(stop.signal).then(
+      (data) => settle({ data }),
+      (error) => settle({ error }),
+    );
+    return () => stop.abort();
+  }, [...inputs, turn, reloads]);
+  const reload = useCallback(() => setReloads((before) => before + 1), []);
+  return { ...(areSame(state.inputs, inputs) ? state : { isLoading: true }), reload };
+}
+
+/**
+ * Read a list page by page: `items` so far, `more()` for the next, `isComplete` at its end.
+ *
+ * `readPage(cursor, signal)` returns `{items, cursor}`; a page may be empty before the end. It begins
+ * anew whenever `inputs` or `turn` change or `reload` is called.
+ */
+export function usePages(readPage, inputs, turn = 0) {
+  const nothing = { inputs, items: [], cursor: null, isComplete: false, isLoading: true };
+  const [state, setState] = useState(nothing);
+  const [reloads, setReloads] = useState(0);
+  const running = useRef(null);
+
+  const load = async (cursor, items) => {
+    running.current?.abort();
+    const stop = new AbortController();
+    running.current = stop;
+    const settle = (outcome) =>
+      stop.signal.aborted || setState({ ...nothing, items, cursor, isLoading: false, ...outcome });
+    try {
+      const page = await readPage(cursor, stop.signal);
+      settle({
+        items: [...items, ...page.items],
+        cursor: page.cursor,
+        isComplete: page.cursor === null,
+      });
+    } catch (error) {
+      settle({ error });
+    }
+  };
+
+  useEffect(() => {
+    setState((before) => ({
+      ...nothing,
+      items: areSame(before.inputs, inputs) ? before.items : [],
+    }));
+    load(null, []);
+    return () => running.current?.abort();
+  }, [...inputs, turn, reloads]);
+
+  const { items, cursor, isLoading } = state;
+  const more = () => {
+    if (isLoading) return;
+    setState({ ...state, error: undefined, isLoading: true });
+    load(cursor, items);
+  };
+  const reload = () => setReloads((before) => before + 1);
+  return { ...(areSame(state.inputs, inputs) ? state : nothing), more, reload };
+}

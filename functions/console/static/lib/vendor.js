@@ -1,0 +1,37 @@
+// The libraries of vendor/, which come as scripts with global names, as a module.
+
+const { h, render, Fragment } = globalThis.preact;
+const { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } =
+  globalThis.preactHooks;
+const { UserManager, WebStorageStateStore } = globalThis.oidc;
+
+/** Markup as a tagged template: html`<p>${text}</p>`. */
+const html = globalThis.htm.bind(h);
+
+let plotLoaded = null;
+
+/** The chart library, loaded when the first chart is to be drawn. */
+export function loadPlot() {
+  plotLoaded ??= new Promise((done, failed) => {
+    const script = document.createElement("script");
+    script.src = new URL("../vendor/uPlot.iife.min.js", import.meta.url);
+    script.onload = () => done(globalThis.uPlot);
+    script.onerror = () => failed(new Error("The chart library could not be loaded."));
+    document.head.append(script);
+  });
+  return plotLoaded;
+}
+
+export {
+  Fragment,
+  UserManager,
+  WebStorageStateStore,
+  html,
+  render,
+  useCallback,
+  useEffect,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+};

@@ -1,0 +1,208 @@
+// One account: what it has, what can be done to it, and its tabs.
+
+import { html, useCallback, useState } from "../lib/vendor.js";
+import { get, path } from "../lib/api.js";
+import { plans } from "../lib/catalog.js";
+import { emailsOf } from "../lib/emails.js";
+import { number, words } from "../lib/format.js";
+import { useLoaded } from "../lib/loading.js";
+import { announce } from "../lib/notice.js";
+import { href } from "../lib/router.js";
+import { Heading } from "../components/heading.js";
+import { Failure, Loading } from "../components/states.js";
+import { AccountStatus, Bar, Chip, Copy, Credits, Id, Time } from "../components/values.js";
+import { AllowanceDialog } from "../dialogs/allowance.js";
+import { CreditsDialog } from "../dialogs/credits.js";
+import { FreezeDialog } from "../dialogs/freeze.js";
+import { PlanDialog } from "../dialogs/plan.js";
+import { RefundDialog } from "../dialogs/refund.js";
+import { ResetDialog } from "../dialogs/reset.js";
+import { AuditTab } from "./audit.js";
+import { EntryTab } from "./entry.js";
+import { LedgerTab } from "./ledger.js";
+import { OverviewTab } from "./overview.js";
+import { UsageTab } from "./usage.js";
+
+const TABS = [
+  ["Overview", undefined],
+  ["Ledger", "ledger"],
+  ["Usage", "usage"],
+  ["Audit", "audit"],
+];
+
+/**
+ * `rest` are the segments behind the account's id: the tab, and an entry's id.
+ *
+ * Each change that is made here begins another `turn`. Tabs read theirs anew once the account has
+ * been: an older account beside newer entries would not add up.
+ */
+export function AccountPage({ accountId, rest: [tab, entryId], query }) {
+  const [turn, setTurn] = useState(0);
+  const [dialog, setDialog] = useState(null);
+  const about = useLoaded(
+    async (signal) => {
+      const [account, quota, allPlans] = await Promise.all([
+        get(path`accounts/${accountId}`, { signal }),
+        get(path`accounts/${accountId}/quota`, { signal }),
+        plans(),
+      ]);
+      return { account, quota, plans: allPlans, turn };
+    },
+    [accountId],
+    turn,
+  );
+  const close = useCallback(() => setDialog(null), []);
+  const done = useCallback((text) => {
+    setDialog(null);
+    setTurn((before) => before + 1);
+    announce(text);
+  }, []);
+
+  const { data, error } = about;
+  const open = (name, entry) => setDialog({ name, entry });
+  const shared = { ...data, accountId, query, open };
+  return html`
+    <${Head}
+      accountId=${accountId}
+      account=${data?.account}
+      place=${[accountId, tab, entryId].join("/")}
+      open=${open}
+    />
+    ${
+      error &&
+      html`<${Failure}
+      error=${error}
+      title=${error.code === "account_not_found" ? `There is no account ${accountId}` : undefined}
+      retry=${about.reload}
+    />`
+    }
+    ${!error && !data && html`<${Loading} what="the account" lines=${8} />`}
+    ${
+      data &&
+      html`
+      <${Figures} ...${shared} />
+      <nav class="tabs" aria-label="Account">
+        ${TABS.map(
+          ([name, segment]) => html`<a
+            key=${name}
+            href=${href(["accounts", accountId, segment].filter(Boolean))}
+            aria-current=${isAt(tab, segment) ? "page" : undefined}
+            >${name}</a
+          >`,
+        )}
+      </nav>
+      <${Tab} tab=${tab} entryId=${entryId} shared=${shared} />
+      ${dialog && html`<${Dialogs} dialog=${dialog} shared=${shared} close=${close} done=${done} />`}
+    `
+    }
+  `;
+}
+
+/** An entry's own page is part of the ledger. */
+const isAt = (tab, segment) => tab === segment || (tab === "entries" && segment === "ledger");
+
+function Tab({ tab, entryId, shared }) {
+  switch (tab) {
+    case "ledger":
+      return html`<${LedgerTab} ...${shared} />`;
+    case "entries":
+      return html`<${EntryTab} key=${entryId} ...${shared} entryId=${entryId} />`;
+    case "usage":
+      return html`<${UsageTab} ...${shared} />`;
+    case "audit":
+      return html`<${AuditTab} ...${shared} />`;
+    default:
+      return html`<${OverviewTab} ...${shared} />`;
+  }
+}
+
+function Dialogs({ dialog: { name, entry }, shared, close, done }) {
+  const given = { ...shared, close, done };
+  switch (name) {
+    case "credits":
+      return html`<${CreditsDialog} ...${given} />`;
+    case "plan":
+      return html`<${PlanDialog} ...${given} />`;
+    case "allowance":
+      return html`<${AllowanceDialog} ...${given} />`;
+    case "reset":
+      return html`<${ResetDialog} ...${given} />`;
+    case "freeze":
+      return html`<${FreezeDialog} ...${given} />`;
+    default:
+      return html`<${RefundDialog} ...${given} entryId=${entry} />`;
+  }
+}
+
+/** Its name, and what can be done to it once it has been read. */
+function Head({ accountId, account, place, open }) {
+  const [email, ...others] = emailsOf(accountId);
+  return html`<div class="account-head">
+    <div>
+      <div class="title-row">
+        <${Heading} title=${email ?? accountId} place=${place} />
+        ${account && html`<${States} account=${account} />`}
+      </div>
+      ${
+        account &&
+        html`<p class="under">
+        ${email && html`<${Id}>${accountId}<//>`} <${Copy} text=${accountId} />
+        ${others.map((other) => html`<span key=${other}> ${other}</span>`)}
+      </p>`
+      }
+    </div>
+    ${account && account.status !== "closed" && html`<${Actions} account=${account} open=${open} />`}
+  </div>`;
+}
+
+function Figures({ account, quota, plans: allPlans }) {
+  const planName =
+    allPlans.find((plan) => plan.plan_id === account.plan_id)?.name ?? account.plan_id;
+  const subscription =
+    account.subscription_status &&
+    `, subscription ${words(account.subscription_status).toLowerCase()}`;
+  return html`<section class="figures card" aria-label="The account now">
+    <${Figure} name="Balance" value=${html`<${Credits} value=${account.balance} />`} isBig>credits<//>
+    <${Figure} name="Available" value=${html`<${Credits} value=${account.available} />`}>
+      <${Credits} value=${account.held} /> held,${" "}
+      <span class=${account.debt ? "loss" : ""}><${Credits} value=${account.debt} /> owed</span>
+    <//>
+    <${Figure} name="Plan" value=${planName}>
+      ${quota.unlimited ? "no limit" : `${number(quota.monthly_credits)} a period`}${subscription}
+    <//>
+    <${Figure} name="Used this period" value=${html`<${Credits} value=${account.used} />`}>
+      ${!quota.unlimited && html`<${Bar} part=${account.used} whole=${quota.monthly_credits} />`}
+      resets <${Time} at=${account.period.end} as="relative" />, <${Time} at=${account.period.end} as="date" />
+    <//>
+  </section>`;
+}
+
+const Figure = ({
+  name,
+  value,
+  isBig,
+  children,
+}) => html`<div class=${`figure ${isBig ? "big" : ""}`}>
+  <span class="figure-name">${name}</span>
+  <span class="figure-value">${value}</span>
+  <span class="under">${children}</span>
+</div>`;
+
+const States = ({ account }) => html`
+  <${AccountStatus} status=${account.status} />
+  ${account.unlimited && html`<${Chip} tone="info">Unlimited<//>`}
+  ${account.debt > 0 && html`<${Chip} tone="bad">In debt<//>`}
+`;
+
+const Actions = ({
+  account,
+  open,
+}) => html`<div class="actions" role="group" aria-label="Change the account">
+  <button type="button" class="button primary" onClick=${() => open("credits")}>Manage credits</button>
+  <button type="button" class="button" onClick=${() => open("plan")}>Change plan</button>
+  <button type="button" class="button" onClick=${() => open("allowance")}>Allowance and limits</button>
+  <button type="button" class="button" onClick=${() => open("reset")}>Reset usage</button>
+  <button type="button" class="button" onClick=${() => open("freeze")}>
+    ${account.status === "frozen" ? "Unfreeze" : "Freeze"}
+  </button>
+</div>`;

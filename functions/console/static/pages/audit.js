@@ -1,0 +1,68 @@
+// What admins did to an account: who, when, why, and each field before and after.
+
+import { html } from "../lib/vendor.js";
+import { get, path } from "../lib/api.js";
+import { differences, shown } from "../lib/differences.js";
+import { entryHref } from "../lib/entries.js";
+import { words } from "../lib/format.js";
+import { usePages } from "../lib/loading.js";
+import { More } from "../components/more.js";
+import { Empty } from "../components/states.js";
+import { Table } from "../components/table.js";
+import { Id, Time } from "../components/values.js";
+
+/** Records, newest first. */
+export function AuditTab({ accountId, turn }) {
+  const pages = usePages(
+    async (cursor, signal) => {
+      const answer = await get(path`accounts/${accountId}/audit`, { query: { cursor }, signal });
+      return { items: answer.audit, cursor: answer.cursor };
+    },
+    [accountId],
+    turn,
+  );
+  if (pages.isComplete && pages.items.length === 0) {
+    return html`<section class="card">
+      <${Empty} title="No admin has changed this account">What they change is kept here, with the reason.<//>
+    </section>`;
+  }
+  return html`<section class="card" aria-label="Audit records">
+    <ol class="records">
+      ${pages.items.map(
+        (record) =>
+          html`<${Record} key=${record.audit_id} accountId=${accountId} record=${record} />`,
+      )}
+    </ol>
+    <${More} pages=${pages} noun="record" />
+  </section>`;
+}
+
+const Record = ({ accountId, record }) => html`<li>
+  <div class="record-head">
+    <h2>${said(record.action)}</h2>
+    <span class="quiet"><${Time} at=${record.recorded_at} /></span>
+  </div>
+  <p>
+    By <${Id}>${record.actor.id}<//>${record.reason ? `: ${record.reason}` : ", without a reason"}
+    ${record.entry_id && html`. <a href=${entryHref(accountId, record.entry_id)}>Its entry</a>`}
+  </p>
+  <${Differences} caption=${`Changed by ${record.action}`} before=${record.before} after=${record.after} />
+</li>`;
+
+/** An action such as quota.change as words. */
+const said = (action) => words(action.split(".").reverse().join(" "));
+
+function Differences({ caption, before, after }) {
+  const changed = differences(before, after);
+  if (changed.length === 0) return html`<p class="quiet">No field differs.</p>`;
+  return html`<${Table}
+    caption=${caption}
+    columns=${[
+      { name: "Field", isRowHeader: true, cell: ({ field }) => words(field) },
+      { name: "Before", cell: (row) => shown(row.before) },
+      { name: "After", cell: (row) => html`<strong>${shown(row.after)}</strong>` },
+    ]}
+    rows=${changed}
+    keyOf=${({ field }) => field}
+  />`;
+}

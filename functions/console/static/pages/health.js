@@ -1,0 +1,105 @@
+// How the stack is: what wants a look and what to do about it, its queues and its clock.
+
+import { html } from "../lib/vendor.js";
+import { get } from "../lib/api.js";
+import { duration, number, words } from "../lib/format.js";
+import { useLoaded } from "../lib/loading.js";
+import { Heading } from "../components/heading.js";
+import { Loaded } from "../components/states.js";
+import { Chip, Facts, Id } from "../components/values.js";
+
+const PROBLEMS = {
+  unreadable_item: [
+    "A plan or feature cannot be read",
+    "Somebody changed it in the table by hand. It is left out of the catalog until it is put right there.",
+  ],
+  default_plan_missing: [
+    "The plan of new accounts is not in the catalog",
+    "Nobody can sign up. Create it in the catalog, or name another as DefaultPlan.",
+  ],
+  default_plan_inactive: [
+    "The plan of new accounts is inactive",
+    "Activate it in the catalog, or name another as DefaultPlan.",
+  ],
+  provider_id_on_two_plans: [
+    "Two plans have the same id at a provider",
+    "Payments go to the one whose own id comes first. Take it off the other in the catalog.",
+  ],
+  sweep_late: [
+    "The hourly sweep has not run for two hours",
+    "No balance is wrong, but renewals are told late. Look at the schedule and the reset function's log.",
+  ],
+  dead_letters: [
+    "Messages could not be dealt with",
+    "Read them in the queue, mend what they tell, and move them back.",
+  ],
+  queue_unreadable: [
+    "A queue does not say how long it is",
+    "Look at it in SQS, and ask again here.",
+  ],
+};
+
+/** Read anew each time one comes here, and by the button. */
+export function HealthPage() {
+  const health = useLoaded((signal) => get("admin/health", { signal }), []);
+  return html`
+    <div class="page-head">
+      <${Heading} title="Health" />
+      <button type="button" class="button" disabled=${health.isLoading} onClick=${health.reload}>
+        Check again
+      </button>
+    </div>
+    <${Loaded} of=${health} what="the health" lines=${6}>
+      ${(data) => html`<${Report} health=${data} />`}
+    <//>
+  `;
+}
+
+const Report = ({ health }) => html`
+  <section class="card padded" aria-label="Status">
+    <div class="title-row">
+      ${
+        health.status === "ok"
+          ? html`<${Chip} tone="good">All is well<//>`
+          : html`<${Chip} tone="warn">Wants a look<//>`
+      }
+      ${health.problems.length === 0 && html`<p>The table answers and the catalog is sound.</p>`}
+    </div>
+    ${
+      health.problems.length > 0 &&
+      html`<ul class="records">
+      ${health.problems.map(({ code, subject }) => {
+        const [title, advice] = PROBLEMS[code] ?? [words(code), ""];
+        return html`<li key=${code + subject}>
+          <h2>${title}</h2>
+          <p><${Id}>${subject}<//></p>
+          <p>${advice}</p>
+        </li>`;
+      })}
+    </ul>`
+    }
+  </section>
+  <section class="card padded" aria-labelledby="queues-title">
+    <h2 id="queues-title">Queues</h2>
+    <${Facts}
+      facts=${Object.entries(health.queues).map(([name, depth]) => [
+        words(name),
+        depth === null ? "Did not say" : `${number(depth)} waiting`,
+      ])}
+    />
+  </section>
+  <section class="card padded" aria-labelledby="clock-title">
+    <h2 id="clock-title">Clock and audit</h2>
+    <${Facts}
+      facts=${[
+        [
+          "Newest sweep",
+          health.watermark_age_seconds === null
+            ? "Has not run yet"
+            : `${duration(health.watermark_age_seconds)} ago`,
+        ],
+        ["Audit of all ledgers", "Not audited yet"],
+      ]}
+    />
+  </section>
+`;

@@ -1,0 +1,86 @@
+// The inbox: what billing and identity providers told, and what became of it.
+
+import { html } from "../lib/vendor.js";
+import { get } from "../lib/api.js";
+import { words } from "../lib/format.js";
+import { usePages } from "../lib/loading.js";
+import { go, href } from "../lib/router.js";
+import { Choice } from "../components/fields.js";
+import { Heading } from "../components/heading.js";
+import { More } from "../components/more.js";
+import { Empty } from "../components/states.js";
+import { Table } from "../components/table.js";
+import { MessageStatus, Time } from "../components/values.js";
+
+const STATUSES = ["received", "applied", "ignored", "unmatched", "failed"];
+
+/** Messages of the past year, newest first; `status` is one of theirs, or empty for all. */
+export function InboxPage({ status }) {
+  const pages = usePages(
+    async (cursor, signal) => {
+      const answer = await get("admin/webhooks", { query: { status, cursor }, signal });
+      return { items: answer.webhooks, cursor: answer.cursor };
+    },
+    [status],
+  );
+  return html`
+    <div class="page-head"><${Heading} title="Inbox" /></div>
+    <section class="card" aria-label="Messages">
+      <div class="filters">
+        <${Choice}
+          id="inbox-status"
+          label="Status"
+          value=${status}
+          change=${(wanted) => go(href(["inbox"], { status: wanted }))}
+          options=${[["", "All"], ...STATUSES.map((one) => [one, words(one)])]}
+        />
+      </div>
+      ${
+        pages.isComplete && pages.items.length === 0
+          ? html`<${Empty} title=${status ? `No message is ${status}` : "No message has come"}>
+            ${
+              status
+                ? "Choose another status to see others."
+                : "Billing and identity providers send them to /v1/webhooks."
+            }
+          <//>`
+          : html`
+            ${
+              pages.items.length > 0 &&
+              html`<${Table}
+              caption="Messages, newest first"
+              columns=${COLUMNS}
+              rows=${pages.items}
+              keyOf=${(message) => message.webhook_id}
+            />`
+            }
+            <${More} pages=${pages} noun="message" />
+          `
+      }
+    </section>
+  `;
+}
+
+const COLUMNS = [
+  {
+    name: "Message",
+    isRowHeader: true,
+    cell: (
+      message,
+    ) => html`<a class="strong" href=${href(["inbox", message.webhook_id])}>${message.type}</a>
+      <span class="under">${message.webhook_id}</span>`,
+  },
+  {
+    name: "Status",
+    cell: ({ status, reason }) => html`<${MessageStatus} status=${status} />
+      ${reason && html`<span class="under">${reason}</span>`}`,
+  },
+  {
+    name: "Account",
+    cell: ({ account_id: accountId }) =>
+      accountId
+        ? html`<a class="id" href=${href(["accounts", accountId])}>${accountId}</a>`
+        : html`<span class="quiet">None</span>`,
+  },
+  { name: "Received", cell: (message) => html`<${Time} at=${message.received_at} />` },
+];

@@ -1,0 +1,157 @@
+// The ledger of an account: every change, newest first, by type, feature and date.
+
+import { html, useState } from "../lib/vendor.js";
+import { get, path } from "../lib/api.js";
+import { features } from "../lib/catalog.js";
+import { TYPES, said } from "../lib/entries.js";
+import { localMidnight, words } from "../lib/format.js";
+import { useLoaded, usePages } from "../lib/loading.js";
+import { go, href } from "../lib/router.js";
+import { Choice, Field } from "../components/fields.js";
+import { More } from "../components/more.js";
+import { Empty, Loaded } from "../components/states.js";
+import { Story } from "../components/story.js";
+import { Table } from "../components/table.js";
+import { Change, Credits, EntryType, Time } from "../components/values.js";
+
+/** `query` holds the filters, so that an address can be shared: type, feature, from and to (days). */
+export function LedgerTab({ accountId, account, turn, query, open }) {
+  const known = useLoaded(features, []);
+  return html`<${Loaded} of=${known} what="the ledger" lines=${8}>
+    ${(list) => html`<section class="card" aria-label="Ledger">
+      <${Filters} accountId=${accountId} query=${query} features=${list} />
+      <${Entries}
+        accountId=${accountId}
+        account=${account}
+        turn=${turn}
+        query=${query}
+        features=${list}
+        open=${open}
+      />
+    </section>`}
+  <//>`;
+}
+
+function Filters({ accountId, query, features: list }) {
+  const to = (changed) => go(href(["accounts", accountId, "ledger"], { ...query, ...changed }));
+  const featureIds = new Set(list.map((feature) => feature.feature_id));
+  if (query.feature) featureIds.add(query.feature);
+  const names = new Map(list.map((feature) => [feature.feature_id, feature.name]));
+  return html`<div class="filters" role="group" aria-label="Which entries">
+    <${Choice}
+      id="filter-type"
+      label="Type"
+      value=${query.type ?? ""}
+      change=${(type) => to({ type })}
+      options=${[["", "All types"], ...TYPES.map((type) => [type, words(type)])]}
+    />
+    <${Choice}
+      id="filter-feature"
+      label="Feature"
+      value=${query.feature ?? ""}
+      change=${(feature) => to({ feature })}
+      options=${[["", "All features"], ...[...featureIds].map((id) => [id, names.get(id) ?? id])]}
+    />
+    <${Field}
+      id="filter-from"
+      type="date"
+      label="From"
+      value=${query.from ?? ""}
+      change=${(from) => to({ from })}
+    />
+    <${Field}
+      id="filter-to"
+      type="date"
+      label="To"
+      value=${query.to ?? ""}
+      change=${(until) => to({ to: until })}
+    />
+    ${
+      Object.values(query).some(Boolean) &&
+      html`<a class="button small" href=${href(["accounts", accountId, "ledger"])}>Show all</a>`
+    }
+  </div>`;
+}
+
+function Entries({ accountId, account, turn, query, features: list, open }) {
+  const [openedId, setOpenedId] = useState(null);
+  const pages = usePages(
+    async (cursor, signal) => {
+      const answer = await get(path`accounts/${accountId}/entries`, {
+        query: {
+          type: query.type,
+          feature: query.feature,
+          from: query.from && localMidnight(query.from),
+          to: query.to && localMidnight(query.to, 1),
+          cursor,
+        },
+        signal,
+      });
+      return { items: answer.entries, cursor: answer.cursor };
+    },
+    [accountId, query.type, query.feature, query.from, query.to],
+    turn,
+  );
+  if (pages.isComplete && pages.items.length === 0) {
+    return html`<${Empty} title="No entries">
+      ${
+        Object.values(query).some(Boolean)
+          ? "Nothing in this ledger is of that kind and time."
+          : "Nothing has happened on this account yet."
+      }
+    <//>`;
+  }
+  const story = (entry) =>
+    entry.entry_id === openedId &&
+    html`<div id=${`story-${entry.seq}`}>
+      <${Story}
+        accountId=${accountId}
+        account=${account}
+        entryId=${entry.entry_id}
+        features=${list}
+        turn=${turn}
+        open=${open}
+      />
+    </div>`;
+  return html`
+    ${
+      pages.items.length > 0 &&
+      html`<${Table}
+      caption="Entries, newest first"
+      columns=${columns(list, openedId, setOpenedId)}
+      rows=${pages.items}
+      keyOf=${(entry) => entry.seq}
+      detail=${story}
+    />`
+    }
+    <${More} pages=${pages} noun="entry" plural="entries" isEndless />
+  `;
+}
+
+const columns = (list, openedId, setOpenedId) => [
+  {
+    name: "What",
+    isRowHeader: true,
+    cell: (entry) => {
+      const isOpened = entry.entry_id === openedId;
+      return html`<button
+          type="button"
+          class="opener"
+          aria-expanded=${isOpened}
+          aria-controls=${isOpened ? `story-${entry.seq}` : undefined}
+          onClick=${() => setOpenedId(isOpened ? null : entry.entry_id)}
+        >
+          ${said(entry, list)}
+        </button>
+        ${entry.reason && html`<span class="under">${entry.reason}</span>`}`;
+    },
+  },
+  { name: "Type", cell: (entry) => html`<${EntryType} type=${entry.type} />` },
+  { name: "When", cell: (entry) => html`<${Time} at=${entry.recorded_at} />` },
+  { name: "Change", isNumber: true, cell: (entry) => html`<${Change} value=${entry.amount} />` },
+  {
+    name: "Balance",
+    isNumber: true,
+    cell: (entry) => html`<${Credits} value=${entry.balance_after} />`,
+  },
+];

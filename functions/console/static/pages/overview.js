@@ -1,0 +1,201 @@
+// Why the balance is what it is: the grants that make it up, and the entries that led to it.
+
+import { html } from "../lib/vendor.js";
+import { get, path } from "../lib/api.js";
+import { entryHref } from "../lib/entries.js";
+import { counted, credits, number, words } from "../lib/format.js";
+import { usePages } from "../lib/loading.js";
+import { href } from "../lib/router.js";
+import { More } from "../components/more.js";
+import { Table } from "../components/table.js";
+import { Bar, Change, Credits, Facts, Time } from "../components/values.js";
+
+const ENTRIES_A_PAGE = 100;
+
+/** The whole answer on one screen. */
+export const OverviewTab = ({ accountId, account, quota, plans, turn, open }) => html`
+  <h2>Why is the balance ${number(account.balance)}?</h2>
+  <div class="columns">
+    <${MadeOf} accountId=${accountId} account=${account} />
+    <${History} accountId=${accountId} account=${account} turn=${turn} />
+  </div>
+  <${Quota} account=${account} quota=${quota} plans=${plans} open=${open} />
+`;
+
+/** The grants, and the sum: what is left in them + held - owed = balance. */
+function MadeOf({ accountId, account }) {
+  const left = account.grants.reduce((sum, grant) => sum + grant.remaining, 0);
+  return html`<section class="card" aria-label="Grants">
+    <h3 class="card-title">What it is made of</h3>
+    ${
+      account.grants.length > 0
+        ? html`<${Table}
+          caption="Grants, in the order in which they are spent"
+          columns=${grantColumns(accountId, account.grants)}
+          rows=${account.grants}
+          keyOf=${(grant) => grant.grant_id}
+        />`
+        : html`<p class="quiet padded">There is no grant: all that arrived has expired or been spent.</p>`
+    }
+    <dl class="sums equation">
+      <div class="edge">
+        <dt>Left in grants</dt>
+        <dd><${Credits} value=${left} /></dd>
+      </div>
+      <div>
+        <dt>Held, set aside for something that is under way</dt>
+        <dd><${Change} value=${account.held} /></dd>
+      </div>
+      <div>
+        <dt>Owed, paid by the next credits that arrive</dt>
+        <dd><${Change} value=${-account.debt} /></dd>
+      </div>
+      <div class="edge total">
+        <dt>Balance now</dt>
+        <dd><${Credits} value=${account.balance} /></dd>
+      </div>
+    </dl>
+  </section>`;
+}
+
+const grantColumns = (accountId, grants) => [
+  { name: "Order", cell: (grant) => `${grants.indexOf(grant) + 1}.` },
+  {
+    name: "Grant",
+    isRowHeader: true,
+    cell: (grant) => html`<span class="strong">${words(grant.kind)}</span>
+      <a class="under" href=${entryHref(accountId, grant.source)}>${grant.source}</a>`,
+  },
+  {
+    name: "Expires",
+    cell: ({ expires_at: at }) =>
+      at
+        ? html`<${Time} at=${at} as="relative" /> <span class="under"><${Time} at=${at} /></span>`
+        : html`<span class="quiet">Never</span>`,
+  },
+  {
+    name: "Left",
+    isNumber: true,
+    cell: (grant) => html`<${Credits} value=${grant.remaining} />
+      <span class="quiet"> of ${number(grant.amount)}</span>
+      <${Bar} part=${grant.remaining} whole=${grant.amount} />`,
+  },
+];
+
+/** Opening balance, changes by type, closing balance, over the newest entries. */
+function History({ accountId, account, turn }) {
+  const pages = usePages(
+    async (cursor, signal) => {
+      const answer = await get(path`accounts/${accountId}/entries`, {
+        query: { limit: ENTRIES_A_PAGE, cursor },
+        signal,
+      });
+      return { items: answer.entries, cursor: answer.cursor };
+    },
+    [accountId],
+    turn,
+  );
+  const { items: entries } = pages;
+  return html`<section class="card" aria-labelledby="history-title">
+    <h3 id="history-title" class="card-title">How it came about</h3>
+    ${entries.length > 0 && html`<${Sums} accountId=${accountId} account=${account} entries=${entries} />`}
+    ${
+      pages.isComplete
+        ? html`<p class="fine padded">
+          ${
+            entries.length > 0
+              ? `All ${counted(entries.length, "entry", "entries")} of the ledger.`
+              : "No entries yet."
+          }
+        </p>`
+        : html`<${More} pages=${pages} noun="entry" plural="entries" label="Look further back" />`
+    }
+  </section>`;
+}
+
+function Sums({ accountId, account, entries }) {
+  const [newest, oldest] = [entries[0], entries.at(-1)];
+  const opening = oldest.balance_after - oldest.amount;
+  const unwritten = account.balance - newest.balance_after;
+  const byType = Object.groupBy(entries, (entry) => entry.type);
+  return html`<dl class="sums">
+    <div class="edge">
+      <dt>
+        ${oldest.seq === 1 ? "At the start" : html`Before <${Time} at=${oldest.recorded_at} />`}
+      </dt>
+      <dd><${Credits} value=${opening} /></dd>
+    </div>
+    ${Object.entries(byType).map(
+      ([type, list]) => html`<div key=${type}>
+        <dt>
+          <a href=${href(["accounts", accountId, "ledger"], { type })}>${words(type)}</a>
+          <span class="quiet"> ${counted(list.length, "entry", "entries")}</span>
+        </dt>
+        <dd><${Change} value=${list.reduce((sum, entry) => sum + entry.amount, 0)} /></dd>
+      </div>`,
+    )}
+    <div class="edge">
+      <dt>After the newest entry</dt>
+      <dd><${Credits} value=${newest.balance_after} /></dd>
+    </div>
+    ${
+      unwritten !== 0 &&
+      html`<div>
+      <dt>
+        Since then, by the clock
+        <span class="under">Expired or renewed. The next command writes it down.</span>
+      </dt>
+      <dd><${Change} value=${unwritten} /></dd>
+    </div>`
+    }
+    <div class="edge total">
+      <dt>Balance now</dt>
+      <dd><${Credits} value=${account.balance} /></dd>
+    </div>
+  </dl>`;
+}
+
+/** Says of a value that it stands in for the plan's. */
+const owned = (isOwn) => (isOwn ? ", of its own" : "");
+
+/** Plan, allowance, limits, and what comes next. */
+function Quota({ account, quota, plans, open }) {
+  const nameOf = (planId) => plans.find((plan) => plan.plan_id === planId)?.name ?? planId;
+  const { next, overrides } = quota;
+  const limits = Object.entries(quota.limits);
+  return html`<section class="card padded" aria-labelledby="quota-title">
+    <h3 id="quota-title">Plan and quota</h3>
+    <${Facts}
+      facts=${[
+        ["Plan", nameOf(quota.plan_id)],
+        [
+          "Allowance",
+          quota.unlimited
+            ? "Unlimited"
+            : `${credits(quota.monthly_credits)} a period${owned(overrides.monthly_credits !== null)}`,
+        ],
+        [
+          "Period",
+          html`<${Time} at=${quota.period.start} as="date" /> to <${Time} at=${quota.period.end} as="date" />`,
+        ],
+        ["Subscription", account.subscription_status ? words(account.subscription_status) : "None"],
+        ["Granted in all", credits(account.granted_total)],
+        ["Used in all", credits(account.consumed_total)],
+        ...limits.map(([name, value]) => [
+          `Limit ${name}`,
+          `${number(value)}${owned(name in overrides.limits)}`,
+        ]),
+      ]}
+    />
+    ${
+      next &&
+      html`<div class="coming">
+      <p>
+        From <${Time} at=${quota.period.end} as="date" />: ${nameOf(next.plan_id)},${" "}
+        ${next.unlimited ? "unlimited" : `${credits(next.monthly_credits)} a period`}.
+      </p>
+      <button type="button" class="button small" onClick=${() => open("plan")}>Change that</button>
+    </div>`
+    }
+  </section>`;
+}

@@ -1,0 +1,174 @@
+// What an account used: credits by day and feature, as a chart and as tables.
+
+import { html, useMemo, useState } from "../lib/vendor.js";
+import { get, path } from "../lib/api.js";
+import { features } from "../lib/catalog.js";
+import { nameOf } from "../lib/entries.js";
+import { counted, credits, dayFromToday, number, utcDay } from "../lib/format.js";
+import { useLoaded } from "../lib/loading.js";
+import { go, href } from "../lib/router.js";
+import { COLOURS, Chart, dayRead } from "../components/chart.js";
+import { Field, Radios } from "../components/fields.js";
+import { Empty, Loaded } from "../components/states.js";
+import { Table } from "../components/table.js";
+import { Credits } from "../components/values.js";
+
+const DAY_MS = 24 * 3600 * 1000;
+const BY_AMOUNT = "Uses by amount";
+const OTHERS = "Other features";
+
+/** `query` holds the range: `days` back from today, or `from` and `to` (UTC days, both included). */
+export function UsageTab({ accountId, turn, query }) {
+  const range = rangeOf(query);
+  const usage = useLoaded(
+    async (signal) => {
+      const [answer, list] = await Promise.all([
+        get(path`accounts/${accountId}/usage`, {
+          query: { from: range.from, to: dayAfter(range.to), group_by: "day,feature" },
+          signal,
+        }),
+        features(),
+      ]);
+      return stacked(answer.usage, range, list);
+    },
+    [accountId, range.from, range.to],
+    turn,
+  );
+  return html`<section class="card padded" aria-label="Usage">
+    <${Range} accountId=${accountId} query=${query} range=${range} />
+    <${Loaded} of=${usage} what="the usage" lines=${8}>${(data) => html`<${Used} ...${data} />`}<//>
+  </section>`;
+}
+
+function rangeOf({ days, from, to }) {
+  if (from && to && from <= to) return { from, to };
+  return { from: dayFromToday(1 - Number(days || 30)), to: dayFromToday(0) };
+}
+
+const dayAfter = (day) =>
+  new Date(Date.parse(`${day}T00:00:00Z`) + DAY_MS).toISOString().slice(0, 10);
+
+function Range({ accountId, query, range }) {
+  const to = (changed) => go(href(["accounts", accountId, "usage"], changed));
+  const chosen = query.from ? "own" : (query.days ?? "30");
+  return html`<div class="filters">
+    <${Radios}
+      id="range"
+      label="Days, in UTC"
+      value=${chosen}
+      change=${(days) => to(days === "own" ? range : { days })}
+      options=${[
+        ["30", "30 days"],
+        ["90", "90 days"],
+        ["own", "Other"],
+      ]}
+    />
+    ${
+      chosen === "own" &&
+      html`
+      <${Field} id="usage-from" type="date" label="From" value=${range.from} max=${range.to}
+        change=${(from) => from && to({ ...range, from })} />
+      <${Field} id="usage-to" type="date" label="To" value=${range.to} min=${range.from}
+        change=${(until) => until && to({ ...range, to: until })} />
+    `
+    }
+  </div>`;
+}
+
+/** Rows of the API as days and stacks, the most used feature first; the rarest share the last. */
+function stacked(rows, { from, to }, list) {
+  const days = [];
+  for (let day = from; day <= to; day = dayAfter(day)) days.push(day);
+  const places = new Map(days.map((day, index) => [day, index]));
+  const found = new Map();
+  for (const row of rows) {
+    const name = row.feature === null ? BY_AMOUNT : nameOf(row.feature, list);
+    if (!found.has(name)) {
+      found.set(name, { name, values: days.map(() => 0), credits: 0, count: 0, refunded: 0 });
+    }
+    const stack = found.get(name);
+    stack.values[places.get(row.day)] += row.credits;
+    for (const field of ["credits", "count", "refunded"]) stack[field] += row[field];
+  }
+  const stacks = [...found.values()].sort((one, other) => other.credits - one.credits);
+  if (stacks.length <= COLOURS) return { days, stacks };
+  const rest = stacks.splice(COLOURS - 1);
+  const total = (field) => rest.reduce((sum, stack) => sum + stack[field], 0);
+  const values = days.map((_, index) => rest.reduce((sum, stack) => sum + stack.values[index], 0));
+  stacks.push({
+    name: OTHERS,
+    values,
+    credits: total("credits"),
+    count: total("count"),
+    refunded: total("refunded"),
+  });
+  return { days, stacks };
+}
+
+function Used({ days, stacks }) {
+  const [pointed, setPointed] = useState(null);
+  const total = useMemo(() => stacks.reduce((sum, stack) => sum + stack.credits, 0), [stacks]);
+  if (stacks.length === 0) {
+    return html`<${Empty} title="Nothing was used">No use and no refund falls into these days.<//>`;
+  }
+  const all = `${credits(total)} in ${counted(days.length, "day")}`;
+  return html`
+    <p class="chart-reading">${pointed === null ? all : dayRead(days[pointed], stacks, pointed)}</p>
+    <${Chart}
+      label=${`Credits used by day: ${all}. The tables below have the numbers.`}
+      days=${days}
+      stacks=${stacks}
+      read=${setPointed}
+    />
+    <${Table}
+      caption="Use by feature"
+      columns=${byFeature(stacks)}
+      rows=${stacks}
+      keyOf=${({ name }) => name}
+    />
+    <details>
+      <summary>Day by day</summary>
+      <${Table}
+        caption="Credits used by day and feature"
+        columns=${byDay(stacks)}
+        rows=${days
+          .map((day, index) => ({ day, index }))
+          .filter(({ index }) => stacks.some(({ values }) => values[index]))}
+        keyOf=${({ day }) => day}
+      />
+    </details>
+  `;
+}
+
+const byFeature = (stacks) => [
+  {
+    name: "Feature",
+    isRowHeader: true,
+    cell: (
+      stack,
+    ) => html`<span class=${`swatch chart-${stacks.indexOf(stack) + 1}`} aria-hidden="true"></span>
+      ${stack.name}`,
+  },
+  { name: "Uses", isNumber: true, cell: ({ count }) => html`<${Credits} value=${count} />` },
+  { name: "Credits", isNumber: true, cell: (stack) => html`<${Credits} value=${stack.credits} />` },
+  {
+    name: "Refunded",
+    isNumber: true,
+    cell: ({ refunded }) => html`<${Credits} value=${refunded} />`,
+  },
+];
+
+const byDay = (stacks) => [
+  { name: "Day", isRowHeader: true, cell: ({ day }) => utcDay(day) },
+  ...stacks.map(({ name, values }) => ({
+    name,
+    isNumber: true,
+    cell: ({ index }) => number(values[index]),
+  })),
+  {
+    name: "Total",
+    isNumber: true,
+    cell: ({ index }) =>
+      html`<strong>${number(stacks.reduce((sum, { values }) => sum + values[index], 0))}</strong>`,
+  },
+];

@@ -1,0 +1,109 @@
+"""How the console's files are served. What the console does is tests/browser's."""
+
+import gzip
+import json
+import re
+from base64 import b64decode
+from typing import Any
+
+import pytest
+
+from scrip.settings import settings
+from scrip.store.client import Table
+from tests.functional.conftest import ROOT, event, invoke
+
+STATIC = ROOT / "functions/console/static"
+ISSUER = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_Ab1Cd2Ef3"
+
+
+@pytest.fixture(autouse=True)
+def sign_in(aws: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "SIGN_IN_AUTHORITY": ISSUER,
+        "SIGN_IN_CLIENT_ID": "3n4b5urk1ft4fl3mg5e62d9ado",
+        "SIGN_IN_TOKEN_URL": "https://scrip.auth.eu-central-1.amazoncognito.com/oauth2/token",
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
+
+
+def get(name: str, path: str | None = None, **headers: str) -> dict[str, Any]:
+    sent = event(f"console/{name}")
+    if path is not None:
+        sent["rawPath"] = sent["requestContext"]["http"]["path"] = path
+    sent["headers"].update(headers)
+    return invoke("console", sent)  # type: ignore[no-any-return]
+
+
+def text(answer: dict[str, Any]) -> str:
+    assert answer["headers"]["Content-Encoding"] == "gzip"
+    return gzip.decompress(b64decode(answer["body"])).decode()
+
+
+def version() -> str:
+    found = re.search(r'src="([0-9a-f]{16})/app\.js"', text(get("page")))
+    assert found
+    return found[1]
+
+
+def test_the_page_may_load_and_ask_only_the_api_and_where_people_sign_in() -> None:
+    policy = dict(
+        rule.split(" ", 1) for rule in get("page")["headers"]["Content-Security-Policy"].split("; ")
+    )
+    assert policy["default-src"] == policy["form-action"] == policy["base-uri"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == "'self'"
+    assert policy["connect-src"].split() == [
+        "'self'",
+        "https://cognito-idp.eu-central-1.amazonaws.com",
+        "https://scrip.auth.eu-central-1.amazoncognito.com",
+    ]
+    assert policy["frame-ancestors"] == "'none'"
+
+
+def test_the_page_is_asked_for_each_time_and_told_only_when_it_is_another() -> None:
+    first = get("page")
+    assert first["headers"]["Cache-Control"] == "no-cache"
+    again = get("page", **{"if-none-match": f"W/{first['headers']['ETag']}"})
+    assert (again["statusCode"], again["body"]) == (304, "")
+    assert again["headers"]["ETag"] == first["headers"]["ETag"]
+    assert get("page", **{"if-none-match": '"0123456789abcdef"'})["statusCode"] == 200
+
+
+def test_every_file_of_this_version_is_cached_for_ever_and_typed() -> None:
+    files = [path for path in STATIC.rglob("*") if path.is_file()]
+    types = {".js": "text/javascript", ".css": "text/css", ".json": "application/json"}
+    for file in files:
+        answer = get("file", f"/console/{version()}/{file.relative_to(STATIC).as_posix()}")
+        assert answer["statusCode"] == 200
+        assert answer["headers"]["Cache-Control"] == "public, max-age=31536000, immutable"
+        assert answer["headers"]["X-Content-Type-Options"] == "nosniff"
+        assert answer["headers"]["Content-Type"].startswith(types.get(file.suffix, ""))
+        assert text(answer) == file.read_text(encoding="utf-8")
+
+
+def test_nothing_else_is_served() -> None:
+    for path in (
+        "/console/0123456789abcdef/app.js",
+        f"/console/{version()}/",
+        f"/console/{version()}/nothing.js",
+        f"/console/{version()}/../handler.py",
+        f"/console/{version()}//etc/passwd",
+        "/console/handler.py",
+    ):
+        answer = get("file", path)
+        assert (path, answer["statusCode"]) == (path, 404)
+        assert answer["headers"]["Content-Type"] == "application/problem+json"
+
+
+def test_the_page_learns_where_to_sign_in() -> None:
+    assert json.loads(get("config")["body"]) == {
+        "authority": ISSUER,
+        "client_id": "3n4b5urk1ft4fl3mg5e62d9ado",
+        "audience": "",
+        "scope": "openid email",
+    }
+
+
+def test_the_address_without_its_slash_leads_to_the_page() -> None:
+    answer = get("without_slash")
+    assert (answer["statusCode"], answer["headers"]["Location"]) == (308, "console/")
