@@ -46,7 +46,7 @@ def page() -> str:
 
 
 def _parameter(name: str, told: dict[str, Any]) -> str:
-    default = f"`{told['Default']}`" if told.get("Default", "") != "" else "empty"
+    default = _source(str(told["Default"]))
     remarks = [told["Description"]]
     if "AllowedValues" in told:
         remarks.append("One of " + ", ".join(f"`{value}`" for value in told["AllowedValues"]) + ".")
@@ -78,10 +78,16 @@ def _source(value: Any) -> str:
     match value:
         case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), *_]}:
             return f"`{name}`"
-        case {"Fn::If": [_, chosen, {"Fn::FindInMap": [_, _, str(name)]}]}:
-            return f"{_source(chosen)}, or the stage's `{name}`"
-        case str():
-            return f"`{value}`"
+        case {"Fn::If": [_, chosen, otherwise]}:
+            return f"{_source(chosen)}, or {_source(otherwise)}"
+        case {"Fn::FindInMap": [_, _, str(name)]}:
+            return f"the stage's `{name}`"
+        case {"Fn::Select": [int(place), chosen]}:
+            return f"{_source(chosen)} (number {place + 1})"
+        case "":
+            return "empty"
+        case str(text) | {"Fn::Sub": str(text)}:
+            return f"`{text}`"
     raise TypeError(value)
 
 
