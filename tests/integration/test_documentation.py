@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scrip_cli.local import demo
+from tests.conftest import scrip
 from tests.documentation import DOCS, GUIDES, README, ROOT, examples, session
-from tests.integration.conftest import Api, scrip
+from tests.integration.conftest import Api
 
 if TYPE_CHECKING:
     from scrip_cli.local.stack import LocalStack
