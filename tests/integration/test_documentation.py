@@ -15,11 +15,11 @@ import pytest
 from scrip_cli.local import demo
 from tests.conftest import scrip
 from tests.documentation import DOCS, GUIDES, README, ROOT, examples, session
-from tests.integration.conftest import Api
 
 if TYPE_CHECKING:
     from scrip_cli.local.stack import LocalStack
     from tests.documentation import Block
+    from tests.integration.conftest import Api
 
 SESSIONS = [page for page in (README, *DOCS) if page != GUIDES and session(page)]
 
