@@ -67,8 +67,11 @@ test: lint test-fast test-integration ## Run every check and every test
 openapi: setup ## Make the OpenAPI document from the code
 	PYTHONPATH=. python scripts/openapi.py > openapi.json.new && mv openapi.json.new functions/docs/openapi.json
 
-reference: setup ## Make the pages of docs/reference that are made from the code
-	python scripts/cli_reference.py > cli.md.new && mv cli.md.new docs/reference/cli.md
+reference: setup openapi ## Make the pages of docs/reference that are made from the code
+	PYTHONPATH=. python scripts/api_reference.py > reference.new && mv reference.new docs/reference/api.md
+	python scripts/cli_reference.py > reference.new && mv reference.new docs/reference/cli.md
+	PYTHONPATH=. python scripts/configuration_reference.py > reference.new && mv reference.new docs/reference/configuration.md
+	PYTHONPATH=. python scripts/errors_reference.py > reference.new && mv reference.new docs/reference/errors.md
 
 lock: setup ## Lock the dependencies anew, those of the layer and of functions too
 	uv lock

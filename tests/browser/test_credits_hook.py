@@ -1,4 +1,4 @@
-"""The hook that docs/client-browser.md shows, on a page of another origin than the API's.
+"""The hook of docs/how-to/show-credits-in-a-browser.md, on a page of another origin than the API's.
 
 React's hooks are Preact's here, which the console brings along: the hook cannot tell them apart.
 """
@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 VENDOR = ROOT / "functions/console/static/vendor"
 [HOOK] = re.findall(
     r"```js\n(.*?)```",
-    (ROOT / "docs/client-browser.md").read_text(),
+    (ROOT / "docs/how-to/show-credits-in-a-browser.md").read_text(),
     re.DOTALL,
 )
 

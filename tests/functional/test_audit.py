@@ -284,7 +284,7 @@ def test_the_command_tells_each_finding_in_a_line_and_what_was_audited(
     assert totals == ["accounts  2", "entries   9", "findings  1"]
     code, [line, total] = command("--json")
     assert (code, json.loads(line)) == (
-        1,
+        6,
         {
             "code": "entry_hash_wrong",
             "account_id": "u1",

@@ -8,7 +8,17 @@ from uuid import uuid4
 
 import pytest
 
-from scrip.domain.commands import Adjust, AdjustAction, Consume, OpenAccount, Refund, ResetAnchor
+from scrip.domain.commands import (
+    Adjust,
+    AdjustAction,
+    Command,
+    Consume,
+    OpenAccount,
+    Refund,
+    Renew,
+    ResetAnchor,
+    ResetUsage,
+)
 from scrip.domain.decide import SIGNUP_ENTRY_ID
 from scrip.domain.entries import Actor, ActorType
 from scrip.domain.errors import InsufficientCreditsError
@@ -62,6 +72,10 @@ class Metered:
     meter: Meter
     account_id: str
     actor: Actor
+
+    def told(self) -> dict[str, Any]:
+        """Return what every command tells."""
+        return {"account_id": self.account_id, "entry_id": str(uuid4()), "actor": self.actor}
 
     def consume(self, amount: int, key: str) -> Consume:
         """Return a consume with everything that an app usually tells."""
@@ -156,3 +170,27 @@ def test_a_refund_is_2_round_trips_and_7_write_units(metered: Metered) -> None:
     assert metered.meter.calls == ["TransactGetItems", "TransactWriteItems"]
     assert (metered.meter.table_write, metered.meter.index_write) == (6, 1)
     assert metered.meter.read <= 6
+
+
+def test_an_adjustment_and_a_reset_are_7_write_units_with_their_audit_records(
+    metered: Metered,
+) -> None:
+    told = {**metered.told(), "reason": "to count"}
+    adjust = Adjust(**told, action=AdjustAction.DEDUCT, amount=5)
+    commands: list[Command] = [adjust, ResetUsage(**metered.told())]
+    for command in commands:
+        metered.meter.reset()
+        metered.ledger.execute(command)
+        assert metered.meter.calls == ["GetItem", "TransactWriteItems"]
+        assert (metered.meter.table_write, metered.meter.index_write) == (6, 1)
+        assert metered.meter.read <= 1
+
+
+def test_a_period_that_begins_is_2_write_units_and_3_for_each_entry(metered: Metered) -> None:
+    metered.ledger.catalog()
+    metered.ledger.clock = lambda: utc_now() + timedelta(days=31)
+    metered.meter.reset()
+    metered.ledger.execute(Renew(**metered.told(), keyed=False))
+    assert metered.meter.calls == ["GetItem", "TransactWriteItems"]
+    entries = 4  # two gifts and the old allowance expire, the new one arrives
+    assert (metered.meter.table_write, metered.meter.index_write) == (2 + 2 * entries, entries)

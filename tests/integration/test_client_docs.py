@@ -1,4 +1,4 @@
-"""What docs/client-python.md shows, run as it stands there against the real stack."""
+"""What docs/reference/python-client.md shows, run as it stands there against the real stack."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.integration.conftest import Api
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/client-python.md").read_text()
+PAGE = (ROOT / "docs/reference/python-client.md").read_text()
 IMAGE, CHAT = 25, 5
 
 

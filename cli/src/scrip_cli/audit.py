@@ -136,8 +136,8 @@ def audit(
 ) -> None:
     """Prove that every account is what its entries say, and name what is not. Changes nothing.
 
-    Hashes, sums, grants, refunds, periods, payments, usage: docs/audit.md tells all that is checked
-    and what to do about each finding. Accounts may be used meanwhile.
+    Hashes, sums, grants, refunds, periods, payments, usage: docs/reference/audit.md tells all that
+    is checked and what to do about each finding. Accounts may be used meanwhile.
 
     Exit codes: 0 all is right, 6 something was found, 5 no such account, 130 stopped by Ctrl-C.
     """

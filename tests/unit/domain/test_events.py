@@ -1,7 +1,11 @@
 """Events: each type of entry has one, and a crossing says whose and by which posting."""
 
+import json
+import re
+
 from scrip.domain.entries import EntryType
-from scrip.domain.events import EVENT_NAMES, crossing_events
+from scrip.domain.events import EVENT_NAMES, crossing_events, entry_event
+from tests.documentation import ROOT, examples
 from tests.unit.domain.examples import consume, do, opened
 
 
@@ -27,3 +31,36 @@ def test_use_on_an_unlimited_plan_crosses_nothing() -> None:
     posting = do(opened("unlimited"), consume(140))
     assert posting.before is not None
     assert crossing_events(posting.before, posting.after, 20) == []
+
+
+DOCUMENTATION = "docs/reference/events.md"
+
+
+def test_the_documentation_lists_each_event_with_the_entries_that_it_tells_of() -> None:
+    page = (ROOT / DOCUMENTATION).read_text()
+    rows = re.findall(r"^\| (`.*?`) \| .* \|(.*)\|$", page, re.MULTILINE)
+    told: dict[str, str] = {}
+    crossed = set()
+    for names, types in rows:
+        events, entries = re.findall(r"`(.*?)`", names), re.findall(r"`(.*?)`", types)
+        if not entries:
+            crossed |= set(events)
+        elif len(events) == 1:
+            told |= dict.fromkeys(entries, events[0])
+        else:
+            told |= dict(zip(entries, events, strict=True))
+    assert told == EVENT_NAMES
+    assert crossed == {"credits.low", "credits.depleted", "credits.recovered"}
+
+
+def test_the_documented_examples_have_every_field_of_an_event_and_no_other() -> None:
+    entry, crossing = (json.loads(text) for text in examples(DOCUMENTATION, "json"))
+    posting = do(opened(), consume(140))
+    assert posting.before is not None
+    assert posting.entry is not None
+    told = entry_event("u1", posting.entry)
+    assert entry["detail-type"] == told.name
+    assert set(entry["detail"]) == set(told.detail)
+    [low] = crossing_events(posting.before, posting.after, 20)
+    assert crossing["detail-type"] == low.name
+    assert set(crossing["detail"]) == set(low.detail)

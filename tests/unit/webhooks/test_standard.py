@@ -1,8 +1,6 @@
 """What the documented payload of any billing system tells."""
 
 import json
-import re
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -25,10 +23,11 @@ from scrip.webhooks.messages import IgnoredError, Provider, read_message
 from scrip.webhooks.signatures import verify
 from scrip.webhooks.standard import TRANSLATORS
 from scrip.webhooks.translation import facts_of
+from tests import documentation
 from tests.unit.webhooks import examples
 from tests.unit.webhooks.examples import ALICE, SENT_AT, day
 
-DOCUMENTATION = Path(__file__).parents[3] / "docs" / "webhooks.md"
+DOCUMENTATION = "docs/reference/webhooks.md"
 
 ACCOUNT, EMAIL = f"account:{ALICE}", "email:alice@example.com"
 CUSTOMER, SUBSCRIPTION = "standard:customer:alice-01", "standard:subscription:sub-01"
@@ -150,9 +149,8 @@ def test_a_message_without_data_and_one_of_another_type() -> None:
 
 
 def test_the_documentation_has_an_example_of_each_type_that_can_be_read() -> None:
-    shown = re.findall(r"```json\n(.*?)```", DOCUMENTATION.read_text(), re.DOTALL)
     types = set()
-    for example in shown:
+    for example in documentation.examples(DOCUMENTATION, "json"):
         message = examples.message(Provider.STANDARD, json.loads(example))
         assert facts_of(message)
         types.add(message.type)
@@ -160,7 +158,7 @@ def test_the_documentation_has_an_example_of_each_type_that_can_be_read() -> Non
 
 
 def test_the_documented_sender_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", DOCUMENTATION.read_text(), re.DOTALL)
+    [code] = documentation.examples(DOCUMENTATION, "python")
     secret = examples.SECRETS[Provider.STANDARD]
     monkeypatch.setenv("SCRIP_WEBHOOK_SECRET", secret)
     monkeypatch.setenv("SCRIP_API_URL", "https://api.example.com")

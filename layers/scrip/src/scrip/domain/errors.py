@@ -38,7 +38,8 @@
     +-- PayloadError                    500
 
 `status` is the HTTP status, `code` what a program switches on, the docstring's first line what a
-person reads; the fields of an error are its data (amounts in credits).
+person reads, the rest of it what to do; the fields of an error are its data (amounts in credits).
+docs/reference/errors.md is made of all this.
 """
 
 from dataclasses import dataclass
@@ -48,7 +49,11 @@ from typing import ClassVar
 
 @dataclass(eq=False)
 class ScripError(Exception):
-    """Something went wrong."""
+    """Something went wrong.
+
+    A fault of Scrip's own; the function's log has it under the `instance`. Asking again with the
+    same idempotency key is safe.
+    """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
@@ -61,7 +66,11 @@ class RefusalError(ScripError):
 
 @dataclass(eq=False)
 class InsufficientCreditsError(RefusalError):
-    """Not enough credits."""
+    """Not enough credits.
+
+    Nothing was taken. Show the user the `shortfall`, when the next credits come (`next_reset_at`),
+    and where to get more (`top_up_url`, null unless the stack has one).
+    """
 
     status, code = 402, "insufficient_credits"
     required: int
@@ -72,21 +81,30 @@ class InsufficientCreditsError(RefusalError):
 
 @dataclass(eq=False)
 class AccountFrozenError(RefusalError):
-    """The account is frozen and may not spend."""
+    """The account is frozen and may not spend.
+
+    Do not ask again: an admin froze it, and one unfreezes it. Refunds and credits still arrive.
+    """
 
     status, code = 403, "account_frozen"
 
 
 @dataclass(eq=False)
 class AccountClosedError(RefusalError):
-    """The account is closed for good."""
+    """The account is closed for good.
+
+    Do not ask again. The person opens another account under another id.
+    """
 
     status, code = 403, "account_closed"
 
 
 @dataclass(eq=False)
 class AccountNotFoundError(RefusalError):
-    """There is no such account."""
+    """There is no such account.
+
+    Check the id. A user's first call opens their account; a service's does not.
+    """
 
     status, code = 404, "account_not_found"
     account_id: str
@@ -94,7 +112,11 @@ class AccountNotFoundError(RefusalError):
 
 @dataclass(eq=False)
 class EntryNotFoundError(RefusalError):
-    """The account has no such entry."""
+    """The account has no such entry.
+
+    If this refunds a consume whose answer was lost, nothing was charged. Ask again some seconds
+    later where it may still have been on its way.
+    """
 
     status, code = 404, "entry_not_found"
     entry_id: str
@@ -102,7 +124,10 @@ class EntryNotFoundError(RefusalError):
 
 @dataclass(eq=False)
 class PaymentNotFoundError(RefusalError):
-    """The account has no such payment."""
+    """The account has no such payment.
+
+    Told within webhooks only, never to a caller: the message waits until the payment is known.
+    """
 
     status, code = 404, "payment_not_found"
     payment_id: str
@@ -110,7 +135,10 @@ class PaymentNotFoundError(RefusalError):
 
 @dataclass(eq=False)
 class DeductionTooLargeError(RefusalError):
-    """Not enough credits to deduct."""
+    """Not enough credits to deduct.
+
+    Deduct at most `available`, or set the balance to 0.
+    """
 
     status, code = 409, "insufficient_credits"
     required: int
@@ -120,7 +148,10 @@ class DeductionTooLargeError(RefusalError):
 
 @dataclass(eq=False)
 class RefundTooLargeError(RefusalError):
-    """More than is left to refund."""
+    """More than is left to refund.
+
+    Refund at most `refundable`.
+    """
 
     status, code = 409, "refund_too_large"
     taken: int
@@ -130,14 +161,21 @@ class RefundTooLargeError(RefusalError):
 
 @dataclass(eq=False)
 class AlreadyRefundedError(RefundTooLargeError):
-    """Everything that the entry took has been refunded."""
+    """Everything that the entry took has been refunded.
+
+    Nothing is left to do; `taken` and `refunded` are the totals.
+    """
 
     code = "already_refunded"
 
 
 @dataclass(eq=False)
 class TooManyGrantsError(RefusalError):
-    """The account holds as many live grants as it may."""
+    """The account holds as many live grants as it may.
+
+    Give the credits the kind and expiry of a live grant, which they then join, or wait until one
+    expires.
+    """
 
     status, code = 409, "too_many_grants"
     grants_max: int
@@ -145,7 +183,10 @@ class TooManyGrantsError(RefusalError):
 
 @dataclass(eq=False)
 class PaymentTakenError(RefusalError):
-    """The payment has brought its credits to another account."""
+    """The payment has brought its credits to another account.
+
+    Told within webhooks only, never to a caller: the message is ignored with this reason.
+    """
 
     status, code = 409, "payment_taken"
     payment_id: str
@@ -153,7 +194,10 @@ class PaymentTakenError(RefusalError):
 
 @dataclass(eq=False)
 class UnknownPlanError(RefusalError):
-    """There is no active plan of this id."""
+    """There is no active plan of this id.
+
+    Use a plan of `GET /v1/admin/plans` that is active.
+    """
 
     status, code = 422, "unknown_plan"
     plan_id: str
@@ -161,7 +205,10 @@ class UnknownPlanError(RefusalError):
 
 @dataclass(eq=False)
 class UnknownFeatureError(RefusalError):
-    """There is no active feature of this id; what has no price is never free."""
+    """There is no active feature of this id; what has no price is never free.
+
+    Use a feature of `GET /v1/catalog`. A new or revived one counts within 30 seconds.
+    """
 
     status, code = 422, "unknown_feature"
     feature: str
@@ -169,7 +216,10 @@ class UnknownFeatureError(RefusalError):
 
 @dataclass(eq=False)
 class CostOutOfRangeError(RefusalError):
-    """That quantity would cost more credits than one request may move."""
+    """That quantity would cost more credits than one request may move.
+
+    Use a smaller quantity: a request moves `cost_max` credits at most.
+    """
 
     status, code = 422, "cost_out_of_range"
     cost: int
@@ -178,7 +228,10 @@ class CostOutOfRangeError(RefusalError):
 
 @dataclass(eq=False)
 class NotRefundableError(RefusalError):
-    """Only usage entries can be refunded."""
+    """Only usage entries can be refunded.
+
+    Name the entry of a consume. What an admin gave or took is put right by an adjustment.
+    """
 
     status, code = 422, "not_refundable"
     entry_id: str
@@ -187,7 +240,10 @@ class NotRefundableError(RefusalError):
 
 @dataclass(eq=False)
 class ExpiryInThePastError(RefusalError):
-    """Credits cannot arrive expired."""
+    """Credits cannot arrive expired.
+
+    Give an `expires_at` that is still to come, or none.
+    """
 
     status, code = 422, "expiry_in_the_past"
     expires_at: datetime
@@ -195,7 +251,10 @@ class ExpiryInThePastError(RefusalError):
 
 @dataclass(eq=False)
 class PlanNotFoundError(ScripError):
-    """There is no such plan."""
+    """There is no such plan.
+
+    Check the id against `GET /v1/admin/plans`.
+    """
 
     status, code = 404, "plan_not_found"
     plan_id: str
@@ -203,7 +262,10 @@ class PlanNotFoundError(ScripError):
 
 @dataclass(eq=False)
 class FeatureNotFoundError(ScripError):
-    """There is no such feature."""
+    """There is no such feature.
+
+    Check the id against `GET /v1/admin/features`.
+    """
 
     status, code = 404, "feature_not_found"
     feature_id: str
@@ -211,14 +273,21 @@ class FeatureNotFoundError(ScripError):
 
 @dataclass(eq=False)
 class AlreadyExistsError(ScripError):
-    """There is one of that id."""
+    """There is one of that id.
+
+    Replace it with PUT and its version, or take another id. If this repeats a POST whose answer was
+    lost, read the item: it may be yours.
+    """
 
     status, code = 409, "already_exists"
 
 
 @dataclass(eq=False)
 class DefaultPlanError(ScripError):
-    """The plan of new accounts stays active."""
+    """The plan of new accounts stays active.
+
+    Deploy the stack with another `DefaultPlan` first.
+    """
 
     status, code = 409, "default_plan"
     plan_id: str
@@ -226,7 +295,10 @@ class DefaultPlanError(ScripError):
 
 @dataclass(eq=False)
 class ProviderIdTakenError(ScripError):
-    """Another plan has that id at a provider."""
+    """Another plan has that id at a provider.
+
+    Take the `provider_id` out of the plan `plan_id` first.
+    """
 
     status, code = 409, "provider_id_taken"
     provider_id: str
@@ -235,7 +307,10 @@ class ProviderIdTakenError(ScripError):
 
 @dataclass(eq=False)
 class WebhookNotFoundError(ScripError):
-    """No such message is in the inbox."""
+    """No such message is in the inbox.
+
+    Check the id against `GET /v1/admin/webhooks`; messages that are done are kept for 90 days.
+    """
 
     status, code = 404, "webhook_not_found"
     webhook_id: str
@@ -243,21 +318,30 @@ class WebhookNotFoundError(ScripError):
 
 @dataclass(eq=False)
 class EmailTakenError(ScripError):
-    """The address leads to another account."""
+    """The address leads to another account.
+
+    Find the account with `GET /v1/admin/accounts?email=`; the first account of an address keeps it.
+    """
 
     status, code = 409, "email_taken"
 
 
 @dataclass(eq=False)
 class PayloadErasedError(ScripError):
-    """What the message said was erased with somebody's personal data."""
+    """What the message said was erased with somebody's personal data.
+
+    Nothing can be replayed: the account was closed.
+    """
 
     status, code = 409, "payload_erased"
 
 
 @dataclass(eq=False)
 class NotConfiguredError(ScripError):
-    """The stack lacks something that this needs, or what it has is not accepted."""
+    """The stack lacks something that this needs, or what it has is not accepted.
+
+    Set what `setting` names, or correct it. For `stripe_api_key` that is in the webhooks' secret.
+    """
 
     status, code = 409, "not_configured"
     setting: str
@@ -265,7 +349,10 @@ class NotConfiguredError(ScripError):
 
 @dataclass(eq=False)
 class StaleVersionError(ScripError):
-    """It has been changed since that version."""
+    """It has been changed since that version.
+
+    Read it again, see what has changed, and repeat the edit with `version`.
+    """
 
     status, code = 412, "stale_version"
     version: int
@@ -273,7 +360,10 @@ class StaleVersionError(ScripError):
 
 @dataclass(eq=False)
 class IdempotencyKeyReusedError(ScripError):
-    """The idempotency key belongs to another request of this account."""
+    """The idempotency key belongs to another request of this account.
+
+    A key belongs to one request for ever. Take a new key for a new request; send a retry unchanged.
+    """
 
     status, code = 422, "idempotency_key_reused"
     entry_id: str
@@ -281,21 +371,32 @@ class IdempotencyKeyReusedError(ScripError):
 
 @dataclass(eq=False)
 class InvalidCursorError(ScripError):
-    """The cursor is not one that this question was answered with."""
+    """The cursor is not one that this question was answered with.
+
+    Send a cursor with the very filters that it was answered to, or begin without one.
+    """
 
     status, code = 400, "invalid_cursor"
 
 
 @dataclass(eq=False)
 class SignatureError(ScripError):
-    """The message is not signed with a secret that is known here, or not just now."""
+    """The message is not signed with a secret that is known here, or not just now.
+
+    Check that the stack's secret holds the provider's, and that the clocks differ by less than 5
+    minutes. Nothing was stored.
+    """
 
     status, code = 401, "bad_signature"
 
 
 @dataclass(eq=False)
 class BusyError(ScripError):
-    """Too busy right now; asking again is safe."""
+    """Too busy right now; asking again is safe.
+
+    Wait `Retry-After` seconds, then ask again with the same idempotency key: it takes effect once,
+    whether this attempt did or not.
+    """
 
     status, code = 503, "busy"
     retry_after: int = 1
@@ -303,14 +404,20 @@ class BusyError(ScripError):
 
 @dataclass(eq=False)
 class ProviderBusyError(BusyError):
-    """A service that has to be asked does not answer; asking again is safe."""
+    """A service that has to be asked does not answer; asking again is safe.
+
+    Ask again, with the `cursor` of the answer before if there was one.
+    """
 
     code = "provider_busy"
 
 
 @dataclass(eq=False)
 class CatalogUnsoundError(ScripError):
-    """The catalog lacks a plan that is in use."""
+    """The catalog lacks a plan that is in use.
+
+    An admin puts the plan `plan_id` back into the catalog.
+    """
 
     code = "catalog_unsound"
     plan_id: str
@@ -318,7 +425,10 @@ class CatalogUnsoundError(ScripError):
 
 @dataclass(eq=False)
 class CorruptAccountError(ScripError):
-    """The stored account contradicts itself: it was not written by Scrip."""
+    """The stored account contradicts itself: it was not written by Scrip.
+
+    Nothing was changed. The item was edited by hand: restore it from a backup.
+    """
 
     code = "corrupt_account"
     account_id: str
@@ -326,7 +436,11 @@ class CorruptAccountError(ScripError):
 
 @dataclass(eq=False)
 class PayloadError(ScripError):
-    """The provider's message is not of a shape that can be read."""
+    """The provider's message is not of a shape that can be read.
+
+    The provider tries again; `reason` says what could not be read. Replay it once the reading is
+    mended.
+    """
 
     code = "unreadable_payload"
     reason: str

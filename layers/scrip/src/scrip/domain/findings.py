@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Code(StrEnum):
-    """What kind of fault it is. docs/audit.md says what to do about each."""
+    """What kind of fault it is. docs/reference/audit.md says what to do about each."""
 
     ACCOUNT_MISSING = "account_missing"
     ALIAS_WRONG = "alias_wrong"

@@ -26,21 +26,30 @@ SECURITY_HEADERS = {
 
 @dataclass(eq=False)
 class ForbiddenError(ScripError):
-    """The token does not allow that."""
+    """The token does not allow that.
+
+    Use a token of the account's owner, of a service or of an admin, as the operation wants it.
+    """
 
     status, code = 403, "forbidden"
 
 
 @dataclass(eq=False)
 class RouteNotFoundError(ScripError):
-    """There is nothing at this path."""
+    """There is nothing at this path.
+
+    Check method and path.
+    """
 
     status, code = 404, "not_found"
 
 
 @dataclass(eq=False)
 class MalformedError(ScripError):
-    """The request cannot be read."""
+    """The request cannot be read.
+
+    Send JSON in UTF-8 in which no name stands twice.
+    """
 
     status, code = 400, "malformed"
     problem: str
@@ -48,7 +57,10 @@ class MalformedError(ScripError):
 
 @dataclass(eq=False)
 class BodyTooLargeError(ScripError):
-    """The body is too large."""
+    """The body is too large.
+
+    Send at most `bytes_max` bytes.
+    """
 
     status, code = 413, "body_too_large"
     bytes_max: int
@@ -56,7 +68,10 @@ class BodyTooLargeError(ScripError):
 
 @dataclass(eq=False)
 class UnsupportedMediaTypeError(ScripError):
-    """The body is not of a type that can be read."""
+    """The body is not of a type that can be read.
+
+    Send `Content-Type: application/json`.
+    """
 
     status, code = 415, "unsupported_media_type"
     expected: str
@@ -64,7 +79,10 @@ class UnsupportedMediaTypeError(ScripError):
 
 @dataclass(eq=False)
 class InvalidError(ScripError):
-    """The request is not valid."""
+    """The request is not valid.
+
+    Correct what `errors` lists: where, and what is wrong with it.
+    """
 
     status, code = 422, "invalid"
     errors: list[str]

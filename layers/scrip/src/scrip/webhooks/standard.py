@@ -1,4 +1,4 @@
-"""Standard: Scrip's own payload, for any billing system. docs/webhooks.md is its documentation.
+"""Standard: Scrip's own payload, for any billing system, as docs/reference/webhooks.md has it.
 
 Ids are the sender's: a customer, a subscription and a payment may have the same, so a name says
 what it is of.

@@ -1,15 +1,15 @@
-"""docs/ledger-by-time.md: its DuckDB queries run, on objects that the archive wrote."""
+"""docs/how-to/query-the-ledger.md: its DuckDB queries run, on objects that the archive wrote."""
 
 from __future__ import annotations
 
-import re
 from datetime import date
 from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
 
-from tests.functional.conftest import ROOT, USER, event, invoke
+from tests.documentation import examples
+from tests.functional.conftest import USER, event, invoke
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,9 +36,7 @@ def test_the_queries_of_the_docs_answer_without_repeats(
         copy.write_bytes(archived["Body"].read())
     monkeypatch.chdir(tmp_path)
 
-    page = (ROOT / "docs/ledger-by-time.md").read_text()
-    _, with_duckdb, _ = re.split("^## ", page, flags=re.MULTILINE)
-    view, by_day, who, missing = re.findall(r"```sql\n(.*?)```", with_duckdb, flags=re.DOTALL)
+    view, by_day, who, missing = examples("docs/how-to/query-the-ledger.md", "sql")
     offline: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,

@@ -1,0 +1,85 @@
+"""Prints docs/reference/errors.md: every code, made from the classes and the OpenAPI document."""
+
+import inspect
+import json
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from scrip.domain.errors import InsufficientCreditsError, RefusalError, ScripError
+from scrip.http import problems  # noqa: F401 - its errors are among the subclasses
+
+OPENAPI = Path(__file__).parent.parent / "functions/docs/openapi.json"
+
+LINKS_MAX = 10
+"""What more operations answer is listed with each of them."""
+
+HEAD = """\
+# Errors
+
+Made from the code by `make reference`; do not edit.
+
+Every refusal and failure of a function is `application/problem+json` (RFC 9457): `type`, `title`,
+`status`, `detail`, `instance` (names the request, as the log does), `code`, and the data listed
+below. Switch on `code`; words may change. A refusal writes nothing, and may be asked again with its
+idempotency key.
+
+API Gateway answers some requests by itself, with `{"message": ...}` and no `code`: 401 without a
+valid token, 404 for a path that is no route, 429 past the stack's rate, 500 or 503 when a function
+does not answer. After 429 and 5xx ask again with the same idempotency key.
+"""
+
+
+def page() -> str:
+    """Return the page."""
+    told_by = _operations()
+    by_code: dict[str, list[type[ScripError]]] = {}
+    for error in _errors(ScripError):
+        if error is not RefusalError:
+            by_code.setdefault(error.code, []).append(error)
+    parts = [HEAD]
+    for code in sorted(by_code):
+        parts.append(f"## {code}\n")
+        parts += [_section(error, told_by) for error in by_code[code]]
+    return "\n".join(parts)
+
+
+def _errors(error: type[ScripError]) -> Iterator[type[ScripError]]:
+    """Yield an error and all that are more exact."""
+    yield error
+    for more_exact in error.__subclasses__():
+        yield from _errors(more_exact)
+
+
+def _section(error: type[ScripError], told_by: dict[tuple[str, str], list[str]]) -> str:
+    title, _, remedy = inspect.cleandoc(error.__doc__ or "").partition("\n\n")
+    data = [field.name for field in fields(error)]
+    if issubclass(error, InsufficientCreditsError):
+        data += ["unit", "top_up_url"]
+    told = [f"**{error.status}.** {title} {' '.join(remedy.split())}"]
+    if data:
+        told.append("Data: " + ", ".join(f"`{name}`" for name in data) + ".")
+    if operations := told_by.get((error.code, str(error.status))):
+        told.append("Answered to: " + ", ".join(operations) + ".")
+    return "\n\n".join(told) + "\n"
+
+
+def _operations() -> dict[tuple[str, str], list[str]]:
+    """Return what may answer each code and status, each operation as a link into api.md."""
+    found: dict[tuple[str, str], list[str]] = {}
+    paths: dict[str, dict[str, Any]] = json.loads(OPENAPI.read_text())["paths"]
+    for methods in paths.values():
+        for operation in methods.values():
+            link = f"[{operation['operationId']}](api.md#{operation['operationId']})"
+            for status, answer in operation["responses"].items():
+                for code in answer["description"].split("`")[1::2]:
+                    found.setdefault((code, status), []).append(link)
+    return {
+        key: sorted(links) if len(links) <= LINKS_MAX else ["[many operations](api.md)"]
+        for key, links in found.items()
+    }
+
+
+if __name__ == "__main__":
+    print(page(), end="")

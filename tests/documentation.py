@@ -1,0 +1,91 @@
+"""The documentation as its tests see it: pages, their fenced blocks, what of them is run.
+
+A page is a session. Its blocks are done in order, as a reader does them:
+
+    ```sh          commands, run in one shell
+    ```text        right behind commands: what they print; `...` stands for anything
+    ```python x.py a file that the reader saves as x.py; of any language
+
+A line `*Not run by our tests: needs AWS.*`, or needs whatever else, right before a block says that
+it is only shown. Other code that is not saved to a file is run by a test that names the page.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+GUIDES = ROOT / "docs/how-to/README.md"
+DOCS = sorted((ROOT / "docs").rglob("*.md"))
+
+NOT_RUN = "Not run by our tests: needs "
+
+BLOCK = re.compile(
+    rf"(?P<not_run>^\*{NOT_RUN}[^*]+\.\*\n\n)?"
+    r"^```(?P<language>\w*) ?(?P<file>\S*)\n(?P<text>.*?)^```$",
+    re.DOTALL | re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A fenced block. `heading` is the one above it, `file` what the reader saves it as."""
+
+    heading: str
+    language: str
+    file: str
+    text: str
+    is_run: bool
+    is_shell: bool
+    """Commands, or what the commands right before it print."""
+
+
+@cache
+def blocks(page: Path) -> list[Block]:
+    """Return a page's fenced blocks in order."""
+    text = page.read_text()
+    found: list[Block] = []
+    end = 0
+    for match in BLOCK.finditer(text):
+        above = re.findall(r"^#+ (.*)$", without_blocks(text[: match.start()]), re.MULTILINE)
+        is_next = bool(found) and not text[end : match.start()].strip()
+        is_output = match["language"] == "text" and is_next and found[-1].language == "sh"
+        found.append(
+            Block(
+                heading=above[-1],
+                language=match["language"],
+                file=match["file"],
+                text=match["text"],
+                is_run=match["not_run"] is None,
+                is_shell=match["language"] == "sh" or is_output,
+            ),
+        )
+        end = match.end()
+    return found
+
+
+def session(page: Path) -> list[Block]:
+    """Return what of a page is run, in order: files, commands and what these print.
+
+    Every guide begins with what their index shows. README.md's fences name no language.
+    """
+    if page == README:
+        return [block for block in blocks(page) if block.heading in {"Try it", "A session"}]
+    found = [block for block in blocks(page) if block.is_run and (block.is_shell or block.file)]
+    is_guide = page.parent == GUIDES.parent and page != GUIDES
+    return session(GUIDES) + found if found and is_guide else found
+
+
+def without_blocks(text: str) -> str:
+    """Return the prose of a page."""
+    return BLOCK.sub("", text)
+
+
+def examples(page: str, language: str) -> list[str]:
+    """Return what a page shows in a language, for what a test of its own does with it."""
+    found = blocks(ROOT / page)
+    return [block.text for block in found if block.language == language and block.is_run]

@@ -1,0 +1,119 @@
+"""Each page of the documentation, done from its first command to its last as a reader does it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scrip_cli.local import demo
+from tests.conftest import scrip
+from tests.documentation import DOCS, GUIDES, README, ROOT, examples, session
+
+if TYPE_CHECKING:
+    from scrip_cli.local.stack import LocalStack
+    from tests.documentation import Block
+    from tests.integration.conftest import Api
+
+SESSIONS = [document for document in (README, *DOCS) if document != GUIDES and session(document)]
+
+BIN = Path(sys.executable).parent
+SECONDS_MAX = 120
+END = "\x1e"
+"""Before what each block prints: nothing prints it by itself."""
+
+
+@pytest.fixture(scope="module")
+def env(stack: LocalStack) -> str:
+    """What `scrip local env` says, asked once for all pages."""
+    return scrip(stack, "env").stdout
+
+
+@pytest.fixture
+def project(stack: LocalStack, user: Api, env: str, tmp_path: Path) -> Path:
+    """The project's folder as a reader has it, where `scrip` without options means this stack.
+
+    The demo user, who has been in other tests already, is somebody who has just signed up.
+    """
+    for path in ROOT.iterdir():
+        if not path.name.startswith("."):
+            (tmp_path / path.name).symlink_to(path)
+    tools = tmp_path / ".venv/bin"
+    tools.mkdir(parents=True)
+    options = shlex.join(["--port", str(stack.port), "--state", str(stack.state_dir)])
+    alice = f"export SCRIP_USER_TOKEN={user.token} SCRIP_ACCOUNT_USER={user.account_id}\n"
+    (tools / "env").write_text(env + alice)
+    (tools / "scrip").write_text(
+        f"""#!/bin/sh
+if [ "$*" = "local env" ]; then exec cat {tools / "env"}; fi
+exec {BIN / "scrip"} "$@" {options}
+"""
+    )
+    (tools / "scrip").chmod(0o755)
+    # Not the real ones, which would put the real `scrip` first.
+    (tools / "activate").write_text(f"PATH={tools}:{BIN}:$PATH\n")
+    (tmp_path / ".venv/.ready").touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize("document", SESSIONS, ids=lambda document: str(document.relative_to(ROOT)))
+def test_a_reader_who_does_what_a_page_says_sees_what_it_shows(
+    document: Path,
+    stack: LocalStack,
+    project: Path,
+) -> None:
+    done = session(document)
+    environment = {
+        **stack.aws_environment(),
+        "PATH": os.environ["PATH"],
+        "HOME": str(project),
+        "SCRIP_STACK_NAME": demo.details(stack).stack_name,
+    }
+    ran = subprocess.run(
+        ["bash", "-e", "-c", "".join(map(typed, done))],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_MAX,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    printed = iter(ran.stdout.split(END)[1:])
+    found = ""
+    for block in done:
+        if block.language == "text":
+            assert re.fullmatch(as_pattern(block.text), found.strip(), re.DOTALL), found
+        elif not block.file:
+            found = next(printed)
+
+
+def test_the_documented_check_of_a_chain_needs_nothing_but_the_apis_answers(user: Api) -> None:
+    user.post("/me/consume", {"feature": "chat"}, key="chat-1")
+    entries = user.get("/me/entries").json()["entries"][::-1]
+    [code] = examples("docs/reference/data-model.md", "python")
+    check: dict[str, Any] = {}
+    exec(code, check)
+    assert check["newest_hash"](entries) == entries[-1]["hash"]
+    entries[1]["reason"] = "edited by hand"
+    with pytest.raises(AssertionError):
+        check["newest_hash"](entries)
+
+
+def typed(block: Block) -> str:
+    """Return what a reader types for a block, and nothing for what it prints."""
+    if block.file:
+        return f"cat > {block.file} <<'END OF FILE'\n{block.text}END OF FILE\n"
+    return "" if block.language == "text" else f"printf '{END}'\n{block.text}"
+
+
+def as_pattern(shown: str) -> str:
+    """Return what matches an output as it is shown; all white space is alike."""
+    words = (re.escape(word).replace(r"\.\.\.", ".*?") for word in shown.split())
+    return r"\s+".join(words)

@@ -1,0 +1,78 @@
+"""What every page promises: its code is run or says that it is not, and what it names is there."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.documentation import DOCS, NOT_RUN, README, ROOT, blocks, without_blocks
+
+NO_CODE = {"json", "text", "yaml"}
+
+PATH = re.compile(r"`([\w.*-]+(?:/[\w.*-]+)+\.(?:py|md|yaml|toml|json|html))`")
+PATHS_BEGIN_AT = (ROOT, ROOT / "layers/scrip/src/scrip")
+
+DOCUMENTS = [README, *DOCS]
+
+
+def named(document: Path) -> str:
+    return str(document.relative_to(ROOT))
+
+
+def test_the_readme_shows_a_picture_two_commands_and_a_session() -> None:
+    headings = [block.heading for block in blocks(README)]
+    assert headings == ["Scrip", "Try it", "A session", "Deploy it"]
+
+
+@pytest.mark.parametrize("document", DOCS, ids=named)
+def test_every_block_of_code_is_run_or_says_that_it_is_not(document: Path) -> None:
+    tests = [test.read_text() for test in (ROOT / "tests").rglob("test_*.py")]
+    for block in blocks(document):
+        assert block.language, f"what language is this?\n{block.text}"
+        is_in_session = block.is_shell or block.file
+        if block.is_run and not is_in_session and block.language not in NO_CODE:
+            assert any(named(document) in test for test in tests), (
+                f"no test runs this:\n{block.text}"
+            )
+    said = document.read_text().count(NOT_RUN)
+    assert said == sum(not block.is_run for block in blocks(document)), "a remark without a block"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", without_blocks(document.read_text())):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        linked = (document.parent / path).resolve() if path else document
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+def test_every_file_that_a_page_names_is_there(document: Path) -> None:
+    for path in PATH.findall(without_blocks(document.read_text())):
+        assert any([*root.glob(path)] for root in PATHS_BEGIN_AT), path
+
+
+def test_every_page_can_be_reached_from_the_index() -> None:
+    seen, waiting = set(), [ROOT / "docs/README.md"]
+    while waiting:
+        document = waiting.pop()
+        seen.add(document)
+        for target in re.findall(r"\]\(([^)\s#]+\.md)", document.read_text()):
+            linked = (document.parent / target).resolve()
+            waiting += [linked] if linked not in seen else []
+    assert set(DOCUMENTS) <= seen
+
+
+def anchors(document: Path) -> set[str]:
+    """The names that GitHub gives a document's headings."""
+    taken: Counter[str] = Counter()
+    found = set()
+    for heading in re.findall(r"^#+ (.*)$", without_blocks(document.read_text()), re.MULTILINE):
+        name = re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+        found.add(f"{name}-{taken[name]}" if taken[name] else name)
+        taken[name] += 1
+    return found
