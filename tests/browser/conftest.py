@@ -10,8 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
+import httpx
 import pytest
+from playwright.sync_api import expect
 
 from scrip_cli.local import demo
 
@@ -27,6 +30,10 @@ ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / ".screenshots"
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
+
+# The first call of a function starts a process.
+SECONDS_MAX = 30
+expect.set_options(timeout=SECONDS_MAX * 1000)
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +58,10 @@ class Seen:
 
     asked: list[Request] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
+
+    def see(self, request: Request) -> None:
+        """Remember a request."""
+        self.asked.append(request)
 
     def calls(self, api_url: str) -> set[str]:
         """Return the API's operations that were asked for, such as `GET /v1/catalog`."""
@@ -95,13 +106,15 @@ def sign_in(browser: Browser, details: Details, seen: Seen) -> Iterator[Callable
     def signed_in(email: str, at: str = "", **context: Any) -> Page:
         contexts.append(browser.new_context(**{"viewport": DESKTOP, **context}))
         page = contexts[-1].new_page()
-        page.on("request", seen.asked.append)
+        page.set_default_timeout(SECONDS_MAX * 1000)
+        page.on("request", seen.see)
         page.on("pageerror", lambda error: seen.complaints.append(str(error)))
         page.on(
             "console",
             lambda said: seen.complaints.append(said.text) if said.type == "error" else None,
         )
         page.goto(details.console_url + at)
+        # That leads to the pool's own page, and from there back to where they were.
         page.get_by_role("button", name="Sign in").click()
         page.locator("input[name=username]").fill(email)
         page.locator("input[name=password]").fill(demo.PASSWORD)
@@ -115,7 +128,10 @@ def sign_in(browser: Browser, details: Details, seen: Seen) -> Iterator[Callable
     seen.calls(details.api_url)
     # A refusal is an answer; that the browser notes its status down is not the page's complaint.
     refused = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
-    assert [said for said in seen.complaints if not refused.match(said)] == []
+    # Nor is that a test cut the line.
+    cut = re.compile(r"Failed to load resource: net::ERR_(FAILED|INTERNET_DISCONNECTED)")
+    complaints = [said for said in seen.complaints if not refused.match(said)]
+    assert [said for said in complaints if not cut.match(said)] == []
 
 
 @pytest.fixture
@@ -125,6 +141,44 @@ def page(sign_in: Callable[..., Page]) -> Page:
 
 
 @pytest.fixture
-def account_id(stack: LocalStack, request: pytest.FixtureRequest) -> str:
-    """Somebody who has just signed up; their address is the test's name."""
-    return demo.sign_up(stack, f"{request.node.name.replace('_', '-')[:60]}@example.com")
+def admin_api(details: Details) -> Iterator[httpx.Client]:
+    """The API as an admin sees it, below /v1/admin."""
+    headers = {"Authorization": f"Bearer {details.admin_token}"}
+    url = f"{details.api_url}/v1/admin"
+    with httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=60) as api:
+        yield api
+
+
+@dataclass
+class Somebody:
+    """Somebody who has just signed up, as their app knows them."""
+
+    account_id: str
+    email: str
+    api: httpx.Client
+
+    def consume(self, feature: str, key: str | None = None) -> dict[str, Any]:
+        """Use a feature; return the entry."""
+        headers = {"Idempotency-Key": key} if key else {}
+        answer = self.api.post("/me/consume", json={"feature": feature}, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["entry"]  # type: ignore[no-any-return]
+
+    def entries(self, of_type: str) -> list[dict[str, Any]]:
+        """Return the entries of a type, newest first."""
+        return self.api.get("/me/entries", params={"type": of_type}).json()["entries"]  # type: ignore[no-any-return]
+
+    def balance(self) -> int:
+        """Return the balance."""
+        return int(self.api.get("/me").json()["balance"])
+
+
+@pytest.fixture
+def somebody(stack: LocalStack, details: Details) -> Iterator[Somebody]:
+    """Somebody who has just signed up."""
+    email = f"ada-{uuid4().hex[:8]}@example.com"
+    account_id = demo.sign_up(stack, email)
+    headers = {"Authorization": f"Bearer {demo.user_token(stack, email)}"}
+    url = f"{details.api_url}/v1/accounts"
+    with httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=60) as api:
+        yield Somebody(account_id, email, api)

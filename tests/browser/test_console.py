@@ -1,0 +1,471 @@
+"""What people in support do with the console, from signing in to being turned away."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from playwright.sync_api import expect
+
+from scrip_cli.local import demo
+from tests.conftest import SCRIP
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import httpx
+    from playwright.sync_api import Locator, Page, Route
+
+    from scrip_cli.local.demo import Details
+    from scrip_cli.local.stack import LocalStack
+    from tests.browser.conftest import Seen, Somebody
+
+BYTES_MAX = 300 * 1024
+PRICE_SECONDS = 40
+"""Within 30 a new price is known everywhere; some more for the way."""
+
+
+def search(page: Page, text: str) -> None:
+    page.get_by_role("searchbox").fill(text)
+    page.keyboard.press("Enter")
+
+
+def open_account(page: Page, somebody: Somebody, tab: str = "Overview") -> None:
+    search(page, somebody.account_id)
+    if tab != "Overview":
+        page.get_by_role("navigation", name="Account").get_by_role("link", name=tab).click()
+    expect(page.get_by_role("link", name=tab, exact=True)).to_have_attribute("aria-current", "page")
+
+
+def figure(page: Page, name: str) -> Locator:
+    """A figure at the top of an account's page."""
+    figures = page.get_by_role("region", name="The account now")
+    return figures.locator(".figure").filter(has_text=name).locator(".figure-value")
+
+
+def told(page: Page, text: str) -> None:
+    """What the console says, to those who see it and those who hear it."""
+    expect(page.locator("p[role=status]")).to_have_text(re.compile(text))
+
+
+def grouped(number: int) -> str:
+    """Write a number as the console does, with thin spaces."""
+    return f"{number:,}".replace(",", "\u202f")
+
+
+def test_an_admin_finds_somebody_by_address_and_sees_why_the_balance_is_what_it_is(
+    page: Page, somebody: Somebody
+) -> None:
+    somebody.consume("image-generation")
+    search(page, somebody.email)
+    expect(page).to_have_url(re.compile(f"#/accounts/{somebody.account_id}$"))
+    expect(figure(page, "Balance")).to_have_text(grouped(10_075))
+    expect(
+        page.get_by_role("heading", name=f"Why is the balance {grouped(10_075)}?")
+    ).to_be_visible()
+
+    # 75 of the plan's 100 and 10 000 of welcome are left; nothing is held or owed.
+    equation = page.locator(".equation strong")
+    expect(equation).to_have_text([grouped(10_075), "0", "0", grouped(10_075)])
+    grants = page.get_by_role("region", name="Grants").get_by_role("row")
+    expect(grants.nth(1)).to_contain_text("Plan")
+    expect(grants.nth(1)).to_contain_text("75 of 100")
+    expect(grants.nth(2)).to_contain_text(f"{grouped(10_000)} of {grouped(10_000)}")
+    history = page.get_by_role("region", name="How it came about")
+    for change in (f"+{grouped(10_000)}", "+100", "\u221225"):
+        expect(history).to_contain_text(change)
+
+
+def test_the_list_of_accounts_leads_to_each(page: Page, somebody: Somebody) -> None:
+    row = page.get_by_role("row").filter(has_text=somebody.email)
+    while not row.count() and page.get_by_role("button", name="Show more").count():
+        page.get_by_role("button", name="Show more").click()
+        expect(page.get_by_text("Loading accounts")).to_have_count(0)
+    expect(row).to_contain_text("Active")
+    expect(row).to_contain_text("Free")
+    expect(row).to_contain_text(grouped(10_100))
+    row.get_by_role("link").click()
+    expect(page).to_have_url(re.compile(f"#/accounts/{somebody.account_id}$"))
+
+
+def test_nobody_is_found_in_plain_words(page: Page) -> None:
+    search(page, "nobody@example.com")
+    expect(page.get_by_text("No account has the address nobody@example.com")).to_be_visible()
+    search(page, "no-such-account")
+    expect(page.get_by_text("There is no account no-such-account")).to_be_visible()
+
+
+def test_credits_are_added_after_a_preview_and_once_however_often_one_clicks(
+    page: Page, somebody: Somebody
+) -> None:
+    open_account(page, somebody)
+    page.get_by_role("button", name="Manage credits").click()
+    dialog = page.get_by_role("dialog", name="Manage credits")
+    dialog.get_by_label("Amount").fill("50")
+    expect(dialog.locator(".preview")).to_contain_text(grouped(10_150))
+    dialog.get_by_role("button", name="Continue").click()
+    expect(dialog.get_by_text("Say why.")).to_be_visible()
+    assert somebody.balance() == 10_100
+
+    dialog.get_by_label("Reason").fill("sorry for the outage")
+    dialog.get_by_label("Kind").select_option("promo")
+    dialog.get_by_role("button", name="Continue").click()
+    expect(dialog.locator(".effect")).to_contain_text("50 credits arrive")
+    expect(dialog.locator(".effect")).to_contain_text(grouped(10_150))
+    dialog.get_by_role("button", name="Add 50 credits").dblclick()
+    told(page, f"50 credits added; balance {grouped(10_150)}")
+    expect(figure(page, "Balance")).to_have_text(grouped(10_150))
+
+    [entry] = somebody.entries("promo")
+    assert (entry["amount"], entry["reason"]) == (50, "sorry for the outage")
+    assert entry["actor"]["type"] == "admin"
+
+
+def test_a_change_whose_answer_was_lost_is_made_once(page: Page, somebody: Somebody) -> None:
+    open_account(page, somebody)
+    lost: list[str] = []
+
+    def lose_the_first(route: Route) -> None:
+        if lost:
+            route.continue_()
+            return
+        lost.append(route.request.headers["idempotency-key"])
+        assert route.fetch().status == 201
+        route.abort()
+
+    page.route("**/adjustments", lose_the_first)
+    page.get_by_role("button", name="Manage credits").click()
+    dialog = page.get_by_role("dialog", name="Manage credits")
+    dialog.get_by_label("Amount").fill("7")
+    dialog.get_by_label("Reason").fill("lucky")
+    dialog.get_by_role("button", name="Continue").click()
+    dialog.get_by_role("button", name="Add 7 credits").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("Nobody can tell yet")
+    dialog.get_by_role("button", name="Try again").click()
+    told(page, "7 credits added")
+    assert [entry["entry_id"] for entry in somebody.entries("admin_grant")] == lost
+
+
+def test_too_large_a_deduction_is_warned_of_and_refused_in_the_servers_words(
+    page: Page, somebody: Somebody
+) -> None:
+    open_account(page, somebody)
+    page.get_by_role("button", name="Manage credits").click()
+    dialog = page.get_by_role("dialog", name="Manage credits")
+    dialog.get_by_label("Deduct").check()
+    dialog.get_by_label("Amount").fill("20 000")
+    dialog.get_by_label("Reason").fill("a mistake")
+    expect(dialog.get_by_text("Scrip will refuse this.")).to_be_visible()
+    dialog.get_by_role("button", name="Continue").click()
+    dialog.get_by_role("button", name=f"Deduct {grouped(20_000)} credits").click()
+    refusal = dialog.get_by_role("alert")
+    expect(refusal).to_contain_text("enough")
+    expect(refusal).to_contain_text("urn:scrip:request:")
+    # Nothing of the form is lost.
+    dialog.get_by_role("button", name="Back").click()
+    expect(dialog.get_by_label("Reason")).to_have_value("a mistake")
+    dialog.get_by_label("Amount").fill("100")
+    dialog.get_by_role("button", name="Continue").click()
+    dialog.get_by_role("button", name="Deduct 100 credits").click()
+    told(page, f"100 credits deducted; balance {grouped(10_000)}")
+    assert len(somebody.entries("admin_deduct")) == 1
+
+
+def test_an_entry_tells_its_story_and_is_refunded_in_part_and_then_whole(
+    page: Page, somebody: Somebody
+) -> None:
+    somebody.consume("image-generation", key="picture-1")
+    open_account(page, somebody, "Ledger")
+    page.get_by_role("button", name="Image generation", exact=True).click()
+    story = page.locator(".story")
+    for words in ("picture-1", "25 credits", "brought by", "Nothing has been refunded"):
+        expect(story).to_contain_text(words)
+    story.get_by_role("button", name="Refund").click()
+    dialog = page.get_by_role("dialog", name="Refund")
+    dialog.get_by_label("A part of it").check()
+    dialog.get_by_label("Amount").fill("10")
+    dialog.get_by_label("Reason").fill("half of it was black")
+    dialog.get_by_role("button", name="Continue").click()
+    expect(dialog.locator(".effect")).to_contain_text("15 credits can still be refunded")
+    dialog.get_by_role("button", name="Refund 10 credits").click()
+    told(page, f"10 credits refunded; balance {grouped(10_085)}")
+
+    expect(page.locator(".story")).to_contain_text("10 credits of 25 refunded")
+    page.locator(".story").get_by_role("button", name="Refund").click()
+    dialog.get_by_label("Reason").fill("so was the rest")
+    dialog.get_by_role("button", name="Continue").click()
+    dialog.get_by_role("button", name="Refund 15 credits").click()
+    told(page, f"15 credits refunded; balance {grouped(10_100)}")
+    expect(page.locator(".story")).to_contain_text("all of it")
+    expect(page.locator(".story").get_by_role("button", name="Refund")).to_have_count(0)
+    assert [entry["amount"] for entry in somebody.entries("refund")] == [15, 10]
+
+
+def test_the_ledger_is_filtered_and_goes_on_while_one_scrolls(
+    page: Page, somebody: Somebody
+) -> None:
+    for _ in range(60):
+        somebody.consume("chat")
+    somebody.consume("pdf-chat")
+    open_account(page, somebody, "Ledger")
+    rows = page.get_by_role("region", name="Ledger").locator("tbody tr")
+    expect(rows.first).to_be_visible()
+    while rows.count() < 63:
+        before = rows.count()
+        page.mouse.wheel(0, 20_000)
+        expect(rows).not_to_have_count(before)
+    expect(page.get_by_text("63 entries, and that is all.")).to_be_visible()
+
+    page.get_by_label("Feature").select_option("pdf-chat")
+    expect(rows).to_have_count(1)
+    # A filtered ledger has an address of its own.
+    page.reload()
+    expect(rows).to_have_count(1)
+    page.get_by_role("link", name="Show all").click()
+    page.get_by_label("Type").select_option("signup")
+    expect(rows).to_have_count(1)
+    page.get_by_label("From").fill("2026-01-01")
+    page.get_by_label("To", exact=True).fill("2026-01-02")
+    expect(page.get_by_text("Nothing in this ledger is of that kind and time.")).to_be_visible()
+
+
+def test_a_plan_is_changed_and_the_audit_tells(page: Page, somebody: Somebody) -> None:
+    open_account(page, somebody)
+    page.get_by_role("button", name="Change plan").click()
+    dialog = page.get_by_role("dialog", name="Change plan")
+    dialog.get_by_label("Pro").check()
+    dialog.get_by_label("Reason").fill("won it")
+    dialog.get_by_role("button", name="Continue").click()
+    expect(dialog.locator(".effect")).to_contain_text("at once")
+    dialog.get_by_role("button", name="Change to Pro").click()
+    told(page, "The plan is Pro now")
+    expect(figure(page, "Balance")).to_have_text(grouped(12_000))
+    expect(figure(page, "Plan")).to_have_text("Pro")
+    page.get_by_role("link", name="Audit").click()
+    records = page.get_by_role("region", name="Audit records")
+    expect(records).to_contain_text("won it")
+    expect(records.get_by_role("row").filter(has_text="pro")).to_be_visible()
+
+
+def test_a_frozen_account_spends_nothing_until_it_is_unfrozen(
+    page: Page, somebody: Somebody
+) -> None:
+    open_account(page, somebody)
+    for verb, status in (("Freeze", 403), ("Unfreeze", 200)):
+        page.get_by_role("button", name=verb, exact=True).click()
+        dialog = page.get_by_role("dialog", name=f"{verb} the account")
+        dialog.get_by_label("Reason").fill("looked odd")
+        dialog.get_by_role("button", name="Continue").click()
+        dialog.get_by_role("button", name=verb, exact=True).click()
+        expect(dialog).to_have_count(0)
+        assert somebody.api.post("/me/consume", json={"feature": "chat"}).status_code == status
+
+
+def test_an_allowance_of_ones_own_and_a_reset_arrive_at_once(
+    page: Page, somebody: Somebody
+) -> None:
+    somebody.consume("image-generation")
+    open_account(page, somebody)
+    page.get_by_role("button", name="Allowance and limits").click()
+    dialog = page.get_by_role("dialog", name="Allowance and limits")
+    dialog.get_by_label("Of its own").check()
+    dialog.get_by_label("Credits a period").fill("150")
+    dialog.get_by_role("button", name="Add a limit").click()
+    dialog.get_by_label("Name of limit 1").fill("storage_bytes")
+    dialog.get_by_label("Value of limit 1").fill("5000")
+    dialog.get_by_role("button", name="Continue").click()
+    dialog.get_by_role("button", name="Save").click()
+    expect(figure(page, "Balance")).to_have_text(grouped(10_125))
+    expect(page.get_by_role("region", name="Plan and quota")).to_contain_text("storage_bytes")
+
+    page.get_by_role("button", name="Reset usage").click()
+    dialog = page.get_by_role("dialog", name=re.compile("Reset"))
+    dialog.get_by_role("button", name="Continue").click()
+    dialog.locator("[type=submit]").click()
+    expect(figure(page, "Balance")).to_have_text(grouped(10_150))
+    expect(figure(page, "Used this period")).to_contain_text(re.compile("^0"))
+
+
+def test_the_next_use_pays_the_price_that_was_edited_and_a_conflict_is_shown(
+    sign_in: Callable[..., Page], somebody: Somebody, admin_api: httpx.Client
+) -> None:
+    name = f"Dream {uuid4().hex[:8]}"
+    feature = {"feature_id": name.lower().replace(" ", "-"), "name": name, "cost": 5}
+    assert admin_api.post("/features", json=feature).status_code == 201
+    one, other = (sign_in(demo.ADMIN_EMAIL, "#/catalog/features") for _ in range(2))
+    dialogs = []
+    for page, cost in ((one, "6"), (other, "8")):
+        page.get_by_role("button", name=f"Edit {name}").click()
+        dialogs.append(page.get_by_role("dialog", name=f"Edit {name}"))
+        dialogs[-1].get_by_label("Cost").fill(cost)
+        dialogs[-1].get_by_role("button", name="Continue").click()
+    dialogs[0].get_by_role("button", name="Save").click()
+    told(one, f"{name} saved as version 2")
+
+    dialogs[1].get_by_role("button", name="Save").click()
+    conflict = dialogs[1].get_by_role("alert")
+    expect(conflict).to_contain_text("Somebody else has changed it meanwhile")
+    expect(conflict.get_by_role("row").filter(has_text="Cost").get_by_role("cell")).to_have_text(
+        ["5", "6", "8"]
+    )
+    dialogs[1].get_by_role("button", name="Save mine over it").click()
+    told(other, f"{name} saved as version 3")
+
+    for _ in range(2 * PRICE_SECONDS):
+        quote = somebody.api.post("/me/quote", json={"feature": feature["feature_id"]}).json()
+        if quote.get("feature_version") == 3:
+            break
+        one.wait_for_timeout(500)
+    assert somebody.consume(str(feature["feature_id"]))["cost"] == 8
+
+
+def test_a_webhook_waits_for_its_plan_and_is_replayed_once_that_is_known(
+    page: Page, stack: LocalStack, somebody: Somebody
+) -> None:
+    price, customer = f"price_{uuid4().hex}", f"data.customer_id={somebody.account_id}"
+    for fixture, change in (
+        ("account_linked", f"data.account_id={somebody.account_id}"),
+        ("subscription_renewed", f"data.plan={price}"),
+    ):
+        words = ["--set", customer, "--set", change]
+        if fixture == "subscription_renewed":
+            for fact in ("invoice_id", "payment_id", "subscription_id"):
+                words += ["--set", f"data.{fact}={uuid4()}"]
+        at = ["--port", str(stack.port), "--state", str(stack.state_dir)]
+        subprocess.run(
+            [SCRIP, "webhooks", "send", f"standard/{fixture}", *words, *at],
+            check=True,
+            capture_output=True,
+        )
+    page.get_by_role("link", name="Inbox").click()
+    page.get_by_label("Status").select_option("unmatched")
+    row = page.get_by_role("row").filter(has_text=price)
+    expect(row).to_contain_text("Unmatched")
+    row.get_by_role("link").first.click()
+    expect(page.get_by_label("Payload")).to_contain_text(price)
+    message = page.url
+    page.get_by_role("button", name="Replay").click()
+    told(page, "Replayed: unmatched")
+
+    page.get_by_role("link", name="Catalog").click()
+    page.get_by_role("button", name="Edit Pro").click()
+    dialog = page.get_by_role("dialog", name="Edit Pro")
+    dialog.get_by_label("Ids at providers").press_sequentially(f"\n{price}")
+    dialog.get_by_role("button", name="Continue").click()
+    dialog.get_by_role("button", name="Save").click()
+    told(page, "Pro saved")
+
+    page.goto(message)
+    for _ in range(PRICE_SECONDS):
+        page.get_by_role("button", name="Replay").click()
+        expect(page.get_by_role("button", name="Replay")).to_be_enabled()
+        if page.get_by_text("Applied", exact=True).count():
+            break
+        page.wait_for_timeout(1_000)
+    told(page, "Replayed: applied")
+    search(page, somebody.account_id)
+    expect(figure(page, "Plan")).to_have_text("Pro")
+
+
+def test_the_usage_of_days_and_features_is_drawn_and_told(page: Page, somebody: Somebody) -> None:
+    for feature in ("chat", "chat", "image-generation"):
+        somebody.consume(feature)
+    open_account(page, somebody, "Usage")
+    table = page.get_by_role("table", name="Use by feature")
+    for _ in range(60):
+        # The stream, which counts the use of a day, is behind the ledger.
+        if table.count() and "25" in table.inner_text() and "10" in table.inner_text():
+            break
+        page.wait_for_timeout(1_000)
+        page.reload()
+        expect(page.get_by_role("region", name="Usage").locator(".loaded")).to_be_visible()
+    expect(table.get_by_role("row").filter(has_text="Image")).to_contain_text("25")
+    expect(table.get_by_role("row").filter(has_text="Chat")).to_contain_text("10")
+    expect(page.locator(".uplot canvas")).to_be_visible()
+
+
+def test_health_is_told_in_words(page: Page) -> None:
+    page.get_by_role("link", name="Health").click()
+    expect(page.get_by_role("heading", name="Queues")).to_be_visible()
+    expect(page.get_by_role("region", name="Status")).to_be_visible()
+
+
+def test_somebody_who_is_no_admin_is_turned_away(
+    sign_in: Callable[..., Page], seen: Seen, details: Details
+) -> None:
+    page = sign_in(demo.USER_EMAIL, "#/accounts")
+    expect(page.get_by_role("heading", name="This console is for admins")).to_be_visible()
+    expect(page.get_by_text(demo.USER_EMAIL)).to_be_visible()
+    assert seen.calls(details.api_url) == {"GET /v1/admin/health"}
+    # They can sign out, and in as somebody who is.
+    page.get_by_role("button", name="Sign out, and in as somebody else").click()
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("input[name=username]")).to_be_visible()
+
+
+def test_one_comes_back_to_where_one_was_and_leaves_nothing_behind(
+    sign_in: Callable[..., Page], details: Details
+) -> None:
+    page = sign_in(demo.ADMIN_EMAIL, "#/health")
+    expect(page.get_by_role("heading", name="Health", exact=True)).to_be_visible()
+    assert page.url == f"{details.console_url}#/health"
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="You have signed out")).to_be_visible()
+    left = page.evaluate("JSON.stringify([sessionStorage, localStorage])")
+    assert "token" not in left
+    # A token that has been taken back in another way asks to sign in again.
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("input[name=username]")).to_be_visible()
+
+
+def test_a_session_that_has_ended_asks_to_sign_in_again(page: Page) -> None:
+    expect(page.get_by_role("heading", name="Accounts")).to_be_visible()
+    page.route("**/v1/admin/health", lambda route: route.fulfill(status=401, body="{}"))
+    page.get_by_role("link", name="Health").click()
+    expect(page.locator("input[name=username]")).to_be_visible()
+
+
+def test_a_lost_connection_is_told_and_tried_again(page: Page) -> None:
+    expect(page.get_by_role("heading", name="Accounts")).to_be_visible()
+    page.context.set_offline(True)
+    page.get_by_role("link", name="Health").click()
+    expect(page.get_by_role("alert")).to_contain_text("did not answer")
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("heading", name="Queues")).to_be_visible()
+
+
+def test_all_of_it_can_be_done_with_the_keyboard(page: Page, somebody: Somebody) -> None:
+    expect(page.get_by_role("heading", name="Accounts")).to_be_visible()
+    page.keyboard.press("/")
+    page.keyboard.type(somebody.account_id)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
+    button = page.get_by_role("button", name="Manage credits")
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if button.evaluate("button => button === document.activeElement"):
+            break
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="Manage credits")
+    expect(dialog.get_by_label("Amount")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(button).to_be_focused()
+
+
+def test_all_that_the_console_loads_is_less_than_300_kilobytes(page: Page) -> None:
+    expect(page.get_by_role("heading", name="Accounts")).to_be_visible()
+    # Uncompressed; on the way it is a third of that.
+    loaded = page.evaluate(
+        """() => Object.fromEntries(
+            [...performance.getEntriesByType("navigation"),
+             ...performance.getEntriesByType("resource")]
+              .filter(({ name }) => name.includes("/console/"))
+              .map(({ name, decodedBodySize }) => [name, decodedBodySize]))"""
+    )
+    assert len(loaded) > 10
+    assert 0 < sum(loaded.values()) < BYTES_MAX, json.dumps(loaded, indent=2)

@@ -1,0 +1,77 @@
+"""Every page and dialog, for everybody: axe-core, a phone's width, light and dark, pictures.
+
+The pictures are kept in .screenshots, to be looked at.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from scrip_cli.local import demo
+from tests.browser.conftest import DESKTOP, PHONE, SCREENSHOTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from playwright.sync_api import Page
+
+    from tests.browser.conftest import Somebody
+
+PAGES = {
+    "accounts": "#/accounts",
+    "nobody": "#/accounts?email=nobody@example.com",
+    "account": "#/accounts/{account_id}",
+    "ledger": "#/accounts/{account_id}/ledger",
+    "entry": "#/accounts/{account_id}/entries/picture-1",
+    "usage": "#/accounts/{account_id}/usage",
+    "audit": "#/accounts/{account_id}/audit",
+    "no-account": "#/accounts/no-such-account",
+    "plans": "#/catalog/plans",
+    "features": "#/catalog/features",
+    "inbox": "#/inbox",
+    "health": "#/health",
+}
+DIALOGS = ("Manage credits", "Change plan", "Allowance and limits", "Reset usage", "Freeze")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", ["desktop", "phone"])
+def test_nobody_stumbles_on_any_page(
+    sign_in: Callable[..., Page], somebody: Somebody, scheme: str, width: str
+) -> None:
+    somebody.consume("image-generation", key="picture-1")
+    viewport = {"desktop": DESKTOP, "phone": PHONE}[width]
+    page = sign_in(demo.ADMIN_EMAIL, viewport=viewport, color_scheme=scheme)
+    for name, address in PAGES.items():
+        page.goto(page.url.split("#")[0] + address.format(account_id=somebody.account_id))
+        settled(page)
+        look(page, f"{name}-{width}-{scheme}")
+    page.goto(page.url.split("#")[0] + f"#/accounts/{somebody.account_id}")
+    for name in DIALOGS:
+        page.get_by_role("button", name=name, exact=True).click()
+        settled(page)
+        look(page, f"{name.lower().replace(' ', '-')}-{width}-{scheme}")
+        page.keyboard.press("Escape")
+
+
+def settled(page: Page) -> None:
+    """Wait until nothing loads any more."""
+    expect(page.get_by_role("heading").first).to_be_visible()
+    expect(page.locator(".skeleton")).to_have_count(0)
+
+
+def look(page: Page, name: str) -> None:
+    """Check a page and keep its picture."""
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+    too_wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    assert too_wide <= 0, f"{name} is {too_wide} pixels too wide"
+    serious = [
+        (found["id"], found["help"], [node["html"] for node in found["nodes"]][:3])
+        for found in Axe().run(page).response["violations"]
+        if found["impact"] in {"serious", "critical"}
+    ]
+    assert serious == [], name
