@@ -52,15 +52,8 @@ const Door = ({ title, children }) => html`<main class="door card">
   ${children}
 </main>`;
 
-const SignedOut =
-  () => html`<${Door} title=${hasSignedOut() ? "You have signed out" : "Scrip console"}>
-  <p>
-    ${
-      hasSignedOut()
-        ? "Nothing of your session is left in this browser tab."
-        : "Accounts, their credits and their ledgers, for admins."
-    }
-  </p>
+const SignedOut = () => html`<${Door} title="You have signed out">
+  <p>Nothing of your session is left in this browser tab.</p>
   <button type="button" class="button primary" onClick=${signIn}>Sign in</button>
 <//>`;
 
@@ -87,7 +80,10 @@ const NotReached = ({ error }) => html`<${Door} title="Scrip cannot be reached">
 /** Tell what to show first: the console, or why not. */
 async function opened() {
   try {
-    if (!(await begin())) return html`<${SignedOut} />`;
+    if (!(await begin())) {
+      if (hasSignedOut()) return html`<${SignedOut} />`;
+      await signIn();
+    }
   } catch (error) {
     return html`<${NotSignedIn} error=${error} />`;
   }
