@@ -1,8 +1,8 @@
 """The admin console: static files, and what they need to know to sign somebody in.
 
 Public, and without access to anything: what the console shows, it asks the API for with its user's
-own token. Its files have no build step. Their common hash is in the addresses of all but the first,
-so that they are cached for ever and a page never mixes those of two deployments.
+own token. Its files need no build. Their common hash is in the addresses of all but the first, so
+that they are cached for ever and a page never mixes those of two deployments.
 """
 
 from functools import cache
@@ -15,6 +15,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions.console.modules import joined
 from scrip.http.answers import answer
 from scrip.http.problems import SECURITY_HEADERS, RouteNotFoundError
 from scrip.http.resolver import api
@@ -25,6 +26,9 @@ STATIC = Path(__file__).parent / "static"
 INDEX = "index.html"
 VERSION = "@version@"
 """Stands in index.html for the hash of all files."""
+
+LIBRARIES = ("preact.min.umd.js", "hooks.umd.js", "htm.umd.js", "oidc-client-ts.min.js")
+"""Of vendor/, those that the page needs at once, each behind what it needs itself."""
 
 CONTENT_TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -101,11 +105,19 @@ def _file(path: str, body: str, headers: dict[str, str]) -> Response[str]:
 
 @cache
 def _files() -> dict[str, str]:
-    """Read all files, by their paths from the page."""
-    return {
+    """Read all files, by their paths from the page; scripts that are needed at once are joined."""
+    files = {
         path.relative_to(STATIC).as_posix(): path.read_text(encoding="utf-8")
         for path in sorted(STATIC.rglob("*"))
         if path.is_file()
+    }
+    libraries = [files.pop(f"vendor/{name}") for name in LIBRARIES]
+    own = [path for path in files if path.endswith(".js") and not path.startswith("vendor/")]
+    modules = {path: files.pop(path) for path in own}
+    return {
+        **files,
+        "libraries.js": "\n".join(libraries),
+        "app.js": joined(modules, "app.js"),
     }
 
 

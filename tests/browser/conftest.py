@@ -114,8 +114,6 @@ def sign_in(browser: Browser, details: Details, seen: Seen) -> Iterator[Callable
             lambda said: seen.complaints.append(said.text) if said.type == "error" else None,
         )
         page.goto(details.console_url + at)
-        # That leads to the pool's own page, and from there back to where they were.
-        page.get_by_role("button", name="Sign in").click()
         page.locator("input[name=username]").fill(email)
         page.locator("input[name=password]").fill(demo.PASSWORD)
         page.locator("[type=submit]").click()

@@ -69,16 +69,24 @@ def test_the_page_is_asked_for_each_time_and_told_only_when_it_is_another() -> N
     assert get("page", **{"if-none-match": '"0123456789abcdef"'})["statusCode"] == 200
 
 
-def test_every_file_of_this_version_is_cached_for_ever_and_typed() -> None:
-    files = [path for path in STATIC.rglob("*") if path.is_file()]
-    types = {".js": "text/javascript", ".css": "text/css", ".json": "application/json"}
-    for file in files:
-        answer = get("file", f"/console/{version()}/{file.relative_to(STATIC).as_posix()}")
-        assert answer["statusCode"] == 200
+def test_the_pages_files_are_few_typed_and_cached_for_ever() -> None:
+    page = text(get("page"))
+    files = re.findall(r'(?:href|src|content)="[0-9a-f]{16}/([^"]+)"', page)
+    assert len(files) <= 6, "each is a call of the function, and all come at once"
+    types = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
+    for path in files:
+        answer = get("file", f"/console/{version()}/{path}")
+        assert answer["statusCode"] == 200, path
         assert answer["headers"]["Cache-Control"] == "public, max-age=31536000, immutable"
         assert answer["headers"]["X-Content-Type-Options"] == "nosniff"
-        assert answer["headers"]["Content-Type"].startswith(types.get(file.suffix, ""))
-        assert text(answer) == file.read_text(encoding="utf-8")
+        assert answer["headers"]["Content-Type"].startswith(types[path.rpartition(".")[2]])
+    style = text(get("file", f"/console/{version()}/style.css"))
+    assert style == (STATIC / "style.css").read_text(encoding="utf-8")
+
+
+def test_licences_come_with_the_libraries() -> None:
+    answer = get("file", f"/console/{version()}/vendor/htm.LICENSE.txt")
+    assert "Apache License" in text(answer)
 
 
 def test_nothing_else_is_served() -> None:

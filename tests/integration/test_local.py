@@ -18,6 +18,7 @@ from scrip_cli.local.stack import LocalStack, find_stack
 from tests.conftest import SCRIP, UP_SECONDS, free_port, scrip
 
 SECONDS_TO_START_AGAIN = 20
+STREAM_SECONDS = 60
 
 
 @pytest.fixture
@@ -29,15 +30,25 @@ def second(stack: LocalStack, tmp_path: Path) -> Iterator[LocalStack]:
     scrip(second, "down")
 
 
-def balance(stack: LocalStack) -> int:
+def ask(stack: LocalStack, path: str = "") -> Any:
+    """Read something of the demo user's account."""
     found = demo.details(stack)
     answer = httpx.get(
-        f"{found.api_url}/v1/accounts/me",
+        f"{found.api_url}/v1/accounts/me{path}",
         headers={"Authorization": f"Bearer {found.user_token}"},
         timeout=30,
         trust_env=False,
     )
-    return int(answer.json()["balance"])
+    return answer.json()
+
+
+def balance(stack: LocalStack) -> int:
+    return int(ask(stack)["balance"])
+
+
+def uses(stack: LocalStack) -> int:
+    """Count the uses that the stream has told of."""
+    return sum(row["count"] for row in ask(stack, "/usage")["usage"])
 
 
 def test_env_tells_a_program_all_that_it_needs(stack: LocalStack) -> None:
@@ -154,10 +165,20 @@ def test_two_stacks_run_side_by_side_and_ctrl_c_keeps_the_data(
     os.kill(first_run.pid, signal.SIGINT)
     assert first_run.wait(timeout=60) == 0
     started = time.monotonic()
-    scrip(second, "up", "--detach")
+    again = scrip(second, "up", "--detach")
     assert time.monotonic() - started < SECONDS_TO_START_AGAIN
     assert balance(second) == 10_095
     assert demo.details(second).webhook_secrets == secrets
+
+    # Its stream goes on, too: what is used from now on is counted.
+    counted = uses(second)
+    consume = next(line for line in again.stdout.splitlines() if "/consume" in line)
+    subprocess.run(consume, shell=True, capture_output=True, check=True)
+    for _ in range(STREAM_SECONDS):
+        if uses(second) > counted:
+            break
+        time.sleep(1)
+    assert uses(second) > counted
 
 
 def test_a_machine_without_python_3_13_is_told_so(stack: LocalStack, tmp_path: Path) -> None:

@@ -7,6 +7,9 @@ Here the calls past the bound wait for their turn instead, and nobody is refused
 And ministack 1.5.33 asks a role for `sqs:SendMessageBatch`, of which IAM knows nothing: on AWS
 `sqs:SendMessage` allows both, and here it does, too.
 
+It also saves how far a function has read a table's stream, and not the stream: started again, it
+would pass over as many records as there were before. Here each stream is read from its beginning.
+
 Run as `python -m scrip_cli.local.server`, with ministack's own environment variables.
 """
 
@@ -18,11 +21,13 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack.app import app as ministack  # type: ignore[import-untyped]
 from ministack.core import iam_actions  # type: ignore[import-untyped]
+from ministack.services import lambda_svc  # type: ignore[import-untyped]
 
 API_PREFIX = "/_aws/execute-api/"
 STAGE = "$default"
 
 _ministack_action = iam_actions.extract_iam_action
+_restore_functions = lambda_svc.load_persisted_state
 _slots = asyncio.Semaphore(4 * (os.cpu_count() or 1))
 
 
@@ -57,9 +62,16 @@ def _iam_action(*request: Any) -> str | None:
     return "sqs:SendMessage" if action == "sqs:SendMessageBatch" else action
 
 
+def _restore(state: Any) -> None:
+    """Restore functions and what calls them, all streams being empty."""
+    _restore_functions(state)
+    lambda_svc._dynamodb_stream_positions.clear()  # noqa: SLF001 - there is no other way to it
+
+
 async def main() -> None:
     """Serve until SIGTERM; ministack then writes its state, and the process ends."""
     iam_actions.extract_iam_action = _iam_action
+    lambda_svc.load_persisted_state = _restore
     config = Config()
     config.bind = [f"{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"]
     config.keep_alive_timeout = 75
