@@ -73,16 +73,22 @@ def get_all_entries(  # noqa: PLR0917 - query parameters
 def get_accounts(
     admin: Admin,
     email: Annotated[Email | None, Query(description="The one that it leads to.")] = None,
+    account_id: Annotated[Name | None, Query(description="The one of that id.")] = None,
     limit: Limit = 25,
     cursor: Cursor = None,
 ) -> Response[Any]:
-    """Return a page of all open accounts, or the one that an address leads to."""
+    """Return a page of all open accounts, or the one that an id or an address leads to."""
     table = ledger().table
-    if email is None:
-        account_ids, next_cursor = list_account_ids(table, limit=limit, cursor=cursor)
-    else:
-        found = accounts_named(table, [f"{EMAIL}{email.lower()}"])
-        account_ids, next_cursor = list(found.values()), None
+    next_cursor = None
+    match email, account_id:
+        case None, None:
+            account_ids, next_cursor = list_account_ids(table, limit=limit, cursor=cursor)
+        case str(), None:
+            account_ids = list(accounts_named(table, [f"{EMAIL}{email.lower()}"]).values())
+        case None, str():
+            account_ids = [account_id]
+        case _:
+            raise InvalidError(["query: email or account_id, not both"])
     return answer({"accounts": listed_accounts(ledger(), account_ids), "cursor": next_cursor})
 
 

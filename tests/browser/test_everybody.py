@@ -54,7 +54,7 @@ def test_nobody_stumbles_on_any_page(
     for name in DIALOGS:
         page.get_by_role("button", name=name, exact=True).click()
         settled(page)
-        look(page, f"{name.lower().replace(' ', '-')}-{width}-{scheme}")
+        look(page, f"{name.lower().replace(' ', '-')}-{width}-{scheme}", whole=False)
         page.keyboard.press("Escape")
 
 
@@ -64,9 +64,9 @@ def settled(page: Page) -> None:
     expect(page.locator(".skeleton")).to_have_count(0)
 
 
-def look(page: Page, name: str) -> None:
-    """Check a page and keep its picture."""
-    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+def look(page: Page, name: str, *, whole: bool = True) -> None:
+    """Check a page and keep its picture, the whole of it or what is in sight."""
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=whole)
     too_wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
     assert too_wide <= 0, f"{name} is {too_wide} pixels too wide"
     serious = [

@@ -124,12 +124,18 @@ def test_every_account_is_listed_once_whatever_the_pages(
 
 
 @pytest.mark.usefixtures("clock")
-def test_an_address_leads_to_one_account_or_none() -> None:
+def test_an_address_or_an_id_leads_to_one_account_or_none() -> None:
     assert send("admin/account_by_email").body == {"accounts": [], "cursor": None}
     open_account(ledger(), ALICE, ["alice@example.com"], at=ledger().clock())
-    [found] = send("admin/account_by_email").body["accounts"]
+    answer = send("admin/account_by_email").body
+    [found] = answer["accounts"]
     assert (found["account_id"], found["emails"]) == (ALICE, ["alice@example.com"])
     assert send("admin/account_by_email", query={"email": "nobody"}).status == 422
+    # So does its id.
+    assert send("admin/account_by_email", query={"account_id": ALICE}).body == answer
+    assert send("admin/account_by_email", query={"account_id": "nobody"}).body["accounts"] == []
+    both = {"account_id": ALICE, "email": "alice@example.com"}
+    assert send("admin/account_by_email", query=both).status == 422
 
 
 @pytest.mark.usefixtures("clock")

@@ -3,7 +3,6 @@
 import { html, useCallback, useState } from "../lib/vendor.js";
 import { get, path } from "../lib/api.js";
 import { plans } from "../lib/catalog.js";
-import { emailsOf } from "../lib/emails.js";
 import { number, words } from "../lib/format.js";
 import { useLoaded } from "../lib/loading.js";
 import { announce } from "../lib/notice.js";
@@ -41,12 +40,13 @@ export function AccountPage({ accountId, rest: [tab, entryId], query }) {
   const [dialog, setDialog] = useState(null);
   const about = useLoaded(
     async (signal) => {
-      const [account, quota, allPlans] = await Promise.all([
+      const [account, quota, allPlans, emails] = await Promise.all([
         get(path`accounts/${accountId}`, { signal }),
         get(path`accounts/${accountId}/quota`, { signal }),
         plans(),
+        emailsOf(accountId, signal),
       ]);
-      return { account, quota, plans: allPlans, turn };
+      return { account, quota, plans: allPlans, emails, turn };
     },
     [accountId],
     turn,
@@ -65,6 +65,7 @@ export function AccountPage({ accountId, rest: [tab, entryId], query }) {
     <${Head}
       accountId=${accountId}
       account=${data?.account}
+      emails=${data?.emails ?? []}
       place=${[accountId, tab, entryId].join("/")}
       open=${open}
     />
@@ -96,6 +97,12 @@ export function AccountPage({ accountId, rest: [tab, entryId], query }) {
     `
     }
   `;
+}
+
+/** The addresses of an account, which only the list of all tells. */
+async function emailsOf(accountId, signal) {
+  const { accounts } = await get("admin/accounts", { query: { account_id: accountId }, signal });
+  return accounts[0]?.emails ?? [];
 }
 
 /** An entry's own page is part of the ledger. */
@@ -135,8 +142,7 @@ function Dialogs({ dialog: { name, entry }, shared, close, done }) {
 }
 
 /** Its name, and what can be done to it once it has been read. */
-function Head({ accountId, account, place, open }) {
-  const [email, ...others] = emailsOf(accountId);
+function Head({ accountId, account, emails: [email, ...others], place, open }) {
   return html`<div class="account-head">
     <div>
       <div class="title-row">

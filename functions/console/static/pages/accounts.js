@@ -2,7 +2,6 @@
 
 import { html, useEffect } from "../lib/vendor.js";
 import { get } from "../lib/api.js";
-import { rememberEmails } from "../lib/emails.js";
 import { words } from "../lib/format.js";
 import { usePages } from "../lib/loading.js";
 import { go, href } from "../lib/router.js";
@@ -17,7 +16,6 @@ export function AccountsPage({ email }) {
   const pages = usePages(
     async (cursor, signal) => {
       const answer = await get("admin/accounts", { query: { email, cursor, limit: 50 }, signal });
-      rememberEmails(answer.accounts);
       return { items: answer.accounts, cursor: answer.cursor };
     },
     [email],

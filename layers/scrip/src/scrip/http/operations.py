@@ -211,7 +211,7 @@ LIST_ALL_ENTRIES = _operation(
 )
 LIST_ACCOUNTS = _operation(
     "list_accounts",
-    "List accounts, or find one by an address",
+    "List accounts, or find one by its id or an address",
     "Admin",
     AccountsAnswer,
     errors.InvalidCursorError,
