@@ -71,10 +71,8 @@ def blocks(page: Path) -> list[Block]:
 def session(page: Path) -> list[Block]:
     """Return what of a page is run, in order: files, commands and what these print.
 
-    Every guide begins with what their index shows. README.md's fences name no language.
+    Every guide begins with what their index shows.
     """
-    if page == README:
-        return [block for block in blocks(page) if block.heading in {"Try it", "A session"}]
     found = [block for block in blocks(page) if block.is_run and (block.is_shell or block.file)]
     is_guide = page.parent == GUIDES.parent and page != GUIDES
     return session(GUIDES) + found if found and is_guide else found

@@ -15,6 +15,7 @@ import pytest
 
 from scrip_cli.local import demo
 from scrip_client import AsyncScrip, Scrip
+from tests.documentation import examples
 from tests.event_loops import run
 from tests.integration.test_client import PATIENT
 
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from tests.integration.conftest import Api
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/reference/python-client.md").read_text()
+PAGE = "docs/reference/python-client.md"
+EXAMPLES = examples(PAGE, "python")
 IMAGE, CHAT = 25, 5
 
 
@@ -57,7 +59,7 @@ async def draw_async(prompt: str) -> bytes:
 
 
 @pytest.fixture
-def examples(
+def shown(
     stack: LocalStack,
     credentials: ClientCredentials,
     user: Api,
@@ -89,7 +91,7 @@ def examples(
         "Job": Job,
         "User": User,
     }
-    for example in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
+    for example in EXAMPLES:
         exec(example, names)
     yield names
     names["scrip"].close()
@@ -105,39 +107,43 @@ def spend_all_but(credits_left: int, user: Api, admin: Api) -> None:
     assert admin.post(f"/{user.account_id}/adjustments", body).status_code == 201
 
 
-def test_the_functions_of_the_page_charge_and_refund(examples: dict[str, Any], user: Api) -> None:
-    assert examples["create_image"](user.account_id, "a cat") == b"a cat"
+def test_the_readme_shows_what_the_page_does() -> None:
+    assert set(examples("README.md", "python")) <= set(EXAMPLES)
+
+
+def test_the_functions_of_the_page_charge_and_refund(shown: dict[str, Any], user: Api) -> None:
+    assert shown["create_image"](user.account_id, "a cat") == b"a cat"
     with pytest.raises(ModelError):
-        examples["create_image"](user.account_id, "impossible")
-    assert examples["create_images"](user.account_id, "fog") == []
-    assert examples["create_images"](user.account_id, "a cat") == [b"a cat", b"a cat"]
-    assert examples["reply"](User(user.account_id), "why") == "why!"
+        shown["create_image"](user.account_id, "impossible")
+    assert shown["create_images"](user.account_id, "fog") == []
+    assert shown["create_images"](user.account_id, "a cat") == [b"a cat", b"a cat"]
+    assert shown["reply"](User(user.account_id), "why") == "why!"
     assert ledger(user) == [-IMAGE, -IMAGE, IMAGE, -2 * IMAGE, 2 * IMAGE, -2 * IMAGE, -CHAT]
 
 
 def test_the_job_of_the_page_is_charged_anew_after_a_refund(
-    examples: dict[str, Any],
+    shown: dict[str, Any],
     user: Api,
 ) -> None:
     with pytest.raises(ModelError):
-        examples["handle"](Job(7, user.account_id, "impossible"))
+        shown["handle"](Job(7, user.account_id, "impossible"))
     for _ in range(2):
-        examples["handle"](Job(7, user.account_id, "a cat"))
+        shown["handle"](Job(7, user.account_id, "a cat"))
     assert ledger(user) == [-IMAGE, IMAGE, -IMAGE]
 
 
-def test_the_page_says_what_is_missing(examples: dict[str, Any], user: Api, admin: Api) -> None:
-    told = examples["try_to_create"](user.account_id, "a cat")
+def test_the_page_says_what_is_missing(shown: dict[str, Any], user: Api, admin: Api) -> None:
+    told = shown["try_to_create"](user.account_id, "a cat")
     assert told == "there it is"
     spend_all_but(20, user, admin)
-    assert "5 credits are missing until " in examples["try_to_create"](user.account_id, "a cat")
+    assert "5 credits are missing until " in shown["try_to_create"](user.account_id, "a cat")
 
 
-def ask(examples: dict[str, Any], user: Api, name: str, method: str, path: str) -> httpx.Response:
+def ask(shown: dict[str, Any], user: Api, name: str, method: str, path: str) -> httpx.Response:
     """Send one request of a user's to an application of the page, from its start to its end."""
 
     async def behind_a_session(scope: Any, receive: Any, send: Any) -> None:
-        await examples[name]({**scope, "state": {"account_id": user.account_id}}, receive, send)
+        await shown[name]({**scope, "state": {"account_id": user.account_id}}, receive, send)
 
     async def session() -> httpx.Response:
         http = httpx.AsyncClient(
@@ -145,25 +151,25 @@ def ask(examples: dict[str, Any], user: Api, name: str, method: str, path: str) 
             base_url="http://app",
             headers={"X-User": user.account_id},
         )
-        async with examples["app"].router.lifespan_context(examples["app"]), http:
+        async with shown["app"].router.lifespan_context(shown["app"]), http:
             return await http.request(method, path)
 
     return run(session())
 
 
-def test_the_async_function_charges_and_refunds(examples: dict[str, Any], user: Api) -> None:
+def test_the_async_function_charges_and_refunds(shown: dict[str, Any], user: Api) -> None:
     async def session() -> None:
-        async with examples["client"] as scrip:
-            await examples["create_image_async"](scrip, user.account_id, "a cat")
+        async with shown["client"] as scrip:
+            await shown["create_image_async"](scrip, user.account_id, "a cat")
             with pytest.raises(ModelError):
-                await examples["create_image_async"](scrip, user.account_id, "impossible")
+                await shown["create_image_async"](scrip, user.account_id, "impossible")
 
     run(session())
     assert ledger(user) == [-IMAGE, -IMAGE, IMAGE]
 
 
-def test_the_fastapi_app_charges_and_says_what_is_left(examples: dict[str, Any], user: Api) -> None:
-    answer = ask(examples, user, "app", "POST", "/images?prompt=a+cat")
+def test_the_fastapi_app_charges_and_says_what_is_left(shown: dict[str, Any], user: Api) -> None:
+    answer = ask(shown, user, "app", "POST", "/images?prompt=a+cat")
     assert (answer.status_code, answer.json()) == (200, {"credits_left": 10_075})
     assert ledger(user) == [-IMAGE]
 
@@ -173,7 +179,7 @@ def test_the_fastapi_app_charges_and_says_what_is_left(examples: dict[str, Any],
     [("app", "POST", "/images?prompt=a+cat"), ("application", "GET", "/")],
 )
 def test_both_applications_tell_who_has_no_credits(
-    examples: dict[str, Any],
+    shown: dict[str, Any],
     user: Api,
     admin: Api,
     name: str,
@@ -181,19 +187,19 @@ def test_both_applications_tell_who_has_no_credits(
     path: str,
 ) -> None:
     spend_all_but(20, user, admin)
-    answer = ask(examples, user, name, method, path)
+    answer = ask(shown, user, name, method, path)
     assert (answer.status_code, answer.json()["shortfall"]) == (402, 5)
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-def test_the_plain_application_charges(examples: dict[str, Any], user: Api) -> None:
-    answer = ask(examples, user, "application", "GET", "/")
+def test_the_plain_application_charges(shown: dict[str, Any], user: Api) -> None:
+    answer = ask(shown, user, "application", "GET", "/")
     assert (answer.status_code, answer.content) == (200, b"a cat")
     assert ledger(user) == [-IMAGE]
 
 
 def test_the_wheel_is_typed_and_needs_nothing_but_httpx(tmp_path: Path) -> None:
-    [command] = re.findall(r"^uv build .*$", PAGE, re.MULTILINE)
+    [command] = re.findall(r"^uv build .*$", (ROOT / PAGE).read_text(), re.MULTILINE)
     words = command.replace("--out-dir dist", f"--out-dir {tmp_path}").split()
     uv = Path(sys.executable).parent / words[0]
     subprocess.run([uv, *words[1:], "--offline"], cwd=ROOT, capture_output=True, check=True)

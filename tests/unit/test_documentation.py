@@ -20,12 +20,7 @@ def named(document: Path) -> str:
     return str(document.relative_to(ROOT))
 
 
-def test_the_readme_shows_a_picture_two_commands_and_a_session() -> None:
-    headings = [block.heading for block in blocks(README)]
-    assert headings == ["Scrip", "Try it", "A session", "Deploy it"]
-
-
-@pytest.mark.parametrize("document", DOCS, ids=named)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
 def test_every_block_of_code_is_run_or_says_that_it_is_not(document: Path) -> None:
     tests = [test.read_text() for test in (ROOT / "tests").rglob("test_*.py")]
     for block in blocks(document):
