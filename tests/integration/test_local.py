@@ -185,7 +185,7 @@ def test_two_stacks_run_side_by_side_and_ctrl_c_keeps_the_data(
 def test_a_machine_without_python_3_13_is_told_so(stack: LocalStack, tmp_path: Path) -> None:
     for name in ("Makefile", "pyproject.toml", "uv.lock"):
         shutil.copy(stack.root / name, tmp_path)
-    for package in ("layers/scrip", "cli"):
+    for package in ("layers/scrip", "cli", "clients/python"):
         (tmp_path / package).mkdir(parents=True)
         shutil.copy(stack.root / package / "pyproject.toml", tmp_path / package)
     setup = subprocess.run(
