@@ -63,6 +63,8 @@ def read_catalog_file(path: Path) -> Catalog:
         raise _unusable(path, [f"{line}{exc.problem}"]) from exc
     except YAMLError as exc:
         raise _unusable(path, [str(exc).splitlines()[0]]) from exc
+    except RecursionError as exc:
+        raise _unusable(path, ["it is nested too deep"]) from exc
     except ValidationError as exc:
         marked = YAML().load(text)
         faults = sorted(_fault(marked, found) for found in exc.errors())
@@ -102,7 +104,8 @@ def _fault(marked: Any, found: Any) -> tuple[int, str]:
     for part in found["loc"]:
         match node:
             case CommentedMap() if part in node:
-                line = node.lc.key(part)[0]
+                # What was merged in (`<<`) stands elsewhere.
+                line = node.lc.key(part)[0] if part in node.lc.data else line
             case CommentedSeq() if isinstance(part, int):
                 line = node.lc.item(part)[0]
             case _:

@@ -22,6 +22,8 @@ from scrip_cli.local.errors import StackError
 INTERRUPTED = ExitCode.INTERRUPTED
 """The exit code of a command that Ctrl-C stopped."""
 
+REASON_LENGTH_MAX = 256
+
 StackName = Annotated[
     str | None,
     typer.Option(help="A stack on AWS, with your own credentials.", show_default="the local stack"),
@@ -29,8 +31,21 @@ StackName = Annotated[
 Region = Annotated[
     str | None, typer.Option(help="Region of that stack.", show_default="your profile's")
 ]
+
+
+def _reason(text: str) -> str:
+    if not 0 < len(text.strip()) <= len(text) <= REASON_LENGTH_MAX:
+        raise typer.BadParameter(f"a reason has 1 to {REASON_LENGTH_MAX} characters")
+    return text
+
+
 Reason = Annotated[
-    str, typer.Option(help="Why; kept in the audit record, so without anybody's name.")
+    str,
+    typer.Option(
+        parser=_reason,
+        metavar="TEXT",
+        help="Why; kept in the audit record, so without anybody's name.",
+    ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 Limit = Annotated[int, typer.Option(min=1, help="How many to show at most.")]

@@ -104,3 +104,11 @@ def test_a_file_of_another_encoding_is_refused(tmp_path: Path) -> None:
     path.write_bytes("plans: {ü: }".encode("latin-1"))
     with pytest.raises(StackError, match="cannot be used"):
         read_catalog_file(path)
+
+
+def test_what_is_merged_in_or_nested_without_end_is_told_of_too(tmp_path: Path) -> None:
+    merged = "plans:\n  a: &a {name: A, monthly_credits: x}\n  b:\n    <<: *a\n    name: B\n"
+    for text, told in ((merged, "plans.b.monthly_credits"), ("a: " + "[" * 5_000, "too deep")):
+        with pytest.raises(StackError) as caught:
+            read(tmp_path, text)
+        assert told in caught.value.output

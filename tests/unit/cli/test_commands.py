@@ -114,3 +114,10 @@ def test_wrong_usage_is_told_before_anything_is_asked_of_aws(words: list[str]) -
 def test_no_stack_is_an_exit_code_of_its_own(tmp_path: Path) -> None:
     told = run("accounts", "list", "--port", "1", "--state", str(tmp_path))
     assert (told.exit_code, "scrip local up" in told.stderr) == (ExitCode.NOT_RUNNING, True)
+
+
+@pytest.mark.parametrize("reason", ["", "   ", "x" * 257])
+def test_a_reason_is_one(reason: str) -> None:
+    for words in (["accounts", "grant", "a", "1"], ["catalog", "apply", "catalog.yaml"]):
+        answer = CliRunner().invoke(app, [*words, "--reason", reason, "--yes"])
+        assert (answer.exit_code, "1 to 256 characters" in answer.stderr) == (ExitCode.USAGE, True)

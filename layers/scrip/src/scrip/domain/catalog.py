@@ -16,8 +16,15 @@ CREDITS_MAX = 10**12
 ROLLOVER_PERIODS_MAX = 12
 """How many periods a rollover grant may live: each is a live grant of its own."""
 
-ID_PATTERN = "^[A-Za-z0-9._-]{1,128}$"
-"""What the id of a plan or a feature looks like."""
+ID_PATTERN = (
+    r"^([A-Za-z0-9_-][A-Za-z0-9._-]{0,127}"
+    r"|\.[A-Za-z0-9_-][A-Za-z0-9._-]{0,126}"
+    r"|\.\.[A-Za-z0-9._-]{1,126})$"
+)
+"""What the id of a plan or a feature looks like: 1 to 128 of `A-Z a-z 0-9 . _ -`.
+
+Not `.` and `..`, which no address can have as a part.
+"""
 
 LIMITS_MAX = 50
 PROVIDER_IDS_MAX = 50

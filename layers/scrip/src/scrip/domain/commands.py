@@ -7,11 +7,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
+from scrip.domain.catalog import ID_PATTERN
 from scrip.domain.entries import Actor, Json, canonical_json, iso
 from scrip.domain.grants import GrantKind
 from scrip.domain.payments import DisputeOutcome
 
-KEY_PATTERN = "^[A-Za-z0-9._-]{1,128}$"
+KEY_PATTERN = ID_PATTERN
 """What a caller's idempotency key looks like: without the colon of the names that Scrip makes."""
 
 

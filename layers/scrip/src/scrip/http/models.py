@@ -56,9 +56,11 @@ def _small(metadata: dict[str, Any]) -> dict[str, Any]:
     return metadata
 
 
-def _not_me(account_id: str) -> str:
+def _can_be_named(account_id: str) -> str:
     if account_id == "me":
         raise ValueError("`me` stands for the caller's own account")
+    if account_id in {".", ".."}:
+        raise ValueError("no address can have that as a part")
     return account_id
 
 
@@ -96,7 +98,7 @@ type Metadata = Annotated[
     Field(description=f"Up to {METADATA_BYTES_MAX} bytes and {METADATA_DEPTH_MAX} levels of JSON."),
 ]
 type Name = Annotated[str, Field(min_length=1, max_length=128)]
-type AccountName = Annotated[str, Field(pattern=ACCOUNT_ID_PATTERN), AfterValidator(_not_me)]
+type AccountName = Annotated[str, Field(pattern=ACCOUNT_ID_PATTERN), AfterValidator(_can_be_named)]
 type Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
 type InboxStatusName = Literal["received", "applied", "ignored", "unmatched", "failed"]
 type Text = Annotated[str, Field(min_length=1, max_length=256)]
