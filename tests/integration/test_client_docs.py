@@ -71,8 +71,8 @@ def shown(
         "SCRIP_API_URL": details.api_url,
         "SCRIP_SERVICE_TOKEN": details.service_token,
         "SCRIP_TOKEN_URL": credentials.token_url,
-        "SCRIP_CLIENT_ID": credentials.client_id,
-        "SCRIP_CLIENT_SECRET": credentials.client_secret,
+        "SCRIP_SERVICE_CLIENT_ID": credentials.client_id,
+        "SCRIP_SERVICE_CLIENT_SECRET": credentials.client_secret,
         "NO_PROXY": "*",
     }.items():
         monkeypatch.setenv(name, value)
@@ -118,7 +118,9 @@ def test_the_functions_of_the_page_charge_and_refund(shown: dict[str, Any], user
     assert shown["create_images"](user.account_id, "fog") == []
     assert shown["create_images"](user.account_id, "a cat") == [b"a cat", b"a cat"]
     assert shown["reply"](User(user.account_id), "why") == "why!"
-    assert ledger(user) == [-IMAGE, -IMAGE, IMAGE, -2 * IMAGE, 2 * IMAGE, -2 * IMAGE, -CHAT]
+    assert shown["count_message"](user.account_id) == "5 credits, 10015 are left"
+    images = [-IMAGE, -IMAGE, IMAGE, -2 * IMAGE, 2 * IMAGE, -2 * IMAGE]
+    assert ledger(user) == [*images, -CHAT, -CHAT]
 
 
 def test_the_job_of_the_page_is_charged_anew_after_a_refund(

@@ -1,6 +1,7 @@
 """A call within its bounds: tried again under one key, and honest about what it does not know."""
 
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
@@ -10,6 +11,7 @@ from scrip_client import (
     BusyError,
     Retries,
     Scrip,
+    ScripError,
     ServerError,
     UnauthorizedError,
     UnavailableError,
@@ -20,6 +22,12 @@ from tests.unit.clients.conftest import CREDENTIALS, Answers, Clock
 type Connect = Callable[..., Scrip]
 
 UNREACHED, SILENT = httpx.ConnectError("refused"), httpx.ReadTimeout("silent")
+FORBIDDEN = {"code": "forbidden"}
+
+
+def asked_key(answers: Answers) -> str:
+    """The idempotency key of the last request."""
+    return answers.asked[-1].headers["Idempotency-Key"]
 
 
 def test_a_call_is_tried_again_under_its_own_key_until_it_is_answered(
@@ -91,6 +99,7 @@ def test_the_number_of_tries_is_bounded(connect: Connect, clock: Clock) -> None:
         ([500], True),
         ([503], True),
         ([504], True),
+        ([524], True),
         ([SILENT, UNREACHED], True),
     ],
 )
@@ -100,12 +109,53 @@ def test_unavailable_says_whether_the_call_may_have_taken_effect(
     turns: list[int | Exception],
     may_have: bool,  # noqa: FBT001
 ) -> None:
+    answers = Answers([*turns])
     with pytest.raises(UnavailableError) as failed:
-        connect(Answers([*turns])).consume("alice", "chat")
+        connect(answers).consume("alice", "chat")
     assert failed.value.may_have_taken_effect is may_have
+    assert failed.value.idempotency_key == asked_key(answers)
     with pytest.raises(UnavailableError) as failed:
         connect(Answers([*turns])).balance("alice")
-    assert failed.value.may_have_taken_effect is False
+    assert (failed.value.may_have_taken_effect, failed.value.idempotency_key) == (False, None)
+
+
+@pytest.mark.parametrize("options", [{}, {"credentials": CREDENTIALS}])
+@pytest.mark.parametrize("refusal", [401, 403, 404, httpx.Response(403, json=FORBIDDEN)])
+def test_a_refusal_does_not_hide_that_an_earlier_try_may_have_taken_effect(
+    connect: Connect,
+    clock: Clock,
+    refusal: int | httpx.Response,
+    options: dict[str, Any],
+) -> None:
+    answers = Answers([SILENT, refusal])
+    with pytest.raises(ApiError) as refused:
+        connect(answers, **options).consume("alice", "chat")
+    assert refused.value.may_have_taken_effect
+    assert refused.value.idempotency_key == asked_key(answers)
+
+
+@pytest.mark.parametrize(
+    ("turn", "may_have"),
+    [
+        (httpx.Response(403, json=FORBIDDEN), False),
+        (httpx.Response(500, json={"code": "corrupt_account"}), False),
+        (401, False),
+        (302, True),
+        (403, True),
+        (httpx.Response(404, text="[" * 100_000), True),
+        (httpx.Response(402, json={"code": 7}), True),
+        (httpx.Response(200, text="<html>"), True),
+        (httpx.DecodingError("not gzip"), True),
+    ],
+)
+def test_only_what_scrip_itself_refuses_has_had_no_effect(
+    connect: Connect,
+    turn: int | Exception | httpx.Response,
+    may_have: bool,  # noqa: FBT001
+) -> None:
+    with pytest.raises(ScripError) as failed:
+        connect(Answers([turn])).consume("alice", "chat")
+    assert failed.value.may_have_taken_effect is may_have
 
 
 def test_data_that_is_broken_is_not_asked_for_again(connect: Connect, clock: Clock) -> None:
@@ -132,10 +182,31 @@ def test_a_client_without_an_address_or_with_no_or_two_tokens_is_refused() -> No
         Scrip("https://api.example", token="t", credentials=CREDENTIALS, http=http)
 
 
-@pytest.mark.parametrize("body", ["<html>", "[]", "{}", '{"account_id": "alice", "period": 1}'])
-def test_an_answer_of_somebody_else_is_no_answer(connect: Connect, body: str) -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, text="<html>"),
+        httpx.Response(200, text="[]"),
+        httpx.Response(200, text="{}"),
+        httpx.Response(200, text='{"account_id": "alice", "period": 1}'),
+        httpx.Response(200, text="[" * 100_000),
+        httpx.Response(402, json={"code": "insufficient_credits", "next_reset_at": 1}),
+        httpx.DecodingError("not gzip"),
+    ],
+)
+def test_an_answer_of_somebody_else_is_no_answer(
+    connect: Connect,
+    answer: httpx.Response | Exception,
+) -> None:
     with pytest.raises(UnreadableAnswerError):
-        connect(Answers([httpx.Response(200, text=body)])).balance("alice")
+        connect(Answers([answer])).balance("alice")
+
+
+def test_an_answer_about_somebody_else_is_no_answer(connect: Connect) -> None:
+    scrip = connect(Answers([200]))
+    assert scrip.balance("me").account_id == "alice"
+    with pytest.raises(UnreadableAnswerError, match="not asked"):
+        scrip.balance("bob")
 
 
 def test_a_refused_token_is_replaced_once(connect: Connect, clock: Clock) -> None:
@@ -156,8 +227,9 @@ def test_a_refused_token_is_replaced_once(connect: Connect, clock: Clock) -> Non
 
 
 def test_names_are_quoted_and_nothing_is_sent_that_was_not_given(connect: Connect) -> None:
-    answers = Answers([200])
-    connect(answers).balance("auth0|a/b")
+    answers = Answers([402])
+    with pytest.raises(ApiError):
+        connect(answers).quote("auth0|a/b", "chat")
     [request] = answers.asked
-    assert request.url.raw_path == b"/v1/accounts/auth0%7Ca%2Fb"
-    assert (request.method, request.content) == ("GET", b"")
+    assert request.url.raw_path == b"/v1/accounts/auth0%7Ca%2Fb/quote"
+    assert (request.method, request.content) == ("POST", b'{"feature": "chat"}')

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -15,11 +16,15 @@ from scrip_client import (
     InsufficientCreditsError,
     RefundTooLargeError,
     Scrip,
+    ScripError,
+    TokenError,
     TooManyAttemptsError,
     UnavailableError,
+    UnreadableAnswerError,
 )
 from scrip_client.charges import REASON_LENGTH_MAX, reason_of
 from tests.event_loops import run
+from tests.unit.clients.conftest import CREDENTIALS
 from tests.unit.clients.scrip_in_memory import (
     ACCOUNT_ID,
     ScripInMemory,
@@ -29,11 +34,37 @@ from tests.unit.clients.scrip_in_memory import (
     well,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.unit.clients.scrip_in_memory import Fault
+
 CHAT = 5
 
 
 class ModelError(Exception):
     """What the app's own work raises."""
+
+
+@dataclass(frozen=True)
+class FrozenError(Exception):
+    """One that takes no notes."""
+
+    said: str
+
+
+class SoftLimit(BaseException):
+    """What an app's own signal handler raises."""
+
+
+def replaced(status: int, **content: Any) -> Fault:
+    """The call takes effect, and something on the way answers in Scrip's place."""
+
+    def fault(answer: Callable[[], httpx.Response]) -> httpx.Response:
+        answer()
+        return httpx.Response(status, **content)
+
+    return fault
 
 
 def test_a_block_is_charged_once_and_a_block_that_raises_is_refunded(
@@ -74,6 +105,29 @@ def test_a_block_that_cannot_be_charged_does_not_run(scrip: Scrip, server: Scrip
     assert (len(server.asked), server.ledger) == (1, [])
 
 
+def test_a_charge_is_for_one_block(scrip: Scrip, server: ScripInMemory) -> None:
+    charge = scrip.charge("chat", ACCOUNT_ID)
+    with charge:
+        pass
+    with pytest.raises(RuntimeError, match="one block"), charge:
+        raise AssertionError("it runs")
+    assert (len(server.asked), server.ledger) == (1, [("usage", -CHAT)])
+
+
+def test_an_answer_about_another_entry_is_none(scrip: Scrip, server: ScripInMemory) -> None:
+    def of_another(answer: Callable[[], httpx.Response]) -> httpx.Response:
+        told = answer().text.replace(server.newest.entry_id, "another")
+        return httpx.Response(200, text=told)
+
+    server.faults.append(of_another)
+    with pytest.raises(UnreadableAnswerError), scrip.charge("chat", ACCOUNT_ID):
+        raise AssertionError("it runs")
+    assert server.ledger == [("usage", -CHAT), ("refund", CHAT)]
+    server.faults.append(of_another)
+    with pytest.raises(UnreadableAnswerError):
+        scrip.entry(ACCOUNT_ID, server.newest.entry_id)
+
+
 def test_parts_are_refunded_and_then_only_the_rest(scrip: Scrip, server: ScripInMemory) -> None:
     def ask_four_times(*parts: int) -> None:
         with scrip.charge("chat", ACCOUNT_ID, quantity=4) as charge:
@@ -90,6 +144,20 @@ def test_parts_are_refunded_and_then_only_the_rest(scrip: Scrip, server: ScripIn
         ask_four_times(5, 16)
     assert (raised.value.refunded, raised.value.refundable) == (5, 15)
     assert scrip.balance(ACCOUNT_ID).available == 150
+
+
+def test_a_part_that_is_asked_for_again_is_refunded_once(
+    scrip: Scrip,
+    server: ScripInMemory,
+) -> None:
+    with scrip.charge("chat", ACCOUNT_ID, quantity=4) as charge:
+        server.faults += [answer_lost] * 8
+        with pytest.raises(UnavailableError) as failed:
+            charge.refund(5, reason="no answer")
+        assert failed.value.idempotency_key == f"{charge.entry_id}.refund-1"
+        for _ in range(2):
+            charge.refund(5, reason="no answer")
+    assert server.ledger == [("usage", -20), ("refund", 5), ("refund", 5)]
 
 
 def test_a_charge_can_be_refunded_after_its_block(scrip: Scrip) -> None:
@@ -128,6 +196,17 @@ def test_a_refund_that_fails_leaves_a_note_and_a_log_line(
     by_hand = f"{charge.entry_id}.refund"
     scrip.refund(ACCOUNT_ID, charge.entry_id, "by hand", idempotency_key=by_hand)
     assert server.ledger == [("usage", -CHAT), ("refund", CHAT)]
+
+
+def test_an_exception_that_takes_no_note_is_raised_all_the_same(
+    scrip: Scrip,
+    server: ScripInMemory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server.faults += [well, *[unreachable] * 8]
+    with pytest.raises(FrozenError), scrip.charge("chat", ACCOUNT_ID) as charge:
+        raise FrozenError("no")
+    assert f"refund entry {charge.entry_id}" in caplog.text
 
 
 def test_a_token_that_may_not_refund_does_not_hide_why_the_block_raised(
@@ -194,6 +273,67 @@ def test_without_scrip_the_block_does_not_run_and_a_lost_charge_is_asked_back(
     assert server.ledger == [("usage", -CHAT), ("refund", CHAT)]
 
 
+@pytest.mark.parametrize(
+    "faults",
+    [
+        [replaced(302)],
+        [replaced(403, json={"message": "Forbidden"})],
+        [replaced(404, text="<html>")],
+        [replaced(200, text="<html>")],
+        [replaced(200, json={"entry": None, "account": None})],
+        [replaced(408)] * 8,
+        [replaced(501)] * 8,
+        [replaced(524)] * 8,
+        [answer_lost, lambda _: httpx.Response(403, json={"code": "forbidden"})],
+    ],
+)
+def test_whatever_is_answered_in_place_of_scrip_the_charge_is_asked_back(
+    scrip: Scrip,
+    server: ScripInMemory,
+    faults: list[Fault],
+) -> None:
+    server.faults += faults
+    with pytest.raises(ScripError) as failed, scrip.charge("chat", ACCOUNT_ID):
+        raise AssertionError("it runs")
+    assert failed.value.may_have_taken_effect
+    assert server.ledger == [("usage", -CHAT), ("refund", CHAT)]
+
+
+def test_a_charge_that_may_still_arrive_is_told(
+    scrip: Scrip,
+    server: ScripInMemory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server.faults += [request_lost] * 8
+    charge = scrip.charge("chat", ACCOUNT_ID)
+    with pytest.raises(UnavailableError) as failed, charge:
+        raise AssertionError("it runs")
+    [note] = failed.value.__notes__
+    [record] = caplog.records
+    assert record.levelno == logging.WARNING
+    for told in (note, record.getMessage()):
+        assert f"if the charge still arrives, refund entry {charge.entry_id}" in told
+        assert f"idempotency key {charge.entry_id}.refund" in told
+
+
+def test_what_fails_before_the_charge_is_sent_is_not_asked_back(
+    server: ScripInMemory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def ask(scrip: Scrip, kind: type[Exception], **use: Any) -> None:
+        with pytest.raises(kind) as failed, scrip.charge("chat", ACCOUNT_ID, **use):
+            raise AssertionError("it runs")
+        assert not hasattr(failed.value, "__notes__")
+
+    http = httpx.Client(transport=server, verify=False)
+    server.faults.append(lambda _: httpx.Response(400, json={"error": "invalid_client"}))
+    ask(Scrip("https://api.example", credentials=CREDENTIALS, http=http), TokenError)
+    ask(Scrip("https://api.example", token="t", http=http), TypeError, metadata={"a": object()})
+    http.close()
+    ask(Scrip("https://api.example", token="t", http=http), RuntimeError)
+    assert (server.asked, caplog.records) == ([], [])
+
+
 def test_fail_open_lets_the_block_run_uncharged(
     scrip: Scrip,
     server: ScripInMemory,
@@ -230,20 +370,39 @@ def test_fail_open_after_a_lost_answer_gives_back_what_was_taken_if_anything_was
     server.faults += [request_lost] * 8
     with pytest.raises(ModelError) as raised, scrip.charge("chat", ACCOUNT_ID, fail_open=True):
         raise ModelError
-    assert not hasattr(raised.value, "__notes__")
+    assert "if the charge still arrives" in raised.value.__notes__[0]
     server.faults += [request_lost] * 8
     with scrip.charge("chat", ACCOUNT_ID, fail_open=True) as charge:
         assert charge.refund(1, reason="a part of nothing") is None
     assert len(server.ledger) == 2
 
 
-def test_an_interrupted_charge_is_asked_back(scrip: Scrip, server: ScripInMemory) -> None:
-    def interrupted(answer: Any) -> httpx.Response:
+def test_fail_open_lets_the_block_run_to_its_end_though_a_part_cannot_be_refunded(
+    scrip: Scrip,
+    server: ScripInMemory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server.faults += [*[answer_lost] * 8, *[unreachable] * 8]
+    with scrip.charge("chat", ACCOUNT_ID, fail_open=True) as charge:
+        assert charge.refund(1, reason="blurred") is None
+    assert f"{charge.entry_id}.refund-1" in caplog.text
+    charge.refund(1, reason="blurred")
+    assert server.ledger == [("usage", -CHAT), ("refund", 1)]
+    assert server.newest.entry_id == f"{charge.entry_id}.refund-1"
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, ModelError, SoftLimit])
+def test_an_interrupted_charge_is_asked_back(
+    scrip: Scrip,
+    server: ScripInMemory,
+    kind: type[BaseException],
+) -> None:
+    def interrupted(answer: Callable[[], httpx.Response]) -> httpx.Response:
         answer()
-        raise KeyboardInterrupt
+        raise kind
 
     server.faults.append(interrupted)
-    with pytest.raises(KeyboardInterrupt), scrip.charge("chat", ACCOUNT_ID):
+    with pytest.raises(kind), scrip.charge("chat", ACCOUNT_ID):
         raise AssertionError("it runs")
     assert server.ledger == [("usage", -CHAT), ("refund", CHAT)]
 
@@ -312,6 +471,7 @@ class SpeechlessError(Exception):
         (ValueError(), "ValueError"),
         (asyncio.CancelledError(), "asyncio.exceptions.CancelledError"),
         (KeyboardInterrupt(), "KeyboardInterrupt"),
+        (SyntaxError("bad", ("f", 1, 2, "x y")), "SyntaxError: bad"),
     ],
 )
 def test_the_reason_is_the_type_and_the_message_in_one_line(

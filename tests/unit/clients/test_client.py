@@ -26,6 +26,13 @@ class ModelError(Exception):
     """What the app's own work raises."""
 
 
+class Promise:
+    """Work that is not done yet."""
+
+    def __await__(self) -> Iterator[None]:
+        yield
+
+
 def test_an_account_is_quoted_charged_refunded_and_explained(
     scrip: Scrip,
     server: ScripInMemory,
@@ -130,6 +137,33 @@ def test_the_decorator_refuses_what_returns_before_its_work_is_done(
     for function in too_early:
         with pytest.raises(TypeError):
             server.async_client().charged("chat", account_id=lambda: ACCOUNT_ID)(function)
+
+
+def test_the_decorator_refunds_what_is_still_to_be_awaited(
+    scrip: Scrip,
+    server: ScripInMemory,
+) -> None:
+    @scrip.charged("chat", account_id=lambda: ACCOUNT_ID)
+    def begin() -> Promise:
+        return Promise()
+
+    with pytest.raises(TypeError, match="AsyncScrip"):
+        begin()
+    assert server.ledger == [("usage", -5), ("refund", 5)]
+
+
+def test_an_async_client_serves_one_event_loop(server: ScripInMemory) -> None:
+    scrip = server.async_client()
+
+    async def charge() -> None:
+        async with scrip.charge("chat", ACCOUNT_ID):
+            pass
+
+    run(charge())
+    with pytest.raises(RuntimeError, match="one event loop") as refused:
+        run(charge())
+    assert not hasattr(refused.value, "__notes__")
+    assert (len(server.asked), server.ledger) == (1, [("usage", -5)])
 
 
 def test_the_async_client_does_the_same(server: ScripInMemory) -> None:

@@ -1,11 +1,15 @@
 """FastAPI routes that charge. Annotations stay what they are here: FastAPI reads them."""
 
-from collections.abc import AsyncIterator
-from typing import Annotated
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from typing import Annotated, Any
 
 import httpx
+import pytest
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import StreamingResponse
+from starlette.requests import ClientDisconnect
 
 from scrip_client import AsyncCharge
 from scrip_client.fastapi import add_problem_handlers, charged
@@ -41,10 +45,45 @@ def app_of(server: ScripInMemory) -> FastAPI:
 
         return StreamingResponse(words())
 
+    @app.post("/endless", dependencies=[Depends(chat)])
+    async def go_on() -> StreamingResponse:
+        async def words() -> AsyncIterator[bytes]:
+            while True:
+                yield b"and "
+                await asyncio.sleep(0)
+
+        return StreamingResponse(words())
+
     @app.post("/everything", dependencies=[Depends(everything)])
     async def take_everything() -> None: ...
 
     return app
+
+
+async def hang_up(server: ScripInMemory, spec_version: str) -> None:
+    """Ask for an answer that never ends, and hang up after its first words."""
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": spec_version},
+        "method": "POST",
+        "path": "/endless",
+        "query_string": b"",
+        "headers": [],
+    }
+    heard = asyncio.Event()
+
+    async def receive() -> dict[str, str]:
+        await heard.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Mapping[str, Any]) -> None:
+        if heard.is_set() and spec_version == "2.4":
+            raise OSError
+        if message.get("body"):
+            heard.set()
+
+    with suppress(ClientDisconnect):
+        await app_of(server)(scope, receive, send)
 
 
 def post(server: ScripInMemory, path: str) -> httpx.Response:
@@ -72,6 +111,19 @@ def test_a_route_that_raises_is_refunded_and_answers_as_it_would(server: ScripIn
 def test_a_stream_that_breaks_off_is_refunded(server: ScripInMemory) -> None:
     post(server, "/streamed")
     assert server.ledger == [("usage", -5), ("refund", 5)]
+
+
+@pytest.mark.parametrize(
+    ("spec_version", "ledger"),
+    [("2.3", [("usage", -5)]), ("2.4", [("usage", -5), ("refund", 5)])],
+)
+def test_a_stream_that_nobody_hears_to_its_end_is_refunded_if_the_server_raises(
+    server: ScripInMemory,
+    spec_version: str,
+    ledger: list[tuple[str, int]],
+) -> None:
+    run(hang_up(server, spec_version))
+    assert server.ledger == ledger
 
 
 def test_no_credits_is_a_402_that_a_page_can_explain(server: ScripInMemory) -> None:

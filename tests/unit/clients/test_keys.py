@@ -1,8 +1,13 @@
 """Keys that follow from keys."""
 
 import re
+from typing import Any
 
+import pytest
+
+from scrip_client import Scrip
 from scrip_client.keys import KEY_LENGTH_MAX, key_after, new_key
+from tests.unit.clients.scrip_in_memory import ACCOUNT_ID, ScripInMemory
 
 ALLOWED = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
@@ -23,3 +28,27 @@ def test_a_key_after_another_is_its_own_allowed_and_always_the_same() -> None:
     assert len(set(made)) == 3
     assert all(ALLOWED.fullmatch(key) for key in made)
     assert key_after(long, suffix) == made[0]
+
+
+@pytest.mark.parametrize("key", ["", ".", "..", "a b", "a/b", "\u00fc", "a\n", "k" * 129, 7])
+def test_what_is_no_key_is_said_to_be_none_before_anything_is_sent(
+    scrip: Scrip,
+    server: ScripInMemory,
+    key: Any,
+) -> None:
+    for ask in (
+        lambda: scrip.consume(ACCOUNT_ID, "chat", idempotency_key=key),
+        lambda: scrip.refund(ACCOUNT_ID, "entry", "reason", idempotency_key=key),
+        lambda: scrip.charge("chat", ACCOUNT_ID, idempotency_key=key),
+    ):
+        with pytest.raises(ValueError, match="key"):
+            ask()
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_what_is_no_part_of_an_address_is_no_account_and_no_entry(scrip: Scrip, name: str) -> None:
+    with pytest.raises(ValueError, match="address"):
+        scrip.charge("chat", name)
+    with pytest.raises(ValueError, match="address"):
+        scrip.entry(ACCOUNT_ID, name)

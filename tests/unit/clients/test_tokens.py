@@ -57,6 +57,22 @@ def test_refused_credentials_are_an_error_of_their_own(connect: Connect, clock: 
         connect(refuse, credentials=CREDENTIALS).consume("alice", "chat")
 
 
+def test_credentials_that_are_refused_do_not_hide_an_earlier_try(
+    connect: Connect,
+    clock: Clock,
+) -> None:
+    answers = Answers([httpx.ReadTimeout("silent"), 401])
+
+    def revoked(request: httpx.Request) -> httpx.Response:
+        if request.url == CREDENTIALS.token_url and answers.tokens == 1:
+            return httpx.Response(400, json={"error": "invalid_client"})
+        return answers(request)
+
+    with pytest.raises(TokenError) as refused:
+        connect(revoked, credentials=CREDENTIALS).consume("alice", "chat")
+    assert refused.value.may_have_taken_effect
+
+
 def test_a_token_endpoint_that_is_away_is_tried_again_within_the_same_bounds(
     connect: Connect,
     clock: Clock,
@@ -74,7 +90,10 @@ def test_a_token_endpoint_that_is_away_is_tried_again_within_the_same_bounds(
     assert not failed.value.may_have_taken_effect
 
 
-@pytest.mark.parametrize("body", ["<html>", "[]", "{}", '{"access_token": "t", "expires_in": "x"}'])
+@pytest.mark.parametrize(
+    "body",
+    ["<html>", "[]", "{}", '{"access_token": "t", "expires_in": "x"}', "[" * 100_000],
+)
 def test_what_is_no_token_is_said_to_be_none(connect: Connect, clock: Clock, body: str) -> None:
     def answers(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, text=body)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, Unpack
 from urllib.parse import quote as quoted
 
-from scrip_client.keys import new_key
-from scrip_client.models import Account, OneEntry, Page, Posting, Quote
+from scrip_client.keys import checked_key, new_key
+from scrip_client.models import Account, Balance, Entry, OneEntry, Page, Posting, Quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,12 +34,15 @@ class Use(TypedDict, total=False):
 class Call(Generic[Answer]):
     """One request to the API, and the type of its answer.
 
-    `key` is the idempotency key; a call with one changes something.
+    `key` is the idempotency key; a call with one changes something. `entry_id` is the entry that
+    is asked for.
     """
 
     answer: type[Answer]
     method: str
+    account_id: str
     path: str
+    entry_id: str | None = None
     query: Mapping[str, str] | None = None
     body: Mapping[str, Any] | None = None
     key: str | None = None
@@ -51,7 +54,7 @@ def balance(account_id: str) -> Call[Account]:
     Raises:
         AccountNotFoundError: there is none.
     """
-    return Call(answer=Account, method="GET", path=_path(account_id))
+    return Call(answer=Account, method="GET", account_id=account_id, path=_path(account_id))
 
 
 def quote(account_id: str, feature: str | None = None, **use: Unpack[Use]) -> Call[Quote]:
@@ -60,9 +63,8 @@ def quote(account_id: str, feature: str | None = None, **use: Unpack[Use]) -> Ca
     Raises:
         UnknownFeatureError: there is no such feature.
     """
-    return Call(
-        answer=Quote, method="POST", path=_path(account_id, "quote"), body=_body(feature, use)
-    )
+    path, body = _path(account_id, "quote"), _body(feature, use)
+    return Call(answer=Quote, method="POST", account_id=account_id, path=path, body=body)
 
 
 def consume(
@@ -78,14 +80,13 @@ def consume(
     where your program may ask again, such as a job that is delivered twice.
 
     Raises:
+        ValueError: that is no key.
         InsufficientCreditsError: there are not enough; nothing was taken.
         AccountFrozenError: the account may not spend.
         UnknownFeatureError: there is no such feature.
         IdempotencyKeyReusedError: the key was another request's.
     """
-    key = idempotency_key or new_key()
-    path = _path(account_id, "consume")
-    return Call(answer=Posting, method="POST", path=path, body=_body(feature, use), key=key)
+    return _change(account_id, "consume", _body(feature, use), idempotency_key)
 
 
 def refund(
@@ -99,6 +100,7 @@ def refund(
     """Give back what a use took: `amount` credits of it, or all that is left. For services.
 
     Raises:
+        ValueError: that is no key.
         AlreadyRefundedError: nothing is left.
         RefundTooLargeError: less than `amount` is left.
         EntryNotFoundError: the account has no such entry.
@@ -106,9 +108,7 @@ def refund(
         ForbiddenError: the token is a user's.
     """
     body = _given({"entry_id": entry_id, "reason": reason, "amount": amount})
-    key = idempotency_key or new_key()
-    path = _path(account_id, "refunds")
-    return Call(answer=Posting, method="POST", path=path, body=body, key=key)
+    return _change(account_id, "refunds", body, idempotency_key)
 
 
 def entry(account_id: str, entry_id: str) -> Call[OneEntry]:
@@ -118,7 +118,7 @@ def entry(account_id: str, entry_id: str) -> Call[OneEntry]:
         EntryNotFoundError: the account has none of that id.
     """
     path = _path(account_id, "entries", entry_id)
-    return Call(answer=OneEntry, method="GET", path=path)
+    return Call(answer=OneEntry, method="GET", account_id=account_id, path=path, entry_id=entry_id)
 
 
 def entries(
@@ -137,7 +137,8 @@ def entries(
         AccountNotFoundError: there is none.
     """
     asked = {"type": type, "feature": feature, "from": _iso(from_), "to": _iso(to), "limit": "100"}
-    return Call(answer=Page, method="GET", path=_path(account_id, "entries"), query=_given(asked))
+    path = _path(account_id, "entries")
+    return Call(answer=Page, method="GET", account_id=account_id, path=path, query=_given(asked))
 
 
 def next_page(call: Call[Page], cursor: str) -> Call[Page]:
@@ -145,7 +146,30 @@ def next_page(call: Call[Page], cursor: str) -> Call[Page]:
     return replace(call, query={**(call.query or {}), "cursor": cursor})
 
 
+def is_meant_for(call: Call[Any], answer: object) -> bool:
+    """Whether an answer is for what was asked: another account's or call's must not pass for it."""
+    match answer:
+        case Posting(entry=Entry(entry_id=entry_id), account=Balance(account_id=account_id)):
+            return entry_id == call.key and call.account_id in {account_id, "me"}
+        case Account(account_id=account_id):
+            return call.account_id in {account_id, "me"}
+        case OneEntry(entry_id=entry_id):
+            return entry_id == call.entry_id
+    return isinstance(answer, Quote | Page)
+
+
+def _change(
+    account_id: str, what: str, body: Mapping[str, Any], idempotency_key: str | None
+) -> Call[Posting]:
+    key = new_key() if idempotency_key is None else checked_key(idempotency_key)
+    path = _path(account_id, what)
+    return Call(answer=Posting, method="POST", account_id=account_id, path=path, body=body, key=key)
+
+
 def _path(account_id: str, *more: str) -> str:
+    for part in (account_id, *more):
+        if part in {"", ".", ".."}:
+            raise ValueError(f"{part!r} is no part of an address")
     return "/".join(["v1/accounts", *(quoted(part, safe="") for part in (account_id, *more))])
 
 

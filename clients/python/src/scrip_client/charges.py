@@ -11,13 +11,13 @@ from itertools import count
 from typing import TYPE_CHECKING, Unpack
 
 from scrip_client import calls
+from scrip_client.caller import Patience
 from scrip_client.errors import (
     AlreadyRefundedError,
     EntryNotFoundError,
     IdempotencyKeyReusedError,
     TooManyAttemptsError,
     UnavailableError,
-    UnreadableAnswerError,
 )
 from scrip_client.keys import key_after
 from scrip_client.retries import Retries
@@ -90,8 +90,11 @@ class ChargeSteps:
         self._caller = caller
         self._order = order
         self._call = order.call
+        self._is_entered = False
         self._is_doubtful = False
+        self._patience = caller.patience()
         self._parts = count(1)
+        self._unanswered: dict[tuple[int | None, str], Call[Posting]] = {}
 
     @property
     def is_charged(self) -> bool:
@@ -108,25 +111,22 @@ class ChargeSteps:
         """Take the credits.
 
         Raises:
+            RuntimeError: this charge has been entered before; nothing was sent.
             ScripError: they were not taken, or are asked back already.
         """
+        if self._is_entered:
+            raise RuntimeError("a charge is for one block; make another for another")
+        self._is_entered = True
         try:
             self._keep(await self._taken())
-        except UnavailableError as exc:
-            self._is_doubtful = exc.may_have_taken_effect or self._order.is_named
-            if not self._order.fail_open:
-                await self._ask_back(exc, ONE_TRY)
+        except BaseException as exc:
+            self._is_doubtful = self._patience.may_have_taken_effect
+            if not (self._order.fail_open and isinstance(exc, UnavailableError)):
+                await self._ask_back(exc, Patience(ONE_TRY))
                 raise
+            # Another delivery may have charged under the same name.
+            self._is_doubtful |= self._order.is_named
             logger.warning("Going on uncharged on account %s: %s", self.account_id, exc)
-        except (
-            UnreadableAnswerError,
-            KeyboardInterrupt,
-            SystemExit,
-            asyncio.CancelledError,
-        ) as exc:
-            self._is_doubtful = True
-            await self._ask_back(exc, ONE_TRY)
-            raise
 
     async def _taken(self) -> Posting:
         """Take the credits under the charge's key, or the next one if those were given back.
@@ -135,7 +135,8 @@ class ChargeSteps:
         """
         name = self.entry_id
         for number in range(2, ATTEMPTS_MAX + 2):
-            posting = await self._caller.answer(self._call)
+            self._patience = self._caller.patience()
+            posting = await self._caller.answer(self._call, self._patience)
             if not (self._order.is_named and posting.replayed):
                 return posting
             found = await self._caller.answer(calls.entry(self.account_id, self.entry_id))
@@ -145,47 +146,67 @@ class ChargeSteps:
         raise TooManyAttemptsError(f"{name} was charged and refunded {ATTEMPTS_MAX} times")
 
     async def _part(self, amount: int | None, reason: str) -> Posting | None:
-        """Refund a part; None if there was nothing to refund it from."""
+        """Refund a part; None if there was nothing to refund it from.
+
+        Asked again after it failed it has the same key, so it counts once.
+        """
         if not self.is_charged and not self._is_doubtful:
             return None
-        refund = self._refund(reason, f".refund-{next(self._parts)}", amount)
+        refund = self._unanswered.pop((amount, reason), None)
+        if refund is None:
+            refund = self._refund(reason, f".refund-{next(self._parts)}", amount)
         try:
             posting = await self._caller.answer(refund)
-        except EntryNotFoundError:
-            if self.is_charged:
+        except BaseException as exc:
+            self._unanswered[amount, reason] = refund
+            if self.is_charged or not isinstance(exc, EntryNotFoundError | UnavailableError):
                 raise
+            logger.warning(
+                "Nothing refunded of entry %s of account %s, which may not be there, "
+                "with the idempotency key %s: %s",
+                self.entry_id,
+                self.account_id,
+                refund.key,
+                exc,
+            )
             return None
         self.account = posting.account
         return posting
 
-    async def _ask_back(self, exc: BaseException, retries: Retries | None = None) -> None:
+    async def _ask_back(self, exc: BaseException, patience: Patience | None = None) -> None:
         """Give back what may have been taken for a block that will not run.
 
         What has a name stays: another delivery of the job may have run on it, or will.
         """
         if not self._order.is_named:
-            await self._give_back(exc, retries)
+            await self._give_back(exc, patience)
 
-    async def _give_back(self, exc: BaseException, retries: Retries | None = None) -> None:
+    async def _give_back(self, exc: BaseException, patience: Patience | None = None) -> None:
         """Refund what has not been refunded yet, because of an exception; that one stays the news.
 
-        If it fails, the exception gets a note and the log says what is to be refunded by hand.
+        If it fails, or the charge may still arrive, the exception gets a note and the log says what
+        is to be refunded by hand.
         """
         if not self.is_charged and not self._is_doubtful:
             return
         refund = self._refund(reason_of(exc), ".refund")
+        by_hand = (
+            f"refund entry {self.entry_id} of account {self.account_id} "
+            f"with the idempotency key {refund.key}"
+        )
         try:
-            self.account = (await self._caller.answer(refund, retries)).account
-        except (AlreadyRefundedError, EntryNotFoundError, IdempotencyKeyReusedError):
-            # There is nothing to give back, or it has been given back under the same key.
+            self.account = (await self._caller.answer(refund, patience)).account
+        except (AlreadyRefundedError, IdempotencyKeyReusedError):
+            # It has been given back, perhaps under the same key.
             return
+        except EntryNotFoundError:
+            told = f"nothing was taken yet; if the charge still arrives, {by_hand}"
+            logger.warning("No answer to a charge; %s", told)
+            _note(exc, told)
         except BaseException as failure:
-            told = (
-                f"credits may still be taken: refund entry {self.entry_id} of account "
-                f"{self.account_id} with the idempotency key {refund.key}"
-            )
-            exc.add_note(f"scrip: {told}")
+            told = f"credits may still be taken: {by_hand}"
             logger.exception("Could not refund; %s", told)
+            _note(exc, told)
             if not isinstance(failure, Exception):
                 raise
 
@@ -280,12 +301,21 @@ class AsyncCharge(ChargeSteps):
 
     async def _ask_back_after(self, begun: asyncio.Future[None], exc: BaseException) -> None:
         with suppress(Exception):
+            # What raises has asked back already.
             await begun
-        await self._ask_back(exc)
+            await self._ask_back(exc)
+
+
+def _note(exc: BaseException, told: str) -> None:
+    # A frozen exception takes no notes; the log has it, too.
+    with suppress(Exception):
+        exc.add_note(f"scrip: {told}")
 
 
 def reason_of(exc: BaseException) -> str:
     """Return an exception's type and message as a reason: one line, printable, not too long."""
-    [first, *_] = traceback.format_exception_only(exc)
+    lines = traceback.format_exception_only(exc)
+    # A SyntaxError's own line follows after those that show where it is, which are indented.
+    first = next((line for line in lines if not line.startswith(" ")), lines[0])
     printable = "".join(letter if letter.isprintable() else " " for letter in first)
     return " ".join(printable.split())[:REASON_LENGTH_MAX]

@@ -173,7 +173,10 @@ class Scrip:
             def charging(*args: Asked.args, **kwargs: Asked.kwargs) -> Answer:
                 whose = account_id(*args, **kwargs)
                 with self.charge(feature, whose, fail_open=fail_open, **use):
-                    return function(*args, **kwargs)
+                    answer = function(*args, **kwargs)
+                    if inspect.isawaitable(answer):
+                        raise TypeError("what is still to be awaited is for AsyncScrip to charge")
+                    return answer
 
             return charging
 

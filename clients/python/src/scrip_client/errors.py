@@ -25,14 +25,14 @@
         +-- ServerError                     500, 502, 504
         +-- BusyError                       503
 
-429 and 5xx are tried again, and end as an UnavailableError whose cause is what was answered last.
+408, 429 and 5xx are tried again, and end as an UnavailableError whose cause is what was answered
+last.
 An ApiError of no class of its own is one that this client does not know yet: switch on its `code`.
 """
 
 from __future__ import annotations
 
 from datetime import datetime  # noqa: TC003 - `read` looks types up at run time
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, get_type_hints
 
 from scrip_client.reading import read
@@ -42,25 +42,21 @@ if TYPE_CHECKING:
 
 
 class ScripError(Exception):
-    """Something went wrong between an app and Scrip."""
+    """Something went wrong between an app and Scrip.
+
+    `may_have_taken_effect`: a request was sent whose answer is not known or not Scrip's. Asking
+    again with the same `idempotency_key` is safe; it is None where the call changes nothing.
+    """
+
+    may_have_taken_effect: bool = False
+    idempotency_key: str | None = None
 
 
 class UnavailableError(ScripError):
     """Scrip could not be reached, or was too busy, for as long as the client may wait.
 
-    `may_have_taken_effect`: a request was sent whose answer is not known. Asking again with the
-    same idempotency key is safe. `__cause__` is what happened last.
+    `__cause__` is what happened last.
     """
-
-    def __init__(self, message: str, *, may_have_taken_effect: bool) -> None:
-        """Say what was tried."""
-        super().__init__(message)
-        self.may_have_taken_effect = may_have_taken_effect
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Cross a process's border, which an exception with named arguments does not by itself."""
-        again = partial(type(self), may_have_taken_effect=self.may_have_taken_effect)
-        return again, self.args, self.__dict__
 
 
 class TokenError(ScripError):
@@ -94,10 +90,11 @@ class ApiError(ScripError):
         super().__init__(status, problem)
         self.problem = problem
         for name, shape in get_type_hints(type(self)).items():
-            if name != "CODES":
+            # What has a value on the class is not the problem's to tell.
+            if not hasattr(type(self), name):
                 setattr(self, name, read(shape, problem.get(name)))
         self.status = status
-        self.code = problem.get("code") or f"http_{status}"
+        self.code = _code(problem) or f"http_{status}"
         self.detail = problem.get("detail") or problem.get("message") or "no detail was told"
 
     def __str__(self) -> str:
@@ -256,7 +253,23 @@ _OF_STATUS: Mapping[int, type[ApiError]] = {
 
 
 def api_error(status: int, problem: Mapping[str, Any]) -> ApiError:
-    """Return the error that tells a problem, or an answer of API Gateway's own."""
-    if "code" not in problem:
+    """Return the error that tells a problem, or an answer of API Gateway's own.
+
+    Raises:
+        TypeError: what the problem tells is of other types than Scrip's.
+        ValueError: an instant cannot be read.
+    """
+    code = _code(problem)
+    if code is None:
         return _OF_STATUS.get(status, ApiError)(status, problem)
-    return _OF_CODE.get(problem["code"], ApiError)(status, problem)
+    return _OF_CODE.get(code, ApiError)(status, problem)
+
+
+def is_of_scrip(problem: Mapping[str, Any]) -> bool:
+    """Whether Scrip itself tells a problem, and not a proxy or API Gateway on the way to it."""
+    return _code(problem) in _OF_CODE
+
+
+def _code(problem: Mapping[str, Any]) -> str | None:
+    code = problem.get("code")
+    return code if isinstance(code, str) else None

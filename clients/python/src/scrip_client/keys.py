@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from uuid import uuid4
 
 KEY_LENGTH_MAX = 128
+
+_KEY = re.compile(rf"[A-Za-z0-9._-]{{1,{KEY_LENGTH_MAX}}}")
 
 
 def new_key() -> str:
     """Return a key that nobody else has."""
     return str(uuid4())
+
+
+def checked_key(key: str) -> str:
+    """Return a key of the app's own.
+
+    Raises:
+        ValueError: it may not be one. `.` and `..` are no part of an address.
+    """
+    if not isinstance(key, str) or not _KEY.fullmatch(key) or key in {".", ".."}:
+        raise ValueError(f"an idempotency key is 1 to 128 of A-Z a-z 0-9 . _ -, unlike {key!r}")
+    return key
 
 
 def key_after(key: str, suffix: str) -> str:

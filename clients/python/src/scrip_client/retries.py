@@ -17,16 +17,20 @@ PAUSE_SECONDS = 0.1
 PAUSE_SECONDS_MAX = 2.0
 """The pause after try n is up to PAUSE_SECONDS * 2^n, on top of what `Retry-After` asks for."""
 
-NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+UNREACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+NEVER_SENT = (*UNREACHED, httpx.LocalProtocolError, httpx.UnsupportedProtocol)
 """What goes wrong before a request is on its way."""
 
 TRANSIENT = (
-    *NEVER_SENT,
+    *UNREACHED,
     httpx.TimeoutException,
     httpx.NetworkError,
     httpx.RemoteProtocolError,
 )
 """What may go better the next time. Everything else is a mistake in the program, and stays one."""
+
+BROKEN = ("catalog_unsound", "corrupt_account")
+"""What is wrong with the stored data stays wrong until somebody mends it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +43,10 @@ class Retries:
 
 
 def is_transient(status: int, problem: Mapping[str, object]) -> bool:
-    """Whether asking again may help: too many requests, too busy, or a failure that may pass."""
-    if status == httpx.codes.INTERNAL_SERVER_ERROR:
-        # What is wrong with the stored data stays wrong until somebody mends it.
-        return problem.get("code", "internal_error") == "internal_error"
-    return status in {429, 502, 503, 504}
+    """Whether asking again may help: too late, too many requests, or a failure that may pass."""
+    if status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        return problem.get("code") not in BROKEN
+    return status in {408, 429}
 
 
 def pause_seconds(number: int, retry_after: str | None, now: datetime) -> float:
@@ -60,8 +63,8 @@ def _asked_seconds(retry_after: str | None, now: datetime) -> float:
         return float(retry_after)
     try:
         until = parsedate_to_datetime(retry_after)
-    except ValueError:
+        # A date with the zone -0000 is read without one.
+        until = until.replace(tzinfo=until.tzinfo or UTC)
+        return max(0.0, (until - now).total_seconds())
+    except (ValueError, OverflowError):
         return 0.0
-    # A date with the zone -0000 is read without one.
-    until = until.replace(tzinfo=until.tzinfo or UTC)
-    return max(0.0, (until - now).total_seconds())

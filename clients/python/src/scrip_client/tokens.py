@@ -88,7 +88,7 @@ class Tokens:
         try:
             told = answer.json()
             token, life = str(told["access_token"]), float(told.get("expires_in", LIFE_SECONDS))
-        except (KeyError, TypeError, ValueError) as exc:
+        except (KeyError, TypeError, ValueError, RecursionError) as exc:
             raise UnreadableAnswerError(f"{answer.url} answers with no token") from exc
         self._token = token
         self._renew_at = monotonic() + life - min(EARLY_SECONDS_MAX, life * EARLY_PART)

@@ -25,6 +25,9 @@ Result = TypeVar("Result")
 class Wires(Protocol):
     """What a client does to the world."""
 
+    def check(self) -> None:
+        """Raise RuntimeError if nothing can be sent: before anybody wonders whether it was."""
+
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Return the answer to a request, read to its end. Raises what httpx raises."""
 
@@ -42,6 +45,10 @@ class BlockingWires:
         """Send through a client of httpx."""
         self.http = http
         self._lock = threading.Lock()
+
+    def check(self) -> None:
+        """Let every thread send until the client is closed."""
+        _check_open(self.http)
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Return the answer to a request."""
@@ -66,6 +73,15 @@ class AsyncWires:
         self.http = http
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Future[Any]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def check(self) -> None:
+        """Let one event loop send, whose the connections are, until the client is closed."""
+        _check_open(self.http)
+        loop = asyncio.get_running_loop()
+        self._loop = self._loop or loop
+        if self._loop is not loop:
+            raise RuntimeError("an AsyncScrip serves one event loop; make another for this one")
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Return the answer to a request."""
@@ -91,6 +107,11 @@ class AsyncWires:
         """Wait for everything that was started."""
         while self._tasks:
             await asyncio.wait(self._tasks)
+
+
+def _check_open(http: httpx.Client | httpx.AsyncClient) -> None:
+    if http.is_closed:
+        raise RuntimeError("the client is closed")
 
 
 def finish(coroutine: Coroutine[Any, Any, Result]) -> Result:
