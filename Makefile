@@ -52,7 +52,7 @@ test-fast: setup ## Run the tests that need no stack
 	pytest --numprocesses auto tests/unit tests/functional
 
 test-integration: setup browser ## Deploy to a local AWS and test that, the console in a browser
-	pytest tests/integration tests/browser
+	pytest --numprocesses 2 --dist loadfile tests/integration tests/browser
 
 browser: setup ## Install Chromium for the tests, if there is none (as root with apt-get)
 	@command -v chromium > /dev/null || \
