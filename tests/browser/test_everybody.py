@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
+    from scrip_cli.local.demo import Details
     from tests.browser.conftest import Somebody
 
 PAGES = {
@@ -41,16 +42,16 @@ DIALOGS = ("Manage credits", "Change plan", "Allowance and limits", "Reset usage
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", ["desktop", "phone"])
 def test_nobody_stumbles_on_any_page(
-    sign_in: Callable[..., Page], somebody: Somebody, scheme: str, width: str
+    sign_in: Callable[..., Page], details: Details, somebody: Somebody, scheme: str, width: str
 ) -> None:
     somebody.consume("image-generation", key="picture-1")
     viewport = {"desktop": DESKTOP, "phone": PHONE}[width]
     page = sign_in(demo.ADMIN_EMAIL, viewport=viewport, color_scheme=scheme)
     for name, address in PAGES.items():
-        page.goto(page.url.split("#")[0] + address.format(account_id=somebody.account_id))
+        page.goto(details.console_url + address.format(account_id=somebody.account_id))
         settled(page)
         look(page, f"{name}-{width}-{scheme}")
-    page.goto(page.url.split("#")[0] + f"#/accounts/{somebody.account_id}")
+    page.goto(details.console_url + PAGES["account"].format(account_id=somebody.account_id))
     for name in DIALOGS:
         page.get_by_role("button", name=name, exact=True).click()
         settled(page)
@@ -60,6 +61,7 @@ def test_nobody_stumbles_on_any_page(
 
 def settled(page: Page) -> None:
     """Wait until nothing loads any more."""
+    expect(page.get_by_role("navigation", name="Main")).to_be_visible()
     expect(page.get_by_role("heading").first).to_be_visible()
     expect(page.locator(".skeleton")).to_have_count(0)
 
