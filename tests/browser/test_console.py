@@ -184,9 +184,10 @@ def test_who_deactivates_what_somebody_else_has_edited_or_whose_answer_was_lost(
     sign_in: Callable[..., Page], admin_api: httpx.Client
 ) -> None:
     name = f"Dream {uuid4().hex[:8]}"
-    feature = {"name": name, "cost": 5}
-    at = f"/features/{name.lower().replace(' ', '-')}"
-    created = admin_api.post("/features", json={"feature_id": at.split("/")[-1], **feature})
+    feature_id = name.lower().replace(" ", "-")
+    at = f"/features/{feature_id}"
+    feature = {"name": name, "cost": 5, "per": 1, "unit": "use", "active": True}
+    created = admin_api.post("/features", json={"feature_id": feature_id, **feature})
     assert created.status_code == 201
     page = sign_in(demo.ADMIN_EMAIL, "#/catalog/features")
     page.get_by_role("button", name=f"Deactivate {name}").click()
