@@ -157,6 +157,58 @@ def test_a_change_whose_answer_was_lost_is_made_once(page: Page, somebody: Someb
     assert [entry["entry_id"] for entry in somebody.entries("admin_grant")] == lost
 
 
+def test_who_leaves_a_change_whose_answer_was_lost_sees_what_became_of_it(
+    page: Page, somebody: Somebody
+) -> None:
+    open_account(page, somebody)
+
+    def lose(route: Route) -> None:
+        assert route.fetch().status == 201
+        route.abort()
+
+    page.route("**/adjustments", lose)
+    page.get_by_role("button", name="Manage credits").click()
+    dialog = page.get_by_role("dialog", name="Manage credits")
+    dialog.get_by_label("Amount").fill("7")
+    dialog.get_by_label("Reason").fill("lucky")
+    dialog.get_by_role("button", name="Continue").click()
+    dialog.get_by_role("button", name="Add 7 credits").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("Nobody can tell yet")
+    expect(dialog.get_by_role("button", name="Back")).to_have_count(0)
+    page.keyboard.press("Escape")
+    told(page, "may have been made")
+    expect(figure(page, "Balance")).to_have_text(grouped(10_107))
+
+
+def test_who_deactivates_what_somebody_else_has_edited_or_whose_answer_was_lost(
+    sign_in: Callable[..., Page], admin_api: httpx.Client
+) -> None:
+    name = f"Dream {uuid4().hex[:8]}"
+    feature_id = name.lower().replace(" ", "-")
+    at = f"/features/{feature_id}"
+    feature = {"name": name, "cost": 5, "per": 1, "unit": "use", "active": True}
+    created = admin_api.post("/features", json={"feature_id": feature_id, **feature})
+    assert created.status_code == 201
+    page = sign_in(demo.ADMIN_EMAIL, "#/catalog/features")
+    page.get_by_role("button", name=f"Deactivate {name}").click()
+    assert admin_api.put(at, json={**feature, "cost": 6}).is_success
+    dialog = page.get_by_role("dialog", name=f"Deactivate {name}")
+    dialog.get_by_role("button", name="Continue").click()
+    dialog.get_by_role("button", name="Deactivate").click()
+    cost = dialog.get_by_role("alert").get_by_role("row").filter(has_text="Cost")
+    expect(cost.get_by_role("cell")).to_have_text(["5", "6"])
+
+    def lose(route: Route) -> None:
+        assert route.fetch().ok
+        route.abort()
+
+    page.route(f"**{at}*", lose, times=1)
+    dialog.get_by_role("button", name="Try again").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("Nobody can tell yet")
+    dialog.get_by_role("button", name="Try again").click()
+    told(page, f"{name} is inactive now")
+
+
 def test_too_large_a_deduction_is_warned_of_and_refused_in_the_servers_words(
     page: Page, somebody: Somebody
 ) -> None:
@@ -295,6 +347,44 @@ def test_an_allowance_of_ones_own_and_a_reset_arrive_at_once(
     dialog.locator("[type=submit]").click()
     expect(figure(page, "Balance")).to_have_text(grouped(10_150))
     expect(figure(page, "Used this period")).to_contain_text(re.compile("^0"))
+
+
+def test_a_reset_and_an_allowance_tell_what_they_do_to_the_account_as_it_is_by_now(
+    page: Page, somebody: Somebody, admin_api: httpx.Client
+) -> None:
+    open_account(page, somebody)
+    expect(figure(page, "Used this period")).to_have_text("0")
+    somebody.consume("image-generation")
+    page.get_by_role("button", name="Reset usage").click()
+    dialog = page.get_by_role("dialog", name="Reset usage")
+    dialog.get_by_role("button", name="Continue").click()
+    expect(dialog.locator(".effect")).to_contain_text("from 25 to 0")
+    expect(dialog.locator(".effect")).to_contain_text("refilled with 25 credits")
+    page.keyboard.press("Escape")
+
+    # An allowance of its own grants the difference on an unlimited plan too, and limits nothing.
+    plan = {"plan_id": f"free-{uuid4().hex[:8]}", "name": "Free for all", "unlimited": True}
+    assert admin_api.post("/plans", json={**plan, "monthly_credits": 0}).status_code == 201
+    quota = admin_api.base_url.join(f"../accounts/{somebody.account_id}/quota")
+    for _ in range(2 * PRICE_SECONDS):
+        if admin_api.put(quota, json={"plan_id": plan["plan_id"]}).is_success:
+            break
+        page.wait_for_timeout(500)
+    page.get_by_role("button", name="Allowance and limits").click()
+    dialog = page.get_by_role("dialog", name="Allowance and limits")
+    dialog.get_by_label("Of its own").check()
+    dialog.get_by_label("Credits a period").fill("500")
+    dialog.get_by_role("button", name="Continue").click()
+    expect(dialog.locator(".effect")).to_contain_text("400 credits arrive now")
+    expect(dialog.locator(".effect")).to_contain_text(f"becomes {grouped(10_475)}")
+    dialog.get_by_role("button", name="Save").click()
+    expect(figure(page, "Balance")).to_have_text(grouped(10_475))
+    page.get_by_role("button", name="Allowance and limits").click()
+    dialog.get_by_role("button", name="Add a limit").click()
+    dialog.get_by_label("Name of limit 1").fill("constructor")
+    dialog.get_by_label("Value of limit 1").fill("5")
+    dialog.get_by_role("button", name="Continue").click()
+    expect(dialog.locator(".effect")).to_contain_text("No credits arrive now")
 
 
 def test_the_next_use_pays_the_price_that_was_edited_and_a_conflict_is_shown(

@@ -13,7 +13,7 @@ export function limitsOf(rows) {
   const limits = {};
   for (const { name, value } of filled) {
     const number = wholeNumber(value, 0);
-    if (!name.trim() || number === null || name.trim() in limits) return null;
+    if (!name.trim() || number === null || Object.hasOwn(limits, name.trim())) return null;
     limits[name.trim()] = number;
   }
   return limits;

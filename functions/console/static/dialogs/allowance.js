@@ -14,38 +14,54 @@ import {
 } from "../components/fields.js";
 import { LimitsField, limitRows, limitsOf } from "../components/limits.js";
 import { differences } from "../lib/differences.js";
+import { readAnew } from "./fresh.js";
 import { QuotaEffect } from "./quota-effect.js";
 
-/** Only what differs is sent: what is not given stays as it is, what is to come too. */
-export function AllowanceDialog({ accountId, account, quota, plans, close, done }) {
-  const plan = plans.find((one) => one.plan_id === quota.plan_id);
-  const { overrides } = quota;
+/**
+ * Only what differs is sent: what is not given stays as it is, what is to come too.
+ *
+ * `quota` and `plans` are as the page showed them; what counts is read anew.
+ */
+export function AllowanceDialog({ accountId, quota: quotaShown, plans: plansShown, close, done }) {
+  const [now, setNow] = useState({ quota: quotaShown, plans: plansShown });
+  const plan = planOf(now);
+  const { overrides } = quotaShown;
   const [form, setForm] = useState({
     whose: overrides.monthly_credits === null ? "plan" : "own",
-    amount: String(overrides.monthly_credits ?? quota.monthly_credits),
+    amount: String(quotaShown.monthly_credits),
     limits: limitRows(overrides.limits),
     reason: "",
   });
   const [errors, setErrors] = useState({});
   const bound = binder(form, setForm, errors);
 
-  const prepare = () => {
+  const prepare = async () => {
     const own = form.whose === "own" ? wholeNumber(form.amount, 0) : null;
     const limits = limitsOf(form.limits);
-    const isSame =
-      own === overrides.monthly_credits &&
-      limits &&
-      differences(overrides.limits, limits).length === 0;
     const wrong = {
       ...(form.whose === "own" && own === null && { amount: "Give a whole number from 0 up." }),
       ...(limits === null && { limits: "Each limit has a name of its own and a whole number." }),
-      ...(isSame && { form: "Nothing differs from what the account has." }),
     };
     setErrors(wrong);
     if (Object.keys(wrong).length > 0) return null;
-    const monthly = own ?? plan.monthly_credits;
+    const fresh = await readAnew(accountId);
+    setNow(fresh);
+    if (differences(fresh.quota.overrides, { monthly_credits: own, limits }).length === 0) {
+      setErrors({ form: "Nothing differs from what the account has." });
+      return null;
+    }
+    return meant(own, limits, fresh);
+  };
+
+  /** The change to `own` and `limits`, from what is in force now. */
+  const meant = (own, limits, fresh) => {
+    const { account, quota } = fresh;
+    const monthly =
+      own === quota.overrides.monthly_credits
+        ? quota.monthly_credits
+        : (own ?? planOf(fresh).monthly_credits);
     return {
-      body: { ...changed(own, limits), ...reasonOf(form.reason) },
+      body: { ...changed(own, limits, quota), ...reasonOf(form.reason) },
       label: "Save",
       effect: html`
         <p>
@@ -53,7 +69,7 @@ export function AllowanceDialog({ accountId, account, quota, plans, close, done 
           ${own === null ? " as its plan says" : " of its own"}.
         </p>
         <${QuotaEffect}
-          wanted=${{ monthly_credits: monthly, unlimited: quota.unlimited }}
+          wanted=${{ plan_id: quota.plan_id, own, monthly_credits: monthly, unlimited: quota.unlimited }}
           quota=${quota}
           account=${account}
         />
@@ -64,24 +80,14 @@ export function AllowanceDialog({ accountId, account, quota, plans, close, done 
               : `Limits of its own: ${listed(limits)}.`
           }
         </p>
-        ${quota.next && html`<p>${coming(own)}</p>`}
+        ${quota.next && html`<p>${coming(own, quota)}</p>`}
+        ${
+          differences(overrides, quota.overrides).length > 0 &&
+          html`<p class="warning">Somebody has changed what is its own since this was opened: yours takes its place.</p>`
+        }
       `,
     };
   };
-
-  /** What becomes of a change that waits for the next period. */
-  const coming = (own) =>
-    anew(own)
-      ? `The change to ${quota.next.plan_id} that was to come is off.`
-      : `The change to ${quota.next.plan_id} still comes with the next period, and keeps what is of its own.`;
-
-  const anew = (own) => own === null && overrides.monthly_credits !== null;
-
-  /** The API knows no "none of its own" but the plan anew, with what stays named beside it. */
-  const changed = (own, limits) =>
-    anew(own)
-      ? { plan_id: quota.plan_id, limits }
-      : { ...(own !== overrides.monthly_credits && { monthly_credits: own }), limits };
 
   return html`<${ChangeDialog}
     title="Allowance and limits"
@@ -104,6 +110,22 @@ export function AllowanceDialog({ accountId, account, quota, plans, close, done 
     ${errors.form && html`<p class="field-error" role="alert">${errors.form}</p>`}
   <//>`;
 }
+
+const planOf = ({ quota, plans }) => plans.find((one) => one.plan_id === quota.plan_id);
+
+/** What becomes of a change that waits for the next period. */
+const coming = (own, quota) =>
+  anew(own, quota)
+    ? `The change to ${quota.next.plan_id} that was to come is off.`
+    : `The change to ${quota.next.plan_id} still comes with the next period, and keeps what is of its own.`;
+
+const anew = (own, { overrides }) => own === null && overrides.monthly_credits !== null;
+
+/** The API knows no "none of its own" but the plan anew, with what stays named beside it. */
+const changed = (own, limits, quota) =>
+  anew(own, quota)
+    ? { plan_id: quota.plan_id, limits }
+    : { ...(own !== quota.overrides.monthly_credits && { monthly_credits: own }), limits };
 
 const listed = (limits) =>
   Object.entries(limits)

@@ -1,22 +1,42 @@
 // Takes a plan or a feature out of use, or brings it back.
 
-import { html, useState } from "../lib/vendor.js";
+import { html, useRef, useState } from "../lib/vendor.js";
 import { path, put, remove } from "../lib/api.js";
-import { forgetCatalog } from "../lib/catalog.js";
+import { forgetCatalog, itemOf } from "../lib/catalog.js";
+import { differences, shown } from "../lib/differences.js";
+import { words } from "../lib/format.js";
 import { ChangeDialog } from "../components/change.js";
 import { ReasonField, reasonOf } from "../components/fields.js";
+import { Table } from "../components/table.js";
 
 /** `shelf` is what the item is one of; see the catalog page. */
 export function DeactivateDialog({ shelf, item, close, done }) {
   const [reason, setReason] = useState("");
   const verb = item.active ? "Deactivate" : "Activate";
-  const send = ({ reason: why }) => {
-    const { version, [shelf.id]: id, ...rest } = item;
+  const base = useRef(item);
+
+  const send = async ({ reason: why }) => {
+    const { version, [shelf.id]: id, ...rest } = base.current;
     const to = path`admin/${shelf.name}/${id}`;
-    return item.active
-      ? remove(to, { version, query: { reason: why } })
-      : put(to, { ...rest, active: true, ...(why && { reason: why }) }, { version });
+    try {
+      return item.active
+        ? await remove(to, { version, query: { reason: why } })
+        : await put(to, { ...rest, active: true, ...(why && { reason: why }) }, { version });
+    } catch (error) {
+      if (error.status !== 412) throw error;
+      return settled(error);
+    }
   };
+
+  /** It is of another version: done if it is as wanted, or else the next try is for that one. */
+  const settled = async (error) => {
+    const [before, theirs] = [base.current, await itemOf(shelf, item[shelf.id])];
+    if (theirs.active !== item.active) return theirs;
+    base.current = theirs;
+    error.shown = () => html`<${Changed} before=${before} theirs=${theirs} />`;
+    throw error;
+  };
+
   return html`<${ChangeDialog}
     title=${`${verb} ${item.name}`}
     close=${close}
@@ -35,3 +55,18 @@ export function DeactivateDialog({ shelf, item, close, done }) {
     <${ReasonField} value=${reason} change=${setReason} autofocus />
   <//>`;
 }
+
+const Changed = ({ before, theirs }) => html`<div class="state failure" role="alert">
+  <p class="state-title">Somebody else has changed it meanwhile</p>
+  <${Table}
+    caption="What they changed"
+    columns=${[
+      { name: "Field", isRowHeader: true, cell: ({ field }) => words(field) },
+      { name: "Was", cell: (row) => shown(row.before) },
+      { name: "Is now", cell: (row) => shown(row.after) },
+    ]}
+    rows=${differences(before, theirs)}
+    keyOf=${({ field }) => field}
+  />
+  <p>Nothing has been done. Try again if it should be done all the same.</p>
+</div>`;

@@ -1,8 +1,8 @@
 // Edits or creates a plan or a feature; where somebody else has changed it meanwhile, shows both.
 
 import { html, useRef, useState } from "../lib/vendor.js";
-import { get, path, post, put } from "../lib/api.js";
-import { forgetCatalog } from "../lib/catalog.js";
+import { path, post, put } from "../lib/api.js";
+import { forgetCatalog, itemOf } from "../lib/catalog.js";
 import { differences, shown } from "../lib/differences.js";
 import { words } from "../lib/format.js";
 import { ChangeDialog } from "../components/change.js";
@@ -47,7 +47,7 @@ export function EditDialog({ shelf, item, close, done }) {
   };
 
   const save = async (body) => {
-    if (!item) return post(`admin/${shelf.name}`, body);
+    if (!item) return create(body);
     try {
       return await put(path`admin/${shelf.name}/${item[shelf.id]}`, body, {
         version: base.current.version,
@@ -59,10 +59,22 @@ export function EditDialog({ shelf, item, close, done }) {
     }
   };
 
+  /** What is there already as it should be was created by what is repeated here. */
+  const create = async (body) => {
+    try {
+      return await post(`admin/${shelf.name}`, body);
+    } catch (error) {
+      if (error.code !== "already_exists") throw error;
+      const { reason: _, [shelf.id]: id, ...mine } = body;
+      const there = await itemOf(shelf, id);
+      if (!there || differences(bare(there, shelf), mine).length > 0) throw error;
+      return there;
+    }
+  };
+
   /** Somebody was faster: done if they made the same of it, or else a conflict that shows theirs. */
   const settled = async (error, mine) => {
-    const answer = await get(`admin/${shelf.name}`);
-    const theirs = answer[shelf.name].find((one) => one[shelf.id] === item[shelf.id]);
+    const theirs = await itemOf(shelf, item[shelf.id]);
     if (differences(bare(theirs, shelf), mine).length === 0) return theirs;
     const before = base.current;
     base.current = theirs;

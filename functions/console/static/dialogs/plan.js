@@ -5,35 +5,45 @@ import { path, put } from "../lib/api.js";
 import { credits, date } from "../lib/format.js";
 import { ChangeDialog } from "../components/change.js";
 import { Radios, ReasonField, reasonOf } from "../components/fields.js";
+import { readAnew } from "./fresh.js";
 import { QuotaEffect, grantsLess } from "./quota-effect.js";
 
-/** `plans` are all of the catalog; only active ones take accounts. */
-export function PlanDialog({ accountId, account, quota, plans, close, done }) {
+/**
+ * `plans` are all of the catalog; only active ones take accounts. They and `quota` are as the page
+ * showed them; what counts is read anew.
+ */
+export function PlanDialog({ accountId, quota: quotaShown, plans: plansShown, close, done }) {
+  const [{ quota, plans }, setNow] = useState({ quota: quotaShown, plans: plansShown });
   const current = quota.plan_id;
   const [planId, setPlanId] = useState(current);
   const [reason, setReason] = useState("");
   const [error, setError] = useState(null);
   const nameOf = (id) => plans.find((plan) => plan.plan_id === id)?.name ?? id;
-  const hasOwn =
-    quota.overrides.monthly_credits !== null || Object.keys(quota.overrides.limits).length > 0;
 
-  const prepare = () => {
-    if (planId === current && !hasOwn && !quota.next) {
-      setError(`The account is on ${nameOf(current)} as it is.`);
-      return null;
-    }
-    const plan = plans.find((one) => one.plan_id === planId);
+  const prepare = async () => {
+    const now = await readAnew(accountId);
+    setNow(now);
+    const plan = now.plans.find((one) => one.plan_id === planId);
+    const wrong = refusal(plan, now.quota);
+    setError(wrong);
+    return wrong ? null : meant(plan, now);
+  };
+
+  /** The change to `plan`, from what is in force now. */
+  const meant = (plan, now) => {
+    const [from, next] = [now.quota.plan_id, now.quota.next];
+    const named = (id) => now.plans.find((one) => one.plan_id === id)?.name ?? id;
     return {
       body: { plan_id: planId, ...reasonOf(reason) },
-      label: planId === current ? `Keep ${nameOf(planId)}` : `Change to ${nameOf(planId)}`,
+      label: planId === from ? `Keep ${plan.name}` : `Change to ${plan.name}`,
       effect: html`
         <p>
-          ${accountId} ${planId === current ? "stays on" : "goes from"} <strong>${nameOf(current)}</strong>
-          ${planId !== current && html` to <strong>${nameOf(planId)}</strong>`}.
+          ${accountId} ${planId === from ? "stays on" : "goes from"} <strong>${named(from)}</strong>
+          ${planId !== from && html` to <strong>${plan.name}</strong>`}.
         </p>
-        <${QuotaEffect} wanted=${plan} quota=${quota} account=${account} />
-        ${hasOwn && html`<p>The allowance and limits of its own give way to the plan's.</p>`}
-        ${quota.next && html`<p>The change to ${nameOf(quota.next.plan_id)} that was to come is off.</p>`}
+        <${QuotaEffect} wanted=${{ ...plan, own: null }} quota=${now.quota} account=${now.account} />
+        ${hasOwn(now.quota) && html`<p>The allowance and limits of its own give way to the plan's.</p>`}
+        ${next && html`<p>The change to ${named(next.plan_id)} that was to come is off.</p>`}
       `,
     };
   };
@@ -67,8 +77,19 @@ export function PlanDialog({ accountId, account, quota, plans, close, done }) {
   <//>`;
 }
 
+const hasOwn = ({ overrides }) =>
+  overrides.monthly_credits !== null || Object.keys(overrides.limits).length > 0;
+
+/** Why an account cannot be put on a plan, or need not; null if it can. */
+function refusal(plan, quota) {
+  const isCurrent = plan.plan_id === quota.plan_id;
+  if (!isCurrent && !plan.active) return `${plan.name} takes no new accounts any more.`;
+  if (isCurrent && !hasOwn(quota) && !quota.next) return `The account is on ${plan.name} as it is.`;
+  return null;
+}
+
 function given(plan, quota) {
   const amount = plan.unlimited ? "unlimited" : `${credits(plan.monthly_credits)} a period`;
   if (plan.plan_id === quota.plan_id) return `${amount}, now`;
-  return `${amount}, ${grantsLess(plan, quota) ? "from the next period" : "at once"}`;
+  return `${amount}, ${grantsLess({ ...plan, own: null }, quota) ? "from the next period" : "at once"}`;
 }

@@ -37,7 +37,8 @@ export function RefundDialog({ accountId, entryId, close, done }) {
   <//>`;
 }
 
-function RefundForm({ accountId, entry, features: list, close, done }) {
+function RefundForm({ accountId, entry: entryShown, features: list, close, done }) {
+  const [entry, setEntry] = useState(entryShown);
   const left = entry.cost - entry.refunded;
   const [form, setForm] = useState({ extent: "whole", amount: "", reason: "" });
   const [isChecked, setChecked] = useState(false);
@@ -48,21 +49,31 @@ function RefundForm({ accountId, entry, features: list, close, done }) {
   };
   const bound = binder(form, setForm, isChecked ? wrong : {});
 
-  const prepare = () => {
+  const prepare = async () => {
     setChecked(true);
     if (Object.keys(wrong).length > 0) return null;
+    const current = await get(path`accounts/${accountId}/entries/${entry.entry_id}`);
+    setEntry(current);
+    return meant(current);
+  };
+
+  /** The refund of what can still be refunded, or a part of it; null if that is nothing any more. */
+  const meant = (current) => {
+    const rest = current.cost - current.refunded;
+    const given = form.extent === "whole" ? rest : amount;
+    if (rest === 0) return null;
     return {
-      body: { entry_id: entry.entry_id, amount, reason: form.reason.trim() },
-      label: `Refund ${credits(amount)}`,
+      body: { entry_id: entry.entry_id, amount: given, reason: form.reason.trim() },
+      label: `Refund ${credits(given)}`,
       effect: html`<p>
           ${
             entry.unlimited
-              ? html`The use is taken back: <strong>${credits(amount)}</strong> fewer count as used. It cost nothing, so no
+              ? html`The use is taken back: <strong>${credits(given)}</strong> fewer count as used. It cost nothing, so no
                 credits move.`
-              : html`<strong>${credits(amount)}</strong> go back to the grants that they came from. What came from a grant
+              : html`<strong>${credits(given)}</strong> go back to the grants that they came from. What came from a grant
                 that has expired lives for 7 days.`
           }
-          ${amount < left ? ` Then ${credits(left - amount)} can still be refunded.` : " Then all of it is refunded."}
+          ${given < rest ? ` Then ${credits(rest - given)} can still be refunded.` : " Then all of it is refunded."}
         </p>
         <p class="quiet">Reason: ${form.reason}</p>`,
     };
@@ -97,5 +108,6 @@ function RefundForm({ accountId, entry, features: list, close, done }) {
       ${amount > left && html`<p class="warning">Only ${number(left)} are left. Scrip will refuse this.</p>`}`
     }
     <${ReasonField} ...${bound("reason", "Reason")} hint=${KEPT} />
+    ${left === 0 && html`<p class="field-error" role="alert">All of it has been refunded meanwhile.</p>`}
   <//>`;
 }

@@ -5,30 +5,33 @@ import { path, post } from "../lib/api.js";
 import { credits, number } from "../lib/format.js";
 import { ChangeDialog } from "../components/change.js";
 import { ReasonField, reasonOf } from "../components/fields.js";
+import { readAnew } from "./fresh.js";
+import { planGrant } from "./quota-effect.js";
 
 /** What was used is forgotten by the counter only; the ledger keeps it. */
-export function ResetDialog({ accountId, account, quota, close, done }) {
+export function ResetDialog({ accountId, close, done }) {
   const [reason, setReason] = useState("");
-  const plan = account.grants.find(
-    ({ kind, expires_at: at }) => kind === "plan" && at >= quota.period.end,
-  );
-  const refill = plan ? plan.amount - plan.remaining : 0;
-  const prepare = () => ({
-    body: reasonOf(reason),
-    label: "Reset usage",
-    effect: html`<p>
-        What ${accountId} has used this period goes from <strong>${number(account.used)}</strong> to <strong>0</strong>.
-      </p>
-      <p>
-        ${
-          refill > 0
-            ? html`The plan's grant is refilled with <strong>${credits(refill)}</strong>${
-                account.held > 0 ? ", less what is held of it" : ""
-              }. No other grant changes.`
-            : "The plan's grant is full, so no credits arrive."
-        }
-      </p>`,
-  });
+  const prepare = async () => {
+    const { account } = await readAnew(accountId);
+    const plan = planGrant(account);
+    const refill = plan ? plan.amount - plan.remaining : 0;
+    return {
+      body: reasonOf(reason),
+      label: "Reset usage",
+      effect: html`<p>
+          What ${accountId} has used this period goes from <strong>${number(account.used)}</strong> to <strong>0</strong>.
+        </p>
+        <p>
+          ${
+            refill > 0
+              ? html`The plan's grant is refilled with <strong>${credits(refill)}</strong>${
+                  account.held > 0 ? ", less what is held of it" : ""
+                }. No other grant changes.`
+              : "The plan's grant is full, so no credits arrive."
+          }
+        </p>`,
+    };
+  };
   return html`<${ChangeDialog}
     title="Reset usage"
     close=${close}

@@ -56,7 +56,7 @@ async function request(method, to, { query = {}, body, headers = {}, signal, isS
     const token = await accessToken();
     if (token === null) await signIn();
     const answer = await send(url, { method, body, headers, signal, token });
-    if (answer.ok) return answer.json();
+    if (answer.ok) return read(answer);
     if (answer.status === 401) await signIn();
     const wait = Number(answer.headers.get("Retry-After"));
     const asksAgain = answer.status === 503 || answer.status === 429;
@@ -79,10 +79,24 @@ async function send(url, { method, body, headers, signal, token }) {
       body: body && JSON.stringify(body),
     });
   } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new NetworkError("There was no answer.", { cause: error });
+    throw unanswered(error);
   }
 }
+
+/** An answer that breaks off has told nothing either. */
+async function read(answer) {
+  try {
+    return await answer.json();
+  } catch (error) {
+    throw unanswered(error);
+  }
+}
+
+/** What to throw instead of what the browser throws; who stops reading is told so. */
+const unanswered = (error) =>
+  error.name === "AbortError"
+    ? error
+    : new NetworkError("There was no answer.", { cause: error });
 
 /** What an answer says went wrong; API Gateway's own answers have only a `message`. */
 async function told(answer) {

@@ -19,6 +19,12 @@ export function features() {
   return featuresRead;
 }
 
+/** The item of a shelf of the catalog page as it is now; undefined if there is none. */
+export async function itemOf(shelf, id) {
+  const answer = await get(`admin/${shelf.name}`);
+  return answer[shelf.name].find((one) => one[shelf.id] === id);
+}
+
 /** Read the catalog anew next time. */
 export function forgetCatalog() {
   plansRead = null;

@@ -29,6 +29,8 @@ const TABS = [
   ["Audit", "audit"],
 ];
 
+const UNKNOWN = "The change may have been made: look at the ledger and the audit";
+
 /**
  * `rest` are the segments behind the account's id: the tab, and an entry's id.
  *
@@ -51,7 +53,11 @@ export function AccountPage({ accountId, rest: [tab, entryId], query }) {
     [accountId],
     turn,
   );
-  const close = useCallback(() => setDialog(null), []);
+  const close = useCallback((trouble) => {
+    setDialog(null);
+    if (trouble) setTurn((before) => before + 1);
+    if (trouble === "unknown") announce(UNKNOWN);
+  }, []);
   const done = useCallback((text) => {
     setDialog(null);
     setTurn((before) => before + 1);

@@ -24,9 +24,13 @@ export function CatalogPage({ shelf: name = "plans" }) {
     forgetCatalog();
     return shelf.load();
   }, [shelf]);
-  const close = () => setDialog(null);
+  const close = (trouble) => {
+    setDialog(null);
+    if (trouble) items.reload();
+    if (trouble === "unknown") announce("The change may have been made: look at its version");
+  };
   const done = (text) => {
-    close();
+    setDialog(null);
     items.reload();
     announce(text);
   };
