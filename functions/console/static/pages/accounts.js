@@ -16,6 +16,7 @@ export function AccountsPage({ email }) {
   const pages = usePages(
     async (cursor, signal) => {
       const answer = await get("admin/accounts", { query: { email, cursor, limit: 50 }, signal });
+      if (email && answer.accounts.length === 0) return named(email, signal);
       return { items: answer.accounts, cursor: answer.cursor };
     },
     [email],
@@ -47,6 +48,12 @@ export function AccountsPage({ email }) {
         </section>`
     }
   `;
+}
+
+/** The account of an id that looks like an address, as the one page of a list. */
+async function named(accountId, signal) {
+  const answer = await get("admin/accounts", { query: { account_id: accountId }, signal });
+  return { items: answer.accounts, cursor: null };
 }
 
 const COLUMNS = [
