@@ -11,12 +11,15 @@ import { Empty } from "../components/states.js";
 import { Table } from "../components/table.js";
 import { AccountStatus, Chip, Credits } from "../components/values.js";
 
+const ID_LENGTH_MAX = 128;
+
 /** Lists accounts. An `email` that leads to one leads on to its page. */
 export function AccountsPage({ email }) {
+  const isMaybeId = email && email.length <= ID_LENGTH_MAX;
   const pages = usePages(
     async (cursor, signal) => {
       const answer = await get("admin/accounts", { query: { email, cursor, limit: 50 }, signal });
-      if (email && answer.accounts.length === 0) return named(email, signal);
+      if (isMaybeId && answer.accounts.length === 0) return named(email, signal);
       return { items: answer.accounts, cursor: answer.cursor };
     },
     [email],

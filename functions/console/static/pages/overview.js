@@ -20,8 +20,7 @@ const ENTRIES_A_PAGE = 100;
  */
 export function OverviewTab({ accountId, account: given, quota, plans, turn, open }) {
   const [again, setAgain] = useState(null);
-  const isAgain = again?.given === given;
-  const account = isAgain ? again.account : given;
+  const account = again?.given === given ? again.account : given;
   return html`
     <h2>Why is the balance ${number(account.balance)}?</h2>
     ${
@@ -34,8 +33,8 @@ export function OverviewTab({ accountId, account: given, quota, plans, turn, ope
         accountId=${accountId}
         account=${account}
         turn=${turn}
-        isAgain=${isAgain}
-        readAgain=${(newer) => setAgain({ given, account: newer })}
+        outdated=${account === given ? null : again.entries}
+        readAgain=${(newer, entries) => setAgain({ given, account: newer, entries })}
       />
     </div>
     <${Quota} account=${account} quota=${quota} plans=${plans} open=${open} />
@@ -102,8 +101,12 @@ const grantColumns = (accountId, grants) => [
   },
 ];
 
-/** Opening balance, changes by type, closing balance, over the newest entries. */
-function History({ accountId, account, turn, isAgain, readAgain }) {
+/**
+ * Opening balance, changes by type, closing balance, over the newest entries.
+ *
+ * `outdated` are the entries that were there when the account was read again.
+ */
+function History({ accountId, account, turn, outdated, readAgain }) {
   const pages = usePages(
     async (cursor, signal) => {
       const answer = await get(path`accounts/${accountId}/entries`, {
@@ -116,20 +119,20 @@ function History({ accountId, account, turn, isAgain, readAgain }) {
     turn,
   );
   const { items: entries } = pages;
-  const isToRead = !isAgain && entries.length > 0 && entries[0].balance_after !== account.balance;
+  const isToRead = !outdated && entries.length > 0 && entries[0].balance_after !== account.balance;
   useEffect(() => {
     if (!isToRead) return undefined;
     const stop = new AbortController();
     get(path`accounts/${accountId}`, { signal: stop.signal }).then(
       (newer) => {
-        readAgain(newer);
+        readAgain(newer, entries);
         pages.reload();
       },
       () => {}, // Nothing is claimed then.
     );
     return () => stop.abort();
   }, [isToRead, account]);
-  const isSure = isAgain && !pages.isLoading;
+  const isSure = outdated !== null && outdated !== entries;
   return html`<section class="card" aria-labelledby="history-title">
     <h3 id="history-title" class="card-title">How it came about</h3>
     ${entries.length > 0 && html`<${Sums} accountId=${accountId} account=${account} entries=${entries} isSure=${isSure} />`}
