@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -483,6 +484,38 @@ def test_the_usage_of_days_and_features_is_drawn_and_told(page: Page, somebody: 
     expect(table.get_by_role("row").filter(has_text="Image")).to_contain_text("25")
     expect(table.get_by_role("row").filter(has_text="Chat")).to_contain_text("10")
     expect(page.locator(".uplot canvas")).to_be_visible()
+
+    # A day can be typed: no half of one is acted on, and none is a step of the browser's history.
+    day = datetime.now(UTC) - timedelta(days=3)
+    page.get_by_label("Other", exact=True).check()
+    expect(page).to_have_url(re.compile("from="))
+    steps = page.evaluate("history.length")
+    page.keyboard.press("Tab")
+    page.keyboard.type(f"{day:%m%d%Y}", delay=50)
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(f"from={day:%Y-%m-%d}&"))
+    expect(page.get_by_label("From")).to_have_value(f"{day:%Y-%m-%d}")
+    expect(page.get_by_text("in 4 days")).to_be_visible()
+    assert page.evaluate("history.length") == steps
+    # What makes no sense in an address is as if it were not there.
+    page.evaluate("location.hash = location.hash.replace(/[?].*/, '?days=abc&from=1&to=2')")
+    expect(page.get_by_label("30 days")).to_be_checked()
+    expect(table).to_be_visible()
+
+
+def test_a_page_that_fails_says_so_and_the_next_one_is_shown(page: Page, seen: Seen) -> None:
+    expect(page.get_by_role("heading", name="Accounts")).to_be_visible()
+    page.route("**/v1/admin/health", lambda route: route.fulfill(json={}))
+    page.get_by_role("link", name="Health").click()
+    failure = page.get_by_role("alert")
+    expect(failure).to_contain_text("This page cannot be shown")
+    expect(failure.get_by_role("button", name="Load again")).to_be_visible()
+    [complaint] = seen.complaints
+    assert "TypeError" in complaint
+    seen.complaints.clear()
+    page.get_by_role("link", name="Inbox").click()
+    expect(page.get_by_role("heading", name="Inbox")).to_be_visible()
+    expect(failure).to_have_count(0)
 
 
 def test_health_is_told_in_words(page: Page) -> None:

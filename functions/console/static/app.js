@@ -1,6 +1,6 @@
 // The console: signs people in, lets admins through, and shows the page that the address names.
 
-import { html, render, useEffect } from "./lib/vendor.js";
+import { html, render, useEffect, useErrorBoundary } from "./lib/vendor.js";
 import { get } from "./lib/api.js";
 import { go, href, useRoute } from "./lib/router.js";
 import { begin, hasSignedOut, signIn, signOut, userName } from "./lib/session.js";
@@ -22,8 +22,24 @@ function Console({ name }) {
     if (!place) go(href(["accounts"]), { replace: true });
   }, [place]);
   return html`<${Shell} place=${place} userName=${name}>
-    ${place && html`<${Page} segments=${segments} query=${query} />`}
+    <${Guarded} address=${href(segments, query)}>
+      ${place && html`<${Page} segments=${segments} query=${query} />`}
+    <//>
   <//>`;
+}
+
+/** A page that fails says so; the rest of the console goes on, and so does the next page. */
+function Guarded({ address, children }) {
+  const [error, recover] = useErrorBoundary((thrown) => console.error(thrown));
+  useEffect(() => {
+    if (error) recover();
+  }, [address]);
+  if (!error) return children;
+  return html`<div class="state failure" role="alert">
+    <p class="state-title">This page cannot be shown</p>
+    <p>Something in it was not as expected: ${String(error)}</p>
+    <button type="button" class="button" onClick=${() => location.reload()}>Load again</button>
+  </div>`;
 }
 
 function Page({ segments: [place, id, ...rest], query }) {

@@ -1,6 +1,9 @@
 // Labelled inputs of forms: a label, the input, a hint, and what is wrong with it.
 
-import { html } from "../lib/vendor.js";
+import { html, useEffect, useRef, useState } from "../lib/vendor.js";
+import { date, isDay } from "../lib/format.js";
+
+const TYPING_MS = 700;
 
 /** What ties an input to its hint and error. */
 const describedBy = (id, hint, error) =>
@@ -33,6 +36,62 @@ export const Field = ({
   />
   <${Notes} id=${id} hint=${hint} error=${error} />
 </div>`;
+
+/**
+ * A day. `change` gets it once it has been typed: after a pause, on Enter, or when one goes on.
+ *
+ * A date input tells a new value with each digit: the years 2, 20 and 202 on the way to 2026. Only a
+ * whole day within `min` and `max` is handed on; none at all is too, unless one is `required`.
+ */
+export function DayField({
+  id,
+  label,
+  value,
+  change,
+  min = "2000-01-01",
+  max = "2100-12-31",
+  required,
+}) {
+  const input = useRef(null);
+  const timer = useRef(null);
+  const [error, setError] = useState(null);
+  useEffect(() => {
+    if (input.current.value !== value) input.current.value = value;
+    setError(null);
+  }, [value]);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  const handOn = () => {
+    clearTimeout(timer.current);
+    const { value: day, validity } = input.current;
+    const isFit = validity.valid && (day === "" || isDay(day));
+    if (isFit && day !== value) change(day);
+    return isFit;
+  };
+  const typed = () => {
+    setError(null);
+    clearTimeout(timer.current);
+    timer.current = setTimeout(handOn, TYPING_MS);
+  };
+  const done = () => setError(handOn() ? null : `A day from ${date(min)} to ${date(max)}.`);
+  return html`<div class="field">
+    <label for=${id}>${label}</label>
+    <input
+      ref=${input}
+      id=${id}
+      type="date"
+      min=${min}
+      max=${max}
+      required=${required}
+      onInput=${typed}
+      onBlur=${done}
+      onKeyDown=${(event) => event.key === "Enter" && done()}
+      aria-describedby=${describedBy(id, null, error)}
+      aria-invalid=${error ? "true" : undefined}
+      autocomplete="off"
+    />
+    <${Notes} id=${id} error=${error} />
+  </div>`;
+}
 
 /**
  * Ties inputs to a form: bound("cost", "Cost") are the properties of the input of `form.cost`.

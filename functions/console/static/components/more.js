@@ -22,6 +22,13 @@ export function More({ pages, noun, plural, label = "Show more", isEndless = fal
       !error &&
       !isLoading &&
       !isComplete &&
+      items.length === 0 &&
+      html`<p class="fine">None among the newest. There may be older ones.</p>`
+    }
+    ${
+      !error &&
+      !isLoading &&
+      !isComplete &&
       html`<button type="button" class="button" onClick=${more}>${label}</button>`
     }
     ${

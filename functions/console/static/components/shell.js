@@ -12,6 +12,9 @@ const PLACES = [
   ["Health", ["health"]],
 ];
 
+// An id may have an @ or two in it as well; what looks like an address is tried as one first.
+const ADDRESS = /^[^@\s|]+@[^@\s|]+$/;
+
 /** The frame of the console around a page; `place` is the first segment of where one is. */
 export function Shell({ place, userName, children }) {
   const main = useRef(null);
@@ -77,7 +80,7 @@ function Search() {
     if (!wanted) return;
     setText("");
     go(
-      wanted.includes("@") && !wanted.includes("|")
+      ADDRESS.test(wanted)
         ? href(["accounts"], { email: wanted })
         : href(["accounts", wanted]),
     );

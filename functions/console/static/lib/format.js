@@ -79,6 +79,13 @@ export function words(name) {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
+/** Says whether a text is a day such as 2026-11-21, of a year from 2000 to 2100. */
+export function isDay(text) {
+  if (!/^(20\d\d|2100)-\d\d-\d\d$/.test(text ?? "")) return false;
+  const at = new Date(`${text}T00:00:00Z`);
+  return !Number.isNaN(at.getTime()) && at.toISOString().startsWith(text);
+}
+
 /** The UTC day, as the API names it, that is `days` from today. */
 export function dayFromToday(days) {
   const day = new Date();

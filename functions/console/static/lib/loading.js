@@ -2,6 +2,10 @@
 
 import { useCallback, useEffect, useRef, useState } from "./vendor.js";
 
+const EMPTY_PAGES_MAX = 20;
+
+const isEmptyOnTheWay = ({ items, cursor }) => items.length === 0 && cursor !== null;
+
 const areSame = (some, others) => some.every((input, index) => input === others[index]);
 
 /**
@@ -34,8 +38,8 @@ export function useLoaded(read, inputs, turn = 0) {
 /**
  * Read a list page by page: `items` so far, `more()` for the next, `isComplete` at its end.
  *
- * `readPage(cursor, signal)` returns `{items, cursor}`; a page may be empty before the end. It begins
- * anew whenever `inputs` or `turn` change or `reload` is called.
+ * `readPage(cursor, signal)` returns `{items, cursor}`. A page may be empty before the end: then the
+ * next ones are read at once, up to `EMPTY_PAGES_MAX`. It begins anew whenever `inputs` or `turn` change or `reload` is called.
  */
 export function usePages(readPage, inputs, turn = 0) {
   const nothing = { inputs, items: [], cursor: null, isComplete: false, isLoading: true };
@@ -50,7 +54,10 @@ export function usePages(readPage, inputs, turn = 0) {
     const settle = (outcome) =>
       stop.signal.aborted || setState({ ...nothing, items, cursor, isLoading: false, ...outcome });
     try {
-      const page = await readPage(cursor, stop.signal);
+      let page = await readPage(cursor, stop.signal);
+      for (let empty = 1; isEmptyOnTheWay(page) && empty < EMPTY_PAGES_MAX; empty += 1) {
+        page = await readPage(page.cursor, stop.signal);
+      }
       settle({
         items: [...items, ...page.items],
         cursor: page.cursor,

@@ -1,8 +1,15 @@
 // The libraries of vendor/, which come as scripts with global names, as a module.
 
 const { h, render, Fragment } = globalThis.preact;
-const { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } =
-  globalThis.preactHooks;
+const {
+  useCallback,
+  useEffect,
+  useErrorBoundary,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+} = globalThis.preactHooks;
 const { UserManager, WebStorageStateStore } = globalThis.oidc;
 
 /** Markup as a tagged template: html`<p>${text}</p>`. */
@@ -30,6 +37,7 @@ export {
   render,
   useCallback,
   useEffect,
+  useErrorBoundary,
   useLayoutEffect,
   useMemo,
   useRef,

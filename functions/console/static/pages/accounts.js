@@ -11,11 +11,15 @@ import { Empty } from "../components/states.js";
 import { Table } from "../components/table.js";
 import { AccountStatus, Chip, Credits } from "../components/values.js";
 
+const ID_LENGTH_MAX = 128;
+
 /** Lists accounts. An `email` that leads to one leads on to its page. */
 export function AccountsPage({ email }) {
+  const isMaybeId = email && email.length <= ID_LENGTH_MAX;
   const pages = usePages(
     async (cursor, signal) => {
       const answer = await get("admin/accounts", { query: { email, cursor, limit: 50 }, signal });
+      if (isMaybeId && answer.accounts.length === 0) return named(email, signal);
       return { items: answer.accounts, cursor: answer.cursor };
     },
     [email],
@@ -47,6 +51,12 @@ export function AccountsPage({ email }) {
         </section>`
     }
   `;
+}
+
+/** The account of an id that looks like an address, as the one page of a list. */
+async function named(accountId, signal) {
+  const answer = await get("admin/accounts", { query: { account_id: accountId }, signal });
+  return { items: answer.accounts, cursor: null };
 }
 
 const COLUMNS = [

@@ -4,10 +4,10 @@ import { html, useState } from "../lib/vendor.js";
 import { get, path } from "../lib/api.js";
 import { features } from "../lib/catalog.js";
 import { TYPES, said } from "../lib/entries.js";
-import { localMidnight, words } from "../lib/format.js";
+import { isDay, localMidnight, words } from "../lib/format.js";
 import { useLoaded, usePages } from "../lib/loading.js";
 import { go, href } from "../lib/router.js";
-import { Choice, Field } from "../components/fields.js";
+import { Choice, DayField } from "../components/fields.js";
 import { More } from "../components/more.js";
 import { Empty, Loaded } from "../components/states.js";
 import { Story } from "../components/story.js";
@@ -17,14 +17,15 @@ import { Change, Credits, EntryType, Time } from "../components/values.js";
 /** `query` holds the filters, so that an address can be shared: type, feature, from and to (days). */
 export function LedgerTab({ accountId, account, turn, query, open }) {
   const known = useLoaded(features, []);
+  const asked = { ...query, from: dayOf(query.from), to: dayOf(query.to) };
   return html`<${Loaded} of=${known} what="the ledger" lines=${8}>
     ${(list) => html`<section class="card" aria-label="Ledger">
-      <${Filters} accountId=${accountId} query=${query} features=${list} />
+      <${Filters} accountId=${accountId} query=${asked} features=${list} />
       <${Entries}
         accountId=${accountId}
         account=${account}
         turn=${turn}
-        query=${query}
+        query=${asked}
         features=${list}
         open=${open}
       />
@@ -32,8 +33,11 @@ export function LedgerTab({ accountId, account, turn, query, open }) {
   <//>`;
 }
 
+const dayOf = (text) => (isDay(text) ? text : undefined);
+
 function Filters({ accountId, query, features: list }) {
-  const to = (changed) => go(href(["accounts", accountId, "ledger"], { ...query, ...changed }));
+  const to = (changed, how) =>
+    go(href(["accounts", accountId, "ledger"], { ...query, ...changed }), how);
   const featureIds = new Set(list.map((feature) => feature.feature_id));
   if (query.feature) featureIds.add(query.feature);
   const names = new Map(list.map((feature) => [feature.feature_id, feature.name]));
@@ -52,19 +56,17 @@ function Filters({ accountId, query, features: list }) {
       change=${(feature) => to({ feature })}
       options=${[["", "All features"], ...[...featureIds].map((id) => [id, names.get(id) ?? id])]}
     />
-    <${Field}
+    <${DayField}
       id="filter-from"
-      type="date"
       label="From"
       value=${query.from ?? ""}
-      change=${(from) => to({ from })}
+      change=${(from) => to({ from }, { replace: true })}
     />
-    <${Field}
+    <${DayField}
       id="filter-to"
-      type="date"
       label="To"
       value=${query.to ?? ""}
-      change=${(until) => to({ to: until })}
+      change=${(until) => to({ to: until }, { replace: true })}
     />
     ${
       Object.values(query).some(Boolean) &&

@@ -1,6 +1,6 @@
 // Why the balance is what it is: the grants that make it up, and the entries that led to it.
 
-import { html } from "../lib/vendor.js";
+import { html, useEffect, useState } from "../lib/vendor.js";
 import { get, path } from "../lib/api.js";
 import { entryHref } from "../lib/entries.js";
 import { counted, credits, number, words } from "../lib/format.js";
@@ -12,15 +12,34 @@ import { Bar, Change, Credits, Facts, Time } from "../components/values.js";
 
 const ENTRIES_A_PAGE = 100;
 
-/** The whole answer on one screen. */
-export const OverviewTab = ({ accountId, account, quota, plans, turn, open }) => html`
-  <h2>Why is the balance ${number(account.balance)}?</h2>
-  <div class="columns">
-    <${MadeOf} accountId=${accountId} account=${account} />
-    <${History} accountId=${accountId} account=${account} turn=${turn} />
-  </div>
-  <${Quota} account=${account} quota=${quota} plans=${plans} open=${open} />
-`;
+/**
+ * The whole answer on one screen.
+ *
+ * Entries may be newer than the account that the page has. Where they do not add up, both are read
+ * once more before the clock is given as the reason.
+ */
+export function OverviewTab({ accountId, account: given, quota, plans, turn, open }) {
+  const [again, setAgain] = useState(null);
+  const account = again?.given === given ? again.account : given;
+  return html`
+    <h2>Why is the balance ${number(account.balance)}?</h2>
+    ${
+      account.balance !== given.balance &&
+      html`<p class="quiet">It was ${number(given.balance)} when this page was loaded.</p>`
+    }
+    <div class="columns">
+      <${MadeOf} accountId=${accountId} account=${account} />
+      <${History}
+        accountId=${accountId}
+        account=${account}
+        turn=${turn}
+        outdated=${account === given ? null : again.entries}
+        readAgain=${(newer, entries) => setAgain({ given, account: newer, entries })}
+      />
+    </div>
+    <${Quota} account=${account} quota=${quota} plans=${plans} open=${open} />
+  `;
+}
 
 /** The grants, and the sum: what is left in them + held - owed = balance. */
 function MadeOf({ accountId, account }) {
@@ -82,8 +101,12 @@ const grantColumns = (accountId, grants) => [
   },
 ];
 
-/** Opening balance, changes by type, closing balance, over the newest entries. */
-function History({ accountId, account, turn }) {
+/**
+ * Opening balance, changes by type, closing balance, over the newest entries.
+ *
+ * `outdated` are the entries that were there when the account was read again.
+ */
+function History({ accountId, account, turn, outdated, readAgain }) {
   const pages = usePages(
     async (cursor, signal) => {
       const answer = await get(path`accounts/${accountId}/entries`, {
@@ -96,9 +119,23 @@ function History({ accountId, account, turn }) {
     turn,
   );
   const { items: entries } = pages;
+  const isToRead = !outdated && entries.length > 0 && entries[0].balance_after !== account.balance;
+  useEffect(() => {
+    if (!isToRead) return undefined;
+    const stop = new AbortController();
+    get(path`accounts/${accountId}`, { signal: stop.signal }).then(
+      (newer) => {
+        readAgain(newer, entries);
+        pages.reload();
+      },
+      () => {}, // Nothing is claimed then.
+    );
+    return () => stop.abort();
+  }, [isToRead, account]);
+  const isSure = outdated !== null && outdated !== entries;
   return html`<section class="card" aria-labelledby="history-title">
     <h3 id="history-title" class="card-title">How it came about</h3>
-    ${entries.length > 0 && html`<${Sums} accountId=${accountId} account=${account} entries=${entries} />`}
+    ${entries.length > 0 && html`<${Sums} accountId=${accountId} account=${account} entries=${entries} isSure=${isSure} />`}
     ${
       pages.isComplete
         ? html`<p class="fine padded">
@@ -113,7 +150,7 @@ function History({ accountId, account, turn }) {
   </section>`;
 }
 
-function Sums({ accountId, account, entries }) {
+function Sums({ accountId, account, entries, isSure }) {
   const [newest, oldest] = [entries[0], entries.at(-1)];
   const opening = oldest.balance_after - oldest.amount;
   const unwritten = account.balance - newest.balance_after;
@@ -142,8 +179,14 @@ function Sums({ accountId, account, entries }) {
       unwritten !== 0 &&
       html`<div>
       <dt>
-        Since then, by the clock
-        <span class="under">Expired or renewed. The next command writes it down.</span>
+        ${isSure ? "Since then, by the clock" : "Between the two"}
+        <span class="under">
+          ${
+            isSure
+              ? "Expired or renewed. The next command writes it down."
+              : "They were read at different times."
+          }
+        </span>
       </dt>
       <dd><${Change} value=${unwritten} /></dd>
     </div>`

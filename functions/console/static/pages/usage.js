@@ -4,11 +4,11 @@ import { html, useMemo, useState } from "../lib/vendor.js";
 import { get, path } from "../lib/api.js";
 import { features } from "../lib/catalog.js";
 import { nameOf } from "../lib/entries.js";
-import { counted, credits, dayFromToday, number, utcDay } from "../lib/format.js";
+import { counted, credits, dayFromToday, isDay, number, utcDay } from "../lib/format.js";
 import { useLoaded } from "../lib/loading.js";
 import { go, href } from "../lib/router.js";
 import { COLOURS, Chart, dayRead } from "../components/chart.js";
-import { Field, Radios } from "../components/fields.js";
+import { DayField, Radios } from "../components/fields.js";
 import { Empty, Loaded } from "../components/states.js";
 import { Table } from "../components/table.js";
 import { Credits } from "../components/values.js";
@@ -16,8 +16,13 @@ import { Credits } from "../components/values.js";
 const DAY_MS = 24 * 3600 * 1000;
 const BY_AMOUNT = "Uses by amount";
 const OTHERS = "Other features";
+const SPANS = ["30", "90"];
 
-/** `query` holds the range: `days` back from today, or `from` and `to` (UTC days, both included). */
+/**
+ * `query` holds the range: `days` back from today, or `from` and `to` (UTC days, both included).
+ *
+ * People write addresses by hand: what makes no sense in one is as if it were not there.
+ */
 export function UsageTab({ accountId, turn, query }) {
   const range = rangeOf(query);
   const usage = useLoaded(
@@ -35,41 +40,41 @@ export function UsageTab({ accountId, turn, query }) {
     turn,
   );
   return html`<section class="card padded" aria-label="Usage">
-    <${Range} accountId=${accountId} query=${query} range=${range} />
+    <${Range} accountId=${accountId} ...${range} />
     <${Loaded} of=${usage} what="the usage" lines=${8}>${(data) => html`<${Used} ...${data} />`}<//>
   </section>`;
 }
 
 function rangeOf({ days, from, to }) {
-  if (from && to && from <= to) return { from, to };
-  return { from: dayFromToday(1 - Number(days || 30)), to: dayFromToday(0) };
+  if (isDay(from) && isDay(to) && from <= to) return { chosen: "own", from, to };
+  const chosen = SPANS.includes(days) ? days : SPANS[0];
+  return { chosen, from: dayFromToday(1 - Number(chosen)), to: dayFromToday(0) };
 }
 
 const dayAfter = (day) =>
   new Date(Date.parse(`${day}T00:00:00Z`) + DAY_MS).toISOString().slice(0, 10);
 
-function Range({ accountId, query, range }) {
-  const to = (changed) => go(href(["accounts", accountId, "usage"], changed));
-  const chosen = query.from ? "own" : (query.days ?? "30");
+function Range({ accountId, chosen, from, to }) {
+  const at = (query) => href(["accounts", accountId, "usage"], query);
+  const edit = (changed) => go(at({ from, to, ...changed }), { replace: true });
   return html`<div class="filters">
     <${Radios}
       id="range"
       label="Days, in UTC"
       value=${chosen}
-      change=${(days) => to(days === "own" ? range : { days })}
+      change=${(days) => go(at(days === "own" ? { from, to } : { days }))}
       options=${[
-        ["30", "30 days"],
-        ["90", "90 days"],
+        ...SPANS.map((days) => [days, `${days} days`]),
         ["own", "Other"],
       ]}
     />
     ${
       chosen === "own" &&
       html`
-      <${Field} id="usage-from" type="date" label="From" value=${range.from} max=${range.to}
-        change=${(from) => from && to({ ...range, from })} />
-      <${Field} id="usage-to" type="date" label="To" value=${range.to} min=${range.from}
-        change=${(until) => until && to({ ...range, to: until })} />
+      <${DayField} id="usage-from" label="From" value=${from} max=${to} required
+        change=${(day) => edit({ from: day })} />
+      <${DayField} id="usage-to" label="To" value=${to} min=${from} required
+        change=${(day) => edit({ to: day })} />
     `
     }
   </div>`;
