@@ -192,7 +192,8 @@ def test_who_deactivates_what_somebody_else_has_edited_or_whose_answer_was_lost(
     assert created.status_code == 201
     page = sign_in(demo.ADMIN_EMAIL, "#/catalog/features")
     page.get_by_role("button", name=f"Deactivate {name}").click()
-    assert admin_api.put(at, json={**feature, "cost": 6}).is_success
+    edited = admin_api.put(at, json={**feature, "cost": 6}, headers={"If-Match": '"1"'})
+    assert edited.is_success, edited.text
     dialog = page.get_by_role("dialog", name=f"Deactivate {name}")
     dialog.get_by_role("button", name="Continue").click()
     dialog.get_by_role("button", name="Deactivate").click()
