@@ -62,6 +62,8 @@ export function DayField({
   useEffect(() => () => clearTimeout(timer.current), []);
   const handOn = () => {
     clearTimeout(timer.current);
+    // A field that goes away while it has the focus is blurred once more.
+    if (!input.current) return true;
     const { value: day, validity } = input.current;
     const isFit = validity.valid && (day === "" || isDay(day));
     if (isFit && day !== value) change(day);
