@@ -5,9 +5,7 @@ own token. Its files need no build. Their common hash is in the addresses of all
 that they are cached for ever and a page never mixes those of two deployments.
 """
 
-from functools import cache
-from hashlib import sha256
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,20 +13,12 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.console.modules import joined
+from functions.console.files import files, page, version
 from scrip.http.answers import answer
 from scrip.http.problems import SECURITY_HEADERS, RouteNotFoundError
 from scrip.http.resolver import api
 from scrip.observability import logger
 from scrip.settings import settings
-
-STATIC = Path(__file__).parent / "static"
-INDEX = "index.html"
-VERSION = "@version@"
-"""Stands in index.html for the hash of all files."""
-
-LIBRARIES = ("preact.min.umd.js", "hooks.umd.js", "htm.umd.js", "oidc-client-ts.min.js")
-"""Of vendor/, those that the page needs at once, each behind what it needs itself."""
 
 CONTENT_TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -59,11 +49,11 @@ def get_without_slash() -> Response[str]:
 @app.get("/console/", include_in_schema=False)
 def get_page() -> Response[str]:
     """Return the one page, or tell that the browser has it already."""
-    etag = f'"{_version()}"'
+    etag = f'"{version()}"'
     headers = {**_page_headers(), **ASK_AGAIN, "ETag": etag}
     if etag in app.current_event.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers, body="")
-    return _file(INDEX, _files()[INDEX].replace(VERSION, _version()), headers)
+    return _file("index.html", page(), headers)
 
 
 @app.get("/console/config.json", include_in_schema=False)
@@ -87,10 +77,10 @@ def get_file() -> Response[str]:
     Raises:
         RouteNotFoundError: there is no such file.
     """
-    version, _, path = app.current_event.path.removeprefix("/console/").partition("/")
-    if version != _version() or path not in _files():
+    of, _, path = app.current_event.path.removeprefix("/console/").partition("/")
+    if of != version() or path not in files():
         raise RouteNotFoundError
-    return _file(path, _files()[path], {**SECURITY_HEADERS, **FOR_EVER})
+    return _file(path, files()[path], {**SECURITY_HEADERS, **FOR_EVER})
 
 
 def _file(path: str, body: str, headers: dict[str, str]) -> Response[str]:
@@ -101,32 +91,6 @@ def _file(path: str, body: str, headers: dict[str, str]) -> Response[str]:
         body=body,
         compress=True,
     )
-
-
-@cache
-def _files() -> dict[str, str]:
-    """Read all files, by their paths from the page; scripts that are needed at once are joined."""
-    files = {
-        path.relative_to(STATIC).as_posix(): path.read_text(encoding="utf-8")
-        for path in sorted(STATIC.rglob("*"))
-        if path.is_file()
-    }
-    libraries = [files.pop(f"vendor/{name}") for name in LIBRARIES]
-    own = [path for path in files if path.endswith(".js") and not path.startswith("vendor/")]
-    modules = {path: files.pop(path) for path in own}
-    return {
-        **files,
-        "libraries.js": "\n".join(libraries),
-        "app.js": joined(modules, "app.js"),
-    }
-
-
-@cache
-def _version() -> str:
-    digest = sha256()
-    for path, text in _files().items():
-        digest.update(f"{path}\0{sha256(text.encode()).hexdigest()}\n".encode())
-    return digest.hexdigest()[:16]
 
 
 def _page_headers() -> dict[str, str]:
