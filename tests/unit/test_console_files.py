@@ -2,12 +2,14 @@
 
 import json
 import re
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from functions.console.modules import joined
+from scrip.domain.account import PAYMENT_GRACE
 
 STATIC = Path(__file__).parents[2] / "functions/console/static"
 VENDOR = STATIC / "vendor"
@@ -82,3 +84,9 @@ def test_what_cannot_be_joined_is_said() -> None:
 def test_every_module_is_used() -> None:
     modules = {name: (STATIC / name).read_text() for name in OURS}
     assert joined(modules, "app.js").count("= (() => {\n//") == len(OURS)
+
+
+def test_the_console_reckons_with_the_same_grace_as_the_domain() -> None:
+    text = (STATIC / "dialogs/quota-effect.js").read_text()
+    [days] = re.findall(r"PAYMENT_GRACE = (\d+) \* 24 \* 60 \* 60 \* 1000;", text)
+    assert timedelta(days=int(days)) == PAYMENT_GRACE
