@@ -66,4 +66,4 @@ def _do(resource_type: str, properties: dict[str, Any]) -> None:
             pool = open_user_pool(properties["UserPoolId"])
             pool.let_sign_in(properties["ClientId"], properties["Url"])
         case _:
-            raise NotImplementedError(resource_type)
+            raise ValueError(f"{resource_type} is none of this function's resources")

@@ -46,7 +46,7 @@ class ResumableFile:
             with self._told():
                 os.ftruncate(self._file, self.point.bytes)
                 os.lseek(self._file, 0, os.SEEK_END)
-        except BaseException:
+        except BaseException:  # Ctrl-C among them: nobody else can close what is not made yet
             os.close(self._file)
             raise
 
