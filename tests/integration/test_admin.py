@@ -125,10 +125,15 @@ def test_users_whose_sign_up_was_missed_get_their_accounts(stack: LocalStack, ad
         {"account_id": sub, "field": "emails", "before": [], "after": [email]},
     ]
     request = {"mode": "users", "credit_overrides": {}}
-    assert synced(admin, {**request, "dry_run": True}) == expected
+
+    def told(request: dict[str, Any]) -> list[dict[str, Any]]:
+        # Other tests may leave users without accounts, and sync finds theirs, too.
+        return [one for one in synced(admin, request) if one["account_id"] == sub]
+
+    assert told({**request, "dry_run": True}) == expected
     assert admin.get(f"/{sub}").status_code == 404
     overridden = {"account_id": sub, "field": "balance", "before": 10_100, "after": 7}
-    assert synced(admin, {**request, "credit_overrides": {sub: 7}}) == [*expected, overridden]
+    assert told({**request, "credit_overrides": {sub: 7}}) == [*expected, overridden]
     assert admin.get(f"/{sub}").json()["balance"] == 7
     assert synced(admin, request) == []
 
