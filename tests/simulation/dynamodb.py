@@ -18,7 +18,7 @@ from decimal import Decimal
 from functools import partial, wraps
 from operator import itemgetter
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
@@ -56,6 +56,9 @@ TRANSACTION_MAX = 100
 BATCH_GET_MAX = 100
 BATCH_WRITE_MAX = 25
 
+UNSHARED = 2
+"""The version of marshal that writes everything out, however often it occurs."""
+
 ARN = "arn:aws:dynamodb:eu-central-1:123456789012:table/scrip"
 FIRST_NUMBER = 100_000_000_000_000_000_000
 """Sequence numbers have 21 digits and more."""
@@ -83,15 +86,26 @@ def client_error(operation: str, code: str, message: str, **more: Any) -> Client
     return EXCEPTIONS.get(code, ClientError)(response, operation)
 
 
-class Stored(NamedTuple):
-    """An item as it is kept: serialised, so that nobody can change it, with DynamoDB's size."""
+type Stored = bytes
+"""An item as it is kept: serialised, so that nobody can change it, and quick to copy."""
 
-    image: bytes
-    size: int
 
-    def thaw(self) -> Item:
-        """Return the item; whoever has it may do with it what they like."""
-        return marshal.loads(self.image)  # type: ignore[no-any-return]
+def freeze(item: Item) -> Stored:
+    """Return an item as it is kept.
+
+    Raises:
+        InvalidRequestError: it is too large.
+    """
+    stored = marshal.dumps(item, UNSHARED)
+    # That is never less than DynamoDB counts.
+    if len(stored) > ITEM_BYTES_MAX and item_size(item) > ITEM_BYTES_MAX:
+        raise InvalidRequestError("Item size has exceeded the maximum allowed size")
+    return stored
+
+
+def thaw(stored: Stored) -> Item:
+    """Return an item that was kept; whoever has it may do with it what they like."""
+    return marshal.loads(stored)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +128,7 @@ class Change:
     def record(self) -> dict[str, Any]:
         """Return the record as Lambda hands it over."""
         images = {"OldImage": self.before, "NewImage": self.after}
-        told = {name: as_json(image.thaw()) for name, image in images.items() if image is not None}
+        told = {name: as_json(thaw(image)) for name, image in images.items() if image is not None}
         return {
             "eventID": f"{self.number:032x}",
             "eventName": self.name,
@@ -125,7 +139,7 @@ class Change:
                 "Keys": {"pk": {"S": self.pk}, "sk": {"S": self.sk}},
                 **told,
                 "SequenceNumber": str(self.number),
-                "SizeBytes": sum(image.size for image in images.values() if image is not None),
+                "SizeBytes": sum(item_size(thaw(image)) for image in images.values() if image),
                 "StreamViewType": "NEW_AND_OLD_IMAGES",
             },
             "eventSourceARN": f"{ARN}/stream/2026-11-01T00:00:00.000",
@@ -592,7 +606,7 @@ class SimulatedDynamoDB:
         stored = self._table.get(pk, (sk,))
         if stored is None:
             return {}
-        item = stored.thaw()
+        item = thaw(stored)
         return {"Item": chosen.of(item) if chosen else item}
 
     def _put(self, *, TableName: str, Item: Item, **how: Any) -> _Write:
@@ -656,7 +670,7 @@ class SimulatedDynamoDB:
         """
         pk, sk = write.place
         stored = self._table.get(pk, (sk,))
-        before = None if stored is None else stored.thaw()
+        before = None if stored is None else thaw(stored)
         if write.condition is not None and not write.condition.holds(before or {}, write.values):
             raise _ConditionError({"Item": before} if write.tells and before else {})
         after = write.becomes(before, write.values)
@@ -692,10 +706,11 @@ class SimulatedDynamoDB:
             return
         if before is not None and before != after:
             self._unseen.append(partial(index.drop, before))
-        if after is not None and decided.after is not None:
-            seen = index.keys if name in KEYS_ONLY else decided.after
-            stored = freeze({key: decided.after[key] for key in seen})
-            self._unseen.append(partial(index.put, after, stored))
+        if after is not None and decided.after is not None and decided.stored_after is not None:
+            told = decided.stored_after
+            if name in KEYS_ONLY:
+                told = freeze({key: decided.after[key] for key in index.keys})
+            self._unseen.append(partial(index.put, after, told))
 
     def _see(self) -> None:
         """Let the indexes see all changes but the last few."""
@@ -739,9 +754,9 @@ class _Page:
         """Read until the page is full; tell where it ended if that was before the end."""
         items, scanned, size, last = [], 0, 0, None
         for stored in found:
-            item = stored.thaw()
+            item = thaw(stored)
             scanned += 1
-            size += stored.size
+            size += len(stored)
             if self.filter is None or self.filter.holds(item, values):
                 items.append(self.chosen.of(item) if self.chosen else item)
             if scanned == self.limit or size >= PAGE_BYTES_MAX:
@@ -785,95 +800,85 @@ def _bound(
         InvalidRequestError: a name or value is missing or not used, or cannot stand where it is.
     """
     found = {} if values is None else {name: normal(value) for name, value in values.items()}
-    if values is not None and not found:
-        raise InvalidRequestError("ExpressionAttributeValues must not be empty")
-    if names is not None and not names:
-        raise InvalidRequestError("ExpressionAttributeNames must not be empty")
-    parsed = [one for one in used if one is not None]
-    if (names or {}).keys() != set().union(*(one.names for one in parsed)):
+    if names == {} or values == {}:
+        raise InvalidRequestError("ExpressionAttributeNames or Values must not be empty")
+    uses = expressions.together(*used)
+    if uses.names != (names or {}).keys():
         raise InvalidRequestError(
             "Value provided in ExpressionAttributeNames unused in expressions"
         )
-    if found.keys() != set().union(*(one.values for one in parsed)):
-        raise InvalidRequestError(
-            "An expression attribute value is not defined, or is unused in expressions"
-        )
-    for one in parsed:
-        for check in one.checks:
-            check(found)
+    if uses.values != found.keys():
+        raise InvalidRequestError("An expression attribute value is not defined, or not used")
+    for check in uses.checks:
+        check(found)
     return found
 
 
-def freeze(item: Item) -> Stored:
-    """Return an item as it is kept.
-
-    Raises:
-        InvalidRequestError: it is too large.
-    """
-    size = sum(len(name.encode()) + size_of(value) for name, value in item.items())
-    if size > ITEM_BYTES_MAX:
-        raise InvalidRequestError("Item size has exceeded the maximum allowed size")
-    return Stored(marshal.dumps(item), size)
+def item_size(item: Item) -> int:
+    """Return how many bytes DynamoDB counts for an item."""
+    return sum(len(name.encode()) + _size(value) for name, value in item.items())
 
 
-def size_of(attribute: Attribute) -> int:
-    """Return how many bytes DynamoDB counts for a value."""
+def _size(attribute: Attribute) -> int:
     [(kind, content)] = attribute.items()
     match kind:
-        case "S":
-            return len(content) if content.isascii() else len(content.encode())
+        case "S" | "B":
+            size = len(content.encode() if kind == "S" else content)
         case "N":
-            return len(content) // 2 + 2
-        case "B":
-            return len(content)
+            size = len(content) // 2 + 2
         case "M":
-            parts = (len(name.encode()) + size_of(part) + 1 for name, part in content.items())
-            return 3 + sum(parts)
+            size = 3 + len(content) + item_size(content)
         case "L":
-            return 3 + sum(size_of(part) + 1 for part in content)
+            size = 3 + len(content) + sum(map(_size, content))
         case "SS" | "NS" | "BS":
-            return sum(size_of({kind[0]: part}) for part in content)
-    return 1
+            size = sum(_size({kind[0]: part}) for part in content)
+        case _:
+            size = 1
+    return size
 
 
 def normal(attribute: Attribute) -> Attribute:
-    """Return a copy of a value in its normal form.
+    """Return a value in its normal form, the same object if it can be.
 
     Raises:
         InvalidRequestError: it is none that DynamoDB takes.
     """
+    if type(attribute.get("S")) is str and len(attribute) == 1:
+        return attribute  # as most are
     [(kind, content)] = attribute.items()
     match kind:
         case "S":
-            return {"S": _text(content)}
+            plain: Any = _text(content)
         case "N":
-            return {"N": expressions.number(_text(content))}
-        case "B":
-            return {"B": _binary(content)}
+            plain = expressions.number(_text(content))
         case "M":
-            return {"M": {_text(name): normal(part) for name, part in content.items()}}
+            plain = {_text(name): normal(part) for name, part in content.items()}
         case "L":
-            return {"L": [normal(part) for part in content]}
+            plain = [normal(part) for part in content]
+        case "B":
+            assert isinstance(content, bytes | bytearray), f"{content!r} is not binary"
+            plain = bytes(content)
         case "BOOL" | "NULL":
             assert isinstance(content, bool), f"{content!r} is no truth value"
-            return {kind: content}
+            plain = content
+        case _:
+            plain = _normal_set(kind, content)
+    return attribute if plain is content else {kind: plain}
+
+
+def _normal_set(kind: str, content: Any) -> list[Any]:
     assert kind in TYPES, f"There is no type {kind}"
     parts = [normal({kind[0]: part})[kind[0]] for part in content]
     if not parts:
         raise InvalidRequestError("An set may not be empty")
     if len(set(parts)) < len(parts):
         raise InvalidRequestError("Input collection contains duplicates")
-    return {kind: sorted(parts, key=Decimal if kind == "NS" else None)}
+    return sorted(parts, key=Decimal if kind == "NS" else None)
 
 
 def _text(content: Any) -> str:
     assert isinstance(content, str), f"{content!r} is no text"
     return str(content)
-
-
-def _binary(content: Any) -> bytes:
-    assert isinstance(content, bytes | bytearray), f"{content!r} is not binary"
-    return bytes(content)
 
 
 def _place(key: Item) -> tuple[str, str]:

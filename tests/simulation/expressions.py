@@ -44,7 +44,7 @@ class InvalidRequestError(Exception):
     """DynamoDB would refuse the request with a ValidationException."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Expression:
     """An expression, with the `#names` and `:values` that it uses and what it asks of these."""
 
@@ -53,7 +53,7 @@ class Expression:
     checks: tuple[Check, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Condition(Expression):
     """A condition or a filter. `attributes` are those that it looks at."""
 
@@ -61,7 +61,7 @@ class Condition(Expression):
     holds: Test
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class KeyCondition(Expression):
     """Which items of a partition are asked for: the partition, and what holds for the sort key.
 
@@ -75,7 +75,7 @@ class KeyCondition(Expression):
     prefix: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Projection(Expression):
     """The attributes that are asked for."""
 
@@ -86,7 +86,7 @@ class Projection(Expression):
         return {name: item[name] for name in self.attributes if name in item}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Update(Expression):
     """What is to change: attributes with what they are set to, and those that are removed."""
 
@@ -186,6 +186,17 @@ def update(text: str, names: Names) -> Update:
         raise InvalidRequestError("Invalid UpdateExpression: The expression can not be empty;")
     _refuse_overlap(parsed.attributes)
     return parsed
+
+
+@lru_cache(CACHED)
+def together(*used: Expression | None) -> Expression:
+    """Return what several expressions of one request use between them; None is one that is not."""
+    parsed = [one for one in used if one is not None]
+    return Expression(
+        names=frozenset().union(*(one.names for one in parsed)),
+        values=frozenset().union(*(one.values for one in parsed)),
+        checks=tuple(check for one in parsed for check in one.checks),
+    )
 
 
 class _Parser:
@@ -311,17 +322,22 @@ class _Parser:
         if self.took("in"):
             choices = self.after("(", lambda: self.separated(self.operand))
             self.close()
-            return lambda item, values: any(_same(left, one)(item, values) for one in choices)
+            tests = [_same(left, one) for one in choices]
+            return lambda item, values: any(test(item, values) for test in tests)
+        return self.comparison(left)
+
+    def comparison(self, left: Operand) -> Test:
         sign = self.took("=", "<>", *ORDERINGS)
         right = self.operand()
         if sign in ORDERINGS:
             return self.ordering(ORDERINGS[sign], left, right)
         same = _same(left, right)
-        if sign == "<>":
-            return lambda item, values: not same(item, values)
-        if not sign:
-            self.give_up()
-        return same
+        match sign:
+            case "=":
+                return same
+            case "<>":
+                return lambda item, values: not same(item, values)
+        return self.give_up()
 
     def function(self) -> Test:
         function = self.took("attribute_exists", "attribute_not_exists", "attribute_type")
