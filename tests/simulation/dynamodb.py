@@ -732,8 +732,7 @@ class _Page:
         projected: str | None,
         limit: int | None,
     ) -> None:
-        if limit is not None and limit < 1:
-            raise InvalidRequestError("Limit must be greater than or equal to 1")
+        assert limit is None or limit > 0, "boto3 sends no such Limit"
         self.keys = source.keys
         self.filter = expressions.condition(filtered, names) if filtered is not None else None
         self.chosen = expressions.projection(projected, names) if projected is not None else None
