@@ -13,12 +13,11 @@ import marshal
 import zlib
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter, deque
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial, wraps
 from operator import itemgetter
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from botocore.exceptions import ClientError
 
@@ -108,8 +107,7 @@ def thaw(stored: Stored) -> Item:
     return marshal.loads(stored)  # type: ignore[no-any-return]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """A record of the stream: an item before and after a write, None where there was none."""
 
     number: int
@@ -182,10 +180,10 @@ class _Sorted:
 
     def address(self, item: Item) -> tuple[str, _Place] | None:
         """Return where an item belongs, None if it has not what it takes."""
-        partition_name, *sort_names = self.keys
-        if partition_name not in item or sort_names[0] not in item:
+        partition, sort = self.keys[:2]
+        if sort not in item or partition not in item:
             return None
-        return item[partition_name]["S"], tuple(sort_value(item[name]) for name in sort_names)
+        return item[partition]["S"], tuple([sort_value(item[name]) for name in self.keys[1:]])
 
     def put(self, address: tuple[str, _Place], stored: Stored) -> None:
         name, place = address
@@ -296,8 +294,7 @@ def sort_value(attribute: Attribute) -> Any:
     return attribute["S"] if "S" in attribute else Decimal(attribute["N"])
 
 
-@dataclass(slots=True, kw_only=True)
-class _Write:
+class _Write(NamedTuple):
     """A write before it is decided: of which item, under which condition, what becomes of it."""
 
     place: tuple[str, str]
@@ -307,8 +304,7 @@ class _Write:
     tells: bool
 
 
-@dataclass(slots=True, kw_only=True)
-class _Decided:
+class _Decided(NamedTuple):
     """A write that can be done: its item before and after, as it is and as it is stored."""
 
     place: tuple[str, str]
@@ -842,7 +838,7 @@ def normal(attribute: Attribute) -> Attribute:
     Raises:
         InvalidRequestError: it is none that DynamoDB takes.
     """
-    if type(attribute.get("S")) is str and len(attribute) == 1:
+    if len(attribute) == 1 and "S" in attribute and type(attribute["S"]) is str:
         return attribute  # as most are
     [(kind, content)] = attribute.items()
     match kind:
@@ -851,7 +847,7 @@ def normal(attribute: Attribute) -> Attribute:
         case "N":
             plain = expressions.number(_text(content))
         case "M":
-            plain = {_text(name): normal(part) for name, part in content.items()}
+            plain = {name: normal(part) for name, part in content.items()}
         case "L":
             plain = [normal(part) for part in content]
         case "B":
