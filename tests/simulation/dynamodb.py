@@ -173,8 +173,9 @@ class _Partition:
 class _Sorted:
     """The table or an index: its items by partition, sorted there."""
 
-    def __init__(self, keys: tuple[str, ...]) -> None:
+    def __init__(self, keys: tuple[str, ...], *, keys_only: bool = False) -> None:
         self.keys = keys
+        self.keys_only = keys_only
         self.partitions: dict[str, _Partition] = {}
         self.in_order: list[str] | None = None
 
@@ -219,7 +220,7 @@ class _Sorted:
         """
         if key is None:
             return None
-        _refuse_keys(key, frozenset(self.keys))
+        _refuse_keys(key, dict.fromkeys(self.keys).keys())
         return self.address(key)
 
     def span(
@@ -388,7 +389,8 @@ class SimulatedDynamoDB:
         self._number = FIRST_NUMBER
         self._table = _Sorted(tuple(KEYS))
         self._indexes = {
-            name: _Sorted(tuple({**keys, **KEYS})) for name, keys in INDEX_KEYS.items()
+            name: _Sorted(tuple({**keys, **KEYS}), keys_only=name in KEYS_ONLY)
+            for name, keys in INDEX_KEYS.items()
         }
         self._unseen: deque[Callable[[], None]] = deque()
 
@@ -687,24 +689,24 @@ class SimulatedDynamoDB:
             self._table.drop((pk, (sk,)))
         else:
             self._table.put((pk, (sk,)), decided.stored_after)
-        for name, index in self._indexes.items():
-            self._note(name, index, decided)
+        for index in self._indexes.values():
+            self._note(index, decided)
         self._see()
         self._number += 1
         stored = (decided.stored_before, decided.stored_after)
         self.stream.append(Change(self._number, pk, sk, *stored))
 
-    def _note(self, name: str, index: _Sorted, decided: _Decided) -> None:
+    def _note(self, index: _Sorted, decided: _Decided) -> None:
         """Remember what a write changes in an index."""
         before = index.address(decided.before) if decided.before else None
         after = index.address(decided.after) if decided.after else None
-        if name in KEYS_ONLY and before == after:
+        if index.keys_only and before == after:
             return
         if before is not None and before != after:
             self._unseen.append(partial(index.drop, before))
         if after is not None and decided.after is not None and decided.stored_after is not None:
             told = decided.stored_after
-            if name in KEYS_ONLY:
+            if index.keys_only:
                 told = freeze({key: decided.after[key] for key in index.keys})
             self._unseen.append(partial(index.put, after, told))
 
@@ -733,6 +735,9 @@ class _Page:
         self.filter = expressions.condition(filtered, names) if filtered is not None else None
         self.chosen = expressions.projection(projected, names) if projected is not None else None
         self.limit = limit
+        for one in (self.filter, self.chosen):
+            if one is not None and source.keys_only:
+                assert set(one.attributes) <= set(self.keys), "The index has nothing but keys"
 
     @property
     def expressions(self) -> tuple[Expression | None, ...]:
@@ -751,7 +756,7 @@ class _Page:
         for stored in found:
             item = thaw(stored)
             scanned += 1
-            size += len(stored)
+            size += len(stored)  # somewhat more than DynamoDB counts
             if self.filter is None or self.filter.holds(item, values):
                 items.append(self.chosen.of(item) if self.chosen else item)
             if scanned == self.limit or size >= PAGE_BYTES_MAX:
@@ -865,7 +870,7 @@ def _normal_set(kind: str, content: Any) -> list[Any]:
     assert kind in TYPES, f"There is no type {kind}"
     parts = [normal({kind[0]: part})[kind[0]] for part in content]
     if not parts:
-        raise InvalidRequestError("An set may not be empty")
+        raise InvalidRequestError("A set may not be empty")
     if len(set(parts)) < len(parts):
         raise InvalidRequestError("Input collection contains duplicates")
     return sorted(parts, key=Decimal if kind == "NS" else None)

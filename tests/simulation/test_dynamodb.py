@@ -163,6 +163,8 @@ def test_what_nobody_knows_is_no_answer(client: SimulatedDynamoDB) -> None:
     ):
         with pytest.raises(AssertionError):
             client.put_item(**PUT, ConditionExpression=condition)
+    with pytest.raises(AssertionError):
+        client.scan(TableName=NAME, IndexName="directory", ProjectionExpression="balance")
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         client.get_item(TableName="other", Key=KEY)
 
