@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
+from botocore.exceptions import ClientError
 
 from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.domain.commands import OpenAccount, ResetAnchor
@@ -293,6 +294,19 @@ def functions(stack: LocalStack) -> Iterator[Functions]:
 def test_every_function_that_is_allowed_something_is_tried(functions: Functions) -> None:
     allowed = {function for function in functions.all if functions.permissions(function)}
     assert allowed == WORK.keys()
+
+
+def test_the_boundary_keeps_a_function_from_the_queues_of_others(
+    functions: Functions,
+    stack: LocalStack,
+) -> None:
+    # What SAM attaches lets the function read every queue of the account.
+    others = stack.client("sqs").create_queue(QueueName="somebody-elses")["QueueUrl"]
+    worker = functions.queues("RenewFunction")
+    worker.receive_message(QueueUrl=functions.outputs["RenewQueueUrl"], VisibilityTimeout=0)
+    with pytest.raises(ClientError, match="explicit deny"):
+        worker.receive_message(QueueUrl=others)
+    stack.client("sqs").delete_queue(QueueUrl=others)
 
 
 @pytest.mark.parametrize("function", WORK)
