@@ -97,8 +97,11 @@ class Functions:
         ]
         others = [one for one in whole["Statement"] if one is not statement]
         where = {"RoleName": self.ids[f"{function}Role"], "PolicyName": permission.policy}
-        less = {**whole, "Statement": others + rest}
-        self._iam.put_role_policy(**where, PolicyDocument=json.dumps(less))
+        if less := others + rest:
+            document = json.dumps({**whole, "Statement": less})
+            self._iam.put_role_policy(**where, PolicyDocument=document)
+        else:
+            self._iam.delete_role_policy(**where)
         self.patience_seconds = SOON_SECONDS
         try:
             yield
