@@ -3,8 +3,8 @@
 What is taken away is read from the deployed roles: one action on one resource at a time. The local
 AWS checks every call of a function, and each action of a transaction by itself. It looks at no
 partitions (`dynamodb:LeadingKeys`), which tests/functional/test_roles.py does. And it asks no role
-when it reads a stream or a queue for a function, or sends on what failed: there the whole of what
-SAM lets Lambda do is named here.
+when it reads a stream or a queue for a function, or sends on what failed, so those parts of a role,
+which SAM makes, are not tried (`BY_LAMBDA`, and AWS's own policies).
 """
 
 from __future__ import annotations
