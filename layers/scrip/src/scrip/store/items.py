@@ -5,6 +5,7 @@ default is left out. Instants are epoch milliseconds and hashes binary, so that 
 grants fits into 1 KB.
 """
 
+import base64
 import json
 from collections.abc import Mapping
 from dataclasses import fields
@@ -68,6 +69,18 @@ def to_wire(item: Mapping[str, Any]) -> Wire:
 def from_wire(wire: Mapping[str, Any]) -> Item:
     """Return an item that DynamoDB's API gave; instants are still numbers."""
     return {name: _read(_deserialize(value)) for name, value in wire.items()}
+
+
+def with_bytes(value: Any) -> Any:
+    """Return an image as DynamoDB's API has it; in JSON, binary is base64 text."""
+    match value:
+        case {"B": str(text)} if len(value) == 1:
+            return {"B": base64.b64decode(text)}
+        case dict():
+            return {name: with_bytes(part) for name, part in value.items()}
+        case list():
+            return [with_bytes(part) for part in value]
+    return value
 
 
 def account_item(account: Account) -> Item:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scrip.domain.errors import CorruptAccountError
 from scrip.observability import logger
-from scrip.store.items import account_of, correlation_id_of, entry_of, is_restored
+from scrip.store.items import (
+    account_of,
+    correlation_id_of,
+    entry_of,
+    is_restored,
+    with_bytes,
+)
 from scrip.store.keys import id_of, is_entry
 
 if TYPE_CHECKING:
@@ -80,10 +85,10 @@ def read_batch(records: Iterable[dict[str, Any]]) -> Batch:
         number, key = change["SequenceNumber"], change["Keys"]["pk"]["S"]
         try:
             if is_entry(key):
-                batch.added.append(_added(number, _wire(change["NewImage"])))
+                batch.added.append(_added(number, with_bytes(change["NewImage"])))
             else:
-                before = account_of(_wire(change["OldImage"]))
-                after = account_of(_wire(change["NewImage"]))
+                before = account_of(with_bytes(change["OldImage"]))
+                after = account_of(with_bytes(change["NewImage"]))
                 batch.changed.append(AccountChanged(number=number, before=before, after=after))
         except CorruptAccountError:
             logger.exception("cannot be read", extra={"key": key, "number": number})
@@ -100,15 +105,3 @@ def _added(number: str, image: Wire) -> EntryAdded:
         correlation_id=correlation_id_of(image),
         is_restored=is_restored(image),
     )
-
-
-def _wire(value: Any) -> Any:
-    """Return an image as DynamoDB's API has it; Lambda hands binary over as base64 text."""
-    match value:
-        case {"B": str(text)} if len(value) == 1:
-            return {"B": base64.b64decode(text)}
-        case dict():
-            return {name: _wire(part) for name, part in value.items()}
-        case list():
-            return [_wire(part) for part in value]
-    return value
