@@ -14,7 +14,6 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfoNotFoundError
 
-from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from pydantic import TypeAdapter
 
 from scrip.domain.account import Account
@@ -43,8 +42,6 @@ type Wire = dict[str, Any]
 """An item as DynamoDB's API has it: {"balance": {"N": "5"}}."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_serialize = TypeSerializer().serialize
-_deserialize = TypeDeserializer().deserialize
 
 _account = TypeAdapter(Account)
 _entry = TypeAdapter(Entry)
@@ -62,13 +59,19 @@ _ENTRY_ATTRIBUTES = {"pk", "sk"} | {field.name for field in fields(Entry)} - {"e
 
 
 def to_wire(item: Mapping[str, Any]) -> Wire:
-    """Return an item as DynamoDB's API takes it."""
-    return {name: _serialize(_stored(value)) for name, value in item.items()}
+    """Return an item as DynamoDB's API takes it.
+
+    boto3's own serializer does the same in five times the time, which was a third of a consume's.
+
+    Raises:
+        TypeError: a value is of a type that no item of Scrip's has, such as a float.
+    """
+    return {name: _wire(value) for name, value in item.items()}
 
 
 def from_wire(wire: Mapping[str, Any]) -> Item:
     """Return an item that DynamoDB's API gave; instants are still numbers."""
-    return {name: _read(_deserialize(value)) for name, value in wire.items()}
+    return {name: _read(value) for name, value in wire.items()}
 
 
 def with_bytes(value: Any) -> Any:
@@ -284,7 +287,7 @@ def _stored(value: object) -> object:
     """Return a value in types that DynamoDB has."""
     match value:
         case datetime():
-            return (value - _EPOCH) // timedelta(milliseconds=1)
+            return _milliseconds(value)
         case dict():
             return {name: _stored(part) for name, part in value.items()}
         case list() | tuple():
@@ -292,15 +295,48 @@ def _stored(value: object) -> object:
     return value
 
 
-def _read(value: object) -> object:
-    """Return a value in types that Python has; pydantic takes large numbers for milliseconds."""
+def _wire(value: object) -> Wire:  # noqa: PLR0911 - a line for each type
+    """Return a value as DynamoDB's API takes it."""
     match value:
-        case Decimal():
-            return int(value) if value == value.to_integral_value() else value
-        case Binary():
-            return bytes(value)  # type: ignore[call-overload] # missing in the stubs
+        case str():
+            return {"S": str(value)}
+        case bool():
+            return {"BOOL": value}
+        case int():
+            return {"N": str(value)}
+        case datetime():
+            return {"N": str(_milliseconds(value))}
+        case bytes():
+            return {"B": value}
         case dict():
+            return {"M": {name: _wire(part) for name, part in value.items()}}
+        case list() | tuple():
+            return {"L": [_wire(part) for part in value]}
+        case None:
+            return {"NULL": True}
+    raise TypeError(type(value))
+
+
+def _read(wire: Wire) -> Any:
+    """Return a value that DynamoDB's API gave; what is none of Scrip's types stays as it is."""
+    [[kind, value]] = wire.items()
+    match kind:
+        case "N":
+            return int(value) if value.lstrip("-").isdecimal() else _number(value)
+        case "M":
             return {name: _read(part) for name, part in value.items()}
-        case list():
+        case "L":
             return [_read(part) for part in value]
+        case "NULL":
+            return None
     return value
+
+
+def _number(text: str) -> int | Decimal:
+    """Return a number that is not written as an integer, and may be one: 1E3."""
+    number = Decimal(text)
+    return int(number) if number == number.to_integral_value() else number
+
+
+def _milliseconds(instant: datetime) -> int:
+    return (instant - _EPOCH) // timedelta(milliseconds=1)
