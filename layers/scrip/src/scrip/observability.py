@@ -11,9 +11,9 @@ from aws_lambda_powertools.metrics import MetricUnit, single_metric
 logger = Logger()
 
 
-def count(name: str) -> None:
-    """Add one to a metric of this function (namespace Scrip)."""
-    with single_metric(name=name, unit=MetricUnit.Count, value=1, namespace="Scrip"):
+def count(name: str, number: int = 1) -> None:
+    """Add to a metric of this function (namespace Scrip)."""
+    with single_metric(name=name, unit=MetricUnit.Count, value=number, namespace="Scrip"):
         pass
 
 

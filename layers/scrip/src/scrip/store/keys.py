@@ -119,6 +119,11 @@ def watermark_key() -> Key:
     return {"pk": "SWEEP", "sk": "WATERMARK"}
 
 
+def progress_key() -> Key:
+    """How far the audit has come."""
+    return {"pk": "AUDIT", "sk": "PROGRESS"}
+
+
 def owner_of(pk: str) -> str | None:
     """Return the account whose account item or entries a partition holds; None for any other."""
     kind, _, account_id = pk.partition("#")
