@@ -11,7 +11,7 @@ export SAM_CLI_TELEMETRY := 0
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev lint test test-fast test-integration browser openapi reference lock clean
+.PHONY: help setup dev lint test test-fast test-integration browser bench-audit openapi reference lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,12 @@ browser: setup ## Install Chromium for the tests, if there is none (as root with
 	fi
 
 test: lint test-fast test-integration ## Run every check and every test
+
+ACCOUNTS ?= 10000
+ENTRIES ?= 200000
+
+bench-audit: setup ## Measure the audit, and tamper with accounts (ACCOUNTS=10000 ENTRIES=200000)
+	python -m bench.audit --accounts $(ACCOUNTS) --entries $(ENTRIES)
 
 openapi: setup ## Make the OpenAPI document from the code
 	PYTHONPATH=. python scripts/openapi.py > openapi.json.new && mv openapi.json.new functions/docs/openapi.json
