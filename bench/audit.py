@@ -11,12 +11,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.ledgers import write
+from bench.ledgers import lengths, write
 from bench.tampering import KINDS, Hands, Kind
 from scrip.store.client import Table
 from scrip_cli.local.deploy import outputs
@@ -25,6 +26,7 @@ from scrip_cli.local.stack import LocalStack, find_stack
 SCRIP = str(Path(sys.executable).parent / "scrip")
 KIBIBYTES = 1_024
 AT_ONCE = 2
+WRITERS = 2
 
 
 @dataclass(frozen=True)
@@ -68,12 +70,31 @@ def audit(stack: LocalStack, *words: str) -> Run:
     )
 
 
-def quiet(stack: LocalStack) -> Table:
-    """Return the table, once nobody listens to its stream: that would take the processors."""
+def write_share(port: int, state: Path, lengths_by_id: dict[str, int]) -> None:
+    """Write some of the accounts, in a process of its own."""
+    write(table_of(find_stack(port, state)), lengths_by_id)
+
+
+def write_all(stack: LocalStack, accounts: int, entries: int) -> None:
+    """Write all accounts: `bench-0`, which is the longest, and on."""
+    asked = {f"bench-{number}": length for number, length in enumerate(lengths(accounts, entries))}
+    names = list(asked)
+    with ProcessPoolExecutor(WRITERS) as pool:
+        shares = [{name: asked[name] for name in names[n::WRITERS]} for n in range(WRITERS)]
+        writing = partial(write_share, stack.port, stack.state_dir)
+        list(pool.map(writing, shares))
+
+
+def table_of(stack: LocalStack) -> Table:
+    """Return the stack's table."""
+    return Table(stack.client("dynamodb"), outputs(stack)["TableName"])
+
+
+def quiet(stack: LocalStack) -> None:
+    """Let nobody listen to the table's stream: that would take the processors."""
     client = stack.client("lambda")
     for mapping in client.list_event_source_mappings()["EventSourceMappings"]:
         client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
-    return Table(stack.client("dynamodb"), outputs(stack)["TableName"])
 
 
 def named(stack: LocalStack, table: Table, kind: Kind, account_id: str) -> str | None:
@@ -87,9 +108,9 @@ def named(stack: LocalStack, table: Table, kind: Kind, account_id: str) -> str |
 
 def measure(stack: LocalStack, accounts: int, entries: int) -> bool:
     """Write accounts, audit them, tamper with some; print it, and tell if all was as it must."""
-    table = quiet(stack)
-    began = time.monotonic()
-    write(table, "bench", accounts, entries)
+    quiet(stack)
+    began, table = time.monotonic(), table_of(stack)
+    write_all(stack, accounts, entries)
     print(f"wrote {accounts} accounts in {time.monotonic() - began:.0f} s", flush=True)
     run = audit(stack)
     found: dict[str, str | None] = {}

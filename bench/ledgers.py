@@ -1,8 +1,7 @@
 """Sound accounts in any number: what the rules decide, as the store writes it, put in batches."""
 
 from collections import defaultdict
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from itertools import batched, islice
 from typing import Any
@@ -38,8 +37,6 @@ from scrip.store.keys import account_alias_key, alias_key, audit_key, refunded_k
 BATCH = 25
 """How many items one BatchWriteItem takes."""
 
-WRITERS = 2
-
 LIVED = timedelta(hours=36)
 """What happens to an account happens within so long, and ended half a day ago."""
 
@@ -54,24 +51,17 @@ SHOP = Actor(ActorType.WEBHOOK, "shop")
 SUPPORT = Actor(ActorType.ADMIN, "support")
 
 
-def write(table: Table, prefix: str, accounts: int, entries: int) -> None:
-    """Write accounts, `<prefix>-0` and on, that have so many entries together."""
+def write(table: Table, lengths_by_id: Mapping[str, int]) -> None:
+    """Write accounts that have so many entries each."""
     items = (
         {"PutRequest": {"Item": item}}
-        for number, length in enumerate(lengths(accounts, entries))
-        for item in life(f"{prefix}-{number}", length)
+        for account_id, length in lengths_by_id.items()
+        for item in life(account_id, length)
     )
-    batches = batched(items, BATCH, strict=False)
-
-    def put(batch: tuple[Any, ...]) -> None:
+    for batch in batched(items, BATCH, strict=False):
         left: Any = {table.name: list(batch)}
         while left:
             left = table.client.batch_write_item(RequestItems=left)["UnprocessedItems"]
-
-    with ThreadPoolExecutor(WRITERS) as pool:
-        # A bounded number at a time, or all of them would wait in memory.
-        while some := list(islice(batches, 10 * WRITERS)):
-            list(pool.map(put, some))
 
 
 def lengths(accounts: int, entries: int) -> list[int]:

@@ -77,13 +77,14 @@ class Hands:
         self.put(to_wire(account_item(account)))
 
     def key_beside(self, kind: str) -> Key:
-        """Find the first item of a kind beside the account, such as a usage item."""
+        """Find the last item of a kind beside the account, such as a usage item."""
         [item] = self.table.client.query(
             TableName=self.table.name,
             KeyConditionExpression="pk = :pk AND begins_with(sk, :kind)",
             ExpressionAttributeValues=to_wire(
                 {":pk": account_key(self.account_id)["pk"], ":kind": kind}
             ),
+            ScanIndexForward=False,
             Limit=1,
         )["Items"]
         return {"pk": item["pk"]["S"], "sk": item["sk"]["S"]}
