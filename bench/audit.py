@@ -92,7 +92,10 @@ def table_of(stack: LocalStack) -> Table:
 
 
 def quiet(stack: LocalStack) -> None:
-    """Let nobody listen to the table's stream: that would take the processors."""
+    """Let no function run by itself, by the table's stream or the clock: they take processors."""
+    schedules = stack.client("scheduler")
+    for schedule in schedules.list_schedules()["Schedules"]:
+        schedules.delete_schedule(Name=schedule["Name"])
     client = stack.client("lambda")
     for mapping in client.list_event_source_mappings()["EventSourceMappings"]:
         client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
