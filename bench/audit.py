@@ -147,7 +147,7 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.accounts <= len(KINDS) or asked.entries < 12 * asked.accounts:
         parser.error(f"more than {len(KINDS)} accounts, and 12 entries of each at least")
-    with tempfile.TemporaryDirectory() as state:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as state:
         stack = find_stack(asked.port, Path(state))
         where = ["--port", str(stack.port), "--state", state]
         up = [SCRIP, "local", "up", "--detach", *where]
