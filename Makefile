@@ -13,7 +13,7 @@ export SAM_CLI_TELEMETRY := 0
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev build lint test test-fast test-integration fuzz browser openapi reference lock clean
+.PHONY: help setup dev build lint test test-fast test-integration fuzz browser bench-audit openapi reference lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,12 @@ browser: setup ## Install Chromium for the tests, if there is none (as root with
 	fi
 
 test: lint test-fast test-integration ## Run every check and every test
+
+ACCOUNTS ?= 10000
+ENTRIES ?= 200000
+
+bench-audit: setup ## Measure the audit, and tamper with accounts (ACCOUNTS=10000 ENTRIES=200000)
+	python -m bench.audit --accounts $(ACCOUNTS) --entries $(ENTRIES)
 
 openapi: setup ## Make the OpenAPI document from the code
 	PYTHONPATH=. python scripts/openapi.py > openapi.json.new && mv openapi.json.new functions/docs/openapi.json

@@ -15,7 +15,7 @@ from scrip.domain.entries import Actor, EntryType
 from scrip.domain.errors import WebhookNotFoundError
 from scrip.health import examine
 from scrip.http import operations
-from scrip.http.answers import answer, listed_account_json, webhook_json
+from scrip.http.answers import answer, audit_health_json, listed_account_json, webhook_json
 from scrip.http.lists import listed_accounts
 from scrip.http.models import Cursor, Email, Instant, Name, NewAccountRequest, SyncRequest
 from scrip.http.principals import admin_actor
@@ -182,7 +182,7 @@ def get_health(admin: Admin) -> Response[Any]:
             "problems": [asdict(problem) for problem in health.problems],
             "queues": health.queues,
             "watermark_age_seconds": int(age.total_seconds()) if age is not None else None,
-            "audit": None,
+            "audit": audit_health_json(health.audit, health.audit_age),
         },
     )
 

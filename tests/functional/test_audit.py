@@ -119,6 +119,18 @@ TAMPERED: dict[str, tuple[Tamper, str, Code, str]] = {
         "entry c1",
     ),
     "an entry of nonsense": (edit(USE, type={"S": "gift"}), "u1", Code.ITEM_UNREADABLE, "entry c1"),
+    "metadata that has no hash": (
+        edit(USE, metadata={"S": '{"a":NaN}'}),
+        "u1",
+        Code.ITEM_UNREADABLE,
+        "entry c1",
+    ),
+    "metadata too deep to be read": (
+        edit(USE, metadata={"S": "[" * 100_000}),
+        "u1",
+        Code.ITEM_UNREADABLE,
+        "entry c1",
+    ),
     "an entry moved away": (move_to_another_account, "u1", Code.ENTRY_MISSING, "seq 3"),
     "an entry moved here": (move_to_another_account, "u2", Code.SEQ_REPEATED, "seq 3"),
     "the account removed": (
@@ -200,10 +212,31 @@ def live(table: Table) -> None:
     assert link_account(table, "u1", "email:a@x.org")
 
 
+def test_what_leads_to_an_account_that_knows_nothing_of_it_is_named(
+    lived: Table,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    payment = {"pk": {"S": "FACT#pi_2"}, "sk": {"S": "FACT#pi_2"}}
+    alias = {"pk": {"S": "ALIAS#email:b@x.org"}, "sk": {"S": "ALIAS#email:b@x.org"}}
+    hands = Hands(lived)
+    hands.put(payment | {"account_id": {"S": "u1"}, "credits": number(10)})
+    hands.put(alias | {"account_id": {"S": "u2"}})
+    code, lines = audit_command(lived, monkeypatch)
+    assert (code, lines[-1]) == (6, "findings  2")
+    assert {" ".join(line.split()[:4]) for line in lines[:2]} == {
+        "payment_wrong u1 payment pi_2:",
+        "alias_wrong u2 alias email:b@x.org:",
+    }
+    hands.undo()
+    assert audit_command(lived, monkeypatch)[0] == 0
+
+
 def accounts(table: Table) -> set[str]:
     """The accounts that a scan in two parts finds."""
-    pages = [page for segment in (0, 1) for page in account_pages(table, segment, 2)]
-    return {account_id for account_ids, _ in pages for account_id in account_ids}
+    pages = [
+        page for segment in (0, 1) for page in account_pages(table, segment=segment, segments=2)
+    ]
+    return {account_id for page in pages for account_id in page.account_ids}
 
 
 def found(table: Table, account_id: str) -> list[tuple[Code, str]]:

@@ -30,24 +30,29 @@ def _chain(exc: BaseException | None) -> Iterator[BaseException]:
         exc = exc.__cause__ or (None if exc.__suppress_context__ else exc.__context__)
 
 
-def _told(exc: BaseException) -> str:
+def said(exc: BaseException) -> str:
+    """Return an exception in a line, without the values that it may quote."""
     match exc:
         case ValidationError():
             errors = exc.errors(include_url=False, include_context=False, include_input=False)
-            said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['type']}" for one in errors)
+            text = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['type']}" for one in errors)
         case ValueError() | LookupError() | ScripError():
-            said = "(what it says may quote what somebody sent)"
+            text = "(what it says may quote what somebody sent)"
         case _:
-            said = str(exc)
-    return f"{type(exc).__qualname__}: {said}\n{''.join(traceback.format_tb(exc.__traceback__))}"
+            text = str(exc)
+    return f"{type(exc).__qualname__}: {text}"
+
+
+def _told(exc: BaseException) -> str:
+    return f"{said(exc)}\n{''.join(traceback.format_tb(exc.__traceback__))}"
 
 
 logger = Logger(logger_formatter=Formatter(serialize_stacktrace=False))
 
 
-def count(name: str) -> None:
-    """Add one to a metric of this function (namespace Scrip)."""
-    with single_metric(name=name, unit=MetricUnit.Count, value=1, namespace="Scrip"):
+def count(name: str, number: int = 1) -> None:
+    """Add to a metric of this function (namespace Scrip)."""
+    with single_metric(name=name, unit=MetricUnit.Count, value=number, namespace="Scrip"):
         pass
 
 

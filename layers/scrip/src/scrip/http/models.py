@@ -739,6 +739,9 @@ class HealthProblem(BaseModel):
         "default_plan_inactive",
         "provider_id_on_two_plans",
         "sweep_late",
+        "audit_mismatches",
+        "accounts_unaudited",
+        "audit_late",
         "dead_letters",
         "queue_unreadable",
     ]
@@ -753,6 +756,21 @@ class QueueDepths(BaseModel):
     events_dead_letters: int | None
 
 
+class AuditHealth(BaseModel):
+    """What the audit of all accounts has come to.
+
+    `accounts` and `unaudited` are of the last round that ended, `ended_at` is null before the
+    first did. `mismatches` is what it found, or the round under way if that has found more.
+    `age_seconds` is how long ago the last round began: so long may a fault stay unseen.
+    """
+
+    ended_at: datetime | None
+    age_seconds: int
+    accounts: int
+    mismatches: int
+    unaudited: int
+
+
 class AdminHealthAnswer(BaseModel):
     """How the stack is. `watermark_age_seconds` is null before the first sweep."""
 
@@ -760,7 +778,7 @@ class AdminHealthAnswer(BaseModel):
     problems: list[HealthProblem]
     queues: QueueDepths
     watermark_age_seconds: int | None
-    audit: Annotated[None, Field(description="Null: nothing audits the ledgers yet.")]
+    audit: Annotated[AuditHealth | None, Field(description="Null before the first audit.")]
 
 
 class HealthAnswer(BaseModel):

@@ -26,7 +26,7 @@ from scrip.http.problems import (
     UnsupportedMediaTypeError,
     problem,
 )
-from scrip.observability import count, logger
+from scrip.observability import count, logger, said
 
 BODY_BYTES_MAX = 64 * 1024
 
@@ -87,7 +87,7 @@ class Api(APIGatewayHttpResolver):
         told = {"code": error.code, "status": error.status}
         if error.status >= FAILURE and error.__cause__ is not None:
             # Throttled, unreachable, or not allowed to: who operates the stack has to know.
-            told["cause"] = repr(error.__cause__)
+            told["cause"] = said(error.__cause__)
         logger.info("refused", extra=told)
         if isinstance(error, BusyError):
             count("Busy")

@@ -22,6 +22,7 @@ from scrip.domain.entries import GENESIS_HASH, Entry, canonical_json
 from scrip.domain.errors import CorruptAccountError
 from scrip.domain.payments import Payment
 from scrip.domain.posting import AuditRecord
+from scrip.domain.rounds import Progress
 from scrip.domain.usage import DayUsage
 from scrip.store.keys import (
     Key,
@@ -32,6 +33,7 @@ from scrip.store.keys import (
     id_of,
     payment_key,
     plan_key,
+    progress_key,
     usage_key,
     watermark_key,
 )
@@ -50,6 +52,7 @@ _payment = TypeAdapter(Payment)
 _plan = TypeAdapter(Plan)
 _feature = TypeAdapter(Feature)
 _usage = TypeAdapter(DayUsage)
+_progress = TypeAdapter(Progress)
 
 BESIDE_ENTRY = frozenset({"correlation_id", "restored_at"})
 """What an entry's item says beside the entry: which request, message or invocation of a function
@@ -160,8 +163,9 @@ def entry_of(wire: Wire) -> Entry:
     try:
         if "metadata" in item:
             item["metadata"] = json.loads(item["metadata"])
+            canonical_json(item["metadata"])  # what has none has no hash, and is not Scrip's
         return _entry.validate_python({**item, "entry_id": id_of(item["sk"])})
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise CorruptAccountError(id_of(item["pk"])) from exc
 
 
@@ -281,6 +285,21 @@ def watermark_of(wire: Wire) -> datetime | None:
         return _EPOCH + timedelta(milliseconds=from_wire(wire)["watermark"])
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
+
+
+def progress_item(progress: Progress) -> Item:
+    """Return how far the audit has come as it is stored."""
+    return {**progress_key(), **_progress.dump_python(progress, exclude_defaults=True)}
+
+
+def progress_of(wire: Wire) -> Progress:
+    """Return how far the audit has come by an item; of one that nobody can read only the step."""
+    item = from_wire(wire)
+    try:
+        return _progress.validate_python(item)
+    except ValueError:
+        step = item.get("step")
+        return Progress(step=step) if isinstance(step, int) else Progress()
 
 
 def _stored(value: object) -> object:

@@ -124,6 +124,11 @@ def restore_key() -> Key:
     return {"pk": "RESTORE", "sk": "RESTORE"}
 
 
+def progress_key() -> Key:
+    """How far the audit has come."""
+    return {"pk": "AUDIT", "sk": "PROGRESS"}
+
+
 def owner_of(pk: str) -> str | None:
     """Return the account whose account item or entries a partition holds; None for any other."""
     kind, _, account_id = pk.partition("#")
