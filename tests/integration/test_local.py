@@ -10,11 +10,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import httpx
 import pytest
+from ministack.core.lambda_runtime import Worker  # type: ignore[import-untyped]
 
 from scrip_cli.local import demo
+from scrip_cli.local.server import invoke
 from scrip_cli.local.stack import LocalStack, find_stack
 from tests.conftest import SCRIP, UP_SECONDS, free_port, scrip
 
@@ -197,3 +200,11 @@ def test_a_machine_without_python_3_13_is_told_so(stack: LocalStack, tmp_path: P
     )
     assert setup.returncode != 0
     assert "Scrip needs Python 3.13" in setup.stdout
+
+
+def test_a_functions_process_that_cannot_start_fails_alone() -> None:
+    """ministack raises, and then takes the other processes of the function down, too."""
+    worker = Worker("consume", {"Runtime": "python3.13"}, b"this is no archive")
+    with pytest.raises(BadZipFile):
+        worker.invoke({}, "request-1")
+    assert invoke(worker, {}, "request-2") == {"status": "error", "error": "File is not a zip file"}

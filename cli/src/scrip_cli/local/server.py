@@ -72,7 +72,7 @@ def _restore(state: Any) -> None:
     lambda_svc._dynamodb_stream_positions.clear()  # noqa: SLF001 - there is no other way to it
 
 
-def _invoke(worker: Any, *event: Any, **told: Any) -> Any:
+def invoke(worker: Any, *event: Any, **told: Any) -> Any:
     """Invoke a function; one that cannot be started is one that failed, and no more."""
     try:
         return _invoke_worker(worker, *event, **told)
@@ -84,7 +84,7 @@ async def main() -> None:
     """Serve until SIGTERM; ministack then writes its state, and the process ends."""
     iam_actions.extract_iam_action = _iam_action
     lambda_svc.load_persisted_state = _restore
-    lambda_runtime.Worker.invoke = _invoke
+    lambda_runtime.Worker.invoke = invoke
     config = Config()
     config.bind = [f"{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"]
     config.keep_alive_timeout = 75
