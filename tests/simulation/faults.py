@@ -1,0 +1,111 @@
+"""Faults: what the network, DynamoDB and Lambda do to a call, each with a rate of its own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from random import Random
+
+
+class Died(BaseException):  # noqa: N818 - nothing that the product catches
+    """The process of a function is gone, in the middle of whatever it did."""
+
+
+class Fault(StrEnum):
+    """What can go wrong, or come otherwise than one thinks."""
+
+    REQUEST_LOST = "request lost"
+    ANSWER_LOST = "answer lost after the effect"
+    EFFECT_LATE = "effect after the caller gave up"
+    DIES_BEFORE = "function dies before a call"
+    DIES_AFTER = "function dies after a call"
+    VERSION_RACE = "version race"
+    CONFLICT = "TransactionConflict"
+    THROTTLE = "throttle"
+    IN_PROGRESS = "TransactionInProgress"
+    SENT_TWICE = "submitted twice at once"
+    SENT_AGAIN = "submitted again hours later"
+    CALLER_LOST = "the caller's answer lost"
+    SKEW = "process with a skewed clock"
+    CLOCK_JUMP = "a process's clock jumps"
+    STREAM_REPEATED = "stream batch repeated"
+    STREAM_SPLIT = "stream batch split"
+    STREAM_LATE = "stream batch late"
+    QUEUE_TWICE = "queue message delivered twice"
+    OUT_OF_TIME = "worker out of time"
+    WEBHOOK_TWICE = "webhook delivered again"
+    WEBHOOK_SHUFFLED = "webhook out of order"
+    WEBHOOK_LATE = "webhook three days late"
+    SWEEP_TWICE = "two sweeps at once"
+
+
+RATES = {
+    Fault.REQUEST_LOST: 0.012,
+    Fault.ANSWER_LOST: 0.015,
+    Fault.EFFECT_LATE: 0.008,
+    Fault.DIES_BEFORE: 0.006,
+    Fault.DIES_AFTER: 0.008,
+    Fault.VERSION_RACE: 0.03,
+    Fault.CONFLICT: 0.03,
+    Fault.THROTTLE: 0.01,
+    Fault.IN_PROGRESS: 0.015,
+    Fault.SENT_TWICE: 0.06,
+    Fault.SENT_AGAIN: 0.04,
+    Fault.CALLER_LOST: 0.04,
+    Fault.SKEW: 0.5,
+    Fault.CLOCK_JUMP: 0.01,
+    Fault.STREAM_REPEATED: 0.1,
+    Fault.STREAM_SPLIT: 0.1,
+    Fault.STREAM_LATE: 0.1,
+    Fault.QUEUE_TWICE: 0.1,
+    Fault.OUT_OF_TIME: 0.1,
+    Fault.WEBHOOK_TWICE: 0.3,
+    Fault.WEBHOOK_SHUFFLED: 0.3,
+    Fault.WEBHOOK_LATE: 0.15,
+    Fault.SWEEP_TWICE: 0.3,
+}
+"""How often each happens, where it can: to one call of one service, one request, one batch."""
+
+TO_ANY_CALL = (
+    Fault.REQUEST_LOST,
+    Fault.ANSWER_LOST,
+    Fault.EFFECT_LATE,
+    Fault.DIES_BEFORE,
+    Fault.DIES_AFTER,
+    Fault.THROTTLE,
+)
+TO_A_TRANSACTION = (*TO_ANY_CALL, Fault.VERSION_RACE, Fault.CONFLICT, Fault.IN_PROGRESS)
+
+
+class Faults:
+    """Chance: draws faults at their rates, and counts them. None once it is `over`."""
+
+    def __init__(self, without: Collection[Fault]) -> None:
+        """Draw all but some."""
+        self.rates = {fault: 0.0 if fault in without else rate for fault, rate in RATES.items()}
+        self.injected: Counter[Fault] = Counter()
+        self.over = False
+
+    def happens(self, fault: Fault, random: Random) -> bool:
+        """Tell whether a fault happens now."""
+        drawn = random.random()  # whether or not it counts, so that the next draw is the same
+        if self.over or drawn >= self.rates[fault]:
+            return False
+        self.injected[fault] += 1
+        return True
+
+    def one_of(self, faults: tuple[Fault, ...], random: Random) -> Fault | None:
+        """Return which of some faults happens now, if any."""
+        drawn = random.random()
+        if self.over:
+            return None
+        for fault in faults:
+            drawn -= self.rates[fault]
+            if drawn < 0:
+                self.injected[fault] += 1
+                return fault
+        return None

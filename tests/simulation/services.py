@@ -1,0 +1,245 @@
+"""The services that functions call, as they reach them: over a wire, with all that goes wrong on it.
+
+A call takes effect at one moment between its request and its answer. Others run before, in between
+and after; that is where all races are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
+
+from tests.simulation.faults import TO_A_TRANSACTION, TO_ANY_CALL, Died, Fault
+from tests.simulation.scheduler import current
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.simulation.faults import Faults
+    from tests.simulation.scheduler import Scheduler
+
+ENDPOINT = "https://simulated"
+READ_TIMEOUT_SECONDS = 1.0
+ATTEMPTS = 2
+"""botocore's own, as scrip.store.client sets them."""
+
+RETRIED = frozenset(
+    {
+        "InternalServerError",
+        "ProvisionedThroughputExceededException",
+        "ThrottlingException",
+        "TransactionInProgressException",
+    },
+)
+"""The errors after which botocore tries again by itself."""
+
+
+class Wire:
+    """How a process's calls travel, and what happens to them on the way."""
+
+    def __init__(self, scheduler: Scheduler, faults: Faults, canceled: type[ClientError]) -> None:
+        """Know who is waited for, chance, and how DynamoDB says that a transaction was not done."""
+        self.scheduler = scheduler
+        self.faults = faults
+        self.canceled = canceled
+        self.rival: Callable[[str], None] = lambda _: None
+        """Lets somebody else change the account that a transaction is about to change."""
+
+    def call(self, effect: Callable[[], Any], *, transaction: list[Any] | None = None) -> Any:
+        """Call a service and return its answer; `transaction` are the actions of one.
+
+        A transaction carries a token, by which DynamoDB knows an attempt that it has seen.
+        """
+        if transaction is not None:
+            effect = _once(effect)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._attempt(effect, transaction)
+            except (ConnectTimeoutError, ReadTimeoutError):
+                if attempt == ATTEMPTS:
+                    raise
+            except ClientError as error:
+                if attempt == ATTEMPTS or error.response["Error"]["Code"] not in RETRIED:
+                    raise
+            self.scheduler.pause(current().random.uniform(0, 1))
+        raise AssertionError("every attempt returns or raises")
+
+    def _attempt(self, effect: Callable[[], Any], transaction: list[Any] | None) -> Any:
+        task = current()
+        if task.process is not None and task.process.is_dead:
+            raise Died
+        random = task.random
+        kinds = TO_ANY_CALL if transaction is None else TO_A_TRANSACTION
+        fault = self.faults.one_of(kinds, random)
+        if fault is Fault.DIES_BEFORE:
+            raise Died
+        self.scheduler.pause(_latency(random.random()))
+        match fault:
+            case Fault.REQUEST_LOST:
+                raise ConnectTimeoutError(endpoint_url=ENDPOINT)
+            case Fault.THROTTLE:
+                raise _error("ProvisionedThroughputExceededException")
+            case Fault.CONFLICT:
+                assert transaction is not None
+                raise self.canceled(_conflict(len(transaction)), "TransactWriteItems")
+            case Fault.VERSION_RACE:
+                assert transaction is not None
+                [first] = transaction[0].values()
+                self.rival(first.get("Key", first.get("Item"))["pk"]["S"])
+                self.scheduler.pause(random.uniform(0.01, 0.2))
+            case Fault.EFFECT_LATE | Fault.IN_PROGRESS:
+                self.scheduler.spawn(lambda: _late(effect), random, random.expovariate(1))
+                if fault is Fault.IN_PROGRESS:
+                    raise _error("TransactionInProgressException")
+                self.scheduler.pause(READ_TIMEOUT_SECONDS)
+                raise ReadTimeoutError(endpoint_url=ENDPOINT)
+        answer = effect()
+        if fault is Fault.DIES_AFTER:
+            raise Died
+        self.scheduler.pause(_latency(random.random()))
+        if fault is Fault.ANSWER_LOST:
+            self.scheduler.pause(READ_TIMEOUT_SECONDS)
+            raise ReadTimeoutError(endpoint_url=ENDPOINT)
+        return answer
+
+
+def _error(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "simulated"}}, "simulated")
+
+
+def _conflict(actions: int) -> Any:
+    """Return what DynamoDB says when another transaction holds the first of the items."""
+    return {
+        "Error": {"Code": "TransactionCanceledException", "Message": "simulated"},
+        "CancellationReasons": [
+            {"Code": "None" if n else "TransactionConflict"} for n in range(actions)
+        ],
+    }
+
+
+def _latency(drawn: float) -> float:
+    """Return the seconds of one way: mostly some milliseconds, rarely much more."""
+    return 0.001 + 0.004 * drawn if drawn < 0.95 else 0.3 * drawn
+
+
+def _once(effect: Callable[[], Any]) -> Callable[[], Any]:
+    """Return an effect that is had once, if it is had: the same answer to each later attempt."""
+    answers: list[Any] = []
+
+    def take_effect() -> Any:
+        if not answers:
+            answers.append(effect())
+        return answers[0]
+
+    return take_effect
+
+
+def _late(effect: Callable[[], Any]) -> None:
+    """Let a call take effect when nobody waits for its answer any more."""
+    try:
+        effect()
+    except ClientError:
+        return
+
+
+class Table:
+    """DynamoDB's client as one process has it."""
+
+    def __init__(self, database: Any, wire: Wire, written: Callable[[], None]) -> None:
+        """Reach a database over a wire; `written` is told after each write."""
+        self._database = database
+        self._wire = wire
+        self._written = written
+        self.exceptions = database.exceptions
+
+    def get_item(self, **asked: Any) -> Any:
+        return self._wire.call(lambda: self._database.get_item(**asked))
+
+    def batch_get_item(self, **asked: Any) -> Any:
+        return self._wire.call(lambda: self._database.batch_get_item(**asked))
+
+    def query(self, **asked: Any) -> Any:
+        return self._wire.call(lambda: self._database.query(**asked))
+
+    def transact_get_items(self, **asked: Any) -> Any:
+        return self._wire.call(lambda: self._database.transact_get_items(**asked))
+
+    def put_item(self, **asked: Any) -> Any:
+        return self._wire.call(lambda: self._write(self._database.put_item, asked))
+
+    def update_item(self, **asked: Any) -> Any:
+        return self._wire.call(lambda: self._write(self._database.update_item, asked))
+
+    def delete_item(self, **asked: Any) -> Any:
+        return self._wire.call(lambda: self._write(self._database.delete_item, asked))
+
+    def transact_write_items(self, **asked: Any) -> Any:
+        return self._wire.call(
+            lambda: self._write(self._database.transact_write_items, asked),
+            transaction=asked["TransactItems"],
+        )
+
+    def get_paginator(self, _: str) -> Any:
+        return _Pages(self.query)
+
+    def _write(self, write: Callable[..., Any], asked: dict[str, Any]) -> Any:
+        answer = write(**asked)
+        self._written()
+        return answer
+
+
+class _Pages:
+    def __init__(self, query: Callable[..., Any]) -> None:
+        self._query = query
+
+    def paginate(self, **asked: Any) -> Iterator[Any]:
+        asked.pop("PaginationConfig", None)
+        while True:
+            page = self._query(**asked)
+            yield page
+            if "LastEvaluatedKey" not in page:
+                return
+            asked["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+class Queue:
+    """SQS's client: what was sent waits in `messages`, some of it twice."""
+
+    def __init__(self, wire: Wire, arrived: Callable[[str], None]) -> None:
+        self._wire = wire
+        self._arrived = arrived
+
+    def send_message_batch(self, **asked: Any) -> Any:
+        def send() -> Any:
+            for entry in asked["Entries"]:
+                self._arrived(entry["MessageBody"])
+            return {"Successful": [{"Id": entry["Id"]} for entry in asked["Entries"]]}
+
+        return self._wire.call(send)
+
+
+class Bucket:
+    """S3's client, and what is in the bucket."""
+
+    def __init__(self, wire: Wire, objects: dict[str, bytes]) -> None:
+        self._wire = wire
+        self._objects = objects
+
+    def put_object(self, **asked: Any) -> Any:
+        return self._wire.call(lambda: self._objects.__setitem__(asked["Key"], asked["Body"]))
+
+
+class Bus:
+    """EventBridge's client, and all that it has heard: the event's name and its detail."""
+
+    def __init__(self, wire: Wire, heard: list[tuple[str, str]]) -> None:
+        self._wire = wire
+        self._heard = heard
+
+    def put_events(self, **asked: Any) -> Any:
+        def take() -> Any:
+            self._heard.extend((one["DetailType"], one["Detail"]) for one in asked["Entries"])
+            return {"Entries": [{"EventId": "e"} for _ in asked["Entries"]]}
+
+        return self._wire.call(take)
