@@ -5,6 +5,8 @@
 - ministack hands SAM no parameters, and so gets a template with their defaults in it. For the API
   `import_http_apis` has SAM translate it again, with what was given.
 - Cognito on ministack never calls the pool's PostConfirmation trigger. `post_confirmation` does.
+- CloudFormation on ministack makes roles without their permissions boundary. `bound_roles` gives
+  the functions' roles the one that template.yaml has for all of them.
 - ministack speaks HTTP, which the bucket's policy rightly refuses. `allow_http` removes the policy.
 - ministack's API and hosted sign-in page are elsewhere than AWS's. `bring_console_home` tells the
   console and its client.
@@ -45,6 +47,22 @@ def import_http_apis(stack: LocalStack) -> None:
         if resource["Type"] == "AWS::ApiGatewayV2::Api" and "Body" in resource["Properties"]:
             body = intrinsics.resolve(resource["Properties"]["Body"])
             _import_body(stack.client("apigatewayv2"), intrinsics.names[logical_id], body)
+
+
+def bound_roles(stack: LocalStack) -> None:
+    """Give the role of every function its permissions boundary."""
+    described = stack.client("cloudformation").describe_stack_resources(StackName=STACK_NAME)
+    names = {
+        resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+        for resource in described["StackResources"]
+    }
+    iam = stack.client("iam")
+    for resource in described["StackResources"]:
+        if resource["ResourceType"] == "AWS::Lambda::Function":
+            iam.put_role_permissions_boundary(
+                RoleName=names[f"{resource['LogicalResourceId']}Role"],
+                PermissionsBoundary=names["FunctionBoundary"],
+            )
 
 
 def allow_http(stack: LocalStack, bucket: str) -> None:

@@ -28,6 +28,9 @@ from scrip.observability import count, logger
 
 BODY_BYTES_MAX = 64 * 1024
 
+FAILURE = 500
+"""From this status on it is not the caller's doing."""
+
 AccountId = Annotated[
     str,
     Path(description="An account's id, or `me` for the caller's own.", max_length=128),
@@ -56,7 +59,11 @@ def api() -> APIGatewayHttpResolver:
 
     def failed(exc: Exception) -> Response[str]:
         error = _error_of(exc, app.current_event)
-        logger.info("refused", extra={"code": error.code, "status": error.status})
+        told = {"code": error.code, "status": error.status}
+        if error.status >= FAILURE and error.__cause__ is not None:
+            # Throttled, unreachable, or not allowed to: who operates the stack has to know.
+            told["cause"] = repr(error.__cause__)
+        logger.info("refused", extra=told)
         if isinstance(error, BusyError):
             count("Busy")
         return problem(error, f"urn:scrip:request:{app.current_event.request_context.request_id}")
