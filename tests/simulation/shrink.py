@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.simulation.faults import Fault
-from tests.simulation.model import Wrong
+from tests.simulation.findings import Wrong
 from tests.simulation.world import World
 
 if TYPE_CHECKING:

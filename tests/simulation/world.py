@@ -22,7 +22,8 @@ from scrip_cli.webhook_signing import sign
 from tests.simulation import services
 from tests.simulation.dynamodb import EXCEPTIONS, Change, SimulatedDynamoDB
 from tests.simulation.faults import Died, Fault, Faults
-from tests.simulation.model import Model, Wrong, wrong
+from tests.simulation.findings import wrong
+from tests.simulation.model import Model
 from tests.simulation.processes import NOW, SECRET, Processes, SwitchingScheduler, at
 from tests.simulation.scheduler import current
 from tests.simulation.traffic import ADMIN, CATALOG, START, Step, http_event
@@ -70,7 +71,7 @@ class World:
         self.objects: dict[str, bytes] = {}
         self.heard: list[tuple[str, str]] = []
         self.processes = Processes(self)
-        self.model = Model({step.reference: step for step in steps}, SIGNUP_CREDITS)
+        self.model = Model(steps, SIGNUP_CREDITS)
         self.steps = steps
         self.asked = [Asked(step) for step in steps]
         self.log: deque[str] = deque(maxlen=60)
@@ -183,7 +184,7 @@ class World:
         """Ask once; tell whether there was an answer that stands."""
         step, random = asked.step, current().random
         began = self.scheduler.now
-        took_effect = self.model.effects.get(step.reference)
+        took_effect = self.model.facts.effects.get(step.reference)
         self.scheduler.pause(random.uniform(0.001, 0.02))
         try:
             answer = self.processes.invoke(step.function, self._event(step))
@@ -223,7 +224,7 @@ class World:
             for other_status, other in asked.answers:
                 if step.key is not None and other_status < 300 and other != body:
                     wrong("violation", f"{step} is answered in two ways: {other} and {body}")
-        elif has_taken_effect or (step.key is None and step.reference in self.model.effects):
+        elif has_taken_effect or (step.key is None and step.reference in self.model.facts.effects):
             wrong("violation", f"{step} took effect, and is then refused: {body}")
         asked.answers.append((status, body))
 
@@ -250,7 +251,7 @@ class World:
                 step, sign(Provider.STANDARD, raw, SECRET, message_id=message_id, at=now)
             )
         if step.kind == "price":
-            [*_, (_, known)] = self.model.catalog[f"FEATURE#{step.path['feature_id']}"]
+            [*_, (_, known)] = self.model.facts.catalog[f"FEATURE#{step.path['feature_id']}"]
             return http_event(step, {"if-match": str(known["version"])})
         return http_event(step)
 
@@ -264,7 +265,7 @@ class World:
         step = Step(number, self.scheduler.now, "adjustment", account_id, claims=ADMIN)
         step.body = {"action": "add", "amount": 1, "reason": "race", "reference": step.reference}
         step.path = {"account_id": account_id}
-        self.model.steps[step.reference] = step
+        self.model.facts.steps[step.reference] = step
         asked = Asked(step)
         self.scheduler.spawn(lambda: self._try(asked), Random(current().random.getrandbits(64)))
 
