@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
-    from types import ModuleType
+    from types import CodeType, ModuleType
 
 
 @dataclass(frozen=True)
@@ -238,11 +238,13 @@ class _Loader(SourceFileLoader):
         super().__init__(name, path)
         self._bug = bug
 
-    def get_code(self, fullname: str) -> object:
+    def get_code(self, fullname: str) -> CodeType:
         """Return the module's code, never that of a cached file."""
+        assert fullname == self._bug.module, fullname
         source = self.get_data(self.path).decode()
         assert source.count(self._bug.right) == 1, f"{self._bug.name}: its place is gone"
-        return compile(source.replace(self._bug.right, self._bug.wrong), self.path, "exec")
+        source = source.replace(self._bug.right, self._bug.wrong)
+        return compile(source, self.path, "exec")
 
 
 class _Finder(MetaPathFinder):

@@ -61,7 +61,8 @@ class Facts:
         until = versions[n + 1][0] if n + 1 < len(versions) else inf
         if not since <= self.now * 1000 < until + CATALOG_STALE:
             wrong("violation", f"{line} goes by version {version} of its price")
-        return -(-asked.get("quantity", 1) * int(feature["cost"]) // int(feature["per"]))
+        cost: int = -(-asked.get("quantity", 1) * feature["cost"] // feature["per"])
+        return cost
 
     def allowances(self, quota: dict[str, Any]) -> set[int]:
         """Return what a quota may bring a month: its own, or what its plan says or said."""
@@ -71,7 +72,8 @@ class Facts:
 
     def overdraft(self, plan_id: str) -> int:
         """Return what a plan lends, or once lent."""
-        return max(plan.get("overdraft_limit", 0) for _, plan in self.catalog[f"PLAN#{plan_id}"])
+        lent = (plan.get("overdraft_limit", 0) for _, plan in self.catalog[f"PLAN#{plan_id}"])
+        return max(map(int, lent))
 
     # ---- Payments --------------------------------------------------------------------------------
 

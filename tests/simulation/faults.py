@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from random import Random
 
 
-class Died(BaseException):  # noqa: N818 - nothing that the product catches
-    """The process of a function is gone, in the middle of whatever it did."""
+class Died(BaseException):
+    """The process of a function is gone, in the middle of whatever it did: nothing catches that."""
 
 
 class Fault(StrEnum):

@@ -66,11 +66,24 @@ class Model:
                 entries.append((name, item))
             elif change.sk == "ACCOUNT":
                 image = name, item
-            elif change.sk.startswith("REFUNDED#"):
-                of = change.sk.removeprefix("REFUNDED#")
-                self.of(name).refunded_totals[of] = item["refunded"]
-            elif change.sk.startswith(("PLAN#", "FEATURE#")):
-                self.facts.edited(change.sk, item)
+            else:
+                self._beside(name, change.sk, item)
+        self._committed(entries, image)
+
+    def _beside(self, name: str, sort_key: str, item: dict[str, Any]) -> None:
+        """Take an item that is neither an account nor an entry."""
+        kind, _, of = sort_key.partition("#")
+        if kind == "REFUNDED":
+            self.of(name).refunded_totals[of] = item["refunded"]
+        elif kind in {"PLAN", "FEATURE"}:
+            self.facts.edited(sort_key, item)
+
+    def _committed(
+        self,
+        entries: list[tuple[str, dict[str, Any]]],
+        image: tuple[str, dict[str, Any]] | None,
+    ) -> None:
+        """Take the entries of one write, and the account's item, if it was among what changed."""
         for account_id, entry in entries:
             if image is None or image[0] != account_id:
                 kind = "lost" if entry["amount"] > 0 else "made"
@@ -271,7 +284,7 @@ def _check_sums(books: Books, grants: dict[str, dict[str, Any]], image: dict[str
         ("consumed_total", image.get("consumed_total", 0), books.consumed),
     ):
         if stored != added_up:
-            wrong("violation", f"{name} of {who} is {stored}, its entries say {added_up}")
+            wrong("violation", f"{name} of {who} is {stored!r}, its entries say {added_up!r}")
     if len(grants) > GRANTS_MAX:
         wrong("violation", f"{who} has {len(grants)} grants")
 

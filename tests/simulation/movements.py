@@ -219,9 +219,7 @@ def _check_allowance(line: Line) -> None:
         wrong("violation", f"{line}: {skipped} periods were skipped")
     # A command of the same posting may have changed the plan since.
     quotas = [before, before.get("next_quota")] if before else [line.image]
-    allowed = {
-        brought for quota in quotas if quota for brought in line.facts.allowances(quota)
-    }
+    allowed = {brought for quota in quotas if quota for brought in line.facts.allowances(quota)}
     if line.amount not in allowed:
         wrong("violation", f"{line} brings {line.amount}, not {allowed}")
 
@@ -235,9 +233,7 @@ def _rollover(line: Line) -> None:
     if books.image is None or line.entry_id in books.by_id:
         wrong("double", f"{line} rolled over before")
     rollover = line.facts.plan(books.image["plan_id"]).get("rollover")
-    live = sum(
-        grant["remaining"] for grant in books.grants.values() if grant["kind"] == "rollover"
-    )
+    live = sum(grant["remaining"] for grant in books.grants.values() if grant["kind"] == "rollover")
     if rollover is not None and live > rollover["max"]:
         wrong("made", f"{line}: {live} roll over, more than {rollover['max']}")
 

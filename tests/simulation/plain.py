@@ -69,3 +69,8 @@ def month(anchor: int, k: int) -> int:
 def milliseconds(instant: str) -> int:
     """Return an instant of the API as the table has it."""
     return round(datetime.fromisoformat(instant).timestamp() * 1000)
+
+
+def day_of(instant: int) -> str:
+    """Return the day of an instant, in UTC."""
+    return f"{datetime.fromtimestamp(instant / 1000, UTC):%Y-%m-%d}"

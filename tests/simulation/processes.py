@@ -7,56 +7,50 @@ is put aside at each switch.
 
 from __future__ import annotations
 
-import os
+import random
 import sys
+import time
 from collections import defaultdict
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
-
-ENVIRONMENT = {
-    "AWS_ACCESS_KEY_ID": "simulated",
-    "AWS_SECRET_ACCESS_KEY": "simulated",
-    "AWS_DEFAULT_REGION": "eu-central-1",
-    "TABLE_NAME": "scrip",
-    "SIGNUP_CREDITS": "50",
-    "WEBHOOK_SECRETS": "simulated",
-    "RENEW_QUEUE_URL": "https://simulated/renew",
-    "POWERTOOLS_SERVICE_NAME": "scrip",
-    "POWERTOOLS_METRICS_DISABLED": "true",
-    "POWERTOOLS_LOG_LEVEL": os.environ.get("POWERTOOLS_LOG_LEVEL", "CRITICAL"),
-}
-os.environ.update(ENVIRONMENT)
+from typing import TYPE_CHECKING, Any, cast
 
 from aws_lambda_powertools.event_handler.api_gateway import BaseRouter
 from aws_lambda_powertools.utilities import parameters
 from ulid import ULID
 
-import scrip.ledger
 import scrip.observability
 import scrip.store.keys
 import scrip.sweep
-from scrip.ledger import Ledger
+from scrip.ledger import Ledger, ledger, utc_now
 from scrip.queues import Queue as RenewQueue
+from scrip.queues import renew_queue
 from scrip.store.archive import Archive
 from scrip.store.bus import Bus as EventBus
 from scrip.store.client import Table as ScripTable
 from tests.simulation import services
-from tests.simulation.faults import Died, Fault, Faults
+from tests.simulation.environment import QUEUE_URL, SECRET
+from tests.simulation.faults import Fault
 from tests.simulation.scheduler import Scheduler, current
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
+    from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_events import EventBridgeClient
+    from types_boto3_s3 import S3Client
+    from types_boto3_sqs import SQSClient
+
+    from tests.simulation.world import World
+
 FUNCTIONS = (
     "account", "adjust", "admin", "catalog", "consume", "events", "match", "refund", "renew",
     "reset", "signup", "webhook",
 )  # fmt: skip
-SECRET = "whsec_c2ltdWxhdGVkLXNlY3JldC1vZi0zMi1ieXRlcy4uLi4="  # noqa: S105 - of nobody
 SKEW_SECONDS = 20.0
 """How far a process's clock may be from the time, either way."""
 
@@ -65,6 +59,9 @@ DIRECTORY_SHARDS = 2
 
 CLOCK_JUMP_SECONDS = 3_600.0
 """How far it may jump, either way."""
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(eq=False)
@@ -77,17 +74,14 @@ class Process:
     queue: RenewQueue
     archive: Archive
     bus: EventBus
-    is_dead: bool = False
-    remaining_milliseconds: int = 29_000
-    invocations: int = 0
-    kept: dict[str, Any] = field(default_factory=dict)
+    remaining_milliseconds: int = 0
 
 
 class Processes:
-    """All processes: makes them, and lets them work on events one at a time each."""
+    """All processes: makes them, and lets them work on events, each on one at a time."""
 
-    def __init__(self, world: Any) -> None:
-        """Know what they share: the world has scheduler, faults, database, wire and services."""
+    def __init__(self, world: World) -> None:
+        """Know the world that they share."""
         self.world = world
         self.idle: dict[str, list[Process]] = defaultdict(list)
         self.invocations = 0
@@ -111,28 +105,28 @@ class Processes:
         task.process = process
         try:
             answer = handler.lambda_handler(event, CONTEXT)
-        except Died:
-            process.is_dead = True
-            raise
         finally:
             task.process = outer
         idle.append(process)
         return answer
 
     def _start(self, function: str, random: Random) -> Process:
-        world = self.world
+        world, wire = self.world, self.world.wire
         skewed = world.faults.happens(Fault.SKEW, random)
-        wire = world.wire
+        table = services.Table(world.database, wire, world.written)
+        queue = services.Queue(wire, world.deliveries.arrived)
+        bucket = services.Bucket(wire, world.objects)
+        bus = services.Bus(wire, world.heard)
         process = Process(
             function=function,
             skew=random.uniform(-SKEW_SECONDS, SKEW_SECONDS) if skewed else 0.0,
             ledger=Ledger(
-                ScripTable(services.Table(world.database, wire, world.written), "scrip"),
+                ScripTable(cast("DynamoDBClient", table), "scrip"),
                 lambda: at(world.scheduler.now + process.skew),
             ),
-            queue=RenewQueue(services.Queue(wire, world.queue_arrived), "https://simulated/renew"),
-            archive=Archive(services.Bucket(wire, world.objects), "archive"),
-            bus=EventBus(services.Bus(wire, world.heard), "bus"),
+            queue=RenewQueue(cast("SQSClient", queue), QUEUE_URL),
+            archive=Archive(cast("S3Client", bucket), "archive"),
+            bus=EventBus(cast("EventBridgeClient", bus), "bus"),
         )
         return process
 
@@ -140,9 +134,6 @@ class Processes:
 def at(seconds: float) -> datetime:
     """Return a time as the product keeps it: UTC, in whole milliseconds."""
     return EPOCH + timedelta(milliseconds=int(seconds * 1000))
-
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SwitchingScheduler(Scheduler):
@@ -155,11 +146,11 @@ class SwitchingScheduler(Scheduler):
             super().pause(seconds)
             return
         app = getattr(HANDLERS[process.function], "app", None)
-        router = BaseRouter.__dict__
-        event, context = router.get("current_event"), router.get("lambda_context")
+        router: Any = BaseRouter
+        event, context = vars(router).get("current_event"), vars(router).get("lambda_context")
         kept = app.context if app else None
         super().pause(seconds)
-        BaseRouter.current_event, BaseRouter.lambda_context = event, context
+        router.current_event, router.lambda_context = event, context
         if app:
             app.context = kept
 
@@ -167,8 +158,8 @@ class SwitchingScheduler(Scheduler):
 class _Now:
     """Stands in for `time`, and for `random` where it only makes pauses."""
 
-    def __init__(self) -> None:
-        self.scheduler: Scheduler | None = None
+    scheduler: Scheduler
+    """That of the world which is running."""
 
     def monotonic(self) -> float:
         return self.scheduler.now
@@ -181,26 +172,29 @@ class _Now:
 
 
 class _Inline:
-    """Stands in for a pool of one thread: does what it is asked for at once."""
+    """Stands in for a pool of one thread: does its work once somebody waits for it."""
 
     def submit(self, work: Callable[..., Any], *told: Any) -> Any:
-        try:
-            work(*told)
-        except Exception as error:
-            raised = error
-
-            def result(**_: Any) -> Any:
-                raise raised
-
-            return SimpleNamespace(result=result)
-        return SimpleNamespace(result=lambda **_: None)
+        return SimpleNamespace(result=lambda **_: work(*told))
 
 
 def _ulid() -> str:
     """Return a ULID of the virtual time and of seeded chance."""
-    random = current().random
     milliseconds = int(NOW.scheduler.now * 1000)
-    return str(ULID(milliseconds.to_bytes(6, "big") + random.getrandbits(80).to_bytes(10, "big")))
+    chance = current().random.getrandbits(80)
+    return str(ULID(milliseconds.to_bytes(6, "big") + chance.to_bytes(10, "big")))
+
+
+def _utc_now() -> datetime:
+    """Return the time by the clock of the process that is running."""
+    return _process().ledger.clock()
+
+
+def _process() -> Process:
+    """Return the process that is running."""
+    process = current().process
+    assert process is not None, "nobody's process is running"
+    return process
 
 
 NOW = _Now()
@@ -209,33 +203,37 @@ CONTEXT = SimpleNamespace(
     memory_limit_in_mb=512,
     invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:function",
     aws_request_id="b2f7c1de-1111-4c5e-9f0a-6d5e4c3b2a19",
-    get_remaining_time_in_millis=lambda: current().process.remaining_milliseconds,
+    get_remaining_time_in_millis=lambda: _process().remaining_milliseconds,
 )
-HANDLERS = {name: import_module(f"functions.{name}.handler") for name in FUNCTIONS}
+HANDLERS: dict[str, Any] = {name: import_module(f"functions.{name}.handler") for name in FUNCTIONS}
 
 
-def _set_up() -> None:
+def _stand_in() -> None:
     """Let the product take time, chance and its process's own things from here."""
-    kept = {
-        "ledger": (scrip.ledger.ledger, lambda: current().process.ledger),
-        "renew_queue": (sys.modules["scrip.queues"].renew_queue, lambda: current().process.queue),
-        "archive": (HANDLERS["events"].archive, lambda: current().process.archive),
-        "bus": (HANDLERS["events"].bus, lambda: current().process.bus),
+    stand_ins = {
+        "ledger": (ledger, lambda: _process().ledger),
+        "renew_queue": (renew_queue, lambda: _process().queue),
+        "archive": (HANDLERS["events"].archive, lambda: _process().archive),
+        "bus": (HANDLERS["events"].bus, lambda: _process().bus),
         "ULID": (ULID, _ulid),
-        "utc_now": (scrip.ledger.utc_now, lambda: current().process.ledger.clock()),
-        "time": (sys.modules["time"], NOW),
-        "random": (sys.modules["random"], NOW),
+        "utc_now": (utc_now, _utc_now),
+        "time": (time, NOW),
+        "random": (random, NOW),
     }
     for name, module in list(sys.modules.items()):
+        # Signatures are as old as the real time says.
         if name.startswith(("scrip.", "functions.")) and name != "scrip.webhooks.signatures":
-            for attribute, (real, simulated) in kept.items():
-                if module.__dict__.get(attribute) is real:
+            for attribute, (real, simulated) in stand_ins.items():
+                if vars(module).get(attribute) is real:
                     setattr(module, attribute, simulated)
-    HANDLERS["signup"].THREAD = _Inline()
-    scrip.observability.single_metric = lambda **_: nullcontext()
-    for module in (scrip.sweep, scrip.store.keys):
-        module.DIRECTORY_SHARDS = DIRECTORY_SHARDS
-    parameters.get_secret = lambda *_, **__: {"standard": [SECRET]}
+    for module, attribute, simulated in (
+        (HANDLERS["signup"], "THREAD", _Inline()),
+        (scrip.observability, "single_metric", lambda **_: nullcontext()),
+        (scrip.sweep, "DIRECTORY_SHARDS", DIRECTORY_SHARDS),
+        (scrip.store.keys, "DIRECTORY_SHARDS", DIRECTORY_SHARDS),
+        (parameters, "get_secret", lambda *_, **__: {"standard": [SECRET]}),
+    ):
+        setattr(module, attribute, simulated)
 
 
-_set_up()
+_stand_in()

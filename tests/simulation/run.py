@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import sys
 import time
 from collections import Counter
@@ -10,26 +11,33 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
+from tests.simulation.findings import Wrong
 from tests.simulation.shrink import shrink, went_wrong
 from tests.simulation.traffic import Plan
 from tests.simulation.world import World
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from multiprocessing.queues import Queue
+
+    from tests.simulation.traffic import Step
 
 STEPS = 120
 """What is asked for in most worlds; with all that is repeated it takes twice the operations."""
 
 LONG_STEPS = 600
 LONG_EVERY = 25
-"""Every so-manieth world is long: an account lives there until it has all the grants it may have."""
+"""Every so-manieth world is long: an account lives there until it has all grants that it may."""
 
-SEED_STRIDE = 1_000_003
+WORLDS_MAX = 1_000_003
+"""How far apart the worlds of two seeds are."""
+
 FAILURES_MAX = 3
 """After so many worlds that went wrong a run ends: there is enough to look at."""
 
 SHRINK_SECONDS = 60.0
 PROGRESS_SECONDS = 5.0
+TOLD_LINES = 25
 
 
 @dataclass
@@ -40,6 +48,19 @@ class Report:
     faults: Counter[str] = field(default_factory=Counter)
     wrong: Counter[str] = field(default_factory=Counter)
     stories: list[str] = field(default_factory=list)
+    tables: dict[int, str] = field(default_factory=dict)
+    """By the world, a hash of its table in the end."""
+
+    @property
+    def worlds(self) -> int:
+        """How many worlds were run."""
+        return len(self.tables)
+
+    @property
+    def digest(self) -> str:
+        """A hash of all tables: the same seed ends with the same."""
+        told = "".join(self.tables[seed] for seed in sorted(self.tables))
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
 
     def add(self, other: Report) -> None:
         """Add another report to this one."""
@@ -47,52 +68,59 @@ class Report:
         self.faults += other.faults
         self.wrong += other.wrong
         self.stories += other.stories
+        self.tables |= other.tables
 
     def closing_line(self, seed: int) -> str:
         """Return the line that every run ends with."""
-        found = " ".join(
-            f"{name}={self.wrong[kind]}"
-            for name, kind in (
-                ("lost", "lost"),
-                ("made", "made"),
-                ("double", "double"),
-                ("violations", "violation"),
-            )
+        return (
+            f"operations={self.operations} faults={self.faults.total()}"
+            f" lost={self.wrong['lost']} made={self.wrong['made']} double={self.wrong['double']}"
+            f" violations={self.wrong['violation']} seed={seed}"
         )
-        faults = sum(self.faults.values())
-        return f"operations={self.operations} faults={faults} {found} seed={seed}"
+
+
+def worlds_of(seed: int, first: int, stride: int) -> Iterator[int]:
+    """Yield the seeds of every `stride`-th world of a run."""
+    yield from range(seed * WORLDS_MAX + first, (seed + 1) * WORLDS_MAX, stride)
 
 
 def run_world(seed: int, *, shrinking: bool = True) -> Report:
     """Run the world of a seed; what goes wrong is told with the fewest steps that show it."""
     steps = Plan(seed).steps(STEPS if seed % LONG_EVERY else LONG_STEPS)
-    world = World(seed, steps)
-    found = None
+    world, found = World(seed, steps), None
     try:
         world.run()
-    except BaseException as error:
-        found = error
-        if not hasattr(error, "kind"):
-            raise
-    report = Report(world.processes.invocations, Counter(world.faults.injected))
+    except Wrong as wrong:
+        found = wrong
+    report = Report(
+        operations=world.processes.invocations,
+        faults=Counter(world.faults.injected),
+        tables={seed: world.digest()},
+    )
     if found is not None:
         report.wrong[found.kind] += 1
-        report.stories.append(_story(seed, steps, found, world, shrinking=shrinking))
+        story = [f"world {seed}: {found}", f"again: make simulate WORLD={seed}"]
+        story += _shrunk(seed, steps, found) if shrinking else _last_lines(world)
+        report.stories.append("\n".join(story))
     return report
 
 
-def _story(seed, steps, found, world, *, shrinking: bool) -> str:
-    """Tell what went wrong, and how to see it again."""
-    lines = [f"world {seed}: {found}", f"again: make simulate WORLD={seed}"]
-    if shrinking:
-        fewer, without = shrink(seed, steps, found.kind, seconds=SHRINK_SECONDS)
-        again = went_wrong(seed, fewer, without)
-        if again is not None:
-            found, world = again
-        took = ", ".join(sorted(world.faults.injected)) or "none"
-        lines += [f"with {len(fewer)} of {len(steps)} steps: {found}", f"faults: {took}"]
-    lines += ["what happened last:", *(f"  {line}" for line in list(world.log)[-25:])]
-    return "\n".join(lines)
+def _shrunk(seed: int, steps: Sequence[Step], found: Wrong) -> list[str]:
+    """Tell what goes wrong with as few steps and faults as it takes."""
+    fewer, without = shrink(seed, steps, found.kind, seconds=SHRINK_SECONDS)
+    again = went_wrong(seed, fewer, without)
+    assert again is not None, "the same goes wrong each time"
+    found, world = again
+    took = ", ".join(sorted(world.faults.injected)) or "none"
+    return [
+        f"with {len(fewer)} of {len(steps)} steps: {found}",
+        f"faults: {took}",
+        *_last_lines(world),
+    ]
+
+
+def _last_lines(world: World) -> list[str]:
+    return ["what happened last:", *(f"  {line}" for line in [*world.log][-TOLD_LINES:])]
 
 
 def run(seed: int, operations: int, jobs: int) -> Report:
@@ -108,7 +136,7 @@ def run(seed: int, operations: int, jobs: int) -> Report:
     for worker in workers:
         worker.start()
     running = len(workers)
-    while running and sum(total.wrong.values()) < FAILURES_MAX:
+    while running and total.wrong.total() < FAILURES_MAX:
         report = reports.get()
         if report is None:
             running -= 1
@@ -116,11 +144,9 @@ def run(seed: int, operations: int, jobs: int) -> Report:
         total.add(report)
         if time.monotonic() - told > PROGRESS_SECONDS:
             told = time.monotonic()
-            per_second = total.operations / (told - began)
-            print(
-                f"{total.operations} of {operations} operations, {per_second:.0f} a second",
-                file=sys.stderr,
-            )
+            a_second = total.operations / (told - began)
+            progress = f"{total.operations} of {operations} operations, {a_second:.0f} a second"
+            print(progress, file=sys.stderr)
     for worker in workers:
         worker.terminate()
         worker.join()
@@ -131,15 +157,17 @@ def _work(seed: int, job: int, jobs: int, share: int, reports: Queue[Report | No
     """Run every so-manieth world, until this process has done its share."""
     gc.freeze()
     gc.disable()  # what a world leaves behind is collected between two worlds
-    done, number = 0, job
-    while done < share:
-        gc.collect(0 if number % 50 else 2)
+    done = 0
+    for world in worlds_of(seed, job, jobs):
+        gc.collect()
         try:
-            report = run_world(seed * SEED_STRIDE + number)
+            report = run_world(world)
         except BaseException:
-            print(f"world {seed * SEED_STRIDE + number} failed", file=sys.stderr)
+            print(f"world {world} failed", file=sys.stderr)
             reports.put(Report(wrong=Counter(violation=1)))
             raise
-        done, number = done + report.operations, number + jobs
+        done += report.operations
         reports.put(report)
+        if done >= share:
+            break
     reports.put(None)

@@ -1,4 +1,4 @@
-"""The one scheduler: greenlets that take turns, at virtual times, in an order that a seed decides."""
+"""The one scheduler: greenlets that take turns, at virtual times, as a seed decides."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
+    from tests.simulation.processes import Process
+
 
 class Task(greenlet):
     """Something that runs beside others. `random` decides all that chance decides for it."""
@@ -19,7 +21,7 @@ class Task(greenlet):
         """Know what to run; `hub` goes on when it has ended."""
         super().__init__(run, hub)
         self.random = random
-        self.process: Any = None
+        self.process: Process | None = None
 
 
 def current() -> Task:

@@ -1,4 +1,4 @@
-"""The services that functions call, as they reach them: over a wire, with all that goes wrong on it.
+"""The services that functions call, as they reach them: over a wire, with all that goes wrong.
 
 A call takes effect at one moment between its request and its answer. Others run before, in between
 and after; that is where all races are.
@@ -67,8 +67,6 @@ class Wire:
 
     def _attempt(self, effect: Callable[[], Any], transaction: list[Any] | None) -> Any:
         task = current()
-        if task.process is not None and task.process.is_dead:
-            raise Died
         random = task.random
         kinds = TO_ANY_CALL if transaction is None else TO_A_TRANSACTION
         fault = self.faults.one_of(kinds, random)

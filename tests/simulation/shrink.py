@@ -1,4 +1,4 @@
-"""Shrinking: from a world that went wrong to the fewest steps and faults with which it still does."""
+"""Shrinking: from a world that went wrong to the fewest steps and faults that do it."""
 
 from __future__ import annotations
 

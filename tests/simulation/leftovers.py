@@ -1,0 +1,89 @@
+"""What is left when everything is delivered: archive, events and usage, held to the model."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import TYPE_CHECKING, Any
+
+from tests.simulation.findings import wrong
+from tests.simulation.plain import day_of, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tests.simulation.books import Books
+    from tests.simulation.model import Model
+
+type Uses = dict[tuple[str, str, str | None], list[int]]
+"""Credits, count and credits refunded, by account, day and feature."""
+
+
+def check_archive(model: Model, objects: Mapping[str, bytes]) -> None:
+    """Every entry is in the archive, and nothing else."""
+    archived = {
+        (line["account_id"], line["seq"]): line["hash"]
+        for body in objects.values()
+        for line in map(json.loads, gzip.decompress(body).splitlines())
+    }
+    entries = {
+        (who, entry["seq"]): entry["hash"].hex()
+        for who, books in model.books.items()
+        for entry in books.entries
+    }
+    for place, hash_ in entries.items():
+        if archived.get(place) != hash_:
+            wrong("lost", f"{place} is not in the archive")
+    if len(archived) > len(entries):
+        wrong("made", "the archive has entries of its own")
+
+
+def check_events(model: Model, heard: Iterable[tuple[str, str]]) -> None:
+    """Every entry was told of, those of an account in order; and every crossing, once."""
+    told: dict[str, int] = {}
+    crossed: dict[str, set[tuple[str, int]]] = {}
+    for name, text in heard:
+        detail = json.loads(text)
+        who, seq = detail["account_id"], detail["seq"]
+        if "entry_id" not in detail:
+            crossed.setdefault(who, set()).add((name, seq))
+            continue
+        last = told.get(who, 0)
+        if seq > last + 1:
+            wrong("violation", f"entry {seq} of {who} was told after {last}")
+        told[who] = max(last, seq)
+    for who, books in model.books.items():
+        if told.get(who, 0) != len(books.entries):
+            wrong("lost", f"not every entry of {who} was told of")
+        if crossed.get(who, set()) != books.crossings:
+            wrong("violation", f"{who} crossed {books.crossings}, told: {crossed.get(who)}")
+
+
+def check_usage(model: Model, items: Iterable[dict[str, Any]]) -> None:
+    """The usage items count every use and refund once."""
+    stored: Uses = {}
+    for item in map(plain, items):
+        if item["sk"].startswith("USAGE#"):
+            who, day = item["pk"].removeprefix("ACCOUNT#"), item["sk"].removeprefix("USAGE#")
+            for use in item.get("uses", ()):
+                numbers = [use.get(name, 0) for name in ("credits", "count", "refunded")]
+                stored[who, day, use.get("feature")] = numbers
+    counted: Uses = {}
+    for books in model.books.values():
+        _count(books, counted)
+    if stored != counted:
+        differing = {key for key in stored | counted if stored.get(key) != counted.get(key)}
+        wrong("violation", f"usage is counted wrongly: {sorted(map(str, differing))}")
+
+
+def _count(books: Books, counted: Uses) -> None:
+    for entry in books.entries:
+        if entry["type"] not in {"usage", "refund"}:
+            continue
+        place = books.account_id, day_of(entry["recorded_at"]), entry.get("feature")
+        use = counted.setdefault(place, [0, 0, 0])
+        if entry["type"] == "usage":
+            use[0] += entry["cost"]
+            use[1] += 1
+        else:
+            use[2] += entry["cost"]
