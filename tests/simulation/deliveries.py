@@ -77,7 +77,7 @@ class Deliveries:
 
     def _receive(self, bodies: list[str]) -> set[int]:
         """Hand a batch to the worker; return the numbers of those that it failed at."""
-        in_time = not self.world.faults.happens(Fault.OUT_OF_TIME, current().random)
+        in_time = not self.world.faults.drawn(Fault.OUT_OF_TIME, current().random)
         records = [{"messageId": str(n), "body": body} for n, body in enumerate(bodies)]
         try:
             answer = self.world.processes.invoke(
@@ -92,27 +92,26 @@ class Deliveries:
     def _work_on_stream(self, function: str) -> None:
         world, random = self.world, current().random
         stream = world.database.stream
-        if world.faults.happens(Fault.STREAM_LATE, random):
+        waits = self._position[function] < len(stream)
+        if waits and world.faults.happens(Fault.STREAM_LATE, random):
             world.scheduler.pause(random.uniform(60, 3 * 3600))
         while self._position[function] < len(stream):
             first = self._position[function]
             last = min(first + random.choice(STREAM_BATCHES), len(stream))
-            if world.faults.happens(Fault.STREAM_SPLIT, random):
+            if last - first > 1 and world.faults.happens(Fault.STREAM_SPLIT, random):
                 last = first + (last - first + 1) // 2
-            done = self._hand_over(function, first, last)
-            if world.faults.happens(Fault.STREAM_REPEATED, random):
+            wanted = _is_told if function == "events" else _leads_somewhere
+            changes = list(filter(wanted, stream[first:last]))
+            done = self._hand_over(function, changes, first, last) if changes else last - first
+            if changes and done and world.faults.happens(Fault.STREAM_REPEATED, random):
                 done = 0
             self._position[function] += done
             if done == 0:
                 world.scheduler.pause(random.uniform(0.1, 5))
         self._working.remove(function)
 
-    def _hand_over(self, function: str, first: int, last: int) -> int:
-        """Hand over some records; return how far the stream may go on."""
-        wanted = _is_told if function == "events" else _leads_somewhere
-        changes = [change for change in self.world.database.stream[first:last] if wanted(change)]
-        if not changes:
-            return last - first
+    def _hand_over(self, function: str, changes: list[Change], first: int, last: int) -> int:
+        """Hand over what is wanted of some records; return how many of them are done."""
         records = [change.record() for change in changes]
         try:
             answer = self.world.processes.invoke(function, {"Records": records})

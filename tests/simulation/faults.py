@@ -70,19 +70,24 @@ RATES = {
 }
 """How often each happens, where it can: to one call of one service, one request, one batch."""
 
-TO_ANY_CALL = (
+TO_A_READ = (
     Fault.REQUEST_LOST,
     Fault.ANSWER_LOST,
-    Fault.EFFECT_LATE,
     Fault.DIES_BEFORE,
     Fault.DIES_AFTER,
     Fault.THROTTLE,
 )
-TO_A_TRANSACTION = (*TO_ANY_CALL, Fault.VERSION_RACE, Fault.CONFLICT, Fault.IN_PROGRESS)
+TO_A_WRITE = (*TO_A_READ, Fault.EFFECT_LATE)
+TO_A_TRANSACTION = (*TO_A_WRITE, Fault.VERSION_RACE, Fault.CONFLICT, Fault.IN_PROGRESS)
+"""What can happen to a call of each kind."""
 
 
 class Faults:
-    """Chance: draws faults at their rates, and counts them. None once it is `over`."""
+    """Chance: draws faults at their rates, and counts those that were injected.
+
+    None is drawn once it is `over`. A fault is counted where it takes place; some that are drawn
+    find nothing to disturb.
+    """
 
     def __init__(self, without: Collection[Fault]) -> None:
         """Draw all but some."""
@@ -90,22 +95,29 @@ class Faults:
         self.injected: Counter[Fault] = Counter()
         self.over = False
 
+    def drawn(self, fault: Fault, random: Random) -> bool:
+        """Tell whether a fault is to happen now."""
+        drawn = random.random()  # whatever the phase, so that the next draw is the same
+        return not self.over and drawn < self.rates[fault]
+
     def happens(self, fault: Fault, random: Random) -> bool:
-        """Tell whether a fault happens now."""
-        drawn = random.random()  # whether or not it counts, so that the next draw is the same
-        if self.over or drawn >= self.rates[fault]:
-            return False
-        self.injected[fault] += 1
-        return True
+        """Tell whether a fault happens now, and count it: to be drawn is to happen."""
+        if self.drawn(fault, random):
+            self.count(fault)
+            return True
+        return False
 
     def one_of(self, faults: tuple[Fault, ...], random: Random) -> Fault | None:
-        """Return which of some faults happens now, if any."""
+        """Return which of some faults is to happen now, if any."""
         drawn = random.random()
         if self.over:
             return None
         for fault in faults:
             drawn -= self.rates[fault]
             if drawn < 0:
-                self.injected[fault] += 1
                 return fault
         return None
+
+    def count(self, fault: Fault) -> None:
+        """Count a fault that has been injected."""
+        self.injected[fault] += 1

@@ -74,7 +74,11 @@ class Process:
     queue: RenewQueue
     archive: Archive
     bus: EventBus
-    remaining_milliseconds: int = 0
+    milliseconds: int = 0
+    """What is left of its time."""
+
+    was_told: bool = False
+    """Whether it has asked for that."""
 
 
 class Processes:
@@ -98,7 +102,7 @@ class Processes:
         self.invocations += 1
         if self.world.faults.happens(Fault.CLOCK_JUMP, task.random):
             process.skew += task.random.uniform(-CLOCK_JUMP_SECONDS, CLOCK_JUMP_SECONDS)
-        process.remaining_milliseconds = milliseconds
+        process.milliseconds, process.was_told = milliseconds, False
         handler = HANDLERS[function]
         if app := getattr(handler, "app", None):
             app.context = {}
@@ -107,6 +111,8 @@ class Processes:
             answer = handler.lambda_handler(event, CONTEXT)
         finally:
             task.process = outer
+            if process.was_told and not milliseconds:
+                self.world.faults.count(Fault.OUT_OF_TIME)
         idle.append(process)
         return answer
 
@@ -190,6 +196,13 @@ def _utc_now() -> datetime:
     return _process().ledger.clock()
 
 
+def _remaining() -> int:
+    """Tell the process that is running how long it has; a fault only if it asks."""
+    process = _process()
+    process.was_told = True
+    return process.milliseconds
+
+
 def _process() -> Process:
     """Return the process that is running."""
     process = current().process
@@ -203,7 +216,7 @@ CONTEXT = SimpleNamespace(
     memory_limit_in_mb=512,
     invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:function",
     aws_request_id="b2f7c1de-1111-4c5e-9f0a-6d5e4c3b2a19",
-    get_remaining_time_in_millis=lambda: _process().remaining_milliseconds,
+    get_remaining_time_in_millis=_remaining,
 )
 HANDLERS: dict[str, Any] = {name: import_module(f"functions.{name}.handler") for name in FUNCTIONS}
 

@@ -6,15 +6,16 @@ and after; that is where all races are.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
-from tests.simulation.faults import TO_A_TRANSACTION, TO_ANY_CALL, Died, Fault
+from tests.simulation.faults import TO_A_READ, TO_A_TRANSACTION, TO_A_WRITE, Died, Fault
 from tests.simulation.scheduler import current
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from tests.simulation.faults import Faults
     from tests.simulation.scheduler import Scheduler
@@ -38,24 +39,41 @@ RETRIED = frozenset(
 class Wire:
     """How a process's calls travel, and what happens to them on the way."""
 
-    def __init__(self, scheduler: Scheduler, faults: Faults, canceled: type[ClientError]) -> None:
-        """Know who is waited for, chance, and how DynamoDB says that a transaction was not done."""
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        faults: Faults,
+        canceled: type[ClientError],
+        race: Callable[[str], bool],
+    ) -> None:
+        """Know who is waited for, chance, and how DynamoDB says that a transaction was not done.
+
+        `race` lets somebody else change what a transaction is about to change, by its partition,
+        and tells whether they did.
+        """
         self.scheduler = scheduler
         self.faults = faults
         self.canceled = canceled
-        self.rival: Callable[[str], None] = lambda _: None
-        """Lets somebody else change the account that a transaction is about to change."""
+        self.race = race
 
-    def call(self, effect: Callable[[], Any], *, transaction: list[Any] | None = None) -> Any:
-        """Call a service and return its answer; `transaction` are the actions of one.
+    def read(self, ask: Callable[[], Any]) -> Any:
+        """Ask a service for something that changes nothing."""
+        return self._call(ask, TO_A_READ)
 
-        A transaction carries a token, by which DynamoDB knows an attempt that it has seen.
-        """
-        if transaction is not None:
-            effect = _once(effect)
+    def write(self, effect: Callable[[], Any]) -> Any:
+        """Have an effect on a service and return its answer."""
+        return self._call(effect, TO_A_WRITE)
+
+    def transact(self, effect: Callable[[], Any], actions: list[Any]) -> Any:
+        """Carry out a transaction. It carries a token, by which DynamoDB knows what it has seen."""
+        return self._call(_once(effect), TO_A_TRANSACTION, actions)
+
+    def _call(
+        self, effect: Callable[[], Any], kinds: tuple[Fault, ...], actions: Sequence[Any] = ()
+    ) -> Any:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return self._attempt(effect, transaction)
+                return self._attempt(effect, kinds, actions)
             except (ConnectTimeoutError, ReadTimeoutError):
                 if attempt == ATTEMPTS:
                     raise
@@ -65,33 +83,17 @@ class Wire:
             self.scheduler.pause(current().random.uniform(0, 1))
         raise AssertionError("every attempt returns or raises")
 
-    def _attempt(self, effect: Callable[[], Any], transaction: list[Any] | None) -> Any:
-        task = current()
-        random = task.random
-        kinds = TO_ANY_CALL if transaction is None else TO_A_TRANSACTION
+    def _attempt(
+        self, effect: Callable[[], Any], kinds: tuple[Fault, ...], actions: Sequence[Any]
+    ) -> Any:
+        random = current().random
         fault = self.faults.one_of(kinds, random)
+        if fault is not None and fault is not Fault.VERSION_RACE:
+            self.faults.count(fault)
         if fault is Fault.DIES_BEFORE:
             raise Died
         self.scheduler.pause(_latency(random.random()))
-        match fault:
-            case Fault.REQUEST_LOST:
-                raise ConnectTimeoutError(endpoint_url=ENDPOINT)
-            case Fault.THROTTLE:
-                raise _error("ProvisionedThroughputExceededException")
-            case Fault.CONFLICT:
-                assert transaction is not None
-                raise self.canceled(_conflict(len(transaction)), "TransactWriteItems")
-            case Fault.VERSION_RACE:
-                assert transaction is not None
-                [first] = transaction[0].values()
-                self.rival(first.get("Key", first.get("Item"))["pk"]["S"])
-                self.scheduler.pause(random.uniform(0.01, 0.2))
-            case Fault.EFFECT_LATE | Fault.IN_PROGRESS:
-                self.scheduler.spawn(lambda: _late(effect), random, random.expovariate(1))
-                if fault is Fault.IN_PROGRESS:
-                    raise _error("TransactionInProgressException")
-                self.scheduler.pause(READ_TIMEOUT_SECONDS)
-                raise ReadTimeoutError(endpoint_url=ENDPOINT)
+        self._disturb(fault, effect, actions)
         answer = effect()
         if fault is Fault.DIES_AFTER:
             raise Died
@@ -100,6 +102,31 @@ class Wire:
             self.scheduler.pause(READ_TIMEOUT_SECONDS)
             raise ReadTimeoutError(endpoint_url=ENDPOINT)
         return answer
+
+    def _disturb(
+        self, fault: Fault | None, effect: Callable[[], Any], actions: Sequence[Any]
+    ) -> None:
+        """Do to a call what happens to it before its effect."""
+        random = current().random
+        match fault:
+            case Fault.REQUEST_LOST:
+                raise ConnectTimeoutError(endpoint_url=ENDPOINT)
+            case Fault.THROTTLE:
+                raise _error("ProvisionedThroughputExceededException")
+            case Fault.CONFLICT:
+                raise self.canceled(_conflict(len(actions)), "TransactWriteItems")
+            case Fault.VERSION_RACE:
+                [first] = actions[0].values()
+                if self.race(first.get("Key", first.get("Item"))["pk"]["S"]):
+                    self.faults.count(Fault.VERSION_RACE)
+            case Fault.EFFECT_LATE:
+                late = READ_TIMEOUT_SECONDS + random.expovariate(1)
+                self.scheduler.spawn(partial(_late, effect), random, late)
+                self.scheduler.pause(READ_TIMEOUT_SECONDS)
+                raise ReadTimeoutError(endpoint_url=ENDPOINT)
+            case Fault.IN_PROGRESS:
+                self.scheduler.spawn(partial(_late, effect), random, random.expovariate(1))
+                raise _error("TransactionInProgressException")
 
 
 def _error(code: str) -> ClientError:
@@ -152,30 +179,30 @@ class Table:
         self.exceptions = database.exceptions
 
     def get_item(self, **asked: Any) -> Any:
-        return self._wire.call(lambda: self._database.get_item(**asked))
+        return self._wire.read(lambda: self._database.get_item(**asked))
 
     def batch_get_item(self, **asked: Any) -> Any:
-        return self._wire.call(lambda: self._database.batch_get_item(**asked))
+        return self._wire.read(lambda: self._database.batch_get_item(**asked))
 
     def query(self, **asked: Any) -> Any:
-        return self._wire.call(lambda: self._database.query(**asked))
+        return self._wire.read(lambda: self._database.query(**asked))
 
     def transact_get_items(self, **asked: Any) -> Any:
-        return self._wire.call(lambda: self._database.transact_get_items(**asked))
+        return self._wire.read(lambda: self._database.transact_get_items(**asked))
 
     def put_item(self, **asked: Any) -> Any:
-        return self._wire.call(lambda: self._write(self._database.put_item, asked))
+        return self._wire.write(lambda: self._write(self._database.put_item, asked))
 
     def update_item(self, **asked: Any) -> Any:
-        return self._wire.call(lambda: self._write(self._database.update_item, asked))
+        return self._wire.write(lambda: self._write(self._database.update_item, asked))
 
     def delete_item(self, **asked: Any) -> Any:
-        return self._wire.call(lambda: self._write(self._database.delete_item, asked))
+        return self._wire.write(lambda: self._write(self._database.delete_item, asked))
 
     def transact_write_items(self, **asked: Any) -> Any:
-        return self._wire.call(
+        return self._wire.transact(
             lambda: self._write(self._database.transact_write_items, asked),
-            transaction=asked["TransactItems"],
+            asked["TransactItems"],
         )
 
     def get_paginator(self, _: str) -> Any:
@@ -202,7 +229,7 @@ class _Pages:
 
 
 class Queue:
-    """SQS's client: what was sent waits in `messages`, some of it twice."""
+    """SQS's client: what it takes has `arrived`."""
 
     def __init__(self, wire: Wire, arrived: Callable[[str], None]) -> None:
         self._wire = wire
@@ -214,7 +241,7 @@ class Queue:
                 self._arrived(entry["MessageBody"])
             return {"Successful": [{"Id": entry["Id"]} for entry in asked["Entries"]]}
 
-        return self._wire.call(send)
+        return self._wire.write(send)
 
 
 class Bucket:
@@ -225,7 +252,7 @@ class Bucket:
         self._objects = objects
 
     def put_object(self, **asked: Any) -> Any:
-        return self._wire.call(lambda: self._objects.__setitem__(asked["Key"], asked["Body"]))
+        return self._wire.write(lambda: self._objects.__setitem__(asked["Key"], asked["Body"]))
 
 
 class Bus:
@@ -240,4 +267,4 @@ class Bus:
             self._heard.extend((one["DetailType"], one["Detail"]) for one in asked["Entries"])
             return {"Entries": [{"EventId": "e"} for _ in asked["Entries"]]}
 
-        return self._wire.call(take)
+        return self._wire.write(take)

@@ -44,6 +44,8 @@ WRITES = {
 }  # fmt: skip
 """The entries that each kind of step may write."""
 
+READS = {"quote", "account", "entries"}
+
 FUNCTIONS = {
     "consume": "consume", "same_key": "consume", "quote": "consume", "account": "account",
     "entries": "account", "refund": "refund", "adjustment": "adjust", "quota": "adjust",
@@ -105,6 +107,11 @@ class Step:
     def writes(self) -> set[str]:
         """The types of entry that it may write."""
         return WRITES.get(self.kind, set())
+
+    @property
+    def changes_something(self) -> bool:
+        """Whether it asks for more than to be told something."""
+        return self.kind not in READS
 
     @property
     def may_be_repeated(self) -> bool:

@@ -46,6 +46,8 @@ SEED_STRIDE = 100_000_000_007
 """How far apart the chances of two worlds are: farther than any number inside a world."""
 
 LOG_LINES_MAX = 60
+RIVALS = 10_000_000
+"""The numbers of the steps that races add begin here."""
 
 
 class ModelError(BaseException):
@@ -71,10 +73,8 @@ class World:
         NOW.scheduler = self.scheduler
         self.faults = Faults(without)
         self.database = SimulatedDynamoDB(TABLE)
-        self.wire = services.Wire(
-            self.scheduler, self.faults, EXCEPTIONS["TransactionCanceledException"]
-        )
-        self.wire.rival = self._rival
+        canceled = EXCEPTIONS["TransactionCanceledException"]
+        self.wire = services.Wire(self.scheduler, self.faults, canceled, self._race)
         self.objects: dict[str, bytes] = {}
         self.heard: list[tuple[str, str]] = []
         self.processes = Processes(self)
@@ -83,6 +83,9 @@ class World:
         self.asked = [Asked(step) for step in steps]
         self.log: deque[str] = deque(maxlen=LOG_LINES_MAX)
         self._seen = 0
+        self._last_message = -1
+        """The number of the latest message that a provider has sent so far."""
+
         self._rivals = 0
 
     # ---- The two phases --------------------------------------------------------------------------
@@ -157,7 +160,7 @@ class World:
         faults, happens = self.faults, self.faults.happens
         if step.kind == "message" and not faults.over:
             self._disturb_delivery(asked, random)
-        elif step.may_be_repeated and not faults.over:
+        elif step.changes_something and step.may_be_repeated and not faults.over:
             if happens(Fault.SENT_TWICE, random):
                 chance = self._chance_of(asked, 1)
                 self.scheduler.spawn(partial(self._try, asked), chance, random.uniform(0, 0.05))
@@ -179,8 +182,10 @@ class World:
 
     def _disturb_delivery(self, asked: Asked, random: Random) -> None:
         happens = self.faults.happens
-        if happens(Fault.WEBHOOK_SHUFFLED, random):
+        if self.faults.drawn(Fault.WEBHOOK_SHUFFLED, random):
             self.scheduler.pause(random.uniform(1, 7200))
+            if self._last_message > asked.step.number:
+                self.faults.count(Fault.WEBHOOK_SHUFFLED)
         if happens(Fault.WEBHOOK_LATE, random):
             self.scheduler.pause(3 * 24 * 3600)
         if happens(Fault.WEBHOOK_TWICE, random):
@@ -253,6 +258,7 @@ class World:
                 "response": {},
             }
         if step.kind == "message":
+            self._last_message = max(self._last_message, step.number)
             raw = json.dumps(step.body).encode()
             message_id = step.reference.partition(":")[2]
             now = datetime.fromtimestamp(time.time(), UTC)
@@ -264,19 +270,20 @@ class World:
             return http_event(step, {"if-match": str(known["version"])})
         return http_event(step)
 
-    def _rival(self, partition: str) -> None:
-        """Let somebody else change an account, just before a transaction on it is carried out."""
+    def _race(self, partition: str) -> bool:
+        """Let somebody else change an account before a transaction on it; tell whether they did."""
         kind, _, account_id = partition.partition("#")
         if kind != "ACCOUNT":
-            return
+            return False
         self._rivals += 1
-        number = 10_000_000 + self._rivals
-        step = Step(number, self.scheduler.now, "adjustment", account_id, claims=ADMIN)
+        step = Step(RIVALS + self._rivals, self.scheduler.now, "adjustment", account_id)
         step.body = {"action": "add", "amount": 1, "reason": "race", "reference": step.reference}
         step.path = {"account_id": account_id}
         self.model.facts.steps[step.reference] = step
-        asked = Asked(step)
-        self.scheduler.spawn(partial(self._try, asked), Random(current().random.getrandbits(64)))
+        random, before = current().random, self.model.of(account_id).image
+        self.scheduler.spawn(partial(self._try, Asked(step)), Random(random.getrandbits(64)))
+        self.scheduler.pause(random.uniform(0.02, 0.2))
+        return self.model.of(account_id).image is not before
 
     # ---- At the end ------------------------------------------------------------------------------
 
