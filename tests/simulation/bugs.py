@@ -64,6 +64,12 @@ BUGS = (
         f"NEW_PAYMENT = {ALWAYS}",
     ),
     Bug(
+        "an edit of the catalog overwrites another",
+        "scrip.store.catalogs",
+        'SAME_VERSION = "#version = :seen"',
+        'SAME_VERSION = "(#version = :seen OR #version <> :seen)"',
+    ),
+    Bug(
         "a replay is answered from the new posting",
         "scrip.ledger",
         "                return _replayed(command, exists.entry)",
@@ -136,6 +142,26 @@ BUGS = (
         "quoted.cost",
     ),
     Bug(
+        "a closed account goes on",
+        "scrip.domain.decide",
+        "        case Account(status=AccountStatus.CLOSED), _:\n"
+        "            raise errors.AccountClosedError\n"
+        "",
+        "",
+    ),
+    Bug(
+        "an account that has gone can be closed again",
+        "scrip.domain.decide",
+        "CloseAccount() | Renew():\n"
+        "            posting = Posting(before=account, after=account)\n"
+        "        case Account(status=AccountStatus.CLOSED), _:\n"
+        "            raise",
+        "Renew():\n"
+        "            posting = Posting(before=account, after=account)\n"
+        "        case Account(status=AccountStatus.CLOSED), _ if not isinstance(command, CloseAccount):\n"
+        "            raise",
+    ),
+    Bug(
         "a balance is set by the difference to one from before it was settled",
         "scrip.domain.decide",
         "AdjustAction.SET: command.amount - before.balance",
@@ -193,6 +219,12 @@ BUGS = (
         "        return self.expires_at_or_never, self.priority, self.granted_at",
     ),
     Bug(
+        "grants are merged whatever their expiry",
+        "scrip.domain.grants",
+        "(grant.kind, grant.expires_at) == (new.kind, new.expires_at) and not alone",
+        "grant.kind == new.kind and not alone",
+    ),
+    Bug(
         "a price is rounded down",
         "scrip.domain.catalog",
         "        cost = -(-quantity * self.cost // self.per)",
@@ -205,10 +237,41 @@ BUGS = (
         "    due = told.credits_back",
     ),
     Bug(
+        "a dispute that was won frees nothing",
+        "scrip.domain.billing",
+        "    if command.outcome is DisputeOutcome.OPEN:\n        return told",
+        "    if command.outcome is not DisputeOutcome.LOST:\n        return told",
+    ),
+    Bug(
+        "a dispute that is over can be opened again",
+        "scrip.domain.payments",
+        "        if known is not None and known.outcome is not DisputeOutcome.OPEN:\n"
+        "            return self",
+        "        ...",
+    ),
+    Bug(
+        "an older state of a subscription overwrites a newer one",
+        "scrip.domain.billing",
+        "    latest = max((told, *of_one), key=lambda one: one.order)",
+        "    latest = told",
+    ),
+    Bug(
+        "a clawback forgives what was spent",
+        "scrip.domain.billing",
+        "        debt=draft.account.debt + due - taken,",
+        "        debt=draft.account.debt,",
+    ),
+    Bug(
         "a payment is named by the message that told of it",
         "scrip.webhooks.standard",
         '        payment_id=f"standard:payment:{data.payment_id}",\n        credits',
         '        payment_id=f"standard:payment:{message.message_id}",\n        credits',
+    ),
+    Bug(
+        "a paid period is named by the message that told of it",
+        "scrip.webhooks.standard",
+        '        ("standard:payment", data.payment_id),\n    )\n    return PeriodPaid(',
+        '        ("standard:payment", message.message_id),\n    )\n    return PeriodPaid(',
     ),
     Bug(
         "what waited for an account is not woken",
@@ -227,6 +290,24 @@ BUGS = (
         "scrip.domain.crossings",
         "    if before > low_credits >= after:",
         "    if low_credits >= after:",
+    ),
+    Bug(
+        "the last entry of a batch is not archived",
+        "functions.events.handler",
+        "append(archive(), batch.added)",
+        "append(archive(), batch.added[:-1])",
+    ),
+    Bug(
+        "events are told in whatever order they came",
+        "functions.events.handler",
+        "    for one in batch.in_order:",
+        "    for one in [*batch.changed, *reversed(batch.added)]:",
+    ),
+    Bug(
+        "what could not be told is not told again",
+        "functions.events.handler",
+        "        yield told[position][0]",
+        "        yield from ()",
     ),
 )
 

@@ -41,8 +41,11 @@ class Facts:
     # ---- The catalog -----------------------------------------------------------------------------
 
     def edited(self, key: str, item: dict[str, Any]) -> None:
-        """Take what a plan or a feature is from now on."""
-        self.catalog[key].append((int(self.now * 1000), item))
+        """Take what a plan or a feature is from now on: an edit of what it was just before."""
+        versions = self.catalog[key]
+        if item["version"] != (versions[-1][1]["version"] + 1 if versions else 1):
+            wrong("violation", f"{key}: an edit was lost under version {item['version']}")
+        versions.append((int(self.now * 1000), item))
 
     def plan(self, plan_id: str) -> dict[str, Any]:
         """Return a plan as it is."""

@@ -62,7 +62,7 @@ RATES = {
     Fault.STREAM_SPLIT: 0.1,
     Fault.STREAM_LATE: 0.1,
     Fault.QUEUE_TWICE: 0.1,
-    Fault.OUT_OF_TIME: 0.1,
+    Fault.OUT_OF_TIME: 0.4,
     Fault.WEBHOOK_TWICE: 0.3,
     Fault.WEBHOOK_SHUFFLED: 0.3,
     Fault.WEBHOOK_LATE: 0.15,

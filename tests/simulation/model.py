@@ -14,7 +14,7 @@ from tests.simulation.books import Books, Line
 from tests.simulation.dynamodb import thaw
 from tests.simulation.facts import PAYMENT, Facts, payment_of
 from tests.simulation.findings import wrong
-from tests.simulation.plain import chained, entry_id, month, plain
+from tests.simulation.plain import chained, entry_id, milliseconds, month, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -95,6 +95,8 @@ class Model:
     def _posting(self, books: Books, posting: list[dict[str, Any]], image: dict[str, Any]) -> None:
         """Take a change of an account, and the entries that explain it."""
         before = books.image
+        if books.is_closed:
+            wrong("violation", f"{books.account_id} was closed, and goes on")
         if before is not None and image["version"] != before["version"] + 1:
             wrong("violation", f"version {before['version']} was followed by {image['version']}")
         grants = _grants_seen(books, image)
@@ -197,7 +199,13 @@ class Model:
     # ---- When all is delivered -------------------------------------------------------------------
 
     def all_delivered(self) -> None:
-        """Every payment of a known account has arrived, and went back as far as anybody told."""
+        """What messages told of accounts that are known has been done, whatever their order."""
+        self._check_payments()
+        self._check_disputes()
+        self._check_subscriptions()
+
+    def _check_payments(self) -> None:
+        """Every payment has arrived, and went back as far as anybody told."""
         facts = self.facts
         linked = {
             data["customer_id"]: data["account_id"]
@@ -216,6 +224,30 @@ class Model:
             owner = self.books[facts.payments[payment]]
             if not owner.is_closed and facts.clawed[payment] != facts.to_claw_back(payment):
                 wrong("made", f"of {payment} {facts.clawed[payment]} were taken back")
+
+    def _check_disputes(self) -> None:
+        """Nothing is held of a payment any more once its dispute is over."""
+        over = {
+            payment_of(data)
+            for type_, data in self.facts.messages()
+            if type_ == "payment.disputed" and data["outcome"] != "open"
+        }
+        for books in self.books.values():
+            for hold in books.image.get("holds", ()) if books.image else ():
+                if hold["hold_id"].partition(":standard:dispute:")[0] in over:
+                    wrong("lost", f"{hold['hold_id']} holds credits of {books.account_id}")
+
+    def _check_subscriptions(self) -> None:
+        """Of several states of a subscription the latest stands."""
+        latest: dict[str, int] = {}
+        for type_, data in self.facts.messages():
+            if type_ in {"subscription.updated", "subscription.ended"}:
+                name = f"standard:subscription:{data['subscription_id']}"
+                latest[name] = max(latest.get(name, 0), milliseconds(data["at"]))
+        for books in self.books.values():
+            for state in books.image.get("subscriptions", ()) if books.image else ():
+                if state["at"] < latest.get(state["subscription_id"], 0):
+                    wrong("violation", f"{books.account_id} has an older state: {state}")
 
 
 def _grants_seen(books: Books, image: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -268,8 +268,17 @@ class Plan:
     def _message(self, number: int, at: float, account_id: str) -> Step:
         random = self.random
         kind = random.choices(
-            ("bought", "bought_again", "returned", "disputed", "linked", "renewed", "ended"),
-            (5, 1, 3, 1, 1, 2, 0.5),
+            (
+                "bought",
+                "bought_again",
+                "returned",
+                "disputed",
+                "linked",
+                "renewed",
+                "updated",
+                "ended",
+            ),
+            (5, 1, 3, 1.5, 1, 2, 1, 0.5),
         )[0]
         if kind in {"bought_again", "returned", "disputed"} and not self.bought:
             kind = "bought"
@@ -331,6 +340,10 @@ class Plan:
             "period_start": f"{start:%Y-%m-%dT%H:%M:%SZ}",
             "period_end": f"{start + timedelta(days=30):%Y-%m-%dT%H:%M:%SZ}",
         }
+
+    def _updated(self, at: float, account_id: str) -> tuple[str, dict[str, Any]]:
+        status = self.random.choice(("active", "past_due"))
+        return "subscription.updated", {**self._ended(at, account_id)[1], "status": status}
 
     def _ended(self, at: float, account_id: str) -> tuple[str, dict[str, Any]]:
         return "subscription.ended", {
