@@ -145,21 +145,8 @@ BUGS = (
         "a closed account goes on",
         "scrip.domain.decide",
         "        case Account(status=AccountStatus.CLOSED), _:\n"
-        "            raise errors.AccountClosedError\n"
+        "            raise errors.AccountClosedError\n",
         "",
-        "",
-    ),
-    Bug(
-        "an account that has gone can be closed again",
-        "scrip.domain.decide",
-        "CloseAccount() | Renew():\n"
-        "            posting = Posting(before=account, after=account)\n"
-        "        case Account(status=AccountStatus.CLOSED), _:\n"
-        "            raise",
-        "Renew():\n"
-        "            posting = Posting(before=account, after=account)\n"
-        "        case Account(status=AccountStatus.CLOSED), _ if not isinstance(command, CloseAccount):\n"
-        "            raise",
     ),
     Bug(
         "a balance is set by the difference to one from before it was settled",
@@ -241,13 +228,6 @@ BUGS = (
         "scrip.domain.billing",
         "    if command.outcome is DisputeOutcome.OPEN:\n        return told",
         "    if command.outcome is not DisputeOutcome.LOST:\n        return told",
-    ),
-    Bug(
-        "a dispute that is over can be opened again",
-        "scrip.domain.payments",
-        "        if known is not None and known.outcome is not DisputeOutcome.OPEN:\n"
-        "            return self",
-        "        ...",
     ),
     Bug(
         "an older state of a subscription overwrites a newer one",

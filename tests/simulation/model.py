@@ -213,7 +213,7 @@ class Model:
             if type_ == "account.linked"
         }
         for type_, data in facts.messages():
-            if type_ != "credits.purchased":
+            if type_ not in {"credits.purchased", "subscription.renewed"}:
                 continue
             books = self.books.get(data.get("account_id") or linked.get(data["customer_id"], ""))
             if books is None or books.image is None or books.is_closed:
@@ -222,7 +222,8 @@ class Model:
             if payment not in facts.payments:
                 wrong("lost", f"{payment} has not arrived at {books.account_id}")
             owner = self.books[facts.payments[payment]]
-            if not owner.is_closed and facts.clawed[payment] != facts.to_claw_back(payment):
+            is_bought = type_ == "credits.purchased" and not owner.is_closed
+            if is_bought and facts.clawed[payment] != facts.to_claw_back(payment):
                 wrong("made", f"of {payment} {facts.clawed[payment]} were taken back")
 
     def _check_disputes(self) -> None:

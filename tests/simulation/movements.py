@@ -6,7 +6,7 @@ import json
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation.facts import PAYMENT
+from tests.simulation.facts import payment_of
 from tests.simulation.findings import wrong
 from tests.simulation.plain import DAY, milliseconds, month
 
@@ -188,10 +188,10 @@ def _plan(line: Line) -> None:
     _put_all(line)
     books = line.books
     books.granted += line.amount
+    if line.step is not None and line.step.kind == "message":
+        line.facts.paid(line, payment_of(line.asked["data"]))
     for grant in _grants_of_its_kind(line):
-        if line.entry_id.startswith(PAYMENT):
-            line.facts.paid(line, line.entry_id)
-        elif line.entry_id.startswith("period:") and not books.is_billed:
+        if line.entry_id.startswith("period:") and not books.is_billed:
             _check_period(line, grant)
 
 

@@ -36,6 +36,28 @@ def _value(typed: dict[str, Any]) -> Any:
     return value
 
 
+def typed(item: dict[str, Any]) -> dict[str, Any]:
+    """Return plain values as an item of DynamoDB's API."""
+    return {name: _typed(value) for name, value in item.items()}
+
+
+def _typed(value: Any) -> dict[str, Any]:
+    match value:
+        case bool():
+            return {"BOOL": value}
+        case int():
+            return {"N": str(value)}
+        case str():
+            return {"S": value}
+        case bytes():
+            return {"B": value}
+        case dict():
+            return {"M": typed(value)}
+        case list():
+            return {"L": [_typed(part) for part in value]}
+    raise TypeError(value)
+
+
 def chained(entry: dict[str, Any]) -> bytes:
     """Return the hash that an entry must have, of its canonical JSON and the hash before."""
     told = {"held_after": 0, "debt_after": 0, "unlimited": False, "allocations": []}

@@ -44,12 +44,12 @@ class Wire:
         scheduler: Scheduler,
         faults: Faults,
         canceled: type[ClientError],
-        race: Callable[[str], bool],
+        race: Callable[[str, str], bool],
     ) -> None:
         """Know who is waited for, chance, and how DynamoDB says that a transaction was not done.
 
-        `race` lets somebody else change what a transaction is about to change, by its partition,
-        and tells whether they did.
+        `race` lets somebody else change the first item of a transaction, by its keys, and tells
+        whether they did.
         """
         self.scheduler = scheduler
         self.faults = faults
@@ -117,7 +117,8 @@ class Wire:
                 raise self.canceled(_conflict(len(actions)), "TransactWriteItems")
             case Fault.VERSION_RACE:
                 [first] = actions[0].values()
-                if self.race(first.get("Key", first.get("Item"))["pk"]["S"]):
+                key = first.get("Key", first.get("Item"))
+                if self.race(key["pk"]["S"], key["sk"]["S"]):
                     self.faults.count(Fault.VERSION_RACE)
             case Fault.EFFECT_LATE:
                 late = READ_TIMEOUT_SECONDS + random.expovariate(1)

@@ -32,8 +32,13 @@ CATALOG: tuple[tuple[str, dict[str, Any]], ...] = (
 
 WEIGHTS = {
     "consume": 46, "quote": 2, "account": 6, "entries": 2, "refund": 12, "adjustment": 8,
-    "quota": 3, "reset": 1, "freeze": 1, "unfreeze": 2, "sign_up": 2, "message": 9, "price": 1,
+    "quota": 3, "reset": 1, "freeze": 1, "unfreeze": 2, "sign_up": 2, "message": 11, "price": 3,
     "sweep": 1.5, "close": 0.2, "same_key": 2,
+}  # fmt: skip
+
+MESSAGE_WEIGHTS = {
+    "bought": 5, "bought_again": 1, "returned": 3, "disputed": 1.5, "linked": 1, "renewed": 2,
+    "renewed_again": 0.5, "updated": 2, "ended": 1,
 }  # fmt: skip
 
 WRITES = {
@@ -129,6 +134,7 @@ class Plan:
         self.at = START + self.random.uniform(0, 5 * 24 * 3600)
         self.consumed: dict[str, list[Step]] = {account: [] for account in self.accounts}
         self.bought: list[dict[str, Any]] = []
+        self.renewals: list[dict[str, Any]] = []
         self.messages = 0
         self.versions = {"chat": 1, "tokens": 1, "image": 1}
 
@@ -151,7 +157,7 @@ class Plan:
         """Return the seconds between two bursts."""
         low, high = self.random.choices(
             ((0.1, 5), (60, 7_200), (43_200, 5 * DAY), (25 * DAY, 32 * DAY), (33 * DAY, 99 * DAY)),
-            (50, 32, 10, 6, 2),
+            (50, 32, 10, 5, 3),
         )[0]
         return self.random.uniform(low, high)
 
@@ -216,7 +222,7 @@ class Plan:
 
     def _adjustment(self, number: int, at: float, account_id: str) -> Step:
         random = self.random
-        action = random.choices(("add", "deduct", "set"), (6, 2, 2))[0]
+        action = random.choices(("add", "deduct", "set"), (5, 2, 4))[0]
         body: dict[str, Any] = {
             "action": action, "amount": random.randint(1, 300), "reason": "support",
         }  # fmt: skip
@@ -267,21 +273,11 @@ class Plan:
 
     def _message(self, number: int, at: float, account_id: str) -> Step:
         random = self.random
-        kind = random.choices(
-            (
-                "bought",
-                "bought_again",
-                "returned",
-                "disputed",
-                "linked",
-                "renewed",
-                "updated",
-                "ended",
-            ),
-            (5, 1, 3, 1.5, 1, 2, 1, 0.5),
-        )[0]
+        kind = random.choices(list(MESSAGE_WEIGHTS), list(MESSAGE_WEIGHTS.values()))[0]
         if kind in {"bought_again", "returned", "disputed"} and not self.bought:
             kind = "bought"
+        if kind == "renewed_again" and not self.renewals:
+            kind = "renewed"
         type_, data = getattr(self, f"_{kind}")(at, account_id)
         self.messages += 1
         step = Step(number, at, "message", None, {"type": type_, "data": data})
@@ -323,7 +319,7 @@ class Plan:
             "dispute_id": f"dispute-{data['payment_id']}",
             # A dispute is decided once.
             "outcome": random.choice(("open", ("won", "lost")[self.bought.index(data) % 2])),
-            "money": data["money"],
+            "money": data["money"] // (self.bought.index(data) % 3 + 1),
         }
 
     def _linked(self, _: float, account_id: str) -> tuple[str, dict[str, Any]]:
@@ -331,7 +327,7 @@ class Plan:
 
     def _renewed(self, at: float, account_id: str) -> tuple[str, dict[str, Any]]:
         start = datetime.fromtimestamp(at, UTC).replace(microsecond=0)
-        return "subscription.renewed", {
+        data = {
             "account_id": account_id,
             "subscription_id": f"sub-{account_id}",
             "plan": "pro",
@@ -340,6 +336,12 @@ class Plan:
             "period_start": f"{start:%Y-%m-%dT%H:%M:%SZ}",
             "period_end": f"{start + timedelta(days=30):%Y-%m-%dT%H:%M:%SZ}",
         }
+        self.renewals.append(data)
+        return "subscription.renewed", data
+
+    def _renewed_again(self, _: float, __: str) -> tuple[str, dict[str, Any]]:
+        """The same payment, told by a message of its own."""
+        return "subscription.renewed", self.random.choice(self.renewals)
 
     def _updated(self, at: float, account_id: str) -> tuple[str, dict[str, Any]]:
         status = self.random.choice(("active", "past_due"))

@@ -28,6 +28,7 @@ from tests.simulation.faults import Died, Fault, Faults
 from tests.simulation.findings import wrong
 from tests.simulation.leftovers import check_archive, check_events, check_usage
 from tests.simulation.model import Model
+from tests.simulation.plain import typed
 from tests.simulation.processes import NOW, Processes, SwitchingScheduler, at
 from tests.simulation.scheduler import current
 from tests.simulation.traffic import ADMIN, CATALOG, START, Step, http_event
@@ -117,7 +118,7 @@ class World:
     def _load_catalog(self) -> None:
         for key, told in CATALOG:
             item = {"pk": "CATALOG", "sk": key, "version": 1, "active": True, **told}
-            self.database.put_item(TableName=TABLE, Item=wire(item))
+            self.database.put_item(TableName=TABLE, Item=typed(item))
         self.written()
 
     def written(self) -> None:
@@ -270,20 +271,33 @@ class World:
             return http_event(step, {"if-match": str(known["version"])})
         return http_event(step)
 
-    def _race(self, partition: str) -> bool:
-        """Let somebody else change an account before a transaction on it; tell whether they did."""
-        kind, _, account_id = partition.partition("#")
-        if kind != "ACCOUNT":
+    def _race(self, partition_key: str, sort_key: str) -> bool:
+        """Let somebody else change an item before a transaction on it; tell whether they did."""
+        step = self._rival(partition_key, sort_key)
+        if step is None:
             return False
-        self._rivals += 1
-        step = Step(RIVALS + self._rivals, self.scheduler.now, "adjustment", account_id)
-        step.body = {"action": "add", "amount": 1, "reason": "race", "reference": step.reference}
-        step.path = {"account_id": account_id}
-        self.model.facts.steps[step.reference] = step
-        random, before = current().random, self.model.of(account_id).image
+        key = {"pk": {"S": partition_key}, "sk": {"S": sort_key}}
+        random, before = current().random, self.database.get_item(TableName=TABLE, Key=key)
         self.scheduler.spawn(partial(self._try, Asked(step)), Random(random.getrandbits(64)))
         self.scheduler.pause(random.uniform(0.02, 0.2))
-        return self.model.of(account_id).image is not before
+        return before != self.database.get_item(TableName=TABLE, Key=key)
+
+    def _rival(self, partition_key: str, sort_key: str) -> Step | None:
+        """Return a step that changes an account or a feature."""
+        self._rivals += 1
+        number, now = RIVALS + self._rivals, self.scheduler.now
+        kind, _, name = (partition_key if sort_key == "ACCOUNT" else sort_key).partition("#")
+        if kind == "ACCOUNT":
+            step = Step(number, now, "adjustment", name, path={"account_id": name})
+            step.body = {"action": "add", "amount": 1, "reason": "race"}
+            step.body["reference"] = step.reference
+        elif kind == "FEATURE":
+            step = Step(number, now, "price", None, path={"feature_id": name})
+            step.body = {**dict(CATALOG)[sort_key], "cost": self._rivals % 30 + 1}
+        else:
+            return None
+        self.model.facts.steps[step.reference] = step
+        return step
 
     # ---- At the end ------------------------------------------------------------------------------
 
@@ -312,23 +326,3 @@ class World:
         audited = audit_account(table, account_id, at(self.scheduler.now))
         if audited is None or audited.findings:
             wrong("violation", f"the audit of {account_id}: {audited}")
-
-
-def wire(value: dict[str, Any]) -> dict[str, Any]:
-    """Return an item as DynamoDB's API has it."""
-    return {name: _wire(part) for name, part in value.items()}
-
-
-def _wire(value: Any) -> dict[str, Any]:
-    match value:
-        case bool():
-            return {"BOOL": value}
-        case int():
-            return {"N": str(value)}
-        case str():
-            return {"S": value}
-        case dict():
-            return {"M": wire(value)}
-        case list():
-            return {"L": [_wire(part) for part in value]}
-    raise TypeError(value)
