@@ -27,6 +27,7 @@ class Fault(StrEnum):
     CONFLICT = "TransactionConflict"
     THROTTLE = "throttle"
     IN_PROGRESS = "TransactionInProgress"
+    PARTLY_TAKEN = "batch taken in part"
     SENT_TWICE = "submitted twice at once"
     SENT_AGAIN = "submitted again hours later"
     CALLER_LOST = "the caller's answer lost"
@@ -53,6 +54,7 @@ RATES = {
     Fault.CONFLICT: 0.03,
     Fault.THROTTLE: 0.01,
     Fault.IN_PROGRESS: 0.015,
+    Fault.PARTLY_TAKEN: 0.1,
     Fault.SENT_TWICE: 0.06,
     Fault.SENT_AGAIN: 0.04,
     Fault.CALLER_LOST: 0.04,

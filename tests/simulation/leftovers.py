@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation.findings import wrong
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from tests.simulation.books import Books
     from tests.simulation.model import Model
+    from tests.simulation.services import Sent
 
 type Uses = dict[tuple[str, str, str | None], list[int]]
 """Credits, count and credits refunded, by account, day and feature."""
@@ -38,25 +40,30 @@ def check_archive(model: Model, objects: Mapping[str, bytes]) -> None:
         wrong("made", "the archive has entries of its own")
 
 
-def check_events(model: Model, heard: Iterable[tuple[str, str]]) -> None:
-    """Every entry was told of, those of an account in order; and every crossing, once."""
-    told: dict[str, int] = {}
-    crossed: dict[str, set[tuple[str, int]]] = {}
-    for name, text in heard:
-        detail = json.loads(text)
+def check_events(model: Model, sent: Iterable[Sent]) -> None:
+    """Every entry was told of, those of an account in order; and every crossing, once.
+
+    What the bus did not take at first comes late: the order is that of sending.
+    """
+    last: dict[str, int] = defaultdict(int)
+    told: dict[str, set[int]] = defaultdict(set)
+    crossed: dict[str, set[tuple[str, int]]] = defaultdict(set)
+    for event in sent:
+        detail = json.loads(event.detail)
         who, seq = detail["account_id"], detail["seq"]
-        if "entry_id" not in detail:
-            crossed.setdefault(who, set()).add((name, seq))
-            continue
-        last = told.get(who, 0)
-        if seq > last + 1:
-            wrong("violation", f"entry {seq} of {who} was told after {last}")
-        told[who] = max(last, seq)
+        if "entry_id" in detail:
+            if seq > last[who] + 1:
+                wrong("violation", f"entry {seq} of {who} was told after {last[who]}")
+            last[who] = max(last[who], seq)
+            if event.is_taken:
+                told[who].add(seq)
+        elif event.is_taken:
+            crossed[who].add((event.name, seq))
     for who, books in model.books.items():
-        if told.get(who, 0) != len(books.entries):
+        if len(told[who]) != len(books.entries):
             wrong("lost", f"not every entry of {who} was told of")
-        if crossed.get(who, set()) != books.crossings:
-            wrong("violation", f"{who} crossed {books.crossings}, told: {crossed.get(who)}")
+        if crossed[who] != books.crossings:
+            wrong("violation", f"{who} crossed {books.crossings}, told: {crossed[who]}")
 
 
 def check_usage(model: Model, items: Iterable[dict[str, Any]]) -> None:

@@ -122,7 +122,7 @@ class Processes:
         table = services.Table(world.database, wire, world.written)
         queue = services.Queue(wire, world.deliveries.arrived)
         bucket = services.Bucket(wire, world.objects)
-        bus = services.Bus(wire, world.heard)
+        bus = services.Bus(wire, world.sent)
         process = Process(
             function=function,
             skew=random.uniform(-SKEW_SECONDS, SKEW_SECONDS) if skewed else 0.0,

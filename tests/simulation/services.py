@@ -7,7 +7,7 @@ and after; that is where all races are.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
@@ -67,6 +67,13 @@ class Wire:
     def transact(self, effect: Callable[[], Any], actions: list[Any]) -> Any:
         """Carry out a transaction. It carries a token, by which DynamoDB knows what it has seen."""
         return self._call(_once(effect), TO_A_TRANSACTION, actions)
+
+    def refused(self, count: int) -> int | None:
+        """Return which part of a batch a service does not take, if any."""
+        random = current().random
+        if self.faults.happens(Fault.PARTLY_TAKEN, random):
+            return random.randrange(count)
+        return None
 
     def _call(
         self, effect: Callable[[], Any], kinds: tuple[Fault, ...], actions: Sequence[Any] = ()
@@ -238,9 +245,13 @@ class Queue:
 
     def send_message_batch(self, **asked: Any) -> Any:
         def send() -> Any:
-            for entry in asked["Entries"]:
-                self._arrived(entry["MessageBody"])
-            return {"Successful": [{"Id": entry["Id"]} for entry in asked["Entries"]]}
+            refused = self._wire.refused(len(asked["Entries"]))
+            for n, entry in enumerate(asked["Entries"]):
+                if n != refused:
+                    self._arrived(entry["MessageBody"])
+            ids = [{"Id": entry["Id"]} for entry in asked["Entries"]]
+            failed = [] if refused is None else [ids.pop(refused)]
+            return {"Successful": ids, "Failed": failed}
 
         return self._wire.write(send)
 
@@ -256,16 +267,29 @@ class Bucket:
         return self._wire.write(lambda: self._objects.__setitem__(asked["Key"], asked["Body"]))
 
 
-class Bus:
-    """EventBridge's client, and all that it has heard: the event's name and its detail."""
+class Sent(NamedTuple):
+    """An event that the bus was sent: its name, its detail in JSON, and whether it was taken."""
 
-    def __init__(self, wire: Wire, heard: list[tuple[str, str]]) -> None:
+    name: str
+    detail: str
+    is_taken: bool
+
+
+class Bus:
+    """EventBridge's client, and all events that it was sent."""
+
+    def __init__(self, wire: Wire, sent: list[Sent]) -> None:
         self._wire = wire
-        self._heard = heard
+        self._sent = sent
 
     def put_events(self, **asked: Any) -> Any:
         def take() -> Any:
-            self._heard.extend((one["DetailType"], one["Detail"]) for one in asked["Entries"])
-            return {"Entries": [{"EventId": "e"} for _ in asked["Entries"]]}
+            refused = self._wire.refused(len(asked["Entries"]))
+            answers: list[dict[str, str]] = []
+            for n, one in enumerate(asked["Entries"]):
+                is_taken = n != refused
+                self._sent.append(Sent(one["DetailType"], one["Detail"], is_taken))
+                answers.append({"EventId": f"{n}"} if is_taken else {"ErrorCode": "Throttling"})
+            return {"FailedEntryCount": int(refused is not None), "Entries": answers}
 
         return self._wire.write(take)

@@ -77,7 +77,7 @@ class World:
         canceled = EXCEPTIONS["TransactionCanceledException"]
         self.wire = services.Wire(self.scheduler, self.faults, canceled, self._race)
         self.objects: dict[str, bytes] = {}
-        self.heard: list[tuple[str, str]] = []
+        self.sent: list[services.Sent] = []
         self.processes = Processes(self)
         self.model = Model(steps, SIGNUP_CREDITS)
         self.deliveries = Deliveries(self)
@@ -305,7 +305,7 @@ class World:
         """Compare what is left with the model."""
         self.model.all_delivered()
         check_archive(self.model, self.objects)
-        check_events(self.model, self.heard)
+        check_events(self.model, self.sent)
         check_usage(self.model, self.database.scan(TableName=TABLE)["Items"])
         for account_id in self.model.books:
             look = partial(self._look_at_account, account_id)
