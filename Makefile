@@ -71,10 +71,10 @@ test-simulation: setup ## Run simulated worlds from a fresh seed, and look for t
 	@$(MAKE) --no-print-directory bugs
 
 simulate: setup ## Look for lost credits in simulated worlds (SEED=..., OPERATIONS=100000, or WORLD=...)
-	python -m tests.simulation --operations $(OPERATIONS) $(if $(SEED),--seed $(SEED)) $(if $(WORLD),--world $(WORLD))
+	@python -m tests.simulation --operations $(OPERATIONS) $(if $(SEED),--seed $(SEED)) $(if $(WORLD),--world $(WORLD))
 
 bugs: setup ## Put each seeded bug in, and show how the simulation finds it
-	python -m tests.simulation --bugs
+	@python -m tests.simulation --bugs --operations 10000
 
 test-integration: setup browser ## Deploy to a local AWS and test that, the console in a browser
 	pytest --numprocesses 2 --dist loadfile tests/integration tests/browser

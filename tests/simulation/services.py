@@ -55,6 +55,7 @@ class Wire:
         self.faults = faults
         self.canceled = canceled
         self.race = race
+        self._refuses_until = 0.0
 
     def read(self, ask: Callable[[], Any]) -> Any:
         """Ask a service for something that changes nothing."""
@@ -69,11 +70,12 @@ class Wire:
         return self._call(_once(effect), TO_A_TRANSACTION, actions)
 
     def refused(self, count: int) -> int | None:
-        """Return which part of a batch a service does not take, if any."""
-        random = current().random
+        """Return which part of a batch a service does not take, if any; for a while, once it has."""
+        random, now = current().random, self.scheduler.now
         if self.faults.happens(Fault.PARTLY_TAKEN, random):
-            return random.randrange(count)
-        return None
+            self._refuses_until = now + random.expovariate(1)
+        is_refusing = now <= self._refuses_until and not self.faults.over
+        return random.randrange(count) if is_refusing else None
 
     def _call(
         self, effect: Callable[[], Any], kinds: tuple[Fault, ...], actions: Sequence[Any] = ()

@@ -42,9 +42,6 @@ def shrink(
         found = went_wrong(seed, tried, left_out)
         return found is not None and found[0].kind == kind
 
-    for fault in Fault:
-        if time.monotonic() < end and still(kept, {*without, fault}):
-            without.add(fault)
     size = len(kept) // 2
     while size and time.monotonic() < end:
         first = 0
@@ -55,4 +52,7 @@ def shrink(
             else:
                 first += size
         size //= 2
+    for fault in Fault:
+        if time.monotonic() < end and still(kept, {*without, fault}):
+            without.add(fault)
     return kept, without

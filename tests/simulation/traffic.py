@@ -17,7 +17,9 @@ START = datetime(2026, 1, 28, 9, 30, tzinfo=UTC).timestamp()
 DAY = 86_400
 
 CATALOG: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("PLAN#free", {"name": "Free", "monthly_credits": 100}),
+    ("PLAN#free", {
+        "name": "Free", "monthly_credits": 100, "rollover": {"max": 40, "periods": 2},
+    }),
     ("PLAN#pro", {
         "name": "Pro", "monthly_credits": 800, "rollover": {"max": 500, "periods": 2},
         "provider_ids": ["pro"],
