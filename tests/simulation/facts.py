@@ -47,9 +47,10 @@ class Facts:
             wrong("violation", f"{key}: an edit was lost under version {item['version']}")
         versions.append((int(self.now * 1000), item))
 
-    def plan(self, plan_id: str) -> dict[str, Any]:
-        """Return a plan as it is."""
-        return self.catalog[f"PLAN#{plan_id}"][-1][1]
+    def rollover_max(self, plan_id: str) -> int:
+        """Return how many credits may roll over together on a plan."""
+        rollover = self.catalog[f"PLAN#{plan_id}"][-1][1].get("rollover", {"max": 0})
+        return int(rollover["max"])
 
     def price(self, line: Line) -> int:
         """Return what the use that an entry is of costs, by the version that it names."""

@@ -156,7 +156,7 @@ class Model:
     ) -> None:
         """What an allowance leaves at its end rolls over, as far as the plan lets it."""
         assert books.image is not None
-        rollover = self.facts.plan(books.image["plan_id"]).get("rollover")
+        bound = self.facts.rollover_max(books.image["plan_id"])
         unspent = -sum(
             one["amount"]
             for one in posting
@@ -164,7 +164,7 @@ class Model:
             for part in one["allocations"]
             if books.grants[part["grant_id"]]["kind"] == "plan"
         )
-        expected = max(0, min(unspent, rollover["max"] - rolled_before)) if rollover else 0
+        expected = max(0, min(unspent, bound - rolled_before))
         rolled = sum(one["amount"] for one in posting if one["type"] == "rollover")
         if rolled != expected:
             kind = "made" if rolled > expected else "lost"

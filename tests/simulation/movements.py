@@ -232,10 +232,12 @@ def _rollover(line: Line) -> None:
         return
     if books.image is None or line.entry_id in books.by_id:
         wrong("double", f"{line} rolled over before")
-    rollover = line.facts.plan(books.image["plan_id"]).get("rollover")
+    # Of several periods that were missed, the later ones may have been on the plan to come.
+    quotas = [books.image, books.image.get("next_quota")]
+    bound = max(line.facts.rollover_max(quota["plan_id"]) for quota in quotas if quota)
     live = sum(grant["remaining"] for grant in books.grants.values() if grant["kind"] == "rollover")
-    if rollover is not None and live > rollover["max"]:
-        wrong("made", f"{line}: {live} roll over, more than {rollover['max']}")
+    if live > bound:
+        wrong("made", f"{line}: {live} roll over, more than {bound}")
 
 
 def _put_all(line: Line) -> None:

@@ -70,7 +70,7 @@ class Wire:
         return self._call(_once(effect), TO_A_TRANSACTION, actions)
 
     def refused(self, count: int) -> int | None:
-        """Return which part of a batch a service does not take, if any; for a while, once it has."""
+        """Return which part of a batch a service refuses now, if any: once it does, for a while."""
         random, now = current().random, self.scheduler.now
         if self.faults.happens(Fault.PARTLY_TAKEN, random):
             self._refuses_until = now + random.expovariate(1)
