@@ -2,8 +2,8 @@
 
 PYTHON ?= python3.13
 PORT ?= 4566
+ARCHITECTURE ?= arm64
 BIN := .venv/bin
-UV_VERSION := 0.13.9
 
 # SAM looks for python3.13 and pip on PATH, and is to send nothing home.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -11,28 +11,39 @@ export SAM_CLI_TELEMETRY := 0
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev lint test test-fast test-integration browser bench-audit openapi reference lock clean
+.PHONY: help setup dev build lint test test-fast test-integration browser bench-audit openapi reference lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.ready ## Make .venv with everything that Scrip needs (done by the others, too)
 
-.venv/.ready: pyproject.toml uv.lock layers/scrip/pyproject.toml cli/pyproject.toml clients/python/pyproject.toml
+.venv/.ready: requirements/uv.txt pyproject.toml uv.lock layers/scrip/pyproject.toml cli/pyproject.toml clients/python/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || { \
 	  echo "Scrip needs Python 3.13 as '$(PYTHON)'. Install it, or name it: make PYTHON=/path/to/python3.13"; \
 	  exit 1; }
 	@$(PYTHON) -m venv .venv || { \
 	  echo "Python's venv module is missing. On Debian and Ubuntu: apt-get install python3.13-venv"; \
 	  exit 1; }
-	@$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@$(BIN)/uv sync --frozen --quiet
+	@touch $@
+
+.venv-checkov/.ready: requirements/checkov.txt | setup
+	@$(BIN)/python -m venv --without-pip .venv-checkov
+	@$(BIN)/uv pip sync --quiet --require-hashes --python .venv-checkov/bin/python requirements/checkov.txt
 	@touch $@
 
 dev: setup ## Run Scrip on a local AWS, with demo users (PORT=4566)
 	@scrip local up --port $(PORT)
 
-lint: setup ## Check style, types, imports and the template
+# pip is told what AWS runs on. SAM would let it take what this machine runs on, and ask for what is
+# of another architecture a second time, without hashes.
+build: setup ## Build for AWS, every package by its hash (ARCHITECTURE=arm64 or x86_64)
+	PIP_ONLY_BINARY=:all: PIP_PLATFORM=manylinux2014_$(ARCHITECTURE:arm64=aarch64) \
+	  sam build --parameter-overrides Architecture=$(ARCHITECTURE)
+
+lint: setup .venv-checkov/.ready ## Check style, types, imports and the template
 	ruff format --check
 	ruff check
 	mypy
@@ -40,6 +51,8 @@ lint: setup ## Check style, types, imports and the template
 	lint-imports
 	sam validate --lint
 	cfn-lint template.yaml
+	python scripts/processed_template.py > .venv-checkov/template.json
+	.venv-checkov/bin/checkov --config-file .checkov.yaml --file .venv-checkov/template.json
 	uv lock --check --quiet
 	uv export --frozen --quiet --package scrip --no-dev --no-emit-workspace --no-header \
 	  | diff layers/scrip/src/requirements.txt - || { echo "run: make lock"; exit 1; }
@@ -87,6 +100,11 @@ lock: setup ## Lock the dependencies anew, those of the layer and of functions t
 	  > functions/webhook/requirements.txt
 	uv export --frozen --quiet --only-group admin --no-header \
 	  > functions/admin/requirements.txt
+	for name in uv checkov; do \
+	  uv pip compile --quiet --no-header --generate-hashes --universal \
+	    --python-version 3.13 requirements/$$name.in \
+	    --output-file requirements/$$name.txt; \
+	done
 
 clean: ## Remove what was built, and the local stacks with their data
-	rm -rf .aws-sam .scrip .screenshots .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .aws-sam .scrip .screenshots .venv .venv-checkov .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -8,7 +8,7 @@ import pytest
 from scrip.http.models import AccountAnswer, EntriesAnswer, OneEntryAnswer
 from scrip.store.client import Table
 from scrip.store.queries import EntryFilter
-from tests.functional.conftest import USER, event, invoke, send
+from tests.functional.conftest import USER, event, invoke, items, send
 from tests.unit.domain.test_invariants import hash_chain
 
 
@@ -32,6 +32,13 @@ def test_nobody_learns_whether_another_account_exists(table: Table) -> None:
     known = send("account/other")
     assert (known.status, known.body["code"]) == (403, "forbidden")
     assert known.body == unknown.body
+
+
+def test_an_id_token_is_no_key_to_anything(table: Table) -> None:
+    sent = event("account/me")
+    sent["requestContext"]["authorizer"]["jwt"]["claims"]["token_use"] = "id"
+    assert invoke("account", sent)["statusCode"] == 403
+    assert items(table) == []
 
 
 @pytest.mark.parametrize(

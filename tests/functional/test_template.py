@@ -1,5 +1,6 @@
 """What template.yaml promises about roles and data."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,9 @@ from functions.audit.handler import MARGIN_MILLISECONDS
 from scrip.rounds import ACCOUNT_SECONDS_MAX
 from scrip_cli.local.intrinsics import Intrinsics
 from tests.functional.conftest import ROOT, openapi, resources
+
+PART = r"\$\{([A-Za-z]+)\.(Arn)\}/(?:index/[a-z]+|entries/\*)"
+"""How a policy names a part of a resource."""
 
 READ = {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"}
 SCAN = "dynamodb:Scan"
@@ -78,6 +82,56 @@ def test_runs_of_the_audit_follow_each_other_and_a_last_page_has_time() -> None:
 )
 def test_only_the_bootstrap_and_the_catalogs_own_function_write_the_catalog(function: str) -> None:
     assert {action for action, partition in grants(function) if partition == "CATALOG"} <= READ
+
+
+def test_consume_cannot_delete_scan_or_touch_the_catalog() -> None:
+    # It reads prices. All else is accounts, and entries that it may add.
+    assert set(grants("ConsumeFunction")) == {
+        ("dynamodb:GetItem", "ACCOUNT#*"),
+        ("dynamodb:GetItem", "LEDGER#*"),
+        ("dynamodb:Query", "CATALOG"),
+        ("dynamodb:UpdateItem", "ACCOUNT#*"),
+        ("dynamodb:PutItem", "LEDGER#*"),
+    }
+
+
+@pytest.mark.parametrize("function", functions())
+def test_a_role_names_what_it_allows_on_resources_of_the_stack(function: str) -> None:
+    for policy in resources()[function]["Properties"].get("Policies", []):
+        for statement in policy["Statement"]:
+            assert statement["Effect"] == "Allow"
+            assert re.fullmatch("[a-z0-9-]+:[A-Za-z]+", statement["Action"])
+            listed = statement["Resource"]
+            for resource in listed if isinstance(listed, list) else [listed]:
+                part = re.fullmatch(PART, resource.get("Fn::Sub", ""))
+                owner, attribute = part.groups() if part else resource["Fn::GetAtt"]
+                assert owner in resources()
+                assert attribute in {"Arn", "Id"}
+    # A pattern of partitions is one kind of item.
+    for _, partition in grants(function):
+        assert re.fullmatch(r"[A-Z]+(#\*)?", partition)
+
+
+def test_no_role_can_be_widened_to_change_entries_or_to_read_what_others_own() -> None:
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    boundary = {"Ref": "FunctionBoundary"}
+    assert template["Globals"]["Function"]["PermissionsBoundary"] == boundary
+    assert all("PermissionsBoundary" not in resources()[name]["Properties"] for name in functions())
+    policy = resources()["FunctionBoundary"]["Properties"]["PolicyDocument"]
+    _, entries, streams, queues = policy["Statement"]
+    assert {entries["Effect"], streams["Effect"], queues["Effect"]} == {"Deny"}
+    assert entries["Condition"] == {
+        "ForAnyValue:StringLike": {"dynamodb:LeadingKeys": ["LEDGER#*"]},
+    }
+    assert entries["Resource"] == {"Fn::GetAtt": ["Table", "Arn"]}
+    # Each way to change or remove an item that DynamoDB has, but for PutItem, which entries need.
+    changes = {"UpdateItem", "DeleteItem", "BatchWriteItem", "PartiQLUpdate", "PartiQLDelete"}
+    assert set(entries["Action"]) == {f"dynamodb:{change}" for change in changes}
+    assert streams["NotResource"] == {"Fn::GetAtt": ["Table", "StreamArn"]}
+    queue_names = {
+        name for name, found in resources().items() if found["Type"] == "AWS::SQS::Queue"
+    }
+    assert {queue["Fn::GetAtt"][0] for queue in queues["NotResource"]} == queue_names
 
 
 def test_the_table_is_kept_protected_and_restorable() -> None:

@@ -6,7 +6,12 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from scrip_cli.local.build import run_sam
 from scrip_cli.local.errors import NotReadyError
-from scrip_cli.local.ministack_gaps import allow_http, bring_console_home, import_http_apis
+from scrip_cli.local.ministack_gaps import (
+    allow_http,
+    bound_roles,
+    bring_console_home,
+    import_http_apis,
+)
 from scrip_cli.local.stack import REGION, STACK_NAME, LocalStack, template_parameters
 
 # A tag on the API says from which sources it was deployed. It is set last, and saved and lost
@@ -52,6 +57,7 @@ def deploy(stack: LocalStack, source_hash: str) -> None:
         *("--parameter-overrides", *template_parameters()),
     )
     import_http_apis(stack)
+    bound_roles(stack)
     allow_http(stack, outputs(stack)["BucketName"])
     bring_console_home(stack)
     _mark(stack, source_hash)

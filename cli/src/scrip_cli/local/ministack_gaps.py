@@ -5,9 +5,13 @@
 - ministack hands SAM no parameters, and so gets a template with their defaults in it. For the API
   `import_http_apis` has SAM translate it again, with what was given.
 - Cognito on ministack never calls the pool's PostConfirmation trigger. `post_confirmation` does.
+- CloudFormation on ministack makes roles without their permissions boundary. `bound_roles` gives
+  the functions' roles the one that template.yaml has for all of them.
 - ministack speaks HTTP, which the bucket's policy rightly refuses. `allow_http` removes the policy.
 - ministack's API and hosted sign-in page are elsewhere than AWS's. `bring_console_home` tells the
   console and its client.
+- ministack makes no alarm of several metrics, and refuses a template that has one.
+  `leave_out_metric_math` takes them out of what was built.
 
 One gap is left open: of a stream's batch that a function dealt with in part (`batchItemFailures`)
 ministack forgets the rest. A batch whose function raises it hands over again, as AWS does.
@@ -17,10 +21,11 @@ template.yaml stays as AWS wants it. Delete a function here once ministack has c
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
-from samcli.yamlhelper import yaml_parse
+from samcli.yamlhelper import yaml_dump, yaml_parse
 
 from scrip.user_pool import UserPool
 from scrip_cli.local.errors import StackError
@@ -31,6 +36,17 @@ _ANY_METHOD = "x-amazon-apigateway-any-method"
 _AUTHORIZER = "x-amazon-apigateway-authorizer"
 _CORS = "x-amazon-apigateway-cors"
 _INTEGRATION = "x-amazon-apigateway-integration"
+
+
+def leave_out_metric_math(template: Path) -> None:
+    """Take the alarms out of a built template that reckon with several metrics: it knows none."""
+    content = yaml_parse(template.read_text(encoding="utf-8"))
+    content["Resources"] = {
+        name: resource
+        for name, resource in content["Resources"].items()
+        if resource["Type"] != "AWS::CloudWatch::Alarm" or "Metrics" not in resource["Properties"]
+    }
+    template.write_text(yaml_dump(content), encoding="utf-8")
 
 
 def import_http_apis(stack: LocalStack) -> None:
@@ -45,6 +61,22 @@ def import_http_apis(stack: LocalStack) -> None:
         if resource["Type"] == "AWS::ApiGatewayV2::Api" and "Body" in resource["Properties"]:
             body = intrinsics.resolve(resource["Properties"]["Body"])
             _import_body(stack.client("apigatewayv2"), intrinsics.names[logical_id], body)
+
+
+def bound_roles(stack: LocalStack) -> None:
+    """Give the role of every function its permissions boundary."""
+    described = stack.client("cloudformation").describe_stack_resources(StackName=STACK_NAME)
+    names = {
+        resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+        for resource in described["StackResources"]
+    }
+    iam = stack.client("iam")
+    for resource in described["StackResources"]:
+        if resource["ResourceType"] == "AWS::Lambda::Function":
+            iam.put_role_permissions_boundary(
+                RoleName=names[f"{resource['LogicalResourceId']}Role"],
+                PermissionsBoundary=names["FunctionBoundary"],
+            )
 
 
 def allow_http(stack: LocalStack, bucket: str) -> None:

@@ -78,6 +78,7 @@ def examine(ledger: Ledger, default_plan: str, queues: Mapping[str, Queue]) -> H
         try:
             depth = health.queues[name] = queue.depth()
         except BusyError:
+            logger.warning("a queue cannot be read", exc_info=True, extra={"queue": name})
             health.queues[name] = None
             health.problems.append(Problem(code="queue_unreadable", subject=name))
         else:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -102,7 +102,10 @@ class Entry:
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry as the API shows it: instants in ISO 8601, hashes in hex."""
-        return {name: _shown(value) for name, value in asdict(self).items()}
+        return {name: _shown(getattr(self, name)) for name in _NAMES}
+
+
+_NAMES = tuple(field.name for field in fields(Entry))
 
 
 def chain_hash(entry: Entry) -> bytes:
@@ -139,4 +142,10 @@ def _shown(value: object) -> object:
             return iso(value)
         case bytes():
             return value.hex()
+        case tuple():
+            return [_shown(part) for part in value]
+        case Allocation():
+            return {"grant_id": value.grant_id, "amount": value.amount}
+        case Actor():
+            return {"type": value.type, "id": value.id}
     return value

@@ -418,9 +418,13 @@ class EntriesAnswer(BaseModel):
 
 
 class ArchivedEntryAnswer(EntryAnswer):
-    """An entry as it was archived, and whose it is."""
+    """An entry as it was archived, whose it is, and what wrote it.
+
+    `correlation_id` is the `X-Request-Id` of the request, or the id of a message or an invocation.
+    """
 
     account_id: str
+    correlation_id: str | None = None
 
 
 class ArchivedEntriesAnswer(BaseModel):

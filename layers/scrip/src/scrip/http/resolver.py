@@ -28,6 +28,9 @@ from scrip.observability import count, logger
 
 BODY_BYTES_MAX = 64 * 1024
 
+FAILURE = 500
+"""From this status on it is not the caller's doing."""
+
 AccountId = Annotated[
     str,
     Path(description="An account's id, or `me` for the caller's own.", max_length=128),
@@ -56,12 +59,19 @@ def api() -> APIGatewayHttpResolver:
 
     def failed(exc: Exception) -> Response[str]:
         error = _error_of(exc, app.current_event)
-        logger.info("refused", extra={"code": error.code, "status": error.status})
+        told = {"code": error.code, "status": error.status}
+        if error.status >= FAILURE and error.__cause__ is not None:
+            # Throttled, unreachable, or not allowed to: who operates the stack has to know.
+            told["cause"] = repr(error.__cause__)
+        logger.info("refused", extra=told)
         if isinstance(error, BusyError):
             count("Busy")
-        return problem(error, f"urn:scrip:request:{app.current_event.request_context.request_id}")
+        request_id = app.current_event.request_context.request_id
+        answer = problem(error, f"urn:scrip:request:{request_id}")
+        answer.headers["X-Request-Id"] = request_id
+        return answer
 
-    app.use(middlewares=[_json_only])
+    app.use(middlewares=[_with_request_id, _json_only])
     app.exception_handler_manager.update_exception_handlers({Exception: failed})
     return app
 
@@ -113,6 +123,13 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _is_json(event: APIGatewayProxyEventV2) -> bool:
     media_type = event.headers.get("content-type", APPLICATION_JSON)
     return not event.body or media_type.partition(";")[0].strip() == APPLICATION_JSON
+
+
+def _with_request_id(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
+    """Tell the caller the id under which logs, entries and events have the request."""
+    answer = next_middleware(app)
+    answer.headers["X-Request-Id"] = app.current_event.request_context.request_id
+    return answer
 
 
 def _json_only(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:

@@ -124,6 +124,11 @@ def progress_key() -> Key:
     return {"pk": "AUDIT", "sk": "PROGRESS"}
 
 
+def restore_key() -> Key:
+    """How far putting a backup back has come, as long as it has not come to its end."""
+    return {"pk": "RESTORE", "sk": "RESTORE"}
+
+
 def owner_of(pk: str) -> str | None:
     """Return the account whose account item or entries a partition holds; None for any other."""
     kind, _, account_id = pk.partition("#")

@@ -1,0 +1,64 @@
+"""The simulated DynamoDB answers as that of the local AWS, which speaks over HTTP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from tests.simulation.comparison import CALLS, NAME, Call, accepted, create_table, outcome
+from tests.simulation.dynamodb import SimulatedDynamoDB
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scrip_cli.local.stack import LocalStack
+
+ACCEPTED_BY_MINISTACK = {
+    "a query that filters by its key",
+    "a type that there is not",
+    "an order of truth values",
+    "arithmetic with a value that is text",
+    "arithmetic with text",
+    "one attribute set and removed",
+    "one attribute set twice",
+}
+"""What ministack lets pass, and DynamoDB refuses."""
+
+
+@pytest.fixture(scope="module")
+def local(stack: LocalStack) -> Iterator[Any]:
+    """The local DynamoDB, with a table of the simulation's name beside Scrip's own."""
+    client = stack.client("dynamodb")
+    create_table(client)
+    yield client
+    client.delete_table(TableName=NAME)
+
+
+@given(calls=CALLS)
+@settings(
+    max_examples=10,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+def test_what_scrip_asks_is_answered_as_the_local_aws_answers_it(
+    local: Any,
+    calls: list[Call],
+) -> None:
+    simulated = SimulatedDynamoDB(NAME)
+    empty(local)
+    for call in calls:
+        assert outcome(simulated, call) == outcome(local, call), call
+
+
+def test_the_local_aws_refuses_most_of_what_dynamodb_refuses(local: Any) -> None:
+    empty(local)
+    assert accepted(local) == ACCEPTED_BY_MINISTACK
+
+
+def empty(client: Any) -> None:
+    """Delete every item."""
+    for item in client.scan(TableName=NAME)["Items"]:
+        client.delete_item(TableName=NAME, Key={name: item[name] for name in ("pk", "sk")})

@@ -1,0 +1,524 @@
+"""The same calls on two DynamoDBs: what Scrip asks, with what it asks it, and near misses of that.
+
+A call is an operation and its arguments. What comes out is compared but for messages, and for an
+order that DynamoDB does not promise.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from botocore.exceptions import ClientError
+from hypothesis import strategies as st
+
+from scrip.store import aliases, catalogs, commit, inbox, sweeps, usage
+from tests.functional.conftest import resources
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from hypothesis.strategies import DrawFn, SearchStrategy
+
+NAME = "compared"
+UNASKED = {"ConsumedCapacity", "ItemCollectionMetrics", "ResponseMetadata"}
+"""What moto and boto3 add to answers."""
+
+SCANNED = 2
+"""How many items a scan asks for at once."""
+
+type Call = tuple[str, dict[str, Any]]
+
+
+class Refused(NamedTuple):
+    """A call was refused: the error's code and item, and a transaction's reasons with theirs."""
+
+    code: str
+    item: Any
+    reasons: list[tuple[str, Any]]
+
+
+type Outcome = Any
+"""`Refused`, or what was answered."""
+
+CONDITIONS = (
+    commit.SAME_VERSION,
+    f"{commit.SAME_VERSION} AND {commit.CAN_GIVE}",
+    commit.NO_ENTRY,
+    commit.SAME_REFUNDED,
+    aliases.FREE_OR_SAME,
+    aliases.IS_OPEN,
+    aliases.NOT_OLDER,
+    catalogs.NOT_THERE,
+    inbox.NOT_DONE,
+    inbox.IS_KEPT,
+    sweeps.FURTHER,
+    usage.SAME_COUNTED,
+    # What nobody asks yet.
+    "#balance <= :few",
+    "balance BETWEEN :few AND :many",
+    "begins_with(#status, :prefix) OR NOT attribute_type(grants, :list)",
+    "NOT (#version = :seen OR #balance > :few) AND attribute_exists(#status)",
+    "#status <> :closed",
+    "sk = :account",
+)
+UPDATES = (
+    "SET #version = :version, #balance = #balance + :few",
+    "SET #balance = #balance - :few, grants = :grants REMOVE #status",
+    "SET refunded = :refunded",
+    "SET payload = :nothing REMOVE waits_for, reason",
+    "SET #status = :applied, attempts = :attempts",
+    "SET directory_pk = :day, directory_sk = :time",
+    "SET version = balance",
+    "SET balance = :closed",
+    "REMOVE seq",
+    "REMOVE directory_sk, #balance",
+    "SET seq = :seq",
+)
+QUERIES = (
+    (None, "pk = :pk"),
+    (None, "pk = :pk AND begins_with(sk, :entry)"),
+    (None, "pk = :pk AND sk BETWEEN :account AND :entry"),
+    (None, "pk = :pk AND sk > :account"),
+    ("history", "pk = :pk"),
+    ("history", "pk = :pk AND seq < :before"),
+    ("history", "pk = :pk AND seq >= :seq"),
+    ("directory", "directory_pk = :day"),
+    ("directory", "directory_pk = :day AND directory_sk BETWEEN :time AND :later"),
+    ("directory", "directory_pk = :day AND directory_sk > :time"),
+)
+FILTERS = (
+    "attribute_not_exists(seq)",
+    "#status = :applied",
+    "balance >= :few AND balance < :many",
+    "begins_with(#status, :prefix)",
+)
+PROJECTIONS = ("sk", "pk, sk", "#status", "#version, #balance, nothing")
+PROJECTED = "pk, sk"
+"""What every index has."""
+
+
+def number(low: int, high: int) -> SearchStrategy[dict[str, Any]]:
+    return st.integers(low, high).map(lambda value: {"N": str(value)})
+
+
+def text(*choices: str) -> SearchStrategy[dict[str, Any]]:
+    return st.sampled_from(choices).map(lambda value: {"S": value})
+
+
+PKS = text("ACCOUNT#anna", "LEDGER#anna", "LEDGER#bert", "ALIAS#é")
+SKS = text("ACCOUNT", "ENTRY#1", "ENTRY#2", "FACT#1")
+GRANT = st.fixed_dictionaries({"grant_id": text("g1", "g2"), "amount": number(0, 3)})
+ATTRIBUTES: dict[str, SearchStrategy[dict[str, Any]]] = {
+    "version": number(0, 2),
+    "balance": number(-1, 3) | st.just({"N": "2.5"}),
+    "refunded": number(0, 2),
+    "status": text("open", "closed", "applied", "ignored", ""),
+    "attempts": number(0, 2),
+    "account_id": text("anna", "bert"),
+    "told_at": number(0, 3),
+    "counted": st.lists(text("a", "b"), max_size=2).map(lambda value: {"L": value}),
+    "watermark": number(0, 3) | text("soon"),
+    "grants": st.lists(GRANT.map(lambda grant: {"M": grant}), max_size=2).map(
+        lambda value: {"L": value}
+    ),
+    "payload": st.sampled_from([b"", b"\x00\xff"]).map(lambda value: {"B": value}),
+    "waits_for": st.sets(st.sampled_from("abc"), min_size=1).map(
+        lambda value: {"SS": sorted(value)}
+    ),
+    "seen": st.just({"NULL": True}) | st.booleans().map(lambda value: {"BOOL": value}),
+    "seq": number(1, 4),
+    "directory_pk": text("DAY#01", "DAY#02"),
+    "directory_sk": text("00:00#anna", "12:30#bert"),
+}
+VALUES: dict[str, SearchStrategy[dict[str, Any]]] = {
+    **{f":{name}": values for name, values in ATTRIBUTES.items()},
+    ":pk": PKS,
+    ":id": ATTRIBUTES["account_id"],
+    ":seen": ATTRIBUTES["version"],
+    ":taken": number(0, 3),
+    ":refunded_before": ATTRIBUTES["refunded"],
+    ":few": number(0, 2),
+    ":many": number(2, 4),
+    ":before": number(1, 4),
+    ":watermark": number(0, 3),
+    ":last": number(2, 3),
+    ":closed": text("closed"),
+    ":applied": text("applied"),
+    ":ignored": text("ignored"),
+    ":number": text("N"),
+    ":list": text("L"),
+    ":prefix": text("", "op", "closed"),
+    ":account": text("ACCOUNT"),
+    ":entry": text("ENTRY#"),
+    ":day": ATTRIBUTES["directory_pk"],
+    ":time": text("00:00", "12:30#bert"),
+    ":later": text("12:30#bert", "13:00"),
+    ":nothing": st.just({"B": b""}),
+}
+ATTRIBUTE_OF = {"target": "account_id"}
+"""What a `#name` stands for, if not for itself."""
+
+KEYS = st.fixed_dictionaries({"pk": PKS, "sk": SKS})
+ITEMS = st.fixed_dictionaries({"pk": PKS, "sk": SKS}, optional=ATTRIBUTES)
+
+
+def used(draw: DrawFn, *texts: str | None) -> dict[str, Any]:
+    """Return the names and values that expressions need."""
+    whole = " ".join(text for text in texts if text)
+    names = {name: ATTRIBUTE_OF.get(name[1:], name[1:]) for name in re.findall(r"#\w+", whole)}
+    values = {name: draw(VALUES[name]) for name in dict.fromkeys(re.findall(r":\w+", whole))}
+    asked: dict[str, Any] = {}
+    if names:
+        asked["ExpressionAttributeNames"] = names
+    if values:
+        asked["ExpressionAttributeValues"] = values
+    return asked
+
+
+@st.composite
+def writes(draw: DrawFn, kind: str) -> dict[str, Any]:
+    """The arguments of a put, an update, a deletion or a check."""
+    asked: dict[str, Any] = {"TableName": NAME}
+    condition = draw(st.sampled_from(CONDITIONS))
+    if kind != "ConditionCheck" and draw(st.booleans()):
+        condition = ""
+    update = draw(st.sampled_from(UPDATES)) if kind == "Update" else ""
+    if kind == "Put":
+        asked["Item"] = draw(ITEMS)
+    else:
+        asked["Key"] = draw(KEYS)
+    if update:
+        asked["UpdateExpression"] = update
+    if condition:
+        asked["ConditionExpression"] = condition
+        if draw(st.booleans()):
+            asked["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+    return asked | used(draw, condition, update)
+
+
+@st.composite
+def transactions(draw: DrawFn) -> Call:
+    kinds = st.sampled_from(["Put", "Update", "Delete", "ConditionCheck"])
+    chosen = draw(st.lists(kinds, min_size=1, max_size=4))
+    return "transact_write_items", {
+        "TransactItems": [{kind: draw(writes(kind))} for kind in chosen]
+    }
+
+
+@st.composite
+def single_writes(draw: DrawFn) -> Call:
+    kind = draw(st.sampled_from(["Put", "Update", "Delete"]))
+    asked = draw(writes(kind))
+    if kind != "Update" and draw(st.booleans()):
+        asked["ReturnValues"] = "ALL_OLD"
+    return f"{kind.lower()}_item", asked
+
+
+@st.composite
+def batches(draw: DrawFn) -> Call:
+    requests = st.one_of(
+        ITEMS.map(lambda item: {"PutRequest": {"Item": item}}),
+        KEYS.map(lambda key: {"DeleteRequest": {"Key": key}}),
+    )
+    return "batch_write_item", {
+        "RequestItems": {NAME: draw(st.lists(requests, min_size=1, max_size=6, unique_by=place_of))}
+    }
+
+
+@st.composite
+def gets(draw: DrawFn) -> Call:
+    projection = draw(st.none() | st.sampled_from(PROJECTIONS))
+    how = {"ProjectionExpression": projection, **used(draw, projection)} if projection else {}
+    match draw(st.sampled_from(["one", "batch", "transaction"])):
+        case "one":
+            return "get_item", {"TableName": NAME, "Key": draw(KEYS), **how}
+        case "batch":
+            wanted = draw(st.lists(KEYS, min_size=1, max_size=4, unique_by=repr))
+            return "batch_get_item", {"RequestItems": {NAME: {"Keys": wanted, **how}}}
+    wanted = draw(st.lists(KEYS, min_size=1, max_size=3, unique_by=repr))
+    gets: list[Any] = [{"Get": {"TableName": NAME, "Key": key}} for key in wanted]
+    return "transact_get_items", {"TransactItems": gets}
+
+
+def filters(index: str | None) -> SearchStrategy[str | None]:
+    """What an index can be filtered by: not by its keys, and it may have nothing else."""
+    filters = {None: FILTERS, "history": FILTERS[1:], "directory": ()}[index]
+    return st.none() | st.sampled_from(filters) if filters else st.none()
+
+
+@st.composite
+def queries(draw: DrawFn) -> Call:
+    index, condition = draw(st.sampled_from(QUERIES))
+    filtered = draw(filters(index))
+    projection = (
+        draw(st.none() | st.just(PROJECTED))
+        if index
+        else draw(st.none() | st.sampled_from(PROJECTIONS))
+    )
+    asked = {
+        "TableName": NAME,
+        "IndexName": index,
+        "KeyConditionExpression": condition,
+        "FilterExpression": filtered,
+        "ProjectionExpression": projection,
+        "ScanIndexForward": draw(st.booleans()),
+        "Limit": draw(st.none() | st.integers(1, 3)),
+    }
+    asked = {name: value for name, value in asked.items() if value is not None}
+    return "query", asked | used(draw, condition, filtered, projection)
+
+
+@st.composite
+def scans(draw: DrawFn) -> Call:
+    index = draw(st.none() | st.sampled_from(["history", "directory"]))
+    filtered = draw(filters(index))
+    asked: dict[str, Any] = {"TableName": NAME, "Limit": SCANNED}
+    if index:
+        asked["IndexName"] = index
+    if filtered:
+        asked["FilterExpression"] = filtered
+    return "scan", asked | used(draw, filtered)
+
+
+def create_table(client: Any) -> None:
+    """Make a table of the schema that template.yaml has."""
+    properties = resources()["Table"]["Properties"]
+    wanted = ("AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema")
+    client.create_table(TableName=NAME, **{name: properties[name] for name in wanted})
+
+
+CALLS = st.lists(
+    st.one_of(
+        transactions(), single_writes(), single_writes(), batches(), gets(), queries(), scans()
+    ),
+    min_size=10,
+    max_size=20,
+)
+
+
+def accepted(client: Any) -> set[str]:
+    """Return what a DynamoDB does not refuse of `REFUSED`."""
+    wrong = set()
+    for name, call in REFUSED.items():
+        client.put_item(**PUT)
+        try:
+            came = outcome(client, call)
+        except TypeError:
+            came = None  # moto stumbles
+        if not isinstance(came, Refused) or came.code != "ValidationException":
+            wrong.add(name)
+    return wrong
+
+
+def place_of(request: dict[str, Any]) -> tuple[str, str]:
+    """Return which item a request of a batch is about."""
+    [asked] = request.values()
+    key = asked.get("Item") or asked["Key"]
+    return key["pk"]["S"], key["sk"]["S"]
+
+
+def outcome(client: Any, call: Call) -> Outcome:
+    """Make a call; return what came of it, of a query or a scan all pages together."""
+    operation, asked = call
+    try:
+        match operation:
+            case "query":
+                pages = [plain(page) for page in all_pages(client.query, asked)]
+                counted = sum(page["ScannedCount"] for page in pages)
+                return [item for page in pages for item in page["Items"]], counted
+            case "scan":
+                segments = ({**asked, "Segment": n, "TotalSegments": 2} for n in range(2))
+                pages = [page for one in segments for page in all_pages(client.scan, one)]
+                return sorted((plain(item) for page in pages for item in page["Items"]), key=repr)
+        return told(operation, getattr(client, operation)(**asked))
+    except ClientError as exc:
+        reasons = [
+            (reason["Code"], plain(reason.get("Item")))
+            for reason in exc.response.get("CancellationReasons", [])
+        ]
+        return Refused(exc.response["Error"]["Code"], plain(exc.response.get("Item")), reasons)
+
+
+def all_pages(ask: Callable[..., dict[str, Any]], asked: dict[str, Any]) -> Iterator[Any]:
+    """Yield the pages of a query or a scan."""
+    while True:
+        page = ask(**asked)
+        yield page
+        if "LastEvaluatedKey" not in page:
+            return
+        asked = {**asked, "ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+
+def told(operation: str, answer: dict[str, Any]) -> Outcome:
+    """Return what an answer says."""
+    said = {name: part for name, part in answer.items() if name not in UNASKED}
+    if operation == "batch_get_item":
+        said["Responses"] = sorted(map(plain, answer["Responses"].get(NAME, [])), key=repr)
+    return plain(said)
+
+
+def plain(value: Any) -> Any:
+    """Return a value so that what DynamoDB takes for the same is the same."""
+    match value:
+        case {"SS": list(parts)} | {"NS": list(parts)}:
+            return {"set": sorted(parts)}
+        case dict():
+            return {name: plain(value[name]) for name in sorted(value)}
+        case list():
+            return [plain(part) for part in value]
+    return value
+
+
+KEY = {"pk": {"S": "LEDGER#anna"}, "sk": {"S": "ENTRY#1"}}
+HELD = {**KEY, "seq": {"N": "1"}, "balance": {"N": "2"}, "status": {"S": "open"}}
+PUT: dict[str, Any] = {"TableName": NAME, "Item": HELD}
+UPDATE: dict[str, Any] = {"TableName": NAME, "Key": KEY}
+QUERY: dict[str, Any] = {"TableName": NAME, "KeyConditionExpression": "pk = :pk"}
+PK = {":pk": KEY["pk"]}
+ONE = {":one": {"N": "1"}}
+
+
+def updating(expression: str, **values: dict[str, Any]) -> Call:
+    """Return the update of an item by an expression."""
+    given = {f":{name}": value for name, value in values.items()}
+    more = {"ExpressionAttributeValues": given} if given else {}
+    return "update_item", {**UPDATE, "UpdateExpression": expression, **more}
+
+
+def putting(**attributes: dict[str, Any]) -> Call:
+    """Return the put of an item with other attributes."""
+    return "put_item", {"TableName": NAME, "Item": {**HELD, **attributes}}
+
+
+def querying(condition: str, index: str | None = None, **values: dict[str, Any]) -> Call:
+    """Return a query by a condition."""
+    asked: dict[str, Any] = {
+        "TableName": NAME,
+        "KeyConditionExpression": condition,
+        "ExpressionAttributeValues": {f":{name}": value for name, value in values.items()},
+    }
+    return "query", asked | ({"IndexName": index} if index else {})
+
+
+REFUSED: dict[str, Call] = {
+    "an empty sort key": putting(sk={"S": ""}),
+    "a sort key of another type": putting(sk={"N": "1"}),
+    "a key without sk": ("get_item", {"TableName": NAME, "Key": PK}),
+    "a key with more": ("get_item", {"TableName": NAME, "Key": HELD}),
+    "an empty key of an index": putting(directory_pk={"S": ""}),
+    "a key of an index of another type": putting(seq={"S": "1"}),
+    "an update to a key of an index of another type": updating("SET seq = :x", x={"S": "1"}),
+    "a sort key of over 1024 bytes": putting(sk={"S": "é" * 513}),
+    "an item of over 400 KB": putting(payload={"B": b"x" * 409_600}),
+    "an update to over 400 KB": updating("SET payload = :x", x={"B": b"x" * 409_600}),
+    "an empty set": putting(waits_for={"SS": []}),
+    "a set with the same twice": putting(waits_for={"SS": ["a", "a"]}),
+    "a number of 39 digits": putting(balance={"N": "1" * 39}),
+    "a number over 10^126": putting(balance={"N": "1e126"}),
+    "a number that is none": putting(balance={"N": "much"}),
+    "an update of the key": updating("SET sk = :x", x={"S": "ENTRY#2"}),
+    "one attribute set twice": updating("SET balance = :x, balance = :x", x={"N": "1"}),
+    "one attribute set and removed": updating("SET balance = :x REMOVE balance", x={"N": "1"}),
+    "arithmetic with text": updating("SET balance = pk + :x", x={"N": "1"}),
+    "arithmetic with a value that is text": updating("SET balance = balance + :x", x={"S": "1"}),
+    "arithmetic with what is not there": updating("SET balance = debt + :x", x={"N": "1"}),
+    "a copy of what is not there": updating("SET balance = debt"),
+    "a value that is not used": updating("SET balance = :x", x={"N": "1"}, y={"N": "1"}),
+    "a value that is not given": updating("SET balance = :x, debt = :y", x={"N": "1"}),
+    "a name that is not used": (
+        "get_item",
+        {
+            **UPDATE,
+            "ProjectionExpression": "sk",
+            "ExpressionAttributeNames": {"#status": "status"},
+        },
+    ),
+    "a name that is not given": ("get_item", {**UPDATE, "ProjectionExpression": "#status"}),
+    "values without an expression": ("put_item", {**PUT, "ExpressionAttributeValues": ONE}),
+    "values that are none": ("put_item", {**PUT, "ExpressionAttributeValues": {}}),
+    "one attribute asked for twice": ("get_item", {**UPDATE, "ProjectionExpression": "sk, sk"}),
+    "an order of truth values": (
+        "put_item",
+        {
+            **PUT,
+            "ConditionExpression": "balance < :yes",
+            "ExpressionAttributeValues": {":yes": {"BOOL": True}},
+        },
+    ),
+    "a type that there is not": (
+        "put_item",
+        {
+            **PUT,
+            "ConditionExpression": "attribute_type(balance, :type)",
+            "ExpressionAttributeValues": {":type": {"S": "number"}},
+        },
+    ),
+    "one item twice in a transaction": (
+        "transact_write_items",
+        {"TransactItems": [{"Put": PUT}, {"Delete": UPDATE}]},
+    ),
+    "one item twice in a reading transaction": (
+        "transact_get_items",
+        {"TransactItems": [{"Get": UPDATE}, {"Get": UPDATE}]},
+    ),
+    "a transaction of 101": (
+        "transact_write_items",
+        {
+            "TransactItems": [
+                {"Delete": {"TableName": NAME, "Key": {**KEY, "sk": {"S": str(n)}}}}
+                for n in range(101)
+            ],
+        },
+    ),
+    "one item twice in a batch": (
+        "batch_write_item",
+        {"RequestItems": {NAME: [{"PutRequest": {"Item": HELD}}, {"DeleteRequest": {"Key": KEY}}]}},
+    ),
+    "a batch of 26": (
+        "batch_write_item",
+        {
+            "RequestItems": {
+                NAME: [{"DeleteRequest": {"Key": {**KEY, "sk": {"S": str(n)}}}} for n in range(26)]
+            },
+        },
+    ),
+    "one key twice": ("batch_get_item", {"RequestItems": {NAME: {"Keys": [KEY, KEY]}}}),
+    "101 keys": (
+        "batch_get_item",
+        {"RequestItems": {NAME: {"Keys": [{**KEY, "sk": {"S": str(n)}} for n in range(101)]}}},
+    ),
+    "a query of an index by the table's key": querying("pk = :pk", "directory", pk=KEY["pk"]),
+    "a query of an index that there is not": querying("pk = :pk", "nothing", pk=KEY["pk"]),
+    "a query by another attribute": querying("pk = :pk AND seq > :x", pk=KEY["pk"], x={"N": "1"}),
+    "a query by a key of another type": querying("pk = :pk", pk={"N": "1"}),
+    "a query between bounds the wrong way round": querying(
+        "pk = :pk AND sk BETWEEN :x AND :y", pk=KEY["pk"], x={"S": "b"}, y={"S": "a"}
+    ),
+    "a query that filters by its key": (
+        "query",
+        {**QUERY, "FilterExpression": "sk = :pk", "ExpressionAttributeValues": PK},
+    ),
+    "a strongly consistent query of an index": (
+        "query",
+        {
+            **QUERY,
+            "IndexName": "history",
+            "ConsistentRead": True,
+            "ExpressionAttributeValues": PK,
+        },
+    ),
+    "a page that begins at no key": (
+        "query",
+        {**QUERY, "ExclusiveStartKey": {"pk": KEY["pk"]}, "ExpressionAttributeValues": PK},
+    ),
+    "a page that begins in another partition": (
+        "query",
+        {
+            **QUERY,
+            "ExclusiveStartKey": {**KEY, "pk": {"S": "ACCOUNT#anna"}},
+            "ExpressionAttributeValues": PK,
+        },
+    ),
+}
+"""What DynamoDB refuses with a ValidationException, while it holds `HELD`."""
