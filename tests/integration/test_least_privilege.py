@@ -226,6 +226,11 @@ def sweep(functions: Functions) -> None:
     functions.call("ResetFunction", event("reset/schedule"))
 
 
+def audit(functions: Functions) -> None:
+    """Go on with the audit, which finds an account, at the least, that it has to read."""
+    functions.call("AuditFunction", event("audit/anew"))
+
+
 def renew(functions: Functions) -> None:
     """Renew an account that is due, and put one aside that somebody has spoilt."""
     due, spoilt = new_account(), new_account()
@@ -276,6 +281,7 @@ WORK: dict[str, Callable[[Functions], None]] = {
     "EventsFunction": tell_events,
     "BootstrapFunction": bootstrap,
     "ResetFunction": sweep,
+    "AuditFunction": audit,
     "RenewFunction": renew,
 }
 """What each function does; it takes all that the function's role allows."""
