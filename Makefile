@@ -3,6 +3,8 @@
 PYTHON ?= python3.13
 PORT ?= 4566
 ARCHITECTURE ?= arm64
+SECONDS ?= 600
+SEED ?= $(shell date +%s)
 BIN := .venv/bin
 
 # SAM looks for python3.13 and pip on PATH, and is to send nothing home.
@@ -11,7 +13,7 @@ export SAM_CLI_TELEMETRY := 0
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev build lint test test-fast test-integration browser bench-audit openapi reference lock clean
+.PHONY: help setup dev build lint test test-fast test-integration fuzz browser bench-audit openapi reference lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +68,9 @@ test-fast: setup ## Run the tests that need no stack
 
 test-integration: setup browser ## Deploy to a local AWS and test that, the console in a browser
 	pytest --numprocesses 2 --dist loadfile tests/integration tests/browser
+
+fuzz: setup ## Send the API what nobody would, for long (SECONDS=600, SEED=...)
+	FUZZ_SECONDS=$(SECONDS) FUZZ_SEED=$(SEED) pytest -s tests/integration/test_schemathesis.py
 
 browser: setup ## Install Chromium for the tests, if there is none (as root with apt-get)
 	@command -v chromium > /dev/null || \

@@ -22,7 +22,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         try:
             _renew(record["body"], context)
         except Exception:  # one message that fails must not take the others with it
-            logger.exception("not renewed", extra={"body": record["body"]})
+            logger.exception("not renewed", extra={"message_id": record["messageId"]})
             failures.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": failures}
 

@@ -201,3 +201,11 @@ def test_a_page_may_send_all_that_the_api_reads_and_with_every_method() -> None:
     }
     assert set(cors("*")["AllowHeaders"]) == read | {"authorization", "content-type"}
     assert {method.lower() for method in cors("*")["AllowMethods"]} == {m for m, _ in operations}
+
+
+def test_the_apis_own_log_tells_of_no_person() -> None:
+    told = re.findall(
+        r"\$context\.(\w+)", resources()["Api"]["Properties"]["AccessLogSettings"]["Format"]
+    )
+    assert "requestId" in told
+    assert not {"authorizer", "identity"} & set(told)

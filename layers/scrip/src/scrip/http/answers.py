@@ -17,7 +17,6 @@ from scrip.domain.posting import AuditRecord
 from scrip.domain.rounds import Progress
 from scrip.domain.usage import DayUsage
 from scrip.http.models import PublicFeature, PublicPlan
-from scrip.http.problems import SECURITY_HEADERS
 from scrip.ledger import Outcome
 from scrip.store.inbox import InboxRecord
 
@@ -31,7 +30,7 @@ def answer(
     return Response(
         status_code=status,
         content_type=APPLICATION_JSON,
-        headers={**SECURITY_HEADERS, **(headers or {})},
+        headers=dict(headers or {}),
         body=body,
     )
 

@@ -122,14 +122,14 @@ def watermark_key() -> Key:
     return {"pk": "SWEEP", "sk": "WATERMARK"}
 
 
-def progress_key() -> Key:
-    """How far the audit has come."""
-    return {"pk": "AUDIT", "sk": "PROGRESS"}
-
-
 def restore_key() -> Key:
     """How far putting a backup back has come, as long as it has not come to its end."""
     return {"pk": "RESTORE", "sk": "RESTORE"}
+
+
+def progress_key() -> Key:
+    """How far the audit has come."""
+    return {"pk": "AUDIT", "sk": "PROGRESS"}
 
 
 def is_possible(key: Key) -> bool:
