@@ -16,7 +16,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from scrip.audit import OutOfTimeError, audit_account, audit_leads
-from scrip.domain.errors import BusyError
 from scrip.observability import count, logger, measure
 from scrip.store.books import account_pages
 from scrip.store.rounds import OvertakenError, read_progress, save_progress
@@ -53,6 +52,7 @@ def go_on(ledger: Ledger, *, in_time: Callable[[], bool], anew: bool = False) ->
 
     Raises:
         BusyError: the table did not answer; the next run goes on from there.
+        TableRefusedError: the role does not allow to read it.
     """
     progress, now = read_progress(ledger.table), ledger.clock()
     # At once: a run that dies tells at least for how long nothing was proved.
@@ -96,14 +96,9 @@ def _audit(table: Table, now: datetime, account_id: str) -> _Verdict | None:
     """Audit an account and tell what is wrong with it; None where there is nothing of it."""
     try:
         audited = audit_account(table, account_id, now, seconds_max=ACCOUNT_SECONDS_MAX)
-    except BusyError:
-        raise
     except OutOfTimeError:
         logger.warning("it has too many entries", extra={"account_id": account_id})
         return _Verdict.UNAUDITED
-    except Exception:  # noqa: BLE001 - what is wrong with one account stops no other
-        logger.exception("it cannot be audited", extra={"account_id": account_id})
-        return _Verdict.WRONG
     if audited is None:
         return None
     _tell(audited.findings)
