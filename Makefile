@@ -4,6 +4,8 @@ PYTHON ?= python3.13
 PORT ?= 4566
 OPERATIONS ?= 100000
 ARCHITECTURE ?= arm64
+SECONDS ?= 600
+SEED ?= $(shell date +%s)
 BIN := .venv/bin
 
 # SAM looks for python3.13 and pip on PATH, and is to send nothing home.
@@ -12,7 +14,7 @@ export SAM_CLI_TELEMETRY := 0
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev build lint test test-fast test-integration browser openapi reference lock clean
+.PHONY: help setup dev build lint test test-fast test-integration fuzz browser bench-audit openapi reference lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +81,9 @@ bugs: setup ## Put each seeded bug in, and show how the simulation finds it
 test-integration: setup browser ## Deploy to a local AWS and test that, the console in a browser
 	pytest --numprocesses 2 --dist loadfile tests/integration tests/browser
 
+fuzz: setup ## Send the API what nobody would, for long (SECONDS=600, SEED=...)
+	FUZZ_SECONDS=$(SECONDS) FUZZ_SEED=$(SEED) pytest -s tests/integration/test_schemathesis.py
+
 browser: setup ## Install Chromium for the tests, if there is none (as root with apt-get)
 	@command -v chromium > /dev/null || \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
@@ -88,6 +93,12 @@ browser: setup ## Install Chromium for the tests, if there is none (as root with
 	fi
 
 test: lint test-fast test-simulation test-integration ## Run every check and every test
+
+ACCOUNTS ?= 10000
+ENTRIES ?= 200000
+
+bench-audit: setup ## Measure the audit, and tamper with accounts (ACCOUNTS=10000 ENTRIES=200000)
+	python -m bench.audit --accounts $(ACCOUNTS) --entries $(ENTRIES)
 
 openapi: setup ## Make the OpenAPI document from the code
 	PYTHONPATH=. python scripts/openapi.py > openapi.json.new && mv openapi.json.new functions/docs/openapi.json

@@ -18,7 +18,8 @@ ledger that explains every change.
 Credits are whole numbers. Instants are ISO 8601 in UTC. Every POST to an account takes an
 `Idempotency-Key`, unique within the account for ever: the same request again gives the first answer
 again, with `Idempotency-Replayed: true`. Edits of the catalog name the version that they replace
-with `If-Match`. Errors are RFC 9457 problems; switch on `code`.
+with `If-Match`. Errors are RFC 9457 problems; switch on `code`. Every answer of Scrip's own has an
+`X-Request-Id`, under which logs, entries and events have the request.
 """
 
 

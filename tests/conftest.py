@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scrip_cli.local.stack import LocalStack, find_stack
+from tests.leaks import leaks, log_lines, secrets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SCRIP = str(Path(sys.executable).parent / "scrip")
 UP_SECONDS = 420
+LEAKS_SHOWN = 20
 
 
 def scrip(stack: LocalStack, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -40,9 +42,11 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    """A stack of its own for the whole run."""
+    """A stack of its own for the whole run; in the end its logs are looked through."""
     stack = find_stack(free_port(), tmp_path_factory.mktemp("stack"))
     up = scrip(stack, "up", "--detach", check=False)
     assert up.returncode == 0, up.stdout + up.stderr
     yield stack
+    found = list(leaks(log_lines(stack), secrets_of(stack)))
     scrip(stack, "down")
+    assert not found, "\n".join(found[:LEAKS_SHOWN])

@@ -12,7 +12,7 @@ from scrip.domain.entries import EntryType
 from scrip.domain.errors import EntryNotFoundError
 from scrip.http import operations
 from scrip.http.answers import account_json, answer, usage_json
-from scrip.http.models import Instant, Name
+from scrip.http.models import Cursor, Instant, Name
 from scrip.http.principals import Caller, any_caller
 from scrip.http.problems import InvalidError
 from scrip.http.requests import opening_for
@@ -47,7 +47,7 @@ def get_entries(  # noqa: PLR0917 - query parameters
     from_: Annotated[Instant | None, Query(alias="from", description="Included.")] = None,
     to: Annotated[Instant | None, Query(description="Not included.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-    cursor: Annotated[str | None, Query(description="Of the page before.")] = None,
+    cursor: Annotated[Cursor | None, Query(description="Of the page before.")] = None,
 ) -> Response[Any]:
     """Return a page of the ledger, newest first; instants are when entries were recorded."""
     ledger().account(caller.account_id, opening_for(caller))

@@ -23,6 +23,7 @@ from scrip.http.answers import answer, audit_json, posted, quota_json
 from scrip.http.models import (
     AdjustRequest,
     CloseRequest,
+    Cursor,
     FreezeRequest,
     QuotaRequest,
     ResetRequest,
@@ -155,7 +156,7 @@ def get_audit(
     account_id: AccountId,
     caller: Admin,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
-    cursor: Annotated[str | None, Query(description="Of the page before.")] = None,
+    cursor: Annotated[Cursor | None, Query(description="Of the page before.")] = None,
 ) -> Response[Any]:
     """Return what admins did to the account, newest first."""
     if cursor is not None and not ULID_PATTERN.fullmatch(cursor):

@@ -15,9 +15,9 @@ from scrip.domain.entries import Actor, EntryType
 from scrip.domain.errors import WebhookNotFoundError
 from scrip.health import examine
 from scrip.http import operations
-from scrip.http.answers import answer, listed_account_json, webhook_json
+from scrip.http.answers import answer, audit_health_json, listed_account_json, webhook_json
 from scrip.http.lists import listed_accounts
-from scrip.http.models import Email, Instant, Name, NewAccountRequest, SyncRequest
+from scrip.http.models import Cursor, Email, Instant, Name, NewAccountRequest, SyncRequest
 from scrip.http.principals import admin_actor
 from scrip.http.problems import InvalidError
 from scrip.http.resolver import api
@@ -38,7 +38,7 @@ SPARE_MILLISECONDS = 12_000
 
 Admin = Annotated[Actor, Depends(admin_actor)]
 Limit = Annotated[int, Query(ge=1, le=100)]
-Cursor = Annotated[str | None, Query(description="Of the page before.")]
+PageCursor = Annotated[Cursor | None, Query(description="Of the page before.")]
 WebhookId = Annotated[str, Path(description="As the webhook's answer told it.", max_length=300)]
 
 app = api()
@@ -59,7 +59,7 @@ def get_all_entries(  # noqa: PLR0917 - query parameters
     feature: Annotated[Name | None, Query()] = None,
     account_id: Annotated[Name | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    cursor: Cursor = None,
+    cursor: PageCursor = None,
 ) -> Response[Any]:
     """Return a page of the ledger of all accounts, oldest hour first, at most a day of it."""
     if not timedelta(0) < to - from_ <= WINDOW_MAX:
@@ -75,7 +75,7 @@ def get_accounts(
     email: Annotated[Email | None, Query(description="The one that it leads to.")] = None,
     account_id: Annotated[Name | None, Query(description="The one of that id.")] = None,
     limit: Limit = 25,
-    cursor: Cursor = None,
+    cursor: PageCursor = None,
 ) -> Response[Any]:
     """Return a page of all open accounts, or the one that an id or an address leads to."""
     table = ledger().table
@@ -106,7 +106,7 @@ def get_webhooks(
     admin: Admin,
     status: Annotated[InboxStatus | None, Query()] = None,
     limit: Limit = 25,
-    cursor: Cursor = None,
+    cursor: PageCursor = None,
 ) -> Response[Any]:
     """Return a page of the messages of the past year, newest first."""
     today = ledger().clock().date()
@@ -182,7 +182,7 @@ def get_health(admin: Admin) -> Response[Any]:
             "problems": [asdict(problem) for problem in health.problems],
             "queues": health.queues,
             "watermark_age_seconds": int(age.total_seconds()) if age is not None else None,
-            "audit": None,
+            "audit": audit_health_json(health.audit, health.audit_age),
         },
     )
 

@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.console.files import files, page, version
 from scrip.http.answers import answer
-from scrip.http.problems import SECURITY_HEADERS, RouteNotFoundError
+from scrip.http.problems import RouteNotFoundError
 from scrip.http.resolver import api
 from scrip.observability import logger
 from scrip.settings import settings
@@ -41,7 +41,7 @@ def get_without_slash() -> Response[str]:
     return Response(
         status_code=308,
         content_type=CONTENT_TYPES[".txt"],
-        headers={**SECURITY_HEADERS, "Location": "console/"},
+        headers={"Location": "console/"},
         body="console/",
     )
 
@@ -80,7 +80,7 @@ def get_file() -> Response[str]:
     of, _, path = app.current_event.path.removeprefix("/console/").partition("/")
     if of != version() or path not in files():
         raise RouteNotFoundError
-    return _file(path, files()[path], {**SECURITY_HEADERS, **FOR_EVER})
+    return _file(path, files()[path], FOR_EVER)
 
 
 def _file(path: str, body: str, headers: dict[str, str]) -> Response[str]:
@@ -111,10 +111,8 @@ def _page_headers() -> dict[str, str]:
         "frame-ancestors": "'none'",
     }
     return {
-        **SECURITY_HEADERS,
         "Content-Security-Policy": "; ".join(f"{name} {said}" for name, said in policy.items()),
         "Cross-Origin-Opener-Policy": "same-origin",
-        "Referrer-Policy": "no-referrer",
     }
 
 

@@ -1,7 +1,8 @@
 """Tells the outside what the table's stream tells: archive, usage, events.
 
 Everything here may be repeated. The archive's objects have names that a repetition writes again,
-usage knows what it has counted, and events are told at least once. A batch is worked on as a whole,
+usage knows what it has counted, and events are told at least once. Of an entry that was put back
+from a backup all has been told before: it is only counted. A batch is worked on as a whole,
 by hour and by day, which costs a fraction of record by record: hence no batch processor.
 """
 
@@ -19,7 +20,7 @@ from scrip.observability import count, logger
 from scrip.settings import settings
 from scrip.store.archive import Archive, append, open_archive
 from scrip.store.bus import Bus, open_bus, publish
-from scrip.store.stream import Batch, EntryAdded, read_batch
+from scrip.store.stream import AccountChanged, Batch, EntryAdded, read_batch
 from scrip.store.usage import count_usage
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     the batch in two, until what can never be dealt with is alone and goes to the dead-letter queue.
     """
     batch = read_batch(event["Records"])
+    _log(batch)
     failed = {*batch.unreadable, *_archive(batch), *_count(batch), *_publish(batch)}
     numbers = [record["dynamodb"]["SequenceNumber"] for record in event["Records"]]
     first = next((number for number in numbers if number in failed), None)
@@ -58,13 +60,21 @@ def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     return {"batchItemFailures": [{"itemIdentifier": first}] if first else []}
 
 
+def _log(batch: Batch) -> None:
+    """Say whose entries these are: one line, so that it costs little whatever comes."""
+    correlation_ids = dict.fromkeys(added.correlation_id for added in batch.added)
+    told = {"entries": len(batch.added), "correlation_ids": [one for one in correlation_ids if one]}
+    logger.info("entries of the stream", extra=told)
+
+
 def _archive(batch: Batch) -> Iterator[str]:
-    """Write the entries to the archive; yield the numbers of records that failed."""
+    """Write the new entries to the archive; yield the numbers of records that failed."""
+    added = [one for one in batch.added if not one.is_restored]
     try:
-        append(archive(), batch.added)
+        append(archive(), added)
     except ScripError:
         logger.exception("not archived")
-        yield from (added.number for added in batch.added)
+        yield from (one.number for one in added)
 
 
 def _count(batch: Batch) -> Iterator[str]:
@@ -88,10 +98,11 @@ def _publish(batch: Batch) -> Iterator[str]:
     """Tell the events, those of an account by seq; yield the numbers of records that failed."""
     told: list[tuple[str, Event]] = []
     for one in batch.in_order:
-        if isinstance(one, EntryAdded):
-            told.append((one.number, entry_event(one.account_id, one.entry)))
-        else:
+        if isinstance(one, AccountChanged):
             crossed = crossing_events(one.before, one.after, settings().low_credits)
             told += [(one.number, event) for event in crossed]
+        elif not one.is_restored:
+            event = entry_event(one.account_id, one.entry, one.correlation_id)
+            told.append((one.number, event))
     for position in publish(bus(), [event for _, event in told]):
         yield told[position][0]

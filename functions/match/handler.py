@@ -15,6 +15,7 @@ from scrip.webhooks.apply import wake
 
 
 @logger.inject_lambda_context
-def lambda_handler(event: dict[str, Any], _: LambdaContext) -> None:
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Wake what waited for each new account, and each new name of one."""
+    logger.set_correlation_id(context.aws_request_id)
     wake(ledger(), [name_of(record["dynamodb"]["Keys"]) for record in event["Records"]])

@@ -18,10 +18,11 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     """Do what each message asks for, and tell SQS which of them failed and are to come again."""
     failures = []
     for record in event["Records"]:
+        logger.set_correlation_id(record["messageId"])
         try:
             _renew(record["body"], context)
         except Exception:  # one message that fails must not take the others with it
-            logger.exception("not renewed", extra={"body": record["body"]})
+            logger.exception("not renewed", extra={"message_id": record["messageId"]})
             failures.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": failures}
 

@@ -20,8 +20,9 @@ THREAD = ThreadPoolExecutor(max_workers=1)
 
 
 @logger.inject_lambda_context
-def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Open the account and return the event, as Cognito wants it."""
+    logger.set_correlation_id(context.aws_request_id)
     # The trigger also fires after a forgotten password.
     if event["triggerSource"] == "PostConfirmation_ConfirmSignUp":
         try:

@@ -1,6 +1,5 @@
 """What billing systems and identity providers tell: verified, kept in the inbox, and applied."""
 
-import base64
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
@@ -12,7 +11,7 @@ from scrip.domain.errors import SignatureError
 from scrip.http import operations
 from scrip.http.answers import answer
 from scrip.http.problems import BodyTooLargeError
-from scrip.http.resolver import api
+from scrip.http.resolver import api, read_body
 from scrip.ledger import ledger
 from scrip.observability import count, logger
 from scrip.store.inbox import STORED_BYTES_MAX, MessageTooLargeError
@@ -36,11 +35,7 @@ def post_webhook(
     Sending one again does no harm. What fails is answered 5xx, and is to be sent again.
     """
     event = app.current_event
-    body = (event.body or "").encode()
-    if event.is_base64_encoded:
-        body = base64.b64decode(body)
-    if len(body) > BODY_BYTES_MAX:
-        raise BodyTooLargeError(BODY_BYTES_MAX)
+    body = read_body(event, BODY_BYTES_MAX)
     try:
         verify(provider, event.headers, body, secrets.of(provider))
     except SignatureError:

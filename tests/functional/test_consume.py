@@ -180,6 +180,7 @@ def test_metadata_as_deep_as_allowed_can_be_read_again(table: Table) -> None:
         ("application/xml", '{"amount": 5}'),
         ("application/jsonx", '{"amount": 5}'),
         ("application/x-www-form-urlencoded", "feature=chat"),
+        ("multipart/form-data", '{"amount": 5}'),
         (
             "multipart/form-data; boundary=x",
             '--x\r\nContent-Disposition: form-data; name="feature"\r\n\r\nchat\r\n--x--\r\n',

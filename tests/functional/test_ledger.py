@@ -19,6 +19,7 @@ from scrip.domain.errors import (
     UnknownFeatureError,
 )
 from scrip.ledger import TRIES_MAX, Ledger, opening
+from scrip.observability import logger
 from scrip.store.client import Table
 from scrip.store.commit import AccountMovedError, EntryExistsError, commit
 from scrip.store.queries import read
@@ -325,10 +326,13 @@ def test_an_account_stays_within_1_kb_with_four_grants_and_an_entry_too(books: L
                 expires_at=NOW + timedelta(days=n),
             ),
         )
+    logger.set_correlation_id("e" * 36)
     books.execute(replace(consume(10**9, "c" * 36), reference="d" * 36))
-    sizes = {item["sk"]["S"]: item_bytes(item) for item in items(books.table)}
-    assert sizes["ACCOUNT"] <= 1024
-    assert sizes["ENTRY#" + "c" * 36] <= 1024
+    written = {item["sk"]["S"]: item for item in items(books.table)}
+    assert item_bytes(written["ACCOUNT"]) <= 1024
+    entry = written["ENTRY#" + "c" * 36]
+    assert entry["correlation_id"] == {"S": "e" * 36}
+    assert item_bytes(entry) <= 1024
 
 
 def item_bytes(item: dict[str, dict[str, object]]) -> int:

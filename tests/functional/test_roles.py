@@ -21,6 +21,7 @@ import pytest
 from functions.webhook import handler
 from scrip.ledger import ledger, opening
 from scrip.settings import settings
+from scrip.store.aliases import link_account
 from scrip.store.sweeps import move_watermark
 from scrip.webhooks.messages import Provider
 from scrip.webhooks.secrets import Secrets
@@ -36,7 +37,10 @@ if TYPE_CHECKING:
     from tests.functional.renewals import Renewals
 
 type Grant = tuple[str, str, str]
-"""What a role may do: the action, the index (empty for the table), and a pattern of partitions."""
+"""What a role may do: the action, the index (empty for the table), and a pattern of partitions.
+
+A scan cannot be limited to partitions, so it has the attributes that it may see instead.
+"""
 
 IN_TRANSACTIONS = {
     "Put": "PutItem",
@@ -84,6 +88,8 @@ class Uses:
                 keys = {params["ExpressionAttributeValues"][":pk"]["S"]}
             case "PutItem":
                 keys = {params["Item"]["pk"]["S"]}
+            case "Scan":
+                keys = set(params["ProjectionExpression"].split(", "))
             case _:
                 keys = {params["Key"]["pk"]["S"]}
         uses.add((model.name, params.get("IndexName", ""), frozenset(keys)))
@@ -98,7 +104,12 @@ def statements(function: str) -> list[list[Grant]]:
             if service != "dynamodb":
                 continue
             _, _, index = statement["Resource"].get("Fn::Sub", "").partition("/index/")
-            patterns = statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+            if action == "Scan":
+                [[operator, what]] = list(statement["Condition"].items())[:1]
+                assert operator == "ForAllValues:StringEquals"
+                patterns = what["dynamodb:Attributes"]
+            else:
+                patterns = statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
             found.append([(action, index, pattern) for pattern in patterns])
     return found
 
@@ -243,6 +254,9 @@ def test_each_role_may_do_what_its_function_does_and_nothing_else(
         invoke("events", {"Records": event("events/day")["Records"][:4]})
     renewals.open({"due": NOW.replace(month=10)})
     move_watermark(renewals.table, NOW - timedelta(hours=1))
+    link_account(renewals.table, "due", "email:due@example.org")
+    with uses.of("audit"):
+        invoke("audit", event("audit/schedule"))
     with uses.of("reset"):
         renewals.sweep()
     with uses.of("renew"):

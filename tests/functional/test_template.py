@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from samcli.yamlhelper import yaml_parse
 
+from functions.audit.handler import MARGIN_MILLISECONDS
+from scrip.rounds import ACCOUNT_SECONDS_MAX
 from scrip_cli.local.intrinsics import Intrinsics
 from tests.functional.conftest import ROOT, openapi, resources
 
@@ -14,6 +16,7 @@ PART = r"\$\{([A-Za-z]+)\.(Arn)\}/(?:index/[a-z]+|entries/\*)"
 """How a policy names a part of a resource."""
 
 READ = {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"}
+SCAN = "dynamodb:Scan"
 
 
 def functions() -> list[str]:
@@ -28,7 +31,7 @@ def grants(function: str) -> Iterator[tuple[str, str]]:
     """Every action that a function may do, with each partition it may do it to."""
     for policy in resources()[function]["Properties"].get("Policies", []):
         for statement in policy["Statement"]:
-            if not statement["Action"].startswith("dynamodb:"):
+            if statement["Action"] == SCAN or not statement["Action"].startswith("dynamodb:"):
                 continue
             [[key, partitions]] = statement["Condition"]["ForAllValues:StringLike"].items()
             assert key == "dynamodb:LeadingKeys"
@@ -44,6 +47,34 @@ def test_no_function_changes_an_entry_or_deletes_anything_but_names(function: st
     }
     kept = {partition for action, partition in allowed if action == "dynamodb:DeleteItem"}
     assert kept <= {"ALIAS#*", "NAMES#*"}
+
+
+def test_only_the_audit_scans_and_sees_nothing_but_keys_and_whose_they_are() -> None:
+    scans = {
+        name: statement["Condition"]
+        for name in functions()
+        for policy in resources()[name]["Properties"].get("Policies", [])
+        for statement in policy["Statement"]
+        if statement["Action"] == SCAN
+    }
+    assert scans == {
+        "AuditFunction": {
+            "ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "sk", "account_id"]},
+            # All attributes are not a list of attributes.
+            "StringEqualsIfExists": {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"},
+        },
+    }
+    changed = {(what, where) for what, where in grants("AuditFunction") if what not in READ}
+    assert changed == {("dynamodb:PutItem", "AUDIT")}
+
+
+def test_runs_of_the_audit_follow_each_other_and_a_last_page_has_time() -> None:
+    audit = resources()["AuditFunction"]["Properties"]
+    [schedule] = audit["Events"].values()
+    minutes = int(schedule["Properties"]["ScheduleExpression"].split("(")[1].split()[0])
+    begins_pages_for = audit["Timeout"] - MARGIN_MILLISECONDS / 1000
+    assert 0.9 < begins_pages_for / (minutes * 60) <= 1
+    assert MARGIN_MILLISECONDS / 1000 > ACCOUNT_SECONDS_MAX
 
 
 @pytest.mark.parametrize(
@@ -170,3 +201,11 @@ def test_a_page_may_send_all_that_the_api_reads_and_with_every_method() -> None:
     }
     assert set(cors("*")["AllowHeaders"]) == read | {"authorization", "content-type"}
     assert {method.lower() for method in cors("*")["AllowMethods"]} == {m for m, _ in operations}
+
+
+def test_the_apis_own_log_tells_of_no_person() -> None:
+    told = re.findall(
+        r"\$context\.(\w+)", resources()["Api"]["Properties"]["AccessLogSettings"]["Format"]
+    )
+    assert "requestId" in told
+    assert not {"authorizer", "identity"} & set(told)

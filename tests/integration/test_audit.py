@@ -6,16 +6,32 @@ import json
 import threading
 import time
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
+from bench.audit import measure, table_of
+from bench.ledgers import write
+from bench.tampering import KINDS, Hands
+from scrip.ledger import utc_now
+from scrip.store.items import to_wire
+from scrip.store.keys import alias_key, payment_key
+from scrip.store.rounds import read_progress
+from scrip_cli.local import demo
+from scrip_cli.local.deploy import outputs
+from scrip_cli.local.stack import STACK_NAME
 from tests.integration.conftest import Api, items_of
 from tests.integration.test_operators import operator
 
 if TYPE_CHECKING:
+    import pytest
+
+    from scrip.store.client import Table
     from scrip_cli.local.stack import LocalStack
 
-from scrip_cli.local import demo
-
 COUNTED_SECONDS_MAX = 30
+AUDITED_SECONDS_MAX = 300
+
+WITHOUT_ENTRY = {"entry_without_seq", "audit_record_wrong"}
+"""What is said of the account, because nobody knows the entry's place."""
 
 
 def spend(user: Api, times: int) -> None:
@@ -91,6 +107,93 @@ def test_what_hands_do_to_the_table_is_found_and_named(
     assert findings[0]["about"] == f"seq {removed['seq']['N']}"
     client.put_item(TableName=name, Item=removed)
     assert audited(stack, "--account", user.account_id)[:2] == (0, [])
+
+
+def findings_of_the_function(stack: LocalStack) -> set[tuple[str, str, str | None]]:
+    """Let the function audit all accounts; return account, code and entry of what it has logged."""
+    table, began = table_of(stack), utc_now()
+    function = {"FunctionName": outputs(stack)["AuditFunction"], "InvocationType": "Event"}
+    stack.client("lambda").invoke(**function, Payload=b'{"anew": true}')
+    deadline = time.monotonic() + AUDITED_SECONDS_MAX
+    while True:
+        progress = read_progress(table)
+        # The schedule may come by, too.
+        if progress.last and not progress.current and progress.last.begun_at >= began:
+            break
+        assert time.monotonic() < deadline, progress
+        time.sleep(0.5)
+    assert progress.last.mismatches == progress.mismatches > 0
+    resources = stack.client("cloudformation").describe_stack_resource(
+        StackName=STACK_NAME, LogicalResourceId="AuditLogs"
+    )
+    group = resources["StackResourceDetail"]["PhysicalResourceId"]
+    pages = stack.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+    lines = [event["message"] for page in pages for event in page["events"]]
+    told = [json.loads(line) for line in lines if line.startswith("{")]
+    return {
+        (line["account_id"], line["code"], line.get("entry_id")) for line in told if "code" in line
+    }
+
+
+def test_every_kind_of_tampering_is_named_by_the_command_and_by_the_function(
+    stack: LocalStack,
+    subtests: pytest.Subtests,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    table, run = table_of(stack), uuid4().hex[:8]
+    tampered = {f"{run}-{number}": kind for number, kind in enumerate(KINDS)}
+    write(table, dict.fromkeys((*tampered, f"{run}-astray"), 12))
+    for account_id, kind in tampered.items():
+        kind.do(Hands(table, account_id))
+    for key in (payment_key(f"forged:{run}"), alias_key(f"email:forged-{run}@example.com")):
+        item = to_wire({**key, "account_id": f"{run}-astray"})
+        table.client.put_item(TableName=table.name, Item=item)
+
+    with monkeypatch.context() as patch:
+        # What is wrong stays so: of the two, the function alone reads it three times.
+        patch.setattr("scrip.audit.PAUSES_SECONDS", ())
+        code, findings, _ = audited(stack)
+    assert code == 6
+    by_command = {(one["account_id"], one["code"], one["entry_id"]) for one in findings}
+    by_function = findings_of_the_function(stack)
+    for account_id, kind in tampered.items():
+        with subtests.test(kind.name):
+            [entry_id, *others] = {
+                one["entry_id"]
+                for one in findings
+                if (one["account_id"], one["code"]) == (account_id, kind.code)
+                and one["about"].startswith(kind.about)
+            }
+            assert not others
+            assert (account_id, kind.code, entry_id) in by_function
+            if kind.about.startswith("entry ") and kind.code not in WITHOUT_ENTRY:
+                assert entry_id == kind.about.removeprefix("entry ")
+    astray = {
+        (f"{run}-astray", "payment_wrong", None),
+        (f"{run}-astray", "alias_wrong", None),
+    }
+    assert astray <= by_command & by_function
+    remove(table, run)
+
+
+def test_a_small_benchmark_measures_and_names_what_it_tampered_with(stack: LocalStack) -> None:
+    """`make bench-audit` does the same with 10 000 accounts and all kinds."""
+    result = measure(stack, 20, 300, KINDS[:2])
+    assert (result["tampering_kinds"], result["tampering_named"]) == (2, 2)
+    assert result["accounts"] >= 20
+    assert result["entries"] >= 300
+    assert 0 < result["peak_memory_mib"] < 300
+    remove(table_of(stack), "bench-")
+
+
+def remove(table: Table, run: str) -> None:
+    """Remove whatever is left of a test's accounts: the stack is shared."""
+    for page in table.client.get_paginator("scan").paginate(
+        TableName=table.name, ProjectionExpression="pk, sk"
+    ):
+        for key in page["Items"]:
+            if run in key["pk"]["S"]:
+                table.client.delete_item(TableName=table.name, Key=key)
 
 
 def test_accounts_that_are_in_use_are_all_right_and_people_read_a_report(

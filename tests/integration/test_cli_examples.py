@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import TYPE_CHECKING
 
@@ -16,10 +17,13 @@ if TYPE_CHECKING:
 
     from scrip_cli.local.stack import LocalStack
 
+FILE = re.compile(r"\.(csv|yaml|ndjson)$|^backup-")
+
 USERS = "account_id,email\nolder-1,older-1@example.com\n"
 
-ELSEWHERE = {"local down"}
-"""It ends the stack of all tests, and that they end with it is what tries it."""
+ELSEWHERE = {"local down", "restore"}
+"""The one ends the stack of all tests, and that they end with it is what tries it. The other wants
+one that nobody has used: test_backup.py."""
 
 
 def test_every_example_works(stack: LocalStack, tmp_path: Path, subtests: pytest.Subtests) -> None:
@@ -36,8 +40,7 @@ def test_every_example_works(stack: LocalStack, tmp_path: Path, subtests: pytest
         with subtests.test(words):
             told, _, out = example.partition(" > ")
             typed = [
-                str(tmp_path / word) if word.endswith((".csv", ".yaml", ".ndjson")) else word
-                for word in shlex.split(told)
+                str(tmp_path / word) if FILE.search(word) else word for word in shlex.split(told)
             ]
             asks = any(param.name == "yes" for param in command.params)
             done = operator(stack, *typed, *(["--yes"] if asks else []))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from scrip_cli.local import demo
 from scrip_cli.local.deploy import outputs
 from tests.integration.conftest import Api, items_of
 
@@ -26,6 +27,18 @@ def until[T](ask: Callable[[], T], right: Callable[[T], bool]) -> T:
     while not right(answer := ask()) and time.monotonic() < deadline:
         time.sleep(0.2)
     return answer
+
+
+def logged(stack: LocalStack, function: str, words: str) -> list[dict[str, Any]]:
+    """The lines of a function's log that have these words in them."""
+    [group] = stack.client("cloudformation").describe_stack_resources(
+        StackName=demo.details(stack).stack_name,
+        LogicalResourceId=f"{function}Logs",
+    )["StackResources"]
+    found = stack.client("logs").filter_log_events(
+        logGroupName=group["PhysicalResourceId"], filterPattern=f'"{words}"'
+    )["events"]
+    return [json.loads(event["message"]) for event in found]
 
 
 @pytest.fixture
@@ -97,6 +110,7 @@ def test_a_use_is_counted_archived_and_told(
     window = {"from": begun.isoformat(), "to": (begun + timedelta(days=1)).isoformat()}
     query = {**window, "account_id": user.account_id}
     archived = until(lambda: all_pages(admin, query), lambda lines: len(lines) == len(entries))
+    assert all(line.pop("correlation_id") for line in archived)
     assert archived == [{**entry, "account_id": user.account_id} for entry in entries]
 
     def own() -> list[tuple[int, str]]:
@@ -113,3 +127,27 @@ def test_a_use_is_counted_archived_and_told(
     ]
     # What opened the account may have been told before there was a rule.
     assert until(own, lambda told: told[-6:] == expected)[-6:] == expected
+
+
+def test_the_id_of_a_request_leads_to_its_entry_the_streams_log_and_the_event(
+    stack: LocalStack,
+    user: Api,
+    heard: Callable[[], list[dict[str, Any]]],
+) -> None:
+    answer = user.post("/me/consume", {"feature": "chat"}, key="chat-1")
+    request_id = answer.headers["X-Request-Id"]
+    written = {item["sk"]["S"]: item for item in items_of(stack, user.account_id)}
+    assert written["ENTRY#chat-1"]["correlation_id"] == {"S": request_id}
+    [line] = until(lambda: logged(stack, "Events", request_id), bool)
+    assert request_id in line["correlation_ids"]
+
+    def told() -> list[dict[str, Any]]:
+        return [event for event in heard() if event["detail"].get("correlation_id") == request_id]
+
+    [event] = until(told, bool)
+    assert (event["detail-type"], event["detail"]["entry_id"]) == ("credits.consumed", "chat-1")
+    refused = user.post("/me/consume", {"amount": 10**9})
+    refused_id = refused.headers["X-Request-Id"]
+    assert refused.json()["instance"] == f"urn:scrip:request:{refused_id}"
+    [line] = until(lambda: logged(stack, "Consume", refused_id), bool)
+    assert (line["correlation_id"], line["code"]) == (refused_id, "insufficient_credits")

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
-from scrip.audit import Audited, audit_account
+from scrip.audit import Audited, audit_account, audit_leads
 from scrip.domain.findings import Code, Finding
 from scrip.ledger import utc_now
 from scrip.store.books import account_pages, estimated_items, newest_entry_at
@@ -64,10 +64,12 @@ class TableAudit:
         self.since = since
         self.now = utc_now()
         self._stop = threading.Event()
-        self._results: Queue[Audited | float | Exception | None] = Queue(WAITING_MAX)
+        self._results: Queue[Audited | Finding | float | Exception | None] = Queue(WAITING_MAX)
 
-    def results(self) -> Iterator[Audited | float]:
+    def results(self) -> Iterator[Audited | Finding | float]:
         """Yield each account as it was found and, in between, how many more items are done with.
+
+        What is wrong with items that lead to accounts comes by itself.
 
         Raises what a thread raised.
         """
@@ -89,15 +91,18 @@ class TableAudit:
 
     def _walk(self, segment: int) -> None:
         try:
-            for account_ids, looked_at in account_pages(self.table, segment, self.segments):
-                for account_id in account_ids:
+            pages = account_pages(self.table, segment=segment, segments=self.segments)
+            for page in pages:
+                for account_id in page.account_ids:
                     if self._stop.is_set():
                         return
                     if audited := self._audit(account_id):
                         self._results.put(audited)
-                    self._results.put(looked_at / len(account_ids))
-                if not account_ids:
-                    self._results.put(looked_at)
+                    self._results.put(page.items / len(page.account_ids))
+                if not page.account_ids:
+                    self._results.put(page.items)
+                for finding in audit_leads(self.table, page.leads):
+                    self._results.put(finding)
         except Exception as error:  # noqa: BLE001 - it is raised where the results are read
             self._results.put(error)
         else:
@@ -186,6 +191,10 @@ def _audit_all(audit: TableAudit, totals: Totals, told: Callable[[Finding], str]
         for result in audit.results():
             if isinstance(result, int | float):
                 progress.advance(task, result)
+                continue
+            if isinstance(result, Finding):
+                totals.findings += 1
+                echo(told(result))
                 continue
             if any(finding.code is Code.ACCOUNT_MISSING for finding in result.findings):
                 # It comes with each page that has something of it.

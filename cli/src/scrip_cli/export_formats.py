@@ -1,4 +1,4 @@
-"""What an exported entry looks like: a line of JSON as in the archive, or a row of CSV."""
+"""What an exported entry looks like: a line of JSON as the API shows it, or a row of CSV."""
 
 import csv
 import io

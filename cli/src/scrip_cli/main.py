@@ -9,6 +9,7 @@ from scrip.observability import logger
 from scrip_cli.accounts import app as accounts
 from scrip_cli.audit import audit
 from scrip_cli.backfill import backfill
+from scrip_cli.backup import backup, restore
 from scrip_cli.catalog import app as catalog
 from scrip_cli.entries import entries
 from scrip_cli.export import export
@@ -34,6 +35,8 @@ app.command(epilog="Example: scrip seed --users 2")(seed)
 app.command(epilog="Example: scrip backfill --csv users.csv --dry-run")(backfill)
 app.command(epilog="Example: scrip sweep --now")(sweep)
 app.command(epilog="Example: scrip audit --since 2026-11-01")(audit)
+app.command(epilog="Example: scrip backup backup-2026-11-21")(backup)
+app.command(epilog="Example: scrip restore backup-2026-11-21")(restore)
 
 
 @app.callback()

@@ -58,7 +58,7 @@ def test_the_documented_examples_have_every_field_of_an_event_and_no_other() -> 
     posting = do(opened(), consume(140))
     assert posting.before is not None
     assert posting.entry is not None
-    told = entry_event("u1", posting.entry)
+    told = entry_event("u1", posting.entry, "r1")
     assert entry["detail-type"] == told.name
     assert set(entry["detail"]) == set(told.detail)
     [low] = crossing_events(posting.before, posting.after, 20)

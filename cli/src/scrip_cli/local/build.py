@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from scrip_cli.local.errors import StackError, ToolError
+from scrip_cli.local.ministack_gaps import leave_out_metric_math
 from scrip_cli.local.stack import LocalStack, template_parameters, tool_path
 
 _SOURCES = ("template.yaml", "samconfig.toml", "functions", "layers")
@@ -45,6 +46,7 @@ def build(stack: LocalStack, wanted_hash: str) -> None:
         "--parallel",
         *("--parameter-overrides", *template_parameters()),
     )
+    leave_out_metric_math(stack.build_dir / "template.yaml")
     # SAM's zips carry no usable bytecode, and a cold start would compile every module. A file that
     # does not compile (packages ship such templates) costs only its own bytecode.
     compileall = [sys.executable, "-m", "compileall", "-qq", "-j0"]

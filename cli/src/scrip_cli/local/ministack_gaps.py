@@ -10,6 +10,8 @@
 - ministack speaks HTTP, which the bucket's policy rightly refuses. `allow_http` removes the policy.
 - ministack's API and hosted sign-in page are elsewhere than AWS's. `bring_console_home` tells the
   console and its client.
+- ministack makes no alarm of several metrics, and refuses a template that has one.
+  `leave_out_metric_math` takes them out of what was built.
 
 One gap is left open: of a stream's batch that a function dealt with in part (`batchItemFailures`)
 ministack forgets the rest. A batch whose function raises it hands over again, as AWS does.
@@ -19,10 +21,11 @@ template.yaml stays as AWS wants it. Delete a function here once ministack has c
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
-from samcli.yamlhelper import yaml_parse
+from samcli.yamlhelper import yaml_dump, yaml_parse
 
 from scrip.user_pool import UserPool
 from scrip_cli.local.errors import StackError
@@ -33,6 +36,17 @@ _ANY_METHOD = "x-amazon-apigateway-any-method"
 _AUTHORIZER = "x-amazon-apigateway-authorizer"
 _CORS = "x-amazon-apigateway-cors"
 _INTEGRATION = "x-amazon-apigateway-integration"
+
+
+def leave_out_metric_math(template: Path) -> None:
+    """Take the alarms out of a built template that reckon with several metrics: it knows none."""
+    content = yaml_parse(template.read_text(encoding="utf-8"))
+    content["Resources"] = {
+        name: resource
+        for name, resource in content["Resources"].items()
+        if resource["Type"] != "AWS::CloudWatch::Alarm" or "Metrics" not in resource["Properties"]
+    }
+    template.write_text(yaml_dump(content), encoding="utf-8")
 
 
 def import_http_apis(stack: LocalStack) -> None:

@@ -119,5 +119,11 @@ def host_architecture() -> str:
 
 def template_parameters() -> list[str]:
     """Name the parameters a local stack is built and deployed with, as SAM wants to read them."""
-    # Pages of whatever dev server runs on this machine may call the API.
-    return ["Stage=dev", f"Architecture={host_architecture()}", "AllowedOrigins=*"]
+    return [
+        "Stage=dev",
+        f"Architecture={host_architecture()}",
+        # Pages of whatever dev server runs on this machine may call the API.
+        "AllowedOrigins=*",
+        # So that the alarms are there to be tried; the local AWS sends no e-mail.
+        "AlarmEmail=operator@example.com",
+    ]

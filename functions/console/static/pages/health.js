@@ -29,6 +29,18 @@ const PROBLEMS = {
     "The hourly sweep has not run for two hours",
     "No balance is wrong, but renewals are told late. Look at the schedule and the reset function's log.",
   ],
+  audit_mismatches: [
+    "The audit has found something wrong",
+    "The log of the audit function names the accounts, and scrip audit tells what it is. Keep the evidence before you repair anything.",
+  ],
+  accounts_unaudited: [
+    "Accounts were too long to be audited in time",
+    "The log of the audit function names them. Audit each with scrip audit --account.",
+  ],
+  audit_late: [
+    "Not every account was audited within a day",
+    "Look at the schedule and the log of the audit function. Or there are more accounts than it can audit in a day.",
+  ],
   dead_letters: [
     "Messages could not be dealt with",
     "Read them in the queue, mend what they tell, and move them back.",
@@ -53,6 +65,14 @@ export function HealthPage() {
       ${(data) => html`<${Report} health=${data} />`}
     <//>
   `;
+}
+
+function audited(audit) {
+  if (audit === null) return "Has not run yet";
+  const wrong = audit.mismatches === 0 ? "all right" : `${number(audit.mismatches)} wrong`;
+  const since = `begun ${duration(audit.age_seconds)} ago`;
+  if (audit.ended_at === null) return `The first is under way, ${since}, ${wrong} so far`;
+  return `${number(audit.accounts)} accounts, ${since}, ${wrong}`;
 }
 
 const Report = ({ health }) => html`
@@ -98,7 +118,7 @@ const Report = ({ health }) => html`
             ? "Has not run yet"
             : `${duration(health.watermark_age_seconds)} ago`,
         ],
-        ["Audit of all ledgers", "Not audited yet"],
+        ["Audit of all ledgers", audited(health.audit)],
       ]}
     />
   </section>

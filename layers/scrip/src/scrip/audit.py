@@ -5,6 +5,7 @@ find the accounts, whatever is left of them -> read each one whole -> add it up 
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from itertools import islice
@@ -12,14 +13,22 @@ from typing import TYPE_CHECKING
 
 from scrip.domain.audit import audit
 from scrip.domain.books import Books
-from scrip.store.books import read_books, read_ledger, read_payments
+from scrip.domain.errors import BusyError
+from scrip.domain.findings import Code, Finding
+from scrip.store.books import (
+    TableRefusedError,
+    read_books,
+    read_ledger,
+    read_payments,
+    stray,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from scrip.domain.books import StoredEntry
-    from scrip.domain.findings import Finding
+    from scrip.store.books import Lead
     from scrip.store.client import Table
 
 PAUSES_SECONDS = (0.5, 2.0)
@@ -28,6 +37,10 @@ lag behind by less, as a rule."""
 
 FINDINGS_MAX = 100
 """So many findings of one account are told; the first of them are the cause of the others."""
+
+
+class OutOfTimeError(Exception):
+    """An account has more entries than there was time for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +52,9 @@ class Audited:
     findings: tuple[Finding, ...]
 
 
-def audit_account(table: Table, account_id: str, now: datetime) -> Audited | None:
+def audit_account(
+    table: Table, account_id: str, now: datetime, *, seconds_max: float = math.inf
+) -> Audited | None:
     """Return what is wrong with an account; None where there is nothing of it at all.
 
     Others may change the account meanwhile. What is read in one go is not of one moment, so only
@@ -48,13 +63,16 @@ def audit_account(table: Table, account_id: str, now: datetime) -> Audited | Non
 
     Raises:
         BusyError: the table did not answer, several times.
+        TableRefusedError: it may not be read.
+        OutOfTimeError: it takes longer than `seconds_max`.
     """
-    audited = _read_once(table, account_id, now)
+    deadline = time.monotonic() + seconds_max
+    audited = _read_once(table, account_id, now, deadline)
     for pause in PAUSES_SECONDS:
         if audited is None or not audited.findings:
             break
         time.sleep(pause)
-        again = _read_once(table, account_id, now)
+        again = _read_once(table, account_id, now, deadline)
         alike = frozenset(again.findings) if again else frozenset()
         audited = Audited(
             account_id=account_id,
@@ -64,18 +82,48 @@ def audit_account(table: Table, account_id: str, now: datetime) -> Audited | Non
     return audited
 
 
-def _read_once(table: Table, account_id: str, now: datetime) -> Audited | None:
-    books = read_books(table, account_id)
+def audit_leads(table: Table, leads: Iterable[Lead]) -> list[Finding]:
+    """Return what is wrong with payments and names that lead to accounts.
+
+    Accounts find their own; this finds those that were put in or turned away by hand.
+
+    Raises:
+        BusyError: the table did not answer, several times.
+    """
+    return [
+        Finding(
+            code=lead.code,
+            account_id=lead.account_id,
+            about=lead.about,
+            sentence="It leads to this account, and nothing leads from there to it.",
+        )
+        for lead in stray(table, leads)
+    ]
+
+
+def _read_once(table: Table, account_id: str, now: datetime, deadline: float) -> Audited | None:
     seen = 0
 
     def entries() -> Iterator[StoredEntry]:
         nonlocal seen
         for stored in read_ledger(table, account_id):
             seen += 1
+            if time.monotonic() > deadline:
+                raise OutOfTimeError
             yield stored
 
-    found = audit(books, entries(), lambda ids: read_payments(table, ids), now)
-    findings = tuple(islice(found, FINDINGS_MAX))
+    try:
+        books = read_books(table, account_id)
+        found = audit(books, entries(), lambda ids: read_payments(table, ids), now)
+        findings = tuple(islice(found, FINDINGS_MAX))
+    except (BusyError, TableRefusedError, OutOfTimeError):
+        raise
+    except Exception as exc:  # noqa: BLE001 - whatever hands have left there stops no other account
+        told = f"It cannot be added up: {exc!r}."
+        finding = Finding(
+            code=Code.ITEM_UNREADABLE, account_id=account_id, about="account", sentence=told
+        )
+        return Audited(account_id=account_id, entries=seen, findings=(finding,))
     if not seen and books == Books(account_id=account_id, account=None):
         return None
     return Audited(account_id=account_id, entries=seen, findings=findings)

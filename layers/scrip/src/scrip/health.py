@@ -8,8 +8,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from scrip.domain.errors import BusyError, ScripError
+from scrip.domain.rounds import WITHIN, Progress
 from scrip.observability import logger
 from scrip.store.catalogs import examine_catalog
+from scrip.store.rounds import read_progress
 from scrip.store.sweeps import read_watermark
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ class Problem:
 class Health:
     """How a stack is. `queues` are messages by queue, None for one that did not say."""
 
+    audit: Progress
+    audit_age: timedelta | None = None
     queues: dict[str, int | None] = field(default_factory=dict)
     watermark_age: timedelta | None = None
     problems: list[Problem] = field(default_factory=list)
@@ -52,17 +56,24 @@ def examine(ledger: Ledger, default_plan: str, queues: Mapping[str, Queue]) -> H
     try:
         catalog, unreadable = examine_catalog(ledger.table)
         watermark = read_watermark(ledger.table)
+        progress = read_progress(ledger.table)
     except ScripError:
         raise
     except Exception as exc:
         logger.exception("the table cannot be read")
         raise BusyError from exc
-    health = Health(problems=[Problem(code="unreadable_item", subject=key) for key in unreadable])
+    health = Health(
+        problems=[Problem(code="unreadable_item", subject=key) for key in unreadable],
+        audit=progress,
+    )
     health.problems += _unsound(catalog, default_plan)
     if watermark is not None:
         health.watermark_age = ledger.clock() - watermark
         if health.watermark_age > WATERMARK_AGE_MAX:
             health.problems.append(Problem(code="sweep_late", subject="watermark"))
+    if progress.since is not None:
+        health.audit_age = ledger.clock() - progress.since
+    health.problems += _audited(health)
     for name, queue in queues.items():
         try:
             depth = health.queues[name] = queue.depth()
@@ -74,6 +85,16 @@ def examine(ledger: Ledger, default_plan: str, queues: Mapping[str, Queue]) -> H
             if depth and name.endswith(DEAD_LETTERS):
                 health.problems.append(Problem(code="dead_letters", subject=name))
     return health
+
+
+def _audited(health: Health) -> Iterator[Problem]:
+    """Yield what the audit has found, or has not come to."""
+    if health.audit.mismatches:
+        yield Problem(code="audit_mismatches", subject="audit")
+    if health.audit.last and health.audit.last.unaudited:
+        yield Problem(code="accounts_unaudited", subject="audit")
+    if health.audit_age is not None and health.audit_age > WITHIN:
+        yield Problem(code="audit_late", subject="audit")
 
 
 def _unsound(catalog: Catalog, default_plan: str) -> Iterator[Problem]:

@@ -3,17 +3,56 @@
 Logs are JSON lines with the request's id; they hold no tokens, no bodies and no e-mail addresses.
 """
 
+import traceback
+from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 from aws_lambda_powertools import Logger
+from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from pydantic import ValidationError
 
-logger = Logger()
+from scrip.domain.errors import ScripError
 
 
-def count(name: str) -> None:
-    """Add one to a metric of this function (namespace Scrip)."""
-    with single_metric(name=name, unit=MetricUnit.Count, value=1, namespace="Scrip"):
+class Formatter(LambdaPowertoolsFormatter):
+    """Tells what went wrong and where, without the values that exceptions like to quote."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        """Return an exception with what led to it, the cause last."""
+        return "\nbecause of\n".join(map(_told, _chain(ei[1])))
+
+
+def _chain(exc: BaseException | None) -> Iterator[BaseException]:
+    while exc is not None:
+        yield exc
+        exc = exc.__cause__ or (None if exc.__suppress_context__ else exc.__context__)
+
+
+def said(exc: BaseException) -> str:
+    """Return an exception in a line, without the values that it may quote."""
+    match exc:
+        case ValidationError():
+            errors = exc.errors(include_url=False, include_context=False, include_input=False)
+            text = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['type']}" for one in errors)
+        case ValueError() | LookupError() | ScripError():
+            text = "(what it says may quote what somebody sent)"
+        case _:
+            text = str(exc)
+    return f"{type(exc).__qualname__}: {text}"
+
+
+def _told(exc: BaseException) -> str:
+    return f"{said(exc)}\n{''.join(traceback.format_tb(exc.__traceback__))}"
+
+
+logger = Logger(logger_formatter=Formatter(serialize_stacktrace=False))
+
+
+def count(name: str, number: int = 1) -> None:
+    """Add to a metric of this function (namespace Scrip)."""
+    with single_metric(name=name, unit=MetricUnit.Count, value=number, namespace="Scrip"):
         pass
 
 

@@ -37,12 +37,14 @@ class Event:
     detail: Json
 
 
-def entry_event(account_id: str, entry: Entry) -> Event:
-    """Return the event that tells of an entry: the entry as the API shows it."""
-    return Event(
-        name=EVENT_NAMES[entry.type],
-        detail={"account_id": account_id, **entry.to_json()},
-    )
+def entry_event(account_id: str, entry: Entry, correlation_id: str | None) -> Event:
+    """Return the event that tells of an entry: the entry as the API shows it, and what wrote it."""
+    return Event(name=EVENT_NAMES[entry.type], detail=told(account_id, entry, correlation_id))
+
+
+def told(account_id: str, entry: Entry, correlation_id: str | None) -> Json:
+    """Return an entry as the outside is told of it, with what wrote it: a request, a message."""
+    return {"account_id": account_id, "correlation_id": correlation_id, **entry.to_json()}
 
 
 def crossing_events(before: Account, after: Account, low_credits: int) -> list[Event]:

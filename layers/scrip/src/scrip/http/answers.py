@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import asdict
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
@@ -14,9 +14,9 @@ from scrip.domain.commands import Command
 from scrip.domain.entries import Entry, iso
 from scrip.domain.grants import Grant
 from scrip.domain.posting import AuditRecord
+from scrip.domain.rounds import Progress
 from scrip.domain.usage import DayUsage
 from scrip.http.models import PublicFeature, PublicPlan
-from scrip.http.problems import SECURITY_HEADERS
 from scrip.ledger import Outcome
 from scrip.store.inbox import InboxRecord
 
@@ -30,7 +30,7 @@ def answer(
     return Response(
         status_code=status,
         content_type=APPLICATION_JSON,
-        headers={**SECURITY_HEADERS, **(headers or {})},
+        headers=dict(headers or {}),
         body=body,
     )
 
@@ -167,6 +167,20 @@ def _in_force(quota: Quota, catalog: Catalog) -> dict[str, Any]:
         "monthly_credits": quota.allowance(plan),
         "unlimited": plan.unlimited,
         "limits": {**plan.limits, **quota.limits},
+    }
+
+
+def audit_health_json(progress: Progress, age: timedelta | None) -> dict[str, Any] | None:
+    """What the audit of all accounts has come to; None before the first."""
+    if age is None:
+        return None
+    last = progress.last
+    return {
+        "ended_at": iso(last.ended_at) if last and last.ended_at else None,
+        "age_seconds": int(age.total_seconds()),
+        "accounts": last.accounts if last else 0,
+        "mismatches": progress.mismatches,
+        "unaudited": last.unaudited if last else 0,
     }
 
 

@@ -1,5 +1,6 @@
 """The shapes of requests, checked once on the way in, and of answers, for the OpenAPI document."""
 
+import re
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -12,6 +13,7 @@ from pydantic import (
     JsonValue,
     model_validator,
 )
+from pydantic.config import JsonDict
 
 from scrip.domain.account import AccountStatus
 from scrip.domain.catalog import (
@@ -27,6 +29,19 @@ from scrip.domain.grants import GrantKind
 METADATA_BYTES_MAX = 4096
 METADATA_DEPTH_MAX = 16
 
+WITHOUT_NUL = r"^[^\x00]*$"
+"""Text ends at a NUL character for many a tool and database that may get to see it."""
+
+NUL = re.compile(rb"(?<!\\)(\\\\)*\\u0000")
+"""How one stands in JSON: the backslash is not itself escaped."""
+
+NO_SPACE = r"[^@\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+"""A character of an address; `\\s` is not the same to every reader of the document."""
+
+INSTANT_CHARACTERS_MAX = 64
+CURSOR_CHARACTERS_MAX = 8192
+"""More than any is: the longest hold a token of Cognito's, or nine keys of the archive."""
+
 ACCOUNT_ID_PATTERN = "^[A-Za-z0-9._:|@+=~-]{1,128}$"
 """What admins may call an account: whatever issuers call users, auth0|5f7 or saml|a@b.org."""
 
@@ -35,6 +50,8 @@ def _instant(value: object) -> datetime:
     """Read ISO 8601 with an offset, or a date (its first instant in UTC)."""
     if not isinstance(value, str):
         raise ValueError("an instant is a string in ISO 8601")  # noqa: TRY004 - pydantic's way
+    if len(value) > INSTANT_CHARACTERS_MAX:
+        raise ValueError(f"an instant has at most {INSTANT_CHARACTERS_MAX} characters")
     instant = datetime.fromisoformat(value)
     if instant.tzinfo is None:
         if len(value) != len("2026-12-01"):
@@ -50,9 +67,11 @@ def _instant(value: object) -> datetime:
 def _small(metadata: dict[str, Any]) -> dict[str, Any]:
     if _depth(metadata) > METADATA_DEPTH_MAX:
         raise ValueError(f"metadata is nested deeper than {METADATA_DEPTH_MAX} levels")
-    size = len(canonical_json(metadata))
-    if size > METADATA_BYTES_MAX:
-        raise ValueError(f"metadata is {size} bytes of JSON, more than {METADATA_BYTES_MAX}")
+    told = canonical_json(metadata)
+    if len(told) > METADATA_BYTES_MAX:
+        raise ValueError(f"metadata is {len(told)} bytes of JSON, more than {METADATA_BYTES_MAX}")
+    if NUL.search(told):
+        raise ValueError("metadata has a NUL character")
     return metadata
 
 
@@ -79,6 +98,19 @@ def _depth(value: object) -> int:
     return 0
 
 
+def _with(properties: JsonDict, *required: str) -> JsonDict:
+    """Return what the document says of fields that depend on each other."""
+    return {"properties": properties, "required": list(required)}
+
+
+STRING: JsonDict = {"type": "string"}
+INTEGER: JsonDict = {"type": "integer"}
+OBJECT: JsonDict = {"type": "object"}
+NULL: JsonDict = {"type": "null"}
+AT_LEAST_1: JsonDict = {"minimum": 1}
+OF_ADD_ONLY: JsonDict = {"kind": NULL, "expires_at": NULL}
+
+
 # Strict by name: the strictness of a model does not reach into a type alias.
 type Credits = Annotated[int, Field(strict=True, ge=1, le=CREDITS_MAX)]
 type Count = Annotated[int, Field(strict=True, ge=0, le=CREDITS_MAX)]
@@ -91,17 +123,37 @@ type LimitName = Annotated[
     Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
 ]
 type CatalogId = Annotated[str, Field(pattern=ID_PATTERN)]
-type Instant = Annotated[datetime, BeforeValidator(_instant, json_schema_input_type=str)]
+type Instant = Annotated[
+    datetime,
+    BeforeValidator(
+        _instant,
+        json_schema_input_type=Annotated[
+            str,
+            Field(
+                max_length=INSTANT_CHARACTERS_MAX,
+                json_schema_extra={"anyOf": [{"format": "date-time"}, {"format": "date"}]},
+            ),
+        ],
+    ),
+]
 type Metadata = Annotated[
     dict[str, JsonValue],
     AfterValidator(_small),
     Field(description=f"Up to {METADATA_BYTES_MAX} bytes and {METADATA_DEPTH_MAX} levels of JSON."),
 ]
-type Name = Annotated[str, Field(min_length=1, max_length=128)]
-type AccountName = Annotated[str, Field(pattern=ACCOUNT_ID_PATTERN), AfterValidator(_can_be_named)]
-type Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
+type Name = Annotated[str, Field(min_length=1, max_length=128, pattern=WITHOUT_NUL)]
+type AccountName = Annotated[
+    str,
+    Field(
+        pattern=ACCOUNT_ID_PATTERN,
+        json_schema_extra={"not": {"enum": ["me", ".", ".."]}},
+    ),
+    AfterValidator(_can_be_named),
+]
+type Email = Annotated[str, Field(pattern=f"^{NO_SPACE}+@{NO_SPACE}+$", max_length=254)]
 type InboxStatusName = Literal["received", "applied", "ignored", "unmatched", "failed"]
-type Text = Annotated[str, Field(min_length=1, max_length=256)]
+type Text = Annotated[str, Field(min_length=1, max_length=256, pattern=WITHOUT_NUL)]
+type Cursor = Annotated[str, Field(max_length=CURSOR_CHARACTERS_MAX)]
 
 
 class CommandRequest(BaseModel):
@@ -119,7 +171,10 @@ class ConsumeRequest(CommandRequest):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "oneOf": [{"required": ["feature"]}, {"required": ["amount"]}],
+            "oneOf": [
+                _with({"feature": STRING, "amount": NULL}, "feature"),
+                _with({"feature": NULL, "quantity": NULL, "amount": INTEGER}, "amount"),
+            ],
             "examples": [{"feature": "chat"}, {"amount": 12}],
         },
     )
@@ -152,6 +207,16 @@ class RefundRequest(CommandRequest):
 
 class AdjustRequest(CommandRequest):
     """An admin's change of a balance. `kind` and `expires_at` are of what is added."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                _with({"action": {"const": "add"}, "amount": AT_LEAST_1}),
+                _with({"action": {"const": "deduct"}, "amount": AT_LEAST_1, **OF_ADD_ONLY}),
+                _with({"action": {"const": "set"}, **OF_ADD_ONLY}),
+            ],
+        },
+    )
 
     action: Literal["add", "deduct", "set"]
     amount: Annotated[int, Field(ge=0, le=CREDITS_MAX, description="0 only for `set`.")]
@@ -239,7 +304,11 @@ class QuotaRequest(CommandRequest):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "anyOf": [{"required": [name]} for name in ("plan_id", "monthly_credits", "limits")],
+            "anyOf": [
+                _with({"plan_id": STRING}, "plan_id"),
+                _with({"monthly_credits": INTEGER}, "monthly_credits"),
+                _with({"limits": OBJECT}, "limits"),
+            ],
             "examples": [{"plan_id": "pro"}, {"limits": {"storage_bytes": 10_000_000_000}}],
         },
     )
@@ -418,9 +487,13 @@ class EntriesAnswer(BaseModel):
 
 
 class ArchivedEntryAnswer(EntryAnswer):
-    """An entry as it was archived, and whose it is."""
+    """An entry as it was archived, whose it is, and what wrote it.
+
+    `correlation_id` is the `X-Request-Id` of the request, or the id of a message or an invocation.
+    """
 
     account_id: str
+    correlation_id: str | None = None
 
 
 class ArchivedEntriesAnswer(BaseModel):
@@ -617,7 +690,7 @@ class SyncRequest(BaseModel):
         dict[AccountName, Count],
         Field(max_length=1000, description="Balances to set, by account."),
     ] = {}
-    cursor: str | None = None
+    cursor: Cursor | None = None
 
 
 class SyncCounts(BaseModel):
@@ -666,6 +739,9 @@ class HealthProblem(BaseModel):
         "default_plan_inactive",
         "provider_id_on_two_plans",
         "sweep_late",
+        "audit_mismatches",
+        "accounts_unaudited",
+        "audit_late",
         "dead_letters",
         "queue_unreadable",
     ]
@@ -680,6 +756,21 @@ class QueueDepths(BaseModel):
     events_dead_letters: int | None
 
 
+class AuditHealth(BaseModel):
+    """What the audit of all accounts has come to.
+
+    `accounts` and `unaudited` are of the last round that ended, `ended_at` is null before the
+    first did. `mismatches` is what it found, or the round under way if that has found more.
+    `age_seconds` is how long ago the last round began: so long may a fault stay unseen.
+    """
+
+    ended_at: datetime | None
+    age_seconds: int
+    accounts: int
+    mismatches: int
+    unaudited: int
+
+
 class AdminHealthAnswer(BaseModel):
     """How the stack is. `watermark_age_seconds` is null before the first sweep."""
 
@@ -687,7 +778,7 @@ class AdminHealthAnswer(BaseModel):
     problems: list[HealthProblem]
     queues: QueueDepths
     watermark_age_seconds: int | None
-    audit: Annotated[None, Field(description="Null: nothing audits the ledgers yet.")]
+    audit: Annotated[AuditHealth | None, Field(description="Null before the first audit.")]
 
 
 class HealthAnswer(BaseModel):

@@ -3,6 +3,7 @@
 Each is the keyword arguments of one route: `@app.post(path, **CONSUME)`.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from scrip.domain import errors
@@ -79,6 +80,81 @@ PLAN_RULES: tuple[type[ScripError], ...] = (
 )
 """Why a plan may be refused."""
 
+ENTRY_ID = "$response.body#/entry/entry_id"
+CURSOR = "$response.body#/cursor"
+
+SAME_ACCOUNT = {"account_id": "$request.path.account_id"}
+SAME_WINDOW = {"from": "$request.query.from", "to": "$request.query.to"}
+ACCOUNT_ID = {"account_id": "$response.body#/account_id"}
+PLAN_ID = {"plan_id": "$response.body#/plan_id"}
+FEATURE_ID = {"feature_id": "$response.body#/feature_id"}
+WEBHOOK_ID = {"webhook_id": "$response.body#/webhook_id"}
+
+RETRY_AFTER = {
+    "Retry-After": {"description": "Seconds.", "required": True, "schema": {"type": "integer"}},
+}
+REPLAYED = {
+    "Idempotency-Replayed": {
+        "description": "`true` where this is the first answer again; else there is none.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+}
+ETAG = {
+    "ETag": {
+        "description": "The version that it has now, for `If-Match`.",
+        "required": True,
+        "schema": {"type": "string", "pattern": '^"[0-9]+"$'},
+    },
+}
+
+
+def _link(
+    operation_id: str,
+    description: str,
+    parameters: Mapping[str, str],
+    body: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Return how to go on from an answer; parameters and body say what of it to take."""
+    link = {"operationId": operation_id, "description": description, "parameters": parameters}
+    return {**link, "requestBody": body} if body else link
+
+
+def _next_page(operation_id: str, parameters: Mapping[str, str] | None = None) -> dict[str, Any]:
+    told = "The next page: the same question with this cursor, unless it is null."
+    return {"next": _link(operation_id, told, {**(parameters or {}), "cursor": CURSOR})}
+
+
+def _edits(name: str, item_id: Mapping[str, str]) -> dict[str, Any]:
+    """Return how to edit again what an edit answered with."""
+    parameters = {**item_id, "if-match": "$response.header.ETag"}
+    return {
+        "change": _link(f"change_{name}", "Replace it.", parameters),
+        "deactivate": _link(f"deactivate_{name}", "Make it inactive.", parameters),
+    }
+
+
+POSTED = {"entry": _link("get_entry", "The entry.", {**SAME_ACCOUNT, "entry_id": ENTRY_ID})}
+CONSUMED = POSTED | {
+    "refund": _link(
+        "refund",
+        "Give the credits back.",
+        SAME_ACCOUNT,
+        {"entry_id": ENTRY_ID, "reason": "The work failed."},
+    ),
+}
+OPENED = {
+    "account": _link("get_account", "The account.", ACCOUNT_ID),
+    "quota": _link("get_quota", "What it may use.", ACCOUNT_ID),
+    "adjust": _link("adjust", "Change its balance.", ACCOUNT_ID),
+    "consume": _link("consume", "Spend its credits.", ACCOUNT_ID),
+}
+ACCEPTED = {
+    "webhook": _link("get_webhook", "The message, and what became of it.", WEBHOOK_ID),
+    "replay": _link("replay_webhook", "Apply it again.", WEBHOOK_ID),
+}
+PLAN_EDITS = _edits("plan", PLAN_ID)
+FEATURE_EDITS = _edits("feature", FEATURE_ID)
+
 
 def _operation(
     operation_id: str,
@@ -88,11 +164,15 @@ def _operation(
     *errors_: type[ScripError],
     status: int = 200,
     anywhere: tuple[type[ScripError], ...] = ANYWHERE,
+    headers: dict[str, Any] | None = None,
+    links: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     told: dict[int, Any] = {}
     for error in (*errors_, *anywhere):
         found = told.setdefault(error.status, {"description": "", "content": {}})
         found["description"] += f"`{error.code}` "
+        if issubclass(error, errors.BusyError):
+            found["headers"] = RETRY_AFTER
         shape = problems.problem_model(error)  # type: ignore[arg-type] # a class can be hashed
         found["content"].setdefault(problems.CONTENT_TYPE, {"model": shape})["model"] |= shape
     by_gateway = {"application/json": {"model": GatewayMessage}}
@@ -104,6 +184,8 @@ def _operation(
             status: {
                 "description": (model.__doc__ or "").splitlines()[0],
                 "content": {"application/json": {"model": model}},
+                **({"headers": headers} if headers else {}),
+                **({"links": links} if links else {}),
             },
             401: {"description": "No valid token (API Gateway's answer).", "content": by_gateway},
             429: {
@@ -125,6 +207,8 @@ CONSUME = _operation(
     errors.AccountFrozenError,
     errors.UnknownFeatureError,
     errors.CostOutOfRangeError,
+    headers=REPLAYED,
+    links=CONSUMED,
 )
 QUOTE = _operation(
     "quote",
@@ -146,6 +230,8 @@ REFUND = _operation(
     errors.RefundTooLargeError,
     errors.NotRefundableError,
     status=201,
+    headers=REPLAYED,
+    links=POSTED,
 )
 ADJUST = _operation(
     "adjust",
@@ -157,9 +243,27 @@ ADJUST = _operation(
     errors.TooManyGrantsError,
     errors.ExpiryInThePastError,
     status=201,
+    headers=REPLAYED,
+    links=POSTED,
 )
-FREEZE = _operation("freeze", "Stop an account from spending", "Admin", PostedAnswer, *WITH_BODY)
-UNFREEZE = _operation("unfreeze", "Let an account spend again", "Admin", PostedAnswer, *WITH_BODY)
+FREEZE = _operation(
+    "freeze",
+    "Stop an account from spending",
+    "Admin",
+    PostedAnswer,
+    *WITH_BODY,
+    headers=REPLAYED,
+    links=POSTED,
+)
+UNFREEZE = _operation(
+    "unfreeze",
+    "Let an account spend again",
+    "Admin",
+    PostedAnswer,
+    *WITH_BODY,
+    headers=REPLAYED,
+    links=POSTED,
+)
 GET_QUOTA = _operation("get_quota", "Read plan, limits and use", "Admin", QuotaAnswer)
 CHANGE_QUOTA = _operation(
     "change_quota",
@@ -170,7 +274,15 @@ CHANGE_QUOTA = _operation(
     errors.AccountClosedError,
     errors.UnknownPlanError,
 )
-RESET = _operation("reset", "Begin the period's use anew", "Admin", PostedAnswer, *WITH_BODY)
+RESET = _operation(
+    "reset",
+    "Begin the period's use anew",
+    "Admin",
+    PostedAnswer,
+    *WITH_BODY,
+    headers=REPLAYED,
+    links=POSTED,
+)
 CLOSE = _operation(
     "close",
     "Close an account for ever",
@@ -184,6 +296,7 @@ LIST_AUDIT = _operation(
     "Admin",
     AuditsAnswer,
     errors.InvalidCursorError,
+    links=_next_page("list_audit", SAME_ACCOUNT),
 )
 GET_ACCOUNT = _operation("get_account", "Read an account", "Accounts", AccountAnswer)
 LIST_ENTRIES = _operation(
@@ -192,6 +305,7 @@ LIST_ENTRIES = _operation(
     "Accounts",
     EntriesAnswer,
     errors.InvalidCursorError,
+    links=_next_page("list_entries", SAME_ACCOUNT),
 )
 GET_ENTRY = _operation(
     "get_entry",
@@ -208,6 +322,7 @@ LIST_ALL_ENTRIES = _operation(
     ArchivedEntriesAnswer,
     errors.InvalidCursorError,
     anywhere=ADMIN_ANYWHERE,
+    links=_next_page("list_all_entries", SAME_WINDOW),
 )
 LIST_ACCOUNTS = _operation(
     "list_accounts",
@@ -216,6 +331,7 @@ LIST_ACCOUNTS = _operation(
     AccountsAnswer,
     errors.InvalidCursorError,
     anywhere=ADMIN_ANYWHERE,
+    links=_next_page("list_accounts"),
 )
 ADD_ACCOUNT = _operation(
     "add_account",
@@ -229,6 +345,7 @@ ADD_ACCOUNT = _operation(
     errors.CorruptAccountError,
     status=201,
     anywhere=ADMIN_ANYWHERE,
+    links=OPENED,
 )
 ADD_ACCOUNT["responses"][200] = {
     **ADD_ACCOUNT["responses"][201],
@@ -241,6 +358,7 @@ LIST_WEBHOOKS = _operation(
     WebhooksAnswer,
     errors.InvalidCursorError,
     anywhere=ADMIN_ANYWHERE,
+    links=_next_page("list_webhooks"),
 )
 GET_WEBHOOK = _operation(
     "get_webhook",
@@ -296,6 +414,8 @@ CREATE_PLAN = _operation(
     *PLAN_RULES,
     status=201,
     anywhere=ADMIN_ANYWHERE,
+    headers=ETAG,
+    links=PLAN_EDITS,
 )
 CHANGE_PLAN = _operation(
     "change_plan",
@@ -307,6 +427,8 @@ CHANGE_PLAN = _operation(
     errors.StaleVersionError,
     *PLAN_RULES,
     anywhere=ADMIN_ANYWHERE,
+    headers=ETAG,
+    links=PLAN_EDITS,
 )
 DEACTIVATE_PLAN = _operation(
     "deactivate_plan",
@@ -317,6 +439,8 @@ DEACTIVATE_PLAN = _operation(
     errors.StaleVersionError,
     *PLAN_RULES,
     anywhere=ADMIN_ANYWHERE,
+    headers=ETAG,
+    links=PLAN_EDITS,
 )
 LIST_FEATURES = _operation(
     "list_features",
@@ -334,6 +458,8 @@ CREATE_FEATURE = _operation(
     errors.AlreadyExistsError,
     status=201,
     anywhere=ADMIN_ANYWHERE,
+    headers=ETAG,
+    links=FEATURE_EDITS,
 )
 CHANGE_FEATURE = _operation(
     "change_feature",
@@ -344,6 +470,8 @@ CHANGE_FEATURE = _operation(
     errors.FeatureNotFoundError,
     errors.StaleVersionError,
     anywhere=ADMIN_ANYWHERE,
+    headers=ETAG,
+    links=FEATURE_EDITS,
 )
 DEACTIVATE_FEATURE = _operation(
     "deactivate_feature",
@@ -353,6 +481,8 @@ DEACTIVATE_FEATURE = _operation(
     errors.FeatureNotFoundError,
     errors.StaleVersionError,
     anywhere=ADMIN_ANYWHERE,
+    headers=ETAG,
+    links=FEATURE_EDITS,
 )
 WEBHOOK = _operation(
     "webhook",
@@ -371,6 +501,7 @@ WEBHOOK = _operation(
         errors.CorruptAccountError,
         errors.BusyError,
     ),
+    links=ACCEPTED,
 )
 HEALTH: dict[str, Any] = {
     "operation_id": "health",

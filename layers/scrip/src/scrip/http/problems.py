@@ -16,13 +16,6 @@ from scrip.settings import settings
 
 CONTENT_TYPE = "application/problem+json"
 
-SECURITY_HEADERS = {
-    "Cache-Control": "no-store",
-    "Strict-Transport-Security": "max-age=63072000",
-    "X-Content-Type-Options": "nosniff",
-}
-"""On every answer that Scrip makes."""
-
 
 @dataclass(eq=False)
 class ForbiddenError(ScripError):
@@ -103,7 +96,7 @@ def problem(error: ScripError, instance: str) -> Response[str]:
     return Response(
         status_code=error.status,
         content_type=CONTENT_TYPE,
-        headers={**SECURITY_HEADERS, **retry},
+        headers=retry,
         body=json.dumps(
             {
                 "type": f"urn:scrip:problem:{error.code}",

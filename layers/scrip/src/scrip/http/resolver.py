@@ -1,18 +1,20 @@
 """The resolver that every HTTP function uses: strict reading, problems for all that goes wrong."""
 
+import base64
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, NoReturn
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
-from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
-from aws_lambda_powertools.event_handler.openapi.exceptions import (
-    RequestUnsupportedContentType,
-    RequestValidationError,
+from aws_lambda_powertools.event_handler.middlewares.openapi_validation import (
+    OpenAPIRequestValidationMiddleware,
 )
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from scrip.domain.commands import KEY_PATTERN
 from scrip.domain.errors import BusyError, ScripError
@@ -24,7 +26,7 @@ from scrip.http.problems import (
     UnsupportedMediaTypeError,
     problem,
 )
-from scrip.observability import count, logger
+from scrip.observability import count, logger, said
 
 BODY_BYTES_MAX = 64 * 1024
 
@@ -53,37 +55,88 @@ IfMatch = Annotated[
 ]
 
 
-def api() -> APIGatewayHttpResolver:
-    """Return a resolver that reads strictly and answers every error as a problem."""
-    app = APIGatewayHttpResolver(enable_validation=True, json_body_deserializer=_read_json)
+SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Strict-Transport-Security": "max-age=63072000",
+    "X-Content-Type-Options": "nosniff",
+}
+"""On every answer of a function, but where a route has another of its own."""
 
-    def failed(exc: Exception) -> Response[str]:
-        error = _error_of(exc, app.current_event)
+
+class Api(APIGatewayHttpResolver):
+    """Reads strictly, answers every error as a problem, and says how an answer is to be treated."""
+
+    def __init__(self) -> None:
+        """Have Powertools check requests, but read their bodies as we do."""
+        super().__init__(enable_validation=True)
+        self._request_validation_middleware = _Validation()  # type: ignore[no-untyped-call] # theirs
+        self.exception_handler_manager.update_exception_handlers({Exception: self._failed})
+
+    def resolve(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+        """Answer one request."""
+        answer = super().resolve(event, context)
+        # Under its id the request is found in logs, entries and events.
+        told = {"X-Request-Id": event["requestContext"]["requestId"]}
+        answer["headers"] = SECURITY_HEADERS | told | answer["headers"]
+        return answer
+
+    def _failed(self, exc: Exception) -> Response[str]:
+        error = _error_of(exc)
         told = {"code": error.code, "status": error.status}
         if error.status >= FAILURE and error.__cause__ is not None:
             # Throttled, unreachable, or not allowed to: who operates the stack has to know.
-            told["cause"] = repr(error.__cause__)
+            told["cause"] = said(error.__cause__)
         logger.info("refused", extra=told)
         if isinstance(error, BusyError):
             count("Busy")
-        return problem(error, f"urn:scrip:request:{app.current_event.request_context.request_id}")
-
-    app.use(middlewares=[_json_only])
-    app.exception_handler_manager.update_exception_handlers({Exception: failed})
-    return app
+        request_id = self.current_event.request_context.request_id
+        return problem(error, f"urn:scrip:request:{request_id}")
 
 
-def _error_of(exc: Exception, event: APIGatewayProxyEventV2) -> ScripError:
+def api() -> Api:
+    """Return the resolver of a function."""
+    return Api()
+
+
+def read_body(event: APIGatewayProxyEventV2, bytes_max: int) -> bytes:
+    """Return the bytes of a body that is not too large and said to be JSON.
+
+    Raises:
+        BodyTooLargeError: it has more than `bytes_max` bytes.
+        UnsupportedMediaTypeError: it is said to be something else.
+    """
+    body = (event.body or "").encode()
+    if event.is_base64_encoded:  # as API Gateway hands over what it does not take for text
+        body = base64.b64decode(body)
+    if len(body) > bytes_max:
+        raise BodyTooLargeError(bytes_max)
+    media_type = event.headers.get("content-type", APPLICATION_JSON)
+    if body and media_type.partition(";")[0].strip().lower() != APPLICATION_JSON:
+        raise UnsupportedMediaTypeError(APPLICATION_JSON)
+    return body
+
+
+class _Validation(OpenAPIRequestValidationMiddleware):
+    """Reads no body that is too large, and none of the forms that Powertools would read, too."""
+
+    def _get_body(self, app: Any) -> Any:
+        body = read_body(app.current_event, BODY_BYTES_MAX)
+        found = _read_json(body) if body else None
+        # Powertools takes a list for no body at all, where there may be none.
+        if not isinstance(found, dict | None):
+            raise InvalidError(["body: an object is wanted"])
+        return found
+
+
+def _error_of(exc: Exception) -> ScripError:
     """Return what to tell the caller of an exception."""
     match exc:
         case ScripError():
             return exc
         case NotFoundError():
             return RouteNotFoundError()
-        case UnicodeDecodeError():
-            return MalformedError("the body is not UTF-8")
-        case RequestUnsupportedContentType() | RequestValidationError() if not _is_json(event):
-            return UnsupportedMediaTypeError(APPLICATION_JSON)
         case RequestValidationError():
             return InvalidError(
                 [
@@ -96,12 +149,16 @@ def _error_of(exc: Exception, event: APIGatewayProxyEventV2) -> ScripError:
             return ScripError()
 
 
-def _read_json(body: str) -> Any:
-    """Read a bounded body as JSON, without what is ambiguous or not JSON."""
-    if len(body) > BODY_BYTES_MAX:
-        raise BodyTooLargeError(BODY_BYTES_MAX)
+def _read_json(body: bytes) -> Any:
+    """Read a body as JSON, without what is ambiguous or not JSON."""
     try:
-        return json.loads(body, parse_constant=_no_such_number, object_pairs_hook=_each_once)
+        return json.loads(
+            body.decode(),
+            parse_constant=_no_such_number,
+            object_pairs_hook=_each_once,
+        )
+    except UnicodeDecodeError as exc:
+        raise MalformedError("the body is not UTF-8") from exc
     except (ValueError, RecursionError) as exc:
         raise MalformedError("the body is not JSON") from exc
 
@@ -115,15 +172,3 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise ValueError("a name stands twice")
     return found
-
-
-def _is_json(event: APIGatewayProxyEventV2) -> bool:
-    media_type = event.headers.get("content-type", APPLICATION_JSON)
-    return not event.body or media_type.partition(";")[0].strip() == APPLICATION_JSON
-
-
-def _json_only(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
-    """Refuse the forms that Powertools would read, too."""
-    if not _is_json(app.current_event):
-        raise UnsupportedMediaTypeError(APPLICATION_JSON)
-    return next_middleware(app)

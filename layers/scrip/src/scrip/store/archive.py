@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from scrip.domain.entries import canonical_json, iso
+from scrip.domain.events import told
 from scrip.store.client import CONFIG, answered
 from scrip.store.cursors import seal, unseal
 
@@ -46,7 +47,7 @@ OPEN_MAX = 8
 """How many earlier objects a cursor names, because the next ones may repeat their entries."""
 
 type Line = dict[str, Any]
-"""An entry as the API shows it, with its `account_id`."""
+"""An entry as the API shows it, with its `account_id` and `correlation_id`."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def append(archive: Archive, added: Iterable[EntryAdded]) -> None:
     for prefix, ones in hours.items():
         ones.sort(key=lambda one: (one.entry.recorded_at, one.place))
         lines = b"".join(
-            canonical_json({"account_id": one.account_id, **one.entry.to_json()}) + b"\n"
+            canonical_json(told(one.account_id, one.entry, one.correlation_id)) + b"\n"
             for one in ones
         )
         numbers = sorted(one.number.zfill(NUMBER_DIGITS) for one in ones)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import random
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import partial
 from itertools import batched, islice
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from scrip.domain.books import Books, StoredEntry
 from scrip.domain.errors import BusyError, CorruptAccountError
+from scrip.domain.findings import Code
 from scrip.store.aliases import names_of
 from scrip.store.client import Table, answered
 from scrip.store.items import (
@@ -27,22 +31,24 @@ from scrip.store.items import (
     usage_of,
 )
 from scrip.store.keys import (
+    account_alias_key,
     account_key,
     alias_key,
     entry_key,
     id_of,
+    is_possible,
     ledger_partition,
     owner_of,
     payment_key,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from scrip.domain.payments import Payment
     from scrip.domain.usage import DayUsage
-    from scrip.store.items import Wire
+    from scrip.store.items import Item, Wire
     from scrip.store.keys import Key
 
 TRIES_MAX = 6
@@ -70,35 +76,95 @@ UNNUMBERED_MAX = 100
 """So many entries without a seq are told of one account."""
 
 
-def account_pages(table: Table, segment: int, segments: int) -> Iterator[tuple[list[str], int]]:
-    """Yield the accounts that a segment of the table holds, and how many items were looked at.
+class TableRefusedError(Exception):
+    """The table may not be read, or not so: that is the role's fault, or ours, and no account's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lead:
+    """A payment, or a name, that leads to an account; `back` is what leads from there to it.
+
+    The code is of the finding, should nothing do so.
+    """
+
+    code: Code
+    about: str
+    account_id: str
+    key: Key
+    back: Key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountPage:
+    """What a page of the table is about. `last` is the key to go on after; None at the end."""
+
+    account_ids: list[str]
+    leads: list[Lead]
+    items: int
+    last: Key | None
+
+
+def account_pages(
+    table: Table,
+    *,
+    segment: int = 0,
+    segments: int = 1,
+    after: Key | None = None,
+    items_max: int | None = None,
+) -> Iterator[AccountPage]:
+    """Yield the accounts that the table holds, or a segment of it, and what leads to accounts.
 
     They come with the page that has their account item. What else is in an account's partitions
     is seen too, and where the account item is missing the account comes all the same, perhaps
-    several times.
+    several times. A page has up to `items_max` items, or up to 1 MB.
 
     Raises:
         BusyError: the table did not answer, several times.
     """
     checked: set[str] = set()
-    request = {
+    request: dict[str, Any] = {
         "TableName": table.name,
-        "ProjectionExpression": "pk, sk",
+        "ProjectionExpression": "pk, sk, account_id",
         "Segment": segment,
         "TotalSegments": segments,
     }
+    if after:
+        request["ExclusiveStartKey"] = to_wire(after)
+    if items_max:
+        request["Limit"] = items_max
     for page in _pages(table.client.scan, request):
-        keys = [from_wire(item) for item in page["Items"]]
-        owners = {account_id for key in keys if (account_id := owner_of(key["pk"])) is not None}
+        items = [from_wire(item) for item in page["Items"]]
+        owners = {account_id for item in items if (account_id := owner_of(item["pk"])) is not None}
         there = [
             account_id
-            for key in keys
-            if (account_id := owner_of(key["pk"])) is not None and key == account_key(account_id)
+            for item in items
+            if (account_id := owner_of(item["pk"])) is not None
+            and _place(item) == _place(account_key(account_id))
         ]
         # A long ledger goes on from page to page.
         unsure = owners - set(there) - checked
         checked = owners
-        yield there + sorted(unsure - _existing(table, unsure)), len(keys)
+        yield AccountPage(
+            account_ids=there + sorted(unsure - _existing(table, unsure)),
+            leads=[lead for item in items if (lead := _lead(item))],
+            items=len(items),
+            last=from_wire(page["LastEvaluatedKey"]) if "LastEvaluatedKey" in page else None,
+        )
+
+
+def stray(table: Table, leads: Iterable[Lead]) -> list[Lead]:
+    """Return what leads to accounts that know nothing of it.
+
+    Raises:
+        BusyError: the table did not answer, several times.
+    """
+    leads = list(leads)
+    seen = _found(table, [lead.back for lead in leads])
+    unsure = [lead for lead in leads if _place(lead.back) not in seen]
+    # Names are taken away and both are put at once: what still is there, and leads nowhere back.
+    keys = [key for lead in unsure for key in (lead.key, lead.back)]
+    there = _found(table, keys, ConsistentRead=True)
+    return [lead for lead in unsure if _place(lead.key) in there and _place(lead.back) not in there]
 
 
 def estimated_items(table: Table) -> int | None:
@@ -233,27 +299,50 @@ def _unnumbered(table: Table, account_id: str) -> tuple[str, ...]:
     return tuple(id_of(wire["sk"]["S"]) for wire in islice(stray, UNNUMBERED_MAX))
 
 
+def _lead(item: Item) -> Lead | None:
+    """Return where an item outside of accounts leads, if to an account."""
+    account_id, name = item.get("account_id"), id_of(item["pk"])
+    if not isinstance(account_id, str):
+        return None
+    for code, kind, key, back in (
+        (Code.PAYMENT_WRONG, "payment", payment_key(name), entry_key(account_id, name)),
+        (Code.ALIAS_WRONG, "alias", alias_key(name), account_alias_key(account_id, name)),
+    ):
+        if _place(key) == _place(item):
+            about = f"{kind} {name}"
+            return Lead(code=code, about=about, account_id=account_id, key=key, back=back)
+    return None
+
+
 def _existing(table: Table, account_ids: Collection[str]) -> set[str]:
     """Return those of some accounts that are there."""
-    found = _read(
-        table,
-        [account_key(account_id) for account_id in account_ids],
-        ProjectionExpression="pk",
-        ConsistentRead=True,
-    )
-    return {id_of(pk) for pk in found}
+    keys = [account_key(account_id) for account_id in account_ids]
+    return {id_of(pk) for pk, _ in _found(table, keys, ConsistentRead=True)}
 
 
-def _read(table: Table, keys: Iterable[Key], **how: Any) -> dict[str, Wire]:
+def _place(key: Mapping[str, Any]) -> tuple[str, str]:
+    return key["pk"], key["sk"]
+
+
+def _found(table: Table, keys: Iterable[Key], **how: Any) -> set[tuple[str, str]]:
+    """Return which of some items are there; what hands have written may ask for impossible ones."""
+    possible = filter(is_possible, keys)
+    answers = _batches(table, possible, ProjectionExpression="pk, sk", **how)
+    return {(wire["pk"]["S"], wire["sk"]["S"]) for wire in answers}
+
+
+def _read(table: Table, keys: Iterable[Key]) -> dict[str, Wire]:
     """Return what is found of some items, by their partition."""
-    found: dict[str, Wire] = {}
+    return {wire["pk"]["S"]: wire for wire in _batches(table, keys)}
+
+
+def _batches(table: Table, keys: Iterable[Key], **how: Any) -> Iterator[Wire]:
     for some in batched(keys, BATCH, strict=False):
         wanted: Any = {table.name: {"Keys": [to_wire(key) for key in some], **how}}
         while wanted:
             answer = _patiently(partial(table.client.batch_get_item, RequestItems=wanted))
-            found |= {wire["pk"]["S"]: wire for wire in answer["Responses"][table.name]}
+            yield from answer["Responses"][table.name]
             wanted = answer["UnprocessedKeys"]
-    return found
 
 
 def _items(table: Table, partition: str, **how: Any) -> Iterator[Wire]:
@@ -280,9 +369,12 @@ def _pages(ask: Callable[..., Any], request: dict[str, Any]) -> Iterator[Any]:
 
 def _patiently[Answer](ask: Callable[[], Answer]) -> Answer:
     """Ask, again and again while the table is busy."""
-    for n in range(TRIES_MAX - 1):
-        with suppress(BusyError), answered():
+    try:
+        for n in range(TRIES_MAX - 1):
+            with suppress(BusyError), answered():
+                return ask()
+            time.sleep(random.uniform(0, BACKOFF_SECONDS * 2**n))  # noqa: S311 - no secret
+        with answered():
             return ask()
-        time.sleep(random.uniform(0, BACKOFF_SECONDS * 2**n))  # noqa: S311 - jitter is no secret
-    with answered():
-        return ask()
+    except ClientError as exc:
+        raise TableRefusedError from exc

@@ -20,6 +20,7 @@ from ulid import ULID
 
 from scrip.domain.errors import BusyError, CorruptAccountError, PaymentTakenError
 from scrip.domain.payments import Payment
+from scrip.observability import logger
 from scrip.store.client import Table, answered
 from scrip.store.items import (
     account_item,
@@ -143,7 +144,7 @@ def _account_update(before: Account | None, after: Account) -> Any:
 def _entry_put(account: Account, entry: Entry) -> Any:
     return {
         "Put": {
-            "Item": to_wire(entry_item(account.account_id, entry)),
+            "Item": to_wire(entry_item(account.account_id, entry, logger.get_correlation_id())),
             "ConditionExpression": NO_ENTRY,
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         },

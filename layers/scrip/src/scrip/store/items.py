@@ -5,6 +5,7 @@ default is left out. Instants are epoch milliseconds and hashes binary, so that 
 grants fits into 1 KB.
 """
 
+import base64
 import json
 from collections.abc import Mapping
 from dataclasses import fields
@@ -21,6 +22,7 @@ from scrip.domain.entries import GENESIS_HASH, Entry, canonical_json
 from scrip.domain.errors import CorruptAccountError
 from scrip.domain.payments import Payment
 from scrip.domain.posting import AuditRecord
+from scrip.domain.rounds import Progress
 from scrip.domain.usage import DayUsage
 from scrip.store.keys import (
     Key,
@@ -31,6 +33,7 @@ from scrip.store.keys import (
     id_of,
     payment_key,
     plan_key,
+    progress_key,
     usage_key,
     watermark_key,
 )
@@ -49,6 +52,11 @@ _payment = TypeAdapter(Payment)
 _plan = TypeAdapter(Plan)
 _feature = TypeAdapter(Feature)
 _usage = TypeAdapter(DayUsage)
+_progress = TypeAdapter(Progress)
+
+BESIDE_ENTRY = frozenset({"correlation_id", "restored_at"})
+"""What an entry's item says beside the entry: which request, message or invocation of a function
+wrote it, and when it was put back from a backup, if it was. The chain does not cover them."""
 
 _ENTRY_ATTRIBUTES = {"pk", "sk"} | {field.name for field in fields(Entry)} - {"entry_id"}
 
@@ -67,6 +75,18 @@ def to_wire(item: Mapping[str, Any]) -> Wire:
 def from_wire(wire: Mapping[str, Any]) -> Item:
     """Return an item that DynamoDB's API gave; instants are still numbers."""
     return {name: _read(value) for name, value in wire.items()}
+
+
+def with_bytes(value: Any) -> Any:
+    """Return an image as DynamoDB's API has it; in JSON, binary is base64 text."""
+    match value:
+        case {"B": str(text)} if len(value) == 1:
+            return {"B": base64.b64decode(text)}
+        case dict():
+            return {name: with_bytes(part) for name, part in value.items()}
+        case list():
+            return [with_bytes(part) for part in value]
+    return value
 
 
 def account_item(account: Account) -> Item:
@@ -122,9 +142,11 @@ def _is_sound(account: Account) -> bool:
     )
 
 
-def entry_item(account_id: str, entry: Entry) -> Item:
+def entry_item(account_id: str, entry: Entry, correlation_id: str | None = None) -> Item:
     """Return an entry as it is stored. `seq` makes it appear in the index `history`."""
     item = _entry.dump_python(entry, exclude_defaults=True, exclude={"entry_id"})
+    if correlation_id is not None:
+        item["correlation_id"] = correlation_id
     if entry.metadata is not None:
         # As text: DynamoDB has no floats, and the chain's hash needs the very same JSON.
         item["metadata"] = canonical_json(entry.metadata).decode()
@@ -141,14 +163,31 @@ def entry_of(wire: Wire) -> Entry:
     try:
         if "metadata" in item:
             item["metadata"] = json.loads(item["metadata"])
+            canonical_json(item["metadata"])  # what has none has no hash, and is not Scrip's
         return _entry.validate_python({**item, "entry_id": id_of(item["sk"])})
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise CorruptAccountError(id_of(item["pk"])) from exc
 
 
 def unknown_in_entry(wire: Wire) -> frozenset[str]:
     """Return the attributes of an entry's item that no entry has. The chain does not cover them."""
-    return frozenset(wire.keys() - _ENTRY_ATTRIBUTES)
+    return frozenset(wire.keys() - _ENTRY_ATTRIBUTES - BESIDE_ENTRY)
+
+
+def correlation_id_of(wire: Wire) -> str | None:
+    """Return what wrote an entry: the id of a request, a message, or a function's invocation."""
+    correlation_id: str | None = wire.get("correlation_id", {}).get("S")
+    return correlation_id
+
+
+def restored(wire: Wire, at: datetime) -> Wire:
+    """Return an entry's item as it is put back from a backup."""
+    return {**wire, **to_wire({"restored_at": at})}
+
+
+def is_restored(wire: Wire) -> bool:
+    """Tell whether an entry was put back from a backup: all was told of it when it was new."""
+    return "restored_at" in wire
 
 
 def refunded_of(wire: Wire) -> int:
@@ -246,6 +285,21 @@ def watermark_of(wire: Wire) -> datetime | None:
         return _EPOCH + timedelta(milliseconds=from_wire(wire)["watermark"])
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
+
+
+def progress_item(progress: Progress) -> Item:
+    """Return how far the audit has come as it is stored."""
+    return {**progress_key(), **_progress.dump_python(progress, exclude_defaults=True)}
+
+
+def progress_of(wire: Wire) -> Progress:
+    """Return how far the audit has come by an item; of one that nobody can read only the step."""
+    item = from_wire(wire)
+    try:
+        return _progress.validate_python(item)
+    except ValueError:
+        step = item.get("step")
+        return Progress(step=step) if isinstance(step, int) else Progress()
 
 
 def _stored(value: object) -> object:

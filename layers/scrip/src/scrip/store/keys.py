@@ -17,6 +17,9 @@ FEATURE_PREFIX = "FEATURE#"
 DIRECTORY_SHARDS = 16
 """Over how many partitions the directory spreads the accounts of one anchor day."""
 
+PK_BYTES_MAX, SK_BYTES_MAX = 2_048, 1_024
+"""How long keys may be in DynamoDB."""
+
 ANCHOR_DAYS = 31
 """How many anchor days there are: a month's."""
 
@@ -117,6 +120,21 @@ def feature_key(feature_id: str) -> Key:
 def watermark_key() -> Key:
     """Until when the sweep has asked for renewals."""
     return {"pk": "SWEEP", "sk": "WATERMARK"}
+
+
+def restore_key() -> Key:
+    """How far putting a backup back has come, as long as it has not come to its end."""
+    return {"pk": "RESTORE", "sk": "RESTORE"}
+
+
+def progress_key() -> Key:
+    """How far the audit has come."""
+    return {"pk": "AUDIT", "sk": "PROGRESS"}
+
+
+def is_possible(key: Key) -> bool:
+    """Tell whether DynamoDB could hold an item of a key; it takes no longer ones."""
+    return len(key["pk"].encode()) <= PK_BYTES_MAX and len(key["sk"].encode()) <= SK_BYTES_MAX
 
 
 def owner_of(pk: str) -> str | None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scrip.domain.errors import CorruptAccountError
 from scrip.observability import logger
-from scrip.store.items import account_of, entry_of
+from scrip.store.items import (
+    account_of,
+    correlation_id_of,
+    entry_of,
+    is_restored,
+    with_bytes,
+)
 from scrip.store.keys import id_of, is_entry
 
 if TYPE_CHECKING:
@@ -16,15 +21,22 @@ if TYPE_CHECKING:
 
     from scrip.domain.account import Account
     from scrip.domain.entries import Entry
+    from scrip.store.items import Wire
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryAdded:
-    """An entry was written. `number` is the record's sequence number in the stream."""
+    """An entry was written. `number` is the record's sequence number in the stream.
+
+    `correlation_id` names the request, message or invocation that wrote it. `is_restored` says that
+    it came from a backup.
+    """
 
     number: str
     account_id: str
     entry: Entry
+    correlation_id: str | None
+    is_restored: bool
 
     @property
     def place(self) -> tuple[str, int, int]:
@@ -73,11 +85,10 @@ def read_batch(records: Iterable[dict[str, Any]]) -> Batch:
         number, key = change["SequenceNumber"], change["Keys"]["pk"]["S"]
         try:
             if is_entry(key):
-                entry = entry_of(_wire(change["NewImage"]))
-                batch.added.append(EntryAdded(number=number, account_id=id_of(key), entry=entry))
+                batch.added.append(_added(number, with_bytes(change["NewImage"])))
             else:
-                before = account_of(_wire(change["OldImage"]))
-                after = account_of(_wire(change["NewImage"]))
+                before = account_of(with_bytes(change["OldImage"]))
+                after = account_of(with_bytes(change["NewImage"]))
                 batch.changed.append(AccountChanged(number=number, before=before, after=after))
         except CorruptAccountError:
             logger.exception("cannot be read", extra={"key": key, "number": number})
@@ -86,13 +97,11 @@ def read_batch(records: Iterable[dict[str, Any]]) -> Batch:
     return batch
 
 
-def _wire(value: Any) -> Any:
-    """Return an image as DynamoDB's API has it; Lambda hands binary over as base64 text."""
-    match value:
-        case {"B": str(text)} if len(value) == 1:
-            return {"B": base64.b64decode(text)}
-        case dict():
-            return {name: _wire(part) for name, part in value.items()}
-        case list():
-            return [_wire(part) for part in value]
-    return value
+def _added(number: str, image: Wire) -> EntryAdded:
+    return EntryAdded(
+        number=number,
+        account_id=id_of(image["pk"]["S"]),
+        entry=entry_of(image),
+        correlation_id=correlation_id_of(image),
+        is_restored=is_restored(image),
+    )

@@ -1,0 +1,250 @@
+"""Kinds of tampering: what somebody with access to the table does, and what the audit must call it.
+
+They are done to accounts as bench/ledgers.py makes them, of at least ten entries.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from scrip.domain.entries import chain_hash
+from scrip.domain.findings import Code
+from scrip.store.items import account_item, account_of, entry_item, entry_of, to_wire
+from scrip.store.keys import account_key, alias_key, entry_key, ledger_partition, payment_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scrip.domain.account import Account
+    from scrip.domain.entries import Entry
+    from scrip.store.client import Table
+    from scrip.store.items import Wire
+    from scrip.store.keys import Key
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind: what is done, and which code and which item the audit must name."""
+
+    name: str
+    do: Callable[[Hands], None]
+    code: Code
+    about: str
+
+
+class Hands:
+    """Somebody at the table, who is interested in one account."""
+
+    def __init__(self, table: Table, account_id: str) -> None:
+        """Know the table and the account."""
+        self.table = table
+        self.account_id = account_id
+
+    def get(self, key: Key) -> Wire:
+        """Read an item."""
+        answer = self.table.client.get_item(TableName=self.table.name, Key=to_wire(key))
+        return copy.deepcopy(dict(answer["Item"]))
+
+    def put(self, item: Wire) -> None:
+        """Put an item, whatever it says."""
+        self.table.client.put_item(TableName=self.table.name, Item=item)
+
+    def delete(self, key: Key) -> None:
+        """Delete an item."""
+        self.table.client.delete_item(TableName=self.table.name, Key=to_wire(key))
+
+    def edit(self, key: Key, **changed: Any) -> None:
+        """Change attributes of an item; None removes one."""
+        item = self.get(key) | changed
+        self.put({name: value for name, value in item.items() if value is not None})
+
+    def entry(self, entry_id: str) -> Entry:
+        """Read an entry of the account."""
+        return entry_of(self.get(entry_key(self.account_id, entry_id)))
+
+    def put_entry(self, entry: Entry) -> None:
+        """Put an entry into the account's ledger."""
+        self.put(to_wire(entry_item(self.account_id, entry)))
+
+    def account(self) -> Account:
+        """Read the account."""
+        return account_of(self.get(account_key(self.account_id)))
+
+    def put_account(self, account: Account) -> None:
+        """Put the account as Scrip would, balance and all."""
+        self.put(to_wire(account_item(account)))
+
+    def key_beside(self, kind: str) -> Key:
+        """Find the last item of a kind beside the account, such as a usage item."""
+        [item] = self.table.client.query(
+            TableName=self.table.name,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :kind)",
+            ExpressionAttributeValues=to_wire(
+                {":pk": account_key(self.account_id)["pk"], ":kind": kind}
+            ),
+            ScanIndexForward=False,
+            Limit=1,
+        )["Items"]
+        return {"pk": item["pk"]["S"], "sk": item["sk"]["S"]}
+
+
+def _edit_amount(hands: Hands) -> None:
+    hands.edit(entry_key(hands.account_id, "use-2"), amount={"N": "-1"})
+
+
+def _edit_and_rehash(hands: Hands) -> None:
+    edited = replace(hands.entry("use-2"), reason="another")
+    hands.put_entry(replace(edited, hash=chain_hash(edited)))
+
+
+def _edit_newest_and_rehash(hands: Hands) -> None:
+    newest = _newest(hands)
+    edited = replace(newest, reason="another")
+    hands.put_entry(replace(edited, hash=chain_hash(edited)))
+
+
+def _remove(hands: Hands) -> None:
+    hands.delete(entry_key(hands.account_id, "use-2"))
+
+
+def _insert(hands: Hands) -> None:
+    hands.put_entry(replace(hands.entry("use-2"), entry_id="inserted"))
+
+
+def _append(hands: Hands) -> None:
+    newest = _newest(hands)
+    added = replace(
+        newest, entry_id="added", seq=newest.seq + 1, previous_hash=newest.hash, hash=b""
+    )
+    hands.put_entry(replace(added, hash=chain_hash(added)))
+
+
+def _swap(hands: Hands) -> None:
+    first, second = hands.entry("use-2"), hands.entry("use-3")
+    hands.put_entry(replace(first, seq=second.seq))
+    hands.put_entry(replace(second, seq=first.seq))
+
+
+def _hide(hands: Hands) -> None:
+    hands.edit(entry_key(hands.account_id, "use-2"), seq=None)
+
+
+def _mark_for_deletion(hands: Hands) -> None:
+    hands.edit(entry_key(hands.account_id, "use-2"), purge_at={"N": "1"})
+
+
+def _move_away(hands: Hands) -> None:
+    key = entry_key(hands.account_id, "use-2")
+    item = hands.get(key)
+    hands.delete(key)
+    hands.put(item | {"pk": {"S": ledger_partition(f"{hands.account_id}-other")}})
+
+
+def _edit_balance(hands: Hands) -> None:
+    hands.edit(account_key(hands.account_id), balance={"N": "99000000"})
+
+
+def _edit_grant(hands: Hands) -> None:
+    account = hands.account()
+    first, *others = account.grants
+    edited = replace(first, amount=first.amount + 500, remaining=first.remaining + 500)
+    hands.put_account(replace(account, grants=(edited, *others)))
+
+
+def _grant_period_again(hands: Hands) -> None:
+    account = hands.account()
+    [plan] = [grant for grant in account.grants if grant.kind == "plan"]
+    again = replace(plan, grant_id="g999")
+    hands.put_account(replace(account, grants=(*account.grants, again)))
+
+
+def _forget_use(hands: Hands) -> None:
+    hands.put_account(replace(hands.account(), consumed_total=0))
+
+
+def _freeze(hands: Hands) -> None:
+    hands.edit(account_key(hands.account_id), status={"S": "frozen"})
+
+
+def _edit_newest_hash(hands: Hands) -> None:
+    hands.put_account(replace(hands.account(), hash=bytes(32)))
+
+
+def _unlist(hands: Hands) -> None:
+    hands.edit(account_key(hands.account_id), directory_pk=None, directory_sk=None)
+
+
+def _remove_account(hands: Hands) -> None:
+    hands.delete(account_key(hands.account_id))
+
+
+def _edit_refunded(hands: Hands) -> None:
+    hands.edit(hands.key_beside("REFUNDED#"), refunded={"N": "0"})
+
+
+def _edit_usage(hands: Hands) -> None:
+    hands.edit(hands.key_beside("USAGE#"), uses={"L": []})
+
+
+def _remove_audit_record(hands: Hands) -> None:
+    hands.delete(hands.key_beside("AUDIT#"))
+
+
+def _remove_payment(hands: Hands) -> None:
+    hands.delete(payment_key(f"shop:pi_{hands.account_id}"))
+
+
+def _edit_payment(hands: Hands) -> None:
+    hands.edit(payment_key(f"shop:pi_{hands.account_id}"), credits={"N": "1"})
+
+
+def _redirect_name(hands: Hands) -> None:
+    hands.edit(alias_key(f"email:{hands.account_id}@example.com"), account_id={"S": "thief"})
+
+
+def _newest(hands: Hands) -> Entry:
+    [item] = hands.table.client.query(
+        TableName=hands.table.name,
+        IndexName="history",
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues=to_wire({":pk": ledger_partition(hands.account_id)}),
+        ScanIndexForward=False,
+        Limit=1,
+    )["Items"]
+    return entry_of(item)
+
+
+KINDS = (
+    Kind("an entry's amount", _edit_amount, Code.ENTRY_HASH_WRONG, "entry use-2"),
+    Kind("an entry edited, its hash too", _edit_and_rehash, Code.CHAIN_BROKEN, "entry use-3"),
+    Kind(
+        "the newest entry edited, its hash too",
+        _edit_newest_and_rehash,
+        Code.NEWEST_HASH_WRONG,
+        "account",
+    ),
+    Kind("an entry removed", _remove, Code.ENTRY_MISSING, "seq 7"),
+    Kind("an entry inserted", _insert, Code.SEQ_REPEATED, "seq 7"),
+    Kind("an entry added at the end", _append, Code.ENTRY_BEYOND_ACCOUNT, "entry added"),
+    Kind("two entries swapped", _swap, Code.ENTRY_HASH_WRONG, "entry use-2"),
+    Kind("an entry hidden from lists", _hide, Code.ENTRY_WITHOUT_SEQ, "entry use-2"),
+    Kind("an entry to be deleted", _mark_for_deletion, Code.UNKNOWN_ATTRIBUTE, "entry use-2"),
+    Kind("an entry moved to another account", _move_away, Code.ENTRY_MISSING, "seq 7"),
+    Kind("the balance", _edit_balance, Code.BALANCE_WRONG, "account"),
+    Kind("a grant's credits, balance too", _edit_grant, Code.GRANT_WRONG, "grant g1"),
+    Kind("a period granted again", _grant_period_again, Code.PERIOD_GRANTED_TWICE, "account"),
+    Kind("the total of use", _forget_use, Code.COUNTER_WRONG, "consumed_total"),
+    Kind("an account frozen", _freeze, Code.STATUS_WRONG, "account"),
+    Kind("the newest hash", _edit_newest_hash, Code.NEWEST_HASH_WRONG, "account"),
+    Kind("an account out of the directory", _unlist, Code.DIRECTORY_WRONG, "account"),
+    Kind("an account removed", _remove_account, Code.ACCOUNT_MISSING, "account"),
+    Kind("a refunded total", _edit_refunded, Code.REFUNDED_TOTAL_WRONG, "refunded total of use-1"),
+    Kind("the usage of a day", _edit_usage, Code.USAGE_WRONG, "usage of "),
+    Kind("an audit record removed", _remove_audit_record, Code.AUDIT_RECORD_WRONG, "entry gift"),
+    Kind("a payment removed", _remove_payment, Code.PAYMENT_WRONG, "payment shop:pi_"),
+    Kind("a payment's credits", _edit_payment, Code.PAYMENT_WRONG, "payment shop:pi_"),
+    Kind("a name led to another account", _redirect_name, Code.ALIAS_WRONG, "alias email:"),
+)
+"""`about` is how it begins where it goes on with the account or the day."""

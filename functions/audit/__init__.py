@@ -1,0 +1,1 @@
+"""Auditing all accounts every day."""

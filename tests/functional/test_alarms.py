@@ -1,0 +1,131 @@
+"""What template.yaml promises an operator: alarms, what to do about each, and a dashboard."""
+
+import json
+import re
+from itertools import chain
+from typing import Any
+
+from tests.documentation import ROOT
+from tests.functional.conftest import resources
+from tests.functional.test_template import functions
+from tests.unit.test_documentation import anchors
+
+RUNBOOK = ROOT / "docs/how-to/runbook.md"
+COSTS = ROOT / "docs/explanation/costs.md"
+
+METRICS_OF_AN_ALARM_MAX = 10
+"""AWS takes no more in the metric math of one alarm."""
+
+
+def alarms() -> dict[str, dict[str, Any]]:
+    """The properties of each alarm, by its name in the template."""
+    return {
+        name: resource["Properties"]
+        for name, resource in resources().items()
+        if resource["Type"] == "AWS::CloudWatch::Alarm"
+    }
+
+
+def metrics(alarm: dict[str, Any]) -> list[dict[str, Any]]:
+    """The metrics that an alarm goes by, which is what it costs by."""
+    reckoned = [part["MetricStat"] for part in alarm.get("Metrics", []) if "MetricStat" in part]
+    return [part["Metric"] for part in reckoned] or [alarm]
+
+
+def told_by_scrip() -> set[str]:
+    """The metrics that the code tells."""
+    code = chain(*((ROOT / folder).rglob("*.py") for folder in ("layers", "functions")))
+    told = (re.findall(r'\b(?:count|measure)\("(\w+)"', file.read_text()) for file in code)
+    return set(chain(*told))
+
+
+def test_each_alarm_has_its_section_of_the_runbook_and_each_section_its_alarm() -> None:
+    page = RUNBOOK.read_text()
+    sections = re.split(r"^## .*\n\n", page, flags=re.MULTILINE)[1:]
+    named = [re.match(r"\*\*(\w+)\.\*\* ", section) for section in sections]
+    assert [match and match[1] for match in named] == list(alarms()), "in the template's order"
+    linked = {
+        name: alarm["AlarmDescription"].partition("docs/how-to/runbook.md#")[2]
+        for name, alarm in alarms().items()
+    }
+    headings = re.findall(r"^## (.*)$", page, re.MULTILINE)
+    expected = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+    assert list(linked.values()) == expected
+    assert set(expected) <= anchors(RUNBOOK)
+
+
+def test_each_section_says_how_to_look_and_when_it_is_over() -> None:
+    for section in re.split(r"^## ", RUNBOOK.read_text(), flags=re.MULTILINE)[1:]:
+        name = section.splitlines()[0]
+        assert "```sh" in section, name
+        assert re.search(r"^(It is over|It rings until)|\. It is over", section, re.MULTILINE), name
+
+
+def test_each_alarm_tells_the_topic_when_it_begins_and_when_it_is_over() -> None:
+    for name, alarm in alarms().items():
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "Alarms"}], name
+        assert resources()[name]["Condition"] == "HasAlarms", name
+    [publish, _] = resources()["AlarmsPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert publish["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert publish["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    }
+
+
+def test_what_fails_in_any_function_rings_an_alarm() -> None:
+    # A failure of one that the API calls is a 5xx, and CloudFormation tells of the bootstrap's.
+    by_themselves = {
+        name
+        for name in functions()
+        if not any(
+            event["Type"] == "HttpApi"
+            for event in resources()[name]["Properties"].get("Events", {}).values()
+        )
+    } - {"BootstrapFunction"}
+    watched = {
+        metric["Dimensions"][0]["Value"]["Ref"]
+        for metric in metrics(alarms()["FunctionsFailAlarm"])
+    }
+    assert watched == by_themselves
+
+
+def test_every_metric_of_ours_is_one_that_the_code_tells() -> None:
+    gone_by = {
+        metric["MetricName"]
+        for alarm in alarms().values()
+        for metric in metrics(alarm)
+        if metric["Namespace"] == "Scrip"
+    }
+    shown = {
+        metric[1]
+        for widget in dashboard()
+        for metric in widget["properties"].get("metrics", [])
+        if metric[0] == "Scrip"
+    }
+    assert gone_by <= told_by_scrip()
+    assert shown == told_by_scrip(), "the dashboard shows all of them"
+
+
+def test_alarms_cost_what_the_docs_say() -> None:
+    each = [len(metrics(alarm)) for alarm in alarms().values()]
+    assert max(each) <= METRICS_OF_AN_ALARM_MAX
+    assert f"{len(each)} alarms go by {sum(each)} metrics" in " ".join(COSTS.read_text().split())
+
+
+def dashboard() -> list[dict[str, Any]]:
+    """The widgets, with names of resources as they are in the template."""
+    body = resources()["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    return json.loads(body)["widgets"]  # type: ignore[no-any-return]
+
+
+def test_the_dashboards_widgets_stand_beside_each_other() -> None:
+    taken: set[tuple[int, int]] = set()
+    for widget in dashboard():
+        places = {
+            (x, y)
+            for x in range(widget["x"], widget["x"] + widget["width"])
+            for y in range(widget["y"], widget["y"] + widget["height"])
+        }
+        assert not places & taken, widget["properties"]["title"]
+        assert widget["x"] + widget["width"] <= 24, "a row has 24 columns"
+        taken |= places

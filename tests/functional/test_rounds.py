@@ -1,0 +1,162 @@
+"""The function that audits all accounts: run after run, killed, two at once; what it tells."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from scrip.domain.errors import BusyError
+from scrip.ledger import ledger
+from scrip.store.books import TableRefusedError
+from scrip.store.items import to_wire
+from scrip.store.keys import progress_key
+from scrip.store.rounds import read_progress
+from tests.functional.conftest import event, invoke, send
+from tests.functional.faults import THROTTLED, answer_lost, instead_of
+from tests.functional.renewals import NOW, Renewals
+
+HOUR = timedelta(hours=1)
+NAMES = ["u0", "u1", "u2"]
+DENIED = {"Error": {"Code": "AccessDeniedException", "Message": "no"}}
+"""What DynamoDB says to a role that may not."""
+
+
+@pytest.fixture
+def opened(renewals: Renewals, monkeypatch: pytest.MonkeyPatch) -> Renewals:
+    """Three accounts, of which a run audits about one: the time of a test's context is short."""
+    monkeypatch.setattr("scrip.audit.PAUSES_SECONDS", ())
+    monkeypatch.setattr("scrip.store.books.BACKOFF_SECONDS", 0.0001)
+    monkeypatch.setattr("scrip.rounds.PAGE_ITEMS", 5)
+    renewals.open(dict.fromkeys(NAMES, NOW - HOUR))
+    return renewals
+
+
+def run(name: str = "schedule") -> dict[str, Any]:
+    return invoke("audit", event(f"audit/{name}"))  # type: ignore[no-any-return]
+
+
+def run_to_the_end() -> list[dict[str, Any]]:
+    told = [run()]
+    while told[-1]["is_under_way"]:
+        told.append(run())
+    return told
+
+
+def pass_time(hours: float) -> None:
+    later = ledger().clock() + hours * HOUR
+    ledger().clock = lambda: later
+
+
+def set_balance(opened: Renewals, name: str, balance: int) -> None:
+    """Edit an account by hand."""
+    opened.table.client.update_item(
+        TableName=opened.table.name,
+        Key={"pk": {"S": f"ACCOUNT#{name}"}, "sk": {"S": "ACCOUNT"}},
+        UpdateExpression="SET balance = :balance",
+        ExpressionAttributeValues={":balance": {"N": str(balance)}},
+    )
+
+
+def metrics(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """Take the metrics that were told since."""
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_round_takes_several_runs_and_every_account_counts_once(
+    opened: Renewals,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    first, *others, last = run_to_the_end()
+    assert first["is_under_way"]
+    assert others, "one of them could not have died half-way"
+    assert last == {"is_under_way": False, "accounts": 3, "mismatches": 0}
+    lines = metrics(capsys)
+    assert sum(line.get("AuditedAccounts", [0])[0] for line in lines) == 3
+    assert run() == last, "between two rounds there is nothing to do"
+    assert metrics(capsys)[0]["AuditAge"] == [0]
+    pass_time(22)
+    assert run()["is_under_way"]
+    assert metrics(capsys)[0]["AuditAge"] == [22 * 60 * 60]
+
+
+def test_whatever_becomes_of_a_run_the_round_leaves_nothing_out_and_counts_nothing_twice(
+    opened: Renewals,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def another_run() -> None:
+        run()
+
+    monkeypatch.setattr("scrip.rounds.PAGE_ITEMS", 2)
+    with instead_of(opened.table, "PutItem", THROTTLED, times=1), pytest.raises(BusyError):
+        run()
+    with instead_of(opened.table, "Scan", THROTTLED, times=100), pytest.raises(BusyError):
+        run()
+    run()
+    with answer_lost(opened.table, "PutItem", times=2), pytest.raises(BusyError):
+        run()
+    # Another one comes by when a page is done and not saved.
+    opened.before_the_next("PutItem", another_run)
+    run()
+    assert run_to_the_end()[-1] == {"is_under_way": False, "accounts": 3, "mismatches": 0}
+
+
+def test_progress_that_nobody_can_read_is_no_progress(opened: Renewals) -> None:
+    for spoilt in ({"step": {"S": "x"}}, {"step": {"N": "7"}, "last": {"S": "x"}}):
+        item = {**to_wire(progress_key()), **spoilt}
+        opened.table.client.put_item(TableName=opened.table.name, Item=item)
+        assert run()["is_under_way"]
+    assert read_progress(opened.table).step == 9
+
+
+def test_what_is_wrong_is_told_until_a_round_finds_it_right(
+    opened: Renewals,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    set_balance(opened, "u1", 10**6)
+    assert run_to_the_end()[-1]["mismatches"] == 1
+    told = [vars(line) for line in caplog.records]
+    assert {(one["account_id"], one["code"]) for one in told} == {("u1", "balance_wrong")}
+    mismatches = [one["AuditMismatches"] for one in metrics(capsys) if "AuditMismatches" in one]
+    assert mismatches[-1] == [1]
+    health = send("admin/health").body
+    assert health["audit"] == {
+        "ended_at": "2026-11-21T12:00:00.000Z",
+        "age_seconds": 0,
+        "accounts": 3,
+        "mismatches": 1,
+        "unaudited": 0,
+    }
+    assert {"code": "audit_mismatches", "subject": "audit"} in health["problems"]
+
+    set_balance(opened, "u1", 150)
+    assert run()["mismatches"] == 1
+    assert run("anew")["is_under_way"]
+    assert run_to_the_end()[-1]["mismatches"] == 0
+
+
+def test_a_role_that_may_not_read_is_no_accounts_fault(opened: Renewals) -> None:
+    with (
+        instead_of(opened.table, "Query", DENIED, times=1),
+        pytest.raises(TableRefusedError),
+    ):
+        run_to_the_end()
+    assert run_to_the_end()[-1] == {"is_under_way": False, "accounts": 3, "mismatches": 0}
+
+
+def test_accounts_that_take_too_long_stop_no_other(
+    opened: Renewals,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("scrip.rounds.ACCOUNT_SECONDS_MAX", -1)
+    assert run_to_the_end()[-1] == {"is_under_way": False, "accounts": 3, "mismatches": 0}
+    assert {vars(line)["account_id"] for line in caplog.records} == set(NAMES)
+    pass_time(24.1)
+    health = send("admin/health").body
+    assert health["audit"]["unaudited"] == 3
+    problems = [problem["code"] for problem in health["problems"]]
+    assert {"accounts_unaudited", "audit_late"} <= set(problems)
