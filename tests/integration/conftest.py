@@ -90,6 +90,29 @@ def credentials(stack: LocalStack) -> ClientCredentials:
     )
 
 
+@pytest.fixture
+def heard(stack: LocalStack) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Return a function that tells what a rule for everything has heard up to now."""
+    sqs, events = stack.client("sqs"), stack.client("events")
+    bus, everything = outputs(stack)["EventBusName"], json.dumps({"source": ["scrip"]})
+    url = sqs.create_queue(QueueName="heard")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+    events.put_rule(Name="all", EventBusName=bus, EventPattern=everything)
+    target = {"Id": "heard", "Arn": arn["QueueArn"]}
+    events.put_targets(Rule="all", EventBusName=bus, Targets=[target])
+    told: list[dict[str, Any]] = []
+
+    def listen() -> list[dict[str, Any]]:
+        received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+        told.extend(json.loads(message["Body"]) for message in received.get("Messages", []))
+        return told
+
+    yield listen
+    events.remove_targets(Rule="all", EventBusName=bus, Ids=["heard"])
+    events.delete_rule(Name="all", EventBusName=bus)
+    sqs.delete_queue(QueueUrl=url)
+
+
 def items_of(stack: LocalStack, account_id: str) -> list[dict[str, Any]]:
     """Everything that the table holds of an account, straight from DynamoDB."""
     client, table = stack.client("dynamodb"), demo.details(stack).table_name

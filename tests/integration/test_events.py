@@ -7,14 +7,11 @@ import time
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from scrip_cli.local import demo
-from scrip_cli.local.deploy import outputs
 from tests.integration.conftest import Api, items_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from scrip_cli.local.stack import LocalStack
 
@@ -39,29 +36,6 @@ def logged(stack: LocalStack, function: str, words: str) -> list[dict[str, Any]]
         logGroupName=group["PhysicalResourceId"], filterPattern=f'"{words}"'
     )["events"]
     return [json.loads(event["message"]) for event in found]
-
-
-@pytest.fixture
-def heard(stack: LocalStack) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Return a function that tells what a rule for everything has heard up to now."""
-    sqs, events = stack.client("sqs"), stack.client("events")
-    bus, everything = outputs(stack)["EventBusName"], json.dumps({"source": ["scrip"]})
-    url = sqs.create_queue(QueueName="heard")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
-    events.put_rule(Name="all", EventBusName=bus, EventPattern=everything)
-    target = {"Id": "heard", "Arn": arn["QueueArn"]}
-    events.put_targets(Rule="all", EventBusName=bus, Targets=[target])
-    told: list[dict[str, Any]] = []
-
-    def listen() -> list[dict[str, Any]]:
-        received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
-        told.extend(json.loads(message["Body"]) for message in received.get("Messages", []))
-        return told
-
-    yield listen
-    events.remove_targets(Rule="all", EventBusName=bus, Ids=["heard"])
-    events.delete_rule(Name="all", EventBusName=bus)
-    sqs.delete_queue(QueueUrl=url)
 
 
 def all_pages(admin: Api, query: dict[str, str]) -> list[dict[str, Any]]:

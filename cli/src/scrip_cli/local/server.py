@@ -10,6 +10,9 @@ And ministack 1.5.33 asks a role for `sqs:SendMessageBatch`, of which IAM knows 
 It also saves how far a function has read a table's stream, and not the stream: started again, it
 would pass over as many records as there were before. Here each stream is read from its beginning.
 
+A function's process that ends while it is starting takes all others of its function with it, those
+that are starting, too, and they do the same to each other for minutes. Here it fails alone.
+
 Run as `python -m scrip_cli.local.server`, with ministack's own environment variables.
 """
 
@@ -20,7 +23,7 @@ from typing import Any
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack.app import app as ministack  # type: ignore[import-untyped]
-from ministack.core import iam_actions  # type: ignore[import-untyped]
+from ministack.core import iam_actions, lambda_runtime  # type: ignore[import-untyped]
 from ministack.services import lambda_svc  # type: ignore[import-untyped]
 
 API_PREFIX = "/_aws/execute-api/"
@@ -28,6 +31,7 @@ STAGE = "$default"
 
 _ministack_action = iam_actions.extract_iam_action
 _restore_functions = lambda_svc.load_persisted_state
+_invoke_worker = lambda_runtime.Worker.invoke
 _slots = asyncio.Semaphore(4 * (os.cpu_count() or 1))
 
 
@@ -68,10 +72,19 @@ def _restore(state: Any) -> None:
     lambda_svc._dynamodb_stream_positions.clear()  # noqa: SLF001 - there is no other way to it
 
 
+def _invoke(worker: Any, *event: Any, **told: Any) -> Any:
+    """Invoke a function; one that cannot be started is one that failed, and no more."""
+    try:
+        return _invoke_worker(worker, *event, **told)
+    except Exception as exc:  # noqa: BLE001 - whatever it is, others' processes are not to blame
+        return {"status": "error", "error": str(exc)}
+
+
 async def main() -> None:
     """Serve until SIGTERM; ministack then writes its state, and the process ends."""
     iam_actions.extract_iam_action = _iam_action
     lambda_svc.load_persisted_state = _restore
+    lambda_runtime.Worker.invoke = _invoke
     config = Config()
     config.bind = [f"{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"]
     config.keep_alive_timeout = 75

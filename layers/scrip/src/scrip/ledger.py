@@ -204,7 +204,12 @@ def utc_now() -> datetime:
 @cache
 def ledger() -> Ledger:
     """Return the ledger of this process."""
-    return Ledger(open_table(settings().table_name), utc_now)
+    table = open_table(settings().table_name)
+    if settings().faults:
+        from scrip.store.faults import inject  # noqa: PLC0415 - only where it was asked for
+
+        inject(table, settings().faults)
+    return Ledger(table, utc_now)
 
 
 def opening(account_id: str, stack: Settings | None = None) -> OpenAccount:

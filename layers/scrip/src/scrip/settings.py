@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     sign_in_audience: str = ""
     sign_in_client_id: str = ""
     sign_in_token_url: str = ""
+    faults: str = ""
 
 
 @cache
