@@ -76,7 +76,7 @@ simulate: setup ## Look for lost credits in simulated worlds (SEED=..., OPERATIO
 	@python -m tests.simulation --operations $(OPERATIONS) $(if $(SEED),--seed $(SEED)) $(if $(WORLD),--world $(WORLD))
 
 bugs: setup ## Put each seeded bug in, and show how the simulation finds it
-	@python -m tests.simulation --bugs --operations 10000
+	@python -m tests.simulation --bugs --operations 40000
 
 test-integration: setup browser ## Deploy to a local AWS and test that, the console in a browser
 	pytest --numprocesses 2 --dist loadfile tests/integration tests/browser

@@ -43,6 +43,7 @@ def main() -> int:
         report = run(seed, asked.operations, asked.jobs)
     for story in report.stories:
         print(story)
+    print(", ".join(f"{count} {kind}" for kind, count in report.operations.most_common()))
     for fault, count in report.faults.most_common():
         print(f"  {count:>9}  {fault}")
     print(f"{time.monotonic() - began:.0f} seconds, {report.worlds} worlds, {report.digest}")

@@ -68,7 +68,7 @@ def _look(bug: Bug, seed: int, operations: int, told: Connection) -> None:
     done = 0
     for world in worlds_of(seed, 0, 1):
         report = run_world(world, shrinking=False)
-        done += report.operations
+        done += report.operations.total()
         if report.stories or done >= operations:
             break
     [sentence, *_] = [*report.stories, ""]

@@ -274,8 +274,8 @@ BUGS = (
     Bug(
         "the last entry of a batch is not archived",
         "functions.events.handler",
-        "append(archive(), batch.added)",
-        "append(archive(), batch.added[:-1])",
+        "append(archive(), added)",
+        "append(archive(), added[:-1])",
     ),
     Bug(
         "events are told in whatever order they came",

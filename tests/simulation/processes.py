@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -57,6 +57,10 @@ SKEW_SECONDS = 20.0
 DIRECTORY_SHARDS = 2
 """With all sixteen the sweep does the same, only in more messages."""
 
+REQUESTS = "requests"
+HANDED_OVER = {"renew": "messages", "events": "records", "match": "records"}
+"""What functions are handed, several at a time; all others one request, sign-up or tick."""
+
 CLOCK_JUMP_SECONDS = 3_600.0
 """How far it may jump, either way."""
 
@@ -88,7 +92,7 @@ class Processes:
         """Know the world that they share."""
         self.world = world
         self.idle: dict[str, list[Process]] = defaultdict(list)
-        self.invocations = 0
+        self.handed_over: Counter[str] = Counter()
 
     def invoke(self, function: str, event: dict[str, Any], *, milliseconds: int = 29_000) -> Any:
         """Let a process work on an event and return what it answers.
@@ -99,7 +103,7 @@ class Processes:
         task, outer = current(), current().process
         idle = self.idle[function]
         process = idle.pop() if idle else self._start(function, task.random)
-        self.invocations += 1
+        self.handed_over[HANDED_OVER.get(function, REQUESTS)] += len(event.get("Records", "1"))
         if self.world.faults.happens(Fault.CLOCK_JUMP, task.random):
             process.skew += task.random.uniform(-CLOCK_JUMP_SECONDS, CLOCK_JUMP_SECONDS)
         process.milliseconds, process.was_told = milliseconds, False

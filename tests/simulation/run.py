@@ -42,9 +42,13 @@ TOLD_LINES = 25
 
 @dataclass
 class Report:
-    """What was done and found: an operation is one event that a function worked on."""
+    """What was done and found.
 
-    operations: int = 0
+    An operation is one thing that a function was handed: a request (or a sign-up, or a tick of the
+    schedule), a message of the queue, a record of the stream.
+    """
+
+    operations: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     wrong: Counter[str] = field(default_factory=Counter)
     stories: list[str] = field(default_factory=list)
@@ -73,7 +77,7 @@ class Report:
     def closing_line(self, seed: int) -> str:
         """Return the line that every run ends with."""
         return (
-            f"operations={self.operations} faults={self.faults.total()}"
+            f"operations={self.operations.total()} faults={self.faults.total()}"
             f" lost={self.wrong['lost']} made={self.wrong['made']} double={self.wrong['double']}"
             f" violations={self.wrong['violation']} seed={seed}"
         )
@@ -93,7 +97,7 @@ def run_world(seed: int, *, shrinking: bool = True) -> Report:
     except Wrong as wrong:
         found = wrong
     report = Report(
-        operations=world.processes.invocations,
+        operations=Counter(world.processes.handed_over),
         faults=Counter(world.faults.injected),
         tables={seed: world.digest()},
     )
@@ -144,8 +148,8 @@ def run(seed: int, operations: int, jobs: int) -> Report:
         total.add(report)
         if time.monotonic() - told > PROGRESS_SECONDS:
             told = time.monotonic()
-            a_second = total.operations / (told - began)
-            progress = f"{total.operations} of {operations} operations, {a_second:.0f} a second"
+            done = total.operations.total()
+            progress = f"{done} of {operations} operations, {done / (told - began):.0f} a second"
             print(progress, file=sys.stderr)
     for worker in workers:
         worker.terminate()
@@ -166,7 +170,7 @@ def _work(seed: int, job: int, jobs: int, share: int, reports: Queue[Report | No
             print(f"world {world} failed", file=sys.stderr)
             reports.put(Report(wrong=Counter(violation=1)))
             raise
-        done += report.operations
+        done += report.operations.total()
         reports.put(report)
         if done >= share:
             break

@@ -41,7 +41,7 @@ def test_the_same_seed_is_the_same_world() -> None:
     told = counts(closing_line)
     assert list(told) == ["operations", "faults", "lost", "made", "double", "violations", "seed"]
     assert told["operations"] >= 300
-    assert told["faults"] > told["operations"] * 0.35
+    assert told["faults"] > told["operations"] * 0.3
 
 
 def test_a_bug_is_told_with_the_fewest_steps_and_shown_again() -> None:
@@ -72,7 +72,8 @@ def test_every_fault_is_injected() -> None:
     run = simulate("--seed", SEED, "--operations", "4000")
 
     assert run.returncode == 0, run.stdout
-    injected = {line.split(maxsplit=1)[1] for line in run.stdout.splitlines()[:-2]}
+    told = [line for line in run.stdout.splitlines() if line.startswith("  ")]
+    injected = {line.split(maxsplit=1)[1] for line in told}
     assert injected == set(Fault)
     assert set(RATES) == set(Fault)
 
