@@ -48,8 +48,14 @@ def _change_grants(line: Line, sign: int) -> None:
     for name, part in line.moved:
         grant = line.books.grants.setdefault(
             name,
-            # It came and went in one posting.
-            {"kind": "plan", "expires_at": inf, "granted_at": 0, "remaining": 0, "amount": inf},
+            # It comes and goes in one posting, such as one that closes the account.
+            {
+                "kind": GRANT_KINDS.get(line.type, "plan"),
+                "expires_at": inf,
+                "granted_at": 0,
+                "remaining": 0,
+                "amount": inf,
+            },
         )
         grant["remaining"] += sign * part
         if grant["remaining"] < 0:
@@ -98,7 +104,8 @@ def _check_debt(line: Line) -> None:
     """Only a clawback or an overdraft may leave less than nothing."""
     books = line.books
     lent = line.facts.overdraft(line.image["plan_id"]) + books.clawed_into_debt
-    if books.debt > 0 and books.spendable - books.debt < -lent:
+    borrows = -line.amount > line.total
+    if borrows and books.spendable - books.debt < -lent:
         wrong("made", f"{line} spends what is not there")
 
 

@@ -105,7 +105,7 @@ class Processes:
         process = idle.pop() if idle else self._start(function, task.random)
         self.handed_over[HANDED_OVER.get(function, REQUESTS)] += len(event.get("Records", "1"))
         if self.world.faults.happens(Fault.CLOCK_JUMP, task.random):
-            process.skew += task.random.uniform(-CLOCK_JUMP_SECONDS, CLOCK_JUMP_SECONDS)
+            process.skew = task.random.uniform(-CLOCK_JUMP_SECONDS, CLOCK_JUMP_SECONDS)
         process.milliseconds, process.was_told = milliseconds, False
         handler = HANDLERS[function]
         if app := getattr(handler, "app", None):
