@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from scrip.domain.errors import BusyError, ScripError
 from scrip.domain.rounds import WITHIN, Progress
+from scrip.domain.skew import is_ahead
 from scrip.observability import logger
 from scrip.store.catalogs import examine_catalog
 from scrip.store.rounds import read_progress
@@ -38,7 +39,10 @@ class Problem:
 
 @dataclass(slots=True, kw_only=True)
 class Health:
-    """How a stack is. `queues` are messages by queue, None for one that did not say."""
+    """How a stack is. `queues` are messages by queue, None for one that did not say.
+
+    The ages are None where nothing is known: before the first run, or by an instant in the future.
+    """
 
     audit: Progress
     audit_age: timedelta | None = None
@@ -68,9 +72,9 @@ def examine(ledger: Ledger, default_plan: str, queues: Mapping[str, Queue]) -> H
     )
     health.problems += _unsound(catalog, default_plan)
     if watermark is not None:
-        health.watermark_age = ledger.clock() - watermark
-        if health.watermark_age > WATERMARK_AGE_MAX:
-            health.problems.append(Problem(code="sweep_late", subject="watermark"))
+        if not is_ahead(watermark, ledger.clock()):
+            health.watermark_age = ledger.clock() - watermark
+        health.problems += _swept(health)
     if progress.since is not None:
         health.audit_age = ledger.clock() - progress.since
     health.problems += _audited(health)
@@ -85,6 +89,12 @@ def examine(ledger: Ledger, default_plan: str, queues: Mapping[str, Queue]) -> H
             if depth and name.endswith(DEAD_LETTERS):
                 health.problems.append(Problem(code="dead_letters", subject=name))
     return health
+
+
+def _swept(health: Health) -> Iterator[Problem]:
+    """Yield what is wrong with a watermark."""
+    if health.watermark_age is None or health.watermark_age > WATERMARK_AGE_MAX:
+        yield Problem(code="sweep_late", subject="watermark")
 
 
 def _audited(health: Health) -> Iterator[Problem]:
