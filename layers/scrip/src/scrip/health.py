@@ -68,16 +68,16 @@ def examine(ledger: Ledger, default_plan: str, queues: Mapping[str, Queue]) -> H
         raise BusyError from exc
     health = Health(
         problems=[Problem(code="unreadable_item", subject=key) for key in unreadable],
-        audit=progress,
+        audit=progress.believed(ledger.clock()),
     )
     health.problems += _unsound(catalog, default_plan)
     if watermark is not None:
         if not is_ahead(watermark, ledger.clock()):
             health.watermark_age = ledger.clock() - watermark
         health.problems += _swept(health)
-    if progress.since is not None:
-        health.audit_age = ledger.clock() - progress.since
-    health.problems += _audited(health)
+    if health.audit.since is not None:
+        health.audit_age = ledger.clock() - health.audit.since
+    health.problems += _audited(health, is_believed=health.audit == progress)
     for name, queue in queues.items():
         try:
             depth = health.queues[name] = queue.depth()
@@ -97,13 +97,13 @@ def _swept(health: Health) -> Iterator[Problem]:
         yield Problem(code="sweep_late", subject="watermark")
 
 
-def _audited(health: Health) -> Iterator[Problem]:
+def _audited(health: Health, *, is_believed: bool) -> Iterator[Problem]:
     """Yield what the audit has found, or has not come to."""
     if health.audit.mismatches:
         yield Problem(code="audit_mismatches", subject="audit")
     if health.audit.last and health.audit.last.unaudited:
         yield Problem(code="accounts_unaudited", subject="audit")
-    if health.audit_age is not None and health.audit_age > WITHIN:
+    if not is_believed or (health.audit_age is not None and health.audit_age > WITHIN):
         yield Problem(code="audit_late", subject="audit")
 
 

@@ -54,12 +54,15 @@ def go_on(ledger: Ledger, *, in_time: Callable[[], bool], anew: bool = False) ->
         BusyError: the table did not answer; the next run goes on from there.
         TableRefusedError: the role does not allow to read it.
     """
-    progress, now = read_progress(ledger.table), ledger.clock()
+    now = ledger.clock()
+    progress = read_progress(ledger.table).believed(now)
     # At once: a run that dies tells at least for how long nothing was proved.
     _measure(progress, now)
     try:
         if anew or progress.is_due(now):
             progress = save_progress(ledger.table, progress.begun(now))
+            # The first round, too, tells of itself at once: a new stack rings no alarm.
+            _measure(progress, now)
         if progress.current:
             progress = _walk(ledger, progress, in_time)
             _measure(progress, ledger.clock())
