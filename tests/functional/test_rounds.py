@@ -12,7 +12,7 @@ from scrip.domain.errors import BusyError
 from scrip.ledger import ledger
 from scrip.store.books import TableRefusedError
 from scrip.store.items import to_wire
-from scrip.store.keys import progress_key
+from scrip.store.keys import progress_key, restore_key
 from scrip.store.rounds import read_progress
 from tests.functional.conftest import event, invoke, send
 from tests.functional.faults import THROTTLED, answer_lost, instead_of
@@ -175,6 +175,19 @@ def test_what_is_wrong_is_told_until_a_round_finds_it_right(
     assert run()["mismatches"] == 1
     assert run("anew")["is_under_way"]
     assert run_to_the_end()[-1]["mismatches"] == 0
+
+
+def test_nothing_is_audited_while_a_backup_is_being_put_back(
+    opened: Renewals,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    set_balance(opened, "u1", 10**6)
+    key = to_wire(restore_key())
+    opened.table.client.put_item(TableName=opened.table.name, Item=key)
+    assert run("anew") == {"is_under_way": False, "accounts": 0, "mismatches": 0}
+    assert "a backup is being put back" in caplog.text
+    opened.table.client.delete_item(TableName=opened.table.name, Key=key)
+    assert run_to_the_end()[-1]["mismatches"] == 1
 
 
 def test_a_role_that_may_not_read_is_no_accounts_fault(opened: Renewals) -> None:
