@@ -2,6 +2,7 @@
 
 PYTHON ?= python3.13
 PORT ?= 4566
+OPERATIONS ?= 100000
 ARCHITECTURE ?= arm64
 SECONDS ?= 600
 SEED ?= $(shell date +%s)
@@ -66,6 +67,17 @@ lint: setup .venv-checkov/.ready ## Check style, types, imports and the template
 test-fast: setup ## Run the tests that need no stack
 	pytest --numprocesses auto tests/unit tests/functional
 
+test-simulation: setup ## Run simulated worlds from a fresh seed, and look for the seeded bugs
+	pytest --numprocesses auto tests/simulation
+	@$(MAKE) --no-print-directory simulate OPERATIONS=12000
+	@$(MAKE) --no-print-directory bugs
+
+simulate: setup ## Look for lost credits in simulated worlds (SEED=..., OPERATIONS=100000, or WORLD=...)
+	@python -m tests.simulation --operations $(OPERATIONS) $(if $(SEED),--seed $(SEED)) $(if $(WORLD),--world $(WORLD))
+
+bugs: setup ## Put each seeded bug in, and show how the simulation finds it
+	@python -m tests.simulation --bugs --operations 40000
+
 test-integration: setup browser ## Deploy to a local AWS and test that, the console in a browser
 	pytest --numprocesses 2 --dist loadfile tests/integration tests/browser
 
@@ -80,7 +92,7 @@ browser: setup ## Install Chromium for the tests, if there is none (as root with
 	  playwright install chromium; \
 	fi
 
-test: lint test-fast test-integration ## Run every check and every test
+test: lint test-fast test-simulation test-integration ## Run every check and every test
 
 ACCOUNTS ?= 10000
 ENTRIES ?= 200000

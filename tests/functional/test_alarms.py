@@ -13,9 +13,6 @@ from tests.unit.test_documentation import anchors
 RUNBOOK = ROOT / "docs/how-to/runbook.md"
 COSTS = ROOT / "docs/explanation/costs.md"
 
-OF_THE_AUDIT = {"AuditedAccounts", "AuditMismatches", "AuditAge"}
-"""What the audit's function tells of itself."""
-
 METRICS_OF_AN_ALARM_MAX = 10
 """AWS takes no more in the metric math of one alarm."""
 
@@ -39,7 +36,7 @@ def told_by_scrip() -> set[str]:
     """The metrics that the code tells."""
     code = chain(*((ROOT / folder).rglob("*.py") for folder in ("layers", "functions")))
     told = (re.findall(r'\b(?:count|measure)\("(\w+)"', file.read_text()) for file in code)
-    return set(chain(*told)) | OF_THE_AUDIT
+    return set(chain(*told))
 
 
 def test_each_alarm_has_its_section_of_the_runbook_and_each_section_its_alarm() -> None:

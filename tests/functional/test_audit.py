@@ -45,6 +45,7 @@ ADMIN = Actor(ActorType.ADMIN, "a1")
 
 ACCOUNT = ("ACCOUNT#u1", "ACCOUNT")
 FIRST = ("LEDGER#u1", "ENTRY#signup:grant")
+PLAN = ("LEDGER#u1", "ENTRY#period:2026-01-31")
 USE = ("LEDGER#u1", "ENTRY#c1")
 REFUNDED = ("ACCOUNT#u1", "REFUNDED#c1")
 USAGE = ("ACCOUNT#u1", "USAGE#2026-01-31")
@@ -108,6 +109,12 @@ def edit_grant(hands: Hands) -> None:
     hands.put(item)
 
 
+def move_beyond_time(hands: Hands) -> None:
+    """Let a period begin in the last second that there is, which is over already in Tokyo."""
+    hands.edit(PLAN, effective_at=number(253_402_300_799_000))
+    hands.edit(ACCOUNT, time_zone={"S": "Asia/Tokyo"})
+
+
 TAMPERED: dict[str, tuple[Tamper, str, Code, str]] = {
     # kind of tampering: (what somebody does, the account, the code, what it is about)
     "an amount": (edit(USE, amount=number(-1)), "u1", Code.ENTRY_HASH_WRONG, "entry c1"),
@@ -130,6 +137,12 @@ TAMPERED: dict[str, tuple[Tamper, str, Code, str]] = {
         "u1",
         Code.ITEM_UNREADABLE,
         "entry c1",
+    ),
+    "a time that cannot be reckoned with": (
+        move_beyond_time,
+        "u1",
+        Code.ITEM_UNREADABLE,
+        "account",
     ),
     "an entry moved away": (move_to_another_account, "u1", Code.ENTRY_MISSING, "seq 3"),
     "an entry moved here": (move_to_another_account, "u2", Code.SEQ_REPEATED, "seq 3"),
@@ -221,10 +234,14 @@ def test_what_leads_to_an_account_that_knows_nothing_of_it_is_named(
     hands = Hands(lived)
     hands.put(payment | {"account_id": {"S": "u1"}, "credits": number(10)})
     hands.put(alias | {"account_id": {"S": "u2"}})
+    # No entry can have a name of that length.
+    longest = {"S": "FACT#" + 1_019 * "x"}
+    hands.put({"pk": longest, "sk": longest, "account_id": {"S": "u3"}})
     code, lines = audit_command(lived, monkeypatch)
-    assert (code, lines[-1]) == (6, "findings  2")
-    assert {" ".join(line.split()[:4]) for line in lines[:2]} == {
+    assert (code, lines[-1]) == (6, "findings  3")
+    assert {" ".join(line.split()[:4]) for line in lines[:3]} == {
         "payment_wrong u1 payment pi_2:",
+        f"payment_wrong u3 payment {1_019 * 'x'}:",
         "alias_wrong u2 alias email:b@x.org:",
     }
     hands.undo()

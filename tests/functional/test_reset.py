@@ -10,10 +10,11 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
 from scrip.domain.errors import BusyError
+from scrip.domain.skew import SKEW_MAX
 from scrip.store.items import to_wire
 from scrip.store.keys import watermark_key
 from scrip.store.sweeps import move_watermark, read_watermark
-from tests.functional.conftest import event, invoke
+from tests.functional.conftest import event, invoke, send
 from tests.functional.faults import THROTTLED, instead_of
 from tests.functional.renewals import NOW, Renewals
 
@@ -42,9 +43,16 @@ def sqs_takes_nothing(renewals: Renewals, times: int) -> Iterator[None]:
         events.unregister(name, before_call)
 
 
-def test_the_first_run_asks_for_everything_and_sets_the_watermark(renewals: Renewals) -> None:
+def test_the_first_run_asks_for_everything_and_sets_the_watermark(
+    renewals: Renewals,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with sqs_takes_nothing(renewals, times=3), pytest.raises(BusyError):
+        renewals.sweep()
+    assert "WatermarkAge" not in capsys.readouterr().out, "the alarm takes that for late"
     assert invoke("reset", event("reset/schedule")) == {"messages": DAYS * SHARDS}
     assert read_watermark(renewals.table) == NOW
+    assert '"WatermarkAge":[0.0]' in capsys.readouterr().out
 
 
 def test_a_run_asks_for_what_can_be_due_since_the_one_before(
@@ -62,9 +70,21 @@ def test_a_run_asks_for_what_can_be_due_since_the_one_before(
 
 
 def test_the_watermark_never_goes_back(renewals: Renewals) -> None:
+    # Another sweep's clock can be as much ahead.
+    move_watermark(renewals.table, NOW + SKEW_MAX)
+    assert renewals.sweep() == SHARDS
+    assert read_watermark(renewals.table) == NOW + SKEW_MAX
+
+
+def test_a_watermark_in_the_future_is_none_and_is_moved_back(renewals: Renewals) -> None:
     move_watermark(renewals.table, NOW + HOUR)
-    renewals.sweep()
-    assert read_watermark(renewals.table) == NOW + HOUR
+    late = {"code": "sweep_late", "subject": "watermark"}
+    health = send("admin/health").body
+    assert health["watermark_age_seconds"] is None
+    assert late in health["problems"]
+    assert renewals.sweep() == DAYS * SHARDS
+    assert read_watermark(renewals.table) == NOW
+    assert late not in send("admin/health").body["problems"]
 
 
 @pytest.mark.parametrize("spoilt", [{"S": "x"}, {"N": "1e30"}, {"NULL": True}])

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from scrip.domain.errors import BusyError
 from scrip.ledger import ledger
+from scrip.store.books import TableRefusedError
 from scrip.store.items import to_wire
-from scrip.store.keys import progress_key
+from scrip.store.keys import progress_key, restore_key
 from scrip.store.rounds import read_progress
 from tests.functional.conftest import event, invoke, send
 from tests.functional.faults import THROTTLED, answer_lost, instead_of
@@ -102,12 +103,51 @@ def test_whatever_becomes_of_a_run_the_round_leaves_nothing_out_and_counts_nothi
     assert run_to_the_end()[-1] == {"is_under_way": False, "accounts": 3, "mismatches": 0}
 
 
-def test_progress_that_nobody_can_read_is_no_progress(opened: Renewals) -> None:
-    for spoilt in ({"step": {"S": "x"}}, {"step": {"N": "7"}, "last": {"S": "x"}}):
+def a_round(begun_at: datetime, **others: Any) -> dict[str, Any]:
+    return to_wire({"round": {"begun_at": begun_at, **others}})["round"]  # type: ignore[no-any-return]
+
+
+def test_progress_that_cannot_be_is_no_progress(opened: Renewals) -> None:
+    nowhere = {"M": {"foo": {"S": "x"}}}
+    for spoilt, step in (
+        ({}, 2),
+        ({"step": {"S": "x"}}, 2),
+        ({"step": {"N": "7"}, "last": {"S": "x"}}, 9),
+        ({"step": {"N": "1.5"}}, 4),
+        ({"step": {"N": "-3"}}, 2),
+        ({"step": {"N": "1" + "0" * 38}}, 2),
+        ({"step": {"N": "7"}, "current": a_round(NOW - HOUR), "after": nowhere}, 9),
+        ({"step": {"N": "7"}, "current": a_round(NOW - HOUR, accounts=-1)}, 9),
+        ({"step": {"N": "7"}, "last": a_round(NOW, ended_at=NOW - HOUR)}, 9),
+        ({"step": {"N": "7"}, "last": {"M": {"begun_at": {"S": "2026-11-01T00:00:00"}}}}, 9),
+    ):
         item = {**to_wire(progress_key()), **spoilt}
         opened.table.client.put_item(TableName=opened.table.name, Item=item)
-        assert run()["is_under_way"]
-    assert read_progress(opened.table).step == 9
+        assert run()["is_under_way"], spoilt
+        progress = read_progress(opened.table)
+        assert (progress.step, progress.last) == (step, None), spoilt
+        assert progress.since == NOW, spoilt
+
+
+def test_a_round_in_the_future_proves_nothing(
+    opened: Renewals,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    late = {"code": "audit_late", "subject": "audit"}
+    for spoilt in (
+        {"last": a_round(NOW + HOUR, ended_at=NOW + 2 * HOUR)},
+        {"last": a_round(NOW - HOUR, ended_at=datetime.max.replace(tzinfo=UTC))},
+        {"current": a_round(NOW + HOUR)},
+    ):
+        item = {**to_wire(progress_key()), "step": {"N": "7"}, **spoilt}
+        opened.table.client.put_item(TableName=opened.table.name, Item=item)
+        health = send("admin/health").body
+        assert (health["audit"], late in health["problems"]) == (None, True)
+        metrics(capsys)
+        assert run()["is_under_way"], spoilt
+        assert metrics(capsys)[0]["AuditAge"] == [0]
+        assert read_progress(opened.table).since == NOW
+        assert late not in send("admin/health").body["problems"]
 
 
 def test_what_is_wrong_is_told_until_a_round_finds_it_right(
@@ -137,19 +177,36 @@ def test_what_is_wrong_is_told_until_a_round_finds_it_right(
     assert run_to_the_end()[-1]["mismatches"] == 0
 
 
-def test_an_account_that_cannot_be_audited_stops_no_other(
+def test_nothing_is_audited_while_a_backup_is_being_put_back(
+    opened: Renewals,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    set_balance(opened, "u1", 10**6)
+    key = to_wire(restore_key())
+    opened.table.client.put_item(TableName=opened.table.name, Item=key)
+    assert run("anew") == {"is_under_way": False, "accounts": 0, "mismatches": 0}
+    assert "a backup is being put back" in caplog.text
+    opened.table.client.delete_item(TableName=opened.table.name, Key=key)
+    assert run_to_the_end()[-1]["mismatches"] == 1
+
+
+def test_a_role_that_may_not_read_is_no_accounts_fault(opened: Renewals) -> None:
+    with (
+        instead_of(opened.table, "Query", DENIED, times=1),
+        pytest.raises(TableRefusedError),
+    ):
+        run_to_the_end()
+    assert run_to_the_end()[-1] == {"is_under_way": False, "accounts": 3, "mismatches": 0}
+
+
+def test_accounts_that_take_too_long_stop_no_other(
     opened: Renewals,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with instead_of(opened.table, "Query", DENIED, times=1):
-        assert run_to_the_end()[-1] == {"is_under_way": False, "accounts": 3, "mismatches": 1}
-    [line] = caplog.records
-    assert (line.message, vars(line)["account_id"] in NAMES) == ("it cannot be audited", True)
-
     monkeypatch.setattr("scrip.rounds.ACCOUNT_SECONDS_MAX", -1)
-    run("anew")
     assert run_to_the_end()[-1] == {"is_under_way": False, "accounts": 3, "mismatches": 0}
+    assert {vars(line)["account_id"] for line in caplog.records} == set(NAMES)
     pass_time(24.1)
     health = send("admin/health").body
     assert health["audit"]["unaudited"] == 3

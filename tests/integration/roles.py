@@ -193,6 +193,16 @@ class Functions:
         return True
 
     @contextmanager
+    def timeout(self, function: str, seconds: int) -> Iterator[None]:
+        """Give a function so much time meanwhile."""
+        name = self.ids[function]
+        before = self._lambda.get_function_configuration(FunctionName=name)["Timeout"]
+        for given in (seconds, before):
+            self._lambda.update_function_configuration(FunctionName=name, Timeout=given)
+            if given is seconds:
+                yield
+
+    @contextmanager
     def no_sources(self) -> Iterator[None]:
         """Have no stream and no queue call functions meanwhile."""
         sources = self._lambda.list_event_source_mappings()["EventSourceMappings"]

@@ -19,6 +19,7 @@ from uuid import uuid4
 import pytest
 from botocore.exceptions import ClientError
 
+from functions.audit.handler import MARGIN_MILLISECONDS
 from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.domain.commands import OpenAccount, ResetAnchor
 from scrip.domain.decide import SIGNUP_ENTRY_ID, decide
@@ -263,6 +264,13 @@ def renew(functions: Functions) -> None:
                 )
 
 
+def audit(functions: Functions) -> None:
+    """Audit a page of the table, in which others may have left what is wrong."""
+    functions.ask("account/me", new_account())
+    told = functions.call("AuditFunction", {"anew": True})
+    must(told["accounts"] > 0, "no account was audited")
+
+
 WORK: dict[str, Callable[[Functions], None]] = {
     "SignupFunction": sign_up,
     "ConsumeFunction": consume,
@@ -277,6 +285,7 @@ WORK: dict[str, Callable[[Functions], None]] = {
     "BootstrapFunction": bootstrap,
     "ResetFunction": sweep,
     "RenewFunction": renew,
+    "AuditFunction": audit,
 }
 """What each function does; it takes all that the function's role allows."""
 
@@ -285,7 +294,13 @@ WORK: dict[str, Callable[[Functions], None]] = {
 def functions(stack: LocalStack) -> Iterator[Functions]:
     """The functions, which nothing but the tests calls; a Stripe and an archive for them to ask."""
     functions = Functions(stack)
-    with stripe_server() as stripe, stripe_at(stack, stripe.url), functions.no_sources():
+    with (
+        stripe_server() as stripe,
+        stripe_at(stack, stripe.url),
+        functions.no_sources(),
+        # With less than its margin it takes one page of the table and no more.
+        functions.timeout("AuditFunction", MARGIN_MILLISECONDS // 1000),
+    ):
         tell_events(functions)
         yield functions
         stack.client("sqs").purge_queue(QueueUrl=functions.outputs["RenewQueueUrl"])

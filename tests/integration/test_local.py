@@ -73,7 +73,8 @@ def test_env_tells_a_program_all_that_it_needs(stack: LocalStack) -> None:
         "webhook_secrets",
     }
     assert set(found["webhook_secrets"]) == {"stripe", "clerk", "standard", "polar"}
-    assert httpx.get(f"{found['api_url']}/v1/health", trust_env=False).json() == {"status": "ok"}
+    health = httpx.get(f"{found['api_url']}/v1/health", trust_env=False, timeout=60)
+    assert health.json() == {"status": "ok"}
 
 
 def test_env_is_a_script_for_the_shell_too(stack: LocalStack) -> None:
@@ -188,6 +189,7 @@ def test_two_stacks_run_side_by_side_and_ctrl_c_keeps_the_data(
 def test_a_machine_without_python_3_13_is_told_so(stack: LocalStack, tmp_path: Path) -> None:
     for name in ("Makefile", "pyproject.toml", "uv.lock"):
         shutil.copy(stack.root / name, tmp_path)
+    shutil.copytree(stack.root / "requirements", tmp_path / "requirements")
     for package in ("layers/scrip", "cli", "clients/python"):
         (tmp_path / package).mkdir(parents=True)
         shutil.copy(stack.root / package / "pyproject.toml", tmp_path / package)

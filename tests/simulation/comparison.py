@@ -142,7 +142,7 @@ VALUES: dict[str, SearchStrategy[dict[str, Any]]] = {
     ":many": number(2, 4),
     ":before": number(1, 4),
     ":watermark": number(0, 3),
-    ":last": number(2, 3),
+    ":ahead": number(2, 3),
     ":closed": text("closed"),
     ":applied": text("applied"),
     ":ignored": text("ignored"),

@@ -13,8 +13,15 @@ from typing import TYPE_CHECKING
 
 from scrip.domain.audit import audit
 from scrip.domain.books import Books
-from scrip.domain.findings import Finding
-from scrip.store.books import read_books, read_ledger, read_payments, stray
+from scrip.domain.errors import BusyError
+from scrip.domain.findings import Code, Finding
+from scrip.store.books import (
+    TableRefusedError,
+    read_books,
+    read_ledger,
+    read_payments,
+    stray,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -56,6 +63,7 @@ def audit_account(
 
     Raises:
         BusyError: the table did not answer, several times.
+        TableRefusedError: it may not be read.
         OutOfTimeError: it takes longer than `seconds_max`.
     """
     deadline = time.monotonic() + seconds_max
@@ -94,7 +102,6 @@ def audit_leads(table: Table, leads: Iterable[Lead]) -> list[Finding]:
 
 
 def _read_once(table: Table, account_id: str, now: datetime, deadline: float) -> Audited | None:
-    books = read_books(table, account_id)
     seen = 0
 
     def entries() -> Iterator[StoredEntry]:
@@ -105,8 +112,18 @@ def _read_once(table: Table, account_id: str, now: datetime, deadline: float) ->
                 raise OutOfTimeError
             yield stored
 
-    found = audit(books, entries(), lambda ids: read_payments(table, ids), now)
-    findings = tuple(islice(found, FINDINGS_MAX))
+    try:
+        books = read_books(table, account_id)
+        found = audit(books, entries(), lambda ids: read_payments(table, ids), now)
+        findings = tuple(islice(found, FINDINGS_MAX))
+    except (BusyError, TableRefusedError, OutOfTimeError):
+        raise
+    except Exception as exc:  # noqa: BLE001 - whatever hands have left there stops no other account
+        told = f"It cannot be added up: {exc!r}."
+        finding = Finding(
+            code=Code.ITEM_UNREADABLE, account_id=account_id, about="account", sentence=told
+        )
+        return Audited(account_id=account_id, entries=seen, findings=(finding,))
     if not seen and books == Books(account_id=account_id, account=None):
         return None
     return Audited(account_id=account_id, entries=seen, findings=findings)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from scrip.domain.errors import BusyError, ScripError
 from scrip.domain.rounds import WITHIN, Progress
+from scrip.domain.skew import is_ahead
 from scrip.observability import logger
 from scrip.store.catalogs import examine_catalog
 from scrip.store.rounds import read_progress
@@ -38,7 +39,10 @@ class Problem:
 
 @dataclass(slots=True, kw_only=True)
 class Health:
-    """How a stack is. `queues` are messages by queue, None for one that did not say."""
+    """How a stack is. `queues` are messages by queue, None for one that did not say.
+
+    The ages are None where nothing is known: before the first run, or by an instant in the future.
+    """
 
     audit: Progress
     audit_age: timedelta | None = None
@@ -64,16 +68,16 @@ def examine(ledger: Ledger, default_plan: str, queues: Mapping[str, Queue]) -> H
         raise BusyError from exc
     health = Health(
         problems=[Problem(code="unreadable_item", subject=key) for key in unreadable],
-        audit=progress,
+        audit=progress.believed(ledger.clock()),
     )
     health.problems += _unsound(catalog, default_plan)
     if watermark is not None:
-        health.watermark_age = ledger.clock() - watermark
-        if health.watermark_age > WATERMARK_AGE_MAX:
-            health.problems.append(Problem(code="sweep_late", subject="watermark"))
-    if progress.since is not None:
-        health.audit_age = ledger.clock() - progress.since
-    health.problems += _audited(health)
+        if not is_ahead(watermark, ledger.clock()):
+            health.watermark_age = ledger.clock() - watermark
+        health.problems += _swept(health)
+    if health.audit.since is not None:
+        health.audit_age = ledger.clock() - health.audit.since
+    health.problems += _audited(health, is_believed=health.audit == progress)
     for name, queue in queues.items():
         try:
             depth = health.queues[name] = queue.depth()
@@ -87,13 +91,19 @@ def examine(ledger: Ledger, default_plan: str, queues: Mapping[str, Queue]) -> H
     return health
 
 
-def _audited(health: Health) -> Iterator[Problem]:
+def _swept(health: Health) -> Iterator[Problem]:
+    """Yield what is wrong with a watermark."""
+    if health.watermark_age is None or health.watermark_age > WATERMARK_AGE_MAX:
+        yield Problem(code="sweep_late", subject="watermark")
+
+
+def _audited(health: Health, *, is_believed: bool) -> Iterator[Problem]:
     """Yield what the audit has found, or has not come to."""
     if health.audit.mismatches:
         yield Problem(code="audit_mismatches", subject="audit")
     if health.audit.last and health.audit.last.unaudited:
         yield Problem(code="accounts_unaudited", subject="audit")
-    if health.audit_age is not None and health.audit_age > WITHIN:
+    if not is_believed or (health.audit_age is not None and health.audit_age > WITHIN):
         yield Problem(code="audit_late", subject="audit")
 
 

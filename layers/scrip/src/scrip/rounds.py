@@ -16,8 +16,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from scrip.audit import OutOfTimeError, audit_account, audit_leads
-from scrip.domain.errors import BusyError
 from scrip.observability import count, logger, measure
+from scrip.store.backup import is_being_restored
 from scrip.store.books import account_pages
 from scrip.store.rounds import OvertakenError, read_progress, save_progress
 
@@ -49,17 +49,25 @@ class _Verdict(Enum):
 def go_on(ledger: Ledger, *, in_time: Callable[[], bool], anew: bool = False) -> Progress:
     """Audit accounts while there is time, a page at least; return how far the audit has come.
 
-    Between two rounds there is nothing to do, unless a round is to begin `anew`.
+    Between two rounds there is nothing to do, unless a round is to begin `anew`; nor is there while
+    a backup is being put back, of which accounts are not whole yet.
 
     Raises:
         BusyError: the table did not answer; the next run goes on from there.
+        TableRefusedError: the role does not allow to read it.
     """
-    progress, now = read_progress(ledger.table), ledger.clock()
+    now = ledger.clock()
+    progress = read_progress(ledger.table).believed(now)
     # At once: a run that dies tells at least for how long nothing was proved.
     _measure(progress, now)
+    if is_being_restored(ledger.table):
+        logger.warning("nothing is audited, since a backup is being put back")
+        return progress
     try:
         if anew or progress.is_due(now):
             progress = save_progress(ledger.table, progress.begun(now))
+            # The first round, too, tells of itself at once: a new stack rings no alarm.
+            _measure(progress, now)
         if progress.current:
             progress = _walk(ledger, progress, in_time)
             _measure(progress, ledger.clock())
@@ -96,14 +104,9 @@ def _audit(table: Table, now: datetime, account_id: str) -> _Verdict | None:
     """Audit an account and tell what is wrong with it; None where there is nothing of it."""
     try:
         audited = audit_account(table, account_id, now, seconds_max=ACCOUNT_SECONDS_MAX)
-    except BusyError:
-        raise
     except OutOfTimeError:
         logger.warning("it has too many entries", extra={"account_id": account_id})
         return _Verdict.UNAUDITED
-    except Exception:  # noqa: BLE001 - what is wrong with one account stops no other
-        logger.exception("it cannot be audited", extra={"account_id": account_id})
-        return _Verdict.WRONG
     if audited is None:
         return None
     _tell(audited.findings)

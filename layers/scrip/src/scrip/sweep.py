@@ -11,6 +11,7 @@ asked for again.
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ulid import ULID
@@ -19,6 +20,7 @@ from scrip.domain.commands import Renew
 from scrip.domain.entries import CLOCK
 from scrip.domain.errors import AccountNotFoundError, BusyError
 from scrip.domain.settle import settled
+from scrip.domain.skew import is_ahead
 from scrip.domain.sweeps import due_anchors
 from scrip.observability import logger, measure
 from scrip.queues import OneAccount, Queue, Stretch
@@ -39,10 +41,15 @@ if TYPE_CHECKING:
 def start(ledger: Ledger, queue: Queue) -> int:
     """Ask for the renewal of all accounts that can be due by now; return how many messages ask.
 
+    A watermark in the future says nothing: all accounts are asked for, as if there were none.
+
     Raises:
         BusyError: not all was asked for; the watermark stays, and the next run asks again.
     """
     now, watermark = ledger.clock(), read_watermark(ledger.table)
+    if watermark and is_ahead(watermark, now):
+        logger.warning("the watermark is in the future", extra={"watermark": watermark.isoformat()})
+        watermark = None
     if watermark:
         measure("WatermarkAge", now - watermark)
     stretches = [
@@ -52,6 +59,9 @@ def start(ledger: Ledger, queue: Queue) -> int:
     ]
     queue.send(stretches)
     move_watermark(ledger.table, now)
+    if not watermark:
+        # Only now: a first run that fails tells nothing, and the alarm takes that for late.
+        measure("WatermarkAge", timedelta())
     return len(stretches)
 
 

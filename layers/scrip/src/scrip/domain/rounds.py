@@ -3,11 +3,16 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from scrip.domain.skew import is_ahead
+
 WITHIN = timedelta(hours=24)
 """Every account is audited at least so often."""
 
 SPARE = timedelta(hours=2)
 """A round ends so much earlier, if it lasts as long as the one before."""
+
+COUNT_MAX = 2**53
+"""Nothing that a round counts comes so far."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +28,23 @@ class Round:
     accounts: int = 0
     mismatches: int = 0
     unaudited: int = 0
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether a round can be so."""
+        instants = [self.begun_at, *([self.ended_at] if self.ended_at else [])]
+        return (
+            all(instant.tzinfo for instant in instants)
+            and instants == sorted(instants)
+            and all(
+                0 <= counted <= COUNT_MAX
+                for counted in (self.accounts, self.mismatches, self.unaudited)
+            )
+        )
+
+    def is_ahead(self, now: datetime) -> bool:
+        """Tell whether it is in the future: a wrong clock, or a hand, has written it."""
+        return is_ahead(self.ended_at or self.begun_at, now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +70,22 @@ class Progress:
     def mismatches(self) -> int:
         """With how many accounts something is wrong, as far as it is known by now."""
         return max((known.mismatches for known in (self.last, self.current) if known), default=0)
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether that can be how far it has come."""
+        return 0 <= self.step <= COUNT_MAX and all(
+            known.is_sound for known in (self.last, self.current) if known
+        )
+
+    def believed(self, now: datetime) -> "Progress":
+        """Return it without the rounds that are in the future: they prove nothing."""
+        progress = self
+        if self.last and self.last.is_ahead(now):
+            progress = replace(progress, last=None)
+        if self.current and self.current.is_ahead(now):
+            progress = replace(progress, current=None, after=None)
+        return progress
 
     def is_due(self, now: datetime) -> bool:
         """Tell whether the next round must begin, to end within WITHIN of the last one's start."""

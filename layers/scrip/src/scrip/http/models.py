@@ -772,7 +772,10 @@ class AuditHealth(BaseModel):
 
 
 class AdminHealthAnswer(BaseModel):
-    """How the stack is. `watermark_age_seconds` is null before the first sweep."""
+    """How the stack is.
+
+    `watermark_age_seconds` is null before the first sweep, and for a watermark in the future.
+    """
 
     status: Literal["ok", "degraded"]
     problems: list[HealthProblem]

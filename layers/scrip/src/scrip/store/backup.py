@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from scrip.domain.errors import BusyError
 from scrip.store.client import Table, answered
 from scrip.store.items import Wire, from_wire, restored, to_wire
-from scrip.store.keys import CATALOG, account_key, id_of, is_entry, restore_key
+from scrip.store.keys import CATALOG, account_key, id_of, is_entry, progress_key, restore_key
 
 BATCH = 25
 """How many items one BatchWriteItem takes."""
@@ -83,9 +83,12 @@ def is_used(table: Table) -> bool:
 
 
 def stage_of(wire: Wire) -> Stage | None:
-    """Return when an item is put back; None for what a restore has said of itself."""
+    """Return when an item is put back; None for what a restore or the audit has said of itself.
+
+    What the audit has proved was another table.
+    """
     key = {name: wire[name]["S"] for name in ("pk", "sk")}
-    if key == restore_key():
+    if key in (restore_key(), progress_key()):
         return None
     if is_entry(key["pk"]):
         return Stage.ENTRIES
@@ -115,11 +118,13 @@ def put_back(table: Table, restore: Restore, wires: Sequence[Wire]) -> None:
 
 def read_restore(table: Table) -> Restore | None:
     """Return how far a restore has come that did not come to its end; None if there is none."""
-    with answered():
-        answer = table.client.get_item(
-            TableName=table.name, Key=to_wire(restore_key()), ConsistentRead=True
-        )
-    return _restore.validate_python(from_wire(answer["Item"])) if "Item" in answer else None
+    item = _restore_item(table)
+    return None if item is None else _restore.validate_python(from_wire(item))
+
+
+def is_being_restored(table: Table) -> bool:
+    """Tell whether a restore has begun that did not come to its end."""
+    return _restore_item(table) is not None
 
 
 def save_restore(table: Table, restore: Restore) -> None:
@@ -133,6 +138,14 @@ def end_restore(table: Table) -> None:
     """Forget a restore that has come to its end."""
     with answered():
         table.client.delete_item(TableName=table.name, Key=to_wire(restore_key()))
+
+
+def _restore_item(table: Table) -> Wire | None:
+    with answered():
+        answer = table.client.get_item(
+            TableName=table.name, Key=to_wire(restore_key()), ConsistentRead=True
+        )
+    return answer.get("Item")
 
 
 def _put(table: Table, wires: Sequence[Wire]) -> None:

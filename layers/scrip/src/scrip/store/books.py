@@ -12,6 +12,8 @@ from functools import partial
 from itertools import batched, islice
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from scrip.domain.books import Books, StoredEntry
 from scrip.domain.errors import BusyError, CorruptAccountError
 from scrip.domain.findings import Code
@@ -34,6 +36,7 @@ from scrip.store.keys import (
     alias_key,
     entry_key,
     id_of,
+    is_possible,
     ledger_partition,
     owner_of,
     payment_key,
@@ -71,6 +74,10 @@ UNREADABLE_ABOUT = {
 
 UNNUMBERED_MAX = 100
 """So many entries without a seq are told of one account."""
+
+
+class TableRefusedError(Exception):
+    """The table may not be read, or not so: that is the role's fault, or ours, and no account's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -318,8 +325,9 @@ def _place(key: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _found(table: Table, keys: Iterable[Key], **how: Any) -> set[tuple[str, str]]:
-    """Return which of some items are there."""
-    answers = _batches(table, keys, ProjectionExpression="pk, sk", **how)
+    """Return which of some items are there; what hands have written may ask for impossible ones."""
+    possible = filter(is_possible, keys)
+    answers = _batches(table, possible, ProjectionExpression="pk, sk", **how)
     return {(wire["pk"]["S"], wire["sk"]["S"]) for wire in answers}
 
 
@@ -361,9 +369,12 @@ def _pages(ask: Callable[..., Any], request: dict[str, Any]) -> Iterator[Any]:
 
 def _patiently[Answer](ask: Callable[[], Answer]) -> Answer:
     """Ask, again and again while the table is busy."""
-    for n in range(TRIES_MAX - 1):
-        with suppress(BusyError), answered():
+    try:
+        for n in range(TRIES_MAX - 1):
+            with suppress(BusyError), answered():
+                return ask()
+            time.sleep(random.uniform(0, BACKOFF_SECONDS * 2**n))  # noqa: S311 - no secret
+        with answered():
             return ask()
-        time.sleep(random.uniform(0, BACKOFF_SECONDS * 2**n))  # noqa: S311 - jitter is no secret
-    with answered():
-        return ask()
+    except ClientError as exc:
+        raise TableRefusedError from exc

@@ -8,9 +8,11 @@ grants fits into 1 KB.
 import base64
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from math import ceil
 from typing import Any
 from zoneinfo import ZoneInfoNotFoundError
 
@@ -22,7 +24,7 @@ from scrip.domain.entries import GENESIS_HASH, Entry, canonical_json
 from scrip.domain.errors import CorruptAccountError
 from scrip.domain.payments import Payment
 from scrip.domain.posting import AuditRecord
-from scrip.domain.rounds import Progress
+from scrip.domain.rounds import COUNT_MAX, Progress
 from scrip.domain.usage import DayUsage
 from scrip.store.keys import (
     Key,
@@ -31,6 +33,7 @@ from scrip.store.keys import (
     entry_key,
     feature_key,
     id_of,
+    is_possible,
     payment_key,
     plan_key,
     progress_key,
@@ -293,13 +296,21 @@ def progress_item(progress: Progress) -> Item:
 
 
 def progress_of(wire: Wire) -> Progress:
-    """Return how far the audit has come by an item; of one that nobody can read only the step."""
+    """Return how far the audit has come by an item; of one that cannot be so only the step."""
     item = from_wire(wire)
-    try:
-        return _progress.validate_python(item)
-    except ValueError:
-        step = item.get("step")
-        return Progress(step=step) if isinstance(step, int) else Progress()
+    with suppress(ValueError, OverflowError):
+        progress = _progress.validate_python(item)
+        if progress.is_sound and (progress.after is None or _is_place(progress.after)):
+            return progress
+    step = item.get("step")
+    if isinstance(step, int | Decimal) and 0 <= step <= COUNT_MAX:
+        return Progress(step=ceil(step))
+    return Progress()
+
+
+def _is_place(key: dict[str, str]) -> bool:
+    """Tell whether a scan can go on behind a key."""
+    return key.keys() == {"pk", "sk"} and all(key.values()) and is_possible(key)
 
 
 def _stored(value: object) -> object:

@@ -17,6 +17,9 @@ FEATURE_PREFIX = "FEATURE#"
 DIRECTORY_SHARDS = 16
 """Over how many partitions the directory spreads the accounts of one anchor day."""
 
+PK_BYTES_MAX, SK_BYTES_MAX = 2_048, 1_024
+"""How long keys may be in DynamoDB."""
+
 ANCHOR_DAYS = 31
 """How many anchor days there are: a month's."""
 
@@ -127,6 +130,11 @@ def restore_key() -> Key:
 def progress_key() -> Key:
     """How far the audit has come."""
     return {"pk": "AUDIT", "sk": "PROGRESS"}
+
+
+def is_possible(key: Key) -> bool:
+    """Tell whether DynamoDB could hold an item of a key; it takes no longer ones."""
+    return len(key["pk"].encode()) <= PK_BYTES_MAX and len(key["sk"].encode()) <= SK_BYTES_MAX
 
 
 def owner_of(pk: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from scrip.domain.rounds import COUNT_MAX
 from scrip.store.client import Table, answered
 from scrip.store.items import progress_item, progress_of, to_wire
 from scrip.store.keys import progress_key
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
     from scrip.domain.rounds import Progress
     from scrip.store.items import Wire
 
-# Holds before the first round, while nobody has saved it since, and for what nobody can read.
-NOT_OVERTAKEN = "attribute_not_exists(pk) OR NOT attribute_type(step, :number) OR step = :seen"
+# Holds before the first round, while nobody has saved it since, and for a step that no save made.
+NOT_OVERTAKEN = (
+    "attribute_not_exists(pk) OR NOT attribute_type(step, :number) OR step <= :seen OR step > :most"
+)
 
 
 class OvertakenError(Exception):
@@ -22,7 +25,7 @@ class OvertakenError(Exception):
 
 
 def read_progress(table: Table) -> Progress:
-    """Return how far the audit has come; what nobody can read is as if it had never begun.
+    """Return how far the audit has come; what cannot be so is as if it had never begun.
 
     Raises:
         BusyError: the table did not answer.
@@ -44,7 +47,7 @@ def save_progress(table: Table, progress: Progress) -> Progress:
         BusyError: the table did not answer.
     """
     saved = replace(progress, step=progress.step + 1)
-    values: Wire = to_wire({":seen": progress.step, ":number": "N"})
+    values: Wire = to_wire({":seen": progress.step, ":number": "N", ":most": COUNT_MAX})
     try:
         with answered():
             table.client.put_item(

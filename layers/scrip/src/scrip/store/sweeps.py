@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from scrip.domain.skew import SKEW_MAX
 from scrip.store.client import Table, answered
 from scrip.store.items import account_of, to_wire, watermark_item, watermark_of
 from scrip.store.keys import account_key, directory_end, directory_partition, watermark_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import datetime
 
     from scrip.domain.account import Account
-
-WATERMARK_LAST = datetime.max.replace(tzinfo=UTC, microsecond=0)
-"""No sweep has come so far."""
 
 PAGE = 100
 """How many accounts are read at once: as many as one BatchGetItem takes."""
 
-# Holds before the first sweep, while no other has come further, and for what nobody can read.
+# Holds before the first sweep, while no other has come further, for what nobody can read, and for
+# what no sweep can have come to yet.
 FURTHER = (
     "attribute_not_exists(pk) OR NOT attribute_type(watermark, :number)"
-    " OR watermark < :watermark OR watermark > :last"
+    " OR watermark < :watermark OR watermark > :ahead"
 )
 
 
@@ -40,7 +39,10 @@ def read_watermark(table: Table) -> datetime | None:
 
 
 def move_watermark(table: Table, watermark: datetime) -> None:
-    """Move the watermark forward; where another sweep has come further it stays."""
+    """Move the watermark forward, to about now; where another sweep has come further it stays.
+
+    One that is further ahead than clocks can differ is moved back.
+    """
     item = to_wire(watermark_item(watermark))
     try:
         with answered():
@@ -50,7 +52,7 @@ def move_watermark(table: Table, watermark: datetime) -> None:
                 ConditionExpression=FURTHER,
                 ExpressionAttributeValues={
                     ":watermark": item["watermark"],
-                    **to_wire({":number": "N", ":last": WATERMARK_LAST}),
+                    **to_wire({":number": "N", ":ahead": watermark + SKEW_MAX}),
                 },
             )
     except table.client.exceptions.ConditionalCheckFailedException:

@@ -1,0 +1,130 @@
+"""The model's books: of each account a list of entries and a dictionary of grants."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from tests.simulation.plain import entry_id, month
+
+if TYPE_CHECKING:
+    from tests.simulation.facts import Facts
+    from tests.simulation.traffic import Step
+
+PRIORITY = {
+    "rollover": 10, "plan": 20, "signup": 30, "promo": 30, "referral": 30, "admin": 40,
+    "refund": 40, "purchase": 50,
+}  # fmt: skip
+"""Which kinds of grant are spent first: those with the lowest number."""
+
+
+class Books:
+    """What the model knows of one account. `image` is its item as it was written last."""
+
+    def __init__(self, account_id: str) -> None:
+        """Begin with nothing."""
+        self.account_id = account_id
+        self.entries: list[dict[str, Any]] = []
+        self.by_id: dict[str, dict[str, Any]] = {}
+        self.grants: dict[str, dict[str, Any]] = {}
+        self.image: dict[str, Any] | None = None
+        self.balance = self.debt = self.held = 0
+        self.granted = self.consumed = 0
+        self.hash = bytes(32)
+        self.refunded: Counter[str] = Counter()
+        self.refunded_totals: dict[str, int] = {}
+        """By the usage entry: what its refunds add up to, and what its item of the table says."""
+        self.clawed_into_debt = 0
+        self.periods: set[int] = set()
+        self.anchor: int | None = None
+        self.is_billed = False
+        """Whether payments move its periods, or have moved them once."""
+        self.crossings: set[tuple[str, int]] = set()
+        self.balances: list[tuple[float, int, float]] = []
+        """Since when it had which balance, and until when time alone would not change it."""
+
+    @property
+    def available(self) -> int:
+        """What can be spent."""
+        return self.balance - self.held
+
+    @property
+    def spendable(self) -> int:
+        """What is left in its grants."""
+        return sum(grant["remaining"] for grant in self.grants.values())
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed."""
+        return self.image is not None and self.image.get("status") == "closed"
+
+    @property
+    def period_end(self) -> float:
+        """The end of the period that it was left in."""
+        if self.anchor is None or self.image is None:
+            return inf
+        return month(self.anchor, self.image["period"] + 1)
+
+    def in_spending_order(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return the grants that have credits, those that are spent first first."""
+        return sorted(
+            ((name, grant) for name, grant in self.grants.items() if grant["remaining"]),
+            key=lambda one: (
+                PRIORITY[one[1]["kind"]],
+                one[1]["expires_at"],
+                one[1]["granted_at"],
+                int(one[0].removeprefix("g")),
+            ),
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Line:
+    """An entry that is being written, and what there is beside it.
+
+    `posting` are all entries of the transaction, `image` is the account's item after it, `step`
+    who asked for it, None when nobody did.
+    """
+
+    entry: dict[str, Any]
+    posting: list[dict[str, Any]]
+    image: dict[str, Any]
+    books: Books
+    facts: Facts
+    step: Step | None
+
+    def __str__(self) -> str:
+        """Tell which entry it is."""
+        return f"entry {self.entry_id} ({self.type}) of {self.books.account_id}"
+
+    @property
+    def entry_id(self) -> str:
+        """The name of the entry."""
+        return entry_id(self.entry)
+
+    @property
+    def type(self) -> str:
+        """The type of the entry."""
+        return str(self.entry["type"])
+
+    @property
+    def amount(self) -> int:
+        """The credits by which the entry changes the balance."""
+        return int(self.entry["amount"])
+
+    @property
+    def moved(self) -> list[tuple[str, int]]:
+        """The grants that it moves credits in or out of, and how many."""
+        return [(one["grant_id"], one["amount"]) for one in self.entry.get("allocations", ())]
+
+    @property
+    def total(self) -> int:
+        """The credits that it moves in or out of grants."""
+        return sum(one["amount"] for one in self.entry.get("allocations", ()))
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What was asked for."""
+        return self.step.body if self.step else {}

@@ -1,0 +1,98 @@
+"""What the table has, in plain values: items, the hash of an entry, instants and months.
+
+Written anew, so that the model shares nothing with the product. Instants are in milliseconds since
+1970, as the table has them.
+"""
+
+from __future__ import annotations
+
+import calendar
+import hashlib
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+DAY = 24 * 3600 * 1000
+NOT_HASHED = {"pk", "sk", "hash", "previous_hash", "correlation_id"}
+"""What an item of the ledger has beside what its hash is of."""
+
+
+def plain(item: dict[str, Any]) -> dict[str, Any]:
+    """Return an item of DynamoDB's API as plain values."""
+    return {name: _value(value) for name, value in item.items()}
+
+
+def _value(typed: dict[str, Any]) -> Any:
+    [[kind, value]] = typed.items()
+    match kind:
+        case "N":
+            return int(value)
+        case "M":
+            return plain(value)
+        case "L":
+            return [_value(part) for part in value]
+        case "NULL":
+            return None
+    return value
+
+
+def typed(item: dict[str, Any]) -> dict[str, Any]:
+    """Return plain values as an item of DynamoDB's API."""
+    return {name: _typed(value) for name, value in item.items()}
+
+
+def _typed(value: Any) -> dict[str, Any]:
+    match value:
+        case bool():
+            return {"BOOL": value}
+        case int():
+            return {"N": str(value)}
+        case str():
+            return {"S": value}
+        case bytes():
+            return {"B": value}
+        case dict():
+            return {"M": typed(value)}
+        case list():
+            return {"L": [_typed(part) for part in value]}
+    raise TypeError(value)
+
+
+def chained(entry: dict[str, Any]) -> bytes:
+    """Return the hash that an entry must have, of its canonical JSON and the hash before."""
+    told = {"held_after": 0, "debt_after": 0, "unlimited": False, "allocations": []}
+    told |= {name: value for name, value in entry.items() if name not in NOT_HASHED}
+    told["entry_id"] = entry_id(entry)
+    for name in ("recorded_at", "effective_at"):
+        instant = datetime.fromtimestamp(entry[name] // 1000, UTC)
+        told[name] = f"{instant:%Y-%m-%dT%H:%M:%S}.{entry[name] % 1000:03}Z"
+    if "metadata" in entry:
+        told["metadata"] = json.loads(entry["metadata"])
+    if "request_hash" in entry:
+        told["request_hash"] = entry["request_hash"].hex()
+    text = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(entry["previous_hash"] + text.encode()).digest()
+
+
+def entry_id(entry: dict[str, Any]) -> str:
+    """Return the name of an entry, which its sort key has."""
+    return str(entry["sk"]).removeprefix("ENTRY#")
+
+
+def month(anchor: int, k: int) -> int:
+    """Return the start of the k-th month after an anchor, in UTC."""
+    begun = datetime.fromtimestamp(anchor / 1000, UTC)
+    year, number = divmod(begun.year * 12 + begun.month - 1 + k, 12)
+    day = min(begun.day, calendar.monthrange(year, number + 1)[1])
+    moved = begun.replace(year=year, month=number + 1, day=day)
+    return anchor + round((moved - begun) / timedelta(milliseconds=1))
+
+
+def milliseconds(instant: str) -> int:
+    """Return an instant of the API as the table has it."""
+    return round(datetime.fromisoformat(instant).timestamp() * 1000)
+
+
+def day_of(instant: int) -> str:
+    """Return the day of an instant, in UTC."""
+    return f"{datetime.fromtimestamp(instant / 1000, UTC):%Y-%m-%d}"

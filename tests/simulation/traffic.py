@@ -1,0 +1,384 @@
+"""Traffic: who asks for what and when, made from a seed before anything runs.
+
+Steps know nothing of each other but by number, so that any of them can be left out and the others
+stay as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+START = datetime(2026, 1, 28, 9, 30, tzinfo=UTC).timestamp()
+
+DAY = 86_400
+
+CATALOG: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("PLAN#free", {
+        "name": "Free", "monthly_credits": 100, "rollover": {"max": 40, "periods": 2},
+    }),
+    ("PLAN#pro", {
+        "name": "Pro", "monthly_credits": 800, "rollover": {"max": 500, "periods": 2},
+        "provider_ids": ["pro"],
+    }),
+    ("PLAN#lent", {"name": "Lent", "monthly_credits": 150, "overdraft_limit": 60}),
+    ("PLAN#all", {"name": "All", "monthly_credits": 0, "unlimited": True}),
+    ("FEATURE#chat", {"name": "Chat", "cost": 5, "per": 1, "unit": "use"}),
+    ("FEATURE#tokens", {"name": "Tokens", "cost": 3, "per": 1000, "unit": "token"}),
+    ("FEATURE#image", {"name": "Image", "cost": 25, "per": 1, "unit": "use"}),
+)  # fmt: skip
+"""What is sold, as the table has it."""
+
+WEIGHTS = {
+    "consume": 46, "quote": 2, "account": 6, "entries": 2, "refund": 12, "adjustment": 8,
+    "quota": 3, "reset": 1, "freeze": 1, "unfreeze": 2, "sign_up": 2, "message": 11, "price": 3,
+    "sweep": 1.5, "close": 0.2, "same_key": 2,
+}  # fmt: skip
+
+MESSAGE_WEIGHTS = {
+    "bought": 5, "bought_again": 1, "returned": 3, "disputed": 1.5, "linked": 1, "renewed": 2,
+    "renewed_again": 0.5, "updated": 2, "ended": 1,
+}  # fmt: skip
+
+WRITES = {
+    "consume": {"usage"}, "same_key": {"usage"}, "refund": {"refund"},
+    "adjustment": {"admin_grant", "promo", "referral", "admin_deduct"},
+    "quota": {"plan"}, "reset": {"reset"}, "freeze": {"freeze"}, "unfreeze": {"unfreeze"},
+    "close": {"admin_deduct"},
+}  # fmt: skip
+"""The entries that each kind of step may write."""
+
+READS = {"quote", "account", "entries"}
+
+FUNCTIONS = {
+    "consume": "consume", "same_key": "consume", "quote": "consume", "account": "account",
+    "entries": "account", "refund": "refund", "adjustment": "adjust", "quota": "adjust",
+    "reset": "adjust", "freeze": "adjust", "unfreeze": "adjust", "close": "adjust",
+    "sign_up": "signup", "message": "webhook", "price": "catalog", "sweep": "reset",
+}  # fmt: skip
+
+ROUTES = {
+    "consume": "POST /v1/accounts/{account_id}/consume",
+    "same_key": "POST /v1/accounts/{account_id}/consume",
+    "quote": "POST /v1/accounts/{account_id}/quote",
+    "account": "GET /v1/accounts/{account_id}",
+    "entries": "GET /v1/accounts/{account_id}/entries",
+    "refund": "POST /v1/accounts/{account_id}/refunds",
+    "adjustment": "POST /v1/accounts/{account_id}/adjustments",
+    "quota": "PUT /v1/accounts/{account_id}/quota",
+    "reset": "POST /v1/accounts/{account_id}/reset",
+    "freeze": "POST /v1/accounts/{account_id}/freeze",
+    "unfreeze": "POST /v1/accounts/{account_id}/unfreeze",
+    "close": "DELETE /v1/accounts/{account_id}",
+    "price": "PUT /v1/admin/features/{feature_id}",
+}
+
+ADMIN = {"sub": "ops", "client_id": "ops", "scope": "scrip/admin"}
+SERVICE = {"sub": "app", "client_id": "app", "scope": "scrip/service"}
+
+
+@dataclass(eq=False)
+class Step:
+    """One thing that somebody asks for, at a time (seconds since 1970), perhaps with a key."""
+
+    number: int
+    at: float
+    kind: str
+    account_id: str | None
+    body: dict[str, Any] = field(default_factory=dict)
+    key: str | None = None
+    claims: dict[str, str] = field(default_factory=lambda: ADMIN)
+    path: dict[str, str] = field(default_factory=dict)
+    message_id: str | None = None
+
+    def __str__(self) -> str:
+        """Tell the step in a line."""
+        asked = " ".join(f"{name}={value}" for name, value in self.body.items())
+        key = f" key={self.key}" if self.key else ""
+        return f"#{self.number} {self.kind} {self.account_id or ''}{key} {asked}".rstrip()
+
+    @property
+    def reference(self) -> str:
+        """What the entries that it writes refer to."""
+        return self.message_id or f"step-{self.number}"
+
+    @property
+    def function(self) -> str:
+        """The function that it asks."""
+        return FUNCTIONS[self.kind]
+
+    @property
+    def writes(self) -> set[str]:
+        """The types of entry that it may write."""
+        return WRITES.get(self.kind, set())
+
+    @property
+    def changes_something(self) -> bool:
+        """Whether it asks for more than to be told something."""
+        return self.kind not in READS
+
+    @property
+    def may_be_repeated(self) -> bool:
+        """Whether whoever asks may ask again without asking for more."""
+        return self.key is not None or self.kind not in WRITES or self.kind == "quota"
+
+
+class Plan:
+    """Makes the steps of one world."""
+
+    def __init__(self, seed: int) -> None:
+        """Take a world's seed."""
+        self.random = Random(seed)
+        self.accounts = [f"user-{n}" for n in range(self.random.choice((1, 2, 3, 5)))]
+        self.at = START + self.random.uniform(0, 5 * 24 * 3600)
+        self.consumed: dict[str, list[Step]] = {account: [] for account in self.accounts}
+        self.bought: list[dict[str, Any]] = []
+        self.renewals: list[dict[str, Any]] = []
+        self.messages = 0
+        self.versions = {"chat": 1, "tokens": 1, "image": 1}
+
+    def steps(self, count: int) -> list[Step]:
+        """Return so many steps, in bursts with hours, days or a month in between."""
+        kinds, weights = list(WEIGHTS), list(WEIGHTS.values())
+        steps: list[Step] = []
+        while len(steps) < count:
+            self.at += self._gap()
+            account_id = self.random.choice(self.accounts)
+            for _ in range(self.random.choice((1, 2, 4, 8, 16, 32))):
+                if self.random.random() < 0.2:
+                    account_id = self.random.choice(self.accounts)
+                at = self.at + self.random.uniform(0, 0.3)
+                kind = self.random.choices(kinds, weights)[0]
+                steps.append(getattr(self, f"_{kind}")(len(steps), at, account_id))
+        return steps[:count]
+
+    def _gap(self) -> float:
+        """Return the seconds between two bursts."""
+        low, high = self.random.choices(
+            ((0.1, 5), (60, 7_200), (43_200, 5 * DAY), (25 * DAY, 32 * DAY), (33 * DAY, 99 * DAY)),
+            (50, 32, 10, 5, 3),
+        )[0]
+        return self.random.uniform(low, high)
+
+    def _keyed(self, number: int, at: float, kind: str, account_id: str, /, **body: Any) -> Step:
+        """Return a step that carries a key, as it should; some do not."""
+        step = Step(number, at, kind, account_id, body, claims=ADMIN)
+        step.path = {"account_id": account_id}
+        step.key = f"key-{number}" if self.random.random() < 0.93 else None
+        body["reference"] = step.reference
+        return step
+
+    def _consume(self, number: int, at: float, account_id: str) -> Step:
+        random = self.random
+        body: dict[str, Any] = {"feature": random.choice(("chat", "chat", "tokens", "image"))}
+        if body["feature"] == "tokens":
+            body["quantity"] = random.randint(1, 20_000)
+        elif random.random() < 0.2:
+            body["quantity"] = random.randint(1, 4)
+        if random.random() < 0.2:
+            body = {"amount": random.choice((1, 2, 7, 40, 120))}
+        step = self._keyed(number, at, "consume", account_id, **body)
+        step.body["reference"] = step.reference
+        step.claims = random.choice((SERVICE, {"sub": account_id, "client_id": "web"}))
+        self.consumed[account_id].append(step)
+        return step
+
+    def _same_key(self, number: int, at: float, account_id: str) -> Step:
+        """Ask for something else under a key that was used before."""
+        step = self._consume(number, at, account_id)
+        step.kind = "same_key"
+        self.consumed[account_id].pop()
+        earlier = self.consumed[account_id][-5:]
+        step.key = self.random.choice(earlier).key if earlier else step.key
+        return step
+
+    def _quote(self, number: int, at: float, account_id: str) -> Step:
+        step = self._consume(number, at, account_id)
+        self.consumed[account_id].pop()
+        step.kind, step.key = "quote", None
+        return step
+
+    def _account(self, number: int, at: float, account_id: str) -> Step:
+        claims = {"sub": account_id, "client_id": "web"}
+        return Step(number, at, "account", account_id, claims=claims, path={"account_id": "me"})
+
+    def _entries(self, number: int, at: float, account_id: str) -> Step:
+        step = self._account(number, at, account_id)
+        step.kind = "entries"
+        return step
+
+    def _refund(self, number: int, at: float, account_id: str) -> Step:
+        known = [step for step in self.consumed[account_id] if step.key]
+        if not known:
+            return self._consume(number, at, account_id)
+        recent = known[-4:] if self.random.random() < 0.8 else known
+        body: dict[str, Any] = {"entry_id": self.random.choice(recent).key, "reason": "it failed"}
+        if self.random.random() < 0.6:
+            body["amount"] = self.random.choice((1, 3, 4, 15, 20))
+        step = self._keyed(number, at, "refund", account_id, **body)
+        step.claims = SERVICE
+        return step
+
+    def _adjustment(self, number: int, at: float, account_id: str) -> Step:
+        random = self.random
+        action = random.choices(("add", "deduct", "set"), (5, 2, 4))[0]
+        body: dict[str, Any] = {
+            "action": action, "amount": random.randint(1, 300), "reason": "support",
+        }  # fmt: skip
+        if action == "add":
+            body["kind"] = random.choice(("admin", "promo", "referral"))
+            if random.random() < 0.6:
+                hours = random.choice((1, 5, 24, 24 * 7, 24 * 40))
+                end = datetime.fromtimestamp(at, UTC) + timedelta(hours=hours)
+                body["expires_at"] = f"{end:%Y-%m-%dT%H:%M:00Z}"
+        return self._keyed(number, at, "adjustment", account_id, **body)
+
+    def _quota(self, number: int, at: float, account_id: str) -> Step:
+        body: dict[str, Any] = {"reason": "sold"}
+        if self.random.random() < 0.7:
+            body["plan_id"] = self.random.choice(("free", "pro", "pro", "lent", "all"))
+        if self.random.random() < 0.4 or len(body) == 1:
+            body["monthly_credits"] = self.random.choice((0, 50, 120, 900))
+        step = self._keyed(number, at, "quota", account_id, **body)
+        step.key = None
+        return step
+
+    def _reset(self, number: int, at: float, account_id: str) -> Step:
+        return self._keyed(number, at, "reset", account_id)
+
+    def _freeze(self, number: int, at: float, account_id: str) -> Step:
+        return self._keyed(number, at, "freeze", account_id)
+
+    def _unfreeze(self, number: int, at: float, account_id: str) -> Step:
+        return self._keyed(number, at, "unfreeze", account_id)
+
+    def _close(self, number: int, at: float, account_id: str) -> Step:
+        return self._keyed(number, at, "close", account_id)
+
+    def _sign_up(self, number: int, at: float, account_id: str) -> Step:
+        email = f"{account_id}@example.com"
+        return Step(number, at, "sign_up", account_id, {"email": email})
+
+    def _sweep(self, number: int, at: float, _: str) -> Step:
+        return Step(number, at, "sweep", None)
+
+    def _price(self, number: int, at: float, _: str) -> Step:
+        feature = self.random.choice(("chat", "tokens", "image"))
+        names = dict(CATALOG)[f"FEATURE#{feature}"]
+        body = {**names, "cost": self.random.randint(1, 30)}
+        return Step(number, at, "price", None, body, path={"feature_id": feature})
+
+    # ---- Messages of a billing system ------------------------------------------------------------
+
+    def _message(self, number: int, at: float, account_id: str) -> Step:
+        random = self.random
+        kind = random.choices(list(MESSAGE_WEIGHTS), list(MESSAGE_WEIGHTS.values()))[0]
+        if kind in {"bought_again", "returned", "disputed"} and not self.bought:
+            kind = "bought"
+        if kind == "renewed_again" and not self.renewals:
+            kind = "renewed"
+        type_, data = getattr(self, f"_{kind}")(at, account_id)
+        self.messages += 1
+        step = Step(number, at, "message", None, {"type": type_, "data": data})
+        step.body["timestamp"] = f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+        step.message_id = f"standard:msg-{number}"
+        step.path = {"provider": "standard"}
+        return step
+
+    def _bought(self, _: float, account_id: str) -> tuple[str, dict[str, Any]]:
+        random = self.random
+        data = {
+            "payment_id": f"pay-{len(self.bought)}",
+            "credits": random.choice((50, 100, 333)),
+            "money": random.choice((100, 999)),
+        }
+        # Some only name the customer, whom nobody may know yet.
+        data |= random.choice(({"account_id": account_id}, {"customer_id": f"cus-{account_id}"}))
+        self.bought.append(data)
+        return "credits.purchased", data
+
+    def _bought_again(self, _: float, account_id: str) -> tuple[str, dict[str, Any]]:
+        """The same payment, told by a message of its own; perhaps of another account."""
+        data = self.random.choice(self.bought)
+        if self.random.random() < 0.3:
+            told = {name: data[name] for name in ("payment_id", "credits", "money")}
+            return "credits.purchased", {**told, "account_id": account_id}
+        return "credits.purchased", data
+
+    def _returned(self, _: float, __: str) -> tuple[str, dict[str, Any]]:
+        data, random = self.random.choice(self.bought), self.random
+        money = random.choice((data["money"], data["money"] // 2, data["money"] // 3))
+        told: dict[str, Any] = {"payment_id": data["payment_id"], "total": money}
+        return "payment.refunded", told
+
+    def _disputed(self, _: float, __: str) -> tuple[str, dict[str, Any]]:
+        data, random = self.random.choice(self.bought), self.random
+        return "payment.disputed", {
+            "payment_id": data["payment_id"],
+            "dispute_id": f"dispute-{data['payment_id']}",
+            # A dispute is decided once.
+            "outcome": random.choice(("open", ("won", "lost")[self.bought.index(data) % 2])),
+            "money": data["money"] // (self.bought.index(data) % 3 + 1),
+        }
+
+    def _linked(self, _: float, account_id: str) -> tuple[str, dict[str, Any]]:
+        return "account.linked", {"account_id": account_id, "customer_id": f"cus-{account_id}"}
+
+    def _renewed(self, at: float, account_id: str) -> tuple[str, dict[str, Any]]:
+        start = datetime.fromtimestamp(at, UTC).replace(microsecond=0)
+        data = {
+            "account_id": account_id,
+            "subscription_id": f"sub-{account_id}",
+            "plan": "pro",
+            "payment_id": f"renewal-{self.messages}",
+            "money": 2900,
+            "period_start": f"{start:%Y-%m-%dT%H:%M:%SZ}",
+            "period_end": f"{start + timedelta(days=30):%Y-%m-%dT%H:%M:%SZ}",
+        }
+        self.renewals.append(data)
+        return "subscription.renewed", data
+
+    def _renewed_again(self, _: float, __: str) -> tuple[str, dict[str, Any]]:
+        """The same payment, told by a message of its own."""
+        return "subscription.renewed", self.random.choice(self.renewals)
+
+    def _updated(self, at: float, account_id: str) -> tuple[str, dict[str, Any]]:
+        status = self.random.choice(("active", "past_due"))
+        return "subscription.updated", {**self._ended(at, account_id)[1], "status": status}
+
+    def _ended(self, at: float, account_id: str) -> tuple[str, dict[str, Any]]:
+        return "subscription.ended", {
+            "subscription_id": f"sub-{account_id}",
+            "status": "canceled",
+            "at": f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}",
+        }
+
+
+def http_event(step: Step, headers: dict[str, str] | None = None) -> dict[str, Any]:
+    """Return the event by which API Gateway hands a step over."""
+    route = ROUTES.get(step.kind, "POST /v1/webhooks/{provider}")
+    method, path = route.split()
+    path = path.format(**step.path)
+    given = {"content-type": "application/json", **(headers or {})}
+    if step.key is not None:
+        given["idempotency-key"] = step.key
+    return {
+        "version": "2.0",
+        "routeKey": route,
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": given,
+        "requestContext": {
+            "http": {"method": method, "path": path},
+            "requestId": f"request-{step.number}",
+            "routeKey": route,
+            "stage": "$default",
+            "authorizer": {"jwt": {"claims": step.claims, "scopes": None}},
+        },
+        "pathParameters": step.path,
+        "body": None if method == "GET" else json.dumps(step.body),
+        "isBase64Encoded": False,
+    }
