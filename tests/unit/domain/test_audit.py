@@ -179,6 +179,24 @@ def hold_more(life: Life) -> None:
     life.change(holds=(*life.account.holds, hold))
 
 
+def rename_a_hold(life: Life) -> None:
+    assert life.account
+    [hold] = life.account.holds
+    life.change(holds=(replace(hold, hold_id="x"),))
+
+
+def reopen_after_closing(life: Life) -> None:
+    life.do(close(), NOW + 42 * DAY)
+    life.change(status=AccountStatus.ACTIVE)
+
+
+def keep_a_grant_after_closing(life: Life) -> None:
+    assert life.account
+    grant = life.account.grants[0]
+    life.do(close(), NOW + 42 * DAY)
+    life.change(grants=(replace(grant, remaining=0),))
+
+
 TAMPERED = {
     # kind of tampering: (what somebody does, the code that names it, what it is about)
     "an entry's amount": (edit_entry("c1", amount=-1), Code.ENTRY_HASH_WRONG, "entry c1"),
@@ -280,11 +298,19 @@ TAMPERED = {
         Code.STATUS_WRONG,
         "account",
     ),
+    "an account closed by hand": (
+        edit_account(status=AccountStatus.CLOSED),
+        Code.STATUS_WRONG,
+        "account",
+    ),
+    "a closed account opened by hand": (reopen_after_closing, Code.STATUS_WRONG, "account"),
+    "a grant in a closed account": (keep_a_grant_after_closing, Code.STATUS_WRONG, "account"),
     "what a grant has left": (edit_grant(0, remaining=1), Code.GRANT_WRONG, "grant g1"),
     "a grant's amount": (edit_grant(0, amount=51), Code.GRANT_WRONG, "grant g1"),
     "a grant's source": (edit_grant(0, source="c1"), Code.GRANT_WRONG, "grant g1"),
     "a grant's time": (edit_grant(0, granted_at=NOW - DAY), Code.GRANT_WRONG, "grant g1"),
     "a hold freed": (free_a_hold, Code.HELD_WRONG, "account"),
+    "a hold's id": (rename_a_hold, Code.HELD_WRONG, "hold stripe:pi_1:stripe:dp_1"),
     "more held": (hold_more, Code.HELD_WRONG, "grant g1"),
     "a refunded total": (
         lambda life: life.refunded.update(c2=0),

@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import groupby, islice
 
 from scrip.domain.books import Books, StoredEntry
-from scrip.domain.checks.account import Counters, Grants, Status
+from scrip.domain.checks.account import Counters, Grants, Holds, Status
 from scrip.domain.checks.beside import AdminChanges, Names, Payments, Periods, Refunds, Usage
 from scrip.domain.checks.check import Check, Reporter
 from scrip.domain.checks.ledger import Chain, Sums
@@ -36,8 +36,8 @@ def audit(
     items = Reporter(books)
     chain, sums = Chain(books), Sums(books)
     derived: list[Check] = [
-        *(Grants(books), Counters(books), Status(books), Refunds(books), Usage(books, now)),
-        *(Periods(books), Payments(books, find_payments), AdminChanges(books)),
+        *(Grants(books), Holds(books), Counters(books), Status(books), Refunds(books)),
+        *(Usage(books, now), Periods(books), Payments(books, find_payments), AdminChanges(books)),
     ]
     yield from _items(items)
     yield from Names(books).close()

@@ -51,6 +51,9 @@ if TYPE_CHECKING:
     from scrip.store.items import Item, Wire
     from scrip.store.keys import Key
 
+CLOSED = "account.close"
+"""The action of the audit record that tells of an account's closing."""
+
 TRIES_MAX = 6
 BACKOFF_SECONDS = 0.05
 """A page is asked for so often; the pause after try n is up to BACKOFF * 2^n."""
@@ -186,6 +189,7 @@ def read_books(table: Table, account_id: str) -> Books:
     refunded: dict[str, int] = {}
     usage: dict[date, DayUsage] = {}
     audited: set[str] = set()
+    closings: set[str] = set()
     unreadable: list[str] = []
     partition = account_key(account_id)["pk"]
     for wire in _items(table, partition, ConsistentRead=True):
@@ -195,7 +199,10 @@ def read_books(table: Table, account_id: str) -> Books:
                 case "ACCOUNT":
                     told = _account(wire)
                 case "AUDIT":
-                    audited.add(audit_of(wire).entry_id or "")
+                    record = audit_of(wire)
+                    audited.add(record.entry_id or "")
+                    if record.action == CLOSED:
+                        closings.add(record.entry_id or "")
                 case "REFUNDED":
                     refunded[name] = refunded_of(wire)
                 case "USAGE":
@@ -209,6 +216,7 @@ def read_books(table: Table, account_id: str) -> Books:
         refunded=refunded,
         usage=usage,
         audited=frozenset(audited - {""}),
+        closings=frozenset(closings),
         names={
             name: leading.get(alias_key(name)["pk"], {}).get("account_id", {}).get("S")
             for name in names
