@@ -125,6 +125,12 @@ TAMPERED: dict[str, tuple[Tamper, str, Code, str]] = {
         Code.UNKNOWN_ATTRIBUTE,
         "entry c1",
     ),
+    "a number turned into text": (
+        edit(USE, amount={"S": "-5"}),
+        "u1",
+        Code.UNKNOWN_ATTRIBUTE,
+        "entry c1",
+    ),
     "an entry of nonsense": (edit(USE, type={"S": "gift"}), "u1", Code.ITEM_UNREADABLE, "entry c1"),
     "metadata that has no hash": (
         edit(USE, metadata={"S": '{"a":NaN}'}),
@@ -173,6 +179,18 @@ TAMPERED: dict[str, tuple[Tamper, str, Code, str]] = {
         "refunded total of c1",
     ),
     "the usage of a day": (edit(USAGE, uses=None), "u1", Code.USAGE_WRONG, "usage of 2026-01-31"),
+    "a day of use by another name": (
+        lambda hands: hands.put(hands.take(USAGE) | {"sk": {"S": "USAGE#20260131"}}),
+        "u1",
+        Code.ITEM_UNREADABLE,
+        "usage of 20260131",
+    ),
+    "an item that is none of Scrip's": (
+        lambda hands: hands.put({"pk": {"S": "ACCOUNT#u1"}, "sk": {"S": "NOTE"}}),
+        "u1",
+        Code.ITEM_UNREADABLE,
+        "item NOTE",
+    ),
     "a payment": (
         lambda hands: void(hands.take(("FACT#stripe:pi_1", "FACT#stripe:pi_1"))),
         "u1",

@@ -196,7 +196,7 @@ def read_books(table: Table, account_id: str) -> Books:
         kind, _, name = wire["sk"]["S"].partition("#")
         try:
             match kind:
-                case "ACCOUNT":
+                case "ACCOUNT" if wire["sk"]["S"] == kind:
                     told = _account(wire)
                 case "AUDIT":
                     record = audit_of(wire)
@@ -206,7 +206,9 @@ def read_books(table: Table, account_id: str) -> Books:
                 case "REFUNDED":
                     refunded[name] = refunded_of(wire)
                 case "USAGE":
-                    usage[date.fromisoformat(name)] = usage_of(wire)
+                    usage[_day(name)] = usage_of(wire)
+                case _:
+                    unreadable.append(f"item {wire['sk']['S']}")
         except (CorruptAccountError, ValueError):
             unreadable.append(UNREADABLE_ABOUT[kind].format(name))
     names = _patiently(lambda: names_of(table, account_id))
@@ -245,7 +247,7 @@ def read_ledger(table: Table, account_id: str) -> Iterator[StoredEntry]:
             entry_id=entry_id,
             seq=int(Decimal(wire["seq"]["N"])),
             entry=entry,
-            unknown=unknown_in_entry(wire),
+            unknown=unknown_in_entry(wire, entry),
         )
 
 
@@ -294,6 +296,18 @@ def _account(wire: Wire) -> dict[str, Any]:
         "listed": not different & DIRECTORY,
         "unknown": frozenset(different - DIRECTORY - {"balance"}),
     }
+
+
+def _day(name: str) -> date:
+    """Return the day of a usage item. 20261122 is a day too, and no name that Scrip gives.
+
+    Raises:
+        ValueError: it is not named as Scrip names days.
+    """
+    day = date.fromisoformat(name)
+    if day.isoformat() != name:
+        raise ValueError(name)
+    return day
 
 
 def _unnumbered(table: Table, account_id: str) -> tuple[str, ...]:

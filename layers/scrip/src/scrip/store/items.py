@@ -169,9 +169,18 @@ def entry_of(wire: Wire) -> Entry:
         raise CorruptAccountError(id_of(item["pk"])) from exc
 
 
-def unknown_in_entry(wire: Wire) -> frozenset[str]:
-    """Return the attributes of an entry's item that no entry has. The chain does not cover them."""
-    return frozenset(wire.keys() - _ENTRY_ATTRIBUTES - BESIDE_ENTRY)
+def unknown_in_entry(wire: Wire, entry: Entry | None) -> frozenset[str]:
+    """Return the attributes of an entry's item that Scrip did not write, or not so.
+
+    The chain covers what they say, and not of which type they are.
+    """
+    unknown = wire.keys() - _ENTRY_ATTRIBUTES - BESIDE_ENTRY
+    if entry is None:
+        return frozenset(unknown)
+    written = to_wire(entry_item(id_of(wire["pk"]["S"]), entry))
+    names = (wire.keys() | written.keys()) - BESIDE_ENTRY
+    retyped = {name for name in names if _kinds(wire.get(name)) != _kinds(written.get(name))}
+    return frozenset(unknown | retyped)
 
 
 def correlation_id_of(wire: Wire) -> str | None:
@@ -300,6 +309,18 @@ def progress_of(wire: Wire) -> Progress:
     except ValueError:
         step = item.get("step")
         return Progress(step=step) if isinstance(step, int) else Progress()
+
+
+def _kinds(value: Any) -> Any:
+    """Return of which types a value of DynamoDB's API is, and nothing of what it says."""
+    match value:
+        case {"M": dict(parts)}:
+            return {name: _kinds(part) for name, part in parts.items()}
+        case {"L": list(parts)}:
+            return [_kinds(part) for part in parts]
+        case dict():
+            return set(value)
+    return value
 
 
 def _stored(value: object) -> object:
