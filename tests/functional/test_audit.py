@@ -252,13 +252,15 @@ def test_what_leads_to_an_account_that_knows_nothing_of_it_is_named(
     hands = Hands(lived)
     hands.put(payment | {"account_id": {"S": "u1"}, "credits": number(10)})
     hands.put(alias | {"account_id": {"S": "u2"}})
+    hands.put({"pk": {"S": "FACT#pi_3"}, "sk": {"S": "FACT#pi_3"}, "account_id": number(1)})
     # No entry can have a name of that length.
     longest = {"S": "FACT#" + 1_019 * "x"}
     hands.put({"pk": longest, "sk": longest, "account_id": {"S": "u3"}})
     code, lines = audit_command(lived, monkeypatch)
-    assert (code, lines[-1]) == (6, "findings  3")
-    assert {" ".join(line.split()[:4]) for line in lines[:3]} == {
+    assert (code, lines[-1]) == (6, "findings  4")
+    assert {" ".join(line.split()[:4]) for line in lines[:4]} == {
         "payment_wrong u1 payment pi_2:",
+        "payment_wrong payment pi_3: It",
         f"payment_wrong u3 payment {1_019 * 'x'}:",
         "alias_wrong u2 alias email:b@x.org:",
     }

@@ -325,7 +325,9 @@ def _lead(item: Item) -> Lead | None:
     """Return where an item outside of accounts leads, if to an account."""
     account_id, name = item.get("account_id"), id_of(item["pk"])
     if not isinstance(account_id, str):
-        return None
+        if _place(payment_key(name)) != _place(item):
+            return None
+        account_id = ""  # a payment of nobody's brings nobody anything: no entry leads to it
     for code, kind, key, back in (
         (Code.PAYMENT_WRONG, "payment", payment_key(name), entry_key(account_id, name)),
         (Code.ALIAS_WRONG, "alias", alias_key(name), account_alias_key(account_id, name)),
