@@ -178,6 +178,12 @@ TAMPERED: dict[str, tuple[Tamper, str, Code, str]] = {
         Code.REFUNDED_TOTAL_WRONG,
         "refunded total of c1",
     ),
+    "a refunded total marked to be deleted": (
+        edit(REFUNDED, purge_at=number(1)),
+        "u1",
+        Code.UNKNOWN_ATTRIBUTE,
+        "refunded total of c1",
+    ),
     "the usage of a day": (edit(USAGE, uses=None), "u1", Code.USAGE_WRONG, "usage of 2026-01-31"),
     "a day of use by another name": (
         lambda hands: hands.put(hands.take(USAGE) | {"sk": {"S": "USAGE#20260131"}}),

@@ -81,6 +81,9 @@ def _items(items: Reporter) -> Iterator[Finding]:
     if books.unknown:
         told = f"It has attributes that Scrip did not write: {', '.join(sorted(books.unknown))}."
         yield items.found(Code.UNKNOWN_ATTRIBUTE, "account", told)
+    for about, names in books.unknown_beside.items():
+        told = f"It has attributes that Scrip did not write: {', '.join(sorted(names))}."
+        yield items.found(Code.UNKNOWN_ATTRIBUTE, about, told)
     for entry_id in books.unnumbered:
         told = "It has no seq, so no list of entries shows it."
         yield items.found(Code.ENTRY_WITHOUT_SEQ, f"entry {entry_id}", told)

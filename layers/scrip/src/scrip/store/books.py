@@ -20,6 +20,8 @@ from scrip.domain.findings import Code
 from scrip.store.aliases import names_of
 from scrip.store.client import Table, answered
 from scrip.store.items import (
+    BESIDE_ACCOUNT,
+    BESIDE_ENTRY,
     account_as_stored,
     audit_of,
     entry_of,
@@ -191,9 +193,12 @@ def read_books(table: Table, account_id: str) -> Books:
     audited: set[str] = set()
     closings: set[str] = set()
     unreadable: list[str] = []
+    unknown_beside: dict[str, frozenset[str]] = {}
     partition = account_key(account_id)["pk"]
     for wire in _items(table, partition, ConsistentRead=True):
         kind, _, name = wire["sk"]["S"].partition("#")
+        if unknown := wire.keys() - BESIDE_ACCOUNT.get(kind, wire.keys()) - BESIDE_ENTRY:
+            unknown_beside[UNREADABLE_ABOUT[kind].format(name)] = frozenset(unknown)
         try:
             match kind:
                 case "ACCOUNT" if wire["sk"]["S"] == kind:
@@ -224,6 +229,7 @@ def read_books(table: Table, account_id: str) -> Books:
             for name in names
         },
         unreadable=tuple(unreadable),
+        unknown_beside=unknown_beside,
         unnumbered=_unnumbered(table, account_id),
         **told,
     )

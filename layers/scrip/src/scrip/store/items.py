@@ -58,6 +58,13 @@ BESIDE_ENTRY = frozenset({"correlation_id", "restored_at"})
 """What an entry's item says beside the entry: which request, message or invocation of a function
 wrote it, and when it was put back from a backup, if it was. The chain does not cover them."""
 
+BESIDE_ACCOUNT = {
+    "AUDIT": frozenset({"pk", "sk"} | {field.name for field in fields(AuditRecord)}),
+    "REFUNDED": frozenset({"pk", "sk", "refunded"}),
+    "USAGE": frozenset({"pk", "sk"} | {field.name for field in fields(DayUsage)}),
+}
+"""The attributes of the items beside an account, by the kind that their key tells."""
+
 _ENTRY_ATTRIBUTES = {"pk", "sk"} | {field.name for field in fields(Entry)} - {"entry_id"}
 
 
