@@ -125,6 +125,12 @@ TAMPERED: dict[str, tuple[Tamper, str, Code, str]] = {
         Code.UNKNOWN_ATTRIBUTE,
         "entry c1",
     ),
+    "a number turned into text": (
+        edit(USE, amount={"S": "-5"}),
+        "u1",
+        Code.UNKNOWN_ATTRIBUTE,
+        "entry c1",
+    ),
     "an entry of nonsense": (edit(USE, type={"S": "gift"}), "u1", Code.ITEM_UNREADABLE, "entry c1"),
     "metadata that has no hash": (
         edit(USE, metadata={"S": '{"a":NaN}'}),
@@ -172,7 +178,25 @@ TAMPERED: dict[str, tuple[Tamper, str, Code, str]] = {
         Code.REFUNDED_TOTAL_WRONG,
         "refunded total of c1",
     ),
+    "a refunded total marked to be deleted": (
+        edit(REFUNDED, purge_at=number(1)),
+        "u1",
+        Code.UNKNOWN_ATTRIBUTE,
+        "refunded total of c1",
+    ),
     "the usage of a day": (edit(USAGE, uses=None), "u1", Code.USAGE_WRONG, "usage of 2026-01-31"),
+    "a day of use by another name": (
+        lambda hands: hands.put(hands.take(USAGE) | {"sk": {"S": "USAGE#20260131"}}),
+        "u1",
+        Code.ITEM_UNREADABLE,
+        "usage of 20260131",
+    ),
+    "an item that is none of Scrip's": (
+        lambda hands: hands.put({"pk": {"S": "ACCOUNT#u1"}, "sk": {"S": "NOTE"}}),
+        "u1",
+        Code.ITEM_UNREADABLE,
+        "item NOTE",
+    ),
     "a payment": (
         lambda hands: void(hands.take(("FACT#stripe:pi_1", "FACT#stripe:pi_1"))),
         "u1",
@@ -234,13 +258,15 @@ def test_what_leads_to_an_account_that_knows_nothing_of_it_is_named(
     hands = Hands(lived)
     hands.put(payment | {"account_id": {"S": "u1"}, "credits": number(10)})
     hands.put(alias | {"account_id": {"S": "u2"}})
+    hands.put({"pk": {"S": "FACT#pi_3"}, "sk": {"S": "FACT#pi_3"}, "account_id": number(1)})
     # No entry can have a name of that length.
     longest = {"S": "FACT#" + 1_019 * "x"}
     hands.put({"pk": longest, "sk": longest, "account_id": {"S": "u3"}})
     code, lines = audit_command(lived, monkeypatch)
-    assert (code, lines[-1]) == (6, "findings  3")
-    assert {" ".join(line.split()[:4]) for line in lines[:3]} == {
+    assert (code, lines[-1]) == (6, "findings  4")
+    assert {" ".join(line.split()[:4]) for line in lines[:4]} == {
         "payment_wrong u1 payment pi_2:",
+        "payment_wrong payment pi_3: It",
         f"payment_wrong u3 payment {1_019 * 'x'}:",
         "alias_wrong u2 alias email:b@x.org:",
     }

@@ -51,6 +51,7 @@ class Life:
     payments: dict[str, Payment] = field(default_factory=dict)
     usage: dict[date, DayUsage] = field(default_factory=dict)
     audited: set[str] = field(default_factory=set)
+    closings: set[str] = field(default_factory=set)
 
     def do(self, command: Command, now: datetime) -> None:
         """Carry out a command, as the ledger does."""
@@ -80,6 +81,8 @@ class Life:
             self.payments[posting.payment[1].payment_id] = posting.payment[1]
         if posting.audit and posting.audit.entry_id:
             self.audited.add(posting.audit.entry_id)
+            if posting.audit.action == "account.close":
+                self.closings.add(posting.audit.entry_id)
 
     def edit(self, entry_id: str, **changed: Any) -> None:
         """Edit an entry by hand, and nothing else."""
@@ -116,6 +119,7 @@ class Life:
             "refunded": self.refunded,
             "usage": self.usage,
             "audited": frozenset(self.audited),
+            "closings": frozenset(self.closings),
         }
         return Books(account_id="u1", **(mine | told))
 

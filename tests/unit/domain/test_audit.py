@@ -16,6 +16,7 @@ from scrip.domain.books import StoredEntry
 from scrip.domain.entries import EntryType
 from scrip.domain.findings import Code
 from scrip.domain.grants import Allocation
+from scrip.domain.payments import Dispute, DisputeOutcome
 from scrip.domain.usage import DayUsage
 from tests.unit.domain.examples import DAY, NOW, close, opening
 from tests.unit.domain.lives import Life, lived
@@ -179,6 +180,31 @@ def hold_more(life: Life) -> None:
     life.change(holds=(*life.account.holds, hold))
 
 
+def cheapen_a_payment(life: Life) -> None:
+    """Let a payment of which nothing went back say another price than its entry."""
+    life.edit("stripe:pi_1", metadata={"money": 500, "currency": "usd"})
+    life.seal()
+    edit_payment("stripe:pi_1", money=5)(life)
+
+
+def rename_a_hold(life: Life) -> None:
+    assert life.account
+    [hold] = life.account.holds
+    life.change(holds=(replace(hold, hold_id="x"),))
+
+
+def reopen_after_closing(life: Life) -> None:
+    life.do(close(), NOW + 42 * DAY)
+    life.change(status=AccountStatus.ACTIVE)
+
+
+def keep_a_grant_after_closing(life: Life) -> None:
+    assert life.account
+    grant = life.account.grants[0]
+    life.do(close(), NOW + 42 * DAY)
+    life.change(grants=(replace(grant, remaining=0),))
+
+
 TAMPERED = {
     # kind of tampering: (what somebody does, the code that names it, what it is about)
     "an entry's amount": (edit_entry("c1", amount=-1), Code.ENTRY_HASH_WRONG, "entry c1"),
@@ -280,16 +306,29 @@ TAMPERED = {
         Code.STATUS_WRONG,
         "account",
     ),
+    "an account closed by hand": (
+        edit_account(status=AccountStatus.CLOSED),
+        Code.STATUS_WRONG,
+        "account",
+    ),
+    "a closed account opened by hand": (reopen_after_closing, Code.STATUS_WRONG, "account"),
+    "a grant in a closed account": (keep_a_grant_after_closing, Code.STATUS_WRONG, "account"),
     "what a grant has left": (edit_grant(0, remaining=1), Code.GRANT_WRONG, "grant g1"),
     "a grant's amount": (edit_grant(0, amount=51), Code.GRANT_WRONG, "grant g1"),
     "a grant's source": (edit_grant(0, source="c1"), Code.GRANT_WRONG, "grant g1"),
     "a grant's time": (edit_grant(0, granted_at=NOW - DAY), Code.GRANT_WRONG, "grant g1"),
     "a hold freed": (free_a_hold, Code.HELD_WRONG, "account"),
+    "a hold's id": (rename_a_hold, Code.HELD_WRONG, "hold stripe:pi_1:stripe:dp_1"),
     "more held": (hold_more, Code.HELD_WRONG, "grant g1"),
     "a refunded total": (
         lambda life: life.refunded.update(c2=0),
         Code.REFUNDED_TOTAL_WRONG,
         "refunded total of c2",
+    ),
+    "a refunded total of nothing": (
+        lambda life: life.refunded.update(c1=0),
+        Code.REFUNDED_TOTAL_WRONG,
+        "refunded total of c1",
     ),
     "a refunded total removed": (
         lambda life: life.refunded.clear(),
@@ -330,6 +369,49 @@ TAMPERED = {
         edit_payment("stripe:pi_2", taken=0),
         Code.PAYMENT_WRONG,
         "payment stripe:pi_2",
+    ),
+    "what a payment has cost": (
+        edit_payment("stripe:pi_2", money=10**6),
+        Code.PAYMENT_WRONG,
+        "payment stripe:pi_2",
+    ),
+    "money that went back of a payment": (
+        edit_payment("stripe:pi_2", returned=0),
+        Code.PAYMENT_WRONG,
+        "payment stripe:pi_2",
+    ),
+    "a refund of a payment": (
+        edit_payment("stripe:pi_1", refunds={"re_1": 500}),
+        Code.PAYMENT_WRONG,
+        "payment stripe:pi_1",
+    ),
+    "a payment's version": (
+        edit_payment("stripe:pi_2", version=1),
+        Code.PAYMENT_WRONG,
+        "payment stripe:pi_2",
+    ),
+    "a payment's expired credits": (
+        edit_payment("stripe:pi_1", unspent=5),
+        Code.PAYMENT_WRONG,
+        "payment stripe:pi_1",
+    ),
+    "a payment's dispute removed": (
+        edit_payment("stripe:pi_1", disputes={}),
+        Code.PAYMENT_WRONG,
+        "payment stripe:pi_1",
+    ),
+    "a payment's dispute won by hand": (
+        edit_payment(
+            "stripe:pi_1",
+            disputes={"stripe:dp_1": Dispute(outcome=DisputeOutcome.WON, money=500)},
+        ),
+        Code.PAYMENT_WRONG,
+        "payment stripe:pi_1",
+    ),
+    "the money of a purchase's entry": (
+        cheapen_a_payment,
+        Code.PAYMENT_WRONG,
+        "payment stripe:pi_1",
     ),
     "a payment removed": (
         lambda life: life.payments.pop("stripe:pi_1"),

@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import groupby, islice
 
 from scrip.domain.books import Books, StoredEntry
-from scrip.domain.checks.account import Counters, Grants, Status
+from scrip.domain.checks.account import Counters, Grants, Holds, Status
 from scrip.domain.checks.beside import AdminChanges, Names, Payments, Periods, Refunds, Usage
 from scrip.domain.checks.check import Check, Reporter
 from scrip.domain.checks.ledger import Chain, Sums
@@ -36,8 +36,8 @@ def audit(
     items = Reporter(books)
     chain, sums = Chain(books), Sums(books)
     derived: list[Check] = [
-        *(Grants(books), Counters(books), Status(books), Refunds(books), Usage(books, now)),
-        *(Periods(books), Payments(books, find_payments), AdminChanges(books)),
+        *(Grants(books), Holds(books), Counters(books), Status(books), Refunds(books)),
+        *(Usage(books, now), Periods(books), Payments(books, find_payments), AdminChanges(books)),
     ]
     yield from _items(items)
     yield from Names(books).close()
@@ -81,6 +81,9 @@ def _items(items: Reporter) -> Iterator[Finding]:
     if books.unknown:
         told = f"It has attributes that Scrip did not write: {', '.join(sorted(books.unknown))}."
         yield items.found(Code.UNKNOWN_ATTRIBUTE, "account", told)
+    for about, names in books.unknown_beside.items():
+        told = f"It has attributes that Scrip did not write: {', '.join(sorted(names))}."
+        yield items.found(Code.UNKNOWN_ATTRIBUTE, about, told)
     for entry_id in books.unnumbered:
         told = "It has no seq, so no list of entries shows it."
         yield items.found(Code.ENTRY_WITHOUT_SEQ, f"entry {entry_id}", told)

@@ -29,8 +29,9 @@ class Books:
     `account` is None where there is none, or nobody can read it: then it is among the `unreadable`
     items. `balance` is the one that is stored, and `listed` says whether the directory lists the
     account where its anchor puts it. `refunded` are the totals by entry, `audited` the entries that
-    audit records name, `names` the outside names with the account that each leads to, and
-    `unnumbered` the entries that have no seq.
+    audit records name, `closings` those of them that closed the account, `names` the outside names
+    with the account that each leads to, `unnumbered` the entries that have no seq,
+    and `unknown_beside` the attributes of items beside the account that Scrip did not write.
     """
 
     account_id: str
@@ -41,6 +42,8 @@ class Books:
     refunded: Mapping[str, int] = field(default_factory=dict)
     usage: Mapping[date, DayUsage] = field(default_factory=dict)
     audited: frozenset[str] = frozenset()
+    closings: frozenset[str] = frozenset()
     names: Mapping[str, str | None] = field(default_factory=dict)
     unreadable: tuple[str, ...] = ()
+    unknown_beside: Mapping[str, frozenset[str]] = field(default_factory=dict)
     unnumbered: tuple[str, ...] = ()

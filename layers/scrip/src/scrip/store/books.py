@@ -20,6 +20,8 @@ from scrip.domain.findings import Code
 from scrip.store.aliases import names_of
 from scrip.store.client import Table, answered
 from scrip.store.items import (
+    BESIDE_ACCOUNT,
+    BESIDE_ENTRY,
     account_as_stored,
     audit_of,
     entry_of,
@@ -50,6 +52,9 @@ if TYPE_CHECKING:
     from scrip.domain.usage import DayUsage
     from scrip.store.items import Item, Wire
     from scrip.store.keys import Key
+
+CLOSED = "account.close"
+"""The action of the audit record that tells of an account's closing."""
 
 TRIES_MAX = 6
 BACKOFF_SECONDS = 0.05
@@ -186,20 +191,29 @@ def read_books(table: Table, account_id: str) -> Books:
     refunded: dict[str, int] = {}
     usage: dict[date, DayUsage] = {}
     audited: set[str] = set()
+    closings: set[str] = set()
     unreadable: list[str] = []
+    unknown_beside: dict[str, frozenset[str]] = {}
     partition = account_key(account_id)["pk"]
     for wire in _items(table, partition, ConsistentRead=True):
         kind, _, name = wire["sk"]["S"].partition("#")
+        if unknown := wire.keys() - BESIDE_ACCOUNT.get(kind, wire.keys()) - BESIDE_ENTRY:
+            unknown_beside[UNREADABLE_ABOUT[kind].format(name)] = frozenset(unknown)
         try:
             match kind:
-                case "ACCOUNT":
+                case "ACCOUNT" if wire["sk"]["S"] == kind:
                     told = _account(wire)
                 case "AUDIT":
-                    audited.add(audit_of(wire).entry_id or "")
+                    record = audit_of(wire)
+                    audited.add(record.entry_id or "")
+                    if record.action == CLOSED:
+                        closings.add(record.entry_id or "")
                 case "REFUNDED":
                     refunded[name] = refunded_of(wire)
                 case "USAGE":
-                    usage[date.fromisoformat(name)] = usage_of(wire)
+                    usage[_day(name)] = usage_of(wire)
+                case _:
+                    unreadable.append(f"item {wire['sk']['S']}")
         except (CorruptAccountError, ValueError):
             unreadable.append(UNREADABLE_ABOUT[kind].format(name))
     names = _patiently(lambda: names_of(table, account_id))
@@ -209,11 +223,13 @@ def read_books(table: Table, account_id: str) -> Books:
         refunded=refunded,
         usage=usage,
         audited=frozenset(audited - {""}),
+        closings=frozenset(closings),
         names={
             name: leading.get(alias_key(name)["pk"], {}).get("account_id", {}).get("S")
             for name in names
         },
         unreadable=tuple(unreadable),
+        unknown_beside=unknown_beside,
         unnumbered=_unnumbered(table, account_id),
         **told,
     )
@@ -237,7 +253,7 @@ def read_ledger(table: Table, account_id: str) -> Iterator[StoredEntry]:
             entry_id=entry_id,
             seq=int(Decimal(wire["seq"]["N"])),
             entry=entry,
-            unknown=unknown_in_entry(wire),
+            unknown=unknown_in_entry(wire, entry),
         )
 
 
@@ -288,6 +304,18 @@ def _account(wire: Wire) -> dict[str, Any]:
     }
 
 
+def _day(name: str) -> date:
+    """Return the day of a usage item. 20261122 is a day too, and no name that Scrip gives.
+
+    Raises:
+        ValueError: it is not named as Scrip names days.
+    """
+    day = date.fromisoformat(name)
+    if day.isoformat() != name:
+        raise ValueError(name)
+    return day
+
+
 def _unnumbered(table: Table, account_id: str) -> tuple[str, ...]:
     """Return the entries that the index does not have, because they have no seq."""
     stray = _items(
@@ -303,7 +331,9 @@ def _lead(item: Item) -> Lead | None:
     """Return where an item outside of accounts leads, if to an account."""
     account_id, name = item.get("account_id"), id_of(item["pk"])
     if not isinstance(account_id, str):
-        return None
+        if _place(payment_key(name)) != _place(item):
+            return None
+        account_id = ""  # a payment of nobody's brings nobody anything: no entry leads to it
     for code, kind, key, back in (
         (Code.PAYMENT_WRONG, "payment", payment_key(name), entry_key(account_id, name)),
         (Code.ALIAS_WRONG, "alias", alias_key(name), account_alias_key(account_id, name)),

@@ -61,6 +61,13 @@ BESIDE_ENTRY = frozenset({"correlation_id", "restored_at"})
 """What an entry's item says beside the entry: which request, message or invocation of a function
 wrote it, and when it was put back from a backup, if it was. The chain does not cover them."""
 
+BESIDE_ACCOUNT = {
+    "AUDIT": frozenset({"pk", "sk"} | {field.name for field in fields(AuditRecord)}),
+    "REFUNDED": frozenset({"pk", "sk", "refunded"}),
+    "USAGE": frozenset({"pk", "sk"} | {field.name for field in fields(DayUsage)}),
+}
+"""The attributes of the items beside an account, by the kind that their key tells."""
+
 _ENTRY_ATTRIBUTES = {"pk", "sk"} | {field.name for field in fields(Entry)} - {"entry_id"}
 
 
@@ -172,9 +179,18 @@ def entry_of(wire: Wire) -> Entry:
         raise CorruptAccountError(id_of(item["pk"])) from exc
 
 
-def unknown_in_entry(wire: Wire) -> frozenset[str]:
-    """Return the attributes of an entry's item that no entry has. The chain does not cover them."""
-    return frozenset(wire.keys() - _ENTRY_ATTRIBUTES - BESIDE_ENTRY)
+def unknown_in_entry(wire: Wire, entry: Entry | None) -> frozenset[str]:
+    """Return the attributes of an entry's item that Scrip did not write, or not so.
+
+    The chain covers what they say, and not of which type they are.
+    """
+    unknown = wire.keys() - _ENTRY_ATTRIBUTES - BESIDE_ENTRY
+    if entry is None:
+        return frozenset(unknown)
+    written = to_wire(entry_item(id_of(wire["pk"]["S"]), entry))
+    names = (wire.keys() | written.keys()) - BESIDE_ENTRY
+    retyped = {name for name in names if _kinds(wire.get(name)) != _kinds(written.get(name))}
+    return frozenset(unknown | retyped)
 
 
 def correlation_id_of(wire: Wire) -> str | None:
@@ -311,6 +327,18 @@ def progress_of(wire: Wire) -> Progress:
 def _is_place(key: dict[str, str]) -> bool:
     """Tell whether a scan can go on behind a key."""
     return key.keys() == {"pk", "sk"} and all(key.values()) and is_possible(key)
+
+
+def _kinds(value: Any) -> Any:
+    """Return of which types a value of DynamoDB's API is, and nothing of what it says."""
+    match value:
+        case {"M": dict(parts)}:
+            return {name: _kinds(part) for name, part in parts.items()}
+        case {"L": list(parts)}:
+            return [_kinds(part) for part in parts]
+        case dict():
+            return set(value)
+    return value
 
 
 def _stored(value: object) -> object:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from scrip.domain.account import AccountStatus
 from scrip.domain.books import Books
-from scrip.domain.checks.check import INTO_GRANTS, NEW_CREDITS, Check
+from scrip.domain.checks.check import INTO_GRANTS, NEW_CREDITS, Check, moved
 from scrip.domain.entries import Entry, EntryType
 from scrip.domain.findings import Code, Finding
 from scrip.domain.grants import Grant, GrantKind
@@ -24,6 +24,9 @@ ORIGINS = {
 
 CLAWBACK = ":clawback:"
 """In the id of a clawback: behind the payment's, before what has gone back so far."""
+
+OPENED = ":opened"
+"""What the id of an entry ends with that opens a hold, behind the hold's id."""
 
 
 class Grants(Check):
@@ -118,6 +121,35 @@ class Grants(Check):
             yield f"No entry brought it as it says: {grant.kind}, by {grant.source}."
 
 
+class Holds(Check):
+    """Each hold is one that an entry opened, and holds what was not set free since."""
+
+    def __init__(self, books: Books) -> None:
+        """Know no hold yet."""
+        super().__init__(books)
+        self.open: Counter[str] = Counter()
+
+    def take(self, entry: Entry) -> Iterator[Finding]:
+        """Follow what opens holds, and what sets credits of them free."""
+        if entry.type is EntryType.HOLD:
+            self.open[entry.entry_id.removesuffix(OPENED)] -= moved(entry)
+        if entry.type is EntryType.RELEASE:
+            self.open[entry.source or ""] -= moved(entry)
+        if not entry.held_after:
+            self.open.clear()  # closing an account takes what is held, and tells of no hold
+        yield from ()
+
+    def close(self) -> Iterator[Finding]:
+        """Compare with the account's."""
+        held: Counter[str] = Counter()
+        for hold in self.books.account.holds if self.books.account else ():
+            held[hold.hold_id] += hold.amount
+        for name in sorted(held.keys() | self.open.keys()):
+            if held[name] != self.open[name]:
+                told = f"It holds {held[name]} credits, and by the entries {self.open[name]}."
+                yield self.found(Code.HELD_WRONG, f"hold {name}", told)
+
+
 class Counters(Check):
     """What the account counts is what its entries come to."""
 
@@ -181,12 +213,14 @@ class Counters(Check):
 
 
 class Status(Check):
-    """Who is frozen was frozen by an entry, and who is not was never, or set free again."""
+    """Who is frozen or closed is so by an entry, and nobody else."""
 
     is_frozen = False
+    newest_id = ""
 
     def take(self, entry: Entry) -> Iterator[Finding]:
-        """Follow what freezes and unfreezes."""
+        """Follow what freezes and unfreezes; what closes is the newest entry for ever."""
+        self.newest_id = entry.entry_id
         if entry.type in {EntryType.FREEZE, EntryType.UNFREEZE}:
             self.is_frozen = entry.type is EntryType.FREEZE
         yield from ()
@@ -194,11 +228,17 @@ class Status(Check):
     def close(self) -> Iterator[Finding]:
         """Compare with what the account says."""
         account = self.books.account
-        if account is None or account.status is AccountStatus.CLOSED:
+        if account is None:
             return
-        told = AccountStatus.FROZEN if self.is_frozen else AccountStatus.ACTIVE
+        if self.newest_id in self.books.closings:
+            told = AccountStatus.CLOSED
+        else:
+            told = AccountStatus.FROZEN if self.is_frozen else AccountStatus.ACTIVE
         if account.status is not told:
             sentence = f"The account is {account.status}, and by its entries {told}."
+            yield self.found(Code.STATUS_WRONG, "account", sentence)
+        elif told is AccountStatus.CLOSED and (account.grants or account.holds):
+            sentence = "The account is closed, and has grants or holds left."
             yield self.found(Code.STATUS_WRONG, "account", sentence)
 
 

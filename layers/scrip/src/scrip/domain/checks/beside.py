@@ -6,12 +6,12 @@ from datetime import date, datetime, timedelta
 
 from scrip.domain.account import AccountStatus
 from scrip.domain.books import Books
-from scrip.domain.checks.account import CLAWBACK
+from scrip.domain.checks.account import CLAWBACK, OPENED
 from scrip.domain.checks.check import Check, Reporter
 from scrip.domain.entries import Entry, EntryType, iso
 from scrip.domain.findings import Code, Finding
 from scrip.domain.grants import GrantKind
-from scrip.domain.payments import Payment
+from scrip.domain.payments import DisputeOutcome, Payment
 
 COUNTED_WITHIN = timedelta(days=1)
 """The stream keeps what it tells for so long; an entry older than that has been counted or lost."""
@@ -59,6 +59,10 @@ class Refunds(Check):
         """Compare the totals."""
         for name in sorted(self.books.refunded.keys() | self.refunded.keys()):
             told, refunded = self.books.refunded.get(name, 0), self.refunded[name]
+            if name in self.books.refunded and told <= 0:
+                sentence = f"The total says {told} credits; there is none before a first refund."
+                yield self.found(Code.REFUNDED_TOTAL_WRONG, f"refunded total of {name}", sentence)
+                continue
             if told != refunded:
                 sentence = f"The total says {told} credits, and the refunds are {refunded}."
                 yield self.found(Code.REFUNDED_TOTAL_WRONG, f"refunded total of {name}", sentence)
@@ -173,7 +177,14 @@ class Payments(Check):
         super().__init__(books)
         self.find = find
         self.brought: dict[str, tuple[int, str]] = {}
+        self.grant_ids: set[str] = set()
+        self.money: dict[str, int] = {}
         self.taken_back: Counter[str] = Counter()
+        self.changes: Counter[str] = Counter()
+        self.expired: dict[str, int] = {}
+        self.disputed: dict[str, tuple[str, str]] = {}
+        self.ended: dict[str, str] = {}
+        self.unspent: Counter[str] = Counter()
 
     def take(self, entry: Entry) -> Iterator[Finding]:
         """Note what a payment has brought, or what was taken back of it."""
@@ -182,10 +193,35 @@ class Payments(Check):
         if paid or entry.type is EntryType.PURCHASE:
             grant_id = entry.allocations[0].grant_id if entry.allocations else ""
             self.brought[entry.entry_id] = entry.amount, grant_id
+            self.grant_ids.add(grant_id)
+            money = (entry.metadata or {}).get("money")
+            if isinstance(money, int):
+                self.money[entry.entry_id] = money
         if entry.type is EntryType.CLAWBACK:
             payment_id, _, _ = entry.entry_id.rpartition(CLAWBACK)
             self.taken_back[payment_id] -= entry.amount
+            self.changes[payment_id] += 1
+        self._dispute(entry)
         yield from ()
+
+    def _dispute(self, entry: Entry) -> None:
+        """Note what disputes set aside, how they ended, and what expired unspent."""
+        match entry.type:
+            case EntryType.HOLD:
+                hold_id = entry.entry_id.removesuffix(OPENED)
+                dispute_id = entry.source or ""
+                self.disputed[hold_id] = hold_id.removesuffix(f":{dispute_id}"), dispute_id
+            case EntryType.RELEASE:
+                outcome = entry.entry_id.removeprefix(f"{entry.source}:")
+                if outcome != entry.entry_id and (entry.source or "") in self.disputed:
+                    self.ended[entry.source or ""] = outcome
+            case EntryType.EXPIRY:
+                name = entry.entry_id.removeprefix("expiry:")
+                hold_id, _, _ = name.rpartition(":")
+                if hold_id in self.disputed:
+                    self.unspent[self.disputed[hold_id][0]] -= entry.amount
+                elif name in self.grant_ids:
+                    self.expired[name] = -entry.amount
 
     def close(self) -> Iterator[Finding]:
         """Compare with the payments."""
@@ -215,6 +251,53 @@ class Payments(Check):
                     f"It says that {payment.taken + payment.owed} credits were taken back, and "
                     f"the entries {self.taken_back[name]}."
                 )
+            yield from self._money_wrong(name, payment)
+            yield from self._dispute_wrong(name, payment)
+
+    def _money_wrong(self, name: str, payment: Payment) -> Iterator[str]:
+        """Compare the money with the credits that were taken back for it."""
+        money = self.money.get(name, payment.money)
+        if payment.money != money:
+            yield f"It says that it cost {payment.money}, and the entry {money}."
+        if payment.version <= self.changes[name]:
+            yield f"It is of version {payment.version}, after {self.changes[name]} clawbacks."
+        if payment.unspent != self.unspent[name]:
+            yield (
+                f"It says that {payment.unspent} credits were set aside and expired, and the "
+                f"entries {self.unspent[name]}."
+            )
+        short = payment.credits_back - self.taken_back[name]
+        if not 0 <= short <= self._forgiven(payment):
+            yield (
+                f"The money that it says went back had bought {payment.credits_back} credits, and "
+                f"by the entries {self.taken_back[name]} were taken back."
+            )
+
+    def _forgiven(self, payment: Payment) -> int:
+        """Return how many credits at most nobody owes: none, while the payment's grant is there.
+
+        What expired with the grant, or while it was set aside, is gone without being spent.
+        """
+        account = self.books.account
+        if account is None or account.status is AccountStatus.CLOSED:
+            return payment.credits
+        if account.grant(payment.grant_id):
+            return 0
+        expired = self.unspent[payment.payment_id] + self.expired.get(payment.grant_id, 0)
+        return expired + account.held_of(payment.grant_id)
+
+    def _dispute_wrong(self, name: str, payment: Payment) -> Iterator[str]:
+        """Compare the disputes with the holds that they opened, and how those ended."""
+        account = self.books.account
+        held = {hold.hold_id for hold in account.holds} if account else set()
+        for hold_id, (payment_id, dispute_id) in self.disputed.items():
+            if payment_id != name:
+                continue
+            dispute = payment.disputes.get(dispute_id)
+            ended = self.ended.get(hold_id, DisputeOutcome.OPEN if hold_id in held else None)
+            if dispute is None or dispute.outcome != (ended or dispute.outcome):
+                told = dispute.outcome if dispute else "unknown"
+                yield f"Its dispute {dispute_id} is {told}, and by the entries {ended or 'there'}."
 
 
 class AdminChanges(Check):
