@@ -215,7 +215,7 @@ def deploy(stack: LocalStack, chances: str, **others: str) -> None:
 
 
 def logged_faults(stack: LocalStack) -> Counter[str]:
-    """How often each fault is in the logs of the functions that the callers' requests set to work."""
+    """How often each fault is in the logs of the functions that callers set to work."""
     return Counter(
         line["fault"]
         for function in ("Consume", "Refund", "Adjust", "Webhook", "Events")
