@@ -10,7 +10,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from scrip.domain.commands import Consume
 from scrip.domain.decide import quote
-from scrip.http import operations
 from scrip.http.answers import answer, posted
 from scrip.http.models import ConsumeRequest
 from scrip.http.principals import Caller, any_caller
@@ -22,7 +21,7 @@ from scrip.observability import logger
 app = api()
 
 
-@app.post("/v1/accounts/<account_id>/consume", **operations.CONSUME)
+@app.post("/v1/accounts/<account_id>/consume", operation_id="consume")
 def post_consume(
     account_id: AccountId,
     body: Annotated[ConsumeRequest, Body()],
@@ -34,7 +33,7 @@ def post_consume(
     return posted(command, ledger().execute(command, opening_for(caller)), 200)
 
 
-@app.post("/v1/accounts/<account_id>/quote", **operations.QUOTE)
+@app.post("/v1/accounts/<account_id>/quote", operation_id="quote")
 def post_quote(
     account_id: AccountId,
     body: Annotated[ConsumeRequest, Body()],

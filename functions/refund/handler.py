@@ -8,7 +8,6 @@ from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from scrip.domain.commands import Refund
-from scrip.http import operations
 from scrip.http.answers import posted
 from scrip.http.models import RefundRequest
 from scrip.http.principals import Caller, service_caller
@@ -20,7 +19,7 @@ from scrip.observability import logger
 app = api()
 
 
-@app.post("/v1/accounts/<account_id>/refunds", **operations.REFUND)
+@app.post("/v1/accounts/<account_id>/refunds", operation_id="refund")
 def post_refund(
     account_id: AccountId,
     body: Annotated[RefundRequest, Body()],

@@ -8,7 +8,6 @@ from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from scrip.domain.errors import SignatureError
-from scrip.http import operations
 from scrip.http.answers import answer
 from scrip.http.problems import BodyTooLargeError
 from scrip.http.resolver import api, read_body
@@ -26,7 +25,7 @@ secrets = Secrets()
 app = api()
 
 
-@app.post("/v1/webhooks/<provider>", **operations.WEBHOOK)
+@app.post("/v1/webhooks/<provider>", operation_id="webhook")
 def post_webhook(
     provider: Annotated[Provider, Path(description="Who sends it.")],
 ) -> Response[Any]:
