@@ -18,6 +18,7 @@ from scrip.http.requests import opening_for
 from scrip.http.resolver import AccountId, api
 from scrip.ledger import ledger, utc_now
 from scrip.observability import logger
+from scrip.prepare import prepare
 from scrip.store.queries import EntryFilter, read, read_entries
 from scrip.store.usage import read_usage
 
@@ -119,3 +120,6 @@ def _whole_days(from_: datetime | None, to: datetime) -> tuple[date, date]:
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request."""
     return app.resolve(event, context)
+
+
+prepare(ledger)

@@ -32,6 +32,7 @@ from scrip.http.requests import command_fields, opening_for
 from scrip.http.resolver import AccountId, IdempotencyKey, api
 from scrip.ledger import ledger
 from scrip.observability import logger
+from scrip.prepare import prepare
 from scrip.store.erasure import erase
 from scrip.store.queries import read_audit
 
@@ -176,3 +177,6 @@ def _quota(caller: Caller) -> Response[Any]:
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request."""
     return app.resolve(event, context)
+
+
+prepare(ledger)

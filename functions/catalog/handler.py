@@ -27,6 +27,7 @@ from scrip.http.requests import feature_of, plan_of
 from scrip.http.resolver import IfMatch, api
 from scrip.ledger import ledger
 from scrip.observability import logger
+from scrip.prepare import prepare
 from scrip.settings import settings
 from scrip.store.catalogs import commit_edit, read_catalog
 
@@ -146,3 +147,6 @@ def _version(if_match: str) -> int:
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request."""
     return app.resolve(event, context)
+
+
+prepare(ledger)

@@ -17,6 +17,7 @@ from scrip.http.requests import command_fields, opening_for
 from scrip.http.resolver import AccountId, IdempotencyKey, api
 from scrip.ledger import ledger
 from scrip.observability import logger
+from scrip.prepare import prepare
 
 app = api()
 
@@ -59,3 +60,6 @@ def _consume(caller: Caller, body: ConsumeRequest, idempotency_key: str | None) 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request."""
     return app.resolve(event, context)
+
+
+prepare(ledger)

@@ -13,6 +13,7 @@ from scrip.http.problems import BodyTooLargeError
 from scrip.http.resolver import api, read_body
 from scrip.ledger import ledger
 from scrip.observability import count, logger
+from scrip.prepare import prepare
 from scrip.store.inbox import STORED_BYTES_MAX, MessageTooLargeError
 from scrip.webhooks.apply import accept
 from scrip.webhooks.messages import Provider, read_message
@@ -60,3 +61,6 @@ def _verify_with_new_secrets(provider: Provider, body: bytes) -> None:
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request."""
     return app.resolve(event, context)
+
+
+prepare(ledger)
