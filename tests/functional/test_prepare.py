@@ -21,7 +21,13 @@ ONE_CLIENT = [
 
 def started(**environment: str) -> dict[str, Any]:
     """Start the function consume in a process of its own and return what snapshot.py tells."""
-    told = {"AWS_DEFAULT_REGION": "eu-central-1", "TABLE_NAME": "scrip", **environment}
+    told = {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "TABLE_NAME": "scrip",
+        **environment,
+    }
     done = subprocess.run(
         [sys.executable, "-m", "tests.functional.snapshot"],
         cwd=ROOT,
