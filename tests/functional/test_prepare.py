@@ -46,10 +46,6 @@ def test_on_lambda_a_start_makes_one_client_and_keeps_nothing_that_goes_stale() 
     assert all(mine != theirs for mine, theirs in zip(one, other, strict=True))
 
 
-def test_elsewhere_an_import_makes_no_client() -> None:
-    assert started()["clients"] == []
-
-
 def test_what_cannot_be_made_at_the_start_is_left_to_the_first_request(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
