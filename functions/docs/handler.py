@@ -9,7 +9,6 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
-from aws_lambda_powertools.event_handler.openapi import swagger_ui
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -45,6 +44,9 @@ def get_openapi() -> Response[Any]:
 @app.get("/v1/docs", include_in_schema=False)
 def get_docs() -> Response[Any]:
     """Return Swagger UI with the document in it."""
+    # Its models take as long as all else together, and health waits for none of them.
+    from aws_lambda_powertools.event_handler.openapi import swagger_ui  # noqa: PLC0415
+
     assets = Path(swagger_ui.__file__).parent
     page = swagger_ui.generate_swagger_html(
         _openapi().replace("</", "<\\/"),
