@@ -7,6 +7,7 @@ fetching the code, starting Python.
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -44,7 +45,6 @@ RUNTIME = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six.py", 
 """What Lambda's Python has by itself."""
 
 REPEATS, REPEATS_QUICK = 15, 5
-PORT = 4819
 SCRIP = str(Path(sys.executable).parent / "scrip")
 PROCESS = Path(__file__).with_name("cold_process.py")
 FLOOR = None
@@ -238,14 +238,18 @@ def _environments(stack: LocalStack) -> dict[str, dict[str, str]]:
 def _stack() -> Iterator[LocalStack]:
     """Bring up a stack of our own, and put it down again."""
     with tempfile.TemporaryDirectory() as state:
-        stack = find_stack(PORT, Path(state))
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        stack = find_stack(port, Path(state))
         where = ["--port", str(stack.port), "--state", state]
         up = [SCRIP, "local", "up", "--detach", *where]
+        down = [SCRIP, "local", "down", *where]
         subprocess.run(up, cwd=stack.root, check=True, stdout=subprocess.DEVNULL)
         try:
             yield stack
         finally:
-            subprocess.run([SCRIP, "local", "down", *where], cwd=stack.root, check=True)
+            subprocess.run(down, cwd=stack.root, check=True, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":
