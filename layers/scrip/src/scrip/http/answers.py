@@ -1,23 +1,29 @@
 """Answers: the domain's values as the API shows them."""
 
-from collections.abc import Container, Iterable, Mapping
+from __future__ import annotations
+
 from dataclasses import asdict
-from datetime import date, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 
-from scrip.domain.account import Account, Quota
-from scrip.domain.catalog import Catalog, Feature, Plan
-from scrip.domain.commands import Command
-from scrip.domain.entries import Entry, iso
-from scrip.domain.grants import Grant
-from scrip.domain.posting import AuditRecord
-from scrip.domain.rounds import Progress
-from scrip.domain.usage import DayUsage
-from scrip.ledger import Outcome
-from scrip.store.inbox import InboxRecord
+from scrip.domain.entries import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Mapping
+    from datetime import date, timedelta
+
+    from scrip.domain.account import Account, Quota
+    from scrip.domain.catalog import Catalog, Feature, Plan
+    from scrip.domain.commands import Command
+    from scrip.domain.entries import Entry
+    from scrip.domain.grants import Grant
+    from scrip.domain.posting import AuditRecord
+    from scrip.domain.rounds import Progress
+    from scrip.domain.usage import DayUsage
+    from scrip.ledger import Outcome
+    from scrip.store.inbox import InboxRecord
 
 
 def answer(
