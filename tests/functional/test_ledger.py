@@ -114,7 +114,7 @@ def test_a_lost_answer_to_what_had_no_key_is_no_second_charge_either(books: Ledg
 
 
 def test_a_conflict_is_tried_again(books: Ledger) -> None:
-    with instead_of(books.table, "TransactWriteItems", CONFLICT, times=3):
+    with instead_of(books.table, "TransactWriteItems", CONFLICT, times=2):
         books.execute(consume())
     assert balance(books) == 145
 
