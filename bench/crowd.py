@@ -21,6 +21,7 @@ from collections import Counter
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import scrip.admission
@@ -48,6 +49,10 @@ WAY_SECONDS = 0.005
 INSIDE_SECONDS = 0.005
 ITEM_UNITS_PER_SECOND = 1_000
 
+PAUSE_SECONDS = 0.1
+PAUSE_SECONDS_MAX = 2.0
+"""Who is refused waits as told, and at random up to PAUSE * 2^n more, as the client library."""
+
 UNIT_BYTES = 1_024
 READ_UNIT_BYTES = 4_096
 UNITS_IN_TRANSACTION = 2
@@ -60,11 +65,17 @@ START = datetime(2026, 11, 2, tzinfo=UTC)
 
 
 class Answer(NamedTuple):
-    """What a caller got, and when; `retry_after` is None where it was what they had asked for."""
+    """What a caller got who asked for some uses; `retry_after` is None where they were done."""
 
+    uses: int
     asked_at: float
     answered_at: float
     retry_after: int | None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it was no refusal."""
+        return self.retry_after is None
 
 
 class Crowd:
@@ -100,7 +111,7 @@ class Crowd:
         with self._time_stands_in():
             self.scheduler.run()
 
-    def ask(self, command: Command) -> Answer:
+    def ask(self, command: Command, uses: int = 1) -> Answer:
         """Carry out a command in a container that is free. Whatever is no 503 is raised."""
         asked_at, retry_after = self.scheduler.now, None
         container = self._free()
@@ -109,9 +120,17 @@ class Crowd:
         except BusyError as busy:
             retry_after = busy.retry_after
         self._idle.append(container)
-        answer = Answer(asked_at, self.scheduler.now, retry_after)
+        answer = Answer(uses, asked_at, self.scheduler.now, retry_after)
         self.answers.append(answer)
         return answer
+
+    def ask_until_done(self, command: Command, uses: int = 1) -> None:
+        """Ask, and if refused the same again, later: as told and as the client library does."""
+        refused = 0
+        while (answer := self.ask(command, uses)).retry_after is not None:
+            pause = min(PAUSE_SECONDS * 2**refused, PAUSE_SECONDS_MAX)
+            self.scheduler.pause(answer.retry_after + self.chance.uniform(0, pause))
+            refused += 1
 
     def taken(self) -> int | None:
         """Return how many credits were taken by what the books say, None if they are not sound."""
@@ -181,10 +200,10 @@ class _Wire:
     def transact_write_items(self, **asked: Any) -> Any:
         self.pause(WAY_SECONDS)
         actions = asked["TransactItems"]
-        account_units, *entry_units = map(self._units, actions)
+        account_units, *other_units = units = [self._units(action) for action in actions]
         if not self._item_gives(account_units * UNITS_IN_TRANSACTION):
             raise self._cancelled("ThrottlingError", len(actions))
-        self.crowd.units["write"] += UNITS_IN_TRANSACTION * (account_units + sum(entry_units))
+        self.crowd.units["write"] += sum(units) * UNITS_IN_TRANSACTION
         self.crowd.units["tries"] += 1
         if self._somebody_is_inside:
             raise self._cancelled("TransactionConflict", len(actions))
@@ -195,8 +214,9 @@ class _Wire:
             answer = self.database.transact_write_items(**asked)
         finally:
             self.pause(WAY_SECONDS)
-        # The index has all of each entry.
-        self.crowd.units["write"] += sum(entry_units)
+        # The index has all of each entry, and nothing else of these.
+        puts = ["Put" in action for action in actions[1:]]
+        self.crowd.units["write"] += sum(compress(other_units, puts))
         return answer
 
     def _read(self, effect: Callable[[], Any]) -> Any:
@@ -210,10 +230,10 @@ class _Wire:
     def _units(self, action: dict[str, Any]) -> int:
         """Return what a write takes outside of transactions."""
         [asked] = action.values()
-        item = (
-            asked.get("Item") or self.database.get_item(TableName=TABLE, Key=asked["Key"])["Item"]
-        )
-        return -(-item_size(item) // UNIT_BYTES)
+        item = asked.get("Item")
+        if item is None:
+            item = self.database.get_item(TableName=TABLE, Key=asked["Key"]).get("Item", {})
+        return max(1, -(-item_size(item) // UNIT_BYTES))
 
     def _item_gives(self, units: int) -> bool:
         now = self.crowd.scheduler.now

@@ -14,13 +14,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bench.crowd import ACCOUNT_ID, Answer, Crowd
-from scrip.domain.commands import Consume
+from scrip.domain.commands import (
+    USES_MAX,
+    CaptureHold,
+    Command,
+    Consume,
+    ConsumeBatch,
+    OpenHold,
+    Use,
+)
 from scrip.domain.entries import Actor, ActorType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from scrip.domain.commands import Command
 
 SEED = 1
 SECONDS = 10
@@ -29,17 +35,21 @@ LEARNING_SECONDS = 1.0
 """Figures a second are counted from then on: at first no container knows of a crowd."""
 
 OFFERED_PER_SECOND = (25, 50, 100, 200, 400, 800)
+OFFERED_WITHOUT_ADMISSION = (200, 400)
 CALLERS = (1, 2, 4, 8, 16, 32, 64, 128)
 
-PAUSE_SECONDS = 0.1
-PAUSE_SECONDS_MAX = 2.0
-"""Who is refused waits as told, and at random up to PAUSE * 2^n more, as the client library."""
+LEASES = (1, 4, 16)
+USES_OF_A_LEASE_PER_SECOND = 1_000
+SLICE_SECONDS = 5
+HOLD_SECONDS = 300
+"""A lease holds what it uses in SLICE_SECONDS, and captures once a second."""
 
 NOTES = [
     "In virtual time, the same on every machine: 10 ms a round trip, 5 ms in the transaction.",
     "A success is one use; a batch has 25. Units count the tries that were in vain, too.",
     "without_admission: callers whom the product lets in always, and lets try for 2 seconds.",
     "callers null: they come by themselves at a rate, and who is refused goes away.",
+    "lease: each caller counts 1 000 uses a second by itself and captures them every second.",
 ]
 
 
@@ -52,18 +62,30 @@ class Mode:
     command: Callable[[int], Command]
 
 
-def consume(number: int, actor: ActorType = ActorType.USER) -> Consume:
+def consume(number: int, actor_type: ActorType = ActorType.USER) -> Consume:
     """Return a consume of 1 credit."""
     return Consume(
         account_id=ACCOUNT_ID,
         entry_id=f"consume-{number}",
-        actor=Actor(actor, "crowd"),
+        actor=Actor(actor_type, "crowd"),
         amount=1,
     )
 
 
+def batch(number: int) -> ConsumeBatch:
+    """Return as many consumes of 1 credit as go into one posting."""
+    return ConsumeBatch(
+        account_id=ACCOUNT_ID,
+        entry_id=f"batch-{number}",
+        actor=APP,
+        uses=(Use(amount=1),) * USES_MAX,
+    )
+
+
+APP = Actor(ActorType.SERVICE, "crowd")
 SINGLE = Mode("consume", 1, consume)
-WITHOUT_ADMISSION = Mode("without_admission", 1, partial(consume, actor=ActorType.SYSTEM))
+BATCH = Mode("batch", USES_MAX, batch)
+WITHOUT_ADMISSION = Mode("without_admission", 1, partial(consume, actor_type=ActorType.SYSTEM))
 
 
 def measure(*, quick: bool) -> dict[str, Any]:
@@ -71,71 +93,110 @@ def measure(*, quick: bool) -> dict[str, Any]:
     seconds = SECONDS_QUICK if quick else SECONDS
     rates = (200, 800) if quick else OFFERED_PER_SECOND
     crowds = (1, 8, 128) if quick else CALLERS
+    without = (200,) if quick else OFFERED_WITHOUT_ADMISSION
     rows = [offered(SINGLE, rate, seconds) for rate in rates]
     rows += [asking_again(SINGLE, callers, seconds) for callers in crowds]
-    rows += [offered(WITHOUT_ADMISSION, rate, seconds) for rate in rates if rate in {200, 400}]
+    rows += [offered(BATCH, rate, seconds) for rate in rates]
+    rows += [asking_again(BATCH, callers, seconds) for callers in crowds]
+    rows += [leased(leases, seconds) for leases in LEASES]
+    rows += [offered(WITHOUT_ADMISSION, rate, seconds) for rate in without]
     return {"rows": rows, "notes": NOTES}
 
 
-def offered(mode: Mode, per_second: float, seconds: float, seed: int = SEED) -> dict[str, Any]:
+def offered(mode: Mode, per_second: float, seconds: float) -> dict[str, Any]:
     """Measure callers who come at a rate, at random, and go away when they are refused."""
-    crowd = Crowd(seed)
+    crowd = Crowd(SEED)
     number, at = 0, crowd.chance.expovariate(per_second)
     while at < seconds:
-        crowd.spawn(partial(crowd.ask, mode.command(number)), at)
+        crowd.spawn(partial(crowd.ask, mode.command(number), mode.uses), at)
         number, at = number + 1, at + crowd.chance.expovariate(per_second)
     crowd.run()
-    return _row(mode, crowd, None, seconds)
+    return _row(mode.name, crowd, None, seconds)
 
 
-def asking_again(mode: Mode, callers: int, seconds: float, seed: int = SEED) -> dict[str, Any]:
+def asking_again(mode: Mode, callers: int, seconds: float) -> dict[str, Any]:
     """Measure callers each of whom asks again when answered; if refused the same, and later."""
-    crowd = Crowd(seed)
+    crowd = Crowd(SEED)
 
-    def call(caller: int) -> None:
-        number, refused = caller, 0
+    def call(number: int) -> None:
         while crowd.scheduler.now < seconds:
-            answer = crowd.ask(mode.command(number))
-            if answer.retry_after is None:
-                number, refused = number + callers, 0
-            else:
-                pause = min(PAUSE_SECONDS * 2**refused, PAUSE_SECONDS_MAX)
-                crowd.scheduler.pause(answer.retry_after + crowd.chance.uniform(0, pause))
-                refused += 1
+            crowd.ask_until_done(mode.command(number), mode.uses)
+            number += callers
 
     for caller in range(callers):
         crowd.spawn(partial(call, caller), crowd.chance.uniform(0, LEARNING_SECONDS))
     crowd.run()
-    return _row(mode, crowd, callers, seconds)
+    return _row(mode.name, crowd, callers, seconds)
 
 
-def _row(mode: Mode, crowd: Crowd, callers: int | None, seconds: float) -> dict[str, Any]:
-    done = [answer for answer in crowd.answers if answer.retry_after is None]
-    refused = [answer for answer in crowd.answers if answer.retry_after is not None]
-    uses = len(done) * mode.uses
-    counted = seconds - LEARNING_SECONDS
+def leased(leases: int, seconds: float) -> dict[str, Any]:
+    """Measure apps that hold a slice, count by themselves, and capture what they counted."""
+    crowd = Crowd(SEED)
+
+    def lease(app: int, number: int = 0) -> None:
+        while crowd.scheduler.now < seconds:
+            _use_up(crowd, f"lease-{app}-{number}", seconds)
+            number += 1
+
+    for app in range(leases):
+        crowd.spawn(partial(lease, app), crowd.chance.uniform(0, LEARNING_SECONDS))
+    crowd.run()
+    return _row("lease", crowd, leases, seconds)
+
+
+def _use_up(crowd: Crowd, hold_id: str, seconds: float) -> None:
+    """Hold a slice, and capture it second by second until it is used up, or time is."""
+    left, number = SLICE_SECONDS * USES_OF_A_LEASE_PER_SECOND, 0
+    opening = OpenHold(
+        account_id=ACCOUNT_ID,
+        entry_id=hold_id,
+        actor=APP,
+        amount=left,
+        expires_in=HOLD_SECONDS,
+    )
+    crowd.ask_until_done(opening, uses=0)
+    since = crowd.scheduler.now
+    while left:
+        crowd.scheduler.pause(1.0)
+        now = crowd.scheduler.now
+        uses = min(left, int((now - since) * USES_OF_A_LEASE_PER_SECOND))
+        left, since, number = 0 if now >= seconds else left - uses, now, number + 1
+        capture = CaptureHold(
+            account_id=ACCOUNT_ID,
+            entry_id=f"{hold_id}-{number}",
+            actor=APP,
+            hold_id=hold_id,
+            amount=uses,
+            final=not left,
+            excess=False,
+        )
+        crowd.ask_until_done(capture, uses)
+
+
+def _row(mode: str, crowd: Crowd, callers: int | None, seconds: float) -> dict[str, Any]:
+    done = [answer for answer in crowd.answers if answer.is_done]
+    refused = [answer for answer in crowd.answers if not answer.is_done]
+    uses = sum(answer.uses for answer in done)
 
     def per_second(answers: list[Answer]) -> float:
-        in_time = sum(LEARNING_SECONDS <= answer.answered_at < seconds for answer in answers)
-        return round(in_time * mode.uses / counted, 1)
+        counted = [one.uses for one in answers if LEARNING_SECONDS <= one.answered_at < seconds]
+        return round(sum(counted) / (seconds - LEARNING_SECONDS), 1)
 
     return {
-        "mode": mode.name,
+        "mode": mode,
         "callers": callers,
         "offered_per_second": per_second(crowd.answers),
         "goodput_per_second": per_second(done),
         "refused_per_second": per_second(refused),
-        "refusal_ms_max": round(1000 * max((_seconds(answer) for answer in refused), default=0.0)),
-        "write_units_per_success": round(crowd.units["write"] / uses, 1),
-        "read_units_per_success": round(crowd.units["read"] / uses, 1),
-        "tries_per_success": round(crowd.units["tries"] / len(done), 1),
+        "refusal_ms_max": round(
+            1000 * max((one.answered_at - one.asked_at for one in refused), default=0.0),
+        ),
+        "write_units_per_success": round(crowd.units["write"] / uses, 2),
+        "read_units_per_success": round(crowd.units["read"] / uses, 2),
+        "tries_per_posting": round(crowd.units["tries"] / len(done), 2),
         "containers": len(crowd.containers),
         "conserved": crowd.taken() == uses,
     }
-
-
-def _seconds(answer: Answer) -> float:
-    return answer.answered_at - answer.asked_at
 
 
 def main() -> None:

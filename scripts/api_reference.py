@@ -40,7 +40,7 @@ answered in UTC; credits are whole numbers.
 EVERYWHERE = {"invalid", "not_found", "forbidden", "internal_error", "busy", "corrupt_account"}
 EVERYWHERE |= {"catalog_unsound", "malformed", "body_too_large", "unsupported_media_type"}
 
-TAGS = ["Credits", "Accounts", "Catalog", "Admin", "Webhooks", "Service"]
+TAGS = ["Credits", "Holds", "Accounts", "Catalog", "Admin", "Webhooks", "Service"]
 """The order in which operations are told; within each it is by path."""
 
 Schema = dict[str, Any]

@@ -1,4 +1,4 @@
-"""Consume and quote: of a user's own account, or of any for a service."""
+"""Consume, quote and hold: of a user's own account, or of any for a service."""
 
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -8,14 +8,30 @@ from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from scrip.domain.commands import Consume
-from scrip.domain.decide import quote
+from scrip.domain.commands import (
+    CaptureHold,
+    Consume,
+    ConsumeBatch,
+    ExtendHold,
+    OpenHold,
+    ReleaseHold,
+    Use,
+)
+from scrip.domain.spending import quote
 from scrip.http import operations
-from scrip.http.answers import answer, posted
-from scrip.http.models import ConsumeRequest
+from scrip.http.answers import answer, hold_json, posted, posted_batch, posted_hold
+from scrip.http.models import (
+    BatchRequest,
+    CaptureRequest,
+    CommandRequest,
+    ConsumeRequest,
+    ExtendRequest,
+    HoldRequest,
+    ReleaseRequest,
+)
 from scrip.http.principals import Caller, any_caller
 from scrip.http.requests import command_fields, opening_for
-from scrip.http.resolver import AccountId, IdempotencyKey, api
+from scrip.http.resolver import AccountId, HoldId, IdempotencyKey, api
 from scrip.ledger import ledger
 from scrip.observability import logger
 
@@ -32,6 +48,102 @@ def post_consume(
     """Take the price of a feature, or an amount: all of it or none."""
     command = _consume(caller, body, idempotency_key)
     return posted(command, ledger().execute(command, opening_for(caller)), 200)
+
+
+@app.post("/v1/accounts/<account_id>/consume/batch", **operations.CONSUME_BATCH)
+def post_batch(
+    account_id: AccountId,
+    body: Annotated[BatchRequest, Body()],
+    caller: Annotated[Caller, Depends(any_caller)],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[Any]:
+    """Take the prices of several uses: all of them or none, an entry each."""
+    command = ConsumeBatch(
+        **command_fields(caller, CommandRequest(), idempotency_key),
+        uses=tuple(Use(**use.model_dump()) for use in body.uses),
+    )
+    return posted_batch(command, ledger().execute(command, opening_for(caller)))
+
+
+@app.post("/v1/accounts/<account_id>/holds", **operations.OPEN_HOLD)
+def post_hold(
+    account_id: AccountId,
+    body: Annotated[HoldRequest, Body()],
+    caller: Annotated[Caller, Depends(any_caller)],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[Any]:
+    """Set aside the price of a feature, or an amount, for a while."""
+    command = OpenHold(
+        **command_fields(caller, body, idempotency_key),
+        feature=body.feature,
+        quantity=body.quantity,
+        amount=body.amount,
+        expires_in=body.expires_in,
+    )
+    return posted_hold(command, ledger().execute(command, opening_for(caller)))
+
+
+@app.get("/v1/accounts/<account_id>/holds", **operations.LIST_HOLDS)
+def get_holds(
+    account_id: AccountId,
+    caller: Annotated[Caller, Depends(any_caller)],
+) -> Response[Any]:
+    """List what is set aside now, in the order in which it was."""
+    account = ledger().account(caller.account_id, opening_for(caller))
+    return answer({"holds": [hold_json(hold) for hold in account.holds]})
+
+
+@app.post("/v1/accounts/<account_id>/holds/<hold_id>/capture", **operations.CAPTURE_HOLD)
+def post_capture(
+    account_id: AccountId,
+    hold_id: HoldId,
+    caller: Annotated[Caller, Depends(any_caller)],
+    body: Annotated[CaptureRequest | None, Body()] = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Response[Any]:
+    """Spend what was set aside, a part of it, or more than it."""
+    asked = body or CaptureRequest()
+    command = CaptureHold(
+        **command_fields(caller, asked, idempotency_key),
+        hold_id=hold_id,
+        quantity=asked.quantity,
+        amount=asked.amount,
+        final=asked.final,
+        excess=asked.excess == "available",
+    )
+    return posted(command, ledger().execute(command), 200)
+
+
+@app.post("/v1/accounts/<account_id>/holds/<hold_id>/extend", **operations.EXTEND_HOLD)
+def post_extension(
+    account_id: AccountId,
+    hold_id: HoldId,
+    caller: Annotated[Caller, Depends(any_caller)],
+    body: Annotated[ExtendRequest | None, Body()] = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Response[Any]:
+    """Let a hold live longer."""
+    asked = body or ExtendRequest()
+    command = ExtendHold(
+        **command_fields(caller, asked, idempotency_key),
+        hold_id=hold_id,
+        expires_in=asked.expires_in,
+    )
+    return posted(command, ledger().execute(command), 200)
+
+
+@app.post("/v1/accounts/<account_id>/holds/<hold_id>/release", **operations.RELEASE_HOLD)
+def post_release(
+    account_id: AccountId,
+    hold_id: HoldId,
+    caller: Annotated[Caller, Depends(any_caller)],
+    body: Annotated[ReleaseRequest | None, Body()] = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Response[Any]:
+    """Give back all that is left of a hold."""
+    told = command_fields(caller, body or ReleaseRequest(), idempotency_key)
+    command = ReleaseHold(**told, hold_id=hold_id)
+    return posted(command, ledger().execute(command), 200)
 
 
 @app.post("/v1/accounts/<account_id>/quote", **operations.QUOTE)

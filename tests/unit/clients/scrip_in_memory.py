@@ -12,7 +12,7 @@ import httpx
 
 from scrip.domain import errors
 from scrip.domain.commands import Command, Consume, Refund
-from scrip.domain.decide import quote
+from scrip.domain.spending import quote
 from scrip.http.answers import account_json, posted
 from scrip.http.models import ConsumeRequest, RefundRequest
 from scrip.ledger import Outcome

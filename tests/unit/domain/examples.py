@@ -8,19 +8,25 @@ from scrip.domain.catalog import Catalog, Feature, Plan, Rollover
 from scrip.domain.commands import (
     Adjust,
     AdjustAction,
+    CaptureHold,
     CloseAccount,
     Command,
     Consume,
+    ConsumeBatch,
+    ExtendHold,
     FollowSubscription,
     OpenAccount,
+    OpenHold,
     PayPeriod,
     Purchase,
     Refund,
+    ReleaseHold,
     ResetAnchor,
     ResetUsage,
     SetFrozen,
     SetQuota,
     TakeBack,
+    Use,
 )
 from scrip.domain.decide import SIGNUP_ENTRY_ID, decide
 from scrip.domain.entries import Actor, ActorType, Entry
@@ -104,6 +110,64 @@ def use(feature: str, quantity: int = 1, key: str = "c1") -> Consume:
         feature=feature,
         quantity=quantity,
     )
+
+
+def batch(*uses: Use, key: str = "b1") -> ConsumeBatch:
+    return ConsumeBatch(account_id="u1", entry_id=key, actor=USER, uses=uses)
+
+
+def hold(
+    amount: int | None = None,
+    key: str = "h1",
+    *,
+    feature: str | None = None,
+    quantity: int | None = None,
+    expires_in: int = 300,
+) -> OpenHold:
+    return OpenHold(
+        account_id="u1",
+        entry_id=key,
+        actor=USER,
+        amount=amount,
+        feature=feature,
+        quantity=quantity,
+        expires_in=expires_in,
+    )
+
+
+def extend(expires_in: int, key: str = "e1", *, of: str = "h1") -> ExtendHold:
+    return ExtendHold(
+        account_id="u1",
+        entry_id=key,
+        actor=USER,
+        hold_id=of,
+        expires_in=expires_in,
+    )
+
+
+def capture(
+    amount: int | None = None,
+    key: str = "c1",
+    *,
+    of: str = "h1",
+    quantity: int | None = None,
+    final: bool = True,
+    excess: bool = False,
+) -> CaptureHold:
+    return CaptureHold(
+        account_id="u1",
+        entry_id=key,
+        actor=USER,
+        hold_id=of,
+        amount=amount,
+        quantity=quantity,
+        final=final,
+        excess=excess,
+    )
+
+
+def release(key: str = "r1", *, of: str = "h1") -> ReleaseHold:
+    return ReleaseHold(account_id="u1", entry_id=key, actor=USER, hold_id=of)
 
 
 def refund(of: str, amount: int | None = None, key: str = "r1") -> Refund:

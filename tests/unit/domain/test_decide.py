@@ -8,7 +8,7 @@ import pytest
 
 from scrip.domain.account import AccountStatus
 from scrip.domain.commands import AdjustAction, ResetAnchor
-from scrip.domain.decide import decide, quote
+from scrip.domain.decide import decide
 from scrip.domain.entries import Entry, EntryType
 from scrip.domain.errors import (
     AccountFrozenError,
@@ -27,6 +27,7 @@ from scrip.domain.errors import (
 )
 from scrip.domain.grants import GRANTS_MAX, Allocation, GrantKind
 from scrip.domain.settle import settled
+from scrip.domain.spending import quote
 from tests.unit.domain.examples import (
     CATALOG,
     DAY,

@@ -6,7 +6,7 @@ import re
 from scrip.domain.entries import EntryType
 from scrip.domain.events import EVENT_NAMES, crossing_events, entry_event
 from tests.documentation import ROOT, examples
-from tests.unit.domain.examples import consume, do, opened
+from tests.unit.domain.examples import consume, do, extend, hold, opened
 
 
 def test_every_type_of_entry_has_its_event() -> None:
@@ -51,6 +51,17 @@ def test_the_documentation_lists_each_event_with_the_entries_that_it_tells_of() 
             told |= dict(zip(entries, events, strict=True))
     assert told == EVENT_NAMES
     assert crossed == {"credits.low", "credits.depleted", "credits.recovered"}
+
+
+def test_a_hold_that_lives_longer_is_no_new_one() -> None:
+    opening_it = do(opened(), hold(10))
+    extending_it = do(opening_it.after, extend(600))
+    names = [
+        entry_event("u1", entry, None).name
+        for posting in (opening_it, extending_it)
+        for entry in posting.entries
+    ]
+    assert names == ["hold.created", "hold.extended"]
 
 
 def test_the_documented_examples_have_every_field_of_an_event_and_no_other() -> None:

@@ -22,8 +22,9 @@ from hypothesis.stateful import (
     rule,
 )
 
-from scrip.domain.commands import AdjustAction, Command, ResetAnchor, TakeBack
-from scrip.domain.entries import Entry
+from scrip.domain.commands import AdjustAction, Command, Renew, ResetAnchor, TakeBack, Use
+from scrip.domain.decide import PostingTooLongError
+from scrip.domain.entries import CLOCK, Entry
 from scrip.domain.errors import RefusalError
 from scrip.domain.grants import GrantKind
 from scrip.domain.payments import DisputeOutcome, Payment
@@ -32,18 +33,23 @@ from scrip.domain.settle import settled
 from tests.unit.domain.examples import (
     CATALOG,
     adjust,
+    batch,
+    capture,
     close,
     consume,
     dispute,
     do,
+    extend,
     follow,
     freeze,
+    hold,
     opening,
     pay_period,
     purchase,
     quota,
     refund,
     refund_of_money,
+    release,
     reset,
     returned,
     use,
@@ -133,6 +139,10 @@ class LedgerMachine(RuleBasedStateMachine):
             )
         except RefusalError:
             return None
+        except PostingTooLongError:
+            renewal = Renew(account_id="u1", entry_id=self.key(), keyed=False, actor=CLOCK)
+            assert self.carry_out(renewal)
+            return self.carry_out(command)
         # With the account, a refunded total and an audit record it fits a transaction of 100 items.
         assert len(posting.entries) <= 97
         self.account = posting.after
@@ -175,6 +185,56 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(feature=st.sampled_from(["chat", "tokens", "retired"]), quantity=st.integers(1, 5_000))
     def use_a_feature(self, feature: str, quantity: int) -> None:
         self.carry_out(use(feature, quantity, self.key()))
+
+    @rule(amounts=st.lists(AMOUNTS, min_size=1, max_size=25))
+    def consume_a_batch(self, amounts: list[int]) -> None:
+        posting = self.carry_out(batch(*(Use(amount=amount) for amount in amounts), key=self.key()))
+        assert posting is None or len(posting.entries) >= len(amounts)
+
+    @rule(amount=AMOUNTS, seconds=st.integers(1, 86_400), feature=st.none() | st.just("tokens"))
+    def open_a_hold(self, amount: int, seconds: int, feature: str | None) -> None:
+        assert self.account
+        before = settled(self.account, CATALOG, self.now)
+        asked = {"feature": feature, "quantity": amount} if feature else {"amount": amount}
+        posting = self.carry_out(hold(key=self.key(), expires_in=seconds, **asked))
+        if posting:
+            free = CATALOG.plans[before.plan_id].unlimited
+            assert free or posting.after.available >= min(0, before.available)
+            assert posting.after.balance == before.balance
+
+    @rule(
+        pick=st.randoms(use_true_random=False),
+        amount=st.none() | AMOUNTS,
+        final=st.booleans(),
+        excess=st.booleans(),
+        seconds=st.integers(1, 86_400),
+        what=st.sampled_from(["capture", "capture", "capture", "release", "extend"]),
+    )
+    def something_becomes_of_a_hold(
+        self,
+        pick: object,
+        amount: int | None,
+        seconds: int,
+        what: str,
+        *,
+        final: bool,
+        excess: bool,
+    ) -> None:
+        assert self.account
+        opened = [hold.hold_id for hold in self.account.holds if hold.expires_at]
+        assume(opened)
+        name = pick.choice(opened)  # type: ignore[attr-defined]
+        match what:
+            case "capture":
+                command: Command = capture(amount, self.key(), of=name, final=final, excess=excess)
+            case "release":
+                command = release(self.key(), of=name)
+            case _:
+                command = extend(seconds, self.key(), of=name)
+        posting = self.carry_out(command)
+        if posting and (what == "release" or (what == "capture" and final)):
+            assert posting.ended_hold == name
+            assert posting.after.hold(name) is None
 
     @rule(pick=st.randoms(use_true_random=False), amount=st.none() | st.integers(1, 50))
     def refund_something(self, pick: object, amount: int | None) -> None:
@@ -372,10 +432,28 @@ def hash_chain(entries: list[dict[str, object]]) -> str:
 def left_in_grants(entries: list[Entry]) -> dict[str, int]:
     """Add up what each entry moved into and out of each grant."""
     left: Counter[str] = Counter()
+    holds: dict[str, dict[str, int]] = {}
+    held_before = 0
     for entry in entries:
         direction = 1 if entry.type in IN else -1
-        for allocation in entry.allocations:
-            left[allocation.grant_id] += direction * allocation.amount
+        moved = {part.grant_id: part.amount for part in entry.allocations}
+        hold = holds.setdefault(entry.hold_id or "", {})
+        captured = held_before - entry.held_after if entry.type == "usage" else 0
+        for grant_id, amount in moved.items():
+            left[grant_id] += direction * amount
+            if entry.hold_id and entry.type == "hold":
+                hold[grant_id] = amount
+            if entry.hold_id and entry.type == "release":
+                hold[grant_id] -= amount
+        # What is captured has left its grants before, and leaves the hold in the order it came.
+        for grant_id in list(hold):
+            part = min(captured, hold[grant_id])
+            hold[grant_id] -= part
+            left[grant_id] += part
+            captured -= part
+        assert not captured
+        assert min(hold.values(), default=0) >= 0
+        held_before = entry.held_after
     return {grant_id: credits_ for grant_id, credits_ in left.items() if credits_}
 
 

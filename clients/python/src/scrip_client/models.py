@@ -109,6 +109,8 @@ class Entry:
     actor: Actor
     source: str | None
     refunds: str | None
+    hold_id: str | None
+    expires_at: datetime | None
     recorded_at: datetime
     effective_at: datetime
     previous_hash: str

@@ -13,16 +13,20 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeIs
+
+from ulid import ULID
 
 from scrip.admission import Admission, jitter
-from scrip.domain.commands import Command, OpenAccount, Refund, TakeBack
-from scrip.domain.decide import SIGNUP_ENTRY_ID, decide
-from scrip.domain.entries import Actor, ActorType
+from scrip.domain.commands import Command, ConsumeBatch, OpenAccount, Refund, Renew, TakeBack
+from scrip.domain.decide import SIGNUP_ENTRY_ID, PostingTooLongError, decide
+from scrip.domain.entries import CLOCK, Actor, ActorType
 from scrip.domain.errors import (
     AccountNotFoundError,
     BusyError,
     CatalogUnsoundError,
+    HoldEndedError,
+    HoldNotFoundError,
     IdempotencyKeyReusedError,
     RefusalError,
     UnknownPlanError,
@@ -32,7 +36,14 @@ from scrip.settings import Settings, settings
 from scrip.store.catalogs import read_catalog
 from scrip.store.client import Table, open_table
 from scrip.store.commit import AccountMovedError, ConflictError, EntryExistsError, commit
-from scrip.store.queries import Snapshot, read, read_entry, read_with_payment
+from scrip.store.queries import (
+    Snapshot,
+    read,
+    read_entries_together,
+    read_entry,
+    read_hold_end,
+    read_with_payment,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -63,9 +74,13 @@ in whatever the crowd, and try until DEADLINE_SECONDS.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a command did: its own entry, None when it wrote none; `replayed` when it is not new."""
+    """What a command did: its own entry, None when it wrote none; `replayed` when it is not new.
+
+    `others` are those of a batch's other uses.
+    """
 
     entry: Entry | None
+    others: tuple[Entry, ...] = ()
     replayed: bool = False
 
 
@@ -146,9 +161,11 @@ class Ledger:
                 self._admission.enter(account_id)
             try:
                 snapshot = snapshot or self._read(command)
-                outcome = self._decide_and_commit(
-                    command, snapshot, may_stand=command.keyed or n > 0
-                )
+                may_stand = command.keyed or n > 0
+                outcome = self._decide_and_commit(command, snapshot, may_stand=may_stand)
+            except PostingTooLongError:
+                self._execute(renewal(account_id))
+                snapshot, pause, is_crowded = None, 0.0, False
             except AccountMovedError as moved:
                 # What it is now was read this moment: who waits here decides on what is stale.
                 snapshot, pause, is_crowded = moved.snapshot, 0.0, True
@@ -192,24 +209,47 @@ class Ledger:
                     paid=snapshot.paid,
                 ),
             )
-        except RefusalError:
+        except RefusalError as refusal:
             # A retry of what succeeded must not turn into a refusal by what has happened since.
             account_id, entry_id = command.account_id, command.entry_id
             if may_stand and (entry := read_entry(self.table, account_id, entry_id)):
-                return _replayed(command, entry)
+                return self._replayed(command, entry)
+            if isinstance(refusal, HoldNotFoundError):
+                return self._ended(command, refusal)
             raise
         if posting.after != posting.before:
             try:
                 commit(self.table, posting)
             except EntryExistsError as exists:
-                return _replayed(command, exists.entry)
-        return Outcome(entry=posting.entry)
+                return self._replayed(command, exists.entry)
+        others = posting.entries[1 - len(command.uses) :] if _is_many(command) else ()
+        return Outcome(entry=posting.entry, others=others)
+
+    def _replayed(self, command: Command, entry: Entry) -> Outcome:
+        if command.keyed and entry.request_hash != command.request_hash:
+            raise IdempotencyKeyReusedError(entry.entry_id)
+        others: tuple[Entry, ...] = ()
+        if _is_many(command):
+            others = read_entries_together(self.table, command.account_id, command.entry_ids[1:])
+        return Outcome(entry=entry, others=others, replayed=command.keyed)
+
+    def _ended(self, command: Command, not_found: HoldNotFoundError) -> Outcome:
+        """Answer a call about a hold that is not open as the one that ended it, if it asks that."""
+        end = read_hold_end(self.table, command.account_id, not_found.hold_id)
+        if end is None:
+            raise not_found
+        if end.entry and end.entry.request_hash == command.request_hash:
+            return Outcome(entry=end.entry, replayed=True)
+        raise HoldEndedError(not_found.hold_id, end.entry.entry_id if end.entry else None)
 
 
-def _replayed(command: Command, entry: Entry) -> Outcome:
-    if command.keyed and entry.request_hash != command.request_hash:
-        raise IdempotencyKeyReusedError(entry.entry_id)
-    return Outcome(entry=entry, replayed=command.keyed)
+def _is_many(command: Command) -> TypeIs[ConsumeBatch]:
+    return isinstance(command, ConsumeBatch) and len(command.uses) > 1
+
+
+def renewal(account_id: str) -> Renew:
+    """Return the command that writes down what time alone has done to an account."""
+    return Renew(account_id=account_id, entry_id=str(ULID()), keyed=False, actor=CLOCK)
 
 
 def utc_now() -> datetime:

@@ -14,14 +14,11 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from ulid import ULID
-
-from scrip.domain.commands import Renew
-from scrip.domain.entries import CLOCK
 from scrip.domain.errors import AccountNotFoundError, BusyError
 from scrip.domain.settle import settled
 from scrip.domain.skew import is_ahead
 from scrip.domain.sweeps import due_anchors
+from scrip.ledger import renewal
 from scrip.observability import logger, measure
 from scrip.queues import OneAccount, Queue, Stretch
 from scrip.store.keys import DIRECTORY_SHARDS, id_of
@@ -105,9 +102,8 @@ def renew_account(ledger: Ledger, account_id: str) -> None:
     Raises:
         ScripError: it cannot be settled.
     """
-    command = Renew(account_id=account_id, entry_id=str(ULID()), keyed=False, actor=CLOCK)
     try:
-        ledger.execute(command)
+        ledger.execute(renewal(account_id))
     except AccountNotFoundError:
         logger.info("it has gone since", extra={"account_id": account_id})
 

@@ -67,15 +67,31 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """Credits set aside out of grants; they are the account's and cannot be spent."""
+    """Credits set aside out of grants; they are the account's and only the hold can spend them.
+
+    `expires_at` is None for what a dispute set aside: that ends with the dispute. `uncharged` are
+    credits of use that the plan gives for nothing, being unlimited when the hold was opened.
+    """
 
     hold_id: str
     allocations: tuple[Allocation, ...]
+    expires_at: datetime | None = None
+    feature: str | None = None
+    uncharged: int = 0
 
     @property
     def amount(self) -> int:
         """Credits held."""
         return sum(allocation.amount for allocation in self.allocations)
+
+    @property
+    def left(self) -> int:
+        """How many credits of use can still be captured within it."""
+        return self.amount + self.uncharged
+
+    def has_died(self, now: datetime) -> bool:
+        """Tell whether its time is over."""
+        return self.expires_at is not None and self.expires_at <= now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +204,10 @@ class Account:
             for allocation in hold.allocations
             if allocation.grant_id == grant_id
         )
+
+    def hold(self, hold_id: str) -> Hold | None:
+        """Return an open hold by its id."""
+        return next((hold for hold in self.holds if hold.hold_id == hold_id), None)
 
     def grant(self, grant_id: str) -> Grant | None:
         """Return a grant by its id."""

@@ -21,6 +21,7 @@ from scrip.domain.commands import FollowSubscription, PayPeriod, Purchase, TakeB
 from scrip.domain.entries import Entry, EntryType
 from scrip.domain.errors import PaymentNotFoundError
 from scrip.domain.grants import Allocation, Grant, GrantKind
+from scrip.domain.holds import expire_again, put_back
 from scrip.domain.payments import DisputeOutcome, Payment
 from scrip.domain.posting import Draft, Paid, Posting
 from scrip.domain.quotas import grant_difference
@@ -277,38 +278,14 @@ def _set_free(
 ) -> int:
     """Put held credits back into their grant; return how many expired with it meanwhile."""
     [held] = hold.allocations
-    freed = (Allocation(held.grant_id, amount),)
     left = (Allocation(held.grant_id, held.amount - amount),)
     others = tuple(other for other in draft.account.holds if other is not hold)
     draft.change(
         holds=(*others, replace(hold, allocations=left)) if amount < hold.amount else others
     )
-    gone = draft.account.grant(held.grant_id) is None
-    if gone:
-        grant = Grant(
-            grant_id=held.grant_id,
-            kind=GrantKind.PURCHASE,
-            amount=amount,
-            remaining=0,
-            granted_at=draft.now,
-            expires_at=draft.now,
-            source=entry_id,
-        )
-        draft.change(grants=(*draft.account.grants, grant))
-    draft.change(grants=buckets.give_back(draft.account.grants, freed))
-    draft.enter(
-        entry_id,
-        EntryType.RELEASE,
-        0,
-        command=command,
-        allocations=freed,
-        source=hold.hold_id,
-    )
-    if not gone:
-        return 0
-    draft.change(grants=draft.account.grants[:-1])
-    draft.enter(f"expiry:{entry_id}", EntryType.EXPIRY, -amount, allocations=freed)
-    return amount
+    freed = (Allocation(held.grant_id, amount),)
+    entry, gone = put_back(draft, freed, entry_id, command=command, source=hold.hold_id)
+    return expire_again(draft, entry, gone)
 
 
 def _claw_back(draft: Draft, command: TakeBack, told: Payment, expiry: Entry | None) -> Payment:

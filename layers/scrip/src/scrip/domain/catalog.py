@@ -155,6 +155,17 @@ class Catalog:
             raise UnknownFeatureError(feature=feature_id)
         return feature
 
+    def held_feature(self, feature_id: str) -> Feature:
+        """Return a feature that credits were set aside for, active or not any more.
+
+        Raises:
+            UnknownFeatureError: there is none of that id.
+        """
+        feature = self.features.get(feature_id)
+        if feature is None:
+            raise UnknownFeatureError(feature=feature_id)
+        return feature
+
 
 def _within(name: str, value: int, least: int, most: int) -> None:
     if not least <= value <= most:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
@@ -54,7 +54,7 @@ class Command:
     def request_hash(self) -> bytes:
         """SHA-256 of what is asked: the same for a retry, another for another request."""
         asked = {
-            field.name: iso(value) if isinstance(value, datetime) else value
+            field.name: _told(value)
             for field in fields(self)
             if field.name not in self.NOT_ASKED and (value := getattr(self, field.name)) is not None
         }
@@ -78,6 +78,82 @@ class Consume(Command):
     feature: str | None = None
     quantity: int | None = None
     amount: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """One use of a batch, as `Consume` tells it."""
+
+    feature: str | None = None
+    quantity: int | None = None
+    amount: int | None = None
+    reason: str | None = None
+    reference: str | None = None
+    metadata: Json | None = None
+
+
+USES_MAX = 25
+"""How many uses a batch has at most: with what time may have done they fit one transaction."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsumeBatch(Command):
+    """Spend for several uses together: all of them or none."""
+
+    uses: tuple[Use, ...]
+
+    @property
+    def entry_ids(self) -> tuple[str, ...]:
+        """The ids of the entries: the command's own, then key~2, key~3. No caller's key has a ~."""
+        others = (f"{self.entry_id}~{number}" for number in range(2, len(self.uses) + 1))
+        return self.entry_id, *others
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenHold(Command):
+    """Set credits aside for a use that is to come, for `expires_in` seconds at most.
+
+    What is told of the use is told as `Consume` does. The hold is named after the entry.
+    """
+
+    feature: str | None = None
+    quantity: int | None = None
+    amount: int | None = None
+    expires_in: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtendHold(Command):
+    """Let a hold live for `expires_in` seconds from now, unless it lives longer anyway."""
+
+    hold_id: str
+    expires_in: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureHold(Command):
+    """Spend what was held: an amount, the price of a quantity, or all that is left.
+
+    `final` ends the hold and gives the rest back. `excess` takes what is above the hold from what
+    is available.
+    """
+
+    hold_id: str
+    quantity: int | None = None
+    amount: int | None = None
+    final: bool
+    excess: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseHold(Command):
+    """Give back all that is still held."""
+
+    hold_id: str
+
+
+type HoldCommand = ExtendHold | CaptureHold | ReleaseHold
+"""What somebody wants of a hold that was opened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,3 +259,16 @@ class TakeBack(Command):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Renew(Command):
     """Write down what time alone has done: grants that expired, periods that began."""
+
+
+def _told(value: object) -> object:
+    """Return what is asked in types that JSON has."""
+    match value:
+        case datetime():
+            return iso(value)
+        case tuple():
+            return [
+                {name: told for name, told in asdict(use).items() if told is not None}
+                for use in value
+            ]
+    return value

@@ -4,24 +4,28 @@ decide(account, command, catalog=..., now=...) -> Posting, or a refusal
 """
 
 from collections import Counter
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from scrip.domain import billing, errors, quotas
+from scrip.domain import billing, errors, holds, quotas, spending
 from scrip.domain import grants as buckets
 from scrip.domain.account import Account, AccountStatus
 from scrip.domain.catalog import Catalog
 from scrip.domain.commands import (
     Adjust,
     AdjustAction,
+    CaptureHold,
     CloseAccount,
     Command,
     Consume,
+    ConsumeBatch,
+    ExtendHold,
     FollowSubscription,
     OpenAccount,
+    OpenHold,
     PayPeriod,
     Purchase,
     Refund,
+    ReleaseHold,
     Renew,
     ResetAnchor,
     ResetUsage,
@@ -52,6 +56,10 @@ GRANT_ENTRY_TYPES = {
 """The kinds of grant that an admin may give, and what the ledger calls it."""
 
 
+class PostingTooLongError(Exception):
+    """What time has done to the account, and what a command wants, do not fit one transaction."""
+
+
 def decide(
     account: Account | None,
     command: Command,
@@ -68,6 +76,7 @@ def decide(
 
     Raises:
         RefusalError: the rules do not allow it; nothing is to be written.
+        PostingTooLongError: what time has done is to be written down first, by a `Renew`.
     """
     match account, command:
         case None, OpenAccount():
@@ -82,12 +91,16 @@ def decide(
             raise errors.AccountClosedError
         case Account(), _:
             draft = settle(account, catalog, now)
+            if isinstance(command, Renew) and len(draft.entries) > ENTRIES_MAX:
+                draft = settle(account, catalog, _half_way(account, now))
             posting = _carry_out(draft, command, catalog, refundable, paid)
     _check(posting)
+    if len(posting.entries) > ENTRIES_MAX:
+        raise PostingTooLongError
     return posting
 
 
-def _carry_out(  # noqa: C901, PLR0911 - a line for each command
+def _carry_out(  # noqa: C901, PLR0911, PLR0912 - a line for each command
     draft: Draft,
     command: Command,
     catalog: Catalog,
@@ -95,8 +108,16 @@ def _carry_out(  # noqa: C901, PLR0911 - a line for each command
     paid: Paid | None,
 ) -> Posting:
     match command:
-        case Consume():
-            return _consume(draft, command, catalog)
+        case Consume() | ConsumeBatch():
+            return spending.consume(draft, command, catalog)
+        case OpenHold():
+            return holds.open_hold(draft, command, catalog)
+        case ExtendHold():
+            return holds.extend_hold(draft, command)
+        case CaptureHold():
+            return holds.capture_hold(draft, command, catalog)
+        case ReleaseHold():
+            return holds.release_hold(draft, command)
         case Refund():
             return _refund(draft, command, refundable)
         case Adjust():
@@ -120,41 +141,6 @@ def _carry_out(  # noqa: C901, PLR0911 - a line for each command
         case Renew():
             return draft.posting()
     raise TypeError(command)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quote:
-    """What a consume would cost, and whether it would be allowed. Credits."""
-
-    cost: int
-    feature_version: int | None
-    available: int
-    shortfall: int
-    unlimited: bool
-    allowed: bool
-
-
-def quote(account: Account, command: Consume, catalog: Catalog) -> Quote:
-    """Return what a consume would cost a settled account.
-
-    Raises:
-        UnknownFeatureError, CostOutOfRangeError: it has no price.
-    """
-    plan = catalog.plan(account.plan_id)
-    cost, feature_version = command.amount, None
-    if command.feature is not None and command.quantity is not None:
-        feature = catalog.feature(command.feature)
-        cost, feature_version = feature.price(command.quantity), feature.version
-    assert cost is not None, command
-    shortfall = 0 if plan.unlimited else max(0, cost - account.available - plan.overdraft_limit)
-    return Quote(
-        cost=cost,
-        feature_version=feature_version,
-        available=account.available,
-        shortfall=shortfall,
-        unlimited=plan.unlimited,
-        allowed=account.status is AccountStatus.ACTIVE and not shortfall,
-    )
 
 
 def _open(command: OpenAccount, catalog: Catalog, now: datetime) -> Posting:
@@ -185,41 +171,6 @@ def _open(command: OpenAccount, catalog: Catalog, now: datetime) -> Posting:
     return draft.posting(entry=entry)
 
 
-def _consume(draft: Draft, command: Consume, catalog: Catalog) -> Posting:
-    account = draft.account
-    if account.status is AccountStatus.FROZEN:
-        raise errors.AccountFrozenError
-    quoted = quote(account, command, catalog)
-    cost, taken = quoted.cost, 0 if quoted.unlimited else quoted.cost
-    if quoted.shortfall:
-        raise errors.InsufficientCreditsError(
-            required=cost,
-            available=quoted.available,
-            shortfall=quoted.shortfall,
-            next_reset_at=account.period_end,
-        )
-    grants, allocations = buckets.draw(account.grants, taken)
-    drawn = sum(allocation.amount for allocation in allocations)
-    draft.change(
-        grants=grants,
-        debt=account.debt + taken - drawn,  # what the plan's overdraft lent
-        used=account.used + cost,
-        consumed_total=account.consumed_total + cost,
-    )
-    entry = draft.enter(
-        command.entry_id,
-        EntryType.USAGE,
-        -taken,
-        command=command,
-        allocations=allocations,
-        feature=command.feature,
-        quantity=command.quantity,
-        cost=cost,
-        feature_version=quoted.feature_version,
-    )
-    return draft.posting(entry=entry)
-
-
 def _refund(draft: Draft, command: Refund, refundable: Refundable | None) -> Posting:
     if refundable is None:
         raise errors.EntryNotFoundError(command.refunds)
@@ -241,8 +192,8 @@ def _refund(draft: Draft, command: Refund, refundable: Refundable | None) -> Pos
     entry = draft.enter(
         command.entry_id,
         EntryType.REFUND,
-        0 if usage.unlimited else amount,
-        allocations=() if usage.unlimited else _put_back(draft, command, refundable, amount),
+        amount if usage.amount else 0,
+        allocations=_put_back(draft, command, refundable, amount) if usage.amount else (),
         command=command,
         feature=usage.feature,
         cost=amount,
@@ -386,6 +337,18 @@ def _close(draft: Draft, command: CloseAccount) -> Posting:
     return draft.posting(entry=entry, audit=audit)
 
 
+def _half_way(account: Account, now: datetime) -> datetime:
+    """Return the instant until which half of what grants and holds have come to has come.
+
+    An account on which very much has ended since it was touched is rolled forward in steps, which
+    comes to the same.
+    """
+    ends = [grant.expires_at_or_never for grant in account.grants]
+    ends += [hold.expires_at for hold in account.holds if hold.expires_at is not None]
+    due = sorted(end for end in ends if end <= now)
+    return due[len(due) // 2 - 1]
+
+
 def _check(posting: Posting) -> None:
     """Assert what every posting promises: its entries explain the balance, no grant is broken."""
     before, after = posting.before, posting.after
@@ -395,4 +358,3 @@ def _check(posting: Posting) -> None:
         assert (entry.seq, entry.balance_after) == (seq, balance), entry
     assert (after.seq_last, after.balance, after.debt >= 0) == (seq, balance, True), after
     assert all(0 <= grant.remaining <= grant.amount for grant in after.grants), after
-    assert len(posting.entries) <= ENTRIES_MAX, after

@@ -67,7 +67,8 @@ class Entry:
 
     `allocations` says which grants the credits came from or went to, in the order they were taken;
     their amounts are positive, the direction is the sign of `amount`. `unlimited` says that the
-    account was on an unlimited plan.
+    account was on an unlimited plan. `expires_at` is when the hold ends that the entry opened or
+    extended.
     """
 
     entry_id: str
@@ -91,6 +92,8 @@ class Entry:
     metadata: Json | None = None
     source: str | None = None
     refunds: str | None = None
+    hold_id: str | None = None
+    expires_at: datetime | None = None
     request_hash: bytes | None = None
     previous_hash: bytes
     hash: bytes = b""
@@ -98,7 +101,10 @@ class Entry:
     @property
     def debt_left(self) -> int:
         """What is owed once this entry's credits have paid, which they do in the same posting."""
-        return self.debt_after - min(self.debt_after, max(0, self.amount))
+        arrived = max(0, self.amount)
+        if self.type is EntryType.RELEASE:
+            arrived = sum(allocation.amount for allocation in self.allocations)
+        return self.debt_after - min(self.debt_after, arrived)
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry as the API shows it: instants in ISO 8601, hashes in hex."""

@@ -8,15 +8,20 @@
     |   +-- AccountNotFoundError        404
     |   +-- EntryNotFoundError          404
     |   +-- PaymentNotFoundError        404
+    |   +-- HoldNotFoundError           404
     |   +-- DeductionTooLargeError      409
     |   +-- AlreadyRefundedError        409
     |   +-- RefundTooLargeError         409
     |   +-- TooManyGrantsError          409
+    |   +-- TooManyHoldsError           409
+    |   +-- HoldEndedError              409
+    |   +-- HoldExceededError           409
     |   +-- PaymentTakenError           409
     |   +-- UnknownFeatureError         422
     |   +-- UnknownPlanError            422
     |   +-- CostOutOfRangeError         422
     |   +-- NotRefundableError          422
+    |   +-- HoldWithoutFeatureError     422
     |   +-- ExpiryInThePastError        422
     +-- PlanNotFoundError               404
     +-- FeatureNotFoundError            404
@@ -134,6 +139,18 @@ class PaymentNotFoundError(RefusalError):
 
 
 @dataclass(eq=False)
+class HoldNotFoundError(RefusalError):
+    """The account has no such hold.
+
+    If the answer to opening it was lost, nothing is held. Ask again some seconds later where it may
+    still have been on its way.
+    """
+
+    status, code = 404, "hold_not_found"
+    hold_id: str
+
+
+@dataclass(eq=False)
 class DeductionTooLargeError(RefusalError):
     """Not enough credits to deduct.
 
@@ -179,6 +196,44 @@ class TooManyGrantsError(RefusalError):
 
     status, code = 409, "too_many_grants"
     grants_max: int
+
+
+@dataclass(eq=False)
+class TooManyHoldsError(RefusalError):
+    """The account has as many open holds as it may.
+
+    Capture or release some, or wait until one expires.
+    """
+
+    status, code = 409, "too_many_holds"
+    holds_max: int
+
+
+@dataclass(eq=False)
+class HoldEndedError(RefusalError):
+    """The hold has ended.
+
+    `ended_by` is the entry that captured or released it; null when it expired, or its account was
+    closed. What it had left is back in its grants. Use `consume` for what is still to be charged.
+    """
+
+    status, code = 409, "hold_ended"
+    hold_id: str
+    ended_by: str | None
+
+
+@dataclass(eq=False)
+class HoldExceededError(RefusalError):
+    """More than the hold has left.
+
+    Capture at most `left`, or ask for the rest to be taken from what is available (`excess`). What
+    an unlimited plan gave the hold for nothing is never joined with what is charged.
+    """
+
+    status, code = 409, "hold_exceeded"
+    hold_id: str
+    amount: int
+    left: int
 
 
 @dataclass(eq=False)
@@ -236,6 +291,17 @@ class NotRefundableError(RefusalError):
     status, code = 422, "not_refundable"
     entry_id: str
     entry_type: str
+
+
+@dataclass(eq=False)
+class HoldWithoutFeatureError(RefusalError):
+    """The hold is of an amount, so a quantity of it has no price.
+
+    Capture an `amount`.
+    """
+
+    status, code = 422, "hold_without_feature"
+    hold_id: str
 
 
 @dataclass(eq=False)

@@ -100,6 +100,14 @@ def draw(
     return _moved(grants, allocations, sign=-1), tuple(allocations)
 
 
+def joined(*allocations: Allocation) -> tuple[Allocation, ...]:
+    """Return allocations with those of the same grant made one, in the order they were taken."""
+    amounts = Counter[str]()
+    for allocation in allocations:
+        amounts[allocation.grant_id] += allocation.amount
+    return tuple(Allocation(grant_id, amount) for grant_id, amount in amounts.items())
+
+
 def withdraw(grants: Sequence[Grant], allocations: Iterable[Allocation]) -> tuple[Grant, ...]:
     """Take named credits out of named grants; they must hold them."""
     return _moved(grants, allocations, sign=-1)

@@ -48,7 +48,8 @@ class Posting:
 
     `entry` is the command's own among `entries`; None when it writes none. `refund` is the entry
     given back from, with its refunded total before, and that total after. `payment` is the payment
-    that it is about, before (None: it is new) and after.
+    that it is about, before (None: it is new) and after. `ended_hold` is the id of the hold that
+    `entry` ended.
     """
 
     before: Account | None
@@ -58,6 +59,7 @@ class Posting:
     refund: tuple[Refundable, int] | None = None
     payment: tuple[Payment | None, Payment] | None = None
     audit: AuditRecord | None = None
+    ended_hold: str | None = None
 
 
 class Draft:
@@ -93,15 +95,15 @@ class Draft:
     ) -> Entry:
         """Append an entry that says how the account came to be as it is now.
 
-        `command` is the one whose own entry it is; `told` are further fields of the entry.
+        `command` is the one that wants it; `told` are further fields of the entry.
         """
         if command is not None:
-            told |= {
+            told = {
                 "reason": command.reason,
                 "reference": command.reference,
                 "metadata": command.metadata,
                 "request_hash": command.request_hash,
-            }
+            } | told
         entry = Entry(
             entry_id=entry_id,
             seq=self.account.seq_last + 1,

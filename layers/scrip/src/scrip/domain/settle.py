@@ -11,7 +11,8 @@ from datetime import datetime
 from scrip.domain.account import Account, AccountStatus, Quota
 from scrip.domain.catalog import Catalog, Plan
 from scrip.domain.entries import EntryType, iso
-from scrip.domain.grants import Allocation, Grant, GrantKind
+from scrip.domain.grants import Allocation, Grant, GrantKind, give_back
+from scrip.domain.holds import release_dead
 from scrip.domain.posting import Draft
 
 
@@ -32,10 +33,12 @@ def settle(account: Account, catalog: Catalog, now: datetime) -> Draft:
     draft = Draft(account, account, catalog.plan(account.plan_id), now)
     if account.status is AccountStatus.CLOSED:
         return draft
-    lived, opened, debt_paid = account, 0, 0
+    # Holds that ended before the month did have given back what may roll over with it.
+    release_dead(draft, min(now, account.period_end))
+    lived, opened, debt_paid = draft.account, 0, 0
     while lived.period_end <= now and not lived.awaits_payment:
-        debt_paid = account.debt - lived.debt
-        lived, opened = _next_period(lived, catalog), opened + 1
+        debt_paid = draft.account.debt - lived.debt
+        lived, opened = _next_period(_holds_ended(lived), catalog), opened + 1
     expire(draft, plans_end=account.period_end if opened else None)
     if opened:
         draft.change(
@@ -53,6 +56,7 @@ def settle(account: Account, catalog: Catalog, now: datetime) -> Draft:
         allowance = lived.quota.allowance(draft.plan)
         grant_allowance(draft, lived.period, allowance, missed=opened - 1)
         expire(draft)  # what the missed allowances brought has lived
+    release_dead(draft, now)
     return draft
 
 
@@ -153,6 +157,18 @@ def roll_over(draft: Draft, grants: Iterable[Grant]) -> None:
             allocations=(allocation,),
             effective_at=grant.granted_at,
         )
+
+
+def _holds_ended(account: Account) -> Account:
+    """Return an account at its period's end, in memory, with what its dead holds gave back."""
+    end = account.period_end
+    dead = [hold for hold in account.holds if hold.has_died(end)]
+    freed = [allocation for hold in dead for allocation in hold.allocations]
+    return replace(
+        account,
+        grants=give_back(account.grants, freed),
+        holds=tuple(hold for hold in account.holds if not hold.has_died(end)),
+    )
 
 
 def _next_period(account: Account, catalog: Catalog) -> Account:

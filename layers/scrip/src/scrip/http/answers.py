@@ -8,7 +8,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 
-from scrip.domain.account import Account, Quota
+from scrip.domain.account import Account, Hold, Quota
 from scrip.domain.catalog import Catalog, CatalogItem
 from scrip.domain.commands import Command
 from scrip.domain.entries import Entry, iso
@@ -43,8 +43,49 @@ def posted(command: Command, outcome: Outcome, status: int) -> Response[dict[str
     assert outcome.entry is not None
     entry = outcome.entry
     body = {"entry": entry.to_json(), "account": _summary_after(command.account_id, entry)}
-    headers = {"Idempotency-Replayed": "true"} if outcome.replayed else {}
-    return answer(body, status, headers)
+    return answer(body, status, _replayed(outcome))
+
+
+def posted_batch(command: Command, outcome: Outcome) -> Response[dict[str, Any]]:
+    """Return the answer to a batch, which likewise follows from its entries."""
+    assert outcome.entry is not None
+    entries = (outcome.entry, *outcome.others)
+    body = {
+        "entries": [entry.to_json() for entry in entries],
+        "account": _summary_after(command.account_id, entries[-1]),
+    }
+    return answer(body, headers=_replayed(outcome))
+
+
+def posted_hold(command: Command, outcome: Outcome) -> Response[dict[str, Any]]:
+    """Return the answer to what opened a hold, which likewise follows from its entry."""
+    assert outcome.entry is not None
+    entry = outcome.entry
+    hold = Hold(
+        hold_id=entry.entry_id,
+        allocations=entry.allocations,
+        expires_at=entry.expires_at,
+        feature=entry.feature,
+        uncharged=0 if entry.allocations else entry.cost or 0,
+    )
+    body = {
+        "hold": hold_json(hold),
+        "entry": entry.to_json(),
+        "account": _summary_after(command.account_id, entry),
+    }
+    return answer(body, 201, _replayed(outcome))
+
+
+def hold_json(hold: Hold) -> dict[str, Any]:
+    """Return an open hold."""
+    return {
+        "hold_id": hold.hold_id,
+        "amount": hold.amount,
+        "left": hold.left,
+        "feature": hold.feature,
+        "expires_at": iso(hold.expires_at) if hold.expires_at else None,
+        "allocations": [asdict(allocation) for allocation in hold.allocations],
+    }
 
 
 def account_json(account: Account, catalog: Catalog) -> dict[str, Any]:
@@ -182,6 +223,10 @@ def audit_health_json(progress: Progress, age: timedelta | None) -> dict[str, An
         "mismatches": progress.mismatches,
         "unaudited": last.unaudited if last else 0,
     }
+
+
+def _replayed(outcome: Outcome) -> dict[str, str]:
+    return {"Idempotency-Replayed": "true"} if outcome.replayed else {}
 
 
 def _period_json(account: Account) -> dict[str, Any]:

@@ -23,8 +23,10 @@ from scrip.domain.catalog import (
     PROVIDER_IDS_MAX,
     ROLLOVER_PERIODS_MAX,
 )
+from scrip.domain.commands import USES_MAX
 from scrip.domain.entries import ActorType, EntryType, canonical_json
 from scrip.domain.grants import GrantKind
+from scrip.domain.holds import HOLD_SECONDS, HOLD_SECONDS_MAX
 
 METADATA_BYTES_MAX = 4096
 METADATA_DEPTH_MAX = 16
@@ -136,6 +138,7 @@ type Instant = Annotated[
         ],
     ),
 ]
+type HoldSeconds = Annotated[int, Field(strict=True, ge=1, le=HOLD_SECONDS_MAX)]
 type Metadata = Annotated[
     dict[str, JsonValue],
     AfterValidator(_small),
@@ -195,6 +198,58 @@ class ConsumeRequest(CommandRequest):
         if self.feature is not None and self.quantity is None:
             self.quantity = 1
         return self
+
+
+class BatchRequest(BaseModel):
+    """Uses that are taken together, all of them or none: an entry each, in this order."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    uses: Annotated[list[ConsumeRequest], Field(min_length=1, max_length=USES_MAX)]
+
+
+class HoldRequest(ConsumeRequest):
+    """A use that is to come: `quantity` units of a feature at its price, or an amount."""
+
+    expires_in: Annotated[HoldSeconds, Field(description="Seconds.")] = HOLD_SECONDS
+
+
+class ExtendRequest(CommandRequest):
+    """How long a hold is to live from now."""
+
+    expires_in: Annotated[HoldSeconds, Field(description="Seconds.")] = HOLD_SECONDS
+
+
+class CaptureRequest(CommandRequest):
+    """What of a hold to spend: an amount, the price of a quantity, or all that is left."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [_with({"amount": NULL}), _with({"quantity": NULL})]},
+    )
+
+    amount: Credits | None = None
+    quantity: Annotated[
+        Credits | None,
+        Field(description="Units of the feature that the hold is for."),
+    ] = None
+    final: Annotated[
+        bool,
+        Field(description="Whether this ends the hold; what is left of it then goes back."),
+    ] = True
+    excess: Annotated[
+        Literal["refuse", "available"],
+        Field(description="Whether what is above the hold is taken from what is available."),
+    ] = "refuse"
+
+    @model_validator(mode="after")
+    def _one_amount(self) -> Self:
+        if self.amount is not None and self.quantity is not None:
+            raise ValueError("name an amount or a quantity, and not both")
+        return self
+
+
+class ReleaseRequest(CommandRequest):
+    """Why a hold is released, if anybody wants to say."""
 
 
 class RefundRequest(CommandRequest):
@@ -466,6 +521,8 @@ class EntryAnswer(BaseModel):
     actor: ActorAnswer
     source: str | None
     refunds: str | None
+    hold_id: str | None
+    expires_at: datetime | None
     request_hash: str | None
     recorded_at: datetime
     effective_at: datetime
@@ -530,6 +587,40 @@ class PostedAnswer(BaseModel):
 
     entry: EntryAnswer
     account: AccountSummary
+
+
+class BatchAnswer(BaseModel):
+    """The entries of a batch, in its order, and the account after the last."""
+
+    entries: list[EntryAnswer]
+    account: AccountSummary
+
+
+class HeldAnswer(BaseModel):
+    """A hold: `amount` credits are set aside, and `left` can still be captured within it.
+
+    The two differ only where an unlimited plan charges nothing. `expires_at` is null for what a
+    dispute of a payment has set aside.
+    """
+
+    hold_id: str
+    amount: int
+    left: int
+    feature: str | None
+    expires_at: datetime | None
+    allocations: list[AllocationAnswer]
+
+
+class HoldAnswer(PostedAnswer):
+    """The hold that was opened, its entry, and the account after it."""
+
+    hold: HeldAnswer
+
+
+class HoldsAnswer(BaseModel):
+    """The holds that are open now."""
+
+    holds: list[HeldAnswer]
 
 
 class QuoteAnswer(BaseModel):

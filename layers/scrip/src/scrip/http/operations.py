@@ -15,6 +15,7 @@ from scrip.http.models import (
     AdminHealthAnswer,
     ArchivedEntriesAnswer,
     AuditsAnswer,
+    BatchAnswer,
     CatalogAnswer,
     ClosedAnswer,
     EntriesAnswer,
@@ -22,6 +23,8 @@ from scrip.http.models import (
     FeaturesAnswer,
     GatewayMessage,
     HealthAnswer,
+    HoldAnswer,
+    HoldsAnswer,
     ListedAccount,
     ListedWebhook,
     OneEntryAnswer,
@@ -73,6 +76,9 @@ EDIT_WITH_BODY: tuple[type[ScripError], ...] = (
     problems.UnsupportedMediaTypeError,
 )
 """What any edit of the catalog that takes a body may answer too: it needs no idempotency key."""
+
+OF_HOLD: tuple[type[ScripError], ...] = (errors.HoldNotFoundError, errors.HoldEndedError)
+"""What any call about an opened hold may answer."""
 
 PLAN_RULES: tuple[type[ScripError], ...] = (
     errors.DefaultPlanError,
@@ -142,6 +148,18 @@ CONSUMED = POSTED | {
         {"entry_id": ENTRY_ID, "reason": "The work failed."},
     ),
 }
+OPENED_HOLD = {
+    name: _link(
+        f"{name}_hold",
+        description,
+        {**SAME_ACCOUNT, "hold_id": "$response.body#/hold/hold_id"},
+    )
+    for name, description in {
+        "capture": "Spend it.",
+        "extend": "Let it live longer.",
+        "release": "Give it back.",
+    }.items()
+}
 OPENED = {
     "account": _link("get_account", "The account.", ACCOUNT_ID),
     "quota": _link("get_quota", "What it may use.", ACCOUNT_ID),
@@ -210,6 +228,70 @@ CONSUME = _operation(
     headers=REPLAYED,
     links=CONSUMED,
 )
+CONSUME_BATCH = _operation(
+    "consume_batch",
+    "Spend credits for several uses at once",
+    "Credits",
+    BatchAnswer,
+    *WITH_BODY,
+    errors.InsufficientCreditsError,
+    errors.AccountFrozenError,
+    errors.UnknownFeatureError,
+    errors.CostOutOfRangeError,
+    headers=REPLAYED,
+)
+OPEN_HOLD = _operation(
+    "open_hold",
+    "Set credits aside for a use that is to come",
+    "Holds",
+    HoldAnswer,
+    *WITH_BODY,
+    errors.InsufficientCreditsError,
+    errors.AccountFrozenError,
+    errors.TooManyHoldsError,
+    errors.UnknownFeatureError,
+    errors.CostOutOfRangeError,
+    status=201,
+    headers=REPLAYED,
+    links=POSTED | OPENED_HOLD,
+)
+CAPTURE_HOLD = _operation(
+    "capture_hold",
+    "Spend what was set aside",
+    "Holds",
+    PostedAnswer,
+    *WITH_BODY,
+    *OF_HOLD,
+    errors.HoldExceededError,
+    errors.HoldWithoutFeatureError,
+    errors.InsufficientCreditsError,
+    errors.AccountFrozenError,
+    errors.UnknownFeatureError,
+    errors.CostOutOfRangeError,
+    headers=REPLAYED,
+    links=CONSUMED,
+)
+EXTEND_HOLD = _operation(
+    "extend_hold",
+    "Let a hold live longer",
+    "Holds",
+    PostedAnswer,
+    *WITH_BODY,
+    *OF_HOLD,
+    headers=REPLAYED,
+    links=POSTED,
+)
+RELEASE_HOLD = _operation(
+    "release_hold",
+    "Give back what was set aside",
+    "Holds",
+    PostedAnswer,
+    *WITH_BODY,
+    *OF_HOLD,
+    headers=REPLAYED,
+    links=POSTED,
+)
+LIST_HOLDS = _operation("list_holds", "List open holds", "Holds", HoldsAnswer)
 QUOTE = _operation(
     "quote",
     "Ask what a consume would cost",

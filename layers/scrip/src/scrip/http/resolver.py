@@ -37,6 +37,10 @@ AccountId = Annotated[
     str,
     Path(description="An account's id, or `me` for the caller's own.", max_length=128),
 ]
+HoldId = Annotated[
+    str,
+    Path(description="A hold's id: the idempotency key that opened it.", pattern=KEY_PATTERN),
+]
 IdempotencyKey = Annotated[
     str | None,
     Header(

@@ -6,6 +6,7 @@
 | put each entry                   | no entry has that key                                      |
 | update an entry's refunded total | it is the total that was read                              |
 | put the payment                  | it is new, or as it was read                               |
+| say by which entry a hold ended  | nothing has ended it                                       |
 | put the audit record             | none: its key is new                                       |
 
 A failed condition returns the item as it is, so the caller knows why without another read.
@@ -31,7 +32,7 @@ from scrip.store.items import (
     payment_item,
     to_wire,
 )
-from scrip.store.keys import account_key, audit_key, refunded_key
+from scrip.store.keys import account_key, audit_key, hold_end_key, refunded_key
 from scrip.store.queries import Snapshot
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ NO_ENTRY = "attribute_not_exists(pk)"
 # Holds while nobody has refunded more of the entry since its total was read.
 SAME_REFUNDED = "refunded = :refunded_before"
 NOTHING_REFUNDED = "attribute_not_exists(pk)"
+# Holds while no command has ended the hold.
+NOT_ENDED = "attribute_not_exists(pk)"
 # Holds while the payment has brought no credits to anybody.
 NEW_PAYMENT = "attribute_not_exists(pk)"
 # Holds while nothing more has become known of the payment since it was read.
@@ -99,6 +102,8 @@ def commit(table: Table, posting: Posting) -> None:
         actions.append(_refunded_update(posting.after, *posting.refund))
     if posting.payment:
         actions.append(_payment_put(*posting.payment))
+    if posting.ended_hold and posting.entry:
+        actions.append(_hold_end(posting.after, posting.ended_hold, posting.entry))
     if posting.audit:
         item = audit_item(audit_key(posting.after.account_id, str(ULID())), posting.audit)
         actions.append({"Put": {"Item": to_wire(item)}})
@@ -167,6 +172,17 @@ def _refunded_update(account: Account, refundable: Refundable, refunded_after: i
             "ConditionExpression": SAME_REFUNDED if before else NOTHING_REFUNDED,
             "ExpressionAttributeValues": to_wire(values),
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        },
+    }
+
+
+def _hold_end(account: Account, hold_id: str, entry: Entry) -> Any:
+    return {
+        "Update": {
+            "Key": to_wire(hold_end_key(account.account_id, hold_id)),
+            "UpdateExpression": "SET ended_by = :ended_by",
+            "ConditionExpression": NOT_ENDED,
+            "ExpressionAttributeValues": to_wire({":ended_by": entry.entry_id}),
         },
     }
 

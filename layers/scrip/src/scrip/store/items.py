@@ -63,6 +63,7 @@ wrote it, and when it was put back from a backup, if it was. The chain does not 
 
 BESIDE_ACCOUNT = {
     "AUDIT": frozenset({"pk", "sk"} | {field.name for field in fields(AuditRecord)}),
+    "HOLD": frozenset({"pk", "sk", "ended_by"}),
     "REFUNDED": frozenset({"pk", "sk", "refunded"}),
     "USAGE": frozenset({"pk", "sk"} | {field.name for field in fields(DayUsage)}),
 }

@@ -27,6 +27,7 @@ from scrip.store.keys import (
     account_key,
     audit_key,
     entry_key,
+    hold_end_key,
     id_of,
     ledger_partition,
     payment_key,
@@ -34,7 +35,7 @@ from scrip.store.keys import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from scrip.domain.account import Account
@@ -63,6 +64,13 @@ class Snapshot:
     account: Account | None
     refundable: Refundable | None = None
     paid: Paid | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldEnd:
+    """By which entry a hold ended; None when its time was over, or its account was closed."""
+
+    entry: Entry | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +184,36 @@ def read_entry(table: Table, account_id: str, entry_id: str) -> Entry | None:
             ConsistentRead=True,
         )
     return entry_of(answer["Item"]) if "Item" in answer else None
+
+
+def read_entries_together(
+    table: Table,
+    account_id: str,
+    entry_ids: Sequence[str],
+) -> tuple[Entry, ...]:
+    """Return entries that one posting wrote. One round trip.
+
+    Raises:
+        CorruptAccountError: one of them is not there.
+    """
+    found = _read_together(table, *(entry_key(account_id, entry_id) for entry_id in entry_ids))
+    entries = tuple(entry_of(wire) for wire in found if wire)
+    if len(entries) < len(entry_ids):
+        raise CorruptAccountError(account_id)
+    return entries
+
+
+def read_hold_end(table: Table, account_id: str, hold_id: str) -> HoldEnd | None:
+    """Return how a hold ended that is not open; None when there never was one."""
+    end, opening = _read_together(
+        table,
+        hold_end_key(account_id, hold_id),
+        entry_key(account_id, hold_id),
+    )
+    if opening is None or entry_of(opening).hold_id != hold_id:
+        return None
+    ended_by = from_wire(end).get("ended_by") if end else None
+    return HoldEnd(entry=read_entry(table, account_id, ended_by) if ended_by else None)
 
 
 def read_entries(

@@ -2,13 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from scrip.domain.account import AccountStatus
 from scrip.domain.books import Books
-from scrip.domain.checks.check import INTO_GRANTS, NEW_CREDITS, Check, moved
+from scrip.domain.checks.check import INTO_GRANTS, NEW_CREDITS, Check
 from scrip.domain.entries import Entry, EntryType
 from scrip.domain.findings import Code, Finding
 from scrip.domain.grants import Grant, GrantKind
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 ORIGINS = {
     GrantKind.ROLLOVER: EntryType.ROLLOVER,
@@ -29,6 +33,47 @@ OPENED = ":opened"
 """What the id of an entry ends with that opens a hold, behind the hold's id."""
 
 
+class Held:
+    """What each hold has of each grant by the entries, as they are taken one by one."""
+
+    def __init__(self) -> None:
+        """Know no hold yet."""
+        self.holds: dict[str, Counter[str]] = {}
+        self.held_after = 0
+
+    def take(self, entry: Entry) -> Counter[str]:
+        """Follow an entry, and return what it spent out of a hold, by grants."""
+        released = self.held_after - entry.held_after
+        self.held_after = entry.held_after
+        spent: Counter[str] = Counter()
+        match entry.type:
+            case EntryType.HOLD:
+                name = entry.hold_id or entry.entry_id.removesuffix(OPENED)
+                self._add(name, {part.grant_id: part.amount for part in entry.allocations})
+            case EntryType.RELEASE:
+                name = entry.hold_id or entry.source or ""
+                self._add(name, {part.grant_id: -part.amount for part in entry.allocations})
+            case EntryType.USAGE if entry.hold_id:
+                # A hold is spent in the order in which its credits came into it.
+                for grant_id, amount in self.holds.get(entry.hold_id, {}).items():
+                    spent[grant_id] = min(amount, released - spent.total())
+                self._add(entry.hold_id, {name: -amount for name, amount in spent.items()})
+            case EntryType.ADMIN_DEDUCT if released and not entry.held_after:
+                self.holds.clear()  # closing an account takes what is held, and tells of no hold
+        return spent
+
+    def of_grants(self) -> Counter[str]:
+        """Return what is held of each grant."""
+        held: Counter[str] = Counter()
+        for of_hold in self.holds.values():
+            held.update(of_hold)
+        return held
+
+    def _add(self, hold_id: str, amounts: dict[str, int]) -> None:
+        of_hold = self.holds.setdefault(hold_id, Counter())
+        of_hold.update(amounts)
+
+
 class Grants(Check):
     """What is left of each grant is what was brought, less what was drawn, held and expired."""
 
@@ -40,25 +85,21 @@ class Grants(Check):
         self.origins: dict[str, Entry] = {}
         self.brought: Counter[str] = Counter()
         self.left: Counter[str] = Counter()
-        self.held: Counter[str] = Counter()
-        self.held_after = 0
+        self.held = Held()
         self.payment_grants: dict[str, str] = {}
 
     def take(self, entry: Entry) -> Iterator[Finding]:
         """Move the credits of an entry's allocations."""
         direction = 1 if entry.type in INTO_GRANTS else -1
+        spent = self.held.take(entry)
         for allocation in entry.allocations:
-            name, amount = allocation.grant_id, direction * allocation.amount
+            name = allocation.grant_id
+            amount = direction * allocation.amount + spent[name]
             _move(self.left, name, amount)
             if self.left[name] < 0 or allocation.amount <= 0:
                 told = f"It moves {amount:+} credits of grant {name}, which then has "
                 told += f"{self.left[name]}."
                 yield self.found_in(entry, Code.GRANT_OVERDRAWN, told)
-            if entry.type in {EntryType.HOLD, EntryType.RELEASE}:
-                _move(self.held, name, -amount)
-        if self.held_after and not entry.held_after and entry.type is EntryType.ADMIN_DEDUCT:
-            self.held.clear()  # the account was closed
-        self.held_after = entry.held_after
         self._bring(entry)
 
     def close(self) -> Iterator[Finding]:
@@ -76,9 +117,12 @@ class Grants(Check):
                 for allocation in hold.allocations
             },
         )
-        for name in sorted(held.keys() | self.held.keys()):
-            if held[name] != self.held[name]:
-                told = f"{held[name]} credits of it are held, and by the entries {self.held[name]}."
+        by_entries = self.held.of_grants()
+        for name in sorted(held.keys() | by_entries.keys()):
+            if held[name] != by_entries[name]:
+                told = (
+                    f"{held[name]} credits of it are held, and by the entries {by_entries[name]}."
+                )
                 yield self.found(Code.HELD_WRONG, f"grant {name}", told)
         for grant in account.grants:
             for told in self._wrong(grant):
@@ -122,21 +166,26 @@ class Grants(Check):
 
 
 class Holds(Check):
-    """Each hold is one that an entry opened, and holds what was not set free since."""
+    """Each hold is one that an entry opened, and has what was not captured or set free since."""
 
     def __init__(self, books: Books) -> None:
         """Know no hold yet."""
         super().__init__(books)
-        self.open: Counter[str] = Counter()
+        self.held = Held()
+        self.ends: dict[str, datetime | None] = {}
+        self.features: dict[str, str | None] = {}
+        self.uncharged: Counter[str] = Counter()
 
     def take(self, entry: Entry) -> Iterator[Finding]:
-        """Follow what opens holds, and what sets credits of them free."""
-        if entry.type is EntryType.HOLD:
-            self.open[entry.entry_id.removesuffix(OPENED)] -= moved(entry)
-        if entry.type is EntryType.RELEASE:
-            self.open[entry.source or ""] -= moved(entry)
-        if not entry.held_after:
-            self.open.clear()  # closing an account takes what is held, and tells of no hold
+        """Follow what opens and extends holds, and what takes credits out of them."""
+        self.held.take(entry)
+        name = entry.hold_id
+        if name is not None and entry.type is EntryType.HOLD:
+            self.ends[name], self.features[name] = entry.expires_at, entry.feature
+            if name == entry.entry_id and not entry.allocations:
+                self.uncharged[name] = entry.cost or 0
+        if name is not None and entry.type is EntryType.USAGE:
+            self.uncharged[name] = max(0, self.uncharged[name] - (entry.cost or 0))
         yield from ()
 
     def close(self) -> Iterator[Finding]:
@@ -144,9 +193,16 @@ class Holds(Check):
         held: Counter[str] = Counter()
         for hold in self.books.account.holds if self.books.account else ():
             held[hold.hold_id] += hold.amount
-        for name in sorted(held.keys() | self.open.keys()):
-            if held[name] != self.open[name]:
-                told = f"It holds {held[name]} credits, and by the entries {self.open[name]}."
+            said = hold.expires_at, hold.feature, hold.uncharged
+            name = hold.hold_id
+            if said != (self.ends.get(name), self.features.get(name), self.uncharged[name]):
+                told = "Its end, its feature or what it may use is not what the entries say."
+                yield self.found(Code.HELD_WRONG, f"hold {name}", told)
+        by_entries = {name: amounts.total() for name, amounts in self.held.holds.items()}
+        for name in sorted(held.keys() | by_entries.keys()):
+            if held[name] != by_entries.get(name, 0):
+                told = f"It holds {held[name]} credits, and by the entries "
+                told += f"{by_entries.get(name, 0)}."
                 yield self.found(Code.HELD_WRONG, f"hold {name}", told)
 
 

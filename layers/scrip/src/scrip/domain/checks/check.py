@@ -62,6 +62,11 @@ class Check(Reporter, ABC):
         yield from ()
 
 
+def is_capture(entry: Entry) -> bool:
+    """Tell whether an entry spends what was held."""
+    return entry.type is EntryType.USAGE and entry.hold_id is not None
+
+
 def moved(entry: Entry) -> int:
     """Return what an entry's allocations came to: into grants, or below 0 out of them."""
     total = sum(allocation.amount for allocation in entry.allocations)

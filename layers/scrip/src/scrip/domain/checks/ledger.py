@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from scrip.domain.books import StoredEntry
-from scrip.domain.checks.check import GAINS, LOSSES, Check, moved
+from scrip.domain.checks.check import GAINS, LOSSES, Check, is_capture, moved
 from scrip.domain.entries import GENESIS_HASH, Entry, EntryType, chain_hash
 from scrip.domain.findings import Code, Finding
 
@@ -96,9 +96,11 @@ class Sums(Check):
         if not self._may_owe(entry, debt):
             told = f"It says a debt of {entry.debt_after}, and before it was {self.debt}."
             yield self.found_in(entry, Code.DEBT_WRONG, told)
-        if moved(entry) + held - debt != entry.amount:
+        # What a capture spends may come out of its hold or out of grants; both are allocations.
+        explained = moved(entry) - debt + (0 if is_capture(entry) else held)
+        if explained != entry.amount:
             told = f"It changes the balance by {entry.amount:+}; by what it says of grants, "
-            told += f"holds and debt it would be {moved(entry) + held - debt:+}."
+            told += f"holds and debt it would be {explained:+}."
             yield self.found_in(entry, Code.ENTRY_NOT_EXPLAINED, told)
         if not self._may_be(entry):
             told = f"An entry of the type {entry.type} cannot change a balance by {entry.amount:+}."
@@ -133,6 +135,8 @@ class Sums(Check):
         match entry.type:
             case EntryType.HOLD | EntryType.RELEASE:
                 return change == -moved(entry)
+            case EntryType.USAGE if is_capture(entry):
+                return moved(entry) <= change <= 0
             case EntryType.ADMIN_DEDUCT:
                 return change in {0, -self.held}  # closing an account takes what is held, too
         return not change

@@ -1,0 +1,146 @@
+"""Spending: what a use costs, whether the account can pay for it, and the entry that says so."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from scrip.domain import grants as buckets
+from scrip.domain.account import Account, AccountStatus
+from scrip.domain.catalog import Catalog
+from scrip.domain.commands import Command, Consume, ConsumeBatch, OpenHold, Use
+from scrip.domain.entries import Entry, EntryType
+from scrip.domain.errors import AccountFrozenError, InsufficientCreditsError
+from scrip.domain.grants import Allocation
+from scrip.domain.posting import Draft, Posting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """What a consume would cost, and whether it would be allowed. Credits."""
+
+    cost: int
+    feature_version: int | None
+    available: int
+    shortfall: int
+    unlimited: bool
+    allowed: bool
+
+
+def price(use: Consume | OpenHold | Use, catalog: Catalog) -> tuple[int, int | None]:
+    """Return what a use costs, and the version of the feature that says so.
+
+    Raises:
+        UnknownFeatureError, CostOutOfRangeError: it has no price.
+    """
+    if use.feature is not None and use.quantity is not None:
+        feature = catalog.feature(use.feature)
+        return feature.price(use.quantity), feature.version
+    assert use.amount is not None, use
+    return use.amount, None
+
+
+def quote(account: Account, command: Consume, catalog: Catalog) -> Quote:
+    """Return what a consume would cost a settled account.
+
+    Raises:
+        UnknownFeatureError, CostOutOfRangeError: it has no price.
+    """
+    plan = catalog.plan(account.plan_id)
+    cost, feature_version = price(command, catalog)
+    shortfall = 0 if plan.unlimited else max(0, cost - account.available - plan.overdraft_limit)
+    return Quote(
+        cost=cost,
+        feature_version=feature_version,
+        available=account.available,
+        shortfall=shortfall,
+        unlimited=plan.unlimited,
+        allowed=account.status is AccountStatus.ACTIVE and not shortfall,
+    )
+
+
+def consume(draft: Draft, command: Consume | ConsumeBatch, catalog: Catalog) -> Posting:
+    """Take what uses cost, an entry each, or refuse them all."""
+    uses: dict[str, Consume | Use]
+    if isinstance(command, ConsumeBatch):
+        uses = dict(zip(command.entry_ids, command.uses, strict=True))
+    else:
+        uses = {command.entry_id: command}
+    check_not_frozen(draft.account)
+    prices = [price(use, catalog) for use in uses.values()]
+    check_affordable(draft, sum(cost for cost, _ in prices))
+    entries = [
+        spend(
+            draft,
+            entry_id,
+            command,
+            cost=cost,
+            taken=0 if draft.plan.unlimited else cost,
+            feature=use.feature,
+            quantity=use.quantity,
+            feature_version=feature_version,
+            reason=use.reason,
+            reference=use.reference,
+            metadata=use.metadata,
+        )
+        for (entry_id, use), (cost, feature_version) in zip(uses.items(), prices, strict=True)
+    ]
+    return draft.posting(entry=entries[0])
+
+
+def check_not_frozen(account: Account) -> None:
+    """Refuse an account that may not spend.
+
+    Raises:
+        AccountFrozenError: an admin froze it.
+    """
+    if account.status is AccountStatus.FROZEN:
+        raise AccountFrozenError
+
+
+def check_affordable(draft: Draft, cost: int) -> None:
+    """Refuse what costs more than is available and the plan lends.
+
+    Raises:
+        InsufficientCreditsError: it does.
+    """
+    account, plan = draft.account, draft.plan
+    shortfall = cost - account.available - plan.overdraft_limit
+    if shortfall > 0 and not plan.unlimited:
+        raise InsufficientCreditsError(
+            required=cost,
+            available=account.available,
+            shortfall=shortfall,
+            next_reset_at=account.period_end,
+        )
+
+
+def spend(
+    draft: Draft,
+    entry_id: str,
+    command: Command,
+    *,
+    cost: int,
+    taken: int,
+    held: tuple[Allocation, ...] = (),
+    **told: Any,
+) -> Entry:
+    """Enter a use that cost so much: `held` was set aside for it, `taken` comes out of grants.
+
+    What the grants lack is lent; whether the plan allows that was checked before.
+    """
+    account = draft.account
+    grants, drawn = buckets.draw(account.grants, taken)
+    draft.change(
+        grants=grants,
+        debt=account.debt + taken - sum(allocation.amount for allocation in drawn),
+        used=account.used + cost,
+        consumed_total=account.consumed_total + cost,
+    )
+    return draft.enter(
+        entry_id,
+        EntryType.USAGE,
+        -taken - sum(allocation.amount for allocation in held),
+        command=command,
+        allocations=buckets.joined(*held, *drawn),
+        cost=cost,
+        **told,
+    )

@@ -1,0 +1,300 @@
+"""Holds: what is set aside, what becomes of it, and what happens when nothing does."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scrip.domain.account import Account
+from scrip.domain.commands import AdjustAction, Renew, Use
+from scrip.domain.decide import ENTRIES_MAX, PostingTooLongError, decide
+from scrip.domain.entries import CLOCK, Entry
+from scrip.domain.errors import (
+    AccountFrozenError,
+    HoldExceededError,
+    HoldNotFoundError,
+    HoldWithoutFeatureError,
+    InsufficientCreditsError,
+    RefusalError,
+    TooManyHoldsError,
+)
+from scrip.domain.grants import Allocation, GrantKind
+from scrip.domain.holds import HOLDS_MAX
+from scrip.domain.settle import settled
+from tests.unit.domain.examples import (
+    CATALOG,
+    DAY,
+    NOW,
+    adjust,
+    batch,
+    capture,
+    consume,
+    do,
+    extend,
+    freeze,
+    hold,
+    opened,
+    own_entry,
+    quota,
+    refund,
+    release,
+)
+
+if TYPE_CHECKING:
+    from scrip.domain.posting import Posting
+
+SECOND = timedelta(seconds=1)
+
+
+def held(amount: int = 60, **told: Any) -> Account:
+    """150 credits, of which some are held."""
+    return do(opened(), hold(amount, **told)).after
+
+
+def told(entries: tuple[Entry, ...]) -> list[tuple[str, str, int, int]]:
+    """What entries say, in short."""
+    return [
+        (entry.entry_id, entry.type, entry.amount, sum(part.amount for part in entry.allocations))
+        for entry in entries
+    ]
+
+
+def test_a_hold_takes_nothing_from_the_balance_and_all_from_what_is_available() -> None:
+    posting = do(opened(), hold(60))
+    account = posting.after
+    assert (account.balance, account.held, account.available) == (150, 60, 90)
+    entry = own_entry(posting)
+    assert (entry.type, entry.amount, entry.cost, entry.hold_id) == ("hold", 0, 60, "h1")
+    assert (entry.held_after, entry.expires_at) == (60, NOW + 300 * SECOND)
+
+
+def test_a_hold_is_priced_as_a_use() -> None:
+    posting = do(opened(), hold(feature="tokens", quantity=4_000))
+    assert posting.after.held == 12
+    entry = own_entry(posting)
+    assert (entry.feature, entry.quantity, entry.feature_version) == ("tokens", 4_000, 1)
+
+
+REFUSED: list[tuple[str, Callable[[], Account], Any, type[RefusalError]]] = [
+    ("more than is available", lambda: held(60), hold(91, "h2"), InsufficientCreditsError),
+    ("what is held already", lambda: held(60), consume(91), InsufficientCreditsError),
+    ("on credit", lambda: opened("overdraft"), hold(151), InsufficientCreditsError),
+    ("on a frozen account", lambda: do(opened(), freeze()).after, hold(1), AccountFrozenError),
+    ("above the hold", held, capture(61), HoldExceededError),
+    ("above what is available", held, capture(151, excess=True), InsufficientCreditsError),
+    ("another's quantity", held, capture(quantity=5), HoldWithoutFeatureError),
+    ("what was never held", opened, capture(), HoldNotFoundError),
+    ("what has ended", lambda: do(held(), release()).after, capture(), HoldNotFoundError),
+]
+
+
+@pytest.mark.parametrize(("what", "account", "command", "refusal"), REFUSED)
+def test_what_cannot_be_held_or_captured_is_refused(
+    what: str, account: Callable[[], Account], command: Any, refusal: type[RefusalError]
+) -> None:
+    with pytest.raises(refusal):
+        do(account(), command)
+
+
+def test_a_capture_spends_a_part_and_gives_the_rest_back() -> None:
+    posting = do(held(60), capture(25))
+    assert told(posting.entries) == [("release:c1", "release", 0, 35), ("c1", "usage", -25, 25)]
+    account = posting.after
+    assert (account.balance, account.held, account.available) == (125, 0, 125)
+    assert (account.used, account.consumed_total) == (25, 25)
+    assert (posting.ended_hold, account.holds) == ("h1", ())
+    assert own_entry(posting).hold_id == "h1"
+
+
+def test_captures_repeat_until_the_final_one() -> None:
+    account = do(held(60), capture(25, final=False)).after
+    assert (account.balance, account.held) == (125, 35)
+    account = do(account, capture(35, "c2", final=False)).after
+    assert (account.balance, account.held) == (90, 0)
+    with pytest.raises(HoldExceededError):
+        do(account, capture(key="c3"))
+    posting = do(account, capture(10, "c3", excess=True))
+    assert (posting.after.balance, posting.ended_hold) == (80, "h1")
+
+
+def test_a_capture_of_nothing_named_takes_all_that_is_left() -> None:
+    assert do(held(60), capture()).after.balance == 90
+
+
+def test_a_capture_above_the_hold_takes_the_rest_from_what_is_available() -> None:
+    posting = do(held(60), capture(100, excess=True))
+    assert (posting.after.balance, posting.after.available) == (50, 50)
+    assert own_entry(posting).allocations == (Allocation("g2", 100),)
+
+
+def test_above_a_hold_an_overdraft_lends_as_it_does_for_a_consume() -> None:
+    account = do(opened("overdraft"), hold(150)).after
+    posting = do(account, capture(200, excess=True))
+    assert (posting.after.debt, own_entry(posting).amount) == (50, -200)
+
+
+def test_a_quantity_is_captured_at_its_price_even_of_a_feature_that_was_retired() -> None:
+    account = do(opened(), hold(feature="tokens", quantity=4_000)).after
+    retired = replace(
+        CATALOG,
+        features={"tokens": replace(CATALOG.features["tokens"], active=False)},
+    )
+    posting = decide(account, capture(quantity=1_500), catalog=retired, now=NOW)
+    assert (own_entry(posting).cost, own_entry(posting).quantity) == (5, 1_500)
+    assert posting.after.balance == 145
+
+
+def test_a_freeze_stops_new_holds_and_not_what_is_held() -> None:
+    account = do(held(60), freeze()).after
+    with pytest.raises(AccountFrozenError):
+        do(account, capture(61, excess=True))
+    assert do(account, capture(60)).after.balance == 90
+    assert do(account, release()).after.available == 150
+
+
+def test_a_capture_is_refunded_like_any_use() -> None:
+    posting = do(held(60), capture(25))
+    usage = own_entry(posting)
+    again = do(posting.after, refund("c1"), of=usage).after
+    assert (again.balance, again.grants) == (150, opened().grants)
+
+
+def test_a_release_gives_all_back() -> None:
+    posting = do(held(60), release())
+    assert told(posting.entries) == [("r1", "release", 0, 60)]
+    assert (posting.after.available, posting.ended_hold) == (150, "h1")
+    assert posting.after.grants == opened().grants
+
+
+def test_a_hold_ends_by_itself_when_its_time_is_over() -> None:
+    account = held(60)
+    assert settled(account, CATALOG, NOW + 299 * SECOND).held == 60
+    read = settled(account, CATALOG, NOW + 300 * SECOND)
+    assert (read.held, read.available) == (0, 150)
+    posting = do(account, consume(150), NOW + DAY)
+    assert told(posting.entries) == [
+        ("release:h1", "release", 0, 60),
+        ("c1", "usage", -150, 150),
+    ]
+    assert posting.entries[0].effective_at == NOW + 300 * SECOND
+    assert posting.entries[0].actor == CLOCK
+
+
+def test_a_hold_is_extended_and_never_shortened() -> None:
+    account = do(held(60), extend(3_600), NOW + 200 * SECOND).after
+    [extended] = account.holds
+    assert extended.expires_at == NOW + 3_800 * SECOND
+    posting = do(account, extend(1, "e2"), NOW + 201 * SECOND)
+    assert posting.after.holds == account.holds
+    assert told(posting.entries) == [("e2", "hold", 0, 0)]
+
+
+def test_held_credits_outlive_their_grant_and_expire_when_they_come_back() -> None:
+    gift = adjust(AdjustAction.ADD, 100, kind=GrantKind.PROMO, expires_at=NOW + 60 * SECOND)
+    account = do(opened("none", signup_credits=0), gift).after
+    account = do(account, hold(80)).after
+    later = NOW + 120 * SECOND
+    assert settled(account, CATALOG, later).balance == 80
+    assert do(account, capture(80), later).after.balance == 0
+    posting = do(account, capture(30), later)
+    assert told(posting.entries) == [
+        ("expiry:g1", "expiry", -20, 20),
+        ("release:c1", "release", 0, 50),
+        ("expiry:release:c1", "expiry", -50, 50),
+        ("c1", "usage", -30, 30),
+    ]
+    assert posting.after.balance == 0
+
+
+def test_what_comes_back_pays_what_is_owed_before_it_can_expire() -> None:
+    account = do(opened("overdraft", signup_credits=0), hold(100)).after
+    account = do(account, consume(40)).after
+    assert (account.debt, account.available) == (40, -40)
+    posting = do(account, release())
+    assert (posting.after.debt, posting.after.available) == (0, 60)
+    assert own_entry(posting).debt_left == 0
+
+
+def test_a_hold_that_ended_within_a_month_rolls_over_with_it() -> None:
+    account = opened("pro", signup_credits=0)
+    end = account.period_end
+    before = do(account, hold(500, expires_in=60), end - 61 * SECOND).after
+    across = do(account, hold(500, expires_in=60), end - 30 * SECOND).after
+    assert settled(before, CATALOG, end + DAY).balance == 3_000
+    held_on = settled(across, CATALOG, end + 10 * SECOND)
+    assert (held_on.balance, held_on.available) == (3_500, 3_000)
+    assert settled(across, CATALOG, end + DAY).balance == 3_000
+
+
+def test_an_unlimited_plan_holds_nothing_and_records_what_is_captured() -> None:
+    account = do(opened("unlimited"), hold(10**6)).after
+    assert (account.held, account.available) == (0, 50)
+    posting = do(account, capture(700, final=False))
+    entry = own_entry(posting)
+    assert (entry.amount, entry.cost, posting.after.balance) == (0, 700, 50)
+    refunded = do(posting.after, refund("c1", key="r1"), of=entry)
+    assert (own_entry(refunded).amount, refunded.after.balance) == (0, 50)
+    with pytest.raises(HoldExceededError):
+        do(account, capture(10**6 + 1))
+
+
+def test_a_hold_is_charged_by_the_plan_of_its_opening_unless_that_is_unlimited_now() -> None:
+    free = do(opened("unlimited"), hold(30)).after
+    metered = replace(free, plan_id="free")
+    assert own_entry(do(metered, capture(30))).amount == 0
+    with pytest.raises(HoldExceededError):
+        do(metered, capture(31, excess=True))
+    upgraded = do(held(60), quota("unlimited")).after
+    posting = do(upgraded, capture(25, final=False))
+    assert (own_entry(posting).amount, posting.after.held) == (0, 35)
+    assert posting.after.balance == upgraded.balance
+
+
+def test_an_account_has_so_many_holds_and_no_more() -> None:
+    account = opened()
+    for number in range(HOLDS_MAX):
+        account = do(account, hold(1, f"h{number}")).after
+    with pytest.raises(TooManyHoldsError):
+        do(account, hold(1, "one-more"))
+
+
+def test_a_batch_takes_all_or_nothing_with_an_entry_for_each_use() -> None:
+    uses = (Use(feature="chat", quantity=2), Use(amount=7, reference="job-2"))
+    posting = do(opened(), batch(*uses))
+    assert [(e.entry_id, e.amount, e.balance_after) for e in posting.entries] == [
+        ("b1", -10, 140),
+        ("b1~2", -7, 133),
+    ]
+    assert posting.entries[1].reference == "job-2"
+    with pytest.raises(InsufficientCreditsError) as refused:
+        do(opened(), batch(Use(amount=100), Use(amount=51)))
+    assert (refused.value.required, refused.value.shortfall) == (151, 1)
+
+
+def test_what_does_not_fit_one_posting_is_written_down_in_steps() -> None:
+    account = opened("long", signup_credits=0)
+    for number in range(47):
+        end = NOW + DAY + number * SECOND
+        gift = adjust(AdjustAction.ADD, 10, f"a{number}", kind=GrantKind.PROMO, expires_at=end)
+        account = do(account, gift).after
+    for number in range(HOLDS_MAX):
+        account = do(account, hold(1, f"h{number}", expires_in=1 + number)).after
+    now = NOW + 400 * DAY
+    many = batch(*(Use(amount=1) for _ in range(25)))
+    with pytest.raises(PostingTooLongError):
+        do(account, many, now)
+    at_once, steps = settled(account, CATALOG, now), 0
+    while True:
+        posting: Posting
+        try:
+            posting = do(account, many, now)
+            break
+        except PostingTooLongError:
+            renewal = Renew(account_id="u1", entry_id="renewal", keyed=False, actor=CLOCK)
+            posting = do(account, renewal, now)
+            assert 0 < len(posting.entries) <= ENTRIES_MAX
+            account, steps = posting.after, steps + 1
+    assert steps <= 3
+    assert posting.after.balance == at_once.balance - 25
