@@ -155,7 +155,7 @@ class Ledger:
 
     def _execute(self, command: Command) -> Outcome:
         account_id, is_caller = command.account_id, command.actor.type in CALLERS
-        began, snapshot = time.monotonic(), None
+        began, snapshot, cause = time.monotonic(), None, None
         for n in range(TRIES_MAX):
             if is_caller:
                 self._admission.enter(account_id)
@@ -169,8 +169,9 @@ class Ledger:
             except AccountMovedError as moved:
                 # What it is now was read this moment: who waits here decides on what is stale.
                 snapshot, pause, is_crowded = moved.snapshot, 0.0, True
+                cause = moved.__cause__
             except (ConflictError, BusyError) as exc:
-                snapshot, is_crowded = None, isinstance(exc, ConflictError)
+                snapshot, is_crowded, cause = None, isinstance(exc, ConflictError), exc.__cause__
                 pause = jitter(min(BACKOFF_SECONDS * 2**n, PAUSE_SECONDS_MAX))
             else:
                 self._admission.done(account_id)
@@ -181,7 +182,7 @@ class Ledger:
             if time.monotonic() + pause > began + seconds:
                 break
             time.sleep(pause)
-        raise self._admission.busy(account_id)
+        raise self._admission.busy(account_id) from cause
 
     def _read(self, command: Command) -> Snapshot:
         match command:
