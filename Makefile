@@ -107,6 +107,7 @@ reference: setup openapi ## Make the pages of docs/reference that are made from 
 	PYTHONPATH=. python scripts/api_reference.py > reference.new && mv reference.new docs/reference/api.md
 	python scripts/cli_reference.py > reference.new && mv reference.new docs/reference/cli.md
 	PYTHONPATH=. python scripts/configuration_reference.py > reference.new && mv reference.new docs/reference/configuration.md
+	PYTHONPATH=. python scripts/costs_reference.py > reference.new && mv reference.new docs/reference/costs.md
 	PYTHONPATH=. python scripts/errors_reference.py > reference.new && mv reference.new docs/reference/errors.md
 
 lock: setup ## Lock the dependencies anew, those of the layer and of functions too

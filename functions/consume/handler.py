@@ -111,7 +111,7 @@ def post_capture(
         final=asked.final,
         excess=asked.excess == "available",
     )
-    return posted(command, ledger().execute(command), 200)
+    return posted(command, ledger().execute(command, opening_for(caller)), 200)
 
 
 @app.post("/v1/accounts/<account_id>/holds/<hold_id>/extend", **operations.EXTEND_HOLD)
@@ -129,7 +129,7 @@ def post_extension(
         hold_id=hold_id,
         expires_in=asked.expires_in,
     )
-    return posted(command, ledger().execute(command), 200)
+    return posted(command, ledger().execute(command, opening_for(caller)), 200)
 
 
 @app.post("/v1/accounts/<account_id>/holds/<hold_id>/release", **operations.RELEASE_HOLD)
@@ -143,7 +143,7 @@ def post_release(
     """Give back all that is left of a hold."""
     told = command_fields(caller, body or ReleaseRequest(), idempotency_key)
     command = ReleaseHold(**told, hold_id=hold_id)
-    return posted(command, ledger().execute(command), 200)
+    return posted(command, ledger().execute(command, opening_for(caller)), 200)
 
 
 @app.post("/v1/accounts/<account_id>/quote", **operations.QUOTE)

@@ -78,8 +78,8 @@ def test_a_forgotten_hold_is_found_and_released(stack: LocalStack, user: Api) ->
     first = told(stack, *release)
     assert (first["account"]["available"], first["entry"]["type"]) == (10_100, "release")
     assert told(stack, *release) == first
-    ended = operator(stack, *release[:-1], "t-2", "--reason", "another")
-    assert "hold_not_found" in ended.stderr
+    ended = operator(stack, *release[:4], "--reason", "another", "--yes")
+    assert (ended.exit_code, "hold_ended" in ended.stderr) == (ExitCode.REFUSED, True)
     assert user.get("/me/holds").json() == {"holds": []}
 
 

@@ -36,10 +36,14 @@ CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 2},
     connect_timeout=0.5,
     read_timeout=1,
+    parameter_validation=False,
+    user_agent="scrip",
 )
 """Of every client. botocore's default waits seconds on a throttle and never retries a conflict.
 
-So it only tries twice for what is lost on the wire; who calls owns the rest.
+So it only tries twice for what is lost on the wire; who calls owns the rest. And it neither checks
+the shape of what our own code asks for, as the service does anyway, nor puts together anew for
+each request what it says of itself: that is a quarter of the CPU of its calls.
 """
 
 

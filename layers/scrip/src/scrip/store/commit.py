@@ -24,6 +24,7 @@ from scrip.domain.payments import Payment
 from scrip.observability import logger
 from scrip.store.client import Table, answered
 from scrip.store.items import (
+    account_changes,
     account_item,
     account_of,
     audit_item,
@@ -119,11 +120,9 @@ def commit(table: Table, posting: Posting) -> None:
 
 def _account_update(before: Account | None, after: Account) -> Any:
     """Change what differs; the balance by arithmetic, so that the condition is about the same."""
-    was = account_item(before) if before else {}
-    now = account_item(after)
     key = account_key(after.account_id)
-    changed = {name: now[name] for name in now if name not in key and now[name] != was.get(name)}
-    removed = [name for name in was if name not in now]
+    changed, removed = account_changes(before, after) if before else (account_item(after), [])
+    changed = {name: value for name, value in changed.items() if name not in key}
     values: dict[str, Any] = {f":{name}": value for name, value in changed.items()}
     sets = [f"#{name} = :{name}" for name in changed]
     if before is None:
