@@ -34,9 +34,12 @@ SECONDS_QUICK = 3
 LEARNING_SECONDS = 1.0
 """Figures a second are counted from then on: at first no container knows of a crowd."""
 
-OFFERED_PER_SECOND = (25, 50, 100, 200, 400, 800)
-OFFERED_WITHOUT_ADMISSION = (200, 400)
-CALLERS = (1, 2, 4, 8, 16, 32, 64, 128)
+OFFERED_PER_SECOND = {False: (25, 50, 100, 200, 400, 800), True: (200, 800)}
+BATCHES_OFFERED_PER_SECOND = {False: (25, 50, 100, 200), True: (50,)}
+OFFERED_WITHOUT_ADMISSION = {False: (100, 200, 400), True: (100,)}
+CALLERS = {False: (1, 2, 4, 8, 16, 32, 64, 128), True: (1, 8, 128)}
+BATCH_CALLERS = {False: (1, 4, 16, 64), True: (8,)}
+"""What is measured; if it is to be quick, so much of it."""
 
 LEASES = (1, 4, 16)
 USES_OF_A_LEASE_PER_SECOND = 1_000
@@ -91,15 +94,12 @@ WITHOUT_ADMISSION = Mode("without_admission", 1, partial(consume, actor_type=Act
 def measure(*, quick: bool) -> dict[str, Any]:
     """Return `rows`, one for each mode and load, and `notes` that say how to read them."""
     seconds = SECONDS_QUICK if quick else SECONDS
-    rates = (200, 800) if quick else OFFERED_PER_SECOND
-    crowds = (1, 8, 128) if quick else CALLERS
-    without = (200,) if quick else OFFERED_WITHOUT_ADMISSION
-    rows = [offered(SINGLE, rate, seconds) for rate in rates]
-    rows += [asking_again(SINGLE, callers, seconds) for callers in crowds]
-    rows += [offered(BATCH, rate, seconds) for rate in rates]
-    rows += [asking_again(BATCH, callers, seconds) for callers in crowds]
+    rows = [offered(SINGLE, rate, seconds) for rate in OFFERED_PER_SECOND[quick]]
+    rows += [asking_again(SINGLE, callers, seconds) for callers in CALLERS[quick]]
+    rows += [offered(BATCH, rate, seconds) for rate in BATCHES_OFFERED_PER_SECOND[quick]]
+    rows += [asking_again(BATCH, callers, seconds) for callers in BATCH_CALLERS[quick]]
     rows += [leased(leases, seconds) for leases in LEASES]
-    rows += [offered(WITHOUT_ADMISSION, rate, seconds) for rate in without]
+    rows += [offered(WITHOUT_ADMISSION, rate, seconds) for rate in OFFERED_WITHOUT_ADMISSION[quick]]
     return {"rows": rows, "notes": NOTES}
 
 
