@@ -45,6 +45,7 @@ dev: setup ## Run Scrip on a local AWS, with demo users (PORT=4566)
 build: setup ## Build for AWS, every package by its hash (ARCHITECTURE=arm64 or x86_64)
 	PIP_ONLY_BINARY=:all: PIP_PLATFORM=manylinux2014_$(ARCHITECTURE:arm64=aarch64) \
 	  sam build --parameter-overrides Architecture=$(ARCHITECTURE)
+	python -m scrip_cli.local.bytecode .aws-sam/build
 
 lint: setup .venv-checkov/.ready ## Check style, types, imports and the template
 	ruff format --check

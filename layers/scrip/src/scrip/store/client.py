@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
+from scrip.aws import client
 from scrip.domain.errors import BusyError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Table:
 
 def open_table(name: str) -> Table:
     """Return the table by name."""
-    return Table(boto3.client("dynamodb", config=CONFIG), name)
+    return Table(client("dynamodb", CONFIG), name)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from math import ceil
 from typing import Any
 from zoneinfo import ZoneInfoNotFoundError
@@ -49,14 +50,15 @@ type Wire = dict[str, Any]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
-_account = TypeAdapter(Account)
-_entry = TypeAdapter(Entry)
-_audit = TypeAdapter(AuditRecord)
-_payment = TypeAdapter(Payment)
-_plan = TypeAdapter(Plan)
-_feature = TypeAdapter(Feature)
-_usage = TypeAdapter(DayUsage)
-_progress = TypeAdapter(Progress)
+# Each is built when it is first needed: no function needs them all.
+_account = cache(lambda: TypeAdapter(Account))
+_entry = cache(lambda: TypeAdapter(Entry))
+_audit = cache(lambda: TypeAdapter(AuditRecord))
+_payment = cache(lambda: TypeAdapter(Payment))
+_plan = cache(lambda: TypeAdapter(Plan))
+_feature = cache(lambda: TypeAdapter(Feature))
+_usage = cache(lambda: TypeAdapter(DayUsage))
+_progress = cache(lambda: TypeAdapter(Progress))
 
 BESIDE_ENTRY = frozenset({"correlation_id", "restored_at"})
 """What an entry's item says beside the entry: which request, message or invocation of a function
@@ -110,7 +112,7 @@ def account_item(account: Account) -> Item:
     return {
         **account_key(account.account_id),
         **directory_keys(account),
-        **_account.dump_python(account, exclude_defaults=True, exclude={"account_id"}),
+        **_account().dump_python(account, exclude_defaults=True, exclude={"account_id"}),
         "balance": account.balance,
     }
 
@@ -121,7 +123,7 @@ def account_changes(before: Account, after: Account) -> tuple[Item, list[str]]:
     Only what differs is written out: most of an account stays as it is in most changes.
     """
     changed = {name for name in _ACCOUNT if getattr(before, name) != getattr(after, name)}
-    item: Item = _account.dump_python(after, exclude_defaults=True, include=changed)
+    item: Item = _account().dump_python(after, exclude_defaults=True, include=changed)
     lost = changed - item.keys()
     if changed & _LISTED_BY:
         was, now = directory_keys(before), directory_keys(after)
@@ -165,7 +167,7 @@ def _readable(wire: Wire) -> tuple[Account, Wire]:
     item = from_wire(wire)
     account_id = item["account_id"] = id_of(item["pk"])
     try:
-        account = _account.validate_python(item)
+        account = _account().validate_python(item)
         written = to_wire(account_item(account))
         has_periods = account.period_end > account.anchor
     except (ValueError, OverflowError, OSError, ZoneInfoNotFoundError) as exc:
@@ -187,7 +189,7 @@ def _is_sound(account: Account) -> bool:
 
 def entry_item(account_id: str, entry: Entry, correlation_id: str | None = None) -> Item:
     """Return an entry as it is stored. `seq` makes it appear in the index `history`."""
-    item = _entry.dump_python(entry, exclude_defaults=True, exclude={"entry_id"})
+    item = _entry().dump_python(entry, exclude_defaults=True, exclude={"entry_id"})
     if correlation_id is not None:
         item["correlation_id"] = correlation_id
     if entry.metadata is not None:
@@ -207,7 +209,7 @@ def entry_of(wire: Wire) -> Entry:
         if "metadata" in item:
             item["metadata"] = json.loads(item["metadata"])
             canonical_json(item["metadata"])  # what has none has no hash, and is not Scrip's
-        return _entry.validate_python({**item, "entry_id": id_of(item["sk"])})
+        return _entry().validate_python({**item, "entry_id": id_of(item["sk"])})
     except (ValueError, RecursionError) as exc:
         raise CorruptAccountError(id_of(item["pk"])) from exc
 
@@ -256,17 +258,17 @@ def refunded_of(wire: Wire) -> int:
 
 def audit_item(key: Key, record: AuditRecord) -> Item:
     """Return an audit record as it is stored: of an account or of the catalog, as its key says."""
-    return {**key, **_audit.dump_python(record, exclude_defaults=True)}
+    return {**key, **_audit().dump_python(record, exclude_defaults=True)}
 
 
 def audit_of(wire: Wire) -> AuditRecord:
     """Return the audit record that an item holds."""
-    return _audit.validate_python(from_wire(wire))
+    return _audit().validate_python(from_wire(wire))
 
 
 def payment_item(payment: Payment) -> Item:
     """Return a payment as it is stored."""
-    item = _payment.dump_python(payment, exclude={"payment_id"})
+    item = _payment().dump_python(payment, exclude={"payment_id"})
     return {**payment_key(payment.payment_id), **item}
 
 
@@ -279,7 +281,7 @@ def payment_of(wire: Wire) -> Payment:
     item = from_wire(wire)
     payment_id = id_of(item["pk"])
     try:
-        payment = _payment.validate_python({**item, "payment_id": payment_id})
+        payment = _payment().validate_python({**item, "payment_id": payment_id})
     except ValueError as exc:
         raise CorruptAccountError(str(item.get("account_id", payment_id))) from exc
     if min(payment.taken, payment.owed, payment.unspent, payment.credits, payment.left) < 0:
@@ -289,7 +291,7 @@ def payment_of(wire: Wire) -> Payment:
 
 def usage_item(account_id: str, day: date, usage: DayUsage) -> Item:
     """Return the usage of a day as it is stored."""
-    return {**usage_key(account_id, day), **_usage.dump_python(usage, exclude_defaults=True)}
+    return {**usage_key(account_id, day), **_usage().dump_python(usage, exclude_defaults=True)}
 
 
 def usage_of(wire: Wire) -> DayUsage:
@@ -300,30 +302,30 @@ def usage_of(wire: Wire) -> DayUsage:
     """
     item = from_wire(wire)
     try:
-        return _usage.validate_python(item)
+        return _usage().validate_python(item)
     except ValueError as exc:
         raise CorruptAccountError(id_of(item["pk"])) from exc
 
 
 def plan_item(plan: Plan) -> Item:
     """Return a plan as it is stored."""
-    return {**plan_key(plan.plan_id), **_plan.dump_python(plan, exclude={"plan_id"})}
+    return {**plan_key(plan.plan_id), **_plan().dump_python(plan, exclude={"plan_id"})}
 
 
 def plan_of(item: Item) -> Plan:
     """Return the plan that an item holds."""
-    return _plan.validate_python({**item, "plan_id": id_of(item["sk"])})
+    return _plan().validate_python({**item, "plan_id": id_of(item["sk"])})
 
 
 def feature_item(feature: Feature) -> Item:
     """Return a feature as it is stored."""
-    item = _feature.dump_python(feature, exclude={"feature_id"})
+    item = _feature().dump_python(feature, exclude={"feature_id"})
     return {**feature_key(feature.feature_id), **item}
 
 
 def feature_of(item: Item) -> Feature:
     """Return the feature that an item holds."""
-    return _feature.validate_python({**item, "feature_id": id_of(item["sk"])})
+    return _feature().validate_python({**item, "feature_id": id_of(item["sk"])})
 
 
 def watermark_item(watermark: datetime) -> Item:
@@ -341,14 +343,14 @@ def watermark_of(wire: Wire) -> datetime | None:
 
 def progress_item(progress: Progress) -> Item:
     """Return how far the audit has come as it is stored."""
-    return {**progress_key(), **_progress.dump_python(progress, exclude_defaults=True)}
+    return {**progress_key(), **_progress().dump_python(progress, exclude_defaults=True)}
 
 
 def progress_of(wire: Wire) -> Progress:
     """Return how far the audit has come by an item; of one that cannot be so only the step."""
     item = from_wire(wire)
     with suppress(ValueError, OverflowError):
-        progress = _progress.validate_python(item)
+        progress = _progress().validate_python(item)
         if progress.is_sound and (progress.after is None or _is_place(progress.after)):
             return progress
     step = item.get("step")
