@@ -40,7 +40,7 @@ def refund(amount: int | None = None, key: str = "r1") -> Refund:
 
 @pytest.fixture
 def books(table: Table, monkeypatch: pytest.MonkeyPatch) -> Ledger:
-    monkeypatch.setattr("scrip.ledger.BACKOFF_SECONDS", 0.0001)
+    monkeypatch.setattr("scrip.ledger.PAUSE_SECONDS_MAX", 0.0001)
     ledger = Ledger(table, lambda: NOW)
     ledger.execute(opening("u1"))
     return ledger
