@@ -61,8 +61,9 @@ NEW_PAYMENT = "attribute_not_exists(pk)"
 # Holds while nothing more has become known of the payment since it was read.
 SAME_PAYMENT = "version = :seen"
 
+CONFLICT_REASON = "TransactionConflict"
 RETRYABLE_REASONS = frozenset(
-    {"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"},
+    {"ProvisionedThroughputExceeded", "ThrottlingError", CONFLICT_REASON},
 )
 
 
@@ -83,11 +84,16 @@ class AccountMovedError(Exception):
     snapshot: Snapshot | None
 
 
+class ConflictError(Exception):
+    """Another transaction is at work on one of the items; nothing was written."""
+
+
 def commit(table: Table, posting: Posting) -> None:
     """Write a posting, whole or not at all. One round trip.
 
     Raises:
-        EntryExistsError, AccountMovedError, PaymentTakenError: it was not written, and why.
+        EntryExistsError, AccountMovedError, ConflictError, PaymentTakenError: it was not written,
+            and why.
         BusyError: it may have been written; committing it again is safe.
         CorruptAccountError: the table was changed by hand.
     """
@@ -199,7 +205,10 @@ def _explain(reasons: Any, posting: Posting, exc: ClientError) -> None:
         orphan = posting.before is None and account_reason["Code"] == "None"
         if entry is posting.entry and "Item" in reason and not orphan:
             raise EntryExistsError(entry_of(reason["Item"])) from exc
-    if any(reason["Code"] in RETRYABLE_REASONS for reason in reasons):
+    codes = {reason["Code"] for reason in reasons}
+    if CONFLICT_REASON in codes:
+        raise ConflictError from exc
+    if codes & RETRYABLE_REASONS:
         raise BusyError from exc
     if account_reason["Code"] != "ConditionalCheckFailed":
         match posting.payment:
