@@ -61,9 +61,9 @@ NOTES = (
     ),
     "An account that is renewed gets two entries: its old plan grant expires, the new one arrives.",
     (
-        "eager: less what the hours cost in which nobody is found, which is the row below. With so"
-        " many accounts a worker also sends on, every ten seconds, what it has no time for: a message"
-        " for some hundreds of accounts."
+        "eager: less what the hours cost in which nobody is found, which is the row below."
+        " With so many accounts a worker also sends on, every ten seconds, what it has no time"
+        " for: a message for some hundreds of accounts."
     ),
     (
         "eager, the schedule itself: what the hourly run costs that finds nobody, 730 times a"
