@@ -14,7 +14,7 @@ export SAM_CLI_TELEMETRY := 0
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev build lint test test-fast test-integration fuzz browser bench-audit openapi reference lock clean
+.PHONY: help setup dev build lint test test-fast test-integration fuzz browser bench bench-audit openapi reference lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -101,6 +101,10 @@ ENTRIES ?= 200000
 bench-audit: setup ## Measure the audit, and tamper with accounts (ACCOUNTS=10000 ENTRIES=200000)
 	python -m bench.audit --accounts $(ACCOUNTS) --entries $(ENTRIES)
 
+bench: setup ## Measure speed and cost beside other designs (QUICK=1, OUT=file, POSTGRES=url, ONLY=parts)
+	@python -m bench $(if $(QUICK),--quick) $(if $(OUT),--out $(OUT)) \
+	  $(if $(POSTGRES),--postgres $(POSTGRES)) $(if $(ONLY),--only $(ONLY))
+
 openapi: setup ## Make the OpenAPI document from the code
 	PYTHONPATH=. python scripts/openapi.py > openapi.json.new && mv openapi.json.new functions/docs/openapi.json
 
@@ -110,6 +114,7 @@ reference: setup openapi ## Make the pages of docs/reference that are made from 
 	PYTHONPATH=. python scripts/configuration_reference.py > reference.new && mv reference.new docs/reference/configuration.md
 	PYTHONPATH=. python scripts/costs_reference.py > reference.new && mv reference.new docs/reference/costs.md
 	PYTHONPATH=. python scripts/errors_reference.py > reference.new && mv reference.new docs/reference/errors.md
+	PYTHONPATH=. python scripts/benchmark_reference.py > reference.new && mv reference.new docs/reference/benchmark.md
 
 lock: setup ## Lock the dependencies anew, those of the layer and of functions too
 	uv lock

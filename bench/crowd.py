@@ -83,7 +83,7 @@ class Crowd:
 
     def __init__(self, seed: int) -> None:
         """Open the account; nobody has asked yet."""
-        self.chance = random.Random(seed)  # noqa: S311 - a run is to be the same again
+        self.chance = random.Random(seed)
         self.scheduler = Scheduler(0.0)
         self.database = SimulatedDynamoDB(TABLE)
         self.units: Counter[str] = Counter()

@@ -10,7 +10,8 @@ from scrip.http import problems
 from tests.documentation import ROOT
 
 GENERATORS = {"api": "api_reference", "configuration": "configuration_reference"}
-GENERATORS |= {"costs": "costs_reference", "errors": "errors_reference"}
+GENERATORS |= {"benchmark": "benchmark_reference", "costs": "costs_reference"}
+GENERATORS |= {"errors": "errors_reference"}
 
 
 @pytest.mark.parametrize("page", GENERATORS)
