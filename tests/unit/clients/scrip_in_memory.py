@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections import deque
 from dataclasses import asdict
 from datetime import timedelta
@@ -83,11 +84,12 @@ def answer_lost(answer: Callable[[], httpx.Response]) -> httpx.Response:
 class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """An account of 150 credits. `faults` are what becomes of the next requests.
 
-    `now` is its time, and `catalog` what it sells. `asked` are the idempotency keys of what arrived. While `go_on` is not set, requests of the
-    async client stay `under_way`.
+    `now` is its time, and `catalog` what it sells. `asked` are the idempotency keys of what
+    arrived. While `go_on` is not set, requests of the async client stay `under_way`.
     """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self.faults: deque[Fault] = deque()
         self.asked: list[str] = []
         self.under_way, self.go_on = asyncio.Event(), asyncio.Event()
@@ -116,6 +118,10 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
         """The account as it is now."""
         return settled(self._account, self.catalog, self.now)
 
+    def execute(self, command: Command) -> None:
+        """Do what nobody asks the client for."""
+        self._decide(command)
+
     def wait(self, seconds: float) -> None:
         """Let time go by."""
         self.now += timedelta(seconds=seconds)
@@ -126,8 +132,9 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return list(self._entries.values())[-1]
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        fault = self.faults.popleft() if self.faults else well
-        return fault(lambda: self._answer(request))
+        with self._lock:
+            fault = self.faults.popleft() if self.faults else well
+            return fault(lambda: self._answer(request))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.under_way.set()
@@ -143,34 +150,38 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
             return httpx.Response(error.status, text=json.dumps(problem, default=str))
 
     def _routed(self, request: httpx.Request) -> httpx.Response:
-        what = request.url.path.removeprefix(f"/v1/accounts/{ACCOUNT_ID}")
-        match request.method, what.split("/")[1:]:
-            case "GET", ["v1", "catalog"]:
-                told = catalog_json(self.catalog)
-            case "GET", []:
-                told = account_json(self.account, self.catalog)
-            case "GET", ["holds"]:
-                told = {"holds": [hold_json(hold) for hold in self.account.holds]}
-            case "GET", ["entries"]:
-                told = self._page(dict(request.url.params))
-            case "GET", ["entries", entry_id]:
-                if entry_id not in self._entries:
-                    raise errors.EntryNotFoundError(entry_id)
-                entry, refunded = self._entries[entry_id], self._refunded.get(entry_id, 0)
-                told = {**entry.to_json(), "refunded": refunded}
-            case "POST", ["quote"]:
-                told = asdict(quote(self.account, _consume(request), self.catalog))
-            case "POST", ["consume"]:
+        what = request.url.path.removeprefix(f"/v1/accounts/{ACCOUNT_ID}").split("/")[1:]
+        if request.method == "GET" or what == ["quote"]:
+            return httpx.Response(200, json=self._told(what, request))
+        match what:
+            case ["consume"]:
                 return self._execute(_consume(request), 200)
-            case "POST", ["consume", "batch"]:
+            case ["consume", "batch"]:
                 return self._execute(_batch(request), 200)
-            case "POST", ["holds"]:
-                return self._execute(_hold(request), 201)
-            case "POST", ["holds", hold_id, change]:
-                return self._execute(_change_of_hold(request, hold_id, change), 200)
-            case "POST", ["refunds"]:
+            case ["refunds"]:
                 return self._execute(_refund(request), 201)
-        return httpx.Response(200, json=told)
+            case ["holds"]:
+                return self._execute(_hold(request), 201)
+        _, hold_id, change = what
+        return self._execute(_change_of_hold(request, hold_id, change), 200)
+
+    def _told(self, what: list[str], request: httpx.Request) -> dict[str, Any]:
+        match what:
+            case []:
+                return account_json(self.account, self.catalog)
+            case ["v1", "catalog"]:
+                return catalog_json(self.catalog)
+            case ["holds"]:
+                return {"holds": [hold_json(hold) for hold in self.account.holds]}
+            case ["entries"]:
+                return self._page(dict(request.url.params))
+            case ["quote"]:
+                return asdict(quote(self.account, _consume(request), self.catalog))
+        _, entry_id = what
+        if entry_id not in self._entries:
+            raise errors.EntryNotFoundError(entry_id)
+        refunded = self._refunded.get(entry_id, 0)
+        return {**self._entries[entry_id].to_json(), "refunded": refunded}
 
     def _execute(self, command: Command, status: int) -> httpx.Response:
         entry = self._entries.get(command.entry_id)

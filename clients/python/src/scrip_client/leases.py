@@ -228,7 +228,10 @@ class Lease(LeaseSteps):
         """Close what nobody has closed before the program ends."""
         if self._process == os.getpid():
             self._tell_what_is_left()
-            self.close()
+            try:
+                self.close()
+            except (ScripError, RuntimeError) as exc:
+                logger.warning("Could not close the lease of account %s: %s", self.account_id, exc)
 
 
 class AsyncLease(LeaseSteps):
