@@ -154,6 +154,29 @@ def test_what_cannot_be_taken_above_the_hold_is_raised_and_the_hold_is_charged_w
     assert [line for line in server.ledger if line[1]] == [taken(20), taken(20)]
 
 
+def test_what_is_used_after_all_was_captured_and_cannot_be_taken_is_raised(
+    scrip: Scrip,
+    server: ScripInMemory,
+) -> None:
+    hold = scrip.hold("chat", ACCOUNT_ID, quantity=4).__enter__()
+    hold.use(4)
+    hold.capture()
+    hold.use(27)
+    with pytest.raises(InsufficientCreditsError):
+        hold.__exit__(None, None, None)
+    assert server.ledger == [HOLD, taken(20)]
+
+
+def test_a_hold_that_was_captured_by_other_means_is_not_charged_again(
+    scrip: Scrip,
+    server: ScripInMemory,
+) -> None:
+    with scrip.hold("chat", ACCOUNT_ID, quantity=4) as hold:
+        hold.use(2)
+        scrip.capture_hold(ACCOUNT_ID, hold.hold_id, amount=7)
+    assert server.ledger == [HOLD, RELEASE, taken(7)]
+
+
 def test_a_hold_is_extended_for_as_long_as_its_block_runs(
     scrip: Scrip,
     server: ScripInMemory,
@@ -277,6 +300,7 @@ def test_a_job_that_is_delivered_again_is_charged_once(
     assert [deliver(scrip), deliver(scrip)] == [False, True]
     charged = [line for line in server.ledger if line[1]]
     assert charged == [taken(2 * CHAT)]
+    assert server.account.held == 0
     assert {"job", "job.release", "job.2", "job.2.capture"} <= set(server.asked)
 
 
@@ -291,6 +315,18 @@ def test_a_job_whose_hold_expired_holds_again_unless_it_was_charged_late(
         server.wait(301)
     assert deliver(scrip)
     assert [line for line in server.ledger if line[1]] == [taken(4 * CHAT)]
+
+
+def test_a_named_hold_that_another_delivery_may_use_is_not_released(
+    scrip: Scrip,
+    server: ScripInMemory,
+) -> None:
+    server.faults += [answer_lost] * 8
+    with pytest.raises(UnavailableError):
+        deliver(scrip)
+    assert server.account.held == 4 * CHAT
+    assert not deliver(scrip)
+    assert server.ledger[-1] == taken(2 * CHAT)
 
 
 def test_two_deliveries_at_once_are_charged_once(scrip: Scrip, server: ScripInMemory) -> None:

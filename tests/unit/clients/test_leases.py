@@ -175,8 +175,10 @@ def test_the_async_lease_does_the_same(
                 assert sum(used) == 150
             server.client().refund(ACCOUNT_ID, server.newest.entry_id, "a gift", 10)
             forgotten = scrip.lease(None, ACCOUNT_ID, slice_credits=10)
-            await forgotten.consume(4)
+            server.asked.clear()
+            await asyncio.gather(*[forgotten.consume() for _ in range(4)])
+            assert len(server.asked) == 1
+        assert "4 credits of 4 uses that are not known to be charged" in caplog.text
 
     run(session())
     assert (charged(server), server.account.balance) == (140, 10)
-    assert "4 credits of 1 uses that are not known to be charged" in caplog.text

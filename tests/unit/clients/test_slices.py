@@ -267,6 +267,15 @@ def test_while_scrip_is_away_uses_are_counted_up_to_a_slice(
     assert charged(server) == 41
 
 
+def test_a_scrip_that_is_broken_has_not_refused(lease: Driver, server: ScripInMemory) -> None:
+    lease.use(10)
+    server.faults.append(lambda _: httpx.Response(500, json={"code": "catalog_unsound"}))
+    lease.catch_up()
+    assert lease.slices.uncaptured.credits == 10
+    lease.catch_up()
+    assert charged(server) == 10
+
+
 def test_a_slice_lives_while_it_is_used_and_is_given_back_when_it_is_not(
     lease: Driver,
     server: ScripInMemory,
@@ -293,6 +302,7 @@ def test_what_was_counted_on_a_slice_that_is_gone_is_charged_once_without_it(
 ) -> None:
     lease.use(10)
     lease.wait(61)
+    assert lease.slices.count(1, lease.now) is Counted.NOT
     server.faults += [well, well, answer_lost]
     lease.use(1)
     for _ in range(3):

@@ -28,7 +28,6 @@ from scrip_client.errors import (
     ServerError,
     is_of_scrip,
 )
-from scrip_client.keys import key_after
 
 if TYPE_CHECKING:
     from scrip_client.calls import Call
@@ -170,7 +169,6 @@ class Slices:
         self._is_told = False
         self._is_closing = False
         self._refusal: ScripError | None = None
-        self._refused_credits = 0
         self._refused_until = -NEVER
         self._patient_until = -NEVER
 
@@ -230,7 +228,7 @@ class Slices:
                 return copy(self._refusal)
             wanted = self.cost(units) or 0
             available = self._refusal.available + self._room
-            if wanted < self._refused_credits or wanted <= available:
+            if wanted <= available:
                 return None
             told = {"required": wanted, "available": available, "shortfall": wanted - available}
             return InsufficientCreditsError(402, {**self._refusal.problem, **told})
@@ -291,7 +289,8 @@ class Slices:
             match step:
                 case Capture(slice=Slice() as part) if isinstance(error, GONE):
                     self._drop(part)
-                    self._under_way = self._charged_late(step)
+                    call = self._consume(step.uses)
+                    self._under_way = replace(step, call=call, slice=None)
                 case Capture() if is_refused:
                     logger.error(
                         "%s credits of %s uses stay unpaid on account %s: %s",
@@ -311,7 +310,7 @@ class Slices:
                 case Release(slice=part):
                     self._drop(part)
                 case _:
-                    self._refuse(error, 0, now)
+                    self._refuse(error, now)
                     return False
             self._recount()
             return True
@@ -373,7 +372,7 @@ class Slices:
             uses = uses.part(part.left)
         self._counted -= uses
         if part is None:
-            call = self._consume(uses, None)
+            call = self._consume(uses)
             self._under_way = Capture(call=call, uses=uses, slice=None, ends=False)
             return self._under_way
         ends = self._is_closing or uses.credits == part.left
@@ -387,21 +386,12 @@ class Slices:
         self._under_way = Capture(call=call, uses=uses, slice=part, ends=ends)
         return self._under_way
 
-    def _charged_late(self, capture: Capture) -> Capture:
-        assert capture.call.key is not None
-        key = key_after(capture.call.key, ".late")
-        return replace(capture, call=self._consume(capture.uses, key), slice=None)
-
-    def _consume(self, uses: Uses, key: str | None) -> Call[Posting]:
+    def _consume(self, uses: Uses) -> Call[Posting]:
+        """Return the call that charges uses without a hold."""
         metadata = self._metadata(uses)
         if self.terms.feature is not None:
             metadata["feature"] = self.terms.feature
-        return calls.consume(
-            self.terms.account_id,
-            amount=uses.credits,
-            metadata=metadata,
-            idempotency_key=key,
-        )
+        return calls.consume(self.terms.account_id, amount=uses.credits, metadata=metadata)
 
     def _metadata(self, uses: Uses) -> dict[str, Any]:
         metadata: dict[str, Any] = {"uses": uses.number}
@@ -440,15 +430,14 @@ class Slices:
             if missing <= reach < step.credits and self._buys_some(reach):
                 self._taking = self._slice_of(reach, step.wanted, now)
                 return
-        self._refuse(error, step.wanted, now)
+        self._refuse(error, now)
 
     def _buys_some(self, credits_: int) -> bool:
         return self._price is None or credits_ * self._price.per >= self._price.cost
 
-    def _refuse(self, error: ScripError, wanted: int, now: float) -> None:
+    def _refuse(self, error: ScripError, now: float) -> None:
         """Refuse the uses that find no room for a while, so that Scrip is not asked for each."""
         self._refusal = error
-        self._refused_credits = wanted
         self._refused_until = now + self.terms.capture_seconds
 
     def _drop(self, part: Slice) -> None:

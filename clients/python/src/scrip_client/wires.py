@@ -219,8 +219,8 @@ class AsyncWires:
         """Stop what runs aside, and wait for everything that was started."""
         for task in self._asides:
             task.cancel()
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        while running := self._tasks | self._asides:
+            await asyncio.wait(running)
 
 
 async def _undone(
