@@ -45,6 +45,7 @@ dev: setup ## Run Scrip on a local AWS, with demo users (PORT=4566)
 build: setup ## Build for AWS, every package by its hash (ARCHITECTURE=arm64 or x86_64)
 	PIP_ONLY_BINARY=:all: PIP_PLATFORM=manylinux2014_$(ARCHITECTURE:arm64=aarch64) \
 	  sam build --parameter-overrides Architecture=$(ARCHITECTURE)
+	python -m scrip_cli.local.bytecode .aws-sam/build
 
 lint: setup .venv-checkov/.ready ## Check style, types, imports and the template
 	ruff format --check
@@ -107,6 +108,7 @@ reference: setup openapi ## Make the pages of docs/reference that are made from 
 	PYTHONPATH=. python scripts/api_reference.py > reference.new && mv reference.new docs/reference/api.md
 	python scripts/cli_reference.py > reference.new && mv reference.new docs/reference/cli.md
 	PYTHONPATH=. python scripts/configuration_reference.py > reference.new && mv reference.new docs/reference/configuration.md
+	PYTHONPATH=. python scripts/costs_reference.py > reference.new && mv reference.new docs/reference/costs.md
 	PYTHONPATH=. python scripts/errors_reference.py > reference.new && mv reference.new docs/reference/errors.md
 
 lock: setup ## Lock the dependencies anew, those of the layer and of functions too

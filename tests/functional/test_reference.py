@@ -10,7 +10,7 @@ from scrip.http import problems
 from tests.documentation import ROOT
 
 GENERATORS = {"api": "api_reference", "configuration": "configuration_reference"}
-GENERATORS |= {"errors": "errors_reference"}
+GENERATORS |= {"costs": "costs_reference", "errors": "errors_reference"}
 
 
 @pytest.mark.parametrize("page", GENERATORS)

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from bench import costs
 from scrip.domain.commands import (
     Adjust,
     AdjustAction,
@@ -132,6 +133,9 @@ def test_a_consume_is_2_round_trips_5_write_units_and_1_read_unit(metered: Meter
     assert meter.calls == ["GetItem", "TransactWriteItems"]
     assert (meter.table_write, meter.index_write) == (4, 1)
     assert meter.read <= 1
+    # The bill in docs/reference/costs.md is reckoned with it.
+    assert meter.table_write + meter.index_write == costs.CONSUME_WRITE_UNITS
+    assert meter.read <= costs.CONSUME_READ_UNITS
 
 
 def test_a_refused_consume_is_at_most_2_round_trips_and_writes_nothing(metered: Metered) -> None:
@@ -194,3 +198,4 @@ def test_a_period_that_begins_is_2_write_units_and_3_for_each_entry(metered: Met
     assert metered.meter.calls == ["GetItem", "TransactWriteItems"]
     entries = 4  # two gifts and the old allowance expire, the new one arrives
     assert (metered.meter.table_write, metered.meter.index_write) == (2 + 2 * entries, entries)
+    assert costs.RENEWAL_WRITE_UNITS == 2 + 3 * 2  # of an account without gifts
