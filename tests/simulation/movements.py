@@ -209,7 +209,7 @@ def _freed(line: Line, usage: dict[str, Any]) -> Parts:
     """Return what goes back to grants with a capture: the rest, and all that costs nothing."""
     used, rest = line.books.holds_before[usage["hold_id"]].split(usage["cost"])
     freed = used if usage.get("unlimited") else []
-    return [*freed, *rest.parts] if line.asked.get("final", True) else freed
+    return joined([*freed, *rest.parts]) if line.asked.get("final", True) else freed
 
 
 def _release(line: Line) -> None:

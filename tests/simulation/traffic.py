@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
+from tests.simulation.holds import HOLD_SECONDS
+
 START = datetime(2026, 1, 28, 9, 30, tzinfo=UTC).timestamp()
 
 DAY = 86_400
@@ -33,7 +35,7 @@ CATALOG: tuple[tuple[str, dict[str, Any]], ...] = (
 """What is sold, as the table has it."""
 
 WEIGHTS = {
-    "consume": 34, "batch": 3, "hold": 9, "extend": 2, "capture": 8, "release": 3, "end_again": 2,
+    "consume": 33, "batch": 3, "hold": 9, "extend": 2, "capture": 9, "release": 3, "end_again": 2,
     "holds": 1, "quote": 2, "account": 6, "entries": 2, "refund": 12, "adjustment": 8,
     "quota": 3, "reset": 1, "freeze": 1, "unfreeze": 2, "sign_up": 2, "message": 11, "price": 3,
     "sweep": 1.5, "close": 0.2, "same_key": 2,
@@ -329,8 +331,8 @@ class Plan:
     def _hold(self, number: int, at: float, account_id: str) -> Step:
         """Set something aside; what has no key is left until its time is over."""
         body = self._use()
-        if self.random.random() < 0.6:
-            body["expires_in"] = self.random.choice((1, 5, 60, 900, 3_600, DAY))
+        if self.random.random() < 0.8:
+            body["expires_in"] = self.random.choice((1, 60, 900, 3_600, DAY, DAY))
         step = self._spending(number, at, "hold", account_id, **body)
         if step.key is not None:
             self.held[account_id].append(step)
@@ -340,11 +342,23 @@ class Plan:
         """Return a step about one of the holds that there may be, mostly about a recent one."""
         step = self._spending(number, at, kind, account_id, **body)
         held = self.held[account_id]
+        if self.random.random() < 0.8:
+            held = self._open(account_id) or held
         recent = held[-3:] if self.random.random() < 0.9 else held
         step.path["hold_id"] = str(self.random.choice(recent).key)
         if step.ends_hold:
             self.ended[account_id].append(step)
         return step
+
+    def _open(self, account_id: str) -> list[Step]:
+        """Return what opened the holds that should be open by now, if all went well."""
+        ended = {step.hold_id for step in self.ended[account_id]}
+        return [
+            step
+            for step in self.held[account_id]
+            if step.at < self.at < step.at + step.body.get("expires_in", HOLD_SECONDS)
+            and step.key not in ended
+        ]
 
     def _extend(self, number: int, at: float, account_id: str) -> Step:
         if not self.held[account_id]:

@@ -18,6 +18,7 @@ from scrip.store.items import (
     audit_of,
     entry_of,
     from_wire,
+    hold_end_of,
     payment_of,
     refunded_of,
     to_wire,
@@ -217,9 +218,8 @@ def read_hold_end(table: Table, account_id: str, hold_id: str) -> HoldEnd | None
     )
     if opening is None or entry_of(opening).hold_id != hold_id:
         return None
-    ended_by = from_wire(end).get("ended_by") if end else None
     return HoldEnd(
-        entry=read_entry(table, account_id, ended_by) if ended_by else None,
+        entry=read_entry(table, account_id, hold_end_of(end)) if end else None,
         hold=account_of(account).hold(hold_id) if account else None,
     )
 
