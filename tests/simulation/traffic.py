@@ -167,6 +167,7 @@ class Plan:
         self.accounts = [f"user-{n}" for n in range(self.random.choice((1, 2, 3, 5)))]
         self.at = START + self.random.uniform(0, 5 * 24 * 3600)
         self.consumed: dict[str, list[Step]] = {account: [] for account in self.accounts}
+        self.captured: dict[str, list[Step]] = {account: [] for account in self.accounts}
         self.held: dict[str, list[Step]] = {account: [] for account in self.accounts}
         self.ended: dict[str, list[Step]] = {account: [] for account in self.accounts}
         self.bought: list[dict[str, Any]] = []
@@ -263,7 +264,9 @@ class Plan:
         return step
 
     def _refund(self, number: int, at: float, account_id: str) -> Step:
-        known = [step for step in self.consumed[account_id] if step.key]
+        captured, spent = self.captured[account_id], self.consumed[account_id]
+        spent = captured if captured and self.random.random() < 0.15 else spent
+        known = [step for step in spent if step.key]
         if not known:
             return self._consume(number, at, account_id)
         recent = known[-4:] if self.random.random() < 0.8 else known
@@ -372,14 +375,14 @@ class Plan:
             return self._hold(number, at, account_id)
         random = self.random
         body: dict[str, Any] = random.choice(
-            ({}, {"amount": random.choice((1, 3, 5, 30))}, {"quantity": random.randint(1, 3)}),
+            ({}, {"amount": random.choice((1, 3, 5, 30, 300))}, {"quantity": random.randint(1, 3)}),
         )
         if random.random() < 0.3:
             body["final"] = False
         if random.random() < 0.4:
             body["excess"] = "available"
         step = self._of_hold(number, at, "capture", account_id, **body)
-        self.consumed[account_id].append(step)
+        self.captured[account_id].append(step)
         return step
 
     def _release(self, number: int, at: float, account_id: str) -> Step:
