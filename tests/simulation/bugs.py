@@ -248,12 +248,6 @@ BUGS = (
         "end",
     ),
     Bug(
-        "what comes back from a hold pays no debt",
-        "scrip.domain.holds",
-        "    draft.settle_debt(entry)\n",
-        "",
-    ),
-    Bug(
         "what comes back from a hold outlives its grant",
         "scrip.domain.holds",
         "    expire_again(draft, entry, gone)\n",

@@ -381,6 +381,8 @@ class Plan:
             body["final"] = False
         if random.random() < 0.4:
             body["excess"] = "available"
+            if "amount" in body:
+                body["amount"] *= random.choice((1, 10))
         step = self._of_hold(number, at, "capture", account_id, **body)
         self.captured[account_id].append(step)
         return step
