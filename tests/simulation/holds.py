@@ -123,8 +123,8 @@ def check_listed(
         if hold["expires_at"] and milliseconds(hold["expires_at"]) / 1000 < now - apart:
             wrong("violation", f"{books.account_id} is told of the hold {name}, which is over")
     told = {hold["hold_id"] for hold in listed}
-    for name, hold in books.holds.items():
-        is_open = hold.expires_at / 1000 > now + apart and books.opened[name] < since
+    for name, kept in books.holds.items():
+        is_open = kept.expires_at / 1000 > now + apart and books.opened[name] < since
         if is_open and name not in told:
             wrong("lost", f"{books.account_id} is not told of the hold {name}")
 
