@@ -14,7 +14,7 @@ export SAM_CLI_TELEMETRY := 0
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev build lint test test-fast test-integration fuzz browser bench-audit openapi reference lock clean
+.PHONY: help setup dev build lint test test-fast test-integration fuzz browser bench bench-audit openapi reference lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,7 @@ dev: setup ## Run Scrip on a local AWS, with demo users (PORT=4566)
 build: setup ## Build for AWS, every package by its hash (ARCHITECTURE=arm64 or x86_64)
 	PIP_ONLY_BINARY=:all: PIP_PLATFORM=manylinux2014_$(ARCHITECTURE:arm64=aarch64) \
 	  sam build --parameter-overrides Architecture=$(ARCHITECTURE)
+	python -m scrip_cli.local.bytecode .aws-sam/build
 
 lint: setup .venv-checkov/.ready ## Check style, types, imports and the template
 	ruff format --check
@@ -100,6 +101,10 @@ ENTRIES ?= 200000
 bench-audit: setup ## Measure the audit, and tamper with accounts (ACCOUNTS=10000 ENTRIES=200000)
 	python -m bench.audit --accounts $(ACCOUNTS) --entries $(ENTRIES)
 
+bench: setup ## Measure speed and cost beside other designs (QUICK=1, OUT=file, POSTGRES=url, ONLY=parts)
+	@python -m bench $(if $(QUICK),--quick) $(if $(OUT),--out $(OUT)) \
+	  $(if $(POSTGRES),--postgres $(POSTGRES)) $(if $(ONLY),--only $(ONLY))
+
 openapi: setup ## Make the OpenAPI document from the code
 	PYTHONPATH=. python scripts/openapi.py > openapi.json.new && mv openapi.json.new functions/docs/openapi.json
 
@@ -107,7 +112,9 @@ reference: setup openapi ## Make the pages of docs/reference that are made from 
 	PYTHONPATH=. python scripts/api_reference.py > reference.new && mv reference.new docs/reference/api.md
 	python scripts/cli_reference.py > reference.new && mv reference.new docs/reference/cli.md
 	PYTHONPATH=. python scripts/configuration_reference.py > reference.new && mv reference.new docs/reference/configuration.md
+	PYTHONPATH=. python scripts/costs_reference.py > reference.new && mv reference.new docs/reference/costs.md
 	PYTHONPATH=. python scripts/errors_reference.py > reference.new && mv reference.new docs/reference/errors.md
+	PYTHONPATH=. python scripts/benchmark_reference.py > reference.new && mv reference.new docs/reference/benchmark.md
 
 lock: setup ## Lock the dependencies anew, those of the layer and of functions too
 	uv lock

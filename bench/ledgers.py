@@ -1,7 +1,7 @@
 """Sound accounts in any number: what the rules decide, as the store writes it, put in batches."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from itertools import batched, chain, islice
 from typing import Any
@@ -59,12 +59,13 @@ SUPPORT = Actor(ActorType.ADMIN, "support")
 
 def write(table: Table, lengths_by_id: Mapping[str, int]) -> None:
     """Write accounts that have so many entries each."""
-    items = (
-        {"PutRequest": {"Item": item}}
-        for account_id, length in lengths_by_id.items()
-        for item in life(account_id, length)
-    )
-    for batch in batched(items, BATCH, strict=False):
+    put(table, (item for name, length in lengths_by_id.items() for item in life(name, length)))
+
+
+def put(table: Table, items: Iterable[Wire]) -> None:
+    """Put items, in batches."""
+    puts = ({"PutRequest": {"Item": item}} for item in items)
+    for batch in batched(puts, BATCH, strict=False):
         left: Any = {table.name: list(batch)}
         while left:
             left = table.client.batch_write_item(RequestItems=left)["UnprocessedItems"]

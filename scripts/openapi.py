@@ -7,6 +7,8 @@ from pathlib import Path
 from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Server
 
+from scrip.http.operations import OPERATIONS
+
 FUNCTIONS = Path(__file__).parent.parent / "functions"
 
 WEBHOOKS = "/v1/webhooks/{provider}"
@@ -43,6 +45,7 @@ def openapi() -> str:
     for path in sorted(FUNCTIONS.glob("*/handler.py")):
         handler = import_module(f"functions.{path.parent.name}.handler")
         if hasattr(handler, "app"):
+            handler.app.describe(OPERATIONS)
             merge.add_schema(handler.app.get_openapi_schema())
     document = json.loads(merge.get_openapi_json_schema())
     for method, public in (("get", "/v1/health"), ("get", "/v1/catalog"), ("post", WEBHOOKS)):

@@ -10,7 +10,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from scrip.domain.entries import EntryType
 from scrip.domain.errors import EntryNotFoundError
-from scrip.http import operations
 from scrip.http.answers import account_json, answer, usage_json
 from scrip.http.models import Cursor, Instant, Name
 from scrip.http.principals import Caller, any_caller
@@ -19,6 +18,7 @@ from scrip.http.requests import opening_for
 from scrip.http.resolver import AccountId, api
 from scrip.ledger import ledger, utc_now
 from scrip.observability import logger
+from scrip.prepare import prepare
 from scrip.store.queries import EntryFilter, read, read_entries
 from scrip.store.usage import read_usage
 
@@ -28,7 +28,7 @@ USAGE_DAYS_MAX = 366
 app = api()
 
 
-@app.get("/v1/accounts/<account_id>", **operations.GET_ACCOUNT)
+@app.get("/v1/accounts/<account_id>", operation_id="get_account")
 def get_account(
     account_id: AccountId,
     caller: Annotated[Caller, Depends(any_caller)],
@@ -38,7 +38,7 @@ def get_account(
     return answer(account_json(account, ledger().catalog()))
 
 
-@app.get("/v1/accounts/<account_id>/entries", **operations.LIST_ENTRIES)
+@app.get("/v1/accounts/<account_id>/entries", operation_id="list_entries")
 def get_entries(  # noqa: PLR0917 - query parameters
     account_id: AccountId,
     caller: Annotated[Caller, Depends(any_caller)],
@@ -62,7 +62,7 @@ def get_entries(  # noqa: PLR0917 - query parameters
     return answer({"entries": [entry.to_json() for entry in entries], "cursor": next_cursor})
 
 
-@app.get("/v1/accounts/<account_id>/entries/<entry_id>", **operations.GET_ENTRY)
+@app.get("/v1/accounts/<account_id>/entries/<entry_id>", operation_id="get_entry")
 def get_entry(
     account_id: AccountId,
     entry_id: Annotated[
@@ -78,7 +78,7 @@ def get_entry(
     return answer({**found.entry.to_json(), "refunded": found.refunded})
 
 
-@app.get("/v1/accounts/<account_id>/usage", **operations.GET_USAGE)
+@app.get("/v1/accounts/<account_id>/usage", operation_id="get_usage")
 def get_usage(
     account_id: AccountId,
     caller: Annotated[Caller, Depends(any_caller)],
@@ -120,3 +120,6 @@ def _whole_days(from_: datetime | None, to: datetime) -> tuple[date, date]:
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request."""
     return app.resolve(event, context)
+
+
+prepare(ledger)

@@ -18,7 +18,6 @@ from scrip.domain.commands import (
 )
 from scrip.domain.errors import InvalidCursorError
 from scrip.domain.grants import GrantKind
-from scrip.http import operations
 from scrip.http.answers import answer, audit_json, posted, quota_json
 from scrip.http.models import (
     AdjustRequest,
@@ -33,6 +32,7 @@ from scrip.http.requests import command_fields, opening_for
 from scrip.http.resolver import AccountId, IdempotencyKey, api
 from scrip.ledger import ledger
 from scrip.observability import logger
+from scrip.prepare import prepare
 from scrip.store.erasure import erase
 from scrip.store.queries import read_audit
 
@@ -47,7 +47,7 @@ Admin = Annotated[Caller, Depends(admin_caller)]
 app = api()
 
 
-@app.post("/v1/accounts/<account_id>/adjustments", **operations.ADJUST)
+@app.post("/v1/accounts/<account_id>/adjustments", operation_id="adjust")
 def post_adjustment(
     account_id: AccountId,
     body: Annotated[AdjustRequest, Body()],
@@ -65,7 +65,7 @@ def post_adjustment(
     return posted(command, ledger().execute(command, opening_for(caller)), 201)
 
 
-@app.post("/v1/accounts/<account_id>/freeze", **operations.FREEZE)
+@app.post("/v1/accounts/<account_id>/freeze", operation_id="freeze")
 def post_freeze(
     account_id: AccountId,
     caller: Admin,
@@ -76,7 +76,7 @@ def post_freeze(
     return _set_frozen(caller, body, idempotency_key, frozen=True)
 
 
-@app.post("/v1/accounts/<account_id>/unfreeze", **operations.UNFREEZE)
+@app.post("/v1/accounts/<account_id>/unfreeze", operation_id="unfreeze")
 def post_unfreeze(
     account_id: AccountId,
     caller: Admin,
@@ -99,13 +99,13 @@ def _set_frozen(
     return posted(command, ledger().execute(command, opening_for(caller)), 200)
 
 
-@app.get("/v1/accounts/<account_id>/quota", **operations.GET_QUOTA)
+@app.get("/v1/accounts/<account_id>/quota", operation_id="get_quota")
 def get_quota(account_id: AccountId, caller: Admin) -> Response[Any]:
     """Return the plan, the allowance and limits in force, the use of the period."""
     return _quota(caller)
 
 
-@app.put("/v1/accounts/<account_id>/quota", **operations.CHANGE_QUOTA)
+@app.put("/v1/accounts/<account_id>/quota", operation_id="change_quota")
 def put_quota(
     account_id: AccountId,
     body: Annotated[QuotaRequest, Body()],
@@ -125,7 +125,7 @@ def put_quota(
     return _quota(caller)
 
 
-@app.post("/v1/accounts/<account_id>/reset", **operations.RESET)
+@app.post("/v1/accounts/<account_id>/reset", operation_id="reset")
 def post_reset(
     account_id: AccountId,
     caller: Admin,
@@ -137,7 +137,7 @@ def post_reset(
     return posted(command, ledger().execute(command, opening_for(caller)), 200)
 
 
-@app.delete("/v1/accounts/<account_id>", **operations.CLOSE)
+@app.delete("/v1/accounts/<account_id>", operation_id="close")
 def delete_account(
     account_id: AccountId,
     caller: Admin,
@@ -151,7 +151,7 @@ def delete_account(
     return answer({"account_id": caller.account_id, "status": "closed"})
 
 
-@app.get("/v1/accounts/<account_id>/audit", **operations.LIST_AUDIT)
+@app.get("/v1/accounts/<account_id>/audit", operation_id="list_audit")
 def get_audit(
     account_id: AccountId,
     caller: Admin,
@@ -177,3 +177,6 @@ def _quota(caller: Caller) -> Response[Any]:
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request."""
     return app.resolve(event, context)
+
+
+prepare(ledger)

@@ -14,7 +14,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from scrip.domain.entries import Actor, EntryType
 from scrip.domain.errors import WebhookNotFoundError
 from scrip.health import examine
-from scrip.http import operations
 from scrip.http.answers import answer, audit_health_json, listed_account_json, webhook_json
 from scrip.http.lists import listed_accounts
 from scrip.http.models import Cursor, Email, Instant, Name, NewAccountRequest, SyncRequest
@@ -50,7 +49,7 @@ def archive() -> Archive:
     return open_archive(settings().bucket_name)
 
 
-@app.get("/v1/admin/entries", **operations.LIST_ALL_ENTRIES)
+@app.get("/v1/admin/entries", operation_id="list_all_entries")
 def get_all_entries(  # noqa: PLR0917 - query parameters
     admin: Admin,
     from_: Annotated[Instant, Query(alias="from", description="Included.")],
@@ -69,7 +68,7 @@ def get_all_entries(  # noqa: PLR0917 - query parameters
     return answer({"entries": entries, "cursor": next_cursor})
 
 
-@app.get("/v1/admin/accounts", **operations.LIST_ACCOUNTS)
+@app.get("/v1/admin/accounts", operation_id="list_accounts")
 def get_accounts(
     admin: Admin,
     email: Annotated[Email | None, Query(description="The one that it leads to.")] = None,
@@ -92,7 +91,7 @@ def get_accounts(
     return answer({"accounts": listed_accounts(ledger(), account_ids), "cursor": next_cursor})
 
 
-@app.post("/v1/admin/accounts", **operations.ADD_ACCOUNT)
+@app.post("/v1/admin/accounts", operation_id="add_account")
 def post_account(admin: Admin, body: Annotated[NewAccountRequest, Body()]) -> Response[Any]:
     """Open an account as its owner's sign-up would; one that is there keeps what it has."""
     is_new = add_account(ledger(), body.account_id, body.email)
@@ -101,7 +100,7 @@ def post_account(admin: Admin, body: Annotated[NewAccountRequest, Body()]) -> Re
     return answer(listed_account_json(account, emails), 201 if is_new else 200)
 
 
-@app.get("/v1/admin/webhooks", **operations.LIST_WEBHOOKS)
+@app.get("/v1/admin/webhooks", operation_id="list_webhooks")
 def get_webhooks(
     admin: Admin,
     status: Annotated[InboxStatus | None, Query()] = None,
@@ -116,7 +115,7 @@ def get_webhooks(
     return answer({"webhooks": [webhook_json(record) for record in records], "cursor": next_cursor})
 
 
-@app.get("/v1/admin/webhooks/<webhook_id>", **operations.GET_WEBHOOK)
+@app.get("/v1/admin/webhooks/<webhook_id>", operation_id="get_webhook")
 def get_webhook(admin: Admin, webhook_id: WebhookId) -> Response[Any]:
     """Return a message with what it said, unless that was erased."""
     record = read_message(ledger().table, webhook_id)
@@ -126,7 +125,7 @@ def get_webhook(admin: Admin, webhook_id: WebhookId) -> Response[Any]:
     return answer({**webhook_json(record), "payload": payload})
 
 
-@app.post("/v1/admin/webhooks/<webhook_id>/replay", **operations.REPLAY_WEBHOOK)
+@app.post("/v1/admin/webhooks/<webhook_id>/replay", operation_id="replay_webhook")
 def post_replay(admin: Admin, webhook_id: WebhookId) -> Response[Any]:
     """Apply a message again, whatever became of it; what took effect takes none again."""
     from scrip.webhooks.apply import replay  # noqa: PLC0415 - no list should wait for it
@@ -134,7 +133,7 @@ def post_replay(admin: Admin, webhook_id: WebhookId) -> Response[Any]:
     return answer(webhook_json(replay(ledger(), webhook_id)))
 
 
-@app.post("/v1/admin/sync", **operations.SYNC)
+@app.post("/v1/admin/sync", operation_id="sync")
 def post_sync(admin: Admin, body: Annotated[SyncRequest, Body()]) -> Response[Any]:
     """Repair what was missed, as far as there is time. Safe to repeat, from anywhere."""
     from scrip.sync import Result, Sync, SyncMode  # noqa: PLC0415 - no list should wait for it
@@ -164,7 +163,7 @@ def post_sync(admin: Admin, body: Annotated[SyncRequest, Body()]) -> Response[An
     )
 
 
-@app.get("/v1/admin/health", **operations.ADMIN_HEALTH)
+@app.get("/v1/admin/health", operation_id="admin_health")
 def get_health(admin: Admin) -> Response[Any]:
     """Return how the stack is; degraded where something wants a look."""
     stack = settings()

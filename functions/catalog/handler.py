@@ -14,7 +14,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from scrip.domain.catalog import ID_PATTERN
 from scrip.domain.editing import Edit, Editor
 from scrip.domain.entries import Actor
-from scrip.http import operations
 from scrip.http.answers import answer, catalog_json
 from scrip.http.models import (
     FeatureRequest,
@@ -28,6 +27,7 @@ from scrip.http.requests import feature_of, plan_of
 from scrip.http.resolver import IfMatch, api
 from scrip.ledger import ledger
 from scrip.observability import logger
+from scrip.prepare import prepare
 from scrip.settings import settings
 from scrip.store.catalogs import commit_edit, read_catalog
 
@@ -41,26 +41,26 @@ Reason = Annotated[Text | None, Query(description="For the audit record.")]
 app = api()
 
 
-@app.get("/v1/catalog", **operations.GET_CATALOG)
+@app.get("/v1/catalog", operation_id="get_catalog")
 def get_catalog() -> Response[Any]:
     """Return the active plans and features, as they were at most 30 seconds ago."""
     return answer(catalog_json(ledger().catalog()), headers=PUBLIC)
 
 
-@app.get("/v1/admin/plans", **operations.LIST_PLANS)
+@app.get("/v1/admin/plans", operation_id="list_plans")
 def get_plans(_: Admin) -> Response[Any]:
     """Return all plans as they are now, inactive ones too."""
     plans = read_catalog(ledger().table).plans.values()
     return answer({"plans": [asdict(plan) for plan in plans]})
 
 
-@app.post("/v1/admin/plans", **operations.CREATE_PLAN)
+@app.post("/v1/admin/plans", operation_id="create_plan")
 def post_plan(body: Annotated[NewPlanRequest, Body()], actor: Admin) -> Response[Any]:
     """Create a plan, its version being 1."""
     return _edited(_editor(actor, body.reason).create(plan_of(body.plan_id, body)), 201)
 
 
-@app.put("/v1/admin/plans/<plan_id>", **operations.CHANGE_PLAN)
+@app.put("/v1/admin/plans/<plan_id>", operation_id="change_plan")
 def put_plan(
     plan_id: PlanId,
     body: Annotated[PlanRequest, Body()],
@@ -72,7 +72,7 @@ def put_plan(
     return _edited(editor.change(editor.plan(plan_id), plan_of(plan_id, body), _version(if_match)))
 
 
-@app.delete("/v1/admin/plans/<plan_id>", **operations.DEACTIVATE_PLAN)
+@app.delete("/v1/admin/plans/<plan_id>", operation_id="deactivate_plan")
 def delete_plan(
     plan_id: PlanId,
     actor: Admin,
@@ -85,20 +85,20 @@ def delete_plan(
     return _edited(editor.change(plan, replace(plan, active=False), _version(if_match)))
 
 
-@app.get("/v1/admin/features", **operations.LIST_FEATURES)
+@app.get("/v1/admin/features", operation_id="list_features")
 def get_features(_: Admin) -> Response[Any]:
     """Return all features as they are now, inactive ones too."""
     features = read_catalog(ledger().table).features.values()
     return answer({"features": [asdict(feature) for feature in features]})
 
 
-@app.post("/v1/admin/features", **operations.CREATE_FEATURE)
+@app.post("/v1/admin/features", operation_id="create_feature")
 def post_feature(body: Annotated[NewFeatureRequest, Body()], actor: Admin) -> Response[Any]:
     """Create a feature, its version being 1."""
     return _edited(_editor(actor, body.reason).create(feature_of(body.feature_id, body)), 201)
 
 
-@app.put("/v1/admin/features/<feature_id>", **operations.CHANGE_FEATURE)
+@app.put("/v1/admin/features/<feature_id>", operation_id="change_feature")
 def put_feature(
     feature_id: FeatureId,
     body: Annotated[FeatureRequest, Body()],
@@ -111,7 +111,7 @@ def put_feature(
     return _edited(editor.change(before, after, _version(if_match)))
 
 
-@app.delete("/v1/admin/features/<feature_id>", **operations.DEACTIVATE_FEATURE)
+@app.delete("/v1/admin/features/<feature_id>", operation_id="deactivate_feature")
 def delete_feature(
     feature_id: FeatureId,
     actor: Admin,
@@ -147,3 +147,6 @@ def _version(if_match: str) -> int:
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request."""
     return app.resolve(event, context)
+
+
+prepare(ledger)

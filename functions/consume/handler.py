@@ -18,7 +18,6 @@ from scrip.domain.commands import (
     Use,
 )
 from scrip.domain.spending import quote
-from scrip.http import operations
 from scrip.http.answers import answer, hold_json, posted, posted_batch, posted_hold
 from scrip.http.models import (
     BatchRequest,
@@ -34,11 +33,12 @@ from scrip.http.requests import command_fields, opening_for
 from scrip.http.resolver import AccountId, HoldId, IdempotencyKey, api
 from scrip.ledger import ledger
 from scrip.observability import logger
+from scrip.prepare import prepare
 
 app = api()
 
 
-@app.post("/v1/accounts/<account_id>/consume", **operations.CONSUME)
+@app.post("/v1/accounts/<account_id>/consume", operation_id="consume")
 def post_consume(
     account_id: AccountId,
     body: Annotated[ConsumeRequest, Body()],
@@ -50,7 +50,7 @@ def post_consume(
     return posted(command, ledger().execute(command, opening_for(caller)), 200)
 
 
-@app.post("/v1/accounts/<account_id>/consume/batch", **operations.CONSUME_BATCH)
+@app.post("/v1/accounts/<account_id>/consume/batch", operation_id="consume_batch")
 def post_batch(
     account_id: AccountId,
     body: Annotated[BatchRequest, Body()],
@@ -65,7 +65,7 @@ def post_batch(
     return posted_batch(command, ledger().execute(command, opening_for(caller)))
 
 
-@app.post("/v1/accounts/<account_id>/holds", **operations.OPEN_HOLD)
+@app.post("/v1/accounts/<account_id>/holds", operation_id="open_hold")
 def post_hold(
     account_id: AccountId,
     body: Annotated[HoldRequest, Body()],
@@ -83,7 +83,7 @@ def post_hold(
     return posted_hold(command, ledger().execute(command, opening_for(caller)))
 
 
-@app.get("/v1/accounts/<account_id>/holds", **operations.LIST_HOLDS)
+@app.get("/v1/accounts/<account_id>/holds", operation_id="list_holds")
 def get_holds(
     account_id: AccountId,
     caller: Annotated[Caller, Depends(any_caller)],
@@ -93,7 +93,7 @@ def get_holds(
     return answer({"holds": [hold_json(hold) for hold in account.holds]})
 
 
-@app.post("/v1/accounts/<account_id>/holds/<hold_id>/capture", **operations.CAPTURE_HOLD)
+@app.post("/v1/accounts/<account_id>/holds/<hold_id>/capture", operation_id="capture_hold")
 def post_capture(
     account_id: AccountId,
     hold_id: HoldId,
@@ -111,10 +111,10 @@ def post_capture(
         final=asked.final,
         excess=asked.excess == "available",
     )
-    return posted(command, ledger().execute(command), 200)
+    return posted(command, ledger().execute(command, opening_for(caller)), 200)
 
 
-@app.post("/v1/accounts/<account_id>/holds/<hold_id>/extend", **operations.EXTEND_HOLD)
+@app.post("/v1/accounts/<account_id>/holds/<hold_id>/extend", operation_id="extend_hold")
 def post_extension(
     account_id: AccountId,
     hold_id: HoldId,
@@ -129,10 +129,10 @@ def post_extension(
         hold_id=hold_id,
         expires_in=asked.expires_in,
     )
-    return posted(command, ledger().execute(command), 200)
+    return posted(command, ledger().execute(command, opening_for(caller)), 200)
 
 
-@app.post("/v1/accounts/<account_id>/holds/<hold_id>/release", **operations.RELEASE_HOLD)
+@app.post("/v1/accounts/<account_id>/holds/<hold_id>/release", operation_id="release_hold")
 def post_release(
     account_id: AccountId,
     hold_id: HoldId,
@@ -143,10 +143,10 @@ def post_release(
     """Give back all that is left of a hold."""
     told = command_fields(caller, body or ReleaseRequest(), idempotency_key)
     command = ReleaseHold(**told, hold_id=hold_id)
-    return posted(command, ledger().execute(command), 200)
+    return posted(command, ledger().execute(command, opening_for(caller)), 200)
 
 
-@app.post("/v1/accounts/<account_id>/quote", **operations.QUOTE)
+@app.post("/v1/accounts/<account_id>/quote", operation_id="quote")
 def post_quote(
     account_id: AccountId,
     body: Annotated[ConsumeRequest, Body()],
@@ -172,3 +172,6 @@ def _consume(caller: Caller, body: ConsumeRequest, idempotency_key: str | None) 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request."""
     return app.resolve(event, context)
+
+
+prepare(ledger)

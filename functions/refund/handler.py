@@ -8,7 +8,6 @@ from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from scrip.domain.commands import Refund
-from scrip.http import operations
 from scrip.http.answers import posted
 from scrip.http.models import RefundRequest
 from scrip.http.principals import Caller, service_caller
@@ -16,11 +15,12 @@ from scrip.http.requests import command_fields, opening_for
 from scrip.http.resolver import AccountId, IdempotencyKey, api
 from scrip.ledger import ledger
 from scrip.observability import logger
+from scrip.prepare import prepare
 
 app = api()
 
 
-@app.post("/v1/accounts/<account_id>/refunds", **operations.REFUND)
+@app.post("/v1/accounts/<account_id>/refunds", operation_id="refund")
 def post_refund(
     account_id: AccountId,
     body: Annotated[RefundRequest, Body()],
@@ -40,3 +40,6 @@ def post_refund(
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request."""
     return app.resolve(event, context)
+
+
+prepare(ledger)

@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from scrip.ledger import ledger
 from scrip.observability import count, logger
+from scrip.prepare import prepare
 from scrip.users import open_account
 
 SECONDS_MAX = 3
@@ -38,3 +39,6 @@ def _open(attributes: dict[str, str]) -> None:
     is_verified = attributes.get("email_verified") == "true"
     emails = [attributes["email"]] if is_verified and "email" in attributes else []
     open_account(ledger(), attributes["sub"], emails, at=ledger().clock())
+
+
+prepare(ledger)

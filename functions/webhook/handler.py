@@ -8,12 +8,12 @@ from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from scrip.domain.errors import SignatureError
-from scrip.http import operations
 from scrip.http.answers import answer
 from scrip.http.problems import BodyTooLargeError
 from scrip.http.resolver import api, read_body
 from scrip.ledger import ledger
 from scrip.observability import count, logger
+from scrip.prepare import prepare
 from scrip.store.inbox import STORED_BYTES_MAX, MessageTooLargeError
 from scrip.webhooks.apply import accept
 from scrip.webhooks.messages import Provider, read_message
@@ -26,7 +26,7 @@ secrets = Secrets()
 app = api()
 
 
-@app.post("/v1/webhooks/<provider>", **operations.WEBHOOK)
+@app.post("/v1/webhooks/<provider>", operation_id="webhook")
 def post_webhook(
     provider: Annotated[Provider, Path(description="Who sends it.")],
 ) -> Response[Any]:
@@ -61,3 +61,6 @@ def _verify_with_new_secrets(provider: Provider, body: bytes) -> None:
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request."""
     return app.resolve(event, context)
+
+
+prepare(ledger)

@@ -326,6 +326,26 @@ def test_a_frozen_account_spends_nothing_until_it_is_unfrozen(
         assert somebody.api.post("/me/consume", json={"feature": "chat"}).status_code == status
 
 
+def test_a_forgotten_hold_is_released(page: Page, somebody: Somebody) -> None:
+    asked = {"feature": "image-generation", "quantity": 2, "expires_in": 3_600}
+    somebody.api.post("/me/holds", json=asked, headers={"Idempotency-Key": "job-1"})
+    open_account(page, somebody)
+    expect(page.locator(".equation dd").nth(1)).to_have_text("+50")
+    held = page.get_by_role("region", name="Holds").get_by_role("row").nth(1)
+    expect(held).to_contain_text(re.compile(r"job-1.*image-generation.*in \d+ .*50"))
+    held.get_by_role("button", name="Release job-1").click()
+    dialog = page.get_by_role("dialog", name="Release the hold")
+    dialog.get_by_label("Reason").fill("the job died")
+    dialog.get_by_role("button", name="Continue").click()
+    expect(dialog).to_contain_text("50 credits are available")
+    dialog.get_by_role("button", name="Release").click()
+    told(page, "The credits are available again")
+    expect(page.get_by_role("region", name="Holds")).to_be_hidden()
+    expect(figure(page, "Available")).to_have_text(grouped(10_100))
+    [entry] = somebody.entries("release")
+    assert (entry["hold_id"], entry["reason"]) == ("job-1", "the job died")
+
+
 def test_an_allowance_of_ones_own_and_a_reset_arrive_at_once(
     page: Page, somebody: Somebody
 ) -> None:

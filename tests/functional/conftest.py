@@ -185,7 +185,7 @@ def renewals(
     for module in ("scrip.sweep", "scrip.store.keys"):
         monkeypatch.setattr(f"{module}.DIRECTORY_SHARDS", 2)
     monkeypatch.setattr("scrip.ledger.utc_now", lambda: NOW)
-    monkeypatch.setattr("scrip.ledger.BACKOFF_SECONDS", 0.0001)
+    monkeypatch.setattr("scrip.ledger.PAUSE_SECONDS_MAX", 0.0001)
     monkeypatch.setattr("scrip.queues.open_queue", lambda _: queue)
     renew_queue.cache_clear()
     dead_letters = queue.client.create_queue(QueueName="dead")["QueueUrl"]

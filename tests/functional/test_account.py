@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from scrip.http.models import AccountAnswer, EntriesAnswer, OneEntryAnswer
+from scrip.http.answer_models import AccountAnswer, EntriesAnswer, OneEntryAnswer
 from scrip.store.client import Table
 from scrip.store.queries import EntryFilter
 from tests.functional.conftest import USER, event, invoke, items, send

@@ -8,6 +8,7 @@ import pytest
 
 from scrip.store.client import Table
 from tests.functional.conftest import USER, event, invoke, items, send
+from tests.functional.faults import CONFLICT, counted, instead_of
 
 FEATURE, AMOUNT, QUOTE = "consume/feature", "consume/amount", "consume/quote"
 
@@ -26,6 +27,21 @@ def test_the_first_call_of_a_signed_in_user_opens_their_account(table: Table) ->
     entry = answer.body["entry"]
     assert (entry["entry_id"], entry["type"], entry["amount"]) == ("chat-1", "usage", -5)
     assert entry["actor"] == {"type": "user", "id": USER}
+
+
+def test_callers_of_a_crowded_account_are_told_when_to_come_again_and_cost_nothing(
+    table: Table,
+) -> None:
+    send(FEATURE)
+    before = items(table)
+    with instead_of(table, "TransactWriteItems", CONFLICT, times=1_000):
+        told = [send(AMOUNT) for _ in range(12)]
+        with counted(table) as calls:
+            told += [send(AMOUNT) for _ in range(12)]
+    assert {(answer.status, answer.body["code"]) for answer in told} == {(503, "busy")}
+    assert {answer.headers["Retry-After"] for answer in told} <= {"1", "2", "3"}
+    assert len(calls) < 24, "most of them were refused before anything was asked"
+    assert items(table) == before
 
 
 def test_a_service_opens_no_account(table: Table) -> None:

@@ -10,6 +10,7 @@ from scrip.http import problems
 from tests.documentation import ROOT
 
 GENERATORS = {"api": "api_reference", "configuration": "configuration_reference"}
+GENERATORS |= {"benchmark": "benchmark_reference", "costs": "costs_reference"}
 GENERATORS |= {"errors": "errors_reference"}
 
 

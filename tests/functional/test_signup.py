@@ -68,7 +68,7 @@ def test_the_trigger_never_keeps_anybody_from_signing_in(
     table: Table,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("scrip.ledger.BACKOFF_SECONDS", 0.0001)
+    monkeypatch.setattr("scrip.ledger.PAUSE_SECONDS_MAX", 0.0001)
     sent = event("signup/confirmed")
     with instead_of(table, "GetItem", THROTTLED, times=100):
         assert invoke("signup", sent) == sent

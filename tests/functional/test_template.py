@@ -1,5 +1,6 @@
 """What template.yaml promises about roles and data."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -132,6 +133,44 @@ def test_no_role_can_be_widened_to_change_entries_or_to_read_what_others_own() -
         name for name, found in resources().items() if found["Type"] == "AWS::SQS::Queue"
     }
     assert {queue["Fn::GetAtt"][0] for queue in queues["NotResource"]} == queue_names
+
+
+WAITED_FOR = (
+    "AccountFunction",
+    "AdjustFunction",
+    "CatalogFunction",
+    "ConsumeFunction",
+    "RefundFunction",
+    "SignupFunction",
+)
+
+
+@pytest.mark.parametrize(("wanted", "applied"), [("On", "PublishedVersions"), ("Off", "None")])
+def test_what_people_wait_for_starts_from_a_snapshot_if_it_is_to(wanted: str, applied: str) -> None:
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    assert template["Parameters"]["SnapStart"]["Default"] == "Off"
+    told = Intrinsics({"SnapStart": wanted}, template["Conditions"])
+    for name in functions():
+        properties = resources()[name]["Properties"]
+        assert ("SnapStart" in properties) == (name in WAITED_FOR)
+        if name in WAITED_FOR:
+            assert properties["AutoPublishAlias"] == "live"
+            assert told.resolve(properties["SnapStart"]) == {"ApplyOn": applied}
+
+
+@pytest.mark.parametrize("function", WAITED_FOR)
+def test_a_version_is_replaced_when_code_layer_properties_or_parameters_change(
+    function: str,
+) -> None:
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    properties = resources()[function]["Properties"]
+    assert properties["AutoPublishAliasAllProperties"]
+    assert resources()["Layer"]["Properties"]["PublishLambdaVersion"]
+    # SAM sees no difference in `!Ref Parameter`, CloudFormation does in a description.
+    common = json.dumps([template["Globals"]["Function"]["Environment"], properties])
+    named = set(re.findall(r'"Ref": "([A-Za-z]+)"', common)) & set(template["Parameters"])
+    described = properties["VersionDescription"]["Fn::Sub"]
+    assert {*named, "Stage", "SnapStart"} == set(re.findall(r"\$\{([A-Za-z]+)\}", described))
 
 
 def test_the_table_is_kept_protected_and_restorable() -> None:

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from bench import costs
 from scrip.domain.commands import (
     USES_MAX,
     Adjust,
@@ -139,6 +140,9 @@ def test_a_consume_is_2_round_trips_5_write_units_and_1_read_unit(metered: Meter
     assert meter.calls == ["GetItem", "TransactWriteItems"]
     assert (meter.table_write, meter.index_write) == (4, 1)
     assert meter.read <= 1
+    # The bill in docs/reference/costs.md is reckoned with it.
+    assert meter.table_write + meter.index_write == costs.CONSUME_WRITE_UNITS
+    assert meter.read <= costs.CONSUME_READ_UNITS
 
 
 def test_a_refused_consume_is_at_most_2_round_trips_and_writes_nothing(metered: Metered) -> None:
@@ -201,6 +205,7 @@ def test_a_period_that_begins_is_2_write_units_and_3_for_each_entry(metered: Met
     assert metered.meter.calls == ["GetItem", "TransactWriteItems"]
     entries = 4  # two gifts and the old allowance expire, the new one arrives
     assert (metered.meter.table_write, metered.meter.index_write) == (2 + 2 * entries, entries)
+    assert costs.RENEWAL_WRITE_UNITS == 2 + 3 * 2  # of an account without gifts
 
 
 def test_a_hold_costs_what_a_consume_does_and_its_end_2_units_and_what_it_gives_back_3_more(

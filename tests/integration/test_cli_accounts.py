@@ -69,6 +69,20 @@ def test_a_frozen_account_does_not_consume_until_it_is_unfrozen(
         assert user.post("/me/consume", {"feature": "chat"}).status_code == status
 
 
+def test_a_forgotten_hold_is_found_and_released(stack: LocalStack, user: Api) -> None:
+    user.post("/me/holds", {"feature": "chat", "quantity": 12}, key="job-1")
+    listed = operator(stack, "accounts", "holds", user.account_id, "--json")
+    [hold] = map(json.loads, listed.stdout.splitlines())
+    assert (hold["hold_id"], hold["amount"], hold["feature"]) == ("job-1", 60, "chat")
+    release = ["accounts", "release", user.account_id, "job-1", *WHY, "--idempotency-key", "t-1"]
+    first = told(stack, *release)
+    assert (first["account"]["available"], first["entry"]["type"]) == (10_100, "release")
+    assert told(stack, *release) == first
+    ended = operator(stack, *release[:4], "--reason", "another", "--yes")
+    assert (ended.exit_code, "hold_ended" in ended.stderr) == (ExitCode.REFUSED, True)
+    assert user.get("/me/holds").json() == {"holds": []}
+
+
 def test_the_question_says_what_will_be_and_nothing_happens_without_a_yes(
     stack: LocalStack, user: Api
 ) -> None:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import subprocess
+import sys
 from collections import Counter
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -165,6 +170,60 @@ def test_200_charges_at_once_cost_what_they_cost_and_not_more(
                 assert left == sum(amount * count for amount, count in amounts.items())
 
     run(session())
+
+
+KILLED = """
+import os, signal, sys
+from scrip_client import Scrip
+
+url, token, account_id = sys.argv[1:]
+lease = Scrip(url, token=token).lease("chat", account_id, capture_seconds=100, expires_in=4)
+for _ in range(7):
+    lease.consume()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_hold_outlives_its_time_in_its_block_and_what_a_killed_process_held_comes_back(
+    stack: LocalStack,
+    scrip: Scrip,
+    network: AnswersLost,
+    open_account: Callable[[], str],
+) -> None:
+    account_id = open_account()
+    details = demo.details(stack)
+    argv = [sys.executable, "-c", KILLED, details.api_url, details.service_token, account_id]
+    with scrip.hold("chat", account_id, quantity=20, expires_in=4) as hold:
+        killed = subprocess.run(argv, env={**os.environ, "NO_PROXY": "*"}, check=False)
+        assert killed.returncode == -signal.SIGKILL
+        opened = {entry.hold_id for entry in scrip.entries(account_id, type="hold")}
+        assert len(opened) == 2
+        deadline = monotonic() + 60
+        while len(scrip.holds(account_id).holds) > 1 and monotonic() < deadline:
+            sleep(0.2)
+        # The lease's was opened later and lived as long.
+        [held] = scrip.holds(account_id).holds
+        assert held.hold_id == hold.hold_id
+        hold.use(3)
+        network.losing["capture"] = 1
+    assert network.losing["capture"] == 0
+    assert [line for line in ledger(scrip, account_id) if line[1]] == [("usage", -3 * CHAT)]
+    account = scrip.balance(account_id)
+    assert (account.held, account.available) == (0, 10_100 - 3 * CHAT)
+
+
+def test_a_block_that_raises_is_charged_nothing_of_its_hold(
+    scrip: Scrip,
+    network: AnswersLost,
+    open_account: Callable[[], str],
+) -> None:
+    account_id = open_account()
+    network.losing.update(["holds", "release"])
+    with pytest.raises(ModelError), scrip.hold("chat", account_id, quantity=20):
+        raise ModelError
+    assert not +network.losing
+    account = scrip.balance(account_id)
+    assert (account.held, account.available) == (0, 10_100)
 
 
 def test_credentials_get_tokens_and_wrong_ones_are_refused(

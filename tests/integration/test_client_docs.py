@@ -1,4 +1,4 @@
-"""What docs/reference/python-client.md shows, run as it stands there against the real stack."""
+"""What docs/reference/python-client.md and docs/how-to/hold-credits.md show, on the real stack."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 PAGE = "docs/reference/python-client.md"
 EXAMPLES = examples(PAGE, "python")
-IMAGE, CHAT = 25, 5
+GUIDE = examples("docs/how-to/hold-credits.md", "python")
+IMAGE, CHAT, PAGE_WRITTEN, SECOND = 25, 5, 10, 10
 
 
 class ModelError(Exception):
@@ -87,11 +88,14 @@ def shown(
         "draw_async": draw_async,
         "is_blurred": lambda image: image == b"fog",
         "send": bytes,
+        "team_id": user.account_id,
         "think_about": lambda question: f"{question}!",
+        "write_pages": lambda topic, pages_max: [draw(topic)] * min(3, pages_max),
+        "synthesize": lambda text: [letter.encode() for letter in text],
         "Job": Job,
         "User": User,
     }
-    for example in EXAMPLES:
+    for example in EXAMPLES + GUIDE:
         exec(example, names)
     yield names
     names["scrip"].close()
@@ -132,6 +136,31 @@ def test_the_job_of_the_page_is_charged_anew_after_a_refund(
     for _ in range(2):
         shown["handle"](Job(7, user.account_id, "a cat"))
     assert ledger(user) == [-IMAGE, IMAGE, -IMAGE]
+
+
+def test_the_holds_of_the_pages_charge_for_what_was_used(shown: dict[str, Any], user: Api) -> None:
+    for write in (shown["write_document"], shown["write_report"]):
+        assert len(write(user.account_id, "a cat")) == 3
+        with pytest.raises(ModelError):
+            write(user.account_id, "impossible")
+    speech = shown["speak"](user.account_id, "hello")
+    assert [next(speech), next(speech)] == [b"h", b"e"]
+    speech.close()
+    assert [amount for amount in ledger(user) if amount] == [-3 * PAGE_WRITTEN] * 2 + [-2 * SECOND]
+    assert user.get("/me").json()["held"] == 0
+
+
+def test_the_leases_of_the_pages_charge_many_uses_together(
+    shown: dict[str, Any],
+    user: Api,
+) -> None:
+    assert shown["answer_all"](user.account_id, ["why", "how"]) == ["why!", "how!"]
+    for question in ("why", "how", "when"):
+        assert shown["answer_member"](question) == f"{question}!"
+    shown["lease"].close()
+    assert [amount for amount in ledger(user) if amount] == [-2 * CHAT, -3 * CHAT]
+    assert shown["prices"]["chat"] == CHAT
+    assert shown["count_messages"](user.account_id, 3) == 10_100 - 8 * CHAT
 
 
 def test_the_page_says_what_is_missing(shown: dict[str, Any], user: Api, admin: Api) -> None:

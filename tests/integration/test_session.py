@@ -2,7 +2,7 @@
 
 from openapi_spec_validator import validate
 
-from scrip.http.models import AccountAnswer, EntriesAnswer, PostedAnswer
+from scrip.http.answer_models import AccountAnswer, EntriesAnswer, PostedAnswer
 from tests.integration.conftest import Api
 from tests.unit.domain.test_invariants import hash_chain
 

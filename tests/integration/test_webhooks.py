@@ -205,7 +205,7 @@ def test_whatever_call_fails_the_message_sent_again_makes_it_good(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A refund waits for its purchase; every call on the way fails once."""
-    monkeypatch.setattr("scrip.ledger.BACKOFF_SECONDS", 0.0001)
+    monkeypatch.setattr("scrip.ledger.PAUSE_SECONDS_MAX", 0.0001)
     secret = demo.details(stack).webhook_secrets["stripe"]
     failed = 0
     for number in range(1, 30):

@@ -17,7 +17,6 @@ SHARED = (
     "aws_lambda_powertools.event_handler.openapi.params",
     "boto3",
     "greenlet",
-    "pydantic_settings",
     "standardwebhooks",
     "stripe",
 )

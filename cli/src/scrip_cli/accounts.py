@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 import typer
 
 from scrip.domain.account import Account
-from scrip.domain.commands import Adjust, AdjustAction, SetFrozen
+from scrip.domain.commands import Adjust, AdjustAction, ReleaseHold, SetFrozen
 from scrip.domain.grants import GrantKind
-from scrip.http.answers import account_json, listed_account_json
+from scrip.http.answers import account_json, hold_json, listed_account_json
 from scrip.http.lists import listed_accounts
-from scrip.http.models import AdjustRequest, FreezeRequest, NewAccountRequest
+from scrip.http.models import AdjustRequest, FreezeRequest, NewAccountRequest, ReleaseRequest
 from scrip.ledger import Ledger, utc_now
 from scrip.store.directory import list_account_ids
 from scrip.store.queries import read
@@ -40,6 +40,7 @@ app = typer.Typer(help="Look at accounts, and change them.", no_args_is_help=Tru
 Amount = Annotated[int, typer.Argument(metavar="CREDITS", help="How many.", show_default=False)]
 
 LISTED = ("account_id", "emails", "status", "plan_id", "balance", "available", "held", "debt")
+HELD = ("hold_id", "amount", "left", "feature", "expires_at")
 GRANTED = ("kind", "remaining", "amount", "expires_at", "granted_at", "source", "grant_id")
 
 
@@ -277,6 +278,63 @@ def unfreeze(
             account,
             partial(SetFrozen, frozen=False, reason=asked.reason),
             shown=_status,
+            key=idempotency_key,
+            yes=yes,
+            as_json=as_json,
+        )
+
+
+@app.command(epilog="Example: scrip accounts holds alice@example.com")
+def holds(
+    account: AccountName,
+    *,
+    as_json: Json = False,
+    stack_name: StackName = None,
+    region: Region = None,
+    port: Port = DEFAULT_PORT,
+    state: State = None,
+) -> None:
+    """List what is set aside on an account now, and until when.
+
+    With --json a line of JSON for each.
+    """
+    with plain_errors(local=stack_name is None):
+        ledger = Ledger(find_target(stack_name, port, state, region).table(), utc_now)
+        account_id = account_named(ledger.table, account)
+        found = [hold_json(hold) for hold in patiently(lambda: ledger.account(account_id)).holds]
+    if as_json:
+        show_lines(found)
+    else:
+        show_table(found, HELD)
+
+
+@app.command(epilog='Example: scrip accounts release alice@example.com job-17 --reason "job died"')
+def release(
+    account: AccountName,
+    hold_id: Annotated[
+        str,
+        typer.Argument(help="As `scrip accounts holds` lists it.", show_default=False),
+    ],
+    *,
+    reason: Reason,
+    idempotency_key: IdempotencyKey = None,
+    yes: Yes = False,
+    as_json: Json = False,
+    stack_name: StackName = None,
+    region: Region = None,
+    port: Port = DEFAULT_PORT,
+    state: State = None,
+) -> None:
+    """End a hold that was forgotten: what it has set aside is available again."""
+    with plain_errors(local=stack_name is None):
+        check_can_ask(yes=yes)
+        asked = ReleaseRequest(reason=reason)
+        target = find_target(stack_name, port, state, region)
+        change(
+            target,
+            account,
+            partial(ReleaseHold, hold_id=hold_id, reason=asked.reason),
+            shown=_credits,
             key=idempotency_key,
             yes=yes,
             as_json=as_json,

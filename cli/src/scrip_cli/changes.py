@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from ulid import ULID
 from scrip.domain.account import Account
 from scrip.domain.commands import KEY_PATTERN, Command
 from scrip.domain.decide import decide
+from scrip.domain.errors import HoldNotFoundError
 from scrip.http.answers import posted
 from scrip.ledger import Ledger, Outcome, utc_now
 from scrip.store.queries import read_entry
@@ -61,10 +63,12 @@ def change(
     # What has been done under its key is not done again, so there is nothing to ask.
     if key is None or read_entry(ledger.table, account_id, key) is None:
         before = ledger.account(account_id)
-        after = decide(before, command, catalog=ledger.catalog(), now=ledger.clock()).after
-        who = ", ".join([*emails_of(ledger, account_id), f"account {account_id}"])
-        report.note(f"{who}: now {shown(before)}; after this {shown(after)}.")
-        ask(yes=yes)
+        # Of a hold that is not open the ledger knows how it ended; nothing will be changed.
+        with suppress(HoldNotFoundError):
+            after = decide(before, command, catalog=ledger.catalog(), now=ledger.clock()).after
+            who = ", ".join([*emails_of(ledger, account_id), f"account {account_id}"])
+            report.note(f"{who}: now {shown(before)}; after this {shown(after)}.")
+            ask(yes=yes)
     if key is None:
         report.note(f"If this is interrupted, repeat it with --idempotency-key {entry_id}")
     _show(command, patiently(lambda: ledger.execute(command)), as_json=as_json)

@@ -4,20 +4,48 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections import deque
 from dataclasses import asdict
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from scrip.domain import errors
-from scrip.domain.commands import Command, Consume, Refund
+from scrip.domain.commands import (
+    CaptureHold,
+    Command,
+    Consume,
+    ConsumeBatch,
+    ExtendHold,
+    OpenHold,
+    Refund,
+    ReleaseHold,
+    Use,
+)
+from scrip.domain.settle import settled
 from scrip.domain.spending import quote
-from scrip.http.answers import account_json, posted
-from scrip.http.models import ConsumeRequest, RefundRequest
+from scrip.http.answers import (
+    account_json,
+    catalog_json,
+    hold_json,
+    posted,
+    posted_batch,
+    posted_hold,
+)
+from scrip.http.models import (
+    BatchRequest,
+    CaptureRequest,
+    ConsumeRequest,
+    ExtendRequest,
+    HoldRequest,
+    RefundRequest,
+    ReleaseRequest,
+)
 from scrip.ledger import Outcome
 from scrip_client import AsyncScrip, Scrip
-from tests.unit.domain.examples import ADMIN, CATALOG, do, opening, own_entry
+from tests.unit.domain.examples import ADMIN, CATALOG, NOW, do, opening, own_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,15 +84,18 @@ def answer_lost(answer: Callable[[], httpx.Response]) -> httpx.Response:
 class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """An account of 150 credits. `faults` are what becomes of the next requests.
 
-    `asked` are the idempotency keys of what arrived. While `go_on` is not set, requests of the
-    async client stay `under_way`.
+    `now` is its time, and `catalog` what it sells. `asked` are the idempotency keys of what
+    arrived. While `go_on` is not set, requests of the async client stay `under_way`.
     """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self.faults: deque[Fault] = deque()
         self.asked: list[str] = []
         self.under_way, self.go_on = asyncio.Event(), asyncio.Event()
         self.go_on.set()
+        self.now, self.catalog = NOW, CATALOG
+        self._ends: dict[str, Entry] = {}
         self._entries: dict[str, Entry] = {}
         self._refunded: dict[str, int] = {}
         self._account = self._commit(do(None, opening()))
@@ -83,13 +114,27 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return [(str(entry.type), entry.amount) for entry in self._entries.values()][2:]
 
     @property
+    def account(self) -> Account:
+        """The account as it is now."""
+        return settled(self._account, self.catalog, self.now)
+
+    def execute(self, command: Command) -> None:
+        """Do what nobody asks the client for."""
+        self._decide(command)
+
+    def wait(self, seconds: float) -> None:
+        """Let time go by."""
+        self.now += timedelta(seconds=seconds)
+
+    @property
     def newest(self) -> Entry:
         """The newest entry."""
         return list(self._entries.values())[-1]
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        fault = self.faults.popleft() if self.faults else well
-        return fault(lambda: self._answer(request))
+        with self._lock:
+            fault = self.faults.popleft() if self.faults else well
+            return fault(lambda: self._answer(request))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.under_way.set()
@@ -105,39 +150,82 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
             return httpx.Response(error.status, text=json.dumps(problem, default=str))
 
     def _routed(self, request: httpx.Request) -> httpx.Response:
-        what = request.url.path.removeprefix(f"/v1/accounts/{ACCOUNT_ID}")
-        match request.method, what.split("/")[1:]:
-            case "GET", []:
-                told = account_json(self._account, CATALOG)
-            case "GET", ["entries"]:
-                told = self._page(dict(request.url.params))
-            case "GET", ["entries", entry_id]:
-                entry, refunded = self._entries[entry_id], self._refunded.get(entry_id, 0)
-                told = {**entry.to_json(), "refunded": refunded}
-            case "POST", ["quote"]:
-                told = asdict(quote(self._account, _consume(request), CATALOG))
-            case "POST", ["consume"]:
+        what = request.url.path.removeprefix(f"/v1/accounts/{ACCOUNT_ID}").split("/")[1:]
+        if request.method == "GET" or what == ["quote"]:
+            return httpx.Response(200, json=self._told(what, request))
+        match what:
+            case ["consume"]:
                 return self._execute(_consume(request), 200)
-            case "POST", ["refunds"]:
+            case ["consume", "batch"]:
+                return self._execute(_batch(request), 200)
+            case ["refunds"]:
                 return self._execute(_refund(request), 201)
-        return httpx.Response(200, json=told)
+            case ["holds"]:
+                return self._execute(_hold(request), 201)
+        _, hold_id, change = what
+        return self._execute(_change_of_hold(request, hold_id, change), 200)
+
+    def _told(self, what: list[str], request: httpx.Request) -> dict[str, Any]:
+        match what:
+            case []:
+                return account_json(self.account, self.catalog)
+            case ["v1", "catalog"]:
+                return catalog_json(self.catalog)
+            case ["holds"]:
+                return {"holds": [hold_json(hold) for hold in self.account.holds]}
+            case ["entries"]:
+                return self._page(dict(request.url.params))
+            case ["quote"]:
+                return asdict(quote(self.account, _consume(request), self.catalog))
+        _, entry_id = what
+        if entry_id not in self._entries:
+            raise errors.EntryNotFoundError(entry_id)
+        refunded = self._refunded.get(entry_id, 0)
+        return {**self._entries[entry_id].to_json(), "refunded": refunded}
 
     def _execute(self, command: Command, status: int) -> httpx.Response:
         entry = self._entries.get(command.entry_id)
         if entry is None:
-            outcome = Outcome(entry=own_entry(self._decide(command)))
+            try:
+                self._decide(command)
+                outcome = self._outcome(command)
+            except errors.HoldNotFoundError as not_found:
+                outcome = self._ended(command, not_found)
         elif entry.request_hash == command.request_hash:
-            outcome = Outcome(entry=entry, replayed=True)
+            outcome = self._outcome(command, replayed=True)
         else:
             raise errors.IdempotencyKeyReusedError(entry.entry_id)
-        answer = posted(command, outcome, status)
+        match command:
+            case ConsumeBatch():
+                answer = posted_batch(command, outcome)
+            case OpenHold():
+                answer = posted_hold(command, outcome)
+            case _:
+                answer = posted(command, outcome, status)
         headers = {name: str(value) for name, value in answer.headers.items()}
         return httpx.Response(status, headers=headers, json=answer.body)
+
+    def _outcome(self, command: Command, *, replayed: bool = False) -> Outcome:
+        ids = command.entry_ids[1:] if isinstance(command, ConsumeBatch) else ()
+        others = tuple(self._entries[entry_id] for entry_id in ids)
+        entry = self._entries[command.entry_id]
+        return Outcome(entry=entry, others=others, replayed=replayed)
+
+    def _ended(self, command: Command, not_found: errors.HoldNotFoundError) -> Outcome:
+        opened = self._entries.get(not_found.hold_id)
+        if opened is None or opened.hold_id != not_found.hold_id:
+            raise not_found
+        end = self._ends.get(not_found.hold_id)
+        if end and end.request_hash == command.request_hash:
+            return Outcome(entry=end, replayed=True)
+        raise errors.HoldEndedError(not_found.hold_id, end.entry_id if end else None)
 
     def _decide(self, command: Command) -> Posting:
         of = self._entries.get(command.refunds) if isinstance(command, Refund) else None
         refunded = self._refunded.get(of.entry_id, 0) if of else 0
-        posting = do(self._account, command, of=of, refunded=refunded)
+        posting = do(
+            self._account, command, self.now, of=of, refunded=refunded, catalog=self.catalog
+        )
         self._account = self._commit(posting)
         return posting
 
@@ -145,6 +233,8 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
         self._entries |= {entry.entry_id: entry for entry in posting.entries}
         if posting.refund:
             self._refunded[posting.refund[0].entry.entry_id] = posting.refund[1]
+        if posting.ended_hold:
+            self._ends[posting.ended_hold] = own_entry(posting)
         return posting.after
 
     def _page(self, query: dict[str, str]) -> dict[str, Any]:
@@ -165,6 +255,31 @@ def _consume(request: httpx.Request) -> Consume:
 def _refund(request: httpx.Request) -> Refund:
     told = RefundRequest.model_validate_json(request.content).model_dump()
     return Refund(**_named(request), refunds=told.pop("entry_id"), **told)
+
+
+def _batch(request: httpx.Request) -> ConsumeBatch:
+    told = BatchRequest.model_validate_json(request.content)
+    uses = tuple(Use(**use.model_dump()) for use in told.uses)
+    return ConsumeBatch(**_named(request), uses=uses)
+
+
+def _hold(request: httpx.Request) -> OpenHold:
+    told = HoldRequest.model_validate_json(request.content)
+    return OpenHold(**_named(request), **told.model_dump())
+
+
+def _change_of_hold(request: httpx.Request, hold_id: str, change: str) -> Command:
+    named = {**_named(request), "hold_id": hold_id}
+    match change:
+        case "capture":
+            told = CaptureRequest.model_validate_json(request.content).model_dump()
+            excess = told.pop("excess") == "available"
+            return CaptureHold(**named, **told, excess=excess)
+        case "extend":
+            extension = ExtendRequest.model_validate_json(request.content)
+            return ExtendHold(**named, **extension.model_dump())
+    release = ReleaseRequest.model_validate_json(request.content)
+    return ReleaseHold(**named, **release.model_dump())
 
 
 def _named(request: httpx.Request) -> dict[str, Any]:

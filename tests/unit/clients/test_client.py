@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import inspect
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from scrip_client import (
     AsyncScrip,
     EntryNotFoundError,
+    HoldEndedError,
+    HoldExceededError,
+    HoldNotFoundError,
+    HoldWithoutFeatureError,
     IdempotencyKeyReusedError,
     InsufficientCreditsError,
     Scrip,
     UnknownFeatureError,
+    UnreadableAnswerError,
 )
 from tests.event_loops import run
 from tests.unit.clients.scrip_in_memory import ACCOUNT_ID, ScripInMemory, answer_lost, well
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+
+    from scrip_client.calls import BatchUse
 
 
 class ModelError(Exception):
@@ -61,8 +70,60 @@ def test_an_account_is_quoted_charged_refunded_and_explained(
     assert list(scrip.entries(ACCOUNT_ID, feature="tokens")) == []
 
 
+def test_uses_are_taken_together_or_not_at_all(scrip: Scrip, server: ScripInMemory) -> None:
+    uses: list[BatchUse] = [{"feature": "chat"}, {"amount": 7, "reference": "order-1"}]
+    first, again = (scrip.consume_batch(ACCOUNT_ID, uses, idempotency_key="b") for _ in range(2))
+    assert [(entry.entry_id, entry.amount) for entry in first.entries] == [("b", -5), ("b~2", -7)]
+    assert (first.account.available, again.replayed) == (138, True)
+    assert again.entries == first.entries
+    with pytest.raises(InsufficientCreditsError):
+        scrip.consume_batch(ACCOUNT_ID, [{"amount": 100}, {"amount": 100}])
+    assert server.ledger == [("usage", -5), ("usage", -7)]
+
+
+def test_a_hold_is_opened_extended_captured_and_released(
+    scrip: Scrip,
+    server: ScripInMemory,
+) -> None:
+    opened = scrip.open_hold(ACCOUNT_ID, "chat", quantity=10, idempotency_key="h")
+    assert (opened.hold.hold_id, opened.hold.amount, opened.account.held) == ("h", 50, 50)
+    extended = scrip.extend_hold(ACCOUNT_ID, "h", expires_in=600)
+    assert extended.entry.expires_at == server.now + timedelta(seconds=600)
+    scrip.capture_hold(ACCOUNT_ID, "h", quantity=2, final=False)
+    assert [(hold.hold_id, hold.left) for hold in scrip.holds(ACCOUNT_ID).holds] == [("h", 40)]
+    with pytest.raises(HoldExceededError) as exceeded:
+        scrip.capture_hold(ACCOUNT_ID, "h", amount=41)
+    assert (exceeded.value.amount, exceeded.value.left) == (41, 40)
+    released, again = scrip.release_hold(ACCOUNT_ID, "h"), scrip.release_hold(ACCOUNT_ID, "h")
+    assert (again.entry, again.replayed) == (released.entry, True)
+    with pytest.raises(HoldEndedError) as ended:
+        scrip.capture_hold(ACCOUNT_ID, "h")
+    assert ended.value.ended_by == released.entry.entry_id
+    with pytest.raises(HoldNotFoundError):
+        scrip.extend_hold(ACCOUNT_ID, "nothing")
+    scrip.open_hold(ACCOUNT_ID, amount=5, idempotency_key="a")
+    with pytest.raises(HoldWithoutFeatureError):
+        scrip.capture_hold(ACCOUNT_ID, "a", quantity=1)
+    assert scrip.balance(ACCOUNT_ID).available == 135
+
+
+def test_an_answer_about_another_hold_is_none(scrip: Scrip, server: ScripInMemory) -> None:
+    scrip.open_hold(ACCOUNT_ID, amount=5, idempotency_key="mine")
+    server.faults.append(
+        lambda answer: httpx.Response(200, text=answer().text.replace("mine", "x"))
+    )
+    with pytest.raises(UnreadableAnswerError):
+        scrip.extend_hold(ACCOUNT_ID, "mine")
+
+
+def test_the_catalog_tells_prices(scrip: Scrip) -> None:
+    [tokens] = [found for found in scrip.catalog().features if found.feature_id == "tokens"]
+    assert (tokens.cost, tokens.per) == (3, 1_000)
+    assert [tokens.price(quantity) for quantity in (1, 333, 334, 1_000, 1_001)] == [1, 1, 2, 3, 4]
+
+
 def test_both_clients_take_the_same_and_say_what_they_do() -> None:
-    for name in ("balance", "quote", "consume", "refund", "entry", "entries", "charge", "charged"):
+    for name in (name for name in vars(Scrip) if not name.startswith("_") and name != "close"):
         blocking, for_asyncio = getattr(Scrip, name), getattr(AsyncScrip, name)
         parameters = [inspect.signature(method).parameters for method in (blocking, for_asyncio)]
         assert list(parameters[0]) == list(parameters[1])

@@ -17,6 +17,13 @@ USED = {
     ("get", "/v1/accounts/{account_id}/entries/{entry_id}"),
     ("post", "/v1/accounts/{account_id}/quote"),
     ("post", "/v1/accounts/{account_id}/consume"),
+    ("post", "/v1/accounts/{account_id}/consume/batch"),
+    ("get", "/v1/accounts/{account_id}/holds"),
+    ("post", "/v1/accounts/{account_id}/holds"),
+    ("post", "/v1/accounts/{account_id}/holds/{hold_id}/capture"),
+    ("post", "/v1/accounts/{account_id}/holds/{hold_id}/extend"),
+    ("post", "/v1/accounts/{account_id}/holds/{hold_id}/release"),
+    ("get", "/v1/catalog"),
     ("post", "/v1/accounts/{account_id}/refunds"),
 }
 ALWAYS = {"type", "title", "status", "detail", "instance", "code"}

@@ -20,6 +20,12 @@ SHAPES = {
     models.Actor: "ActorAnswer",
     models.Quote: "QuoteAnswer",
     models.Page: "EntriesAnswer",
+    models.Held: "HeldAnswer",
+    models.Holds: "HoldsAnswer",
+    models.Catalog: "CatalogAnswer",
+    models.Plan: "PublicPlan",
+    models.Rollover: "RolloverAnswer",
+    models.Feature: "PublicFeature",
 }
 
 

@@ -323,11 +323,12 @@ def do(
     refunded: int = 0,
     paid: Payment | None = None,
     expiry: Entry | None = None,
+    catalog: Catalog = CATALOG,
 ) -> Posting:
     return decide(
         account,
         command,
-        catalog=CATALOG,
+        catalog=catalog,
         now=now,
         refundable=Refundable(entry=of, refunded=refunded) if of else None,
         paid=Paid(payment=paid, expiry=expiry) if paid else None,

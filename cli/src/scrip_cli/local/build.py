@@ -47,12 +47,8 @@ def build(stack: LocalStack, wanted_hash: str) -> None:
         *("--parameter-overrides", *template_parameters()),
     )
     leave_out_metric_math(stack.build_dir / "template.yaml")
-    # SAM's zips carry no usable bytecode, and a cold start would compile every module. A file that
-    # does not compile (packages ship such templates) costs only its own bytecode.
-    compileall = [sys.executable, "-m", "compileall", "-qq", "-j0"]
-    subprocess.run(
-        [*compileall, "--invalidation-mode", "unchecked-hash", str(stack.build_dir)], check=False
-    )
+    compiled = [sys.executable, "-m", "scrip_cli.local.bytecode", str(stack.build_dir)]
+    subprocess.run(compiled, check=True)
     _hash_file(stack).write_text(wanted_hash)
 
 

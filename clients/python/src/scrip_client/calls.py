@@ -7,13 +7,29 @@ from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, Unpack
 from urllib.parse import quote as quoted
 
 from scrip_client.keys import checked_key, new_key
-from scrip_client.models import Account, Balance, Entry, OneEntry, Page, Posting, Quote
+from scrip_client.models import (
+    Account,
+    Balance,
+    Batch,
+    Catalog,
+    Entry,
+    HoldPosting,
+    Holds,
+    OneEntry,
+    Page,
+    Posting,
+    Quote,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
+    from typing import Literal
 
 Answer = TypeVar("Answer")
+
+HOLD_SECONDS = 300
+"""How long a hold lives unless told otherwise."""
 
 
 class Use(TypedDict, total=False):
@@ -30,19 +46,34 @@ class Use(TypedDict, total=False):
     metadata: Mapping[str, Any]
 
 
+class BatchUse(Use, total=False):
+    """One use of a batch: what `Use` tells, and the feature if it is of one."""
+
+    feature: str
+
+
+class Told(TypedDict, total=False):
+    """What the ledger keeps of a call beside what it does, as `Use` has it."""
+
+    reason: str
+    reference: str
+    metadata: Mapping[str, Any]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Call(Generic[Answer]):
     """One request to the API, and the type of its answer.
 
     `key` is the idempotency key; a call with one changes something. `entry_id` is the entry that
-    is asked for.
+    is asked for, `hold_id` the hold that something is asked of.
     """
 
     answer: type[Answer]
     method: str
-    account_id: str
+    account_id: str | None = None
     path: str
     entry_id: str | None = None
+    hold_id: str | None = None
     query: Mapping[str, str] | None = None
     body: Mapping[str, Any] | None = None
     key: str | None = None
@@ -87,6 +118,145 @@ def consume(
         IdempotencyKeyReusedError: the key was another request's.
     """
     return _change(account_id, "consume", _body(feature, use), idempotency_key)
+
+
+def consume_batch(
+    account_id: str,
+    uses: Iterable[BatchUse],
+    *,
+    idempotency_key: str | None = None,
+) -> Call[Batch]:
+    """Take the prices of up to 25 uses: all of them or none, an entry each.
+
+    The idempotency key becomes the first entry's id; the others are `<key>~2` and so on.
+
+    Raises:
+        ValueError: that is no key.
+        InsufficientCreditsError: there are not enough for all of them; nothing was taken.
+        AccountFrozenError: the account may not spend.
+        UnknownFeatureError: one is of no feature that there is.
+        IdempotencyKeyReusedError: the key was another request's.
+    """
+    return Call(
+        answer=Batch,
+        method="POST",
+        account_id=account_id,
+        path=_path(account_id, "consume", "batch"),
+        body={"uses": [dict(use) for use in uses]},
+        key=_key(idempotency_key),
+    )
+
+
+def open_hold(
+    account_id: str,
+    feature: str | None = None,
+    *,
+    expires_in: int = HOLD_SECONDS,
+    idempotency_key: str | None = None,
+    **use: Unpack[Use],
+) -> Call[HoldPosting]:
+    """Set aside what a use will cost, for `expires_in` seconds (at most 24 hours).
+
+    The idempotency key becomes the hold's id. `hold` does all of it for a block.
+
+    Raises:
+        ValueError: that is no key.
+        InsufficientCreditsError: there is not so much; nothing is held.
+        TooManyHoldsError: the account has 32 open holds.
+        AccountFrozenError: the account may not spend.
+        UnknownFeatureError: there is no such feature.
+        IdempotencyKeyReusedError: the key was another request's.
+    """
+    return Call(
+        answer=HoldPosting,
+        method="POST",
+        account_id=account_id,
+        path=_path(account_id, "holds"),
+        body={**_body(feature, use), "expires_in": expires_in},
+        key=_key(idempotency_key),
+    )
+
+
+def capture_hold(
+    account_id: str,
+    hold_id: str,
+    *,
+    quantity: int | None = None,
+    amount: int | None = None,
+    final: bool = True,
+    excess: Literal["refuse", "available"] = "refuse",
+    idempotency_key: str | None = None,
+    **told: Unpack[Told],
+) -> Call[Posting]:
+    """Spend what was held: a quantity of its feature, an amount, or all that is left.
+
+    It ends the hold and gives the rest back unless it is not `final`. What is above the hold is
+    refused, or taken from what is `available`.
+
+    Raises:
+        ValueError: that is no key.
+        HoldEndedError: it is over; nothing was taken.
+        HoldNotFoundError: the account has no such hold.
+        HoldExceededError: it is more than the hold has left.
+        InsufficientCreditsError, AccountFrozenError: what is above the hold cannot be taken.
+        HoldWithoutFeatureError: a quantity of it has no price.
+        IdempotencyKeyReusedError: the key was another request's.
+    """
+    asked = {"quantity": quantity, "amount": amount, "final": final, "excess": excess, **told}
+    return _change_hold(account_id, hold_id, "capture", asked, idempotency_key)
+
+
+def extend_hold(
+    account_id: str,
+    hold_id: str,
+    *,
+    expires_in: int = HOLD_SECONDS,
+    idempotency_key: str | None = None,
+    **told: Unpack[Told],
+) -> Call[Posting]:
+    """Let a hold live for `expires_in` seconds from now, unless it lives longer anyway.
+
+    Raises:
+        ValueError: that is no key.
+        HoldEndedError: it is over.
+        HoldNotFoundError: the account has no such hold.
+        IdempotencyKeyReusedError: the key was another request's.
+    """
+    asked = {"expires_in": expires_in, **told}
+    return _change_hold(account_id, hold_id, "extend", asked, idempotency_key)
+
+
+def release_hold(
+    account_id: str,
+    hold_id: str,
+    *,
+    idempotency_key: str | None = None,
+    **told: Unpack[Told],
+) -> Call[Posting]:
+    """End a hold and give back all that is left of it.
+
+    Raises:
+        ValueError: that is no key.
+        HoldEndedError: it is over, and not because it was released.
+        HoldNotFoundError: the account has no such hold.
+        IdempotencyKeyReusedError: the key was another request's.
+    """
+    return _change_hold(account_id, hold_id, "release", told, idempotency_key)
+
+
+def holds(account_id: str) -> Call[Holds]:
+    """List the holds that are open now.
+
+    Raises:
+        AccountNotFoundError: there is none.
+    """
+    path = _path(account_id, "holds")
+    return Call(answer=Holds, method="GET", account_id=account_id, path=path)
+
+
+def catalog() -> Call[Catalog]:
+    """Read what features cost and what plans give."""
+    return Call(answer=Catalog, method="GET", path="v1/catalog")
 
 
 def refund(
@@ -149,21 +319,47 @@ def next_page(call: Call[Page], cursor: str) -> Call[Page]:
 def is_meant_for(call: Call[Any], answer: object) -> bool:
     """Whether an answer is for what was asked: another account's or call's must not pass for it."""
     match answer:
-        case Posting(entry=Entry(entry_id=entry_id), account=Balance(account_id=account_id)):
+        case Posting(entry=entry, account=Balance(account_id=account_id)):
+            # What ended a hold is told again whatever the key of who asks the same again.
+            is_its_own = entry.entry_id == call.key or (call.hold_id and answer.replayed)
+            is_about_it = call.hold_id in {entry.hold_id, None}
+            return bool(is_its_own and is_about_it and call.account_id in {account_id, "me"})
+        case Batch(entries=(Entry(entry_id=entry_id), *_), account=Balance(account_id=account_id)):
             return entry_id == call.key and call.account_id in {account_id, "me"}
         case Account(account_id=account_id):
             return call.account_id in {account_id, "me"}
         case OneEntry(entry_id=entry_id):
             return entry_id == call.entry_id
-    return isinstance(answer, Quote | Page)
+    return isinstance(answer, Catalog | Holds | Quote | Page)
 
 
 def _change(
     account_id: str, what: str, body: Mapping[str, Any], idempotency_key: str | None
 ) -> Call[Posting]:
-    key = new_key() if idempotency_key is None else checked_key(idempotency_key)
-    path = _path(account_id, what)
+    key, path = _key(idempotency_key), _path(account_id, what)
     return Call(answer=Posting, method="POST", account_id=account_id, path=path, body=body, key=key)
+
+
+def _change_hold(
+    account_id: str,
+    hold_id: str,
+    what: str,
+    asked: Mapping[str, Any],
+    idempotency_key: str | None,
+) -> Call[Posting]:
+    return Call(
+        answer=Posting,
+        method="POST",
+        account_id=account_id,
+        path=_path(account_id, "holds", hold_id, what),
+        hold_id=hold_id,
+        body=_given(asked),
+        key=_key(idempotency_key),
+    )
+
+
+def _key(idempotency_key: str | None) -> str:
+    return new_key() if idempotency_key is None else checked_key(idempotency_key)
 
 
 def _path(account_id: str, *more: str) -> str:

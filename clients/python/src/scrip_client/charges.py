@@ -202,11 +202,11 @@ class ChargeSteps:
         except EntryNotFoundError:
             told = f"nothing was taken yet; if the charge still arrives, {by_hand}"
             logger.warning("No answer to a charge; %s", told)
-            _note(exc, told)
+            note(exc, told)
         except BaseException as failure:
             told = f"credits may still be taken: {by_hand}"
             logger.exception("Could not refund; %s", told)
-            _note(exc, told)
+            note(exc, told)
             if not isinstance(failure, Exception):
                 raise
 
@@ -269,12 +269,7 @@ class AsyncCharge(ChargeSteps):
 
     async def __aenter__(self) -> Self:
         """Take the credits; if that is cancelled, give them back as soon as they are taken."""
-        begun = self._wires.start(self._begin())
-        try:
-            await asyncio.shield(begun)
-        except asyncio.CancelledError as exc:
-            self._wires.start(self._ask_back_after(begun, exc))
-            raise
+        await self._wires.begin(self._begin(), self._ask_back)
         return self
 
     async def __aexit__(
@@ -299,15 +294,9 @@ class AsyncCharge(ChargeSteps):
         """
         return await self._part(amount, reason)
 
-    async def _ask_back_after(self, begun: asyncio.Future[None], exc: BaseException) -> None:
-        with suppress(Exception):
-            # What raises has asked back already.
-            await begun
-            await self._ask_back(exc)
 
-
-def _note(exc: BaseException, told: str) -> None:
-    # A frozen exception takes no notes; the log has it, too.
+def note(exc: BaseException, told: str) -> None:
+    """Tell more on an exception. A frozen one takes no notes; the log has it, too."""
     with suppress(Exception):
         exc.add_note(f"scrip: {told}")
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, Unpack
 
 import httpx
 
-from scrip_client import calls, charges
+from scrip_client import calls, charges, holding, leases
 from scrip_client.caller import Caller
 from scrip_client.charges import AsyncCharge, Charge
+from scrip_client.holding import AsyncHold, Hold
+from scrip_client.leases import AsyncLease, Lease
 from scrip_client.retries import Retries
 from scrip_client.tokens import ClientCredentials, Tokens
 from scrip_client.wires import AsyncWires, BlockingWires, finish
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 
     from scrip_client.calls import Call, Use
     from scrip_client.charges import Order
+    from scrip_client.holding import HoldOrder
     from scrip_client.models import Entry, Page
+    from scrip_client.slices import Terms
 
 Asked = ParamSpec("Asked")
 Answer = TypeVar("Answer")
@@ -104,6 +108,54 @@ def _async_charging(
     return method
 
 
+def _holding(
+    make: Callable[Asked, HoldOrder],
+) -> Callable[Concatenate[Scrip, Asked], Hold]:
+    """Return the method of `Scrip` that holds for a `with` block."""
+
+    def method(self: Scrip, /, *args: Asked.args, **kwargs: Asked.kwargs) -> Hold:
+        return Hold(self._caller, make(*args, **kwargs), self._wires)
+
+    _describe(method, make)
+    return method
+
+
+def _async_holding(
+    make: Callable[Asked, HoldOrder],
+) -> Callable[Concatenate[AsyncScrip, Asked], AsyncHold]:
+    """Return the method of `AsyncScrip` that holds for an `async with` block."""
+
+    def method(self: AsyncScrip, /, *args: Asked.args, **kwargs: Asked.kwargs) -> AsyncHold:
+        return AsyncHold(self._caller, make(*args, **kwargs), self._wires)
+
+    _describe(method, make)
+    return method
+
+
+def _leasing(
+    make: Callable[Asked, Terms],
+) -> Callable[Concatenate[Scrip, Asked], Lease]:
+    """Return the method of `Scrip` that leases."""
+
+    def method(self: Scrip, /, *args: Asked.args, **kwargs: Asked.kwargs) -> Lease:
+        return Lease(self._caller, make(*args, **kwargs), self._wires)
+
+    _describe(method, make)
+    return method
+
+
+def _async_leasing(
+    make: Callable[Asked, Terms],
+) -> Callable[Concatenate[AsyncScrip, Asked], AsyncLease]:
+    """Return the method of `AsyncScrip` that leases."""
+
+    def method(self: AsyncScrip, /, *args: Asked.args, **kwargs: Asked.kwargs) -> AsyncLease:
+        return AsyncLease(self._caller, make(*args, **kwargs), self._wires)
+
+    _describe(method, make)
+    return method
+
+
 def _describe(method: Any, make: Callable[..., Any]) -> None:
     """Let `help` show a method as the call that it makes."""
     itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
@@ -146,11 +198,21 @@ class Scrip:
     balance = _blocking(calls.balance)
     quote = _blocking(calls.quote)
     consume = _blocking(calls.consume)
+    consume_batch = _blocking(calls.consume_batch)
     refund = _blocking(calls.refund)
     entry = _blocking(calls.entry)
     entries = _blocking_pages(calls.entries)
+    catalog = _blocking(calls.catalog)
+
+    open_hold = _blocking(calls.open_hold)
+    capture_hold = _blocking(calls.capture_hold)
+    extend_hold = _blocking(calls.extend_hold)
+    release_hold = _blocking(calls.release_hold)
+    holds = _blocking(calls.holds)
 
     charge = _charging(charges.charge)
+    hold = _holding(holding.hold)
+    lease = _leasing(leases.lease)
 
     def charged(
         self,
@@ -226,11 +288,21 @@ class AsyncScrip:
     balance = _async(calls.balance)
     quote = _async(calls.quote)
     consume = _async(calls.consume)
+    consume_batch = _async(calls.consume_batch)
     refund = _async(calls.refund)
     entry = _async(calls.entry)
     entries = _async_pages(calls.entries)
+    catalog = _async(calls.catalog)
+
+    open_hold = _async(calls.open_hold)
+    capture_hold = _async(calls.capture_hold)
+    extend_hold = _async(calls.extend_hold)
+    release_hold = _async(calls.release_hold)
+    holds = _async(calls.holds)
 
     charge = _async_charging(charges.charge)
+    hold = _async_holding(holding.hold)
+    lease = _async_leasing(leases.lease)
 
     def charged(
         self,

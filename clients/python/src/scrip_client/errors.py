@@ -15,8 +15,13 @@
         +-- NotFoundError                   404
         |   +-- AccountNotFoundError
         |   +-- EntryNotFoundError
+        |   +-- HoldNotFoundError
         +-- RefundTooLargeError             409
         |   +-- AlreadyRefundedError
+        +-- TooManyHoldsError               409
+        +-- HoldEndedError                  409
+        +-- HoldExceededError               409
+        +-- HoldWithoutFeatureError         422
         +-- UnknownFeatureError             422
         +-- CostOutOfRangeError             422
         +-- NotRefundableError              422
@@ -180,6 +185,49 @@ class AlreadyRefundedError(RefundTooLargeError):
     """Everything that the entry took has been refunded."""
 
     CODES = frozenset({"already_refunded"})
+
+
+class HoldNotFoundError(NotFoundError):
+    """The account has no such hold."""
+
+    CODES = frozenset({"hold_not_found"})
+
+    hold_id: str
+
+
+class TooManyHoldsError(ApiError):
+    """The account has as many open holds as it may."""
+
+    CODES = frozenset({"too_many_holds"})
+
+    holds_max: int
+
+
+class HoldEndedError(ApiError):
+    """The hold has ended: by the entry `ended_by`, or by itself, and then that is None."""
+
+    CODES = frozenset({"hold_ended"})
+
+    hold_id: str
+    ended_by: str | None
+
+
+class HoldExceededError(ApiError):
+    """More than the hold has left."""
+
+    CODES = frozenset({"hold_exceeded"})
+
+    hold_id: str
+    amount: int
+    left: int
+
+
+class HoldWithoutFeatureError(ApiError):
+    """The hold is of an amount, so a quantity of it has no price."""
+
+    CODES = frozenset({"hold_without_feature"})
+
+    hold_id: str
 
 
 class UnknownFeatureError(ApiError):

@@ -137,6 +137,91 @@ class Posting:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Batch:
+    """The entries that a batch of uses wrote, in its order, and the account after the last."""
+
+    entries: tuple[Entry, ...]
+    account: Balance
+    replayed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """Credits that are set aside; `left` of them can still be captured.
+
+    On an unlimited plan `amount` is 0, and `left` may be used for nothing. `expires_at` is None for
+    what a dispute of a payment has set aside.
+    """
+
+    hold_id: str
+    amount: int
+    left: int
+    feature: str | None
+    expires_at: datetime | None
+    allocations: tuple[Allocation, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HoldPosting(Posting):
+    """A hold as it was opened, its entry, and the account after it."""
+
+    hold: Held
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holds:
+    """The holds that are open now, in the order in which they were opened."""
+
+    holds: tuple[Held, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollover:
+    """What of an unspent allowance outlives its period."""
+
+    max: int
+    periods: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What an account gets every period."""
+
+    plan_id: str
+    name: str
+    monthly_credits: int
+    unlimited: bool
+    rollover: Rollover | None
+    overdraft_limit: int
+    limits: dict[str, int] = field(hash=False)
+    version: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feature:
+    """What a use costs: `cost` credits for each `per` units, rounded up."""
+
+    feature_id: str
+    name: str
+    cost: int
+    per: int
+    unit: str
+    version: int
+
+    def price(self, quantity: int) -> int:
+        """Return the credits that a use of so many units costs."""
+        return -(-quantity * self.cost // self.per)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catalog:
+    """The active plans and features, by id."""
+
+    plans: tuple[Plan, ...]
+    features: tuple[Feature, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Page:
     """Entries, newest first. A page may be short before the end, which is `cursor` None."""
 

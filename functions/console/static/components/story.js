@@ -84,6 +84,8 @@ const happened = (entry, features) => [
   ["Plan", entry.unlimited ? "Unlimited: use is noted and costs nothing" : null],
   ["Outside fact", entry.source && html`<${Id}>${entry.source}<//>`],
   ["Reference", entry.reference && html`<${Id}>${entry.reference}<//>`],
+  ["Hold", entry.hold_id && html`<${Id}>${entry.hold_id}<//>`],
+  ["Held until", entry.expires_at && html`<${Time} at=${entry.expires_at} as="exact" />`],
 ];
 
 const after = (entry) => [
@@ -105,7 +107,7 @@ function Moved({ accountId, entry, sources }) {
   if (entry.allocations.length === 0) {
     return html`<p class="story-change"><${Change} value=${entry.amount} /> No grant was touched.</p>`;
   }
-  const way = entry.amount < 0 || entry.type === "debt_settled" ? "from" : "to";
+  const way = entry.amount < 0 || ["debt_settled", "hold"].includes(entry.type) ? "from" : "to";
   return html`<p class="story-change"><${Change} value=${entry.amount} /> credits</p>
     <ul class="moves">
       ${entry.allocations.map(({ grant_id: grantId, amount }) => {

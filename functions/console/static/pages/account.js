@@ -15,6 +15,7 @@ import { CreditsDialog } from "../dialogs/credits.js";
 import { FreezeDialog } from "../dialogs/freeze.js";
 import { PlanDialog } from "../dialogs/plan.js";
 import { RefundDialog } from "../dialogs/refund.js";
+import { ReleaseDialog } from "../dialogs/release.js";
 import { ResetDialog } from "../dialogs/reset.js";
 import { AuditTab } from "./audit.js";
 import { EntryTab } from "./entry.js";
@@ -42,13 +43,14 @@ export function AccountPage({ accountId, rest: [tab, entryId], query }) {
   const [dialog, setDialog] = useState(null);
   const about = useLoaded(
     async (signal) => {
-      const [account, quota, allPlans, emails] = await Promise.all([
+      const [account, quota, { holds }, allPlans, emails] = await Promise.all([
         get(path`accounts/${accountId}`, { signal }),
         get(path`accounts/${accountId}/quota`, { signal }),
+        get(path`accounts/${accountId}/holds`, { signal }),
         plans(),
         emailsOf(accountId, signal),
       ]);
-      return { account, quota, plans: allPlans, emails, turn };
+      return { account, quota, holds, plans: allPlans, emails, turn };
     },
     [accountId],
     turn,
@@ -142,6 +144,8 @@ function Dialogs({ dialog: { name, entry }, shared, close, done }) {
       return html`<${ResetDialog} ...${given} />`;
     case "freeze":
       return html`<${FreezeDialog} ...${given} />`;
+    case "release":
+      return html`<${ReleaseDialog} ...${given} holdId=${entry} />`;
     default:
       return html`<${RefundDialog} ...${given} entryId=${entry} />`;
   }

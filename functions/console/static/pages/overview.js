@@ -8,7 +8,7 @@ import { usePages } from "../lib/loading.js";
 import { href } from "../lib/router.js";
 import { More } from "../components/more.js";
 import { Table } from "../components/table.js";
-import { Bar, Change, Credits, Facts, Time } from "../components/values.js";
+import { Bar, Change, Credits, Facts, Id, Time } from "../components/values.js";
 
 const ENTRIES_A_PAGE = 100;
 
@@ -18,7 +18,7 @@ const ENTRIES_A_PAGE = 100;
  * Entries may be newer than the account that the page has. Where they do not add up, both are read
  * once more before the clock is given as the reason.
  */
-export function OverviewTab({ accountId, account: given, quota, plans, turn, open }) {
+export function OverviewTab({ accountId, account: given, quota, holds, plans, turn, open }) {
   const [again, setAgain] = useState(null);
   const account = again?.given === given ? again.account : given;
   return html`
@@ -37,9 +37,56 @@ export function OverviewTab({ accountId, account: given, quota, plans, turn, ope
         readAgain=${(newer, entries) => setAgain({ given, account: newer, entries })}
       />
     </div>
+    ${holds.length > 0 && html`<${Holds} accountId=${accountId} holds=${holds} open=${open} />`}
     <${Quota} account=${account} quota=${quota} plans=${plans} open=${open} />
   `;
 }
+
+/** What is set aside now, for what, and until when. */
+function Holds({ accountId, holds, open }) {
+  return html`<section class="card" aria-label="Holds">
+    <h3 class="card-title">Set aside</h3>
+    <${Table}
+      caption="Open holds, in the order in which they were opened"
+      columns=${holdColumns(accountId, open)}
+      rows=${holds}
+      keyOf=${(hold) => hold.hold_id}
+    />
+  </section>`;
+}
+
+/** A dispute's hold ends with the dispute; nobody can release it. */
+const holdColumns = (accountId, open) => [
+  {
+    name: "Hold",
+    isRowHeader: true,
+    cell: ({ hold_id: id, expires_at: at }) =>
+      at ? html`<a href=${entryHref(accountId, id)}>${id}</a>` : html`<${Id}>${id}<//>`,
+  },
+  { name: "For", cell: ({ feature, expires_at: at }) => feature ?? (at ? "An amount" : "A dispute") },
+  {
+    name: "Expires",
+    cell: ({ expires_at: at }) =>
+      at
+        ? html`<${Time} at=${at} as="relative" /> <span class="under"><${Time} at=${at} /></span>`
+        : html`<span class="quiet">With the dispute</span>`,
+  },
+  { name: "Held", isNumber: true, cell: (hold) => html`<${Credits} value=${hold.amount} />` },
+  {
+    name: "Change",
+    isQuiet: true,
+    cell: ({ hold_id: id, expires_at: at }) =>
+      at &&
+      html`<button
+        type="button"
+        class="button small"
+        aria-label=${`Release ${id}`}
+        onClick=${() => open("release", id)}
+      >
+        Release
+      </button>`,
+  },
+];
 
 /** The grants, and the sum: what is left in them + held - owed = balance. */
 function MadeOf({ accountId, account }) {

@@ -9,7 +9,6 @@ again with the same key gets the answer that stands.
 
 from __future__ import annotations
 
-import random
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, TypeIs
 
 from ulid import ULID
 
+from scrip.admission import Admission, jitter
 from scrip.domain.commands import Command, ConsumeBatch, OpenAccount, Refund, Renew, TakeBack
 from scrip.domain.decide import SIGNUP_ENTRY_ID, PostingTooLongError, decide
 from scrip.domain.entries import CLOCK, Actor, ActorType
@@ -35,7 +35,7 @@ from scrip.domain.settle import settled
 from scrip.settings import Settings, settings
 from scrip.store.catalogs import read_catalog
 from scrip.store.client import Table, open_table
-from scrip.store.commit import AccountMovedError, EntryExistsError, commit
+from scrip.store.commit import AccountMovedError, ConflictError, EntryExistsError, commit
 from scrip.store.queries import (
     Snapshot,
     read,
@@ -46,7 +46,7 @@ from scrip.store.queries import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection
 
     from scrip.domain.account import Account
     from scrip.domain.catalog import Catalog, Plan
@@ -55,10 +55,21 @@ if TYPE_CHECKING:
 CATALOG_SECONDS = 30
 """For how long a process trusts the catalog that it read."""
 
-TRIES_MAX = 8
+TRIES_MAX = 32
 BACKOFF_SECONDS = 0.01
+PAUSE_SECONDS_MAX = 0.08
 DEADLINE_SECONDS = 2.0
 """A command is tried so often and so long; the pause after try n is up to BACKOFF * 2^n."""
+
+CROWDED_SECONDS = 0.2
+"""Callers who lose races for so long are told; with the last try that makes less than 300 ms."""
+
+CALLERS = frozenset({ActorType.USER, ActorType.SERVICE})
+"""Who is refused early where too many want one account.
+
+Admins, webhooks and the clock are few, and nobody waits for their turn in their place. They are let
+in whatever the crowd, and try until DEADLINE_SECONDS.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +91,7 @@ class Ledger:
         """Know the table and the clock; nothing is read yet."""
         self.table = table
         self.clock = clock
+        self._admission = Admission()
         self._catalog: tuple[float, Catalog] | None = None
 
     def execute(self, command: Command, opening: OpenAccount | None = None) -> Outcome:
@@ -142,19 +154,35 @@ class Ledger:
             return decided(self.catalog())
 
     def _execute(self, command: Command) -> Outcome:
-        snapshot = None
-        for n in _tries():
+        account_id, is_caller = command.account_id, command.actor.type in CALLERS
+        began, snapshot, cause = time.monotonic(), None, None
+        for n in range(TRIES_MAX):
+            if is_caller:
+                self._admission.enter(account_id)
             try:
                 snapshot = snapshot or self._read(command)
-                return self._decide_and_commit(command, snapshot, may_stand=command.keyed or n > 0)
+                may_stand = command.keyed or n > 0
+                outcome = self._decide_and_commit(command, snapshot, may_stand=may_stand)
             except PostingTooLongError:
-                self._execute(renewal(command.account_id))
-                snapshot = None
+                self._execute(renewal(account_id))
+                snapshot, pause, is_crowded = None, 0.0, False
             except AccountMovedError as moved:
-                snapshot = moved.snapshot
-            except BusyError:
-                snapshot = None
-        raise BusyError
+                # What it is now was read this moment: who waits here decides on what is stale.
+                snapshot, pause, is_crowded = moved.snapshot, 0.0, True
+                cause = moved.__cause__
+            except (ConflictError, BusyError) as exc:
+                snapshot, is_crowded, cause = None, isinstance(exc, ConflictError), exc.__cause__
+                pause = jitter(min(BACKOFF_SECONDS * 2**n, PAUSE_SECONDS_MAX))
+            else:
+                self._admission.done(account_id)
+                return outcome
+            if is_crowded:
+                self._admission.lost(account_id)
+            seconds = CROWDED_SECONDS if is_crowded and is_caller else DEADLINE_SECONDS
+            if time.monotonic() + pause > began + seconds:
+                break
+            time.sleep(pause)
+        raise self._admission.busy(account_id) from cause
 
     def _read(self, command: Command) -> Snapshot:
         match command:
@@ -225,17 +253,6 @@ def _is_many(command: Command) -> TypeIs[ConsumeBatch]:
 def renewal(account_id: str) -> Renew:
     """Return the command that writes down what time alone has done to an account."""
     return Renew(account_id=account_id, entry_id=str(ULID()), keyed=False, actor=CLOCK)
-
-
-def _tries() -> Iterator[int]:
-    """Yield the number of each try, from 0, with a pause of full jitter between them."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    for n in range(TRIES_MAX):
-        yield n
-        pause = random.uniform(0, BACKOFF_SECONDS * 2**n)  # noqa: S311 - jitter is no secret
-        if time.monotonic() + pause > deadline:
-            return
-        time.sleep(pause)
 
 
 def utc_now() -> datetime:

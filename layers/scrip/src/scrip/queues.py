@@ -7,11 +7,11 @@ from functools import cache
 from itertools import batched
 from typing import TYPE_CHECKING
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, TypeAdapter
 
+from scrip.aws import client
 from scrip.domain.errors import BusyError
 from scrip.settings import settings
 
@@ -115,7 +115,7 @@ def open_queue(url: str) -> Queue:
         connect_timeout=0.5,
         read_timeout=2,
     )
-    return Queue(boto3.client("sqs", config=config), url)
+    return Queue(client("sqs", config), url)
 
 
 @cache

@@ -1,11 +1,11 @@
 """Settings: what the stack tells its functions through the environment."""
 
+import os
 from functools import cache
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator
-from pydantic_settings import BaseSettings
+from pydantic import AfterValidator, BaseModel
 
 from scrip.domain.commands import ResetAnchor
 
@@ -18,7 +18,7 @@ def _known(time_zone: str) -> str:
     return time_zone
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """The environment of a function, checked once. Names are those of template.yaml."""
 
     table_name: str
@@ -46,4 +46,4 @@ class Settings(BaseSettings):
 @cache
 def settings() -> Settings:
     """Return the settings of this process."""
-    return Settings()
+    return Settings.model_validate({name.lower(): value for name, value in os.environ.items()})

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from scrip.aws import client
 from scrip.domain.errors import InvalidCursorError, ProviderBusyError
 from scrip.settings import settings
 
@@ -110,7 +110,7 @@ def open_user_pool(pool_id: str) -> UserPool:
         connect_timeout=1,
         read_timeout=3,
     )
-    return UserPool(boto3.client("cognito-idp", config=config), pool_id)
+    return UserPool(client("cognito-idp", config), pool_id)
 
 
 def user_pool() -> UserPool:

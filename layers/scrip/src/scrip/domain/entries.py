@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -143,15 +143,15 @@ def iso(instant: datetime) -> str:
 
 
 def _shown(value: object) -> object:
-    match value:
-        case datetime():
-            return iso(value)
-        case bytes():
-            return value.hex()
-        case tuple():
-            return [_shown(part) for part in value]
-        case Allocation():
-            return {"grant_id": value.grant_id, "amount": value.amount}
-        case Actor():
-            return {"type": value.type, "id": value.id}
-    return value
+    show = _SHOWN.get(type(value))
+    return show(value) if show else value
+
+
+_SHOWN: Mapping[type, Callable[[Any], object]] = {
+    datetime: iso,
+    bytes: bytes.hex,
+    tuple: lambda parts: [_shown(part) for part in parts],
+    Allocation: lambda one: {"grant_id": one.grant_id, "amount": one.amount},
+    Actor: lambda one: {"type": one.type, "id": one.id},
+}
+"""How the API shows a value of each type; all others as they are."""

@@ -7,9 +7,11 @@ first valid instant counts, where it happens twice the earlier one. Periods are 
 
 from calendar import monthrange
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 
+@lru_cache(maxsize=1_024)  # a command asks several times for the same two
 def boundary(anchor: datetime, zone: ZoneInfo, k: int) -> datetime:
     """Return the instant (UTC) at which period k of an account begins; period 0 at the anchor."""
     if k == 0:

@@ -1,24 +1,30 @@
 """Answers: the domain's values as the API shows them."""
 
-from collections.abc import Container, Iterable, Mapping
+from __future__ import annotations
+
 from dataclasses import asdict
-from datetime import date, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 
-from scrip.domain.account import Account, Hold, Quota
-from scrip.domain.catalog import Catalog, CatalogItem
-from scrip.domain.commands import Command
-from scrip.domain.entries import Entry, iso
-from scrip.domain.grants import Grant
-from scrip.domain.posting import AuditRecord
-from scrip.domain.rounds import Progress
-from scrip.domain.usage import DayUsage
-from scrip.http.models import PublicFeature, PublicPlan
-from scrip.ledger import Outcome
-from scrip.store.inbox import InboxRecord
+from scrip.domain.account import Hold
+from scrip.domain.entries import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Mapping
+    from datetime import date, timedelta
+
+    from scrip.domain.account import Account, Quota
+    from scrip.domain.catalog import Catalog, Feature, Plan
+    from scrip.domain.commands import Command
+    from scrip.domain.entries import Entry
+    from scrip.domain.grants import Grant
+    from scrip.domain.posting import AuditRecord
+    from scrip.domain.rounds import Progress
+    from scrip.domain.usage import DayUsage
+    from scrip.ledger import Outcome
+    from scrip.store.inbox import InboxRecord
 
 
 def answer(
@@ -163,15 +169,35 @@ def usage_json(days: Mapping[date, DayUsage], group_by: Container[str]) -> list[
 def catalog_json(catalog: Catalog) -> dict[str, Any]:
     """Return the catalog as `GET /v1/catalog` shows it to anybody."""
     return {
-        "plans": _public(catalog.plans.values(), PublicPlan.model_fields),
-        "features": _public(catalog.features.values(), PublicFeature.model_fields),
+        "plans": [_plan_json(plan) for plan in catalog.plans.values() if plan.active],
+        "features": [
+            _feature_json(feature) for feature in catalog.features.values() if feature.active
+        ],
     }
 
 
-def _public(items: Iterable[CatalogItem], names: Iterable[str]) -> list[dict[str, Any]]:
-    """Return what anybody may know of what is active."""
-    active = [asdict(item) for item in items if item.active]
-    return [{name: item[name] for name in names} for item in active]
+def _plan_json(plan: Plan) -> dict[str, Any]:
+    return {
+        "plan_id": plan.plan_id,
+        "name": plan.name,
+        "monthly_credits": plan.monthly_credits,
+        "unlimited": plan.unlimited,
+        "rollover": asdict(plan.rollover) if plan.rollover else None,
+        "overdraft_limit": plan.overdraft_limit,
+        "limits": plan.limits,
+        "version": plan.version,
+    }
+
+
+def _feature_json(feature: Feature) -> dict[str, Any]:
+    return {
+        "feature_id": feature.feature_id,
+        "name": feature.name,
+        "cost": feature.cost,
+        "per": feature.per,
+        "unit": feature.unit,
+        "version": feature.version,
+    }
 
 
 def quota_json(

@@ -1,6 +1,7 @@
 """The operations of the API as its OpenAPI document tells them: names, answers, problems.
 
-Each is the keyword arguments of one route: `@app.post(path, **CONSUME)`.
+A route names its own, `@app.post(path, operation_id="consume")`, and nothing else of this is there
+when a function runs: the document's maker puts the two together.
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from typing import Any
 from scrip.domain import errors
 from scrip.domain.errors import ScripError
 from scrip.http import problems
-from scrip.http.models import (
+from scrip.http.answer_models import (
     AccountAnswer,
     AccountsAnswer,
     AdminHealthAnswer,
@@ -38,6 +39,7 @@ from scrip.http.models import (
     UsageAnswer,
     WebhookAnswer,
     WebhooksAnswer,
+    problem_model,
 )
 
 ANYWHERE: tuple[type[ScripError], ...] = (
@@ -191,7 +193,7 @@ def _operation(
         found["description"] += f"`{error.code}` "
         if issubclass(error, errors.BusyError):
             found["headers"] = RETRY_AFTER
-        shape = problems.problem_model(error)  # type: ignore[arg-type] # a class can be hashed
+        shape = problem_model(error)  # type: ignore[arg-type] # a class can be hashed
         found["content"].setdefault(problems.CONTENT_TYPE, {"model": shape})["model"] |= shape
     by_gateway = {"application/json": {"model": GatewayMessage}}
     return {
@@ -596,3 +598,50 @@ HEALTH: dict[str, Any] = {
         },
     },
 }
+
+OPERATIONS = {
+    operation["operation_id"]: operation
+    for operation in (
+        CONSUME,
+        CONSUME_BATCH,
+        OPEN_HOLD,
+        LIST_HOLDS,
+        CAPTURE_HOLD,
+        EXTEND_HOLD,
+        RELEASE_HOLD,
+        QUOTE,
+        REFUND,
+        ADJUST,
+        FREEZE,
+        UNFREEZE,
+        GET_QUOTA,
+        CHANGE_QUOTA,
+        RESET,
+        CLOSE,
+        LIST_AUDIT,
+        GET_ACCOUNT,
+        LIST_ENTRIES,
+        GET_ENTRY,
+        GET_USAGE,
+        LIST_ALL_ENTRIES,
+        LIST_ACCOUNTS,
+        ADD_ACCOUNT,
+        LIST_WEBHOOKS,
+        GET_WEBHOOK,
+        REPLAY_WEBHOOK,
+        SYNC,
+        ADMIN_HEALTH,
+        GET_CATALOG,
+        LIST_PLANS,
+        CREATE_PLAN,
+        CHANGE_PLAN,
+        DEACTIVATE_PLAN,
+        LIST_FEATURES,
+        CREATE_FEATURE,
+        CHANGE_FEATURE,
+        DEACTIVATE_FEATURE,
+        WEBHOOK,
+        HEALTH,
+    )
+}
+"""All of them, by their ids."""

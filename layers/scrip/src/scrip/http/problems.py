@@ -3,15 +3,11 @@
 import json
 from dataclasses import dataclass, fields
 from datetime import datetime
-from functools import cache
-from typing import Any, Literal
 
 from aws_lambda_powertools.event_handler import Response
-from pydantic import create_model
 
 from scrip.domain.entries import iso
 from scrip.domain.errors import BusyError, InsufficientCreditsError, ScripError
-from scrip.http.models import ProblemAnswer
 from scrip.settings import settings
 
 CONTENT_TYPE = "application/problem+json"
@@ -108,22 +104,6 @@ def problem(error: ScripError, instance: str) -> Response[str]:
                 **data,
             },
         ),
-    )
-
-
-@cache
-def problem_model(error: type[ScripError]) -> type[ProblemAnswer]:
-    """Return the shape of the problem that tells an error, for the OpenAPI document."""
-    data: dict[str, Any] = {field.name: (field.type, ...) for field in fields(error)}
-    if issubclass(error, InsufficientCreditsError):
-        data |= {"unit": (Literal["credits"], ...), "top_up_url": (str | None, ...)}
-    return create_model(
-        error.__name__.removesuffix("Error") + "Problem",
-        __base__=ProblemAnswer,
-        __doc__=error.__doc__,
-        status=(Literal[error.status], ...),
-        code=(Literal[error.code], ...),
-        **data,
     )
 
 

@@ -86,6 +86,14 @@ class Api(APIGatewayHttpResolver):
         answer["headers"] = SECURITY_HEADERS | told | answer["headers"]
         return answer
 
+    def describe(self, operations: Mapping[str, Mapping[str, Any]]) -> None:
+        """Have the OpenAPI document tell of each route what its operation says, found by its id."""
+        for route in (*self._static_routes, *self._dynamic_routes):
+            if route.include_in_schema:
+                told = operations[route.operation_id]
+                route.summary, route.tags = told["summary"], told["tags"]
+                route.responses = told["responses"]
+
     def _failed(self, exc: Exception) -> Response[str]:
         error = _error_of(exc)
         told = {"code": error.code, "status": error.status}

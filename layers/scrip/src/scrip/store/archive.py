@@ -19,8 +19,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
-import boto3
-
+from scrip.aws import client
 from scrip.domain.entries import canonical_json, iso
 from scrip.domain.events import told
 from scrip.store.client import CONFIG, answered
@@ -60,7 +59,7 @@ class Archive:
 
 def open_archive(bucket: str) -> Archive:
     """Return the archive by its bucket's name."""
-    return Archive(boto3.client("s3", config=CONFIG), bucket)
+    return Archive(client("s3", CONFIG), bucket)
 
 
 def append(archive: Archive, added: Iterable[EntryAdded]) -> None:

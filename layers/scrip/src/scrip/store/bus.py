@@ -7,8 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import boto3
-
+from scrip.aws import client
 from scrip.domain.entries import canonical_json
 from scrip.domain.errors import BusyError
 from scrip.store.client import CONFIG, answered
@@ -40,7 +39,7 @@ class Bus:
 
 def open_bus(name: str) -> Bus:
     """Return the bus by name."""
-    return Bus(boto3.client("events", config=CONFIG), name)
+    return Bus(client("events", CONFIG), name)
 
 
 def publish(bus: Bus, events: Sequence[Event]) -> list[int]:

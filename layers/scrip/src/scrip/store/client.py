@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
+from scrip.aws import client
 from scrip.domain.errors import BusyError
 
 if TYPE_CHECKING:
@@ -36,10 +36,14 @@ CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 2},
     connect_timeout=0.5,
     read_timeout=1,
+    parameter_validation=False,
+    user_agent="scrip",
 )
 """Of every client. botocore's default waits seconds on a throttle and never retries a conflict.
 
-So it only tries twice for what is lost on the wire; who calls owns the rest.
+So it only tries twice for what is lost on the wire; who calls owns the rest. And it neither checks
+the shape of what our own code asks for, as the service does anyway, nor puts together anew for
+each request what it says of itself: that is a quarter of the CPU of its calls.
 """
 
 
@@ -53,7 +57,7 @@ class Table:
 
 def open_table(name: str) -> Table:
     """Return the table by name."""
-    return Table(boto3.client("dynamodb", config=CONFIG), name)
+    return Table(client("dynamodb", CONFIG), name)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from scrip.domain.payments import Payment
 from scrip.observability import logger
 from scrip.store.client import Table, answered
 from scrip.store.items import (
+    account_changes,
     account_item,
     account_of,
     audit_item,
@@ -60,8 +61,9 @@ NEW_PAYMENT = "attribute_not_exists(pk)"
 # Holds while nothing more has become known of the payment since it was read.
 SAME_PAYMENT = "version = :seen"
 
+CONFLICT_REASON = "TransactionConflict"
 RETRYABLE_REASONS = frozenset(
-    {"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"},
+    {"ProvisionedThroughputExceeded", "ThrottlingError", CONFLICT_REASON},
 )
 
 
@@ -82,11 +84,16 @@ class AccountMovedError(Exception):
     snapshot: Snapshot | None
 
 
+class ConflictError(Exception):
+    """Another transaction is at work on one of the items; nothing was written."""
+
+
 def commit(table: Table, posting: Posting) -> None:
     """Write a posting, whole or not at all. One round trip.
 
     Raises:
-        EntryExistsError, AccountMovedError, PaymentTakenError: it was not written, and why.
+        EntryExistsError, AccountMovedError, ConflictError, PaymentTakenError: it was not written,
+            and why.
         BusyError: it may have been written; committing it again is safe.
         CorruptAccountError: the table was changed by hand.
     """
@@ -113,11 +120,9 @@ def commit(table: Table, posting: Posting) -> None:
 
 def _account_update(before: Account | None, after: Account) -> Any:
     """Change what differs; the balance by arithmetic, so that the condition is about the same."""
-    was = account_item(before) if before else {}
-    now = account_item(after)
     key = account_key(after.account_id)
-    changed = {name: now[name] for name in now if name not in key and now[name] != was.get(name)}
-    removed = [name for name in was if name not in now]
+    changed, removed = account_changes(before, after) if before else (account_item(after), [])
+    changed = {name: value for name, value in changed.items() if name not in key}
     values: dict[str, Any] = {f":{name}": value for name, value in changed.items()}
     sets = [f"#{name} = :{name}" for name in changed]
     if before is None:
@@ -200,7 +205,10 @@ def _explain(reasons: Any, posting: Posting, exc: ClientError) -> None:
         orphan = posting.before is None and account_reason["Code"] == "None"
         if entry is posting.entry and "Item" in reason and not orphan:
             raise EntryExistsError(entry_of(reason["Item"])) from exc
-    if any(reason["Code"] in RETRYABLE_REASONS for reason in reasons):
+    codes = {reason["Code"] for reason in reasons}
+    if CONFLICT_REASON in codes:
+        raise ConflictError from exc
+    if codes & RETRYABLE_REASONS:
         raise BusyError from exc
     if account_reason["Code"] != "ConditionalCheckFailed":
         match posting.payment:

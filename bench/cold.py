@@ -1,0 +1,259 @@
+"""Cold starts: what each function's takes, beside the bare boto3 client and without the bytecode.
+
+Times are of the CPU, in processes of their own, each kind in turn so that whatever else the machine
+does hits all alike. Start and first request are a cold start without what Lambda itself adds to it:
+fetching the code, starting Python.
+"""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+from uuid import uuid4
+
+import boto3
+
+from bench.progress import told
+from scrip_cli.local.stack import STACK_NAME, LocalStack, find_stack
+
+EVENTS = {
+    "account": "account/me",
+    "adjust": "adjust/add",
+    "admin": "admin/accounts",
+    "audit": "audit/schedule",
+    "catalog": "catalog/public",
+    "console": "console/config",
+    "consume": "consume/feature",
+    "docs": "docs/health",
+    "events": "events/day",
+    "match": "match/account_opened",
+    "refund": "refund/whole",
+    "renew": "renew/account",
+    "reset": "reset/schedule",
+    "signup": "signup/confirmed",
+    "webhook": "webhook/request",
+}
+"""The first request of each function; bootstrap has none, for nobody waits for it."""
+
+RUNTIME = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six.py", "urllib3")
+"""What Lambda's Python has by itself."""
+
+REPEATS, REPEATS_QUICK = 9, 3
+QUICKLY = ("consume", "signup", "webhook")
+"""The functions that are started if it is to be quick."""
+
+KB = 1_000
+NOTES = [
+    "Processor time in new processes, without what Lambda adds: fetching code, starting Python.",
+    "first_answer: the import, and the first request together.",
+    "without_bytecode: the import without Scrip's; boto3 keeps its own, as in Lambda's runtime.",
+    "The layer is unzipped without bytecode, which comes on top.",
+]
+SCRIP = str(Path(sys.executable).parent / "scrip")
+PROCESS = Path(__file__).with_name("cold_process.py")
+FLOOR = None
+"""In place of a function's name: the bare boto3 client."""
+
+type Sample = dict[str, float]
+
+
+class Cold:
+    """Cold starts of what was built into a folder."""
+
+    def __init__(self, build_dir: Path, scratch: Path) -> None:
+        """Know the build, and make a copy of it without bytecode as it is needed."""
+        self.build_dir = build_dir
+        self._scratch = scratch
+        self._runtime = scratch / "runtime"
+        self._runtime.mkdir()
+        for package in RUNTIME:
+            (self._runtime / package).symlink_to(Path(boto3.__file__).parents[1] / package)
+
+    def start(
+        self,
+        function: str | None,
+        *,
+        environment: Mapping[str, str],
+        events: Iterable[Any] = (),
+        bytecode: bool = True,
+    ) -> Sample:
+        """Start a function in a new process; return CPU milliseconds and the peak of its memory."""
+        build = self.build_dir if bytecode else self._bare(function)
+        layer = build / "Layer" / "python"
+        places = [folder(build, function), layer, self._runtime] if function else [self._runtime]
+        given = {
+            "places": [str(place) for place in places],
+            "function": function,
+            "table": environment["TABLE_NAME"],
+            "events": list(events),
+        }
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", "-B", str(PROCESS)],
+            input=json.dumps(given),
+            env=dict(environment),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        took: Sample = json.loads(done.stdout.splitlines()[-1])
+        return took
+
+    def _bare(self, function: str | None) -> Path:
+        """Return a build of the layer and a function without bytecode."""
+        bare = self._scratch / "bare"
+        for name in ("Layer", folder(bare, function).name) if function else ():
+            if not (bare / name).exists():
+                ignored = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(self.build_dir / name, bare / name, ignore=ignored)
+        return bare
+
+
+def folder(build_dir: Path, function: str | None) -> Path:
+    """Return where SAM puts a function."""
+    return build_dir / f"{str(function).capitalize()}Function"
+
+
+def import_ratios(build_dir: Path, function: str, repeats: int) -> dict[str, float]:
+    """Return how a function's import compares with the bare client, and with no bytecode.
+
+    Of each kind it is the fastest of `repeats` that counts: nothing makes one faster than it is.
+    """
+    environment = {"AWS_DEFAULT_REGION": "us-east-1", "TABLE_NAME": "scrip"}
+    with tempfile.TemporaryDirectory() as scratch:
+        cold = Cold(build_dir, Path(scratch))
+        rounds = [
+            [
+                cold.start(FLOOR, environment=environment)["import_ms"],
+                cold.start(function, environment=environment)["import_ms"],
+                cold.start(function, environment=environment, bytecode=False)["import_ms"],
+            ]
+            for _ in range(repeats)
+        ]
+    floor, with_bytecode, without = map(min, zip(*rounds, strict=True))
+    return {
+        "import_to_floor_ratio": with_bytecode / floor,
+        "without_bytecode_ratio": without / with_bytecode,
+    }
+
+
+def measure(*, quick: bool) -> dict[str, Any]:
+    """Return a row of the bare client, one of each function, and one of the layer.
+
+    Brings up a local stack of its own.
+    """
+    repeats = REPEATS_QUICK if quick else REPEATS
+    functions = QUICKLY if quick else sorted(EVENTS)
+    with _stack() as stack, tempfile.TemporaryDirectory() as scratch:
+        cold = Cold(stack.build_dir, Path(scratch))
+        environments = _environments(stack)
+        kinds = [(FLOOR, True)] + [(name, kind) for name in functions for kind in (True, False)]
+        samples: dict[tuple[str | None, bool], list[Sample]] = {kind: [] for kind in kinds}
+        for turn in range(-1, repeats):
+            for function, bytecode in kinds:
+                sample = cold.start(
+                    function,
+                    environment=environments[function or "consume"],
+                    events=_requests(function),
+                    bytecode=bytecode,
+                )
+                if turn >= 0:  # before that, accounts are opened and files read for the first time
+                    samples[function, bytecode].append(sample)
+            told(f"{turn + 1} of {repeats} rounds")
+        floor = _middle(samples[FLOOR, True])
+        rows: list[dict[str, Any]] = [{"function": "(bare boto3 client)", **_row(floor, floor)}]
+        for name in functions:
+            with_bytecode, without = _middle(samples[name, True]), _middle(samples[name, False])
+            gain = without["import_ms"] / with_bytecode["import_ms"]
+            rows.append(
+                {
+                    "function": name,
+                    **_row(with_bytecode, floor),
+                    "without_bytecode_ratio": round(gain, 2),
+                    "zip_kb": _zip_bytes(folder(stack.build_dir, name)) // KB,
+                },
+            )
+        rows.append({"function": "(layer)", **_layer(stack.build_dir / "Layer")})
+    return {"rows": rows, "notes": NOTES}
+
+
+def _row(sample: Sample, floor: Sample) -> dict[str, float]:
+    start, bare = (one["import_ms"] + one["first_ms"] for one in (sample, floor))
+    return {
+        "import_to_bare_ratio": round(sample["import_ms"] / floor["import_ms"], 2),
+        "first_answer_to_bare_ratio": round(start / bare, 2),
+        "import_cpu_ms_here": round(sample["import_ms"]),
+        "first_request_cpu_ms_here": round(sample["first_ms"]),
+        "second_request_cpu_ms_here": round(sample["second_ms"], 1),
+        "peak_memory_mib": round(sample["peak_mib"]),
+    }
+
+
+def _middle(samples: list[Sample]) -> Sample:
+    return {name: median(sample[name] for sample in samples) for name in samples[0]}
+
+
+def _layer(layer: Path) -> dict[str, int]:
+    files = [path for path in layer.rglob("*") if path.is_file()]
+    return {
+        "zip_kb": _zip_bytes(layer) // KB,
+        "unzipped_kb": sum(path.stat().st_size for path in files if path.suffix != ".pyc") // KB,
+        "bytecode_kb": sum(path.stat().st_size for path in files if path.suffix == ".pyc") // KB,
+    }
+
+
+def _zip_bytes(built: Path) -> int:
+    with tempfile.TemporaryDirectory() as scratch:
+        return Path(shutil.make_archive(f"{scratch}/code", "zip", built)).stat().st_size
+
+
+def _requests(function: str | None) -> list[Any]:
+    """Return two requests for a function, with keys of their own where they take any."""
+    if function is FLOOR:
+        return [None, None]
+    text = Path("events", f"{EVENTS[function]}.json").read_text(encoding="utf-8")
+    requests = [json.loads(text), json.loads(text)]
+    for request in requests:
+        if "idempotency-key" in request.get("headers", {}):
+            request["headers"]["idempotency-key"] = uuid4().hex
+    return requests
+
+
+def _environments(stack: LocalStack) -> dict[str, dict[str, str]]:
+    """Return the environment of each function as it was deployed, the local AWS's address in it."""
+    functions, found = stack.client("lambda"), {}
+    for resource in stack.client("cloudformation").describe_stack_resources(StackName=STACK_NAME)[
+        "StackResources"
+    ]:
+        if resource["ResourceType"] == "AWS::Lambda::Function":
+            name = resource["LogicalResourceId"].removesuffix("Function").lower()
+            deployed = functions.get_function_configuration(
+                FunctionName=resource["PhysicalResourceId"]
+            )
+            found[name] = {**deployed["Environment"]["Variables"], **stack.aws_environment()}
+    return found
+
+
+@contextmanager
+def _stack() -> Iterator[LocalStack]:
+    """Bring up a stack of our own, and put it down again."""
+    with tempfile.TemporaryDirectory() as state:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        stack = find_stack(port, Path(state))
+        where = ["--port", str(stack.port), "--state", state]
+        up = [SCRIP, "local", "up", "--detach", *where]
+        down = [SCRIP, "local", "down", *where]
+        subprocess.run(up, cwd=stack.root, check=True, stdout=subprocess.DEVNULL)
+        try:
+            yield stack
+        finally:
+            subprocess.run(down, cwd=stack.root, check=True, stdout=subprocess.DEVNULL)

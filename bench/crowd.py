@@ -1,0 +1,269 @@
+"""A crowd that wants one account, in virtual time: exact, and the same on every machine.
+
+The ledger is the product's own, one for each container, as Lambda has them: a container answers one
+caller at a time, and when all are at work there is a new one. Under them is the simulation's
+DynamoDB behind a wire:
+
+- a call travels WAY_SECONDS there and as long back;
+- a transaction is at work on the account for INSIDE_SECONDS, whether its condition holds in the end
+  or not; another one that comes meanwhile is cancelled with TransactionConflict; reads go through;
+- whatever comes of a transaction, it takes the write units of what it would have written;
+- one item takes ITEM_UNITS_PER_SECOND; past that DynamoDB throttles. (Entries are many items, and a
+  partition that is hot is split between them. One item cannot be.)
+
+Computing takes no time in it, nor does starting a container.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import compress
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import scrip.admission
+import scrip.ledger
+from scrip.audit import audit_account
+from scrip.default_catalog import DEFAULT_CATALOG
+from scrip.domain.commands import OpenAccount, ResetAnchor
+from scrip.domain.entries import CLOCK
+from scrip.domain.errors import BusyError
+from scrip.ledger import Ledger
+from scrip.store.client import Table
+from scrip.store.items import feature_item, plan_item, to_wire
+from scrip.store.queries import read
+from tests.simulation.dynamodb import EXCEPTIONS, Paginator, SimulatedDynamoDB, item_size
+from tests.simulation.scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from types_boto3_dynamodb import DynamoDBClient
+
+    from scrip.domain.commands import Command
+
+WAY_SECONDS = 0.005
+INSIDE_SECONDS = 0.005
+ITEM_UNITS_PER_SECOND = 1_000
+
+PAUSE_SECONDS = 0.1
+PAUSE_SECONDS_MAX = 2.0
+"""Who is refused waits as told, and at random up to PAUSE * 2^n more, as the client library."""
+
+UNIT_BYTES = 1_024
+READ_UNIT_BYTES = 4_096
+UNITS_IN_TRANSACTION = 2
+"""A write costs twice as much in a transaction."""
+
+TABLE = "scrip"
+ACCOUNT_ID = "hot"
+CREDITS = 10**12
+START = datetime(2026, 11, 2, tzinfo=UTC)
+
+
+class Answer(NamedTuple):
+    """What a caller got who asked for some uses; `retry_after` is None where they were done."""
+
+    uses: int
+    asked_at: float
+    answered_at: float
+    retry_after: int | None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it was no refusal."""
+        return self.retry_after is None
+
+
+class Crowd:
+    """One table with one account, and the containers in front of it. Seconds count from START."""
+
+    def __init__(self, seed: int) -> None:
+        """Open the account; nobody has asked yet."""
+        self.chance = random.Random(seed)
+        self.scheduler = Scheduler(0.0)
+        self.database = SimulatedDynamoDB(TABLE)
+        self.units: Counter[str] = Counter()
+        self.answers: list[Answer] = []
+        self.containers: list[Ledger] = []
+        self._idle: list[Ledger] = []
+        catalog = [plan_item(plan) for plan in DEFAULT_CATALOG.plans.values()]
+        catalog += [feature_item(feature) for feature in DEFAULT_CATALOG.features.values()]
+        for item in catalog:
+            self.database.put_item(TableName=TABLE, Item=to_wire(item))
+        self.table = Table(cast("DynamoDBClient", self.database), TABLE)
+        Ledger(self.table, self.clock).execute(OPENING)
+        self.wire = _Wire(self)
+
+    def clock(self) -> datetime:
+        """Return the time as the product keeps it."""
+        return START + timedelta(milliseconds=int(self.scheduler.now * 1000))
+
+    def spawn(self, run: Callable[[], Any], at: float) -> None:
+        """Let a caller come at a time."""
+        self.scheduler.spawn(run, self.chance, at)
+
+    def run(self) -> None:
+        """Let everybody come and get their answers."""
+        with self._time_stands_in():
+            self.scheduler.run()
+
+    def ask(self, command: Command, uses: int = 1) -> Answer:
+        """Carry out a command in a container that is free. Whatever is no 503 is raised."""
+        asked_at, retry_after = self.scheduler.now, None
+        container = self._free()
+        try:
+            container.execute(command)
+        except BusyError as busy:
+            retry_after = busy.retry_after
+        self._idle.append(container)
+        answer = Answer(uses, asked_at, self.scheduler.now, retry_after)
+        self.answers.append(answer)
+        return answer
+
+    def ask_until_done(self, command: Command, uses: int = 1) -> None:
+        """Ask, and if refused the same again, later: as told and as the client library does."""
+        refused = 0
+        while (answer := self.ask(command, uses)).retry_after is not None:
+            pause = min(PAUSE_SECONDS * 2**refused, PAUSE_SECONDS_MAX)
+            self.scheduler.pause(answer.retry_after + self.chance.uniform(0, pause))
+            refused += 1
+
+    def taken(self) -> int | None:
+        """Return how many credits were taken by what the books say, None if they are not sound."""
+        audited = audit_account(self.table, ACCOUNT_ID, self.clock())
+        account = read(self.table, ACCOUNT_ID).account
+        if audited is None or audited.findings or account is None:
+            return None
+        return account.granted_total - account.balance
+
+    def _free(self) -> Ledger:
+        if self._idle:
+            # Nobody but Lambda knows which it takes.
+            return self._idle.pop(self.chance.randrange(len(self._idle)))
+        ledger = Ledger(Table(cast("DynamoDBClient", self.wire), TABLE), self.clock)
+        self.containers.append(ledger)
+        return ledger
+
+    @contextmanager
+    def _time_stands_in(self) -> Iterator[None]:
+        """Let the ledger take time and chance from here."""
+        places = [
+            (scrip.ledger, "time"),
+            (scrip.admission, "time"),
+            (scrip.admission, "random"),
+        ]
+        real = [getattr(module, name) for module, name in places]
+        for module, name in places:
+            setattr(module, name, self)
+        try:
+            yield
+        finally:
+            for (module, name), was in zip(places, real, strict=True):
+                setattr(module, name, was)
+
+    def monotonic(self) -> float:
+        """Stand in for `time.monotonic`."""
+        return self.scheduler.now
+
+    def sleep(self, seconds: float) -> None:
+        """Stand in for `time.sleep`."""
+        self.scheduler.pause(seconds)
+
+    def uniform(self, low: float, high: float) -> float:
+        """Stand in for `random.uniform`."""
+        return self.chance.uniform(low, high)
+
+
+class _Wire:
+    """DynamoDB's client as all containers have it."""
+
+    exceptions = SimulatedDynamoDB.exceptions
+
+    def __init__(self, crowd: Crowd) -> None:
+        self.crowd = crowd
+        self.database = crowd.database
+        self.pause = crowd.scheduler.pause
+        self._somebody_is_inside = False
+        self._item_units, self._filled_at = float(ITEM_UNITS_PER_SECOND), 0.0
+
+    def get_item(self, **asked: Any) -> Any:
+        return self._read(partial(self.database.get_item, **asked))
+
+    def get_paginator(self, operation: str) -> Paginator:
+        assert operation == "query"
+        return Paginator(lambda **asked: self._read(partial(self.database.query, **asked)))
+
+    def transact_write_items(self, **asked: Any) -> Any:
+        self.pause(WAY_SECONDS)
+        actions = asked["TransactItems"]
+        account_units, *other_units = units = [self._units(action) for action in actions]
+        if not self._item_gives(account_units * UNITS_IN_TRANSACTION):
+            raise self._cancelled("ThrottlingError", len(actions))
+        self.crowd.units["write"] += sum(units) * UNITS_IN_TRANSACTION
+        self.crowd.units["tries"] += 1
+        if self._somebody_is_inside:
+            raise self._cancelled("TransactionConflict", len(actions))
+        self._somebody_is_inside = True
+        self.pause(INSIDE_SECONDS)
+        self._somebody_is_inside = False
+        try:
+            answer = self.database.transact_write_items(**asked)
+        finally:
+            self.pause(WAY_SECONDS)
+        # The index has all of each entry, and nothing else of these.
+        puts = ["Put" in action for action in actions[1:]]
+        self.crowd.units["write"] += sum(compress(other_units, puts))
+        return answer
+
+    def _read(self, effect: Callable[[], Any]) -> Any:
+        self.pause(WAY_SECONDS)
+        answer = effect()
+        self.pause(WAY_SECONDS)
+        items = answer["Items"] if "Items" in answer else [answer.get("Item", {})]
+        self.crowd.units["read"] += -(-sum(map(item_size, items)) // READ_UNIT_BYTES)
+        return answer
+
+    def _units(self, action: dict[str, Any]) -> int:
+        """Return what a write takes outside of transactions."""
+        [asked] = action.values()
+        item = asked.get("Item")
+        if item is None:
+            item = self.database.get_item(TableName=TABLE, Key=asked["Key"]).get("Item", {})
+        return max(1, -(-item_size(item) // UNIT_BYTES))
+
+    def _item_gives(self, units: int) -> bool:
+        now = self.crowd.scheduler.now
+        filled = self._item_units + ITEM_UNITS_PER_SECOND * (now - self._filled_at)
+        self._item_units, self._filled_at = min(filled, ITEM_UNITS_PER_SECOND), now
+        if self._item_units < units:
+            return False
+        self._item_units -= units
+        return True
+
+    def _cancelled(self, code: str, actions: int) -> Exception:
+        self.pause(WAY_SECONDS)
+        return EXCEPTIONS["TransactionCanceledException"](
+            {
+                "Error": {"Code": "TransactionCanceledException", "Message": "crowded"},
+                "CancellationReasons": [
+                    {"Code": code if n == 0 else "None"} for n in range(actions)
+                ],
+            },
+            "TransactWriteItems",
+        )
+
+
+OPENING = OpenAccount(
+    account_id=ACCOUNT_ID,
+    entry_id="signup",
+    keyed=False,
+    actor=CLOCK,
+    plan_id="free",
+    signup_credits=CREDITS,
+    reset_anchor=ResetAnchor.SIGNUP,
+    time_zone="UTC",
+)

@@ -1,0 +1,80 @@
+"""The usual advice: a conditional update, made idempotent by Powertools' decorator.
+
+The record of the key is in the same table, lives for the decorator's usual hour, and is told the
+end of the function's time, so that a record of a function that died doesn't block its key for ever.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
+from aws_lambda_powertools.utilities.idempotency import (
+    DynamoDBPersistenceLayer,
+    IdempotencyConfig,
+    idempotent_function,
+)
+
+import scrip.ledger
+from bench.designs.balance_item import credits_left, key, open_account
+from bench.designs.door import door, not_enough
+from scrip.observability import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from scrip.store.client import Table
+
+
+__all__ = ["NAME", "app", "credits_left", "lambda_handler", "open_account"]
+
+NAME = "idempotency decorator"
+CONFIG = IdempotencyConfig()
+
+
+def take(account_id: str, key: str, amount: int) -> None:
+    """Take the credits, once for a key that the decorator knows."""
+    _charge(scrip.ledger.ledger().table)(
+        asked={"account_id": account_id, "key": key, "amount": amount}
+    )
+
+
+@cache
+def _charge(table: Table) -> Callable[..., dict[str, int]]:
+    store = DynamoDBPersistenceLayer(
+        table_name=table.name, key_attr="pk", sort_key_attr="sk", boto3_client=table.client
+    )
+
+    def charge(asked: dict[str, Any]) -> dict[str, int]:
+        amount = asked["amount"]
+        try:
+            table.client.update_item(
+                TableName=table.name,
+                Key=key(asked["account_id"]),
+                UpdateExpression="SET balance = balance - :amount",
+                ConditionExpression="balance >= :amount",
+                ExpressionAttributeValues={":amount": {"N": str(amount)}},
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except table.client.exceptions.ConditionalCheckFailedException as exc:
+            told: Any = exc.response
+            raise not_enough(amount, int(told["Item"]["balance"]["N"])) from exc
+        return {"taken": amount}
+
+    once: Callable[..., dict[str, int]] = idempotent_function(
+        charge, data_keyword_argument="asked", persistence_store=store, config=CONFIG
+    )
+    return once
+
+
+app = door(take)
+
+
+@logger.inject_lambda_context(correlation_id_path=API_GATEWAY_HTTP)
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer one request."""
+    CONFIG.register_lambda_context(context)
+    return app.resolve(event, context)

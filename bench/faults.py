@@ -1,0 +1,389 @@
+"""Part `faults`: what each design charges when calls, functions and callers fail.
+
+Each lives in the simulated world of tests/simulation: DynamoDB in memory, processes that take turns
+at every call, and the faults of docs/explanation/proof.md at their rates, from a seed. A caller who
+gets no answer asks again with the key, until there is one; in the end the faults stop, and
+everybody is answered. So every use has to be charged once. What was taken of an account tells how
+often each was: its uses cost different powers of a base, and so they are the digits of that.
+
+PostgreSQL is a real server, reached over the same wire: a call of DynamoDB is a statement there.
+Whoever waits for a lock waits in simulated time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from functools import partial
+from random import Random
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
+
+import psycopg
+from aws_lambda_powertools.utilities.idempotency import base as idempotency
+from aws_lambda_powertools.utilities.idempotency.persistence import base as records
+from aws_lambda_powertools.utilities.idempotency.persistence import datarecord
+from aws_lambda_powertools.utilities.idempotency.persistence import dynamodb as record_table
+
+from bench.designs import for_update, idempotency_decorator, read_then_write, scrip_path
+from bench.progress import told
+from bench.requests import consume_event
+from scrip.default_catalog import DEFAULT_CATALOG
+from scrip.store.client import Table
+from scrip.store.items import feature_item, plan_item, to_wire
+from tests.simulation import services
+from tests.simulation.dynamodb import EXCEPTIONS, SimulatedDynamoDB
+from tests.simulation.environment import ENVIRONMENT
+from tests.simulation.faults import Died, Fault, Faults
+from tests.simulation.processes import HANDLERS, NOW, Processes, SwitchingScheduler, at
+from tests.simulation.scheduler import current
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import ModuleType
+
+    from types_boto3_dynamodb import DynamoDBClient
+
+    from tests.simulation.processes import Process
+    from tests.simulation.scheduler import Scheduler
+    from tests.simulation.world import World
+
+SEED = 20261122
+MILLION = 1_000_000
+START = datetime.fromisoformat("2026-11-22T12:00:00+00:00").timestamp()
+TABLE = "scrip"
+
+USES = 6
+"""Of each account."""
+
+BASE = 64
+"""More than any use can be charged: it is asked for less often."""
+
+CREDITS = BASE**USES
+APART_SECONDS = 60.0
+EACH_SECONDS = 1.0
+"""The uses of an account come a minute after each other, and those of each account a second later.
+
+So that a server has few connections at once."""
+
+TRIES_MAX = 4
+"""How often a caller asks before it gives up for the time being."""
+
+AGAIN_SECONDS = 600.0
+"""How long it then leaves it be."""
+
+OK, SERVER_ERROR = 200, 500
+
+COMMIT = "COMMIT"
+WAY_SECONDS = (0.001, 0.005)
+WAIT_SECONDS = 0.005
+"""How often somebody who waits for a lock looks whether it is free."""
+
+DIES = (Fault.DIES_BEFORE, Fault.DIES_AFTER)
+LOSES = (Fault.REQUEST_LOST, Fault.ANSWER_LOST, Fault.EFFECT_LATE, Fault.CALLER_LOST)
+AT_ONCE = (Fault.SENT_TWICE, Fault.VERSION_RACE, Fault.CONFLICT)
+MUCH_LATER = (Fault.SENT_AGAIN,)
+REFUSES = (Fault.THROTTLE, Fault.IN_PROGRESS)
+
+TO_A_STATEMENT = (Fault.REQUEST_LOST, Fault.ANSWER_LOST, *DIES)
+TO_A_COMMIT = (*TO_A_STATEMENT, Fault.EFFECT_LATE)
+"""What is late without being committed is never done."""
+
+ALL = (*DIES, *LOSES, *AT_ONCE, *MUCH_LATER, *REFUSES)
+KINDS: dict[str, tuple[Fault, ...]] = {
+    "dead_functions": DIES,
+    "lost_answers": LOSES,
+    "callers_at_once": AT_ONCE,
+    "asking_hours_later": MUCH_LATER,
+    "nothing": (),
+}
+"""What is looked at alone. Without faults nothing may be wrong, or it is the world that is."""
+
+NOTES = (
+    (
+        "Wrongly charged per million: of the uses, under all faults at once. Behind it the"
+        " same under those of each kind alone; requests that are lost are among the lost"
+        " answers."
+    ),
+    (
+        "Rates are those of docs/explanation/proof.md: far more than any network has, so that"
+        " there is something to compare. At other rates it is other figures."
+    ),
+    (
+        "Callers at once: one use in ten is submitted twice at once, and one in 25 comes at"
+        " the very moment of the one before it, from the same account."
+    ),
+    (
+        "Asking hours later: six uses in a hundred are submitted again 1 to 20 hours later,"
+        " as a queue or an app that was offline does it. The decorator's records live for one"
+        " hour."
+    ),
+    (
+        "Charged again: how often more than once, however often it was asked for. Not"
+        " charged: uses that were answered, and whose charge is gone."
+    ),
+)
+
+
+class Sizes(NamedTuple):
+    """How many accounts are under all faults, and how many under those of each kind alone."""
+
+    all_faults: int
+    one_kind: int
+
+
+QUICK, WHOLE = Sizes(all_faults=60, one_kind=25), Sizes(all_faults=1_000, one_kind=150)
+
+
+def measure(*, quick: bool, postgres: str | None = None) -> dict[str, Any]:
+    """Run all designs under all faults and under each kind of them."""
+    return {"rows": measure_with(QUICK if quick else WHOLE, postgres), "notes": [*NOTES]}
+
+
+def measure_with(sizes: Sizes, postgres: str | None) -> list[dict[str, Any]]:
+    """Return a row for each design and kind of faults."""
+    os.environ |= ENVIRONMENT
+    _simulate_time()
+    designs: list[ModuleType] = [scrip_path, read_then_write, idempotency_decorator]
+    if postgres:
+        for_update.use(postgres)
+        designs.append(for_update)
+    rows = []
+    for design in designs:
+        told(f"{design.NAME}: all faults")
+        row = {"design": design.NAME}
+        row |= FaultyWorld(design, ALL, postgres).run(sizes.all_faults)
+        for kinds, faults in KINDS.items():
+            told(f"{design.NAME}: {kinds.replace('_', ' ')}")
+            alone = FaultyWorld(design, faults, postgres).run(sizes.one_kind)
+            row[f"by_{kinds}_per_million"] = alone["wrongly_charged_per_million"]
+        rows.append(row)
+    return rows
+
+
+@dataclass(frozen=True)
+class Use:
+    """What somebody wants once."""
+
+    account_id: str
+    key: str
+    amount: int
+
+    def event(self) -> dict[str, Any]:
+        """Return the request."""
+        return consume_event(self.account_id, self.key, self.amount)
+
+
+class FaultyWorld:
+    """A world with one design in it, and what its callers do."""
+
+    def __init__(self, design: ModuleType, kinds: tuple[Fault, ...], postgres: str | None) -> None:
+        """Set the world up; `postgres` is where processes find their server."""
+        self.design = design
+        self.scheduler = NOW.scheduler = SwitchingScheduler(START)
+        self.faults = Faults([fault for fault in Fault if fault not in kinds])
+        self.database = SimulatedDynamoDB(TABLE)
+        canceled = EXCEPTIONS["TransactionCanceledException"]
+        self.wire = services.Wire(self.scheduler, self.faults, canceled, lambda *_: False)
+        self.deliveries = SimpleNamespace(arrived=lambda _: None)
+        self.objects: dict[str, bytes] = {}
+        self.sent: list[services.Sent] = []
+        self.processes = Processes(cast("World", self))
+        self.unanswered: list[Use] = []
+        self.asked_for = 0
+        self.servers: dict[Process, Server] = {}
+        self.postgres = postgres
+
+    def written(self) -> None:
+        """Nobody looks at every write here."""
+
+    def run(self, accounts: int) -> dict[str, Any]:
+        """Let the uses of some accounts happen, and return how often they were charged."""
+        HANDLERS[self.design.__name__] = self.design
+        table = Table(cast("DynamoDBClient", self.database), TABLE)
+        plans, features = DEFAULT_CATALOG.plans.values(), DEFAULT_CATALOG.features.values()
+        for item in [*map(plan_item, plans), *map(feature_item, features)]:
+            self.database.put_item(TableName=TABLE, Item=to_wire(item))
+        if self.design is for_update:
+            for_update.connection().execute(for_update.TABLES)
+        with self._servers():
+            before = {}
+            for number in range(accounts):
+                account_id = f"account-{number}"
+                self.design.open_account(table, account_id, CREDITS, at(START))
+                before[account_id] = self.design.credits_left(table, account_id)
+                self._plan(number, account_id)
+            self.scheduler.run()
+            self.faults.over = True
+            for number, use in enumerate(self.unanswered):
+                self.scheduler.spawn(partial(self._ask, use), Random(number), number * EACH_SECONDS)
+            self.scheduler.run()
+            charged = Counter[int]()
+            for account_id, credits_ in before.items():
+                charged.update(_digits(credits_ - self.design.credits_left(table, account_id)))
+        return self._figures(accounts * USES, charged)
+
+    def _figures(self, uses: int, charged: Counter[int]) -> dict[str, Any]:
+        again = sum((times - 1) * count for times, count in charged.items() if times > 1)
+        return {
+            "uses": uses,
+            "requests": self.asked_for,
+            "faults_injected": self.faults.injected.total(),
+            "charged_again": again,
+            "not_charged": charged[0],
+            "wrongly_charged_per_million": round((again + charged[0]) / uses * MILLION),
+        }
+
+    # ---- Callers ---------------------------------------------------------------------------------
+
+    def _plan(self, number: int, account_id: str) -> None:
+        """Let the uses of an account begin, one after the other, some at the same moment."""
+        after = number * EACH_SECONDS
+        for place in range(USES):
+            random = Random(SEED * MILLION + number * USES + place)
+            if not self.faults.happens(Fault.VERSION_RACE, random):
+                after += APART_SECONDS
+            use = Use(account_id, f"use-{place}", BASE**place)
+            self.scheduler.spawn(partial(self._want, use), random, after)
+
+    def _want(self, use: Use) -> None:
+        """Ask for a use until there is an answer, and maybe twice at once, or hours later again."""
+        random = current().random
+        if self.faults.happens(Fault.SENT_TWICE, random):
+            chance = Random(random.getrandbits(64))
+            self.scheduler.spawn(partial(self._try, use), chance, random.uniform(0, 0.05))
+        if self.faults.happens(Fault.SENT_AGAIN, random):
+            chance, after = Random(random.getrandbits(64)), random.uniform(3_600, 20 * 3_600)
+            self.scheduler.spawn(partial(self._try, use), chance, after)
+        self._ask(use)
+
+    def _ask(self, use: Use) -> None:
+        random = current().random
+        for attempt in range(2 * TRIES_MAX):
+            if self._try(use):
+                return
+            self.scheduler.pause(random.uniform(0.05, 2))
+            if attempt == TRIES_MAX - 1:
+                self.scheduler.pause(AGAIN_SECONDS)
+        assert not self.faults.over, f"{use} gets no answer"
+        self.unanswered.append(use)
+
+    def _try(self, use: Use) -> bool:
+        """Ask once; tell whether there was an answer."""
+        random = current().random
+        self.asked_for += 1
+        self.scheduler.pause(random.uniform(0.001, 0.02))
+        try:
+            answer = self.processes.invoke(self.design.__name__, use.event())
+        except Died:
+            return False
+        if self.faults.happens(Fault.CALLER_LOST, random):
+            return False
+        status: int = answer["statusCode"]
+        assert status == OK or status >= SERVER_ERROR, answer
+        return status < SERVER_ERROR
+
+    # ---- PostgreSQL ------------------------------------------------------------------------------
+
+    @contextmanager
+    def _servers(self) -> Iterator[None]:
+        """Let each process have its own connection, over the wire."""
+        own = for_update.connection
+        for_update.connection = self._server
+        try:
+            yield
+        finally:
+            for_update.connection = own
+            for server in self.servers.values():
+                server.close()
+
+    def _server(self) -> Server:
+        process = current().process
+        assert process is not None, "nobody's process is running"
+        if process not in self.servers or self.servers[process].is_gone:
+            assert self.postgres
+            self.servers[process] = Server(self.postgres, self.scheduler, self.faults)
+        return self.servers[process]
+
+
+class Server:
+    """A connection to PostgreSQL as a process has it: gone with the process, or when it breaks."""
+
+    def __init__(self, url: str, scheduler: Scheduler, faults: Faults) -> None:
+        """Connect."""
+        self._connection = psycopg.connect(url, autocommit=True)
+        self._scheduler = scheduler
+        self._faults = faults
+        self.is_gone = False
+
+    def execute(self, text: str, values: Sequence[Any] = ()) -> Any:
+        """Have a statement carried out, unless something happens to it, to us or to its answer."""
+        random = current().random
+        fault = self._faults.one_of(TO_A_COMMIT if text == COMMIT else TO_A_STATEMENT, random)
+        if fault is not None:
+            self._faults.count(fault)
+        if fault is Fault.DIES_BEFORE:
+            self._die()
+        self._scheduler.pause(random.uniform(*WAY_SECONDS))
+        if fault is Fault.EFFECT_LATE:
+            self.is_gone = True
+            self._scheduler.spawn(self._commit_late, random, random.uniform(1, 2))
+            self._break()
+        if fault is Fault.REQUEST_LOST:
+            self.close()
+            self._break()
+        answer = self._carried_out(text, values)
+        if fault is Fault.DIES_AFTER:
+            self._die()
+        self._scheduler.pause(random.uniform(*WAY_SECONDS))
+        if fault is Fault.ANSWER_LOST:
+            self.close()
+            self._break()
+        return answer
+
+    def close(self) -> None:
+        """Close the connection; the server rolls back what was not committed."""
+        self._connection.close()
+        self.is_gone = True
+
+    def _carried_out(self, text: str, values: Sequence[Any]) -> Any:
+        if text != for_update.LOCK:
+            return self._connection.execute(text.encode(), values)
+        while True:
+            try:
+                return self._connection.execute(f"{text} NOWAIT".encode(), values)
+            except psycopg.errors.LockNotAvailable:
+                self._connection.execute("ROLLBACK")
+                self._scheduler.pause(WAIT_SECONDS)
+                self._connection.execute("BEGIN")
+
+    def _commit_late(self) -> None:
+        self._connection.execute(COMMIT)
+        self._connection.close()
+
+    def _die(self) -> NoReturn:
+        self.close()
+        raise Died
+
+    def _break(self) -> NoReturn:
+        self._scheduler.pause(services.READ_TIMEOUT_SECONDS)
+        raise psycopg.OperationalError("the connection is lost")
+
+
+def _digits(taken: int) -> Iterator[int]:
+    """Yield how often each use of an account was charged."""
+    for _ in range(USES):
+        taken, times = divmod(taken, BASE)
+        yield times
+    assert taken == 0, "more was taken than anybody asked for"
+
+
+def _simulate_time() -> None:
+    """Let the decorator's records live and expire in simulated time."""
+    now = SimpleNamespace(now=lambda: at(NOW.scheduler.now))
+    simulated = SimpleNamespace(datetime=now, date=date, time=time, timedelta=timedelta)
+    for module in (idempotency, records, datarecord, record_table):
+        vars(module)["dt"] = simulated

@@ -1,0 +1,102 @@
+"""A local AWS of its own for a part of the benchmark: the table, the queue, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from samcli.yamlhelper import yaml_parse
+
+from scrip.default_catalog import DEFAULT_CATALOG
+from scrip.ledger import ledger
+from scrip.queues import renew_queue
+from scrip.settings import settings
+from scrip.store.items import feature_item, plan_item, to_wire
+from scrip_cli.local import process
+from scrip_cli.local.stack import find_stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scrip.store.client import Table
+    from scrip_cli.local.stack import LocalStack
+
+TABLE, BARE_TABLE = "bench", "bench-bare"
+"""The second table is for calls that are made again without Scrip around them."""
+
+KEPT = ("AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema")
+"""What of the table of template.yaml a call's cost depends on."""
+
+
+@dataclass(frozen=True)
+class LocalAws:
+    """What a part needs of AWS: the stack that runs it, and the table as functions have it."""
+
+    stack: LocalStack
+    table: Table
+
+
+@contextmanager
+def local_aws() -> Iterator[LocalAws]:
+    """Run ministack with Scrip's table and queue, and point this process at them."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as state:
+        stack = find_stack(_free_port(), Path(state))
+        lock = process.claim(stack)
+        assert lock is not None, "nobody else knows the folder"
+        server = process.start(stack, lock)
+        try:
+            process.wait_until_ready(stack, server)
+            with environment(stack) as aws:
+                yield aws
+        finally:
+            # Nobody needs what it would save.
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+
+
+@contextmanager
+def environment(stack: LocalStack) -> Iterator[LocalAws]:
+    """Make tables and a queue on a running AWS; in here this process is a function with them."""
+    before = dict(os.environ)
+    client, sqs = stack.client("dynamodb"), stack.client("sqs")
+    properties = yaml_parse((stack.root / "template.yaml").read_text())["Resources"]["Table"]
+    wanted: Any = {name: properties["Properties"][name] for name in KEPT}
+    for name in (TABLE, BARE_TABLE):
+        client.create_table(TableName=name, **wanted)
+    plans, features = DEFAULT_CATALOG.plans.values(), DEFAULT_CATALOG.features.values()
+    for item in [*map(plan_item, plans), *map(feature_item, features)]:
+        client.put_item(TableName=TABLE, Item=to_wire(item))
+    queue_url = sqs.create_queue(QueueName="bench-renew")["QueueUrl"]
+    os.environ |= stack.aws_environment() | {
+        "RENEW_QUEUE_URL": queue_url,
+        "SIGNUP_CREDITS": "100",
+        "TABLE_NAME": TABLE,
+    }
+    _forget()
+    try:
+        yield LocalAws(stack=stack, table=ledger().table)
+        for name in (TABLE, BARE_TABLE):
+            client.delete_table(TableName=name)
+        sqs.delete_queue(QueueUrl=queue_url)
+    finally:
+        os.environ.clear()
+        os.environ |= before
+        _forget()
+
+
+def _forget() -> None:
+    """Let the functions read their environment anew."""
+    for known in (settings, ledger, renew_queue):
+        known.cache_clear()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

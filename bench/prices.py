@@ -1,0 +1,59 @@
+"""What AWS asks for, in US dollars: list prices of us-east-1, on demand, without free tiers.
+
+Looked up on 2026-11-22. They change and differ by region.
+"""
+
+AS_OF = "2026-11-22"
+REGION = "us-east-1"
+MILLION = 1_000_000
+
+# DynamoDB, standard table class: halved on 2024-11-01, https://aws.amazon.com/dynamodb/pricing/
+WRITE_UNITS_MILLION = 0.625
+READ_UNITS_MILLION = 0.125
+
+# https://aws.amazon.com/sqs/pricing/, standard queues; https://aws.amazon.com/lambda/pricing/
+SQS_REQUESTS_MILLION = 0.40
+LAMBDA_REQUESTS_MILLION = 0.20
+
+# arm64, the first tier.
+LAMBDA_GB_SECOND = 0.0000133334
+
+# DynamoDB's storage, a GB and month: of table and indexes, and of their point-in-time backup.
+STORED_GB = 0.25
+BACKED_UP_GB = 0.20
+
+# https://aws.amazon.com/api-gateway/pricing/, HTTP APIs, the first tier.
+API_REQUESTS_MILLION = 1.00
+
+# https://aws.amazon.com/eventbridge/pricing/, events of one's own.
+EVENTS_MILLION = 1.00
+
+# https://aws.amazon.com/s3/pricing/, standard.
+PUTS_MILLION = 5.00
+ARCHIVED_GB = 0.023
+
+# https://aws.amazon.com/cloudwatch/pricing/, https://aws.amazon.com/xray/pricing/
+LOGGED_GB = 0.50
+ALARM_METRIC_MONTH = 0.10
+TRACES_MILLION = 5.00
+
+# https://aws.amazon.com/secrets-manager/pricing/, https://aws.amazon.com/ec2/pricing/on-demand/
+SECRET_MONTH = 0.40
+SENT_GB = 0.09
+
+# https://aws.amazon.com/rds/postgresql/pricing/: db.t4g.micro in two zones is 0.032 an hour, 730
+# hours a month; its disk of 20 GB, the smallest, is 0.23 a GB and month there.
+POSTGRES_MONTH = 0.032 * 730 + 20 * 0.23
+POSTGRES_NAME = "RDS for PostgreSQL, db.t4g.micro in two zones with 20 GB"
+
+SOURCES = {
+    "dynamodb": "https://aws.amazon.com/dynamodb/pricing/",
+    "lambda": "https://aws.amazon.com/lambda/pricing/",
+    "rds": "https://aws.amazon.com/rds/postgresql/pricing/",
+    "sqs": "https://aws.amazon.com/sqs/pricing/",
+}
+
+
+def dynamodb_million(write_units: float, read_units: float) -> float:
+    """Return the dollars for a million calls that take so many units each."""
+    return round(write_units * WRITE_UNITS_MILLION + read_units * READ_UNITS_MILLION, 4)

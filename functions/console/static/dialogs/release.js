@@ -1,0 +1,31 @@
+// Ends a hold and gives back what it has set aside.
+
+import { html, useState } from "../lib/vendor.js";
+import { path, post } from "../lib/api.js";
+import { credits } from "../lib/format.js";
+import { ChangeDialog } from "../components/change.js";
+import { ReasonField, reasonOf } from "../components/fields.js";
+
+/** Whoever works on what was held finds the hold ended, and cannot capture it. */
+export function ReleaseDialog({ accountId, holds, holdId, close, done }) {
+  const [reason, setReason] = useState("");
+  const { amount } = holds.find((hold) => hold.hold_id === holdId);
+  const prepare = () => ({
+    body: reasonOf(reason),
+    label: "Release",
+    effect: html`<p>
+      ${credits(amount)} are available to ${accountId} again, <strong>at once</strong>. What the hold was for can
+      no longer be charged to it.
+    </p>`,
+  });
+  return html`<${ChangeDialog}
+    title="Release the hold"
+    close=${close}
+    prepare=${prepare}
+    send=${(body, key) => post(path`accounts/${accountId}/holds/${holdId}/release`, body, { key })}
+    done=${() => done("The credits are available again")}
+  >
+    <p>It would end by itself, captured, released or expired. This is for one that was forgotten.</p>
+    <${ReasonField} hint="For the ledger." value=${reason} change=${setReason} autofocus />
+  <//>`;
+}

@@ -1,0 +1,92 @@
+"""How accounts are stored: what a change writes, and what is read however it was written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scrip.domain.errors import CorruptAccountError
+from scrip.store.items import account_changes, account_item, account_of, to_wire
+from tests.unit.domain.examples import (
+    DAY,
+    NOW,
+    close,
+    consume,
+    do,
+    follow,
+    freeze,
+    opened,
+    opening,
+    pay_period,
+    purchase,
+    quota,
+    reset,
+)
+
+if TYPE_CHECKING:
+    from scrip.domain.account import Account
+    from scrip.store.items import Wire
+
+
+def test_a_change_writes_what_differs_and_removes_what_is_gone() -> None:
+    before: Account | None = None
+    for day, command in enumerate(
+        [
+            opening(),
+            consume(30),
+            freeze(),
+            freeze(frozen=False),
+            quota("pro", limits={"storage_bytes": 10}),
+            purchase(1_000),
+            reset(),
+            follow("active", NOW),
+            pay_period(NOW + 7 * DAY, NOW + 38 * DAY),
+            quota("free", monthly_credits=7),
+            close(),
+        ],
+    ):
+        after = do(before, command, NOW + day * DAY).after
+        assert account_of(to_wire(account_item(after))) == after
+        if before is not None:
+            changed, removed = account_changes(before, after)
+            was, now = account_item(before), account_item(after)
+            assert changed == {n: value for n, value in now.items() if value != was.get(n)}
+            assert set(removed) == was.keys() - now.keys()
+        before = after
+
+
+def test_an_account_is_the_same_however_its_numbers_and_defaults_are_written() -> None:
+    sound = _wire()
+    numbers = {
+        name: {"N": f"{value['N']}E0"} for name, value in sound.items() if value.keys() == {"N"}
+    }
+    grants = {"L": [{"M": {**_grant(sound), "amount": {"N": "50.0"}}}, *sound["grants"]["L"][1:]]}
+    for odd in (numbers, {"grants": grants}, {"debt": {"N": "0"}}, {"more": {"N": "0.5"}}):
+        assert account_of(sound | odd) == account_of(sound)
+
+
+def test_what_only_looks_alike_is_not_an_account_that_scrip_wrote() -> None:
+    sound = _wire()
+    for name, value in {
+        "version": {"N": "1.5"},
+        "anchor": {"N": f"{int(sound['anchor']['N']) // 1_000}"},
+        "hash": {"S": "h" * 32},
+        "used": {"S": "30"},
+        "debt": {"BOOL": True},
+        "seq_last": {"L": [sound["seq_last"]]},
+        "limits": {"M": {"storage_bytes": {"S": "5"}}},
+        "directory_sk": {"S": "00:00#u1"},
+        "grants": {"L": [{"M": {**_grant(sound), "more": {"N": "1"}}}, *sound["grants"]["L"][1:]]},
+    }.items():
+        with pytest.raises(CorruptAccountError):
+            account_of({**sound, name: value})
+
+
+def _wire() -> Wire:
+    return to_wire(account_item(do(opened(), consume(30)).after))
+
+
+def _grant(sound: Wire) -> Wire:
+    grant: Wire = sound["grants"]["L"][0]["M"]
+    return grant

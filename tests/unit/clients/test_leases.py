@@ -1,0 +1,184 @@
+"""Leases as apps use them: from many threads or tasks, in one process, until they are closed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from time import sleep
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scrip_client import InsufficientCreditsError, Scrip, UnavailableError
+from tests.event_loops import run
+from tests.unit.clients.scrip_in_memory import (
+    ACCOUNT_ID,
+    ScripInMemory,
+    answer_lost,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scrip_client import Lease
+
+FOREVER = 1_000
+
+
+def charged(server: ScripInMemory) -> int:
+    return -sum(amount for _, amount in server.ledger)
+
+
+def test_many_threads_use_exactly_what_there_is(scrip: Scrip, server: ScripInMemory) -> None:
+    def use_up(lease: Lease) -> int:
+        for number in range(FOREVER):
+            try:
+                lease.consume()
+            except InsufficientCreditsError:
+                return number
+        raise AssertionError("there is no end")
+
+    with scrip.lease(None, ACCOUNT_ID, slice_credits=20) as lease, ThreadPoolExecutor(16) as pool:
+        used = sum(pool.map(use_up, [lease] * 16))
+    assert (used, charged(server), server.account.balance) == (150, 150, 0)
+    assert server.account.held == 0
+
+
+def test_what_is_counted_is_charged_in_the_background(scrip: Scrip, server: ScripInMemory) -> None:
+    for seconds, uses in ((0.001, FOREVER), (FOREVER, 1)):
+        lease = scrip.lease("chat", ACCOUNT_ID, capture_seconds=seconds, capture_uses=uses)
+        before = charged(server)
+        lease.consume(2)
+        while charged(server) == before:
+            sleep(0.001)
+        lease.close()
+    assert charged(server) == 4 * 5
+    assert server.account.held == 0
+
+
+def test_a_lease_that_is_not_used_asks_for_nothing(scrip: Scrip, server: ScripInMemory) -> None:
+    with scrip.lease("chat", ACCOUNT_ID):
+        pass
+    assert server.asked == []
+
+
+def test_nothing_goes_through_a_closed_lease(scrip: Scrip, server: ScripInMemory) -> None:
+    lease = scrip.lease(None, ACCOUNT_ID)
+    lease.consume()
+    lease.close()
+    lease.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        lease.consume()
+    assert charged(server) == 1
+
+
+def test_a_close_that_nobody_answers_may_be_tried_again(
+    scrip: Scrip,
+    server: ScripInMemory,
+) -> None:
+    lease = scrip.lease(None, ACCOUNT_ID, capture_seconds=FOREVER)
+    lease.consume(7)
+    server.faults += [answer_lost] * 8
+    with pytest.raises(UnavailableError, match="7 credits of 1 uses"):
+        lease.close()
+    lease.close()
+    assert (charged(server), server.account.held) == (7, 0)
+
+
+def test_a_block_that_raises_is_charged_for_its_uses(scrip: Scrip, server: ScripInMemory) -> None:
+    with pytest.raises(KeyError), scrip.lease(None, ACCOUNT_ID) as lease:  # noqa: PT012 - two steps
+        lease.consume(3)
+        raise KeyError
+    assert charged(server) == 3
+
+
+def test_what_makes_no_lease_or_no_use(scrip: Scrip) -> None:
+    with pytest.raises(ValueError, match="a lease needs"):
+        scrip.lease(None, ACCOUNT_ID, slice_credits=0)
+    lease = scrip.lease(None, ACCOUNT_ID)
+    mistakes: list[Any] = [0, -1, 1.5, "1"]
+    for units in mistakes:
+        with pytest.raises(ValueError, match="whole number"):
+            lease.consume(units)
+
+
+def test_a_client_that_is_closed_first_tells_what_is_left(
+    scrip: Scrip,
+    server: ScripInMemory,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at_exit: list[Callable[[], None]] = []
+    monkeypatch.setattr("scrip_client.leases.atexit.register", at_exit.append)
+    lease = scrip.lease(None, ACCOUNT_ID, capture_seconds=0.05)
+    lease.consume(7)
+    scrip.close()
+    while len(caplog.records) < 2:
+        sleep(0.001)
+    at_exit[0]()
+    assert "Could not close" in caplog.text
+    assert "7 credits of 1 uses that are not known to be charged" in caplog.text
+    with pytest.raises(RuntimeError, match="closed"):
+        lease.close()
+
+
+def test_a_fork_does_not_count_on_what_its_parent_holds(
+    scrip: Scrip,
+    server: ScripInMemory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with scrip.lease(None, ACCOUNT_ID) as lease:
+        lease.consume(3)
+        monkeypatch.setattr("scrip_client.leases.os.getpid", lambda: 1)
+        with pytest.raises(RuntimeError, match="fork"):
+            lease.consume()
+        lease.close()
+        assert charged(server) == 0
+        monkeypatch.undo()
+    assert charged(server) == 3
+
+
+def test_a_program_that_forgets_to_close_is_told_and_charged(
+    scrip: Scrip,
+    server: ScripInMemory,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at_exit: list[Callable[[], None]] = []
+    monkeypatch.setattr("scrip_client.leases.atexit.register", at_exit.append)
+    scrip.lease(None, ACCOUNT_ID).consume(7)
+    [leave] = at_exit
+    leave()
+    [record] = caplog.records
+    assert (record.levelno, charged(server)) == (logging.WARNING, 7)
+
+
+def test_the_async_lease_does_the_same(
+    server: ScripInMemory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def session() -> None:
+        async with server.async_client() as scrip:
+
+            async def use_up() -> int:
+                for number in range(FOREVER):
+                    try:
+                        await lease.consume()
+                    except InsufficientCreditsError:
+                        return number
+                raise AssertionError("there is no end")
+
+            lease = scrip.lease(None, ACCOUNT_ID, slice_credits=20)
+            async with lease:
+                used = await asyncio.gather(*[use_up() for _ in range(16)])
+                assert sum(used) == 150
+            server.client().refund(ACCOUNT_ID, server.newest.entry_id, "a gift", 10)
+            forgotten = scrip.lease(None, ACCOUNT_ID, slice_credits=10)
+            server.asked.clear()
+            await asyncio.gather(*[forgotten.consume() for _ in range(4)])
+            assert len(server.asked) == 1
+        assert "4 credits of 4 uses that are not known to be charged" in caplog.text
+
+    run(session())
+    assert (charged(server), server.account.balance) == (140, 10)

@@ -1,0 +1,360 @@
+"""What a lease holds, counts and asks of Scrip, step by step on a clock of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from scrip_client import AccountFrozenError, InsufficientCreditsError, ScripError, UnavailableError
+from scrip_client.caller import Caller
+from scrip_client.retries import Retries
+from scrip_client.slices import Counted, Extend, Release, Slices, Step, Terms
+from scrip_client.tokens import Tokens
+from scrip_client.wires import BlockingWires, finish
+from tests.unit.clients.scrip_in_memory import (
+    ACCOUNT_ID,
+    ScripInMemory,
+    answer_lost,
+    request_lost,
+    unreachable,
+    well,
+)
+from tests.unit.domain.examples import freeze
+
+if TYPE_CHECKING:
+    from scrip_client.calls import Call
+
+TERMS = Terms(
+    account_id=ACCOUNT_ID,
+    feature=None,
+    slice_credits=40,
+    capture_seconds=1.0,
+    capture_uses=10,
+    expires_in=60,
+)
+
+
+@dataclass
+class Driver:
+    """Whoever drives a lease: it counts, and takes the steps, one request a step."""
+
+    server: ScripInMemory
+    slices: Slices
+    caller: Caller
+    now: float = 0.0
+    taken: list[Step] = field(default_factory=list)
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        self.server.wait(seconds)
+
+    def use(self, units: int = 1) -> Counted:
+        """Count a use; take steps until there is room.
+
+        Raises:
+            ScripError: it is refused.
+        """
+        while (counted := self.slices.count(units, self.now)) is Counted.NOT:
+            refusal = self.slices.refusal(units, self.now)
+            if refusal is not None:
+                raise refusal
+            step = self.slices.next_step(self.now, waiting=units)
+            assert step is not None
+            self._take(step)
+        return counted
+
+    def catch_up(self) -> None:
+        """Take the steps that are due."""
+        while (step := self.slices.next_step(self.now)) is not None:
+            if not self._take(step):
+                return
+
+    def _take(self, step: Step) -> bool:
+        self.taken.append(step)
+        call: Call[Any] = step.call
+        try:
+            answer = finish(self.caller.answer(call))
+        except ScripError as error:
+            return self.slices.failed(step, error, self.now)
+        self.slices.answered(step, answer)
+        return True
+
+
+def driver(server: ScripInMemory, **terms: Any) -> Driver:
+    wires = BlockingWires(httpx.Client(transport=server, verify=False))
+    retries = Retries(tries_max=1)
+    caller = Caller("https://api.example", wires, Tokens(wires, "token"), retries)
+    return Driver(server, Slices(replace(TERMS, **terms)), caller)
+
+
+@pytest.fixture
+def lease(server: ScripInMemory) -> Driver:
+    """A lease of credits, 40 at a time."""
+    return driver(server)
+
+
+def charged(server: ScripInMemory) -> int:
+    return -sum(amount for _, amount in server.ledger)
+
+
+def test_uses_are_counted_here_and_charged_together(lease: Driver, server: ScripInMemory) -> None:
+    lease.use(3)
+    lease.use(4)
+    assert server.ledger == [("hold", 0)]
+    lease.catch_up()
+    assert server.ledger[1:] == [("usage", -7)]
+    assert server.newest.metadata == {"uses": 2}
+    assert (lease.slices.room, lease.slices.uncaptured.credits) == (33, 0)
+    lease.catch_up()
+    assert len(server.asked) == 2
+
+
+def test_a_use_says_when_something_is_due(server: ScripInMemory) -> None:
+    well_, due = Counted.WELL, Counted.DUE
+    lease = driver(server, capture_uses=3)
+    assert [lease.use() for _ in range(4)] == [well_, well_, due, well_]
+    lease.catch_up()
+    assert [lease.use() for _ in range(2)] == [well_, well_]
+    lease = driver(server)
+    assert [lease.use(units) for units in (19, 1, 1)] == [well_, due, well_]
+
+
+def test_the_next_slice_is_held_before_this_one_is_used_up(
+    lease: Driver,
+    server: ScripInMemory,
+) -> None:
+    lease.use(20)
+    lease.catch_up()
+    assert len(server.account.holds) == 1
+    lease.use(1)
+    lease.catch_up()
+    assert [hold.left for hold in server.account.holds] == [19, 40]
+    lease.use(30)
+    lease.catch_up()
+    assert [hold.left for hold in server.account.holds] == [29]
+    assert (lease.slices.room, charged(server)) == (29, 51)
+
+
+def test_never_more_is_counted_than_is_held_nor_than_a_slice_without_being_charged(
+    lease: Driver,
+    server: ScripInMemory,
+) -> None:
+    for _ in range(30):
+        lease.use(5)
+        assert lease.slices.uncaptured.credits <= 40
+        assert lease.slices.room >= 0
+    with pytest.raises(InsufficientCreditsError):
+        lease.use(1)
+    lease.catch_up()
+    assert (charged(server), server.account.available, server.account.held) == (150, 0, 0)
+    lease = driver(ScripInMemory())
+    lease.use(100)
+    assert lease.slices.uncaptured.credits == 100
+
+
+def test_the_last_credits_are_held_for_a_use_that_needs_them_and_no_others(
+    lease: Driver,
+    server: ScripInMemory,
+) -> None:
+    server.client().consume(ACCOUNT_ID, amount=90)
+    lease.use(25)
+    lease.catch_up()
+    assert (server.account.held, server.account.available) == (15, 20)
+    with pytest.raises(InsufficientCreditsError) as refused:
+        lease.use(36)
+    error = refused.value
+    assert (error.required, error.available, error.shortfall) == (36, 35, 1)
+    lease.use(35)
+    lease.slices.close()
+    lease.catch_up()
+    assert server.account.balance == 0
+
+
+def test_a_refusal_is_remembered_for_a_while_for_what_costs_as_much(
+    lease: Driver,
+    server: ScripInMemory,
+) -> None:
+    with pytest.raises(InsufficientCreditsError):
+        lease.use(151)
+    asked = len(server.asked)
+    with pytest.raises(InsufficientCreditsError):
+        lease.use(160)
+    assert len(server.asked) == asked
+    lease.use(150)
+    lease.catch_up()
+    with pytest.raises(InsufficientCreditsError):
+        lease.use(1)
+    server.client().refund(ACCOUNT_ID, server.newest.entry_id, "a gift", 10)
+    lease.wait(1)
+    lease.use(10)
+
+
+def test_each_use_costs_what_it_would_cost_alone(server: ScripInMemory) -> None:
+    lease = driver(server, feature="tokens")
+    for units in (1, 400, 334, 1_000):
+        lease.use(units)
+    lease.catch_up()
+    assert charged(server) == 3 + 3 * 3 - 4
+    assert server.newest.feature == "tokens"
+    assert server.newest.metadata == {"uses": 4, "quantity": 1_735}
+
+
+def test_a_new_price_counts_from_the_next_slice_on(server: ScripInMemory) -> None:
+    lease = driver(server, feature="chat")
+    lease.use(1)
+    dearer = replace(server.catalog.features["chat"], cost=10, version=2)
+    features = {**server.catalog.features, "chat": dearer}
+    server.catalog = replace(server.catalog, features=features)
+    lease.use(3)
+    lease.catch_up()
+    assert charged(server) == 4 * 5
+    lease.use(1)
+    lease.catch_up()
+    lease.use(1)
+    lease.catch_up()
+    assert charged(server) == 5 * 5 + 10
+
+
+@pytest.mark.parametrize("feature", ["time-travel", "retired"])
+def test_what_has_no_price_is_not_free(server: ScripInMemory, feature: str) -> None:
+    lease = driver(server, feature=feature)
+    with pytest.raises(ScripError, match="unknown_feature"):
+        lease.use(1)
+    assert server.ledger == []
+
+
+@pytest.mark.parametrize("fault", [answer_lost, request_lost])
+def test_whatever_gets_lost_a_use_is_held_and_charged_once(
+    lease: Driver,
+    server: ScripInMemory,
+    fault: Any,
+) -> None:
+    server.faults += [fault]
+    with pytest.raises(UnavailableError):
+        lease.use(30)
+    lease.wait(1)
+    lease.use(30)
+    assert (server.account.held, server.account.available) == (40, 110)
+    server.faults += [fault, fault]
+    lease.catch_up()
+    lease.wait(1)
+    lease.catch_up()
+    assert lease.slices.uncaptured.credits == 30
+    lease.wait(1)
+    lease.catch_up()
+    assert (lease.slices.uncaptured.credits, charged(server)) == (0, 30)
+
+
+def test_while_scrip_is_away_uses_are_counted_up_to_a_slice(
+    lease: Driver,
+    server: ScripInMemory,
+) -> None:
+    lease.use(30)
+    server.faults += [unreachable] * 3
+    lease.catch_up()
+    lease.use(10)
+    with pytest.raises(UnavailableError):
+        lease.use(1)
+    assert server.ledger == [("hold", 0)]
+    lease.wait(1)
+    server.faults.clear()
+    lease.use(1)
+    lease.slices.close()
+    lease.catch_up()
+    assert charged(server) == 41
+
+
+def test_a_scrip_that_is_broken_has_not_refused(lease: Driver, server: ScripInMemory) -> None:
+    lease.use(10)
+    server.faults.append(lambda _: httpx.Response(500, json={"code": "catalog_unsound"}))
+    lease.catch_up()
+    assert lease.slices.uncaptured.credits == 10
+    lease.catch_up()
+    assert charged(server) == 10
+
+
+def test_a_slice_lives_while_it_is_used_and_is_given_back_when_it_is_not(
+    lease: Driver,
+    server: ScripInMemory,
+) -> None:
+    for _ in range(10):
+        lease.use(1)
+        lease.wait(29)
+        lease.catch_up()
+    assert sum(isinstance(step, Extend) for step in lease.taken) == 5
+    assert (charged(server), server.account.held) == (10, 30)
+    for _ in range(5):
+        lease.wait(29)
+        lease.catch_up()
+    assert sum(isinstance(step, Release) for step in lease.taken) == 1
+    assert (server.account.held, server.account.available) == (0, 140)
+    asked = len(server.asked)
+    lease.use(1)
+    assert len(server.asked) == asked + 1
+
+
+def test_what_was_counted_on_a_slice_that_is_gone_is_charged_once_without_it(
+    lease: Driver,
+    server: ScripInMemory,
+) -> None:
+    lease.use(10)
+    lease.wait(61)
+    assert lease.slices.count(1, lease.now) is Counted.NOT
+    server.faults += [well, well, answer_lost]
+    lease.use(1)
+    for _ in range(3):
+        lease.catch_up()
+        lease.wait(1)
+    assert charged(server) == 11
+    [hold] = server.account.holds
+    server.client().release_hold(ACCOUNT_ID, hold.hold_id)
+    lease.use(2)
+    server.faults += [well, answer_lost]
+    for _ in range(2):
+        lease.catch_up()
+        lease.wait(1)
+    assert [amount for _, amount in server.ledger if amount] == [-11, -2]
+
+
+def test_what_cannot_be_charged_any_more_is_told(
+    lease: Driver,
+    server: ScripInMemory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    lease.use(10)
+    lease.wait(61)
+    server.client().consume(ACCOUNT_ID, amount=145)
+    lease.catch_up()
+    assert "10 credits of 1 uses stay unpaid on account u1" in caplog.text
+    assert lease.slices.uncaptured.credits == 0
+
+
+def test_a_frozen_account_is_charged_for_what_was_held_and_no_more(
+    lease: Driver,
+    server: ScripInMemory,
+) -> None:
+    lease.use(10)
+    server.execute(freeze())
+    lease.use(30)
+    with pytest.raises(AccountFrozenError):
+        lease.use(1)
+    lease.catch_up()
+    assert charged(server) == 40
+
+
+def test_a_lease_that_is_closed_charges_for_all_and_gives_back_the_rest(
+    lease: Driver,
+    server: ScripInMemory,
+) -> None:
+    lease.use(21)
+    lease.catch_up()
+    lease.use(3)
+    assert len(server.account.holds) == 2
+    lease.slices.close()
+    lease.catch_up()
+    assert (charged(server), server.account.held, server.account.available) == (24, 0, 126)
+    with pytest.raises(RuntimeError, match="closed"):
+        lease.use(1)

@@ -1,0 +1,122 @@
+"""One account that too many want: the product's ledgers on a simulated table, in virtual time."""
+
+from functools import partial
+
+import pytest
+
+from bench.crowd import Crowd
+from bench.hot import (
+    BATCH,
+    SINGLE,
+    WITHOUT_ADMISSION,
+    asking_again,
+    consume,
+    leased,
+    offered,
+)
+from scrip.admission import CROWDS_MAX, RETRY_AFTER_SECONDS_MAX, Admission
+from scrip.domain.entries import ActorType
+from scrip.domain.errors import BusyError
+
+LATER = 1_000_000
+"""The numbers of callers who come after others, or besides them."""
+
+
+def storm(seed: int) -> Crowd:
+    crowd = Crowd(seed)
+    for number in range(600):
+        crowd.spawn(partial(crowd.ask, consume(number)), crowd.chance.uniform(0, 2))
+    return crowd
+
+
+def refused(admission: Admission, account_id: str) -> int:
+    count = 0
+    for _ in range(100):
+        try:
+            admission.enter(account_id)
+        except BusyError:
+            count += 1
+    return count
+
+
+@pytest.mark.parametrize("per_second", [200, 800])
+def test_goodput_levels_off_and_whoever_is_refused_is_told_early(per_second: int) -> None:
+    row = offered(SINGLE, per_second, 2)
+    assert row["goodput_per_second"] >= 40
+    assert row["offered_per_second"] > 0.8 * per_second
+    assert row["refusal_ms_max"] < 300
+    assert row["conserved"]
+
+
+def test_callers_who_ask_again_get_as_much() -> None:
+    row = asking_again(SINGLE, 128, 4)
+    assert row["goodput_per_second"] >= 40
+    assert row["refusal_ms_max"] < 300
+    assert row["conserved"]
+
+
+def test_without_admission_a_success_costs_more_and_a_refusal_takes_seconds() -> None:
+    early, without = offered(SINGLE, 100, 2), offered(WITHOUT_ADMISSION, 100, 2)
+    assert without["write_units_per_success"] > 1.5 * early["write_units_per_success"]
+    assert without["read_units_per_success"] > 2 * early["read_units_per_success"]
+    assert without["containers"] > 2 * early["containers"]
+    assert without["refusal_ms_max"] > 1_500
+
+
+def test_batches_put_through_ten_times_as_much() -> None:
+    row = offered(BATCH, 200, 1.5)
+    assert row["goodput_per_second"] >= 500
+    assert row["refusal_ms_max"] < 300
+    assert row["conserved"]
+
+
+def test_leases_put_through_a_hundred_times_as_much() -> None:
+    row = leased(8, 5)
+    assert row["goodput_per_second"] >= 5_000
+    assert row["conserved"]
+
+
+def test_a_caller_alone_is_never_refused_and_pays_for_nothing_in_vain() -> None:
+    row = asking_again(SINGLE, 1, 3)
+    assert row["refused_per_second"] == 0
+    assert (row["write_units_per_success"], row["tries_per_posting"]) == (5, 1)
+
+
+def test_webhooks_and_the_clock_get_through_a_crowd() -> None:
+    crowd = storm(seed=2)
+    answers = []
+
+    def pay(number: int) -> None:
+        answers.append(crowd.ask(consume(LATER + number, ActorType.WEBHOOK)))
+
+    for number in range(10):
+        crowd.spawn(partial(pay, number), 0.5 + number * 0.1)
+    crowd.run()
+    assert [answer.is_done for answer in answers] == [True] * 10
+
+
+def test_the_refused_come_back_at_different_times_and_all_are_let_in_when_the_crowd_has_gone() -> (
+    None
+):
+    crowd = storm(seed=3)
+    crowd.run()
+    told = {answer.retry_after for answer in crowd.answers} - {None}
+    assert told == set(range(1, RETRY_AFTER_SECONDS_MAX + 1))
+
+    gone_at, known = crowd.scheduler.now, len(crowd.answers)
+    for number in range(150):
+        crowd.spawn(partial(crowd.ask, consume(LATER + number)), number * 0.2)
+    crowd.run()
+    late = [one for one in crowd.answers[known:] if one.asked_at > gone_at + 10]
+    assert len(late) > 90
+    assert all(answer.is_done for answer in late)
+
+
+def test_a_process_remembers_only_so_many_accounts() -> None:
+    admission = Admission()
+    for number in range(CROWDS_MAX):
+        for _ in range(100):
+            admission.lost(f"a{number}")
+    assert refused(admission, "a0") > 50
+    admission.lost("another")
+    assert refused(admission, "a0") == 0
