@@ -53,9 +53,8 @@ BUGS = (
     Bug(
         "a conflict counts as done",
         "scrip.store.commit",
-        '    if any(reason["Code"] in RETRYABLE_REASONS for reason in reasons):\n'
-        "        raise BusyError from exc",
-        '    if any(reason["Code"] in RETRYABLE_REASONS for reason in reasons):\n        return',
+        "    if CONFLICT_REASON in codes:\n        raise ConflictError from exc",
+        "    if CONFLICT_REASON in codes:\n        return",
     ),
     Bug(
         "a payment is not unique across accounts",
