@@ -3,22 +3,25 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
-from itertools import batched, islice
+from itertools import batched, chain, islice
 from typing import Any
 
 from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.domain.commands import (
     Adjust,
     AdjustAction,
+    CaptureHold,
     Command,
     Consume,
     OpenAccount,
+    OpenHold,
     Purchase,
     Refund,
     ResetAnchor,
 )
 from scrip.domain.decide import SIGNUP_ENTRY_ID, decide
 from scrip.domain.entries import Actor, ActorType, Entry
+from scrip.domain.holds import HOLD_SECONDS_MAX
 from scrip.domain.posting import Refundable
 from scrip.domain.usage import DayUsage
 from scrip.ledger import utc_now
@@ -32,7 +35,7 @@ from scrip.store.items import (
     to_wire,
     usage_item,
 )
-from scrip.store.keys import account_alias_key, alias_key, audit_key, refunded_key
+from scrip.store.keys import account_alias_key, alias_key, audit_key, hold_end_key, refunded_key
 
 BATCH = 25
 """How many items one BatchWriteItem takes."""
@@ -42,6 +45,9 @@ LIVED = timedelta(hours=36)
 
 REFUNDED_EVERY = 10
 """Every tenth use fails and is refunded."""
+
+HELD_AFTER = 3
+"""After so many uses something is held, and captured."""
 
 LONGEST = 20
 """The first account has one in so many of all entries: memory must not grow with a ledger."""
@@ -73,13 +79,14 @@ def lengths(accounts: int, entries: int) -> list[int]:
 
 
 def life(account_id: str, length: int) -> Iterator[Wire]:
-    """Yield the items of an account that has so many entries, at least five."""
+    """Yield the items of an account that has so many entries, at least six; a hold is the last."""
     began = utc_now() - LIVED - timedelta(hours=12)
     refunded: dict[str, int] = {}
     entries: dict[str, Entry] = {}
     days: dict[date, list[Entry]] = defaultdict(list)
     account = None
-    for number, command in enumerate(islice(_commands(account_id), length - 1)):
+    commands = chain(islice(_commands(account_id), length - 2), [_hold(account_id, "hold-2")])
+    for number, command in enumerate(commands):
         now = began + LIVED * number / length
         now = now.replace(microsecond=now.microsecond // 1000 * 1000)
         of = command.refunds if isinstance(command, Refund) else ""
@@ -96,6 +103,9 @@ def life(account_id: str, length: int) -> Iterator[Wire]:
             days[now.date()].append(entry)
         if posting.refund:
             refunded[of] = posting.refund[1]
+        if posting.ended_hold and posting.entry:
+            ended_by = {"ended_by": posting.entry.entry_id}
+            yield to_wire({**hold_end_key(account_id, posting.ended_hold), **ended_by})
         if posting.payment:
             yield to_wire(payment_item(posting.payment[1]))
         if posting.audit:
@@ -113,7 +123,10 @@ def life(account_id: str, length: int) -> Iterator[Wire]:
 
 
 def _commands(account_id: str) -> Iterator[Command]:
-    """Yield what happens: sign-up (two entries), a purchase, a gift, then uses and refunds."""
+    """Yield what happens: sign-up (two entries), a purchase, a gift, then uses and refunds.
+
+    After some uses a hold comes between them, which is captured.
+    """
     yield OpenAccount(
         account_id=account_id,
         entry_id=SIGNUP_ENTRY_ID,
@@ -146,6 +159,16 @@ def _commands(account_id: str) -> Iterator[Command]:
             account_id=account_id, entry_id=f"use-{number}", actor=APP, feature="chat", quantity=1
         )
         yield use
+        if number == HELD_AFTER:
+            yield _hold(account_id, "hold-1")
+            yield CaptureHold(
+                account_id=account_id,
+                entry_id="capture-1",
+                actor=APP,
+                hold_id="hold-1",
+                final=True,
+                excess=False,
+            )
         if number % REFUNDED_EVERY == 1:
             yield Refund(
                 account_id=account_id,
@@ -154,3 +177,14 @@ def _commands(account_id: str) -> Iterator[Command]:
                 refunds=use.entry_id,
                 reason="timed out",
             )
+
+
+def _hold(account_id: str, hold_id: str) -> OpenHold:
+    return OpenHold(
+        account_id=account_id,
+        entry_id=hold_id,
+        actor=APP,
+        feature="chat",
+        quantity=1,
+        expires_in=HOLD_SECONDS_MAX,
+    )

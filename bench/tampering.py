@@ -7,12 +7,20 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from scrip.domain.entries import chain_hash
 from scrip.domain.findings import Code
 from scrip.store.items import account_item, account_of, entry_item, entry_of, to_wire
-from scrip.store.keys import account_key, alias_key, entry_key, ledger_partition, payment_key
+from scrip.store.keys import (
+    account_key,
+    alias_key,
+    entry_key,
+    hold_end_key,
+    ledger_partition,
+    payment_key,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,6 +83,12 @@ class Hands:
     def put_account(self, account: Account) -> None:
         """Put the account as Scrip would, balance and all."""
         self.put(to_wire(account_item(account)))
+
+    def edit_hold(self, **changed: Any) -> None:
+        """Change the account's open hold as Scrip would write it, balance and all."""
+        account = self.account()
+        [hold] = account.holds
+        self.put_account(replace(account, holds=(replace(hold, **changed),)))
 
     def key_beside(self, kind: str) -> Key:
         """Find the last item of a kind beside the account, such as a usage item."""
@@ -160,6 +174,35 @@ def _grant_period_again(hands: Hands) -> None:
     hands.put_account(replace(account, grants=(*account.grants, again)))
 
 
+def _prolong_hold(hands: Hands) -> None:
+    [hold] = hands.account().holds
+    assert hold.expires_at
+    hands.edit_hold(expires_at=hold.expires_at + timedelta(days=30))
+
+
+def _hold_more(hands: Hands) -> None:
+    [hold] = hands.account().holds
+    [part] = hold.allocations
+    hands.edit_hold(allocations=(replace(part, amount=part.amount + 500),))
+
+
+def _let_hold_use_for_nothing(hands: Hands) -> None:
+    hands.edit_hold(uncharged=500)
+
+
+def _remove_hold_end(hands: Hands) -> None:
+    hands.delete(hold_end_key(hands.account_id, "hold-1"))
+
+
+def _edit_hold_end(hands: Hands) -> None:
+    hands.edit(hold_end_key(hands.account_id, "hold-1"), ended_by={"S": "use-2"})
+
+
+def _end_open_hold(hands: Hands) -> None:
+    key = hold_end_key(hands.account_id, "hold-2")
+    hands.put(to_wire({**key, "ended_by": "use-2"}))
+
+
 def _forget_use(hands: Hands) -> None:
     hands.put_account(replace(hands.account(), consumed_total=0))
 
@@ -234,6 +277,17 @@ KINDS = (
     Kind("an entry moved to another account", _move_away, Code.ENTRY_MISSING, "seq 7"),
     Kind("the balance", _edit_balance, Code.BALANCE_WRONG, "account"),
     Kind("a grant's credits, balance too", _edit_grant, Code.GRANT_WRONG, "grant g1"),
+    Kind("when a hold ends", _prolong_hold, Code.HELD_WRONG, "hold hold-2"),
+    Kind("what is held, balance too", _hold_more, Code.HELD_WRONG, "hold hold-2"),
+    Kind(
+        "what a hold may use for nothing",
+        _let_hold_use_for_nothing,
+        Code.HELD_WRONG,
+        "hold hold-2",
+    ),
+    Kind("a hold's end removed", _remove_hold_end, Code.HOLD_END_WRONG, "entry capture-1"),
+    Kind("a hold's end by another entry", _edit_hold_end, Code.HOLD_END_WRONG, "entry capture-1"),
+    Kind("an open hold's end", _end_open_hold, Code.HOLD_END_WRONG, "end of hold hold-2"),
     Kind("a period granted again", _grant_period_again, Code.PERIOD_GRANTED_TWICE, "account"),
     Kind("the total of use", _forget_use, Code.COUNTER_WRONG, "consumed_total"),
     Kind("an account frozen", _freeze, Code.STATUS_WRONG, "account"),

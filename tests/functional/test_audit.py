@@ -6,6 +6,7 @@ import copy
 import json
 from datetime import UTC, datetime
 from functools import partial
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,9 +16,11 @@ from scrip.audit import Audited, audit_account
 from scrip.domain.commands import (
     Adjust,
     AdjustAction,
+    CaptureHold,
     CloseAccount,
     Command,
     Consume,
+    OpenHold,
     Purchase,
     Refund,
 )
@@ -48,6 +51,7 @@ FIRST = ("LEDGER#u1", "ENTRY#signup:grant")
 PLAN = ("LEDGER#u1", "ENTRY#period:2026-01-31")
 USE = ("LEDGER#u1", "ENTRY#c1")
 REFUNDED = ("ACCOUNT#u1", "REFUNDED#c1")
+HOLD_END = ("ACCOUNT#u1", "HOLD#h1")
 USAGE = ("ACCOUNT#u1", "USAGE#2026-01-31")
 
 type Tamper = Callable[["Hands"], None]
@@ -184,6 +188,24 @@ TAMPERED: dict[str, tuple[Tamper, str, Code, str]] = {
         Code.UNKNOWN_ATTRIBUTE,
         "refunded total of c1",
     ),
+    "how a hold has ended": (
+        edit(HOLD_END, ended_by={"S": "c1"}),
+        "u1",
+        Code.HOLD_END_WRONG,
+        "entry p1",
+    ),
+    "how a hold has ended, in nonsense": (
+        edit(HOLD_END, ended_by=number(1)),
+        "u1",
+        Code.ITEM_UNREADABLE,
+        "end of hold h1",
+    ),
+    "how a hold has ended, marked to be deleted": (
+        edit(HOLD_END, purge_at=number(1)),
+        "u1",
+        Code.UNKNOWN_ATTRIBUTE,
+        "end of hold h1",
+    ),
     "the usage of a day": (edit(USAGE, uses=None), "u1", Code.USAGE_WRONG, "usage of 2026-01-31"),
     "a day of use by another name": (
         lambda hands: hands.put(hands.take(USAGE) | {"sk": {"S": "USAGE#20260131"}}),
@@ -227,8 +249,9 @@ def lived(table: Table, monkeypatch: pytest.MonkeyPatch) -> Table:
     if not _ITEMS:
         live(table)
         _ITEMS.extend(items(table))
-    puts: Any = [{"PutRequest": {"Item": item}} for item in _ITEMS]
-    table.client.batch_write_item(RequestItems={table.name: puts})
+    for some in batched(_ITEMS, 25, strict=False):
+        puts: Any = [{"PutRequest": {"Item": item}} for item in some]
+        table.client.batch_write_item(RequestItems={table.name: puts})
     return table
 
 
@@ -239,6 +262,10 @@ def live(table: Table) -> None:
         Refund(account_id="u1", entry_id="r1", actor=ADMIN, refunds="c1", amount=2),
         Adjust(account_id="u1", entry_id="a1", actor=ADMIN, action=AdjustAction.ADD, amount=9),
         Purchase(account_id="u1", entry_id="stripe:pi_1", actor=ADMIN, credits=50, money=500),
+        OpenHold(account_id="u1", entry_id="h1", actor=ADMIN, amount=4, expires_in=300),
+        CaptureHold(
+            account_id="u1", entry_id="p1", actor=ADMIN, hold_id="h1", final=True, excess=False
+        ),
         Consume(account_id="u2", entry_id="c1-of-u2", actor=ADMIN, amount=5),
     ]
     for command in commands:
@@ -305,7 +332,7 @@ def test_a_closed_account_is_all_right_and_one_of_which_there_is_nothing_is_none
     Ledger(lived, lambda: NOW).execute(close)
     audited = audit_account(lived, "u1", NOW)
     assert audited is not None
-    assert (audited.entries, audited.findings) == (7, ())
+    assert (audited.entries, audited.findings) == (9, ())
     assert audit_account(lived, "nobody", NOW) is None
 
 
@@ -346,7 +373,7 @@ def test_the_command_tells_each_finding_in_a_line_and_what_was_audited(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     command = partial(audit_command, lived, monkeypatch)
-    assert command() == (0, ["accounts  2", "entries   9", "findings  0"])
+    assert command() == (0, ["accounts  2", "entries   11", "findings  0"])
     assert command("--account", "u2") == (0, ["accounts  1", "entries   3", "findings  0"])
     assert command("--account", "nobody") == (5, [])
     assert command("--account", "u1", "--since", "2026-01-01") == (2, [])
@@ -357,7 +384,7 @@ def test_the_command_tells_each_finding_in_a_line_and_what_was_audited(
     sentence = "Entry 3 is not what its hash says: it was edited."
     code, [line, *totals] = command()
     assert (code, line) == (6, f"entry_hash_wrong  u1  entry c1: {sentence}")
-    assert totals == ["accounts  2", "entries   9", "findings  1"]
+    assert totals == ["accounts  2", "entries   11", "findings  1"]
     code, [line, total] = command("--json")
     assert (code, json.loads(line)) == (
         6,
@@ -370,7 +397,7 @@ def test_the_command_tells_each_finding_in_a_line_and_what_was_audited(
             "seq": 3,
         },
     )
-    assert {"accounts": 2, "entries": 9, "findings": 1}.items() <= json.loads(total).items()
+    assert {"accounts": 2, "entries": 11, "findings": 1}.items() <= json.loads(total).items()
 
 
 def test_the_command_ends_when_it_is_stopped_or_the_table_does_not_answer(

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from scrip.domain.commands import Adjust, AdjustAction, Consume, Purchase, Refund
+from scrip.domain.commands import (
+    Adjust,
+    AdjustAction,
+    CaptureHold,
+    Consume,
+    ConsumeBatch,
+    OpenHold,
+    Purchase,
+    Refund,
+    Use,
+)
 from scrip.domain.entries import Actor, ActorType
 from scrip.domain.rounds import Progress
 from scrip.ledger import Ledger, opening, utc_now
@@ -48,6 +58,16 @@ def consume(key: str) -> Consume:
     return Consume(account_id="u1", entry_id=key, actor=ADMIN, feature="chat", quantity=1)
 
 
+def batch(key: str) -> ConsumeBatch:
+    uses = (Use(amount=2), Use(amount=3))
+    return ConsumeBatch(account_id="u1", entry_id=key, actor=ADMIN, uses=uses)
+
+
+def capture(key: str, hold_id: str) -> CaptureHold:
+    told: dict[str, Any] = {"account_id": "u1", "actor": ADMIN, "final": True, "excess": False}
+    return CaptureHold(**told, entry_id=key, hold_id=hold_id, amount=1)
+
+
 _ITEMS: list[dict[str, Any]] = []
 
 
@@ -75,6 +95,10 @@ def live(ledger: Ledger) -> None:
     ledger.execute(consume("c1"))
     ledger.execute(Refund(**told, entry_id="r1", refunds="c1", amount=2, reason="failed"))
     ledger.execute(Adjust(**told, entry_id="a1", action=AdjustAction.ADD, amount=5, reason="sorry"))
+    ledger.execute(batch("b1"))
+    for hold_id in ("h1", "h2"):
+        ledger.execute(OpenHold(**told, entry_id=hold_id, amount=9, expires_in=86_400))
+    ledger.execute(capture("p1", "h1"))
     entries = [stored.entry for stored in read_ledger(table, "u1") if stored.entry]
     count_usage(table, "u1", entries[0].recorded_at.date(), entries)
     move_watermark(table, utc_now())
@@ -149,7 +173,8 @@ def test_what_is_put_back_is_what_it_was_and_an_old_key_has_its_old_answer(
 ) -> None:
     table, before = ledger.table, items(ledger.table)
     watermark, account = read_watermark(table), ledger.account("u1")
-    answered = ledger.execute(consume("c1"))
+    again = (consume("c1"), batch("b1"), capture("p1", "h1"), capture("under another", "h1"))
+    answered = [ledger.execute(command) for command in again]
     save_progress(table, Progress().begun(utc_now()))
     assert run("backup", tmp_path / "b").exit_code == 0
     wipe(table)
@@ -160,12 +185,14 @@ def test_what_is_put_back_is_what_it_was_and_an_old_key_has_its_old_answer(
     assert marked == {"ENTRY"}
     assert read_watermark(table) == watermark, "what came due since the backup is found"
     assert ledger.account("u1") == account
-    assert ledger.execute(consume("c1")) == answered
+    assert [ledger.execute(command) for command in again] == answered
+    assert all(outcome.replayed for outcome in answered)
     assert ledger.account("u1") == account
     audited = run("audit", "--segments", "1")
     assert (audited.exit_code, audited.stdout.split()[:2]) == (0, ["accounts", "2"])
     # It can be used, and backed up, as any other.
     assert ledger.execute(consume("c2")).entry is not None
+    assert ledger.execute(capture("p2", "h2")).entry is not None
     assert run("backup", tmp_path / "b2").exit_code == 0
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scrip.default_catalog import DEFAULT_CATALOG
-from scrip.domain.commands import Adjust, AdjustAction, Consume, Refund
+from scrip.domain.commands import Adjust, AdjustAction, CaptureHold, Consume, OpenHold, Refund
 from scrip.domain.decide import decide
 from scrip.domain.entries import Actor, ActorType
 from scrip.domain.errors import (
@@ -215,6 +215,25 @@ def test_what_was_edited_by_hand_is_refused_and_left_as_it_is(
             assert items(books.table) == before
             client.put_item(TableName=name, Item=sound)
     assert books.execute(refund(2)).entry
+
+
+def test_a_hold_that_is_opened_while_it_is_captured_has_not_ended(books: Ledger) -> None:
+    opened = OpenHold(account_id="u1", entry_id="h1", actor=ACTOR, amount=60, expires_in=300)
+    capture = CaptureHold(
+        account_id="u1", entry_id="p1", actor=ACTOR, hold_id="h1", final=True, excess=False
+    )
+    faster = [opened]
+
+    def before_call(**_: Any) -> None:
+        if faster:
+            books.execute(faster.pop())
+
+    events = books.table.client.meta.events
+    events.register("before-call.dynamodb.TransactGetItems", before_call)
+    assert books.execute(capture).entry is not None
+    events.unregister("before-call.dynamodb.TransactGetItems", before_call)
+    assert not faster
+    assert balance(books) == 90
 
 
 def test_openings_by_two_deployments_at_once_open_one_account(books: Ledger) -> None:

@@ -191,6 +191,9 @@ def use_the_api(uses: Uses) -> None:
     with uses.of("consume"):
         for name in ("feature", "too_much", "quote"):
             send(f"consume/{name}")
+        for name in ("hold", "extend", "capture", "batch", "holds"):
+            assert send(f"consume/{name}").status < 300
+        assert send("consume/capture", key="again").status == 200
     with uses.of("account"):
         for name in ("me", "entry", "entries", "usage"):
             assert send(f"account/{name}").status == 200

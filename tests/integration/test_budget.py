@@ -10,15 +10,22 @@ import pytest
 
 from bench import costs
 from scrip.domain.commands import (
+    USES_MAX,
     Adjust,
     AdjustAction,
+    CaptureHold,
     Command,
     Consume,
+    ConsumeBatch,
+    ExtendHold,
     OpenAccount,
+    OpenHold,
     Refund,
+    ReleaseHold,
     Renew,
     ResetAnchor,
     ResetUsage,
+    Use,
 )
 from scrip.domain.decide import SIGNUP_ENTRY_ID
 from scrip.domain.entries import Actor, ActorType
@@ -199,3 +206,41 @@ def test_a_period_that_begins_is_2_write_units_and_3_for_each_entry(metered: Met
     entries = 4  # two gifts and the old allowance expire, the new one arrives
     assert (metered.meter.table_write, metered.meter.index_write) == (2 + 2 * entries, entries)
     assert costs.RENEWAL_WRITE_UNITS == 2 + 3 * 2  # of an account without gifts
+
+
+def test_a_hold_costs_what_a_consume_does_and_its_end_2_units_and_what_it_gives_back_3_more(
+    metered: Metered,
+    subtests: pytest.Subtests,
+) -> None:
+    def capture(amount: int, *, final: bool) -> CaptureHold:
+        told = metered.told()
+        return CaptureHold(**told, hold_id="h1", amount=amount, final=final, excess=False)
+
+    opening = OpenHold(**metered.told() | {"entry_id": "h1"}, amount=50, expires_in=300)
+    again = OpenHold(**metered.told() | {"entry_id": "h2"}, amount=50, expires_in=300)
+    calls: list[tuple[str, Command, int, int]] = [
+        # what is done, the command, write units of the table, of the index
+        ("opened", opening, 4, 1),
+        ("extended", ExtendHold(**metered.told(), hold_id="h1", expires_in=600), 4, 1),
+        ("captured in part", capture(10, final=False), 4, 1),
+        ("captured for good, with a rest", capture(10, final=True), 8, 2),
+        ("opened again", again, 4, 1),
+        ("released", ReleaseHold(**metered.told(), hold_id="h2"), 6, 1),
+    ]
+    for done, command, table_write, index_write in calls:
+        with subtests.test(done):
+            metered.meter.reset()
+            metered.ledger.execute(command)
+            assert metered.meter.calls == ["GetItem", "TransactWriteItems"]
+            written = metered.meter.table_write, metered.meter.index_write
+            assert written == (table_write, index_write)
+            assert metered.meter.read <= 1
+
+
+def test_a_batch_is_2_round_trips_2_write_units_and_3_for_each_use(metered: Metered) -> None:
+    uses = tuple(Use(amount=1, reference=f"job-{number}") for number in range(USES_MAX))
+    metered.ledger.execute(ConsumeBatch(**metered.told(), uses=uses))
+    assert metered.meter.calls == ["GetItem", "TransactWriteItems"]
+    written = metered.meter.table_write, metered.meter.index_write
+    assert written == (2 + 2 * USES_MAX, USES_MAX)
+    assert metered.meter.read <= 1

@@ -68,7 +68,7 @@ FAULTS = {
 MESSAGE = "standard:"
 """What stands before the name of a purchase, which is its message's."""
 
-AT_ONCE = {"consume": 3, "refund": 2, "add": 1, "deduct": 1, "buy": 1}
+AT_ONCE = {"consume": 3, "hold": 1, "capture": 1, "refund": 2, "add": 1, "deduct": 1, "buy": 1}
 """How many callers do so at once. Each needs a process, and it takes a second to start one."""
 
 UNKNOWN = {502, 503, 504}
@@ -90,7 +90,9 @@ class Operation:
     @property
     def change(self) -> int:
         """What becomes of the balance if it is done."""
-        return -self.credits if self.kind in {"consume", "deduct"} else self.credits
+        if self.kind == "hold":
+            return 0
+        return -self.credits if self.kind in {"consume", "capture", "deduct"} else self.credits
 
     @property
     def told(self) -> dict[str, Any] | None:
@@ -120,11 +122,14 @@ class Traffic:
         dice = random.Random(f"{SEED} {number}")
         user = self.users[number % ACCOUNTS]
         spent: list[Operation] = []
+        held: list[Operation] = []
         for n in range(OPERATIONS):
-            kinds, often = ["consume", "refund", "add", "deduct", "buy"], [11, 5, 2, 2, 3]
+            kinds, often = ["consume", "hold", "refund", "add", "deduct", "buy"], [8, 3, 5, 2, 2, 3]
             [kind] = dice.choices(kinds, often) if spent else ["consume"]
             name, amount = f"{number}-{n}-{SEED}", dice.randint(1, 40)
             of = dice.choice(spent).name if kind == "refund" else None
+            if held and dice.random() < 0.5:
+                kind, of, amount = "capture", held[-1].name, held.pop().credits
             operation = Operation(
                 user.account_id, name, self.asking(user, kind, name, amount, of), amount, kind, of
             )
@@ -132,8 +137,10 @@ class Traffic:
             with ThreadPoolExecutor(2) as pool:
                 at_once = 2 if dice.random() < 0.2 else 1
                 list(pool.map(self.answered, [operation] * at_once))
-            if kind == "consume" and operation.told:
+            if kind in {"consume", "capture"} and operation.told:
                 spent.append(operation)
+            if kind == "hold" and operation.told:
+                held.append(operation)
 
     def asking(
         self, user: Api, kind: str, name: str, amount: int, of: str | None
@@ -148,6 +155,10 @@ class Traffic:
         }
         return {
             "consume": lambda: user.post("/me/consume", {"amount": amount, **told}, name),
+            "hold": lambda: user.post(
+                "/me/holds", {"amount": amount, "expires_in": 86_400, **told}, name
+            ),
+            "capture": lambda: user.post(f"/me/holds/{of}/capture", told, name),
             "refund": lambda: self.service.post(
                 f"/{account_id}/refunds", {"entry_id": of, "amount": amount, **told}, name
             ),
@@ -282,10 +293,11 @@ class Findings:
             self.made.append(f"nobody asked for {by_name[name]}")
         for operation in operations:
             self._compare_one(operation, by_name[operation.name])
-        for consume in operations:
-            refunds = [one for one in operations if one.of == consume.name and one.told]
-            if sum(refund.credits for refund in refunds) > consume.credits:
-                self.violations.append(f"more was refunded than {consume.name} took: {refunds}")
+        for first in operations:
+            # Refunds of what was taken, or the capture of what was held.
+            later = [one for one in operations if one.of == first.name and one.told]
+            if sum(one.credits for one in later) > first.credits:
+                self.violations.append(f"more than {first.name} took or held: {later}")
         expected = begun["balance"] + sum(one.change for one in operations if one.told)
         if ended["balance"] != expected:
             kind = self.made if ended["balance"] > expected else self.lost

@@ -100,7 +100,14 @@ def sign_up(functions: Functions) -> None:
 
 
 def consume(functions: Functions) -> None:
-    functions.ask("consume/feature", new_account())
+    """Spend, hold, and end a hold twice, which takes a look at how it has ended."""
+    account_id = new_account()
+    functions.ask("consume/feature", account_id)
+    functions.ask("consume/hold", account_id)
+    functions.ask("consume/capture", account_id)
+    again = event("consume/capture")
+    again["headers"]["idempotency-key"] = "again"
+    functions.ask("consume/capture", account_id, headers=again["headers"])
 
 
 def refund(functions: Functions) -> None:

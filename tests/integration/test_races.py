@@ -60,6 +60,41 @@ def test_64_callers_spend_exactly_what_is_there(user: Api, admin: Api) -> None:
     hash_chain(entries)
 
 
+def test_of_16_callers_who_end_one_hold_one_does_and_all_others_are_told_by_which_entry(
+    user: Api,
+) -> None:
+    before = user.get("/me").json()
+    hold_id = user.post("/me/holds", {"amount": 40}, "held").json()["hold"]["hold_id"]
+    start = threading.Barrier(16)
+
+    def end(number: int) -> httpx.Response:
+        start.wait()
+        for _ in range(TRIES_MAX):
+            verb, body = ("release", {}) if number % 2 else ("capture", {"amount": 1 + number})
+            answer = user.post(f"/me/holds/{hold_id}/{verb}", body, key=f"end-{number}")
+            if answer.status_code != 503:
+                return answer
+            time.sleep(int(answer.headers["Retry-After"]) * random.uniform(0.1, 0.5))
+        raise AssertionError("busy without end")
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(end, range(16)))
+    ended = user.get("/me").json()
+    entries = entries_of(user)
+    done = [answer for answer in answers if answer.status_code == 200]
+    # All releases ask for the same, so what ended the hold by one of them answers the others.
+    won = {answer.json()["entry"]["entry_id"] for answer in done}
+    assert len(won) == 1, won
+    refused = [answer.json() for answer in answers if answer not in done]
+    assert {(told["code"], told["ended_by"]) for told in refused} == {("hold_ended", *won)}
+    assert sum("Idempotency-Replayed" not in answer.headers for answer in done) == 1
+    [winner] = [entry for entry in entries if entry["entry_id"] in won]
+    assert ended["balance"] == before["balance"] + winner["amount"]
+    assert (ended["held"], user.get("/me/holds").json()) == (0, {"holds": []})
+    assert sum(entry["hold_id"] == hold_id for entry in entries) == 2 + bool(winner["amount"])
+    hash_chain(entries)
+
+
 def test_8_callers_with_one_key_make_one_entry_and_get_equal_answers(user: Api) -> None:
     start = threading.Barrier(8)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from tests.simulation.holds import End, Hold, Parts
 from tests.simulation.plain import entry_id, month
 
 if TYPE_CHECKING:
@@ -31,6 +32,15 @@ class Books:
         self.grants: dict[str, dict[str, Any]] = {}
         self.image: dict[str, Any] | None = None
         self.balance = self.debt = self.held = 0
+        self.holds: dict[str, Hold] = {}
+        self.holds_before: dict[str, Hold] = {}
+        """The open holds now, and before the posting that is being written."""
+        self.opened: dict[str, float] = {}
+        self.hold_ends: dict[str, End] = {}
+        """When each hold was opened, in seconds, and how each of them ended."""
+        self.ended_by: dict[str, str] = {}
+        """Which entry ended each hold, as the items of the table say."""
+        self.now = 0.0
         self.granted = self.consumed = 0
         self.hash = bytes(32)
         self.refunded: Counter[str] = Counter()
@@ -54,6 +64,16 @@ class Books:
     def spendable(self) -> int:
         """What is left in its grants."""
         return sum(grant["remaining"] for grant in self.grants.values())
+
+    def held_of(self, grant_id: str) -> int:
+        """Return how much of a grant is held."""
+        parts = (part for hold in self.holds.values() for part in hold.parts)
+        return sum(amount for name, amount in parts if name == grant_id)
+
+    def end(self, hold_id: str, by: str | None) -> None:
+        """Take that a hold has ended by an entry, or by itself."""
+        del self.holds[hold_id]
+        self.hold_ends[hold_id] = End(by, self.now)
 
     @property
     def is_closed(self) -> bool:
@@ -115,7 +135,7 @@ class Line:
         return int(self.entry["amount"])
 
     @property
-    def moved(self) -> list[tuple[str, int]]:
+    def moved(self) -> Parts:
         """The grants that it moves credits in or out of, and how many."""
         return [(one["grant_id"], one["amount"]) for one in self.entry.get("allocations", ())]
 
@@ -127,4 +147,4 @@ class Line:
     @property
     def asked(self) -> dict[str, Any]:
         """What was asked for."""
-        return self.step.body if self.step else {}
+        return self.step.asked[self.entry["reference"]] if self.step else {}

@@ -53,9 +53,8 @@ BUGS = (
     Bug(
         "a conflict counts as done",
         "scrip.store.commit",
-        '    if any(reason["Code"] in RETRYABLE_REASONS for reason in reasons):\n'
-        "        raise BusyError from exc",
-        '    if any(reason["Code"] in RETRYABLE_REASONS for reason in reasons):\n        return',
+        "    if CONFLICT_REASON in codes:\n        raise ConflictError from exc",
+        "    if CONFLICT_REASON in codes:\n        return",
     ),
     Bug(
         "a payment is not unique across accounts",
@@ -72,7 +71,7 @@ BUGS = (
     Bug(
         "a replay is answered from the new posting",
         "scrip.ledger",
-        "                return _replayed(command, exists.entry)",
+        "                return self._replayed(command, exists.entry)",
         "                return Outcome(entry=posting.entry)",
     ),
     Bug(
@@ -125,21 +124,21 @@ BUGS = (
     ),
     Bug(
         "a frozen account may spend",
-        "scrip.domain.decide",
-        "    if account.status is AccountStatus.FROZEN:\n        raise errors.AccountFrozenError",
+        "scrip.domain.spending",
+        "    if account.status is AccountStatus.FROZEN:\n        raise AccountFrozenError",
         "    ...",
     ),
     Bug(
         "an overdraft has no end",
-        "scrip.domain.decide",
-        "cost - account.available - plan.overdraft_limit",
-        "cost - account.available - 10**6",
+        "scrip.domain.spending",
+        "    shortfall = cost - account.available - plan.overdraft_limit\n",
+        "    shortfall = cost - account.available - 10**6\n",
     ),
     Bug(
         "an unlimited plan is charged",
-        "scrip.domain.decide",
-        "0 if quoted.unlimited else quoted.cost",
-        "quoted.cost",
+        "scrip.domain.spending",
+        "taken=0 if draft.plan.unlimited else cost,",
+        "taken=cost,",
     ),
     Bug(
         "a closed account goes on",
@@ -216,6 +215,72 @@ BUGS = (
         "scrip.domain.catalog",
         "        cost = -(-quantity * self.cost // self.per)",
         "        cost = quantity * self.cost // self.per",
+    ),
+    Bug(
+        "a batch is affordable if each of its uses is",
+        "scrip.domain.spending",
+        "check_affordable(draft, sum(cost for cost, _ in prices))",
+        "check_affordable(draft, max(cost for cost, _ in prices))",
+    ),
+    Bug(
+        "the uses of all batches have the same names",
+        "scrip.domain.commands",
+        'f"{self.entry_id}~{number}"',
+        'f"batch~{number}"',
+    ),
+    Bug(
+        "what a plan lends may be held",
+        "scrip.domain.holds",
+        "    if wanted > account.available:",
+        "    if wanted > account.available + draft.plan.overdraft_limit:",
+    ),
+    Bug(
+        "what is above a hold is taken whether it is there or not",
+        "scrip.domain.holds",
+        "        check_affordable(draft, excess)\n",
+        "",
+    ),
+    Bug(
+        "an extension may make a hold live shorter",
+        "scrip.domain.holds",
+        "max(end, hold.expires_at or end)",
+        "end",
+    ),
+    Bug(
+        "what comes back from a hold outlives its grant",
+        "scrip.domain.holds",
+        "    expire_again(draft, entry, gone)\n",
+        "",
+    ),
+    Bug(
+        "a hold whose time is over is there until a month ends",
+        "scrip.domain.settle",
+        "    release_dead(draft, now)\n    return draft\n",
+        "    return draft\n",
+    ),
+    Bug(
+        "what comes back from a hold within a month does not roll over with it",
+        "scrip.domain.settle",
+        "    release_dead(draft, min(now, account.period_end))\n",
+        "",
+    ),
+    Bug(
+        "nothing says by which entry a hold has ended",
+        "scrip.store.commit",
+        "    if posting.ended_hold and posting.entry:",
+        "    if False:",
+    ),
+    Bug(
+        "any end of a hold is answered as its first",
+        "scrip.ledger",
+        "        if end.entry and end.entry.request_hash == command.request_hash:",
+        "        if end.entry:",
+    ),
+    Bug(
+        "a hold that was just opened is told to have ended",
+        "scrip.ledger",
+        "        if end.hold and not end.hold.has_died(self.clock()):",
+        "        if False:",
     ),
     Bug(
         "a clawback forgets what was taken back before",

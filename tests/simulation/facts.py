@@ -27,7 +27,11 @@ class Facts:
 
     def __init__(self, steps: Iterable[Step], signup_credits: int) -> None:
         """Know who asks for what."""
-        self.steps = {step.reference: step for step in steps}
+        self.steps: dict[str, Step] = {}
+        self.keys: dict[str, set[str | None]] = defaultdict(set)
+        """The keys under which each thing is asked for."""
+        for step in steps:
+            self.know(step)
         self.signup_credits = signup_credits
         self.now = 0.0
         self.effects: dict[str, str] = {}
@@ -37,6 +41,12 @@ class Facts:
         self.payments: dict[str, str] = {}
         """The account that each payment went to."""
         self.clawed: Counter[str] = Counter()
+
+    def know(self, step: Step) -> None:
+        """Know of a step. Of several that ask for the same, the first."""
+        for reference in step.asked:
+            self.steps.setdefault(reference, step)
+            self.keys[reference].add(step.key)
 
     # ---- The catalog -----------------------------------------------------------------------------
 
@@ -52,9 +62,8 @@ class Facts:
         rollover = self.catalog[f"PLAN#{plan_id}"][-1][1].get("rollover", {"max": 0})
         return int(rollover["max"])
 
-    def price(self, line: Line) -> int:
+    def price(self, line: Line, asked: dict[str, Any]) -> int:
         """Return what the use that an entry is of costs, by the version that it names."""
-        asked = line.asked
         if "amount" in asked:
             return int(asked["amount"])
         versions = self.catalog[f"FEATURE#{asked['feature']}"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation import movements, rules
+from tests.simulation import holds, movements, rules
 from tests.simulation.books import Books, Line
 from tests.simulation.dynamodb import thaw
 from tests.simulation.facts import PAYMENT, Facts, payment_of
@@ -75,6 +75,10 @@ class Model:
         kind, _, of = sort_key.partition("#")
         if kind == "REFUNDED":
             self.of(name).refunded_totals[of] = item["refunded"]
+        elif kind == "HOLD":
+            ended_by = self.of(name).ended_by.setdefault(of, item["ended_by"])
+            if ended_by != item["ended_by"]:
+                wrong("double", f"{of} of {name} was ended by {ended_by}, and is ended again")
         elif kind in {"PLAN", "FEATURE"}:
             self.facts.edited(sort_key, item)
 
@@ -95,6 +99,7 @@ class Model:
     def _posting(self, books: Books, posting: list[dict[str, Any]], image: dict[str, Any]) -> None:
         """Take a change of an account, and the entries that explain it."""
         before = books.image
+        books.now, books.holds_before = self.facts.now, dict(books.holds)
         if books.is_closed:
             wrong("violation", f"{books.account_id} was closed, and goes on")
         if before is not None and image["version"] != before["version"] + 1:
@@ -104,11 +109,16 @@ class Model:
         opens_period = (
             before is not None and image["period"] == before["period"] + 1 and not books.is_billed
         )
-        available, rolled_before = books.available, _rolled_over_beyond(books, books.period_end)
+        available, rolled_before, end = books.available, 0, books.period_end
         for n, entry in enumerate(posting):
+            if _is_allowance_left(books, entry):
+                # What comes back from holds at the end of a period has done so.
+                rolled_before = _rolled_over_beyond(books, end)
             self._entry(books, entry, posting, image)
             _check_debt_is_paid(books, entry, posting[n + 1 :])
         _check_sums(books, grants, image)
+        over = posting[-1]["recorded_at"] if posting else self.facts.now * 1000 + CLOCKS_APART
+        holds.check_holds(books, image, over)
         if opens_period:
             self._check_rollover(books, posting, rolled_before)
         if posting:
@@ -139,6 +149,9 @@ class Model:
             wrong("violation", f"{line} says {entry['balance_after']}, it is {books.balance}")
         if books.spendable + books.held - books.debt != books.balance:
             wrong("violation", f"{line}: grants, holds and debt are not the balance")
+        told = entry.get("held_after", 0), entry.get("debt_after", 0)
+        if told != (books.held, books.debt):
+            wrong("violation", f"{line} says {told} held and owed, not {books.held}, {books.debt}")
         books.entries.append(entry)
         books.by_id[line.entry_id] = entry
         books.hash = entry["hash"]
@@ -157,13 +170,7 @@ class Model:
         """What an allowance leaves at its end rolls over, as far as the plan lets it."""
         assert books.image is not None
         bound = self.facts.rollover_max(books.image["plan_id"])
-        unspent = -sum(
-            one["amount"]
-            for one in posting
-            if one["type"] == "expiry"
-            for part in one["allocations"]
-            if books.grants[part["grant_id"]]["kind"] == "plan"
-        )
+        unspent = -sum(one["amount"] for one in posting if _is_allowance_left(books, one))
         expected = max(0, min(unspent, bound - rolled_before))
         rolled = sum(one["amount"] for one in posting if one["type"] == "rollover")
         if rolled != expected:
@@ -174,17 +181,64 @@ class Model:
 
     def answered(self, step: Step, account_id: str, told: dict[str, Any]) -> None:
         """Take what a caller was told of an entry: it must stand just so in the ledger."""
-        told_entry = told["entry"]
-        entry = self.of(account_id).by_id.get(told_entry["entry_id"])
-        if entry is None:
-            wrong("lost", f"{step} was told of an entry that is not there")
-        if entry["hash"].hex() != told_entry["hash"] or entry.get("reference") != step.reference:
-            wrong("violation", f"{step} was told of another entry than its own")
+        entries = told["entries"] if step.kind == "batch" else [told["entry"]]
+        entry: dict[str, Any] | None = None
+        for told_entry, reference in zip(entries, step.asked, strict=True):
+            entry = self.of(account_id).by_id.get(told_entry["entry_id"])
+            if entry is None:
+                wrong("lost", f"{step} was told of an entry that is not there")
+            if entry["hash"].hex() != told_entry["hash"] or entry.get("reference") != reference:
+                wrong("violation", f"{step} was told of another entry than its own")
+        assert entry is not None
         if told["account"]["balance"] != entry["balance_after"]:
             wrong("violation", f"{step} was told a balance of {told['account']['balance']}")
+        if "hold" in told:
+            said = (told["hold"][name] for name in ("hold_id", "amount", "left"))
+            amount = sum(part["amount"] for part in entry.get("allocations", ()))
+            if tuple(said) != (entry_id(entry), amount, entry["cost"]):
+                wrong("violation", f"{step} was told of another hold than its own")
 
-    def read(self, account_id: str, told: dict[str, Any], *, since: float, now: float) -> None:
-        """Take what a reader was told: a balance that the account had since it asked."""
+    def refused(
+        self,
+        step: Step,
+        account_id: str,
+        told: dict[str, Any],
+        *,
+        since: float,
+        now: float,
+        has_taken_effect: bool,
+    ) -> None:
+        """Take a refusal: of nothing that stands. `since` is when it was asked for.
+
+        What ends a hold is known by what it says, whatever its key; but not once all is closed.
+        """
+        books = self.books.get(account_id, Books(account_id))
+        by_itself = step.ends_hold and (step.key is None or step.repeats is not None)
+        if by_itself and books.is_closed:
+            return
+        stands = step.reference in self.facts.effects and not step.may_be_repeated
+        if has_taken_effect or stands:
+            wrong("violation", f"{step} took effect, and is then refused: {told}")
+        if not books.is_closed:
+            apart = CLOCKS_APART / 1000
+            holds.check_refusal(books, step, told, since=since, now=now, apart=apart)
+
+    def read(
+        self, step: Step, account_id: str, told: dict[str, Any], *, since: float, now: float
+    ) -> None:
+        """Take what a reader was told: what the account had since it asked."""
+        if step.kind == "account":
+            self._read_account(account_id, told, since=since, now=now)
+        if step.kind == "holds":
+            apart = CLOCKS_APART / 1000
+            holds.check_listed(
+                self.of(account_id), told["holds"], since=since, now=now, apart=apart
+            )
+
+    def _read_account(
+        self, account_id: str, told: dict[str, Any], *, since: float, now: float
+    ) -> None:
+        """A balance that the account had."""
         books = self.of(account_id)
         grants = sum(grant["remaining"] for grant in told["grants"])
         if told["balance"] != grants + told["held"] - told["debt"]:
@@ -285,11 +339,28 @@ def _rolled_over_beyond(books: Books, end: float) -> int:
 def _check_debt_is_paid(
     books: Books, entry: dict[str, Any], following: list[dict[str, Any]]
 ) -> None:
-    """Credits that arrive pay what is owed first, at once."""
-    if entry["type"] in PAYS_DEBT and min(books.debt, entry["amount"]) > 0:
+    """Credits that arrive pay what is owed first, at once; so do those that were held."""
+    arrived = entry["amount"] if entry["type"] in PAYS_DEBT else 0
+    if entry["type"] == "release" and "hold_id" in entry:
+        arrived = _moved(entry)
+    if (paid := min(books.debt, arrived)) > 0:
         name = entry_id(entry)
         if not following or entry_id(following[0]) != f"debt:{name}":
             wrong("violation", f"{books.account_id}: {name} pays no debt first")
+        if _moved(following[0]) != paid:
+            wrong("violation", f"{books.account_id}: {name} pays another debt than {paid}")
+
+
+def _moved(entry: dict[str, Any]) -> int:
+    return sum(part["amount"] for part in entry.get("allocations", ()))
+
+
+def _is_allowance_left(books: Books, entry: dict[str, Any]) -> bool:
+    """Tell whether an entry says what an allowance has left at its end."""
+    if entry["type"] != "expiry":
+        return False
+    name = entry_id(entry).removeprefix("expiry:")
+    return name in books.grants and books.grants[name]["kind"] == "plan"
 
 
 def _check_sums(books: Books, grants: dict[str, dict[str, Any]], image: dict[str, Any]) -> None:
@@ -304,7 +375,7 @@ def _check_sums(books: Books, grants: dict[str, dict[str, Any]], image: dict[str
             kind = "made" if remaining > grant["remaining"] else "lost"
             said = grant["remaining"]
             wrong(kind, f"grant {name} of {who} has {remaining}, its entries say {said}")
-        if name in grants and not 0 <= remaining <= grant["amount"]:
+        if name in grants and not 0 <= remaining <= grant["amount"] - books.held_of(name):
             wrong("violation", f"grant {name} of {who} has {remaining} of {grant['amount']}")
         grant.pop("is_new", None)
     held = sum(part["amount"] for hold in image.get("holds", ()) for part in hold["allocations"])
@@ -330,6 +401,9 @@ def _check_settled(books: Books, grants: dict[str, dict[str, Any]], image: dict[
     for name, grant in grants.items():
         if grant["expires_at"] <= decided_at:
             wrong("violation", f"grant {name} of {who} lives on after its end")
+    for name, hold in books.holds.items():
+        if hold.expires_at <= decided_at:
+            wrong("violation", f"the hold {name} of {who} lives on after its end")
     if books.anchor is None or books.is_billed:
         return
     if month(books.anchor, image["period"] + 1) <= decided_at:
@@ -355,4 +429,5 @@ def _stands_until(books: Books, image: dict[str, Any]) -> float:
     if books.is_billed or books.anchor is None:
         return 0
     ends: list[float] = [grant.get("expires_at", inf) for grant in image.get("grants", ())]
+    ends += [hold.expires_at for hold in books.holds.values()]
     return min([*ends, month(books.anchor, image["period"] + 1)])

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from tests.simulation.facts import payment_of
 from tests.simulation.findings import wrong
-from tests.simulation.plain import DAY, milliseconds, month
+from tests.simulation.holds import HOLD_SECONDS, Hold, joined, total
+from tests.simulation.plain import DAY, entry_id, milliseconds, month
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.simulation.books import Line
+    from tests.simulation.holds import Parts
 
 GRANT_KINDS = {
     "signup": "signup", "purchase": "purchase", "plan": "plan", "rollover": "rollover",
@@ -37,15 +39,15 @@ def move(line: Line) -> None:
 
 
 def _take(line: Line) -> None:
-    _change_grants(line, -1)
+    _change_grants(line, line.moved, -1)
 
 
 def _put(line: Line) -> None:
-    _change_grants(line, 1)
+    _change_grants(line, line.moved, 1)
 
 
-def _change_grants(line: Line, sign: int) -> None:
-    for name, part in line.moved:
+def _change_grants(line: Line, moved: Parts, sign: int) -> None:
+    for name, part in moved:
         grant = line.books.grants.setdefault(
             name,
             # It comes and goes in one posting, such as one that closes the account.
@@ -67,37 +69,44 @@ def _change_grants(line: Line, sign: int) -> None:
 
 def _usage(line: Line) -> None:
     books = line.books
-    _check_order(line)
+    held = _captured(line) if "hold_id" in line.entry else []
+    drawn = _check_order(line, held)
     books.debt += -line.amount - line.total
     books.consumed += line.entry["cost"]
+    books.held -= total(held)
     _check_debt(line)
-    _take(line)
+    _change_grants(line, drawn, -1)
 
 
 def _admin_deduct(line: Line) -> None:
-    _check_order(line)
+    _check_order(line, [])
     if line.image.get("status") == "closed":
         line.books.held -= -line.amount - line.total
+        line.books.holds.clear()
     elif line.total != -line.amount:
         wrong("violation", f"{line} takes {line.total} out of grants")
     _take(line)
 
 
-def _check_order(line: Line) -> None:
-    """Credits are drawn in the order of spending, from what is alive, and borrowed last."""
-    left = line.total
-    expected = []
+def _check_order(line: Line, held: Parts) -> Parts:
+    """Credits are drawn in the order of spending, from what is alive, and borrowed last.
+
+    Those that were `held` come first. Returns what is drawn from grants.
+    """
+    left = line.total - total(held)
+    expected: Parts = []
     for name, grant in line.books.in_spending_order():
         if grant["expires_at"] <= line.entry["recorded_at"]:
             wrong("violation", f"{line}: grant {name} had expired")
         if part := min(left, grant["remaining"]):
             expected.append((name, part))
             left -= part
-    if expected != line.moved:
-        wrong("violation", f"{line} draws on {line.moved}, not on {expected}")
+    if joined([*held, *expected]) != line.moved:
+        wrong("violation", f"{line} draws on {line.moved}, not on {held} and {expected}")
     borrows = line.type == "usage" and -line.amount > line.total
-    if (left or borrows) and line.books.spendable > line.total:
+    if (left or borrows) and line.books.spendable > total(expected):
         wrong("violation", f"{line} borrows although there are credits")
+    return expected
 
 
 def _check_debt(line: Line) -> None:
@@ -113,18 +122,26 @@ def _expiry(line: Line) -> None:
     _take(line)
     books, entry = line.books, line.entry
     recorded_at, effective_at = entry["recorded_at"], entry["effective_at"]
-    is_released = any(one["type"] == "release" for one in line.posting)
-    for name, part in line.moved:
+    released = _released_before(line)
+    is_of_dispute = any("hold_id" not in one for one in line.posting if one["type"] == "release")
+    if line.total != -line.amount or any(books.grants[name]["remaining"] for name, _ in line.moved):
+        wrong("violation", f"{line} leaves something")
+    for name, _ in line.moved:
         grant = books.grants[name]
-        if part != -line.amount or grant["remaining"]:
-            wrong("violation", f"{line} leaves {grant['remaining']}")
         if grant["kind"] != "plan":
-            if grant["expires_at"] > recorded_at and not is_released:
+            if grant["expires_at"] > recorded_at and not is_of_dispute:
                 wrong("lost", f"{line}: its grant would have lived on")
         elif not books.is_billed and books.anchor is not None:
-            ends_then = effective_at == grant.get("expires_at", effective_at)
+            ends_at = grant.get("expires_at", effective_at)
+            ends_then = ends_at <= recorded_at if released else ends_at == effective_at
             if effective_at > recorded_at or not ends_then:
                 wrong("lost", f"{line}: its grant would have lived on")
+
+
+def _released_before(line: Line) -> bool:
+    """Tell whether it is about what came back from a hold, when its grant had expired."""
+    names = {f"expiry:{entry_id(one)}" for one in line.posting if one["type"] == "release"}
+    return line.entry_id in names
 
 
 def _clawback(line: Line) -> None:
@@ -143,13 +160,87 @@ def _debt_settled(line: Line) -> None:
 
 
 def _hold(line: Line) -> None:
+    books, entry = line.books, line.entry
+    name, lives = entry.get("hold_id"), 1000 * line.asked.get("expires_in", HOLD_SECONDS)
+    if name is None:
+        name = line.entry_id.removesuffix(":opened")
+        books.holds[name] = Hold(line.moved)
+    elif name == line.entry_id:
+        _check_order(line, [])
+        free = entry["cost"] - line.total
+        books.holds[name] = Hold(line.moved, entry["expires_at"], entry.get("feature"), free)
+        if entry["expires_at"] != entry["recorded_at"] + lives:
+            wrong("violation", f"{line} ends at {entry['expires_at']}")
+    else:
+        hold = _open_hold(line)
+        end = max(hold.expires_at, entry["recorded_at"] + lives)
+        if (entry["expires_at"], entry.get("feature"), line.moved) != (end, hold.feature, []):
+            wrong("violation", f"{line} extends to {entry['expires_at']}, not to {end}")
+        books.holds[name] = hold._replace(expires_at=entry["expires_at"])
+    books.opened.setdefault(name, books.now)
     _take(line)
-    line.books.held += line.total
+    books.held += line.total
+
+
+def _open_hold(line: Line) -> Hold:
+    """Return the hold that an entry is about: it was open, and its time not over."""
+    hold = line.books.holds_before.get(line.entry["hold_id"])
+    if hold is None:
+        wrong("double", f"{line} is about a hold that is not open")
+    if hold.expires_at <= line.entry["recorded_at"]:
+        wrong("violation", f"{line} is about a hold whose time was over")
+    return hold
+
+
+def _captured(line: Line) -> Parts:
+    """Take what is captured out of its hold, and return the credits of that which are charged."""
+    books, name = line.books, line.entry["hold_id"]
+    used, rest = _open_hold(line).split(line.entry["cost"])
+    names = {entry_id(one) for one in line.posting}
+    if _freed(line, line.entry) and f"release:{line.entry_id}" not in names:
+        wrong("lost", f"{line} leaves something that goes back to no grant")
+    books.holds[name] = rest
+    if line.asked.get("final", True):
+        books.end(name, line.entry_id)
+    return [] if line.entry.get("unlimited") else used
+
+
+def _freed(line: Line, usage: dict[str, Any]) -> Parts:
+    """Return what goes back to grants with a capture: the rest, and all that costs nothing."""
+    used, rest = line.books.holds_before[usage["hold_id"]].split(usage["cost"])
+    freed = used if usage.get("unlimited") else []
+    return joined([*freed, *rest.parts]) if line.asked.get("final", True) else freed
 
 
 def _release(line: Line) -> None:
+    books, entry = line.books, line.entry
+    if "hold_id" not in entry:
+        name = entry["source"]
+        _, rest = books.holds[name].split(line.total)
+        books.holds[name] = rest
+        if not rest.amount:
+            books.end(name, None)
+    elif line.step is None:
+        name = entry["hold_id"]
+        hold, ended_at = books.holds_before.get(name), entry["effective_at"]
+        if hold is None or hold.expires_at != ended_at or ended_at > entry["recorded_at"]:
+            wrong("violation", f"{line}: its time was not over")
+        _check_returned(line, hold.parts)
+        books.end(name, None)
+    elif line.step.kind == "capture":
+        [usage] = (one for one in line.posting if f"release:{entry_id(one)}" == line.entry_id)
+        _check_returned(line, _freed(line, usage))
+    else:
+        _check_returned(line, _open_hold(line).parts)
+        books.end(entry["hold_id"], line.entry_id)
     _put(line)
-    line.books.held -= line.total
+    books.held -= line.total
+
+
+def _check_returned(line: Line, parts: Parts) -> None:
+    if line.moved != parts:
+        kind = "made" if line.total > total(parts) else "lost"
+        wrong(kind, f"{line} gives back {line.moved}, not {parts}")
 
 
 # ---- Into grants ---------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ def chained(entry: dict[str, Any]) -> bytes:
     told = {"held_after": 0, "debt_after": 0, "unlimited": False, "allocations": []}
     told |= {name: value for name, value in entry.items() if name not in NOT_HASHED}
     told["entry_id"] = entry_id(entry)
-    for name in ("recorded_at", "effective_at"):
+    for name in {"recorded_at", "effective_at", "expires_at"} & entry.keys():
         instant = datetime.fromtimestamp(entry[name] // 1000, UTC)
         told[name] = f"{instant:%Y-%m-%dT%H:%M:%S}.{entry[name] % 1000:03}Z"
     if "metadata" in entry:

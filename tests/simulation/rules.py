@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.simulation.facts import payment_clawed_back, payment_of
 from tests.simulation.findings import wrong
+from tests.simulation.plain import entry_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.simulation.books import Line
+    from tests.simulation.traffic import Step
 
 BY_ITSELF = {"signup", "plan", "rollover", "expiry", "debt_settled"}
 """The entries that nobody asks for."""
@@ -20,21 +22,48 @@ def check_request(line: Line) -> None:
     """Every entry has somebody who asked for it, once."""
     reference, step, facts = line.entry.get("reference"), line.step, line.facts
     if reference is None:
-        if line.type not in BY_ITSELF:
+        is_end = line.type == "release" and line.entry_id == f"release:{line.entry.get('hold_id')}"
+        if line.type not in BY_ITSELF and not is_end:
             wrong("made", f"nobody asked for {line}")
         return
     if step is None or step.account_id not in {None, line.books.account_id}:
         wrong("made", f"{line}: {reference} did not ask for it")
     if step.kind == "message":
         return
+    if line.type not in step.writes:
+        wrong("violation", f"{line} is no {step.kind}")
+    if line.type == "release" and step.kind == "capture":
+        _check_is_of_capture(line)
+        return
     # To repeat a change of quota after another one is to change it back.
     if reference in facts.effects and step.kind != "quota":
         wrong("double", f"{reference} took effect twice: {facts.effects[reference]}, {line}")
     facts.effects[reference] = line.entry_id
-    if step.key is not None and line.entry_id != step.key:
-        wrong("violation", f"{line} is not named {step.key}")
-    if line.type not in step.writes:
-        wrong("violation", f"{line} is no {step.kind}")
+    _check_name(line, reference, step)
+
+
+def _check_is_of_capture(line: Line) -> None:
+    """What a capture leaves of a hold goes back beside it."""
+    names = {f"release:{entry_id(one)}" for one in line.posting if one["type"] == "usage"}
+    if line.entry_id not in names:
+        wrong("made", f"{line}: nothing was captured with it")
+
+
+def _check_name(line: Line, reference: str, step: Step) -> None:
+    """An entry is named by the key; of a batch the first is, and all of them are written."""
+    references = list(step.asked)
+    number = references.index(reference)
+    key = line.entry_id.removesuffix(f"~{number + 1}") if number else line.entry_id
+    keys = line.facts.keys[reference if not number else references[0]]
+    if None not in keys and key not in keys:
+        wrong("violation", f"{line} is not named as one of {keys}")
+    if step.kind == "batch":
+        uses = [
+            (entry_id(one), one.get("reference")) for one in line.posting if one["type"] == "usage"
+        ]
+        names = [key, *(f"{key}~{n}" for n in range(2, len(references) + 1))]
+        if uses != list(zip(names, references, strict=True)):
+            wrong("violation", f"{line} is of {step}, of which was written: {uses}")
 
 
 def check_amount(line: Line) -> None:
@@ -44,13 +73,59 @@ def check_amount(line: Line) -> None:
 
 
 def _usage(line: Line) -> None:
-    cost, image = line.entry["cost"], line.books.image
-    if cost != (price := line.facts.price(line)):
-        wrong("violation", f"{line} costs {cost}, not {price}")
+    if "hold_id" in line.entry:
+        _capture(line)
+        return
+    cost = line.entry["cost"]
+    _check_price(line, line.asked)
     if line.amount != (0 if line.entry.get("unlimited") else -cost):
         wrong("violation", f"{line} takes {line.amount} for {cost}")
+    _check_not_frozen(line)
+
+
+def _check_price(line: Line, use: dict[str, Any]) -> None:
+    cost, price = line.entry["cost"], line.facts.price(line, use)
+    if cost != price:
+        wrong("violation", f"{line} costs {cost}, not {price}")
+
+
+def _check_not_frozen(line: Line) -> None:
+    image = line.books.image
     if image is not None and image.get("status") == "frozen":
         wrong("violation", f"{line}: the account is frozen")
+
+
+def _hold(line: Line) -> None:
+    if line.step is None or line.step.kind != "hold":
+        return
+    books, cost = line.books, line.entry["cost"]
+    _check_price(line, line.asked)
+    _check_not_frozen(line)
+    if line.total != (0 if line.entry.get("unlimited") else cost):
+        wrong("violation", f"{line} holds {line.total} for {cost}")
+    if line.total > books.available:
+        wrong("made", f"{line} holds what is not there")
+
+
+def _capture(line: Line) -> None:
+    """What is captured is what was asked for, and above the hold only if it was."""
+    asked, cost = line.asked, line.entry["cost"]
+    hold = line.books.holds_before.get(line.entry["hold_id"])
+    if hold is None:
+        wrong("double", f"{line} captures what is not held")
+    if "quantity" in asked:
+        _check_price(line, {"feature": hold.feature, "quantity": asked["quantity"]})
+    elif cost != asked.get("amount", hold.left):
+        wrong("violation", f"{line} takes {cost}")
+    excess, is_free = cost - hold.left, line.entry.get("unlimited", False)
+    if excess > 0:
+        if asked.get("excess") != "available" or (hold.free and not is_free):
+            wrong("made", f"{line} takes {excess} more than was held")
+        _check_not_frozen(line)
+    if cost <= 0 or line.entry.get("feature") != hold.feature:
+        wrong("violation", f"{line} is no use of {hold}")
+    if line.amount != (0 if is_free or hold.free else -cost):
+        wrong("violation", f"{line} takes {line.amount} for {cost}")
 
 
 def _refund(line: Line) -> None:
@@ -69,7 +144,7 @@ def _refund(line: Line) -> None:
         wrong("violation", f"{line} gives back {cost}")
     if "amount" not in asked and total != taken["cost"]:
         wrong("lost", f"{line} gives back less than all")
-    if line.amount != (0 if taken.get("unlimited") else cost):
+    if line.amount != (cost if taken["amount"] else 0):
         wrong("violation", f"{line} moves {line.amount} for {cost}")
 
 
@@ -109,6 +184,7 @@ def _clawback(line: Line) -> None:
 
 RULES: dict[str, Callable[[Line], None]] = {
     "usage": _usage,
+    "hold": _hold,
     "refund": _refund,
     "admin_grant": _adjustment,
     "promo": _adjustment,

@@ -169,6 +169,7 @@ def _work(seed: int, job: int, jobs: int, share: int, reports: Queue[Report | No
         except BaseException:
             print(f"world {world} failed", file=sys.stderr)
             reports.put(Report(wrong=Counter(violation=1)))
+            reports.put(None)
             raise
         done += report.operations.total()
         reports.put(report)

@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
+from tests.simulation.holds import HOLD_SECONDS
+
 START = datetime(2026, 1, 28, 9, 30, tzinfo=UTC).timestamp()
 
 DAY = 86_400
@@ -33,7 +35,8 @@ CATALOG: tuple[tuple[str, dict[str, Any]], ...] = (
 """What is sold, as the table has it."""
 
 WEIGHTS = {
-    "consume": 46, "quote": 2, "account": 6, "entries": 2, "refund": 12, "adjustment": 8,
+    "consume": 33, "batch": 3, "hold": 9, "extend": 2, "capture": 9, "release": 3, "end_again": 2,
+    "holds": 1, "quote": 2, "account": 6, "entries": 2, "refund": 12, "adjustment": 8,
     "quota": 3, "reset": 1, "freeze": 1, "unfreeze": 2, "sign_up": 2, "message": 11, "price": 3,
     "sweep": 1.5, "close": 0.2, "same_key": 2,
 }  # fmt: skip
@@ -44,17 +47,20 @@ MESSAGE_WEIGHTS = {
 }  # fmt: skip
 
 WRITES = {
-    "consume": {"usage"}, "same_key": {"usage"}, "refund": {"refund"},
+    "consume": {"usage"}, "batch": {"usage"}, "same_key": {"usage"}, "refund": {"refund"},
+    "hold": {"hold"}, "extend": {"hold"}, "capture": {"usage", "release"}, "release": {"release"},
     "adjustment": {"admin_grant", "promo", "referral", "admin_deduct"},
     "quota": {"plan"}, "reset": {"reset"}, "freeze": {"freeze"}, "unfreeze": {"unfreeze"},
     "close": {"admin_deduct"},
 }  # fmt: skip
 """The entries that each kind of step may write."""
 
-READS = {"quote", "account", "entries"}
+READS = {"quote", "account", "entries", "holds"}
 
 FUNCTIONS = {
     "consume": "consume", "same_key": "consume", "quote": "consume", "account": "account",
+    "batch": "consume", "hold": "consume", "extend": "consume", "capture": "consume",
+    "release": "consume", "holds": "consume",
     "entries": "account", "refund": "refund", "adjustment": "adjust", "quota": "adjust",
     "reset": "adjust", "freeze": "adjust", "unfreeze": "adjust", "close": "adjust",
     "sign_up": "signup", "message": "webhook", "price": "catalog", "sweep": "reset",
@@ -63,6 +69,12 @@ FUNCTIONS = {
 ROUTES = {
     "consume": "POST /v1/accounts/{account_id}/consume",
     "same_key": "POST /v1/accounts/{account_id}/consume",
+    "batch": "POST /v1/accounts/{account_id}/consume/batch",
+    "hold": "POST /v1/accounts/{account_id}/holds",
+    "holds": "GET /v1/accounts/{account_id}/holds",
+    "extend": "POST /v1/accounts/{account_id}/holds/{hold_id}/extend",
+    "capture": "POST /v1/accounts/{account_id}/holds/{hold_id}/capture",
+    "release": "POST /v1/accounts/{account_id}/holds/{hold_id}/release",
     "quote": "POST /v1/accounts/{account_id}/quote",
     "account": "GET /v1/accounts/{account_id}",
     "entries": "GET /v1/accounts/{account_id}/entries",
@@ -93,6 +105,8 @@ class Step:
     claims: dict[str, str] = field(default_factory=lambda: ADMIN)
     path: dict[str, str] = field(default_factory=dict)
     message_id: str | None = None
+    repeats: str | None = None
+    """The reference of a step that asks for the same under another key."""
 
     def __str__(self) -> str:
         """Tell the step in a line."""
@@ -103,7 +117,24 @@ class Step:
     @property
     def reference(self) -> str:
         """What the entries that it writes refer to."""
-        return self.message_id or f"step-{self.number}"
+        return self.message_id or self.repeats or f"step-{self.number}"
+
+    @property
+    def asked(self) -> dict[str, dict[str, Any]]:
+        """What it asks for, by the reference that the entry of it has."""
+        if self.kind == "batch":
+            return {use["reference"]: use for use in self.body["uses"]}
+        return {self.reference: self.body}
+
+    @property
+    def hold_id(self) -> str:
+        """The hold that it is about."""
+        return self.path["hold_id"]
+
+    @property
+    def ends_hold(self) -> bool:
+        """Whether the hold that it is about ends with it."""
+        return self.kind == "release" or (self.kind == "capture" and self.body.get("final", True))
 
     @property
     def function(self) -> str:
@@ -122,8 +153,9 @@ class Step:
 
     @property
     def may_be_repeated(self) -> bool:
-        """Whether whoever asks may ask again without asking for more."""
-        return self.key is not None or self.kind not in WRITES or self.kind == "quota"
+        """Whether whoever asks may ask again without asking for more. A hold ends once."""
+        is_safe = self.kind not in WRITES or self.kind == "quota" or self.ends_hold
+        return self.key is not None or is_safe
 
 
 class Plan:
@@ -135,6 +167,9 @@ class Plan:
         self.accounts = [f"user-{n}" for n in range(self.random.choice((1, 2, 3, 5)))]
         self.at = START + self.random.uniform(0, 5 * 24 * 3600)
         self.consumed: dict[str, list[Step]] = {account: [] for account in self.accounts}
+        self.captured: dict[str, list[Step]] = {account: [] for account in self.accounts}
+        self.held: dict[str, list[Step]] = {account: [] for account in self.accounts}
+        self.ended: dict[str, list[Step]] = {account: [] for account in self.accounts}
         self.bought: list[dict[str, Any]] = []
         self.renewals: list[dict[str, Any]] = []
         self.messages = 0
@@ -171,7 +206,15 @@ class Plan:
         body["reference"] = step.reference
         return step
 
-    def _consume(self, number: int, at: float, account_id: str) -> Step:
+    def _spending(self, number: int, at: float, kind: str, account_id: str, /, **body: Any) -> Step:
+        """Return a step of a user, or of a service for one."""
+        step = self._keyed(number, at, kind, account_id, **body)
+        step.claims = self.random.choice((SERVICE, {"sub": account_id, "client_id": "web"}))
+        step.body["reference"] = step.reference
+        return step
+
+    def _use(self) -> dict[str, Any]:
+        """Return what a use is of."""
         random = self.random
         body: dict[str, Any] = {"feature": random.choice(("chat", "chat", "tokens", "image"))}
         if body["feature"] == "tokens":
@@ -180,9 +223,19 @@ class Plan:
             body["quantity"] = random.randint(1, 4)
         if random.random() < 0.2:
             body = {"amount": random.choice((1, 2, 7, 40, 120))}
-        step = self._keyed(number, at, "consume", account_id, **body)
-        step.body["reference"] = step.reference
-        step.claims = random.choice((SERVICE, {"sub": account_id, "client_id": "web"}))
+        return body
+
+    def _consume(self, number: int, at: float, account_id: str) -> Step:
+        step = self._spending(number, at, "consume", account_id, **self._use())
+        self.consumed[account_id].append(step)
+        return step
+
+    def _batch(self, number: int, at: float, account_id: str) -> Step:
+        """Ask for several uses, which often is more than there is."""
+        step = self._spending(number, at, "batch", account_id)
+        references = [step.reference, *(f"{step.reference}~{n}" for n in range(2, 26))]
+        uses = self.random.choice((1, 2, 2, 3, 5, 25))
+        step.body = {"uses": [{**self._use(), "reference": one} for one in references[:uses]]}
         self.consumed[account_id].append(step)
         return step
 
@@ -211,11 +264,16 @@ class Plan:
         return step
 
     def _refund(self, number: int, at: float, account_id: str) -> Step:
-        known = [step for step in self.consumed[account_id] if step.key]
+        captured, spent = self.captured[account_id], self.consumed[account_id]
+        spent = captured if captured and self.random.random() < 0.15 else spent
+        known = [step for step in spent if step.key]
         if not known:
             return self._consume(number, at, account_id)
         recent = known[-4:] if self.random.random() < 0.8 else known
-        body: dict[str, Any] = {"entry_id": self.random.choice(recent).key, "reason": "it failed"}
+        of = self.random.choice(recent)
+        of_many = of.kind == "batch" and len(of.body["uses"]) > 1 and self.random.random() < 0.5
+        body: dict[str, Any] = {"entry_id": f"{of.key}~2" if of_many else of.key}
+        body["reason"] = "it failed"
         if self.random.random() < 0.6:
             body["amount"] = self.random.choice((1, 3, 4, 15, 20))
         step = self._keyed(number, at, "refund", account_id, **body)
@@ -270,6 +328,83 @@ class Plan:
         names = dict(CATALOG)[f"FEATURE#{feature}"]
         body = {**names, "cost": self.random.randint(1, 30)}
         return Step(number, at, "price", None, body, path={"feature_id": feature})
+
+    # ---- Holds -----------------------------------------------------------------------------------
+
+    def _hold(self, number: int, at: float, account_id: str) -> Step:
+        """Set something aside; what has no key is left until its time is over."""
+        body = self._use()
+        if self.random.random() < 0.8:
+            body["expires_in"] = self.random.choice((1, 60, 900, 3_600, DAY, DAY))
+        step = self._spending(number, at, "hold", account_id, **body)
+        if step.key is not None:
+            self.held[account_id].append(step)
+        return step
+
+    def _of_hold(self, number: int, at: float, kind: str, account_id: str, /, **body: Any) -> Step:
+        """Return a step about one of the holds that there may be, mostly about a recent one."""
+        step = self._spending(number, at, kind, account_id, **body)
+        held = self.held[account_id]
+        if self.random.random() < 0.8:
+            held = self._open(account_id) or held
+        recent = held[-3:] if self.random.random() < 0.9 else held
+        step.path["hold_id"] = str(self.random.choice(recent).key)
+        if step.ends_hold:
+            self.ended[account_id].append(step)
+        return step
+
+    def _open(self, account_id: str) -> list[Step]:
+        """Return what opened the holds that should be open by now, if all went well."""
+        ended = {step.hold_id for step in self.ended[account_id]}
+        return [
+            step
+            for step in self.held[account_id]
+            if step.at < self.at < step.at + step.body.get("expires_in", HOLD_SECONDS)
+            and step.key not in ended
+        ]
+
+    def _extend(self, number: int, at: float, account_id: str) -> Step:
+        if not self.held[account_id]:
+            return self._hold(number, at, account_id)
+        body = {"expires_in": self.random.choice((1, 60, 3_600, DAY))}
+        return self._of_hold(number, at, "extend", account_id, **body)
+
+    def _capture(self, number: int, at: float, account_id: str) -> Step:
+        """Capture all of a hold, a part, more than it, or the price of what was used."""
+        if not self.held[account_id]:
+            return self._hold(number, at, account_id)
+        random = self.random
+        body: dict[str, Any] = random.choice(
+            ({}, {"amount": random.choice((1, 3, 5, 30, 300))}, {"quantity": random.randint(1, 3)}),
+        )
+        if random.random() < 0.3:
+            body["final"] = False
+        if random.random() < 0.4:
+            body["excess"] = "available"
+            if "amount" in body:
+                body["amount"] *= random.choice((1, 10))
+        step = self._of_hold(number, at, "capture", account_id, **body)
+        self.captured[account_id].append(step)
+        return step
+
+    def _release(self, number: int, at: float, account_id: str) -> Step:
+        if not self.held[account_id]:
+            return self._hold(number, at, account_id)
+        return self._of_hold(number, at, "release", account_id)
+
+    def _end_again(self, number: int, at: float, account_id: str) -> Step:
+        """Ask for a hold's end as somebody did before, and under another key."""
+        if not self.ended[account_id]:
+            return self._capture(number, at, account_id)
+        earlier = self.random.choice(self.ended[account_id][-3:])
+        step = self._spending(number, at, earlier.kind, account_id)
+        step.body, step.path, step.repeats = earlier.body, earlier.path, earlier.reference
+        return step
+
+    def _holds(self, number: int, at: float, account_id: str) -> Step:
+        step = self._account(number, at, account_id)
+        step.kind = "holds"
+        return step
 
     # ---- Messages of a billing system ------------------------------------------------------------
 

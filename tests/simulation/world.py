@@ -31,7 +31,7 @@ from tests.simulation.model import Model
 from tests.simulation.plain import typed
 from tests.simulation.processes import NOW, Processes, SwitchingScheduler, at
 from tests.simulation.scheduler import current
-from tests.simulation.traffic import ADMIN, CATALOG, START, Step, http_event
+from tests.simulation.traffic import ADMIN, CATALOG, READS, START, Step, http_event
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -230,17 +230,24 @@ class World:
         is_done = status < 300
         if step.account_id is None:
             return
-        if step.kind == "account" and is_done:
-            self.model.read(step.account_id, told, since=since, now=self.scheduler.now)
+        if step.kind in READS and is_done:
+            self.model.read(step, step.account_id, told, since=since, now=self.scheduler.now)
         if not step.writes or step.kind in {"quota", "close"}:
             return
         if is_done:
             self.model.answered(step, step.account_id, told)
             for other_status, other in asked.answers:
-                if step.key is not None and other_status < 300 and other != body:
+                if step.may_be_repeated and other_status < 300 and other != body:
                     wrong("violation", f"{step} is answered in two ways: {other} and {body}")
-        elif has_taken_effect or (step.key is None and step.reference in self.model.facts.effects):
-            wrong("violation", f"{step} took effect, and is then refused: {body}")
+        else:
+            self.model.refused(
+                step,
+                step.account_id,
+                told,
+                since=since,
+                now=self.scheduler.now,
+                has_taken_effect=has_taken_effect,
+            )
         asked.answers.append((status, body))
 
     def _event(self, step: Step) -> dict[str, Any]:
@@ -296,7 +303,7 @@ class World:
             step.body = {**dict(CATALOG)[sort_key], "cost": self._rivals % 30 + 1}
         else:
             return None
-        self.model.facts.steps[step.reference] = step
+        self.model.facts.know(step)
         return step
 
     # ---- At the end ------------------------------------------------------------------------------

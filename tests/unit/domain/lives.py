@@ -16,14 +16,18 @@ from tests.unit.domain.examples import (
     DAY,
     NOW,
     adjust,
+    capture,
     consume,
     dispute,
     do,
+    extend,
     freeze,
+    hold,
     opening,
     purchase,
     quota,
     refund,
+    release,
     reset,
     returned,
     use,
@@ -48,6 +52,7 @@ class Life:
     account: Account | None = None
     entries: dict[str, Entry] = field(default_factory=dict)
     refunded: dict[str, int] = field(default_factory=dict)
+    hold_ends: dict[str, str] = field(default_factory=dict)
     payments: dict[str, Payment] = field(default_factory=dict)
     usage: dict[date, DayUsage] = field(default_factory=dict)
     audited: set[str] = field(default_factory=set)
@@ -77,6 +82,8 @@ class Life:
             self.usage[day] = self.usage.get(day, DayUsage()).with_entries([entry])
         if posting.refund:
             self.refunded[posting.refund[0].entry.entry_id] = posting.refund[1]
+        if posting.ended_hold and posting.entry:
+            self.hold_ends[posting.ended_hold] = posting.entry.entry_id
         if posting.payment:
             self.payments[posting.payment[1].payment_id] = posting.payment[1]
         if posting.audit and posting.audit.entry_id:
@@ -117,6 +124,7 @@ class Life:
             "account": self.account,
             "balance": self.account.balance if self.account else None,
             "refunded": self.refunded,
+            "hold_ends": self.hold_ends,
             "usage": self.usage,
             "audited": frozenset(self.audited),
             "closings": frozenset(self.closings),
@@ -178,4 +186,32 @@ def lived() -> Life:
     life.do(consume(7, "c4"), NOW + 40 * DAY)
     life.do(reset("reset-1"), NOW + 41 * DAY)
     life.do(consume(9, "c5"), NOW + 41 * DAY)
+    return life
+
+
+def lived_with_holds() -> Life:
+    """A life with holds that were captured, released, left alone, and are open.
+
+    150 credits to begin with. Of the last hold, on an unlimited plan, a part was used.
+    """
+    life = Life()
+    commands = [
+        opening("free"),
+        hold(50, "h1", expires_in=3_600),
+        extend(86_400, "x1", of="h1"),
+        hold(20, "h2"),
+        capture(5, "p2", of="h2"),
+        hold(10, "h3"),
+        capture(key="p3", of="h3"),
+        hold(10, "h4"),
+        release("p4", of="h4"),
+        hold(30, "h5"),
+        capture(30, "p5", of="h5", final=False),
+        hold(15, "h6", expires_in=1),
+        quota("unlimited", key="q1"),
+        hold(40, "h7", expires_in=86_400),
+        capture(8, "p7", of="h7", final=False),
+    ]
+    for minute, command in enumerate(commands):
+        life.do(command, NOW + timedelta(minutes=minute))
     return life

@@ -19,7 +19,7 @@ from scrip.domain.grants import Allocation
 from scrip.domain.payments import Dispute, DisputeOutcome
 from scrip.domain.usage import DayUsage
 from tests.unit.domain.examples import DAY, NOW, close, opening
-from tests.unit.domain.lives import Life, lived
+from tests.unit.domain.lives import Life, lived, lived_with_holds
 
 
 def edit_account(**changed: object) -> Callable[[Life], None]:
@@ -449,6 +449,89 @@ def test_what_was_tampered_with_is_named(
     assert (code, about) in {(found.code, found.about) for found in life.audit()}
 
 
+def edit_hold(index: int, **changed: object) -> Callable[[Life], None]:
+    def edit(life: Life) -> None:
+        assert life.account
+        holds = list(life.account.holds)
+        holds[index] = replace(holds[index], **changed)  # type: ignore[arg-type]
+        life.change(holds=tuple(holds))
+
+    return edit
+
+
+def end_hold(hold_id: str, entry_id: str) -> Callable[[Life], None]:
+    return lambda life: life.hold_ends.update({hold_id: entry_id})
+
+
+HOLDS_TAMPERED = {
+    # kind of tampering: (what somebody does, the code that names it, what it is about)
+    "when a hold ends": (
+        edit_hold(0, expires_at=NOW + 9 * DAY),
+        Code.HELD_WRONG,
+        "hold h1",
+    ),
+    "which credits a hold has": (
+        edit_hold(0, allocations=(Allocation("g1", 50),)),
+        Code.HELD_WRONG,
+        "grant g1",
+    ),
+    "how many credits a hold has": (
+        edit_hold(0, allocations=(Allocation("g2", 51),)),
+        Code.HELD_WRONG,
+        "hold h1",
+    ),
+    "what a hold may use for nothing": (edit_hold(1, uncharged=40), Code.HELD_WRONG, "hold h7"),
+    "the end of a hold removed, captured in part": (
+        lambda life: life.hold_ends.pop("h2"),
+        Code.HOLD_END_WRONG,
+        "entry p2",
+    ),
+    "the end of a hold removed, captured whole": (
+        lambda life: life.hold_ends.pop("h3"),
+        Code.HOLD_END_WRONG,
+        "entry p3",
+    ),
+    "the end of a hold removed, released": (
+        lambda life: life.hold_ends.pop("h4"),
+        Code.HOLD_END_WRONG,
+        "entry p4",
+    ),
+    "another hold's end": (end_hold("h2", "p4"), Code.HOLD_END_WRONG, "end of hold h2"),
+    "an end by an entry that is not there": (
+        end_hold("h6", "x"),
+        Code.HOLD_END_WRONG,
+        "end of hold h6",
+    ),
+    "a capture that was not the last": (
+        end_hold("h5", "p5"),
+        Code.HOLD_END_WRONG,
+        "end of hold h5",
+    ),
+    "the end of an open hold": (end_hold("h7", "p4"), Code.HOLD_END_WRONG, "end of hold h7"),
+}
+
+
+def test_a_life_with_holds_is_all_right() -> None:
+    life = lived_with_holds()
+    assert life.account
+    assert [hold.hold_id for hold in life.account.holds] == ["h1", "h7"]
+    assert life.hold_ends == {"h2": "p2", "h3": "p3", "h4": "p4"}
+    assert life.audit() == []
+    life.do(close(), NOW + DAY)
+    assert life.audit() == []
+
+
+@pytest.mark.parametrize(("tamper", "code", "about"), HOLDS_TAMPERED.values(), ids=HOLDS_TAMPERED)
+def test_what_was_tampered_with_of_holds_is_named(
+    tamper: Callable[[Life], object],
+    code: Code,
+    about: str,
+) -> None:
+    life = lived_with_holds()
+    tamper(life)
+    assert (code, about) in {(found.code, found.about) for found in life.audit()}
+
+
 FOUND_OTHERWISE = {
     # kind of tampering: (what is found in its place, the code that names it, what it is about)
     "the account removed": ({"account": None}, Code.ACCOUNT_MISSING, "account"),
@@ -496,8 +579,8 @@ def test_names_that_lead_to_their_account_are_all_right() -> None:
 
 
 def test_every_code_is_found_by_a_test() -> None:
-    codes = {code for _, code, _ in (*TAMPERED.values(), *FOUND_OTHERWISE.values())}
-    assert codes == set(Code)
+    kinds = (*TAMPERED.values(), *HOLDS_TAMPERED.values(), *FOUND_OTHERWISE.values())
+    assert {code for _, code, _ in kinds} == set(Code)
 
 
 def test_the_documentation_tells_what_to_do_about_every_code() -> None:

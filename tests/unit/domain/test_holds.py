@@ -250,6 +250,10 @@ def test_a_hold_is_charged_by_the_plan_of_its_opening_unless_that_is_unlimited_n
     posting = do(upgraded, capture(25, final=False))
     assert (own_entry(posting).amount, posting.after.held) == (0, 35)
     assert posting.after.balance == upgraded.balance
+    final = do(upgraded, capture(25))
+    assert told(final.entries) == [("release:c1", "release", 0, 60), ("c1", "usage", 0, 0)]
+    [once] = final.entries[0].allocations
+    assert once.amount == 60
 
 
 def test_an_account_has_so_many_holds_and_no_more() -> None:

@@ -239,6 +239,8 @@ class Ledger:
         end = read_hold_end(self.table, command.account_id, not_found.hold_id)
         if end is None:
             raise not_found
+        if end.hold and not end.hold.has_died(self.clock()):
+            raise BusyError  # it was opened since the account was read: to be decided again
         if end.entry and end.entry.request_hash == command.request_hash:
             return Outcome(entry=end.entry, replayed=True)
         raise HoldEndedError(not_found.hold_id, end.entry.entry_id if end.entry else None)

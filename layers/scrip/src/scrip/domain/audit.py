@@ -11,7 +11,15 @@ from itertools import groupby, islice
 
 from scrip.domain.books import Books, StoredEntry
 from scrip.domain.checks.account import Counters, Grants, Holds, Status
-from scrip.domain.checks.beside import AdminChanges, Names, Payments, Periods, Refunds, Usage
+from scrip.domain.checks.beside import (
+    AdminChanges,
+    HoldEnds,
+    Names,
+    Payments,
+    Periods,
+    Refunds,
+    Usage,
+)
 from scrip.domain.checks.check import Check, Reporter
 from scrip.domain.checks.ledger import Chain, Sums
 from scrip.domain.findings import Code, Finding
@@ -37,7 +45,8 @@ def audit(
     chain, sums = Chain(books), Sums(books)
     derived: list[Check] = [
         *(Grants(books), Holds(books), Counters(books), Status(books), Refunds(books)),
-        *(Usage(books, now), Periods(books), Payments(books, find_payments), AdminChanges(books)),
+        *(Usage(books, now), Periods(books), Payments(books, find_payments)),
+        *(AdminChanges(books), HoldEnds(books)),
     ]
     yield from _items(items)
     yield from Names(books).close()

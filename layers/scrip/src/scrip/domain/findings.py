@@ -24,6 +24,7 @@ class Code(StrEnum):
     GRANT_OVERDRAWN = "grant_overdrawn"
     GRANT_WRONG = "grant_wrong"
     HELD_WRONG = "held_wrong"
+    HOLD_END_WRONG = "hold_end_wrong"
     ITEM_UNREADABLE = "item_unreadable"
     NEWEST_HASH_WRONG = "newest_hash_wrong"
     PAYMENT_WRONG = "payment_wrong"

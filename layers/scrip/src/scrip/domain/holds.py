@@ -122,7 +122,7 @@ def capture_hold(draft: Draft, command: CaptureHold, catalog: Catalog) -> Postin
     charged, freed = ((), used) if unlimited else (used, ())
     kept = rest.allocations
     if command.final:
-        freed, kept = freed + rest.allocations, ()
+        freed, kept = buckets.joined(*freed, *rest.allocations), ()
     if freed:
         _put(draft, replace(rest, allocations=charged + kept))
         _give_back(draft, hold, freed, f"release:{command.entry_id}", command=command)

@@ -26,6 +26,7 @@ from scrip.store.items import (
     audit_of,
     entry_of,
     from_wire,
+    hold_end_of,
     payment_of,
     refunded_of,
     to_wire,
@@ -72,6 +73,7 @@ DIRECTORY = frozenset({"directory_pk", "directory_sk"})
 UNREADABLE_ABOUT = {
     "ACCOUNT": "account",
     "AUDIT": "audit record {}",
+    "HOLD": "end of hold {}",
     "REFUNDED": "refunded total of {}",
     "USAGE": "usage of {}",
 }
@@ -189,6 +191,7 @@ def read_books(table: Table, account_id: str) -> Books:
     """
     told: dict[str, Any] = {"account": None}
     refunded: dict[str, int] = {}
+    hold_ends: dict[str, str] = {}
     usage: dict[date, DayUsage] = {}
     audited: set[str] = set()
     closings: set[str] = set()
@@ -208,6 +211,8 @@ def read_books(table: Table, account_id: str) -> Books:
                     audited.add(record.entry_id or "")
                     if record.action == CLOSED:
                         closings.add(record.entry_id or "")
+                case "HOLD":
+                    hold_ends[name] = hold_end_of(wire)
                 case "REFUNDED":
                     refunded[name] = refunded_of(wire)
                 case "USAGE":
@@ -221,6 +226,7 @@ def read_books(table: Table, account_id: str) -> Books:
     return Books(
         account_id=account_id,
         refunded=refunded,
+        hold_ends=hold_ends,
         usage=usage,
         audited=frozenset(audited - {""}),
         closings=frozenset(closings),

@@ -256,6 +256,18 @@ def refunded_of(wire: Wire) -> int:
     return total
 
 
+def hold_end_of(wire: Wire) -> str:
+    """Return the entry by which a hold ended, as an item says.
+
+    Raises:
+        CorruptAccountError: it cannot be read.
+    """
+    ended_by = from_wire(wire).get("ended_by")
+    if not isinstance(ended_by, str):
+        raise CorruptAccountError(id_of(wire["pk"]["S"]))
+    return ended_by
+
+
 def audit_item(key: Key, record: AuditRecord) -> Item:
     """Return an audit record as it is stored: of an account or of the catalog, as its key says."""
     return {**key, **_audit().dump_python(record, exclude_defaults=True)}

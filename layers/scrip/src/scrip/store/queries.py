@@ -18,6 +18,7 @@ from scrip.store.items import (
     audit_of,
     entry_of,
     from_wire,
+    hold_end_of,
     payment_of,
     refunded_of,
     to_wire,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from scrip.domain.account import Account
+    from scrip.domain.account import Account, Hold
     from scrip.domain.entries import Entry, EntryType
     from scrip.domain.payments import Payment
     from scrip.store.items import Wire
@@ -68,9 +69,13 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldEnd:
-    """By which entry a hold ended; None when its time was over, or its account was closed."""
+    """How a hold ended: by an entry, or (None) because its time was over or its account was closed.
+
+    `hold` is what the account has of it: it may be open after all.
+    """
 
     entry: Entry | None
+    hold: Hold | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,16 +209,19 @@ def read_entries_together(
 
 
 def read_hold_end(table: Table, account_id: str, hold_id: str) -> HoldEnd | None:
-    """Return how a hold ended that is not open; None when there never was one."""
-    end, opening = _read_together(
+    """Return how a hold ended, if it has; None when there never was one."""
+    end, opening, account = _read_together(
         table,
         hold_end_key(account_id, hold_id),
         entry_key(account_id, hold_id),
+        account_key(account_id),
     )
     if opening is None or entry_of(opening).hold_id != hold_id:
         return None
-    ended_by = from_wire(end).get("ended_by") if end else None
-    return HoldEnd(entry=read_entry(table, account_id, ended_by) if ended_by else None)
+    return HoldEnd(
+        entry=read_entry(table, account_id, hold_end_of(end)) if end else None,
+        hold=account_of(account).hold(hold_id) if account else None,
+    )
 
 
 def read_entries(

@@ -72,6 +72,8 @@ class Held:
     def _add(self, hold_id: str, amounts: dict[str, int]) -> None:
         of_hold = self.holds.setdefault(hold_id, Counter())
         of_hold.update(amounts)
+        if not any(of_hold.values()):
+            del self.holds[hold_id]  # there may be millions of them
 
 
 class Grants(Check):
@@ -169,8 +171,9 @@ class Holds(Check):
     """Each hold is one that an entry opened, and has what was not captured or set free since."""
 
     def __init__(self, books: Books) -> None:
-        """Know no hold yet."""
+        """Look for what was said of the holds that are open."""
         super().__init__(books)
+        self.open = {hold.hold_id for hold in books.account.holds} if books.account else set()
         self.held = Held()
         self.ends: dict[str, datetime | None] = {}
         self.features: dict[str, str | None] = {}
@@ -180,11 +183,13 @@ class Holds(Check):
         """Follow what opens and extends holds, and what takes credits out of them."""
         self.held.take(entry)
         name = entry.hold_id
-        if name is not None and entry.type is EntryType.HOLD:
+        if name is None or name not in self.open:
+            return
+        if entry.type is EntryType.HOLD:
             self.ends[name], self.features[name] = entry.expires_at, entry.feature
             if name == entry.entry_id and not entry.allocations:
                 self.uncharged[name] = entry.cost or 0
-        if name is not None and entry.type is EntryType.USAGE:
+        if entry.type is EntryType.USAGE:
             self.uncharged[name] = max(0, self.uncharged[name] - (entry.cost or 0))
         yield from ()
 

@@ -1,4 +1,4 @@
-"""Checks of what is kept beside the entries: refunded totals, usage, payments, audit records."""
+"""Checks of what is kept beside the entries: refunded totals, usage, payments, records, ends."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -7,7 +7,8 @@ from datetime import date, datetime, timedelta
 from scrip.domain.account import AccountStatus
 from scrip.domain.books import Books
 from scrip.domain.checks.account import CLAWBACK, OPENED
-from scrip.domain.checks.check import Check, Reporter
+from scrip.domain.checks.check import Check, Reporter, is_capture
+from scrip.domain.commands import CaptureHold
 from scrip.domain.entries import Entry, EntryType, iso
 from scrip.domain.findings import Code, Finding
 from scrip.domain.grants import GrantKind
@@ -207,7 +208,7 @@ class Payments(Check):
     def _dispute(self, entry: Entry) -> None:
         """Note what disputes set aside, how they ended, and what expired unspent."""
         match entry.type:
-            case EntryType.HOLD:
+            case EntryType.HOLD if entry.hold_id is None:
                 hold_id = entry.entry_id.removesuffix(OPENED)
                 dispute_id = entry.source or ""
                 self.disputed[hold_id] = hold_id.removesuffix(f":{dispute_id}"), dispute_id
@@ -324,6 +325,37 @@ class AdminChanges(Check):
             yield self.found(Code.AUDIT_RECORD_WRONG, f"entry {name}", told)
 
 
+class HoldEnds(Check):
+    """What a command has ended is known to have ended by its entry, and nothing else is."""
+
+    def __init__(self, books: Books) -> None:
+        """Look for the entries that are said to have ended holds."""
+        super().__init__(books)
+        self.unseen = dict(books.hold_ends)
+
+    def take(self, entry: Entry) -> Iterator[Finding]:
+        """Look for what is said of the hold that an entry has ended."""
+        if entry.hold_id is None or not ends_hold(entry):
+            return
+        said = self.books.hold_ends.get(entry.hold_id)
+        if said == entry.entry_id:
+            self.unseen.pop(entry.hold_id, None)
+        else:
+            told = f"It ended the hold {entry.hold_id}; what is kept of that says "
+            told += f"{said or 'nothing'}."
+            yield self.found_in(entry, Code.HOLD_END_WRONG, told)
+
+    def close(self) -> Iterator[Finding]:
+        """Tell of ends without their entries, and of those of holds that are open."""
+        for name, entry_id in sorted(self.unseen.items()):
+            told = f"It says that the entry {entry_id} ended the hold, and none of that id did."
+            yield self.found(Code.HOLD_END_WRONG, f"end of hold {name}", told)
+        for hold in self.books.account.holds if self.books.account else ():
+            if hold.hold_id in self.books.hold_ends:
+                told = "It says that the hold has ended, which is open."
+                yield self.found(Code.HOLD_END_WRONG, f"end of hold {hold.hold_id}", told)
+
+
 class Names(Reporter):
     """The outside names of an account lead to it, and the directory lists it."""
 
@@ -342,6 +374,35 @@ class Names(Reporter):
                     "The directory does not list it where its anchor is: no sweep finds it there."
                 )
             yield self.found(Code.DIRECTORY_WRONG, "account", told)
+
+
+def ends_hold(entry: Entry) -> bool:
+    """Tell whether somebody ended a hold with what an entry says; the clock ends them silently.
+
+    Whether a capture was to be the last one is told by nothing but the hash of what was asked.
+    """
+    if entry.type is EntryType.RELEASE:
+        # What a capture leaves goes back under a name of its own, with a colon, and so does what
+        # the clock frees.
+        return entry.hold_id is not None and ":" not in entry.entry_id
+    return is_capture(entry) and any(
+        entry.request_hash
+        == CaptureHold(
+            account_id="",
+            entry_id="",
+            actor=entry.actor,
+            reason=entry.reason,
+            reference=entry.reference,
+            metadata=entry.metadata,
+            hold_id=entry.hold_id or "",
+            quantity=entry.quantity,
+            amount=amount,
+            final=True,
+            excess=excess,
+        ).request_hash
+        for amount in (None, None if entry.quantity else entry.cost)
+        for excess in (False, True)
+    )
 
 
 def is_asked_plan(entry: Entry) -> bool:
