@@ -6,7 +6,10 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
+import httpx
+
 from scrip_cli.exit_codes import ExitCode
+from scrip_cli.local import demo
 from tests.integration.test_operators import operator
 from tests.unit.cli.test_commands import ROOT_COMMAND, commands
 
@@ -26,8 +29,24 @@ ELSEWHERE = {"local down", "restore"}
 one that nobody has used: test_backup.py."""
 
 
+def hold(stack: LocalStack, hold_id: str) -> None:
+    """Open the hold that an example releases."""
+    details = demo.details(stack)
+    answer = httpx.post(
+        f"{details.api_url}/v1/accounts/me/holds",
+        json={"amount": 1, "expires_in": 3_600},
+        headers={
+            "Authorization": f"Bearer {details.user_token}",
+            "Idempotency-Key": hold_id,
+        },
+        trust_env=False,
+    )
+    assert answer.status_code == httpx.codes.CREATED, answer.text
+
+
 def test_every_example_works(stack: LocalStack, tmp_path: Path, subtests: pytest.Subtests) -> None:
     (tmp_path / "users.csv").write_text(USERS)
+    hold(stack, "job-17")
     examples = {
         words: (command.epilog.removeprefix("Example: scrip "), command)
         for words, command in commands(ROOT_COMMAND)
