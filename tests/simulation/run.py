@@ -88,11 +88,6 @@ def worlds_of(seed: int, first: int, stride: int) -> Iterator[int]:
     yield from range(seed * WORLDS_MAX + first, (seed + 1) * WORLDS_MAX, stride)
 
 
-def first_long_world(seed: int) -> int:
-    """Return the number of the first long world of a run."""
-    return -seed * WORLDS_MAX % LONG_EVERY
-
-
 def run_world(seed: int, *, shrinking: bool = True) -> Report:
     """Run the world of a seed; what goes wrong is told with the fewest steps that show it."""
     steps = Plan(seed).steps(STEPS if seed % LONG_EVERY else LONG_STEPS)
