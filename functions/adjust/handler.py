@@ -18,15 +18,15 @@ from scrip.domain.commands import (
 )
 from scrip.domain.errors import InvalidCursorError
 from scrip.domain.grants import GrantKind
-from scrip.http.answers import answer, audit_json, posted, quota_json
-from scrip.http.models import (
+from scrip.http.admin_models import (
     AdjustRequest,
     CloseRequest,
-    Cursor,
     FreezeRequest,
     QuotaRequest,
     ResetRequest,
 )
+from scrip.http.answers import answer, audit_json, posted, quota_json
+from scrip.http.models import Cursor
 from scrip.http.principals import Caller, admin_caller
 from scrip.http.requests import command_fields, opening_for
 from scrip.http.resolver import AccountId, IdempotencyKey, api

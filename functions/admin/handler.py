@@ -14,9 +14,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from scrip.domain.entries import Actor, EntryType
 from scrip.domain.errors import WebhookNotFoundError
 from scrip.health import examine
+from scrip.http.admin_models import Email, NewAccountRequest, SyncRequest
 from scrip.http.answers import answer, audit_health_json, listed_account_json, webhook_json
 from scrip.http.lists import listed_accounts
-from scrip.http.models import Cursor, Email, Instant, Name, NewAccountRequest, SyncRequest
+from scrip.http.models import Cursor, Instant, Name
 from scrip.http.principals import admin_actor
 from scrip.http.problems import InvalidError
 from scrip.http.resolver import api

@@ -14,14 +14,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from scrip.domain.catalog import ID_PATTERN
 from scrip.domain.editing import Edit, Editor
 from scrip.domain.entries import Actor
+from scrip.http.admin_models import FeatureRequest, NewFeatureRequest, NewPlanRequest, PlanRequest
 from scrip.http.answers import answer, catalog_json
-from scrip.http.models import (
-    FeatureRequest,
-    NewFeatureRequest,
-    NewPlanRequest,
-    PlanRequest,
-    Text,
-)
+from scrip.http.models import Text
 from scrip.http.principals import admin_actor
 from scrip.http.requests import feature_of, plan_of
 from scrip.http.resolver import IfMatch, api

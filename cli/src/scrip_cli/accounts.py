@@ -8,9 +8,10 @@ import typer
 from scrip.domain.account import Account
 from scrip.domain.commands import Adjust, AdjustAction, ReleaseHold, SetFrozen
 from scrip.domain.grants import GrantKind
+from scrip.http.admin_models import AdjustRequest, FreezeRequest, NewAccountRequest
 from scrip.http.answers import account_json, hold_json, listed_account_json
 from scrip.http.lists import listed_accounts
-from scrip.http.models import AdjustRequest, FreezeRequest, NewAccountRequest, ReleaseRequest
+from scrip.http.models import ReleaseRequest
 from scrip.ledger import Ledger, utc_now
 from scrip.store.directory import list_account_ids
 from scrip.store.queries import read

@@ -20,7 +20,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from scrip.domain.catalog import Catalog
-from scrip.http.models import CatalogId, FeatureRequest, PlanRequest
+from scrip.http.admin_models import CatalogId, FeatureRequest, PlanRequest
 from scrip.http.requests import feature_of, plan_of
 from scrip_cli.local.errors import StackError
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
-from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from pydantic import ValidationError
 
 from scrip.domain.errors import ScripError
@@ -52,12 +51,18 @@ logger = Logger(logger_formatter=Formatter(serialize_stacktrace=False))
 
 def count(name: str, number: int = 1) -> None:
     """Add to a metric of this function (namespace Scrip)."""
-    with single_metric(name=name, unit=MetricUnit.Count, value=number, namespace="Scrip"):
-        pass
+    _tell(name, "Count", number)
 
 
 def measure(name: str, elapsed: timedelta) -> None:
     """Tell a metric of this function (namespace Scrip) how long something has lasted."""
     seconds = elapsed.total_seconds()
-    with single_metric(name=name, unit=MetricUnit.Seconds, value=seconds, namespace="Scrip"):
+    _tell(name, "Seconds", seconds)
+
+
+def _tell(name: str, unit: str, value: float) -> None:
+    # Most of a function's requests tell no metric: the first that does imports what tells it.
+    from aws_lambda_powertools.metrics import MetricUnit, single_metric  # noqa: PLC0415
+
+    with single_metric(name=name, unit=MetricUnit(unit), value=value, namespace="Scrip"):
         pass

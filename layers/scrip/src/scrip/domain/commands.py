@@ -31,7 +31,7 @@ class ResetAnchor(StrEnum):
     MONTH = "month"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Command:
     """What every command tells.
 
@@ -61,7 +61,7 @@ class Command:
         return hashlib.sha256(canonical_json({"command": type(self).__name__, **asked})).digest()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class OpenAccount(Command):
     """Create an account on a plan, with its sign-up grant and its first plan grant."""
 
@@ -71,7 +71,7 @@ class OpenAccount(Command):
     time_zone: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Consume(Command):
     """Spend: `quantity` units of a feature at its price, or an amount of credits."""
 
@@ -80,7 +80,7 @@ class Consume(Command):
     amount: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Use:
     """One use of a batch, as `Consume` tells it."""
 
@@ -96,7 +96,7 @@ USES_MAX = 25
 """How many uses a batch has at most: with what time may have done they fit one transaction."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ConsumeBatch(Command):
     """Spend for several uses together: all of them or none."""
 
@@ -109,7 +109,7 @@ class ConsumeBatch(Command):
         return self.entry_id, *others
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class OpenHold(Command):
     """Set credits aside for a use that is to come, for `expires_in` seconds at most.
 
@@ -122,7 +122,7 @@ class OpenHold(Command):
     expires_in: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ExtendHold(Command):
     """Let a hold live for `expires_in` seconds from now, unless it lives longer anyway."""
 
@@ -130,7 +130,7 @@ class ExtendHold(Command):
     expires_in: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CaptureHold(Command):
     """Spend what was held: an amount, the price of a quantity, or all that is left.
 
@@ -145,7 +145,7 @@ class CaptureHold(Command):
     excess: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ReleaseHold(Command):
     """Give back all that is still held."""
 
@@ -156,7 +156,7 @@ type HoldCommand = ExtendHold | CaptureHold | ReleaseHold
 """What somebody wants of a hold that was opened."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Refund(Command):
     """Give back what a usage entry took: `amount` credits of it, or all that is left."""
 
@@ -164,7 +164,7 @@ class Refund(Command):
     amount: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Adjust(Command):
     """Add credits, deduct them, or set the balance to an amount."""
 
@@ -174,14 +174,14 @@ class Adjust(Command):
     expires_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SetFrozen(Command):
     """Stop an account from spending, or let it again."""
 
     frozen: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SetQuota(Command):
     """Put an account on a plan, or give it an allowance or limits of its own.
 
@@ -193,17 +193,17 @@ class SetQuota(Command):
     limits: Mapping[str, int] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ResetUsage(Command):
     """Begin the period's use anew, with the allowance refilled."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CloseAccount(Command):
     """End an account for ever; what is left in it is gone."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Purchase(Command):
     """Credits were bought. The payment names the entry; `money` is what it cost.
 
@@ -214,7 +214,7 @@ class Purchase(Command):
     money: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class PayPeriod(Command):
     """A subscription was paid for the period [start, end). The payment names the entry.
 
@@ -229,7 +229,7 @@ class PayPeriod(Command):
     plan_after: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class FollowSubscription(Command):
     """How a subscription stands at `at`, the provider's time; it moves no credits."""
 
@@ -240,7 +240,7 @@ class FollowSubscription(Command):
     plan_after: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class TakeBack(Command):
     """Money of a payment went back, or is disputed: take back the credits, or set them aside.
 
@@ -256,7 +256,7 @@ class TakeBack(Command):
     money: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Renew(Command):
     """Write down what time alone has done: grants that expired, periods that began."""
 

@@ -52,7 +52,7 @@ from datetime import datetime
 from typing import ClassVar
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ScripError(Exception):
     """Something went wrong.
 
@@ -64,12 +64,12 @@ class ScripError(Exception):
     code: ClassVar[str] = "internal_error"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class RefusalError(ScripError):
     """The rules do not allow this on the account as it is."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class InsufficientCreditsError(RefusalError):
     """Not enough credits.
 
@@ -84,7 +84,7 @@ class InsufficientCreditsError(RefusalError):
     next_reset_at: datetime
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class AccountFrozenError(RefusalError):
     """The account is frozen and may not spend.
 
@@ -94,7 +94,7 @@ class AccountFrozenError(RefusalError):
     status, code = 403, "account_frozen"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class AccountClosedError(RefusalError):
     """The account is closed for good.
 
@@ -104,7 +104,7 @@ class AccountClosedError(RefusalError):
     status, code = 403, "account_closed"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class AccountNotFoundError(RefusalError):
     """There is no such account.
 
@@ -115,7 +115,7 @@ class AccountNotFoundError(RefusalError):
     account_id: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EntryNotFoundError(RefusalError):
     """The account has no such entry.
 
@@ -127,7 +127,7 @@ class EntryNotFoundError(RefusalError):
     entry_id: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class PaymentNotFoundError(RefusalError):
     """The account has no such payment.
 
@@ -138,7 +138,7 @@ class PaymentNotFoundError(RefusalError):
     payment_id: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class HoldNotFoundError(RefusalError):
     """The account has no such hold.
 
@@ -150,7 +150,7 @@ class HoldNotFoundError(RefusalError):
     hold_id: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class DeductionTooLargeError(RefusalError):
     """Not enough credits to deduct.
 
@@ -163,7 +163,7 @@ class DeductionTooLargeError(RefusalError):
     shortfall: int
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class RefundTooLargeError(RefusalError):
     """More than is left to refund.
 
@@ -176,7 +176,7 @@ class RefundTooLargeError(RefusalError):
     refundable: int
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class AlreadyRefundedError(RefundTooLargeError):
     """Everything that the entry took has been refunded.
 
@@ -186,7 +186,7 @@ class AlreadyRefundedError(RefundTooLargeError):
     code = "already_refunded"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class TooManyGrantsError(RefusalError):
     """The account holds as many live grants as it may.
 
@@ -198,7 +198,7 @@ class TooManyGrantsError(RefusalError):
     grants_max: int
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class TooManyHoldsError(RefusalError):
     """The account has as many open holds as it may.
 
@@ -209,7 +209,7 @@ class TooManyHoldsError(RefusalError):
     holds_max: int
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class HoldEndedError(RefusalError):
     """The hold has ended.
 
@@ -222,7 +222,7 @@ class HoldEndedError(RefusalError):
     ended_by: str | None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class HoldExceededError(RefusalError):
     """More than the hold has left.
 
@@ -236,7 +236,7 @@ class HoldExceededError(RefusalError):
     left: int
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class PaymentTakenError(RefusalError):
     """The payment has brought its credits to another account.
 
@@ -247,7 +247,7 @@ class PaymentTakenError(RefusalError):
     payment_id: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class UnknownPlanError(RefusalError):
     """There is no active plan of this id.
 
@@ -258,7 +258,7 @@ class UnknownPlanError(RefusalError):
     plan_id: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class UnknownFeatureError(RefusalError):
     """There is no active feature of this id; what has no price is never free.
 
@@ -269,7 +269,7 @@ class UnknownFeatureError(RefusalError):
     feature: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class CostOutOfRangeError(RefusalError):
     """That quantity would cost more credits than one request may move.
 
@@ -281,7 +281,7 @@ class CostOutOfRangeError(RefusalError):
     cost_max: int
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class NotRefundableError(RefusalError):
     """Only usage entries can be refunded.
 
@@ -293,7 +293,7 @@ class NotRefundableError(RefusalError):
     entry_type: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class HoldWithoutFeatureError(RefusalError):
     """The hold is of an amount, so a quantity of it has no price.
 
@@ -304,7 +304,7 @@ class HoldWithoutFeatureError(RefusalError):
     hold_id: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ExpiryInThePastError(RefusalError):
     """Credits cannot arrive expired.
 
@@ -315,7 +315,7 @@ class ExpiryInThePastError(RefusalError):
     expires_at: datetime
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class PlanNotFoundError(ScripError):
     """There is no such plan.
 
@@ -326,7 +326,7 @@ class PlanNotFoundError(ScripError):
     plan_id: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class FeatureNotFoundError(ScripError):
     """There is no such feature.
 
@@ -337,7 +337,7 @@ class FeatureNotFoundError(ScripError):
     feature_id: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class AlreadyExistsError(ScripError):
     """There is one of that id.
 
@@ -348,7 +348,7 @@ class AlreadyExistsError(ScripError):
     status, code = 409, "already_exists"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class DefaultPlanError(ScripError):
     """The plan of new accounts stays active.
 
@@ -359,7 +359,7 @@ class DefaultPlanError(ScripError):
     plan_id: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ProviderIdTakenError(ScripError):
     """Another plan has that id at a provider.
 
@@ -371,7 +371,7 @@ class ProviderIdTakenError(ScripError):
     plan_id: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class WebhookNotFoundError(ScripError):
     """No such message is in the inbox.
 
@@ -382,7 +382,7 @@ class WebhookNotFoundError(ScripError):
     webhook_id: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EmailTakenError(ScripError):
     """The address leads to another account.
 
@@ -392,7 +392,7 @@ class EmailTakenError(ScripError):
     status, code = 409, "email_taken"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class PayloadErasedError(ScripError):
     """What the message said was erased with somebody's personal data.
 
@@ -402,7 +402,7 @@ class PayloadErasedError(ScripError):
     status, code = 409, "payload_erased"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class NotConfiguredError(ScripError):
     """The stack lacks something that this needs, or what it has is not accepted.
 
@@ -413,7 +413,7 @@ class NotConfiguredError(ScripError):
     setting: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class StaleVersionError(ScripError):
     """It has been changed since that version.
 
@@ -424,7 +424,7 @@ class StaleVersionError(ScripError):
     version: int
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class IdempotencyKeyReusedError(ScripError):
     """The idempotency key belongs to another request of this account.
 
@@ -435,7 +435,7 @@ class IdempotencyKeyReusedError(ScripError):
     entry_id: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class InvalidCursorError(ScripError):
     """The cursor is not one that this question was answered with.
 
@@ -445,7 +445,7 @@ class InvalidCursorError(ScripError):
     status, code = 400, "invalid_cursor"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class SignatureError(ScripError):
     """The message is not signed with a secret that is known here, or not just now.
 
@@ -456,7 +456,7 @@ class SignatureError(ScripError):
     status, code = 401, "bad_signature"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class BusyError(ScripError):
     """Too busy right now; asking again is safe.
 
@@ -468,7 +468,7 @@ class BusyError(ScripError):
     retry_after: int = 1
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ProviderBusyError(BusyError):
     """A service that has to be asked does not answer; asking again is safe.
 
@@ -478,7 +478,7 @@ class ProviderBusyError(BusyError):
     code = "provider_busy"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class CatalogUnsoundError(ScripError):
     """The catalog lacks a plan that is in use.
 
@@ -489,7 +489,7 @@ class CatalogUnsoundError(ScripError):
     plan_id: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class CorruptAccountError(ScripError):
     """The stored account contradicts itself: it was not written by Scrip.
 
@@ -500,7 +500,7 @@ class CorruptAccountError(ScripError):
     account_id: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class PayloadError(ScripError):
     """The provider's message is not of a shape that can be read.
 

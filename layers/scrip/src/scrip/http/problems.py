@@ -13,7 +13,7 @@ from scrip.settings import settings
 CONTENT_TYPE = "application/problem+json"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ForbiddenError(ScripError):
     """The token does not allow that.
 
@@ -23,7 +23,7 @@ class ForbiddenError(ScripError):
     status, code = 403, "forbidden"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class RouteNotFoundError(ScripError):
     """There is nothing at this path.
 
@@ -33,7 +33,7 @@ class RouteNotFoundError(ScripError):
     status, code = 404, "not_found"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class MalformedError(ScripError):
     """The request cannot be read.
 
@@ -44,7 +44,7 @@ class MalformedError(ScripError):
     problem: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class BodyTooLargeError(ScripError):
     """The body is too large.
 
@@ -55,7 +55,7 @@ class BodyTooLargeError(ScripError):
     bytes_max: int
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class UnsupportedMediaTypeError(ScripError):
     """The body is not of a type that can be read.
 
@@ -66,7 +66,7 @@ class UnsupportedMediaTypeError(ScripError):
     expected: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class InvalidError(ScripError):
     """The request is not valid.
 

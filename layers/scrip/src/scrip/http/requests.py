@@ -1,14 +1,19 @@
 """From a request to a command, or to a plan or feature of the catalog."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from ulid import ULID
 
 from scrip.domain.catalog import Feature, Plan, Rollover
-from scrip.domain.commands import OpenAccount
-from scrip.http.models import CommandRequest, FeatureRequest, PlanRequest
-from scrip.http.principals import Caller
 from scrip.ledger import opening
+
+if TYPE_CHECKING:
+    from scrip.domain.commands import OpenAccount
+    from scrip.http.admin_models import FeatureRequest, PlanRequest
+    from scrip.http.models import CommandRequest
+    from scrip.http.principals import Caller
 
 
 def command_fields(
