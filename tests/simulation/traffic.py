@@ -153,8 +153,8 @@ class Step:
 
     @property
     def may_be_repeated(self) -> bool:
-        """Whether whoever asks may ask again without asking for more. A hold ends once."""
-        is_safe = self.kind not in WRITES or self.kind == "quota" or self.ends_hold
+        """Whether whoever asks may ask again without asking for more: all ends are ends for ever."""
+        is_safe = self.kind not in WRITES or self.kind in {"quota", "close"} or self.ends_hold
         return self.key is not None or is_safe
 
 
@@ -382,7 +382,7 @@ class Plan:
         if random.random() < 0.4:
             body["excess"] = "available"
             if "amount" in body:
-                body["amount"] *= random.choice((1, 10))
+                body["amount"] *= 10
         step = self._of_hold(number, at, "capture", account_id, **body)
         self.captured[account_id].append(step)
         return step
@@ -438,7 +438,7 @@ class Plan:
     def _bought_again(self, _: float, account_id: str) -> tuple[str, dict[str, Any]]:
         """The same payment, told by a message of its own; perhaps of another account."""
         data = self.random.choice(self.bought)
-        if self.random.random() < 0.3:
+        if self.random.random() < 0.6:
             told = {name: data[name] for name in ("payment_id", "credits", "money")}
             return "credits.purchased", {**told, "account_id": account_id}
         return "credits.purchased", data
