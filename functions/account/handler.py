@@ -66,7 +66,7 @@ def get_entries(  # noqa: PLR0917 - query parameters
 def get_entry(
     account_id: AccountId,
     entry_id: Annotated[
-        str, Path(description="The entry's id.", pattern="^[A-Za-z0-9._:-]{1,256}$")
+        str, Path(description="The entry's id.", pattern="^[A-Za-z0-9._:~-]{1,256}$")
     ],
     caller: Annotated[Caller, Depends(any_caller)],
 ) -> Response[Any]:

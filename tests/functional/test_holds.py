@@ -1,12 +1,13 @@
 """Holds and batches over HTTP: answers, replays, contradictions, and what ends a hold."""
 
+import json
 from datetime import timedelta
 
 import pytest
 
 from scrip.ledger import ledger, utc_now
 from scrip.store.client import Table
-from tests.functional.conftest import Answer, items, send
+from tests.functional.conftest import Answer, event, invoke, items, send
 
 BATCH, HOLD, HOLDS = "consume/batch", "consume/hold", "consume/holds"
 CAPTURE, EXTEND, RELEASE = "consume/capture", "consume/extend", "consume/release"
@@ -125,6 +126,15 @@ def test_a_batch_is_one_posting_with_an_entry_for_each_use(table: Table) -> None
     assert answer.body["account"]["balance"] == 133
     body = {"entry_id": "batch-1~2", "reason": "failed"}
     assert send("refund/whole", body=body).body["account"]["balance"] == 140
+
+
+def test_each_entry_of_a_batch_can_be_read_alone(table: Table) -> None:
+    answer = send(BATCH)
+    sent = event("account/entry")
+    sent["rawPath"] = sent["requestContext"]["http"]["path"] = "/v1/accounts/me/entries/batch-1~2"
+    one = invoke("account", sent)
+    assert one["statusCode"] == 200
+    assert json.loads(one["body"]) == {**answer.body["entries"][1], "refunded": 0}
 
 
 def test_a_batch_is_taken_whole_or_not_at_all(table: Table) -> None:

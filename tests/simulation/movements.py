@@ -140,8 +140,9 @@ def _expiry(line: Line) -> None:
 
 def _released_before(line: Line) -> bool:
     """Tell whether it is about what came back from a hold, when its grant had expired."""
-    names = {f"expiry:{entry_id(one)}" for one in line.posting if one["type"] == "release"}
-    return line.entry_id in names
+    releases = [entry_id(one) for one in line.posting if one["type"] == "release"]
+    names = {name if ":" in name else f"release:{name}" for name in releases}
+    return line.entry_id.removeprefix("expiry:") in names
 
 
 def _clawback(line: Line) -> None:

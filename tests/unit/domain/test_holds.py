@@ -208,6 +208,17 @@ def test_held_credits_outlive_their_grant_and_expire_when_they_come_back() -> No
     assert posting.after.balance == 0
 
 
+def test_no_key_of_a_release_names_what_a_grant_left_when_it_expired() -> None:
+    gift = adjust(AdjustAction.ADD, 100, kind=GrantKind.PROMO, expires_at=NOW + 60 * SECOND)
+    account = do(do(opened("none", signup_credits=0), gift).after, hold(80)).after
+    posting = do(account, release("g1"), NOW + 120 * SECOND)
+    assert told(posting.entries) == [
+        ("expiry:g1", "expiry", -20, 20),
+        ("g1", "release", 0, 80),
+        ("expiry:release:g1", "expiry", -80, 80),
+    ]
+
+
 def test_what_comes_back_pays_what_is_owed_before_it_can_expire() -> None:
     account = do(opened("overdraft", signup_credits=0), hold(100)).after
     account = do(account, consume(40)).after

@@ -154,7 +154,8 @@ class HoldNotFoundError(RefusalError):
 class DeductionTooLargeError(RefusalError):
     """Not enough credits to deduct.
 
-    Deduct at most `available`, or set the balance to 0.
+    Deduct at most `available`. What is held cannot be deducted before its hold has ended, and so
+    the balance cannot be set below it.
     """
 
     status, code = 409, "insufficient_credits"
@@ -227,7 +228,8 @@ class HoldExceededError(RefusalError):
     """More than the hold has left.
 
     Capture at most `left`, or ask for the rest to be taken from what is available (`excess`). What
-    an unlimited plan gave the hold for nothing is never joined with what is charged.
+    an unlimited plan gave the hold for nothing is never joined with what is charged. Release a hold
+    of which nothing is left.
     """
 
     status, code = 409, "hold_exceeded"

@@ -210,8 +210,10 @@ def expire_again(draft: Draft, released: Entry, gone: frozenset[str]) -> int:
     draft.change(grants=tuple(kept for kept in draft.account.grants if kept.grant_id not in gone))
     expired = sum(allocation.amount for allocation in left)
     if expired:
+        # A caller may have named the release as a grant is, and its own expiry is named after that.
+        name = released.entry_id if ":" in released.entry_id else f"release:{released.entry_id}"
         draft.enter(
-            f"expiry:{released.entry_id}",
+            f"expiry:{name}",
             EntryType.EXPIRY,
             -expired,
             allocations=left,
