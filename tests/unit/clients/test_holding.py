@@ -300,16 +300,20 @@ def test_a_capture_that_nobody_answers_is_raised_with_what_to_do(
     server: ScripInMemory,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    server.faults += [well, *[unreachable] * 8]
     with (
         pytest.raises(UnavailableError) as failed,
-        scrip.hold("chat", ACCOUNT_ID, quantity=4) as hold,
+        scrip.hold("chat", ACCOUNT_ID, quantity=4, reference="order-1") as hold,
     ):
-        server.faults += [unreachable] * 8
+        hold.use(1)
     key = f"{hold.hold_id}.capture"
-    assert f"idempotency key {key}" in failed.value.__notes__[0]
+    asked: dict[str, Any] = {"quantity": 1, "final": True, "excess": "available"}
+    asked["reference"] = "order-1"
+    assert f"capture it with {asked} and the idempotency key {key}" in failed.value.__notes__[0]
     assert f"idempotency key {key}" in caplog.text
-    scrip.capture_hold(ACCOUNT_ID, hold.hold_id, excess="available", idempotency_key=key)
-    assert server.ledger == [HOLD, taken(20)]
+    for _ in range(2):
+        scrip.capture_hold(ACCOUNT_ID, hold.hold_id, idempotency_key=key, **asked)
+    assert server.ledger == [HOLD, RELEASE, taken(CHAT)]
 
 
 def test_a_release_that_fails_does_not_hide_why_the_block_raised(

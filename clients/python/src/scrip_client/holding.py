@@ -274,10 +274,13 @@ class HoldSteps:
 
     async def _charge_rest(self) -> None:
         """Charge for what was used and not been charged yet, and give back the rest."""
+        asked = {}
         try:
             if self._part is not None:
+                asked = self._asked(self._part[0], final=False)
                 await self._last_part()
             units = None if self.used is None else self.used - self._captured
+            asked = self._asked(units, final=True)
             if units == 0:
                 await self._release()
             else:
@@ -285,7 +288,7 @@ class HoldSteps:
         except UnavailableError as away:
             told = (
                 f"nobody knows whether {self._name} was captured: "
-                f"capture it with the idempotency key {away.idempotency_key}"
+                f"capture it with {asked} and the idempotency key {away.idempotency_key}"
             )
             if not self._order.fail_open:
                 logger.exception("No answer; %s", told)
@@ -295,18 +298,10 @@ class HoldSteps:
 
     async def _paid(self, units: int | None, suffix: str, *, final: bool) -> Posting | None:
         """Charge for some units, or for all that is held; None if another delivery was charged."""
-        told = _told(self._order.use)
+        key, asked = self._key(suffix), self._asked(units, final=final)
         try:
             return await self._posted(
-                calls.capture_hold(
-                    self.account_id,
-                    self.hold_id,
-                    **self._measured(units),
-                    final=final,
-                    excess="available",
-                    idempotency_key=self._key(suffix),
-                    **told,
-                ),
+                calls.capture_hold(self.account_id, self.hold_id, idempotency_key=key, **asked),
             )
         except HoldNotFoundError:
             # It was never opened: `fail_open`.
@@ -400,6 +395,11 @@ class HoldSteps:
         if units is None:
             return {}
         return {"amount" if self._order.feature is None else "quantity": units}
+
+    def _asked(self, units: int | None, *, final: bool) -> dict[str, Any]:
+        """Return what a capture is asked for."""
+        how = {"final": final, "excess": "available"}
+        return {**self._measured(units), **how, **_told(self._order.use)}
 
     def _key(self, suffix: str) -> str:
         return key_after(self.hold_id, suffix)
