@@ -63,6 +63,9 @@ def main() -> None:
     parser.add_argument("--postgres", metavar="URL", help="a server to compare with")
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=", ".join(PARTS))
     asked = parser.parse_args()
+    # Now, and not when there is a quarter of an hour to lose.
+    if not _is_writable(asked.out):
+        parser.error(f"argument --out: cannot write {asked.out}")
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
             signal.signal(number, _interrupt)
@@ -78,12 +81,20 @@ def main() -> None:
     from bench import plot  # noqa: PLC0415 - it takes a second, which nobody waits for in vain
 
     picture = asked.out.with_suffix(".svg")
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
     asked.out.write_text(json.dumps(result, indent=1) + "\n")
     plot.draw(result, picture)
     # Where nobody sees it at once, it has the width that it needs.
     table.show(Console(width=None if sys.stdout.isatty() else TABLE_WIDTH), parts)
     console.print(f"{seconds:.0f} s; see {asked.out} and {picture}")
+
+
+def _is_writable(out: Path) -> bool:
+    """Whether results can be written there; makes the folder."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return not out.is_dir() and os.access(out if out.exists() else out.parent, os.W_OK)
 
 
 def measured(names: list[str], *, quick: bool, postgres: str | None) -> dict[str, dict[str, Any]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from time import sleep
 from typing import TYPE_CHECKING, Any
@@ -29,7 +31,9 @@ from tests.unit.clients.scrip_in_memory import (
 from tests.unit.domain.examples import freeze
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
+
+    import httpx
 
     from scrip_client import Hold
 
@@ -103,6 +107,51 @@ def test_parts_and_the_rest_are_each_charged_once_though_answers_get_lost(
         hold.use(4)
         server.faults += [well, answer_lost, well]
     assert server.ledger == [HOLD, taken(3 * CHAT), RELEASE, taken(4 * CHAT)]
+
+
+def test_captures_of_several_threads_charge_each_unit_once(
+    scrip: Scrip,
+    server: ScripInMemory,
+) -> None:
+    def slowly(answer: Callable[[], httpx.Response]) -> httpx.Response:
+        sleep(0.01)
+        return answer()
+
+    with scrip.hold("chat", ACCOUNT_ID, quantity=20) as hold, ThreadPoolExecutor(4) as pool:
+        hold.use(3)
+        server.faults += [slowly] * 4
+        for captured in [pool.submit(hold.capture) for _ in range(4)]:
+            captured.result()
+        hold.use(1)
+    assert server.ledger == [HOLD, taken(3 * CHAT), RELEASE, taken(1 * CHAT)]
+
+
+def test_nothing_is_used_or_captured_outside_the_block(scrip: Scrip, server: ScripInMemory) -> None:
+    hold = scrip.hold("chat", ACCOUNT_ID, quantity=20)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="in its block only"):
+            hold.use(3)
+        with pytest.raises(RuntimeError, match="in its block only"):
+            hold.capture()
+        with suppress(RuntimeError), hold:
+            hold.use(2)
+    assert server.ledger == [HOLD, RELEASE, taken(2 * CHAT)]
+
+
+def test_a_capture_that_nobody_waits_for_any_more_counts_once(server: ScripInMemory) -> None:
+    async def session() -> None:
+        scrip = server.async_client()
+        async with scrip, scrip.hold("chat", ACCOUNT_ID, quantity=20) as hold:
+            hold.use(3)
+            server.go_on.clear()
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.01):
+                    await hold.capture()
+            asyncio.get_running_loop().call_later(0.01, server.go_on.set)
+            hold.use(1)
+
+    run(session())
+    assert server.ledger == [HOLD, taken(3 * CHAT), RELEASE, taken(1 * CHAT)]
 
 
 def test_a_generator_that_is_not_read_to_its_end_may_charge_for_what_was_read(
@@ -251,16 +300,20 @@ def test_a_capture_that_nobody_answers_is_raised_with_what_to_do(
     server: ScripInMemory,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    server.faults += [well, *[unreachable] * 8]
     with (
         pytest.raises(UnavailableError) as failed,
-        scrip.hold("chat", ACCOUNT_ID, quantity=4) as hold,
+        scrip.hold("chat", ACCOUNT_ID, quantity=4, reference="order-1") as hold,
     ):
-        server.faults += [unreachable] * 8
+        hold.use(1)
     key = f"{hold.hold_id}.capture"
-    assert f"idempotency key {key}" in failed.value.__notes__[0]
+    asked: dict[str, Any] = {"quantity": 1, "final": True, "excess": "available"}
+    asked["reference"] = "order-1"
+    assert f"capture it with {asked} and the idempotency key {key}" in failed.value.__notes__[0]
     assert f"idempotency key {key}" in caplog.text
-    scrip.capture_hold(ACCOUNT_ID, hold.hold_id, excess="available", idempotency_key=key)
-    assert server.ledger == [HOLD, taken(20)]
+    for _ in range(2):
+        scrip.capture_hold(ACCOUNT_ID, hold.hold_id, idempotency_key=key, **asked)
+    assert server.ledger == [HOLD, RELEASE, taken(CHAT)]
 
 
 def test_a_release_that_fails_does_not_hide_why_the_block_raised(

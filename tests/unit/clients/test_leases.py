@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from time import sleep
 from typing import TYPE_CHECKING, Any
@@ -86,6 +87,29 @@ def test_a_close_that_nobody_answers_may_be_tried_again(
     assert (charged(server), server.account.held) == (7, 0)
 
 
+def test_a_close_that_nobody_answers_is_made_up_for_in_the_background(
+    scrip: Scrip,
+    server: ScripInMemory,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at_exit: list[Callable[[], None]] = []
+    monkeypatch.setattr("scrip_client.leases.atexit.register", at_exit.append)
+    before = set(threading.enumerate())
+    lease = scrip.lease(None, ACCOUNT_ID, capture_seconds=0.05)
+    lease.consume(7)
+    server.faults += [answer_lost] * 8
+    with pytest.raises(UnavailableError):
+        lease.close()
+    [worker] = set(threading.enumerate()) - before
+    worker.join()
+    assert (charged(server), server.account.held) == (7, 0)
+    caplog.clear()
+    at_exit[0]()
+    lease.close()
+    assert caplog.text == ""
+
+
 def test_a_block_that_raises_is_charged_for_its_uses(scrip: Scrip, server: ScripInMemory) -> None:
     with pytest.raises(KeyError), scrip.lease(None, ACCOUNT_ID) as lease:  # noqa: PT012 - two steps
         lease.consume(3)
@@ -94,10 +118,21 @@ def test_a_block_that_raises_is_charged_for_its_uses(scrip: Scrip, server: Scrip
 
 
 def test_what_makes_no_lease_or_no_use(scrip: Scrip) -> None:
-    with pytest.raises(ValueError, match="a lease needs"):
-        scrip.lease(None, ACCOUNT_ID, slice_credits=0)
+    no_terms: list[dict[str, Any]] = [
+        {"slice_credits": 0},
+        {"slice_credits": 1.5},
+        {"slice_credits": "5"},
+        {"expires_in": True},
+        {"capture_uses": 0},
+        {"capture_seconds": 0},
+        {"capture_seconds": float("inf")},
+        {"capture_seconds": float("nan")},
+    ]
+    for terms in no_terms:
+        with pytest.raises(ValueError, match="a lease"):
+            scrip.lease(None, ACCOUNT_ID, **terms)
     lease = scrip.lease(None, ACCOUNT_ID)
-    mistakes: list[Any] = [0, -1, 1.5, "1"]
+    mistakes: list[Any] = [0, -1, 1.5, "1", True]
     for units in mistakes:
         with pytest.raises(ValueError, match="whole number"):
             lease.consume(units)

@@ -113,6 +113,7 @@ class HoldSteps:
         self._wires = wires
         self._bell = wires.bell()
         self._counting = threading.Lock()
+        self._charging = wires.lock()
         self._captured = 0
         self._parts = count(1)
         self._part: tuple[int, str] | None = None
@@ -139,8 +140,10 @@ class HoldSteps:
 
         Raises:
             ValueError: that is no whole number from 0.
+            RuntimeError: the block is over, so nobody would charge for it.
         """
         with self._counting:
+            self._check_block()
             self.used = (self.used or 0) + checked_units(units)
 
     async def _begin(self) -> None:
@@ -223,17 +226,19 @@ class HoldSteps:
 
         Asked again after it failed it has the same key, so it counts once.
         """
-        if self.is_charged:
-            return None
-        posting = None
-        if self._part is not None:
-            posting = await self._last_part()
-        with self._counting:
-            units = (self.used or 0) - self._captured
-        if units:
-            self._part = units, f".capture-{next(self._parts)}"
-            posting = await self._last_part()
-        return posting
+        async with self._charging:
+            self._check_block()
+            if self.is_charged:
+                return None
+            posting = None
+            if self._part is not None:
+                posting = await self._last_part()
+            with self._counting:
+                units = (self.used or 0) - self._captured
+            if units:
+                self._part = units, f".capture-{next(self._parts)}"
+                posting = await self._last_part()
+            return posting
 
     async def _last_part(self) -> Posting | None:
         assert self._part is not None
@@ -258,15 +263,24 @@ class HoldSteps:
             UnavailableError: nobody knows whether it was.
         """
         self._stop_keeping()
-        if self.is_charged:
-            return
-        if exc is not None:
-            await self._release(reason_of(exc))
-            return
+        # A capture that another thread or a cancelled task has begun comes first.
+        async with self._charging:
+            if self.is_charged:
+                return
+            if exc is not None:
+                await self._release(reason_of(exc))
+                return
+            await self._charge_rest()
+
+    async def _charge_rest(self) -> None:
+        """Charge for what was used and not been charged yet, and give back the rest."""
+        asked = {}
         try:
             if self._part is not None:
+                asked = self._asked(self._part[0], final=False)
                 await self._last_part()
             units = None if self.used is None else self.used - self._captured
+            asked = self._asked(units, final=True)
             if units == 0:
                 await self._release()
             else:
@@ -274,7 +288,7 @@ class HoldSteps:
         except UnavailableError as away:
             told = (
                 f"nobody knows whether {self._name} was captured: "
-                f"capture it with the idempotency key {away.idempotency_key}"
+                f"capture it with {asked} and the idempotency key {away.idempotency_key}"
             )
             if not self._order.fail_open:
                 logger.exception("No answer; %s", told)
@@ -284,18 +298,10 @@ class HoldSteps:
 
     async def _paid(self, units: int | None, suffix: str, *, final: bool) -> Posting | None:
         """Charge for some units, or for all that is held; None if another delivery was charged."""
-        told = _told(self._order.use)
+        key, asked = self._key(suffix), self._asked(units, final=final)
         try:
             return await self._posted(
-                calls.capture_hold(
-                    self.account_id,
-                    self.hold_id,
-                    **self._measured(units),
-                    final=final,
-                    excess="available",
-                    idempotency_key=self._key(suffix),
-                    **told,
-                ),
+                calls.capture_hold(self.account_id, self.hold_id, idempotency_key=key, **asked),
             )
         except HoldNotFoundError:
             # It was never opened: `fail_open`.
@@ -371,8 +377,13 @@ class HoldSteps:
         self.entry, self.account = posting.entry, posting.account
         return posting
 
+    def _check_block(self) -> None:
+        if not self._is_entered or self._is_over:
+            raise RuntimeError("a hold counts and captures in its block only")
+
     def _stop_keeping(self) -> None:
-        self._is_over = True
+        with self._counting:
+            self._is_over = True
         self._bell.ring()
 
     def _extension(self) -> Call[Posting]:
@@ -384,6 +395,11 @@ class HoldSteps:
         if units is None:
             return {}
         return {"amount" if self._order.feature is None else "quantity": units}
+
+    def _asked(self, units: int | None, *, final: bool) -> dict[str, Any]:
+        """Return what a capture is asked for."""
+        how = {"final": final, "excess": "available"}
+        return {**self._measured(units), **how, **_told(self._order.use)}
 
     def _key(self, suffix: str) -> str:
         return key_after(self.hold_id, suffix)
@@ -424,6 +440,7 @@ class Hold(HoldSteps):
             InsufficientCreditsError, AccountFrozenError: what is above the hold cannot be taken;
                 the hold itself was captured.
             ScripError: it failed; asked again it counts once.
+            RuntimeError: the block is over.
         """
         return finish(self._part_paid())
 
@@ -464,6 +481,7 @@ class AsyncHold(HoldSteps):
             InsufficientCreditsError, AccountFrozenError: what is above the hold cannot be taken;
                 the hold itself was captured.
             ScripError: it failed; asked again it counts once.
+            RuntimeError: the block is over.
         """
         return await asyncio.shield(self._wires.start(self._part_paid()))
 
@@ -474,7 +492,7 @@ def checked_units(units: int) -> int:
     Raises:
         ValueError: that is no whole number from 0.
     """
-    if not isinstance(units, int) or units < 0:
+    if type(units) is not int or units < 0:
         raise ValueError(f"what is used is a whole number from 0, unlike {units!r}")
     return units
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 SLICE_CREDITS = 1_000
 CAPTURE_SECONDS = 1.0
+CAPTURE_SECONDS_MAX = 86_400
+"""As long as a hold can live."""
+
 CAPTURE_USES = 1_000
 EXPIRES_IN = 60
 
@@ -52,8 +55,11 @@ def lease(
     Raises:
         ValueError: that is no slice, or no time.
     """
-    if slice_credits < 1 or capture_uses < 1 or capture_seconds <= 0 or expires_in < 1:
-        raise ValueError("a lease needs some credits, uses and seconds")
+    whole = (slice_credits, capture_uses, expires_in)
+    if any(type(number) is not int or number < 1 for number in whole):
+        raise ValueError("a lease needs whole numbers of credits, uses and seconds, from 1")
+    if not 0 < capture_seconds <= CAPTURE_SECONDS_MAX:
+        raise ValueError(f"a lease is captured every {CAPTURE_SECONDS_MAX} seconds at least")
     return Terms(
         account_id=account_id,
         feature=feature,
@@ -81,7 +87,7 @@ class LeaseSteps:
         self._is_closed = False
 
     async def _use(self, units: int) -> None:
-        if not isinstance(units, int) or units < 1:
+        if type(units) is not int or units < 1:
             raise ValueError(f"a use is of a whole number from 1, unlike {units!r}")
         if self._process != os.getpid():
             raise RuntimeError("a lease is of one process; make another after the fork")
@@ -125,7 +131,8 @@ class LeaseSteps:
             while not self._is_closed:
                 await self._bell.wait(self._terms.capture_seconds)
                 async with self._lock:
-                    await self._take_all()
+                    is_done = await self._take_all()
+                    self._is_closed = is_done and self._slices.is_closing
         except RuntimeError as exc:
             logger.warning("The lease of account %s ends: %s", self.account_id, exc)
         finally:
@@ -165,7 +172,7 @@ class LeaseSteps:
             return
         self._slices.close()
         async with self._lock:
-            self._is_closed = await self._take_all()
+            self._is_closed = self._is_closed or await self._take_all()
         self._bell.ring()
         if not self._is_closed:
             raise UnavailableError(self._left)
@@ -226,7 +233,7 @@ class Lease(LeaseSteps):
 
     def _leave(self) -> None:
         """Close what nobody has closed before the program ends."""
-        if self._process == os.getpid():
+        if self._process == os.getpid() and not self._is_closed:
             self._tell_what_is_left()
             try:
                 self.close()

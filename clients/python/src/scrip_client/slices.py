@@ -178,6 +178,11 @@ class Slices:
         return self._room
 
     @property
+    def is_closing(self) -> bool:
+        """Whether nothing more is counted."""
+        return self._is_closing
+
+    @property
     def uncaptured(self) -> Uses:
         """The uses that were counted and are not known to be charged."""
         return self._counted + self._under_way.uses if self._under_way else self._counted

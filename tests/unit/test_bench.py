@@ -1,0 +1,30 @@
+"""What `make bench` refuses before it measures anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+from bench.__main__ import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_results_that_could_not_be_written_are_not_measured(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def measured(*_: object, **__: object) -> NoReturn:
+        raise AssertionError("it took a quarter of an hour")
+
+    monkeypatch.setattr("bench.__main__.measured", measured)
+    file = tmp_path / "file"
+    file.touch()
+    for out in (tmp_path, file / "results.json", file / "folder" / "results.json"):
+        monkeypatch.setattr("sys.argv", ["bench", "--out", str(out)])
+        with pytest.raises(SystemExit, match="2"):
+            main()
+        assert f"cannot write {out}" in capsys.readouterr().err
