@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 SEED = int(os.environ.get("SEED", time.time_ns() % 10**9))
 
 CALLERS = 20
-OPERATIONS = 15
+OPERATIONS = 10
 ACCOUNTS = 4
 KILLS_MAX = 4
 TRIES_MAX = 40

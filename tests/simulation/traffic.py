@@ -153,7 +153,7 @@ class Step:
 
     @property
     def may_be_repeated(self) -> bool:
-        """Whether whoever asks may ask again without asking for more: all ends are ends for ever."""
+        """Whether whoever asks may ask again without asking for more: ends are ends for ever."""
         is_safe = self.kind not in WRITES or self.kind in {"quota", "close"} or self.ends_hold
         return self.key is not None or is_safe
 
