@@ -12,6 +12,8 @@ from tests.simulation.faults import RATES, Fault
 
 SEED = "1"
 BUG = "a payment is named by the message that told of it"
+BUG_SEED = "2"
+"""One whose first world finds it."""
 
 
 def simulate(*words: str) -> subprocess.CompletedProcess[str]:
@@ -45,10 +47,10 @@ def test_the_same_seed_is_the_same_world() -> None:
 
 
 def test_a_bug_is_told_with_the_fewest_steps_and_shown_again() -> None:
-    found = simulate("--seed", SEED, "--operations", "1", "--jobs", "1", "--bug", BUG)
+    found = simulate("--seed", BUG_SEED, "--operations", "1", "--jobs", "1", "--bug", BUG)
 
     assert found.returncode == 1, found.stdout
-    assert found.stderr.startswith(f"seed {SEED}\n")
+    assert found.stderr.startswith(f"seed {BUG_SEED}\n")
     story, closing_line = found.stdout, found.stdout.splitlines()[-1]
     assert counts(closing_line)["double"] == 1
     [world] = re.findall(r"^again: make simulate WORLD=(\d+)$", story, re.MULTILINE)
