@@ -229,10 +229,10 @@ BUGS = (
         'f"batch~{number}"',
     ),
     Bug(
-        "what a plan lends may be held",
+        "more may be held than there is",
         "scrip.domain.holds",
         "    if wanted > account.available:",
-        "    if wanted > account.available + draft.plan.overdraft_limit:",
+        "    if wanted > account.available + 100:",
     ),
     Bug(
         "what is above a hold is taken whether it is there or not",

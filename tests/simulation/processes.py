@@ -11,7 +11,6 @@ import random
 import sys
 import time
 from collections import Counter, defaultdict
-from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -245,7 +244,7 @@ def _stand_in() -> None:
                     setattr(module, attribute, simulated)
     for module, attribute, simulated in (
         (HANDLERS["signup"], "THREAD", _Inline()),
-        (scrip.observability, "single_metric", lambda **_: nullcontext()),
+        (scrip.observability, "_tell", lambda *_: None),
         (scrip.sweep, "DIRECTORY_SHARDS", DIRECTORY_SHARDS),
         (scrip.store.keys, "DIRECTORY_SHARDS", DIRECTORY_SHARDS),
         (parameters, "get_secret", lambda *_, **__: {"standard": [SECRET]}),
