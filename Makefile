@@ -70,7 +70,7 @@ test-fast: setup ## Run the tests that need no stack
 
 test-simulation: setup ## Run simulated worlds from a fresh seed, and look for the seeded bugs
 	pytest --numprocesses auto tests/simulation
-	@$(MAKE) --no-print-directory simulate OPERATIONS=12000
+	@$(MAKE) --no-print-directory simulate OPERATIONS=9000
 	@$(MAKE) --no-print-directory bugs
 
 simulate: setup ## Look for lost credits in simulated worlds (SEED=..., OPERATIONS=100000, or WORLD=...)
