@@ -79,8 +79,11 @@ simulate: setup ## Look for lost credits in simulated worlds (SEED=..., OPERATIO
 bugs: setup ## Put each seeded bug in, and show how the simulation finds it
 	@python -m tests.simulation --bugs --operations 40000
 
+# What takes longest begins first, so that nobody waits for it at the end.
+LONGEST := $(patsubst %,tests/integration/test_%.py,faults least_privilege schemathesis bench)
+
 test-integration: setup browser ## Deploy to a local AWS and test that, the console in a browser
-	pytest --numprocesses 2 --dist loadfile tests/integration tests/browser
+	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(LONGEST) tests/browser tests/integration
 
 fuzz: setup ## Send the API what nobody would, for long (SECONDS=600, SEED=...)
 	FUZZ_SECONDS=$(SECONDS) FUZZ_SEED=$(SEED) pytest -s tests/integration/test_schemathesis.py

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 STARTED_SECONDS_MAX = 120
 
-SECONDS = int(os.environ.get("FUZZ_SECONDS", "30"))
+SECONDS = int(os.environ.get("FUZZ_SECONDS", "15"))
 SEED = os.environ.get("FUZZ_SEED", "1")
 
 SHARES = {"user": 0.2, "service": 0.2, "admin": 0.6}
