@@ -58,12 +58,12 @@ class PartError(Exception):
 def main() -> None:
     """Run the parts that the arguments name, show what they found, and write it down."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="in two minutes, less exact")
+    parser.add_argument("--quick", action="store_true", help="in some minutes, less exact")
     parser.add_argument("--out", type=Path, default=OUT, help="file for the results, in JSON")
     parser.add_argument("--postgres", metavar="URL", help="a server to compare with")
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=", ".join(PARTS))
     asked = parser.parse_args()
-    # Now, and not when there is a quarter of an hour to lose.
+    # Now, and not when there is a half an hour to lose.
     if not _is_writable(asked.out):
         parser.error(f"argument --out: cannot write {asked.out}")
     for number in (signal.SIGTERM, signal.SIGHUP):

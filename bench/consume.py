@@ -8,6 +8,7 @@ included, and compared with nothing but the calls that it made, made again bare.
 from __future__ import annotations
 
 import tempfile
+from abc import ABC, abstractmethod
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -109,7 +110,7 @@ CASES = (
 """What is asked for: its name, the key, the amount, and how it is answered."""
 
 
-class Design:
+class Design(ABC):
     """One design: its requests, and what they cost."""
 
     def __init__(self, module: ModuleType, table: Table) -> None:
@@ -138,9 +139,9 @@ class Design:
             counts = self.counts(partial(self.ask, consume_event(account_id, key, amount), status))
             yield {"design": self.module.NAME, "case": case, **counts}
 
+    @abstractmethod
     def counts(self, request: Callable[[], None]) -> dict[str, Any]:
         """Return what a request asks of the database."""
-        raise NotImplementedError
 
     def timed_round(self, consumes: int) -> None:
         """Time some consumes of a fresh account."""

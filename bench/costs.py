@@ -17,11 +17,11 @@ CONSUME_READ_UNITS = 1
 """Counted: of a consume on an account of four grants."""
 
 RENEWAL_WRITE_UNITS = 8
-RENEWAL_READ_UNITS = 1
-"""Counted: of a month's turn that nobody but the sweep makes: two entries."""
+RENEWAL_READ_UNITS = 5
+"""Counted, at most: of a month's turn that nobody but the sweep makes, with all its visits."""
 
 COUNTING_UNITS = 1
-"""Counted: read and written by the stream's function for each account and day in a batch."""
+"""Reckoned: read and written by the stream's function for each account and day in a batch."""
 
 ENTRY_BYTES = 600
 """Counted, at most: of a consume's entry, which the table holds, and the index once more."""

@@ -72,7 +72,7 @@ class Meter:
             case "DeleteItem" | "PutItem" | "TransactWriteItems" | "UpdateItem":
                 self._wrote(parsed, has_failed=http_response.status_code != OK)
             case other:
-                raise NotImplementedError(other)
+                raise ValueError(f"nobody has said what {other} costs")
 
     def _wrote(self, parsed: Any, *, has_failed: bool) -> None:
         if has_failed:

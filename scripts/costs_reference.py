@@ -24,11 +24,11 @@ COUNTED = f"""
 
 On the local DynamoDB ([test](../../tests/integration/test_budget.py)): a consume writes
 {costs.CONSUME_WRITE_UNITS} units and reads {costs.CONSUME_READ_UNITS}; a month's turn of an account
-that nobody touches writes {costs.RENEWAL_WRITE_UNITS}. From what the functions store and answer
+that nobody touches writes {costs.RENEWAL_WRITE_UNITS} and reads at most {costs.RENEWAL_READ_UNITS}
+([test](../../tests/integration/test_bench.py)). From what the functions store and answer
 ([test](../../tests/functional/test_costs.py)): at most {costs.ENTRY_BYTES} bytes for an entry,
 twice; {costs.ARCHIVED_BYTES} in the bucket; {costs.ANSWER_BYTES} for an answer;
-{costs.LOGGED_BYTES} bytes of log for a consume that succeeds, beside Lambda's own lines; one unit
-read and one written for the usage of an account and day in a batch.
+{costs.LOGGED_BYTES} bytes of log for a consume that succeeds, beside Lambda's own lines.
 
 ## What is assumed
 
@@ -36,6 +36,8 @@ read and one written for the usage of an account and day in a batch.
 - A consume keeps its function for {costs.CONSUME_SECONDS * 1000:.0f} ms, a batch of the stream for
   {costs.BATCH_SECONDS * 1000:.0f}, an account's audit for {costs.AUDIT_SECONDS * 1000:.0f}: what
   only a deployment can show.
+- Each consume is alone of its account in its batch of the stream, and the usage of its day takes
+  {costs.COUNTING_UNITS} unit to read and {costs.COUNTING_UNITS} to write.
 - Lambda logs {costs.LAMBDA_LOG_BYTES} bytes a call, and a twentieth of all calls is traced.
 - It is the first month: half of its entries are there on average. Every further month adds twice
   its storage, for good, and {costs.AUDIT_UNITS_ENTRY} units a day for the audit of each entry.

@@ -19,7 +19,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from rich.console import Console
 
-from bench import consume, growth, plot, sweep, table
+from bench import consume, costs, growth, plot, sweep, table
 from bench.__main__ import QUIET
 from bench.document import document
 from bench.local import environment
@@ -106,6 +106,9 @@ def test_a_renewal_is_8_write_units_and_6_where_it_rides_on_a_consume(
     measured: dict[str, Rows],
 ) -> None:
     eager, schedule, *lazy = measured["sweep"]
+    # The bill in docs/reference/costs.md is reckoned with it.
+    assert eager["write_units_each"] == costs.RENEWAL_WRITE_UNITS
+    assert eager["read_units_each"] <= costs.RENEWAL_READ_UNITS
     assert (eager["write_units_each"], schedule["write_units_each"]) == (8, 1)
     assert [(row["write_units_each"], row["round_trips_each"]) for row in lazy] == [(6, 0)] * 2
 
