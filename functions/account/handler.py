@@ -8,6 +8,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from scrip.domain.commands import ENTRY_ID_PATTERN
 from scrip.domain.entries import EntryType
 from scrip.domain.errors import EntryNotFoundError
 from scrip.http.answers import account_json, answer, usage_json
@@ -65,9 +66,7 @@ def get_entries(  # noqa: PLR0917 - query parameters
 @app.get("/v1/accounts/<account_id>/entries/<entry_id>", operation_id="get_entry")
 def get_entry(
     account_id: AccountId,
-    entry_id: Annotated[
-        str, Path(description="The entry's id.", pattern="^[A-Za-z0-9._:~-]{1,256}$")
-    ],
+    entry_id: Annotated[str, Path(description="The entry's id.", pattern=ENTRY_ID_PATTERN)],
     caller: Annotated[Caller, Depends(any_caller)],
 ) -> Response[Any]:
     """Return an entry with its refunded total."""

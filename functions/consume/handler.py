@@ -18,7 +18,14 @@ from scrip.domain.commands import (
     Use,
 )
 from scrip.domain.spending import quote
-from scrip.http.answers import answer, hold_json, posted, posted_batch, posted_hold
+from scrip.http.answers import (
+    answer,
+    extended_hold,
+    hold_json,
+    posted,
+    posted_batch,
+    posted_hold,
+)
 from scrip.http.models import (
     BatchRequest,
     CaptureRequest,
@@ -120,16 +127,16 @@ def post_extension(
     hold_id: HoldId,
     caller: Annotated[Caller, Depends(any_caller)],
     body: Annotated[ExtendRequest | None, Body()] = None,
-    idempotency_key: IdempotencyKey = None,
 ) -> Response[Any]:
-    """Let a hold live longer."""
-    asked = body or ExtendRequest()
+    """Let a hold live longer. That writes no entry, so no key names it."""
     command = ExtendHold(
-        **command_fields(caller, asked, idempotency_key),
+        **command_fields(caller, CommandRequest(), None),
         hold_id=hold_id,
-        expires_in=asked.expires_in,
+        expires_in=(body or ExtendRequest()).expires_in,
     )
-    return posted(command, ledger().execute(command, opening_for(caller)), 200)
+    outcome = ledger().execute(command, opening_for(caller))
+    assert outcome.account is not None, outcome
+    return extended_hold(hold_id, outcome.account, ledger().catalog())
 
 
 @app.post("/v1/accounts/<account_id>/holds/<hold_id>/release", operation_id="release_hold")

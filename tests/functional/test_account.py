@@ -128,7 +128,7 @@ def test_one_entry_tells_its_refunded_total(table: Table) -> None:
     send("consume/feature")
     body = send("account/entry").body
     OneEntryAnswer.model_validate(body)
-    assert (body["entry_id"], body["refunded"]) == ("chat-1", 0)
+    assert (body["entry_id"], body["refunded"]) == ("user:chat-1", 0)
 
 
 def test_an_unknown_entry_is_not_found(table: Table) -> None:

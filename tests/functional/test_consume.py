@@ -25,7 +25,7 @@ def test_the_first_call_of_a_signed_in_user_opens_their_account(table: Table) ->
         "unlimited": False,
     }
     entry = answer.body["entry"]
-    assert (entry["entry_id"], entry["type"], entry["amount"]) == ("chat-1", "usage", -5)
+    assert (entry["entry_id"], entry["type"], entry["amount"]) == ("user:chat-1", "usage", -5)
     assert entry["actor"] == {"type": "user", "id": USER}
 
 

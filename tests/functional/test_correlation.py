@@ -111,7 +111,7 @@ def test_a_replay_answers_with_its_own_id_and_the_entry_keeps_the_first(table: T
     told = invoke("consume", again)
     assert told["headers"]["X-Request-Id"] == "another"
     assert json.loads(told["body"]) == first.body
-    assert written_by(table)["k1"] == REQUEST_ID
+    assert written_by(table)["user:k1"] == REQUEST_ID
 
 
 def test_what_no_request_wrote_names_the_invocation(table: Table) -> None:

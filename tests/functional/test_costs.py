@@ -27,7 +27,7 @@ def test_a_consume_stores_sends_and_logs_what_the_bill_is_reckoned_from(
         send(
             "consume/feature",
             body={"feature": "chat", "reference": f"job-{uuid4()}"},
-            key=f"chat-{n:027}",
+            key=f"chat-{n:022}",
         )
         for n in range(CONSUMES)
     ]
@@ -37,7 +37,7 @@ def test_a_consume_stores_sends_and_logs_what_the_bill_is_reckoned_from(
         FilterExpression="pk = :pk AND sk = :sk",
         ExpressionAttributeValues={
             ":pk": {"S": f"LEDGER#{USER}"},
-            ":sk": {"S": f"ENTRY#chat-{CONSUMES - 1:027}"},
+            ":sk": {"S": f"ENTRY#user:chat-{CONSUMES - 1:022}"},
         },
     )["Items"]
     entry_bytes = item_bytes(cast("dict[str, dict[str, object]]", stored))

@@ -218,9 +218,9 @@ def test_what_was_edited_by_hand_is_refused_and_left_as_it_is(
 
 
 def test_a_hold_that_is_opened_while_it_is_captured_has_not_ended(books: Ledger) -> None:
-    opened = OpenHold(account_id="u1", entry_id="h1", actor=ACTOR, amount=60, expires_in=300)
+    opened = OpenHold(account_id="u1", entry_id="user:h1", actor=ACTOR, amount=60, expires_in=300)
     capture = CaptureHold(
-        account_id="u1", entry_id="p1", actor=ACTOR, hold_id="h1", final=True, excess=False
+        account_id="u1", entry_id="p1", actor=ACTOR, hold_id="user:h1", final=True, excess=False
     )
     faster = [opened]
 

@@ -18,7 +18,7 @@ def test_a_consume_is_refunded_by_its_idempotency_key(spent: Table) -> None:
     answer = send("refund/whole")
     assert answer.status == 201
     entry = answer.body["entry"]
-    assert (entry["type"], entry["amount"], entry["refunds"]) == ("refund", 5, "chat-1")
+    assert (entry["type"], entry["amount"], entry["refunds"]) == ("refund", 5, "user:chat-1")
     assert answer.body["account"]["balance"] == 150
 
 
@@ -32,7 +32,9 @@ def test_the_entry_stays_as_it_was_and_its_refunded_total_stands_beside_it(spent
 
 def test_parts_add_up_to_the_whole_and_no_further(spent: Table) -> None:
     send("refund/part")
-    too_much = send("refund/part", body={"entry_id": "chat-1", "amount": 4, "reason": "x"}, key="b")
+    too_much = send(
+        "refund/part", body={"entry_id": "user:chat-1", "amount": 4, "reason": "x"}, key="b"
+    )
     assert (too_much.status, too_much.body["code"]) == (409, "refund_too_large")
     assert too_much.body["refundable"] == 3
     rest = send("refund/whole")
@@ -58,10 +60,10 @@ def test_a_user_refunds_nothing(spent: Table) -> None:
 BAD_BODIES: list[tuple[dict[str, Any], int, str]] = [
     ({"entry_id": "nothing", "reason": "x"}, 404, "entry_not_found"),
     ({"entry_id": "signup:grant", "reason": "x"}, 422, "not_refundable"),
-    ({"entry_id": "chat-1"}, 422, "invalid"),
-    ({"entry_id": "chat-1", "reason": ""}, 422, "invalid"),
-    ({"entry_id": "chat-1", "reason": "x", "amount": 0}, 422, "invalid"),
-    ({"entry_id": "chat-1", "reason": "x", "amount": 6}, 409, "refund_too_large"),
+    ({"entry_id": "user:chat-1"}, 422, "invalid"),
+    ({"entry_id": "user:chat-1", "reason": ""}, 422, "invalid"),
+    ({"entry_id": "user:chat-1", "reason": "x", "amount": 0}, 422, "invalid"),
+    ({"entry_id": "user:chat-1", "reason": "x", "amount": 6}, 409, "refund_too_large"),
 ]
 
 

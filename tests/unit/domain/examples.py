@@ -30,7 +30,7 @@ from scrip.domain.commands import (
 )
 from scrip.domain.decide import SIGNUP_ENTRY_ID, decide
 from scrip.domain.entries import Actor, ActorType, Entry
-from scrip.domain.grants import GrantKind
+from scrip.domain.grants import Grant, GrantKind
 from scrip.domain.payments import DisputeOutcome, Payment
 from scrip.domain.posting import Paid, Posting, Refundable
 
@@ -38,6 +38,7 @@ NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 USER = Actor(ActorType.USER, "u1")
+APP = Actor(ActorType.SERVICE, "app")
 ADMIN = Actor(ActorType.ADMIN, "a1")
 BILLING = Actor(ActorType.WEBHOOK, "stripe")
 
@@ -73,6 +74,13 @@ CATALOG = Catalog(
         )
     },
 )
+
+
+RETIRED: dict[bytes, dict[str, Grant]] = {}
+"""The grants that have left an account, as the store keeps them, by the hash of its newest entry.
+
+The chain makes that the name of all that ever happened to the account.
+"""
 
 
 def opening(
@@ -123,11 +131,12 @@ def hold(
     feature: str | None = None,
     quantity: int | None = None,
     expires_in: int = 300,
+    actor: Actor = APP,
 ) -> OpenHold:
     return OpenHold(
         account_id="u1",
         entry_id=key,
-        actor=USER,
+        actor=actor,
         amount=amount,
         feature=feature,
         quantity=quantity,
@@ -135,11 +144,11 @@ def hold(
     )
 
 
-def extend(expires_in: int, key: str = "e1", *, of: str = "h1") -> ExtendHold:
+def extend(expires_in: int, key: str = "e1", *, of: str = "h1", actor: Actor = APP) -> ExtendHold:
     return ExtendHold(
         account_id="u1",
         entry_id=key,
-        actor=USER,
+        actor=actor,
         hold_id=of,
         expires_in=expires_in,
     )
@@ -153,11 +162,12 @@ def capture(
     quantity: int | None = None,
     final: bool = True,
     excess: bool = False,
+    actor: Actor = APP,
 ) -> CaptureHold:
     return CaptureHold(
         account_id="u1",
         entry_id=key,
-        actor=USER,
+        actor=actor,
         hold_id=of,
         amount=amount,
         quantity=quantity,
@@ -166,8 +176,8 @@ def capture(
     )
 
 
-def release(key: str = "r1", *, of: str = "h1") -> ReleaseHold:
-    return ReleaseHold(account_id="u1", entry_id=key, actor=USER, hold_id=of)
+def release(key: str = "r1", *, of: str = "h1", actor: Actor = APP) -> ReleaseHold:
+    return ReleaseHold(account_id="u1", entry_id=key, actor=actor, hold_id=of)
 
 
 def refund(of: str, amount: int | None = None, key: str = "r1") -> Refund:
@@ -325,14 +335,21 @@ def do(
     expiry: Entry | None = None,
     catalog: Catalog = CATALOG,
 ) -> Posting:
-    return decide(
+    retired = RETIRED.get(account.hash, {}) if account else {}
+    posting = decide(
         account,
         command,
         catalog=catalog,
         now=now,
-        refundable=Refundable(entry=of, refunded=refunded) if of else None,
+        refundable=Refundable(entry=of, refunded=refunded, retired=tuple(retired.values()))
+        if of
+        else None,
         paid=Paid(payment=paid, expiry=expiry) if paid else None,
     )
+    gone = {grant.grant_id: grant for grant in posting.retired}
+    if retired or gone:
+        RETIRED[posting.after.hash] = {**retired, **gone}
+    return posting
 
 
 def own_entry(posting: Posting) -> Entry:

@@ -2,11 +2,12 @@
 
 import json
 import re
+from dataclasses import replace
 
 from scrip.domain.entries import EntryType
 from scrip.domain.events import EVENT_NAMES, crossing_events, entry_event
 from tests.documentation import ROOT, examples
-from tests.unit.domain.examples import consume, do, extend, hold, opened
+from tests.unit.domain.examples import consume, do, hold, opened, own_entry
 
 
 def test_every_type_of_entry_has_its_event() -> None:
@@ -53,14 +54,10 @@ def test_the_documentation_lists_each_event_with_the_entries_that_it_tells_of() 
     assert crossed == {"credits.low", "credits.depleted", "credits.recovered"}
 
 
-def test_a_hold_that_lives_longer_is_no_new_one() -> None:
-    opening_it = do(opened(), hold(10))
-    extending_it = do(opening_it.after, extend(600))
-    names = [
-        entry_event("u1", entry, None).name
-        for posting in (opening_it, extending_it)
-        for entry in posting.entries
-    ]
+def test_a_hold_that_an_earlier_version_extended_is_no_new_one() -> None:
+    opening_it = own_entry(do(opened(), hold(10)))
+    extending_it = replace(opening_it, entry_id="e1")
+    names = [entry_event("u1", entry, None).name for entry in (opening_it, extending_it)]
     assert names == ["hold.created", "hold.extended"]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from scrip.domain.account import Account
 from scrip.domain.commands import AdjustAction, Renew, Use
-from scrip.domain.decide import ENTRIES_MAX, PostingTooLongError, decide
+from scrip.domain.decide import PostingTooLongError, decide
 from scrip.domain.entries import CLOCK, Entry
 from scrip.domain.errors import (
     AccountFrozenError,
@@ -22,6 +22,7 @@ from scrip.domain.errors import (
 )
 from scrip.domain.grants import Allocation, GrantKind
 from scrip.domain.holds import HOLDS_MAX
+from scrip.domain.posting import ENTRIES_MAX
 from scrip.domain.settle import settled
 from tests.unit.domain.examples import (
     CATALOG,
@@ -186,9 +187,11 @@ def test_a_hold_is_extended_and_never_shortened() -> None:
     account = do(held(60), extend(3_600), NOW + 200 * SECOND).after
     [extended] = account.holds
     assert extended.expires_at == NOW + 3_800 * SECOND
-    posting = do(account, extend(1, "e2"), NOW + 201 * SECOND)
-    assert posting.after.holds == account.holds
-    assert told(posting.entries) == [("e2", "hold", 0, 0)]
+    assert do(account, extend(1, "e2"), NOW + 201 * SECOND).after == account
+
+
+def test_an_extension_leaves_no_entry() -> None:
+    assert do(held(60), extend(3_600)).entries == ()
 
 
 def test_held_credits_outlive_their_grant_and_expire_when_they_come_back() -> None:
@@ -251,12 +254,16 @@ def test_an_unlimited_plan_holds_nothing_and_records_what_is_captured() -> None:
         do(account, capture(10**6 + 1))
 
 
-def test_a_hold_is_charged_by_the_plan_of_its_opening_unless_that_is_unlimited_now() -> None:
+def test_a_hold_that_was_given_for_nothing_ends_with_the_unlimited_plan() -> None:
     free = do(opened("unlimited"), hold(30)).after
+    assert own_entry(do(free, capture(30))).amount == 0
     metered = replace(free, plan_id="free")
-    assert own_entry(do(metered, capture(30))).amount == 0
-    with pytest.raises(HoldExceededError):
-        do(metered, capture(31, excess=True))
+    assert settled(metered, CATALOG, NOW).holds == ()
+    with pytest.raises(HoldNotFoundError):
+        do(metered, capture(30))
+
+
+def test_a_hold_is_charged_for_nothing_once_the_plan_is_unlimited() -> None:
     upgraded = do(held(60), quota("unlimited")).after
     posting = do(upgraded, capture(25, final=False))
     assert (own_entry(posting).amount, posting.after.held) == (0, 35)

@@ -43,6 +43,7 @@ from scrip.store.queries import (
     read_entry,
     read_hold_end,
     read_with_payment,
+    read_with_refundable,
 )
 
 if TYPE_CHECKING:
@@ -76,10 +77,12 @@ in whatever the crowd, and try until DEADLINE_SECONDS.
 class Outcome:
     """What a command did: its own entry, None when it wrote none; `replayed` when it is not new.
 
-    `others` are those of a batch's other uses.
+    `others` are those of a batch's other uses. `account` is what the command left; None where it is
+    replayed.
     """
 
     entry: Entry | None
+    account: Account | None = None
     others: tuple[Entry, ...] = ()
     replayed: bool = False
 
@@ -187,7 +190,7 @@ class Ledger:
     def _read(self, command: Command) -> Snapshot:
         match command:
             case Refund():
-                return read(self.table, command.account_id, command.refunds)
+                return read_with_refundable(self.table, command.account_id, command.refunds)
             case TakeBack():
                 return read_with_payment(self.table, command.account_id, command.payment_id)
         return read(self.table, command.account_id)
@@ -224,7 +227,7 @@ class Ledger:
             except EntryExistsError as exists:
                 return self._replayed(command, exists.entry)
         others = posting.entries[1 - len(command.uses) :] if _is_many(command) else ()
-        return Outcome(entry=posting.entry, others=others)
+        return Outcome(entry=posting.entry, account=posting.after, others=others)
 
     def _replayed(self, command: Command, entry: Entry) -> Outcome:
         if command.keyed and entry.request_hash != command.request_hash:

@@ -69,13 +69,15 @@ class Subscription:
 class Hold:
     """Credits set aside out of grants; they are the account's and only the hold can spend them.
 
-    `expires_at` is None for what a dispute set aside: that ends with the dispute. `uncharged` are
-    credits of use that the plan gives for nothing, being unlimited when the hold was opened.
+    `expires_at` is None for what a dispute set aside: that ends with the dispute. `ends_by` is the
+    latest instant to which it can be extended; None where an earlier version opened it. `uncharged`
+    are credits of use that the plan gives for nothing, being unlimited when the hold was opened.
     """
 
     hold_id: str
     allocations: tuple[Allocation, ...]
     expires_at: datetime | None = None
+    ends_by: datetime | None = None
     feature: str | None = None
     uncharged: int = 0
 
@@ -89,9 +91,24 @@ class Hold:
         """How many credits of use can still be captured within it."""
         return self.amount + self.uncharged
 
+    def has_of(self, grant_id: str) -> bool:
+        """Return whether credits of a grant are among those held."""
+        return any(allocation.grant_id == grant_id for allocation in self.allocations)
+
     def has_died(self, now: datetime) -> bool:
         """Tell whether its time is over."""
         return self.expires_at is not None and self.expires_at <= now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldCalls:
+    """How many calls about holds the account's user has made within an hour, which began at `hour`.
+
+    Opening, extending and releasing a hold costs the user nothing, so it is bounded.
+    """
+
+    hour: datetime
+    calls: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +145,7 @@ class Account:
     debt: int = 0
     grants: tuple[Grant, ...] = ()
     holds: tuple[Hold, ...] = ()
+    hold_calls: HoldCalls | None = None
 
     @property
     def quota(self) -> Quota:

@@ -21,7 +21,7 @@ from scrip.domain.commands import FollowSubscription, PayPeriod, Purchase, TakeB
 from scrip.domain.entries import Entry, EntryType
 from scrip.domain.errors import PaymentNotFoundError
 from scrip.domain.grants import Allocation, Grant, GrantKind
-from scrip.domain.holds import expire_again, put_back
+from scrip.domain.holds import give_back, release_dead
 from scrip.domain.payments import DisputeOutcome, Payment
 from scrip.domain.posting import Draft, Paid, Posting
 from scrip.domain.quotas import grant_difference
@@ -30,7 +30,7 @@ from scrip.domain.settle import expire, roll_over, rolled_over, set_quota
 
 def purchase(draft: Draft, command: Purchase) -> Posting:
     """Let bought credits arrive; at the bound of grants they join another purchase."""
-    draft.change(grants=buckets.with_room(draft.account.grants, draft.needed()))
+    draft.make_room()
     entry = draft.grant(
         command.entry_id,
         EntryType.PURCHASE,
@@ -124,6 +124,7 @@ def _open_paid_period(draft: Draft, command: PayPeriod, catalog: Catalog, quota:
     roll_over(draft, carried)
     entry = _grant_period(draft, command, quota.allowance(draft.plan), draft.account.allowance_end)
     expire(draft)
+    release_dead(draft, draft.now)
     return entry
 
 
@@ -284,8 +285,15 @@ def _set_free(
         holds=(*others, replace(hold, allocations=left)) if amount < hold.amount else others
     )
     freed = (Allocation(held.grant_id, amount),)
-    entry, gone = put_back(draft, freed, entry_id, command=command, source=hold.hold_id)
-    return expire_again(draft, entry, gone)
+    entry = give_back(
+        draft,
+        freed,
+        entry_id,
+        pays_debt=False,
+        command=command,
+        source=hold.hold_id,
+    )
+    return entry.expired or 0
 
 
 def _claw_back(draft: Draft, command: TakeBack, told: Payment, expiry: Entry | None) -> Payment:

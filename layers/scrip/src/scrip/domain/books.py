@@ -6,6 +6,7 @@ from datetime import date
 
 from scrip.domain.account import Account
 from scrip.domain.entries import Entry
+from scrip.domain.grants import Grant
 from scrip.domain.usage import DayUsage
 
 
@@ -29,10 +30,11 @@ class Books:
     `account` is None where there is none, or nobody can read it: then it is among the `unreadable`
     items. `balance` is the one that is stored, and `listed` says whether the directory lists the
     account where its anchor puts it. `refunded` are the totals by entry, `hold_ends` the entries
-    that are said to have ended holds, by the hold, `audited` the entries that audit records name,
-    `closings` those of them that closed the account, `names` the outside names with the account
-    that each leads to, `unnumbered` the entries that have no seq, and `unknown_beside` the
-    attributes of items beside the account that Scrip did not write.
+    that are said to have ended holds, by the hold, `retired` the grants that have left the
+    account's item, by their ids, `audited` the entries that audit records name, `closings` those of
+    them that closed the account, `names` the outside names with the account that each leads to,
+    `unnumbered` the entries that have no seq, and `unknown_beside` the attributes of items beside
+    the account that Scrip did not write.
     """
 
     account_id: str
@@ -42,6 +44,7 @@ class Books:
     unknown: frozenset[str] = frozenset()
     refunded: Mapping[str, int] = field(default_factory=dict)
     hold_ends: Mapping[str, str] = field(default_factory=dict)
+    retired: Mapping[str, Grant] = field(default_factory=dict)
     usage: Mapping[date, DayUsage] = field(default_factory=dict)
     audited: frozenset[str] = frozenset()
     closings: frozenset[str] = frozenset()

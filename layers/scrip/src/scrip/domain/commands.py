@@ -8,12 +8,35 @@ from enum import StrEnum
 from typing import ClassVar
 
 from scrip.domain.catalog import ID_PATTERN
-from scrip.domain.entries import Actor, Json, canonical_json, iso
+from scrip.domain.entries import Actor, ActorType, Json, canonical_json, iso
 from scrip.domain.grants import GrantKind
 from scrip.domain.payments import DisputeOutcome
 
 KEY_PATTERN = ID_PATTERN
 """What a caller's idempotency key looks like: without the colon of the names that Scrip makes."""
+
+ENTRY_ID_PATTERN = "^[A-Za-z0-9._:~-]{1,256}$"
+"""What an entry is asked for by: any key, and any name that Scrip derives from one."""
+
+USER_PREFIX = "user:"
+"""What the name of every entry begins with that a user's token made."""
+
+HOLD_ID_PATTERN = f"^({USER_PREFIX})?{KEY_PATTERN.removeprefix('^')}"
+"""What a caller names a hold by: the entry that opened it."""
+
+
+def entry_name(actor: Actor, key: str) -> str:
+    """Return the id of the entry that a caller's key names.
+
+    Users have names of their own, so no user can take, replay or look up a key that the app's back
+    end is going to use.
+    """
+    return USER_PREFIX + key if actor.type is ActorType.USER else key
+
+
+def is_users(entry_id: str) -> bool:
+    """Return whether a user's token made an entry, and so the hold that is named after it."""
+    return entry_id.startswith(USER_PREFIX)
 
 
 class AdjustAction(StrEnum):
@@ -124,7 +147,10 @@ class OpenHold(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class ExtendHold(Command):
-    """Let a hold live for `expires_in` seconds from now, unless it lives longer anyway."""
+    """Let a hold live for `expires_in` seconds from now, unless it lives longer anyway.
+
+    It writes no entry, so its `entry_id` names nothing.
+    """
 
     hold_id: str
     expires_in: int

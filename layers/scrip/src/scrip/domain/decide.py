@@ -4,6 +4,7 @@ decide(account, command, catalog=..., now=...) -> Posting, or a refusal
 """
 
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from scrip.domain import billing, errors, holds, quotas, spending
@@ -33,10 +34,10 @@ from scrip.domain.commands import (
     SetQuota,
     TakeBack,
 )
-from scrip.domain.entries import GENESIS_HASH, EntryType
+from scrip.domain.entries import GENESIS_HASH, ActorType, Entry, EntryType
 from scrip.domain.grants import GRANTS_MAX, Allocation, GrantKind
 from scrip.domain.periods import month_start
-from scrip.domain.posting import Draft, Paid, Posting, Refundable
+from scrip.domain.posting import ENTRIES_MAX, Draft, Paid, Posting, Refundable
 from scrip.domain.settle import grant_allowance, settle
 
 REFUND_LIFE = timedelta(days=7)
@@ -45,8 +46,11 @@ REFUND_LIFE = timedelta(days=7)
 SIGNUP_ENTRY_ID = "signup:grant"
 """The entry of the sign-up grant. No caller's key has a colon, so nobody can take its name."""
 
-ENTRIES_MAX = 97
-"""With the account, a refunded total and an audit record they fit a transaction of 100 items."""
+SETTLED_ENTRIES_MAX = 50
+"""With more entries of what time has done, that is written down first, by a `Renew` or several.
+
+A step of settling may write some more than that, and a batch needs room for its own.
+"""
 
 GRANT_ENTRY_TYPES = {
     GrantKind.ADMIN: EntryType.ADMIN_GRANT,
@@ -90,12 +94,13 @@ def decide(
         case Account(status=AccountStatus.CLOSED), _:
             raise errors.AccountClosedError
         case Account(), _:
-            draft = settle(account, catalog, now)
-            if isinstance(command, Renew) and len(draft.entries) > ENTRIES_MAX:
-                draft = settle(account, catalog, _half_way(account, now))
+            draft = settle(account, catalog, now, SETTLED_ENTRIES_MAX)
+            if draft.is_full and not isinstance(command, Renew):
+                raise PostingTooLongError
             posting = _carry_out(draft, command, catalog, refundable, paid)
     _check(posting)
-    if len(posting.entries) > ENTRIES_MAX:
+    if len(posting.entries) + len(posting.retired) > ENTRIES_MAX:
+        assert not isinstance(command, Renew), posting
         raise PostingTooLongError
     return posting
 
@@ -107,6 +112,8 @@ def _carry_out(  # noqa: C901, PLR0911, PLR0912 - a line for each command
     refundable: Refundable | None,
     paid: Paid | None,
 ) -> Posting:
+    if command.actor.type is ActorType.USER:
+        spending.check_not_frozen(draft.account)
     match command:
         case Consume() | ConsumeBatch():
             return spending.consume(draft, command, catalog)
@@ -211,83 +218,117 @@ def _put_back(
 ) -> tuple[Allocation, ...]:
     """Return credits to the grants that they came from, last taken first.
 
-    What came from a grant that has gone or been refilled since, or from an overdraft, goes into a
-    refund grant. Its expiry is rounded up to the hour, so that the refunds of one bad hour share
-    one.
+    A retired grant comes back for them. What came from a grant that has expired or been refilled
+    since, or from an overdraft, goes into a refund grant, which lives as long as the grant would
+    have, or 7 days.
     """
+    draft.make_room()
     usage, skipped = refundable.entry, refundable.refunded
     overdrawn = -usage.amount - sum(taken.amount for taken in usage.allocations)
-    room = {
-        grant.grant_id: grant.amount - grant.remaining - draft.account.held_of(grant.grant_id)
-        for grant in draft.account.grants
+    there = {grant.grant_id: grant for grant in draft.account.grants}
+    retired = {
+        grant.grant_id: replace(grant, remaining=0)
+        for grant in refundable.retired
+        if grant.grant_id not in there and grant.expires_at_or_never > draft.now
     }
     given: Counter[str] = Counter()
-    homeless = 0
+    homeless, ends = 0, list[datetime]()
     for taken in reversed((*usage.allocations, Allocation("", overdrawn))):
         part = max(0, min(taken.amount - skipped, amount))
         skipped = max(0, skipped - taken.amount)
         amount -= part
-        fitting = min(part, room.get(taken.grant_id, 0))  # a reset may have refilled it meanwhile
+        back = retired.get(taken.grant_id)
+        if back and part and len(there) < GRANTS_MAX:
+            there[back.grant_id] = back
+        home = there.get(taken.grant_id)
+        room = home.amount - home.remaining - draft.account.held_of(home.grant_id) if home else 0
+        fitting = min(part, room)  # a reset may have refilled it meanwhile
         given[taken.grant_id] += fitting
-        homeless += part - fitting
+        if part > fitting:
+            homeless += part - fitting
+            last = home or back
+            ends.append(last.expires_at_or_never if last else _refunds_end(draft.now))
     allocations = [Allocation(grant_id, part) for grant_id, part in given.items() if part]
-    draft.change(grants=buckets.give_back(draft.account.grants, allocations))
+    draft.change(grants=buckets.give_back(tuple(there.values()), allocations))
     if homeless:
-        end = draft.now + REFUND_LIFE + timedelta(hours=1) - timedelta(microseconds=1)
-        end = end.replace(minute=0, second=0, microsecond=0)
-        kept = buckets.with_room_for_refund(draft.account.grants, draft.needed(), end)
-        draft.change(grants=kept)
+        grants, end = buckets.with_refund_until(draft.account.grants, max(ends))
+        draft.change(grants=grants)
         placed = draft.place(GrantKind.REFUND, homeless, source=command.entry_id, expires_at=end)
         given[placed.grant_id] += homeless
     return tuple(Allocation(grant_id, part) for grant_id, part in given.items() if part)
 
 
+def _refunds_end(now: datetime) -> datetime:
+    """Return until when credits live that come back after their grant has expired.
+
+    It is rounded up to the hour, so that the refunds of one bad hour share a grant.
+    """
+    end = now + REFUND_LIFE + timedelta(hours=1) - timedelta(microseconds=1)
+    return end.replace(minute=0, second=0, microsecond=0)
+
+
 def _adjust(draft: Draft, command: Adjust) -> Posting:
-    before = draft.account
-    change = {
-        AdjustAction.ADD: command.amount,
-        AdjustAction.DEDUCT: -command.amount,
-        AdjustAction.SET: command.amount - before.balance,
-    }[command.action]
+    before = draft.account.balance
     if command.expires_at is not None and command.expires_at <= draft.now:
         raise errors.ExpiryInThePastError(command.expires_at)
-    if -change > max(0, before.available):
+    change = _change(draft, command)
+    # What users set aside themselves does not keep an admin from it. What a hold gives back may
+    # expire at once, so a balance that is to be set is another then.
+    while -change > max(0, draft.account.available) and holds.release_own(draft, command):
+        change = _change(draft, command)
+    available = draft.account.available
+    if -change > max(0, available):
         raise errors.DeductionTooLargeError(
             required=-change,
-            available=before.available,
-            shortfall=-change - before.available,
+            available=available,
+            shortfall=-change - available,
         )
-    if change > 0:
-        kept = buckets.with_room(before.grants, draft.needed())
-        draft.change(grants=kept)
-        entry = draft.grant(
-            command.entry_id,
-            GRANT_ENTRY_TYPES[command.kind],
-            command.kind,
-            change,
-            command=command,
-            expires_at=command.expires_at,
-        )
-        if len(draft.account.grants) > max(GRANTS_MAX, len(kept)):
-            raise errors.TooManyGrantsError(GRANTS_MAX)
-    else:
-        grants, allocations = buckets.draw(before.grants, -change)
-        draft.change(grants=grants)
-        entry = draft.enter(
-            command.entry_id,
-            EntryType.ADMIN_DEDUCT,
-            change,
-            command=command,
-            allocations=allocations,
-        )
+    entry = _add(draft, command, change) if change > 0 else _deduct(draft, command, -change)
     audit = draft.audit(
         command,
         f"adjustment.{command.action}",
-        {"balance": before.balance},
+        {"balance": before},
         {"balance": draft.account.balance},
         entry,
     )
     return draft.posting(entry=entry, audit=audit)
+
+
+def _change(draft: Draft, command: Adjust) -> int:
+    """Return by how much an adjustment changes the balance as it is in the draft."""
+    return {
+        AdjustAction.ADD: command.amount,
+        AdjustAction.DEDUCT: -command.amount,
+        AdjustAction.SET: command.amount - draft.account.balance,
+    }[command.action]
+
+
+def _add(draft: Draft, command: Adjust, amount: int) -> Entry:
+    draft.make_room()
+    grants_before = len(draft.account.grants)
+    entry = draft.grant(
+        command.entry_id,
+        GRANT_ENTRY_TYPES[command.kind],
+        command.kind,
+        amount,
+        command=command,
+        expires_at=command.expires_at,
+    )
+    if len(draft.account.grants) > max(GRANTS_MAX, grants_before):
+        raise errors.TooManyGrantsError(GRANTS_MAX)
+    return entry
+
+
+def _deduct(draft: Draft, command: Adjust, amount: int) -> Entry:
+    grants, allocations = buckets.draw(draft.account.grants, amount)
+    draft.change(grants=grants)
+    return draft.enter(
+        command.entry_id,
+        EntryType.ADMIN_DEDUCT,
+        -amount,
+        command=command,
+        allocations=allocations,
+    )
 
 
 def _set_frozen(draft: Draft, command: SetFrozen) -> Posting:
@@ -335,18 +376,6 @@ def _close(draft: Draft, command: CloseAccount) -> Posting:
         entry,
     )
     return draft.posting(entry=entry, audit=audit)
-
-
-def _half_way(account: Account, now: datetime) -> datetime:
-    """Return the instant until which half of what grants and holds have come to has come.
-
-    An account on which very much has ended since it was touched is rolled forward in steps, which
-    comes to the same.
-    """
-    ends = [grant.expires_at_or_never for grant in account.grants]
-    ends += [hold.expires_at for hold in account.holds if hold.expires_at is not None]
-    due = sorted(end for end in ends if end <= now)
-    return due[len(due) // 2 - 1]
 
 
 def _check(posting: Posting) -> None:

@@ -67,8 +67,9 @@ class Entry:
 
     `allocations` says which grants the credits came from or went to, in the order they were taken;
     their amounts are positive, the direction is the sign of `amount`. `unlimited` says that the
-    account was on an unlimited plan. `expires_at` is when the hold ends that the entry opened or
-    extended.
+    account was on an unlimited plan. `expires_at` is when the hold ends that the entry opened (an
+    earlier version also wrote one for each extension). `expired` says how many of the credits that
+    a release gave back expired at once, by the entry that follows, as their grants had.
     """
 
     entry_id: str
@@ -94,9 +95,15 @@ class Entry:
     refunds: str | None = None
     hold_id: str | None = None
     expires_at: datetime | None = None
+    expired: int | None = None
     request_hash: bytes | None = None
     previous_hash: bytes
     hash: bytes = b""
+
+    @property
+    def balance_left(self) -> int:
+        """The balance once the posting is complete of which this entry is a caller's own."""
+        return self.balance_after - (self.expired or 0)
 
     @property
     def debt_left(self) -> int:

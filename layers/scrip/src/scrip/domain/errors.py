@@ -5,6 +5,7 @@
     |   +-- InsufficientCreditsError    402
     |   +-- AccountFrozenError          403
     |   +-- AccountClosedError          403
+    |   +-- HoldNotYoursError           403
     |   +-- AccountNotFoundError        404
     |   +-- EntryNotFoundError          404
     |   +-- PaymentNotFoundError        404
@@ -23,6 +24,7 @@
     |   +-- NotRefundableError          422
     |   +-- HoldWithoutFeatureError     422
     |   +-- ExpiryInThePastError        422
+    |   +-- HoldRateLimitedError        429
     +-- PlanNotFoundError               404
     +-- FeatureNotFoundError            404
     +-- WebhookNotFoundError            404
@@ -88,7 +90,8 @@ class InsufficientCreditsError(RefusalError):
 class AccountFrozenError(RefusalError):
     """The account is frozen and may not spend.
 
-    Do not ask again: an admin froze it, and one unfreezes it. Refunds and credits still arrive.
+    Do not ask again: an admin froze it, and one unfreezes it. Refunds and credits still arrive, and
+    a service may end the holds that are open; its user can only read.
     """
 
     status, code = 403, "account_frozen"
@@ -102,6 +105,18 @@ class AccountClosedError(RefusalError):
     """
 
     status, code = 403, "account_closed"
+
+
+@dataclass(eq=False, repr=False)
+class HoldNotYoursError(RefusalError):
+    """The hold is not yours to end.
+
+    A user's token can capture, extend and release only what a user's token has opened: a hold whose
+    id begins with `user:`. The app's own holds are for its back end.
+    """
+
+    status, code = 403, "hold_not_yours"
+    hold_id: str
 
 
 @dataclass(eq=False, repr=False)
@@ -154,8 +169,9 @@ class HoldNotFoundError(RefusalError):
 class DeductionTooLargeError(RefusalError):
     """Not enough credits to deduct.
 
-    Deduct at most `available`. What is held cannot be deducted before its hold has ended, and so
-    the balance cannot be set below it.
+    Deduct at most `available`. What the app holds cannot be deducted before its hold has ended, and
+    so the balance cannot be set below it. The user's own holds do not stand in the way: as many of
+    them end as the deduction needs.
     """
 
     status, code = 409, "insufficient_credits"
@@ -214,8 +230,9 @@ class TooManyHoldsError(RefusalError):
 class HoldEndedError(RefusalError):
     """The hold has ended.
 
-    `ended_by` is the entry that captured or released it; null when it expired, or its account was
-    closed. What it had left is back in its grants. Use `consume` for what is still to be charged.
+    `ended_by` is the entry that captured or released it; null when it expired, its account was
+    closed, an admin deducted its credits, or an unlimited plan that gave it for nothing ended. What
+    it had left is back in its grants. Use `consume` for what is still to be charged.
     """
 
     status, code = 409, "hold_ended"
@@ -227,9 +244,8 @@ class HoldEndedError(RefusalError):
 class HoldExceededError(RefusalError):
     """More than the hold has left.
 
-    Capture at most `left`, or ask for the rest to be taken from what is available (`excess`). What
-    an unlimited plan gave the hold for nothing is never joined with what is charged. Release a hold
-    of which nothing is left.
+    Capture at most `left`, or ask for the rest to be taken from what is available (`excess`).
+    Release a hold of which nothing is left.
     """
 
     status, code = 409, "hold_exceeded"
@@ -315,6 +331,19 @@ class ExpiryInThePastError(RefusalError):
 
     status, code = 422, "expiry_in_the_past"
     expires_at: datetime
+
+
+@dataclass(eq=False, repr=False)
+class HoldRateLimitedError(RefusalError):
+    """Too many calls about holds within this hour.
+
+    A user's token opens, extends and releases holds at most `calls_max` times an hour. Wait
+    `Retry-After` seconds, or let the app's back end make the calls: a service has no such bound.
+    """
+
+    status, code = 429, "hold_rate_limited"
+    calls_max: int
+    retry_after: int
 
 
 @dataclass(eq=False, repr=False)

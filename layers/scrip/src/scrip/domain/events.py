@@ -39,6 +39,7 @@ class Event:
 
 def entry_event(account_id: str, entry: Entry, correlation_id: str | None) -> Event:
     """Return the event that tells of an entry: the entry as the API shows it, and what wrote it."""
+    # An earlier version wrote an entry for each extension; the stream may still deliver some.
     extends = entry.type is EntryType.HOLD and entry.hold_id not in {None, entry.entry_id}
     name = "hold.extended" if extends else EVENT_NAMES[entry.type]
     return Event(name=name, detail=told(account_id, entry, correlation_id))

@@ -1,7 +1,7 @@
 """Grants: buckets of credits, each with its own expiry, and the order in which they are spent."""
 
 from collections import Counter
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -135,38 +135,28 @@ def _moved(
     )
 
 
-def with_room(grants: Sequence[Grant], needed: Container[str]) -> tuple[Grant, ...]:
-    """Let exhausted grants go when there are as many grants as there may be.
-
-    They are only kept so that a refund finds them; it makes a new grant where it does not. A plan
-    grant stays, since it tells what its period was given, and so do the `needed`, by their ids.
-    """
-    if len(grants) < GRANTS_MAX:
-        return tuple(grants)
-    return tuple(
-        grant
-        for grant in grants
-        if grant.remaining or grant.kind is GrantKind.PLAN or grant.grant_id in needed
-    )
-
-
-def with_room_for_refund(
+def with_refund_until(
     grants: Sequence[Grant],
-    needed: Container[str],
     expires_at: datetime,
-) -> tuple[Grant, ...]:
-    """Return grants among which a refund grant of that expiry adds none beyond the bound.
+) -> tuple[tuple[Grant, ...], datetime | None]:
+    """Return grants among which a refund grant of the expiry returned adds none beyond the bound.
 
     Where there is no room, the refund grant that lives longest is made to live until then: the new
     one is merged into it, and nobody's credits live shorter for it.
     """
-    kept = with_room(grants, needed)
-    refunds = [grant for grant in kept if grant.kind is GrantKind.REFUND]
-    if len(kept) < GRANTS_MAX or not refunds:
-        return kept
-    longest = max(refunds, key=lambda grant: grant.spend_order)
-    end = max(expires_at, longest.expires_at or expires_at)
-    return tuple(replace(grant, expires_at=end) if grant is longest else grant for grant in kept)
+    end = expires_at
+    refunds = [grant for grant in grants if grant.kind is GrantKind.REFUND]
+    if len(grants) >= GRANTS_MAX and refunds:
+        longest = max(refunds, key=lambda grant: grant.expires_at_or_never)
+        end = max(end, longest.expires_at_or_never)
+        longer = replace(longest, expires_at=_or_none(end))
+        grants = [longer if grant is longest else grant for grant in grants]
+    return tuple(grants), _or_none(end)
+
+
+def _or_none(end: datetime) -> datetime | None:
+    """Return when a grant expires; None for the end of all time."""
+    return None if end == _NEVER else end
 
 
 def add(grants: Sequence[Grant], new: Grant) -> tuple[tuple[Grant, ...], str]:

@@ -3,22 +3,37 @@
 A hold keeps the credits that it took out of grants, whether the grants live on or not. It ends when
 somebody captures it for good or releases it, or when its time is over. What is left of it then pays
 what is owed, and goes back to its grants; into one that has expired, only to expire at once.
+
+A hold that a user's token opened is the user's, and every other one is the app's: a user can end
+none of those. However often a hold is extended, it ends at `ends_by`: after a day or a week, and at
+most a day after its credits would have expired.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 
 from scrip.domain import grants as buckets
-from scrip.domain.account import Account, Hold
+from scrip.domain.account import Account, Hold, HoldCalls
 from scrip.domain.catalog import Catalog
-from scrip.domain.commands import CaptureHold, ExtendHold, HoldCommand, OpenHold, ReleaseHold
-from scrip.domain.entries import Entry, EntryType
+from scrip.domain.commands import (
+    CaptureHold,
+    Command,
+    ExtendHold,
+    HoldCommand,
+    OpenHold,
+    ReleaseHold,
+    is_users,
+)
+from scrip.domain.entries import ActorType, Entry, EntryType
 from scrip.domain.errors import (
     HoldExceededError,
     HoldNotFoundError,
+    HoldNotYoursError,
+    HoldRateLimitedError,
     HoldWithoutFeatureError,
     InsufficientCreditsError,
     TooManyHoldsError,
@@ -32,7 +47,17 @@ HOLDS_MAX = 32
 
 HOLD_SECONDS = 300
 HOLD_SECONDS_MAX = 24 * 60 * 60
-"""How long a hold lives unless told otherwise, and how long at most from when that was told."""
+"""How long a hold lives unless a call says otherwise, and how long at most from that call on."""
+
+USER_HOLD_LIFE = timedelta(hours=24)
+SERVICE_HOLD_LIFE = timedelta(days=7)
+"""How long a hold lives at most from its opening, whatever extends it."""
+
+HELD_PAST_EXPIRY = timedelta(hours=24)
+"""How long credits are held at most after they would have expired."""
+
+HOLD_CALLS_MAX = 600
+"""How often an account's user opens, extends and releases holds within an hour (UTC) at most."""
 
 
 def open_hold(draft: Draft, command: OpenHold, catalog: Catalog) -> Posting:
@@ -44,6 +69,7 @@ def open_hold(draft: Draft, command: OpenHold, catalog: Catalog) -> Posting:
     """
     account = draft.account
     check_not_frozen(account)
+    _count_call(draft, command)
     cost, feature_version = price(command, catalog)
     wanted = 0 if draft.plan.unlimited else cost
     if wanted > account.available:
@@ -56,10 +82,16 @@ def open_hold(draft: Draft, command: OpenHold, catalog: Catalog) -> Posting:
     if sum(hold.expires_at is not None for hold in account.holds) >= HOLDS_MAX:
         raise TooManyHoldsError(HOLDS_MAX)
     grants, allocations = buckets.draw(account.grants, wanted)
+    ends_by = draft.now + life_max(command.entry_id)
+    drawn = {allocation.grant_id for allocation in allocations}
+    for grant in account.grants:
+        if grant.grant_id in drawn and grant.expires_at is not None:
+            ends_by = min(ends_by, min(ends_by, grant.expires_at) + HELD_PAST_EXPIRY)
     hold = Hold(
         hold_id=command.entry_id,
         allocations=allocations,
-        expires_at=draft.now + timedelta(seconds=command.expires_in),
+        expires_at=min(ends_by, draft.now + timedelta(seconds=command.expires_in)),
+        ends_by=ends_by,
         feature=command.feature,
         uncharged=cost - wanted,
     )
@@ -81,21 +113,16 @@ def open_hold(draft: Draft, command: OpenHold, catalog: Catalog) -> Posting:
 
 
 def extend_hold(draft: Draft, command: ExtendHold) -> Posting:
-    """Let a hold live longer; it never lives shorter for it."""
+    """Let a hold live longer, but not beyond its bound; it never lives shorter for it."""
     hold = _open(draft.account, command)
-    end = draft.now + timedelta(seconds=command.expires_in)
-    extended = replace(hold, expires_at=max(end, hold.expires_at or end))
-    _put(draft, extended)
-    entry = draft.enter(
-        command.entry_id,
-        EntryType.HOLD,
-        0,
-        command=command,
-        feature=hold.feature,
-        hold_id=hold.hold_id,
-        expires_at=extended.expires_at,
-    )
-    return draft.posting(entry=entry)
+    assert hold.expires_at is not None, hold
+    # An earlier version stored no bound. It let a hold live for a day from each extension.
+    ends_by = hold.ends_by or hold.expires_at + SERVICE_HOLD_LIFE - USER_HOLD_LIFE
+    expires_at = min(ends_by, draft.now + timedelta(seconds=command.expires_in))
+    if expires_at > hold.expires_at:
+        _count_call(draft, command)
+        _put(draft, replace(hold, expires_at=expires_at, ends_by=ends_by))
+    return draft.posting()
 
 
 def capture_hold(draft: Draft, command: CaptureHold, catalog: Catalog) -> Posting:
@@ -111,9 +138,7 @@ def capture_hold(draft: Draft, command: CaptureHold, catalog: Catalog) -> Postin
     hold, unlimited = _open(draft.account, command), draft.plan.unlimited
     cost, feature_version = _captured(command, hold, catalog)
     excess = max(0, cost - hold.left)
-    # An entry is charged whole or not at all, so that its refunds know what to give back.
-    is_mixed = hold.uncharged and not unlimited
-    if not cost or (excess and (is_mixed or not command.excess)):
+    if not cost or (excess and not command.excess):
         raise HoldExceededError(hold.hold_id, cost, hold.left)
     if excess:
         check_not_frozen(draft.account)
@@ -125,7 +150,13 @@ def capture_hold(draft: Draft, command: CaptureHold, catalog: Catalog) -> Postin
         freed, kept = buckets.joined(*freed, *rest.allocations), ()
     if freed:
         _put(draft, replace(rest, allocations=charged + kept))
-        _give_back(draft, hold, freed, f"release:{command.entry_id}", command=command)
+        give_back(
+            draft,
+            freed,
+            f"release:{command.entry_id}",
+            hold_id=hold.hold_id,
+            command=command,
+        )
     _put(draft, rest)
     if command.final:
         _remove(draft, hold)
@@ -147,8 +178,15 @@ def capture_hold(draft: Draft, command: CaptureHold, catalog: Catalog) -> Postin
 def release_hold(draft: Draft, command: ReleaseHold) -> Posting:
     """End a hold and give back all that is left of it."""
     hold = _open(draft.account, command)
+    _count_call(draft, command)
     _remove(draft, hold)
-    entry = _give_back(draft, hold, hold.allocations, command.entry_id, command=command)
+    entry = give_back(
+        draft,
+        hold.allocations,
+        command.entry_id,
+        hold_id=hold.hold_id,
+        command=command,
+    )
     return draft.posting(entry=entry, ended_hold=hold.hold_id)
 
 
@@ -156,33 +194,69 @@ def release_dead(draft: Draft, until: datetime) -> None:
     """End the holds whose time is over at an instant, in the order in which they ended."""
     dead = [hold for hold in draft.account.holds if hold.has_died(until)]
     for hold in sorted(dead, key=lambda hold: hold.expires_at or until):
-        _remove(draft, hold)
-        if hold.allocations:
-            _give_back(
-                draft,
-                hold,
-                hold.allocations,
-                f"release:{hold.hold_id}",
-                effective_at=hold.expires_at,
-            )
+        if draft.is_full:
+            break
+        _end(draft, hold, effective_at=hold.expires_at)
 
 
-def put_back(
+def release_own(draft: Draft, command: Command) -> bool:
+    """End the newest hold that the account's user opened, for an admin who wants its credits.
+
+    Returns False where the user has none open.
+    """
+    own = [hold for hold in draft.account.holds if is_users(hold.hold_id) and hold.allocations]
+    if own:
+        _end(draft, own[-1], command=command)
+    return bool(own)
+
+
+def end_free(draft: Draft) -> None:
+    """End the holds that an unlimited plan gave for nothing, once the account is off that plan."""
+    if not draft.plan.unlimited:
+        kept = tuple(hold for hold in draft.account.holds if not hold.uncharged)
+        draft.change(holds=kept)
+
+
+def outlive(draft: Draft, grant_id: str, expired_at: datetime) -> None:
+    """Bound the holds that have credits of a grant which has expired.
+
+    It may have expired sooner than was known when they were opened. A dispute's hold has no bound.
+    """
+    latest = expired_at + HELD_PAST_EXPIRY
+    for hold in draft.account.holds:
+        if hold.expires_at is not None and hold.has_of(grant_id):
+            expires_at = min(hold.expires_at, latest)
+            ends_by = min(hold.ends_by or latest, latest)
+            _put(draft, replace(hold, expires_at=expires_at, ends_by=ends_by))
+
+
+def life_max(hold_id: str) -> timedelta:
+    """Return how long a hold lives at most from its opening."""
+    return USER_HOLD_LIFE if is_users(hold_id) else SERVICE_HOLD_LIFE
+
+
+def give_back(
     draft: Draft,
     freed: tuple[Allocation, ...],
     entry_id: str,
+    *,
+    pays_debt: bool = True,
     **told: Any,
-) -> tuple[Entry, frozenset[str]]:
+) -> Entry:
     """Put credits that were held back into their grants, and enter it.
 
-    Returns the entry, and the ids of the grants that had expired: they are there again until
-    `expire_again` is called.
+    They pay what is owed first, if they may. What is left of them in a grant that has expired,
+    expires at once: the entry's `expired` says how much.
     """
     live = {grant.grant_id for grant in draft.account.grants}
-    gone = Counter[str]()
+    gone, debt = Counter[str](), draft.account.debt if pays_debt else 0
+    expired = 0
     for allocation in freed:
+        paid = min(debt, allocation.amount)
+        debt -= paid
         if allocation.grant_id not in live:
             gone[allocation.grant_id] += allocation.amount
+            expired += allocation.amount - paid
     again = (
         Grant(
             grant_id=grant_id,
@@ -196,37 +270,70 @@ def put_back(
         for grant_id, amount in gone.items()
     )
     draft.change(grants=buckets.give_back((*draft.account.grants, *again), freed))
-    entry = draft.enter(entry_id, EntryType.RELEASE, 0, allocations=freed, **told)
-    return entry, frozenset(gone)
+    entry = draft.enter(
+        entry_id,
+        EntryType.RELEASE,
+        0,
+        allocations=freed,
+        expired=expired or None,
+        **told,
+    )
+    if pays_debt:
+        draft.settle_debt(entry)
+    _expire_again(draft, entry, gone)
+    return entry
 
 
-def expire_again(draft: Draft, released: Entry, gone: frozenset[str]) -> int:
-    """Let go the grants that had expired, with what came back to them; return how much."""
+def _expire_again(draft: Draft, released: Entry, gone: Container[str]) -> None:
+    """Let go the grants that had expired, with what came back to them."""
     left = tuple(
         Allocation(grant.grant_id, grant.remaining)
         for grant in draft.account.grants
         if grant.grant_id in gone and grant.remaining
     )
     draft.change(grants=tuple(kept for kept in draft.account.grants if kept.grant_id not in gone))
-    expired = sum(allocation.amount for allocation in left)
-    if expired:
+    if left:
         # A caller may have named the release as a grant is, and its own expiry is named after that.
         name = released.entry_id if ":" in released.entry_id else f"release:{released.entry_id}"
         draft.enter(
             f"expiry:{name}",
             EntryType.EXPIRY,
-            -expired,
+            -sum(allocation.amount for allocation in left),
             allocations=left,
             effective_at=released.effective_at,
         )
-    return expired
 
 
 def _open(account: Account, command: HoldCommand) -> Hold:
+    """Return the open hold that a command is about; no caller ends what a dispute set aside."""
+    if command.actor.type is ActorType.USER and not is_users(command.hold_id):
+        raise HoldNotYoursError(command.hold_id)
     hold = account.hold(command.hold_id)
-    if hold is None:
+    if hold is None or hold.expires_at is None:
         raise HoldNotFoundError(command.hold_id)
     return hold
+
+
+def _count_call(draft: Draft, command: Command) -> None:
+    """Count a user's call that writes and costs nothing.
+
+    Raises:
+        HoldRateLimitedError: there were as many within this hour as there may be.
+    """
+    if command.actor.type is not ActorType.USER:
+        return
+    hour = draft.now.replace(minute=0, second=0, microsecond=0)
+    counted = draft.account.hold_calls
+    # A process whose clock is behind counts within the hour that another has begun.
+    if counted is None or counted.hour < hour:
+        counted = HoldCalls(hour=hour, calls=0)
+    if counted.calls >= HOLD_CALLS_MAX:
+        left = counted.hour + timedelta(hours=1) - draft.now
+        raise HoldRateLimitedError(
+            calls_max=HOLD_CALLS_MAX,
+            retry_after=ceil(left.total_seconds()),
+        )
+    draft.change(hold_calls=replace(counted, calls=counted.calls + 1))
 
 
 def _captured(command: CaptureHold, hold: Hold, catalog: Catalog) -> tuple[int, int | None]:
@@ -259,17 +366,12 @@ def _some(allocations: Iterable[Allocation]) -> tuple[Allocation, ...]:
     return tuple(allocation for allocation in allocations if allocation.amount)
 
 
-def _give_back(
-    draft: Draft,
-    hold: Hold,
-    freed: tuple[Allocation, ...],
-    entry_id: str,
-    **told: Any,
-) -> Entry:
-    entry, gone = put_back(draft, freed, entry_id, hold_id=hold.hold_id, **told)
-    draft.settle_debt(entry)
-    expire_again(draft, entry, gone)
-    return entry
+def _end(draft: Draft, hold: Hold, **told: Any) -> None:
+    """End a hold that no command about it ends; one without credits leaves no trace."""
+    _remove(draft, hold)
+    if hold.allocations:
+        name = f"release:{hold.hold_id}"
+        give_back(draft, hold.allocations, name, hold_id=hold.hold_id, **told)
 
 
 def _put(draft: Draft, changed: Hold) -> None:

@@ -1,5 +1,6 @@
 """Postings: the change that a command makes, and the draft in which `decide` writes it down."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -12,13 +13,21 @@ from scrip.domain.entries import CLOCK, Actor, Entry, EntryType, Json, chain_has
 from scrip.domain.grants import Allocation, Grant, GrantKind
 from scrip.domain.payments import Payment
 
+ENTRIES_MAX = 97
+"""How many entries a posting has at most, with the grants that it retires.
+
+With the account, a refunded total or the end of a hold, and an audit record they fit a transaction
+of 100 items.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refundable:
-    """A usage entry and the credits of it that have been given back so far."""
+    """A usage entry, the credits of it given back so far, and the retired grants it drew on."""
 
     entry: Entry
     refunded: int
+    retired: tuple[Grant, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +58,8 @@ class Posting:
     `entry` is the command's own among `entries`; None when it writes none. `refund` is the entry
     given back from, with its refunded total before, and that total after. `payment` is the payment
     that it is about, before (None: it is new) and after. `ended_hold` is the id of the hold that
-    `entry` ended.
+    `entry` ended. `retired` are exhausted grants that left the account's item for ones of their
+    own, where a refund finds them.
     """
 
     before: Account | None
@@ -60,6 +70,7 @@ class Posting:
     payment: tuple[Payment | None, Payment] | None = None
     audit: AuditRecord | None = None
     ended_hold: str | None = None
+    retired: tuple[Grant, ...] = ()
 
 
 class Draft:
@@ -71,13 +82,28 @@ class Draft:
         account: Account,
         plan: Plan,
         now: datetime,
+        entries_max: int | None = None,
     ) -> None:
-        """Start from what was read, or from nothing (`before` is None) for a new account."""
+        """Start from what was read, or from nothing (`before` is None) for a new account.
+
+        Once there are `entries_max` entries, settling stops: the rest is for the next posting.
+        """
         self.before = before
         self.account = account
         self.plan = plan
         self.now = now
+        self.entries_max = entries_max
         self.entries: list[Entry] = []
+        self.retired: list[Grant] = []
+
+    @property
+    def is_full(self) -> bool:
+        """Whether what time has done is to be written down before anything else."""
+        return not self.has_room_for(1)
+
+    def has_room_for(self, entries: int) -> bool:
+        """Return whether settling may write so many entries more."""
+        return self.entries_max is None or len(self.entries) + entries <= self.entries_max
 
     def change(self, **changed: Any) -> None:
         """Replace fields of the account."""
@@ -211,19 +237,43 @@ class Draft:
             entry_id=entry.entry_id if entry else None,
         )
 
-    def needed(self) -> frozenset[str]:
-        """Return the ids of the grants that holds will go back to."""
-        return frozenset(
-            allocation.grant_id for hold in self.account.holds for allocation in hold.allocations
-        )
+    def make_room(self) -> None:
+        """Retire every exhausted grant if the account has as many grants as it may.
+
+        A plan grant stays, since it says what its period was given.
+        """
+        if len(self.account.grants) >= buckets.GRANTS_MAX:
+            self._retire(grant for grant in self._exhausted() if grant.kind is not GrantKind.PLAN)
 
     def posting(self, **parts: Any) -> Posting:
-        """Close the draft; any change makes a new version. `parts` are further ones of Posting."""
+        """Close the draft; any change makes a new version. `parts` are further ones of Posting.
+
+        What is exhausted and never expires would stay on the account's item forever: it is retired,
+        as far as a transaction has room.
+        """
+        if self.account != self.before:
+            room = max(0, ENTRIES_MAX - len(self.entries) - len(self.retired))
+            lasting = [grant for grant in self._exhausted() if grant.expires_at is None]
+            self._retire(lasting[:room])
         if self.account != self.before or "payment" in parts:
             self.change(version=self.account.version + 1)
         return Posting(
             before=self.before,
             after=self.account,
             entries=tuple(self.entries),
+            retired=tuple(self.retired),
             **parts,
         )
+
+    def _exhausted(self) -> list[Grant]:
+        """Return the grants that have nothing left, and to which no hold will give back."""
+        return [
+            grant
+            for grant in self.account.grants
+            if not grant.remaining and not self.account.held_of(grant.grant_id)
+        ]
+
+    def _retire(self, exhausted: Iterable[Grant]) -> None:
+        gone = list(exhausted)
+        self.retired += gone
+        self.change(grants=tuple(grant for grant in self.account.grants if grant not in gone))

@@ -12,7 +12,7 @@ from scrip.domain.account import Account, AccountStatus, Quota
 from scrip.domain.catalog import Catalog, Plan
 from scrip.domain.entries import EntryType, iso
 from scrip.domain.grants import Allocation, Grant, GrantKind, give_back
-from scrip.domain.holds import release_dead
+from scrip.domain.holds import end_free, outlive, release_dead
 from scrip.domain.posting import Draft
 
 
@@ -21,20 +21,32 @@ def settled(account: Account, catalog: Catalog, now: datetime) -> Account:
     return settle(account, catalog, now).account
 
 
-def settle(account: Account, catalog: Catalog, now: datetime) -> Draft:
+def settle(
+    account: Account,
+    catalog: Catalog,
+    now: datetime,
+    entries_max: int | None = None,
+) -> Draft:
     """Roll an account forward to an instant and return the draft that says how.
 
     Missed periods are lived through in memory and take one plan entry together. What happened in
     them is written down only where it lasts: the rollover grants that are still live, and the debt
     that the missed allowances paid.
+
+    With `entries_max` a full draft has come only a part of the way. Settling what it leaves comes
+    to the same, as every step does what is due first.
     """
     # Whoever opened the period may have had a clock that was ahead; time does not go back.
     now = max(now, account.begins(account.period))
-    draft = Draft(account, account, catalog.plan(account.plan_id), now)
+    draft = Draft(account, account, catalog.plan(account.plan_id), now, entries_max)
     if account.status is AccountStatus.CLOSED:
         return draft
     # Holds that ended before the month did have given back what may roll over with it.
     release_dead(draft, min(now, account.period_end))
+    due = [grant for grant in draft.account.grants if _expires_alone(grant, now)]
+    if not draft.has_room_for(len(due)):
+        expire(draft, only=due)
+        return draft
     lived, opened, debt_paid = draft.account, 0, 0
     while lived.period_end <= now and not lived.awaits_payment:
         debt_paid = draft.account.debt - lived.debt
@@ -57,6 +69,7 @@ def settle(account: Account, catalog: Catalog, now: datetime) -> Draft:
         grant_allowance(draft, lived.period, allowance, missed=opened - 1)
         expire(draft)  # what the missed allowances brought has lived
     release_dead(draft, now)
+    end_free(draft)
     return draft
 
 
@@ -113,10 +126,16 @@ def rolled_over(
     return (replace(grant, source=f"rollover:{period_name}"),)
 
 
-def expire(draft: Draft, *, plans_end: datetime | None = None) -> None:
+def expire(
+    draft: Draft,
+    *,
+    plans_end: datetime | None = None,
+    only: Sequence[Grant] | None = None,
+) -> None:
     """Remove the grants at the end of their lives; what was left in them is an entry.
 
-    With `plans_end` the plan grants that would outlive their period end then.
+    With `plans_end` the plan grants that would outlive their period end then. With `only` some of
+    them do, as far as the draft has room.
     """
 
     def end(grant: Grant) -> datetime:
@@ -124,10 +143,11 @@ def expire(draft: Draft, *, plans_end: datetime | None = None) -> None:
             return min(grant.expires_at_or_never, plans_end)
         return grant.expires_at_or_never
 
-    for grant in sorted(draft.account.grants, key=end):
-        if end(grant) > draft.now:
+    for grant in sorted(draft.account.grants if only is None else only, key=end):
+        if end(grant) > draft.now or (only is not None and draft.is_full):
             break
         draft.change(grants=tuple(kept for kept in draft.account.grants if kept is not grant))
+        outlive(draft, grant.grant_id, end(grant))
         if grant.remaining:
             draft.enter(
                 f"expiry:{grant.grant_id}",
@@ -157,6 +177,12 @@ def roll_over(draft: Draft, grants: Iterable[Grant]) -> None:
             allocations=(allocation,),
             effective_at=grant.granted_at,
         )
+
+
+def _expires_alone(grant: Grant, now: datetime) -> bool:
+    """Return whether a grant has expired with credits, none of which may roll over."""
+    is_due = grant.remaining and grant.expires_at_or_never <= now
+    return bool(is_due and grant.kind is not GrantKind.PLAN)
 
 
 def _holds_ended(account: Account) -> Account:

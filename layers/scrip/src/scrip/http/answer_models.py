@@ -151,6 +151,7 @@ class EntryAnswer(BaseModel):
     refunds: str | None
     hold_id: str | None
     expires_at: datetime | None
+    expired: int | None
     request_hash: str | None
     recorded_at: datetime
     effective_at: datetime
@@ -228,10 +229,11 @@ class HeldAnswer(BaseModel):
     """A hold: `amount` credits are set aside, and `left` can still be captured within it.
 
     The two differ only where an unlimited plan charges nothing. `expires_at` is null for what a
-    dispute of a payment has set aside.
+    dispute of a payment has set aside. Only what a user's token opened can be ended with one.
     """
 
     hold_id: str
+    opened_by: Literal[ActorType.USER, ActorType.SERVICE, ActorType.WEBHOOK]
     amount: int
     left: int
     feature: str | None
@@ -243,6 +245,13 @@ class HoldAnswer(PostedAnswer):
     """The hold that was opened, its entry, and the account after it."""
 
     hold: HeldAnswer
+
+
+class ExtendedAnswer(BaseModel):
+    """The hold as it is now, and the account."""
+
+    hold: HeldAnswer
+    account: AccountSummary
 
 
 class HoldsAnswer(BaseModel):

@@ -9,7 +9,8 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 
 from scrip.domain.account import Hold
-from scrip.domain.entries import iso
+from scrip.domain.commands import is_users
+from scrip.domain.entries import ActorType, iso
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
@@ -82,10 +83,22 @@ def posted_hold(command: Command, outcome: Outcome) -> Response[dict[str, Any]]:
     return answer(body, 201, _replayed(outcome))
 
 
+def extended_hold(hold_id: str, account: Account, catalog: Catalog) -> Response[dict[str, Any]]:
+    """Return the answer to what extended a hold: it wrote no entry, so this is of the account."""
+    hold = account.hold(hold_id)
+    assert hold is not None, hold_id
+    return answer({"hold": hold_json(hold), "account": _summary(account, catalog)})
+
+
 def hold_json(hold: Hold) -> dict[str, Any]:
     """Return an open hold."""
+    if hold.expires_at is None:
+        opened_by = ActorType.WEBHOOK
+    else:
+        opened_by = ActorType.USER if is_users(hold.hold_id) else ActorType.SERVICE
     return {
         "hold_id": hold.hold_id,
+        "opened_by": opened_by,
         "amount": hold.amount,
         "left": hold.left,
         "feature": hold.feature,
@@ -96,13 +109,7 @@ def hold_json(hold: Hold) -> dict[str, Any]:
 
 def account_json(account: Account, catalog: Catalog) -> dict[str, Any]:
     """Return a settled account as `GET /v1/accounts/{account_id}` shows it."""
-    return {
-        "account_id": account.account_id,
-        "balance": account.balance,
-        "available": account.available,
-        "held": account.held,
-        "debt": account.debt,
-        "unlimited": catalog.plan(account.plan_id).unlimited,
+    return _summary(account, catalog) | {
         "status": account.status,
         "plan_id": account.plan_id,
         "subscription_status": account.subscription.status if account.subscription else None,
@@ -272,12 +279,24 @@ def _grant_json(grant: Grant) -> dict[str, Any]:
     }
 
 
+def _summary(account: Account, catalog: Catalog) -> dict[str, Any]:
+    """Return the first part of what is shown of an account."""
+    return {
+        "account_id": account.account_id,
+        "balance": account.balance,
+        "available": account.available,
+        "held": account.held,
+        "debt": account.debt,
+        "unlimited": catalog.plan(account.plan_id).unlimited,
+    }
+
+
 def _summary_after(account_id: str, entry: Entry) -> dict[str, Any]:
-    """Return the account as the posting of an entry left it."""
+    """Return the account as the posting left it of which an entry is the command's own."""
     return {
         "account_id": account_id,
-        "balance": entry.balance_after,
-        "available": entry.balance_after - entry.held_after,
+        "balance": entry.balance_left,
+        "available": entry.balance_left - entry.held_after,
         "held": entry.held_after,
         "debt": entry.debt_left,
         "unlimited": entry.unlimited,

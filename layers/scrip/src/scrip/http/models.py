@@ -18,7 +18,7 @@ from pydantic.config import JsonDict
 from scrip.domain.catalog import (
     CREDITS_MAX,
 )
-from scrip.domain.commands import USES_MAX
+from scrip.domain.commands import ENTRY_ID_PATTERN, USES_MAX
 from scrip.domain.entries import canonical_json
 from scrip.domain.holds import HOLD_SECONDS, HOLD_SECONDS_MAX
 
@@ -107,6 +107,7 @@ type Metadata = Annotated[
     AfterValidator(_small),
     Field(description=f"Up to {METADATA_BYTES_MAX} bytes and {METADATA_DEPTH_MAX} levels of JSON."),
 ]
+type EntryId = Annotated[str, Field(pattern=ENTRY_ID_PATTERN)]
 type Name = Annotated[str, Field(min_length=1, max_length=128, pattern=WITHOUT_NUL)]
 type Text = Annotated[str, Field(min_length=1, max_length=256, pattern=WITHOUT_NUL)]
 type Cursor = Annotated[str, Field(max_length=CURSOR_CHARACTERS_MAX)]
@@ -167,8 +168,10 @@ class HoldRequest(ConsumeRequest):
     expires_in: Annotated[HoldSeconds, Field(description="Seconds.")] = HOLD_SECONDS
 
 
-class ExtendRequest(CommandRequest):
-    """How long a hold is to live from now."""
+class ExtendRequest(BaseModel):
+    """How long a hold is to live from now. There is no entry to keep more in."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
 
     expires_in: Annotated[HoldSeconds, Field(description="Seconds.")] = HOLD_SECONDS
 
@@ -210,6 +213,6 @@ class ReleaseRequest(CommandRequest):
 class RefundRequest(CommandRequest):
     """Credits of a usage entry to give back: `amount` of them, or all that is left."""
 
-    entry_id: Name
+    entry_id: EntryId
     amount: Credits | None = None
     reason: Text

@@ -20,6 +20,7 @@ from scrip.http.answer_models import (
     CatalogAnswer,
     ClosedAnswer,
     EntriesAnswer,
+    ExtendedAnswer,
     FeatureAnswer,
     FeaturesAnswer,
     GatewayMessage,
@@ -79,7 +80,12 @@ EDIT_WITH_BODY: tuple[type[ScripError], ...] = (
 )
 """What any edit of the catalog that takes a body may answer too: it needs no idempotency key."""
 
-OF_HOLD: tuple[type[ScripError], ...] = (errors.HoldNotFoundError, errors.HoldEndedError)
+OF_HOLD: tuple[type[ScripError], ...] = (
+    errors.HoldNotFoundError,
+    errors.HoldNotYoursError,
+    errors.HoldEndedError,
+    errors.AccountFrozenError,
+)
 """What any call about an opened hold may answer."""
 
 PLAN_RULES: tuple[type[ScripError], ...] = (
@@ -191,11 +197,18 @@ def _operation(
     for error in (*errors_, *anywhere):
         found = told.setdefault(error.status, {"description": "", "content": {}})
         found["description"] += f"`{error.code}` "
-        if issubclass(error, errors.BusyError):
+        if issubclass(error, errors.BusyError | errors.HoldRateLimitedError):
             found["headers"] = RETRY_AFTER
         shape = problem_model(error)  # type: ignore[arg-type] # a class can be hashed
         found["content"].setdefault(problems.CONTENT_TYPE, {"model": shape})["model"] |= shape
     by_gateway = {"application/json": {"model": GatewayMessage}}
+    for code, description in {
+        401: "No valid token (API Gateway's answer).",
+        429: "Too many requests (API Gateway's answer).",
+    }.items():
+        found = told.setdefault(code, {"description": "", "content": {}})
+        found["description"] += description
+        found["content"] |= by_gateway
     return {
         "operation_id": operation_id,
         "summary": summary,
@@ -206,11 +219,6 @@ def _operation(
                 "content": {"application/json": {"model": model}},
                 **({"headers": headers} if headers else {}),
                 **({"links": links} if links else {}),
-            },
-            401: {"description": "No valid token (API Gateway's answer).", "content": by_gateway},
-            429: {
-                "description": "Too many requests (API Gateway's answer).",
-                "content": by_gateway,
             },
             **told,
         },
@@ -250,6 +258,7 @@ OPEN_HOLD = _operation(
     *WITH_BODY,
     errors.InsufficientCreditsError,
     errors.AccountFrozenError,
+    errors.HoldRateLimitedError,
     errors.TooManyHoldsError,
     errors.UnknownFeatureError,
     errors.CostOutOfRangeError,
@@ -267,7 +276,6 @@ CAPTURE_HOLD = _operation(
     errors.HoldExceededError,
     errors.HoldWithoutFeatureError,
     errors.InsufficientCreditsError,
-    errors.AccountFrozenError,
     errors.UnknownFeatureError,
     errors.CostOutOfRangeError,
     headers=REPLAYED,
@@ -277,11 +285,11 @@ EXTEND_HOLD = _operation(
     "extend_hold",
     "Let a hold live longer",
     "Holds",
-    PostedAnswer,
-    *WITH_BODY,
+    ExtendedAnswer,
+    *EDIT_WITH_BODY,
     *OF_HOLD,
-    headers=REPLAYED,
-    links=POSTED,
+    errors.AccountClosedError,
+    errors.HoldRateLimitedError,
 )
 RELEASE_HOLD = _operation(
     "release_hold",
@@ -290,6 +298,7 @@ RELEASE_HOLD = _operation(
     PostedAnswer,
     *WITH_BODY,
     *OF_HOLD,
+    errors.HoldRateLimitedError,
     headers=REPLAYED,
     links=POSTED,
 )

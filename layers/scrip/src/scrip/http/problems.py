@@ -7,7 +7,12 @@ from datetime import datetime
 from aws_lambda_powertools.event_handler import Response
 
 from scrip.domain.entries import iso
-from scrip.domain.errors import BusyError, InsufficientCreditsError, ScripError
+from scrip.domain.errors import (
+    BusyError,
+    HoldRateLimitedError,
+    InsufficientCreditsError,
+    ScripError,
+)
 from scrip.settings import settings
 
 CONTENT_TYPE = "application/problem+json"
@@ -88,7 +93,9 @@ def problem(error: ScripError, instance: str) -> Response[str]:
         for name, value in data.items()
         if value is not None
     )
-    retry = {"Retry-After": str(error.retry_after)} if isinstance(error, BusyError) else {}
+    retry = {}
+    if isinstance(error, BusyError | HoldRateLimitedError):
+        retry = {"Retry-After": str(error.retry_after)}
     return Response(
         status_code=error.status,
         content_type=CONTENT_TYPE,

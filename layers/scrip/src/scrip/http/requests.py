@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ulid import ULID
 
 from scrip.domain.catalog import Feature, Plan, Rollover
+from scrip.domain.commands import entry_name
 from scrip.ledger import opening
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def command_fields(
     """Return what every command takes; without a key of the caller's own, a ULID names it."""
     return {
         "account_id": caller.account_id,
-        "entry_id": idempotency_key or str(ULID()),
+        "entry_id": entry_name(caller.actor, idempotency_key or str(ULID())),
         "keyed": idempotency_key is not None,
         "actor": caller.actor,
         "reason": body.reason,

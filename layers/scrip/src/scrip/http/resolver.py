@@ -16,7 +16,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from scrip.domain.commands import KEY_PATTERN
+from scrip.domain.commands import HOLD_ID_PATTERN, KEY_PATTERN
 from scrip.domain.errors import BusyError, ScripError
 from scrip.http.problems import (
     BodyTooLargeError,
@@ -39,7 +39,10 @@ AccountId = Annotated[
 ]
 HoldId = Annotated[
     str,
-    Path(description="A hold's id: the idempotency key that opened it.", pattern=KEY_PATTERN),
+    Path(
+        description="A hold's id: the key that opened it, after `user:` if a user's token did.",
+        pattern=HOLD_ID_PATTERN,
+    ),
 ]
 IdempotencyKey = Annotated[
     str | None,

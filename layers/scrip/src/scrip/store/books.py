@@ -29,6 +29,7 @@ from scrip.store.items import (
     hold_end_of,
     payment_of,
     refunded_of,
+    retired_of,
     to_wire,
     unknown_in_entry,
     usage_of,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from datetime import datetime
 
+    from scrip.domain.grants import Grant
     from scrip.domain.payments import Payment
     from scrip.domain.usage import DayUsage
     from scrip.store.items import Item, Wire
@@ -73,6 +75,7 @@ DIRECTORY = frozenset({"directory_pk", "directory_sk"})
 UNREADABLE_ABOUT = {
     "ACCOUNT": "account",
     "AUDIT": "audit record {}",
+    "GRANT": "retired grant {}",
     "HOLD": "end of hold {}",
     "REFUNDED": "refunded total of {}",
     "USAGE": "usage of {}",
@@ -181,7 +184,10 @@ def estimated_items(table: Table) -> int | None:
     return answer["Table"].get("ItemCount") or None
 
 
-def read_books(table: Table, account_id: str) -> Books:
+def read_books(  # noqa: C901 - a line for each kind of item
+    table: Table,
+    account_id: str,
+) -> Books:
     """Return what the table holds of an account beside its entries.
 
     Strongly consistent, but not of one moment: a posting may come in between.
@@ -192,6 +198,7 @@ def read_books(table: Table, account_id: str) -> Books:
     told: dict[str, Any] = {"account": None}
     refunded: dict[str, int] = {}
     hold_ends: dict[str, str] = {}
+    retired: dict[str, Grant] = {}
     usage: dict[date, DayUsage] = {}
     audited: set[str] = set()
     closings: set[str] = set()
@@ -211,6 +218,8 @@ def read_books(table: Table, account_id: str) -> Books:
                     audited.add(record.entry_id or "")
                     if record.action == CLOSED:
                         closings.add(record.entry_id or "")
+                case "GRANT":
+                    retired[name] = retired_of(wire)
                 case "HOLD":
                     hold_ends[name] = hold_end_of(wire)
                 case "REFUNDED":
@@ -227,6 +236,7 @@ def read_books(table: Table, account_id: str) -> Books:
         account_id=account_id,
         refunded=refunded,
         hold_ends=hold_ends,
+        retired=retired,
         usage=usage,
         audited=frozenset(audited - {""}),
         closings=frozenset(closings),

@@ -31,9 +31,10 @@ from scrip.store.items import (
     entry_item,
     entry_of,
     payment_item,
+    retired_item,
     to_wire,
 )
-from scrip.store.keys import account_key, audit_key, hold_end_key, refunded_key
+from scrip.store.keys import account_key, audit_key, hold_end_key, refunded_key, retired_key
 from scrip.store.queries import Snapshot
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from scrip.domain.account import Account
     from scrip.domain.entries import Entry
+    from scrip.domain.grants import Grant
     from scrip.domain.posting import Posting, Refundable
 
 # Holds while nobody has changed the account since it was read.
@@ -103,6 +105,7 @@ def commit(table: Table, posting: Posting) -> None:
         actions.append(_refunded_update(posting.after, *posting.refund))
     if posting.payment:
         actions.append(_payment_put(*posting.payment))
+    actions += [_retired_update(posting.after, grant) for grant in posting.retired]
     if posting.ended_hold and posting.entry:
         actions.append(_hold_end(posting.after, posting.ended_hold, posting.entry))
     if posting.audit:
@@ -171,6 +174,19 @@ def _refunded_update(account: Account, refundable: Refundable, refunded_after: i
             "ConditionExpression": SAME_REFUNDED if before else NOTHING_REFUNDED,
             "ExpressionAttributeValues": to_wire(values),
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        },
+    }
+
+
+def _retired_update(account: Account, grant: Grant) -> Any:
+    """Keep a grant as it was when it left the account's item, whenever it did before."""
+    item = retired_item(grant)
+    return {
+        "Update": {
+            "Key": to_wire(retired_key(account.account_id, grant.grant_id)),
+            "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in item),
+            "ExpressionAttributeNames": {f"#{name}": name for name in item},
+            "ExpressionAttributeValues": to_wire({f":{name}": item[name] for name in item}),
         },
     }
 

@@ -23,6 +23,7 @@ from scrip.domain.account import Account
 from scrip.domain.catalog import Feature, Plan
 from scrip.domain.entries import GENESIS_HASH, Entry, canonical_json
 from scrip.domain.errors import CorruptAccountError
+from scrip.domain.grants import Grant
 from scrip.domain.payments import Payment
 from scrip.domain.posting import AuditRecord
 from scrip.domain.rounds import COUNT_MAX, Progress
@@ -53,6 +54,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 # Each is built when it is first needed: no function needs them all.
 _account = cache(lambda: TypeAdapter(Account))
 _entry = cache(lambda: TypeAdapter(Entry))
+_grant = cache(lambda: TypeAdapter(Grant))
 _audit = cache(lambda: TypeAdapter(AuditRecord))
 _payment = cache(lambda: TypeAdapter(Payment))
 _plan = cache(lambda: TypeAdapter(Plan))
@@ -66,6 +68,7 @@ wrote it, and when it was put back from a backup, if it was. The chain does not 
 
 BESIDE_ACCOUNT = {
     "AUDIT": frozenset({"pk", "sk"} | {field.name for field in fields(AuditRecord)}),
+    "GRANT": frozenset({"pk", "sk"} | {field.name for field in fields(Grant)}),
     "HOLD": frozenset({"pk", "sk", "ended_by"}),
     "REFUNDED": frozenset({"pk", "sk", "refunded"}),
     "USAGE": frozenset({"pk", "sk"} | {field.name for field in fields(DayUsage)}),
@@ -254,6 +257,25 @@ def refunded_of(wire: Wire) -> int:
     if not isinstance(total, int):
         raise CorruptAccountError(id_of(wire["pk"]["S"]))
     return total
+
+
+def retired_item(grant: Grant) -> Item:
+    """Return what is kept of a grant that has left the account's item: nothing was left of it."""
+    item: Item = _grant().dump_python(grant, exclude={"grant_id", "remaining"})
+    return item
+
+
+def retired_of(wire: Wire) -> Grant:
+    """Return the retired grant that an item holds.
+
+    Raises:
+        CorruptAccountError: it cannot be read.
+    """
+    item = from_wire(wire)
+    try:
+        return _grant().validate_python({**item, "grant_id": id_of(item["sk"]), "remaining": 0})
+    except ValueError as exc:
+        raise CorruptAccountError(id_of(item["pk"])) from exc
 
 
 def hold_end_of(wire: Wire) -> str:

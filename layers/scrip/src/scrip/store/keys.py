@@ -34,6 +34,11 @@ def refunded_key(account_id: str, entry_id: str) -> Key:
     return {"pk": f"ACCOUNT#{account_id}", "sk": f"REFUNDED#{entry_id}"}
 
 
+def retired_key(account_id: str, grant_id: str) -> Key:
+    """A grant that was exhausted and has left the account's item."""
+    return {"pk": f"ACCOUNT#{account_id}", "sk": f"GRANT#{grant_id}"}
+
+
 def hold_end_key(account_id: str, hold_id: str) -> Key:
     """Which entry captured a hold for good, or released it."""
     return {"pk": f"ACCOUNT#{account_id}", "sk": f"HOLD#{hold_id}"}

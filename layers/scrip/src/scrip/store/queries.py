@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from scrip.domain.account import AccountStatus
@@ -21,6 +21,7 @@ from scrip.store.items import (
     hold_end_of,
     payment_of,
     refunded_of,
+    retired_of,
     to_wire,
 )
 from scrip.store.keys import (
@@ -33,6 +34,7 @@ from scrip.store.keys import (
     ledger_partition,
     payment_key,
     refunded_key,
+    retired_key,
 )
 
 if TYPE_CHECKING:
@@ -129,6 +131,29 @@ def read(table: Table, account_id: str, refunds: str | None = None) -> Snapshot:
         account=account_of(account) if account else None,
         refundable=_refundable(entry, refunded) if entry else None,
     )
+
+
+def read_with_refundable(table: Table, account_id: str, entry_id: str) -> Snapshot:
+    """Return an account, an entry of it, and the retired grants that the entry drew on.
+
+    One round trip, two where the account's item lacks grants that the entry drew on. Those may be
+    read later: a grant is retired together with a change of the account, and if that came in
+    between, the refund is decided again.
+    """
+    snapshot = read(table, account_id, entry_id)
+    account, refundable = snapshot.account, snapshot.refundable
+    if account is None or refundable is None:
+        return snapshot
+    missing = [
+        allocation.grant_id
+        for allocation in refundable.entry.allocations
+        if account.grant(allocation.grant_id) is None
+    ]
+    if not missing:
+        return snapshot
+    found = _read_together(table, *(retired_key(account_id, name) for name in missing))
+    retired = tuple(retired_of(wire) for wire in found if wire)
+    return replace(snapshot, refundable=replace(refundable, retired=retired))
 
 
 def is_closed(table: Table, account_id: str) -> bool:

@@ -2,17 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
 
 from scrip.domain.account import AccountStatus
 from scrip.domain.books import Books
 from scrip.domain.checks.check import INTO_GRANTS, NEW_CREDITS, Check
-from scrip.domain.entries import Entry, EntryType
+from scrip.domain.entries import Entry, EntryType, iso
 from scrip.domain.findings import Code, Finding
 from scrip.domain.grants import Grant, GrantKind
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 ORIGINS = {
     GrantKind.ROLLOVER: EntryType.ROLLOVER,
@@ -28,6 +25,12 @@ ORIGINS = {
 
 CLAWBACK = ":clawback:"
 """In the id of a clawback: behind the payment's, before what has gone back so far."""
+
+USERS = "user:"
+"""What the id of a hold begins with that a user's token opened."""
+
+USER_HOLD_DAYS, SERVICE_HOLD_DAYS = 1, 7
+"""How long a hold lives at most."""
 
 OPENED = ":opened"
 """What the id of an entry ends with that opens a hold, behind the hold's id."""
@@ -80,10 +83,13 @@ class Grants(Check):
     """What is left of each grant is what was brought, less what was drawn, held and expired."""
 
     def __init__(self, books: Books) -> None:
-        """Look for the origins of the grants that the account has now."""
+        """Look for the origins of the grants that the account has now, or that were retired."""
         super().__init__(books)
         grants = books.account.grants if books.account else ()
         self.grants = {grant.grant_id: grant for grant in grants}
+        self.retired = {
+            name: grant for name, grant in books.retired.items() if name not in self.grants
+        }
         self.origins: dict[str, Entry] = {}
         self.brought: Counter[str] = Counter()
         self.left: Counter[str] = Counter()
@@ -129,6 +135,9 @@ class Grants(Check):
         for grant in account.grants:
             for told in self._wrong(grant):
                 yield self.found(Code.GRANT_WRONG, f"grant {grant.grant_id}", told)
+        for name, grant in self.retired.items():
+            for told in self._wrong(grant):
+                yield self.found(Code.GRANT_WRONG, f"retired grant {name}", told)
         if len(self.grants) < len(account.grants):
             told = "Several grants of the account have the same id."
             yield self.found(Code.GRANT_WRONG, "account", told)
@@ -136,12 +145,12 @@ class Grants(Check):
     def _bring(self, entry: Entry) -> None:
         """Note what an entry added to the amounts of grants, or took back out of them."""
         own = f"g{entry.seq}"
-        if own in self.grants:
+        if own in self.grants or own in self.retired:
             self.origins[own] = entry
         payment_id, _, _ = entry.entry_id.rpartition(CLAWBACK)
         for allocation in entry.allocations:
             name = allocation.grant_id
-            if name not in self.grants:
+            if name not in self.grants and name not in self.retired:
                 continue
             if entry.type in NEW_CREDITS | {EntryType.ROLLOVER}:
                 self.brought[name] += allocation.amount
@@ -175,7 +184,7 @@ class Holds(Check):
         super().__init__(books)
         self.open = {hold.hold_id for hold in books.account.holds} if books.account else set()
         self.held = Held()
-        self.ends: dict[str, datetime | None] = {}
+        self.latest: dict[str, datetime] = {}
         self.features: dict[str, str | None] = {}
         self.uncharged: Counter[str] = Counter()
 
@@ -186,7 +195,10 @@ class Holds(Check):
         if name is None or name not in self.open:
             return
         if entry.type is EntryType.HOLD:
-            self.ends[name], self.features[name] = entry.expires_at, entry.feature
+            self.features[name] = entry.feature
+            days = USER_HOLD_DAYS if name.startswith(USERS) else SERVICE_HOLD_DAYS
+            # An earlier version let every extension count anew, and wrote an entry for each.
+            self.latest[name] = entry.recorded_at + timedelta(days=days)
             if name == entry.entry_id and not entry.allocations:
                 self.uncharged[name] = entry.cost or 0
         if entry.type is EntryType.USAGE:
@@ -198,10 +210,15 @@ class Holds(Check):
         held: Counter[str] = Counter()
         for hold in self.books.account.holds if self.books.account else ():
             held[hold.hold_id] += hold.amount
-            said = hold.expires_at, hold.feature, hold.uncharged
-            name = hold.hold_id
-            if said != (self.ends.get(name), self.features.get(name), self.uncharged[name]):
-                told = "Its end, its feature or what it may use is not what the entries say."
+            name, latest = hold.hold_id, self.latest.get(hold.hold_id)
+            said = hold.feature, hold.uncharged
+            if said != (self.features.get(name), self.uncharged[name]):
+                told = "Its feature or what it may use is not what the entries say."
+                yield self.found(Code.HELD_WRONG, f"hold {name}", told)
+            ends = [end for end in (hold.expires_at, hold.ends_by) if end]
+            # No entry says how long a hold was extended, only how long it may be at most.
+            if (not ends) != (latest is None) or (latest and max(ends) > latest):
+                told = f"It ends later than {iso(latest) if latest else 'its dispute'}."
                 yield self.found(Code.HELD_WRONG, f"hold {name}", told)
         by_entries = {name: amounts.total() for name, amounts in self.held.holds.items()}
         for name in sorted(held.keys() | by_entries.keys()):

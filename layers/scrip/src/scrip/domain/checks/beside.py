@@ -25,6 +25,9 @@ ADMIN_TYPES = frozenset(
 )
 """The types that only an admin's command writes, with an audit record."""
 
+RELEASE = "release:"
+"""What the id of a release begins with that no command about the hold asked for."""
+
 PERIOD = "period:"
 """What the id of a plan entry begins with that the clock wrote."""
 
@@ -382,9 +385,8 @@ def ends_hold(entry: Entry) -> bool:
     Whether a capture was to be the last one is told by nothing but the hash of what was asked.
     """
     if entry.type is EntryType.RELEASE:
-        # What a capture leaves goes back under a name of its own, with a colon, and so does what
-        # the clock frees.
-        return entry.hold_id is not None and ":" not in entry.entry_id
+        # What a capture leaves goes back under a name of its own, and so does what ends by itself.
+        return entry.hold_id is not None and not entry.entry_id.startswith(RELEASE)
     return is_capture(entry) and any(
         entry.request_hash
         == CaptureHold(
