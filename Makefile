@@ -14,7 +14,7 @@ export SAM_CLI_TELEMETRY := 0
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev build lint test test-fast test-integration fuzz browser bench bench-audit openapi reference lock clean
+.PHONY: help setup dev build lint test test-fast test-later test-integration fuzz browser bench bench-audit openapi reference lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ lint: setup .venv-checkov/.ready ## Check style, types, imports and the template
 test-fast: setup ## Run the tests that need no stack
 	pytest --numprocesses auto tests/unit tests/functional
 
+test-later: setup ## Run the tests that need no stack as if 400 days had passed
+	pytest --numprocesses auto tests/unit tests/functional --days-ahead 400
+
 test-simulation: setup ## Run simulated worlds from a fresh seed, and look for the seeded bugs
 	pytest --numprocesses auto tests/simulation
 	@$(MAKE) --no-print-directory simulate OPERATIONS=9000
@@ -96,7 +99,7 @@ browser: setup ## Install Chromium for the tests, if there is none (as root with
 	  playwright install chromium; \
 	fi
 
-test: lint test-fast test-simulation test-integration ## Run every check and every test
+test: lint test-fast test-later test-simulation test-integration ## Run every check and every test
 
 ACCOUNTS ?= 10000
 ENTRIES ?= 200000

@@ -5,10 +5,12 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from time_machine import travel
 
 from scrip_cli.local.stack import LocalStack, find_stack
 from tests.leaks import leaks, log_lines, secrets_of
@@ -19,6 +21,19 @@ if TYPE_CHECKING:
 SCRIP = str(Path(sys.executable).parent / "scrip")
 UP_SECONDS = 420
 LEAKS_SHOWN = 20
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let tests that need no stack run on another day: `make test-later`."""
+    parser.addoption("--days-ahead", type=float, default=0, help="move this process's clock ahead")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Move the clock before a test module is imported: some read it then. It ticks on."""
+    if days := config.getoption("days_ahead"):
+        traveller = travel(datetime.now(UTC) + timedelta(days=days))
+        traveller.start()
+        config.add_cleanup(traveller.stop)
 
 
 def scrip(stack: LocalStack, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:

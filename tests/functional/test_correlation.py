@@ -31,6 +31,11 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     return written
 
 
+def whole_day(instant: str) -> dict[str, str]:
+    """Ask for the day that an instant is in, whatever day it is now."""
+    return {"from": f"{instant[:10]}T00:00:00Z", "to": f"{instant[:10]}T23:59:59.999Z"}
+
+
 def written_by(table: Table) -> dict[str, str | None]:
     """What wrote each entry, by the entry's id."""
     return {
@@ -83,8 +88,7 @@ def test_an_id_leads_from_the_answer_to_the_entry_the_log_the_archive_and_the_ev
     assert (line["entries"], line["correlation_ids"]) == (seq, [REQUEST_ID])
     [(name, told)] = [(name, told) for name, told in outside.heard if told["seq"] == seq]
     assert (name, told["correlation_id"]) == ("credits.consumed", REQUEST_ID)
-    day = answer.body["entry"]["recorded_at"][:10]
-    window = {"from": f"{day}T00:00:00Z", "to": f"{day}T23:59:59.999Z"}
+    window = whole_day(answer.body["entry"]["recorded_at"])
     archived = send("admin/entries", query=window).body["entries"]
     assert {line["correlation_id"] for line in archived} == {REQUEST_ID}
 
@@ -135,8 +139,8 @@ def test_what_comes_from_a_backup_is_counted_and_not_told_again(
     table: Table,
     outside: Outside,
 ) -> None:
-    send("consume/feature")
+    recorded_at = send("consume/feature").body["entry"]["recorded_at"]
     invoke("events", stream_of(table, restored_at={"N": "1795338000000"}))
     assert (outside.heard, outside.archived()) == ([], [])
-    [day] = send("account/usage").body["usage"]
-    assert day["count"] == 1
+    [used] = send("account/usage", query=whole_day(recorded_at)).body["usage"]
+    assert used["count"] == 1
