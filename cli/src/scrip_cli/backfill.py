@@ -99,6 +99,8 @@ def backfill(
 ) -> None:
     """Open accounts for existing users, each as their sign-up would have. Safe to repeat.
 
+    An account_id that `scrip export` wrote as CSV is read without the apostrophe before it.
+
     Exit codes: 0 all have one, 1 some failed, 130 stopped by Ctrl-C; run it again to go on.
     """
     if csv is not None and user_pool_id is not None:

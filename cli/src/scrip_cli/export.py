@@ -64,6 +64,9 @@ def export(
     Every entry that was a few seconds old when the export began is in it. Of those that are
     appended later some are and some are not. Lines are in no order: sort by account_id and seq.
 
+    In CSV an apostrophe stands before text that a spreadsheet would take for a formula: text that
+    begins with =, +, -, @, a tab or a line break. Numbers stay numbers, and JSON has text as it is.
+
     It reads the whole index of the ledger, with --since and --until too, and pays for that.
     """
     with plain_errors(local=stack_name is None):

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from scrip.domain.entries import Entry, canonical_json
+from scrip_cli.csv_cells import marked
 
 
 class Format(StrEnum):
@@ -39,7 +40,7 @@ def encoded(entries: Iterable[tuple[str, Entry]], format_: Format) -> bytes:
 
 
 def _row(record: dict[str, Any]) -> list[str]:
-    """Return the cells of an entry: what is null is empty, what has parts is JSON."""
+    """Return the cells of an entry: null is empty, a number bare, what has parts JSON."""
     actor = record["actor"]
     told = {**record, "actor_type": actor["type"], "actor_id": actor["id"]}
     return [_cell(told[name]) for name in COLUMNS]
@@ -50,7 +51,7 @@ def _cell(value: object) -> str:
         case None:
             return ""
         case str():
-            return value
+            return marked(value)
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 

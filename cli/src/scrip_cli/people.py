@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scrip.user_pool import user_of
+from scrip_cli.csv_cells import unmarked
 from scrip_cli.local.errors import StackError
 
 EMAIL_LENGTH_MAX = 254
@@ -81,7 +82,7 @@ def _read(rows: Any) -> tuple[list[Person], list[tuple[int, str]]]:
             if not row:
                 continue
             cells = dict(zip(header, map(str.strip, row), strict=False))
-            account_id, email = cells["account_id"], cells.get("email") or None
+            account_id, email = unmarked(cells["account_id"]), cells.get("email") or None
             if what := _fault(row, header, account_id, email):
                 wrong.append((rows.line_num, what))
             elif account_id in seen:

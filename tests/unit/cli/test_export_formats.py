@@ -4,6 +4,8 @@ import csv
 import io
 import json
 
+import pytest
+
 from scrip.domain.commands import Consume
 from scrip.domain.decide import decide
 from scrip.domain.entries import Entry
@@ -13,7 +15,7 @@ from tests.unit.domain.examples import CATALOG, NOW, USER, opening
 REASON = 'He said "no",\nand: =1+1; ☃\r\t'
 
 
-def usage() -> Entry:
+def usage(reason: str = REASON) -> Entry:
     account = decide(None, opening(), catalog=CATALOG, now=NOW).after
     command = Consume(
         account_id="auth0|u,1",
@@ -21,7 +23,7 @@ def usage() -> Entry:
         actor=USER,
         feature="chat",
         quantity=1,
-        reason=REASON,
+        reason=reason,
         metadata={"deep": [{"a": 1.5}, None]},
     )
     entry = decide(account, command, catalog=CATALOG, now=NOW).entry
@@ -54,3 +56,14 @@ def test_a_row_of_csv_holds_the_same_with_parts_as_json_and_null_as_nothing() ->
         assert json.loads(row.pop(name)) == json.loads(json.dumps(told.pop(name)))
     assert (row.pop("unlimited"), told.pop("unlimited")) == ("false", False)
     assert row == {name: "" if value is None else str(value) for name, value in told.items()}
+
+
+@pytest.mark.parametrize("start", list("=+-@\t\r\n"))
+def test_text_that_begins_a_formula_stays_text_and_numbers_stay_numbers(start: str) -> None:
+    text, account_id = f'{start}HYPERLINK("https://x.org")', f"{start}49 170"
+    written = header(Format.CSV) + encoded([(account_id, usage(reason=text))], Format.CSV)
+    [row] = csv.DictReader(io.StringIO(written.decode(), newline=""), strict=True)
+    assert (row["reason"], row["account_id"]) == (f"'{text}", f"'{account_id}")
+    assert (row["amount"], row["quantity"]) == ("-5", "1")
+    for cell in row.values():
+        assert cell == "-5" or not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))

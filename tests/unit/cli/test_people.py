@@ -22,6 +22,8 @@ def csv(tmp_path: Path, text: str | bytes) -> Path:
         ("\ufeffaccount_id,email\r\n a , a@x.org \r\n\r\n", [("a", "a@x.org")]),
         ('account_id,email\n"auth0|7","""o, brien""@x.org"\n', [("auth0|7", '"o, brien"@x.org')]),
         ("account_id\n" + "a" * 128, [("a" * 128, None)]),
+        ("account_id\n'+49170\n'-a\n'@b\n'=c\n", [(f, None) for f in ("+49170", "-a", "@b", "=c")]),
+        ("account_id,email\n+49170,+a@x.org\n", [("+49170", "+a@x.org")]),
         ("account_id\n", []),
     ],
 )

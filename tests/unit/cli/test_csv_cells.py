@@ -1,0 +1,23 @@
+"""Text in a cell of CSV."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scrip_cli.csv_cells import marked, unmarked
+
+
+@pytest.mark.parametrize("start", list("=+-@\t\r\n"))
+def test_text_that_would_begin_a_formula_is_marked(start: str) -> None:
+    assert marked(start) == f"'{start}"
+    assert marked(f"{start}1+1") == f"'{start}1+1"
+
+
+@pytest.mark.parametrize("text", ["", "'", "a=1", "'quoted'", " =1", "1-1", "it's"])
+def test_other_text_is_a_cell_as_it_is_and_back(text: str) -> None:
+    assert (marked(text), unmarked(text)) == (text, text)
+
+
+@given(st.text() | st.from_regex(r"[=+\-@\t\r\n].*"))
+def test_what_was_marked_is_read_as_it_was(text: str) -> None:
+    assert text.startswith("'") or unmarked(marked(text)) == text
