@@ -23,6 +23,8 @@ from tests.conftest import SCRIP, UP_SECONDS, free_port, scrip
 
 SECONDS_TO_START_AGAIN = 20
 STREAM_SECONDS = 60
+SAM_MADE = {"build", "cache", ".aws-sam"}
+"""What of a stack's folder is the sources once more."""
 
 
 @pytest.fixture
@@ -82,6 +84,16 @@ def test_env_is_a_script_for_the_shell_too(stack: LocalStack) -> None:
     script = scrip(stack, "env").stdout + 'echo "$SCRIP_ACCOUNT_USER $SCRIP_WEBHOOK_SECRET_POLAR"'
     said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
     assert said.split() == [found.accounts["user"], found.webhook_secrets["polar"]]
+
+
+def test_nobody_else_on_the_machine_can_read_what_a_stack_keeps(stack: LocalStack) -> None:
+    modes = {
+        path: path.stat().st_mode & 0o777
+        for path in stack.state_dir.rglob("*")
+        if path.exists() and path.relative_to(stack.state_dir).parts[0] not in SAM_MADE
+    }
+    assert any(path.suffix == ".pem" for path in modes)  # what signs its tokens
+    assert {path: oct(mode) for path, mode in modes.items() if mode & 0o077} == {}
 
 
 def test_up_on_a_running_stack_only_says_where_it_is(stack: LocalStack) -> None:

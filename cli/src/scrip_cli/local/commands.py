@@ -1,6 +1,7 @@
 """`scrip local`: run the whole service on this machine, with no AWS account and no Docker."""
 
 import json
+import os
 import shlex
 import signal
 import subprocess
@@ -44,6 +45,8 @@ def up(
     """Build, start and deploy the service; stay until Ctrl-C. Data is kept for the next time."""
     with plain_errors(local=True):
         stack = find_stack(port, state)
+        # Keys that sign tokens and webhooks are among what this and the server write.
+        os.umask(0o077)
         lock = process.claim(stack)
         if lock is None:
             process.running_pid(stack)  # says so if it is on another port

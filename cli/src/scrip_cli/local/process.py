@@ -31,11 +31,13 @@ _INHERITED = ("HOME", "LANG", "LC_ALL", "TZ")
 def claim(stack: LocalStack) -> int | None:
     """Lock the stack's pid file and write our own pid; None if a running stack holds it.
 
-    The answer is the file's descriptor, to be handed to `start`.
+    The stack's folder is closed to everybody else. The answer is the file's descriptor, to be
+    handed to `start`.
     """
     try:
-        stack.state_dir.mkdir(parents=True, exist_ok=True)
-        lock = os.open(stack.pid_file, os.O_RDWR | os.O_CREAT)
+        stack.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        stack.state_dir.chmod(0o700)  # one that was there already
+        lock = os.open(stack.pid_file, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as exc:
         raise StackError(
             f"{stack.state_dir} cannot hold a stack: {exc.strerror}.",
