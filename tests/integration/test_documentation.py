@@ -25,6 +25,8 @@ SESSIONS = [document for document in (README, *DOCS) if document != GUIDES and s
 
 BIN = Path(sys.executable).parent
 SECONDS_MAX = 120
+TYPED = "whsec_c2NyaXAtZXhhbXBsZS1TRUNSRVQ=\n"
+"""What a reader types where a page asks for a secret: a signing secret and a password alike."""
 END = "\x1e"
 """Before what each block prints: nothing prints it by itself."""
 
@@ -79,6 +81,7 @@ def test_a_reader_who_does_what_a_page_says_sees_what_it_shows(
         ["bash", "-e", "-c", "".join(map(typed, done))],
         cwd=project,
         env=environment,
+        input=TYPED,
         capture_output=True,
         text=True,
         timeout=SECONDS_MAX,

@@ -256,9 +256,14 @@ def test_a_webhook_is_sent_signed_with_the_stacks_secret(
 def test_a_webhook_that_is_not_accepted_is_a_failure(stack: LocalStack, tmp_path: Path) -> None:
     fixture = tmp_path / "paid.json"
     fixture.write_text("{}")
-    words = ["webhooks", "send", str(fixture), "--provider", "stripe", "--secret", "whsec_x"]
-    with receiver(401) as (url, _):
+    secret = tmp_path / "secret"
+    secret.write_text("whsec_x\n")
+    words = ["webhooks", "send", str(fixture), "--provider", "stripe", "--secret-file", str(secret)]
+    with receiver(401) as (url, arrived):
         sent = operator(stack, *words, "--url", url)
     assert (sent.exit_code, sent.stdout.splitlines()[0]) == (1, "401 Unauthorized")
+    [(_, headers, body)] = arrived
+    told = dict(part.split("=") for part in headers["stripe-signature"].split(","))
+    assert told["v1"] == hmac.digest(b"whsec_x", f"{told['t']}.".encode() + body, "sha256").hex()
     unreachable = operator(stack, *words, "--url", url)
     assert (unreachable.exit_code, "no answer" in unreachable.stderr) == (1, True)

@@ -6,9 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.documentation import DOCS, NOT_RUN, README, ROOT, blocks, without_blocks
+from tests.documentation import DOCS, GUIDES, NOT_RUN, README, ROOT, blocks, without_blocks
 
 NO_CODE = {"json", "text", "yaml"}
+
+SECRET_IN_ARGUMENTS = re.compile(
+    r"--(password|secret-string|client-secret|auth-parameters)[ =](?!file:///dev/stdin)"
+    r"|\bcurl\b.*( -u| --user| -H ['\"]Authorization)"
+    r"|(PASSWORD|SECRET|TOKEN|API_KEY)=['\"]?[\w-]"
+    r"|\b(whsec|sk|rk)_\w"
+    r"|(?<!-)> ?\S*(secret|password|token|known)"
+)
+NO_SECRETS = {
+    ROOT / "docs/tutorial.md": "Bearer $SCRIP_",
+    GUIDES: "AWS_SECRET_ACCESS_KEY=test",
+}
+"""What a local stack hands out: whoever can reach it may do everything there."""
 
 PATH = re.compile(r"`([\w.*-]+(?:/[\w.*-]+)+\.(?:py|md|yaml|toml|json|html))`")
 PATHS_BEGIN_AT = (ROOT, ROOT / "layers/scrip/src/scrip")
@@ -32,6 +45,14 @@ def test_every_block_of_code_is_run_or_says_that_it_is_not(document: Path) -> No
             )
     said = document.read_text().count(NOT_RUN)
     assert said == sum(not block.is_run for block in blocks(document)), "a remark without a block"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+def test_no_command_has_a_secret_in_its_arguments_or_writes_one_to_a_file(document: Path) -> None:
+    for block in blocks(document):
+        for command in block.text.replace("\\\n", "").splitlines() if block.is_shell else ():
+            is_public = NO_SECRETS.get(document, "\n") in command
+            assert is_public or not SECRET_IN_ARGUMENTS.search(command), command
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)

@@ -3,7 +3,7 @@
 import json
 import uuid
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import httpx
 import typer
@@ -44,8 +44,13 @@ def send(
     url: Annotated[
         str | None, typer.Option(help="The API's address.", show_default="the stack's")
     ] = None,
-    secret: Annotated[
-        str | None, typer.Option(help="The signing secret.", show_default="the stack's")
+    secret_file: Annotated[
+        typer.FileText | None,
+        typer.Option(
+            metavar="FILE",
+            help="A file with the signing secret; - is standard input.",
+            show_default="the stack's secret",
+        ),
     ] = None,
     set_: Annotated[
         list[str] | None,
@@ -71,6 +76,7 @@ def send(
         for assignment in set_ or []:
             override(payload, assignment)
         body = json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()
+        secret = read_secret(secret_file) if secret_file else None
         if url is None or secret is None:
             target = find_target(stack_name, port, state, region)
             url = url or target.api_url()
@@ -130,6 +136,20 @@ def read_payload(path: Path) -> dict[str, Any]:
     return told
 
 
+def read_secret(file: TextIO) -> str:
+    """Read a signing secret without the white space around it.
+
+    Raises StackError if there is none.
+    """
+    try:
+        secret = file.read().strip()
+    except UnicodeDecodeError as exc:
+        raise StackError(f"{file.name} is not UTF-8.", "Name the file of the secret.") from exc
+    if not secret:
+        raise StackError(f"{file.name} is empty.", "Put the signing secret into it.")
+    return secret
+
+
 def override(payload: dict[str, Any], assignment: str) -> None:
     """Change a value inside a payload: `data.object.lines.data.0.amount=5`.
 
@@ -181,7 +201,7 @@ def _secret(target: Target, provider: Provider) -> str:
     if not found:
         raise StackError(
             f"The stack {target.stack_name} has no signing secret of {provider}.",
-            f'Put {{"{provider}": ["..."]}} into {arn}, or name one with --secret.',
+            f'Put {{"{provider}": ["..."]}} into {arn}, or name a file with --secret-file.',
         )
     return str(found[0])
 

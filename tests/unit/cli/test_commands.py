@@ -1,6 +1,7 @@
 """What holds for every command: an example, a page of reference, completion, exit codes."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -36,6 +37,18 @@ def test_the_help_of_every_command_says_what_it_does_and_has_an_example() -> Non
     for words, command in commands(ROOT_COMMAND):
         assert command.help, words
         assert command.epilog.startswith(f"Example: scrip {words}"), words
+
+
+def test_no_command_takes_a_secret_as_an_argument() -> None:
+    """Other people on the machine see arguments, and shells remember them."""
+    options = [
+        (words, name)
+        for words, command in commands(ROOT_COMMAND)
+        for param in command.params
+        for name in param.opts
+        if re.search("secret|password|token", name) and not param.is_flag
+    ]
+    assert options == [("webhooks send", "--secret-file")]
 
 
 def test_the_reference_is_in_step_with_the_code() -> None:

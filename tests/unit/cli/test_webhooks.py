@@ -7,7 +7,7 @@ import pytest
 
 from scrip.webhooks.messages import Provider
 from scrip_cli.local.errors import StackError
-from scrip_cli.webhooks import find_fixture, override, provider_of, read_payload
+from scrip_cli.webhooks import find_fixture, override, provider_of, read_payload, read_secret
 
 
 def payload() -> dict[str, Any]:
@@ -78,3 +78,18 @@ def test_a_file_without_a_json_object_is_refused(tmp_path: Path, text: str) -> N
     path.write_text(text)
     with pytest.raises(StackError, match=r"paid\.json"):
         read_payload(path)
+
+
+def test_a_secret_is_read_without_the_line_break_behind_it(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_text("whsec_x\n")
+    with path.open() as file:
+        assert read_secret(file) == "whsec_x"
+
+
+@pytest.mark.parametrize("content", [b"", b" \n", b"\xff"])
+def test_a_file_without_a_secret_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "secret"
+    path.write_bytes(content)
+    with path.open(encoding="utf-8") as file, pytest.raises(StackError, match="secret"):
+        read_secret(file)
