@@ -36,7 +36,7 @@ def openapi() -> str:
             "token": HTTPBearer(
                 bearerFormat="JWT",
                 description="Of a user, of a service (scope `scrip/service`), or of an admin "
-                "(group `admin` or scope `scrip/admin`).",
+                "(scope `scrip/admin`, or group `admin` and signed in to the console).",
             ),
         },
         security=[{"token": []}],

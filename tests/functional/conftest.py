@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 EVENTS = ROOT / "events"
+POOL_ISSUER = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_EXAMPLE01"
 USER = "5d1f0c7e-9d4e-4c7e-8a55-0a6d3f1b2c3d"
 
 
@@ -122,6 +123,8 @@ def aws() -> Iterator[Table]:
             "AWS_DEFAULT_REGION": "eu-central-1",
             "TABLE_NAME": "scrip",
             "SIGNUP_CREDITS": "50",
+            "POOL_ISSUER": POOL_ISSUER,
+            "CONSOLE_CLIENT_ID": "7c2console0id2",
             "POWERTOOLS_SERVICE_NAME": "scrip",
             "RENEW_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/renew",
         }.items():

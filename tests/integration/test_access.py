@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -60,6 +61,38 @@ def test_me_is_nobody_for_a_service(service: Api) -> None:
 
 def test_an_admin_in_the_group_has_an_account_too(admin: Api, stack: LocalStack) -> None:
     assert admin.get("/me").json()["account_id"] == demo.details(stack).accounts["admin"]
+
+
+def test_an_admin_is_one_in_the_console_and_a_user_in_the_app(
+    stack: LocalStack,
+    caller: Callable[..., Api],
+    user: Api,
+) -> None:
+    in_console = caller(demo.console_token(stack, demo.ADMIN_EMAIL))
+    in_app = caller(demo.user_token(stack, demo.ADMIN_EMAIL))
+    assert in_app.get("/me").json()["account_id"] == in_console.get("/me").json()["account_id"]
+    paths = (f"/v1/accounts/{user.account_id}", "/v1/admin/accounts")
+    for path in paths:
+        assert in_console.http.get(path, headers=in_console.headers()).status_code == 200
+        assert in_app.http.get(path, headers=in_app.headers()).status_code == 403
+
+
+def test_a_group_makes_no_user_of_the_console_an_admin_but_the_admins_own(
+    stack: LocalStack,
+    caller: Callable[..., Api],
+) -> None:
+    email, pool = f"{uuid4()}@example.com", demo.details(stack).user_pool_id
+    account_id = demo.sign_up(stack, email)
+    cognito = stack.client("cognito-idp")
+    for group in ("[admin]", "admin,support"):
+        cognito.create_group(UserPoolId=pool, GroupName=group)
+        cognito.admin_add_user_to_group(UserPoolId=pool, Username=email, GroupName=group)
+    somebody = caller(demo.console_token(stack, email), account_id)
+    assert somebody.get("/me").status_code == 200
+    answer = somebody.http.get("/v1/admin/accounts", headers=somebody.headers())
+    assert answer.status_code == 403
+    cognito.delete_group(UserPoolId=pool, GroupName="[admin]")
+    cognito.delete_group(UserPoolId=pool, GroupName="admin,support")
 
 
 def test_a_user_whose_trigger_never_ran_gets_an_account_on_the_first_call(

@@ -223,13 +223,23 @@ def test_a_token_lets_nobody_do_what_it_does_not_say(
         "a user at the lists": (lists, {}),
         "a service at the lists": (lists, service),
         "a scope like an admin's": (lists, {"scope": "scrip/administer xscrip/admin"}),
-        "a group like the admins'": (lists, {"cognito:groups": ["administrators", "no-admin"]}),
+        "a group of another issuer": (lists, {"cognito:groups": ["admin"]}),
+        "one group that reads as three": (lists, {"cognito:groups": ["x admin y"]}),
+        "scopes with another space between": (lists, {"scope": "x\u00a0scrip/admin"}),
     }
     for case, (path, claims) in refused.items():
         with subtests.test(case):
             sent = {"Authorization": f"Bearer {issuer.token(**claims)}"}
             answer = caller(None).http.get(path, headers=sent)
             assert (answer.status_code, answer.json().get("code")) == (403, "forbidden")
+
+
+def test_the_scope_makes_an_admin_whoever_issues_it(
+    issuer: Issuer,
+    caller: Callable[..., Api],
+) -> None:
+    sent = {"Authorization": f"Bearer {issuer.token(scope='openid scrip/admin')}"}
+    assert caller(None).http.get("/v1/admin/plans", headers=sent).status_code == 200
 
 
 def test_a_token_of_the_stacks_own_pool_is_nothing_to_another_issuer(

@@ -65,7 +65,7 @@ def details(stack: LocalStack) -> Details:
         client_id=deployed["ClientId"],
         user_token=user_token(stack, USER_EMAIL),
         service_token=_service_token(stack, deployed),
-        admin_token=user_token(stack, ADMIN_EMAIL),
+        admin_token=console_token(stack, ADMIN_EMAIL),
         accounts={
             "user": _attributes(stack, deployed, USER_EMAIL)["sub"],
             "admin": _attributes(stack, deployed, ADMIN_EMAIL)["sub"],
@@ -107,11 +107,23 @@ def sign_up(stack: LocalStack, email: str) -> str:
 
 
 def user_token(stack: LocalStack, email: str) -> str:
-    """Sign a demo user in and return their access token."""
+    """Sign a demo user in to the app and return their access token."""
     deployed = outputs(stack)
     answer = stack.client("cognito-idp").initiate_auth(
         ClientId=deployed["ClientId"],
         AuthFlow="USER_PASSWORD_AUTH",
+        AuthParameters={"USERNAME": email, "PASSWORD": PASSWORD},
+    )
+    return str(answer["AuthenticationResult"]["AccessToken"])
+
+
+def console_token(stack: LocalStack, email: str) -> str:
+    """Sign a demo user in through the console's client, as admins do; return their access token."""
+    deployed = outputs(stack)
+    answer = stack.client("cognito-idp").admin_initiate_auth(
+        UserPoolId=deployed["UserPoolId"],
+        ClientId=deployed["ConsoleClientId"],
+        AuthFlow="ADMIN_USER_PASSWORD_AUTH",
         AuthParameters={"USERNAME": email, "PASSWORD": PASSWORD},
     )
     return str(answer["AuthenticationResult"]["AccessToken"])

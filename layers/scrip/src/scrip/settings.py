@@ -35,6 +35,8 @@ class Settings(BaseModel):
     renew_dead_letters_url: str = ""
     events_dead_letters_url: str = ""
     user_pool_id: str = ""
+    pool_issuer: str = ""
+    console_client_id: str = ""
     stripe_api_url: str = "https://api.stripe.com"
     sign_in_authority: str = ""
     sign_in_audience: str = ""

@@ -81,9 +81,10 @@ class UserPool:
     def let_sign_in(self, client_id: str, url: str) -> None:
         """Let people sign in with a public client at one address: the code flow, with PKCE.
 
-        What is not named here falls back to Cognito's defaults. No scope of Scrip's is among the
-        client's: Cognito gives a client's scopes to whoever signs in, and who is an admin is told
-        by their group.
+        Whoever may administer the pool can also get a person's token with their password, for the
+        command line. What is not named here falls back to Cognito's defaults. No scope of Scrip's
+        is among the client's: Cognito gives a client's scopes to whoever signs in, and who is an
+        admin is told by their group.
         """
         self.client.update_user_pool_client(
             UserPoolId=self.pool_id,
@@ -95,7 +96,7 @@ class UserPool:
             CallbackURLs=[url],
             LogoutURLs=[url],
             SupportedIdentityProviders=["COGNITO"],
-            ExplicitAuthFlows=["ALLOW_REFRESH_TOKEN_AUTH"],
+            ExplicitAuthFlows=["ALLOW_REFRESH_TOKEN_AUTH", "ALLOW_ADMIN_USER_PASSWORD_AUTH"],
             PreventUserExistenceErrors="ENABLED",
             RefreshTokenValidity=SIGNED_IN_HOURS_MAX,
             TokenValidityUnits={"RefreshToken": "hours"},

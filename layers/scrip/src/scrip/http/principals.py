@@ -1,7 +1,9 @@
 """Who is calling: a user, a service or an admin, told by the claims of a verified token.
 
 API Gateway's JWT authorizer has checked the token. It hands every claim over as a string, a list
-as `[a b]`.
+as `[a b]`: a list of names with spaces in them reads as another list. So groups are believed only
+of the stack's own user pool, whose groups have no spaces in their names; and only from the
+console's client, because an admin's token in the app is in the hands of the app's pages.
 """
 
 from collections.abc import Mapping
@@ -11,6 +13,7 @@ from aws_lambda_powertools.event_handler import Request
 
 from scrip.domain.entries import Actor, ActorType
 from scrip.http.problems import ForbiddenError
+from scrip.settings import settings
 
 ADMIN_GROUP = "admin"
 ADMIN_SCOPE = "scrip/admin"
@@ -91,18 +94,40 @@ def _claims(request: Request) -> Mapping[str, str]:
     return claims
 
 
-def _actor(claims: Mapping[str, str]) -> Actor:
+def actor_of(claims: Mapping[str, str], *, pool_issuer: str, console_client_id: str) -> Actor:
+    """Return who a token's claims say is calling.
+
+    Raises:
+        ForbiddenError: it is nobody's token, a machine's without a scope, or an id token.
+    """
     if "sub" not in claims or claims.get("token_use") == ID_TOKEN:
         raise ForbiddenError
-    scopes = claims.get("scope", "").split()
-    groups = claims.get("cognito:groups", "").strip("[]").split()
-    if ADMIN_SCOPE in scopes or ADMIN_GROUP in groups:
+    scopes = claims.get("scope", "").split(" ")
+    is_from_console = (claims.get("iss"), claims.get("client_id")) == (
+        pool_issuer,
+        console_client_id,
+    )
+    if ADMIN_SCOPE in scopes or (is_from_console and ADMIN_GROUP in _groups(claims)):
         return Actor(ActorType.ADMIN, claims["sub"])
     if SERVICE_SCOPE in scopes:
         return Actor(ActorType.SERVICE, claims["sub"])
     if _is_machine(claims):
         raise ForbiddenError
     return Actor(ActorType.USER, claims["sub"])
+
+
+def _actor(claims: Mapping[str, str]) -> Actor:
+    return actor_of(
+        claims,
+        pool_issuer=settings().pool_issuer,
+        console_client_id=settings().console_client_id,
+    )
+
+
+def _groups(claims: Mapping[str, str]) -> list[str]:
+    """Return the groups of a token of the stack's own pool; what is no list names none."""
+    told = claims.get("cognito:groups", "")
+    return told[1:-1].split(" ") if told.startswith("[") and told.endswith("]") else []
 
 
 def _is_machine(claims: Mapping[str, str]) -> bool:

@@ -1,0 +1,86 @@
+"""Who a token's claims make of its bearer."""
+
+import pytest
+
+from scrip.domain.entries import ActorType
+from scrip.http.principals import actor_of
+from scrip.http.problems import ForbiddenError
+
+POOL = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_EXAMPLE01"
+OTHER = "https://issuer.example/"
+CONSOLE, APP = "console-client", "app-client"
+
+USER, SERVICE, ADMIN = ActorType.USER, ActorType.SERVICE, ActorType.ADMIN
+
+ANN = {"sub": "ann", "iss": POOL, "client_id": CONSOLE, "token_use": "access"}
+"""Somebody who has signed in to the console."""
+
+MACHINE = {"sub": "machine", "iss": POOL, "client_id": "machine", "token_use": "access"}
+
+KINDS: dict[str, tuple[dict[str, str], ActorType | None]] = {
+    "nobody's": ({"iss": POOL}, None),
+    "an id token": (ANN | {"token_use": "id", "cognito:groups": "[admin]"}, None),
+    "a user of the app": (ANN | {"client_id": APP}, USER),
+    "a user in the console": (ANN, USER),
+    "a user of another issuer": ({"sub": "auth0|1", "iss": OTHER}, USER),
+    # Groups: of the stack's own pool, and from the console's client.
+    "a group": (ANN | {"cognito:groups": "[admin]"}, ADMIN),
+    "a group among others": (ANN | {"cognito:groups": "[support admin eu]"}, ADMIN),
+    "an admin in the app": (ANN | {"client_id": APP, "cognito:groups": "[admin]"}, USER),
+    "an admin by no client": (
+        {"sub": "ann", "iss": POOL, "aud": CONSOLE, "cognito:groups": "[admin]"},
+        USER,
+    ),
+    "a group of another issuer": (ANN | {"iss": OTHER, "cognito:groups": "[admin]"}, USER),
+    "a group of no issuer": (
+        {"sub": "ann", "client_id": CONSOLE, "cognito:groups": "[admin]"},
+        USER,
+    ),
+    "an issuer that begins as the pool's": (
+        ANN | {"iss": f"{POOL}2", "cognito:groups": "[admin]"},
+        USER,
+    ),
+    "one group named x admin y, elsewhere": (
+        ANN | {"iss": OTHER, "cognito:groups": "[x admin y]"},
+        USER,
+    ),
+    "a group named as the list of it": (ANN | {"cognito:groups": "[[admin]]"}, USER),
+    "a group that ends so": (ANN | {"cognito:groups": "[no-admin adminx]"}, USER),
+    "a group in capitals": (ANN | {"cognito:groups": "[Admin]"}, USER),
+    "no list of groups": (ANN | {"cognito:groups": "admin"}, USER),
+    "half a list of groups": (ANN | {"cognito:groups": "[admin"}, USER),
+    "no group at all": (ANN | {"cognito:groups": "[]"}, USER),
+    "nothing where groups should be": (ANN | {"cognito:groups": ""}, USER),
+    "groups with another space between": (ANN | {"cognito:groups": "[x\u00a0admin]"}, USER),
+    "groups with a line's end between": (ANN | {"cognito:groups": "[x\nadmin\ty]"}, USER),
+    # Scopes: of any issuer and any client.
+    "an admin's scope": (ANN | {"client_id": APP, "scope": "openid scrip/admin"}, ADMIN),
+    "an admin's scope elsewhere": ({"sub": "u", "iss": OTHER, "scope": "scrip/admin"}, ADMIN),
+    "a machine that is an admin": (MACHINE | {"scope": "scrip/admin"}, ADMIN),
+    "both scopes": (MACHINE | {"scope": "scrip/service scrip/admin"}, ADMIN),
+    "a service": (MACHINE | {"scope": "scrip/service"}, SERVICE),
+    "a service elsewhere": ({"sub": "x@clients", "iss": OTHER, "scope": "scrip/service"}, SERVICE),
+    "a scope like an admin's": (ANN | {"scope": "scrip/administer xscrip/admin"}, USER),
+    "scopes with another space between": (ANN | {"scope": "x\u2003scrip/admin\u00a0y"}, USER),
+    "scopes with a tab between": (ANN | {"scope": "x\tscrip/admin"}, USER),
+    "scopes as a list": (ANN | {"scope": "[scrip/admin]"}, USER),
+    "a machine without a scope": (MACHINE, None),
+    "a machine in a group": (MACHINE | {"cognito:groups": "[admin]"}, None),
+}
+
+
+@pytest.mark.parametrize("case", KINDS)
+def test_a_token_makes_its_bearer_what_it_says_and_no_more(case: str) -> None:
+    claims, kind = KINDS[case]
+    if kind is None:
+        with pytest.raises(ForbiddenError):
+            actor_of(claims, pool_issuer=POOL, console_client_id=CONSOLE)
+    else:
+        actor = actor_of(claims, pool_issuer=POOL, console_client_id=CONSOLE)
+        assert (actor.type, actor.id) == (kind, claims["sub"])
+
+
+@pytest.mark.parametrize("claims", [ANN, {"sub": "ann"}])
+def test_where_no_pool_is_known_no_group_makes_an_admin(claims: dict[str, str]) -> None:
+    told = claims | {"cognito:groups": "[admin]"}
+    assert actor_of(told, pool_issuer="", console_client_id="").type is USER
