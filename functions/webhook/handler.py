@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from scrip.domain.errors import SignatureError
 from scrip.http.answers import answer
-from scrip.http.problems import BodyTooLargeError
+from scrip.http.problems import BodyTooLargeError, RouteNotFoundError
 from scrip.http.resolver import api, read_body
 from scrip.ledger import ledger
 from scrip.observability import count, logger
@@ -28,19 +28,23 @@ app = api()
 
 @app.post("/v1/webhooks/<provider>", operation_id="webhook")
 def post_webhook(
-    provider: Annotated[Provider, Path(description="Who sends it.")],
+    provider: Annotated[
+        str, Path(description="Who sends it.", json_schema_extra={"enum": [*Provider]})
+    ],
 ) -> Response[Any]:
     """Take a message and answer once it is applied, or is known to need nothing or to wait.
 
     Sending one again does no harm. What fails is answered 5xx, and is to be sent again.
     """
-    event = app.current_event
+    if provider not in Provider:
+        raise RouteNotFoundError
+    sender, event = Provider(provider), app.current_event
     body = read_body(event, BODY_BYTES_MAX)
     try:
-        verify(provider, event.headers, body, secrets.of(provider))
+        verify(sender, event.headers, body, secrets.of(sender))
     except SignatureError:
-        _verify_with_new_secrets(provider, body)
-    message = read_message(provider, event.headers, body)
+        _verify_with_new_secrets(sender, body)
+    message = read_message(sender, event.headers, body)
     try:
         record = accept(ledger(), message, body)
     except MessageTooLargeError as exc:

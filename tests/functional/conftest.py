@@ -8,6 +8,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -71,6 +72,14 @@ def invoke(function: str, sent: dict[str, Any]) -> Any:
     return import_module(f"functions.{function}.handler").lambda_handler(sent, Context())
 
 
+def queried(query: str) -> dict[str, Any]:
+    """What an event has of a query: API Gateway joins what stands several times with commas."""
+    joined: dict[str, str] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        joined[name] = f"{joined[name]},{value}" if name in joined else value
+    return {"rawQueryString": query, **({"queryStringParameters": joined} if joined else {})}
+
+
 def send(
     name: str,
     *,
@@ -87,7 +96,7 @@ def send(
     if body is not None:
         sent["body"] = body if isinstance(body, str) else json.dumps(body)
     if query is not None:
-        sent["queryStringParameters"] = query
+        sent |= queried(urlencode(query))
     if key is not None:
         sent["headers"]["idempotency-key"] = key
     if version is not None:

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from unittest.mock import ANY
 
-from tests.functional.conftest import documented, event, invoke, openapi, resources
+from tests.functional.conftest import documented, event, invoke, openapi, queried, resources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,16 +62,31 @@ def routes() -> Iterator[tuple[str, str, str]]:
                 yield name.removesuffix("Function").lower(), told["Method"], told["Path"]
 
 
-def ask(function: str, method: str, path: str, body: bytes = b"") -> Any:
+def parameters_of(method: str, path: str) -> set[str]:
+    """The names of the query parameters that the document has of a route."""
+    operation = openapi()["paths"].get(path, {}).get(method.lower(), {})
+    return {told["name"] for told in operation.get("parameters", []) if told["in"] == "query"}
+
+
+def ask(
+    function: str,
+    method: str,
+    path: str,
+    body: bytes = b"",
+    query: str | None = None,
+    **named: str,
+) -> Any:
     """Ask a route as an admin. What the path names is the provider `stripe`, or does not exist."""
+    if query is None:  # an empty list takes long to look for
+        query = "limit=none" if "limit" in parameters_of(method, path) else ""
     names = [part.strip("{}+") for part in path.split("/") if part.startswith("{")]
-    parameters = {name: "stripe" if name == "provider" else "nothing" for name in names}
+    parameters = dict.fromkeys(names, "nothing") | {"provider": "stripe"} | named
     raw_path = path.replace("+}", "}").format(**parameters)
     asked = event("adjust/add") | {
         "routeKey": f"{method} {path}",
         "rawPath": raw_path,
         "pathParameters": parameters,
-        "queryStringParameters": {"limit": "none"},  # an empty list takes long to look for
+        **queried(query),
         "body": base64.b64encode(body).decode(),
         "isBase64Encoded": True,
     }

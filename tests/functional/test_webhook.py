@@ -17,6 +17,7 @@ from scrip.domain.account import Account
 from scrip.domain.entries import Entry, EntryType
 from scrip.ledger import ledger, opening
 from scrip.settings import settings
+from scrip.store.aliases import link_account
 from scrip.store.client import Table
 from scrip.store.inbox import read_message
 from scrip.store.items import plan_item, to_wire
@@ -311,3 +312,74 @@ def test_a_user_of_the_identity_provider_has_an_account_from_first_to_last(table
     assert not any(item["pk"]["S"].startswith("ALIAS#") for item in items(table))
     assert "@example.com" not in str(items(table))
     assert deliver(Provider.CLERK, deleted, message_id="msg_3").body["status"] == "applied"
+
+
+def test_a_provider_that_does_not_exist_is_not_found(table: Table) -> None:
+    for provider in ("paddle", "Stripe", "stripe2"):
+        sent = event("webhook/request")
+        sent["pathParameters"]["provider"] = provider
+        sent["rawPath"] = sent["requestContext"]["http"]["path"] = f"/v1/webhooks/{provider}"
+        answer = invoke("webhook", sent)
+        assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (404, "not_found")
+    assert items(table) == []
+
+
+UNUSABLE = ("x" * 3_000, "team/anna", "anna smith", "an\x00na", "me", "müller")
+
+
+@pytest.mark.parametrize("account_id", UNUSABLE)
+def test_a_reference_that_is_no_accounts_id_is_kept_with_the_reason_until_another_name_leads(
+    table: Table,
+    account_id: str,
+) -> None:
+    checkout = body(STRIPE, "checkout_payment")
+    told = checkout["data"]["object"]
+    told |= {"client_reference_id": account_id, "metadata": {"credits": "500"}}
+    told |= {"customer": "cus_1", "customer_email": None, "customer_details": None}
+    answer = deliver(STRIPE, checkout)
+    assert (answer.status, answer.body["status"]) == (200, "unmatched")
+    record = read_message(table, f"stripe:{checkout['id']}")
+    assert record
+    assert f"nobody can ever have the name account:{account_id[:50]}" in str(record.reason)
+    assert len(str(record.reason)) < 600
+    assert record.waits_for == ("stripe:cus_1",)
+    ledger().execute(opening(ALICE))
+    link_account(table, ALICE, "stripe:cus_1")
+    assert deliver(STRIPE, checkout).body["status"] == "applied"
+    assert alice().balance == 150 + 500
+    assert {item["account_id"]["S"] for item in items(table) if "account_id" in item} == {ALICE}
+
+
+def test_addresses_that_no_key_could_hold_lead_to_nobody(table: Table) -> None:
+    user = body(Provider.CLERK, "user_created")
+    for address in user["data"]["email_addresses"]:
+        address["email_address"] = f"{'x' * 3_000}@example.com"
+    assert deliver(Provider.CLERK, user).body["status"] == "applied"
+    assert ledger().account(user["data"]["id"]).balance == 150
+    assert not [item for item in items(table) if item["pk"]["S"].startswith("ALIAS#")]
+
+
+@pytest.mark.parametrize("name", ["user_created", "user_deleted"])
+def test_a_user_whose_id_no_account_can_have_is_ignored_with_the_reason(
+    table: Table,
+    name: str,
+) -> None:
+    user = body(Provider.CLERK, name)
+    user["data"]["id"] = "team/anna"
+    assert deliver(Provider.CLERK, user).body["status"] == "ignored"
+    record = read_message(table, "clerk:msg_1")
+    assert record
+    assert record.reason == "unusable_account_id"
+    [left] = items(table)
+    assert left["sk"]["S"] == "INBOX"
+
+
+def test_half_a_character_in_a_payers_address_is_unreadable_and_not_busy(table: Table) -> None:
+    checkout = body(STRIPE, "checkout_payment")
+    checkout["data"]["object"]["customer_details"]["email"] = "ann\ud800@example.com"
+    answer = deliver(STRIPE, checkout)
+    assert (answer.status, answer.body["code"]) == (500, "unreadable_payload")
+    record = read_message(table, f"stripe:{checkout['id']}")
+    assert record
+    assert (record.status, record.payload) == ("failed", json.dumps(checkout).encode())
+    assert "half a character" in str(record.reason)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from scrip.domain.commands import check_account_id
 from scrip.domain.errors import CatalogUnsoundError, EmailTakenError, ScripError
 from scrip.ledger import Ledger, utc_now
 from scrip.settings import Settings
@@ -65,6 +66,8 @@ class Backfill:
             return Result.NOT_CONFIRMED
         account_id, table = person.account_id, self.ledger.table
         is_there = read(table, account_id).account is not None
+        if not is_there:
+            check_account_id(account_id)  # also where nothing is to be opened
         if not self.dry_run:
             if not is_there:
                 now = self.ledger.clock()

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scrip.domain.commands import is_account_id
 from scrip.user_pool import user_of
 from scrip_cli.csv_cells import unmarked
 from scrip_cli.local.errors import StackError
 
 EMAIL_LENGTH_MAX = 254
-ACCOUNT_ID_LENGTH_MAX = 128
 _ERRORS_SHOWN = 20
+_ID_CHARACTERS_SHOWN = 40
 _HEADERS = {("account_id",), ("account_id", "email")}
 
 
@@ -102,10 +103,8 @@ def _fault(
         return f"{len(row)} columns instead of {len(header)}"
     if not account_id:
         return "the account_id is empty"
-    if len(account_id) > ACCOUNT_ID_LENGTH_MAX:
-        return f"the account_id is longer than {ACCOUNT_ID_LENGTH_MAX} characters"
-    if not account_id.isprintable() or account_id == "me":
-        return f"{account_id!r} cannot be an account_id"
+    if not is_account_id(account_id):
+        return f"{account_id[:_ID_CHARACTERS_SHOWN]!r} cannot be an account_id"
     if email is not None and ("@" not in email or len(email) > EMAIL_LENGTH_MAX):
         return f"{email!r} is not an email address"
     return None

@@ -134,7 +134,7 @@ class InsufficientCreditsError(ApiError):
 class ForbiddenError(ApiError):
     """The token does not allow that."""
 
-    CODES = frozenset({"forbidden"})
+    CODES = frozenset({"forbidden", "unusable_account_id"})
 
 
 class AccountFrozenError(ApiError):

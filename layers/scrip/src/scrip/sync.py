@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ulid import ULID
 
 from scrip.domain.account import PAYMENT_GRACE, AccountStatus
-from scrip.domain.commands import Adjust, AdjustAction
+from scrip.domain.commands import Adjust, AdjustAction, check_account_id
 from scrip.domain.decide import decide
 from scrip.domain.entries import canonical_json, iso
 from scrip.domain.errors import (
@@ -220,6 +220,8 @@ class Sync:
             return Result.SKIPPED, []
         account_id = user.account_id
         known = read(self.ledger.table, account_id).account
+        if known is None:
+            check_account_id(account_id)  # also where nothing is to be opened
         if known is not None and known.status is AccountStatus.CLOSED:
             return Result.SKIPPED, []
         told = [user.email.lower()] if user.email else []

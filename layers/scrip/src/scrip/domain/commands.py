@@ -1,6 +1,7 @@
 """Commands: what somebody or something wants to change in an account, as plain values."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
@@ -9,6 +10,7 @@ from typing import ClassVar
 
 from scrip.domain.catalog import ID_PATTERN
 from scrip.domain.entries import Actor, ActorType, Json, canonical_json, iso
+from scrip.domain.errors import UnusableAccountIdError
 from scrip.domain.grants import GrantKind
 from scrip.domain.payments import DisputeOutcome
 
@@ -37,6 +39,33 @@ def entry_name(actor: Actor, key: str) -> str:
 def is_users(entry_id: str) -> bool:
     """Return whether a user's token made an entry, and so the hold that is named after it."""
     return entry_id.startswith(USER_PREFIX)
+
+
+ACCOUNT_ID_PATTERN = "^[A-Za-z0-9._~!$&()*+,;=:@|-]{1,128}$"
+"""What may be an account's id: what can be a part of an address as it is, and `|`.
+
+That is whatever issuers call users: auth0|5f7c, saml|anna+x@example.com, org:team.member.
+"""
+
+ACCOUNT_ID = re.compile(ACCOUNT_ID_PATTERN)
+
+RESERVED_ACCOUNT_IDS = frozenset({"me", ".", ".."})
+"""What cannot be one all the same: it means something else in an address."""
+
+
+def is_account_id(text: str) -> bool:
+    """Tell whether an account may have that id. Some that are older than this rule have others."""
+    return text not in RESERVED_ACCOUNT_IDS and ACCOUNT_ID.fullmatch(text) is not None
+
+
+def check_account_id(account_id: str) -> None:
+    """Return if an account may have that id.
+
+    Raises:
+        UnusableAccountIdError: it may not.
+    """
+    if not is_account_id(account_id):
+        raise UnusableAccountIdError
 
 
 class AdjustAction(StrEnum):
@@ -92,6 +121,14 @@ class OpenAccount(Command):
     signup_credits: int
     reset_anchor: ResetAnchor
     time_zone: str
+
+    def __post_init__(self) -> None:
+        """Let no account be opened that nobody could name afterwards, whoever wants it.
+
+        Raises:
+            UnusableAccountIdError: nobody could.
+        """
+        check_account_id(self.account_id)
 
 
 @dataclass(frozen=True, kw_only=True)

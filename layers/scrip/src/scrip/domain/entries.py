@@ -143,6 +143,18 @@ def canonical_json(value: object) -> bytes:
     ).encode()
 
 
+def is_text(value: object) -> bool:
+    r"""Tell whether all text in a JSON value can be written as UTF-8, as DynamoDB wants it.
+
+    A lone surrogate cannot: half a character, which JSON may have escaped (`\ud800`).
+    """
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def iso(instant: datetime) -> str:
     """Return an instant as ISO 8601 in UTC with milliseconds: 2026-12-01T00:00:00.000Z."""
     text = instant.astimezone(UTC).isoformat(timespec="milliseconds")

@@ -6,6 +6,7 @@
     |   +-- AccountFrozenError          403
     |   +-- AccountClosedError          403
     |   +-- HoldNotYoursError           403
+    |   +-- UnusableAccountIdError      403
     |   +-- AccountNotFoundError        404
     |   +-- EntryNotFoundError          404
     |   +-- PaymentNotFoundError        404
@@ -117,6 +118,17 @@ class HoldNotYoursError(RefusalError):
 
     status, code = 403, "hold_not_yours"
     hold_id: str
+
+
+@dataclass(eq=False, repr=False)
+class UnusableAccountIdError(RefusalError):
+    """No account can have this id, and none was opened.
+
+    An id has 1 to 128 letters, digits and any of `. _ ~ ! $ & ( ) * + , ; = : @ | -`, and is not
+    `me`, `.` or `..`. A user's is the `sub` of their token: have the issuer send another.
+    """
+
+    status, code = 403, "unusable_account_id"
 
 
 @dataclass(eq=False, repr=False)

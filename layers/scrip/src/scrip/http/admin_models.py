@@ -12,6 +12,7 @@ from scrip.domain.catalog import (
     PROVIDER_IDS_MAX,
     ROLLOVER_PERIODS_MAX,
 )
+from scrip.domain.commands import ACCOUNT_ID_PATTERN, RESERVED_ACCOUNT_IDS
 from scrip.http.models import (
     INTEGER,
     NULL,
@@ -28,9 +29,6 @@ from scrip.http.models import (
 
 NO_SPACE = r"[^@\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
 """A character of an address; `\\s` is not the same to every reader of the document."""
-
-ACCOUNT_ID_PATTERN = "^[A-Za-z0-9._:|@+=~-]{1,128}$"
-"""What admins may call an account: whatever issuers call users, auth0|5f7 or saml|a@b.org."""
 
 OBJECT: JsonDict = {"type": "object"}
 AT_LEAST_1: JsonDict = {"minimum": 1}
@@ -49,7 +47,7 @@ type AccountName = Annotated[
     str,
     Field(
         pattern=ACCOUNT_ID_PATTERN,
-        json_schema_extra={"not": {"enum": ["me", ".", ".."]}},
+        json_schema_extra={"not": {"enum": sorted(RESERVED_ACCOUNT_IDS)}},
     ),
     AfterValidator(_can_be_named),
 ]
@@ -57,10 +55,8 @@ type Email = Annotated[str, Field(pattern=f"^{NO_SPACE}+@{NO_SPACE}+$", max_leng
 
 
 def _can_be_named(account_id: str) -> str:
-    if account_id == "me":
-        raise ValueError("`me` stands for the caller's own account")
-    if account_id in {".", ".."}:
-        raise ValueError("no address can have that as a part")
+    if account_id in RESERVED_ACCOUNT_IDS:
+        raise ValueError("that means something else in an address")
     return account_id
 
 

@@ -45,6 +45,7 @@ from scrip.http.answer_models import (
 
 ANYWHERE: tuple[type[ScripError], ...] = (
     problems.ForbiddenError,
+    errors.UnusableAccountIdError,
     problems.RouteNotFoundError,
     errors.AccountNotFoundError,
     problems.InvalidError,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from aws_lambda_powertools.event_handler import Request
 
+from scrip.domain.commands import check_account_id
 from scrip.domain.entries import Actor, ActorType
 from scrip.http.problems import ForbiddenError
 from scrip.settings import settings
@@ -37,6 +38,7 @@ def any_caller(request: Request) -> Caller:
 
     Raises:
         ForbiddenError: the account is somebody else's, or the token is nobody's.
+        UnusableAccountIdError: it is the caller's own, of an id that no account can have.
     """
     return _caller(request, ActorType.USER, ActorType.SERVICE, ActorType.ADMIN)
 
@@ -85,6 +87,8 @@ def _caller(request: Request, *allowed: ActorType) -> Caller:
     elif actor.type is ActorType.USER and named != own:
         # The same for every account that is not the user's own, so nobody learns which exist.
         raise ForbiddenError
+    if named == own:
+        check_account_id(named)
     return Caller(actor=actor, account_id=named, is_owner=named == own)
 
 

@@ -16,7 +16,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from scrip.domain.commands import HOLD_ID_PATTERN, KEY_PATTERN
+from scrip.domain.commands import ACCOUNT_ID_PATTERN, HOLD_ID_PATTERN, KEY_PATTERN
 from scrip.domain.errors import BusyError, ScripError
 from scrip.http.problems import (
     BodyTooLargeError,
@@ -35,7 +35,7 @@ FAILURE = 500
 
 AccountId = Annotated[
     str,
-    Path(description="An account's id, or `me` for the caller's own.", max_length=128),
+    Path(description="An account's id, or `me` for the caller's own.", pattern=ACCOUNT_ID_PATTERN),
 ]
 HoldId = Annotated[
     str,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scrip.domain.account import AccountStatus
+from scrip.domain.commands import is_account_id
 from scrip.domain.errors import BusyError
 from scrip.store.client import Table, answered
 from scrip.store.items import from_wire, to_wire
@@ -18,6 +19,7 @@ from scrip.store.keys import (
     addresses_key,
     alias_key,
     id_of,
+    is_possible,
     names_partition,
     payment_key,
     waiting_key,
@@ -51,12 +53,21 @@ def name_of(keys: Wire) -> str:
     return f"{OWN}{id_}" if partition == "ACCOUNT" else id_
 
 
+def can_lead(name: str) -> bool:
+    """Tell whether a name could come to lead to an account, or to a payment."""
+    if name.startswith(OWN):
+        return is_account_id(name.removeprefix(OWN))
+    return is_possible(alias_key(name))
+
+
 def accounts_named(table: Table, names: Sequence[str]) -> dict[str, str]:
     """Return the accounts that names lead to, for those that do. One round trip."""
     keys = {
         name: account_key(name.removeprefix(OWN)) if name.startswith(OWN) else alias_key(name)
         for name in names
     }
+    # An account that is older than the rule for ids may have another than one could have today.
+    keys = {name: key for name, key in keys.items() if is_possible(key)}
     found = _read(table, keys.values())
     accounts = {}
     for name, key in keys.items():
@@ -81,7 +92,9 @@ def payment_named(table: Table, names: Sequence[str]) -> str | None:
 
 
 def link_account(table: Table, account_id: str, name: str) -> bool:
-    """Give an account a name; False where the name is another's, or the account is not open."""
+    """Give an account a name; False where it is another's or no key, or the account is not open."""
+    if not can_lead(name):
+        return False
     condition = {
         "ConditionCheck": {
             "TableName": table.name,

@@ -143,8 +143,11 @@ def progress_key() -> Key:
 
 
 def is_possible(key: Key) -> bool:
-    """Tell whether DynamoDB could hold an item of a key; it takes no longer ones."""
-    return len(key["pk"].encode()) <= PK_BYTES_MAX and len(key["sk"].encode()) <= SK_BYTES_MAX
+    """Tell whether DynamoDB could hold an item of a key: none longer, nor with half a character."""
+    try:
+        return len(key["pk"].encode()) <= PK_BYTES_MAX and len(key["sk"].encode()) <= SK_BYTES_MAX
+    except UnicodeEncodeError:
+        return False
 
 
 def owner_of(pk: str) -> str | None:

@@ -17,6 +17,8 @@ from scrip.domain.commands import (
     PayPeriod,
     Purchase,
     TakeBack,
+    check_account_id,
+    is_account_id,
 )
 from scrip.domain.entries import Actor, ActorType
 from scrip.domain.errors import (
@@ -24,6 +26,7 @@ from scrip.domain.errors import (
     BusyError,
     PayloadErasedError,
     RefusalError,
+    UnusableAccountIdError,
     WebhookNotFoundError,
 )
 from scrip.ledger import Ledger
@@ -47,6 +50,9 @@ from scrip.webhooks.facts import (
 )
 from scrip.webhooks.messages import IgnoredError, Message, Provider
 from scrip.webhooks.translation import facts_of
+
+REASON_CHARACTERS_MAX = 500
+NAME_CHARACTERS_SHOWN = 64
 
 
 @dataclass(eq=False)
@@ -248,6 +254,7 @@ class _Application:
     def note(self, status: InboxStatus, reason: str | None = None) -> None:
         """Set what has become of the message."""
         changed_at = self.ledger.clock()
+        reason = reason and reason[:REASON_CHARACTERS_MAX]
         self.record = replace(self.record, status=status, reason=reason, changed_at=changed_at)
 
     def run(self) -> None:
@@ -314,7 +321,7 @@ class _Application:
         """Return the account that a fact names, and give it the provider's names for it."""
         known = aliases.accounts_named(self.ledger.table, fact.names)
         if not known:
-            raise UnmatchedError("no account is linked to it yet", fact.names)
+            raise _nobody_named(fact.names)
         account_id = next(known[name] for name in fact.names if name in known)
         self.record = replace(self.record, account_id=account_id)
         outside = [name for name in fact.names if name.startswith(f"{self.record.provider}:")]
@@ -353,6 +360,7 @@ class _Application:
         self._execute(TakeBack(**common, payment_id=payment.payment_id, **told))
 
     def _open(self, fact: UserCreated) -> None:
+        check_account_id(fact.account_id)
         self.record = replace(self.record, account_id=fact.account_id)
         at = self.record.sent_at
         self.woken += open_account(self.ledger, fact.account_id, fact.emails, at=at)
@@ -368,6 +376,9 @@ class _Application:
         try:
             self.ledger.execute(command)
         except AccountNotFoundError as exc:
+            if not is_account_id(command.account_id):  # nor will it ever be there
+                self.record = replace(self.record, account_id=None)
+                raise UnusableAccountIdError from exc
             own_name = f"{aliases.OWN}{command.account_id}"
             raise UnmatchedError("the account is not open yet", (own_name,)) from exc
 
@@ -382,6 +393,14 @@ def _common(inbox_id: str, account_id: str, entry_id: str) -> dict[str, Any]:
         "actor": Actor(ActorType.WEBHOOK, provider),
         "reference": inbox_id,
     }
+
+
+def _nobody_named(names: tuple[str, ...]) -> UnmatchedError:
+    """Return that nobody has any of these names yet; those that nobody can ever have, it tells."""
+    possible = tuple(filter(aliases.can_lead, names))
+    never = [name[:NAME_CHARACTERS_SHOWN] for name in names if name not in possible]
+    told = f"; nobody can ever have the name {', '.join(never)}" if never else ""
+    return UnmatchedError(f"no account is linked to it yet{told}", possible)
 
 
 def _plan_of(ledger: Ledger, fact: PeriodPaid) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from scrip.domain.errors import PayloadError
 from scrip.webhooks.facts import Fact, PeriodPaid, SubscriptionTold, UserCreated, UserDeleted
 from scrip.webhooks.messages import IgnoredError, Message
-from scrip.webhooks.shapes import Id, Instant, Money, Shape, names, read
+from scrip.webhooks.shapes import Id, Instant, Money, Shape, Word, names, read
 
 ENDED = ("ended", "expired")
 STANDING = ("active", "past_due", "canceled", *ENDED)
@@ -100,14 +100,14 @@ class Payer(Shape):
 
     id: Id
     user_id: str | None = None
-    organization_id: str | None = None
+    organization_id: Id | None = None
 
 
 class Amount(Shape):
     """Money."""
 
     amount: Money
-    currency: str
+    currency: Word
 
 
 class Plan(Shape):
@@ -117,14 +117,14 @@ class Plan(Shape):
     slug: str
     amount: Money
     is_default: bool
-    currency: str
+    currency: Word
 
 
 class Item(Shape):
     """A subscription item: a payer's time on a plan."""
 
     id: Id
-    status: str
+    status: Word
     period_start: Instant
     period_end: Instant | None = None
     amount: Amount | None = None

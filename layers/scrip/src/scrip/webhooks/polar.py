@@ -25,6 +25,7 @@ from scrip.webhooks.shapes import (
     OrEmpty,
     PurchaseMetadata,
     Shape,
+    Word,
     names,
     read,
 )
@@ -84,13 +85,13 @@ class Order(Shape):
     id: Id
     net_amount: Money | None = None
     amount: Money | None = None
-    currency: str
+    currency: Word
     customer: Customer
     product_id: str | None = None
     product_price_id: str | None = None
     product: OrEmpty[Product] = Product()
     metadata: OrEmpty[Metadata] = Metadata()
-    subscription_id: str | None = None
+    subscription_id: Id | None = None
     subscription: Period | None = None
 
 
@@ -161,7 +162,7 @@ class Subscription(Shape):
     """A subscription. Its status stays `active` when it was canceled for a period's end."""
 
     id: Id
-    status: str
+    status: Word
     customer: Customer
     metadata: OrEmpty[Metadata] = Metadata()
 

@@ -18,6 +18,7 @@ from scrip.domain.catalog import CREDITS_MAX
 from scrip.domain.errors import PayloadError
 
 CREDITS_DIGITS_MAX = len(str(CREDITS_MAX))
+MONEY_MAX = 10**15
 
 
 def _milliseconds(instant: datetime) -> datetime:
@@ -48,10 +49,17 @@ def _from_digits(value: object) -> object:
 type Instant = Annotated[AwareDatetime, AfterValidator(_milliseconds)]
 """ISO 8601 with an offset, or an epoch number in seconds or in milliseconds."""
 
-type Id = Annotated[str, Field(min_length=1), BeforeValidator(_id_of)]
-"""An id, or the whole object that has it where the provider was asked to expand it."""
+type Id = Annotated[str, Field(pattern="^[!-~]{1,255}$"), BeforeValidator(_id_of)]
+"""An id, or the whole object that has it where the provider was asked to expand it.
 
-type Money = Annotated[int, Field(ge=0)]
+Names and keys are made of ids, hence the bound; an id of the app's own (`account_id`,
+`client_reference_id`) is a mere text until it has led to somebody.
+"""
+
+type Word = Annotated[str, Field(max_length=64)]
+"""A word of the provider's that is kept: a status, a currency."""
+
+type Money = Annotated[int, Field(ge=0, le=MONEY_MAX)]
 """An amount in the currency's smallest unit."""
 
 type BoughtCredits = Annotated[

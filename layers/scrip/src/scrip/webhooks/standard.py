@@ -23,9 +23,7 @@ from scrip.webhooks.facts import (
     UserDeleted,
 )
 from scrip.webhooks.messages import IgnoredError, Message
-from scrip.webhooks.shapes import Instant, Shape, names, read
-
-MONEY_MAX = 10**15
+from scrip.webhooks.shapes import MONEY_MAX, Instant, Shape, names, read
 
 NO_CURRENCY = "xxx"
 """What ISO 4217 has for no currency."""

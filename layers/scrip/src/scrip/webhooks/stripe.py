@@ -38,6 +38,7 @@ from scrip.webhooks.shapes import (
     OrEmpty,
     PurchaseMetadata,
     Shape,
+    Word,
     names,
     read,
 )
@@ -89,7 +90,7 @@ class Session(Shape):
     customer_details: OrEmpty[CustomerDetails] = CustomerDetails()
     customer_email: str | None = None
     amount_total: Money | None = None
-    currency: str | None = None
+    currency: Word | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -250,7 +251,7 @@ class Invoice(Payment):
     customer: Id | None = None
     customer_email: str | None = None
     amount_paid: Money
-    currency: str
+    currency: Word
     lines: Lines
     # before 2025-03-31
     subscription: Id | None = None
@@ -322,7 +323,7 @@ class Subscription(Shape):
     """A subscription."""
 
     id: Id
-    status: str
+    status: Word
     customer: Id
     metadata: OrEmpty[Metadata] = Metadata()
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
+from scrip.domain.entries import is_text
+from scrip.domain.errors import PayloadError
 from scrip.webhooks import clerk, polar, standard, stripe
 from scrip.webhooks.facts import Fact
 from scrip.webhooks.messages import Message, Provider
@@ -19,6 +21,9 @@ def facts_of(message: Message) -> tuple[Fact, ...]:
 
     Raises:
         IgnoredError: it tells nothing about credits; its reason says why not.
-        PayloadError: it lacks what such a message should have; its reason says where.
+        PayloadError: it lacks what such a message should have, its reason says where; or it has
+            half a character, which neither a key nor an entry can hold.
     """
+    if not is_text(message.payload):
+        raise PayloadError("half a character (a lone surrogate) is no text")
     return TRANSLATORS[message.provider](message)

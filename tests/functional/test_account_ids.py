@@ -1,0 +1,144 @@
+"""Ids at every door: what no route could name opens no account, and is told where it enters."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scrip.domain.commands import OpenAccount
+from scrip.domain.errors import UnusableAccountIdError
+from scrip.ledger import Ledger, ledger, utc_now
+from scrip.settings import Settings
+from scrip.users import add_account, open_account
+from scrip_cli.account_names import account_named
+from scrip_cli.backfill import Backfill, Result
+from scrip_cli.people import Person
+from tests.functional.conftest import event, invoke, items, openapi, send
+from tests.functional.test_http import ask, routes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scrip.store.client import Table
+
+UNUSABLE = ("team/anna", "anna#1", "anna smith", "an\x00na", "50%", "müller", "me", "..", "a" * 129)
+
+# Those that a path can have as a part at all, and that mean nothing else in one.
+IN_A_PATH = ("anna#1", "anna smith", "50%", "auth0%7Cabc", "müller", "a" * 129)
+
+
+def called(name: str, sub: str, account_id: str = "me") -> dict[str, Any]:
+    """Ask as the user of a `sub`, about an account."""
+    sent = event(name)
+    sent["requestContext"]["authorizer"]["jwt"]["claims"]["sub"] = sub
+    sent["pathParameters"]["account_id"] = account_id
+    answer: dict[str, Any] = invoke(name.split("/", maxsplit=1)[0], sent)
+    return answer
+
+
+def routes_of_accounts() -> Iterator[tuple[str, str, str]]:
+    for function, method, path in routes():
+        if "{account_id}" in path:
+            yield function, method, path
+
+
+@pytest.mark.parametrize("sub", UNUSABLE)
+def test_a_token_whose_sub_no_route_could_name_opens_no_account(table: Table, sub: str) -> None:
+    for name in ("account/me", "consume/feature"):
+        answer = called(name, sub)
+        told = json.loads(answer["body"])
+        assert (answer["statusCode"], told["code"]) == (403, "unusable_account_id"), told
+        assert len(answer["body"]) < 1_000
+    assert items(table) == []
+
+
+def test_a_sub_of_any_provider_is_an_account(table: Table) -> None:
+    for sub in ("auth0|5f7c8ec7", "o'brien+x@example.com", "org:team.member", "(a;b,c)=~!$&*"):
+        answer = called("account/me", sub)
+        assert (answer["statusCode"], json.loads(answer["body"])["account_id"]) == (200, sub)
+        assert called("account/me", sub, sub)["statusCode"] == 200
+
+
+def test_every_route_refuses_an_id_that_no_account_can_have(
+    table: Table,
+    subtests: pytest.Subtests,
+) -> None:
+    for function, method, path in routes_of_accounts():
+        for account_id in IN_A_PATH:
+            with subtests.test(route=f"{method} {path}", account_id=account_id):
+                answer = ask(function, method, path, account_id=account_id)
+                told = json.loads(answer["body"])
+                if "#" in account_id:  # no path has that
+                    assert answer["statusCode"] == 404
+                else:
+                    assert (answer["statusCode"], told["code"]) == (422, "invalid")
+                    assert told["errors"][0].startswith("path.account_id: ")
+    assert items(table) == []
+
+
+def test_the_document_tells_what_an_id_is_on_every_route() -> None:
+    patterns = {
+        parameter["schema"]["pattern"]
+        for path, methods in openapi()["paths"].items()
+        for operation in methods.values()
+        for parameter in operation.get("parameters", [])
+        if parameter["name"] == "account_id" and parameter["in"] == "path"
+    }
+    assert patterns == {openapi()["components"]["schemas"]["AccountName"]["pattern"]}
+
+
+@pytest.mark.parametrize("account_id", UNUSABLE)
+def test_an_admin_opens_no_account_that_no_route_could_name(table: Table, account_id: str) -> None:
+    answer = send("admin/add_account", body={"account_id": account_id})
+    assert (answer.status, answer.body["code"]) == (422, "invalid")
+    with pytest.raises(UnusableAccountIdError):
+        add_account(ledger(), account_id, None)
+    assert items(table) == []
+
+
+@pytest.mark.parametrize("sub", UNUSABLE)
+def test_the_sign_up_goes_on_without_an_account_that_no_route_could_name(
+    table: Table,
+    capsys: pytest.CaptureFixture[str],
+    sub: str,
+) -> None:
+    sent = event("signup/confirmed")
+    sent["request"]["userAttributes"]["sub"] = sub
+    assert invoke("signup", sent) == sent
+    assert '"SignupFailed":[1.0]' in capsys.readouterr().out.replace(" ", "")
+    assert items(table) == []
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_the_backfill_tells_whom_it_cannot_open_an_account_for(
+    table: Table,
+    dry_run: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    settings = Settings(table_name="scrip", signup_credits=50)
+    work = Backfill(Ledger(table, utc_now), settings, dry_run=dry_run)
+    work.open_one(Person(account_id="team/anna", email="anna@example.com"))
+    assert (work.counts, work.failures) == (
+        {Result.FAILED: 1},
+        {"team/anna": "unusable_account_id"},
+    )
+    assert items(table) == []
+
+
+@pytest.mark.parametrize("account_id", ["anna smith", "team/anna", "müller"])
+def test_an_account_that_is_older_than_the_rule_is_still_found_by_operators(
+    table: Table,
+    monkeypatch: pytest.MonkeyPatch,
+    account_id: str,
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(OpenAccount, "__post_init__", lambda _: None)
+        at = datetime(2026, 11, 21, tzinfo=UTC)
+        open_account(ledger(), account_id, ["anna@example.com"], at=at)
+    for name in (account_id, f"account:{account_id}", "anna@example.com"):
+        assert account_named(table, name) == account_id
+    assert ledger().account(account_id).balance == 150
+    [listed] = send("admin/accounts").body["accounts"]
+    assert listed["account_id"] == account_id
