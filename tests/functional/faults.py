@@ -71,6 +71,25 @@ def failing_at(table: Table, number: int) -> Iterator[None]:
 
 
 @contextmanager
+def conflicting_at(table: Table, number: int) -> Iterator[list[str]]:
+    """Have a transaction be at work on the item of the single write of that number; list them."""
+    calls: list[str] = []
+
+    def before_call(model: Any, **_: Any) -> Any:
+        if model.name in SINGLE_WRITES:
+            calls.append(model.name)
+            if len(calls) == number:
+                return AWSResponse("http://dynamodb", 400, HTTPHeaders(), None), WRITE_CONFLICT
+        return None
+
+    table.client.meta.events.register_first("before-call.dynamodb", before_call)
+    try:
+        yield calls
+    finally:
+        table.client.meta.events.unregister("before-call.dynamodb", before_call)
+
+
+@contextmanager
 def counted(table: Table) -> Iterator[list[str]]:
     """List the calls that are made."""
     calls: list[str] = []
@@ -90,6 +109,13 @@ CONFLICT = {
     "CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}],
 }
 """What DynamoDB says when another transaction holds the account."""
+
+SINGLE_WRITES = {"PutItem", "UpdateItem", "DeleteItem"}
+
+WRITE_CONFLICT = {
+    "Error": {"Code": "TransactionConflictException", "Message": "Transaction is ongoing"},
+}
+"""What DynamoDB says to a single write while a transaction is at work on its item."""
 
 THROTTLED = {
     "Error": {"Code": "ProvisionedThroughputExceededException", "Message": "Slow down"},

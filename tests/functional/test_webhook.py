@@ -26,7 +26,7 @@ from scrip.webhooks.messages import Provider
 from scrip.webhooks.secrets import Secrets
 from tests.functional.conftest import event, invoke, items
 from tests.functional.deliveries import Clock, deliver, signed
-from tests.functional.faults import THROTTLED, counted, instead_of
+from tests.functional.faults import THROTTLED, conflicting_at, counted, instead_of
 from tests.unit.domain.examples import consume
 from tests.unit.webhooks.examples import ALICE, SECRETS, body
 
@@ -383,3 +383,22 @@ def test_half_a_character_in_a_payers_address_is_unreadable_and_not_busy(table: 
     assert record
     assert (record.status, record.payload) == ("failed", json.dumps(checkout).encode())
     assert "half a character" in str(record.reason)
+
+
+def test_a_write_that_meets_a_transaction_is_busy_and_done_when_it_comes_again(
+    table: Table,
+) -> None:
+    invoice = body(STRIPE, "invoice_paid")
+    invoice["data"]["object"]["customer_email"] = None
+    number, conflicts = 1, 0
+    while True:
+        invoice["id"] = f"evt_{number}"
+        with conflicting_at(table, number) as writes:
+            answer = deliver(STRIPE, invoice)
+        if len(writes) < number:
+            break
+        conflicts += 1
+        assert (answer.status, answer.body["code"]) == (503, "busy"), writes
+        assert deliver(STRIPE, invoice).body["status"] == "unmatched"
+        number += 1
+    assert conflicts > 3

@@ -28,6 +28,8 @@ RETRYABLE_CODES = frozenset(
         "ServiceUnavailable",
         "SlowDown",
         "ThrottlingException",
+        # A single write, while a transaction is at work on its item.
+        "TransactionConflictException",
         "TransactionInProgressException",
     },
 )
