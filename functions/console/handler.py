@@ -32,7 +32,7 @@ CONTENT_TYPES = {
 FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 ASK_AGAIN = {"Cache-Control": "no-cache"}
 
-app = api()
+app = api(any_query=True)
 
 
 @app.get("/console", include_in_schema=False)

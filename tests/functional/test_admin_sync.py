@@ -178,6 +178,20 @@ def test_every_confirmed_user_gets_an_account_and_the_address_that_is_theirs(
     assert counted(synced(mode="users")) == {"seen": 5, "unchanged": 4, "skipped": 1}
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_user_whose_id_no_account_can_have_is_told_and_gets_none(
+    table: Table,
+    cognito: Cognito,
+    dry_run: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    cognito.add("team/anna")
+    before = items(table)
+    [told] = synced(mode="users", dry_run=dry_run)
+    assert told["failures"] == [{"subject": "team/anna", "code": "unusable_account_id"}]
+    assert counted([told]) == {"seen": 1, "failed": 1}
+    assert items(table) == before
+
+
 def test_what_webhooks_missed_is_told_by_the_very_messages_that_they_would_have_been(
     table: Table,
     stripe: StripeServer,

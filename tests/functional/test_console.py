@@ -10,7 +10,7 @@ import pytest
 
 from scrip.settings import settings
 from scrip.store.client import Table
-from tests.functional.conftest import ROOT, event, invoke
+from tests.functional.conftest import ROOT, event, invoke, queried
 
 STATIC = ROOT / "functions/console/static"
 ISSUER = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_Ab1Cd2Ef3"
@@ -115,3 +115,9 @@ def test_the_page_learns_where_to_sign_in() -> None:
 def test_the_address_without_its_slash_leads_to_the_page() -> None:
     answer = get("without_slash")
     assert (answer["statusCode"], answer["headers"]["Location"]) == (308, "console/")
+
+
+def test_the_page_that_a_sign_in_comes_back_to_is_shown_whatever_the_issuer_adds() -> None:
+    sent = event("console/page")
+    sent |= queried("code=abc&state=x%20y&session_state=1&iss=https%3A%2F%2Fissuer&code=again")
+    assert invoke("console", sent)["statusCode"] == 200

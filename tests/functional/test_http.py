@@ -7,7 +7,9 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 from unittest.mock import ANY
+from urllib.parse import urlencode
 
+from scrip.http.problems import CONTENT_TYPE
 from tests.functional.conftest import documented, event, invoke, openapi, queried, resources
 
 if TYPE_CHECKING:
@@ -49,6 +51,12 @@ BAD_BODIES: dict[str, tuple[bytes, int, str]] = {
     "a NUL character": (b'{"reason": "\0"}', 400, "malformed"),
     "no object": (b"[null, null]", 422, "invalid"),
     "half a character": (b'{"reason": "\\ud800"}', 422, "invalid"),
+    "half a character in a name": (b'{"\\udfff": 1, "name": "a"}', 422, "invalid"),
+    "half a character deep inside": (
+        b'{"amount": 1, "metadata": {"a": [{"b": "\\uD800\\uD801"}]}}',
+        422,
+        "invalid",
+    ),
     "an escaped NUL character": (b'{"reason": "\\u0000", "name": "\\u0000"}', 422, "invalid"),
 }
 
@@ -122,6 +130,91 @@ def test_a_body_that_cannot_be_taken_is_a_clear_answer_on_every_route_and_change
                 content_type = answer["headers"]["Content-Type"]
                 documented(f"{method} {path}", status, content_type).validate(told)
     assert table.client.scan(TableName=table.name)["Count"] == before
+
+
+def test_an_unknown_or_repeated_query_parameter_is_refused_on_every_route_and_changes_nothing(
+    table: Table,
+    subtests: pytest.Subtests,
+) -> None:
+    before = table.client.scan(TableName=table.name)["Count"]
+    for function, method, path in routes():
+        if function == "console":  # the page that a sign-in comes back to
+            continue
+        known = parameters_of(method, path)
+        for name in ({"limt", "Limit", "cursor ", "limit"} - known) | {""}:
+            with subtests.test(route=f"{method} {path}", unknown=name):
+                answer = ask(function, method, path, query=urlencode({name: "5000"}))
+                told = json.loads(answer["body"])
+                assert (answer["statusCode"], told["code"]) == (422, "invalid")
+                assert told["errors"] == [f"query.{name}: there is no such parameter here"]
+        for name in known:
+            with subtests.test(route=f"{method} {path}", repeated=name):
+                answer = ask(
+                    function, method, path, query=f"{name}=1&%{ord(name[0]):x}{name[1:]}=1"
+                )
+                told = json.loads(answer["body"])
+                assert (answer["statusCode"], told["code"]) == (422, "invalid")
+                assert told["errors"] == [f"query.{name}: stands 2 times"]
+    assert table.client.scan(TableName=table.name)["Count"] == before
+
+
+def test_where_nothing_is_a_query_does_not_matter(table: Table) -> None:
+    for query in ("", "limit=1"):
+        answer = ask("account", "GET", "/v1/accounts/{account_id}/nothing", query=query)
+        assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (404, "not_found")
+
+
+def test_a_limit_above_what_a_route_allows_is_refused(table: Table) -> None:
+    limited = [route for route in routes() if "limit" in parameters_of(*route[1:])]
+    assert len(limited) > 4
+    for function, method, path in limited:
+        operation = openapi()["paths"][path][method.lower()]
+        [limit] = [one for one in operation["parameters"] if one["name"] == "limit"]
+        for wrong in (0, limit["schema"]["maximum"] + 1, 5000, "1,2", "", "ten"):
+            answer = ask(function, method, path, query=urlencode({"limit": wrong}))
+            assert answer["statusCode"] == 422, (path, wrong)
+
+
+def test_what_is_wrong_with_a_request_is_told_in_few_words_however_much_it_is(
+    table: Table,
+) -> None:
+    consume = ("consume", "POST", "/v1/accounts/{account_id}/consume")
+    many = json.dumps({f"field {number}": number for number in range(3_000)}).encode()
+    long = json.dumps({"x" * 50_000: 1, "amount": 1}).encode()
+    for body, count in ((many, 20), (long, 1)):
+        answer = ask(*consume, body)
+        told = json.loads(answer["body"])
+        assert (answer["statusCode"], told["code"]) == (422, "invalid")
+        assert len(told["errors"]) == count
+        assert len(answer["body"]) < 6_000
+        assert len(told["detail"]) <= 1_000
+        assert all(len(text) <= 300 for text in told["errors"])
+        documented("POST /v1/accounts/{account_id}/consume", 422, CONTENT_TYPE).validate(told)
+    many_told = json.loads(ask(*consume, many)["body"])["errors"]
+    assert many_told[0].startswith("body.field 0: ")
+    assert many_told[-1] == "and 2981 more"
+
+
+def test_no_answer_echoes_a_long_text_of_the_request(
+    table: Table,
+    subtests: pytest.Subtests,
+) -> None:
+    text = "x" * 8_000
+    for function, method, path in routes():
+        if function == "console":
+            continue
+        queries = [urlencode({name: text}) for name in parameters_of(method, path)]
+        for query in (*queries, urlencode({text: 1})):
+            with subtests.test(route=f"{method} {path}", query=query[:20]):
+                answer = ask(function, method, path, query=query)
+                assert 400 <= answer["statusCode"] < 500
+                assert len(answer["body"]) < 3_000
+        names = {part.strip("{}") for part in path.split("/") if part.startswith("{")}
+        for name in names:
+            with subtests.test(route=f"{method} {path}", name=name):
+                answer = ask(function, method, path, b"", None, **{name: text})
+                assert 400 <= answer["statusCode"] < 500
+                assert len(answer["body"]) < 3_000
 
 
 def test_a_body_of_the_largest_size_that_lambda_takes_is_refused_or_not_looked_at(

@@ -6,6 +6,7 @@ import json
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 from uuid import uuid4
 
 from scrip.webhooks.messages import Provider
@@ -50,6 +51,46 @@ def test_a_body_that_is_too_large_is_refused_and_changes_nothing(
         answer = user.post("/me/consume", "[" * size)
         assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
     assert items_of(stack, user.account_id) == before
+
+
+def test_an_id_means_the_same_escaped_or_not_and_is_unescaped_once(
+    admin: Api,
+    service: Api,
+) -> None:
+    account_id = f"auth0|{uuid4().hex}+x@example.com"
+    opened = admin.http.post(
+        "/v1/admin/accounts", json={"account_id": account_id}, headers=admin.headers()
+    )
+    assert opened.status_code == 201
+    escaped = quote(account_id, safe="")
+    assert "%7C" in escaped
+    for path in (account_id, escaped):
+        answer = service.get(f"/{path}")
+        assert (answer.status_code, answer.json()["account_id"]) == (200, account_id)
+    for path, status in (
+        (escaped.replace("%", "%25"), 422),
+        ("an%20na", 422),
+        ("an%C3%BC", 422),
+        ("an%00na", 404),
+        ("team%2Fanna", 404),
+        ("%2E%2E%2Faccounts", 404),
+    ):
+        answer = service.get(f"/{path}")
+        assert answer.status_code == status, (path, answer.text)
+
+
+def test_a_misspelt_or_repeated_parameter_is_refused_over_http(user: Api) -> None:
+    def status(path: str) -> int:
+        return user.http.get(path, headers=user.headers()).status_code
+
+    entries = "/v1/accounts/me/entries"
+    for query in ("limt=1", "limit=1&limit=2", "limit=5000", "limit=1,2", "limit=1&limt"):
+        assert status(f"{entries}?{query}") == 422, query
+    assert status(f"{entries}?limit=1&cursor") == 400
+    assert status(f"{entries}?limit=1") == 200
+    assert status("/v1/accounts/me?limit=5000") == 422
+    assert status("/v1/health?x=1") == 422
+    assert status("/console/?code=1&state=2") == 200
 
 
 def test_what_people_send_is_in_no_log(

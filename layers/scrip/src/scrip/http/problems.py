@@ -17,6 +17,11 @@ from scrip.settings import settings
 
 CONTENT_TYPE = "application/problem+json"
 
+ERRORS_MAX = 20
+TEXT_CHARACTERS_MAX = 300
+DETAIL_CHARACTERS_MAX = 1_000
+"""What a caller sent is told back so far, however much of it there was."""
+
 
 @dataclass(eq=False, repr=False)
 class ForbiddenError(ScripError):
@@ -75,7 +80,7 @@ class UnsupportedMediaTypeError(ScripError):
 class InvalidError(ScripError):
     """The request is not valid.
 
-    Correct what `errors` lists: where, and what is wrong with it.
+    Correct what `errors` lists: where, and what is wrong with it. It has at most 20 lines.
     """
 
     status, code = 422, "invalid"
@@ -84,7 +89,7 @@ class InvalidError(ScripError):
 
 def problem(error: ScripError, instance: str) -> Response[str]:
     """Return the answer that tells an error; `instance` names this occurrence of it."""
-    data = {field.name: _json(getattr(error, field.name)) for field in fields(error)}
+    data = {field.name: _told(getattr(error, field.name)) for field in fields(error)}
     if isinstance(error, InsufficientCreditsError):
         data |= {"unit": "credits", "top_up_url": settings().top_up_url or None}
     title = (type(error).__doc__ or "").splitlines()[0]
@@ -105,7 +110,7 @@ def problem(error: ScripError, instance: str) -> Response[str]:
                 "type": f"urn:scrip:problem:{error.code}",
                 "title": title,
                 "status": error.status,
-                "detail": f"{title} {said}".strip(),
+                "detail": _clipped(f"{title} {said}".strip(), DETAIL_CHARACTERS_MAX),
                 "instance": instance,
                 "code": error.code,
                 **data,
@@ -114,5 +119,18 @@ def problem(error: ScripError, instance: str) -> Response[str]:
     )
 
 
-def _json(value: object) -> object:
-    return iso(value) if isinstance(value, datetime) else value
+def _told(value: object) -> object:
+    match value:
+        case datetime():
+            return iso(value)
+        case str():
+            return _clipped(value, TEXT_CHARACTERS_MAX)
+        case [*texts]:
+            shown = texts if len(texts) <= ERRORS_MAX else texts[: ERRORS_MAX - 1]
+            more = [f"and {len(texts) - len(shown)} more"] if len(shown) < len(texts) else []
+            return [_clipped(str(text), TEXT_CHARACTERS_MAX) for text in shown] + more
+    return value
+
+
+def _clipped(text: str, characters_max: int) -> str:
+    return text if len(text) <= characters_max else f"{text[: characters_max - 1]}…"

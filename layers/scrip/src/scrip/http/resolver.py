@@ -1,9 +1,12 @@
 """The resolver that every HTTP function uses: strict reading, problems for all that goes wrong."""
 
+from __future__ import annotations
+
 import base64
 import json
-from collections.abc import Mapping
-from typing import Annotated, Any, NoReturn
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from urllib.parse import parse_qsl
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
@@ -13,10 +16,9 @@ from aws_lambda_powertools.event_handler.middlewares.openapi_validation import (
 )
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from scrip.domain.commands import ACCOUNT_ID_PATTERN, HOLD_ID_PATTERN, KEY_PATTERN
+from scrip.domain.entries import is_text
 from scrip.domain.errors import BusyError, ScripError
 from scrip.http.problems import (
     BodyTooLargeError,
@@ -27,6 +29,14 @@ from scrip.http.problems import (
     problem,
 )
 from scrip.observability import count, logger, said
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from aws_lambda_powertools.event_handler.api_gateway import Route
+    from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
+    from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 BODY_BYTES_MAX = 64 * 1024
 
@@ -75,10 +85,10 @@ SECURITY_HEADERS = {
 class Api(APIGatewayHttpResolver):
     """Reads strictly, answers every error as a problem, and says how an answer is to be treated."""
 
-    def __init__(self) -> None:
-        """Have Powertools check requests, but read their bodies as we do."""
+    def __init__(self, *, any_query: bool) -> None:
+        """Have Powertools check requests, but read their queries and bodies as we do."""
         super().__init__(enable_validation=True)
-        self._request_validation_middleware = _Validation()  # type: ignore[no-untyped-call] # theirs
+        self._request_validation_middleware = _Validation(any_query=any_query)
         self.exception_handler_manager.update_exception_handlers({Exception: self._failed})
 
     def resolve(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -89,9 +99,14 @@ class Api(APIGatewayHttpResolver):
         answer["headers"] = SECURITY_HEADERS | told | answer["headers"]
         return answer
 
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """Every route that there is."""
+        return (*self._static_routes, *self._dynamic_routes)
+
     def describe(self, operations: Mapping[str, Mapping[str, Any]]) -> None:
         """Have the OpenAPI document tell of each route what its operation says, found by its id."""
-        for route in (*self._static_routes, *self._dynamic_routes):
+        for route in self.routes:
             if route.include_in_schema:
                 told = operations[route.operation_id]
                 route.summary, route.tags = told["summary"], told["tags"]
@@ -110,9 +125,13 @@ class Api(APIGatewayHttpResolver):
         return problem(error, f"urn:scrip:request:{request_id}")
 
 
-def api() -> Api:
-    """Return the resolver of a function."""
-    return Api()
+def api(*, any_query: bool = False) -> Api:
+    """Return the resolver of a function.
+
+    `any_query` is for pages that a browser may open with parameters of somebody else's, which a
+    sign-in comes back with: they are not looked at.
+    """
+    return Api(any_query=any_query)
 
 
 def read_body(event: APIGatewayProxyEventV2, bytes_max: int) -> bytes:
@@ -134,7 +153,29 @@ def read_body(event: APIGatewayProxyEventV2, bytes_max: int) -> bytes:
 
 
 class _Validation(OpenAPIRequestValidationMiddleware):
-    """Reads no body that is too large, and none of the forms that Powertools would read, too."""
+    """Takes no query parameter that a route has not, or twice, as a body has no such field either.
+
+    Reads no body that is too large, and none of the forms that Powertools would read, too.
+    """
+
+    def __init__(self, *, any_query: bool) -> None:
+        """Know whether queries are looked at."""
+        super().__init__()  # type: ignore[no-untyped-call] # theirs
+        self._any_query = any_query
+
+    def handler(self, app: Any, next_middleware: NextMiddleware) -> Response[Any]:
+        """Check a request before its route is called.
+
+        Raises:
+            InvalidError: a parameter is unknown here or stands twice.
+            RequestValidationError: one that is known, or the body, is not as it should be.
+        """
+        route = app.context["_route"]
+        # Powertools makes a route of what is not found, too, whatever its query.
+        if route in app.routes and not self._any_query:
+            known = {field.alias for field in route.dependant.query_params}
+            _check_query(app.current_event["rawQueryString"], known)
+        return super().handler(app, next_middleware)
 
     def _get_body(self, app: Any) -> Any:
         body = read_body(app.current_event, BODY_BYTES_MAX)
@@ -143,6 +184,21 @@ class _Validation(OpenAPIRequestValidationMiddleware):
         if not isinstance(found, dict | None):
             raise InvalidError(["body: an object is wanted"])
         return found
+
+
+def _check_query(query: str, known: Collection[str]) -> None:
+    """Return if every name in a query is known, and stands once.
+
+    Raises:
+        InvalidError: one is not, or does not: which of the two would count?
+    """
+    given = Counter(name for name, _ in parse_qsl(query, keep_blank_values=True))
+    errors = [
+        *(f"query.{name}: there is no such parameter here" for name in given if name not in known),
+        *(f"query.{name}: stands {times} times" for name, times in given.items() if times > 1),
+    ]
+    if errors:
+        raise InvalidError(errors)
 
 
 def _error_of(exc: Exception) -> ScripError:
@@ -167,15 +223,19 @@ def _error_of(exc: Exception) -> ScripError:
 def _read_json(body: bytes) -> Any:
     """Read a body as JSON, without what is ambiguous or not JSON."""
     try:
-        return json.loads(
+        found = json.loads(
             body.decode(),
             parse_constant=_no_such_number,
             object_pairs_hook=_each_once,
         )
+        has_text = is_text(found)
     except UnicodeDecodeError as exc:
         raise MalformedError("the body is not UTF-8") from exc
     except (ValueError, RecursionError) as exc:
         raise MalformedError("the body is not JSON") from exc
+    if not has_text:
+        raise InvalidError(["body: half a character (a lone surrogate) is no text"])
+    return found
 
 
 def _no_such_number(name: str) -> NoReturn:
