@@ -60,7 +60,8 @@ def get_entries(  # noqa: PLR0917 - query parameters
         to=to,
     )
     entries, next_cursor = read_entries(ledger().table, asked, limit=limit, cursor=cursor)
-    return answer({"entries": [entry.to_json() for entry in entries], "cursor": next_cursor})
+    shown = [entry.shown_to(caller.actor.type) for entry in entries]
+    return answer({"entries": shown, "cursor": next_cursor})
 
 
 @app.get("/v1/accounts/<account_id>/entries/<entry_id>", operation_id="get_entry")
@@ -74,7 +75,7 @@ def get_entry(
     found = read(ledger().table, caller.account_id, refunds=entry_id).refundable
     if found is None:
         raise EntryNotFoundError(entry_id)
-    return answer({**found.entry.to_json(), "refunded": found.refunded})
+    return answer({**found.entry.shown_to(caller.actor.type), "refunded": found.refunded})
 
 
 @app.get("/v1/accounts/<account_id>/usage", operation_id="get_usage")

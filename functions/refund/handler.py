@@ -8,9 +8,11 @@ from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from scrip.domain.commands import Refund
+from scrip.domain.entries import ActorType
 from scrip.http.answers import posted
 from scrip.http.models import RefundRequest
 from scrip.http.principals import Caller, service_caller
+from scrip.http.problems import InvalidError
 from scrip.http.requests import command_fields, opening_for
 from scrip.http.resolver import AccountId, IdempotencyKey, api
 from scrip.ledger import ledger
@@ -28,6 +30,8 @@ def post_refund(
     idempotency_key: IdempotencyKey = None,
 ) -> Response[Any]:
     """Give credits back to the grants that the entry took them from, last taken first."""
+    if body.note is not None and caller.actor.type is not ActorType.ADMIN:
+        raise InvalidError(["body.note: only an admin can leave one, for the audit record"])
     command = Refund(
         **command_fields(caller, body, idempotency_key),
         refunds=body.entry_id,

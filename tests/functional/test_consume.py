@@ -26,7 +26,7 @@ def test_the_first_call_of_a_signed_in_user_opens_their_account(table: Table) ->
     }
     entry = answer.body["entry"]
     assert (entry["entry_id"], entry["type"], entry["amount"]) == ("user:chat-1", "usage", -5)
-    assert entry["actor"] == {"type": "user", "id": USER}
+    assert entry["actor"] == {"type": "user"}
 
 
 def test_callers_of_a_crowded_account_are_told_when_to_come_again_and_cost_nothing(

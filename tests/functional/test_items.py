@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from scrip.domain.errors import CorruptAccountError
-from scrip.store.items import account_changes, account_item, account_of, to_wire
+from scrip.store.items import (
+    account_changes,
+    account_item,
+    account_of,
+    audit_item,
+    audit_of,
+    to_wire,
+)
+from scrip.store.keys import audit_key
 from tests.unit.domain.examples import (
     DAY,
     NOW,
@@ -81,6 +90,16 @@ def test_what_only_looks_alike_is_not_an_account_that_scrip_wrote() -> None:
     }.items():
         with pytest.raises(CorruptAccountError):
             account_of({**sound, name: value})
+
+
+def test_an_audit_record_without_a_note_is_written_and_read_as_before_there_were_notes() -> None:
+    record = do(opened(), freeze()).audit
+    assert record is not None
+    item = to_wire(audit_item(audit_key("u1", "01K"), record))
+    assert "note" not in item
+    assert audit_of(item) == record
+    noted = replace(record, note="ticket 4711")
+    assert audit_of(to_wire(audit_item(audit_key("u1", "01K"), noted))) == noted
 
 
 def _wire() -> Wire:

@@ -201,6 +201,7 @@ def use_the_api(uses: Uses) -> None:
         newcomer["requestContext"]["authorizer"]["jwt"]["claims"]["sub"] = "newcomer"
         invoke("account", newcomer)
     with uses.of("refund"):
+        assert send("refund/by_admin").status == 201
         assert send("refund/whole").status == 201
         assert send("refund/whole", key="again").status == 409
     tell(ALICE, ("credits_purchased",))

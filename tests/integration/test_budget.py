@@ -165,7 +165,12 @@ def test_a_replay_is_2_round_trips(metered: Metered) -> None:
     assert metered.meter.calls == ["GetItem", "TransactWriteItems"]
 
 
-def test_a_refund_is_2_round_trips_and_7_write_units(metered: Metered) -> None:
+@pytest.mark.parametrize(("kind", "table_write"), [(ActorType.SERVICE, 6), (ActorType.ADMIN, 8)])
+def test_a_refund_is_2_round_trips_and_7_write_units_and_2_more_by_an_admin(
+    metered: Metered,
+    kind: ActorType,
+    table_write: int,
+) -> None:
     key = str(uuid4())
     metered.ledger.execute(metered.consume(5, key))
     metered.meter.reset()
@@ -173,13 +178,13 @@ def test_a_refund_is_2_round_trips_and_7_write_units(metered: Metered) -> None:
         Refund(
             account_id=metered.account_id,
             entry_id=str(uuid4()),
-            actor=metered.actor,
+            actor=Actor(kind, "app"),
             refunds=key,
             reason="failed",
         ),
     )
     assert metered.meter.calls == ["TransactGetItems", "TransactWriteItems"]
-    assert (metered.meter.table_write, metered.meter.index_write) == (6, 1)
+    assert (metered.meter.table_write, metered.meter.index_write) == (table_write, 1)
     assert metered.meter.read <= 6
 
 

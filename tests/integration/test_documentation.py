@@ -97,9 +97,11 @@ def test_a_reader_who_does_what_a_page_says_sees_what_it_shows(
             found = next(printed)
 
 
-def test_the_documented_check_of_a_chain_needs_nothing_but_the_apis_answers(user: Api) -> None:
+def test_the_documented_check_of_a_chain_needs_nothing_but_the_apis_answers(
+    user: Api, service: Api
+) -> None:
     user.post("/me/consume", {"feature": "chat"}, key="chat-1")
-    entries = user.get("/me/entries").json()["entries"][::-1]
+    entries = service.get(f"/{user.account_id}/entries").json()["entries"][::-1]
     [code] = examples("docs/reference/data-model.md", "python")
     check: dict[str, Any] = {}
     exec(code, check)

@@ -65,7 +65,7 @@ def test_a_use_is_counted_archived_and_told(
     user.post("/me/consume", {"amount": 10_075}, key="rest-1")
     refund = {"entry_id": "image-1", "amount": 10, "reason": "the model failed"}
     service.post(f"/{user.account_id}/refunds", refund, key="refund-1")
-    entries = user.get("/me/entries").json()["entries"][::-1]
+    entries = service.get(f"/{user.account_id}/entries").json()["entries"][::-1]
     assert len(entries) == 5
 
     def usage() -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import pytest
 from scrip.domain.account import AccountStatus
 from scrip.domain.commands import AdjustAction, ResetAnchor
 from scrip.domain.decide import decide
-from scrip.domain.entries import Entry, EntryType
+from scrip.domain.entries import Actor, ActorType, Entry, EntryType
 from scrip.domain.errors import (
     AccountFrozenError,
     AccountNotFoundError,
@@ -33,6 +33,7 @@ from tests.unit.domain.examples import (
     DAY,
     NOW,
     adjust,
+    close,
     consume,
     do,
     freeze,
@@ -41,6 +42,7 @@ from tests.unit.domain.examples import (
     own_entry,
     refund,
     remaining,
+    reset,
     use,
 )
 
@@ -252,6 +254,17 @@ class TestRefund:
         posting = do(spent.after, refund("c1"), of=own_entry(spent))
         assert (posting.after.balance, posting.after.debt) == (100, 0)
 
+    def test_a_refund_by_an_admin_is_audited_and_one_by_a_service_is_not(self) -> None:
+        spent = do(opened(), consume(50))
+        asked = replace(refund("c1", 20), note="ticket 4711")
+        audit = do(spent.after, asked, of=own_entry(spent), refunded=10).audit
+        assert audit is not None
+        assert (audit.action, audit.entry_id) == ("entry.refund", "r1")
+        assert (audit.before, audit.after) == ({"refunded": 10}, {"refunded": 30})
+        assert (audit.reason, audit.note) == ("failed", "ticket 4711")
+        by_service = replace(refund("c1"), actor=Actor(ActorType.SERVICE, "app"))
+        assert do(spent.after, by_service, of=own_entry(spent)).audit is None
+
     def test_only_usage_is_refunded(self) -> None:
         signup = do(None, opening()).entries[0]
         with pytest.raises(NotRefundableError):
@@ -374,3 +387,15 @@ def test_a_request_is_the_same_by_what_it_asks_and_not_by_who_asks() -> None:
 def test_the_remaining_of_each_grant_makes_up_the_balance() -> None:
     assert remaining(opened()) == {"signup:grant": 50, "period:2026-01-31": 100}
     assert decide(opened(), consume(1), catalog=CATALOG, now=NOW).after.balance == 149
+
+
+def test_a_note_changes_neither_the_request_nor_the_entry() -> None:
+    for command in (adjust(AdjustAction.ADD, 10), freeze(), reset(), close()):
+        noted = replace(command, note="ticket 4711")
+        assert noted.request_hash == command.request_hash
+        posting, plain = do(opened(), noted), do(opened(), command)
+        assert posting.entries == plain.entries
+        assert posting.audit is not None
+        assert plain.audit is not None
+        assert (posting.audit.note, plain.audit.note) == ("ticket 4711", None)
+        assert replace(posting.audit, note=None) == plain.audit

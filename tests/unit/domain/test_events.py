@@ -4,10 +4,10 @@ import json
 import re
 from dataclasses import replace
 
-from scrip.domain.entries import EntryType
+from scrip.domain.entries import ActorType, EntryType
 from scrip.domain.events import EVENT_NAMES, crossing_events, entry_event
 from tests.documentation import ROOT, examples
-from tests.unit.domain.examples import consume, do, hold, opened, own_entry
+from tests.unit.domain.examples import consume, do, freeze, hold, opened, own_entry
 
 
 def test_every_type_of_entry_has_its_event() -> None:
@@ -61,6 +61,14 @@ def test_a_hold_that_an_earlier_version_extended_is_no_new_one() -> None:
     assert names == ["hold.created", "hold.extended"]
 
 
+def test_an_event_says_what_kind_of_actor_it_was_and_no_id() -> None:
+    posting = do(opened(), freeze())
+    assert posting.entry is not None
+    told = entry_event("u1", posting.entry, None)
+    assert told.detail["actor"] == {"type": "admin"}
+    assert told.detail == {**told.detail, **posting.entry.shown_to(ActorType.USER)}
+
+
 def test_the_documented_examples_have_every_field_of_an_event_and_no_other() -> None:
     entry, crossing = (json.loads(text) for text in examples(DOCUMENTATION, "json"))
     posting = do(opened(), consume(140))
@@ -69,6 +77,7 @@ def test_the_documented_examples_have_every_field_of_an_event_and_no_other() -> 
     told = entry_event("u1", posting.entry, "r1")
     assert entry["detail-type"] == told.name
     assert set(entry["detail"]) == set(told.detail)
+    assert entry["detail"]["actor"] == told.detail["actor"]
     [low] = crossing_events(posting.before, posting.after, 20)
     assert crossing["detail-type"] == low.name
     assert set(crossing["detail"]) == set(low.detail)

@@ -80,10 +80,10 @@ class Allocation:
 
 @dataclass(frozen=True, kw_only=True)
 class Actor:
-    """Who made a change."""
+    """Who made a change. `id` is None where the client's own token is a user's."""
 
     type: str
-    id: str
+    id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

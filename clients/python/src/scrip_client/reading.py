@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from datetime import UTC, datetime
 from functools import cache
 from types import NoneType, UnionType
@@ -13,7 +13,7 @@ def read(shape: Any, told: Any) -> Any:
     """Return JSON as what a type says: dataclasses, tuples of something, instants in UTC.
 
     Raises:
-        KeyError: a dataclass's field is missing.
+        KeyError: a dataclass's field is missing, and has no default.
         TypeError: an object or a list is something else.
         ValueError: an instant cannot be read.
     """
@@ -35,7 +35,11 @@ def read(shape: Any, told: Any) -> Any:
 def _built(shape: Any, told: dict[str, Any]) -> Any:
     hints = _hints(shape)
     return shape(
-        **{field.name: read(hints[field.name], told[field.name]) for field in fields(shape)}
+        **{
+            field.name: read(hints[field.name], told[field.name])
+            for field in fields(shape)
+            if field.name in told or field.default is MISSING
+        }
     )
 
 

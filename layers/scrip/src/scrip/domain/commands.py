@@ -89,6 +89,7 @@ class Command:
 
     `entry_id` becomes the id of the entry that the command writes: the caller's idempotency key
     (then `keyed` is true), a name for what the clock or the outside world does, or a ULID.
+    `reason` is for the user to read; an admin's `note` goes to the audit record alone.
     """
 
     account_id: str
@@ -98,9 +99,13 @@ class Command:
     reason: str | None = None
     reference: str | None = None
     metadata: Json | None = None
+    note: str | None = None
 
-    NOT_ASKED: ClassVar = frozenset({"account_id", "entry_id", "keyed", "actor"})
-    """Fields that do not say what is asked: to whom, by whom and under which name."""
+    NOT_ASKED: ClassVar = frozenset({"account_id", "entry_id", "keyed", "actor", "note"})
+    """Fields that do not say what is asked: to whom, by whom and under which name.
+
+    A user sees the hash of the rest, so a note must not be in it: it could be guessed.
+    """
 
     @property
     def request_hash(self) -> bytes:

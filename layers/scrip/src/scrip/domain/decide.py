@@ -207,7 +207,12 @@ def _refund(draft: Draft, command: Refund, refundable: Refundable | None) -> Pos
         refunds=usage.entry_id,
     )
     draft.settle_debt(entry)
-    return draft.posting(entry=entry, refund=(refundable, refundable.refunded + amount))
+    refunded = refundable.refunded + amount
+    audit = None
+    if command.actor.type is ActorType.ADMIN:
+        before, after = {"refunded": refundable.refunded}, {"refunded": refunded}
+        audit = draft.audit(command, "entry.refund", before, after, entry)
+    return draft.posting(entry=entry, refund=(refundable, refunded), audit=audit)
 
 
 def _put_back(

@@ -114,8 +114,18 @@ class Entry:
         return self.debt_after - min(self.debt_after, arrived)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the entry as the API shows it: instants in ISO 8601, hashes in hex."""
+        """Return the whole entry: instants in ISO 8601, hashes in hex."""
         return {name: _shown(getattr(self, name)) for name in _NAMES}
+
+    def shown_to(self, reader: ActorType) -> dict[str, Any]:
+        """Return the entry as the API shows it to one kind of caller.
+
+        A user sees what kind of actor made the change, never the id of one.
+        """
+        told = self.to_json()
+        if reader is ActorType.USER:
+            told["actor"] = {"type": self.actor.type}
+        return told
 
 
 _NAMES = tuple(field.name for field in fields(Entry))
@@ -124,8 +134,8 @@ _NAMES = tuple(field.name for field in fields(Entry))
 def chain_hash(entry: Entry) -> bytes:
     """Return SHA-256 over the previous entry's hash and this entry's canonical JSON.
 
-    The canonical JSON is `to_json()` without `hash`, `previous_hash` and what is null, so that
-    anybody can check the chain with nothing but the API's answers.
+    The canonical JSON is `to_json()` without `hash`, `previous_hash` and what is null. Services and
+    admins are shown all of it, so they can check the chain with nothing but the API's answers.
     """
     told = {name: value for name, value in entry.to_json().items() if value is not None}
     del told["hash"], told["previous_hash"]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from scrip.domain.account import Account
 from scrip.domain.crossings import crossings
-from scrip.domain.entries import Entry, EntryType, Json
+from scrip.domain.entries import ActorType, Entry, EntryType, Json
 
 EVENT_NAMES = {
     EntryType.SIGNUP: "credits.granted",
@@ -38,16 +38,20 @@ class Event:
 
 
 def entry_event(account_id: str, entry: Entry, correlation_id: str | None) -> Event:
-    """Return the event that tells of an entry: the entry as the API shows it, and what wrote it."""
+    """Return the event that tells of an entry: the entry, whose it is, and what wrote it.
+
+    The entry is as its user may see it, so that an app can forward the event to the user's page.
+    """
     # An earlier version wrote an entry for each extension; the stream may still deliver some.
     extends = entry.type is EntryType.HOLD and entry.hold_id not in {None, entry.entry_id}
     name = "hold.extended" if extends else EVENT_NAMES[entry.type]
-    return Event(name=name, detail=told(account_id, entry, correlation_id))
+    return Event(name=name, detail=told(account_id, entry, correlation_id, ActorType.USER))
 
 
-def told(account_id: str, entry: Entry, correlation_id: str | None) -> Json:
-    """Return an entry as the outside is told of it, with what wrote it: a request, a message."""
-    return {"account_id": account_id, "correlation_id": correlation_id, **entry.to_json()}
+def told(account_id: str, entry: Entry, correlation_id: str | None, reader: ActorType) -> Json:
+    """Return an entry as a kind of caller is shown it, with what wrote it: a request, a message."""
+    whose = {"account_id": account_id, "correlation_id": correlation_id}
+    return {**whose, **entry.shown_to(reader)}
 
 
 def crossing_events(before: Account, after: Account, low_credits: int) -> list[Event]:

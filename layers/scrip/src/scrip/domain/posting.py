@@ -40,7 +40,7 @@ class Paid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRecord:
-    """What an admin changed: the value before and after."""
+    """What an admin changed: the value before and after. Only admins read it, and its `note`."""
 
     action: str
     actor: Actor
@@ -49,6 +49,7 @@ class AuditRecord:
     after: Json
     recorded_at: datetime
     entry_id: str | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +236,7 @@ class Draft:
             after=after,
             recorded_at=self.now,
             entry_id=entry.entry_id if entry else None,
+            note=command.note,
         )
 
     def make_room(self) -> None:

@@ -14,10 +14,11 @@ from scrip.domain.catalog import (
 )
 from scrip.domain.commands import ACCOUNT_ID_PATTERN, RESERVED_ACCOUNT_IDS
 from scrip.http.models import (
+    FOR_USER,
     INTEGER,
     NULL,
     STRING,
-    CommandRequest,
+    AdminRequest,
     Count,
     Credits,
     Cursor,
@@ -66,7 +67,7 @@ def _distinct(values: list[str]) -> list[str]:
     return values
 
 
-class AdjustRequest(CommandRequest):
+class AdjustRequest(AdminRequest):
     """An admin's change of a balance. `kind` and `expires_at` are of what is added."""
 
     model_config = ConfigDict(
@@ -81,7 +82,7 @@ class AdjustRequest(CommandRequest):
 
     action: Literal["add", "deduct", "set"]
     amount: Annotated[int, Field(ge=0, le=CREDITS_MAX, description="0 only for `set`.")]
-    reason: Text
+    reason: Annotated[Text, Field(description=FOR_USER)]
     kind: Literal["admin", "promo", "referral"] | None = None
     expires_at: Instant | None = None
 
@@ -94,7 +95,7 @@ class AdjustRequest(CommandRequest):
         return self
 
 
-class FreezeRequest(CommandRequest):
+class FreezeRequest(AdminRequest):
     """Why an account is frozen or unfrozen, if anybody wants to say."""
 
 
@@ -157,7 +158,7 @@ class NewFeatureRequest(FeatureRequest):
     feature_id: CatalogId
 
 
-class QuotaRequest(CommandRequest):
+class QuotaRequest(AdminRequest):
     """A plan, or an allowance and limits of the account's own.
 
     With a `plan_id` what is not given is the plan's own; without one it stays as it is.
@@ -185,11 +186,11 @@ class QuotaRequest(CommandRequest):
         return self
 
 
-class ResetRequest(CommandRequest):
+class ResetRequest(AdminRequest):
     """Why the period's use begins anew, if anybody wants to say."""
 
 
-class CloseRequest(CommandRequest):
+class CloseRequest(AdminRequest):
     """Why an account is closed, if anybody wants to say."""
 
 

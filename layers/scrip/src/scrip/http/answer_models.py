@@ -66,6 +66,7 @@ class AuditAnswer(BaseModel):
     action: str
     actor: "ActorAnswer"
     reason: str | None
+    note: str | None
     before: dict[str, Any]
     after: dict[str, Any]
     recorded_at: datetime
@@ -124,7 +125,7 @@ class ActorAnswer(BaseModel):
     """Who made a change."""
 
     type: ActorType
-    id: str
+    id: Annotated[str | None, Field(description="Users are not told.")] = None
 
 
 class EntryAnswer(BaseModel):

@@ -49,7 +49,10 @@ def posted(command: Command, outcome: Outcome, status: int) -> Response[dict[str
     """
     assert outcome.entry is not None
     entry = outcome.entry
-    body = {"entry": entry.to_json(), "account": _summary_after(command.account_id, entry)}
+    body = {
+        "entry": entry.shown_to(command.actor.type),
+        "account": _summary_after(command.account_id, entry),
+    }
     return answer(body, status, _replayed(outcome))
 
 
@@ -58,7 +61,7 @@ def posted_batch(command: Command, outcome: Outcome) -> Response[dict[str, Any]]
     assert outcome.entry is not None
     entries = (outcome.entry, *outcome.others)
     body = {
-        "entries": [entry.to_json() for entry in entries],
+        "entries": [entry.shown_to(command.actor.type) for entry in entries],
         "account": _summary_after(command.account_id, entries[-1]),
     }
     return answer(body, headers=_replayed(outcome))
@@ -77,7 +80,7 @@ def posted_hold(command: Command, outcome: Outcome) -> Response[dict[str, Any]]:
     )
     body = {
         "hold": hold_json(hold),
-        "entry": entry.to_json(),
+        "entry": entry.shown_to(command.actor.type),
         "account": _summary_after(command.account_id, entry),
     }
     return answer(body, 201, _replayed(outcome))

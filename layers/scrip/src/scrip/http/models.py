@@ -25,6 +25,8 @@ from scrip.domain.holds import HOLD_SECONDS, HOLD_SECONDS_MAX
 METADATA_BYTES_MAX = 4096
 METADATA_DEPTH_MAX = 16
 
+FOR_USER = "The user reads this."
+
 WITHOUT_NUL = r"^[^\x00]*$"
 """Text ends at a NUL character for many a tool and database that may get to see it."""
 
@@ -105,11 +107,15 @@ type HoldSeconds = Annotated[int, Field(strict=True, ge=1, le=HOLD_SECONDS_MAX)]
 type Metadata = Annotated[
     dict[str, JsonValue],
     AfterValidator(_small),
-    Field(description=f"Up to {METADATA_BYTES_MAX} bytes and {METADATA_DEPTH_MAX} levels of JSON."),
+    Field(
+        description=f"Up to {METADATA_BYTES_MAX} bytes and {METADATA_DEPTH_MAX} levels of JSON. "
+        "The user can read it.",
+    ),
 ]
 type EntryId = Annotated[str, Field(pattern=ENTRY_ID_PATTERN)]
 type Name = Annotated[str, Field(min_length=1, max_length=128, pattern=WITHOUT_NUL)]
 type Text = Annotated[str, Field(min_length=1, max_length=256, pattern=WITHOUT_NUL)]
+type Note = Annotated[str, Field(min_length=1, max_length=1024, pattern=WITHOUT_NUL)]
 type Cursor = Annotated[str, Field(max_length=CURSOR_CHARACTERS_MAX)]
 
 
@@ -118,9 +124,17 @@ class CommandRequest(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)
 
-    reason: Text | None = None
+    reason: Annotated[Text | None, Field(description=FOR_USER)] = None
     reference: Text | None = None
     metadata: Metadata | None = None
+
+
+class AdminRequest(CommandRequest):
+    """What an admin's change may tell besides."""
+
+    note: Annotated[
+        Note | None, Field(description="Only staff read this: it is in the audit record alone.")
+    ] = None
 
 
 class ConsumeRequest(CommandRequest):
@@ -210,9 +224,12 @@ class ReleaseRequest(CommandRequest):
     """Why a hold is released, if anybody wants to say."""
 
 
-class RefundRequest(CommandRequest):
-    """Credits of a usage entry to give back: `amount` of them, or all that is left."""
+class RefundRequest(AdminRequest):
+    """Credits of a usage entry to give back: `amount` of them, or all that is left.
+
+    A `note` is an admin's; a service leaves none.
+    """
 
     entry_id: EntryId
     amount: Credits | None = None
-    reason: Text
+    reason: Annotated[Text, Field(description=FOR_USER)]

@@ -8,6 +8,7 @@ from ulid import ULID
 
 from scrip.domain.catalog import Feature, Plan, Rollover
 from scrip.domain.commands import entry_name
+from scrip.http.models import AdminRequest
 from scrip.ledger import opening
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def command_fields(
         "reason": body.reason,
         "reference": body.reference,
         "metadata": body.metadata,
+        "note": body.note if isinstance(body, AdminRequest) else None,
     }
 
 

@@ -20,7 +20,7 @@ from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
 from scrip.aws import client
-from scrip.domain.entries import canonical_json, iso
+from scrip.domain.entries import ActorType, canonical_json, iso
 from scrip.domain.events import told
 from scrip.store.client import CONFIG, answered
 from scrip.store.cursors import seal, unseal
@@ -74,7 +74,8 @@ def append(archive: Archive, added: Iterable[EntryAdded]) -> None:
     for prefix, ones in hours.items():
         ones.sort(key=lambda one: (one.entry.recorded_at, one.place))
         lines = b"".join(
-            canonical_json(told(one.account_id, one.entry, one.correlation_id)) + b"\n"
+            canonical_json(told(one.account_id, one.entry, one.correlation_id, ActorType.ADMIN))
+            + b"\n"
             for one in ones
         )
         numbers = sorted(one.number.zfill(NUMBER_DIGITS) for one in ones)
