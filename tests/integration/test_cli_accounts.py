@@ -29,7 +29,7 @@ def test_credits_are_granted_once_under_a_key_and_the_ledger_names_the_operator(
     stack: LocalStack, user: Api, admin: Api
 ) -> None:
     grant = ["accounts", "grant", user.account_id, "50", *WHY, "--idempotency-key", "ticket-1"]
-    first = told(stack, *grant)
+    first = told(stack, *grant, "--note", "ticket 4711")
     assert (first["account"]["balance"], first["entry"]["type"]) == (10_150, "admin_grant")
     assert first["entry"]["actor"] == {"type": "admin", "id": ARN}
     assert told(stack, *grant) == first
@@ -41,6 +41,9 @@ def test_credits_are_granted_once_under_a_key_and_the_ledger_names_the_operator(
     assert again.json() == first
     [record] = admin.get(f"/{user.account_id}/audit").json()["audit"]
     assert (record["actor"]["id"], record["reason"]) == (ARN, "a late answer")
+    assert record["note"] == "ticket 4711"
+    seen = user.get("/me/entries").json()["entries"][0]
+    assert (seen["reason"], seen["actor"]) == ("a late answer", {"type": "admin"})
 
     reused = operator(stack, *grant[:3], "51", *grant[4:])
     assert (reused.exit_code, "idempotency_key_reused" in reused.stderr) == (4, True)
@@ -65,7 +68,7 @@ def test_a_frozen_account_does_not_consume_until_it_is_unfrozen(
     stack: LocalStack, user: Api
 ) -> None:
     for action, status in (("freeze", 403), ("unfreeze", 200)):
-        told(stack, "accounts", action, user.account_id, *WHY)
+        told(stack, "accounts", action, user.account_id, *WHY, "--note", "ticket 4711")
         assert user.post("/me/consume", {"feature": "chat"}).status_code == status
 
 

@@ -26,6 +26,7 @@ from scrip_cli.target import find_target
 from scrip_cli.terminal import (
     All,
     Limit,
+    Note,
     Reason,
     Region,
     StackName,
@@ -144,6 +145,7 @@ def grant(
     amount: Amount,
     *,
     reason: Reason,
+    note: Note = None,
     kind: Annotated[
         Literal["admin", "promo", "referral"], typer.Option(help="What the ledger calls them.")
     ] = "admin",
@@ -170,6 +172,7 @@ def grant(
                 "action": "add",
                 "amount": amount,
                 "reason": reason,
+                "note": note,
                 "kind": kind,
                 "expires_at": expires_at,
             }
@@ -180,6 +183,7 @@ def grant(
             action=AdjustAction.ADD,
             amount=asked.amount,
             reason=asked.reason,
+            note=asked.note,
             kind=GrantKind(kind),
             expires_at=asked.expires_at,
         )
@@ -200,6 +204,7 @@ def deduct(
     amount: Amount,
     *,
     reason: Reason,
+    note: Note = None,
     idempotency_key: IdempotencyKey = None,
     yes: Yes = False,
     as_json: Json = False,
@@ -211,10 +216,14 @@ def deduct(
     """Take credits from an account: all of them, or none if it has fewer."""
     with plain_errors(local=stack_name is None):
         check_can_ask(yes=yes)
-        asked = AdjustRequest(action="deduct", amount=amount, reason=reason)
+        asked = AdjustRequest(action="deduct", amount=amount, reason=reason, note=note)
         target = find_target(stack_name, port, state, region)
         command_of = partial(
-            Adjust, action=AdjustAction.DEDUCT, amount=asked.amount, reason=asked.reason
+            Adjust,
+            action=AdjustAction.DEDUCT,
+            amount=asked.amount,
+            reason=asked.reason,
+            note=asked.note,
         )
         change(
             target,
@@ -232,6 +241,7 @@ def freeze(
     account: AccountName,
     *,
     reason: Reason,
+    note: Note = None,
     idempotency_key: IdempotencyKey = None,
     yes: Yes = False,
     as_json: Json = False,
@@ -243,12 +253,12 @@ def freeze(
     """Refuse every consume of an account until it is unfrozen."""
     with plain_errors(local=stack_name is None):
         check_can_ask(yes=yes)
-        asked = FreezeRequest(reason=reason)
+        asked = FreezeRequest(reason=reason, note=note)
         target = find_target(stack_name, port, state, region)
         change(
             target,
             account,
-            partial(SetFrozen, frozen=True, reason=asked.reason),
+            partial(SetFrozen, frozen=True, reason=asked.reason, note=asked.note),
             shown=_status,
             key=idempotency_key,
             yes=yes,
@@ -261,6 +271,7 @@ def unfreeze(
     account: AccountName,
     *,
     reason: Reason,
+    note: Note = None,
     idempotency_key: IdempotencyKey = None,
     yes: Yes = False,
     as_json: Json = False,
@@ -272,12 +283,12 @@ def unfreeze(
     """Let an account consume again."""
     with plain_errors(local=stack_name is None):
         check_can_ask(yes=yes)
-        asked = FreezeRequest(reason=reason)
+        asked = FreezeRequest(reason=reason, note=note)
         target = find_target(stack_name, port, state, region)
         change(
             target,
             account,
-            partial(SetFrozen, frozen=False, reason=asked.reason),
+            partial(SetFrozen, frozen=False, reason=asked.reason, note=asked.note),
             shown=_status,
             key=idempotency_key,
             yes=yes,

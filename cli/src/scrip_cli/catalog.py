@@ -19,7 +19,7 @@ from scrip_cli.local.commands import DEFAULT_PORT, Json, Port, State
 from scrip_cli.local.errors import StackError
 from scrip_cli.records import show_lines
 from scrip_cli.target import Target, find_target
-from scrip_cli.terminal import Reason, Region, StackName, Yes, ask, check_can_ask, plain_errors
+from scrip_cli.terminal import EditReason, Region, StackName, Yes, ask, check_can_ask, plain_errors
 
 app = typer.Typer(help="Plans and features as a file.", no_args_is_help=True)
 
@@ -95,7 +95,7 @@ def diff(
 def apply(
     file: File,
     *,
-    reason: Reason,
+    reason: EditReason,
     prune: Prune = False,
     yes: Yes = False,
     stack_name: StackName = None,

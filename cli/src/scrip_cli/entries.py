@@ -46,7 +46,7 @@ def entries(
 ) -> None:
     """Show the ledger of an account, newest first: what happened, when (UTC), who did it and why.
 
-    With --json a line of JSON for each, whole, as the API shows it.
+    With --json a line of JSON for each, whole, as the API shows it to admins.
     """
     with plain_errors(local=stack_name is None):
         table = find_target(stack_name, port, state, region).table()

@@ -23,6 +23,7 @@ INTERRUPTED = ExitCode.INTERRUPTED
 """The exit code of a command that Ctrl-C stopped."""
 
 REASON_LENGTH_MAX = 256
+NOTE_LENGTH_MAX = 1024
 
 StackName = Annotated[
     str | None,
@@ -34,8 +35,16 @@ Region = Annotated[
 
 
 def _reason(text: str) -> str:
-    if not 0 < len(text.strip()) <= len(text) <= REASON_LENGTH_MAX:
-        raise typer.BadParameter(f"a reason has 1 to {REASON_LENGTH_MAX} characters")
+    return _text(text, "a reason", REASON_LENGTH_MAX)
+
+
+def _note(text: str) -> str:
+    return _text(text, "a note", NOTE_LENGTH_MAX)
+
+
+def _text(text: str, what: str, length_max: int) -> str:
+    if not 0 < len(text.strip()) <= len(text) <= length_max:
+        raise typer.BadParameter(f"{what} has 1 to {length_max} characters")
     return text
 
 
@@ -44,7 +53,23 @@ Reason = Annotated[
     typer.Option(
         parser=_reason,
         metavar="TEXT",
+        help="Why. The user reads this.",
+    ),
+]
+EditReason = Annotated[
+    str,
+    typer.Option(
+        parser=_reason,
+        metavar="TEXT",
         help="Why; kept in the audit record, so without anybody's name.",
+    ),
+]
+Note = Annotated[
+    str | None,
+    typer.Option(
+        parser=_note,
+        metavar="TEXT",
+        help="Only staff read this; kept in the audit record.",
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]

@@ -129,6 +129,24 @@ def test_no_stack_is_an_exit_code_of_its_own(tmp_path: Path) -> None:
     assert (told.exit_code, "scrip local up" in told.stderr) == (ExitCode.NOT_RUNNING, True)
 
 
+@pytest.mark.parametrize("note", ["", "   ", "x" * 1025])
+def test_a_note_is_one(note: str) -> None:
+    for words in (["grant", "a", "1"], ["deduct", "a", "1"], ["freeze", "a"], ["unfreeze", "a"]):
+        answer = run("accounts", *words, "--reason", "b", "--note", note, "--yes")
+        assert (answer.exit_code, "1 to 1024 characters" in answer.stderr) == (ExitCode.USAGE, True)
+
+
+def test_help_says_who_reads_a_reason_and_who_a_note() -> None:
+    for words, command in commands(ROOT_COMMAND):
+        said = {option.name: option.help for option in command.params if hasattr(option, "help")}
+        if words.startswith("accounts ") and "reason" in said:
+            assert said["reason"] == "Why. The user reads this.", words
+        if "note" in said:
+            assert said["note"].startswith("Only staff read this"), words
+        # What writes no audit record has no place for a note.
+        assert ("note" in said) == (words.split()[-1] in {"grant", "deduct", "freeze", "unfreeze"})
+
+
 @pytest.mark.parametrize("reason", ["", "   ", "x" * 257])
 def test_a_reason_is_one(reason: str) -> None:
     for words in (["accounts", "grant", "a", "1"], ["catalog", "apply", "catalog.yaml"]):
