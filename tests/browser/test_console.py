@@ -11,6 +11,7 @@ from uuid import uuid4
 from playwright.sync_api import expect
 
 from scrip_cli.local import demo
+from tests.browser.conftest import SCREENSHOTS
 from tests.conftest import SCRIP
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def test_credits_are_added_after_a_preview_and_once_however_often_one_clicks(
 
     [entry] = somebody.entries("promo")
     assert (entry["amount"], entry["reason"]) == (50, "sorry for the outage")
-    assert entry["actor"]["type"] == "admin"
+    assert entry["actor"] == {"type": "admin"}
 
 
 def test_a_change_whose_answer_was_lost_is_made_once(page: Page, somebody: Somebody) -> None:
@@ -310,6 +311,64 @@ def test_a_plan_is_changed_and_the_audit_tells(page: Page, somebody: Somebody) -
     records = page.get_by_role("region", name="Audit records")
     expect(records).to_contain_text("won it")
     expect(records.get_by_role("row").filter(has_text="pro")).to_be_visible()
+
+
+def test_what_the_user_reads_and_what_only_staff_read_are_told_apart(
+    page: Page, somebody: Somebody
+) -> None:
+    somebody.consume("image-generation", key="picture-1")
+    open_account(page, somebody)
+    for button, title, fill, confirm in (
+        ("Manage credits", "Manage credits", {"Amount": "5"}, "Add 5 credits"),
+        ("Change plan", "Change plan", {"Pro": None}, "Change to Pro"),
+        ("Allowance", "Allowance and limits", {"Of its own": None}, "Save"),
+        ("Reset usage", "Reset usage", {}, "Reset usage"),
+        ("Freeze", "Freeze the account", {}, "Freeze"),
+        ("Unfreeze", "Unfreeze the account", {}, "Unfreeze"),
+    ):
+        page.get_by_role("button", name=button).first.click()
+        dialog = page.get_by_role("dialog", name=title)
+        for label, text in fill.items():
+            field = dialog.get_by_label(label)
+            if text is None:
+                field.check()
+            else:
+                field.fill(text)
+        if title == "Allowance and limits":
+            dialog.get_by_label("Credits a period").fill("3000")
+        say(dialog, f"{confirm}: reason", f"{confirm}: note")
+        dialog.get_by_role("button", name="Continue").click()
+        dialog.get_by_role("button", name=confirm, exact=True).click()
+        expect(dialog).to_have_count(0)
+    page.get_by_role("link", name="Ledger").click()
+    page.get_by_role("button", name="Image generation", exact=True).click()
+    page.locator(".story").get_by_role("button", name="Refund").click()
+    dialog = page.get_by_role("dialog", name="Refund")
+    say(dialog, "Refund: reason", "Refund: note")
+    dialog.get_by_role("button", name="Continue").click()
+    expect(dialog.locator(".effect")).to_contain_text("The user reads: Refund: reason")
+    expect(dialog.locator(".effect")).to_contain_text("Only staff read: Refund: note")
+    dialog.get_by_role("button", name="Refund 25 credits").click()
+    told(page, "25 credits refunded")
+
+    page.get_by_role("link", name="Audit").click()
+    records = page.get_by_role("region", name="Audit records").get_by_role("listitem")
+    expect(records).to_have_count(7)
+    for number in range(7):
+        record = records.nth(number)
+        expect(record).to_contain_text(": reason")
+        expect(record).to_contain_text(re.compile("Note for staff: .*: note"))
+    page.screenshot(path=SCREENSHOTS / "notes.png", full_page=True)
+    seen = somebody.api.get("/me/entries").text
+    assert "Refund: reason" in seen
+    assert ": note" not in seen
+
+
+def say(dialog: Locator, reason: str, note: str) -> None:
+    """Give a reason and a note, each by what the label says of who reads it."""
+    dialog.get_by_label("Reason (the user reads this)").fill(reason)
+    dialog.get_by_label("Note (only staff read this)").fill(note)
+    dialog.page.screenshot(path=SCREENSHOTS / f"why-{reason.partition(' ')[0].lower()}.png")
 
 
 def test_a_frozen_account_spends_nothing_until_it_is_unfrozen(

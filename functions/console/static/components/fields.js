@@ -108,16 +108,58 @@ export const binder = (form, change, errors) => (name, label) => ({
   change: (value) => change({ ...form, [name]: value }),
 });
 
-/** Why somebody makes a change, as the ledger or the audit record will tell. */
-export const ReasonField = (props) =>
-  html`<${Field} id="reason" label="Reason" hint="For the audit record." maxlength="256" ...${props} />`;
+const REASON_MAX = 256;
+const NOTE_MAX = 1024;
 
-/** What is asked for where a reason must be given, and where it goes. */
-export const SAY_WHY = "Say why. Whoever reads the ledger will want to know.";
-export const KEPT = "Kept in the ledger for ever. Leave people's names out.";
+/** Why somebody edits the catalog, as the audit record will tell. */
+export const EditReasonField = (props) =>
+  html`<${Field} id="reason" label="Reason" hint="For the audit record." maxlength=${REASON_MAX} ...${props} />`;
 
-/** The reason as a request takes it: nothing where none was given. */
-export const reasonOf = (text) => (text.trim() ? { reason: text.trim() } : {});
+/** Why somebody changes an account, as its user will read it. */
+export const ReasonField = (props) => html`<${Field}
+  id="reason"
+  label="Reason (the user reads this)"
+  hint="Kept in the ledger for ever. Leave people's names out."
+  maxlength=${REASON_MAX}
+  ...${props}
+/>`;
+
+/** The reason, and a note that goes to the audit record alone. `value` is a form that has both. */
+export const WhyFields = ({ value, change, error, ...rest }) => html`
+  <${ReasonField}
+    value=${value.reason}
+    change=${(reason) => change({ ...value, reason })}
+    error=${error}
+    ...${rest}
+  />
+  <${TextArea}
+    id="note"
+    label="Note (only staff read this)"
+    hint="For the audit record. May be left out."
+    rows="2"
+    maxlength=${NOTE_MAX}
+    value=${value.note}
+    change=${(note) => change({ ...value, note })}
+  />
+`;
+
+/** What WhyFields begin with. */
+export const NOTHING_SAID = { reason: "", note: "" };
+
+/** What WhyFields say, before it is agreed to. */
+export const Why = ({ reason, note }) => html`
+  <p class="quiet">The user reads: ${reason}</p>
+  ${note.trim() && html`<p class="quiet">Only staff read: ${note}</p>`}
+`;
+
+/** What is asked for where a reason must be given. */
+export const SAY_WHY = "Say why. The user will want to know.";
+
+/** Reason and note as a request takes them: nothing where none was given. */
+export const whyOf = ({ reason, note = "" }) => ({
+  ...(reason.trim() && { reason: reason.trim() }),
+  ...(note.trim() && { note: note.trim() }),
+});
 
 /** A whole number as text, so that nothing is lost while it is typed. */
 export const NumberField = (props) =>

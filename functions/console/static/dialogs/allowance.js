@@ -5,11 +5,12 @@ import { path, put } from "../lib/api.js";
 import { credits, number } from "../lib/format.js";
 import { ChangeDialog } from "../components/change.js";
 import {
+  NOTHING_SAID,
   NumberField,
   Radios,
-  ReasonField,
+  WhyFields,
   binder,
-  reasonOf,
+  whyOf,
   wholeNumber,
 } from "../components/fields.js";
 import { LimitsField, limitRows, limitsOf } from "../components/limits.js";
@@ -30,7 +31,7 @@ export function AllowanceDialog({ accountId, quota: quotaShown, plans: plansShow
     whose: overrides.monthly_credits === null ? "plan" : "own",
     amount: String(quotaShown.monthly_credits),
     limits: limitRows(overrides.limits),
-    reason: "",
+    ...NOTHING_SAID,
   });
   const [errors, setErrors] = useState({});
   const bound = binder(form, setForm, errors);
@@ -61,7 +62,7 @@ export function AllowanceDialog({ accountId, quota: quotaShown, plans: plansShow
         ? quota.monthly_credits
         : (own ?? planOf(fresh).monthly_credits);
     return {
-      body: { ...changed(own, limits, quota), ...reasonOf(form.reason) },
+      body: { ...changed(own, limits, quota), ...whyOf(form) },
       label: "Save",
       effect: html`
         <p>
@@ -106,7 +107,7 @@ export function AllowanceDialog({ accountId, quota: quotaShown, plans: plansShow
     ${form.whose === "own" && html`<${NumberField} ...${bound("amount", "Credits a period")} />`}
     <${LimitsField} ...${bound("limits")} />
     <p class="hint">Limits of its own stand in for the plan's of the same name.</p>
-    <${ReasonField} ...${bound("reason", "Reason")} />
+    <${WhyFields} value=${form} change=${setForm} />
     ${errors.form && html`<p class="field-error" role="alert">${errors.form}</p>`}
   <//>`;
 }

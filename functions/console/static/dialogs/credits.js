@@ -6,14 +6,16 @@ import { credits, instant, number, words } from "../lib/format.js";
 import { useLoaded } from "../lib/loading.js";
 import { ChangeDialog } from "../components/change.js";
 import {
-  KEPT,
+  NOTHING_SAID,
   SAY_WHY,
   Choice,
   Field,
   NumberField,
   Radios,
-  ReasonField,
+  Why,
+  WhyFields,
   binder,
+  whyOf,
   wholeNumber,
 } from "../components/fields.js";
 import { Credits } from "../components/values.js";
@@ -37,7 +39,7 @@ export function CreditsDialog({ accountId, account, close, done }) {
   const [form, setForm] = useState({
     action: "add",
     amount: "",
-    reason: "",
+    ...NOTHING_SAID,
     kind: "admin",
     expires: "",
   });
@@ -45,10 +47,11 @@ export function CreditsDialog({ accountId, account, close, done }) {
   const [fresh, setFresh] = useState(null);
   const loaded = useLoaded((signal) => get(path`accounts/${accountId}`, { signal }), [accountId]);
   const now = fresh ?? loaded.data ?? account;
-  const { action, reason, kind } = form;
+  const { action, kind } = form;
   const amount = wholeNumber(form.amount, action === "set" ? 0 : 1);
   const expiresAt = form.expires && new Date(form.expires);
-  const bound = binder(form, setForm, isChecked ? wrong({ ...form, amount, expiresAt }) : {});
+  const errors = isChecked ? wrong({ ...form, amount, expiresAt }) : {};
+  const bound = binder(form, setForm, errors);
   const result = amount === null ? null : outcome(action, amount, now);
 
   const prepare = async () => {
@@ -61,9 +64,9 @@ export function CreditsDialog({ accountId, account, close, done }) {
       ...(expiresAt ? { expires_at: expiresAt.toISOString() } : {}),
     };
     return {
-      body: { action, amount, reason: reason.trim(), ...(action === "add" ? added : {}) },
+      body: { action, amount, ...whyOf(form), ...(action === "add" ? added : {}) },
       label: action === "set" ? `Set to ${number(amount)}` : `${words(action)} ${credits(amount)}`,
-      effect: html`<${Effect} form=${{ action, amount, kind, expiresAt, reason }} account=${current} />`,
+      effect: html`<${Effect} form=${{ ...form, amount, expiresAt }} account=${current} />`,
     };
   };
 
@@ -83,7 +86,7 @@ export function CreditsDialog({ accountId, account, close, done }) {
       ]}
     />
     <${NumberField} ...${bound("amount", action === "set" ? "New balance" : "Amount")} autofocus />
-    <${ReasonField} ...${bound("reason", "Reason")} hint=${KEPT} />
+    <${WhyFields} value=${form} change=${setForm} error=${errors.reason} />
     ${
       action === "add" &&
       html`<div class="field-row">
@@ -141,7 +144,8 @@ const TooMuch = ({ account }) => html`<p class="warning">
   Only ${number(Math.max(0, account.available))} can be taken. Scrip will refuse this.
 </p>`;
 
-function Effect({ form: { action, amount, kind, expiresAt, reason }, account }) {
+function Effect({ form, account }) {
+  const { action, amount, kind, expiresAt } = form;
   const { change, balance, isTooMuch } = outcome(action, amount, account);
   const moved = html`Its balance goes from <strong>${number(account.balance)}</strong> to${" "}
     <strong>${number(balance)}</strong>.`;
@@ -157,5 +161,5 @@ function Effect({ form: { action, amount, kind, expiresAt, reason }, account }) 
             order in which they are spent. ${moved}`;
   return html`<p>${sentence}</p>
     ${isTooMuch && html`<${TooMuch} account=${account} />`}
-    <p class="quiet">Reason: ${reason}</p>`;
+    <${Why} ...${form} />`;
 }

@@ -6,7 +6,7 @@ import { forgetCatalog, itemOf } from "../lib/catalog.js";
 import { differences, shown } from "../lib/differences.js";
 import { words } from "../lib/format.js";
 import { ChangeDialog } from "../components/change.js";
-import { ReasonField, reasonOf } from "../components/fields.js";
+import { EditReasonField, whyOf } from "../components/fields.js";
 import { Table } from "../components/table.js";
 
 /** `shelf` is what the item is one of; see the catalog page. */
@@ -41,7 +41,7 @@ export function DeactivateDialog({ shelf, item, close, done }) {
     title=${`${verb} ${item.name}`}
     close=${close}
     prepare=${() => ({
-      body: reasonOf(reason),
+      body: whyOf({ reason }),
       label: verb,
       effect: html`<p>${item.active ? shelf.deactivated : shelf.activated}</p>`,
     })}
@@ -52,7 +52,7 @@ export function DeactivateDialog({ shelf, item, close, done }) {
     }}
   >
     <p>${item.active ? "It stays in the catalog, and can be activated again." : "It was taken out of use."}</p>
-    <${ReasonField} value=${reason} change=${setReason} autofocus />
+    <${EditReasonField} value=${reason} change=${setReason} autofocus />
   <//>`;
 }
 

@@ -6,7 +6,7 @@ import { forgetCatalog, itemOf } from "../lib/catalog.js";
 import { differences, shown } from "../lib/differences.js";
 import { words } from "../lib/format.js";
 import { ChangeDialog } from "../components/change.js";
-import { Field, ReasonField, reasonOf } from "../components/fields.js";
+import { Field, EditReasonField, whyOf } from "../components/fields.js";
 import { Table } from "../components/table.js";
 
 /**
@@ -31,7 +31,7 @@ export function EditDialog({ shelf, item, close, done }) {
       return null;
     }
     return {
-      body: { ...wanted, ...reasonOf(reason) },
+      body: { ...wanted, ...whyOf({ reason }) },
       label: item ? "Save" : "Create",
       effect: html`
         ${
@@ -102,7 +102,7 @@ export function EditDialog({ shelf, item, close, done }) {
     }}
   >
     <${shelf.Fields} form=${form} change=${setForm} errors=${errors} isNew=${item === null} />
-    <${ReasonField} value=${reason} change=${setReason} />
+    <${EditReasonField} value=${reason} change=${setReason} />
     ${errors.form && html`<p class="field-error" role="alert">${errors.form}</p>`}
   <//>`;
 }

@@ -3,15 +3,15 @@
 import { html, useState } from "../lib/vendor.js";
 import { path, post } from "../lib/api.js";
 import { ChangeDialog } from "../components/change.js";
-import { ReasonField, reasonOf } from "../components/fields.js";
+import { NOTHING_SAID, WhyFields, whyOf } from "../components/fields.js";
 
 /** Freezes what is not frozen, and the other way round. */
 export function FreezeDialog({ accountId, account, close, done }) {
-  const [reason, setReason] = useState("");
+  const [why, setWhy] = useState(NOTHING_SAID);
   const isFrozen = account.status === "frozen";
   const verb = isFrozen ? "Unfreeze" : "Freeze";
   const prepare = () => ({
-    body: reasonOf(reason),
+    body: whyOf(why),
     label: verb,
     effect: isFrozen
       ? html`<p>${accountId} may spend again, <strong>at once</strong>.</p>`
@@ -34,6 +34,6 @@ export function FreezeDialog({ accountId, account, close, done }) {
           : "A frozen account keeps its credits and spends nothing."
       }
     </p>
-    <${ReasonField} hint="For the ledger and the audit record." value=${reason} change=${setReason} autofocus />
+    <${WhyFields} value=${why} change=${setWhy} autofocus />
   <//>`;
 }

@@ -4,7 +4,7 @@ import { html, useState } from "../lib/vendor.js";
 import { path, put } from "../lib/api.js";
 import { credits, date } from "../lib/format.js";
 import { ChangeDialog } from "../components/change.js";
-import { Radios, ReasonField, reasonOf } from "../components/fields.js";
+import { NOTHING_SAID, Radios, WhyFields, whyOf } from "../components/fields.js";
 import { readAnew } from "./fresh.js";
 import { QuotaEffect, grantsLess } from "./quota-effect.js";
 
@@ -16,7 +16,7 @@ export function PlanDialog({ accountId, quota: quotaShown, plans: plansShown, cl
   const [{ quota, plans }, setNow] = useState({ quota: quotaShown, plans: plansShown });
   const current = quota.plan_id;
   const [planId, setPlanId] = useState(current);
-  const [reason, setReason] = useState("");
+  const [why, setWhy] = useState(NOTHING_SAID);
   const [error, setError] = useState(null);
   const nameOf = (id) => plans.find((plan) => plan.plan_id === id)?.name ?? id;
 
@@ -34,7 +34,7 @@ export function PlanDialog({ accountId, quota: quotaShown, plans: plansShown, cl
     const [from, next] = [now.quota.plan_id, now.quota.next];
     const named = (id) => now.plans.find((one) => one.plan_id === id)?.name ?? id;
     return {
-      body: { plan_id: planId, ...reasonOf(reason) },
+      body: { plan_id: planId, ...whyOf(why) },
       label: planId === from ? `Keep ${plan.name}` : `Change to ${plan.name}`,
       effect: html`
         <p>
@@ -73,7 +73,7 @@ export function PlanDialog({ accountId, quota: quotaShown, plans: plansShown, cl
         .map((plan) => [plan.plan_id, plan.name, given(plan, quota)])}
     />
     ${error && html`<p class="field-error" role="alert">${error}</p>`}
-    <${ReasonField} value=${reason} change=${setReason} />
+    <${WhyFields} value=${why} change=${setWhy} />
   <//>`;
 }
 

@@ -9,12 +9,14 @@ import { useLoaded } from "../lib/loading.js";
 import { ChangeDialog } from "../components/change.js";
 import { Dialog } from "../components/dialog.js";
 import {
-  KEPT,
+  NOTHING_SAID,
   SAY_WHY,
   NumberField,
   Radios,
-  ReasonField,
+  Why,
+  WhyFields,
   binder,
+  whyOf,
   wholeNumber,
 } from "../components/fields.js";
 import { Loaded } from "../components/states.js";
@@ -40,14 +42,15 @@ export function RefundDialog({ accountId, entryId, close, done }) {
 function RefundForm({ accountId, entry: entryShown, features: list, close, done }) {
   const [entry, setEntry] = useState(entryShown);
   const left = entry.cost - entry.refunded;
-  const [form, setForm] = useState({ extent: "whole", amount: "", reason: "" });
+  const [form, setForm] = useState({ extent: "whole", amount: "", ...NOTHING_SAID });
   const [isChecked, setChecked] = useState(false);
   const amount = form.extent === "whole" ? left : wholeNumber(form.amount);
   const wrong = {
     ...(amount === null && { amount: "Give a whole number of at least 1." }),
     ...(form.reason.trim() === "" && { reason: SAY_WHY }),
   };
-  const bound = binder(form, setForm, isChecked ? wrong : {});
+  const errors = isChecked ? wrong : {};
+  const bound = binder(form, setForm, errors);
 
   const prepare = async () => {
     setChecked(true);
@@ -63,7 +66,7 @@ function RefundForm({ accountId, entry: entryShown, features: list, close, done 
     const given = form.extent === "whole" ? rest : amount;
     if (rest === 0) return null;
     return {
-      body: { entry_id: entry.entry_id, amount: given, reason: form.reason.trim() },
+      body: { entry_id: entry.entry_id, amount: given, ...whyOf(form) },
       label: `Refund ${credits(given)}`,
       effect: html`<p>
           ${
@@ -75,7 +78,7 @@ function RefundForm({ accountId, entry: entryShown, features: list, close, done 
           }
           ${given < rest ? ` Then ${credits(rest - given)} can still be refunded.` : " Then all of it is refunded."}
         </p>
-        <p class="quiet">Reason: ${form.reason}</p>`,
+        <${Why} ...${form} />`,
     };
   };
 
@@ -107,7 +110,7 @@ function RefundForm({ accountId, entry: entryShown, features: list, close, done 
       html`<${NumberField} ...${bound("amount", "Amount")} />
       ${amount > left && html`<p class="warning">Only ${number(left)} are left. Scrip will refuse this.</p>`}`
     }
-    <${ReasonField} ...${bound("reason", "Reason")} hint=${KEPT} />
+    <${WhyFields} value=${form} change=${setForm} error=${errors.reason} />
     ${left === 0 && html`<p class="field-error" role="alert">All of it has been refunded meanwhile.</p>`}
   <//>`;
 }

@@ -4,14 +4,14 @@ import { html, useState } from "../lib/vendor.js";
 import { path, post } from "../lib/api.js";
 import { credits } from "../lib/format.js";
 import { ChangeDialog } from "../components/change.js";
-import { ReasonField, reasonOf } from "../components/fields.js";
+import { ReasonField, whyOf } from "../components/fields.js";
 
 /** Whoever works on what was held finds the hold ended, and cannot capture it. */
 export function ReleaseDialog({ accountId, holds, holdId, close, done }) {
   const [reason, setReason] = useState("");
   const { amount } = holds.find((hold) => hold.hold_id === holdId);
   const prepare = () => ({
-    body: reasonOf(reason),
+    body: whyOf({ reason }),
     label: "Release",
     effect: html`<p>
       ${credits(amount)} are available to ${accountId} again, <strong>at once</strong>. What the hold was for can
@@ -26,6 +26,6 @@ export function ReleaseDialog({ accountId, holds, holdId, close, done }) {
     done=${() => done("The credits are available again")}
   >
     <p>It would end by itself, captured, released or expired. This is for one that was forgotten.</p>
-    <${ReasonField} hint="For the ledger." value=${reason} change=${setReason} autofocus />
+    <${ReasonField} value=${reason} change=${setReason} autofocus />
   <//>`;
 }

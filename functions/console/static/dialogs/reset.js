@@ -4,19 +4,19 @@ import { html, useState } from "../lib/vendor.js";
 import { path, post } from "../lib/api.js";
 import { credits, number } from "../lib/format.js";
 import { ChangeDialog } from "../components/change.js";
-import { ReasonField, reasonOf } from "../components/fields.js";
+import { NOTHING_SAID, WhyFields, whyOf } from "../components/fields.js";
 import { readAnew } from "./fresh.js";
 import { planGrant } from "./quota-effect.js";
 
 /** What was used is forgotten by the counter only; the ledger keeps it. */
 export function ResetDialog({ accountId, close, done }) {
-  const [reason, setReason] = useState("");
+  const [why, setWhy] = useState(NOTHING_SAID);
   const prepare = async () => {
     const { account } = await readAnew(accountId);
     const plan = planGrant(account);
     const refill = plan ? plan.amount - plan.remaining : 0;
     return {
-      body: reasonOf(reason),
+      body: whyOf(why),
       label: "Reset usage",
       effect: html`<p>
           What ${accountId} has used this period goes from <strong>${number(account.used)}</strong> to <strong>0</strong>.
@@ -41,6 +41,6 @@ export function ResetDialog({ accountId, close, done }) {
       done(`Usage reset; ${credits(entry.amount)} refilled; balance ${number(after.balance)}`)}
   >
     <p>The count of the running period begins anew. The ledger keeps every use.</p>
-    <${ReasonField} hint="For the ledger and the audit record." value=${reason} change=${setReason} autofocus />
+    <${WhyFields} value=${why} change=${setWhy} autofocus />
   <//>`;
 }

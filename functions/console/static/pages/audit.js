@@ -23,7 +23,7 @@ export function AuditTab({ accountId, turn }) {
   );
   if (pages.isComplete && pages.items.length === 0) {
     return html`<section class="card">
-      <${Empty} title="No admin has changed this account">What they change is kept here, with the reason.<//>
+      <${Empty} title="No admin has changed this account">What they change is kept here, with the reason and the note.<//>
     </section>`;
   }
   return html`<section class="card" aria-label="Audit records">
@@ -46,6 +46,7 @@ const Record = ({ accountId, record }) => html`<li>
     By <${Id}>${record.actor.id}<//>${record.reason ? `: ${record.reason}` : ", without a reason"}
     ${record.entry_id && html`. <a href=${entryHref(accountId, record.entry_id)}>Its entry</a>`}
   </p>
+  ${record.note && html`<p>Note for staff: ${record.note}</p>`}
   <${Differences} caption=${`Changed by ${record.action}`} before=${record.before} after=${record.after} />
 </li>`;
 
