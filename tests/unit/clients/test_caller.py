@@ -9,6 +9,7 @@ import pytest
 from scrip_client import (
     ApiError,
     BusyError,
+    HoldRateLimitedError,
     Retries,
     Scrip,
     ScripError,
@@ -163,6 +164,15 @@ def test_data_that_is_broken_is_not_asked_for_again(connect: Connect, clock: Clo
     with pytest.raises(ServerError):
         connect(answers).balance("alice")
     assert len(answers.asked) == 1
+
+
+def test_a_bound_of_an_hour_is_told_at_once(connect: Connect, clock: Clock) -> None:
+    told = {"code": "hold_rate_limited", "calls_max": 600, "retry_after": 2}
+    answers = Answers([httpx.Response(429, headers={"Retry-After": "2"}, json=told)])
+    with pytest.raises(HoldRateLimitedError) as limited:
+        connect(answers).open_hold("alice", amount=1)
+    assert (limited.value.retry_after, limited.value.may_have_taken_effect) == (2, False)
+    assert (len(answers.asked), clock.slept) == (1, [])
 
 
 def test_a_mistake_in_the_program_is_not_tried_again(connect: Connect, clock: Clock) -> None:

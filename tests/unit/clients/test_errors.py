@@ -130,3 +130,16 @@ def test_errors_cross_the_border_of_a_process() -> None:
     away.may_have_taken_effect, away.idempotency_key = True, "k"
     again = pickle.loads(pickle.dumps(away))
     assert (str(again), again.may_have_taken_effect, again.idempotency_key) == ("away", True, "k")
+    unpaid = errors.NotPaidError("u1", 200, 1, "e", "h")
+    again = pickle.loads(pickle.dumps(unpaid))
+    assert (str(again), vars(again)) == (str(unpaid), vars(unpaid))
+
+
+def test_whose_a_hold_is_and_how_often_it_may_be_touched_have_classes() -> None:
+    yours = errors.api_error(403, {"code": "hold_not_yours", "hold_id": "h"})
+    assert isinstance(yours, errors.HoldNotYoursError)
+    assert yours.hold_id == "h"
+    told = {"code": "hold_rate_limited", "calls_max": 600, "retry_after": 3_000}
+    limited = errors.api_error(429, told)
+    assert isinstance(limited, errors.HoldRateLimitedError)
+    assert (limited.calls_max, limited.retry_after) == (600, 3_000)

@@ -46,3 +46,4 @@ def test_only_what_may_pass_is_tried_again() -> None:
     assert all(is_transient(500, {"code": code}) for code in odd)
     assert not is_transient(500, {"code": "catalog_unsound"})
     assert not is_transient(500, {"code": "corrupt_account"})
+    assert not is_transient(429, {"code": "hold_rate_limited"})

@@ -5,6 +5,7 @@
     +-- TokenError                          the token endpoint refused the client's credentials
     +-- UnreadableAnswerError               the answer is not Scrip's
     +-- TooManyAttemptsError                a key was charged and refunded too often
+    +-- NotPaidError                        a use was not paid as it was asked for
     +-- ApiError                            what Scrip answered: status, code, detail, problem
         +-- InvalidRequestError             400, 413, 415, 422
         +-- UnauthorizedError               401
@@ -12,6 +13,7 @@
         +-- ForbiddenError                  403
         +-- AccountFrozenError              403
         +-- AccountClosedError              403
+        +-- HoldNotYoursError               403
         +-- NotFoundError                   404
         |   +-- AccountNotFoundError
         |   +-- EntryNotFoundError
@@ -27,11 +29,12 @@
         +-- NotRefundableError              422
         +-- IdempotencyKeyReusedError       422
         +-- TooManyRequestsError            429
+        |   +-- HoldRateLimitedError
         +-- ServerError                     500, 502, 504
         +-- BusyError                       503
 
 408, 429 and 5xx are tried again, and end as an UnavailableError whose cause is what was answered
-last.
+last. A HoldRateLimitedError is raised at once.
 An ApiError of no class of its own is one that this client does not know yet: switch on its `code`.
 """
 
@@ -74,6 +77,37 @@ class UnreadableAnswerError(ScripError):
 
 class TooManyAttemptsError(ScripError):
     """An idempotency key was charged, refunded and charged again as often as it may be."""
+
+
+class NotPaidError(ScripError):
+    """A use was not paid as it was asked for, and charging more could charge twice.
+
+    `expected` credits were asked for. `entry_id` is the entry that stands in the way, or None, and
+    `paid` is what counts of it: nothing if a user's token made it. `hold_id` is the hold that the
+    use was of, if it was of one.
+    """
+
+    def __init__(
+        self,
+        account_id: str,
+        expected: int,
+        paid: int = 0,
+        entry_id: str | None = None,
+        hold_id: str | None = None,
+    ) -> None:
+        """Know what was asked for, and what is there in its place."""
+        super().__init__(account_id, expected, paid, entry_id, hold_id)
+        self.account_id = account_id
+        self.expected = expected
+        self.paid = paid
+        self.entry_id = entry_id
+        self.hold_id = hold_id
+
+    def __str__(self) -> str:
+        by = f" by entry {self.entry_id}" if self.entry_id else ""
+        return (
+            f"{self.expected} credits were asked of account {self.account_id}, {self.paid} paid{by}"
+        )
 
 
 class ApiError(ScripError):
@@ -187,6 +221,14 @@ class AlreadyRefundedError(RefundTooLargeError):
     CODES = frozenset({"already_refunded"})
 
 
+class HoldNotYoursError(ApiError):
+    """The hold is the app's, and the token is a user's: only services can end it."""
+
+    CODES = frozenset({"hold_not_yours"})
+
+    hold_id: str
+
+
 class HoldNotFoundError(NotFoundError):
     """The account has no such hold."""
 
@@ -266,6 +308,18 @@ class IdempotencyKeyReusedError(ApiError):
 
 class TooManyRequestsError(ApiError):
     """More requests a second than API Gateway lets through."""
+
+
+class HoldRateLimitedError(TooManyRequestsError):
+    """A user's token opened, extended and released holds more than `calls_max` times in an hour.
+
+    It may again in `retry_after` seconds. Services have no such bound.
+    """
+
+    CODES = frozenset({"hold_rate_limited"})
+
+    calls_max: int
+    retry_after: int
 
 
 class ServerError(ApiError):

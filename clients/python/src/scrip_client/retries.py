@@ -29,8 +29,8 @@ TRANSIENT = (
 )
 """What may go better the next time. Everything else is a mistake in the program, and stays one."""
 
-BROKEN = ("catalog_unsound", "corrupt_account")
-"""What is wrong with the stored data stays wrong until somebody mends it."""
+LASTING = ("catalog_unsound", "corrupt_account", "hold_rate_limited")
+"""What stays as it is for longer than anybody waits: broken data, and a bound of an hour."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +44,8 @@ class Retries:
 
 def is_transient(status: int, problem: Mapping[str, object]) -> bool:
     """Whether asking again may help: too late, too many requests, or a failure that may pass."""
-    if status >= httpx.codes.INTERNAL_SERVER_ERROR:
-        return problem.get("code") not in BROKEN
-    return status in {408, 429}
+    may_pass = status in {408, 429} or status >= httpx.codes.INTERNAL_SERVER_ERROR
+    return may_pass and problem.get("code") not in LASTING
 
 
 def pause_seconds(number: int, retry_after: str | None, now: datetime) -> float:
