@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 from collections import deque
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +19,13 @@ from scrip.domain.commands import (
     Consume,
     ConsumeBatch,
     ExtendHold,
+    HoldCommand,
     OpenHold,
     Refund,
     ReleaseHold,
     Use,
 )
+from scrip.domain.entries import Actor, ActorType
 from scrip.domain.settle import settled
 from scrip.domain.spending import quote
 from scrip.http.answers import (
@@ -45,7 +47,8 @@ from scrip.http.models import (
 )
 from scrip.ledger import Outcome
 from scrip_client import AsyncScrip, Scrip
-from tests.unit.domain.examples import ADMIN, CATALOG, NOW, do, opening, own_entry
+from scrip_client.keys import USER_PREFIX
+from tests.unit.domain.examples import CATALOG, NOW, USER, do, opening, own_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +58,7 @@ if TYPE_CHECKING:
     from scrip.domain.posting import Posting
 
 ACCOUNT_ID = "u1"
+SERVICE = Actor(ActorType.SERVICE, "app")
 PAGE = 2
 
 type Fault = Callable[[Callable[[], httpx.Response]], httpx.Response]
@@ -85,7 +89,8 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """An account of 150 credits. `faults` are what becomes of the next requests.
 
     `now` is its time, and `catalog` what it sells. `asked` are the idempotency keys of what
-    arrived. While `go_on` is not set, requests of the async client stay `under_way`.
+    arrived. While `go_on` is not set, requests of the async client stay `under_way`. A token names
+    the kind of caller. Scrip of an earlier version `is_older`: there holds and keys had no owner.
     """
 
     def __init__(self) -> None:
@@ -94,19 +99,19 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
         self.asked: list[str] = []
         self.under_way, self.go_on = asyncio.Event(), asyncio.Event()
         self.go_on.set()
-        self.now, self.catalog = NOW, CATALOG
+        self.now, self.catalog, self.is_older = NOW, CATALOG, False
         self._ends: dict[str, Entry] = {}
         self._entries: dict[str, Entry] = {}
         self._refunded: dict[str, int] = {}
         self._account = self._commit(do(None, opening()))
 
-    def client(self) -> Scrip:
+    def client(self, token: str = "service") -> Scrip:
         http = httpx.Client(transport=self, verify=False)
-        return Scrip("https://api.example", token="service", http=http)
+        return Scrip("https://api.example", token=token, http=http)
 
-    def async_client(self) -> AsyncScrip:
+    def async_client(self, token: str = "service") -> AsyncScrip:
         http = httpx.AsyncClient(transport=self, verify=False)
-        return AsyncScrip("https://api.example", token="service", http=http)
+        return AsyncScrip("https://api.example", token=token, http=http)
 
     @property
     def ledger(self) -> list[tuple[str, int]]:
@@ -146,8 +151,7 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
         try:
             return self._routed(request)
         except errors.ScripError as error:
-            problem = {**asdict(error), "code": error.code, "status": error.status}
-            return httpx.Response(error.status, text=json.dumps(problem, default=str))
+            return _problem(error.status, error.code, **asdict(error))
 
     def _routed(self, request: httpx.Request) -> httpx.Response:
         what = request.url.path.removeprefix(f"/v1/accounts/{ACCOUNT_ID}").split("/")[1:]
@@ -162,8 +166,7 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
                 return self._execute(_refund(request), 201)
             case ["holds"]:
                 return self._execute(_hold(request), 201)
-        _, hold_id, change = what
-        return self._execute(_change_of_hold(request, hold_id, change), 200)
+        return self._changed(_change_of_hold(request, *what[1:]))
 
     def _told(self, what: list[str], request: httpx.Request) -> dict[str, Any]:
         match what:
@@ -172,7 +175,7 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
             case ["v1", "catalog"]:
                 return catalog_json(self.catalog)
             case ["holds"]:
-                return {"holds": [hold_json(hold) for hold in self.account.holds]}
+                return {"holds": [_opened(hold_json(hold)) for hold in self.account.holds]}
             case ["entries"]:
                 return self._page(dict(request.url.params))
             case ["quote"]:
@@ -183,7 +186,26 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
         refunded = self._refunded.get(entry_id, 0)
         return {**self._entries[entry_id].to_json(), "refunded": refunded}
 
+    def _changed(self, command: HoldCommand) -> httpx.Response:
+        if self._is_apart(command) and not command.hold_id.startswith(USER_PREFIX):
+            return _problem(403, "hold_not_yours", hold_id=command.hold_id)
+        if not isinstance(command, ExtendHold):
+            return self._execute(command, 200)
+        try:
+            self._account = do(self._account, command, self.now, catalog=self.catalog).after
+        except errors.HoldNotFoundError as not_found:
+            self._ended(command, not_found)
+        account = account_json(self._account, self.catalog)
+        hold = self._account.hold(command.hold_id)
+        assert hold is not None
+        return httpx.Response(200, json={"hold": _opened(hold_json(hold)), "account": account})
+
+    def _is_apart(self, command: Command) -> bool:
+        return command.actor.type is ActorType.USER and not self.is_older
+
     def _execute(self, command: Command, status: int) -> httpx.Response:
+        if self._is_apart(command):
+            command = replace(command, entry_id=f"{USER_PREFIX}{command.entry_id}")
         entry = self._entries.get(command.entry_id)
         if entry is None:
             try:
@@ -200,6 +222,8 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
                 answer = posted_batch(command, outcome)
             case OpenHold():
                 answer = posted_hold(command, outcome)
+                assert answer.body is not None
+                answer.body["hold"] = _opened(answer.body["hold"])
             case _:
                 answer = posted(command, outcome, status)
         headers = {name: str(value) for name, value in answer.headers.items()}
@@ -223,9 +247,16 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
     def _decide(self, command: Command) -> Posting:
         of = self._entries.get(command.refunds) if isinstance(command, Refund) else None
         refunded = self._refunded.get(of.entry_id, 0) if of else 0
+        actor = command.actor
+        if self.is_older:
+            command = replace(command, actor=SERVICE)
         posting = do(
             self._account, command, self.now, of=of, refunded=refunded, catalog=self.catalog
         )
+        if self.is_older:
+            entries = tuple(replace(entry, actor=actor) for entry in posting.entries)
+            own = posting.entry and replace(posting.entry, actor=actor)
+            posting = replace(posting, entries=entries, entry=own)
         self._account = self._commit(posting)
         return posting
 
@@ -268,7 +299,7 @@ def _hold(request: httpx.Request) -> OpenHold:
     return OpenHold(**_named(request), **told.model_dump())
 
 
-def _change_of_hold(request: httpx.Request, hold_id: str, change: str) -> Command:
+def _change_of_hold(request: httpx.Request, hold_id: str, change: str) -> HoldCommand:
     named = {**_named(request), "hold_id": hold_id}
     match change:
         case "capture":
@@ -284,4 +315,15 @@ def _change_of_hold(request: httpx.Request, hold_id: str, change: str) -> Comman
 
 def _named(request: httpx.Request) -> dict[str, Any]:
     key = request.headers.get("Idempotency-Key", "")
-    return {"account_id": ACCOUNT_ID, "entry_id": key, "actor": ADMIN}
+    actor = USER if request.headers["Authorization"] == "Bearer user" else SERVICE
+    return {"account_id": ACCOUNT_ID, "entry_id": key, "actor": actor}
+
+
+def _opened(hold: dict[str, Any]) -> dict[str, Any]:
+    opener = "user" if hold["hold_id"].startswith(USER_PREFIX) else "service"
+    return {"opened_by": opener, **hold}
+
+
+def _problem(status: int, code: str, **told: Any) -> httpx.Response:
+    problem = {**told, "code": code, "status": status}
+    return httpx.Response(status, text=json.dumps(problem, default=str))

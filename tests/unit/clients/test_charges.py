@@ -233,6 +233,17 @@ def test_a_job_that_is_delivered_again_is_charged_again_only_if_it_was_refunded(
     assert set(server.asked) - {""} == {"job", "job.refund", "job.2", "job.2.refund", "job.3"}
 
 
+def test_an_app_with_its_users_own_token_is_charged_once(server: ScripInMemory) -> None:
+    scrip = server.client("user")
+    server.faults.append(answer_lost)
+    for _ in range(2):
+        with scrip.charge("chat", ACCOUNT_ID, idempotency_key="job") as charge:
+            assert charge.entry_id == "user:job"
+    batch = scrip.consume_batch(ACCOUNT_ID, [{"amount": 1}, {"amount": 2}], idempotency_key="b")
+    assert [entry.entry_id for entry in batch.entries] == ["user:b", "user:b~2"]
+    assert server.ledger == [("usage", -CHAT), ("usage", -1), ("usage", -2)]
+
+
 def test_a_job_that_another_delivery_may_run_is_not_asked_back(
     scrip: Scrip,
     server: ScripInMemory,

@@ -88,7 +88,7 @@ def test_a_hold_is_opened_extended_captured_and_released(
     opened = scrip.open_hold(ACCOUNT_ID, "chat", quantity=10, idempotency_key="h")
     assert (opened.hold.hold_id, opened.hold.amount, opened.account.held) == ("h", 50, 50)
     extended = scrip.extend_hold(ACCOUNT_ID, "h", expires_in=600)
-    assert extended.entry.expires_at == server.now + timedelta(seconds=600)
+    assert extended.hold.expires_at == server.now + timedelta(seconds=600)
     scrip.capture_hold(ACCOUNT_ID, "h", quantity=2, final=False)
     assert [(hold.hold_id, hold.left) for hold in scrip.holds(ACCOUNT_ID).holds] == [("h", 40)]
     with pytest.raises(HoldExceededError) as exceeded:

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
@@ -216,16 +215,6 @@ def test_what_is_used_after_all_was_captured_and_cannot_be_taken_is_raised(
     assert server.ledger == [HOLD, taken(20)]
 
 
-def test_a_hold_that_was_captured_by_other_means_is_not_charged_again(
-    scrip: Scrip,
-    server: ScripInMemory,
-) -> None:
-    with scrip.hold("chat", ACCOUNT_ID, quantity=4) as hold:
-        hold.use(2)
-        scrip.capture_hold(ACCOUNT_ID, hold.hold_id, amount=7)
-    assert server.ledger == [HOLD, RELEASE, taken(7)]
-
-
 def test_a_hold_is_extended_for_as_long_as_its_block_runs(
     scrip: Scrip,
     server: ScripInMemory,
@@ -366,7 +355,7 @@ def test_a_job_whose_hold_expired_holds_again_unless_it_was_charged_late(
     with scrip.hold("chat", ACCOUNT_ID, quantity=4, idempotency_key="job") as hold:
         assert hold.hold_id == "job.2"
         server.wait(301)
-    assert deliver(scrip)
+    assert deliver(scrip, used=4)
     assert [line for line in server.ledger if line[1]] == [taken(4 * CHAT)]
 
 
@@ -389,9 +378,9 @@ def test_two_deliveries_at_once_are_charged_once(scrip: Scrip, server: ScripInMe
             hold.use(1)
             other = scrip.hold("chat", ACCOUNT_ID, quantity=4, idempotency_key=name)
             other.__enter__()
-            other.use(2)
+            other.use(1)
             other.__exit__(None, ModelError() if fails else None, None)
-    assert [line for line in server.ledger if line[1]] == [taken(2 * CHAT), taken(CHAT)]
+    assert [line for line in server.ledger if line[1]] == [taken(CHAT), taken(CHAT)]
 
 
 def test_a_charged_job_that_was_refunded_is_charged_again_and_not_for_ever(
@@ -409,19 +398,64 @@ def test_a_charged_job_that_was_refunded_is_charged_again_and_not_for_ever(
     assert server.account.available == 150
 
 
-def test_what_an_unlimited_plan_held_for_nothing_is_not_joined_with_what_is_charged(
+def test_an_app_with_its_users_own_token_holds_and_is_charged_as_one_with_a_services(
+    server: ScripInMemory,
+) -> None:
+    scrip = server.client("user")
+    server.faults += [answer_lost, well, answer_lost, well]
+    with scrip.hold("chat", ACCOUNT_ID, quantity=4) as hold:
+        assert hold.hold_id.startswith("user:")
+        hold.use(1)
+        hold.capture()
+        hold.use(1)
+        server.faults += [answer_lost, well]
+    with scrip.hold("chat", ACCOUNT_ID, quantity=4) as hold:
+        server.wait(301)
+        server.faults += [well, answer_lost, well]
+    with pytest.raises(ModelError), scrip.hold("chat", ACCOUNT_ID, quantity=4):
+        raise ModelError
+    assert [line for line in server.ledger if line[1]] == [
+        taken(CHAT),
+        taken(CHAT),
+        taken(4 * CHAT),
+    ]
+    assert [deliver(scrip), deliver(scrip)] == [False, True]
+    server.wait(301)
+    assert deliver(scrip)
+    assert (server.account.held, server.account.available) == (0, 150 - 8 * CHAT)
+
+
+def test_a_hold_of_a_user_whose_opening_was_not_answered_is_found_under_the_users_name(
+    server: ScripInMemory,
+) -> None:
+    scrip = server.client("user")
+    server.faults += [answer_lost] * 8
+    with pytest.raises(UnavailableError), scrip.hold("chat", ACCOUNT_ID, quantity=4):
+        raise AssertionError("it runs")
+    assert server.ledger == [HOLD, RELEASE]
+    server.faults += [answer_lost] * 8
+    with scrip.hold("chat", ACCOUNT_ID, quantity=4, fail_open=True) as hold:
+        hold.use(1)
+    assert hold.hold_id.startswith("user:")
+    server.faults += [request_lost] * 8
+    with scrip.hold("chat", ACCOUNT_ID, quantity=4, fail_open=True) as hold:
+        hold.use(1)
+    assert [line for line in server.ledger if line[1]] == [taken(CHAT), taken(CHAT)]
+    assert server.account.held == 0
+
+
+def test_the_hold_that_follows_one_that_was_let_go_is_not_taken_for_it(
     scrip: Scrip,
     server: ScripInMemory,
 ) -> None:
-    free = server.catalog.plans["free"]
-    for unlimited in (True, False):
-        plans = {**server.catalog.plans, "free": replace(free, unlimited=unlimited)}
-        server.catalog = replace(server.catalog, plans=plans)
-        if unlimited:
-            hold = scrip.hold("chat", ACCOUNT_ID, quantity=4).__enter__()
-    hold.use(6)
-    hold.__exit__(None, None, None)
-    assert server.ledger == [HOLD, taken(0), taken(2 * CHAT)]
+    deliver(scrip, dies=True)
+    server.wait(301)
+    server.faults += [well, well, well, *[answer_lost] * 8]
+    name = {"idempotency_key": "job", "fail_open": True}
+    with scrip.hold("chat", ACCOUNT_ID, quantity=4, **name) as hold:  # type: ignore[arg-type]
+        assert (hold.hold_id, hold.is_held) == ("job.2", False)
+        hold.use(1)
+    assert (server.account.held, server.ledger[-1]) == (0, taken(CHAT))
 
 
 def test_use_is_a_whole_number(scrip: Scrip, server: ScripInMemory) -> None:

@@ -11,7 +11,7 @@ import pytest
 from scrip_client import AccountFrozenError, InsufficientCreditsError, ScripError, UnavailableError
 from scrip_client.caller import Caller
 from scrip_client.retries import Retries
-from scrip_client.slices import Counted, Extend, Release, Slices, Step, Terms
+from scrip_client.slices import Capture, Counted, Extend, Release, Slices, Step, Terms
 from scrip_client.tokens import Tokens
 from scrip_client.wires import BlockingWires, finish
 from tests.unit.clients.scrip_in_memory import (
@@ -25,6 +25,8 @@ from tests.unit.clients.scrip_in_memory import (
 from tests.unit.domain.examples import freeze
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scrip_client.calls import Call
 
 TERMS = Terms(
@@ -294,6 +296,42 @@ def test_a_slice_lives_while_it_is_used_and_is_given_back_when_it_is_not(
     asked = len(server.asked)
     lease.use(1)
     assert len(server.asked) == asked + 1
+
+
+def test_a_slice_that_cannot_be_extended_any_more_is_charged_and_let_go_in_time(
+    lease: Driver,
+    server: ScripInMemory,
+) -> None:
+    def hardly(answer: Callable[[], httpx.Response]) -> httpx.Response:
+        server.wait(-31)
+        response = answer()
+        server.wait(31)
+        return response
+
+    lease.use(1)
+    lease.wait(31)
+    lease.use(1)
+    server.faults += [hardly]
+    lease.catch_up()
+    [extend] = [step for step in lease.taken if isinstance(step, Extend)]
+    assert (extend.slice.ends_at, extend.slice.is_bounded) == (60, True)
+    assert [type(step) for step in lease.taken[-3:-1]] == [Capture, Release]
+    assert (charged(server), [hold.left for hold in server.account.holds]) == (2, [40])
+    for _ in range(3):
+        lease.use(1)
+        lease.wait(29)
+        lease.catch_up()
+    assert (charged(server), server.account.held) == (5, 37)
+
+
+def test_uses_that_can_never_be_charged_are_raised(lease: Driver, server: ScripInMemory) -> None:
+    lease.use(10)
+    assert lease.slices.not_paid is None
+    lease.wait(61)
+    server.client().consume(ACCOUNT_ID, amount=145)
+    lease.catch_up()
+    assert lease.slices.not_paid is not None
+    assert (lease.slices.not_paid.expected, lease.slices.not_paid.paid) == (10, 0)
 
 
 def test_what_was_counted_on_a_slice_that_is_gone_is_charged_once_without_it(

@@ -6,15 +6,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, Unpack
 from urllib.parse import quote as quoted
 
-from scrip_client.keys import checked_key, new_key
+from scrip_client.keys import USER_PREFIX, checked_key, new_key
 from scrip_client.models import (
     Account,
     Balance,
     Batch,
     Catalog,
     Entry,
+    Held,
     HoldPosting,
     Holds,
+    HoldState,
     OneEntry,
     Page,
     Posting,
@@ -107,8 +109,9 @@ def consume(
 ) -> Call[Posting]:
     """Take the price of a feature, or an amount: all of it or none.
 
-    The idempotency key becomes the entry's id. Without one of your own the call makes one; give one
-    where your program may ask again, such as a job that is delivered twice.
+    The idempotency key becomes the entry's id (`user:<key>` if the token is a user's). Without one
+    of your own the call makes one; give one where your program may ask again, such as a job that is
+    delivered twice.
 
     Raises:
         ValueError: that is no key.
@@ -128,7 +131,8 @@ def consume_batch(
 ) -> Call[Batch]:
     """Take the prices of up to 25 uses: all of them or none, an entry each.
 
-    The idempotency key becomes the first entry's id; the others are `<key>~2` and so on.
+    The idempotency key becomes the first entry's id (`user:<key>` if the token is a user's); the
+    others are that, with `~2` and so on.
 
     Raises:
         ValueError: that is no key.
@@ -157,7 +161,8 @@ def open_hold(
 ) -> Call[HoldPosting]:
     """Set aside what a use will cost, for `expires_in` seconds (at most 24 hours).
 
-    The idempotency key becomes the hold's id. `hold` does all of it for a block.
+    The idempotency key becomes the hold's id (`user:<key>` if the token is a user's): use the one
+    that the answer tells. `hold` does all of it for a block.
 
     Raises:
         ValueError: that is no key.
@@ -165,6 +170,7 @@ def open_hold(
         TooManyHoldsError: the account has 32 open holds.
         AccountFrozenError: the account may not spend.
         UnknownFeatureError: there is no such feature.
+        HoldRateLimitedError: the token is a user's and has opened too many.
         IdempotencyKeyReusedError: the key was another request's.
     """
     return Call(
@@ -197,6 +203,7 @@ def capture_hold(
         ValueError: that is no key.
         HoldEndedError: it is over; nothing was taken.
         HoldNotFoundError: the account has no such hold.
+        HoldNotYoursError: the token is a user's, and no user's token opened it.
         HoldExceededError: it is more than the hold has left.
         InsufficientCreditsError, AccountFrozenError: what is above the hold cannot be taken.
         HoldWithoutFeatureError: a quantity of it has no price.
@@ -211,19 +218,26 @@ def extend_hold(
     hold_id: str,
     *,
     expires_in: int = HOLD_SECONDS,
-    idempotency_key: str | None = None,
-    **told: Unpack[Told],
-) -> Call[Posting]:
+) -> Call[HoldState]:
     """Let a hold live for `expires_in` seconds from now, unless it lives longer anyway.
 
+    It lives for 7 days from its opening at most, a user's own for 24 hours, and at most 24 hours
+    longer than its credits would have. The answer says until when. It leaves no entry.
+
     Raises:
-        ValueError: that is no key.
         HoldEndedError: it is over.
         HoldNotFoundError: the account has no such hold.
-        IdempotencyKeyReusedError: the key was another request's.
+        HoldNotYoursError: the token is a user's, and no user's token opened it.
+        HoldRateLimitedError: the token is a user's and has extended too many.
     """
-    asked = {"expires_in": expires_in, **told}
-    return _change_hold(account_id, hold_id, "extend", asked, idempotency_key)
+    return Call(
+        answer=HoldState,
+        method="POST",
+        account_id=account_id,
+        path=_path(account_id, "holds", hold_id, "extend"),
+        hold_id=hold_id,
+        body={"expires_in": expires_in},
+    )
 
 
 def release_hold(
@@ -239,6 +253,8 @@ def release_hold(
         ValueError: that is no key.
         HoldEndedError: it is over, and not because it was released.
         HoldNotFoundError: the account has no such hold.
+        HoldNotYoursError: the token is a user's, and no user's token opened it.
+        HoldRateLimitedError: the token is a user's and has released too many.
         IdempotencyKeyReusedError: the key was another request's.
     """
     return _change_hold(account_id, hold_id, "release", told, idempotency_key)
@@ -321,16 +337,23 @@ def is_meant_for(call: Call[Any], answer: object) -> bool:
     match answer:
         case Posting(entry=entry, account=Balance(account_id=account_id)):
             # What ended a hold is told again whatever the key of who asks the same again.
-            is_its_own = entry.entry_id == call.key or (call.hold_id and answer.replayed)
+            is_its_own = _names(call, entry.entry_id) or (call.hold_id and answer.replayed)
             is_about_it = call.hold_id in {entry.hold_id, None}
             return bool(is_its_own and is_about_it and call.account_id in {account_id, "me"})
         case Batch(entries=(Entry(entry_id=entry_id), *_), account=Balance(account_id=account_id)):
-            return entry_id == call.key and call.account_id in {account_id, "me"}
+            return _names(call, entry_id) and call.account_id in {account_id, "me"}
+        case HoldState(hold=Held(hold_id=hold_id), account=Balance(account_id=account_id)):
+            return hold_id == call.hold_id and call.account_id in {account_id, "me"}
         case Account(account_id=account_id):
             return call.account_id in {account_id, "me"}
         case OneEntry(entry_id=entry_id):
             return entry_id == call.entry_id
     return isinstance(answer, Catalog | Holds | Quote | Page)
+
+
+def _names(call: Call[Any], entry_id: str) -> bool:
+    """Whether a call's key names an entry: by itself, or as that of a user."""
+    return entry_id in {call.key, f"{USER_PREFIX}{call.key}"}
 
 
 def _change(

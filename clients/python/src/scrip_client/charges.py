@@ -16,10 +16,11 @@ from scrip_client.errors import (
     AlreadyRefundedError,
     EntryNotFoundError,
     IdempotencyKeyReusedError,
+    NotPaidError,
     TooManyAttemptsError,
     UnavailableError,
 )
-from scrip_client.keys import key_after
+from scrip_client.keys import is_of_app, key_after
 from scrip_client.retries import Retries
 from scrip_client.wires import finish
 
@@ -68,8 +69,8 @@ def charge(
 
     The block does not run unless the credits were taken: it raises what `consume` raises. With
     `fail_open` it runs all the same when Scrip is unavailable. A key of your own names the job:
-    delivered again it is charged once, and again only if it was given back. A `feature` of None
-    wants an `amount`.
+    delivered again it is charged once, and again only if it was given back. If a user's token has
+    charged under that name, it raises NotPaidError. A `feature` of None wants an `amount`.
     """
     return Order(
         account_id=account_id,
@@ -103,7 +104,11 @@ class ChargeSteps:
 
     @property
     def entry_id(self) -> str:
-        """The id of the entry: the idempotency key."""
+        """The id of the entry: the idempotency key, as far as is known."""
+        return self.entry.entry_id if self.entry else self._key
+
+    @property
+    def _key(self) -> str:
         assert self._call.key is not None
         return self._call.key
 
@@ -132,15 +137,21 @@ class ChargeSteps:
         """Take the credits under the charge's key, or the next one if those were given back.
 
         So a job that failed, was refunded and is delivered again is charged again.
+
+        Raises:
+            NotPaidError: a user's token has taken them, under a key that is the app's.
         """
-        name = self.entry_id
+        name = self._key
         for number in range(2, ATTEMPTS_MAX + 2):
             self._patience = self._caller.patience()
             posting = await self._caller.answer(self._call, self._patience)
             if not (self._order.is_named and posting.replayed):
                 return posting
-            found = await self._caller.answer(calls.entry(self.account_id, self.entry_id))
+            entry_id = posting.entry.entry_id
+            found = await self._caller.answer(calls.entry(self.account_id, entry_id))
             if found.cost is None or found.refunded < found.cost:
+                if not is_of_app(found, entry_id):
+                    raise NotPaidError(self.account_id, found.cost or 0, 0, entry_id)
                 return posting
             self._call = replace(self._call, key=key_after(name, f".{number}"))
         raise TooManyAttemptsError(f"{name} was charged and refunded {ATTEMPTS_MAX} times")
@@ -216,7 +227,7 @@ class ChargeSteps:
             self.entry_id,
             reason,
             amount,
-            idempotency_key=key_after(self.entry_id, suffix),
+            idempotency_key=key_after(self._key, suffix),
         )
 
     def _keep(self, posting: Posting) -> None:

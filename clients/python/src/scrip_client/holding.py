@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from scrip_client import calls
 from scrip_client.caller import Patience
@@ -19,22 +20,25 @@ from scrip_client.errors import (
     HoldEndedError,
     HoldExceededError,
     HoldNotFoundError,
+    HoldNotYoursError,
     IdempotencyKeyReusedError,
     InsufficientCreditsError,
+    NotPaidError,
     ScripError,
     TooManyAttemptsError,
     UnavailableError,
 )
-from scrip_client.keys import key_after
+from scrip_client.keys import USER_PREFIX, is_of_app, key_after
 from scrip_client.wires import finish
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
     from scrip_client.caller import Caller
     from scrip_client.calls import Call, Use
-    from scrip_client.models import Balance, Entry, Held, HoldPosting, Posting
+    from scrip_client.models import Balance, Entry, Held, HoldPosting, HoldState, OneEntry, Posting
     from scrip_client.wires import AsyncWires, Wires
 
 EXTEND_AFTER = 0.5
@@ -42,6 +46,8 @@ EXTEND_AFTER = 0.5
 
 TRY_AGAIN_AFTER = 0.1
 """If that fails it is tried again after so much more."""
+
+Answer = TypeVar("Answer")
 
 logger = logging.getLogger("scrip_client")
 
@@ -78,6 +84,10 @@ def hold(
     is charged for all that was held; one that raises, for nothing. The hold is extended while the
     block runs. A key of your own names the job: delivered again it is charged once. A `feature` of
     None wants an `amount`.
+
+    Only what the app itself has charged for the block counts as paid. If somebody else has ended
+    the hold, the block's end charges what is missing, or raises NotPaidError where that could
+    charge twice.
     """
     return HoldOrder(
         account_id=account_id,
@@ -110,6 +120,8 @@ class HoldSteps:
         self._caller = caller
         self._order = order
         self._call = order.call
+        self._hold_id: str | None = None
+        self._cost: int | None = None
         self._wires = wires
         self._bell = wires.bell()
         self._counting = threading.Lock()
@@ -117,6 +129,7 @@ class HoldSteps:
         self._captured = 0
         self._parts = count(1)
         self._part: tuple[int, str] | None = None
+        self._counted = Counter[str]()
         self._is_entered = False
         self._is_over = False
         self._is_doubtful = False
@@ -124,9 +137,8 @@ class HoldSteps:
 
     @property
     def hold_id(self) -> str:
-        """The hold's id: the idempotency key."""
-        assert self._call.key is not None
-        return self._call.key
+        """The hold's id: the idempotency key, as far as is known."""
+        return self._hold_id or self._name
 
     @property
     def is_held(self) -> bool:
@@ -174,14 +186,15 @@ class HoldSteps:
         So a job that died or failed and is delivered again holds again, and one that was charged
         is not charged again.
         """
-        name = self.hold_id
+        name = self._name
         for number in range(2, ATTEMPTS_MAX + 2):
             self._patience = self._caller.patience()
             posting = await self._caller.answer(self._call, self._patience)
+            self._hold_id, self._cost = posting.hold.hold_id, posting.entry.cost
             if not (self._order.is_named and posting.replayed):
                 return posting
             try:
-                await self._caller.answer(self._extension())
+                await self._extended()
             except HoldEndedError as ended:
                 self.is_charged = await self._is_paid(ended)
             else:
@@ -189,18 +202,37 @@ class HoldSteps:
             if self.is_charged:
                 return posting
             self._call = replace(self._call, key=key_after(name, f".{number}"))
+            self._hold_id = self._cost = None
         raise TooManyAttemptsError(f"{name} was held and let go {ATTEMPTS_MAX} times")
 
     async def _is_paid(self, ended: HoldEndedError) -> bool:
-        """Whether what the hold was for has been charged: by its end, or after that."""
-        for entry_id in (ended.ended_by, self._key(".capture.late")):
-            if entry_id is None:
-                continue
-            with suppress(EntryNotFoundError):
-                found = await self._caller.answer(calls.entry(self.account_id, entry_id))
-                if found.type == "usage" and found.refunded < (found.cost or 0):
-                    return True
+        """Whether an earlier delivery has charged what the hold was for: by its end, or after that.
+
+        Raises:
+            NotPaidError: somebody else has charged another amount to it.
+        """
+        end = None
+        if ended.ended_by is not None:
+            end = await self._caller.answer(calls.entry(self.account_id, ended.ended_by))
+            if not self._counts(end):
+                end = None
+            elif end.cost == self._cost or end.entry_id in {
+                self._entry_id(".capture"),
+                self._entry_id(".capture.held"),
+            }:
+                return True
+        with suppress(EntryNotFoundError):
+            late = calls.entry(self.account_id, self._entry_id(".capture.late"))
+            if self._counts(await self._caller.answer(late)):
+                return True
+        if end is not None:
+            raise self._not_paid(self._cost or 0, end)
         return False
+
+    def _counts(self, found: OneEntry) -> bool:
+        """Whether an entry says that the app charged for a use, and did not give that back."""
+        is_charge = found.type == "usage" and is_of_app(found, self.hold_id)
+        return is_charge and found.refunded < (found.cost or 0)
 
     async def _kept_open(self) -> None:
         """Extend the hold until the block is over."""
@@ -212,13 +244,13 @@ class HoldSteps:
                 return
             pause = life * EXTEND_AFTER
             try:
-                await self._caller.answer(self._extension())
+                await self._extended()
             except (HoldEndedError, HoldNotFoundError) as gone:
                 if not self._is_over:
                     logger.warning("Going on without a hold on %s: %s", self.account_id, gone)
                 return
             except (ScripError, RuntimeError) as exc:
-                logger.warning("Could not extend %s, and will try again: %s", self._name, exc)
+                logger.warning("Could not extend %s, and will try again: %s", self._label, exc)
                 pause = life * TRY_AGAIN_AFTER
 
     async def _part_paid(self) -> Posting | None:
@@ -228,8 +260,6 @@ class HoldSteps:
         """
         async with self._charging:
             self._check_block()
-            if self.is_charged:
-                return None
             posting = None
             if self._part is not None:
                 posting = await self._last_part()
@@ -248,7 +278,7 @@ class HoldSteps:
         except UnavailableError as exc:
             if not self._order.fail_open:
                 raise
-            logger.warning("Nothing captured yet of %s: %s", self._name, exc)
+            logger.warning("Nothing captured yet of %s: %s", self._label, exc)
             return None
         self._part = None
         self._captured += units
@@ -257,38 +287,42 @@ class HoldSteps:
     async def _end(self, exc: BaseException | None) -> None:
         """Charge for what was used and give back the rest, or all of it if the block raised.
 
+        What an earlier delivery was charged for has been paid; a block that says what it used all
+        the same is checked against that.
+
         Raises:
             InsufficientCreditsError, AccountFrozenError: what is above the hold cannot be taken;
                 the hold itself was captured.
+            NotPaidError: something else than that was charged.
             UnavailableError: nobody knows whether it was.
         """
         self._stop_keeping()
         # A capture that another thread or a cancelled task has begun comes first.
         async with self._charging:
-            if self.is_charged:
-                return
             if exc is not None:
                 await self._release(reason_of(exc))
-                return
-            await self._charge_rest()
+            elif not self.is_charged or self.used is not None:
+                await self._charge_rest()
 
     async def _charge_rest(self) -> None:
         """Charge for what was used and not been charged yet, and give back the rest."""
-        asked = {}
+        asked, suffix = {}, ".capture"
         try:
             if self._part is not None:
-                asked = self._asked(self._part[0], final=False)
+                asked, suffix = self._asked(self._part[0], final=False), self._part[1]
                 await self._last_part()
             units = None if self.used is None else self.used - self._captured
-            asked = self._asked(units, final=True)
+            asked, suffix = self._asked(units, final=True), ".capture"
             if units == 0:
                 await self._release()
             else:
-                await self._paid(units, ".capture", final=True)
+                await self._paid(units, suffix, final=True)
         except UnavailableError as away:
+            # What only reads has no key.
+            key = away.idempotency_key or self._key(suffix)
             told = (
-                f"nobody knows whether {self._name} was captured: "
-                f"capture it with {asked} and the idempotency key {away.idempotency_key}"
+                f"nobody knows whether {self._label} was captured: "
+                f"capture it with {asked} and the idempotency key {key}"
             )
             if not self._order.fail_open:
                 logger.exception("No answer; %s", told)
@@ -297,56 +331,121 @@ class HoldSteps:
             logger.warning("No answer; %s", told)
 
     async def _paid(self, units: int | None, suffix: str, *, final: bool) -> Posting | None:
-        """Charge for some units, or for all that is held; None if another delivery was charged."""
-        key, asked = self._key(suffix), self._asked(units, final=final)
+        """Charge for some units, or for all that is held; None if that has been charged already.
+
+        Raises:
+            NotPaidError: something else was charged in its place.
+        """
         try:
-            return await self._posted(
-                calls.capture_hold(self.account_id, self.hold_id, idempotency_key=key, **asked),
-            )
+            return await self._took(self._key(suffix), **self._asked(units, final=final))
         except HoldNotFoundError:
             # It was never opened: `fail_open`.
             return await self._charged_late(units, suffix)
         except HoldEndedError as ended:
-            if await self._is_paid(ended):
-                return None
-            return await self._charged_late(units, suffix)
-        except IdempotencyKeyReusedError:
-            if final and self._order.is_named:
-                return None
+            return await self._charged_missing(ended.ended_by, units, suffix, final=final)
+        except IdempotencyKeyReusedError as reused:
+            found = await self._caller.answer(calls.entry(self.account_id, reused.entry_id))
+            self._count(found, await self._price(units), self.hold_id)
+            return None
+        except (AccountFrozenError, InsufficientCreditsError) as refusal:
+            # Earlier parts may have left nothing of it.
+            with suppress(HoldExceededError):
+                await self._took(self._key(f"{suffix}.held"), **self._told)
+            note(refusal, f"{self._label} was captured whole; what was used above it is not paid")
             raise
-        except (AccountFrozenError, HoldExceededError, InsufficientCreditsError) as refusal:
-            return await self._paid_in_part(refusal, suffix)
 
-    async def _paid_in_part(
-        self,
-        refusal: AccountFrozenError | HoldExceededError | InsufficientCreditsError,
-        suffix: str,
-    ) -> Posting:
-        """Charge for all that is held, as what is above it cannot be had together with it."""
-        told = _told(self._order.use)
-        key = self._key(f"{suffix}.held")
-        # Earlier parts may have left nothing of it.
-        with suppress(HoldExceededError):
-            await self._posted(
-                calls.capture_hold(self.account_id, self.hold_id, idempotency_key=key, **told),
-            )
-        if isinstance(refusal, HoldExceededError):
-            # The plan gave the hold for nothing, and is not unlimited any more.
-            above = refusal.amount - refusal.left
-            key = self._key(f"{suffix}.above")
-            return await self._posted(
-                calls.consume(self.account_id, amount=above, idempotency_key=key, **told),
-            )
-        note(refusal, f"{self._name} was captured whole; what was used above it is not paid")
-        raise refusal
+    async def _took(self, key: str, **asked: Any) -> Posting:
+        posting = await self._of_hold(calls.capture_hold, idempotency_key=key, **asked)
+        return await self._kept(posting)
 
-    async def _charged_late(self, units: int | None, suffix: str) -> Posting:
-        """Charge for what was used though there is no hold any more, once."""
-        use = {**self._order.use, **self._measured(units)}
+    async def _charged_missing(
+        self, ended_by: str | None, units: int | None, suffix: str, *, final: bool
+    ) -> Posting | None:
+        """Charge for what the hold's end has not paid; None if it has paid all of it.
+
+        A release, an expiry and whatever a user's token has captured pay for nothing.
+
+        Raises:
+            NotPaidError: it has paid more than was asked for, or a part of it was given back.
+        """
+        if ended_by is None:
+            return await self._charged_late(units, suffix)
+        found = await self._caller.answer(calls.entry(self.account_id, ended_by))
+        if not self._counts(found):
+            return await self._charged_late(units, suffix)
+        price, left = await self._price(units), self._left_of(found)
+        if found.refunded or (final and left > price):
+            raise self._not_paid(price, found)
+        paid, posting = min(price, left), None
+        if paid < price:
+            posting = await self._charged_late(units, suffix, paid=paid)
+        self._counted[ended_by] += paid
+        return posting
+
+    async def _charged_late(
+        self, units: int | None, suffix: str, *, paid: int = 0
+    ) -> Posting | None:
+        """Charge for what was used, less what is paid of it, though there is no hold; once.
+
+        None if another delivery has.
+
+        Raises:
+            NotPaidError: the key was used for something else.
+        """
+        feature, use = self._order.feature, {**self._told, **self._measured(units)}
+        if paid:
+            feature, use = None, {**self._told, "amount": await self._price(units) - paid}
         key = self._key(f"{suffix}.late")
-        return await self._posted(
-            calls.consume(self.account_id, self._order.feature, idempotency_key=key, **use),
-        )
+        call = calls.consume(self.account_id, feature, idempotency_key=key, **use)
+        try:
+            return await self._kept(await self._caller.answer(call))
+        except IdempotencyKeyReusedError as reused:
+            found = await self._caller.answer(calls.entry(self.account_id, reused.entry_id))
+            self._count(found, await self._price(units) - paid, None)
+            return None
+
+    async def _kept(self, posting: Posting) -> Posting:
+        """Keep what was charged, also if that was before: then it counts if it was by the app.
+
+        Raises:
+            NotPaidError: it was not, or was given back, or counts already.
+        """
+        if posting.replayed:
+            found = await self._caller.answer(calls.entry(self.account_id, posting.entry.entry_id))
+            self._count(found, found.cost or 0, posting.entry.hold_id)
+        self.entry, self.account = posting.entry, posting.account
+        return posting
+
+    def _count(self, found: OneEntry, price: int, hold_id: str | None) -> None:
+        """Count what was charged before as paid, if it is as much as is asked for now.
+
+        Raises:
+            NotPaidError: it is not.
+        """
+        if found.hold_id != hold_id or found.refunded or self._left_of(found) != price:
+            raise self._not_paid(price, found)
+        self._counted[found.entry_id] += price
+
+    def _left_of(self, found: OneEntry) -> int:
+        """Return what an entry has paid of what the block asks for, and was not counted yet."""
+        if not self._counts(found):
+            return 0
+        return (found.cost or 0) - found.refunded - self._counted[found.entry_id]
+
+    def _not_paid(self, price: int, found: OneEntry) -> NotPaidError:
+        paid = self._left_of(found)
+        return NotPaidError(self.account_id, price, paid, found.entry_id, self.hold_id)
+
+    async def _price(self, units: int | None) -> int:
+        """Return what units cost now, or what all that is held did when it was held."""
+        if units is None and self._cost is not None:
+            return self._cost
+        measured = self._measured(units)
+        if self._order.feature is None:
+            price: int = measured["amount"]
+            return price
+        asked = calls.quote(self.account_id, self._order.feature, **measured)
+        return (await self._caller.answer(asked)).cost
 
     async def _let_go(self, exc: BaseException, patience: Patience | None = None) -> None:
         """Release what may be held for a block that will not run.
@@ -359,23 +458,37 @@ class HoldSteps:
 
     async def _release(self, reason: str | None = None, patience: Patience | None = None) -> None:
         """Release what may be held. If that fails it happens by itself when the hold expires."""
-        if not self.is_held and not self._is_doubtful:
+        if self.is_charged or not (self.is_held or self._is_doubtful):
             return
         told = calls.Told() if reason is None else calls.Told(reason=reason)
-        key = self._key(".release")
-        release = calls.release_hold(self.account_id, self.hold_id, idempotency_key=key, **told)
+        key, release = self._key(".release"), calls.release_hold
         try:
-            self.account = (await self._caller.answer(release, patience)).account
+            released = await self._of_hold(release, patience, idempotency_key=key, **told)
+            self.account = released.account
         except (HoldEndedError, HoldNotFoundError, IdempotencyKeyReusedError):
             # It is over, perhaps by the same key.
             return
         except Exception as failure:  # noqa: BLE001 - what the block raised stays the news
-            logger.warning("Could not release %s, which will expire: %s", self._name, failure)
+            logger.warning("Could not release %s, which will expire: %s", self._label, failure)
 
-    async def _posted(self, call: Call[Posting]) -> Posting:
-        posting = await self._caller.answer(call)
-        self.entry, self.account = posting.entry, posting.account
-        return posting
+    async def _of_hold(
+        self,
+        make: Callable[..., Call[Answer]],
+        patience: Patience | None = None,
+        **asked: Any,
+    ) -> Answer:
+        """Ask something of the hold, whose id nobody has told if its opening was not answered."""
+        try:
+            return await self._caller.answer(make(self.account_id, self.hold_id, **asked), patience)
+        except HoldNotYoursError:
+            if self._hold_id is not None:
+                raise
+            # The token is a user's, so the hold is named as theirs are.
+            self._hold_id = f"{USER_PREFIX}{self._name}"
+            return await self._caller.answer(make(self.account_id, self.hold_id, **asked), patience)
+
+    async def _extended(self) -> HoldState:
+        return await self._of_hold(calls.extend_hold, expires_in=self._order.expires_in)
 
     def _check_block(self) -> None:
         if not self._is_entered or self._is_over:
@@ -386,26 +499,45 @@ class HoldSteps:
             self._is_over = True
         self._bell.ring()
 
-    def _extension(self) -> Call[Posting]:
-        seconds = self._order.expires_in
-        return calls.extend_hold(self.account_id, self.hold_id, expires_in=seconds)
-
     def _measured(self, units: int | None) -> dict[str, Any]:
-        """Return units as the API names them; nothing for all that is held."""
-        if units is None:
-            return {}
-        return {"amount" if self._order.feature is None else "quantity": units}
+        """Return units as the API names them, or all that was to be held."""
+        if self._order.feature is None:
+            return {"amount": self._order.use.get("amount") if units is None else units}
+        return {"quantity": self._order.use.get("quantity", 1) if units is None else units}
 
     def _asked(self, units: int | None, *, final: bool) -> dict[str, Any]:
-        """Return what a capture is asked for."""
-        how = {"final": final, "excess": "available"}
-        return {**self._measured(units), **how, **_told(self._order.use)}
+        """Return what a capture is asked for.
+
+        All that is held is asked for as an amount, so that it is paid also if somebody else has
+        captured a part of it.
+        """
+        measured = self._measured(units)
+        if units is None and self._cost is not None:
+            measured = {"amount": self._cost}
+        return {**measured, "final": final, "excess": "available", **self._told}
+
+    @property
+    def _told(self) -> dict[str, Any]:
+        """What the ledger keeps of a use beside how much it is."""
+        use = self._order.use
+        return {name: told for name, told in use.items() if name not in {"quantity", "amount"}}
 
     def _key(self, suffix: str) -> str:
-        return key_after(self.hold_id, suffix)
+        return key_after(self._name, suffix)
+
+    def _entry_id(self, suffix: str) -> str:
+        """Return the id of the entry that a key of this hold names."""
+        prefix = USER_PREFIX if self.hold_id.startswith(USER_PREFIX) else ""
+        return prefix + self._key(suffix)
 
     @property
     def _name(self) -> str:
+        """The idempotency key: what the hold is called, without a user's prefix."""
+        assert self._call.key is not None
+        return self._call.key
+
+    @property
+    def _label(self) -> str:
         return f"hold {self.hold_id} of account {self.account_id}"
 
 
@@ -495,8 +627,3 @@ def checked_units(units: int) -> int:
     if type(units) is not int or units < 0:
         raise ValueError(f"what is used is a whole number from 0, unlike {units!r}")
     return units
-
-
-def _told(use: Use) -> dict[str, Any]:
-    """Return what the ledger keeps of a use beside how much it is."""
-    return {name: told for name, told in use.items() if name not in {"quantity", "amount"}}

@@ -166,6 +166,7 @@ class LeaseSteps:
         """Charge for what was counted and give back the rest.
 
         Raises:
+            NotPaidError: some of it can never be charged.
             UnavailableError: nobody knows whether all was charged; it may be tried again.
         """
         if self._is_closed or self._process != os.getpid():
@@ -176,6 +177,8 @@ class LeaseSteps:
         self._bell.ring()
         if not self._is_closed:
             raise UnavailableError(self._left)
+        if self._slices.not_paid:
+            raise self._slices.not_paid
 
     def _tell_what_is_left(self) -> None:
         logger.warning("%s; close it", self._left)
@@ -209,6 +212,7 @@ class Lease(LeaseSteps):
         """Charge for what was counted, and give back the rest.
 
         Raises:
+            NotPaidError: `expected` credits of uses can never be charged; the log says why.
             UnavailableError: nobody knows whether all was charged. It goes on being tried while the
                 client is open, and `close` may be called again.
         """
@@ -263,6 +267,7 @@ class AsyncLease(LeaseSteps):
         """Charge for what was counted, and give back the rest, also if the task is cancelled.
 
         Raises:
+            NotPaidError: `expected` credits of uses can never be charged; the log says why.
             UnavailableError: nobody knows whether all was charged. It goes on being tried while the
                 client is open, and `aclose` may be called again.
         """

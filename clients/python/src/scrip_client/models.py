@@ -80,7 +80,7 @@ class Allocation:
 
 @dataclass(frozen=True, kw_only=True)
 class Actor:
-    """Who made a change. `id` is None where the client's own token is a user's."""
+    """Who made a change. A user's token sees no id."""
 
     type: str
     id: str | None = None
@@ -88,7 +88,10 @@ class Actor:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One immutable line of the ledger. `amount` is negative where credits left."""
+    """One immutable line of the ledger. `amount` is negative where credits left.
+
+    `expired` of the credits that a release gave back expired at once, by the entry that follows.
+    """
 
     entry_id: str
     seq: int
@@ -111,6 +114,7 @@ class Entry:
     refunds: str | None
     hold_id: str | None
     expires_at: datetime | None
+    expired: int | None = None
     recorded_at: datetime
     effective_at: datetime
     previous_hash: str
@@ -166,6 +170,14 @@ class HoldPosting(Posting):
     """A hold as it was opened, its entry, and the account after it."""
 
     hold: Held
+
+
+@dataclass(frozen=True, kw_only=True)
+class HoldState:
+    """A hold as it is now, and its account. What was done wrote no entry."""
+
+    hold: Held
+    account: Balance
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ def read(shape: Any, told: Any) -> Any:
     """Return JSON as what a type says: dataclasses, tuples of something, instants in UTC.
 
     Raises:
-        KeyError: a dataclass's field is missing, and has no default.
+        KeyError: a dataclass's field is missing that has no default.
         TypeError: an object or a list is something else.
         ValueError: an instant cannot be read.
     """

@@ -24,14 +24,18 @@ from scrip_client.errors import (
     HoldExceededError,
     HoldNotFoundError,
     InsufficientCreditsError,
+    NotPaidError,
     ScripError,
     ServerError,
     is_of_scrip,
 )
+from scrip_client.keys import is_of_app
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from scrip_client.calls import Call
-    from scrip_client.models import Catalog, Feature, HoldPosting, Posting
+    from scrip_client.models import Catalog, Feature, Held, HoldPosting, HoldState, Posting
 
 NEVER = float("inf")
 
@@ -63,11 +67,17 @@ class Counted(Enum):
 
 @dataclass(kw_only=True)
 class Slice:
-    """A hold, and the credits of it that are not captured. `ends_at` is by the driver's clock."""
+    """A hold, and the credits of it that are not captured.
+
+    `ends_at` is by the driver's clock, and `expires_at` is the same instant by Scrip's. One that
+    `is_bounded` cannot be extended any more.
+    """
 
     hold_id: str
     left: int
     ends_at: float
+    expires_at: datetime
+    is_bounded: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +144,7 @@ class Capture:
 class Extend:
     """Let a slice live longer."""
 
-    call: Call[Posting]
+    call: Call[HoldState]
     slice: Slice
     begun: float
 
@@ -163,6 +173,7 @@ class Slices:
         self._room = 0
         self._counted = Uses()
         self._under_way: Capture | None = None
+        self._unpaid = Uses()
         self._taking: TakeSlice | None = None
         self._good_until = NEVER
         self._counted_at = -NEVER
@@ -186,6 +197,13 @@ class Slices:
     def uncaptured(self) -> Uses:
         """The uses that were counted and are not known to be charged."""
         return self._counted + self._under_way.uses if self._under_way else self._counted
+
+    @property
+    def not_paid(self) -> NotPaidError | None:
+        """What to raise for the uses that were counted and can never be charged."""
+        if not self._unpaid.credits:
+            return None
+        return NotPaidError(self.terms.account_id, self._unpaid.credits)
 
     def cost(self, units: int) -> int | None:
         """Return the credits that a use costs by itself; None while its price is not known."""
@@ -275,6 +293,9 @@ class Slices:
                     self._add(answer, begun)
                 case Capture(slice=None):
                     self._under_way = None
+                case Capture(slice=Slice() as part) if not is_of_app(answer.entry, part.hold_id):
+                    # Somebody else has ended the hold by just such a capture.
+                    self._charge_without(part, step)
                 case Capture(slice=part, uses=uses, ends=ends):
                     assert part is not None
                     self._under_way = None
@@ -282,7 +303,7 @@ class Slices:
                     if ends or not part.left:
                         self._drop(part)
                 case Extend(slice=part, begun=begun):
-                    part.ends_at = begun + self.terms.expires_in
+                    self._live_on(part, answer.hold, begun)
                 case Release(slice=part):
                     self._drop(part)
             self._recount()
@@ -293,9 +314,7 @@ class Slices:
             is_refused = _is_refusal(error)
             match step:
                 case Capture(slice=Slice() as part) if isinstance(error, GONE):
-                    self._drop(part)
-                    call = self._consume(step.uses)
-                    self._under_way = replace(step, call=call, slice=None)
+                    self._charge_without(part, step)
                 case Capture() if is_refused:
                     logger.error(
                         "%s credits of %s uses stay unpaid on account %s: %s",
@@ -304,6 +323,7 @@ class Slices:
                         self.terms.account_id,
                         error,
                     )
+                    self._unpaid += step.uses
                     self._under_way = None
                     if step.slice:
                         self._drop(step.slice)
@@ -327,14 +347,19 @@ class Slices:
         return 2 * self._room < self.terms.slice_credits and now >= self._patient_until
 
     def _renewing(self, now: float) -> Step | None:
-        """Extend a slice at half its life, or let it go if nobody has used the lease meanwhile."""
+        """Extend a slice at half its life.
+
+        Let it go if nobody has used the lease meanwhile, or if it is bounded and all is charged.
+        """
         life = self.terms.expires_in
         for part in self._slices:
             if now < part.ends_at - life / 2:
                 continue
             account_id, hold_id = self.terms.account_id, part.hold_id
-            if self._counted_at < part.ends_at - life and not self._counted.number:
-                return Release(call=calls.release_hold(account_id, hold_id), slice=part)
+            is_idle = self._counted_at < part.ends_at - life and not self._counted.number
+            if is_idle or part.is_bounded:
+                release = Release(call=calls.release_hold(account_id, hold_id), slice=part)
+                return self._charging() or release
             call = calls.extend_hold(account_id, hold_id, expires_in=life)
             return Extend(call=call, slice=part, begun=now)
         return None
@@ -419,11 +444,31 @@ class Slices:
         self._is_price_due = False
 
     def _add(self, posting: HoldPosting, begun: float) -> None:
-        ends_at = begun + self.terms.expires_in
-        part = Slice(hold_id=posting.hold.hold_id, left=posting.hold.left, ends_at=ends_at)
+        hold = posting.hold
+        assert hold.expires_at is not None
+        life = (hold.expires_at - posting.entry.recorded_at).total_seconds()
+        part = Slice(
+            hold_id=hold.hold_id,
+            left=hold.left,
+            ends_at=begun + min(life, self.terms.expires_in),
+            expires_at=hold.expires_at,
+        )
         self._slices.append(part)
         known = self._price.version if self._price else None
         self._is_price_due = posting.entry.feature_version != known
+
+    def _live_on(self, part: Slice, hold: Held, begun: float) -> None:
+        """Know until when a slice lives now: no hold outlives its bound, whatever extends it."""
+        assert hold.expires_at is not None
+        gained = (hold.expires_at - part.expires_at).total_seconds()
+        part.ends_at = min(part.ends_at + gained, begun + self.terms.expires_in)
+        part.expires_at = hold.expires_at
+        part.is_bounded = part.ends_at < begun + self.terms.expires_in / 2
+
+    def _charge_without(self, part: Slice, step: Capture) -> None:
+        """Charge uses to the account, as their slice has not paid for them."""
+        self._drop(part)
+        self._under_way = replace(step, call=self._consume(step.uses), slice=None)
 
     def _refuse_slice(self, step: TakeSlice, error: ScripError, now: float) -> None:
         """Take a smaller slice for a use that waits, if the account has enough for that."""
