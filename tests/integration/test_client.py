@@ -19,6 +19,7 @@ from scrip_cli.local import demo
 from scrip_client import (
     AsyncScrip,
     ClientCredentials,
+    HoldNotYoursError,
     InsufficientCreditsError,
     Retries,
     Scrip,
@@ -224,6 +225,65 @@ def test_a_block_that_raises_is_charged_nothing_of_its_hold(
     assert not +network.losing
     account = scrip.balance(account_id)
     assert (account.held, account.available) == (0, 10_100)
+
+
+@pytest.fixture
+def own(stack: LocalStack, user: Api, network: AnswersLost) -> Iterator[Scrip]:
+    """The same account as its user's own token sees it."""
+    http = httpx.Client(transport=network, trust_env=False)
+    url = demo.details(stack).api_url
+    with Scrip(url, token=user.token, retries=PATIENT, http=http) as scrip:
+        yield scrip
+
+
+def test_a_user_can_neither_end_what_the_app_holds_nor_use_up_its_keys(
+    scrip: Scrip,
+    own: Scrip,
+    user: Api,
+) -> None:
+    suffixes = ("", ".2", ".capture", ".capture.late", ".release", ".refund")
+    for suffix in suffixes:
+        own.consume("me", amount=1, idempotency_key=f"job{suffix}")
+    for is_first in (True, False):
+        with scrip.hold("chat", user.account_id, quantity=20, idempotency_key="job") as hold:
+            if is_first:
+                [seen] = own.holds("me").holds
+                assert (seen.hold_id, seen.opened_by) == ("job", "service")
+                for end in (own.capture_hold, own.extend_hold, own.release_hold):
+                    with pytest.raises(HoldNotYoursError):
+                        end("me", seen.hold_id)
+            assert hold.is_charged is not is_first
+            hold.use(3)
+    account = scrip.balance(user.account_id)
+    assert (account.held, account.available) == (0, 10_100 - 3 * CHAT - len(suffixes))
+
+
+def test_a_users_own_token_holds_and_is_charged_once_whatever_gets_lost(
+    own: Scrip,
+    network: AnswersLost,
+) -> None:
+    network.losing.update(["holds", "capture", "consume"])
+    with own.hold("chat", "me", quantity=20, idempotency_key="job") as hold:
+        assert hold.hold_id == "user:job"
+        hold.use(3)
+    with own.charge("chat", "me", idempotency_key="other") as charge:
+        assert charge.entry_id == "user:other"
+    assert not +network.losing
+    account = own.balance("me")
+    assert (account.held, account.available) == (0, 10_100 - 4 * CHAT)
+
+
+def test_what_an_operator_releases_is_charged_without_the_hold(
+    scrip: Scrip,
+    admin: Api,
+    open_account: Callable[[], str],
+) -> None:
+    account_id = open_account()
+    with scrip.hold("chat", account_id, quantity=20) as hold:
+        hold.use(3)
+        assert admin.post(f"/{account_id}/holds/{hold.hold_id}/release", {}).status_code == 200
+    account = scrip.balance(account_id)
+    assert (account.held, account.available) == (0, 10_100 - 3 * CHAT)
 
 
 def test_credentials_get_tokens_and_wrong_ones_are_refused(

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
@@ -396,6 +397,21 @@ def test_a_charged_job_that_was_refunded_is_charged_again_and_not_for_ever(
     with pytest.raises(TooManyAttemptsError):
         deliver(scrip)
     assert server.account.available == 150
+
+
+def test_what_an_unlimited_plan_held_for_nothing_is_charged_at_its_price_when_that_plan_ends(
+    scrip: Scrip,
+    server: ScripInMemory,
+) -> None:
+    free = server.catalog.plans["free"]
+    for unlimited in (True, False):
+        plans = {**server.catalog.plans, "free": replace(free, unlimited=unlimited)}
+        server.catalog = replace(server.catalog, plans=plans)
+        if unlimited:
+            hold = scrip.hold("chat", ACCOUNT_ID, quantity=4).__enter__()
+    hold.use(6)
+    hold.__exit__(None, None, None)
+    assert server.ledger == [HOLD, taken(6 * CHAT)]
 
 
 def test_an_app_with_its_users_own_token_holds_and_is_charged_as_one_with_a_services(

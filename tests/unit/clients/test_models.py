@@ -22,6 +22,7 @@ SHAPES = {
     models.Page: "EntriesAnswer",
     models.Held: "HeldAnswer",
     models.Holds: "HoldsAnswer",
+    models.HoldState: "ExtendedAnswer",
     models.Catalog: "CatalogAnswer",
     models.Plan: "PublicPlan",
     models.Rollover: "RolloverAnswer",

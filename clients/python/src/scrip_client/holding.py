@@ -566,11 +566,12 @@ class Hold(HoldSteps):
     def capture(self) -> Posting | None:
         """Charge now for what has been used so far; that stays, whatever the block raises later.
 
-        None if there is nothing to charge for.
+        None if there is nothing to charge for, or it has been charged already.
 
         Raises:
             InsufficientCreditsError, AccountFrozenError: what is above the hold cannot be taken;
                 the hold itself was captured.
+            NotPaidError: something else was charged in its place.
             ScripError: it failed; asked again it counts once.
             RuntimeError: the block is over.
         """
@@ -607,11 +608,13 @@ class AsyncHold(HoldSteps):
     async def capture(self) -> Posting | None:
         """Charge now for what has been used so far; that stays, whatever the block raises later.
 
-        None if there is nothing to charge for. It goes on when the task is cancelled meanwhile.
+        None if there is nothing to charge for, or it has been charged already. It goes on when the
+        task is cancelled meanwhile.
 
         Raises:
             InsufficientCreditsError, AccountFrozenError: what is above the hold cannot be taken;
                 the hold itself was captured.
+            NotPaidError: something else was charged in its place.
             ScripError: it failed; asked again it counts once.
             RuntimeError: the block is over.
         """

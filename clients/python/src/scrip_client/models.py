@@ -154,10 +154,11 @@ class Held:
     """Credits that are set aside; `left` of them can still be captured.
 
     On an unlimited plan `amount` is 0, and `left` may be used for nothing. `expires_at` is None for
-    what a dispute of a payment has set aside.
+    what a dispute of a payment has set aside. `opened_by` is "user", "service" or "webhook".
     """
 
     hold_id: str
+    opened_by: str
     amount: int
     left: int
     feature: str | None
