@@ -198,6 +198,28 @@ def test_a_refund_that_fails_leaves_a_note_and_a_log_line(
     assert server.ledger == [("usage", -CHAT), ("refund", CHAT)]
 
 
+def test_a_refund_whose_key_is_taken_is_told_unless_it_was_taken_by_another_delivery(
+    scrip: Scrip,
+    server: ScripInMemory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    charge = scrip.charge("chat", ACCOUNT_ID, idempotency_key="job")
+    with pytest.raises(ModelError), charge:  # noqa: PT012 - two steps
+        scrip.refund(ACCOUNT_ID, "job", "another reason", idempotency_key="job.refund")
+        raise ModelError
+    assert caplog.text == ""
+    server.is_older = True
+    server.client("user").consume(ACCOUNT_ID, amount=1, idempotency_key="job.2.refund")
+    with (
+        pytest.raises(ModelError) as raised,
+        scrip.charge("chat", ACCOUNT_ID, idempotency_key="job"),
+    ):
+        raise ModelError
+    [told] = raised.value.__notes__
+    assert "refund entry job.2 of account u1" in told
+    assert told.endswith("job.2.refund, which is taken: choose another")
+
+
 def test_an_exception_that_takes_no_note_is_raised_all_the_same(
     scrip: Scrip,
     server: ScripInMemory,

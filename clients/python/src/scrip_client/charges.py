@@ -206,19 +206,34 @@ class ChargeSteps:
             f"with the idempotency key {refund.key}"
         )
         try:
-            self.account = (await self._caller.answer(refund, patience)).account
-        except (AlreadyRefundedError, IdempotencyKeyReusedError):
-            # It has been given back, perhaps under the same key.
-            return
+            await self._refunded(refund, patience)
         except EntryNotFoundError:
             told = f"nothing was taken yet; if the charge still arrives, {by_hand}"
             logger.warning("No answer to a charge; %s", told)
             note(exc, told)
         except BaseException as failure:
             told = f"credits may still be taken: {by_hand}"
+            if isinstance(failure, IdempotencyKeyReusedError):
+                told += ", which is taken: choose another"
             logger.exception("Could not refund; %s", told)
             note(exc, told)
             if not isinstance(failure, Exception):
+                raise
+
+    async def _refunded(self, refund: Call[Posting], patience: Patience | None) -> None:
+        """Refund what has not been refunded yet.
+
+        Raises:
+            IdempotencyKeyReusedError: the key was used for something else than that.
+        """
+        try:
+            self.account = (await self._caller.answer(refund, patience)).account
+        except AlreadyRefundedError:
+            return
+        except IdempotencyKeyReusedError as reused:
+            # Another delivery may have given it back, for another reason.
+            asked = calls.entry(self.account_id, reused.entry_id)
+            if (await self._caller.answer(asked, patience)).refunds != self.entry_id:
                 raise
 
     def _refund(self, reason: str, suffix: str, amount: int | None = None) -> Call[Posting]:
