@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from scrip.store.client import Table
     from tests.functional.outside import Outside
 
-ADMIN = {"sub": "arn:aws:iam::123456789012:user/marked-admin", "cognito:groups": "[admin]"}
+ADMIN = {"sub": "marked-admin", "scope": "scrip/admin"}
 SERVICE = {"sub": "marked-service", "scope": "scrip/service"}
 OWNER = {"sub": USER}
 NOTE = "marked-note: the third refund this week"

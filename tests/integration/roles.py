@@ -137,7 +137,8 @@ class Functions:
         """Return a client that may do to queues what a function may."""
         role = self._iam.get_role(RoleName=self.ids[f"{function}Role"])["Role"]
         told = self._sts.assume_role(RoleArn=role["Arn"], RoleSessionName=function)
-        return boto3.client(
+        # Two packages bring stubs of boto3, and which of them counts depends on their installation.
+        client: Any = boto3.client(
             "sqs",
             endpoint_url=self._sts.meta.endpoint_url,
             region_name=REGION,
@@ -145,6 +146,8 @@ class Functions:
             aws_secret_access_key=told["Credentials"]["SecretAccessKey"],
             aws_session_token=told["Credentials"]["SessionToken"],
         )
+        queues: SQSClient = client
+        return queues
 
     def begin(self, function: str, sent: Any) -> None:
         """Hand an event to a function and do not wait."""

@@ -41,7 +41,7 @@ def is_users(entry_id: str) -> bool:
     return entry_id.startswith(USER_PREFIX)
 
 
-ACCOUNT_ID_PATTERN = "^[A-Za-z0-9._~!$&()*+,;=:@|-]{1,128}$"
+ACCOUNT_ID_PATTERN = "^[A-Za-z0-9._~!$&'()*+,;=:@|-]{1,128}$"
 """What may be an account's id: what can be a part of an address as it is, and `|`.
 
 That is whatever issuers call users: auth0|5f7c, saml|anna+x@example.com, org:team.member.

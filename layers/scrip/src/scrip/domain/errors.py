@@ -124,7 +124,7 @@ class HoldNotYoursError(RefusalError):
 class UnusableAccountIdError(RefusalError):
     """No account can have this id, and none was opened.
 
-    An id has 1 to 128 letters, digits and any of `. _ ~ ! $ & ( ) * + , ; = : @ | -`, and is not
+    An id has 1 to 128 letters, digits and any of `. _ ~ ! $ & ' ( ) * + , ; = : @ | -`, and is not
     `me`, `.` or `..`. A user's is the `sub` of their token: have the issuer send another.
     """
 
