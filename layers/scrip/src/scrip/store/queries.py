@@ -6,12 +6,15 @@ import base64
 import binascii
 import hashlib
 from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from scrip.domain.account import AccountStatus
 from scrip.domain.entries import chain_hash
 from scrip.domain.errors import BusyError, CorruptAccountError, InvalidCursorError
 from scrip.domain.posting import AuditRecord, Paid, Refundable
+from scrip.domain.skew import REWIND_MAX
 from scrip.store.client import Table, answered
 from scrip.store.items import (
     account_of,
@@ -36,25 +39,35 @@ from scrip.store.keys import (
     refunded_key,
     retired_key,
 )
+from scrip.store.pages import Page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from datetime import datetime
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from types_boto3_dynamodb.type_defs import QueryOutputTypeDef
 
     from scrip.domain.account import Account, Hold
     from scrip.domain.entries import Entry, EntryType
     from scrip.domain.payments import Payment
     from scrip.store.items import Wire
 
-FILTERED_PAGE = 500
-PAGES_MAX = 4
-"""How far one request for filtered entries reads: past that it answers what it found so far."""
+READ_MAX = 2_000
+"""How many entries one request reads at most: past that it answers what it found so far."""
 
-ENOUGH = 100
-"""With so many entries no further page is read: an answer must stay below Lambda's 6 MB."""
+PAGE_MAX = 500
+"""How many are read at once where some are left out."""
+
+WINDOW_PAGE_MIN, WINDOW_PAGE_MAX = 25, 100
+"""How many of a window of time are read first; each further page is twice as long, up to PAGE_MAX.
+
+So a request reads little more than it answers, whether the window has one entry or a thousand.
+"""
 
 SEQ_MAX = 10**15
 """Above any seq that a ledger reaches."""
+
+RECORDED_SINCE = datetime(1970, 1, 2, tzinfo=UTC)
+"""No entry was recorded before."""
 
 AUDIT_ID_MAX = "~"
 """Sorts after any ULID."""
@@ -89,6 +102,25 @@ class EntryFilter:
     feature: str | None = None
     from_: datetime | None = None
     to: datetime | None = None
+
+    @property
+    def picks(self) -> bool:
+        """Tell whether it leaves out entries by anything but their time."""
+        return self.type is not None or self.feature is not None
+
+    @property
+    def too_early(self) -> datetime | None:
+        """Return before when an entry shows that no older one is asked for; None without an end."""
+        return max(self.from_, RECORDED_SINCE) - REWIND_MAX if self.from_ else None
+
+    def wants(self, entry: Entry) -> bool:
+        """Tell whether an entry is asked for."""
+        return (
+            self.type in {None, entry.type}
+            and self.feature in {None, entry.feature}
+            and (self.from_ is None or entry.recorded_at >= self.from_)
+            and (self.to is None or entry.recorded_at < self.to)
+        )
 
     def cursor(self, seq: int) -> str:
         """Return a cursor behind the entry `seq`: opaque, and good for this filter only."""
@@ -258,35 +290,34 @@ def read_entries(
 ) -> tuple[list[Entry], str | None]:
     """Return up to `limit` entries, newest first, and the cursor behind them (None at the end).
 
-    A page can be short before the end, with a filter even empty.
+    A page can be short before the end, with a filter even empty. Of a window of time a request
+    reads what it answers, those within REWIND_MAX of its ends, and O(log n) more to find where it
+    begins. What else a filter leaves out is read, too, up to READ_MAX entries.
 
     Raises:
         InvalidCursorError: the cursor was not made for this filter.
     """
-    before = SEQ_MAX if cursor is None else asked.seq_of(cursor)
-    filtering, values = _filtering(asked)
-    found: list[Entry] = []
-    for _ in range(PAGES_MAX):
-        with answered():
-            answer = table.client.query(
-                TableName=table.name,
-                IndexName="history",
-                KeyConditionExpression="pk = :pk AND seq < :before",
-                ExpressionAttributeValues=to_wire(
-                    {":pk": ledger_partition(asked.account_id), ":before": before, **values},
-                ),
-                ScanIndexForward=False,
-                Limit=FILTERED_PAGE if filtering else limit,
-                **filtering,
-            )
-        found += [entry_of(item) for item in answer["Items"]]
+    before = _begin(table, asked) if cursor is None else asked.seq_of(cursor)
+    page: Page[Entry] = Page(limit)
+    size = limit
+    if asked.picks:
+        size = PAGE_MAX
+    elif asked.from_ or asked.to:
+        size = min(max(limit, WINDOW_PAGE_MIN), WINDOW_PAGE_MAX)
+    left = READ_MAX
+    while left > 0:
+        size = min(size, left)
+        answer = _newest(table, asked.account_id, before, limit=size, **_filtering(asked))
+        for entry in map(entry_of, answer["Items"]):
+            if asked.wants(entry):
+                page.add(entry, entry.to_json())
+            if page.is_full:
+                return page.items, asked.cursor(entry.seq) if entry.seq > 1 else None
         before = int(answer["LastEvaluatedKey"]["seq"]["N"]) if "LastEvaluatedKey" in answer else 1
-        if before == 1 or len(found) >= min(limit, ENOUGH):
-            break
-    if len(found) > limit:
-        found = found[:limit]
-        before = found[-1].seq
-    return found, asked.cursor(before) if before > 1 else None
+        if before == 1 or _has_passed(table, asked, answer["Items"], before):
+            return page.items, None
+        left, size = left - size, min(2 * size, PAGE_MAX)
+    return page.items, asked.cursor(before)
 
 
 def read_audit(
@@ -330,22 +361,91 @@ def sort_keys(table: Table, partition: str, prefix: str) -> Iterator[str]:
                 yield item["sk"]["S"]
 
 
-def _filtering(asked: EntryFilter) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the query arguments that a filter adds, and the values they refer to."""
+def _begin(table: Table, asked: EntryFilter) -> int:
+    """Return a seq from which on nothing is asked for, and little of what is below is too late.
+
+    It is found by bisection. Entries are recorded in the order of their seqs but for REWIND_MAX, so
+    behind one that is by so much too late none is early enough.
+    """
+
+    def is_too_late(entry: Entry | None) -> bool:
+        assert asked.to is not None
+        return entry is not None and entry.recorded_at - REWIND_MAX >= asked.to
+
+    newest = _newest_below(table, asked.account_id, SEQ_MAX) if asked.to else None
+    if newest is None or not is_too_late(newest):
+        return SEQ_MAX
+    low, high = 0, newest.seq
+    while high - low > WINDOW_PAGE_MIN:
+        middle = (low + high) // 2
+        if is_too_late(_newest_below(table, asked.account_id, middle + 1)):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def _has_passed(table: Table, asked: EntryFilter, found: Sequence[Wire], last: int) -> bool:
+    """Tell whether a page ended with an entry, of seq `last`, behind which all is too early.
+
+    `found` is what the filter left of the page.
+    """
+    if asked.too_early is None or (found and int(found[-1]["seq"]["N"]) == last):
+        return False
+    if not asked.picks:
+        return True  # by nothing else was it left out
+    entry = _newest_below(table, asked.account_id, last + 1)
+    return entry is not None and entry.recorded_at < asked.too_early
+
+
+def _newest_below(table: Table, account_id: str, seq: int) -> Entry | None:
+    """Return the newest entry below a seq. One round trip."""
+    found = _newest(table, account_id, seq, limit=1)["Items"]
+    return entry_of(found[0]) if found else None
+
+
+def _newest(
+    table: Table,
+    account_id: str,
+    before: int,
+    *,
+    limit: int,
+    values: Mapping[str, Any] | None = None,
+    **filtering: Any,
+) -> QueryOutputTypeDef:
+    """Return a page of the index `history`: an account's entries below a seq, newest first."""
+    keys = {":pk": ledger_partition(account_id), ":before": before}
+    with answered():
+        return table.client.query(
+            TableName=table.name,
+            IndexName="history",
+            KeyConditionExpression="pk = :pk AND seq < :before",
+            ExpressionAttributeValues=to_wire({**keys, **(values or {})}),
+            ScanIndexForward=False,
+            Limit=limit,
+            **filtering,
+        )
+
+
+def _filtering(asked: EntryFilter) -> dict[str, Any]:
+    """Return the query arguments that spare us most of what a filter does not want.
+
+    What is left out is read and paid for all the same.
+    """
     clauses = {
         "#type = :type": asked.type,
         "#feature = :feature": asked.feature,
-        "#recorded_at >= :from": asked.from_,
-        "#recorded_at < :to": asked.to,
+        "#recorded_at >= :from": asked.too_early,
     }
     used = {clause: value for clause, value in clauses.items() if value is not None}
     if not used:
-        return {}, {}
+        return {}
     names = {clause.split()[0]: clause.split()[0][1:] for clause in used}
     return {
         "FilterExpression": " AND ".join(used),
         "ExpressionAttributeNames": names,
-    }, {clause.split()[2]: value for clause, value in used.items()}
+        "values": {clause.split()[2]: value for clause, value in used.items()},
+    }
 
 
 def _read_together(table: Table, *keys: Key) -> list[Wire | None]:
