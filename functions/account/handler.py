@@ -20,6 +20,7 @@ from scrip.http.resolver import AccountId, api
 from scrip.ledger import ledger, utc_now
 from scrip.observability import logger
 from scrip.prepare import prepare
+from scrip.store.pages import PAGE_BYTES_MAX, sent_bytes
 from scrip.store.queries import EntryFilter, read, read_entries
 from scrip.store.usage import read_usage
 
@@ -50,7 +51,10 @@ def get_entries(  # noqa: PLR0917 - query parameters
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     cursor: Annotated[Cursor | None, Query(description="Of the page before.")] = None,
 ) -> Response[Any]:
-    """Return a page of the ledger, newest first; instants are when entries were recorded."""
+    """Return a page of the ledger, newest first; instants are when entries were recorded.
+
+    A page can be short, even empty, before the end: the end is where `cursor` is null.
+    """
     ledger().account(caller.account_id, opening_for(caller))
     asked = EntryFilter(
         account_id=caller.account_id,
@@ -92,11 +96,18 @@ def get_usage(
     ] = None,
     group_by: Annotated[Literal["day,feature", "day", "feature", "total"], Query()] = "day,feature",
 ) -> Response[Any]:
-    """Return what was used in whole UTC days, seconds after it was."""
+    """Return what was used in whole UTC days, seconds after it was.
+
+    An answer holds 4 MB: where it would be more, ask for fewer days or group by less.
+    """
     start, end = _whole_days(from_, to or utc_now())
     ledger().account(caller.account_id, opening_for(caller))
     days = read_usage(ledger().table, caller.account_id, start, end)
     rows = usage_json(days, frozenset(group_by.split(",")))
+    if sent_bytes(rows) > PAGE_BYTES_MAX:
+        raise InvalidError(
+            ["query: more than an answer holds; ask for fewer days or group by less"]
+        )
     return answer({"usage": rows, "from": start.isoformat(), "to": end.isoformat()})
 
 

@@ -1,6 +1,7 @@
 """What admins do to one account: its balance, its quota, freezing and closing it; all audited."""
 
 import re
+from itertools import islice
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Depends, Response
@@ -34,6 +35,7 @@ from scrip.ledger import ledger
 from scrip.observability import logger
 from scrip.prepare import prepare
 from scrip.store.erasure import erase
+from scrip.store.pages import Page
 from scrip.store.queries import read_audit
 
 AUDIT_SHOWN = 10
@@ -162,15 +164,19 @@ def get_audit(
     if cursor is not None and not ULID_PATTERN.fullmatch(cursor):
         raise InvalidCursorError
     ledger().account(caller.account_id, opening_for(caller))
-    found = read_audit(ledger().table, caller.account_id, limit=limit, before=cursor)
-    next_cursor = found[-1][0] if len(found) == limit else None
-    return answer({"audit": [audit_json(*record) for record in found], "cursor": next_cursor})
+    page: Page[dict[str, Any]] = Page(limit)
+    for record in read_audit(ledger().table, caller.account_id, before=cursor, at_once=limit + 1):
+        shown = audit_json(*record)
+        page.add(shown, shown)
+        if page.is_full:
+            return answer({"audit": page.items, "cursor": shown["audit_id"]})
+    return answer({"audit": page.items, "cursor": None})
 
 
 def _quota(caller: Caller) -> Response[Any]:
     account = ledger().account(caller.account_id, opening_for(caller))
-    audit = read_audit(ledger().table, caller.account_id, limit=AUDIT_SHOWN, before=None)
-    return answer(quota_json(account, ledger().catalog(), audit))
+    audit = read_audit(ledger().table, caller.account_id, before=None, at_once=AUDIT_SHOWN)
+    return answer(quota_json(account, ledger().catalog(), islice(audit, AUDIT_SHOWN)))
 
 
 @logger.inject_lambda_context(correlation_id_path=API_GATEWAY_HTTP)

@@ -61,7 +61,10 @@ def get_all_entries(  # noqa: PLR0917 - query parameters
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: PageCursor = None,
 ) -> Response[Any]:
-    """Return a page of the ledger of all accounts, oldest hour first, at most a day of it."""
+    """Return a page of the ledger of all accounts, oldest hour first, at most a day of it.
+
+    A page can be short, even empty, before the end: the end is where `cursor` is null.
+    """
     if not timedelta(0) < to - from_ <= WINDOW_MAX:
         raise InvalidError(["query.to: after `from`, by at most a day"])
     asked = LineFilter(from_=from_, to=to, type=type_, feature=feature, account_id=account_id)

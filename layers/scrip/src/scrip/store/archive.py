@@ -24,6 +24,7 @@ from scrip.domain.entries import ActorType, canonical_json, iso
 from scrip.domain.events import told
 from scrip.store.client import CONFIG, answered
 from scrip.store.cursors import seal, unseal
+from scrip.store.pages import Page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -164,7 +165,7 @@ def read_lines(
     """
     place = Place(key=_hour_prefix(asked.from_)) if cursor is None else asked.place_of(cursor)
     seen = {_identity(line) for key in place.open for line in _lines(archive, key)}
-    found: list[Line] = []
+    page: Page[Line] = Page(limit)
     keys, is_last = _list(archive, asked, place)
     for key in keys:
         if key != place.key:
@@ -172,13 +173,13 @@ def read_lines(
         lines = _lines(archive, key)
         seen |= {_identity(line) for line in lines[: place.lines]}
         for line in lines[place.lines :]:
-            if len(found) == limit:
-                return found, asked.cursor(place)
+            if page.is_full:
+                return page.items, asked.cursor(place)
             place.lines += 1
             if _identity(line) not in seen and asked.wants(line):
-                found.append(line)
+                page.add(line, line)
             seen.add(_identity(line))
-    return found, None if is_last else asked.cursor(place)
+    return page.items, None if is_last else asked.cursor(place)
 
 
 def _list(archive: Archive, asked: LineFilter, place: Place) -> tuple[list[str], bool]:

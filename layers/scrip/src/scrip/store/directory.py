@@ -26,6 +26,7 @@ from scrip.store.keys import (
     inbox_directory_keys,
     inbox_directory_partition,
 )
+from scrip.store.pages import Page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,22 +121,20 @@ def list_messages(
         told, before = unseal(question, cursor)
         day = date.fromisoformat(told)
     last_day = today - timedelta(days=INBOX_DAYS)
-    found: list[InboxRecord] = []
+    page: Page[InboxRecord] = Page(limit)
     for _ in range(INBOX_QUERIES_MAX):
         if day < last_day:
-            return found, None
+            return page.items, None
         places, is_last = _newest_places(table, inbox_directory_partition(day), before)
-        records = read_heads(table, [id_of(place) for place in places])
-        found += [record for record in records if status in {None, record.status}]
-        if len(found) > limit:
-            found = found[:limit]
-            keys = inbox_directory_keys(found[-1].inbox_id, found[-1].received_at)
-            day, before = found[-1].received_at.date(), keys["directory_sk"]
-            break
+        for record in read_heads(table, [id_of(place) for place in places]):
+            if status in {None, record.status}:
+                # What of it can be long.
+                page.add(record, [record.reason, *record.waits_for])
+            if page.is_full:
+                keys = inbox_directory_keys(record.inbox_id, record.received_at)
+                return page.items, seal(question, [day.isoformat(), keys["directory_sk"]])
         day, before = (day - timedelta(days=1), "") if is_last else (day, places[-1])
-        if len(found) == limit:
-            break
-    return found, seal(question, [day.isoformat(), before])
+    return page.items, seal(question, [day.isoformat(), before])
 
 
 def _places(table: Table, partition: str, after: str, *, limit: int) -> tuple[list[str], bool]:

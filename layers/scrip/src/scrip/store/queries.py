@@ -324,26 +324,28 @@ def read_audit(
     table: Table,
     account_id: str,
     *,
-    limit: int,
     before: str | None,
-) -> list[tuple[str, AuditRecord]]:
-    """Return up to `limit` audit records of an account with their ids, newest first.
+    at_once: int,
+) -> Iterator[tuple[str, AuditRecord]]:
+    """Yield the audit records of an account with their ids, newest first, read `at_once` at a time.
 
     Those come after the id `before` in that order, or from the newest on.
     """
     last = audit_key(account_id, before or AUDIT_ID_MAX)
+    query: Any = {
+        "TableName": table.name,
+        "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
+        "ExpressionAttributeValues": to_wire(
+            {":pk": last["pk"], ":first": audit_key(account_id, "")["sk"], ":last": last["sk"]},
+        ),
+        "ScanIndexForward": False,
+        "Limit": at_once,
+    }
     with answered():
-        answer = table.client.query(
-            TableName=table.name,
-            KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
-            ExpressionAttributeValues=to_wire(
-                {":pk": last["pk"], ":first": audit_key(account_id, "")["sk"], ":last": last["sk"]},
-            ),
-            ScanIndexForward=False,
-            Limit=limit + 1,
-        )
-    found = [(id_of(item["sk"]["S"]), audit_of(item)) for item in answer["Items"]]
-    return [(audit_id, record) for audit_id, record in found if audit_id != before][:limit]
+        for page in table.client.get_paginator("query").paginate(**query):
+            for item in page["Items"]:
+                if (audit_id := id_of(item["sk"]["S"])) != before:
+                    yield audit_id, audit_of(item)
 
 
 def sort_keys(table: Table, partition: str, prefix: str) -> Iterator[str]:

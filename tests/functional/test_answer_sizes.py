@@ -1,0 +1,207 @@
+"""Lists of the longest things there are: every answer fits, and the pages together miss nothing."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from scrip.default_catalog import DEFAULT_CATALOG
+from scrip.domain.catalog import LIMITS_MAX
+from scrip.domain.entries import GENESIS_HASH, Actor, ActorType, Entry, EntryType, canonical_json
+from scrip.domain.events import told
+from scrip.domain.posting import AuditRecord
+from scrip.domain.usage import DayUsage, FeatureUse
+from scrip.http.models import METADATA_BYTES_MAX
+from scrip.ledger import ledger
+from scrip.store.client import Table
+from scrip.store.inbox import InboxRecord, InboxStatus, mark, receive
+from scrip.store.items import audit_item, entry_item, feature_item, plan_item, to_wire, usage_item
+from scrip.store.keys import audit_key
+from tests.functional.conftest import USER, event, invoke
+from tests.functional.deliveries import Clock
+from tests.simulation.dynamodb import SimulatedDynamoDB
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from types_boto3_dynamodb import DynamoDBClient
+
+    from scrip.store.items import Item
+    from tests.functional.outside import Outside
+
+LAMBDA_BYTES_MAX = 6 * 1024 * 1024
+"""https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+ALICE = Actor(ActorType.ADMIN, "alice")
+
+LETTERS = {
+    "ascii": "x",
+    "two bytes": "é",
+    "three": "€",
+    "four": "🙂",
+    "quotes": '"',
+    "slashes": "\\",
+}
+"""What metadata can consist of. As an answer has it, it is up to three and a half times as long."""
+
+
+def full(letter: str) -> dict[str, str]:
+    """Metadata of a letter that is as long as any may be."""
+    frame, one = len(canonical_json({"note": ""})), len(canonical_json(letter)) - 2
+    return {"note": letter * ((METADATA_BYTES_MAX - frame) // one)}
+
+
+def entry(seq: int, letter: str) -> Entry:
+    """A use that says as much as one can."""
+    return Entry(
+        entry_id=f"e{seq}",
+        seq=seq,
+        type=EntryType.USAGE,
+        amount=-1,
+        balance_after=1,
+        actor=ALICE,
+        recorded_at=NOON + timedelta(seconds=seq),
+        effective_at=NOON,
+        feature="chat",
+        reason=letter * 256,
+        reference=letter * 256,
+        metadata=full(letter),
+        previous_hash=GENESIS_HASH,
+        hash=GENESIS_HASH,
+    )
+
+
+@pytest.fixture
+def table(
+    aws: Table,  # for the environment
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Table]:
+    """A table that takes thousands of items at once, with an account."""
+    clock = Clock()
+    clock.now = NOON
+    table = Table(cast("DynamoDBClient", SimulatedDynamoDB(aws.name)), aws.name)
+    monkeypatch.setattr("scrip.ledger.open_table", lambda _: table)
+    monkeypatch.setattr("scrip.ledger.utc_now", clock)
+    ledger.cache_clear()
+    plans, features = DEFAULT_CATALOG.plans.values(), DEFAULT_CATALOG.features.values()
+    put(table, [*map(plan_item, plans), *map(feature_item, features)])
+    assert invoke("account", event("account/me"))["statusCode"] == 200
+    yield table
+    ledger.cache_clear()
+
+
+def put(table: Table, items: Sequence[Item]) -> None:
+    for item in items:
+        table.client.put_item(TableName=table.name, Item=to_wire(item))
+
+
+def pages(name: str, of: str, **query: str) -> list[list[Any]]:
+    """All pages of a list, each within what Lambda returns."""
+    found: list[list[Any]] = []
+    cursor: dict[str, str] = {}
+    for _ in range(60):
+        sent = event(name)
+        sent["queryStringParameters"] = {**query, **cursor}
+        answer = invoke(name.partition("/")[0], sent)
+        assert answer["statusCode"] == 200, answer["body"]
+        assert len(json.dumps(answer)) < LAMBDA_BYTES_MAX
+        body = json.loads(answer["body"])
+        found.append(body[of])
+        if body["cursor"] is None:
+            return found
+        cursor = {"cursor": body["cursor"]}
+    raise AssertionError("the end never came")
+
+
+@pytest.mark.parametrize("letter", LETTERS.values(), ids=LETTERS.keys())
+def test_entries_of_the_longest_metadata_fit(table: Table, letter: str) -> None:
+    entries = [entry(seq, letter) for seq in range(3, 1_003)]
+    put(table, [entry_item(USER, one) for one in entries])
+    for window in ({}, {"from": "2026-11-21", "to": "2026-11-22"}, {"type": "usage"}):
+        found = pages("account/entries", "entries", limit="1000", **window)
+        assert [one["seq"] for page in found for one in page if one["type"] == "usage"] == [
+            one.seq for one in reversed(entries)
+        ]
+        assert len(found) < 10, "pages are not shorter than they must be"
+
+
+@pytest.mark.parametrize("letter", LETTERS.values(), ids=LETTERS.keys())
+def test_the_archives_longest_metadata_fits(outside: Outside, letter: str) -> None:
+    entries = [entry(seq, letter) for seq in range(1, 1_001)]
+    lines = b"".join(canonical_json(told(USER, one, "r1")) + b"\n" for one in entries)
+    outside.archive.client.put_object(
+        Bucket=outside.archive.bucket,
+        Key=f"entries/dt=2026-11-21/hour=12/{1:040}-{2:040}-0.ndjson.gz",
+        Body=gzip.compress(lines),
+    )
+    window = {"from": "2026-11-21", "to": "2026-11-22"}
+    found = pages("admin/entries", "entries", limit="500", **window)
+    assert [one["seq"] for page in found for one in page] == [one.seq for one in entries]
+
+
+def test_the_first_item_is_answered_whatever_it_holds(
+    table: Table, outside: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(table, [entry_item(USER, entry(seq, "x")) for seq in range(3, 6)])
+    monkeypatch.setattr("scrip.store.pages.PAGE_BYTES_MAX", 1)
+    found = pages("account/entries", "entries", limit="1000")
+    assert [[one["seq"] for one in page] for page in found] == [[5], [4], [3], [2], [1]]
+
+
+def test_audit_records_of_the_longest_limits_fit_and_none_is_missed(table: Table) -> None:
+    limits = {f"{n:03}{'🙂' * 125}": 10**12 for n in range(LIMITS_MAX)}
+    record = AuditRecord(
+        action="quota.change",
+        actor=ALICE,
+        reason="🙂" * 256,
+        before={"plan_id": "free", "monthly_credits": 1, "limits": limits},
+        after={"plan_id": "free", "monthly_credits": 2, "limits": limits},
+        recorded_at=NOON,
+    )
+    ids = [f"{n:026}" for n in range(120)]
+    put(table, [audit_item(audit_key(USER, audit_id), record) for audit_id in ids])
+    found = pages("adjust/audit", "audit", limit="100")
+    assert [one["audit_id"] for page in found for one in page] == ids[::-1]
+    quota = invoke("adjust", event("adjust/quota"))
+    assert len(json.dumps(quota)) < LAMBDA_BYTES_MAX
+    assert [one["audit_id"] for one in json.loads(quota["body"])["audit"]] == ids[:-11:-1]
+
+
+def test_messages_of_the_longest_reasons_fit(table: Table) -> None:
+    ids = [f"stripe:evt_{n:03}" for n in range(100)]
+    for n, inbox_id in enumerate(ids):
+        at = NOON + timedelta(seconds=n)
+        record = InboxRecord(
+            inbox_id=inbox_id, type="x", payload=b"{}", sent_at=at, received_at=at, changed_at=at
+        )
+        receive(table, record)
+        failed = replace(record, status=InboxStatus.FAILED, reason="é" * 100_000)
+        mark(table, failed)
+    found = pages("admin/webhooks", "webhooks", limit="100")
+    assert [one["webhook_id"] for page in found for one in page] == ids[::-1]
+
+
+def test_a_year_of_more_features_than_an_answer_holds_is_refused_with_what_to_do(
+    table: Table,
+) -> None:
+    uses = tuple(FeatureUse(feature=f"feature-{n:03}", credits=1, count=1) for n in range(150))
+    first = NOON.date() - timedelta(days=365)
+    days = [first + timedelta(days=n) for n in range(366)]
+    put(table, [usage_item(USER, day, DayUsage(counted=((1, 1),), uses=uses)) for day in days])
+    year = {"from": first.isoformat(), "to": "2026-11-22"}
+    answers = {}
+    for group_by in ("day,feature", "day", "feature", "total"):
+        sent = event("account/usage")
+        sent["queryStringParameters"] = {**year, "group_by": group_by}
+        answer = answers[group_by] = invoke("account", sent)
+        assert len(json.dumps(answer)) < LAMBDA_BYTES_MAX
+    refused = answers.pop("day,feature")
+    assert (refused["statusCode"], json.loads(refused["body"])["code"]) == (422, "invalid")
+    assert "fewer days" in refused["body"]
+    assert {answer["statusCode"] for answer in answers.values()} == {200}
