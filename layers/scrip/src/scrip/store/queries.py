@@ -6,7 +6,6 @@ import base64
 import binascii
 import hashlib
 from dataclasses import dataclass, fields, replace
-from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
