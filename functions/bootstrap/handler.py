@@ -1,8 +1,8 @@
 """What a deployment does beside its resources: CloudFormation custom resources.
 
 `Custom::Catalog` loads the default catalog. Plans and features that exist are left as they are, so
-a later deployment undoes nobody's edits. `Custom::ConsoleSignIn` lets people sign in to the console
-at its address.
+a later deployment undoes nobody's edits. `Custom::MailboxKey` makes the key by which mailboxes are
+hashed, once. `Custom::ConsoleSignIn` lets people sign in to the console at its address.
 """
 
 import json
@@ -12,10 +12,13 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from scrip.aws import client
 from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.ledger import ledger
 from scrip.observability import logger
 from scrip.store.catalogs import load_catalog
+from scrip.store.client import CONFIG
+from scrip.store.mailbox_key import make_mailbox_key
 from scrip.user_pool import open_user_pool
 
 ANSWER_SECONDS = 10
@@ -62,6 +65,8 @@ def _do(resource_type: str, properties: dict[str, Any]) -> None:
         case "Custom::Catalog":
             keys = load_catalog(ledger().table, DEFAULT_CATALOG)
             logger.info("catalog loaded", extra={"keys": keys})
+        case "Custom::MailboxKey":
+            make_mailbox_key(client("ssm", CONFIG), properties["Name"])
         case "Custom::ConsoleSignIn":
             pool = open_user_pool(properties["UserPoolId"])
             pool.let_sign_in(properties["ClientId"], properties["Url"])

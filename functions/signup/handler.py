@@ -41,4 +41,4 @@ def _open(attributes: dict[str, str]) -> None:
     open_account(ledger(), attributes["sub"], emails, at=ledger().clock())
 
 
-prepare(ledger)
+prepare(lambda: ledger().mailbox_key())

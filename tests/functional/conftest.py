@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
+import boto3
 import pytest
 from jsonschema import Draft202012Validator
 from moto import mock_aws
@@ -20,6 +21,7 @@ from scrip.ledger import ledger
 from scrip.queues import Queue, open_queue, renew_queue
 from scrip.store.client import open_table
 from scrip.store.items import feature_item, plan_item, to_wire
+from scrip.store.mailbox_key import make_mailbox_key
 from tests.functional.outside import Outside, make_outside
 from tests.functional.renewals import NOW, Renewals
 
@@ -134,11 +136,13 @@ def aws() -> Iterator[Table]:
             "SIGNUP_CREDITS": "50",
             "POOL_ISSUER": POOL_ISSUER,
             "CONSOLE_CLIENT_ID": "7c2console0id2",
+            "MAILBOX_KEY": "/scrip/scrip/mailbox-key",
             "POWERTOOLS_SERVICE_NAME": "scrip",
             "RENEW_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/renew",
         }.items():
             monkeypatch.setenv(name, value)
         with mock_aws():
+            make_mailbox_key(boto3.client("ssm"), "/scrip/scrip/mailbox-key")
             yield open_table("scrip")
 
 

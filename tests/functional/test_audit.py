@@ -269,7 +269,7 @@ def live(table: Table) -> None:
         Consume(account_id="u2", entry_id="c1-of-u2", actor=ADMIN, amount=5),
     ]
     for command in commands:
-        ledger.execute(command, opening(command.account_id))
+        ledger.execute(command, partial(opening, command.account_id))
     for account_id in ("u1", "u2"):
         entries = [one.entry for one in read_ledger(table, account_id) if one.entry]
         count_usage(table, account_id, NOW.date(), entries)

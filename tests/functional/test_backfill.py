@@ -26,7 +26,7 @@ def backfill(table: Table, *people: Person, dry_run: bool = False) -> Backfill:
 
 
 def test_an_account_is_opened_by_the_very_command_of_the_trigger(table: Table) -> None:
-    assert opening("anna", SETTINGS) == opening("anna")
+    assert opening("anna", stack=SETTINGS) == opening("anna")
     assert backfill(table, ANNA, BERT).counts == Counter({Result.CREATED: 2})
     assert Ledger(table, utc_now).account("anna").balance == 150
     assert accounts_named(table, ["email:anna@example.com"]) == {"email:anna@example.com": "anna"}

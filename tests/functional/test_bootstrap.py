@@ -12,6 +12,7 @@ import pytest
 from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.store.catalogs import read_catalog
 from scrip.store.client import Table
+from scrip.store.mailbox_key import own_mailbox_key, read_mailbox_key
 from tests.functional.conftest import event, invoke
 from tests.functional.faults import instead_of
 
@@ -105,6 +106,21 @@ def test_a_role_that_is_not_in_force_yet_is_waited_for(
         tell("bootstrap/create", url)
     assert heard[0]["Status"] == "SUCCESS"
     assert read_catalog(empty_table) == DEFAULT_CATALOG
+
+
+def test_the_mailboxes_key_is_made_by_the_first_deployment_and_never_changed(
+    aws: Table,
+    cloudformation: tuple[str, list[dict[str, Any]]],
+) -> None:
+    url, heard = cloudformation
+    ssm = boto3.client("ssm")
+    keys = []
+    for name in ("mailbox_key", "mailbox_key", "delete"):
+        tell(f"bootstrap/{name}", url, Name="/scrip/new/mailbox-key")
+        keys.append(read_mailbox_key(ssm, "/scrip/new/mailbox-key"))
+    assert {told["Status"] for told in heard} == {"SUCCESS"}
+    assert len(set(keys)) == 1
+    assert keys[0] != own_mailbox_key()
 
 
 def test_admins_can_sign_in_to_the_console_and_get_no_scope_by_it(

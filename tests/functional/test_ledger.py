@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -248,7 +249,7 @@ def test_openings_by_two_deployments_at_once_open_one_account(books: Ledger) -> 
     event = "before-call.dynamodb.TransactWriteItems"
     books.table.client.meta.events.register_first(event, somebody_is_faster)
     try:
-        assert books.execute(replace(consume(), account_id="u9"), ours).entry
+        assert books.execute(replace(consume(), account_id="u9"), lambda: ours).entry
     finally:
         books.table.client.meta.events.unregister(event, somebody_is_faster)
     assert books.account("u9").balance == 102
@@ -312,7 +313,7 @@ def test_an_account_that_was_deleted_by_hand_is_not_opened_again(books: Ledger) 
         Key={"pk": {"S": "ACCOUNT#u1"}, "sk": {"S": "ACCOUNT"}},
     )
     with pytest.raises(CorruptAccountError):
-        books.execute(consume(), opening("u1"))
+        books.execute(consume(), partial(opening, "u1"))
 
 
 @pytest.mark.parametrize("spoilt", [{"N": "-5"}, {"N": "0"}, {"S": "x"}])

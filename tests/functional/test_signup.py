@@ -9,6 +9,7 @@ import pytest
 from functions.signup.handler import THREAD
 from scrip.ledger import ledger
 from scrip.store.client import Table
+from scrip.store.mailbox_key import hashed, own_mailbox_key
 from scrip.users import emails_of, open_account
 from tests.functional.conftest import USER, event, invoke, items, send
 from tests.functional.faults import THROTTLED, instead_of
@@ -55,7 +56,8 @@ def test_the_first_call_opens_what_the_trigger_would_have(table: Table) -> None:
     assert all(item in after for item in before)
     # A token tells no address; the trigger does.
     added = {item["sk"]["S"] for item in after if item not in before}
-    assert added == {"ALIAS#email:alice@example.com", "ADDRESSES"}
+    [mailbox] = hashed(["alice@example.com"], own_mailbox_key)
+    assert added == {"ALIAS#email:alice@example.com", "ADDRESSES", f"WELCOME#{mailbox}"}
 
 
 def test_a_forgotten_password_opens_nothing(table: Table) -> None:

@@ -16,6 +16,12 @@ from tests.functional.conftest import ROOT, openapi, resources
 PART = r"\$\{([A-Za-z]+)\.(Arn)\}/(?:index/[a-z]+|entries/\*)"
 """How a policy names a part of a resource."""
 
+MAILBOX_KEY = {
+    "Fn::Sub": "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter"
+    "/scrip/${AWS::StackName}/mailbox-key"
+}
+"""What the stack makes by a function of its own."""
+
 READ = {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"}
 SCAN = "dynamodb:Scan"
 
@@ -93,6 +99,7 @@ def test_consume_cannot_delete_scan_or_touch_the_catalog() -> None:
         ("dynamodb:Query", "CATALOG"),
         ("dynamodb:UpdateItem", "ACCOUNT#*"),
         ("dynamodb:PutItem", "LEDGER#*"),
+        ("dynamodb:PutItem", "WELCOME#*"),
     }
 
 
@@ -104,6 +111,9 @@ def test_a_role_names_what_it_allows_on_resources_of_the_stack(function: str) ->
             assert re.fullmatch("[a-z0-9-]+:[A-Za-z]+", statement["Action"])
             listed = statement["Resource"]
             for resource in listed if isinstance(listed, list) else [listed]:
+                if resource == MAILBOX_KEY:
+                    assert statement["Action"] in {"ssm:GetParameter", "ssm:PutParameter"}
+                    continue
                 part = re.fullmatch(PART, resource.get("Fn::Sub", ""))
                 owner, attribute = part.groups() if part else resource["Fn::GetAtt"]
                 assert owner in resources()
@@ -192,6 +202,19 @@ def test_the_bucket_is_private_encrypted_and_only_over_tls() -> None:
         "Deny",
         {"Bool": {"aws:SecureTransport": "false"}},
     )
+
+
+def test_only_who_opens_accounts_reads_the_mailboxes_key_and_none_changes_it() -> None:
+    may: dict[str, set[str]] = {}
+    for name in functions():
+        for policy in resources()[name]["Properties"].get("Policies", []):
+            for statement in policy["Statement"]:
+                if statement["Action"].startswith("ssm:"):
+                    may.setdefault(statement["Action"], set()).add(name.removesuffix("Function"))
+    openers = {"Account", "Adjust", "Admin", "Consume", "Refund", "Signup", "Webhook"}
+    assert may == {"ssm:GetParameter": openers, "ssm:PutParameter": {"Bootstrap"}}
+    name = resources()["MailboxKey"]["Properties"]["Name"]
+    assert MAILBOX_KEY["Fn::Sub"].endswith(f":parameter{name['Fn::Sub']}")
 
 
 @pytest.mark.parametrize("name", ["Table", "Bucket", "UserPool"])

@@ -41,7 +41,9 @@ def ledger_of_many(stack: LocalStack) -> None:
     items: list[dict[str, Any]] = []
     for number in range(ACCOUNTS):
         account_id = f"export-{number}"
-        posting = decide(None, opening(account_id, settings), catalog=DEFAULT_CATALOG, now=now)
+        posting = decide(
+            None, opening(account_id, stack=settings), catalog=DEFAULT_CATALOG, now=now
+        )
         items += [entry_item(account_id, entry) for entry in posting.entries]
         for use in range(ENTRIES - len(posting.entries)):
             command = Consume(

@@ -125,7 +125,7 @@ def open_(
         check_can_ask(yes=yes)
         asked = NewAccountRequest(account_id=account_id, email=email)
         target = find_target(stack_name, port, state, region)
-        ledger, settings = Ledger(target.table(), utc_now), target.settings()
+        ledger, settings = target.ledger(), target.settings()
         if read(ledger.table, account_id).account is not None:
             report.note(f"The account {account_id} is there already, and keeps what it has.")
         else:

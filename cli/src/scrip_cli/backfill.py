@@ -11,9 +11,11 @@ import typer
 
 from scrip.domain.commands import check_account_id
 from scrip.domain.errors import CatalogUnsoundError, EmailTakenError, ScripError
-from scrip.ledger import Ledger, utc_now
+from scrip.ledger import Ledger
 from scrip.settings import Settings
 from scrip.store.aliases import EMAIL, link_account
+from scrip.store.commit import note_welcomed
+from scrip.store.mailbox_key import hashed
 from scrip.store.queries import read
 from scrip.users import open_account
 from scrip_cli.local import report
@@ -72,6 +74,9 @@ class Backfill:
             if not is_there:
                 now = self.ledger.clock()
                 open_account(self.ledger, account_id, person.emails, self.settings, at=now)
+            else:
+                # So that whoever deletes it and comes again is known, if it is older than the rule.
+                note_welcomed(table, hashed(person.emails, self.ledger.mailbox_key))
             # An account older than this may lack its address, and keeps what it has.
             for email in person.emails:
                 if not link_account(table, account_id, f"{EMAIL}{email.lower()}"):
@@ -112,7 +117,7 @@ def backfill(
         listed = people_of_csv(csv) if csv is not None else None
         target = find_target(stack_name, port, state, region)
         people, total = (listed, len(listed)) if listed is not None else _pool(target, user_pool_id)
-        work = Backfill(Ledger(target.table(), utc_now), target.settings(), dry_run=dry_run)
+        work = Backfill(target.ledger(), target.settings(), dry_run=dry_run)
         _check_plan(work)
         _run(work, people, total)
 

@@ -52,7 +52,7 @@ class Seeding:
     def open(self, account_id: str, day: date) -> None:
         """Open an account on a day, if there is none, to be found by its address."""
         self.clock.now = opened_at(self.seed, account_id, day)
-        command = opening(account_id, self.settings)
+        command = opening(account_id, stack=self.settings)
         if patiently(lambda: self.ledger.execute(command)).entry is not None:
             self.entries_added += 1
         patiently(

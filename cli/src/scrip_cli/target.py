@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from scrip.domain.entries import Actor, ActorType
+from scrip.ledger import Ledger, utc_now
 from scrip.settings import Settings
 from scrip.store.client import Table
+from scrip.store.mailbox_key import read_mailbox_key
 from scrip_cli.local import deploy, process
 from scrip_cli.local.errors import NotRunningError, StackError
 from scrip_cli.local.stack import STACK_NAME, LocalStack, find_stack
@@ -69,6 +72,15 @@ class Target:
     def table(self) -> Table:
         """Return the stack's table."""
         return Table(self.client("dynamodb"), self.output("TableName"))
+
+    def ledger(self) -> Ledger:
+        """Return the stack's ledger, which can tell mailboxes as the stack does."""
+        name = self.output("MailboxKeyName")
+        return Ledger(
+            self.table(),
+            utc_now,
+            cache(lambda: read_mailbox_key(self.client("ssm"), name)),
+        )
 
     def operator(self) -> Actor:
         """Return who the person is on AWS: an admin, by the ARN that their credentials are of."""

@@ -10,7 +10,7 @@ again with the same key gets the answer that stands.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, TypeIs
@@ -35,7 +35,14 @@ from scrip.domain.settle import settled
 from scrip.settings import Settings, settings
 from scrip.store.catalogs import read_catalog
 from scrip.store.client import Table, open_table
-from scrip.store.commit import AccountMovedError, ConflictError, EntryExistsError, commit
+from scrip.store.commit import (
+    AccountMovedError,
+    AlreadyWelcomedError,
+    ConflictError,
+    EntryExistsError,
+    commit,
+)
+from scrip.store.mailbox_key import own_mailbox_key
 from scrip.store.queries import (
     Snapshot,
     read,
@@ -90,17 +97,30 @@ class Outcome:
 class Ledger:
     """The ledger of one table. `clock` tells the time in UTC, in milliseconds at the finest."""
 
-    def __init__(self, table: Table, clock: Callable[[], datetime]) -> None:
-        """Know the table and the clock; nothing is read yet."""
+    def __init__(
+        self,
+        table: Table,
+        clock: Callable[[], datetime],
+        mailbox_key: Callable[[], bytes] = own_mailbox_key,
+    ) -> None:
+        """Know the table and the clock; nothing is read yet.
+
+        `mailbox_key` reads the key by which the table's stack hashes mailboxes.
+        """
         self.table = table
         self.clock = clock
+        self.mailbox_key = mailbox_key
         self._admission = Admission()
         self._catalog: tuple[float, Catalog] | None = None
 
-    def execute(self, command: Command, opening: OpenAccount | None = None) -> Outcome:
+    def execute(
+        self,
+        command: Command,
+        opening: Callable[[], OpenAccount] | None = None,
+    ) -> Outcome:
         """Carry out a command, once for ever under its key.
 
-        `opening` opens the account first if there is none.
+        `opening` tells how to open the account first if there is none.
 
         Raises:
             RefusalError: the rules do not allow it; nothing was written.
@@ -112,11 +132,15 @@ class Ledger:
         except AccountNotFoundError:
             if opening is None:
                 raise
-        self._execute(opening)
+        self._execute(opening())
         return self._execute(command)
 
-    def account(self, account_id: str, opening: OpenAccount | None = None) -> Account:
-        """Return an account rolled forward to now; `opening` opens it first if there is none.
+    def account(
+        self,
+        account_id: str,
+        opening: Callable[[], OpenAccount] | None = None,
+    ) -> Account:
+        """Return an account rolled forward to now; `opening` tells how to open it if there is none.
 
         Raises:
             AccountNotFoundError: there is none.
@@ -124,7 +148,7 @@ class Ledger:
         """
         account = read(self.table, account_id).account
         if account is None and opening is not None:
-            self._execute(opening)
+            self._execute(opening())
             account = read(self.table, account_id).account
         if account is None:
             raise AccountNotFoundError(account_id)
@@ -166,6 +190,10 @@ class Ledger:
                 snapshot = snapshot or self._read(command)
                 may_stand = command.keyed or n > 0
                 outcome = self._decide_and_commit(command, snapshot, may_stand=may_stand)
+            except AlreadyWelcomedError:
+                assert isinstance(command, OpenAccount), command
+                command = replace(command, signup_credits=0, mailboxes=())
+                continue
             except PostingTooLongError:
                 self._execute(renewal(account_id))
                 snapshot, pause, is_crowded = None, 0.0, False
@@ -275,8 +303,15 @@ def ledger() -> Ledger:
     return Ledger(table, utc_now)
 
 
-def opening(account_id: str, stack: Settings | None = None) -> OpenAccount:
-    """Return the command that opens an account as a stack wants it: this process's, unless told."""
+def opening(
+    account_id: str,
+    mailboxes: tuple[str, ...] = (),
+    stack: Settings | None = None,
+) -> OpenAccount:
+    """Return the command that opens an account as a stack wants it: this process's, unless told.
+
+    `mailboxes` are its owner's, as keyed hashes.
+    """
     stack = stack or settings()
     return OpenAccount(
         account_id=account_id,
@@ -287,4 +322,5 @@ def opening(account_id: str, stack: Settings | None = None) -> OpenAccount:
         signup_credits=stack.signup_credits,
         reset_anchor=stack.reset_anchor,
         time_zone=stack.time_zone,
+        mailboxes=mailboxes,
     )

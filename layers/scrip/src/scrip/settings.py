@@ -37,6 +37,7 @@ class Settings(BaseModel):
     user_pool_id: str = ""
     pool_issuer: str = ""
     console_client_id: str = ""
+    mailbox_key: str = ""
     stripe_api_url: str = "https://api.stripe.com"
     sign_in_authority: str = ""
     sign_in_audience: str = ""

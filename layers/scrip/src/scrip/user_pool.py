@@ -10,12 +10,14 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from scrip.aws import client
-from scrip.domain.errors import InvalidCursorError, ProviderBusyError
+from scrip.domain.errors import BusyError, InvalidCursorError, ProviderBusyError
 from scrip.settings import settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from types_boto3_cognito_idp import CognitoIdentityProviderClient
-    from types_boto3_cognito_idp.type_defs import UserTypeTypeDef
+    from types_boto3_cognito_idp.type_defs import AttributeTypeTypeDef, UserTypeTypeDef
 
 PAGE = 60
 """How many users Cognito tells at once, at the most."""
@@ -42,12 +44,16 @@ class PoolUser:
 
 def user_of(told: UserTypeTypeDef) -> PoolUser:
     """Return a user as Cognito's ListUsers tells them."""
-    attributes = {item["Name"]: item.get("Value", "") for item in told["Attributes"]}
+    return _user(told["Attributes"], told["UserStatus"])
+
+
+def _user(told: Sequence[AttributeTypeTypeDef], status: str) -> PoolUser:
+    attributes = {item["Name"]: item.get("Value", "") for item in told}
     is_verified = attributes.get("email_verified") == "true"
     return PoolUser(
         account_id=attributes["sub"],
         email=attributes.get("email") if is_verified else None,
-        is_confirmed=told["UserStatus"] != "UNCONFIRMED",
+        is_confirmed=status != "UNCONFIRMED",
     )
 
 
@@ -77,6 +83,20 @@ class UserPool:
         except BotoCoreError as exc:
             raise ProviderBusyError from exc
         return [user_of(told) for told in answer["Users"]], answer.get("PaginationToken")
+
+    def user(self, username: str) -> PoolUser | None:
+        """Return a user, None if there is no such any more.
+
+        Raises:
+            BusyError: Cognito did not answer.
+        """
+        try:
+            told = self.client.admin_get_user(UserPoolId=self.pool_id, Username=username)
+        except self.client.exceptions.UserNotFoundException:
+            return None
+        except (ClientError, BotoCoreError) as exc:
+            raise BusyError from exc
+        return _user(told["UserAttributes"], told["UserStatus"])
 
     def let_sign_in(self, client_id: str, url: str) -> None:
         """Let people sign in with a public client at one address: the code flow, with PKCE.

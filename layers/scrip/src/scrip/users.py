@@ -1,9 +1,11 @@
 """Users: opening their accounts, to be found by the addresses that are verified as theirs."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime
 
 from scrip.domain.account import AccountStatus
+from scrip.domain.commands import OpenAccount
 from scrip.domain.errors import AccountClosedError, EmailTakenError
 from scrip.ledger import Ledger, opening
 from scrip.settings import Settings
@@ -15,13 +17,16 @@ from scrip.store.aliases import (
     note_addresses,
     unlink,
 )
+from scrip.store.commit import note_welcomed
+from scrip.store.mailbox_key import hashed
 from scrip.store.queries import read
+from scrip.user_pool import user_pool
 
 
 def open_account(
     ledger: Ledger,
     account_id: str,
-    emails: Iterable[str],
+    emails: Collection[str],
     stack: Settings | None = None,
     *,
     at: datetime,
@@ -36,14 +41,36 @@ def open_account(
     Raises:
         BusyError: it may be half done; doing it again is safe.
     """
-    ledger.execute(opening(account_id, stack))
+    mailboxes = hashed(emails, ledger.mailbox_key)
+    ledger.execute(opening(account_id, mailboxes, stack))
     if not note_addresses(ledger.table, account_id, at):
         return []
+    # An account may be older than the rule, and have another address than it was opened with.
+    note_welcomed(ledger.table, mailboxes)
     wanted = {f"{EMAIL}{email.lower()}" for email in emails}
     for name in names_of(ledger.table, account_id):
         if name.startswith(EMAIL) and name not in wanted:
             unlink(ledger.table, account_id, name)
     return [name for name in sorted(wanted) if link_account(ledger.table, account_id, name)]
+
+
+def first_opening(ledger: Ledger, account_id: str, username: str | None) -> OpenAccount:
+    """Return what opens the account of a signed-in user on their first call, as the trigger would.
+
+    `username` is theirs in the stack's own pool, which knows their address; None for a user of
+    another issuer, of whom nobody tells one. Whoever is not in the pool any more has left, and is
+    not welcomed.
+
+    Raises:
+        BusyError: the pool did not answer.
+    """
+    if username is None:
+        return opening(account_id)
+    user = user_pool().user(username)
+    if user is None or user.account_id != account_id:
+        return replace(opening(account_id), signup_credits=0)
+    emails = [user.email] if user.email else []
+    return opening(account_id, hashed(emails, ledger.mailbox_key))
 
 
 def add_account(
@@ -65,7 +92,8 @@ def add_account(
         raise EmailTakenError
     known = read(ledger.table, account_id).account
     if known is None:
-        ledger.execute(opening(account_id, stack))
+        mailboxes = hashed([email] if email else [], ledger.mailbox_key)
+        ledger.execute(opening(account_id, mailboxes, stack))
     elif known.status is AccountStatus.CLOSED:
         raise AccountClosedError
     if name and not link_account(ledger.table, account_id, name):

@@ -120,12 +120,19 @@ class Command:
 
 @dataclass(frozen=True, kw_only=True)
 class OpenAccount(Command):
-    """Create an account on a plan, with its sign-up grant and its first plan grant."""
+    """Create an account on a plan, with its sign-up grant and its first plan grant.
+
+    `mailboxes` are its owner's, as keyed hashes: each is welcomed with sign-up credits once, for
+    ever. They are no part of what is asked, so that nothing of an account leads to them.
+    """
 
     plan_id: str
     signup_credits: int
     reset_anchor: ResetAnchor
     time_zone: str
+    mailboxes: tuple[str, ...] = ()
+
+    NOT_ASKED: ClassVar = Command.NOT_ASKED | {"mailboxes"}
 
     def __post_init__(self) -> None:
         """Let no account be opened that nobody could name afterwards, whoever wants it.

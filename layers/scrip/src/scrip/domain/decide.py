@@ -175,7 +175,7 @@ def _open(command: OpenAccount, catalog: Catalog, now: datetime) -> Posting:
             command=command,
         )
     grant_allowance(draft, 0, plan.monthly_credits)
-    return draft.posting(entry=entry)
+    return draft.posting(entry=entry, welcomed=command.mailboxes)
 
 
 def _refund(draft: Draft, command: Refund, refundable: Refundable | None) -> Posting:

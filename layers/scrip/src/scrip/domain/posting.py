@@ -60,7 +60,7 @@ class Posting:
     given back from, with its refunded total before, and that total after. `payment` is the payment
     that it is about, before (None: it is new) and after. `ended_hold` is the id of the hold that
     `entry` ended. `retired` are exhausted grants that left the account's item for ones of their
-    own, where a refund finds them.
+    own, where a refund finds them. `welcomed` are the mailboxes, as keyed hashes, that it welcomes.
     """
 
     before: Account | None
@@ -72,6 +72,7 @@ class Posting:
     audit: AuditRecord | None = None
     ended_hold: str | None = None
     retired: tuple[Grant, ...] = ()
+    welcomed: tuple[str, ...] = ()
 
 
 class Draft:

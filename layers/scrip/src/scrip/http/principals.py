@@ -26,11 +26,16 @@ ID_TOKEN = "id"  # noqa: S105 - a word, no secret
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who makes a request, and about which account. `is_owner`: it is the caller's own."""
+    """Who makes a request, and about which account. `is_owner`: it is the caller's own.
+
+    `pool_username` is what the stack's own user pool calls them; None for a caller of another
+    issuer.
+    """
 
     actor: Actor
     account_id: str
     is_owner: bool
+    pool_username: str | None = None
 
 
 def any_caller(request: Request) -> Caller:
@@ -89,7 +94,12 @@ def _caller(request: Request, *allowed: ActorType) -> Caller:
         raise ForbiddenError
     if named == own:
         check_account_id(named)
-    return Caller(actor=actor, account_id=named, is_owner=named == own)
+    return Caller(
+        actor=actor,
+        account_id=named,
+        is_owner=named == own,
+        pool_username=_pool_username(claims),
+    )
 
 
 def _claims(request: Request) -> Mapping[str, str]:
@@ -132,6 +142,11 @@ def _groups(claims: Mapping[str, str]) -> list[str]:
     """Return the groups of a token of the stack's own pool; what is no list names none."""
     told = claims.get("cognito:groups", "")
     return told[1:-1].split(" ") if told.startswith("[") and told.endswith("]") else []
+
+
+def _pool_username(claims: Mapping[str, str]) -> str | None:
+    is_own = claims.get("iss") == settings().pool_issuer
+    return claims.get("username", claims["sub"]) if is_own else None
 
 
 def _is_machine(claims: Mapping[str, str]) -> bool:

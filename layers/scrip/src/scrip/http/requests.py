@@ -9,9 +9,12 @@ from ulid import ULID
 from scrip.domain.catalog import Feature, Plan, Rollover
 from scrip.domain.commands import entry_name
 from scrip.http.models import AdminRequest
-from scrip.ledger import opening
+from scrip.ledger import ledger
+from scrip.users import first_opening
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scrip.domain.commands import OpenAccount
     from scrip.http.admin_models import FeatureRequest, PlanRequest
     from scrip.http.models import CommandRequest
@@ -36,9 +39,14 @@ def command_fields(
     }
 
 
-def opening_for(caller: Caller) -> OpenAccount | None:
-    """Return what opens a signed-in user's own account on their first call; None for others'."""
-    return opening(caller.account_id) if caller.is_owner else None
+def opening_for(caller: Caller) -> Callable[[], OpenAccount] | None:
+    """Return what tells how to open a signed-in user's own account on their first call.
+
+    None for others' accounts.
+    """
+    if not caller.is_owner:
+        return None
+    return lambda: first_opening(ledger(), caller.account_id, caller.pool_username)
 
 
 def plan_of(plan_id: str, body: PlanRequest) -> Plan:

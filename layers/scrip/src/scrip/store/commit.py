@@ -8,6 +8,7 @@
 | put the payment                  | it is new, or as it was read                               |
 | say by which entry a hold ended  | nothing has ended it                                       |
 | put the audit record             | none: its key is new                                       |
+| note each mailbox of a new owner | nobody has noted it                                        |
 
 A failed condition returns the item as it is, so the caller knows why without another read.
 """
@@ -34,10 +35,19 @@ from scrip.store.items import (
     retired_item,
     to_wire,
 )
-from scrip.store.keys import account_key, audit_key, hold_end_key, refunded_key, retired_key
+from scrip.store.keys import (
+    account_key,
+    audit_key,
+    hold_end_key,
+    refunded_key,
+    retired_key,
+    welcome_key,
+)
 from scrip.store.queries import Snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from botocore.exceptions import ClientError
 
     from scrip.domain.account import Account
@@ -62,6 +72,10 @@ NOT_ENDED = "attribute_not_exists(pk)"
 NEW_PAYMENT = "attribute_not_exists(pk)"
 # Holds while nothing more has become known of the payment since it was read.
 SAME_PAYMENT = "version = :seen"
+# Holds for a mailbox that has had no sign-up credits, whatever became of the account.
+NOT_WELCOMED = "attribute_not_exists(pk)"
+
+CONDITION_REASON = "ConditionalCheckFailed"
 
 CONFLICT_REASON = "TransactionConflict"
 RETRYABLE_REASONS = frozenset(
@@ -86,6 +100,10 @@ class AccountMovedError(Exception):
     snapshot: Snapshot | None
 
 
+class AlreadyWelcomedError(Exception):
+    """A mailbox of a new account was welcomed before; nothing was written."""
+
+
 class ConflictError(Exception):
     """Another transaction is at work on one of the items; nothing was written."""
 
@@ -94,8 +112,8 @@ def commit(table: Table, posting: Posting) -> None:
     """Write a posting, whole or not at all. One round trip.
 
     Raises:
-        EntryExistsError, AccountMovedError, ConflictError, PaymentTakenError: it was not written,
-            and why.
+        EntryExistsError, AccountMovedError, AlreadyWelcomedError, ConflictError,
+            PaymentTakenError: it was not written, and why.
         BusyError: it may have been written; committing it again is safe.
         CorruptAccountError: the table was changed by hand.
     """
@@ -111,6 +129,7 @@ def commit(table: Table, posting: Posting) -> None:
     if posting.audit:
         item = audit_item(audit_key(posting.after.account_id, str(ULID())), posting.audit)
         actions.append({"Put": {"Item": to_wire(item)}})
+    actions += [_welcome_put(mailbox) for mailbox in posting.welcomed]
     for action in actions:
         for request in action.values():
             request["TableName"] = table.name
@@ -214,6 +233,19 @@ def _payment_put(before: Payment | None, after: Payment) -> Any:
     }
 
 
+def note_welcomed(table: Table, mailboxes: Iterable[str]) -> None:
+    """Note that mailboxes, as keyed hashes, are those of somebody who has an account already."""
+    for mailbox in mailboxes:
+        with answered():
+            table.client.put_item(TableName=table.name, Item=to_wire(welcome_key(mailbox)))
+
+
+def _welcome_put(mailbox: str) -> Any:
+    return {
+        "Put": {"Item": to_wire(welcome_key(mailbox)), "ConditionExpression": NOT_WELCOMED},
+    }
+
+
 def _explain(reasons: Any, posting: Posting, exc: ClientError) -> None:
     """Raise why a transaction was cancelled, most telling reason first."""
     account_reason, *entry_reasons = reasons[: 1 + len(posting.entries)]
@@ -226,7 +258,10 @@ def _explain(reasons: Any, posting: Posting, exc: ClientError) -> None:
         raise ConflictError from exc
     if codes & RETRYABLE_REASONS:
         raise BusyError from exc
-    if account_reason["Code"] != "ConditionalCheckFailed":
+    others = reasons[: len(reasons) - len(posting.welcomed)]
+    if posting.welcomed and all(reason["Code"] == "None" for reason in others):
+        raise AlreadyWelcomedError from exc
+    if account_reason["Code"] != CONDITION_REASON:
         match posting.payment:
             case None, Payment() as payment:
                 raise PaymentTakenError(payment.payment_id) from exc

@@ -79,6 +79,11 @@ def payment_key(payment_id: str) -> Key:
     return {"pk": f"FACT#{payment_id}", "sk": f"FACT#{payment_id}"}
 
 
+def welcome_key(mailbox: str) -> Key:
+    """That a mailbox was welcomed; by its keyed hash, and nothing says whose it was."""
+    return {"pk": f"WELCOME#{mailbox}", "sk": f"WELCOME#{mailbox}"}
+
+
 def alias_key(name: str) -> Key:
     """An outside name of an account or a payment: an email, a provider's customer or invoice."""
     return {"pk": f"ALIAS#{name}", "sk": f"ALIAS#{name}"}

@@ -1,0 +1,61 @@
+"""The key of a stack: with it mailboxes are hashed, and without it no hash tells an address.
+
+It is made by the first deployment, kept encrypted in the Parameter Store, and never beside the
+hashes: who has a copy of the table cannot try addresses on it.
+"""
+
+from __future__ import annotations
+
+import hmac
+from contextlib import suppress
+from functools import cache
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
+
+from scrip.aws import client
+from scrip.domain.errors import BusyError
+from scrip.domain.mailboxes import mailbox
+from scrip.settings import settings
+from scrip.store.client import CONFIG, answered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+KEY_BYTES = 32
+
+
+@cache
+def own_mailbox_key() -> bytes:
+    """Return the key of this process's stack. It never changes, so one read is enough.
+
+    Raises:
+        BusyError: the Parameter Store did not answer, or has none yet.
+    """
+    return read_mailbox_key(client("ssm", CONFIG), settings().mailbox_key)
+
+
+def make_mailbox_key(ssm: Any, name: str) -> None:
+    """Make a stack's key, unless it has one: another would forget everybody who was welcomed."""
+    with suppress(ssm.exceptions.ParameterAlreadyExists):
+        ssm.put_parameter(Name=name, Value=token_hex(KEY_BYTES), Type="SecureString")
+
+
+def read_mailbox_key(ssm: Any, name: str) -> bytes:
+    """Return a stack's key by the name of its parameter.
+
+    Raises:
+        BusyError: the Parameter Store did not answer, or has none yet.
+    """
+    try:
+        with answered():
+            answer = ssm.get_parameter(Name=name, WithDecryption=True)
+    except ssm.exceptions.ParameterNotFound as exc:
+        raise BusyError from exc  # a deployment is about to make it
+    value: str = answer["Parameter"]["Value"]
+    return value.encode()
+
+
+def hashed(addresses: Iterable[str], key: Callable[[], bytes]) -> tuple[str, ...]:
+    """Return the mailboxes of addresses as keyed hashes, each once; without any it needs no key."""
+    mailboxes = {mailbox(address) for address in addresses}
+    return tuple(sorted(hmac.digest(key(), one.encode(), "sha256").hex() for one in mailboxes))
