@@ -60,6 +60,7 @@ class Functions:
         self.console_url = f"{stack.api_url(self.outputs['ApiId'])}/console/"
         self.dynamodb, self.s3 = stack.client("dynamodb"), stack.client("s3")
         self._logs, self._sts = stack.client("logs"), stack.client("sts")
+        self._cognito = stack.client("cognito-idp")
         self._iam, self._lambda = stack.client("iam"), stack.client("lambda")
         described = stack.client("cloudformation").describe_stack_resources(StackName=STACK_NAME)
         resources = described["StackResources"]
@@ -172,6 +173,34 @@ class Functions:
             raise NotDoneError(told)
         assert answer["statusCode"] < 300, (name, told)
         return told
+
+    def first_call(self, name: str) -> None:
+        """Send the request `events/<name>.json` as somebody of the pool, about their new account.
+
+        They are an admin at that, so that any function lets them in.
+
+        Raises:
+            NotDoneError: it is 5xx.
+        """
+        email = f"{uuid4()}@example.com"
+        told = {"email": email, "email_verified": "true"}
+        pool_id = self.outputs["UserPoolId"]
+        made = self._cognito.admin_create_user(
+            UserPoolId=pool_id,
+            Username=email,
+            UserAttributes=[{"Name": key, "Value": value} for key, value in told.items()],
+        )
+        attributes = {one["Name"]: one["Value"] for one in made["User"]["Attributes"]}
+        sent = about(attributes["sub"], event(name))
+        sent["requestContext"]["authorizer"]["jwt"]["claims"] |= {
+            "sub": attributes["sub"],
+            "username": made["User"]["Username"],
+            "iss": f"https://cognito-idp.{REGION}.amazonaws.com/{pool_id}",
+            "scope": "scrip/admin",
+        }
+        answer = self.call(f"{name.partition('/')[0].capitalize()}Function", sent)
+        if answer["statusCode"] >= 500:
+            raise NotDoneError(answer["body"])
 
     def items(self, pk: str) -> dict[str, Any]:
         """Return what the table holds of a partition, by sk."""

@@ -101,6 +101,7 @@ def sign_up(functions: Functions) -> None:
 
 def consume(functions: Functions) -> None:
     """Spend, hold, and end a hold twice, which takes a look at how it has ended."""
+    functions.first_call("consume/feature")
     account_id = new_account()
     functions.ask("consume/feature", account_id)
     functions.ask("consume/hold", account_id)
@@ -111,6 +112,7 @@ def consume(functions: Functions) -> None:
 
 
 def refund(functions: Functions) -> None:
+    functions.first_call("refund/whole")
     account_id = new_account()
     functions.ask("consume/feature", account_id)
     functions.ask("refund/whole", account_id)
@@ -118,6 +120,7 @@ def refund(functions: Functions) -> None:
 
 def adjust(functions: Functions) -> None:
     """Change an account, and close one whose address and messages are to be forgotten."""
+    functions.first_call("adjust/add")
     account_id = new_account()
     functions.ask("account/me", account_id)
     tell(functions, account_id, ("user_created",))
@@ -127,6 +130,7 @@ def adjust(functions: Functions) -> None:
 
 
 def read(functions: Functions) -> None:
+    functions.first_call("account/me")
     account_id = new_account()
     functions.ask("account/me", account_id)
     functions.ask("consume/feature", account_id)
@@ -204,18 +208,19 @@ def tell_events(functions: Functions) -> None:
 
 
 def bootstrap(functions: Functions) -> None:
-    """Make both custom resources, as CloudFormation does: the answer is put to a signed address.
+    """Make the custom resources as CloudFormation does: the answer is put to a signed address.
 
     What fails is tried again every 6 seconds, since a role may be new.
     """
     began, bucket = time.monotonic(), functions.outputs["BucketName"]
-    for name in ("create", "console_sign_in"):
+    for name in ("create", "mailbox_key", "console_sign_in"):
         key = f"role-{uuid4().hex}"
         sent = event(f"bootstrap/{name}")
         sent["ResponseURL"] = functions.s3.generate_presigned_url(
             "put_object", {"Bucket": bucket, "Key": key, "ContentType": ""}
         )
         sent["ResourceProperties"] |= {
+            "Name": functions.outputs["MailboxKeyName"],
             "UserPoolId": functions.ids["UserPool"],
             "ClientId": functions.ids["ConsoleClient"],
             "Url": functions.console_url,

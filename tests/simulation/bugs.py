@@ -63,6 +63,24 @@ BUGS = (
         f"NEW_PAYMENT = {ALWAYS}",
     ),
     Bug(
+        "a mailbox is welcomed again with every account",
+        "scrip.store.commit",
+        'NOT_WELCOMED = "attribute_not_exists(pk)"',
+        f"NOT_WELCOMED = {ALWAYS}",
+    ),
+    Bug(
+        "whoever was welcomed before is welcomed without a note of it",
+        "scrip.ledger",
+        "replace(command, signup_credits=0, mailboxes=())",
+        "replace(command, mailboxes=())",
+    ),
+    Bug(
+        "the first call asks nobody whose mailbox it is",
+        "scrip.users",
+        "    return opening(account_id, hashed(emails, ledger.mailbox_key))",
+        "    return opening(account_id)",
+    ),
+    Bug(
         "an edit of the catalog overwrites another",
         "scrip.store.catalogs",
         'SAME_VERSION = "#version = :seen"',

@@ -6,6 +6,10 @@ SIGNUP_CREDITS = 50
 SECRET = "whsec_c2ltdWxhdGVkLXNlY3JldC1vZi0zMi1ieXRlcy4uLi4="
 """What webhooks are signed with."""
 
+POOL_ID = "simulated"
+"""The stack's own user pool."""
+
+MAILBOX_KEY = b"simulated"
 QUEUE_URL = "https://simulated/renew"
 
 ENVIRONMENT = {
@@ -15,6 +19,7 @@ ENVIRONMENT = {
     "TABLE_NAME": "scrip",
     "SIGNUP_CREDITS": str(SIGNUP_CREDITS),
     "WEBHOOK_SECRETS": "simulated",
+    "USER_POOL_ID": POOL_ID,
     "RENEW_QUEUE_URL": QUEUE_URL,
     "POWERTOOLS_SERVICE_NAME": "scrip",
     "POWERTOOLS_METRICS_DISABLED": "true",

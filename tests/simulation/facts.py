@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.simulation.findings import wrong
 from tests.simulation.plain import entry_id
+from tests.simulation.traffic import email_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,6 +42,8 @@ class Facts:
         self.payments: dict[str, str] = {}
         """The account that each payment went to."""
         self.clawed: Counter[str] = Counter()
+        self.welcomed: dict[str, str] = {}
+        """The account that got the sign-up credits of each mailbox."""
 
     def know(self, step: Step) -> None:
         """Know of a step. Of several that ask for the same, the first."""
@@ -87,6 +90,20 @@ class Facts:
         """Return what a plan lends, or once lent."""
         lent = (plan.get("overdraft_limit", 0) for _, plan in self.catalog[f"PLAN#{plan_id}"])
         return max(map(int, lent))
+
+    # ---- Mailboxes -------------------------------------------------------------------------------
+
+    def opened(self, account_id: str, *, with_credits: bool, is_noted: bool) -> None:
+        """Take that an account was opened: only the first of its mailbox has sign-up credits."""
+        local, _, domain = email_of(account_id).partition("@")
+        mailbox = f"{local.partition('+')[0]}@{domain}"
+        first = self.welcomed.setdefault(mailbox, account_id)
+        if with_credits and first != account_id:
+            wrong("double", f"{account_id} is welcomed, and {first} of {mailbox} was")
+        if not with_credits and first == account_id:
+            wrong("lost", f"{account_id}, the first of {mailbox}, is not welcomed")
+        if with_credits and not is_noted:
+            wrong("violation", f"nothing says that {mailbox} was welcomed")
 
     # ---- Payments --------------------------------------------------------------------------------
 

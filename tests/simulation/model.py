@@ -53,6 +53,7 @@ class Model:
         self.facts.now = now
         entries: list[tuple[str, dict[str, Any]]] = []
         image: tuple[str, dict[str, Any]] | None = None
+        is_noted = any(change.pk.startswith("WELCOME#") for change in changes)
         for change in changes:
             kind, _, name = change.pk.partition("#")
             if kind not in {"LEDGER", "ACCOUNT", "CATALOG"}:
@@ -69,6 +70,10 @@ class Model:
             else:
                 self._beside(name, change.sk, item)
         self._committed(entries, image)
+        if any(entry["seq"] == 1 for _, entry in entries):
+            [account_id] = {account_id for account_id, _ in entries}
+            types = {entry["type"] for _, entry in entries}
+            self.facts.opened(account_id, with_credits="signup" in types, is_noted=is_noted)
 
     def _beside(self, name: str, sort_key: str, item: dict[str, Any]) -> None:
         """Take an item that is neither an account nor an entry."""

@@ -30,8 +30,9 @@ from scrip.queues import renew_queue
 from scrip.store.archive import Archive
 from scrip.store.bus import Bus as EventBus
 from scrip.store.client import Table as ScripTable
+from scrip.user_pool import user_pool
 from tests.simulation import services
-from tests.simulation.environment import QUEUE_URL, SECRET
+from tests.simulation.environment import MAILBOX_KEY, QUEUE_URL, SECRET
 from tests.simulation.faults import Fault
 from tests.simulation.scheduler import Scheduler, current
 
@@ -74,6 +75,7 @@ class Process:
     function: str
     skew: float
     ledger: Ledger
+    pool: services.Pool
     queue: RenewQueue
     archive: Archive
     bus: EventBus
@@ -132,7 +134,9 @@ class Processes:
             ledger=Ledger(
                 ScripTable(cast("DynamoDBClient", table), "scrip"),
                 lambda: at(world.scheduler.now + process.skew),
+                lambda: MAILBOX_KEY,
             ),
+            pool=services.Pool(wire),
             queue=RenewQueue(cast("SQSClient", queue), QUEUE_URL),
             archive=Archive(cast("S3Client", bucket), "archive"),
             bus=EventBus(cast("EventBridgeClient", bus), "bus"),
@@ -228,6 +232,7 @@ def _stand_in() -> None:
     """Let the product take time, chance and its process's own things from here."""
     stand_ins = {
         "ledger": (ledger, lambda: _process().ledger),
+        "user_pool": (user_pool, lambda: _process().pool),
         "renew_queue": (renew_queue, lambda: _process().queue),
         "archive": (HANDLERS["events"].archive, lambda: _process().archive),
         "bus": (HANDLERS["events"].bus, lambda: _process().bus),

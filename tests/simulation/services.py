@@ -7,12 +7,15 @@ and after; that is where all races are.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
+from scrip.store.client import answered
+from scrip.user_pool import PoolUser
 from tests.simulation.faults import TO_A_READ, TO_A_TRANSACTION, TO_A_WRITE, Died, Fault
 from tests.simulation.scheduler import current
+from tests.simulation.traffic import email_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -267,6 +270,21 @@ class Bucket:
 
     def put_object(self, **asked: Any) -> Any:
         return self._wire.write(lambda: self._objects.__setitem__(asked["Key"], asked["Body"]))
+
+
+class Pool:
+    """The user pool: everybody is in it, with an address that was verified."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def user(self, username: str) -> PoolUser:
+        with answered():
+            return cast("PoolUser", self._wire.read(lambda: _user(username)))
+
+
+def _user(username: str) -> PoolUser:
+    return PoolUser(account_id=username, email=email_of(username), is_confirmed=True)
 
 
 class Sent(NamedTuple):

@@ -54,7 +54,8 @@ class Ledger:
                 },
             ],
         }
-        items = [account, entry]
+        welcome = {"pk": "WELCOME#1", "sk": "WELCOME#1"}
+        items = [account, entry, *([welcome] if entry["type"] == "signup" else [])]
         changes = [
             Change(n, item["pk"], item["sk"], None, freeze(typed(item)))
             for n, item in enumerate(items)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
+from tests.simulation.environment import POOL_ID
 from tests.simulation.holds import HOLD_SECONDS
 
 START = datetime(2026, 1, 28, 9, 30, tzinfo=UTC).timestamp()
@@ -90,6 +91,17 @@ ROUTES = {
 
 ADMIN = {"sub": "ops", "client_id": "ops", "scope": "scrip/admin"}
 SERVICE = {"sub": "app", "client_id": "app", "scope": "scrip/service"}
+
+
+def user(account_id: str) -> dict[str, str]:
+    """Return what the token of a user of the stack's own pool says."""
+    return {"sub": account_id, "client_id": "web", "iss": f"https://simulated/{POOL_ID}"}
+
+
+def email_of(account_id: str) -> str:
+    """Return the address that a user signs up with; two by two they are of one mailbox."""
+    number = int(account_id.removeprefix("user-"))
+    return f"mailbox-{number // 2}+{number}@example.com"
 
 
 @dataclass(eq=False)
@@ -209,7 +221,7 @@ class Plan:
     def _spending(self, number: int, at: float, kind: str, account_id: str, /, **body: Any) -> Step:
         """Return a step of a user, or of a service for one."""
         step = self._keyed(number, at, kind, account_id, **body)
-        step.claims = self.random.choice((SERVICE, {"sub": account_id, "client_id": "web"}))
+        step.claims = self.random.choice((SERVICE, user(account_id)))
         step.body["reference"] = step.reference
         return step
 
@@ -255,8 +267,8 @@ class Plan:
         return step
 
     def _account(self, number: int, at: float, account_id: str) -> Step:
-        claims = {"sub": account_id, "client_id": "web"}
-        return Step(number, at, "account", account_id, claims=claims, path={"account_id": "me"})
+        path = {"account_id": "me"}
+        return Step(number, at, "account", account_id, claims=user(account_id), path=path)
 
     def _entries(self, number: int, at: float, account_id: str) -> Step:
         step = self._account(number, at, account_id)
@@ -317,8 +329,7 @@ class Plan:
         return self._keyed(number, at, "close", account_id)
 
     def _sign_up(self, number: int, at: float, account_id: str) -> Step:
-        email = f"{account_id}@example.com"
-        return Step(number, at, "sign_up", account_id, {"email": email})
+        return Step(number, at, "sign_up", account_id, {"email": email_of(account_id)})
 
     def _sweep(self, number: int, at: float, _: str) -> Step:
         return Step(number, at, "sweep", None)
