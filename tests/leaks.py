@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from scrip.store.mailbox_key import read_mailbox_key
 from scrip_cli.local import demo
 from scrip_cli.local.deploy import outputs
 from scrip_cli.local.webhook_secrets import webhook_secrets
@@ -68,5 +69,8 @@ def secrets_of(stack: LocalStack) -> dict[str, str]:
     return {
         "the password of a user": demo.PASSWORD,
         "the secret of the service's client": client["ClientSecret"],
+        "the key for mailboxes": read_mailbox_key(
+            stack.client("ssm"), deployed["MailboxKeyName"]
+        ).decode(),
         **{f"the secret of {name}": secret for name, secret in webhook_secrets(stack).items()},
     }

@@ -87,7 +87,7 @@ def ledger(table: Table) -> Ledger:
 def live(ledger: Ledger) -> None:
     """Let something of everything happen, and the sweep come by."""
     table = ledger.table
-    ledger.execute(opening("u1"))
+    ledger.execute(opening("u1", mailboxes=("5f" * 32,)))
     ledger.execute(opening("u2"))
     link_account(table, "u1", "email:a@x.org")
     told: dict[str, Any] = {"account_id": "u1", "actor": ADMIN}

@@ -131,7 +131,10 @@ def open_(
         else:
             granted = grouped(settings.signup_credits)
             plan = f"plan {settings.default_plan}"
-            report.note(f"Opens account {account_id} on {plan} with {granted} sign-up credits.")
+            unless = ", unless their mailbox has had such" if asked.email else ""
+            report.note(
+                f"Opens account {account_id} on {plan} with {granted} sign-up credits{unless}."
+            )
         ask(yes=yes)
         patiently(lambda: add_account(ledger, account_id, asked.email, settings))
         opened = ledger.account(account_id)
