@@ -12,13 +12,11 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from scrip.aws import client
 from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.ledger import ledger
 from scrip.observability import logger
 from scrip.store.catalogs import load_catalog
-from scrip.store.client import CONFIG
-from scrip.store.mailbox_key import make_mailbox_key
+from scrip.store.mailbox_key import make_mailbox_key, parameter_store
 from scrip.user_pool import open_user_pool
 
 ANSWER_SECONDS = 10
@@ -66,7 +64,7 @@ def _do(resource_type: str, properties: dict[str, Any]) -> None:
             keys = load_catalog(ledger().table, DEFAULT_CATALOG)
             logger.info("catalog loaded", extra={"keys": keys})
         case "Custom::MailboxKey":
-            make_mailbox_key(client("ssm", CONFIG), properties["Name"])
+            make_mailbox_key(parameter_store(), properties["Name"])
         case "Custom::ConsoleSignIn":
             pool = open_user_pool(properties["UserPoolId"])
             pool.let_sign_in(properties["ClientId"], properties["Url"])

@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from scrip.ledger import ledger
 from scrip.observability import count, logger
 from scrip.prepare import prepare
+from scrip.store.mailbox_key import parameter_store
 from scrip.users import open_account
 
 SECONDS_MAX = 3
@@ -41,4 +42,5 @@ def _open(attributes: dict[str, str]) -> None:
     open_account(ledger(), attributes["sub"], emails, at=ledger().clock())
 
 
-prepare(lambda: ledger().mailbox_key())
+# The key itself is not read yet: a snapshot would keep it, whatever is put in its place.
+prepare(lambda: (ledger(), parameter_store()))

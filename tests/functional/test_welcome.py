@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -21,7 +22,7 @@ from scrip.settings import Settings, settings
 from scrip.store.commit import commit
 from scrip.store.erasure import erase
 from scrip.store.mailbox_key import hashed, make_mailbox_key, own_mailbox_key, read_mailbox_key
-from scrip.user_pool import UserPool, user_pool
+from scrip.user_pool import PoolUser, UserPool, user_pool
 from scrip.users import add_account, open_account
 from scrip_cli.backfill import Backfill
 from scrip_cli.people import Person
@@ -89,12 +90,14 @@ class Pool:
         attributes = {one["Name"]: one["Value"] for one in made["User"]["Attributes"]}
         return str(attributes["sub"])
 
-    def first_call(self, sub: str, *, issuer: str | None = None) -> dict[str, Any]:
+    def first_call(
+        self, sub: str, *, username: str | None = None, issuer: str | None = None
+    ) -> dict[str, Any]:
         """Read one's own account with an access token; return the answer."""
         sent = event("account/me")
         sent["requestContext"]["authorizer"]["jwt"]["claims"] |= {
             "sub": sub,
-            "username": sub,
+            "username": username or sub,
             "iss": issuer or f"https://cognito-idp.eu-central-1.amazonaws.com/{self.pool_id}",
         }
         answer = invoke("account", sent)
@@ -289,6 +292,16 @@ class TestFirstCall:
         for _ in range(3):
             pool.first_call(sub)
         assert asked == [sub]
+
+    def test_whoever_came_by_another_provider_is_known_by_what_the_pool_calls_them(
+        self, pool: Pool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        told = PoolUser(account_id="sub-1", email="alice@example.com", is_confirmed=True)
+        known = {"google_1": told, "google_2": told}
+        monkeypatch.setattr("scrip.users.user_pool", lambda: SimpleNamespace(user=known.get))
+        assert pool.first_call("sub-1", username="google_1")["balance"] == ALLOWANCE + WELCOME
+        # A name that is somebody else's by now is not theirs any more.
+        assert pool.first_call("sub-2", username="google_2")["balance"] == ALLOWANCE
 
     def test_whoever_has_left_the_pool_is_not_welcomed(self, table: Table, pool: Pool) -> None:
         sub = pool.add("alice@example.com")

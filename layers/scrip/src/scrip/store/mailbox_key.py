@@ -31,7 +31,13 @@ def own_mailbox_key() -> bytes:
     Raises:
         BusyError: the Parameter Store did not answer, or has none yet.
     """
-    return read_mailbox_key(client("ssm", CONFIG), settings().mailbox_key)
+    return read_mailbox_key(parameter_store(), settings().mailbox_key)
+
+
+@cache
+def parameter_store() -> Any:
+    """Return this process's client of the Parameter Store; making it takes longer than asking."""
+    return client("ssm", CONFIG)
 
 
 def make_mailbox_key(ssm: Any, name: str) -> None:
