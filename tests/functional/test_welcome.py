@@ -222,6 +222,13 @@ def test_whoever_has_several_addresses_is_welcomed_if_none_of_them_was(table: Ta
     assert ledger().account("third").balance == ALLOWANCE
 
 
+def test_whoever_has_hundreds_of_addresses_gets_an_account(table: Table) -> None:
+    emails = [f"a{number}@example.com" for number in range(200)]
+    open_account(ledger(), "first", emails, at=utc_now())
+    assert len(welcomes(table)) == 200
+    assert sign_up("again", "a199@example.com") == ALLOWANCE
+
+
 def test_an_address_that_came_later_is_no_way_to_a_second_welcome(table: Table) -> None:
     now = utc_now()
     open_account(ledger(), "first", ["a@example.com"], at=now)
@@ -238,6 +245,10 @@ def test_an_account_that_an_admin_opens_is_welcomed_by_its_address(table: Table)
     assert ledger().account("added").balance == ALLOWANCE
     add_account(ledger(), "without", None)
     assert ledger().account("without").balance == ALLOWANCE + WELCOME
+    # It gets an address later, which is no way to a second welcome either.
+    add_account(ledger(), "without", "bert@example.com")
+    leave("without")
+    assert sign_up("again", "bert+2@example.com") == ALLOWANCE
 
 
 def test_backfill_and_sync_know_those_who_are_older_than_the_rule(

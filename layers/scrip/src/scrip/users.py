@@ -22,6 +22,9 @@ from scrip.store.mailbox_key import hashed
 from scrip.store.queries import read
 from scrip.user_pool import user_pool
 
+MAILBOXES_MAX = 50
+"""How many of a new user's mailboxes are looked at: they fit a transaction."""
+
 
 def open_account(
     ledger: Ledger,
@@ -42,7 +45,7 @@ def open_account(
         BusyError: it may be half done; doing it again is safe.
     """
     mailboxes = hashed(emails, ledger.mailbox_key)
-    ledger.execute(opening(account_id, mailboxes, stack))
+    ledger.execute(opening(account_id, mailboxes[:MAILBOXES_MAX], stack))
     if not note_addresses(ledger.table, account_id, at):
         return []
     # An account may be older than the rule, and have another address than it was opened with.
@@ -91,13 +94,14 @@ def add_account(
     if name and accounts_named(ledger.table, [name]).get(name, account_id) != account_id:
         raise EmailTakenError
     known = read(ledger.table, account_id).account
+    mailboxes = hashed([email] if email else [], ledger.mailbox_key)
     if known is None:
-        mailboxes = hashed([email] if email else [], ledger.mailbox_key)
         ledger.execute(opening(account_id, mailboxes, stack))
     elif known.status is AccountStatus.CLOSED:
         raise AccountClosedError
     if name and not link_account(ledger.table, account_id, name):
         raise EmailTakenError  # somebody was faster
+    note_welcomed(ledger.table, mailboxes)
     return known is None
 
 
