@@ -145,7 +145,8 @@ def _groups(claims: Mapping[str, str]) -> list[str]:
 
 
 def _pool_username(claims: Mapping[str, str]) -> str | None:
-    is_own = claims.get("iss") == settings().pool_issuer
+    pool_id = settings().user_pool_id
+    is_own = bool(pool_id) and claims.get("iss", "").endswith(f"/{pool_id}")
     return claims.get("username", claims["sub"]) if is_own else None
 
 
