@@ -1,0 +1,199 @@
+"""Retired grants in the table: where they are, who finds them, and how small an account stays."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scrip.audit import audit_account
+from scrip.domain.commands import (
+    Adjust,
+    AdjustAction,
+    Consume,
+    OpenHold,
+    Purchase,
+    Refund,
+    Renew,
+)
+from scrip.domain.entries import CLOCK, Actor, ActorType
+from scrip.domain.grants import GRANTS_MAX, GrantKind
+from scrip.ledger import Ledger, opening
+from tests.functional.conftest import items
+from tests.functional.test_ledger import item_bytes
+
+if TYPE_CHECKING:
+    from scrip.store.client import Table
+
+APP = Actor(ActorType.SERVICE, "app")
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def books(table: Table) -> Ledger:
+    ledger = Ledger(table, lambda: NOW)
+    ledger.execute(opening("u1"))
+    return ledger
+
+
+def buy(books: Ledger, number: int, amount: int = 100) -> None:
+    books.execute(
+        Purchase(
+            account_id="u1",
+            entry_id=f"stripe:pi_{number:024}",
+            keyed=False,
+            actor=Actor(ActorType.WEBHOOK, "stripe"),
+            credits=amount,
+            money=500,
+        ),
+    )
+
+
+def use(books: Ledger, amount: int, key: str) -> None:
+    books.execute(Consume(account_id="u1", entry_id=key, actor=APP, amount=amount))
+
+
+def refund(books: Ledger, key: str, amount: int | None = None) -> None:
+    books.execute(
+        Refund(account_id="u1", entry_id=f"r-{key}", actor=APP, refunds=key, amount=amount),
+    )
+
+
+def account_item(books: Ledger) -> dict[str, Any]:
+    [account] = [item for item in items(books.table) if item["sk"]["S"] == "ACCOUNT"]
+    return account
+
+
+def retired(books: Ledger) -> list[str]:
+    return sorted(
+        item["sk"]["S"] for item in items(books.table) if item["sk"]["S"].startswith("GRANT#")
+    )
+
+
+def findings(books: Ledger) -> list[tuple[str, str]]:
+    audited = audit_account(books.table, "u1", NOW)
+    assert audited is not None
+    return [(one.code, one.about) for one in audited.findings]
+
+
+def test_an_account_that_bought_often_stays_within_2_kb(books: Ledger) -> None:
+    for number in range(GRANTS_MAX + 20):
+        buy(books, number)
+        use(books, 100, f"use-{number}")
+    assert item_bytes(account_item(books)) <= 2_048
+    assert len(account_item(books)["grants"]["L"]) <= 3
+    assert len(retired(books)) >= GRANTS_MAX
+    assert findings(books) == []
+
+
+def test_a_refund_finds_the_grant_that_has_left(books: Ledger) -> None:
+    buy(books, 1)
+    before = {grant.grant_id: grant for grant in books.account("u1").grants}
+    use(books, 250, "all")
+    assert len(retired(books)) == 2  # the welcome's grant, and the purchase's
+    refund(books, "all", 40)
+    refund_of_rest = Refund(account_id="u1", entry_id="rest", actor=APP, refunds="all")
+    books.execute(refund_of_rest)
+    assert {grant.grant_id: grant for grant in books.account("u1").grants} == before
+    assert findings(books) == []
+
+
+def test_what_came_back_and_is_spent_again_leaves_again(books: Ledger) -> None:
+    buy(books, 1)
+    for n in range(3):
+        use(books, books.account("u1").available, f"all-{n}")
+        assert len(retired(books)) == 2
+        refund(books, f"all-{n}")
+    assert findings(books) == []
+
+
+def test_a_grant_that_leaves_while_a_refund_is_decided_is_found_all_the_same(
+    books: Ledger,
+) -> None:
+    """Between the two reads of a refund somebody spends the rest of its grant."""
+    buy(books, 1)
+    use(books, 200, "most")
+    faster = [lambda: use(books, books.account("u1").available, "rest")]
+
+    def before_call(**_: Any) -> None:
+        if faster:
+            faster.pop()()
+
+    events = books.table.client.meta.events
+    events.register("before-call.dynamodb.TransactWriteItems", before_call)
+    try:
+        refund(books, "most")
+    finally:
+        events.unregister("before-call.dynamodb.TransactWriteItems", before_call)
+    assert not faster
+    assert books.account("u1").balance == 200
+    assert all(grant.kind is not GrantKind.REFUND for grant in books.account("u1").grants)
+    assert findings(books) == []
+
+
+def test_exhausted_grants_of_the_version_before_leave_with_the_next_change(books: Ledger) -> None:
+    """They were kept on the item until there were fifty."""
+    buy(books, 1)
+    account = account_item(books)
+    grants = account["grants"]["L"]
+    spent = [
+        {"M": {**grant["M"], "remaining": {"N": "0"}}}
+        for grant in grants
+        if grant["M"]["kind"]["S"] == "purchase"
+    ]
+    assert len(spent) == 1
+    kept = [grant for grant in grants if grant["M"]["kind"]["S"] != "purchase"]
+    books.table.client.put_item(
+        TableName=books.table.name,
+        Item={
+            **account,
+            "grants": {"L": kept + spent},
+            "balance": {"N": str(int(account["balance"]["N"]) - 100)},
+        },
+    )
+    assert retired(books) == []
+    use(books, 1, "any")
+    assert retired(books) == ["GRANT#" + spent[0]["M"]["grant_id"]["S"]]
+
+
+def test_whatever_is_due_at_once_a_renewal_comes_to_its_end(books: Ledger) -> None:
+    """Holds and grants that all end in one millisecond, more than a transaction has room for."""
+
+    def give(number: int, amount: int, end: datetime) -> None:
+        books.execute(
+            Adjust(
+                account_id="u1",
+                entry_id=f"gift-{number}",
+                actor=Actor(ActorType.ADMIN, "a1"),
+                reason="r",
+                action=AdjustAction.ADD,
+                amount=amount,
+                kind=GrantKind.PROMO,
+                expires_at=end,
+            ),
+        )
+
+    give(0, 32, NOW + timedelta(hours=1))
+    for n in range(32):
+        hold = OpenHold(account_id="u1", entry_id=f"h{n}", actor=APP, amount=1, expires_in=86_400)
+        books.execute(hold)
+    for n in range(1, 46):
+        give(n, 1, NOW + timedelta(hours=24, milliseconds=n % 2))
+    late = Ledger(books.table, lambda: NOW + timedelta(days=20))
+    expected = late.account("u1").balance
+    renewal = Renew(account_id="u1", entry_id="renewal", keyed=False, actor=CLOCK)
+    late.execute(renewal)
+    use(late, 1, "after-all")
+    assert late.account("u1").balance == expected - 1
+    assert late.account("u1").held == 0
+    assert findings(books) == []
+
+
+def test_a_retired_grant_that_somebody_edited_is_named(books: Ledger) -> None:
+    buy(books, 1)
+    use(books, 250, "all")
+    [item] = [one for one in items(books.table) if one["sk"]["S"] == "GRANT#g3"]
+    for name, value in {"amount": {"N": "101"}, "kind": {"S": "plan"}}.items():
+        books.table.client.put_item(TableName=books.table.name, Item={**item, name: value})
+        assert findings(books) == [("grant_wrong", "retired grant g3")]

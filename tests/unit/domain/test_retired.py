@@ -1,0 +1,148 @@
+"""Exhausted grants leave the account's item; what is refunded lives as it would have lived."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scrip.domain.account import Account
+from scrip.domain.commands import AdjustAction
+from scrip.domain.grants import GRANTS_MAX, GrantKind
+from scrip.domain.payments import DisputeOutcome
+from scrip.domain.settle import settled
+from tests.unit.domain.examples import (
+    CATALOG,
+    DAY,
+    NOW,
+    adjust,
+    capture,
+    consume,
+    dispute,
+    do,
+    hold,
+    opened,
+    own_entry,
+    purchase,
+    refund,
+    remaining,
+)
+
+YEARS = timedelta(days=4_000)
+
+
+def bare() -> Account:
+    return opened("none", signup_credits=0)
+
+
+def with_gifts(account: Account, number: int, life: timedelta = 300 * DAY) -> Account:
+    """An account with so many grants more, of one credit each, that expire one after the other."""
+    for n in range(number):
+        end = NOW + life + n * timedelta(seconds=1)
+        gift = adjust(AdjustAction.ADD, 1, f"gift-{n}", kind=GrantKind.PROMO, expires_at=end)
+        account = do(account, gift).after
+    return account
+
+
+def test_what_is_exhausted_and_never_expires_leaves_the_item() -> None:
+    bought = do(bare(), purchase(100)).after
+    assert [grant.kind for grant in do(bought, consume(99)).after.grants] == ["purchase"]
+    spent = do(bought, consume(100))
+    assert spent.after.grants == ()
+    [gone] = spent.retired
+    assert (gone.grant_id, gone.kind, gone.amount, gone.expires_at) == ("g1", "purchase", 100, None)
+
+
+def test_what_will_expire_stays_until_it_does() -> None:
+    account = do(with_gifts(bare(), 1), consume(1)).after
+    assert [(grant.remaining, grant.kind) for grant in account.grants] == [(0, "promo")]
+    assert settled(account, CATALOG, NOW + YEARS).grants == ()
+
+
+def test_a_grant_to_which_a_hold_will_give_back_stays() -> None:
+    bought = do(bare(), purchase(100)).after
+    held = do(bought, hold(100)).after
+    assert [grant.remaining for grant in held.grants] == [0]
+    assert do(held, capture(40)).after.balance == 60
+    assert do(held, capture(100)).after.grants == ()
+
+
+def test_a_refund_brings_a_retired_grant_back_as_it_was() -> None:
+    account = do(bare(), purchase(100)).after
+    [before] = account.grants
+    spent = do(account, consume(100))
+    after = do(spent.after, refund("c1"), NOW + DAY, of=own_entry(spent)).after
+    assert after.grants == (before,)
+    assert settled(after, CATALOG, NOW + YEARS).balance == 100
+
+
+def test_a_part_of_a_use_of_many_grants_goes_back_to_the_last_of_them() -> None:
+    account = bare()
+    for n in range(3):
+        account = do(account, purchase(100, f"stripe:pi_{n}")).after
+    spent = do(account, consume(300))
+    assert len(spent.retired) == 3
+    part = do(spent.after, refund("c1", 150), of=own_entry(spent))
+    assert remaining(part.after) == {"stripe:pi_1": 50, "stripe:pi_2": 100}
+    rest = do(part.after, refund("c1", key="r2"), of=own_entry(spent), refunded=150)
+    assert remaining(rest.after) == {f"stripe:pi_{n}": 100 for n in range(3)}
+
+
+@pytest.mark.parametrize("live", [GRANTS_MAX - 1, GRANTS_MAX])
+def test_bought_credits_never_expire_however_many_grants_there_are(live: int) -> None:
+    spent = do(do(bare(), purchase(100)).after, consume(100))
+    account = with_gifts(spent.after, live)
+    account = do(account, refund("c1"), of=own_entry(spent)).after
+    assert settled(account, CATALOG, NOW + YEARS).balance == 100
+
+
+def test_what_gave_way_at_the_bound_lives_as_long_as_it_would_have() -> None:
+    gift = adjust(AdjustAction.ADD, 60, kind=GrantKind.PROMO, expires_at=NOW + 90 * DAY)
+    spent = do(do(bare(), gift).after, consume(60))
+    account = with_gifts(spent.after, GRANTS_MAX)  # the exhausted gift gives way to the last
+    assert account.grant("g1") is None
+    account = do(account, refund("c1"), NOW + DAY, of=own_entry(spent)).after
+    assert settled(account, CATALOG, NOW + 89 * DAY).balance == GRANTS_MAX + 60
+    assert settled(account, CATALOG, NOW + 91 * DAY).balance == GRANTS_MAX
+
+
+def test_only_what_comes_back_into_an_expired_grant_lives_for_a_week() -> None:
+    gift = adjust(AdjustAction.ADD, 60, kind=GrantKind.PROMO, expires_at=NOW + DAY)
+    spent = do(do(bare(), gift).after, consume(60))
+    account = do(spent.after, refund("c1"), NOW + 2 * DAY, of=own_entry(spent)).after
+    assert settled(account, CATALOG, NOW + 9 * DAY - timedelta(seconds=1)).balance == 60
+    assert settled(account, CATALOG, NOW + 9 * DAY + timedelta(hours=1)).balance == 0
+
+
+def test_what_is_refunded_to_a_disputed_payment_is_the_payments_again() -> None:
+    bought = do(bare(), purchase(100))
+    assert bought.payment is not None
+    spent = do(bought.after, consume(100))
+    account = do(spent.after, refund("c1"), of=own_entry(spent)).after
+    account = do(account, dispute(DisputeOutcome.OPEN), paid=bought.payment[1]).after
+    assert (account.held, account.available) == (100, 0)
+
+
+@given(data=st.data())
+def test_credits_that_are_spent_and_refunded_live_as_if_they_had_not_been(
+    data: st.DataObject,
+) -> None:
+    """Against an oracle: each grant's life is written down when it arrives, and nothing else."""
+    account, lives, uses = bare(), list[tuple[int, int | None]](), []
+    for n in range(data.draw(st.integers(1, 8))):
+        days = data.draw(st.sampled_from([None, None, 5, 20, 40]))
+        amount = data.draw(st.integers(1, 50))
+        kind = GrantKind.PROMO if days else GrantKind.ADMIN
+        end = NOW + days * DAY if days else None
+        gift = adjust(AdjustAction.ADD, amount, f"gift-{n}", kind=kind, expires_at=end)
+        account = do(account, gift).after
+        lives.append((amount, days))
+        if data.draw(st.booleans()):
+            used = do(account, consume(data.draw(st.integers(1, account.available)), f"c{n}"))
+            account = used.after
+            uses.append(own_entry(used))
+    for used in data.draw(st.permutations(uses)):
+        account = do(account, refund(used.entry_id, key=f"r-{used.entry_id}"), of=used).after
+    for day in (0, 4, 6, 19, 21, 39, 41, 4_000):
+        living = sum(amount for amount, days in lives if days is None or days > day)
+        assert settled(account, CATALOG, NOW + day * DAY).balance == living
