@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -151,7 +151,8 @@ def test_a_grant_that_ends_sooner_than_it_said_bounds_what_is_held_of_it() -> No
     next_month = pay_period(end, end + 28 * DAY, payment_id="stripe:in_2")
     account = do(account, next_month, end + 21 * HOUR).after
     assert account.holds[0].expires_at == end + 24 * HOUR
-    assert settled(account, CATALOG, end + DAY).balance == 2_000
+    # The new allowance, and what rolls over of the held 2 000.
+    assert settled(account, CATALOG, end + DAY).balance == 2_000 + 1_000
 
 
 @given(
@@ -299,3 +300,44 @@ def test_a_users_hold_is_named_in_an_address() -> None:
         assert re.fullmatch(HOLD_ID_PATTERN, good)
     for bad in ("stripe:pi_1:dp_1", "user:", ":h1", "user:" + "k" * 129, "..", "a/b"):
         assert not re.fullmatch(HOLD_ID_PATTERN, bad)
+
+
+# ---- Held over the end of a period that rolls over -----------------------------------------------
+
+MONTH = datetime(2026, 2, 28, 12, tzinfo=UTC)
+"""The end of the first period."""
+
+
+@pytest.mark.parametrize(
+    ("used_before", "held", "captured", "balance"),
+    [
+        (0, 2_000, 0, 1_000),  # as if it had not been held: no more than the bound rolls over
+        (1_500, 500, 0, 500),
+        (1_500, 200, 0, 500),  # 300 at the end of the month, 200 when they come back
+        (1_500, 500, 120, 380),
+        (200, 900, 0, 1_000),
+        (0, 2_000, 2_000, 0),
+    ],
+)
+def test_what_is_held_over_a_months_end_rolls_over_as_if_it_had_not_been(
+    used_before: int, held: int, captured: int, balance: int
+) -> None:
+    account = opened("pro", signup_credits=0)
+    if used_before:
+        account = do(account, consume(used_before, "before")).after
+    account = do(account, hold(held, expires_in=86_400), MONTH - HOUR).after
+    end = capture(captured) if captured else release()
+    ended = do(account, end, MONTH + HOUR)
+    assert ended.after.balance == 2_000 + balance
+    assert own_entry(ended).balance_left == ended.after.balance
+    later = ended.after if captured else account  # one that nobody ends, ends by itself
+    assert settled(later, CATALOG, MONTH + 20 * DAY).balance == 2_000 + balance
+    # It lives for a period, as all that rolls over does, and no longer.
+    rolled = [grant for grant in ended.after.grants if grant.kind is GrantKind.ROLLOVER]
+    assert {grant.expires_at for grant in rolled} <= {datetime(2026, 3, 31, 12, tzinfo=UTC)}
+    assert len(rolled) <= 1
+
+
+def test_a_plan_without_rollover_keeps_nothing_that_was_held() -> None:
+    account = do(opened("free", signup_credits=0), hold(100, expires_in=86_400), MONTH - HOUR).after
+    assert do(account, release(), MONTH + HOUR).after.balance == 100

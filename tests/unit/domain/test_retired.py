@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from scrip.domain.account import Account
 from scrip.domain.commands import AdjustAction
+from scrip.domain.entries import Entry
 from scrip.domain.grants import GRANTS_MAX, GrantKind
 from scrip.domain.payments import DisputeOutcome
 from scrip.domain.settle import settled
@@ -128,7 +129,7 @@ def test_credits_that_are_spent_and_refunded_live_as_if_they_had_not_been(
     data: st.DataObject,
 ) -> None:
     """Against an oracle: each grant's life is written down when it arrives, and nothing else."""
-    account, lives, uses = bare(), list[tuple[int, int | None]](), []
+    account, lives, uses = bare(), list[tuple[int, int | None]](), list[Entry]()
     for n in range(data.draw(st.integers(1, 8))):
         days = data.draw(st.sampled_from([None, None, 5, 20, 40]))
         amount = data.draw(st.integers(1, 50))
@@ -141,8 +142,8 @@ def test_credits_that_are_spent_and_refunded_live_as_if_they_had_not_been(
             used = do(account, consume(data.draw(st.integers(1, account.available)), f"c{n}"))
             account = used.after
             uses.append(own_entry(used))
-    for used in data.draw(st.permutations(uses)):
-        account = do(account, refund(used.entry_id, key=f"r-{used.entry_id}"), of=used).after
+    for use in data.draw(st.permutations(uses)):
+        account = do(account, refund(use.entry_id, key=f"r-{use.entry_id}"), of=use).after
     for day in (0, 4, 6, 19, 21, 39, 41, 4_000):
         living = sum(amount for amount, days in lives if days is None or days > day)
         assert settled(account, CATALOG, NOW + day * DAY).balance == living

@@ -72,6 +72,8 @@ class Hold:
     `expires_at` is None for what a dispute set aside: that ends with the dispute. `ends_by` is the
     latest instant to which it can be extended; None where an earlier version opened it. `uncharged`
     are credits of use that the plan gives for nothing, being unlimited when the hold was opened.
+    `rolls_over` are credits held over the end of their period that would have rolled over with it,
+    until `rolls_until`: as many go on as a rollover grant when they come back.
     """
 
     hold_id: str
@@ -80,6 +82,8 @@ class Hold:
     ends_by: datetime | None = None
     feature: str | None = None
     uncharged: int = 0
+    rolls_over: int = 0
+    rolls_until: datetime | None = None
 
     @property
     def amount(self) -> int:

@@ -25,7 +25,14 @@ from scrip.domain.holds import give_back, release_dead
 from scrip.domain.payments import DisputeOutcome, Payment
 from scrip.domain.posting import Draft, Paid, Posting
 from scrip.domain.quotas import grant_difference
-from scrip.domain.settle import expire, roll_over, rolled_over, set_quota
+from scrip.domain.settle import (
+    expire,
+    keep_held_rollover,
+    plan_grants,
+    roll_over,
+    rolled_over,
+    set_quota,
+)
 
 
 def purchase(draft: Draft, command: Purchase) -> Posting:
@@ -109,6 +116,7 @@ def _open_paid_period(draft: Draft, command: PayPeriod, catalog: Catalog, quota:
     start = min(command.start, draft.now)
     opened = replace(account, anchor=start, period=0, paid_until=command.end)
     carried = rolled_over(account.grants, ending, opened, command.entry_id)
+    plans = plan_grants(account)
     expire(draft, plans_end=max(start, began))
     draft.change(
         anchor=start,
@@ -122,6 +130,7 @@ def _open_paid_period(draft: Draft, command: PayPeriod, catalog: Catalog, quota:
     )
     set_quota(draft, quota, catalog)
     roll_over(draft, carried)
+    keep_held_rollover(draft, ending, plans)
     entry = _grant_period(draft, command, quota.allowance(draft.plan), draft.account.allowance_end)
     expire(draft)
     release_dead(draft, draft.now)

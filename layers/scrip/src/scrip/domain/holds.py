@@ -154,6 +154,7 @@ def capture_hold(draft: Draft, command: CaptureHold, catalog: Catalog) -> Postin
             draft,
             freed,
             f"release:{command.entry_id}",
+            ends=hold if command.final else None,
             hold_id=hold.hold_id,
             command=command,
         )
@@ -184,6 +185,7 @@ def release_hold(draft: Draft, command: ReleaseHold) -> Posting:
         draft,
         hold.allocations,
         command.entry_id,
+        ends=hold,
         hold_id=hold.hold_id,
         command=command,
     )
@@ -230,6 +232,20 @@ def outlive(draft: Draft, grant_id: str, expired_at: datetime) -> None:
             _put(draft, replace(hold, expires_at=expires_at, ends_by=ends_by))
 
 
+def roll_over_held(draft: Draft, ended: Container[str], room: int, until: datetime) -> None:
+    """Note what of held credits would have rolled over, had they not been held.
+
+    Their grants, `ended`, have just ended with a period; `room` is what more may roll over, `until`
+    then.
+    """
+    for hold in draft.account.holds:
+        of_ended = sum(part.amount for part in hold.allocations if part.grant_id in ended)
+        rolls = min(room, of_ended)
+        if rolls > 0 and hold.expires_at is not None:
+            room -= rolls
+            _put(draft, replace(hold, rolls_over=rolls, rolls_until=until))
+
+
 def life_max(hold_id: str) -> timedelta:
     """Return how long a hold lives at most from its opening."""
     return USER_HOLD_LIFE if is_users(hold_id) else SERVICE_HOLD_LIFE
@@ -241,12 +257,14 @@ def give_back(
     entry_id: str,
     *,
     pays_debt: bool = True,
+    ends: Hold | None = None,
     **told: Any,
 ) -> Entry:
     """Put credits that were held back into their grants, and enter it.
 
     They pay what is owed first, if they may. What is left of them in a grant that has expired,
-    expires at once: the entry's `expired` says how much.
+    expires at once, but for what would have rolled over with its period and now does, if that
+    `ends` the hold: the entry's `expired` says how much.
     """
     live = {grant.grant_id for grant in draft.account.grants}
     gone, debt = Counter[str](), draft.account.debt if pays_debt else 0
@@ -270,18 +288,41 @@ def give_back(
         for grant_id, amount in gone.items()
     )
     draft.change(grants=buckets.give_back((*draft.account.grants, *again), freed))
+    until = ends.rolls_until if ends else None
+    rolled = min(expired, ends.rolls_over) if ends and until and until > draft.now else 0
     entry = draft.enter(
         entry_id,
         EntryType.RELEASE,
         0,
         allocations=freed,
-        expired=expired or None,
+        expired=expired - rolled or None,
         **told,
     )
     if pays_debt:
         draft.settle_debt(entry)
     _expire_again(draft, entry, gone)
+    if rolled:
+        _roll_over(draft, entry, rolled, until)
     return entry
+
+
+def _roll_over(draft: Draft, released: Entry, amount: int, until: datetime | None) -> None:
+    """Let credits roll over late that were held when their period ended."""
+    name = f"rollover:{released.entry_id}"
+    allocation = draft.place(
+        GrantKind.ROLLOVER,
+        amount,
+        source=name,
+        granted_at=released.effective_at,
+        expires_at=until,
+    )
+    draft.enter(
+        name,
+        EntryType.ROLLOVER,
+        amount,
+        allocations=(allocation,),
+        effective_at=released.effective_at,
+    )
 
 
 def _expire_again(draft: Draft, released: Entry, gone: Container[str]) -> None:
@@ -371,7 +412,7 @@ def _end(draft: Draft, hold: Hold, **told: Any) -> None:
     _remove(draft, hold)
     if hold.allocations:
         name = f"release:{hold.hold_id}"
-        give_back(draft, hold.allocations, name, hold_id=hold.hold_id, **told)
+        give_back(draft, hold.allocations, name, ends=hold, hold_id=hold.hold_id, **told)
 
 
 def _put(draft: Draft, changed: Hold) -> None:

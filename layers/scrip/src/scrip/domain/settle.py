@@ -12,7 +12,7 @@ from scrip.domain.account import Account, AccountStatus, Quota
 from scrip.domain.catalog import Catalog, Plan
 from scrip.domain.entries import EntryType, iso
 from scrip.domain.grants import Allocation, Grant, GrantKind, give_back
-from scrip.domain.holds import end_free, outlive, release_dead
+from scrip.domain.holds import end_free, outlive, release_dead, roll_over_held
 from scrip.domain.posting import Draft
 
 
@@ -51,6 +51,8 @@ def settle(
     while lived.period_end <= now and not lived.awaits_payment:
         debt_paid = draft.account.debt - lived.debt
         lived, opened = _next_period(_holds_ended(lived), catalog), opened + 1
+    ending = draft.plan
+    plans = plan_grants(draft.account)
     expire(draft, plans_end=account.period_end if opened else None)
     if opened:
         draft.change(
@@ -65,6 +67,8 @@ def settle(
         if debt_paid:
             grant_allowance(draft, lived.period - 1, debt_paid)
         roll_over(draft, (grant for grant in lived.grants if grant.expires_at_or_never > now))
+        if opened == 1:  # no hold outlives its grants for more than a period
+            keep_held_rollover(draft, ending, plans)
         allowance = lived.quota.allowance(draft.plan)
         grant_allowance(draft, lived.period, allowance, missed=opened - 1)
         expire(draft)  # what the missed allowances brought has lived
@@ -177,6 +181,25 @@ def roll_over(draft: Draft, grants: Iterable[Grant]) -> None:
             allocations=(allocation,),
             effective_at=grant.granted_at,
         )
+
+
+def plan_grants(account: Account) -> frozenset[str]:
+    """Return the ids of an account's plan grants."""
+    return frozenset(grant.grant_id for grant in account.grants if grant.kind is GrantKind.PLAN)
+
+
+def keep_held_rollover(draft: Draft, ending: Plan, plans_before: frozenset[str]) -> None:
+    """Let what was held over the end of a period roll over when it comes back.
+
+    A hold makes no credits live shorter: what has just rolled over leaves so much room for it.
+    """
+    if ending.rollover is None:
+        return
+    account = draft.account
+    live = sum(grant.remaining for grant in account.grants if grant.kind is GrantKind.ROLLOVER)
+    until = account.begins(account.period + ending.rollover.periods)
+    ended = plans_before - plan_grants(account)
+    roll_over_held(draft, ended, ending.rollover.max - live, until)
 
 
 def _expires_alone(grant: Grant, now: datetime) -> bool:

@@ -216,6 +216,9 @@ class Holds(Check):
                 told = "Its feature or what it may use is not what the entries say."
                 yield self.found(Code.HELD_WRONG, f"hold {name}", told)
             ends = [end for end in (hold.expires_at, hold.ends_by) if end]
+            if not 0 <= hold.rolls_over <= hold.amount:
+                told = f"{hold.rolls_over} of its {hold.amount} credits are to roll over."
+                yield self.found(Code.HELD_WRONG, f"hold {name}", told)
             # No entry says how long a hold was extended, only how long it may be at most.
             if (not ends) != (latest is None) or (latest and max(ends) > latest):
                 told = f"It ends later than {iso(latest) if latest else 'its dispute'}."
