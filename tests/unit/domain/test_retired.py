@@ -107,6 +107,15 @@ def test_what_gave_way_at_the_bound_lives_as_long_as_it_would_have() -> None:
     assert settled(account, CATALOG, NOW + 91 * DAY).balance == GRANTS_MAX
 
 
+def test_what_gives_way_to_its_own_refund_comes_back() -> None:
+    gift = adjust(AdjustAction.ADD, 60, kind=GrantKind.PROMO, expires_at=NOW + 90 * DAY)
+    spent = do(do(bare(), gift).after, consume(60))
+    account = with_gifts(spent.after, GRANTS_MAX - 1)  # with the exhausted gift there are fifty
+    assert account.grant("g1") is not None
+    account = do(account, refund("c1"), NOW + DAY, of=own_entry(spent)).after
+    assert settled(account, CATALOG, NOW + 89 * DAY).balance == GRANTS_MAX - 1 + 60
+
+
 def test_only_what_comes_back_into_an_expired_grant_lives_for_a_week() -> None:
     gift = adjust(AdjustAction.ADD, 60, kind=GrantKind.PROMO, expires_at=NOW + DAY)
     spent = do(do(bare(), gift).after, consume(60))

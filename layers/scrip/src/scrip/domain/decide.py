@@ -233,7 +233,7 @@ def _put_back(
     there = {grant.grant_id: grant for grant in draft.account.grants}
     retired = {
         grant.grant_id: replace(grant, remaining=0)
-        for grant in refundable.retired
+        for grant in (*refundable.retired, *draft.retired)
         if grant.grant_id not in there and grant.expires_at_or_never > draft.now
     }
     given: Counter[str] = Counter()
