@@ -25,11 +25,13 @@ from tests.unit.domain.examples import (
     do,
     follow,
     freeze,
+    hold,
     opened,
     opening,
     pay_period,
     purchase,
     quota,
+    release,
     reset,
 )
 
@@ -109,3 +111,30 @@ def _wire() -> Wire:
 def _grant(sound: Wire) -> Wire:
     grant: Wire = sound["grants"]["L"][0]["M"]
     return grant
+
+
+def test_a_hold_is_stored_as_version_0_1_0_reads_it_with_its_bounds_beside_it() -> None:
+    """That version may still run while this one is deployed."""
+    account = do(opened(), hold(60)).after
+    wire = to_wire(account_item(account))
+    [stored] = wire["holds"]["L"]
+    assert set(stored["M"]) == {"hold_id", "allocations", "expires_at"}
+    assert account_of(wire) == account
+    changed, removed = account_changes(account, do(account, release()).after)
+    assert "hold_bounds" in removed
+    assert "hold_bounds" not in changed
+
+
+def test_bounds_of_a_hold_that_version_0_1_0_has_ended_are_passed_over() -> None:
+    account = do(opened(), hold(60)).after
+    wire = to_wire(account_item(account))
+    ended = to_wire(account_item(do(account, release()).after))
+    left_behind = ended | {"hold_bounds": wire["hold_bounds"]}
+    assert account_of(left_behind).holds == ()
+    for spoilt in (
+        {"S": "x"},
+        {"M": {"h1": {"S": "x"}}},
+        {"M": {"h1": {"M": {"ends_by": {"S": "x"}}}}},
+    ):
+        with pytest.raises(CorruptAccountError):
+            account_of(wire | {"hold_bounds": spoilt})

@@ -11,6 +11,7 @@ from scrip.audit import audit_account
 from scrip.domain.commands import (
     Adjust,
     AdjustAction,
+    CloseAccount,
     Consume,
     OpenHold,
     Purchase,
@@ -197,3 +198,16 @@ def test_a_retired_grant_that_somebody_edited_is_named(books: Ledger) -> None:
     for name, value in {"amount": {"N": "101"}, "kind": {"S": "plan"}}.items():
         books.table.client.put_item(TableName=books.table.name, Item={**item, name: value})
         assert findings(books) == [("grant_wrong", "retired grant g3")]
+
+
+def test_what_came_back_and_changed_before_its_account_was_closed_is_no_finding(
+    books: Ledger,
+) -> None:
+    buy(books, 1)
+    use(books, 250, "all")
+    refund(books, "all")
+    admin = Actor(ActorType.ADMIN, "a1")
+    more = Adjust(account_id="u1", entry_id="more", actor=admin, action=AdjustAction.ADD, amount=50)
+    books.execute(more)
+    books.execute(CloseAccount(account_id="u1", entry_id="close", actor=admin))
+    assert findings(books) == []

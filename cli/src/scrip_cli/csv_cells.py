@@ -9,10 +9,14 @@ def marked(text: str) -> str:
 
     Source: OWASP, CSV Injection.
     """
-    return _MARK + text if text.startswith(_FORMULA_STARTS) else text
+    return _MARK + text if _is_formula(text) else text
 
 
 def unmarked(cell: str) -> str:
     """Return the text that `marked` made a cell of."""
-    text = cell.removeprefix(_MARK)
-    return text if text.startswith(_FORMULA_STARTS) else cell
+    return cell.removeprefix(_MARK) if _is_formula(cell) else cell
+
+
+def _is_formula(text: str) -> bool:
+    """Return whether text would begin a formula, but for marks that it has already."""
+    return text.lstrip(_MARK).startswith(_FORMULA_STARTS)

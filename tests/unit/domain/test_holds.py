@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scrip.domain.account import Account
 from scrip.domain.commands import AdjustAction, Renew, Use
@@ -42,9 +44,6 @@ from tests.unit.domain.examples import (
     refund,
     release,
 )
-
-if TYPE_CHECKING:
-    from scrip.domain.posting import Posting
 
 SECOND = timedelta(seconds=1)
 
@@ -295,28 +294,46 @@ def test_a_batch_takes_all_or_nothing_with_an_entry_for_each_use() -> None:
     assert (refused.value.required, refused.value.shortfall) == (151, 1)
 
 
-def test_what_does_not_fit_one_posting_is_written_down_in_steps() -> None:
-    account = opened("long", signup_credits=0)
-    for number in range(47):
-        end = NOW + DAY + number * SECOND
-        gift = adjust(AdjustAction.ADD, 10, f"a{number}", kind=GrantKind.PROMO, expires_at=end)
+def lives(account: Account) -> list[tuple[str, int, datetime | None]]:
+    """What an account has, and for how long."""
+    return sorted((grant.kind, grant.remaining, grant.expires_at) for grant in account.grants)
+
+
+@given(
+    ends=st.lists(st.integers(0, 150), min_size=40, max_size=47),
+    holds=st.integers(0, HOLDS_MAX),
+    days=st.sampled_from([1, 2, 28, 29, 60, 100, 200, 400]),
+    plan_id=st.sampled_from(["long", "pro", "none"]),
+    used=st.integers(0, 40),
+)
+def test_what_does_not_fit_one_posting_is_written_down_in_steps_that_come_to_the_same(
+    ends: list[int], holds: int, days: int, plan_id: str, used: int
+) -> None:
+    """Grants that end on some day, many of them in one instant, and holds that end together."""
+    account = opened(plan_id, signup_credits=100)
+    account = do(account, consume(used + 1)).after
+    for number, end in enumerate(ends):
+        expires_at = NOW + timedelta(days=end, hours=1)
+        gift = adjust(
+            AdjustAction.ADD, 10, f"a{number}", kind=GrantKind.PROMO, expires_at=expires_at
+        )
         account = do(account, gift).after
-    for number in range(HOLDS_MAX):
-        account = do(account, hold(1, f"h{number}", expires_in=1 + number)).after
-    now = NOW + 400 * DAY
+    for number in range(holds):
+        account = do(account, hold(1, f"h{number}", expires_in=86_400)).after
+    now = NOW + days * DAY
     many = batch(*(Use(amount=1) for _ in range(25)))
-    with pytest.raises(PostingTooLongError):
-        do(account, many, now)
     at_once, steps = settled(account, CATALOG, now), 0
     while True:
-        posting: Posting
         try:
-            posting = do(account, many, now)
-            break
+            do(account, many, now)
         except PostingTooLongError:
             renewal = Renew(account_id="u1", entry_id="renewal", keyed=False, actor=CLOCK)
             posting = do(account, renewal, now)
             assert 0 < len(posting.entries) <= ENTRIES_MAX
             account, steps = posting.after, steps + 1
-    assert steps <= 3
-    assert posting.after.balance == at_once.balance - 25
+        else:
+            break
+    assert steps <= 10
+    stepped = settled(account, CATALOG, now)
+    assert (stepped.balance, stepped.held) == (at_once.balance, at_once.held)
+    assert lives(stepped) == lives(at_once)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scrip.domain.account import Account
 from scrip.domain.commands import AdjustAction
 from scrip.domain.entries import Entry
-from scrip.domain.grants import GRANTS_MAX, GrantKind
+from scrip.domain.grants import GRANTS_MAX, RETURNED_MAX, GrantKind
 from scrip.domain.payments import DisputeOutcome
 from scrip.domain.settle import settled
 from tests.unit.domain.examples import (
@@ -114,6 +114,30 @@ def test_what_gives_way_to_its_own_refund_comes_back() -> None:
     assert account.grant("g1") is not None
     account = do(account, refund("c1"), NOW + DAY, of=own_entry(spent)).after
     assert settled(account, CATALOG, NOW + 89 * DAY).balance == GRANTS_MAX - 1 + 60
+
+
+def test_what_had_expired_does_not_live_on_with_what_had_not() -> None:
+    """One use of both is refunded while the account has as many grants as it may."""
+    gift = adjust(AdjustAction.ADD, 99, kind=GrantKind.PROMO, expires_at=NOW + DAY)
+    spent = do(do(do(bare(), purchase(1)).after, gift).after, consume(100))
+    account = with_gifts(spent.after, GRANTS_MAX)
+    account = do(account, refund("c1"), NOW + 2 * DAY, of=own_entry(spent)).after
+    assert settled(account, CATALOG, NOW + 8 * DAY).balance == GRANTS_MAX + 100
+    assert settled(account, CATALOG, NOW + YEARS).balance == 1
+
+
+def test_so_many_refunds_bring_back_no_more_grants_than_an_item_has_room_for() -> None:
+    account, uses = bare(), []
+    for n in range(GRANTS_MAX):
+        account = do(account, purchase(1, f"stripe:pi_{n}")).after
+        uses.append(do(account, consume(1, f"c{n}")))
+        account = uses[-1].after
+    account = with_gifts(account, GRANTS_MAX)
+    for used in uses:
+        entry = own_entry(used)
+        account = do(account, refund(entry.entry_id, key=f"r-{entry.entry_id}"), of=entry).after
+    assert len(account.grants) <= RETURNED_MAX + 1
+    assert settled(account, CATALOG, NOW + YEARS).balance == GRANTS_MAX
 
 
 def test_only_what_comes_back_into_an_expired_grant_lives_for_a_week() -> None:

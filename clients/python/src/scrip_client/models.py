@@ -158,7 +158,7 @@ class Held:
     """
 
     hold_id: str
-    opened_by: str
+    opened_by: str = "service"
     amount: int
     left: int
     feature: str | None

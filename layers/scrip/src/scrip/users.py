@@ -57,18 +57,23 @@ def open_account(
     return [name for name in sorted(wanted) if link_account(ledger.table, account_id, name)]
 
 
-def first_opening(ledger: Ledger, account_id: str, username: str | None) -> OpenAccount:
+def first_opening(
+    ledger: Ledger,
+    account_id: str,
+    username: str | None,
+    email: str | None = None,
+) -> OpenAccount:
     """Return what opens the account of a signed-in user on their first call, as the trigger would.
 
     `username` is theirs in the stack's own pool, which knows their address; None for a user of
-    another issuer, of whom nobody tells one. Whoever is not in the pool any more has left, and is
-    not welcomed.
+    another issuer, whose address is known only if their token has a verified `email`. A user who
+    has left the pool gets no sign-up credits.
 
     Raises:
         BusyError: the pool did not answer.
     """
     if username is None:
-        return opening(account_id)
+        return opening(account_id, hashed([email] if email else [], ledger.mailbox_key))
     user = user_pool().user(username)
     if user is None or user.account_id != account_id:
         return replace(opening(account_id), signup_credits=0)

@@ -35,7 +35,7 @@ from scrip.domain.commands import (
     TakeBack,
 )
 from scrip.domain.entries import GENESIS_HASH, ActorType, Entry, EntryType
-from scrip.domain.grants import GRANTS_MAX, Allocation, GrantKind
+from scrip.domain.grants import GRANTS_MAX, RETURNED_MAX, Allocation, GrantKind
 from scrip.domain.periods import month_start
 from scrip.domain.posting import ENTRIES_MAX, Draft, Paid, Posting, Refundable
 from scrip.domain.settle import grant_allowance, settle
@@ -49,7 +49,7 @@ SIGNUP_ENTRY_ID = "signup:grant"
 SETTLED_ENTRIES_MAX = 50
 """With more entries of what time has done, that is written down first, by a `Renew` or several.
 
-A step of settling may write some more than that, and a batch needs room for its own.
+A command needs room for its own beside them: a batch for 25, a deduction for the ends of holds.
 """
 
 GRANT_ENTRY_TYPES = {
@@ -94,9 +94,11 @@ def decide(
         case Account(status=AccountStatus.CLOSED), _:
             raise errors.AccountClosedError
         case Account(), _:
-            draft = settle(account, catalog, now, SETTLED_ENTRIES_MAX)
-            if draft.is_full and not isinstance(command, Renew):
-                raise PostingTooLongError
+            draft = settle(account, catalog, now)
+            if len(draft.entries) > SETTLED_ENTRIES_MAX:
+                if not isinstance(command, Renew):
+                    raise PostingTooLongError
+                draft = _settled_in_part(account, catalog, now)
             posting = _carry_out(draft, command, catalog, refundable, paid)
     _check(posting)
     if len(posting.entries) + len(posting.retired) > ENTRIES_MAX:
@@ -148,6 +150,23 @@ def _carry_out(  # noqa: C901, PLR0911, PLR0912 - a line for each command
         case Renew():
             return draft.posting()
     raise TypeError(command)
+
+
+def _settled_in_part(account: Account, catalog: Catalog, now: datetime) -> Draft:
+    """Settle an account on which very much has come due, as far as a posting has room.
+
+    That is until an earlier instant, which comes to the same as settling at once; or, of what was
+    due first, a part, where that alone is too much.
+    """
+    ends = {grant.expires_at_or_never for grant in account.grants}
+    ends |= {hold.expires_at for hold in account.holds if hold.expires_at is not None}
+    due = sorted(end for end in {*ends, account.period_end} if end <= now)
+    while len(due) > 1:
+        due = due[: len(due) // 2]
+        draft = settle(account, catalog, due[-1])
+        if len(draft.entries) <= SETTLED_ENTRIES_MAX:
+            return draft
+    return settle(account, catalog, due[0], SETTLED_ENTRIES_MAX)
 
 
 def _open(command: OpenAccount, catalog: Catalog, now: datetime) -> Posting:
@@ -243,7 +262,7 @@ def _put_back(
         skipped = max(0, skipped - taken.amount)
         amount -= part
         back = retired.get(taken.grant_id)
-        if back and part and len(there) < GRANTS_MAX:
+        if back and part and len(there) < RETURNED_MAX:
             there[back.grant_id] = back
         home = there.get(taken.grant_id)
         room = home.amount - home.remaining - draft.account.held_of(home.grant_id) if home else 0

@@ -13,6 +13,12 @@ It bounds the account item, and the entries of one posting: all of them may expi
 transaction has room for 100 items.
 """
 
+RETURNED_MAX = 60
+"""With how many grants at most a refund brings a retired one back, to keep its life.
+
+Past that its credits join the refund grant that lives longest.
+"""
+
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 

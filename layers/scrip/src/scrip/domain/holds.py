@@ -82,11 +82,7 @@ def open_hold(draft: Draft, command: OpenHold, catalog: Catalog) -> Posting:
     if sum(hold.expires_at is not None for hold in account.holds) >= HOLDS_MAX:
         raise TooManyHoldsError(HOLDS_MAX)
     grants, allocations = buckets.draw(account.grants, wanted)
-    ends_by = draft.now + life_max(command.entry_id)
-    drawn = {allocation.grant_id for allocation in allocations}
-    for grant in account.grants:
-        if grant.grant_id in drawn and grant.expires_at is not None:
-            ends_by = min(ends_by, min(ends_by, grant.expires_at) + HELD_PAST_EXPIRY)
+    ends_by = _latest_end(draft, command.entry_id, allocations)
     hold = Hold(
         hold_id=command.entry_id,
         allocations=allocations,
@@ -215,8 +211,9 @@ def release_own(draft: Draft, command: Command) -> bool:
 def end_free(draft: Draft) -> None:
     """End the holds that an unlimited plan gave for nothing, once the account is off that plan."""
     if not draft.plan.unlimited:
-        kept = tuple(hold for hold in draft.account.holds if not hold.uncharged)
-        draft.change(holds=kept)
+        free = [hold for hold in draft.account.holds if hold.uncharged]
+        assert not any(hold.allocations for hold in free), free
+        draft.change(holds=tuple(hold for hold in draft.account.holds if hold not in free))
 
 
 def outlive(draft: Draft, grant_id: str, expired_at: datetime) -> None:
@@ -345,6 +342,16 @@ def _expire_again(draft: Draft, released: Entry, gone: Container[str]) -> None:
         )
 
 
+def _latest_end(draft: Draft, hold_id: str, allocations: Iterable[Allocation]) -> datetime:
+    """Return until when a hold that is opened now can be extended, as far as that is known now."""
+    latest = draft.now + life_max(hold_id)
+    drawn = {allocation.grant_id for allocation in allocations}
+    for grant in draft.account.grants:
+        if grant.grant_id in drawn and grant.expires_at_or_never < latest:
+            latest = min(latest, grant.expires_at_or_never + HELD_PAST_EXPIRY)
+    return latest
+
+
 def _open(account: Account, command: HoldCommand) -> Hold:
     """Return the open hold that a command is about; no caller ends what a dispute set aside."""
     if command.actor.type is ActorType.USER and not is_users(command.hold_id):
@@ -400,7 +407,7 @@ def _split(hold: Hold, amount: int) -> tuple[tuple[Allocation, ...], Hold]:
         used.append(Allocation(allocation.grant_id, part))
         kept.append(Allocation(allocation.grant_id, allocation.amount - part))
     rest = replace(hold, allocations=_some(kept), uncharged=hold.uncharged - uncharged)
-    return _some(used), rest
+    return _some(used), replace(rest, rolls_over=min(hold.rolls_over, rest.amount))
 
 
 def _some(allocations: Iterable[Allocation]) -> tuple[Allocation, ...]:

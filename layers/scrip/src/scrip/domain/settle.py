@@ -33,8 +33,8 @@ def settle(
     them is written down only where it lasts: the rollover grants that are still live, and the debt
     that the missed allowances paid.
 
-    With `entries_max` a full draft has come only a part of the way. Settling what it leaves comes
-    to the same, as every step does what is due first.
+    With `entries_max` it stops once the draft is full, which is for what was due at one instant:
+    holds and grants that nothing rolls over from end one after the other.
     """
     # Whoever opened the period may have had a clock that was ahead; time does not go back.
     now = max(now, account.begins(account.period))
@@ -44,7 +44,7 @@ def settle(
     # Holds that ended before the month did have given back what may roll over with it.
     release_dead(draft, min(now, account.period_end))
     due = [grant for grant in draft.account.grants if _expires_alone(grant, now)]
-    if not draft.has_room_for(len(due)):
+    if draft.is_full or not draft.has_room_for(len(due)):
         expire(draft, only=due)
         return draft
     lived, opened, debt_paid = draft.account, 0, 0

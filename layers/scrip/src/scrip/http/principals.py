@@ -11,14 +11,17 @@ from dataclasses import dataclass
 
 from aws_lambda_powertools.event_handler import Request
 
-from scrip.domain.commands import check_account_id
 from scrip.domain.entries import Actor, ActorType
+from scrip.domain.errors import UnusableAccountIdError
 from scrip.http.problems import ForbiddenError
 from scrip.settings import settings
 
 ADMIN_GROUP = "admin"
 ADMIN_SCOPE = "scrip/admin"
 SERVICE_SCOPE = "scrip/service"
+
+OWN_ID_CHARACTERS_MAX = 500
+"""More than any account has that is older than the rule for ids."""
 
 ID_TOKEN = "id"  # noqa: S105 - a word, no secret
 """What Cognito calls a token that tells an app who has signed in; it is no key to anything."""
@@ -29,13 +32,14 @@ class Caller:
     """Who makes a request, and about which account. `is_owner`: it is the caller's own.
 
     `pool_username` is what the stack's own user pool calls them; None for a caller of another
-    issuer.
+    issuer. `email` is their verified address, where the token has it.
     """
 
     actor: Actor
     account_id: str
     is_owner: bool
     pool_username: str | None = None
+    email: str | None = None
 
 
 def any_caller(request: Request) -> Caller:
@@ -43,7 +47,6 @@ def any_caller(request: Request) -> Caller:
 
     Raises:
         ForbiddenError: the account is somebody else's, or the token is nobody's.
-        UnusableAccountIdError: it is the caller's own, of an id that no account can have.
     """
     return _caller(request, ActorType.USER, ActorType.SERVICE, ActorType.ADMIN)
 
@@ -92,13 +95,14 @@ def _caller(request: Request, *allowed: ActorType) -> Caller:
     elif actor.type is ActorType.USER and named != own:
         # The same for every account that is not the user's own, so nobody learns which exist.
         raise ForbiddenError
-    if named == own:
-        check_account_id(named)
+    if named == own and not (named.isprintable() and len(named) <= OWN_ID_CHARACTERS_MAX):
+        raise UnusableAccountIdError  # no table has such a key; others are refused when they open
     return Caller(
         actor=actor,
         account_id=named,
         is_owner=named == own,
         pool_username=_pool_username(claims),
+        email=claims.get("email") if claims.get("email_verified") == "true" else None,
     )
 
 

@@ -46,7 +46,12 @@ def opening_for(caller: Caller) -> Callable[[], OpenAccount] | None:
     """
     if not caller.is_owner:
         return None
-    return lambda: first_opening(ledger(), caller.account_id, caller.pool_username)
+    return lambda: first_opening(
+        ledger(),
+        caller.account_id,
+        caller.pool_username,
+        caller.email,
+    )
 
 
 def plan_of(plan_id: str, body: PlanRequest) -> Plan:

@@ -17,7 +17,7 @@ from aws_lambda_powertools.event_handler.middlewares.openapi_validation import (
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 
-from scrip.domain.commands import ACCOUNT_ID_PATTERN, HOLD_ID_PATTERN, KEY_PATTERN
+from scrip.domain.commands import HOLD_ID_PATTERN, KEY_PATTERN
 from scrip.domain.entries import is_text
 from scrip.domain.errors import BusyError, ScripError
 from scrip.http.problems import (
@@ -45,7 +45,7 @@ FAILURE = 500
 
 AccountId = Annotated[
     str,
-    Path(description="An account's id, or `me` for the caller's own.", pattern=ACCOUNT_ID_PATTERN),
+    Path(description="An account's id, or `me` for the caller's own.", max_length=128),
 ]
 HoldId = Annotated[
     str,
