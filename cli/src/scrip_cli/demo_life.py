@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 
-from scrip.domain.commands import Adjust, AdjustAction, Command, Consume, Purchase, Refund
+from scrip.domain.commands import (
+    Adjust,
+    AdjustAction,
+    Command,
+    Consume,
+    Purchase,
+    Refund,
+    entry_name,
+)
 from scrip.domain.entries import Actor, ActorType
 from scrip.domain.grants import GrantKind
 
@@ -81,9 +89,10 @@ def happenings(seed: int, account_id: str, day: date, features: Sequence[str]) -
         key = f"demo-{day}-{number}"
         at = _moment(today, day)
         feature = today.choice(favourites)
-        found.append(_use(account_id, key, at, feature))
+        use = _use(account_id, key, at, feature)
+        found.append(use)
         if today.random() < REFUNDED:
-            found.append(_refund(account_id, key, at, today))
+            found.append(_refund(use, key, today))
     found += _purchases(seed, account_id, day)
     if today.random() < ADJUSTED:
         found.append(_adjustment(account_id, f"demo-{day}-support", _moment(today, day), today))
@@ -92,19 +101,25 @@ def happenings(seed: int, account_id: str, day: date, features: Sequence[str]) -
 
 def _use(account_id: str, key: str, at: datetime, feature: str) -> Happening:
     actor = Actor(ActorType.USER, account_id)
-    command = Consume(account_id=account_id, entry_id=key, actor=actor, feature=feature, quantity=1)
+    command = Consume(
+        account_id=account_id,
+        entry_id=entry_name(actor, key),
+        actor=actor,
+        feature=feature,
+        quantity=1,
+    )
     return Happening(at=at, command=command)
 
 
-def _refund(account_id: str, key: str, used_at: datetime, random: Random) -> Happening:
+def _refund(use: Happening, key: str, random: Random) -> Happening:
     command = Refund(
-        account_id=account_id,
+        account_id=use.command.account_id,
         entry_id=f"{key}-refund",
         actor=_APP,
-        refunds=key,
+        refunds=use.command.entry_id,
         reason=random.choice(_FAILURES),
     )
-    return Happening(at=used_at + timedelta(seconds=random.randint(5, 300)), command=command)
+    return Happening(at=use.at + timedelta(seconds=random.randint(5, 300)), command=command)
 
 
 def _purchases(seed: int, account_id: str, day: date) -> list[Happening]:

@@ -35,6 +35,7 @@ def test_the_month_shows_all_that_can_happen() -> None:
     commands = [one.command for account_id in account_ids(20) for one in month(1, account_id)]
     assert {type(command) for command in commands} == {Consume, Refund, Adjust, Purchase}
     used = {(one.account_id, one.entry_id) for one in commands if isinstance(one, Consume)}
+    assert all(entry_id.startswith("user:") for _, entry_id in used)
     refunds = [one for one in commands if isinstance(one, Refund)]
     assert all((one.account_id, one.refunds) in used and one.reason for one in refunds)
     assert len(refunds) < len(used) / 10
