@@ -76,8 +76,9 @@ def test_a_forgotten_hold_is_found_and_released(stack: LocalStack, user: Api) ->
     user.post("/me/holds", {"feature": "chat", "quantity": 12}, key="job-1")
     listed = operator(stack, "accounts", "holds", user.account_id, "--json")
     [hold] = map(json.loads, listed.stdout.splitlines())
-    assert (hold["hold_id"], hold["amount"], hold["feature"]) == ("job-1", 60, "chat")
-    release = ["accounts", "release", user.account_id, "job-1", *WHY, "--idempotency-key", "t-1"]
+    assert (hold["hold_id"], hold["amount"], hold["opened_by"]) == ("user:job-1", 60, "user")
+    release = ["accounts", "release", user.account_id, hold["hold_id"], *WHY]
+    release += ["--idempotency-key", "t-1"]
     first = told(stack, *release)
     assert (first["account"]["available"], first["entry"]["type"]) == (10_100, "release")
     assert told(stack, *release) == first

@@ -33,10 +33,10 @@ def hold(stack: LocalStack, hold_id: str) -> None:
     """Open the hold that an example releases."""
     details = demo.details(stack)
     answer = httpx.post(
-        f"{details.api_url}/v1/accounts/me/holds",
+        f"{details.api_url}/v1/accounts/{details.accounts['user']}/holds",
         json={"amount": 1, "expires_in": 3_600},
         headers={
-            "Authorization": f"Bearer {details.user_token}",
+            "Authorization": f"Bearer {details.service_token}",
             "Idempotency-Key": hold_id,
         },
         trust_env=False,

@@ -42,7 +42,7 @@ app = typer.Typer(help="Look at accounts, and change them.", no_args_is_help=Tru
 Amount = Annotated[int, typer.Argument(metavar="CREDITS", help="How many.", show_default=False)]
 
 LISTED = ("account_id", "emails", "status", "plan_id", "balance", "available", "held", "debt")
-HELD = ("hold_id", "amount", "left", "feature", "expires_at")
+HELD = ("hold_id", "opened_by", "amount", "left", "feature", "expires_at")
 GRANTED = ("kind", "remaining", "amount", "expires_at", "granted_at", "source", "grant_id")
 
 
