@@ -149,7 +149,7 @@ def test_what_a_user_must_not_or_cannot_changes_nothing(
     assert user.post("/me/consume", {"amount": 5}, key="spent").status_code == 200
     before = items_of(stack, user.account_id)
     own = f"/{user.account_id}"
-    refund = {"entry_id": "spent", "reason": "x"}
+    refund = {"entry_id": "user:spent", "reason": "x"}
     add = {"action": "add", "amount": 5, "reason": "x"}
     answers = {
         "a user asks for a refund": user.post("/me/refunds", refund),

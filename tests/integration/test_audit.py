@@ -72,7 +72,7 @@ def test_what_hands_do_to_the_table_is_found_and_named(
     service: Api,
 ) -> None:
     spend(user, 3)
-    refund = {"entry_id": "chat-0", "amount": 2, "reason": "failed"}
+    refund = {"entry_id": "user:chat-0", "amount": 2, "reason": "failed"}
     assert service.post(f"/{user.account_id}/refunds", refund, "r").status_code == 201
     before = items(stack, user.account_id)
     code, findings, summary = audited(stack, "--account", user.account_id)
@@ -81,9 +81,9 @@ def test_what_hands_do_to_the_table_is_found_and_named(
     client, name = stack.client("dynamodb"), demo.details(stack).table_name
     usage = next(sk for sk in before if sk.startswith("USAGE#"))
     edited: dict[str, dict[str, Any]] = {
-        "ENTRY#chat-1": {"amount": {"N": "-1"}},
+        "ENTRY#user:chat-1": {"amount": {"N": "-1"}},
         "ACCOUNT": {"balance": {"N": "10000000"}},
-        "REFUNDED#chat-0": {"refunded": {"N": "0"}},
+        "REFUNDED#user:chat-0": {"refunded": {"N": "0"}},
         usage: {"uses": {"L": []}},
     }
     for sk, changed in edited.items():
@@ -92,15 +92,15 @@ def test_what_hands_do_to_the_table_is_found_and_named(
     assert (code, summary["findings"]) == (6, len(findings))
     assert {one["account_id"] for one in findings} == {user.account_id}
     assert {
-        ("entry_hash_wrong", "entry chat-1"),
+        ("entry_hash_wrong", "entry user:chat-1"),
         ("balance_wrong", "account"),
-        ("refunded_total_wrong", "refunded total of chat-0"),
+        ("refunded_total_wrong", "refunded total of user:chat-0"),
         ("usage_wrong", f"usage of {usage.removeprefix('USAGE#')}"),
     } <= {(one["code"], one["about"]) for one in findings}
 
     for sk in edited:
         client.put_item(TableName=name, Item=before[sk])
-    removed = before["ENTRY#chat-1"]
+    removed = before["ENTRY#user:chat-1"]
     client.delete_item(TableName=name, Key={"pk": removed["pk"], "sk": removed["sk"]})
     code, findings, _ = audited(stack, "--account", user.account_id)
     assert (code, [one["code"] for one in findings]) == (6, ["entry_missing"])

@@ -37,7 +37,7 @@ def told(user: Api, admin: Api) -> dict[str, Any]:
     return {
         **{path: user.get(f"/me{path}").json() for path in ("", "/entries", "/usage")},
         **{path: admin.get(f"/{user.account_id}{path}").json() for path in ("/quota", "/audit")},
-        "refunded": user.get("/me/entries/image-1").json()["refunded"],
+        "refunded": user.get("/me/entries/user:image-1").json()["refunded"],
         "list": admin.http.get(
             "/v1/admin/accounts",
             params={"account_id": user.account_id},
@@ -55,7 +55,7 @@ def test_a_table_that_was_lost_is_put_back_and_an_old_key_still_has_its_old_answ
 ) -> None:
     image = {"feature": "image-generation"}
     first = user.post("/me/consume", image, key="image-1").json()
-    part = {"entry_id": "image-1", "amount": 10, "reason": "the model failed"}
+    part = {"entry_id": "user:image-1", "amount": 10, "reason": "the model failed"}
     assert service.post(f"/{user.account_id}/refunds", part, key="r1").is_success
     more = {"action": "add", "amount": 50, "reason": "sorry"}
     assert admin.post(f"/{user.account_id}/adjustments", more, key="a1").is_success

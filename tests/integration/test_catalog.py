@@ -56,7 +56,7 @@ def test_a_new_price_counts_within_30_seconds_and_entries_keep_the_old_one(
         assert time.monotonic() < deadline, "the old price lasts too long"
         time.sleep(0.5)
     assert (entry["cost"], entry["amount"]) == (feature["cost"] + 1, -feature["cost"] - 1)
-    assert user.get("/me/entries/old").json() == {**old, "refunded": 0}
+    assert user.get("/me/entries/user:old").json() == {**old, "refunded": 0}
 
 
 def test_a_plan_is_made_shown_and_closed_by_admins_alone(

@@ -63,7 +63,7 @@ def test_a_use_is_counted_archived_and_told(
 ) -> None:
     user.post("/me/consume", {"feature": "image-generation"}, key="image-1")
     user.post("/me/consume", {"amount": 10_075}, key="rest-1")
-    refund = {"entry_id": "image-1", "amount": 10, "reason": "the model failed"}
+    refund = {"entry_id": "user:image-1", "amount": 10, "reason": "the model failed"}
     service.post(f"/{user.account_id}/refunds", refund, key="refund-1")
     entries = service.get(f"/{user.account_id}/entries").json()["entries"][::-1]
     assert len(entries) == 5
@@ -111,7 +111,7 @@ def test_the_id_of_a_request_leads_to_its_entry_the_streams_log_and_the_event(
     answer = user.post("/me/consume", {"feature": "chat"}, key="chat-1")
     request_id = answer.headers["X-Request-Id"]
     written = {item["sk"]["S"]: item for item in items_of(stack, user.account_id)}
-    assert written["ENTRY#chat-1"]["correlation_id"] == {"S": request_id}
+    assert written["ENTRY#user:chat-1"]["correlation_id"] == {"S": request_id}
     [line] = until(lambda: logged(stack, "Events", request_id), bool)
     assert request_id in line["correlation_ids"]
 
@@ -119,7 +119,10 @@ def test_the_id_of_a_request_leads_to_its_entry_the_streams_log_and_the_event(
         return [event for event in heard() if event["detail"].get("correlation_id") == request_id]
 
     [event] = until(told, bool)
-    assert (event["detail-type"], event["detail"]["entry_id"]) == ("credits.consumed", "chat-1")
+    assert (event["detail-type"], event["detail"]["entry_id"]) == (
+        "credits.consumed",
+        "user:chat-1",
+    )
     refused = user.post("/me/consume", {"amount": 10**9})
     refused_id = refused.headers["X-Request-Id"]
     assert refused.json()["instance"] == f"urn:scrip:request:{refused_id}"

@@ -103,7 +103,7 @@ def test_what_people_send_is_in_no_log(
     told = {"reason": CANARY, "reference": CANARY, "metadata": {CANARY: CANARY}}
     own, event_id = f"/{user.account_id}", f"evt_{uuid4()}"
     assert user.post("/me/consume", {"amount": 5, **told}, "taken").status_code == 200
-    assert service.post(f"{own}/refunds", {"entry_id": "taken", **told}).status_code == 201
+    assert service.post(f"{own}/refunds", {"entry_id": "user:taken", **told}).status_code == 201
     add = {"action": "add", "amount": 5, **told}
     assert admin.post(f"{own}/adjustments", add).status_code == 201
     refused = [

@@ -22,7 +22,7 @@ def test_a_new_user_has_credits_spends_them_and_reads_why(
     PostedAnswer.model_validate(spent.json())
     assert spent.json()["account"]["balance"] == 10_075
 
-    body = {"entry_id": "image-1", "reason": "the model failed"}
+    body = {"entry_id": "user:image-1", "reason": "the model failed"}
     refunded = service.post(f"/{user.account_id}/refunds", body, key="refund-1")
     assert refunded.status_code == 201, refunded.text
     assert refunded.json()["account"]["balance"] == 10_100
@@ -43,7 +43,7 @@ def test_a_new_user_has_credits_spends_them_and_reads_why(
     ]
     whole = service.get(f"/{user.account_id}/entries").json()
     hash_chain(whole["entries"][::-1])
-    assert user.get("/me/entries/image-1").json()["refunded"] == 25
+    assert user.get("/me/entries/user:image-1").json()["refunded"] == 25
 
 
 def test_a_retry_of_what_emptied_the_account_answers_as_the_first(user: Api) -> None:
