@@ -188,6 +188,32 @@ def test_a_refund_is_2_round_trips_and_7_write_units_and_2_more_by_an_admin(
     assert metered.meter.read <= 6
 
 
+def test_a_grant_that_never_expires_is_retired_by_one_write_and_refunded_by_one_round_trip_more(
+    metered: Metered,
+) -> None:
+    [lasting] = [
+        grant
+        for grant in metered.ledger.account(metered.account_id).grants
+        if grant.expires_at is None
+    ]
+    all_before_it = 100 + 10_000
+    key = str(uuid4())
+    metered.meter.reset()
+    metered.ledger.execute(metered.consume(all_before_it + lasting.amount, key))
+    assert metered.meter.calls == ["GetItem", "TransactWriteItems"]
+    assert (metered.meter.table_write, metered.meter.index_write) == (4 + 2, 1)
+    assert metered.ledger.account(metered.account_id).grant(lasting.grant_id) is None
+
+    told = {**metered.told(), "actor": Actor(ActorType.SERVICE, "app"), "reason": "failed"}
+    metered.meter.reset()
+    metered.ledger.execute(Refund(**told, refunds=key, amount=5))
+    assert metered.meter.calls == ["TransactGetItems", "TransactGetItems", "TransactWriteItems"]
+    assert (metered.meter.table_write, metered.meter.index_write) == (6, 1)
+    again = metered.ledger.account(metered.account_id).grant(lasting.grant_id)
+    assert again is not None
+    assert (again.remaining, again.expires_at) == (5, None)
+
+
 def test_an_adjustment_and_a_reset_are_7_write_units_with_their_audit_records(
     metered: Metered,
 ) -> None:
@@ -219,18 +245,18 @@ def test_a_hold_costs_what_a_consume_does_and_its_end_2_units_and_what_it_gives_
 ) -> None:
     def capture(amount: int, *, final: bool) -> CaptureHold:
         told = metered.told()
-        return CaptureHold(**told, hold_id="h1", amount=amount, final=final, excess=False)
+        return CaptureHold(**told, hold_id="user:h1", amount=amount, final=final, excess=False)
 
-    opening = OpenHold(**metered.told() | {"entry_id": "h1"}, amount=50, expires_in=300)
-    again = OpenHold(**metered.told() | {"entry_id": "h2"}, amount=50, expires_in=300)
+    opening = OpenHold(**metered.told() | {"entry_id": "user:h1"}, amount=50, expires_in=300)
+    again = OpenHold(**metered.told() | {"entry_id": "user:h2"}, amount=50, expires_in=300)
     calls: list[tuple[str, Command, int, int]] = [
         # what is done, the command, write units of the table, of the index
         ("opened", opening, 4, 1),
-        ("extended", ExtendHold(**metered.told(), hold_id="h1", expires_in=600), 4, 1),
+        ("extended", ExtendHold(**metered.told(), hold_id="user:h1", expires_in=600), 2, 0),
         ("captured in part", capture(10, final=False), 4, 1),
         ("captured for good, with a rest", capture(10, final=True), 8, 2),
         ("opened again", again, 4, 1),
-        ("released", ReleaseHold(**metered.told(), hold_id="h2"), 6, 1),
+        ("released", ReleaseHold(**metered.told(), hold_id="user:h2"), 6, 1),
     ]
     for done, command, table_write, index_write in calls:
         with subtests.test(done):
