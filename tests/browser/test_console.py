@@ -244,7 +244,7 @@ def test_an_entry_tells_its_story_and_is_refunded_in_part_and_then_whole(
     open_account(page, somebody, "Ledger")
     page.get_by_role("button", name="Image generation", exact=True).click()
     story = page.locator(".story")
-    for words in ("picture-1", "25 credits", "brought by", "Nothing has been refunded"):
+    for words in ("user:picture-1", "25 credits", "brought by", "Nothing has been refunded"):
         expect(story).to_contain_text(words)
     story.get_by_role("button", name="Refund").click()
     dialog = page.get_by_role("dialog", name="Refund")
@@ -391,8 +391,10 @@ def test_a_forgotten_hold_is_released(page: Page, somebody: Somebody) -> None:
     open_account(page, somebody)
     expect(page.locator(".equation dd").nth(1)).to_have_text("+50")
     held = page.get_by_role("region", name="Holds").get_by_role("row").nth(1)
-    expect(held).to_contain_text(re.compile(r"job-1.*image-generation.*in \d+ .*50"))
-    held.get_by_role("button", name="Release job-1").click()
+    expect(held).to_contain_text(
+        re.compile(r"user:job-1.*by the user.*image-generation.*in \d+ .*50")
+    )
+    held.get_by_role("button", name="Release user:job-1").click()
     dialog = page.get_by_role("dialog", name="Release the hold")
     dialog.get_by_label("Reason").fill("the job died")
     dialog.get_by_role("button", name="Continue").click()
@@ -402,7 +404,7 @@ def test_a_forgotten_hold_is_released(page: Page, somebody: Somebody) -> None:
     expect(page.get_by_role("region", name="Holds")).to_be_hidden()
     expect(figure(page, "Available")).to_have_text(grouped(10_100))
     [entry] = somebody.entries("release")
-    assert (entry["hold_id"], entry["reason"]) == ("job-1", "the job died")
+    assert (entry["hold_id"], entry["reason"]) == ("user:job-1", "the job died")
 
 
 def test_an_allowance_of_ones_own_and_a_reset_arrive_at_once(

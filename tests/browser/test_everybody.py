@@ -27,7 +27,7 @@ PAGES = {
     "nobody": "#/accounts?email=nobody@example.com",
     "account": "#/accounts/{account_id}",
     "ledger": "#/accounts/{account_id}/ledger",
-    "entry": "#/accounts/{account_id}/entries/picture-1",
+    "entry": "#/accounts/{account_id}/entries/user:picture-1",
     "usage": "#/accounts/{account_id}/usage",
     "audit": "#/accounts/{account_id}/audit",
     "no-account": "#/accounts/no-such-account",

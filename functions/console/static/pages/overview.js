@@ -60,8 +60,11 @@ const holdColumns = (accountId, open) => [
   {
     name: "Hold",
     isRowHeader: true,
-    cell: ({ hold_id: id, expires_at: at }) =>
-      at ? html`<a href=${entryHref(accountId, id)}>${id}</a>` : html`<${Id}>${id}<//>`,
+    cell: ({ hold_id: id, opened_by: by, expires_at: at }) =>
+      at
+        ? html`<a href=${entryHref(accountId, id)}>${id}</a>
+            <span class="under">Opened by the ${by === "user" ? "user" : "app"}</span>`
+        : html`<${Id}>${id}<//>`,
   },
   { name: "For", cell: ({ feature, expires_at: at }) => feature ?? (at ? "An amount" : "A dispute") },
   {
