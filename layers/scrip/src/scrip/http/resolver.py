@@ -17,7 +17,7 @@ from aws_lambda_powertools.event_handler.middlewares.openapi_validation import (
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 
-from scrip.domain.commands import HOLD_ID_PATTERN, KEY_PATTERN
+from scrip.domain.commands import HOLD_ID_PATTERN, KEY_PATTERN, USER_PREFIX
 from scrip.domain.entries import is_text
 from scrip.domain.errors import BusyError, ScripError
 from scrip.http.problems import (
@@ -58,7 +58,10 @@ IdempotencyKey = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
-        description="Names the request: repeating it with its key has no further effect.",
+        description=(
+            "Names the request: repeating it with its key has no further effect. Its entry has "
+            f"that name, after `{USER_PREFIX}` if a user's token asks."
+        ),
         pattern=KEY_PATTERN,
     ),
 ]
