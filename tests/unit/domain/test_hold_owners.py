@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scrip.domain.account import Account
@@ -155,6 +155,7 @@ def test_a_grant_that_ends_sooner_than_it_said_bounds_what_is_held_of_it() -> No
     assert settled(account, CATALOG, end + DAY).balance == 2_000 + 1_000
 
 
+@settings(deadline=None)  # a busy machine is slow
 @given(
     actions=st.lists(
         st.sampled_from(["extend", "hold", "release", "upgrade", "downgrade", "wait"]),
@@ -341,3 +342,31 @@ def test_what_is_held_over_a_months_end_rolls_over_as_if_it_had_not_been(
 def test_a_plan_without_rollover_keeps_nothing_that_was_held() -> None:
     account = do(opened("free", signup_credits=0), hold(100, expires_in=86_400), MONTH - HOUR).after
     assert do(account, release(), MONTH + HOUR).after.balance == 100
+
+
+def test_no_more_rolls_over_than_may_whatever_is_held_at_the_end_of_a_month() -> None:
+    """Up to 120 credits live for three periods, and the user holds all of them each time."""
+    account, now = opened("long", signup_credits=0), NOW
+    for month in range(1, 9):
+        end = account.period_end
+        rolled = sum(grant.remaining for grant in account.grants if grant.kind == "rollover")
+        if rolled:
+            name = f"user:{month}"
+            account = do(account, hold(rolled, name, actor=USER), end - timedelta(minutes=1)).after
+            now = end + timedelta(seconds=30)
+            account = do(account, release(f"user:r{month}", of=name, actor=USER), now).after
+        account = settled(account, CATALOG, end + HOUR)
+        rolled = sum(grant.remaining for grant in account.grants if grant.kind == "rollover")
+        assert rolled <= 120
+
+
+def test_a_dispute_sets_aside_what_the_user_holds_of_the_payment() -> None:
+    bought = do(opened("none", signup_credits=0), purchase(100))
+    assert bought.payment is not None
+    account = do(bought.after, hold(100, "user:h1", actor=USER)).after
+    account = do(account, dispute(DisputeOutcome.OPEN), paid=bought.payment[1]).after
+    assert (account.held, account.available) == (100, 0)
+    assert account.hold("user:h1") is None
+    app = do(bought.after, hold(100, "h1")).after
+    kept = do(app, dispute(DisputeOutcome.OPEN), paid=bought.payment[1]).after
+    assert kept.hold("h1") is not None

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scrip.domain.account import Account
@@ -157,6 +157,7 @@ def test_what_is_refunded_to_a_disputed_payment_is_the_payments_again() -> None:
     assert (account.held, account.available) == (100, 0)
 
 
+@settings(deadline=None)  # a busy machine is slow
 @given(data=st.data())
 def test_credits_that_are_spent_and_refunded_live_as_if_they_had_not_been(
     data: st.DataObject,
@@ -180,3 +181,29 @@ def test_credits_that_are_spent_and_refunded_live_as_if_they_had_not_been(
     for day in (0, 4, 6, 19, 21, 39, 41, 4_000):
         living = sum(amount for amount, days in lives if days is None or days > day)
         assert settled(account, CATALOG, NOW + day * DAY).balance == living
+
+
+# ---- An overdraft has no grant to go back to -----------------------------------------------------
+
+
+def test_bought_credits_that_paid_an_overdraft_back_never_expire_when_it_is_refunded() -> None:
+    lent = do(opened("overdraft", signup_credits=0), consume(600))
+    assert lent.after.debt == 500
+    paid_back = do(lent.after, purchase(500)).after
+    account = do(paid_back, refund("c1"), of=own_entry(lent)).after
+    # The plan's 100 are gone with their period, what was bought is not.
+    assert settled(account, CATALOG, NOW + DAY).balance == 600
+    assert settled(account, CATALOG, NOW + 27 * DAY).balance == 600
+    later = settled(account, CATALOG, NOW + 29 * DAY)
+    assert sum(grant.remaining for grant in later.grants if grant.expires_at is None) == 500
+
+
+def test_what_is_owed_costs_no_credits_of_a_longer_life() -> None:
+    bought = do(opened("overdraft", signup_credits=0), purchase(100)).after
+    used = do(bought, consume(250))  # the plan's 100, the bought 100 and 50 on credit
+    account = do(used.after, refund("c1"), of=own_entry(used)).after
+    assert (account.debt, account.balance) == (0, 200)
+    assert {grant.kind: grant.remaining for grant in account.grants if grant.remaining} == {
+        "plan": 100,
+        "purchase": 100,
+    }

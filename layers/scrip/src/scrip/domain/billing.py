@@ -21,7 +21,7 @@ from scrip.domain.commands import FollowSubscription, PayPeriod, Purchase, TakeB
 from scrip.domain.entries import Entry, EntryType
 from scrip.domain.errors import PaymentNotFoundError
 from scrip.domain.grants import Allocation, Grant, GrantKind
-from scrip.domain.holds import give_back, release_dead
+from scrip.domain.holds import give_back, release_dead, release_own
 from scrip.domain.payments import DisputeOutcome, Payment
 from scrip.domain.posting import Draft, Paid, Posting
 from scrip.domain.quotas import grant_difference
@@ -260,8 +260,15 @@ def _dispute(draft: Draft, command: TakeBack, payment: Payment, told: Payment) -
 
 
 def _set_aside(draft: Draft, command: TakeBack, payment: Payment, hold_id: str) -> None:
-    """Hold what is left of a disputed payment's credits, without an end."""
+    """Hold what is left of a disputed payment's credits, without an end.
+
+    What the user set aside of them does not keep them from it.
+    """
     grant = draft.account.grant(payment.grant_id)
+    while grant and grant.remaining < payment.left:
+        if not release_own(draft, command, payment.grant_id):
+            break
+        grant = draft.account.grant(payment.grant_id)
     held = min(grant.remaining, payment.left) if grant else 0
     if held:
         allocations = (Allocation(payment.grant_id, held),)

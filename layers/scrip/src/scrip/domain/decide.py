@@ -35,7 +35,7 @@ from scrip.domain.commands import (
     TakeBack,
 )
 from scrip.domain.entries import GENESIS_HASH, ActorType, Entry, EntryType
-from scrip.domain.grants import GRANTS_MAX, RETURNED_MAX, Allocation, GrantKind
+from scrip.domain.grants import GRANTS_MAX, NEVER, RETURNED_MAX, Allocation, Grant, GrantKind
 from scrip.domain.periods import month_start
 from scrip.domain.posting import ENTRIES_MAX, Draft, Paid, Posting, Refundable
 from scrip.domain.settle import grant_allowance, settle
@@ -270,23 +270,29 @@ def _put_back(
         given[taken.grant_id] += fitting
         if part > fitting:
             homeless += part - fitting
-            last = home or back
-            ends.append(last.expires_at_or_never if last else _refunds_end(draft.now))
+            ends.append(_life_of(home or back, taken, draft.now))
     allocations = [Allocation(grant_id, part) for grant_id, part in given.items() if part]
     draft.change(grants=buckets.give_back(tuple(there.values()), allocations))
     if homeless:
         grants, end = buckets.with_refund_until(draft.account.grants, max(ends))
         draft.change(grants=grants)
         placed = draft.place(GrantKind.REFUND, homeless, source=command.entry_id, expires_at=end)
-        given[placed.grant_id] += homeless
+        # What is owed is paid out of the first of them: it is not to cost credits of a longer life.
+        given = Counter({placed.grant_id: homeless}) + given
     return tuple(Allocation(grant_id, part) for grant_id, part in given.items() if part)
 
 
-def _refunds_end(now: datetime) -> datetime:
-    """Return until when credits live that come back after their grant has expired.
+def _life_of(home: Grant | None, taken: Allocation, now: datetime) -> datetime:
+    """Return until when credits live that come back to no grant.
 
-    It is rounded up to the hour, so that the refunds of one bad hour share a grant.
+    They live as long as their grant would have, and where it has expired for a week, rounded up to
+    the hour, so that the refunds of one bad hour share a grant. What an overdraft lent had no
+    grant: it was paid back since out of credits of any life, so it never expires.
     """
+    if home is not None:
+        return home.expires_at_or_never
+    if not taken.grant_id:
+        return NEVER
     end = now + REFUND_LIFE + timedelta(hours=1) - timedelta(microseconds=1)
     return end.replace(minute=0, second=0, microsecond=0)
 

@@ -19,7 +19,7 @@ RETURNED_MAX = 60
 Past that its credits join the refund grant that lives longest.
 """
 
-_NEVER = datetime.max.replace(tzinfo=UTC)
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class GrantKind(StrEnum):
@@ -72,7 +72,7 @@ class Grant:
     @property
     def expires_at_or_never(self) -> datetime:
         """When it expires; the end of all time for what does not."""
-        return self.expires_at or _NEVER
+        return self.expires_at or NEVER
 
     @property
     def spend_order(self) -> tuple[int, datetime, datetime]:
@@ -162,7 +162,7 @@ def with_refund_until(
 
 def _or_none(end: datetime) -> datetime | None:
     """Return when a grant expires; None for the end of all time."""
-    return None if end == _NEVER else end
+    return None if end == NEVER else end
 
 
 def add(grants: Sequence[Grant], new: Grant) -> tuple[tuple[Grant, ...], str]:

@@ -112,8 +112,7 @@ def extend_hold(draft: Draft, command: ExtendHold) -> Posting:
     """Let a hold live longer, but not beyond its bound; it never lives shorter for it."""
     hold = _open(draft.account, command)
     assert hold.expires_at is not None, hold
-    # An earlier version stored no bound. It let a hold live for a day from each extension.
-    ends_by = hold.ends_by or hold.expires_at + SERVICE_HOLD_LIFE - USER_HOLD_LIFE
+    ends_by = hold.ends_by or _latest_end_of_old(draft, hold, hold.expires_at)
     expires_at = min(ends_by, draft.now + timedelta(seconds=command.expires_in))
     if expires_at > hold.expires_at:
         _count_call(draft, command)
@@ -197,12 +196,17 @@ def release_dead(draft: Draft, until: datetime) -> None:
         _end(draft, hold, effective_at=hold.expires_at)
 
 
-def release_own(draft: Draft, command: Command) -> bool:
-    """End the newest hold that the account's user opened, for an admin who wants its credits.
+def release_own(draft: Draft, command: Command, grant_id: str | None = None) -> bool:
+    """End the newest hold that the account's user opened, for one who wants its credits.
 
-    Returns False where the user has none open.
+    With a `grant_id` it is one that has credits of that grant. Returns False where there is none.
     """
-    own = [hold for hold in draft.account.holds if is_users(hold.hold_id) and hold.allocations]
+    own = [
+        hold
+        for hold in draft.account.holds
+        if is_users(hold.hold_id)
+        and (hold.allocations if grant_id is None else hold.has_of(grant_id))
+    ]
     if own:
         _end(draft, own[-1], command=command)
     return bool(own)
@@ -350,6 +354,17 @@ def _latest_end(draft: Draft, hold_id: str, allocations: Iterable[Allocation]) -
         if grant.grant_id in drawn and grant.expires_at_or_never < latest:
             latest = min(latest, grant.expires_at_or_never + HELD_PAST_EXPIRY)
     return latest
+
+
+def _latest_end_of_old(draft: Draft, hold: Hold, expires_at: datetime) -> datetime:
+    """Return until when a hold can be extended of which an earlier version stored no bound.
+
+    That version let it live for a day from each extension, and told nobody when its grants expired.
+    """
+    live = {grant.grant_id for grant in draft.account.grants}
+    if any(allocation.grant_id not in live for allocation in hold.allocations):
+        return expires_at
+    return expires_at + SERVICE_HOLD_LIFE - USER_HOLD_LIFE
 
 
 def _open(account: Account, command: HoldCommand) -> Hold:

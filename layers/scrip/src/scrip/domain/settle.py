@@ -118,7 +118,7 @@ def rolled_over(
     start = opened.begins(opened.period)
     unused = sum(grant.remaining for grant in grants if grant.kind is GrantKind.PLAN)
     live = sum(
-        grant.remaining
+        grant.remaining + opened.held_of(grant.grant_id)
         for grant in grants
         if grant.kind is GrantKind.ROLLOVER and grant.expires_at_or_never > start
     )
@@ -196,7 +196,11 @@ def keep_held_rollover(draft: Draft, ending: Plan, plans_before: frozenset[str])
     if ending.rollover is None:
         return
     account = draft.account
-    live = sum(grant.remaining for grant in account.grants if grant.kind is GrantKind.ROLLOVER)
+    live = sum(
+        grant.remaining + account.held_of(grant.grant_id)
+        for grant in account.grants
+        if grant.kind is GrantKind.ROLLOVER
+    )
     until = account.begins(account.period + ending.rollover.periods)
     ended = plans_before - plan_grants(account)
     roll_over_held(draft, ended, ending.rollover.max - live, until)
