@@ -370,3 +370,14 @@ def test_a_dispute_sets_aside_what_the_user_holds_of_the_payment() -> None:
     app = do(bought.after, hold(100, "h1")).after
     kept = do(app, dispute(DisputeOutcome.OPEN), paid=bought.payment[1]).after
     assert kept.hold("h1") is not None
+
+
+@pytest.mark.parametrize("key", ["2026-02-28", "2026-03-31", "g1", "g2"])
+def test_no_key_of_a_release_takes_a_name_that_time_has_or_will_have_for_its_own(key: str) -> None:
+    account = do(opened("pro", signup_credits=0), consume(1_500, "before")).after
+    account = do(account, hold(200, expires_in=86_400), MONTH - HOUR).after
+    ended = do(account, release(key), MONTH + HOUR)
+    later = do(ended.after, consume(1), MONTH + 32 * DAY)
+    names = [entry.entry_id for entry in (*ended.entries, *later.entries)]
+    assert {"rollover:2026-02-28", "rollover:2026-03-31"} < set(names)
+    assert len(names) == len(set(names))

@@ -309,7 +309,7 @@ def give_back(
 
 def _roll_over(draft: Draft, released: Entry, amount: int, until: datetime | None) -> None:
     """Let credits roll over late that were held when their period ended."""
-    name = f"rollover:{released.entry_id}"
+    name = f"rollover:{_release_name(released)}"
     allocation = draft.place(
         GrantKind.ROLLOVER,
         amount,
@@ -335,10 +335,8 @@ def _expire_again(draft: Draft, released: Entry, gone: Container[str]) -> None:
     )
     draft.change(grants=tuple(kept for kept in draft.account.grants if kept.grant_id not in gone))
     if left:
-        # A caller may have named the release as a grant is, and its own expiry is named after that.
-        name = released.entry_id if ":" in released.entry_id else f"release:{released.entry_id}"
         draft.enter(
-            f"expiry:{name}",
+            f"expiry:{_release_name(released)}",
             EntryType.EXPIRY,
             -sum(allocation.amount for allocation in left),
             allocations=left,
@@ -365,6 +363,15 @@ def _latest_end_of_old(draft: Draft, hold: Hold, expires_at: datetime) -> dateti
     if any(allocation.grant_id not in live for allocation in hold.allocations):
         return expires_at
     return expires_at + SERVICE_HOLD_LIFE - USER_HOLD_LIFE
+
+
+def _release_name(released: Entry) -> str:
+    """Return what entries that follow a release are named after.
+
+    An app may have named the release as a grant or a period is, whose own entries are named after
+    that. No app's key has a colon.
+    """
+    return released.entry_id if ":" in released.entry_id else f"release:{released.entry_id}"
 
 
 def _open(account: Account, command: HoldCommand) -> Hold:
