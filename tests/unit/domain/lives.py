@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from scrip.domain.account import Account
     from scrip.domain.commands import Command
     from scrip.domain.findings import Finding
+    from scrip.domain.grants import Grant
     from scrip.domain.posting import Posting
 
 LONG_AFTER = timedelta(days=300)
@@ -53,6 +54,7 @@ class Life:
     entries: dict[str, Entry] = field(default_factory=dict)
     refunded: dict[str, int] = field(default_factory=dict)
     hold_ends: dict[str, str] = field(default_factory=dict)
+    retired: dict[str, Grant] = field(default_factory=dict)
     payments: dict[str, Payment] = field(default_factory=dict)
     usage: dict[date, DayUsage] = field(default_factory=dict)
     audited: set[str] = field(default_factory=set)
@@ -84,6 +86,7 @@ class Life:
             self.refunded[posting.refund[0].entry.entry_id] = posting.refund[1]
         if posting.ended_hold and posting.entry:
             self.hold_ends[posting.ended_hold] = posting.entry.entry_id
+        self.retired |= {grant.grant_id: grant for grant in posting.retired}
         if posting.payment:
             self.payments[posting.payment[1].payment_id] = posting.payment[1]
         if posting.audit and posting.audit.entry_id:
@@ -125,6 +128,7 @@ class Life:
             "balance": self.account.balance if self.account else None,
             "refunded": self.refunded,
             "hold_ends": self.hold_ends,
+            "retired": self.retired,
             "usage": self.usage,
             "audited": frozenset(self.audited),
             "closings": frozenset(self.closings),

@@ -13,12 +13,13 @@ import pytest
 from scrip.domain.account import AccountStatus, Hold
 from scrip.domain.audit import audit
 from scrip.domain.books import StoredEntry
+from scrip.domain.commands import AdjustAction
 from scrip.domain.entries import EntryType
 from scrip.domain.findings import Code
 from scrip.domain.grants import Allocation
 from scrip.domain.payments import Dispute, DisputeOutcome
 from scrip.domain.usage import DayUsage
-from tests.unit.domain.examples import DAY, NOW, close, opening
+from tests.unit.domain.examples import DAY, NOW, adjust, close, consume, opening, refund
 from tests.unit.domain.lives import Life, lived, lived_with_holds
 
 
@@ -673,3 +674,24 @@ def test_entries_are_read_once_and_none_behind_the_account() -> None:
     [found] = audit(life.books(), entries(), life.payments_of, NOW)
     assert (found.code, found.about) == (Code.ENTRY_BEYOND_ACCOUNT, "entry x")
     assert set(seen.values()) == {1}
+
+
+def test_a_retired_grant_that_came_back_is_sound_whatever_joined_it_then() -> None:
+    life = Life()
+    commands = [
+        opening("none", signup_credits=0),
+        adjust(AdjustAction.ADD, 10, "a1"),
+        consume(10, "c1"),  # the grant is exhausted, and retired
+        refund("c1", 3, "r1"),  # it comes back
+        adjust(AdjustAction.ADD, 20, "a2"),  # and 20 credits join it
+        close(),
+    ]
+    for command in commands:
+        life.do(command, NOW)
+    [(grant_id, retired)] = life.retired.items()
+    assert life.audit() == []
+
+    life.retired[grant_id] = replace(retired, amount=11)
+    assert [(one.code, one.about) for one in life.audit()] == [
+        (Code.GRANT_WRONG, f"retired grant {grant_id}")
+    ]

@@ -1,6 +1,6 @@
 """Checks of the account against its entries: grants, counters, status."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -92,6 +92,7 @@ class Grants(Check):
         }
         self.origins: dict[str, Entry] = {}
         self.brought: Counter[str] = Counter()
+        self.brought_before: defaultdict[str, set[int]] = defaultdict(set)
         self.left: Counter[str] = Counter()
         self.held = Held()
         self.payment_grants: dict[str, str] = {}
@@ -102,6 +103,9 @@ class Grants(Check):
         spent = self.held.take(entry)
         for allocation in entry.allocations:
             name = allocation.grant_id
+            if entry.type is EntryType.REFUND and name in self.retired and not self.left[name]:
+                # It comes back from its item, which stays as it is, whatever joins the grant then.
+                self.brought_before[name].add(self.brought[name])
             amount = direction * allocation.amount + spent[name]
             _move(self.left, name, amount)
             if self.left[name] < 0 or allocation.amount <= 0:
@@ -165,7 +169,8 @@ class Grants(Check):
         if grant.remaining != left:
             yield f"It has {grant.remaining} left, and by the entries {left}."
         # What was refunded into a refund grant may have come from it, or be new there.
-        if grant.kind is not GrantKind.REFUND and grant.amount != brought:
+        is_brought = grant.amount in {brought, *self.brought_before[grant.grant_id]}
+        if grant.kind is not GrantKind.REFUND and not is_brought:
             yield f"Its amount is {grant.amount}, and the entries brought {brought}."
         yield from self._origin_wrong(grant)
 
