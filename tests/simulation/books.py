@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -35,11 +35,21 @@ class Books:
         self.holds: dict[str, Hold] = {}
         self.holds_before: dict[str, Hold] = {}
         """The open holds now, and before the posting that is being written."""
+        self.openers: dict[str, str] = {}
+        """Who opened each hold: a user, a service (or an admin), or a webhook."""
+        self.bounds: dict[str, float] = {}
+        """When each hold ends at the latest, whatever extends it."""
         self.opened: dict[str, float] = {}
         self.hold_ends: dict[str, End] = {}
         """When each hold was opened, in seconds, and how each of them ended."""
         self.ended_by: dict[str, str] = {}
         """Which entry ended each hold, as the items of the table say."""
+        self.retired: dict[str, dict[str, Any]] = {}
+        """The grants that have left the account's item, as items of their own say."""
+        self.left: dict[str, dict[str, Any]] = {}
+        """The account as each entry's posting left it, as callers are told of it."""
+        self.lives: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        """Since when (seconds) each hold was to end when (milliseconds)."""
         self.now = 0.0
         self.granted = self.consumed = 0
         self.hash = bytes(32)
@@ -128,6 +138,12 @@ class Line:
     def type(self) -> str:
         """The type of the entry."""
         return str(self.entry["type"])
+
+    @property
+    def ends_hold_by_itself(self) -> bool:
+        """Whether it says that a hold ended because its time was over."""
+        is_named = self.entry_id == f"release:{self.entry.get('hold_id')}"
+        return self.type == "release" and is_named and "reference" not in self.entry
 
     @property
     def amount(self) -> int:

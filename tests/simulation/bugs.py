@@ -113,7 +113,7 @@ BUGS = (
     Bug(
         "a command is decided before the account is settled",
         "scrip.domain.decide",
-        "            draft = settle(account, catalog, now)",
+        "            draft = settle(account, catalog, now, SETTLED_ENTRIES_MAX)",
         "            draft = Draft(account, account, catalog.plan(account.plan_id), now)",
     ),
     Bug(
@@ -168,7 +168,7 @@ BUGS = (
     Bug(
         "a balance is set by the difference to one from before it was settled",
         "scrip.domain.decide",
-        "AdjustAction.SET: command.amount - before.balance",
+        "AdjustAction.SET: command.amount - draft.account.balance",
         "AdjustAction.SET: command.amount - draft.before.balance",
     ),
     Bug(
@@ -195,8 +195,8 @@ BUGS = (
     Bug(
         "an expired grant is spendable for another hour",
         "scrip.domain.settle",
-        "        if end(grant) > draft.now:",
-        "        if end(grant) > draft.now.replace(minute=0):",
+        "        if end(grant) > draft.now or (",
+        "        if end(grant) > draft.now.replace(minute=0) or (",
     ),
     Bug(
         "missed periods bring their allowances all at once",
@@ -261,20 +261,20 @@ BUGS = (
     Bug(
         "an extension may make a hold live shorter",
         "scrip.domain.holds",
-        "max(end, hold.expires_at or end)",
-        "end",
+        "    if expires_at > hold.expires_at:",
+        "    if expires_at != hold.expires_at:",
     ),
     Bug(
         "what comes back from a hold outlives its grant",
         "scrip.domain.holds",
-        "    expire_again(draft, entry, gone)\n",
+        "    _expire_again(draft, entry, gone)\n",
         "",
     ),
     Bug(
         "a hold whose time is over is there until a month ends",
         "scrip.domain.settle",
-        "    release_dead(draft, now)\n    return draft\n",
-        "    return draft\n",
+        "    release_dead(draft, now)\n    end_free(draft)\n",
+        "    end_free(draft)\n",
     ),
     Bug(
         "what comes back from a hold within a month does not roll over with it",
@@ -299,6 +299,92 @@ BUGS = (
         "scrip.ledger",
         "        if end.hold and not end.hold.has_died(self.clock()):",
         "        if False:",
+    ),
+    Bug(
+        "users name their entries as the app does",
+        "scrip.domain.commands",
+        "    return USER_PREFIX + key if actor.type is ActorType.USER else key",
+        "    return key",
+    ),
+    Bug(
+        "a user ends whatever hold they know of",
+        "scrip.domain.holds",
+        "    if command.actor.type is ActorType.USER and not is_users(command.hold_id):",
+        "    if False:",
+    ),
+    Bug(
+        "only a capture asks whose hold it is",
+        "scrip.domain.holds",
+        "    if command.actor.type is ActorType.USER and not is_users(command.hold_id):",
+        "    if isinstance(command, CaptureHold) and command.actor.type is ActorType.USER and not "
+        "is_users(command.hold_id):",
+    ),
+    Bug(
+        "a user's hold lives as long as the app's",
+        "scrip.domain.holds",
+        "    return USER_HOLD_LIFE if is_users(hold_id) else SERVICE_HOLD_LIFE",
+        "    return SERVICE_HOLD_LIFE",
+    ),
+    Bug(
+        "an extension has no bound",
+        "scrip.domain.holds",
+        "    expires_at = min(ends_by, draft.now + timedelta(seconds=command.expires_in))",
+        "    expires_at = draft.now + timedelta(seconds=command.expires_in)",
+    ),
+    Bug(
+        "credits are held for a month past their expiry",
+        "scrip.domain.holds",
+        "HELD_PAST_EXPIRY = timedelta(hours=24)",
+        "HELD_PAST_EXPIRY = timedelta(days=30)",
+    ),
+    Bug(
+        "what an unlimited plan gave for nothing outlives it",
+        "scrip.domain.settle",
+        "    end_free(draft)\n    return draft\n",
+        "    return draft\n",
+    ),
+    Bug(
+        "the user of a frozen account ends holds",
+        "scrip.domain.decide",
+        "    if command.actor.type is ActorType.USER:\n"
+        "        spending.check_not_frozen(draft.account)\n",
+        "",
+    ),
+    Bug(
+        "a deduction stops at what a user holds",
+        "scrip.domain.decide",
+        " and holds.release_own(draft, command):",
+        " and False:",
+    ),
+    Bug(
+        "a deduction ends what the app holds",
+        "scrip.domain.holds",
+        "if is_users(hold.hold_id) and hold.allocations]",
+        "if hold.expires_at and hold.allocations]",
+    ),
+    Bug(
+        "what a user does to holds is not counted",
+        "scrip.domain.holds",
+        "    draft.change(hold_calls=replace(counted, calls=counted.calls + 1))",
+        "    ...",
+    ),
+    Bug(
+        "a release is answered with what expires by it",
+        "scrip.domain.entries",
+        "        return self.balance_after - (self.expired or 0)",
+        "        return self.balance_after",
+    ),
+    Bug(
+        "a refund looks for no grant that was retired",
+        "scrip.store.queries",
+        "    retired = tuple(retired_of(wire) for wire in found if wire)",
+        "    retired = ()",
+    ),
+    Bug(
+        "what is retired is kept nowhere",
+        "scrip.store.commit",
+        "    actions += [_retired_update(posting.after, grant) for grant in posting.retired]\n",
+        "",
     ),
     Bug(
         "a clawback forgets what was taken back before",

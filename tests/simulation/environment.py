@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 SIGNUP_CREDITS = 50
+HOLD_CALLS_MAX = 4
+"""How often a user opens, extends and releases holds within an hour: few enough to be reached."""
+
 SECRET = "whsec_c2ltdWxhdGVkLXNlY3JldC1vZi0zMi1ieXRlcy4uLi4="
 """What webhooks are signed with."""
 

@@ -29,8 +29,10 @@ class Facts:
     def __init__(self, steps: Iterable[Step], signup_credits: int) -> None:
         """Know who asks for what."""
         self.steps: dict[str, Step] = {}
-        self.keys: dict[str, set[str | None]] = defaultdict(set)
-        """The keys under which each thing is asked for."""
+        self.askers: dict[str, set[tuple[bool, str | None]]] = defaultdict(set)
+        """Who asks for each thing: a user's token or another, and the name that their key gives."""
+        self.extensions: dict[tuple[str | None, str], list[Step]] = defaultdict(list)
+        """What asks to extend a hold of an account."""
         for step in steps:
             self.know(step)
         self.signup_credits = signup_credits
@@ -49,7 +51,17 @@ class Facts:
         """Know of a step. Of several that ask for the same, the first."""
         for reference in step.asked:
             self.steps.setdefault(reference, step)
-            self.keys[reference].add(step.key)
+            self.askers[reference].add((step.by_user, step.name))
+        if step.kind == "extend":
+            self.extensions[step.account_id, step.hold_id].append(step)
+
+    def asked_by_users(self, reference: str) -> set[bool]:
+        """Tell for each who asks for a thing whether it is a user's token."""
+        return {by_user for by_user, _ in self.askers[reference]}
+
+    def is_shared(self, step: Step) -> bool:
+        """Tell whether others ask for the same, under a key of their own."""
+        return len(self.askers[step.reference]) > 1
 
     # ---- The catalog -----------------------------------------------------------------------------
 
@@ -85,6 +97,10 @@ class Facts:
         if quota.get("monthly_credits") is not None:
             return {quota["monthly_credits"]}
         return {plan["monthly_credits"] for _, plan in self.catalog[f"PLAN#{quota['plan_id']}"]}
+
+    def is_unlimited(self, plan_id: str) -> bool:
+        """Tell whether a plan gives use for nothing."""
+        return bool(self.catalog[f"PLAN#{plan_id}"][-1][1].get("unlimited", False))
 
     def overdraft(self, plan_id: str) -> int:
         """Return what a plan lends, or once lent."""

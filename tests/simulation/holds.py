@@ -5,14 +5,15 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tests.simulation.environment import HOLD_CALLS_MAX
 from tests.simulation.findings import wrong
-from tests.simulation.plain import milliseconds
+from tests.simulation.plain import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tests.simulation.books import Books
-    from tests.simulation.traffic import Step
+    from tests.simulation.facts import Facts
 
 type Parts = list[tuple[str, int]]
 """Grants, and credits of each."""
@@ -20,6 +21,14 @@ type Parts = list[tuple[str, int]]
 HOLDS_MAX = 32
 HOLD_SECONDS = 300
 """How many of them callers have open at most, and how long each lives unless told otherwise."""
+
+HOLD_LIFE = {"user": DAY, "service": 7 * DAY}
+"""How long a hold lives at most from its opening, by who opened it."""
+
+HELD_PAST_EXPIRY = DAY
+"""How long credits are held at most after they would have expired."""
+
+HOUR = 3_600_000
 
 
 class Hold(NamedTuple):
@@ -80,10 +89,101 @@ def joined(parts: Iterable[tuple[str, int]]) -> Parts:
     return list(amounts.items())
 
 
-def check_holds(books: Books, image: dict[str, Any], now: float) -> None:
+def is_cut(books: Books, image: dict[str, Any], hold: Hold, ends_at: float) -> bool:
+    """Tell whether a hold may end sooner than it said: of a plan grant that a payment has ended."""
+    return books.is_billed and has_ended(books, image, hold) and ends_at < hold.expires_at
+
+
+def has_ended(books: Books, image: dict[str, Any], hold: Hold) -> bool:
+    """Tell whether a hold has credits of a plan grant that is there no more."""
+    there = {grant["grant_id"] for grant in image.get("grants", ())}
+    plans = {name for name, _ in hold.parts if books.grants[name]["kind"] == "plan"}
+    return not plans <= there
+
+
+def check_extensions(
+    books: Books,
+    image: dict[str, Any],
+    posting: Sequence[dict[str, Any]],
+    facts: Facts,
+    *,
+    now: float,
+    apart: float,
+) -> None:
+    """Take that holds end later: no entry says so, so somebody must have asked for it.
+
+    `now` is in milliseconds, as `apart`, by which a process's clock may be off.
+    """
+    counted = [one for one in posting if _is_counted(one, facts)]
+    most = len(counted)
+    for stored in image.get("holds", ()):
+        name, ends_at = stored["hold_id"], stored.get("expires_at", inf)
+        hold = books.holds.get(name)
+        if hold is None or ends_at == inf:
+            continue
+        if ends_at > hold.expires_at:
+            most += _extended(books, name, ends_at, facts, apart)
+        elif ends_at < hold.expires_at and not is_cut(books, image, hold, ends_at):
+            wrong("lost", f"{books.account_id}: {name} ends at {ends_at}, not {hold.expires_at}")
+        if has_ended(books, image, hold):
+            books.bounds[name] = min(books.bounds[name], now + apart + HELD_PAST_EXPIRY)
+        if ends_at > books.bounds[name]:
+            wrong("made", f"{books.account_id}: {name} lives beyond {books.bounds[name]}")
+        books.holds[name] = hold._replace(expires_at=ends_at)
+        if not books.lives[name] or books.lives[name][-1][1] != ends_at:
+            books.lives[name].append((books.now, ends_at))
+    _check_calls(books, image, counted, most)
+
+
+def _is_counted(entry: dict[str, Any], facts: Facts) -> bool:
+    """Tell whether a user has opened or released a hold by it."""
+    step = facts.steps.get(entry.get("reference", ""))
+    is_own = step is not None and step.kind in {"hold", "release"}
+    return is_own and entry["actor"]["type"] == "user"
+
+
+def _extended(books: Books, name: str, ends_at: float, facts: Facts, apart: float) -> bool:
+    """Check that somebody asked for an extension who may; tell whether it was a user, perhaps."""
+    image, who = books.image or {}, books.account_id
+    asked = [
+        step
+        for step in facts.extensions[who, name]
+        if step.at <= books.now
+        and ends_at <= (books.now + step.body["expires_in"]) * 1000 + apart
+        and not (step.by_user and books.openers[name] != "user")
+        and not (step.by_user and image.get("status") == "frozen")
+    ]
+    if not asked:
+        wrong("made", f"{who}: nobody who may has extended {name} to {ends_at}")
+    return any(step.by_user for step in asked)
+
+
+def _check_calls(
+    books: Books, image: dict[str, Any], counted: Sequence[dict[str, Any]], most: int
+) -> None:
+    """What a user's token does to holds is counted, hour by hour, and bounded."""
+    before = (books.image or {}).get("hold_calls", {"hour": 0, "calls": 0})
+    after = image.get("hold_calls", before)
+    new = after["calls"] - (before["calls"] if after["hour"] == before["hour"] else 0)
+    if not len(counted) <= new <= most or after["hour"] < before["hour"]:
+        wrong("violation", f"{books.account_id}: {after} after {before} with {len(counted)} calls")
+    if counted and after["hour"] != max(before["hour"], counted[0]["recorded_at"] // HOUR * HOUR):
+        wrong("violation", f"{books.account_id}: {counted[0]} is counted within {after}")
+    if after["calls"] > HOLD_CALLS_MAX:
+        wrong("violation", f"{books.account_id}: its user asked more often than may be: {after}")
+
+
+def _lasts(books: Books, image: dict[str, Any], facts: Facts) -> bool:
+    """Tell whether an unlimited plan was in force all the time since the item was written last."""
+    before = books.image or image
+    is_same = all(before[name] == image[name] for name in ("plan_id", "period", "anchor"))
+    return is_same and facts.is_unlimited(image["plan_id"])
+
+
+def check_holds(books: Books, image: dict[str, Any], facts: Facts, now: float) -> None:
     """Compare an account's holds with what its entries say. `now` is in milliseconds.
 
-    No entry tells of the end of one that has no credits.
+    No entry tells of the end of one that has no credits: its time is over, or its plan.
     """
     stored = {
         hold["hold_id"]: Hold(
@@ -95,55 +195,17 @@ def check_holds(books: Books, image: dict[str, Any], now: float) -> None:
         for hold in image.get("holds", ())
     }
     for name in sorted(books.holds.keys() - stored.keys()):
-        if not books.holds[name].amount and books.holds[name].expires_at <= now:
+        hold = books.holds[name]
+        if not hold.amount and (hold.expires_at <= now or not _lasts(books, image, facts)):
             books.end(name, None)
     who = books.account_id
     if stored != books.holds:
         wrong("violation", f"{who} has the holds {stored}, its entries say {books.holds}")
+    plans = [one["plan_id"] for one in (books.image, image) if one]
+    if any(hold.free for hold in stored.values()) and not any(map(facts.is_unlimited, plans)):
+        wrong("made", f"{who} has a hold for nothing, and no unlimited plan: {stored}")
     if sum(hold.expires_at != inf for hold in stored.values()) > HOLDS_MAX:
         wrong("violation", f"{who} has {len(stored)} holds")
     by_entries = {name: end.by for name, end in books.hold_ends.items() if end.by}
     if books.ended_by != by_entries:
         wrong("violation", f"{who}: {books.ended_by} ended holds, its entries say {by_entries}")
-
-
-def check_listed(
-    books: Books, listed: Sequence[dict[str, Any]], *, since: float, now: float, apart: float
-) -> None:
-    """Compare the holds that a reader was told of with those that were open since it asked.
-
-    Instants are in seconds; a process's clock may be off by `apart`.
-    """
-    for hold in listed:
-        name, end = hold["hold_id"], books.hold_ends.get(hold["hold_id"])
-        if name not in books.opened:
-            wrong("made", f"{books.account_id} is told of a hold that is not there: {name}")
-        if end is not None and end.at < since:
-            wrong("violation", f"{books.account_id} is told of the hold {name}, which has ended")
-        if hold["expires_at"] and milliseconds(hold["expires_at"]) / 1000 < now - apart:
-            wrong("violation", f"{books.account_id} is told of the hold {name}, which is over")
-    told = {hold["hold_id"] for hold in listed}
-    for name, kept in books.holds.items():
-        is_open = kept.expires_at / 1000 > now + apart and books.opened[name] < since
-        if is_open and name not in told:
-            wrong("lost", f"{books.account_id} is not told of the hold {name}")
-
-
-def check_refusal(
-    books: Books, step: Step, told: dict[str, Any], *, since: float, now: float, apart: float
-) -> None:
-    """A hold is refused as ended when it has, and by what has ended it."""
-    if told["code"] not in {"hold_ended", "hold_not_found"}:
-        return
-    name = step.hold_id
-    hold, end = books.holds.get(name), books.hold_ends.get(name)
-    if told["code"] == "hold_not_found":
-        if books.opened.get(name, inf) < since:
-            wrong("lost", f"{step}: the hold is not found")
-    elif hold is not None and hold.expires_at / 1000 > now + apart:
-        wrong("lost", f"{step}: the hold is open, and is told to have ended")
-    elif told["ended_by"] is None:
-        if end is not None and end.by and end.at < since:
-            wrong("violation", f"{step}: the hold was ended by {end.by}, and nobody is told")
-    elif end is None or end.by != told["ended_by"]:
-        wrong("violation", f"{step}: the hold was ended by {end}, not by {told['ended_by']}")

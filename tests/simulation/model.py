@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation import holds, movements, rules
+from tests.simulation import hold_answers, holds, movements, rules
 from tests.simulation.books import Books, Line
 from tests.simulation.dynamodb import thaw
 from tests.simulation.facts import PAYMENT, Facts, payment_of
@@ -80,6 +80,8 @@ class Model:
         kind, _, of = sort_key.partition("#")
         if kind == "REFUNDED":
             self.of(name).refunded_totals[of] = item["refunded"]
+        elif kind == "GRANT":
+            self.of(name).retired[of] = item
         elif kind == "HOLD":
             ended_by = self.of(name).ended_by.setdefault(of, item["ended_by"])
             if ended_by != item["ended_by"]:
@@ -123,13 +125,20 @@ class Model:
             _check_debt_is_paid(books, entry, posting[n + 1 :])
         _check_sums(books, grants, image)
         over = posting[-1]["recorded_at"] if posting else self.facts.now * 1000 + CLOCKS_APART
-        holds.check_holds(books, image, over)
+        holds.check_extensions(books, image, posting, self.facts, now=over, apart=CLOCKS_APART)
+        holds.check_holds(books, image, self.facts, over)
+        is_closed, has_room = image.get("status") == "closed", len(posting) < GRANTS_MAX
+        _check_retired(books, grants, over, is_closed=is_closed, has_room=has_room)
         if opens_period:
             self._check_rollover(books, posting, rolled_before)
         if posting:
             _note_crossings(books, available)
             _check_settled(books, grants, image)
         books.image = image
+        left = {"account_id": books.account_id, "balance": books.balance, "held": books.held}
+        left |= {"available": books.available, "debt": books.debt}
+        left["unlimited"] = self.facts.is_unlimited(image["plan_id"])
+        books.left |= {entry_id(entry): left for entry in posting}
         books.balances.append((self.facts.now, books.balance, _stands_until(books, image)))
 
     def _entry(
@@ -194,14 +203,23 @@ class Model:
                 wrong("lost", f"{step} was told of an entry that is not there")
             if entry["hash"].hex() != told_entry["hash"] or entry.get("reference") != reference:
                 wrong("violation", f"{step} was told of another entry than its own")
+            if (entry["actor"]["type"] == "user") not in self.facts.asked_by_users(reference):
+                wrong("violation", f"{step} was done by {entry['actor']}")
         assert entry is not None
-        if told["account"]["balance"] != entry["balance_after"]:
-            wrong("violation", f"{step} was told a balance of {told['account']['balance']}")
+        if told["account"] != (left := self.of(account_id).left[entry_id(entry)]):
+            wrong("violation", f"{step} was told of {told['account']}, and left {left}")
         if "hold" in told:
             said = (told["hold"][name] for name in ("hold_id", "amount", "left"))
             amount = sum(part["amount"] for part in entry.get("allocations", ()))
             if tuple(said) != (entry_id(entry), amount, entry["cost"]):
                 wrong("violation", f"{step} was told of another hold than its own")
+
+    def extended(self, step: Step, account_id: str, told: dict[str, Any], *, since: float) -> None:
+        """Take what a caller was told of a hold that they extended: no entry says so."""
+        books = self.of(account_id)
+        hold_answers.check_extended(books, step, told, since=since, apart=CLOCKS_APART)
+        if told["account"]["balance"] not in {one for _, one, _ in _possible_since(books, since)}:
+            wrong("violation", f"{step} was told of {told['account']}")
 
     def refused(
         self,
@@ -215,18 +233,21 @@ class Model:
     ) -> None:
         """Take a refusal: of nothing that stands. `since` is when it was asked for.
 
-        What ends a hold is known by what it says, whatever its key; but not once all is closed.
+        What ends a hold is known by what it says, whatever its key; but not once all is closed, and
+        not to a user where it is not theirs, or they may do nothing.
         """
         books = self.books.get(account_id, Books(account_id))
-        by_itself = step.ends_hold and (step.key is None or step.repeats is not None)
+        by_itself = step.ends_hold and (step.key is None or self.facts.is_shared(step))
+        is_shut = step.by_user and told["code"] in {"hold_not_yours", "account_frozen"}
         if by_itself and books.is_closed:
             return
         stands = step.reference in self.facts.effects and not step.may_be_repeated
-        if has_taken_effect or stands:
+        if (has_taken_effect or stands) and not (by_itself and is_shut):
             wrong("violation", f"{step} took effect, and is then refused: {told}")
         if not books.is_closed:
             apart = CLOCKS_APART / 1000
-            holds.check_refusal(books, step, told, since=since, now=now, apart=apart)
+            hold_answers.check_refusal(books, step, told, since=since, now=now, apart=apart)
+            _check_deduction(books, step, told, since=since, now=now)
 
     def read(
         self, step: Step, account_id: str, told: dict[str, Any], *, since: float, now: float
@@ -236,7 +257,7 @@ class Model:
             self._read_account(account_id, told, since=since, now=now)
         if step.kind == "holds":
             apart = CLOCKS_APART / 1000
-            holds.check_listed(
+            hold_answers.check_listed(
                 self.of(account_id), told["holds"], since=since, now=now, apart=apart
             )
 
@@ -248,8 +269,7 @@ class Model:
         grants = sum(grant["remaining"] for grant in told["grants"])
         if told["balance"] != grants + told["held"] - told["debt"]:
             wrong("violation", f"{account_id} was read with grants that are not its balance")
-        later = [n for n, (at, _, _) in enumerate(books.balances) if at >= since]
-        possible = books.balances[max(0, (later[0] if later else len(books.balances)) - 1) :]
+        possible = _possible_since(books, since)
         # What was read is rolled forward to the reader's clock, which may be ahead.
         certain = all(until > now * 1000 + CLOCKS_APART for _, _, until in possible)
         if possible and certain and told["balance"] not in {one for _, one, _ in possible}:
@@ -310,6 +330,59 @@ class Model:
                     wrong("violation", f"{books.account_id} has an older state: {state}")
 
 
+def _possible_since(books: Books, since: float) -> list[tuple[float, int, float]]:
+    """Return which balances the account had since some time, with that which it had then."""
+    later = [n for n, (at, _, _) in enumerate(books.balances) if at >= since]
+    return books.balances[max(0, (later[0] if later else len(books.balances)) - 1) :]
+
+
+def _check_retired(
+    books: Books,
+    grants: dict[str, dict[str, Any]],
+    now: float,
+    *,
+    is_closed: bool,
+    has_room: bool,
+) -> None:
+    """What is exhausted and never expires leaves the account's item; what leaves it is kept."""
+    if is_closed or books.image is None:
+        return
+    for grant in books.image.get("grants", ()):
+        name, kept = grant["grant_id"], books.retired.get(grant["grant_id"], {})
+        known = books.grants[name]
+        if name in grants or known["expires_at"] <= now or known["kind"] == "plan":
+            continue
+        ends_at = inf if kept.get("expires_at") is None else kept["expires_at"]
+        told = kept.get("kind"), ends_at, kept.get("granted_at")
+        if told != (known["kind"], known["expires_at"], known["granted_at"]):
+            wrong("lost", f"nobody finds grant {name} of {books.account_id} any more: {kept}")
+    for name, grant in grants.items():
+        is_exhausted = not grant["remaining"] and not books.held_of(name)
+        if is_exhausted and grant["expires_at"] == inf and has_room:
+            wrong("violation", f"grant {name} of {books.account_id} has nothing, and stays")
+
+
+def _check_deduction(
+    books: Books, step: Step, told: dict[str, Any], *, since: float, now: float
+) -> None:
+    """What a user holds does not keep an admin from taking it."""
+    if told["code"] != "insufficient_credits" or step.kind != "adjustment" or not books.balances:
+        return
+    at, _, until = books.balances[-1]
+    if at >= since or until <= now * 1000 + CLOCKS_APART:
+        return
+    asked, there = step.body, {grant["grant_id"] for grant in (books.image or {})["grants"]}
+    wanted = asked["amount"] if asked["action"] == "deduct" else books.balance - asked["amount"]
+    own = sum(
+        amount
+        for name, hold in books.holds.items()
+        for grant, amount in hold.parts
+        if books.openers[name] == "user" and grant in there
+    )
+    if wanted <= max(0, books.available + own):
+        wrong("violation", f"{step} is refused, and there are {books.available} and {own} held")
+
+
 def _grants_seen(books: Books, image: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the grants of an account's item; the new ones are in the books from now on, empty."""
     grants = {
@@ -319,6 +392,8 @@ def _grants_seen(books: Books, image: dict[str, Any]) -> dict[str, dict[str, Any
     for name, grant in grants.items():
         known = books.grants.get(name)
         if known is not None:
+            if grant["expires_at"] < known["expires_at"] and grant["kind"] != "plan":
+                wrong("lost", f"grant {name} of {books.account_id} ends sooner than it did")
             known |= {"expires_at": grant["expires_at"], "amount": grant["amount"]}
         else:
             books.grants[name] = {**grant, "remaining": 0, "is_new": True}

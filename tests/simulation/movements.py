@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from tests.simulation.facts import payment_of
 from tests.simulation.findings import wrong
-from tests.simulation.holds import HOLD_SECONDS, Hold, joined, total
+from tests.simulation.holds import (
+    HELD_PAST_EXPIRY,
+    HOLD_LIFE,
+    HOLD_SECONDS,
+    Hold,
+    is_cut,
+    joined,
+    total,
+)
 from tests.simulation.plain import DAY, entry_id, milliseconds, month
 
 if TYPE_CHECKING:
@@ -23,6 +31,7 @@ GRANT_KINDS = {
 }  # fmt: skip
 """The entries that bring new credits, and the kind of grant that they go into."""
 
+GRANTS_MAX = 50
 REFUND_LIFE = 7 * DAY
 HOUR = 3_600_000
 """Up to so much longer does a refund grant live."""
@@ -164,21 +173,18 @@ def _hold(line: Line) -> None:
     books, entry = line.books, line.entry
     name, lives = entry.get("hold_id"), 1000 * line.asked.get("expires_in", HOLD_SECONDS)
     if name is None:
-        name = line.entry_id.removesuffix(":opened")
+        name, opener = line.entry_id.removesuffix(":opened"), "webhook"
         books.holds[name] = Hold(line.moved)
-    elif name == line.entry_id:
+    else:
         _check_order(line, [])
+        opener = "user" if entry["actor"]["type"] == "user" else "service"
         free = entry["cost"] - line.total
         books.holds[name] = Hold(line.moved, entry["expires_at"], entry.get("feature"), free)
-        if entry["expires_at"] != entry["recorded_at"] + lives:
-            wrong("violation", f"{line} ends at {entry['expires_at']}")
-    else:
-        hold = _open_hold(line)
-        end = max(hold.expires_at, entry["recorded_at"] + lives)
-        if (entry["expires_at"], entry.get("feature"), line.moved) != (end, hold.feature, []):
-            wrong("violation", f"{line} extends to {entry['expires_at']}, not to {end}")
-        books.holds[name] = hold._replace(expires_at=entry["expires_at"])
-    books.opened.setdefault(name, books.now)
+        if name != line.entry_id or entry["expires_at"] != entry["recorded_at"] + lives:
+            wrong("violation", f"{line} opens {name} until {entry['expires_at']}")
+        ends = [books.grants[grant]["expires_at"] + HELD_PAST_EXPIRY for grant, _ in line.moved]
+        books.bounds[name] = min([entry["recorded_at"] + HOLD_LIFE[opener], *ends])
+    books.openers[name], books.opened[name] = opener, books.now
     _take(line)
     books.held += line.total
 
@@ -224,10 +230,15 @@ def _release(line: Line) -> None:
     elif line.step is None:
         name = entry["hold_id"]
         hold, ended_at = books.holds_before.get(name), entry["effective_at"]
-        if hold is None or hold.expires_at != ended_at or ended_at > entry["recorded_at"]:
+        if hold is None or ended_at > entry["recorded_at"]:
             wrong("violation", f"{line}: its time was not over")
+        if hold.expires_at != ended_at and not is_cut(books, line.image, hold, ended_at):
+            wrong("violation", f"{line}: its time was over at {hold.expires_at}")
         _check_returned(line, hold.parts)
         books.end(name, None)
+    elif line.step.kind == "adjustment":
+        _check_returned(line, books.holds[entry["hold_id"]].parts)
+        books.end(entry["hold_id"], None)
     elif line.step.kind == "capture":
         [usage] = (one for one in line.posting if f"release:{entry_id(one)}" == line.entry_id)
         _check_returned(line, _freed(line, usage))
@@ -236,6 +247,15 @@ def _release(line: Line) -> None:
         books.end(entry["hold_id"], line.entry_id)
     _put(line)
     books.held -= line.total
+    _check_expired(line)
+
+
+def _check_expired(line: Line) -> None:
+    """A release says what of it expired at once, which a user would else take for theirs."""
+    name = line.entry_id if ":" in line.entry_id else f"release:{line.entry_id}"
+    expired = [-one["amount"] for one in line.posting if entry_id(one) == f"expiry:{name}"]
+    if line.entry.get("expired", 0) != sum(expired):
+        wrong("violation", f"{line} says that {line.entry.get('expired')} expired, not {expired}")
 
 
 def _check_returned(line: Line, parts: Parts) -> None:
@@ -248,20 +268,64 @@ def _check_returned(line: Line, parts: Parts) -> None:
 
 
 def _refund(line: Line) -> None:
-    _put_all(line)
+    """What comes back lives as long as it would have lived, or a week if it would not live."""
     books, entry = line.books, line.entry
     books.consumed -= entry["cost"]
-    taken = {one["grant_id"] for one in books.by_id[entry["refunds"]].get("allocations", ())}
-    for name, _ in line.moved:
+    homes, ends = _homes(line)
+    given = dict(line.moved)
+    others = {name for name in given if given[name] != homes.get(name, 0)}
+    _put_all(line)
+    for name in {name for name in homes if homes[name] != given.get(name, 0)} - others:
+        wrong("lost", f"{line} gives nothing back to grant {name}, which lives")
+    if not ends and others:
+        wrong("violation", f"{line} gives back {given}, not {homes}")
+    for name in others:
         grant = books.grants[name]
-        if grant["remaining"] > grant["amount"]:
-            wrong("made", f"{line} puts more into grant {name} than it had")
-        if name not in taken and grant["kind"] != "refund":
+        if grant["kind"] != "refund":
             wrong("violation", f"{line} puts credits into grant {name}")
-        if grant["kind"] == "refund" and grant.get("is_new"):
-            lives = grant["expires_at"] - entry["recorded_at"]
-            if not REFUND_LIFE <= lives <= REFUND_LIFE + HOUR:
-                wrong("violation", f"{line}: grant {name} lives {lives} ms")
+        if grant["expires_at"] < max(ends):
+            wrong("lost", f"{line}: grant {name} ends at {grant['expires_at']}, not {max(ends)}")
+        is_full = len(line.image.get("grants", ())) >= GRANTS_MAX - 1
+        if grant["expires_at"] > max(ends) + HOUR and not is_full:
+            wrong("made", f"{line}: grant {name} ends at {grant['expires_at']}, not {max(ends)}")
+    for name in given:
+        if books.grants[name]["remaining"] > books.grants[name]["amount"]:
+            wrong("made", f"{line} puts more into grant {name} than it had")
+
+
+def _homes(line: Line) -> tuple[dict[str, int], list[float]]:
+    """Return what of a refund goes back to which grant, and how long the rest lives at least.
+
+    What was taken last goes back first.
+    """
+    books, entry = line.books, line.entry
+    usage, now = books.by_id[entry["refunds"]], entry["recorded_at"]
+    taken = [(one["grant_id"], one["amount"]) for one in usage.get("allocations", ())]
+    taken.append(("", -usage["amount"] - total(taken)))
+    skipped, left = books.refunded[entry["refunds"]] - entry["cost"], line.amount
+    there = {grant["grant_id"] for grant in line.image.get("grants", ())}
+    homes, ends = dict[str, int](), list[float]()
+    for name, amount in reversed(taken):
+        part = max(0, min(amount - skipped, left))
+        skipped, left = max(0, skipped - amount), left - part
+        grant = books.grants.get(name)
+        if not part:
+            continue
+        if grant is None or grant["expires_at"] <= now:
+            ends.append(now + REFUND_LIFE)
+            continue
+        if name not in there and name not in books.retired:
+            # A payment has ended it before its time, or a process whose clock was ahead.
+            ends.append(now + REFUND_LIFE)
+            continue
+        room = grant["amount"] - grant["remaining"] - books.held_of(name)
+        if name not in there and len(there) >= GRANTS_MAX:
+            room = 0
+        if home := min(part, room):
+            homes[name] = home
+        if part > room:
+            ends.append(grant["expires_at"])
+    return homes, ends
 
 
 def _reset(line: Line) -> None:

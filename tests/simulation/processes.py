@@ -21,6 +21,7 @@ from aws_lambda_powertools.event_handler.api_gateway import BaseRouter
 from aws_lambda_powertools.utilities import parameters
 from ulid import ULID
 
+import scrip.domain.holds
 import scrip.observability
 import scrip.store.keys
 import scrip.sweep
@@ -32,7 +33,7 @@ from scrip.store.bus import Bus as EventBus
 from scrip.store.client import Table as ScripTable
 from scrip.user_pool import user_pool
 from tests.simulation import services
-from tests.simulation.environment import MAILBOX_KEY, QUEUE_URL, SECRET
+from tests.simulation.environment import HOLD_CALLS_MAX, MAILBOX_KEY, QUEUE_URL, SECRET
 from tests.simulation.faults import Fault
 from tests.simulation.scheduler import Scheduler, current
 
@@ -249,6 +250,7 @@ def _stand_in() -> None:
                     setattr(module, attribute, simulated)
     for module, attribute, simulated in (
         (HANDLERS["signup"], "THREAD", _Inline()),
+        (scrip.domain.holds, "HOLD_CALLS_MAX", HOLD_CALLS_MAX),
         (scrip.observability, "_tell", lambda *_: None),
         (scrip.sweep, "DIRECTORY_SHARDS", DIRECTORY_SHARDS),
         (scrip.store.keys, "DIRECTORY_SHARDS", DIRECTORY_SHARDS),

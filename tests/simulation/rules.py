@@ -22,8 +22,7 @@ def check_request(line: Line) -> None:
     """Every entry has somebody who asked for it, once."""
     reference, step, facts = line.entry.get("reference"), line.step, line.facts
     if reference is None:
-        is_end = line.type == "release" and line.entry_id == f"release:{line.entry.get('hold_id')}"
-        if line.type not in BY_ITSELF and not is_end:
+        if line.type not in BY_ITSELF and not line.ends_hold_by_itself:
             wrong("made", f"nobody asked for {line}")
         return
     if step is None or step.account_id not in {None, line.books.account_id}:
@@ -32,6 +31,10 @@ def check_request(line: Line) -> None:
         return
     if line.type not in step.writes:
         wrong("violation", f"{line} is no {step.kind}")
+    _check_may(line)
+    if line.type == "release" and step.kind == "adjustment":
+        _check_is_in_the_way(line)
+        return
     if line.type == "release" and step.kind == "capture":
         _check_is_of_capture(line)
         return
@@ -42,6 +45,31 @@ def check_request(line: Line) -> None:
     _check_name(line, reference, step)
 
 
+def _check_may(line: Line) -> None:
+    """A user ends no hold of the app's, and does nothing at all while the account is frozen."""
+    if line.entry["actor"]["type"] != "user":
+        return
+    image, books = line.books.image, line.books
+    if image is not None and image.get("status") == "frozen":
+        wrong("violation", f"{line}: the account is frozen, for its user")
+    if "hold_id" in line.entry and books.openers.get(line.entry["hold_id"], "user") != "user":
+        wrong("made", f"{line}: a user ends what the app holds")
+
+
+def _check_is_in_the_way(line: Line) -> None:
+    """An admin's deduction ends the newest hold of the user's, if there is too little without."""
+    books, asked = line.books, line.asked
+    own = [
+        name for name, hold in books.holds.items() if hold.amount and books.openers[name] == "user"
+    ]
+    name = line.entry["hold_id"]
+    if own[-1:] != [name] or line.entry_id != f"release:{name}":
+        wrong("violation", f"{line}: of {own} the newest ends first")
+    wanted = asked["amount"] if asked["action"] == "deduct" else books.balance - asked["amount"]
+    if asked["action"] == "add" or wanted <= max(0, books.available):
+        wrong("violation", f"{line}: {wanted} could be deducted without")
+
+
 def _check_is_of_capture(line: Line) -> None:
     """What a capture leaves of a hold goes back beside it."""
     names = {f"release:{entry_id(one)}" for one in line.posting if one["type"] == "usage"}
@@ -50,13 +78,19 @@ def _check_is_of_capture(line: Line) -> None:
 
 
 def _check_name(line: Line, reference: str, step: Step) -> None:
-    """An entry is named by the key; of a batch the first is, and all of them are written."""
+    """An entry is named by the key; of a batch the first is, and all of them are written.
+
+    What a user's token has written is named as nothing of the app's is.
+    """
     references = list(step.asked)
     number = references.index(reference)
     key = line.entry_id.removesuffix(f"~{number + 1}") if number else line.entry_id
-    keys = line.facts.keys[reference if not number else references[0]]
-    if None not in keys and key not in keys:
-        wrong("violation", f"{line} is not named as one of {keys}")
+    by_user = line.entry["actor"]["type"] == "user"
+    if key.startswith("user:") != by_user:
+        wrong("violation", f"{line} is by {line.entry['actor']}, and named as nothing of theirs")
+    askers = line.facts.askers[reference if not number else references[0]]
+    if not {(by_user, None), (by_user, key)} & askers:
+        wrong("violation", f"{line} is not named as one of {askers}")
     if step.kind == "batch":
         uses = [
             (entry_id(one), one.get("reference")) for one in line.posting if one["type"] == "usage"

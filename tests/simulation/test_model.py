@@ -8,7 +8,7 @@ from tests.simulation.dynamodb import Change, freeze
 from tests.simulation.findings import Wrong
 from tests.simulation.model import Model
 from tests.simulation.plain import chained, typed
-from tests.simulation.traffic import Step
+from tests.simulation.traffic import DAY, HOUR, SERVICE, Step, user
 
 NOW = 1_769_592_600.0
 SIGNUP_CREDITS = 50
@@ -19,8 +19,14 @@ class Ledger:
 
     def __init__(self) -> None:
         self.step = Step(1, NOW, "consume", "user-0", {"amount": 7, "reference": "step-1"})
-        self.model = Model([self.step], SIGNUP_CREDITS)
+        body = {"amount": 7, "expires_in": HOUR, "reference": "step-3"}
+        opens = Step(3, NOW, "hold", "user-0", body, claims=SERVICE)
+        body = {"amount": 1, "reference": "step-4"}
+        hostile = Step(4, NOW, "capture", "user-0", body, claims=user("user-0"))
+        self.model = Model([self.step, opens, hostile], SIGNUP_CREDITS)
         self.entries: list[dict[str, Any]] = []
+        self.holds: list[dict[str, Any]] = []
+        self.version = 0
 
     def signup(self) -> dict[str, Any]:
         return self._entry("signup", "signup", SIGNUP_CREDITS)
@@ -28,34 +34,65 @@ class Ledger:
     def usage(self, reference: str, *, entry_id: str | None = None) -> dict[str, Any]:
         return self._entry(entry_id or reference, "usage", -7, cost=7, reference=reference)
 
+    def hold(self) -> dict[str, Any]:
+        told = {"cost": 7, "held_after": 7, "hold_id": "job", "reference": "step-3"}
+        opened = self._entry("job", "hold", 0, expires_at=milliseconds(HOUR), **told)
+        opened["allocations"] = [{"grant_id": "g1", "amount": 7}]
+        self.holds = [
+            {
+                "hold_id": "job",
+                "allocations": opened["allocations"],
+                "expires_at": opened["expires_at"],
+            },
+        ]
+        return opened | {"hash": chained(opened)}
+
+    def hostile_capture(self, entry_id: str) -> dict[str, Any]:
+        told = {"cost": 1, "held_after": 6, "hold_id": "job", "reference": "step-4"}
+        by = {"actor": {"type": "user", "id": "user-0"}}
+        return self._entry(entry_id, "usage", -1, **told, **by)
+
+    def extend(self, seconds: int) -> None:
+        """Let the hold live longer, as no entry says."""
+        self.holds = [{**self.holds[0], "expires_at": milliseconds(seconds)}]
+        self.write(None, balance=SIGNUP_CREDITS)
+
     def commit(self, entry: dict[str, Any], *, balance: int | None = None) -> None:
         """Write an entry with its account, as the entry has it unless told otherwise."""
         self.entries.append(entry)
-        balance = entry["balance_after"] if balance is None else balance
+        self.write(entry, balance=entry["balance_after"] if balance is None else balance)
+
+    def write(self, entry: dict[str, Any] | None, *, balance: int) -> None:
+        """Write the account, and an entry with it."""
+        self.version += 1
+        newest = self.entries[-1]
+        held = sum(part["amount"] for hold in self.holds for part in hold["allocations"])
         account = {
             "pk": "ACCOUNT#user-0",
             "sk": "ACCOUNT",
-            "version": len(self.entries),
+            "version": self.version,
             "plan_id": "free",
             "period": 0,
             "anchor": int(NOW * 1000),
             "balance": balance,
-            "seq_last": entry["seq"],
-            "hash": entry["hash"],
+            "seq_last": newest["seq"],
+            "hash": newest["hash"],
             "granted_total": SIGNUP_CREDITS,
-            "consumed_total": SIGNUP_CREDITS - entry["balance_after"],
+            "consumed_total": SIGNUP_CREDITS - newest["balance_after"],
+            "holds": self.holds,
             "grants": [
                 {
                     "grant_id": "g1",
                     "kind": "signup",
                     "amount": SIGNUP_CREDITS,
-                    "remaining": entry["balance_after"],
+                    "remaining": newest["balance_after"] - held,
                     "granted_at": int(NOW * 1000),
                 },
             ],
         }
         welcome = {"pk": "WELCOME#1", "sk": "WELCOME#1"}
-        items = [account, entry, *([welcome] if entry["type"] == "signup" else [])]
+        items = [account, *([entry] if entry else [])]
+        items += [welcome] if entry and entry["type"] == "signup" else []
         changes = [
             Change(n, item["pk"], item["sk"], None, freeze(typed(item)))
             for n, item in enumerate(items)
@@ -74,12 +111,18 @@ class Ledger:
             "amount": amount,
             "balance_after": last["balance_after"] + amount,
             "allocations": [{"grant_id": "g1", "amount": abs(amount)}],
+            "actor": {"type": "system" if type_ == "signup" else "service", "id": "app"},
             "recorded_at": int(NOW * 1000),
             "effective_at": int(NOW * 1000),
             "previous_hash": last["hash"],
             **told,
         }
         return entry | {"hash": chained(entry)}
+
+
+def milliseconds(seconds: int) -> int:
+    """Return the instant so many seconds after NOW, as the table has it."""
+    return int((NOW + seconds) * 1000)
 
 
 @pytest.fixture
@@ -133,3 +176,45 @@ def test_an_answer_that_does_not_stand_is_lost(ledger: Ledger) -> None:
     told = {"entry": {"entry_id": "step-1", "hash": ""}, "account": {"balance": 43}}
     with pytest.raises(Wrong, match=r"^lost: .* was told of an entry that is not there$"):
         ledger.model.answered(ledger.step, "user-0", told)
+
+
+def test_a_user_who_ends_what_the_app_holds_has_made_credits(ledger: Ledger) -> None:
+    ledger.commit(ledger.signup())
+    ledger.commit(ledger.hold())
+    with pytest.raises(Wrong, match=r"^made: entry user:job .*: a user ends what the app holds$"):
+        ledger.commit(ledger.hostile_capture("user:job"))
+
+
+def test_what_a_user_names_as_the_app_does_is_a_violation(ledger: Ledger) -> None:
+    ledger.commit(ledger.signup())
+    ledger.model.of("user-0").openers["job"] = "user"
+    with pytest.raises(Wrong, match=r"^violation: entry job.capture .* named as nothing of theirs"):
+        ledger.commit(ledger.hostile_capture("job.capture"))
+
+
+def test_an_extension_that_nobody_asked_for_has_made_credits(ledger: Ledger) -> None:
+    ledger.commit(ledger.signup())
+    ledger.commit(ledger.hold())
+    with pytest.raises(Wrong, match=r"^made: user-0: nobody who may has extended job to"):
+        ledger.extend(2 * HOUR)
+
+
+def test_a_hold_that_lives_beyond_its_bound_has_made_credits(ledger: Ledger) -> None:
+    ledger.commit(ledger.signup())
+    ledger.commit(ledger.hold())
+    body, path = {"expires_in": 9 * DAY}, {"hold_id": "job"}
+    asks = Step(5, NOW, "extend", "user-0", body, claims=SERVICE, path=path)
+    ledger.model.facts.know(asks)
+    ledger.extend(7 * DAY)
+    with pytest.raises(Wrong, match=r"^made: user-0: job lives beyond"):
+        ledger.extend(7 * DAY + 1)
+
+
+def test_a_user_whose_extension_is_not_theirs_has_not_asked_for_it(ledger: Ledger) -> None:
+    ledger.commit(ledger.signup())
+    ledger.commit(ledger.hold())
+    body, path = {"expires_in": DAY}, {"hold_id": "job"}
+    asks = Step(5, NOW, "extend", "user-0", body, claims=user("user-0"), path=path)
+    ledger.model.facts.know(asks)
+    with pytest.raises(Wrong, match=r"^made: user-0: nobody who may has extended job to"):
+        ledger.extend(DAY)

@@ -7,6 +7,7 @@ stay as they are.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -18,6 +19,7 @@ from tests.simulation.holds import HOLD_SECONDS
 START = datetime(2026, 1, 28, 9, 30, tzinfo=UTC).timestamp()
 
 DAY = 86_400
+HOUR = 3_600
 
 CATALOG: tuple[tuple[str, dict[str, Any]], ...] = (
     ("PLAN#free", {
@@ -42,6 +44,9 @@ WEIGHTS = {
     "sweep": 1.5, "close": 0.2, "same_key": 2,
 }  # fmt: skip
 
+STORIES = {"job": 4, "hoard": 0.7}
+"""What takes several steps: an app's calls for a job of its user's, and a hold kept for long."""
+
 MESSAGE_WEIGHTS = {
     "bought": 5, "bought_again": 1, "returned": 3, "disputed": 1.5, "linked": 1, "renewed": 2,
     "renewed_again": 0.5, "updated": 2, "ended": 1,
@@ -49,12 +54,15 @@ MESSAGE_WEIGHTS = {
 
 WRITES = {
     "consume": {"usage"}, "batch": {"usage"}, "same_key": {"usage"}, "refund": {"refund"},
-    "hold": {"hold"}, "extend": {"hold"}, "capture": {"usage", "release"}, "release": {"release"},
-    "adjustment": {"admin_grant", "promo", "referral", "admin_deduct"},
+    "hold": {"hold"}, "capture": {"usage", "release"}, "release": {"release"},
+    "adjustment": {"admin_grant", "promo", "referral", "admin_deduct", "release"},
     "quota": {"plan"}, "reset": {"reset"}, "freeze": {"freeze"}, "unfreeze": {"unfreeze"},
     "close": {"admin_deduct"},
 }  # fmt: skip
 """The entries that each kind of step may write."""
+
+HOSTILE = {"takes_key": 4, "ends_hold": 5, "hoards": 2, "starts_over": 0.15}
+"""What a hostile user does between two calls of an app."""
 
 READS = {"quote", "account", "entries", "holds"}
 
@@ -89,6 +97,9 @@ ROUTES = {
     "price": "PUT /v1/admin/features/{feature_id}",
 }
 
+NEXT_LIFE = 1_000
+"""How far apart the numbers of one user's accounts are."""
+
 ADMIN = {"sub": "ops", "client_id": "ops", "scope": "scrip/admin"}
 SERVICE = {"sub": "app", "client_id": "app", "scope": "scrip/service"}
 
@@ -101,7 +112,12 @@ def user(account_id: str) -> dict[str, str]:
 def email_of(account_id: str) -> str:
     """Return the address that a user signs up with; two by two they are of one mailbox."""
     number = int(account_id.removeprefix("user-"))
-    return f"mailbox-{number // 2}+{number}@example.com"
+    return f"mailbox-{number % NEXT_LIFE // 2}+{number}@example.com"
+
+
+def next_life(account_id: str) -> str:
+    """Return the id that a user gets who was deleted, and signs up again."""
+    return f"user-{int(account_id.removeprefix('user-')) + NEXT_LIFE}"
 
 
 @dataclass(eq=False)
@@ -130,6 +146,16 @@ class Step:
     def reference(self) -> str:
         """What the entries that it writes refer to."""
         return self.message_id or self.repeats or f"step-{self.number}"
+
+    @property
+    def by_user(self) -> bool:
+        """Whether a user's token asks."""
+        return self.claims["client_id"] == "web"
+
+    @property
+    def name(self) -> str | None:
+        """What its key names: an entry, and so a hold. Users have names of their own."""
+        return f"user:{self.key}" if self.by_user and self.key is not None else self.key
 
     @property
     def asked(self) -> dict[str, dict[str, Any]]:
@@ -178,10 +204,10 @@ class Plan:
         self.random = Random(seed)
         self.accounts = [f"user-{n}" for n in range(self.random.choice((1, 2, 3, 5)))]
         self.at = START + self.random.uniform(0, 5 * 24 * 3600)
-        self.consumed: dict[str, list[Step]] = {account: [] for account in self.accounts}
-        self.captured: dict[str, list[Step]] = {account: [] for account in self.accounts}
-        self.held: dict[str, list[Step]] = {account: [] for account in self.accounts}
-        self.ended: dict[str, list[Step]] = {account: [] for account in self.accounts}
+        self.consumed: dict[str, list[Step]] = defaultdict(list)
+        self.captured: dict[str, list[Step]] = defaultdict(list)
+        self.held: dict[str, list[Step]] = defaultdict(list)
+        self.ended: dict[str, list[Step]] = defaultdict(list)
         self.bought: list[dict[str, Any]] = []
         self.renewals: list[dict[str, Any]] = []
         self.messages = 0
@@ -189,7 +215,8 @@ class Plan:
 
     def steps(self, count: int) -> list[Step]:
         """Return so many steps, in bursts with hours, days or a month in between."""
-        kinds, weights = list(WEIGHTS), list(WEIGHTS.values())
+        told = WEIGHTS | STORIES
+        kinds, weights = list(told), list(told.values())
         steps: list[Step] = []
         while len(steps) < count:
             self.at += self._gap()
@@ -199,7 +226,8 @@ class Plan:
                     account_id = self.random.choice(self.accounts)
                 at = self.at + self.random.uniform(0, 0.3)
                 kind = self.random.choices(kinds, weights)[0]
-                steps.append(getattr(self, f"_{kind}")(len(steps), at, account_id))
+                made = getattr(self, f"_{kind}")(len(steps), at, account_id)
+                steps += made if kind in STORIES else [made]
         return steps[:count]
 
     def _gap(self) -> float:
@@ -284,7 +312,7 @@ class Plan:
         recent = known[-4:] if self.random.random() < 0.8 else known
         of = self.random.choice(recent)
         of_many = of.kind == "batch" and len(of.body["uses"]) > 1 and self.random.random() < 0.5
-        body: dict[str, Any] = {"entry_id": f"{of.key}~2" if of_many else of.key}
+        body: dict[str, Any] = {"entry_id": f"{of.name}~2" if of_many else of.name}
         body["reason"] = "it failed"
         if self.random.random() < 0.6:
             body["amount"] = self.random.choice((1, 3, 4, 15, 20))
@@ -346,7 +374,7 @@ class Plan:
         """Set something aside; what has no key is left until its time is over."""
         body = self._use()
         if self.random.random() < 0.8:
-            body["expires_in"] = self.random.choice((1, 60, 900, 3_600, DAY, DAY))
+            body["expires_in"] = self.random.choice((1, 60, 900, HOUR, DAY, DAY))
         step = self._spending(number, at, "hold", account_id, **body)
         if step.key is not None:
             self.held[account_id].append(step)
@@ -356,29 +384,29 @@ class Plan:
         """Return a step about one of the holds that there may be, mostly about a recent one."""
         step = self._spending(number, at, kind, account_id, **body)
         held = self.held[account_id]
+        if step.by_user:
+            # There are jobs for users who are hostile.
+            held = [opened for opened in held if opened.by_user] or held
         if self.random.random() < 0.8:
-            held = self._open(account_id) or held
+            held = [opened for opened in held if self._is_open(opened)] or held
         recent = held[-3:] if self.random.random() < 0.9 else held
-        step.path["hold_id"] = str(self.random.choice(recent).key)
+        step.path["hold_id"] = str(self.random.choice(recent).name)
         if step.ends_hold:
             self.ended[account_id].append(step)
         return step
 
-    def _open(self, account_id: str) -> list[Step]:
-        """Return what opened the holds that should be open by now, if all went well."""
-        ended = {step.hold_id for step in self.ended[account_id]}
-        return [
-            step
-            for step in self.held[account_id]
-            if step.at < self.at < step.at + step.body.get("expires_in", HOLD_SECONDS)
-            and step.key not in ended
-        ]
+    def _is_open(self, opened: Step) -> bool:
+        """Tell whether a hold should be open by now, if all went well."""
+        is_alive = opened.at < self.at < opened.at + opened.body.get("expires_in", HOLD_SECONDS)
+        ended = {step.hold_id for step in self.ended[str(opened.account_id)]}
+        return is_alive and opened.name not in ended
 
     def _extend(self, number: int, at: float, account_id: str) -> Step:
         if not self.held[account_id]:
             return self._hold(number, at, account_id)
-        body = {"expires_in": self.random.choice((1, 60, 3_600, DAY))}
-        return self._of_hold(number, at, "extend", account_id, **body)
+        step = self._of_hold(number, at, "extend", account_id)
+        step.body = {"expires_in": self.random.choice((1, 60, HOUR, DAY))}
+        return step
 
     def _capture(self, number: int, at: float, account_id: str) -> Step:
         """Capture all of a hold, a part, more than it, or the price of what was used."""
@@ -417,6 +445,146 @@ class Plan:
         step.kind = "holds"
         return step
 
+    # ---- An app's job, and its hostile user ------------------------------------------------------
+
+    def _job(self, number: int, at: float, account_id: str) -> list[Step]:
+        """An app's calls for one job, and what its user's token does before and between them."""
+        steps: list[Step] = []
+        for call in self._calls(f"job-{number}", account_id):
+            for _ in range(self.random.choice((0, 1, 1, 2))):
+                act = self.random.choices(list(HOSTILE), list(HOSTILE.values()))[0]
+                steps += getattr(self, f"_user_{act}")(account_id, call)
+            steps.append(call)
+        for step in steps:
+            # They ask while the app asks, or between two of its calls.
+            at += self.random.choice((0, 0.01, 0.1, 1, 10, 0.2 * HOUR))
+            step.number, step.at = number, at
+            number += 1
+            self._named(step)
+        return steps
+
+    def _calls(self, job: str, account_id: str) -> list[Step]:
+        """Return what an app asks for: the keys of all its calls are the job's, so guessable."""
+        amount, part = self.random.choice(((7, 5), (20, 20), (40, 15), (120, 100)))
+        hold, of_hold = (
+            {"amount": amount, "expires_in": HOUR},
+            {"account_id": account_id} | {"hold_id": job},
+        )
+        opened = self._call("hold", account_id, job, **hold)
+        captured = self._call("capture", account_id, f"{job}.capture", amount=part)
+        extended = self._call("extend", account_id, f"{job}.extend", expires_in=DAY)
+        released = self._call("release", account_id, f"{job}.release")
+        for step in (captured, extended, released):
+            step.path = of_hold
+        used = self._call("consume", account_id, job, amount=amount)
+        again = self._call("consume", account_id, f"{job}.2", amount=part)
+        batch = self._call("batch", account_id, job)
+        batch.body["uses"] = [{"amount": part}, {"amount": 3}]
+        calls = self.random.choice(
+            (
+                [opened, captured],
+                [opened, extended, captured],
+                [opened, released],
+                [used, again],
+                [batch],
+            )
+        )
+        if calls[-1].kind != "release" and self.random.random() < 0.4:
+            taken = f"{job}~2" if calls[-1] is batch else str(calls[-1].key)
+            told = {"entry_id": taken, "reason": "it failed"}
+            calls.append(self._call("refund", account_id, f"{job}.refund", **told))
+        return calls
+
+    def _call(self, kind: str, account_id: str, key: str, /, **body: Any) -> Step:
+        """Return a service's call, which has no number yet."""
+        path = {"account_id": account_id}
+        return Step(0, 0, kind, account_id, body, key, SERVICE, path)
+
+    def _named(self, step: Step) -> None:
+        """Let what a step asks for refer to the step, now that it has a number."""
+        if step.kind == "batch":
+            for n, use in enumerate(step.body["uses"]):
+                use["reference"] = step.reference if not n else f"{step.reference}~{n + 1}"
+        elif step.kind in WRITES:
+            step.body["reference"] = step.reference
+
+    def _by_user(self, kind: str, account_id: str, key: str, /, **body: Any) -> Step:
+        step = self._call(kind, account_id, key, **body)
+        step.claims = user(account_id)
+        return step
+
+    def _user_takes_key(self, account_id: str, call: Step) -> list[Step]:
+        """Use the very key that the app is about to use, for as little as can be."""
+        kind = self.random.choice(("consume", "hold", "batch"))
+        body: dict[str, Any] = {"amount": 1}
+        if kind == "batch":
+            body = {"uses": [{"amount": 1}, {"amount": 1}]}
+        return [self._by_user(kind, account_id, str(call.key), **body)]
+
+    def _user_ends_hold(self, account_id: str, call: Step) -> list[Step]:
+        """Read the holds, and end the app's, or what an app's hold would be."""
+        listed = Step(0, 0, "holds", account_id, claims=user(account_id), path={"account_id": "me"})
+        kind = self.random.choice(("capture", "capture", "release", "extend"))
+        body = {"capture": {"amount": 1}, "extend": {"expires_in": DAY}}.get(kind, {})
+        step = self._by_user(kind, account_id, str(call.key), **body)
+        step.path = {"account_id": account_id, "hold_id": call.path.get("hold_id", str(call.key))}
+        return [listed, step]
+
+    def _user_hoards(self, account_id: str, call: Step) -> list[Step]:
+        """Set aside what there is, and get it back, or not."""
+        amount = self.random.choice((1, 30, 100))
+        opened = self._by_user("hold", account_id, f"{call.key}.own", amount=amount, expires_in=DAY)
+        ended = self._by_user("release", account_id, f"{call.key}.back")
+        ended.path = {"account_id": account_id, "hold_id": str(opened.name)}
+        return [opened, ended] if self.random.random() < 0.5 else [opened]
+
+    def _user_starts_over(self, account_id: str, _: Step) -> list[Step]:
+        """Have the account deleted, as apps let users, and sign up again with the same address."""
+        again = next_life(account_id)
+        self.accounts = [again if one == account_id else one for one in self.accounts]
+        closed = self._call("close", account_id, "")
+        closed.claims, closed.key = ADMIN, None
+        return [closed, Step(0, 0, "sign_up", again, {"email": email_of(again)})]
+
+    def _hoard(self, number: int, at: float, account_id: str) -> list[Step]:
+        """Open a hold and extend it for as long as it can be, and longer.
+
+        Meanwhile an admin wants the credits, or an unlimited plan ends under it.
+        """
+        random = self.random
+        claims = random.choice((SERVICE, user(account_id)))
+        is_users = claims is not SERVICE
+        opened = self._call("hold", account_id, f"key-{number}")
+        opened.body = {"amount": random.choice((3, 90, 140)), "expires_in": DAY}
+        opened.number, opened.at, opened.claims = number, at, claims
+        self._named(opened)
+        steps = [opened]
+        if random.random() < 0.3:
+            # What is held then has expired long before the hold may end.
+            number, gift = number + 1, self._adjustment(number + 1, at - 20, account_id)
+            end = datetime.fromtimestamp(at + 3 * HOUR, UTC)
+            gift.body |= {"action": "add", "kind": "promo", "amount": 300}
+            gift.body["expires_at"] = f"{end:%Y-%m-%dT%H:%M:00Z}"
+            steps.append(gift)
+        if random.random() < 0.2:
+            number, told = number + 2, {"plan_id": "all", "reason": "sold"}
+            quota = self._keyed(number - 1, at - 10, "quota", account_id, **told)
+            quota.key = None
+            paid = self._renewed(at + 60, account_id)
+            steps += [quota, self._told(number, at + 60, *paid)]
+        for _ in range(random.randint(1, 3 if is_users else 9)):
+            number, at = number + 1, at + random.uniform(5, 22) * HOUR
+            step = self._call("extend", account_id, f"key-{number}", expires_in=DAY)
+            step.path = {"account_id": account_id, "hold_id": str(opened.name)}
+            step.number, step.at, step.claims = number, at, claims
+            steps.append(step)
+            if random.random() < 0.4:
+                number, wanted = number + 1, {"action": "set", "amount": 5, "reason": "support"}
+                later = at + random.uniform(0, 8) * HOUR
+                steps.append(self._keyed(number, later, "adjustment", account_id, **wanted))
+        self.held[account_id].append(opened)
+        return steps
+
     # ---- Messages of a billing system ------------------------------------------------------------
 
     def _message(self, number: int, at: float, account_id: str) -> Step:
@@ -426,7 +594,10 @@ class Plan:
             kind = "bought"
         if kind == "renewed_again" and not self.renewals:
             kind = "renewed"
-        type_, data = getattr(self, f"_{kind}")(at, account_id)
+        return self._told(number, at, *getattr(self, f"_{kind}")(at, account_id))
+
+    def _told(self, number: int, at: float, type_: str, data: dict[str, Any]) -> Step:
+        """Return the message by which a billing system tells something."""
         self.messages += 1
         step = Step(number, at, "message", None, {"type": type_, "data": data})
         step.body["timestamp"] = f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"

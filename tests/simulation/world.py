@@ -232,7 +232,10 @@ class World:
             return
         if step.kind in READS and is_done:
             self.model.read(step, step.account_id, told, since=since, now=self.scheduler.now)
-        if not step.writes or step.kind in {"quota", "close"}:
+        if step.kind in {"quota", "close"} or not (step.writes or step.kind == "extend"):
+            return
+        if is_done and step.kind == "extend":
+            self.model.extended(step, step.account_id, told, since=since)
             return
         if is_done:
             self.model.answered(step, step.account_id, told)
