@@ -22,16 +22,35 @@ from hypothesis.stateful import (
     rule,
 )
 
-from scrip.domain.commands import AdjustAction, Command, Renew, ResetAnchor, TakeBack, Use
+from scrip.domain.commands import (
+    Adjust,
+    AdjustAction,
+    CaptureHold,
+    Command,
+    Consume,
+    OpenHold,
+    Refund,
+    ReleaseHold,
+    Renew,
+    ResetAnchor,
+    ResetUsage,
+    SetFrozen,
+    TakeBack,
+    Use,
+    entry_name,
+    is_users,
+)
 from scrip.domain.decide import PostingTooLongError
-from scrip.domain.entries import CLOCK, Entry
+from scrip.domain.entries import CLOCK, Actor, Entry
 from scrip.domain.errors import RefusalError
 from scrip.domain.grants import GrantKind
 from scrip.domain.payments import DisputeOutcome, Payment
 from scrip.domain.posting import Posting
 from scrip.domain.settle import settled
 from tests.unit.domain.examples import (
+    APP,
     CATALOG,
+    USER,
     adjust,
     batch,
     capture,
@@ -64,6 +83,11 @@ IN = {
     *("reset", "release"),
 }
 OUT = {"usage", "expiry", "admin_deduct", "clawback", "hold"}
+
+ANSWERED = (
+    Consume, OpenHold, CaptureHold, ReleaseHold, Refund, Adjust, SetFrozen, ResetUsage,
+)  # fmt: skip
+"""The commands whose answer shows the account, as one entry of their posting says."""
 
 MOVES = st.one_of(
     st.timedeltas(timedelta(0), timedelta(hours=3)),
@@ -99,6 +123,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.done: list[Command] = []
         self.refunded: Counter[str] = Counter()
         self.payments: dict[str, Payment] = {}
+        self.opened: dict[str, datetime] = {}
+        self.ends: dict[str, datetime] = {}
         self.account: Account | None = None
         self.life = Life()
         self.keys = 0
@@ -144,8 +170,9 @@ class LedgerMachine(RuleBasedStateMachine):
             assert self.carry_out(renewal)
             return self.carry_out(command)
         # With the account, a refunded total and an audit record it fits a transaction of 100 items.
-        assert len(posting.entries) <= 97
+        assert len(posting.entries) + len(posting.retired) <= 97
         self.account = posting.after
+        self.note(command, posting)
         self.life.write(posting)
         self.entries += posting.entries
         self.done.append(command)
@@ -158,6 +185,22 @@ class LedgerMachine(RuleBasedStateMachine):
             self.payments[payment.payment_id] = payment
             assert min(payment.taken, payment.owed, payment.left) >= 0
         return posting
+
+    def note(self, command: Command, posting: Posting) -> None:
+        """Note when holds were opened and grants end; what is answered is what was written."""
+        own = posting.entry
+        if isinstance(command, ANSWERED) and own:
+            told = own.balance_left, own.held_after, own.debt_left
+            assert told == (posting.after.balance, posting.after.held, posting.after.debt)
+        if isinstance(command, OpenHold) and own:
+            self.opened[command.entry_id] = own.recorded_at
+        for grant in posting.after.grants:
+            self.ends[grant.grant_id] = grant.expires_at_or_never
+        for grant in posting.before.grants if posting.before else ():
+            if grant.kind == "plan" and posting.after.grant(grant.grant_id) is None:
+                # A payment may have ended it before its time.
+                latest = max(self.now, posting.after.begins(posting.after.period))
+                self.ends[grant.grant_id] = min(grant.expires_at_or_never, latest)
 
     def key(self) -> str:
         self.keys += 1
@@ -191,12 +234,18 @@ class LedgerMachine(RuleBasedStateMachine):
         posting = self.carry_out(batch(*(Use(amount=amount) for amount in amounts), key=self.key()))
         assert posting is None or len(posting.entries) >= len(amounts)
 
-    @rule(amount=AMOUNTS, seconds=st.integers(1, 86_400), feature=st.none() | st.just("tokens"))
-    def open_a_hold(self, amount: int, seconds: int, feature: str | None) -> None:
+    @rule(
+        amount=AMOUNTS,
+        seconds=st.integers(1, 86_400),
+        feature=st.none() | st.just("tokens"),
+        actor=st.sampled_from([USER, APP]),
+    )
+    def open_a_hold(self, amount: int, seconds: int, feature: str | None, actor: Actor) -> None:
         assert self.account
         before = settled(self.account, CATALOG, self.now)
         asked = {"feature": feature, "quantity": amount} if feature else {"amount": amount}
-        posting = self.carry_out(hold(key=self.key(), expires_in=seconds, **asked))
+        key = entry_name(actor, self.key())
+        posting = self.carry_out(hold(key=key, expires_in=seconds, actor=actor, **asked))
         if posting:
             free = CATALOG.plans[before.plan_id].unlimited
             assert free or posting.after.available >= min(0, before.available)
@@ -208,7 +257,8 @@ class LedgerMachine(RuleBasedStateMachine):
         final=st.booleans(),
         excess=st.booleans(),
         seconds=st.integers(1, 86_400),
-        what=st.sampled_from(["capture", "capture", "capture", "release", "extend"]),
+        what=st.sampled_from(["capture", "capture", "capture", "release", "extend", "extend"]),
+        actor=st.sampled_from([USER, APP]),
     )
     def something_becomes_of_a_hold(
         self,
@@ -216,6 +266,7 @@ class LedgerMachine(RuleBasedStateMachine):
         amount: int | None,
         seconds: int,
         what: str,
+        actor: Actor,
         *,
         final: bool,
         excess: bool,
@@ -224,23 +275,35 @@ class LedgerMachine(RuleBasedStateMachine):
         opened = [hold.hold_id for hold in self.account.holds if hold.expires_at]
         assume(opened)
         name = pick.choice(opened)  # type: ignore[attr-defined]
+        key, by = entry_name(actor, self.key()), {"of": name, "actor": actor}
         match what:
             case "capture":
-                command: Command = capture(amount, self.key(), of=name, final=final, excess=excess)
+                command: Command = capture(amount, key, final=final, excess=excess, **by)
             case "release":
-                command = release(self.key(), of=name)
+                command = release(key, **by)
             case _:
-                command = extend(seconds, self.key(), of=name)
+                command = extend(seconds, key, **by)
+        before = self.account
         posting = self.carry_out(command)
+        may_not = actor == USER and (not is_users(name) or before.status == "frozen")
+        assert posting is None or not may_not
         if posting and (what == "release" or (what == "capture" and final)):
             assert posting.ended_hold == name
             assert posting.after.hold(name) is None
 
     @rule(pick=st.randoms(use_true_random=False), amount=st.none() | st.integers(1, 50))
     def refund_something(self, pick: object, amount: int | None) -> None:
-        used = [entry.entry_id for entry in self.entries if entry.type == "usage"]
+        used = [entry for entry in self.entries if entry.type == "usage"]
         assume(used)
-        self.carry_out(refund(pick.choice(used), amount, self.key()))  # type: ignore[attr-defined]
+        of = pick.choice(used)  # type: ignore[attr-defined]
+        taken = [self.ends[part.grant_id] for part in of.allocations]
+        borrowed = -of.amount - sum(part.amount for part in of.allocations)
+        posting = self.carry_out(refund(of.entry_id, amount, self.key()))
+        if posting and posting.entry and posting.entry.amount and not borrowed:
+            # Credits that would never have expired never do, whatever became of their grant.
+            given = [posting.after.grant(part.grant_id) for part in posting.entry.allocations]
+            ends = [grant.expires_at_or_never for grant in given if grant]
+            assert max(ends, default=self.now) >= min(taken)
 
     @rule(
         action=st.sampled_from(list(AdjustAction)),
@@ -255,8 +318,9 @@ class LedgerMachine(RuleBasedStateMachine):
         kind: GrantKind,
         life: timedelta | None,
     ) -> None:
-        adding = action is AdjustAction.ADD
-        self.carry_out(
+        assert self.account
+        adding, before = action is AdjustAction.ADD, settled(self.account, CATALOG, self.now)
+        posting = self.carry_out(
             adjust(
                 action,
                 amount,
@@ -265,6 +329,17 @@ class LedgerMachine(RuleBasedStateMachine):
                 expires_at=self.now + life if life and adding else None,
             ),
         )
+        if action is AdjustAction.DEDUCT and before.status != "closed":
+            alive = {grant.grant_id for grant in before.grants}
+            own = sum(
+                part.amount
+                for hold in before.holds
+                for part in hold.allocations
+                if is_users(hold.hold_id) and part.grant_id in alive
+            )
+            assert (posting is not None) == (amount <= max(0, before.available) + own) or (
+                before.debt and posting is None
+            )
 
     @rule(frozen=st.booleans())
     def freeze_or_unfreeze(self, *, frozen: bool) -> None:
@@ -384,6 +459,14 @@ class LedgerMachine(RuleBasedStateMachine):
         held = sum(part.amount for hold in account.holds for part in hold.allocations)
         assert sum(grant.remaining for grant in account.grants) + held - account.debt == balance
         assert (account.held, entries[-1].held_after if entries else 0) == (held, held)
+        # No hold lives beyond its bound, nor for long with credits that would have expired.
+        for one in account.holds:
+            if one.expires_at:
+                life = timedelta(hours=24) if is_users(one.hold_id) else timedelta(days=7)
+                assert one.expires_at <= self.opened[one.hold_id] + life
+                for part in one.allocations:
+                    end = self.ends[part.grant_id]
+                    assert end.year > 9000 or one.expires_at <= end + timedelta(hours=24)
         # 5, and what the entries say is left in each grant is what is left.
         assert all(0 <= grant.remaining <= grant.amount for grant in account.grants)
         assert {
