@@ -46,6 +46,9 @@ class Books:
         """Which entry ended each hold, as the items of the table say."""
         self.retired: dict[str, dict[str, Any]] = {}
         """The grants that have left the account's item, as items of their own say."""
+        self.late: dict[str, int] = {}
+        self.rollover_bound = 0
+        """What of each hold still rolls over when it ends, and how much may have rolled over."""
         self.left: dict[str, dict[str, Any]] = {}
         """The account as each entry's posting left it, as callers are told of it."""
         self.lives: dict[str, list[tuple[float, float]]] = defaultdict(list)

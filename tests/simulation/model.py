@@ -31,6 +31,12 @@ CLOCKS_APART = 2 * 3600 * 1000
 """Milliseconds that a process's clock may be off, all faults together, and some more."""
 
 GRANTS_MAX = 50
+RETURNED_MAX = 60
+"""How many grants a command may leave, and how many a refund, with a refund grant beside them."""
+
+LATE = ("rollover:release:", "rollover:user:")
+"""What names begin with that roll over after their period, as a hold had kept them."""
+
 LOW_CREDITS = 20
 
 
@@ -129,8 +135,11 @@ class Model:
         holds.check_holds(books, image, self.facts, over)
         is_closed, has_room = image.get("status") == "closed", len(posting) < GRANTS_MAX
         _check_retired(books, grants, over, is_closed=is_closed, has_room=has_room)
-        if opens_period:
+        if before is not None and image["period"] != before["period"]:
+            books.late.clear()
+        if before is not None and opens_period:
             self._check_rollover(books, posting, rolled_before)
+            _note_late(books, grants, self.facts.rollover_max(before["plan_id"]))
         if posting:
             _note_crossings(books, available)
             _check_settled(books, grants, image)
@@ -186,7 +195,11 @@ class Model:
         bound = self.facts.rollover_max(books.image["plan_id"])
         unspent = -sum(one["amount"] for one in posting if _is_allowance_left(books, one))
         expected = max(0, min(unspent, bound - rolled_before))
-        rolled = sum(one["amount"] for one in posting if one["type"] == "rollover")
+        rolled = sum(
+            one["amount"]
+            for one in posting
+            if one["type"] == "rollover" and not entry_id(one).startswith(LATE)
+        )
         if rolled != expected:
             kind = "made" if rolled > expected else "lost"
             wrong(kind, f"{rolled} roll over to {books.account_id}, not {expected}")
@@ -407,11 +420,30 @@ def _see_payments(books: Books, posting: list[dict[str, Any]], image: dict[str, 
     )
 
 
+def _note_late(books: Books, grants: dict[str, dict[str, Any]], bound: int) -> None:
+    """Note what of each hold would have rolled over with the period that has just ended."""
+    live = sum(
+        grant["remaining"] + books.held_of(name)
+        for name, grant in grants.items()
+        if grant["kind"] == "rollover"
+    )
+    books.rollover_bound, room = bound, bound - live
+    for name, hold in books.holds.items():
+        of_ended = sum(
+            amount
+            for grant, amount in hold.parts
+            if grant not in grants and books.grants[grant]["kind"] == "plan"
+        )
+        if hold.expires_at != inf and min(room, of_ended) > 0:
+            books.late[name] = min(room, of_ended)
+            room -= books.late[name]
+
+
 def _rolled_over_beyond(books: Books, end: float) -> int:
     """Return what has rolled over and lives longer than until `end`."""
     return sum(
-        grant["remaining"]
-        for grant in books.grants.values()
+        grant["remaining"] + books.held_of(name)
+        for name, grant in books.grants.items()
         if grant["kind"] == "rollover" and grant["expires_at"] > end
     )
 
@@ -469,7 +501,7 @@ def _check_sums(books: Books, grants: dict[str, dict[str, Any]], image: dict[str
     ):
         if stored != added_up:
             wrong("violation", f"{name} of {who} is {stored!r}, its entries say {added_up!r}")
-    if len(grants) > GRANTS_MAX:
+    if len(grants) > RETURNED_MAX + 1:
         wrong("violation", f"{who} has {len(grants)} grants")
 
 

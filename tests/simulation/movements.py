@@ -32,6 +32,7 @@ GRANT_KINDS = {
 """The entries that bring new credits, and the kind of grant that they go into."""
 
 GRANTS_MAX = 50
+RETURNED_MAX = 60
 REFUND_LIFE = 7 * DAY
 HOUR = 3_600_000
 """Up to so much longer does a refund grant live."""
@@ -61,7 +62,7 @@ def _change_grants(line: Line, moved: Parts, sign: int) -> None:
             name,
             # It comes and goes in one posting, such as one that closes the account.
             {
-                "kind": GRANT_KINDS.get(line.type, "plan"),
+                "kind": "refund" if line.type == "refund" else GRANT_KINDS.get(line.type, "plan"),
                 "expires_at": inf,
                 "granted_at": 0,
                 "remaining": 0,
@@ -236,7 +237,7 @@ def _release(line: Line) -> None:
             wrong("violation", f"{line}: its time was over at {hold.expires_at}")
         _check_returned(line, hold.parts)
         books.end(name, None)
-    elif line.step.kind == "adjustment":
+    elif line.step.kind in {"adjustment", "message"}:  # a deduction or a dispute wants its credits
         _check_returned(line, books.holds[entry["hold_id"]].parts)
         books.end(entry["hold_id"], None)
     elif line.step.kind == "capture":
@@ -251,11 +252,21 @@ def _release(line: Line) -> None:
 
 
 def _check_expired(line: Line) -> None:
-    """A release says what of it expired at once, which a user would else take for theirs."""
+    """A release says what of it expired at once, which a user would else take for theirs.
+
+    What would have rolled over, had it not been held at the end of its period, does so now.
+    """
     name = line.entry_id if ":" in line.entry_id else f"release:{line.entry_id}"
-    expired = [-one["amount"] for one in line.posting if entry_id(one) == f"expiry:{name}"]
-    if line.entry.get("expired", 0) != sum(expired):
+    expired = sum(-one["amount"] for one in line.posting if entry_id(one) == f"expiry:{name}")
+    rolled = sum(one["amount"] for one in line.posting if entry_id(one) == f"rollover:{name}")
+    if line.entry.get("expired", 0) != expired - rolled:
         wrong("violation", f"{line} says that {line.entry.get('expired')} expired, not {expired}")
+    hold_id = line.entry.get("hold_id", "")
+    ends = hold_id not in line.books.holds or line.asked.get("final", True)
+    late = line.books.late.pop(hold_id, None) if ends else None
+    if late is not None and not line.books.is_billed and rolled != min(late, expired):
+        kind = "made" if rolled > min(late, expired) else "lost"
+        wrong(kind, f"{line}: {rolled} roll over late, not {late} of {expired}")
 
 
 def _check_returned(line: Line, parts: Parts) -> None:
@@ -311,6 +322,9 @@ def _homes(line: Line) -> tuple[dict[str, int], list[float]]:
         grant = books.grants.get(name)
         if not part:
             continue
+        if not name:  # an overdraft lent it, and credits of any life have paid it back
+            ends.append(inf)
+            continue
         if grant is None or grant["expires_at"] <= now:
             ends.append(now + REFUND_LIFE)
             continue
@@ -319,7 +333,7 @@ def _homes(line: Line) -> tuple[dict[str, int], list[float]]:
             ends.append(now + REFUND_LIFE)
             continue
         room = grant["amount"] - grant["remaining"] - books.held_of(name)
-        if name not in there and len(there) >= GRANTS_MAX:
+        if name not in there and len(there) >= RETURNED_MAX:
             room = 0
         if home := min(part, room):
             homes[name] = home
@@ -395,10 +409,16 @@ def _rollover(line: Line) -> None:
         return
     if books.image is None or line.entry_id in books.by_id:
         wrong("double", f"{line} rolled over before")
-    # Of several periods that were missed, the later ones may have been on the plan to come.
+    # Of several periods that were missed, the later ones may have been on the plan to come. What
+    # rolls over late does so by the plan of its own period.
     quotas = [books.image, books.image.get("next_quota")]
-    bound = max(line.facts.rollover_max(quota["plan_id"]) for quota in quotas if quota)
-    live = sum(grant["remaining"] for grant in books.grants.values() if grant["kind"] == "rollover")
+    bounds = [line.facts.rollover_max(quota["plan_id"]) for quota in quotas if quota]
+    bound = max(*bounds, books.rollover_bound)
+    live = sum(
+        grant["remaining"] + books.held_of(name)
+        for name, grant in books.grants.items()
+        if grant["kind"] == "rollover" and grant["expires_at"] > line.entry["effective_at"]
+    )
     if live > bound:
         wrong("made", f"{line}: {live} roll over, more than {bound}")
 

@@ -183,7 +183,8 @@ class Grants(Check):
         yield from self._origin_wrong(grant)
         account, brought = self.books.account, self.brought[grant.grant_id]
         is_open = account is not None and account.status is not AccountStatus.CLOSED
-        if is_open and grant.expires_at is None and grant.amount != brought:
+        is_counted = grant.kind is not GrantKind.REFUND and grant.expires_at is None
+        if is_open and is_counted and grant.amount != brought:
             yield f"Its amount is {grant.amount}, and the entries brought {brought}."
 
     def _origin_wrong(self, grant: Grant) -> Iterator[str]:
