@@ -158,9 +158,9 @@ class Traffic:
             "hold": lambda: user.post(
                 "/me/holds", {"amount": amount, "expires_in": 86_400, **told}, name
             ),
-            "capture": lambda: user.post(f"/me/holds/{of}/capture", told, name),
+            "capture": lambda: user.post(f"/me/holds/user:{of}/capture", told, name),
             "refund": lambda: self.service.post(
-                f"/{account_id}/refunds", {"entry_id": of, "amount": amount, **told}, name
+                f"/{account_id}/refunds", {"entry_id": f"user:{of}", "amount": amount, **told}, name
             ),
             "add": lambda: self.admin.post(f"/{account_id}/adjustments", change, name),
             "deduct": lambda: self.admin.post(f"/{account_id}/adjustments", change, name),
