@@ -58,6 +58,7 @@ class Functions:
         self.patience_seconds = PATIENCE_SECONDS
         self.outputs, self.signing_secrets = outputs(stack), webhook_secrets(stack)
         self.console_url = f"{stack.api_url(self.outputs['ApiId'])}/console/"
+        self.issuer = f"https://cognito-idp.{REGION}.amazonaws.com/{self.outputs['UserPoolId']}"
         self.dynamodb, self.s3 = stack.client("dynamodb"), stack.client("s3")
         self._logs, self._sts = stack.client("logs"), stack.client("sts")
         self._cognito = stack.client("cognito-idp")
@@ -159,11 +160,16 @@ class Functions:
     def ask(self, name: str, account_id: str, **changed: Any) -> Any:
         """Send the request `events/<name>.json` as, or about, another account; return the answer.
 
+        An admin who asks has signed in to the stack's own console.
+
         Raises:
             NotDoneError: it is 5xx, and stays so if it is busy.
         """
         function = f"{name.partition('/')[0].capitalize()}Function"
         sent = about(account_id, event(name)) | changed
+        claims = sent["requestContext"].get("authorizer", {}).get("jwt", {}).get("claims", {})
+        if "cognito:groups" in claims:
+            claims |= {"iss": self.issuer, "client_id": self.outputs["ConsoleClientId"]}
         for _ in range(TRIES_MAX):
             answer = self.call(function, sent)
             if answer["statusCode"] != 503:
@@ -184,9 +190,8 @@ class Functions:
         """
         email = f"{uuid4()}@example.com"
         told = {"email": email, "email_verified": "true"}
-        pool_id = self.outputs["UserPoolId"]
         made = self._cognito.admin_create_user(
-            UserPoolId=pool_id,
+            UserPoolId=self.outputs["UserPoolId"],
             Username=email,
             UserAttributes=[{"Name": key, "Value": value} for key, value in told.items()],
         )
@@ -195,7 +200,7 @@ class Functions:
         sent["requestContext"]["authorizer"]["jwt"]["claims"] |= {
             "sub": attributes["sub"],
             "username": made["User"]["Username"],
-            "iss": f"https://cognito-idp.{REGION}.amazonaws.com/{pool_id}",
+            "iss": self.issuer,
             "scope": "scrip/admin",
         }
         answer = self.call(f"{name.partition('/')[0].capitalize()}Function", sent)
