@@ -83,6 +83,15 @@ class Books:
         parts = (part for hold in self.holds.values() for part in hold.parts)
         return sum(amount for name, amount in parts if name == grant_id)
 
+    def ends_since(self, hold_id: str, since: float) -> list[float]:
+        """Return when a hold was to end (milliseconds), each time it was written from `since` on.
+
+        With what stood then.
+        """
+        lives = self.lives[hold_id]
+        first = max((n for n, (at, _) in enumerate(lives) if at <= since), default=0)
+        return [ends_at for _, ends_at in lives[first:]]
+
     def end(self, hold_id: str, by: str | None) -> None:
         """Take that a hold has ended by an entry, or by itself."""
         del self.holds[hold_id]

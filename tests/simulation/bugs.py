@@ -113,7 +113,7 @@ BUGS = (
     Bug(
         "a command is decided before the account is settled",
         "scrip.domain.decide",
-        "            draft = settle(account, catalog, now, SETTLED_ENTRIES_MAX)",
+        "            draft = settle(account, catalog, now)",
         "            draft = Draft(account, account, catalog.plan(account.plan_id), now)",
     ),
     Bug(
@@ -359,8 +359,8 @@ BUGS = (
     Bug(
         "a deduction ends what the app holds",
         "scrip.domain.holds",
-        "if is_users(hold.hold_id) and hold.allocations]",
-        "if hold.expires_at and hold.allocations]",
+        "        if is_users(hold.hold_id)",
+        "        if hold.expires_at",
     ),
     Bug(
         "what a user does to holds is not counted",

@@ -140,7 +140,7 @@ class Grants(Check):
             for told in self._wrong(grant):
                 yield self.found(Code.GRANT_WRONG, f"grant {grant.grant_id}", told)
         for name, grant in self.retired.items():
-            for told in self._retired_wrong(grant):
+            for told in self._wrong(grant):
                 yield self.found(Code.GRANT_WRONG, f"retired grant {name}", told)
         if len(self.grants) < len(account.grants):
             told = "Several grants of the account have the same id."
@@ -172,22 +172,6 @@ class Grants(Check):
         is_brought = grant.amount in {brought, *self.brought_before[grant.grant_id]}
         if grant.kind is not GrantKind.REFUND and not is_brought:
             yield f"Its amount is {grant.amount}, and the entries brought {brought}."
-        yield from self._origin_wrong(grant)
-
-    def _retired_wrong(self, grant: Grant) -> Iterator[str]:
-        """Compare what is kept of a grant for its refunds.
-
-        One that came back for a refund may have ended since, with its account or by its own time,
-        with another amount: then nobody looks at what was kept of it any more.
-        """
-        yield from self._origin_wrong(grant)
-        account, brought = self.books.account, self.brought[grant.grant_id]
-        is_open = account is not None and account.status is not AccountStatus.CLOSED
-        is_counted = grant.kind is not GrantKind.REFUND and grant.expires_at is None
-        if is_open and is_counted and grant.amount != brought:
-            yield f"Its amount is {grant.amount}, and the entries brought {brought}."
-
-    def _origin_wrong(self, grant: Grant) -> Iterator[str]:
         origin = self.origins.get(grant.grant_id)
         if origin is None or (origin.entry_id, origin.type, origin.effective_at) != (
             grant.source,
