@@ -115,7 +115,7 @@ def pool(table: Table, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
     settings.cache_clear()
 
 
-def test_whoever_deletes_themselves_and_comes_again_has_their_plans_credits_only(
+def test_a_returning_user_gets_only_the_plans_credits(
     table: Table,
 ) -> None:
     first, *others = ONE_MAILBOX
@@ -185,7 +185,7 @@ def test_an_answer_that_was_lost_costs_nobody_their_welcome(table: Table) -> Non
     assert is_sound(table, "first")
 
 
-def test_whoever_was_faster_between_reading_and_writing_has_the_welcome(table: Table) -> None:
+def test_the_faster_of_two_sign_ups_has_the_welcome(table: Table) -> None:
     mailboxes = hashed(["alice@example.com"], own_mailbox_key)
     catalog = ledger().catalog()
     faster = [decide(None, opening("faster", mailboxes), catalog=catalog, now=utc_now())]
@@ -211,7 +211,7 @@ def test_an_address_that_nobody_verified_brings_the_credits_and_takes_nobodys(
     assert sign_up("alice", "alice@example.com") == ALLOWANCE + WELCOME
 
 
-def test_whoever_has_several_addresses_is_welcomed_if_none_of_them_was(table: Table) -> None:
+def test_a_user_of_several_addresses_is_welcomed_if_none_of_them_was(table: Table) -> None:
     now = utc_now()
     open_account(ledger(), "first", ["a@example.com", "a+x@example.com", "b@example.com"], at=now)
     open_account(ledger(), "second", ["c@example.com", "b@example.com"], at=now)
@@ -222,7 +222,7 @@ def test_whoever_has_several_addresses_is_welcomed_if_none_of_them_was(table: Ta
     assert ledger().account("third").balance == ALLOWANCE
 
 
-def test_whoever_has_hundreds_of_addresses_gets_an_account(table: Table) -> None:
+def test_a_user_who_has_hundreds_of_addresses_gets_an_account(table: Table) -> None:
     emails = [f"a{number}@example.com" for number in range(200)]
     open_account(ledger(), "first", emails, at=utc_now())
     assert len(welcomes(table)) == 200
@@ -290,6 +290,22 @@ class TestFirstCall:
         sign_up("first", "alice@example.com")
         assert pool.first_call(pool.add("alice+1@example.com"))["balance"] == ALLOWANCE
 
+    def test_a_token_of_another_issuer_is_welcomed_once_by_its_verified_address(
+        self, table: Table
+    ) -> None:
+        def balance(sub: str, email: str, verified: str) -> int:
+            sent = event("account/me")
+            claims = {"sub": sub, "iss": "https://issuer.example/", "email": email}
+            claims["email_verified"] = verified
+            sent["requestContext"]["authorizer"]["jwt"]["claims"] = claims
+            return int(json.loads(invoke("account", sent)["body"])["balance"])
+
+        assert balance("auth0|1", "alice@example.com", "true") == ALLOWANCE + WELCOME
+        assert balance("auth0|2", "alice+again@example.com", "true") == ALLOWANCE
+        # What nobody has verified may be anybody's.
+        assert balance("auth0|3", "bob@example.com", "false") == ALLOWANCE + WELCOME
+        assert len(welcomes(table)) == 1
+
     def test_the_pool_is_asked_once(self, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
         sub = pool.add("alice@example.com")
         asked: list[str] = []
@@ -304,7 +320,7 @@ class TestFirstCall:
             pool.first_call(sub)
         assert asked == [sub]
 
-    def test_whoever_came_by_another_provider_is_known_by_what_the_pool_calls_them(
+    def test_a_user_of_another_provider_is_known_by_what_the_pool_calls_them(
         self, pool: Pool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         told = PoolUser(account_id="sub-1", email="alice@example.com", is_confirmed=True)
@@ -314,7 +330,7 @@ class TestFirstCall:
         # A name that is somebody else's by now is not theirs any more.
         assert pool.first_call("sub-2", username="google_2")["balance"] == ALLOWANCE
 
-    def test_whoever_has_left_the_pool_is_not_welcomed(self, table: Table, pool: Pool) -> None:
+    def test_a_user_who_has_left_the_pool_is_not_welcomed(self, table: Table, pool: Pool) -> None:
         sub = pool.add("alice@example.com")
         pool.client.admin_delete_user(UserPoolId=pool.pool_id, Username="alice@example.com")
         assert pool.first_call(sub)["balance"] == ALLOWANCE

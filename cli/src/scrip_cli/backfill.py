@@ -75,7 +75,7 @@ class Backfill:
                 now = self.ledger.clock()
                 open_account(self.ledger, account_id, person.emails, self.settings, at=now)
             else:
-                # So that whoever deletes it and comes again is known, if it is older than the rule.
+                # So that a returning user of an older account is recognized.
                 note_welcomed(table, hashed(person.emails, self.ledger.mailbox_key))
             # An account older than this may lack its address, and keeps what it has.
             for email in person.emails:

@@ -119,7 +119,7 @@ export const EditReasonField = (props) =>
 export const ReasonField = (props) => html`<${Field}
   id="reason"
   label="Reason (the user reads this)"
-  hint="Kept in the ledger for ever. Leave people's names out."
+  hint="Kept in the ledger permanently. Leave people's names out."
   maxlength=${REASON_MAX}
   ...${props}
 />`;

@@ -120,7 +120,7 @@ class Ledger:
     ) -> Outcome:
         """Carry out a command, once for ever under its key.
 
-        `opening` tells how to open the account first if there is none.
+        `opening` makes the command that opens the account first if there is none.
 
         Raises:
             RefusalError: the rules do not allow it; nothing was written.
@@ -140,7 +140,7 @@ class Ledger:
         account_id: str,
         opening: Callable[[], OpenAccount] | None = None,
     ) -> Account:
-        """Return an account rolled forward to now; `opening` tells how to open it if there is none.
+        """Return an account rolled forward to now; `opening` makes the command to open one first.
 
         Raises:
             AccountNotFoundError: there is none.

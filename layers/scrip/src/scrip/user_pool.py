@@ -101,10 +101,10 @@ class UserPool:
     def let_sign_in(self, client_id: str, url: str) -> None:
         """Let people sign in with a public client at one address: the code flow, with PKCE.
 
-        Whoever may administer the pool can also get a person's token with their password, for the
-        command line. What is not named here falls back to Cognito's defaults. No scope of Scrip's
-        is among the client's: Cognito gives a client's scopes to whoever signs in, and who is an
-        admin is told by their group.
+        Anyone who may administer the pool can also get a person's token with their password, for
+        the command line. What is not named here falls back to Cognito's defaults. No scope of
+        Scrip's is among the client's, because Cognito gives a client's scopes to everyone who signs
+        in. Group membership decides who is an admin.
         """
         self.client.update_user_pool_client(
             UserPoolId=self.pool_id,

@@ -135,7 +135,7 @@ class OpenAccount(Command):
     NOT_ASKED: ClassVar = Command.NOT_ASKED | {"mailboxes"}
 
     def __post_init__(self) -> None:
-        """Let no account be opened that nobody could name afterwards, whoever wants it.
+        """Refuse an id that no route could address.
 
         Raises:
             UnusableAccountIdError: nobody could.

@@ -357,7 +357,7 @@ def _latest_end(draft: Draft, hold_id: str, allocations: Iterable[Allocation]) -
 def _latest_end_of_old(draft: Draft, hold: Hold, expires_at: datetime) -> datetime:
     """Return until when a hold can be extended of which an earlier version stored no bound.
 
-    That version let it live for a day from each extension, and told nobody when its grants expired.
+    That version let it live for a day from each extension, whatever became of its grants.
     """
     live = {grant.grant_id for grant in draft.account.grants}
     if any(allocation.grant_id not in live for allocation in hold.allocations):

@@ -104,7 +104,7 @@ class Draft:
         return not self.has_room_for(1)
 
     def has_room_for(self, entries: int) -> bool:
-        """Return whether settling may write so many entries more."""
+        """Return whether settling may write this many entries more."""
         return self.entries_max is None or len(self.entries) + entries <= self.entries_max
 
     def change(self, **changed: Any) -> None:

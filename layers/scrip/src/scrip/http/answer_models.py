@@ -125,7 +125,7 @@ class ActorAnswer(BaseModel):
     """Who made a change."""
 
     type: ActorType
-    id: Annotated[str | None, Field(description="Users are not told.")] = None
+    id: Annotated[str | None, Field(description="Null for users.")] = None
 
 
 class EntryAnswer(BaseModel):

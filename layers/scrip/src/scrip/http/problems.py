@@ -20,7 +20,7 @@ CONTENT_TYPE = "application/problem+json"
 ERRORS_MAX = 20
 TEXT_CHARACTERS_MAX = 300
 DETAIL_CHARACTERS_MAX = 1_000
-"""What a caller sent is told back so far, however much of it there was."""
+"""How much of a caller's input an error repeats at most, in characters."""
 
 
 @dataclass(eq=False, repr=False)

@@ -40,7 +40,7 @@ def command_fields(
 
 
 def opening_for(caller: Caller) -> Callable[[], OpenAccount] | None:
-    """Return what tells how to open a signed-in user's own account on their first call.
+    """Return a function that makes the command to open a signed-in user's own account.
 
     None for others' accounts.
     """

@@ -1,4 +1,4 @@
-"""The key of a stack: with it mailboxes are hashed, and without it no hash tells an address.
+"""The key of a stack: with it mailboxes are hashed, and without it no hash leads to an address.
 
 It is made by the first deployment, kept encrypted in the Parameter Store, and never beside the
 hashes: who has a copy of the table cannot try addresses on it.

@@ -396,7 +396,7 @@ def _common(inbox_id: str, account_id: str, entry_id: str) -> dict[str, Any]:
 
 
 def _nobody_named(names: tuple[str, ...]) -> UnmatchedError:
-    """Return that nobody has any of these names yet; those that nobody can ever have, it tells."""
+    """Return the error for names without an account; it lists those that can never have one."""
     possible = tuple(filter(aliases.can_lead, names))
     never = [name[:NAME_CHARACTERS_SHOWN] for name in names if name not in possible]
     told = f"; nobody can ever have the name {', '.join(never)}" if never else ""

@@ -202,7 +202,7 @@ class Holds(Check):
         if entry.type is EntryType.HOLD:
             self.features[name] = entry.feature
             days = USER_HOLD_DAYS if name.startswith(USERS) else SERVICE_HOLD_DAYS
-            # An earlier version let every extension count anew, and wrote an entry for each.
+            # An earlier version restarted the limit at each extension, and wrote an entry for it.
             self.latest[name] = entry.recorded_at + timedelta(days=days)
             if name == entry.entry_id and not entry.allocations:
                 self.uncharged[name] = entry.cost or 0
