@@ -67,16 +67,16 @@ def test_an_id_means_the_same_escaped_or_not_and_is_unescaped_once(
     for path in (account_id, escaped):
         answer = service.get(f"/{path}")
         assert (answer.status_code, answer.json()["account_id"]) == (200, account_id)
-    for path, status in (
-        (escaped.replace("%", "%25"), 422),
-        ("an%20na", 422),
-        ("an%C3%BC", 422),
-        ("an%00na", 404),
-        ("team%2Fanna", 404),
-        ("%2E%2E%2Faccounts", 404),
+    for path in (
+        escaped.replace("%", "%25"),
+        "an%20na",
+        "an%C3%BC",
+        "an%00na",
+        "team%2Fanna",
+        "%2E%2E%2Faccounts",
     ):
         answer = service.get(f"/{path}")
-        assert answer.status_code == status, (path, answer.text)
+        assert answer.status_code == 404, (path, answer.text)
 
 
 def test_a_misspelt_or_repeated_parameter_is_refused_over_http(user: Api) -> None:
