@@ -128,6 +128,19 @@ def test_a_hold_that_an_earlier_version_opened_is_extended_for_a_week_at_most() 
     assert account.holds[0].expires_at <= NOW + 7 * DAY
 
 
+def test_a_hold_that_an_earlier_version_opened_is_not_extended_past_credits_that_have_expired() -> (
+    None
+):
+    account = do(gift(HOUR), hold(100, expires_in=86_400)).after
+    account = do(account, extend(1, of="h1"), NOW + 2 * HOUR).after  # the grant has gone
+    [old] = settled(account, CATALOG, NOW + 2 * HOUR).holds
+    account = replace(
+        settled(account, CATALOG, NOW + 2 * HOUR), holds=(replace(old, ends_by=None),)
+    )
+    later = do(account, extend(86_400), NOW + 20 * HOUR).after
+    assert later.holds[0].expires_at == old.expires_at
+
+
 def gift(life: timedelta) -> Account:
     """An account that has nothing but 100 credits for a while."""
     command = adjust(AdjustAction.ADD, 100, kind=GrantKind.PROMO, expires_at=NOW + life)
