@@ -68,6 +68,9 @@ FAULTS = {
 MESSAGE = "standard:"
 """What stands before the name of a purchase, which is its message's."""
 
+RELEASE = "release:"
+"""What the name of a hold's end begins with that no call about the hold has asked for."""
+
 AT_ONCE = {"consume": 3, "hold": 1, "capture": 1, "refund": 2, "add": 1, "deduct": 1, "buy": 1}
 """How many callers do so at once. Each needs a process, and it takes a second to start one."""
 
@@ -288,7 +291,9 @@ class Findings:
         """Compare an account's new entries with what was asked for, and its balance with both."""
         by_name: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for entry in entries:
-            by_name[str(entry["reference"]).removeprefix(MESSAGE)].append(entry)
+            # A deduction may end what the user holds: that moves credits within the account.
+            if not entry["entry_id"].startswith(RELEASE):
+                by_name[str(entry["reference"]).removeprefix(MESSAGE)].append(entry)
         for name in by_name.keys() - {operation.name for operation in operations}:
             self.made.append(f"nobody asked for {by_name[name]}")
         for operation in operations:
