@@ -69,7 +69,7 @@ BUGS = (
         f"NOT_WELCOMED = {ALWAYS}",
     ),
     Bug(
-        "whoever was welcomed before is welcomed without a note of it",
+        "a returning user is welcomed, and nothing is noted",
         "scrip.ledger",
         "replace(command, signup_credits=0, mailboxes=())",
         "replace(command, mailboxes=())",

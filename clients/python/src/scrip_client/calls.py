@@ -162,7 +162,7 @@ def open_hold(
     """Set aside what a use will cost, for `expires_in` seconds (at most 24 hours).
 
     The idempotency key becomes the hold's id (`user:<key>` if the token is a user's): use the one
-    that the answer tells. `hold` does all of it for a block.
+    in the answer. `hold` does all of it for a block.
 
     Raises:
         ValueError: that is no key.

@@ -477,7 +477,7 @@ class HoldSteps:
         patience: Patience | None = None,
         **asked: Any,
     ) -> Answer:
-        """Ask something of the hold, whose id nobody has told if its opening was not answered."""
+        """Ask something of the hold, whose id is not certain if its opening was not answered."""
         try:
             return await self._caller.answer(make(self.account_id, self.hold_id, **asked), patience)
         except HoldNotYoursError:
