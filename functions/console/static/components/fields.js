@@ -1,6 +1,6 @@
 // Labelled inputs of forms: a label, the input, a hint, and what is wrong with it.
 
-import { html, useEffect, useRef, useState } from "../lib/vendor.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../lib/vendor.js";
 import { date, isDay } from "../lib/format.js";
 
 const TYPING_MS = 700;
@@ -55,7 +55,8 @@ export function DayField({
   const input = useRef(null);
   const timer = useRef(null);
   const [error, setError] = useState(null);
-  useEffect(() => {
+  // Before the field can take a key: set later, the value would wipe the first digit typed.
+  useLayoutEffect(() => {
     if (input.current.value !== value) input.current.value = value;
     setError(null);
   }, [value]);
