@@ -77,10 +77,10 @@ test-simulation: setup ## Run simulated worlds from a fresh seed, and look for t
 	@$(MAKE) --no-print-directory bugs
 
 simulate: setup ## Look for lost credits in simulated worlds (SEED=..., OPERATIONS=100000, or WORLD=...)
-	@python -m tests.simulation --operations $(OPERATIONS) $(if $(SEED),--seed $(SEED)) $(if $(WORLD),--world $(WORLD))
+	@python -m simulation --operations $(OPERATIONS) $(if $(SEED),--seed $(SEED)) $(if $(WORLD),--world $(WORLD))
 
 bugs: setup ## Put each seeded bug in, and show how the simulation finds it
-	@python -m tests.simulation --bugs --operations 40000
+	@python -m simulation --bugs --operations 40000
 
 # What takes longest begins first, so that nobody waits for it at the end.
 LONGEST := $(patsubst %,tests/integration/test_%.py,faults least_privilege schemathesis bench)

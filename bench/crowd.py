@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import scrip.admission
 import scrip.ledger
-from scrip.audit import audit_account
+from scrip.audit.accounts import audit_account
 from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.domain.commands import OpenAccount, ResetAnchor
 from scrip.domain.entries import CLOCK
@@ -35,8 +35,8 @@ from scrip.ledger import Ledger
 from scrip.store.client import Table
 from scrip.store.items import feature_item, plan_item, to_wire
 from scrip.store.queries import read
-from tests.simulation.dynamodb import EXCEPTIONS, Paginator, SimulatedDynamoDB, item_size
-from tests.simulation.scheduler import Scheduler
+from simulation.dynamodb import EXCEPTIONS, Paginator, SimulatedDynamoDB, item_size
+from simulation.scheduler import Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

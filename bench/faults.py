@@ -1,6 +1,6 @@
 """Part `faults`: what each design charges when calls, functions and callers fail.
 
-Each lives in the simulated world of tests/simulation: DynamoDB in memory, processes that take turns
+Each lives in the simulated world of simulation/: DynamoDB in memory, processes that take turns
 at every call, and the faults of docs/explanation/proof.md at their rates, from a seed. A caller who
 gets no answer asks again with the key, until there is one; in the end the faults stop, and
 everybody is answered. So every use has to be charged once. What was taken of an account tells how
@@ -34,12 +34,12 @@ from bench.requests import consume_event
 from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.store.client import Table
 from scrip.store.items import feature_item, plan_item, to_wire
-from tests.simulation import services
-from tests.simulation.dynamodb import EXCEPTIONS, SimulatedDynamoDB
-from tests.simulation.environment import ENVIRONMENT
-from tests.simulation.faults import Died, Fault, Faults
-from tests.simulation.processes import HANDLERS, NOW, Processes, SwitchingScheduler, at
-from tests.simulation.scheduler import current
+from simulation import services
+from simulation.dynamodb import EXCEPTIONS, SimulatedDynamoDB
+from simulation.environment import ENVIRONMENT
+from simulation.faults import Died, Fault, Faults
+from simulation.processes import HANDLERS, NOW, Processes, SwitchingScheduler, at
+from simulation.scheduler import current
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,9 +47,9 @@ if TYPE_CHECKING:
 
     from types_boto3_dynamodb import DynamoDBClient
 
-    from tests.simulation.processes import Process
-    from tests.simulation.scheduler import Scheduler
-    from tests.simulation.world import World
+    from simulation.processes import Process
+    from simulation.scheduler import Scheduler
+    from simulation.world import World
 
 SEED = 20261122
 MILLION = 1_000_000

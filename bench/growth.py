@@ -22,7 +22,7 @@ from scrip.domain.posting import Refundable
 from scrip.ledger import utc_now
 from scrip.store.items import account_item, entry_item, to_wire
 from scrip.store.keys import account_key, refunded_key
-from tests.simulation.dynamodb import item_size
+from simulation.dynamodb import item_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,9 +15,9 @@ from samcli.yamlhelper import yaml_parse
 
 from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.ledger import ledger
-from scrip.queues import renew_queue
 from scrip.settings import settings
 from scrip.store.items import feature_item, plan_item, to_wire
+from scrip.sweep.queue import renew_queue
 from scrip_cli.local import process
 from scrip_cli.local.stack import find_stack
 

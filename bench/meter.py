@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation.dynamodb import item_size
+from simulation.dynamodb import item_size
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient

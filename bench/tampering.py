@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from scrip.domain.audit.findings import Code
 from scrip.domain.entries import chain_hash
-from scrip.domain.findings import Code
 from scrip.store.items import account_item, account_of, entry_item, entry_of, to_wire
 from scrip.store.keys import (
     account_key,

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 from time_machine import travel
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 SCRIP = str(Path(sys.executable).parent / "scrip")
 UP_SECONDS = 420
 LEAKS_SHOWN = 20
+
+# A slow machine is not a fault of what is tested.
+hypothesis.settings.register_profile("scrip", deadline=None)
+hypothesis.settings.load_profile("scrip")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

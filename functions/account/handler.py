@@ -19,10 +19,10 @@ from scrip.http.requests import opening_for
 from scrip.http.resolver import AccountId, api
 from scrip.ledger import ledger, utc_now
 from scrip.observability import logger
-from scrip.prepare import prepare
 from scrip.store.pages import PAGE_BYTES_MAX, sent_bytes
 from scrip.store.queries import EntryFilter, read, read_entries
 from scrip.store.usage import read_usage
+from scrip.warm_up import warm_up
 
 USAGE_DAYS = 30
 USAGE_DAYS_MAX = 366
@@ -133,4 +133,4 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     return app.resolve(event, context)
 
 
-prepare(ledger)
+warm_up(ledger)

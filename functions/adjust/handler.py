@@ -33,10 +33,10 @@ from scrip.http.requests import command_fields, opening_for
 from scrip.http.resolver import AccountId, IdempotencyKey, api
 from scrip.ledger import ledger
 from scrip.observability import logger
-from scrip.prepare import prepare
 from scrip.store.erasure import erase
 from scrip.store.pages import Page
 from scrip.store.queries import read_audit
+from scrip.warm_up import warm_up
 
 AUDIT_SHOWN = 10
 """How many audit records a quota is shown with."""
@@ -185,4 +185,4 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     return app.resolve(event, context)
 
 
-prepare(ledger)
+warm_up(ledger)

@@ -23,12 +23,12 @@ from scrip.http.problems import InvalidError
 from scrip.http.resolver import api
 from scrip.ledger import ledger
 from scrip.observability import logger
-from scrip.queues import renew_queue
 from scrip.settings import settings
 from scrip.store.aliases import EMAIL, accounts_named
 from scrip.store.archive import Archive, LineFilter, open_archive, read_lines
 from scrip.store.directory import list_account_ids, list_messages
 from scrip.store.inbox import InboxStatus, read_message
+from scrip.sweep.queue import renew_queue
 from scrip.users import add_account, emails_of
 
 WINDOW_MAX = timedelta(days=1)
@@ -140,7 +140,7 @@ def post_replay(admin: Admin, webhook_id: WebhookId) -> Response[Any]:
 @app.post("/v1/admin/sync", operation_id="sync")
 def post_sync(admin: Admin, body: Annotated[SyncRequest, Body()]) -> Response[Any]:
     """Repair what was missed, as far as there is time. Safe to repeat, from anywhere."""
-    from scrip.sync import Result, Sync, SyncMode  # noqa: PLC0415 - no list should wait for it
+    from scrip.webhooks.sync import Result, Sync, SyncMode  # noqa: PLC0415 - no list should wait for it
 
     sync = Sync(
         ledger(),

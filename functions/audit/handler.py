@@ -4,9 +4,9 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from scrip.audit.rounds import go_on
 from scrip.ledger import ledger
 from scrip.observability import logger
-from scrip.rounds import go_on
 
 MARGIN_MILLISECONDS = 330_000
 """What is left for the accounts of a last page, each of which may take minutes."""

@@ -22,9 +22,9 @@ from scrip.http.requests import feature_of, plan_of
 from scrip.http.resolver import IfMatch, api
 from scrip.ledger import ledger
 from scrip.observability import logger
-from scrip.prepare import prepare
 from scrip.settings import settings
 from scrip.store.catalogs import commit_edit, read_catalog
+from scrip.warm_up import warm_up
 
 PUBLIC = {"Cache-Control": "public, max-age=30"}
 
@@ -144,4 +144,4 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     return app.resolve(event, context)
 
 
-prepare(ledger)
+warm_up(ledger)

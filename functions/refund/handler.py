@@ -17,7 +17,7 @@ from scrip.http.requests import command_fields, opening_for
 from scrip.http.resolver import AccountId, IdempotencyKey, api
 from scrip.ledger import ledger
 from scrip.observability import logger
-from scrip.prepare import prepare
+from scrip.warm_up import warm_up
 
 app = api()
 
@@ -46,4 +46,4 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     return app.resolve(event, context)
 
 
-prepare(ledger)
+warm_up(ledger)

@@ -6,8 +6,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from scrip.ledger import ledger
 from scrip.observability import logger
-from scrip.queues import OneAccount, message_of, renew_queue
-from scrip.sweep import renew_account, renew_stretch
+from scrip.sweep.queue import OneAccount, message_of, renew_queue
+from scrip.sweep.renewals import renew_account, renew_range
 
 MARGIN_MILLISECONDS = 5_000
 """What is left for the last account, and for queueing the rest of every message."""
@@ -35,4 +35,4 @@ def _renew(body: str, context: LambdaContext) -> None:
     if isinstance(message, OneAccount):
         renew_account(ledger(), message.account_id)
     else:
-        renew_stretch(ledger(), renew_queue(), message, in_time=in_time)
+        renew_range(ledger(), renew_queue(), message, in_time=in_time)

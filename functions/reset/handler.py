@@ -6,8 +6,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from scrip.ledger import ledger
 from scrip.observability import logger
-from scrip.queues import renew_queue
-from scrip.sweep import start
+from scrip.sweep.queue import renew_queue
+from scrip.sweep.renewals import start
 
 
 @logger.inject_lambda_context

@@ -11,9 +11,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from scrip.ledger import ledger
 from scrip.observability import count, logger
-from scrip.prepare import prepare
 from scrip.store.mailbox_key import parameter_store
 from scrip.users import open_account
+from scrip.warm_up import warm_up
 
 SECONDS_MAX = 3
 """Cognito fails a sign-up whose trigger takes 5 seconds; a cold start is among them."""
@@ -43,4 +43,4 @@ def _open(attributes: dict[str, str]) -> None:
 
 
 # The key itself is not read yet: a snapshot would keep it, whatever is put in its place.
-prepare(lambda: (ledger(), parameter_store()))
+warm_up(lambda: (ledger(), parameter_store()))

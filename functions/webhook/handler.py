@@ -13,8 +13,8 @@ from scrip.http.problems import BodyTooLargeError, RouteNotFoundError
 from scrip.http.resolver import api, read_body
 from scrip.ledger import ledger
 from scrip.observability import count, logger
-from scrip.prepare import prepare
 from scrip.store.inbox import STORED_BYTES_MAX, MessageTooLargeError
+from scrip.warm_up import warm_up
 from scrip.webhooks.apply import accept
 from scrip.webhooks.messages import Provider, read_message
 from scrip.webhooks.secrets import FRESH_SECONDS, Secrets
@@ -67,4 +67,4 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     return app.resolve(event, context)
 
 
-prepare(ledger)
+warm_up(ledger)

@@ -70,7 +70,7 @@ def clock(table: Table, monkeypatch: pytest.MonkeyPatch) -> Clock:
 def cognito(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Cognito:
     """The stack's user pool."""
     cognito = Cognito()
-    monkeypatch.setattr("scrip.sync.user_pool", lambda: UserPool(cognito, "pool"))  # type: ignore[arg-type]
+    monkeypatch.setattr("scrip.webhooks.sync.user_pool", lambda: UserPool(cognito, "pool"))  # type: ignore[arg-type]
     return cognito
 
 
@@ -304,7 +304,7 @@ def test_an_answer_stays_small_and_tells_all_of_it(
     stripe: StripeServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("scrip.sync.DIFFERENCES_MAX", 2)
+    monkeypatch.setattr("scrip.webhooks.sync.DIFFERENCES_MAX", 2)
     stripe.subscriptions = [subscription(f"sub_{number}", None) for number in range(5)]
     told = synced(dry_run=True)
     assert [len(answer["failures"]) for answer in told] == [2, 2, 1]

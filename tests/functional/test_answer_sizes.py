@@ -22,9 +22,9 @@ from scrip.store.client import Table
 from scrip.store.inbox import InboxRecord, InboxStatus, mark, receive
 from scrip.store.items import audit_item, entry_item, feature_item, plan_item, to_wire, usage_item
 from scrip.store.keys import audit_key
+from simulation.dynamodb import SimulatedDynamoDB
 from tests.functional.conftest import USER, event, invoke
 from tests.functional.deliveries import Clock
-from tests.simulation.dynamodb import SimulatedDynamoDB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-from scrip.audit import Audited, audit_account
+from scrip.audit.accounts import Audited, audit_account
+from scrip.domain.audit.findings import Code
 from scrip.domain.commands import (
     Adjust,
     AdjustAction,
@@ -26,11 +27,10 @@ from scrip.domain.commands import (
 )
 from scrip.domain.entries import Actor, ActorType
 from scrip.domain.errors import BusyError
-from scrip.domain.findings import Code
 from scrip.ledger import Ledger, opening
-from scrip.store import books
 from scrip.store.aliases import link_account
-from scrip.store.books import account_pages, newest_entry_at, read_ledger
+from scrip.store.audit import books
+from scrip.store.audit.books import account_pages, newest_entry_at, read_ledger
 from scrip.store.usage import count_usage
 from scrip_cli.audit import TableAudit
 from scrip_cli.main import app
@@ -244,8 +244,8 @@ _ITEMS: list[dict[str, Any]] = []
 @pytest.fixture
 def lived(table: Table, monkeypatch: pytest.MonkeyPatch) -> Table:
     """Two accounts with something of everything; the ledger writes them for the first test only."""
-    monkeypatch.setattr("scrip.audit.PAUSES_SECONDS", ())
-    monkeypatch.setattr("scrip.store.books.BACKOFF_SECONDS", 0.0001)
+    monkeypatch.setattr("scrip.audit.accounts.PAUSES_SECONDS", ())
+    monkeypatch.setattr("scrip.store.audit.books.BACKOFF_SECONDS", 0.0001)
     if not _ITEMS:
         live(table)
         _ITEMS.extend(items(table))
@@ -361,9 +361,9 @@ def test_an_account_that_changes_while_it_is_read_is_all_right(
         )
         return read_ledger(table, account_id)
 
-    monkeypatch.setattr("scrip.audit.read_ledger", spend_and_read)
+    monkeypatch.setattr("scrip.audit.accounts.read_ledger", spend_and_read)
     assert found(lived, "u1") == [(Code.ENTRY_BEYOND_ACCOUNT, "entry r-1")], "in one reading"
-    monkeypatch.setattr("scrip.audit.PAUSES_SECONDS", (0,))
+    monkeypatch.setattr("scrip.audit.accounts.PAUSES_SECONDS", (0,))
     assert found(lived, "u1") == []
     assert spent == 3
 

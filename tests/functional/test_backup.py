@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from scrip.domain.audit.rounds import Progress
 from scrip.domain.commands import (
     Adjust,
     AdjustAction,
@@ -23,13 +24,12 @@ from scrip.domain.commands import (
     Use,
 )
 from scrip.domain.entries import Actor, ActorType
-from scrip.domain.rounds import Progress
 from scrip.ledger import Ledger, opening, utc_now
 from scrip.store.aliases import link_account
-from scrip.store.books import read_ledger
+from scrip.store.audit.books import read_ledger
+from scrip.store.audit.rounds import save_progress
 from scrip.store.items import to_wire
 from scrip.store.keys import restore_key
-from scrip.store.rounds import save_progress
 from scrip.store.sweeps import move_watermark, read_watermark
 from scrip.store.usage import count_usage
 from scrip_cli.backup_folder import BackupWriter
@@ -113,7 +113,7 @@ def run(table: Table, monkeypatch: pytest.MonkeyPatch) -> Run:
         monkeypatch.setattr(f"scrip_cli.{module}.find_target", lambda *_: target)
     monkeypatch.setattr("scrip_cli.backup.WORKERS", 1)
     monkeypatch.setattr("scrip_cli.work.PAUSE_SECONDS", 0)
-    monkeypatch.setattr("scrip.audit.PAUSES_SECONDS", ())
+    monkeypatch.setattr("scrip.audit.accounts.PAUSES_SECONDS", ())
     return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
 
 

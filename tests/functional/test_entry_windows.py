@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from scrip.domain.audit.skew import REWIND_MAX
 from scrip.domain.entries import GENESIS_HASH, Actor, ActorType, Entry, EntryType
-from scrip.domain.skew import REWIND_MAX
 from scrip.store.client import Table
 from scrip.store.items import entry_item, to_wire
 from scrip.store.queries import PAGE_MAX, READ_MAX, WINDOW_PAGE_MAX, EntryFilter, read_entries
-from tests.simulation.dynamodb import SimulatedDynamoDB, item_size
+from simulation.dynamodb import SimulatedDynamoDB, item_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

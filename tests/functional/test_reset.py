@@ -9,8 +9,8 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
+from scrip.domain.audit.skew import SKEW_MAX
 from scrip.domain.errors import BusyError
-from scrip.domain.skew import SKEW_MAX
 from scrip.store.items import to_wire
 from scrip.store.keys import watermark_key
 from scrip.store.sweeps import move_watermark, read_watermark

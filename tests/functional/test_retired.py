@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scrip.audit import audit_account
+from scrip.audit.accounts import audit_account
 from scrip.domain.commands import (
     Adjust,
     AdjustAction,

@@ -10,10 +10,10 @@ import pytest
 
 from scrip.domain.errors import BusyError
 from scrip.ledger import ledger
-from scrip.store.books import TableRefusedError
+from scrip.store.audit.books import TableRefusedError
+from scrip.store.audit.rounds import read_progress
 from scrip.store.items import to_wire
 from scrip.store.keys import progress_key, restore_key
-from scrip.store.rounds import read_progress
 from tests.functional.conftest import event, invoke, send
 from tests.functional.faults import THROTTLED, answer_lost, instead_of
 from tests.functional.renewals import NOW, Renewals
@@ -27,9 +27,9 @@ DENIED = {"Error": {"Code": "AccessDeniedException", "Message": "no"}}
 @pytest.fixture
 def opened(renewals: Renewals, monkeypatch: pytest.MonkeyPatch) -> Renewals:
     """Three accounts, of which a run audits about one: the time of a test's context is short."""
-    monkeypatch.setattr("scrip.audit.PAUSES_SECONDS", ())
-    monkeypatch.setattr("scrip.store.books.BACKOFF_SECONDS", 0.0001)
-    monkeypatch.setattr("scrip.rounds.PAGE_ITEMS", 5)
+    monkeypatch.setattr("scrip.audit.accounts.PAUSES_SECONDS", ())
+    monkeypatch.setattr("scrip.store.audit.books.BACKOFF_SECONDS", 0.0001)
+    monkeypatch.setattr("scrip.audit.rounds.PAGE_ITEMS", 5)
     renewals.open(dict.fromkeys(NAMES, NOW - HOUR))
     return renewals
 
@@ -89,7 +89,7 @@ def test_whatever_becomes_of_a_run_the_round_leaves_nothing_out_and_counts_nothi
     def another_run() -> None:
         run()
 
-    monkeypatch.setattr("scrip.rounds.PAGE_ITEMS", 2)
+    monkeypatch.setattr("scrip.audit.rounds.PAGE_ITEMS", 2)
     with instead_of(opened.table, "PutItem", THROTTLED, times=1), pytest.raises(BusyError):
         run()
     with instead_of(opened.table, "Scan", THROTTLED, times=100), pytest.raises(BusyError):
@@ -204,7 +204,7 @@ def test_accounts_that_take_too_long_stop_no_other(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("scrip.rounds.ACCOUNT_SECONDS_MAX", -1)
+    monkeypatch.setattr("scrip.audit.rounds.ACCOUNT_SECONDS_MAX", -1)
     assert run_to_the_end()[-1] == {"is_under_way": False, "accounts": 3, "mismatches": 0}
     assert {vars(line)["account_id"] for line in caplog.records} == set(NAMES)
     pass_time(24.1)

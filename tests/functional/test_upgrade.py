@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scrip.audit import audit_account
+from scrip.audit.accounts import audit_account
 from scrip.domain.commands import CaptureHold, Consume, ExtendHold, Refund, ReleaseHold
 from scrip.domain.entries import Actor, ActorType
 from scrip.domain.errors import HoldNotYoursError

@@ -12,7 +12,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from scrip.audit import audit_account
+from scrip.audit.accounts import audit_account
 from scrip.domain.commands import CloseAccount
 from scrip.domain.decide import decide
 from scrip.domain.entries import CLOCK
@@ -269,7 +269,7 @@ def test_backfill_and_sync_know_those_who_are_older_than_the_rule(
     )
     leave(subs["a@example.com"])
     assert sign_up("again-a", "a@example.com") == ALLOWANCE
-    monkeypatch.setattr("scrip.sync.user_pool", user_pool)
+    monkeypatch.setattr("scrip.webhooks.sync.user_pool", user_pool)
     sent = event("admin/sync")
     sent["body"] = json.dumps({"mode": "users"})
     assert invoke("admin", sent)["statusCode"] == 200

@@ -12,9 +12,9 @@ from bench.audit import measure, table_of
 from bench.ledgers import write
 from bench.tampering import KINDS, Hands
 from scrip.ledger import utc_now
+from scrip.store.audit.rounds import read_progress
 from scrip.store.items import to_wire
 from scrip.store.keys import alias_key, payment_key
-from scrip.store.rounds import read_progress
 from scrip_cli.local import demo
 from scrip_cli.local.deploy import outputs
 from scrip_cli.local.stack import STACK_NAME
@@ -151,7 +151,7 @@ def test_every_kind_of_tampering_is_named_by_the_command_and_by_the_function(
 
     with monkeypatch.context() as patch:
         # What is wrong stays so: of the two, the function alone reads it three times.
-        patch.setattr("scrip.audit.PAUSES_SECONDS", ())
+        patch.setattr("scrip.audit.accounts.PAUSES_SECONDS", ())
         code, findings, _ = audited(stack)
     assert code == 6
     by_command = {(one["account_id"], one["code"], one["entry_id"]) for one in findings}

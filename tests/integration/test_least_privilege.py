@@ -262,7 +262,7 @@ def renew(functions: Functions) -> None:
             functions.dynamodb.put_item(TableName=table, Item=item)
         _, day, shard = account["directory_pk"]["S"].split("#")
         stretch = {"day": int(day), "shard": int(shard), "first": "00:00", "last": "23:59"}
-        [sample] = event("renew/stretch")["Records"]
+        [sample] = event("renew/range")["Records"]
         records.append(sample | {"messageId": account_id, "body": json.dumps(stretch)})
     try:
         told = functions.call("RenewFunction", {"Records": records})

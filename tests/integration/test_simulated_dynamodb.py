@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from simulation.dynamodb import SimulatedDynamoDB
 from tests.simulation.comparison import CALLS, NAME, Call, accepted, create_table, outcome
-from tests.simulation.dynamodb import SimulatedDynamoDB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,6 @@ def local(stack: LocalStack) -> Iterator[Any]:
 @given(calls=CALLS)
 @settings(
     max_examples=10,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

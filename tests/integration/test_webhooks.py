@@ -188,7 +188,6 @@ def live(stack: LocalStack, clock: Clock, order: list[tuple[timedelta, str]]) ->
 
 @settings(
     max_examples=15,
-    deadline=None,
     phases=[Phase.generate],  # to shrink what fails would take minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from moto import mock_aws
 
 from scrip.store.stream import read_batch
+from simulation.dynamodb import INDEX_KEYS, KEY_TYPES, KEYS, KEYS_ONLY, SimulatedDynamoDB
 from tests.functional.conftest import event, resources
 from tests.simulation.comparison import (
     CALLS,
@@ -26,7 +27,6 @@ from tests.simulation.comparison import (
     create_table,
     outcome,
 )
-from tests.simulation.dynamodb import INDEX_KEYS, KEY_TYPES, KEYS, KEYS_ONLY, SimulatedDynamoDB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,7 +99,6 @@ def known_to_moto(came: Any) -> Any:
 @given(calls=CALLS)
 @settings(
     max_examples=15,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.dynamodb import Change, freeze
-from tests.simulation.findings import Wrong
-from tests.simulation.model import Model
-from tests.simulation.plain import chained, typed
-from tests.simulation.traffic import DAY, HOUR, SERVICE, Step, user
+from simulation.dynamodb import Change, freeze
+from simulation.findings import Wrong
+from simulation.model import Model
+from simulation.plain import chained, typed
+from simulation.traffic import DAY, HOUR, SERVICE, Step, user
 
 NOW = 1_769_592_600.0
 SIGNUP_CREDITS = 50

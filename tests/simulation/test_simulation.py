@@ -6,9 +6,9 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from simulation.bugs import BUGS
+from simulation.faults import RATES, Fault
 from tests.documentation import ROOT
-from tests.simulation.bugs import BUGS
-from tests.simulation.faults import RATES, Fault
 
 SEED = "1"
 BUG = "a payment is named by the message that told of it"
@@ -18,7 +18,7 @@ BUG_SEED = "5"
 
 def simulate(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "tests.simulation", *words],
+        [sys.executable, "-m", "simulation", *words],
         capture_output=True,
         text=True,
         timeout=300,

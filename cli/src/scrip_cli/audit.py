@@ -15,10 +15,10 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
-from scrip.audit import Audited, audit_account, audit_leads
-from scrip.domain.findings import Code, Finding
+from scrip.audit.accounts import Audited, audit_account, audit_leads
+from scrip.domain.audit.findings import Code, Finding
 from scrip.ledger import utc_now
-from scrip.store.books import account_pages, estimated_items, newest_entry_at
+from scrip.store.audit.books import account_pages, estimated_items, newest_entry_at
 from scrip.store.client import Table
 from scrip_cli.exit_codes import ExitCode
 from scrip_cli.local import report

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from scrip.ledger import utc_now
+from scrip.store.audit.books import estimated_items
 from scrip.store.backup import (
     BATCH,
     Restore,
@@ -23,7 +24,6 @@ from scrip.store.backup import (
     save_restore,
     stage_of,
 )
-from scrip.store.books import estimated_items
 from scrip.store.client import Table
 from scrip.store.items import Wire
 from scrip_cli.backup_folder import Backup, BackupWriter, DataFile, read_backup

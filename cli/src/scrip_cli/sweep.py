@@ -129,7 +129,7 @@ def sweep(
             return
         dead_before = found.work().dead
         messages = found.start()
-        report.note(f"Queued {messages} stretches of the directory.")
+        report.note(f"Queued {messages} ranges of the directory.")
         try:
             work = found.wait()
         except KeyboardInterrupt:

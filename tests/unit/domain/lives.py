@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from scrip.domain.audit import audit
-from scrip.domain.books import Books, StoredEntry
+from scrip.domain.audit.audit import audit
+from scrip.domain.audit.books import Books, StoredEntry
 from scrip.domain.commands import AdjustAction
 from scrip.domain.entries import GENESIS_HASH, Entry, chain_hash
 from scrip.domain.payments import DisputeOutcome, Payment
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from scrip.domain.account import Account
+    from scrip.domain.audit.findings import Finding
     from scrip.domain.commands import Command
-    from scrip.domain.findings import Finding
     from scrip.domain.grants import Grant
     from scrip.domain.posting import Posting
 

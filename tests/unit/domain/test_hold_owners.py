@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scrip.domain.account import Account
@@ -168,7 +168,6 @@ def test_a_grant_that_ends_sooner_than_it_said_bounds_what_is_held_of_it() -> No
     assert settled(account, CATALOG, end + DAY).balance == 2_000 + 1_000
 
 
-@settings(deadline=None)  # a busy machine is slow
 @given(
     actions=st.lists(
         st.sampled_from(["extend", "hold", "release", "upgrade", "downgrade", "wait"]),

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scrip.domain.account import Account
@@ -299,7 +299,6 @@ def lives(account: Account) -> list[tuple[str, int, datetime | None]]:
     return sorted((grant.kind, grant.remaining, grant.expires_at) for grant in account.grants)
 
 
-@settings(deadline=None)  # a busy machine is slow
 @given(
     ends=st.lists(st.integers(0, 150), min_size=40, max_size=47),
     holds=st.integers(0, HOLDS_MAX),

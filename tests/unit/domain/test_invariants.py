@@ -544,6 +544,5 @@ def left_in_grants(entries: list[Entry]) -> dict[str, int]:
 LedgerMachine.TestCase.settings = settings(
     max_examples=60,
     stateful_step_count=30,
-    deadline=None,
 )
 TestInvariants = LedgerMachine.TestCase

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scrip.domain.periods import boundary, month_start
@@ -52,7 +52,6 @@ def test_every_boundary_of_40_years_is_the_oracles(zone: str, day: int) -> None:
             assert boundary(anchor, local, k) == oracle(anchor, local, k), (k, hour)
 
 
-@settings(deadline=None)
 @given(
     st.datetimes(datetime(2000, 1, 1), datetime(2040, 1, 1)),
     st.sampled_from([*ZONES, "UTC", "Asia/Kathmandu", "Africa/Casablanca", "Pacific/Chatham"]),

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scrip.domain.account import Account
@@ -157,7 +157,6 @@ def test_what_is_refunded_to_a_disputed_payment_is_the_payments_again() -> None:
     assert (account.held, account.available) == (100, 0)
 
 
-@settings(deadline=None)  # a busy machine is slow
 @given(data=st.data())
 def test_credits_that_are_spent_and_refunded_live_as_if_they_had_not_been(
     data: st.DataObject,

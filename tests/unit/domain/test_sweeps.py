@@ -29,7 +29,7 @@ anchors = st.datetimes(datetime(2012, 1, 1), datetime(2032, 1, 1)) | st.builds(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     anchors,
     st.sampled_from(sorted(available_timezones())),

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from scrip.domain.audit.rounds import WITHIN, Progress
+from scrip.domain.audit.skew import is_ahead
 from scrip.domain.errors import BusyError, ScripError
-from scrip.domain.rounds import WITHIN, Progress
-from scrip.domain.skew import is_ahead
 from scrip.observability import logger
+from scrip.store.audit.rounds import read_progress
 from scrip.store.catalogs import examine_catalog
-from scrip.store.rounds import read_progress
 from scrip.store.sweeps import read_watermark
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from scrip.domain.catalog import Catalog
     from scrip.ledger import Ledger
-    from scrip.queues import Queue
+    from scrip.sweep.queue import Queue
 
 WATERMARK_AGE_MAX = timedelta(hours=2)
 """A sweep comes every hour; two that are missing are not a coincidence."""

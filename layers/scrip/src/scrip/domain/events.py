@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from scrip.domain.account import Account
-from scrip.domain.crossings import crossings
 from scrip.domain.entries import ActorType, Entry, EntryType, Json
+from scrip.domain.thresholds import thresholds_crossed
 
 EVENT_NAMES = {
     EntryType.SIGNUP: "credits.granted",
@@ -70,5 +70,5 @@ def crossing_events(before: Account, after: Account, low_credits: int) -> list[E
                 "low_credits": low_credits,
             },
         )
-        for crossing in crossings(before.available, after.available, low_credits)
+        for crossing in thresholds_crossed(before.available, after.available, low_credits)
     ]

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from datetime import date, timedelta
 
     from scrip.domain.account import Account, Quota
+    from scrip.domain.audit.rounds import Progress
     from scrip.domain.catalog import Catalog, Feature, Plan
     from scrip.domain.commands import Command
     from scrip.domain.entries import Entry
     from scrip.domain.grants import Grant
     from scrip.domain.posting import AuditRecord
-    from scrip.domain.rounds import Progress
     from scrip.domain.usage import DayUsage
     from scrip.ledger import Outcome
     from scrip.store.inbox import InboxRecord

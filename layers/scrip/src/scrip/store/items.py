@@ -20,13 +20,13 @@ from zoneinfo import ZoneInfoNotFoundError
 from pydantic import TypeAdapter
 
 from scrip.domain.account import Account
+from scrip.domain.audit.rounds import COUNT_MAX, Progress
 from scrip.domain.catalog import Feature, Plan
 from scrip.domain.entries import GENESIS_HASH, Entry, canonical_json
 from scrip.domain.errors import CorruptAccountError
 from scrip.domain.grants import Grant
 from scrip.domain.payments import Payment
 from scrip.domain.posting import AuditRecord
-from scrip.domain.rounds import COUNT_MAX, Progress
 from scrip.domain.usage import DayUsage
 from scrip.store.keys import (
     Key,

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from scrip.domain.account import AccountStatus
+from scrip.domain.audit.skew import REWIND_MAX
 from scrip.domain.entries import chain_hash
 from scrip.domain.errors import BusyError, CorruptAccountError, InvalidCursorError
 from scrip.domain.posting import AuditRecord, Paid, Refundable
-from scrip.domain.skew import REWIND_MAX
 from scrip.store.client import Table, answered
 from scrip.store.items import (
     account_of,

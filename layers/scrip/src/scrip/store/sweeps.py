@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from scrip.domain.skew import SKEW_MAX
+from scrip.domain.audit.skew import SKEW_MAX
 from scrip.store.client import Table, answered
 from scrip.store.items import account_of, to_wire, watermark_item, watermark_of
 from scrip.store.keys import account_key, directory_end, directory_partition, watermark_key

@@ -1,0 +1,1 @@
+"""The audit: of an account, and of all accounts in rounds."""

@@ -1,0 +1,1 @@
+"""The audit's rules, which share none with those of the ledger."""

@@ -1,0 +1,1 @@
+"""What the audit reads of the table, and how far it has come."""

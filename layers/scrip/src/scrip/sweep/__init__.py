@@ -1,0 +1,1 @@
+"""The sweep: renewals of accounts that nobody touches."""

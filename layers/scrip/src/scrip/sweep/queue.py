@@ -1,0 +1,124 @@
+"""The queue between the sweep and its workers: what its messages say, and how they get there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from itertools import batched
+from typing import TYPE_CHECKING
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import BaseModel, TypeAdapter
+
+from scrip.aws import client
+from scrip.domain.errors import BusyError
+from scrip.settings import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from types_boto3_sqs import SQSClient
+    from types_boto3_sqs.literals import QueueAttributeNameType
+
+BATCH_MAX = 10
+"""How many messages SQS takes in one call."""
+
+TRIES_MAX = 3
+"""How often a batch is sent, each time with what SQS did not take of it."""
+
+
+DEPTH: tuple[QueueAttributeNameType, ...] = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesDelayed",
+    "ApproximateNumberOfMessagesNotVisible",
+)
+"""What adds up to the messages of a queue."""
+
+
+class DirectoryRange(BaseModel, frozen=True, extra="forbid"):
+    """Renew the accounts that the directory lists under an anchor day and shard.
+
+    `first` is a time of day, `HH:MM`, or the place of the account to go on with, `HH:MM#<id>`;
+    `last` a time of day, included. All in UTC.
+    """
+
+    day: int
+    shard: int
+    first: str
+    last: str
+
+
+class OneAccount(BaseModel, frozen=True, extra="forbid"):
+    """Renew an account that has failed: alone, so that the dead-letter queue tells which it is."""
+
+    account_id: str
+
+
+type Message = DirectoryRange | OneAccount
+
+_message: TypeAdapter[Message] = TypeAdapter(Message)
+
+
+def message_of(body: str) -> Message:
+    """Return what a message of the queue says.
+
+    Raises:
+        ValidationError: it is none of ours.
+    """
+    return _message.validate_json(body)
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A queue: its client and its address."""
+
+    client: SQSClient
+    url: str
+
+    def send(self, messages: Iterable[Message]) -> None:
+        """Send messages. After an error some may have been sent; sending all again is safe.
+
+        Raises:
+            BusyError: SQS did not take all of them.
+        """
+        for batch in batched(messages, BATCH_MAX, strict=False):
+            left = {str(n): message.model_dump_json() for n, message in enumerate(batch)}
+            for _ in range(TRIES_MAX):
+                answer = self.client.send_message_batch(
+                    QueueUrl=self.url,
+                    Entries=[{"Id": n, "MessageBody": body} for n, body in left.items()],
+                )
+                left = {failed["Id"]: left[failed["Id"]] for failed in answer.get("Failed", [])}
+                if not left:
+                    break
+            else:
+                raise BusyError
+
+    def depth(self) -> int:
+        """Return about how many messages there are, those that are being worked on included.
+
+        Raises:
+            BusyError: SQS did not say.
+        """
+        try:
+            answer = self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=list(DEPTH))
+        except (ClientError, BotoCoreError) as exc:
+            raise BusyError from exc
+        return sum(int(answer["Attributes"][name]) for name in DEPTH)
+
+
+def open_queue(url: str) -> Queue:
+    """Return the queue at an address."""
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": 3},
+        connect_timeout=0.5,
+        read_timeout=2,
+    )
+    return Queue(client("sqs", config), url)
+
+
+@cache
+def renew_queue() -> Queue:
+    """Return the queue of the accounts to renew."""
+    return open_queue(settings().renew_queue_url)

@@ -1,0 +1,501 @@
+"""Seeded bugs: what an engineer might have written, each in one place of the product.
+
+A simulation that finds nothing proves something only if it finds these. A bug is put in as source
+text when its module is imported, so each needs a Python of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
+from importlib.machinery import PathFinder, SourceFileLoader
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import CodeType, ModuleType
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A bug: what it is, and the text of a module that it takes the place of."""
+
+    name: str
+    module: str
+    right: str
+    wrong: str
+
+
+ALWAYS = '"attribute_exists(pk) OR attribute_not_exists(pk)"'
+
+BUGS = (
+    Bug(
+        "the version is not compared",
+        "scrip.store.commit",
+        'SAME_VERSION = "#version = :seen"',
+        'SAME_VERSION = "(#version = :seen OR #version <> :seen)"',
+    ),
+    Bug(
+        "an entry may be written over another",
+        "scrip.store.commit",
+        'NO_ENTRY = "attribute_not_exists(pk)"',
+        f"NO_ENTRY = {ALWAYS}",
+    ),
+    Bug(
+        "entries are not in the transaction",
+        "scrip.store.commit",
+        "            table.client.transact_write_items(TransactItems=actions)",
+        "            table.client.transact_write_items(TransactItems=actions[:1])\n"
+        "            table.client.transact_write_items(TransactItems=actions[1:])",
+    ),
+    Bug(
+        "a conflict counts as done",
+        "scrip.store.commit",
+        "    if CONFLICT_REASON in codes:\n        raise ConflictError from exc",
+        "    if CONFLICT_REASON in codes:\n        return",
+    ),
+    Bug(
+        "a payment is not unique across accounts",
+        "scrip.store.commit",
+        'NEW_PAYMENT = "attribute_not_exists(pk)"',
+        f"NEW_PAYMENT = {ALWAYS}",
+    ),
+    Bug(
+        "a mailbox is welcomed again with every account",
+        "scrip.store.commit",
+        'NOT_WELCOMED = "attribute_not_exists(pk)"',
+        f"NOT_WELCOMED = {ALWAYS}",
+    ),
+    Bug(
+        "a returning user is welcomed, and nothing is noted",
+        "scrip.ledger",
+        "replace(command, signup_credits=0, mailboxes=())",
+        "replace(command, mailboxes=())",
+    ),
+    Bug(
+        "the first call asks nobody whose mailbox it is",
+        "scrip.users",
+        "    return opening(account_id, hashed(emails, ledger.mailbox_key))",
+        "    return opening(account_id)",
+    ),
+    Bug(
+        "an edit of the catalog overwrites another",
+        "scrip.store.catalogs",
+        'SAME_VERSION = "#version = :seen"',
+        'SAME_VERSION = "(#version = :seen OR #version <> :seen)"',
+    ),
+    Bug(
+        "a replay is answered from the new posting",
+        "scrip.ledger",
+        "                return self._replayed(command, exists.entry)",
+        "                return Outcome(entry=posting.entry)",
+    ),
+    Bug(
+        "another request under the same key is taken for a replay",
+        "scrip.ledger",
+        "    if command.keyed and entry.request_hash != command.request_hash:",
+        "    if False:",
+    ),
+    Bug(
+        "a refusal is not compared with what stands",
+        "scrip.ledger",
+        "            if may_stand and (entry := ",
+        "            if not may_stand and (entry := ",
+    ),
+    Bug(
+        "the catalog is trusted for ever",
+        "scrip.ledger",
+        "> CATALOG_SECONDS",
+        "> 1e9",
+    ),
+    Bug(
+        "a command is decided before the account is settled",
+        "scrip.domain.decide",
+        "            draft = settle(account, catalog, now)",
+        "            draft = Draft(account, account, catalog.plan(account.plan_id), now)",
+    ),
+    Bug(
+        "a refund is not capped by those before",
+        "scrip.domain.decide",
+        "    if amount > left:",
+        "    if amount > usage.cost:",
+    ),
+    Bug(
+        "the refunded total forgets earlier refunds",
+        "scrip.domain.decide",
+        "refund=(refundable, refunded)",
+        "refund=(refundable, amount)",
+    ),
+    Bug(
+        "what cannot go back to its grant is lost",
+        "scrip.domain.decide",
+        "        homeless += part - fitting",
+        "        homeless += 0",
+    ),
+    Bug(
+        "refund grants live ten weeks",
+        "scrip.domain.decide",
+        "REFUND_LIFE = timedelta(days=7)",
+        "REFUND_LIFE = timedelta(days=70)",
+    ),
+    Bug(
+        "a frozen account may spend",
+        "scrip.domain.spending",
+        "    if account.status is AccountStatus.FROZEN:\n        raise AccountFrozenError",
+        "    ...",
+    ),
+    Bug(
+        "an overdraft has no end",
+        "scrip.domain.spending",
+        "    shortfall = cost - account.available - plan.overdraft_limit\n",
+        "    shortfall = cost - account.available - 10**6\n",
+    ),
+    Bug(
+        "an unlimited plan is charged",
+        "scrip.domain.spending",
+        "taken=0 if draft.plan.unlimited else cost,",
+        "taken=cost,",
+    ),
+    Bug(
+        "a closed account goes on",
+        "scrip.domain.decide",
+        "        case Account(status=AccountStatus.CLOSED), _:\n"
+        "            raise errors.AccountClosedError\n",
+        "",
+    ),
+    Bug(
+        "a balance is set by the difference to one from before it was settled",
+        "scrip.domain.decide",
+        "AdjustAction.SET: command.amount - draft.account.balance",
+        "AdjustAction.SET: command.amount - draft.before.balance",
+    ),
+    Bug(
+        "a boundary is counted from the boundary before",
+        "scrip.domain.account",
+        "        return boundary(self.anchor, self.zone, period)",
+        "        at = self.anchor\n"
+        "        for _ in range(period):\n"
+        "            at = boundary(at, self.zone, 1)\n"
+        "        return at",
+    ),
+    Bug(
+        "a rollover is not capped",
+        "scrip.domain.settle",
+        "    kept = min(unused, ending.rollover.max - live)",
+        "    kept = unused",
+    ),
+    Bug(
+        "unspent allowance is not rolled over",
+        "scrip.domain.settle",
+        "    if kept <= 0:",
+        "    if kept >= 0:",
+    ),
+    Bug(
+        "an expired grant is spendable for another hour",
+        "scrip.domain.settle",
+        "        if end(grant) > draft.now or (",
+        "        if end(grant) > draft.now.replace(minute=0) or (",
+    ),
+    Bug(
+        "missed periods bring their allowances all at once",
+        "scrip.domain.settle",
+        "        allowance = lived.quota.allowance(draft.plan)",
+        "        allowance = lived.quota.allowance(draft.plan) * opened",
+    ),
+    Bug(
+        "credits that arrive do not pay debt first",
+        "scrip.domain.posting",
+        "        if paid:\n",
+        "        if False:\n",
+    ),
+    Bug(
+        "the chain leaves out the hash before",
+        "scrip.domain.entries",
+        "    return hashlib.sha256(entry.previous_hash + canonical_json(told)).digest()",
+        "    return hashlib.sha256(canonical_json(told)).digest()",
+    ),
+    Bug(
+        "credits are spent by expiry before priority",
+        "scrip.domain.grants",
+        "        return self.priority, self.expires_at_or_never, self.granted_at",
+        "        return self.expires_at_or_never, self.priority, self.granted_at",
+    ),
+    Bug(
+        "grants are merged whatever their expiry",
+        "scrip.domain.grants",
+        "(grant.kind, grant.expires_at) == (new.kind, new.expires_at) and not alone",
+        "grant.kind == new.kind and not alone",
+    ),
+    Bug(
+        "a price is rounded down",
+        "scrip.domain.catalog",
+        "        cost = -(-quantity * self.cost // self.per)",
+        "        cost = quantity * self.cost // self.per",
+    ),
+    Bug(
+        "a batch is affordable if each of its uses is",
+        "scrip.domain.spending",
+        "check_affordable(draft, sum(cost for cost, _ in prices))",
+        "check_affordable(draft, max(cost for cost, _ in prices))",
+    ),
+    Bug(
+        "the uses of all batches have the same names",
+        "scrip.domain.commands",
+        'f"{self.entry_id}~{number}"',
+        'f"batch~{number}"',
+    ),
+    Bug(
+        "more may be held than there is",
+        "scrip.domain.holds",
+        "    if wanted > account.available:",
+        "    if wanted > account.available + 100:",
+    ),
+    Bug(
+        "what is above a hold is taken whether it is there or not",
+        "scrip.domain.holds",
+        "        check_affordable(draft, excess)\n",
+        "",
+    ),
+    Bug(
+        "an extension may make a hold live shorter",
+        "scrip.domain.holds",
+        "    if expires_at > hold.expires_at:",
+        "    if expires_at != hold.expires_at:",
+    ),
+    Bug(
+        "what comes back from a hold outlives its grant",
+        "scrip.domain.holds",
+        "    _expire_again(draft, entry, gone)\n",
+        "",
+    ),
+    Bug(
+        "a hold whose time is over is there until a month ends",
+        "scrip.domain.settle",
+        "    release_dead(draft, now)\n    end_free(draft)\n",
+        "    end_free(draft)\n",
+    ),
+    Bug(
+        "what comes back from a hold within a month does not roll over with it",
+        "scrip.domain.settle",
+        "    release_dead(draft, min(now, account.period_end))\n",
+        "",
+    ),
+    Bug(
+        "nothing says by which entry a hold has ended",
+        "scrip.store.commit",
+        "    if posting.ended_hold and posting.entry:",
+        "    if False:",
+    ),
+    Bug(
+        "any end of a hold is answered as its first",
+        "scrip.ledger",
+        "        if end.entry and end.entry.request_hash == command.request_hash:",
+        "        if end.entry:",
+    ),
+    Bug(
+        "a hold that was just opened is told to have ended",
+        "scrip.ledger",
+        "        if end.hold and not end.hold.has_died(self.clock()):",
+        "        if False:",
+    ),
+    Bug(
+        "users name their entries as the app does",
+        "scrip.domain.commands",
+        "    return USER_PREFIX + key if actor.type is ActorType.USER else key",
+        "    return key",
+    ),
+    Bug(
+        "a user ends whatever hold they know of",
+        "scrip.domain.holds",
+        "    if command.actor.type is ActorType.USER and not is_users(command.hold_id):",
+        "    if False:",
+    ),
+    Bug(
+        "only a capture asks whose hold it is",
+        "scrip.domain.holds",
+        "    if command.actor.type is ActorType.USER and not is_users(command.hold_id):",
+        "    if isinstance(command, CaptureHold) and command.actor.type is ActorType.USER and not "
+        "is_users(command.hold_id):",
+    ),
+    Bug(
+        "a user's hold lives as long as the app's",
+        "scrip.domain.holds",
+        "    return USER_HOLD_LIFE if is_users(hold_id) else SERVICE_HOLD_LIFE",
+        "    return SERVICE_HOLD_LIFE",
+    ),
+    Bug(
+        "an extension has no bound",
+        "scrip.domain.holds",
+        "    expires_at = min(ends_by, draft.now + timedelta(seconds=command.expires_in))",
+        "    expires_at = draft.now + timedelta(seconds=command.expires_in)",
+    ),
+    Bug(
+        "credits are held for a month past their expiry",
+        "scrip.domain.holds",
+        "HELD_PAST_EXPIRY = timedelta(hours=24)",
+        "HELD_PAST_EXPIRY = timedelta(days=30)",
+    ),
+    Bug(
+        "what an unlimited plan gave for nothing outlives it",
+        "scrip.domain.settle",
+        "    end_free(draft)\n    return draft\n",
+        "    return draft\n",
+    ),
+    Bug(
+        "the user of a frozen account ends holds",
+        "scrip.domain.decide",
+        "    if command.actor.type is ActorType.USER:\n"
+        "        spending.check_not_frozen(draft.account)\n",
+        "",
+    ),
+    Bug(
+        "a deduction stops at what a user holds",
+        "scrip.domain.decide",
+        " and holds.release_own(draft, command):",
+        " and False:",
+    ),
+    Bug(
+        "a deduction ends what the app holds",
+        "scrip.domain.holds",
+        "        if is_users(hold.hold_id)",
+        "        if hold.expires_at",
+    ),
+    Bug(
+        "what a user does to holds is not counted",
+        "scrip.domain.holds",
+        "    draft.change(hold_calls=replace(counted, calls=counted.calls + 1))",
+        "    ...",
+    ),
+    Bug(
+        "a release is answered with what expires by it",
+        "scrip.domain.entries",
+        "        return self.balance_after - (self.expired or 0)",
+        "        return self.balance_after",
+    ),
+    Bug(
+        "a refund looks for no grant that was retired",
+        "scrip.store.queries",
+        "    retired = tuple(retired_of(wire) for wire in found if wire)",
+        "    retired = ()",
+    ),
+    Bug(
+        "what is retired is kept nowhere",
+        "scrip.store.commit",
+        "    actions += [_retired_update(posting.after, grant) for grant in posting.retired]\n",
+        "",
+    ),
+    Bug(
+        "a clawback forgets what was taken back before",
+        "scrip.domain.billing",
+        "    due = told.credits_back - told.taken - told.owed",
+        "    due = told.credits_back",
+    ),
+    Bug(
+        "a dispute that was won frees nothing",
+        "scrip.domain.billing",
+        "    if command.outcome is DisputeOutcome.OPEN:\n        return told",
+        "    if command.outcome is not DisputeOutcome.LOST:\n        return told",
+    ),
+    Bug(
+        "an older state of a subscription overwrites a newer one",
+        "scrip.domain.billing",
+        "    latest = max((told, *of_one), key=lambda one: one.order)",
+        "    latest = told",
+    ),
+    Bug(
+        "a clawback forgives what was spent",
+        "scrip.domain.billing",
+        "        debt=draft.account.debt + due - taken,",
+        "        debt=draft.account.debt,",
+    ),
+    Bug(
+        "a payment is named by the message that told of it",
+        "scrip.webhooks.standard",
+        '        payment_id=f"standard:payment:{data.payment_id}",\n        credits',
+        '        payment_id=f"standard:payment:{message.message_id}",\n        credits',
+    ),
+    Bug(
+        "a paid period is named by the message that told of it",
+        "scrip.webhooks.standard",
+        '        ("standard:payment", data.payment_id),\n    )\n    return PeriodPaid(',
+        '        ("standard:payment", message.message_id),\n    )\n    return PeriodPaid(',
+    ),
+    Bug(
+        "what waited for an account is not woken",
+        "scrip.webhooks.apply",
+        "    chain.names.extend(names)",
+        "    chain.names.extend(())",
+    ),
+    Bug(
+        "usage is counted again when the stream repeats",
+        "scrip.domain.usage",
+        "            if entry.seq in seqs or self._has(entry.seq):",
+        "            if entry.seq in seqs:",
+    ),
+    Bug(
+        "running low is told again and again",
+        "scrip.domain.thresholds",
+        "    if before > low_credits >= after:",
+        "    if low_credits >= after:",
+    ),
+    Bug(
+        "the last entry of a batch is not archived",
+        "functions.events.handler",
+        "append(archive(), added)",
+        "append(archive(), added[:-1])",
+    ),
+    Bug(
+        "events are told in whatever order they came",
+        "functions.events.handler",
+        "    for one in batch.in_order:",
+        "    for one in [*batch.changed, *reversed(batch.added)]:",
+    ),
+    Bug(
+        "what could not be told is not told again",
+        "functions.events.handler",
+        "        yield told[position][0]",
+        "        yield from ()",
+    ),
+)
+
+
+class _Loader(SourceFileLoader):
+    """Loads a module with a bug in it."""
+
+    def __init__(self, name: str, path: str, bug: Bug) -> None:
+        super().__init__(name, path)
+        self._bug = bug
+
+    def get_code(self, fullname: str) -> CodeType:
+        """Return the module's code, never that of a cached file."""
+        assert fullname == self._bug.module, fullname
+        source = self.get_data(self.path).decode()
+        assert source.count(self._bug.right) == 1, f"{self._bug.name}: its place is gone"
+        source = source.replace(self._bug.right, self._bug.wrong)
+        return compile(source, self.path, "exec")
+
+
+class _Finder(MetaPathFinder):
+    def __init__(self, bug: Bug) -> None:
+        self._bug = bug
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, _: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Find the module that has the bug."""
+        if name != self._bug.module:
+            return None
+        spec = PathFinder.find_spec(name, path)
+        assert spec is not None, name
+        assert spec.origin is not None, name
+        spec.loader = _Loader(name, spec.origin, self._bug)
+        return spec
+
+
+def put_in(name: str) -> None:
+    """Put a bug into the product. Nothing of it may be imported yet."""
+    [bug] = [bug for bug in BUGS if bug.name == name]
+    assert bug.module not in sys.modules, f"{bug.module} is imported already"
+    sys.meta_path.insert(0, _Finder(bug))

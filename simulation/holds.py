@@ -1,0 +1,211 @@
+"""Holds, as the model knows them: what each has of which grant, and how it ended."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from simulation.environment import HOLD_CALLS_MAX
+from simulation.findings import wrong
+from simulation.plain import DAY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from simulation.books import Books
+    from simulation.facts import Facts
+
+type Parts = list[tuple[str, int]]
+"""Grants, and credits of each."""
+
+HOLDS_MAX = 32
+HOLD_SECONDS = 300
+"""How many of them callers have open at most, and how long each lives unless told otherwise."""
+
+HOLD_LIFE = {"user": DAY, "service": 7 * DAY}
+"""How long a hold lives at most from its opening, by who opened it."""
+
+HELD_PAST_EXPIRY = DAY
+"""How long credits are held at most after they would have expired."""
+
+HOUR = 3_600_000
+
+
+class Hold(NamedTuple):
+    """An open hold: credits in the order in which they came into it, and use that costs nothing.
+
+    One of a dispute has no end of its own.
+    """
+
+    parts: Parts
+    expires_at: float = inf
+    feature: str | None = None
+    free: int = 0
+
+    @property
+    def amount(self) -> int:
+        """The credits that it holds."""
+        return total(self.parts)
+
+    @property
+    def left(self) -> int:
+        """How many credits of use may be captured within it."""
+        return self.amount + self.free
+
+    def split(self, cost: int) -> tuple[Parts, Hold]:
+        """Take a use out of it; return the credits that are out then, and what is left of it."""
+        free = min(self.free, cost)
+        wanted, used, kept = cost - free, [], []
+        for name, amount in self.parts:
+            part = min(wanted, amount)
+            wanted -= part
+            used.append((name, part))
+            kept.append((name, amount - part))
+        return some(used), self._replace(parts=some(kept), free=self.free - free)
+
+
+class End(NamedTuple):
+    """How a hold ended: by which entry, None if its time was over, and when (seconds)."""
+
+    by: str | None
+    at: float
+
+
+def total(parts: Iterable[tuple[str, int]]) -> int:
+    """Return how many credits parts are together."""
+    return sum(amount for _, amount in parts)
+
+
+def some(parts: Iterable[tuple[str, int]]) -> Parts:
+    """Return the parts that are not empty."""
+    return [(name, amount) for name, amount in parts if amount]
+
+
+def joined(parts: Iterable[tuple[str, int]]) -> Parts:
+    """Return parts with those of the same grant made one, where the first of them was."""
+    amounts: dict[str, int] = {}
+    for name, amount in parts:
+        amounts[name] = amounts.get(name, 0) + amount
+    return list(amounts.items())
+
+
+def is_cut(books: Books, image: dict[str, Any], hold: Hold, ends_at: float) -> bool:
+    """Tell whether a hold may end sooner than it said: of a plan grant that a payment has ended."""
+    return books.is_billed and has_ended(books, image, hold) and ends_at < hold.expires_at
+
+
+def has_ended(books: Books, image: dict[str, Any], hold: Hold) -> bool:
+    """Tell whether a hold has credits of a plan grant that is there no more."""
+    there = {grant["grant_id"] for grant in image.get("grants", ())}
+    plans = {name for name, _ in hold.parts if books.grants[name]["kind"] == "plan"}
+    return not plans <= there
+
+
+def check_extensions(
+    books: Books,
+    image: dict[str, Any],
+    posting: Sequence[dict[str, Any]],
+    facts: Facts,
+    *,
+    now: float,
+    apart: float,
+) -> None:
+    """Take that holds end later: no entry says so, so somebody must have asked for it.
+
+    `now` is in milliseconds, as `apart`, by which a process's clock may be off.
+    """
+    counted = [one for one in posting if _is_counted(one, facts)]
+    most = len(counted)
+    for stored in image.get("holds", ()):
+        name, ends_at = stored["hold_id"], stored.get("expires_at", inf)
+        hold = books.holds.get(name)
+        if hold is None or ends_at == inf:
+            continue
+        if ends_at > hold.expires_at:
+            most += _extended(books, name, ends_at, facts, apart)
+        elif ends_at < hold.expires_at and not is_cut(books, image, hold, ends_at):
+            wrong("lost", f"{books.account_id}: {name} ends at {ends_at}, not {hold.expires_at}")
+        if has_ended(books, image, hold):
+            books.bounds[name] = min(books.bounds[name], now + apart + HELD_PAST_EXPIRY)
+        if ends_at > books.bounds[name]:
+            wrong("made", f"{books.account_id}: {name} lives beyond {books.bounds[name]}")
+        books.holds[name] = hold._replace(expires_at=ends_at)
+        if not books.lives[name] or books.lives[name][-1][1] != ends_at:
+            books.lives[name].append((books.now, ends_at))
+    _check_calls(books, image, counted, most)
+
+
+def _is_counted(entry: dict[str, Any], facts: Facts) -> bool:
+    """Tell whether a user has opened or released a hold by it."""
+    step = facts.steps.get(entry.get("reference", ""))
+    is_own = step is not None and step.kind in {"hold", "release"}
+    return is_own and entry["actor"]["type"] == "user"
+
+
+def _extended(books: Books, name: str, ends_at: float, facts: Facts, apart: float) -> bool:
+    """Check that somebody asked for an extension who may; tell whether it was a user, perhaps."""
+    image, who = books.image or {}, books.account_id
+    asked = [
+        step
+        for step in facts.extensions[who, name]
+        if step.at <= books.now
+        and ends_at <= (books.now + step.body["expires_in"]) * 1000 + apart
+        and not (step.by_user and books.openers[name] != "user")
+        and not (step.by_user and image.get("status") == "frozen")
+    ]
+    if not asked:
+        wrong("made", f"{who}: nobody who may has extended {name} to {ends_at}")
+    return any(step.by_user for step in asked)
+
+
+def _check_calls(
+    books: Books, image: dict[str, Any], counted: Sequence[dict[str, Any]], most: int
+) -> None:
+    """What a user's token does to holds is counted, hour by hour, and bounded."""
+    before = (books.image or {}).get("hold_calls", {"hour": 0, "calls": 0})
+    after = image.get("hold_calls", before)
+    new = after["calls"] - (before["calls"] if after["hour"] == before["hour"] else 0)
+    if not len(counted) <= new <= most or after["hour"] < before["hour"]:
+        wrong("violation", f"{books.account_id}: {after} after {before} with {len(counted)} calls")
+    if counted and after["hour"] != max(before["hour"], counted[0]["recorded_at"] // HOUR * HOUR):
+        wrong("violation", f"{books.account_id}: {counted[0]} is counted within {after}")
+    if after["calls"] > HOLD_CALLS_MAX:
+        wrong("violation", f"{books.account_id}: its user asked more often than may be: {after}")
+
+
+def _lasts(books: Books, image: dict[str, Any], facts: Facts) -> bool:
+    """Tell whether an unlimited plan was in force all the time since the item was written last."""
+    before = books.image or image
+    is_same = all(before[name] == image[name] for name in ("plan_id", "period", "anchor"))
+    return is_same and facts.is_unlimited(image["plan_id"])
+
+
+def check_holds(books: Books, image: dict[str, Any], facts: Facts, now: float) -> None:
+    """Compare an account's holds with what its entries say. `now` is in milliseconds.
+
+    No entry tells of the end of one that has no credits: its time is over, or its plan.
+    """
+    stored = {
+        hold["hold_id"]: Hold(
+            [(part["grant_id"], part["amount"]) for part in hold["allocations"]],
+            hold.get("expires_at", inf),
+            hold.get("feature"),
+            hold.get("uncharged", 0),
+        )
+        for hold in image.get("holds", ())
+    }
+    for name in sorted(books.holds.keys() - stored.keys()):
+        hold = books.holds[name]
+        if not hold.amount and (hold.expires_at <= now or not _lasts(books, image, facts)):
+            books.end(name, None)
+    who = books.account_id
+    if stored != books.holds:
+        wrong("violation", f"{who} has the holds {stored}, its entries say {books.holds}")
+    plans = [one["plan_id"] for one in (books.image, image) if one]
+    if any(hold.free for hold in stored.values()) and not any(map(facts.is_unlimited, plans)):
+        wrong("made", f"{who} has a hold for nothing, and no unlimited plan: {stored}")
+    if sum(hold.expires_at != inf for hold in stored.values()) > HOLDS_MAX:
+        wrong("violation", f"{who} has {len(stored)} holds")
+    by_entries = {name: end.by for name, end in books.hold_ends.items() if end.by}
+    if books.ended_by != by_entries:
+        wrong("violation", f"{who}: {books.ended_by} ended holds, its entries say {by_entries}")

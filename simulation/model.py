@@ -1,0 +1,545 @@
+"""The naive model: a list of entries and a dictionary of grants for each account.
+
+It shares nothing with the product. It is told every item that is written, as DynamoDB keeps it,
+adds everything up anew, and knows the rules of the ledger in the plainest words.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from simulation import hold_answers, holds, movements, rules
+from simulation.books import Books, Line
+from simulation.dynamodb import thaw
+from simulation.facts import PAYMENT, Facts, payment_of
+from simulation.findings import wrong
+from simulation.plain import chained, entry_id, milliseconds, month, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from simulation.dynamodb import Change
+    from simulation.traffic import Step
+
+PAYS_DEBT = {
+    "signup", "purchase", "plan", "admin_grant", "promo", "referral", "refund", "reset",
+}  # fmt: skip
+"""The entries whose credits pay what is owed before they are anybody's to spend."""
+
+CLOCKS_APART = 2 * 3600 * 1000
+"""Milliseconds that a process's clock may be off, all faults together, and some more."""
+
+GRANTS_MAX = 50
+RETURNED_MAX = 60
+"""How many grants a command may leave, and how many a refund, with a refund grant beside them."""
+
+LATE = ("rollover:release:", "rollover:user:")
+"""What names begin with that roll over after their period, as a hold had kept them."""
+
+LOW_CREDITS = 20
+
+
+class Model:
+    """All accounts. Raises `Wrong` at whatever is not as it must be."""
+
+    def __init__(self, steps: Iterable[Step], signup_credits: int) -> None:
+        """Know who asks for what."""
+        self.facts = Facts(steps, signup_credits)
+        self.books: dict[str, Books] = {}
+
+    def of(self, account_id: str) -> Books:
+        """Return the books of an account."""
+        return self.books.setdefault(account_id, Books(account_id))
+
+    # ---- What is written -------------------------------------------------------------------------
+
+    def written(self, changes: Sequence[Change], now: float) -> None:
+        """Take what one write has changed, all of it at once; `now` is in seconds."""
+        self.facts.now = now
+        entries: list[tuple[str, dict[str, Any]]] = []
+        image: tuple[str, dict[str, Any]] | None = None
+        is_noted = any(change.pk.startswith("WELCOME#") for change in changes)
+        for change in changes:
+            kind, _, name = change.pk.partition("#")
+            if kind not in {"LEDGER", "ACCOUNT", "CATALOG"}:
+                continue
+            if change.after is None:
+                wrong("lost", f"{change.pk} {change.sk} was deleted")
+            item = plain(thaw(change.after))
+            if kind == "LEDGER":
+                if change.before is not None:
+                    wrong("violation", f"an entry was changed: {name} {change.sk}")
+                entries.append((name, item))
+            elif change.sk == "ACCOUNT":
+                image = name, item
+            else:
+                self._beside(name, change.sk, item)
+        self._committed(entries, image)
+        if any(entry["seq"] == 1 for _, entry in entries):
+            [account_id] = {account_id for account_id, _ in entries}
+            types = {entry["type"] for _, entry in entries}
+            self.facts.opened(account_id, with_credits="signup" in types, is_noted=is_noted)
+
+    def _beside(self, name: str, sort_key: str, item: dict[str, Any]) -> None:
+        """Take an item that is neither an account nor an entry."""
+        kind, _, of = sort_key.partition("#")
+        if kind == "REFUNDED":
+            self.of(name).refunded_totals[of] = item["refunded"]
+        elif kind == "GRANT":
+            self.of(name).retired[of] = item
+        elif kind == "HOLD":
+            ended_by = self.of(name).ended_by.setdefault(of, item["ended_by"])
+            if ended_by != item["ended_by"]:
+                wrong("double", f"{of} of {name} was ended by {ended_by}, and is ended again")
+        elif kind in {"PLAN", "FEATURE"}:
+            self.facts.edited(sort_key, item)
+
+    def _committed(
+        self,
+        entries: list[tuple[str, dict[str, Any]]],
+        image: tuple[str, dict[str, Any]] | None,
+    ) -> None:
+        """Take the entries of one write, and the account's item, if it was among what changed."""
+        for account_id, entry in entries:
+            if image is None or image[0] != account_id:
+                kind = "lost" if entry["amount"] > 0 else "made"
+                wrong(kind, f"an entry of {account_id} was written without its account")
+        if image is not None:
+            posting = sorted((entry for _, entry in entries), key=lambda entry: entry["seq"])
+            self._posting(self.of(image[0]), posting, image[1])
+
+    def _posting(self, books: Books, posting: list[dict[str, Any]], image: dict[str, Any]) -> None:
+        """Take a change of an account, and the entries that explain it."""
+        before = books.image
+        books.now, books.holds_before = self.facts.now, dict(books.holds)
+        if books.is_closed:
+            wrong("violation", f"{books.account_id} was closed, and goes on")
+        if before is not None and image["version"] != before["version"] + 1:
+            wrong("violation", f"version {before['version']} was followed by {image['version']}")
+        grants = _grants_seen(books, image)
+        _see_payments(books, posting, image)
+        opens_period = (
+            before is not None and image["period"] == before["period"] + 1 and not books.is_billed
+        )
+        available, rolled_before, end = books.available, 0, books.period_end
+        for n, entry in enumerate(posting):
+            if _is_allowance_left(books, entry):
+                # What comes back from holds at the end of a period has done so.
+                rolled_before = _rolled_over_beyond(books, end)
+            self._entry(books, entry, posting, image)
+            _check_debt_is_paid(books, entry, posting[n + 1 :])
+        _check_sums(books, grants, image)
+        over = posting[-1]["recorded_at"] if posting else self.facts.now * 1000 + CLOCKS_APART
+        holds.check_extensions(books, image, posting, self.facts, now=over, apart=CLOCKS_APART)
+        holds.check_holds(books, image, self.facts, over)
+        is_closed, has_room = image.get("status") == "closed", len(posting) < GRANTS_MAX
+        _check_retired(books, grants, over, is_closed=is_closed, has_room=has_room)
+        if before is not None and image["period"] != before["period"]:
+            books.late.clear()
+        if before is not None and opens_period:
+            self._check_rollover(books, posting, rolled_before)
+            _note_late(books, grants, self.facts.rollover_max(before["plan_id"]))
+        if posting:
+            _note_crossings(books, available)
+            _check_settled(books, grants, image)
+        books.image = image
+        left = {"account_id": books.account_id, "balance": books.balance, "held": books.held}
+        left |= {"available": books.available, "debt": books.debt}
+        left["unlimited"] = self.facts.is_unlimited(image["plan_id"])
+        books.left |= {entry_id(entry): left for entry in posting}
+        books.balances.append((self.facts.now, books.balance, _stands_until(books, image)))
+
+    def _entry(
+        self,
+        books: Books,
+        entry: dict[str, Any],
+        posting: list[dict[str, Any]],
+        image: dict[str, Any],
+    ) -> None:
+        step = self.facts.steps.get(entry.get("reference", ""))
+        line = Line(entry, posting, image, books, self.facts, step)
+        if entry["seq"] != len(books.entries) + 1:
+            wrong("violation", f"{line} has seq {entry['seq']} after {len(books.entries)}")
+        if entry["previous_hash"] != books.hash or entry["hash"] != chained(entry):
+            wrong("violation", f"{line} breaks the chain")
+        self._check_time(line)
+        rules.check_request(line)
+        rules.check_amount(line)
+        movements.move(line)
+        books.balance += line.amount
+        if entry["balance_after"] != books.balance:
+            wrong("violation", f"{line} says {entry['balance_after']}, it is {books.balance}")
+        if books.spendable + books.held - books.debt != books.balance:
+            wrong("violation", f"{line}: grants, holds and debt are not the balance")
+        told = entry.get("held_after", 0), entry.get("debt_after", 0)
+        if told != (books.held, books.debt):
+            wrong("violation", f"{line} says {told} held and owed, not {books.held}, {books.debt}")
+        books.entries.append(entry)
+        books.by_id[line.entry_id] = entry
+        books.hash = entry["hash"]
+
+    def _check_time(self, line: Line) -> None:
+        """An entry is recorded when it is written, or with the entry before that was ahead."""
+        recorded_at, now = line.entry["recorded_at"], self.facts.now * 1000
+        last = line.books.entries[-1]["recorded_at"] if line.books.entries else 0
+        is_off = abs(recorded_at - now) > CLOCKS_APART
+        if is_off and recorded_at > max(last, now + CLOCKS_APART):
+            wrong("violation", f"{line} was recorded at another time")
+
+    def _check_rollover(
+        self, books: Books, posting: list[dict[str, Any]], rolled_before: int
+    ) -> None:
+        """What an allowance leaves at its end rolls over, as far as the plan lets it."""
+        assert books.image is not None
+        bound = self.facts.rollover_max(books.image["plan_id"])
+        unspent = -sum(one["amount"] for one in posting if _is_allowance_left(books, one))
+        expected = max(0, min(unspent, bound - rolled_before))
+        rolled = sum(
+            one["amount"]
+            for one in posting
+            if one["type"] == "rollover" and not entry_id(one).startswith(LATE)
+        )
+        if rolled != expected:
+            kind = "made" if rolled > expected else "lost"
+            wrong(kind, f"{rolled} roll over to {books.account_id}, not {expected}")
+
+    # ---- What callers are told -------------------------------------------------------------------
+
+    def answered(self, step: Step, account_id: str, told: dict[str, Any]) -> None:
+        """Take what a caller was told of an entry: it must stand just so in the ledger."""
+        entries = told["entries"] if step.kind == "batch" else [told["entry"]]
+        entry: dict[str, Any] | None = None
+        for told_entry, reference in zip(entries, step.asked, strict=True):
+            entry = self.of(account_id).by_id.get(told_entry["entry_id"])
+            if entry is None:
+                wrong("lost", f"{step} was told of an entry that is not there")
+            if entry["hash"].hex() != told_entry["hash"] or entry.get("reference") != reference:
+                wrong("violation", f"{step} was told of another entry than its own")
+            if (entry["actor"]["type"] == "user") not in self.facts.asked_by_users(reference):
+                wrong("violation", f"{step} was done by {entry['actor']}")
+        assert entry is not None
+        if told["account"] != (left := self.of(account_id).left[entry_id(entry)]):
+            wrong("violation", f"{step} was told of {told['account']}, and left {left}")
+        if "hold" in told:
+            said = (told["hold"][name] for name in ("hold_id", "amount", "left"))
+            amount = sum(part["amount"] for part in entry.get("allocations", ()))
+            if tuple(said) != (entry_id(entry), amount, entry["cost"]):
+                wrong("violation", f"{step} was told of another hold than its own")
+
+    def extended(self, step: Step, account_id: str, told: dict[str, Any], *, since: float) -> None:
+        """Take what a caller was told of a hold that they extended: no entry says so."""
+        books = self.of(account_id)
+        hold_answers.check_extended(books, step, told, since=since, apart=CLOCKS_APART)
+        if told["account"]["balance"] not in {one for _, one, _ in _possible_since(books, since)}:
+            wrong("violation", f"{step} was told of {told['account']}")
+
+    def refused(
+        self,
+        step: Step,
+        account_id: str,
+        told: dict[str, Any],
+        *,
+        since: float,
+        now: float,
+        has_taken_effect: bool,
+    ) -> None:
+        """Take a refusal: of nothing that stands. `since` is when it was asked for.
+
+        What ends a hold is known by what it says, whatever its key; but not once all is closed, and
+        not to a user where it is not theirs, or they may do nothing.
+        """
+        books = self.books.get(account_id, Books(account_id))
+        by_itself = step.ends_hold and (step.key is None or self.facts.is_shared(step))
+        is_shut = step.by_user and told["code"] in {"hold_not_yours", "account_frozen"}
+        if by_itself and books.is_closed:
+            return
+        stands = step.reference in self.facts.effects and not step.may_be_repeated
+        if (has_taken_effect or stands) and not (by_itself and is_shut):
+            wrong("violation", f"{step} took effect, and is then refused: {told}")
+        if not books.is_closed:
+            apart = CLOCKS_APART / 1000
+            hold_answers.check_refusal(books, step, told, since=since, now=now, apart=apart)
+            _check_deduction(books, step, told, since=since, now=now)
+
+    def read(
+        self, step: Step, account_id: str, told: dict[str, Any], *, since: float, now: float
+    ) -> None:
+        """Take what a reader was told: what the account had since it asked."""
+        if step.kind == "account":
+            self._read_account(account_id, told, since=since, now=now)
+        if step.kind == "holds":
+            apart = CLOCKS_APART / 1000
+            hold_answers.check_listed(
+                self.of(account_id), told["holds"], since=since, now=now, apart=apart
+            )
+
+    def _read_account(
+        self, account_id: str, told: dict[str, Any], *, since: float, now: float
+    ) -> None:
+        """A balance that the account had."""
+        books = self.of(account_id)
+        grants = sum(grant["remaining"] for grant in told["grants"])
+        if told["balance"] != grants + told["held"] - told["debt"]:
+            wrong("violation", f"{account_id} was read with grants that are not its balance")
+        possible = _possible_since(books, since)
+        # What was read is rolled forward to the reader's clock, which may be ahead.
+        certain = all(until > now * 1000 + CLOCKS_APART for _, _, until in possible)
+        if possible and certain and told["balance"] not in {one for _, one, _ in possible}:
+            wrong("violation", f"{account_id} was read as {told['balance']}, not {possible}")
+
+    # ---- When all is delivered -------------------------------------------------------------------
+
+    def all_delivered(self) -> None:
+        """What messages told of accounts that are known has been done, whatever their order."""
+        self._check_payments()
+        self._check_disputes()
+        self._check_subscriptions()
+
+    def _check_payments(self) -> None:
+        """Every payment has arrived, and went back as far as anybody told."""
+        facts = self.facts
+        linked = {
+            data["customer_id"]: data["account_id"]
+            for type_, data in facts.messages()
+            if type_ == "account.linked"
+        }
+        for type_, data in facts.messages():
+            if type_ not in {"credits.purchased", "subscription.renewed"}:
+                continue
+            books = self.books.get(data.get("account_id") or linked.get(data["customer_id"], ""))
+            if books is None or books.image is None or books.is_closed:
+                continue
+            payment = payment_of(data)
+            if payment not in facts.payments:
+                wrong("lost", f"{payment} has not arrived at {books.account_id}")
+            owner = self.books[facts.payments[payment]]
+            is_bought = type_ == "credits.purchased" and not owner.is_closed
+            if is_bought and facts.clawed[payment] != facts.to_claw_back(payment):
+                wrong("made", f"of {payment} {facts.clawed[payment]} were taken back")
+
+    def _check_disputes(self) -> None:
+        """Nothing is held of a payment any more once its dispute is over."""
+        over = {
+            payment_of(data)
+            for type_, data in self.facts.messages()
+            if type_ == "payment.disputed" and data["outcome"] != "open"
+        }
+        for books in self.books.values():
+            for hold in books.image.get("holds", ()) if books.image else ():
+                if hold["hold_id"].partition(":standard:dispute:")[0] in over:
+                    wrong("lost", f"{hold['hold_id']} holds credits of {books.account_id}")
+
+    def _check_subscriptions(self) -> None:
+        """Of several states of a subscription the latest stands."""
+        latest: dict[str, int] = {}
+        for type_, data in self.facts.messages():
+            if type_ in {"subscription.updated", "subscription.ended"}:
+                name = f"standard:subscription:{data['subscription_id']}"
+                latest[name] = max(latest.get(name, 0), milliseconds(data["at"]))
+        for books in self.books.values():
+            for state in books.image.get("subscriptions", ()) if books.image else ():
+                if state["at"] < latest.get(state["subscription_id"], 0):
+                    wrong("violation", f"{books.account_id} has an older state: {state}")
+
+
+def _possible_since(books: Books, since: float) -> list[tuple[float, int, float]]:
+    """Return which balances the account had since some time, with that which it had then."""
+    later = [n for n, (at, _, _) in enumerate(books.balances) if at >= since]
+    return books.balances[max(0, (later[0] if later else len(books.balances)) - 1) :]
+
+
+def _check_retired(
+    books: Books,
+    grants: dict[str, dict[str, Any]],
+    now: float,
+    *,
+    is_closed: bool,
+    has_room: bool,
+) -> None:
+    """What is exhausted and never expires leaves the account's item; what leaves it is kept."""
+    if is_closed or books.image is None:
+        return
+    for grant in books.image.get("grants", ()):
+        name, kept = grant["grant_id"], books.retired.get(grant["grant_id"], {})
+        known = books.grants[name]
+        if name in grants or known["expires_at"] <= now or known["kind"] == "plan":
+            continue
+        ends_at = inf if kept.get("expires_at") is None else kept["expires_at"]
+        told = kept.get("kind"), ends_at, kept.get("granted_at")
+        if told != (known["kind"], known["expires_at"], known["granted_at"]):
+            wrong("lost", f"nobody finds grant {name} of {books.account_id} any more: {kept}")
+    for name, grant in grants.items():
+        is_exhausted = not grant["remaining"] and not books.held_of(name)
+        if is_exhausted and grant["expires_at"] == inf and has_room:
+            wrong("violation", f"grant {name} of {books.account_id} has nothing, and stays")
+
+
+def _check_deduction(
+    books: Books, step: Step, told: dict[str, Any], *, since: float, now: float
+) -> None:
+    """What a user holds does not keep an admin from taking it."""
+    if told["code"] != "insufficient_credits" or step.kind != "adjustment" or not books.balances:
+        return
+    at, _, until = books.balances[-1]
+    if at >= since or until <= now * 1000 + CLOCKS_APART:
+        return
+    asked, there = step.body, {grant["grant_id"] for grant in (books.image or {})["grants"]}
+    wanted = asked["amount"] if asked["action"] == "deduct" else books.balance - asked["amount"]
+    own = sum(
+        amount
+        for name, hold in books.holds.items()
+        for grant, amount in hold.parts
+        if books.openers[name] == "user" and grant in there
+    )
+    if wanted <= max(0, books.available + own):
+        wrong("violation", f"{step} is refused, and there are {books.available} and {own} held")
+
+
+def _grants_seen(books: Books, image: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the grants of an account's item; the new ones are in the books from now on, empty."""
+    grants = {
+        grant["grant_id"]: {**grant, "expires_at": grant.get("expires_at", inf)}
+        for grant in image.get("grants", ())
+    }
+    for name, grant in grants.items():
+        known = books.grants.get(name)
+        if known is not None:
+            if grant["expires_at"] < known["expires_at"] and grant["kind"] != "plan":
+                wrong("lost", f"grant {name} of {books.account_id} ends sooner than it did")
+            known |= {"expires_at": grant["expires_at"], "amount": grant["amount"]}
+        else:
+            books.grants[name] = {**grant, "remaining": 0, "is_new": True}
+    return grants
+
+
+def _see_payments(books: Books, posting: list[dict[str, Any]], image: dict[str, Any]) -> None:
+    """Note that payments move the periods; what they bring has its own rules."""
+    books.is_billed |= bool(image.get("subscriptions") or image.get("paid_until")) or any(
+        entry["type"] == "plan" and entry_id(entry).startswith(PAYMENT) for entry in posting
+    )
+
+
+def _note_late(books: Books, grants: dict[str, dict[str, Any]], bound: int) -> None:
+    """Note what of each hold would have rolled over with the period that has just ended."""
+    live = sum(
+        grant["remaining"] + books.held_of(name)
+        for name, grant in grants.items()
+        if grant["kind"] == "rollover"
+    )
+    books.rollover_bound, room = bound, bound - live
+    for name, hold in books.holds.items():
+        of_ended = sum(
+            amount
+            for grant, amount in hold.parts
+            if grant not in grants and books.grants[grant]["kind"] == "plan"
+        )
+        if hold.expires_at != inf and min(room, of_ended) > 0:
+            books.late[name] = min(room, of_ended)
+            room -= books.late[name]
+
+
+def _rolled_over_beyond(books: Books, end: float) -> int:
+    """Return what has rolled over and lives longer than until `end`."""
+    return sum(
+        grant["remaining"] + books.held_of(name)
+        for name, grant in books.grants.items()
+        if grant["kind"] == "rollover" and grant["expires_at"] > end
+    )
+
+
+def _check_debt_is_paid(
+    books: Books, entry: dict[str, Any], following: list[dict[str, Any]]
+) -> None:
+    """Credits that arrive pay what is owed first, at once; so do those that were held."""
+    arrived = entry["amount"] if entry["type"] in PAYS_DEBT else 0
+    if entry["type"] == "release" and "hold_id" in entry:
+        arrived = _moved(entry)
+    if (paid := min(books.debt, arrived)) > 0:
+        name = entry_id(entry)
+        if not following or entry_id(following[0]) != f"debt:{name}":
+            wrong("violation", f"{books.account_id}: {name} pays no debt first")
+        if _moved(following[0]) != paid:
+            wrong("violation", f"{books.account_id}: {name} pays another debt than {paid}")
+
+
+def _moved(entry: dict[str, Any]) -> int:
+    return sum(part["amount"] for part in entry.get("allocations", ()))
+
+
+def _is_allowance_left(books: Books, entry: dict[str, Any]) -> bool:
+    """Tell whether an entry says what an allowance has left at its end."""
+    if entry["type"] != "expiry":
+        return False
+    name = entry_id(entry).removeprefix("expiry:")
+    return name in books.grants and books.grants[name]["kind"] == "plan"
+
+
+def _check_sums(books: Books, grants: dict[str, dict[str, Any]], image: dict[str, Any]) -> None:
+    """Compare an account's item with what its entries add up to."""
+    who = books.account_id
+    if image["balance"] != books.balance:
+        kind = "made" if image["balance"] > books.balance else "lost"
+        wrong(kind, f"{who} has {image['balance']}, its entries say {books.balance}")
+    for name, grant in books.grants.items():
+        remaining = grants[name]["remaining"] if name in grants else 0
+        if remaining != grant["remaining"]:
+            kind = "made" if remaining > grant["remaining"] else "lost"
+            said = grant["remaining"]
+            wrong(kind, f"grant {name} of {who} has {remaining}, its entries say {said}")
+        if name in grants and not 0 <= remaining <= grant["amount"] - books.held_of(name):
+            wrong("violation", f"grant {name} of {who} has {remaining} of {grant['amount']}")
+        grant.pop("is_new", None)
+    held = sum(part["amount"] for hold in image.get("holds", ()) for part in hold["allocations"])
+    for name, stored, added_up in (
+        ("debt", image.get("debt", 0), books.debt),
+        ("held", held, books.held),
+        ("seq_last", image["seq_last"], len(books.entries)),
+        ("hash", image["hash"], books.hash),
+        ("granted_total", image.get("granted_total", 0), books.granted),
+        ("consumed_total", image.get("consumed_total", 0), books.consumed),
+    ):
+        if stored != added_up:
+            wrong("violation", f"{name} of {who} is {stored!r}, its entries say {added_up!r}")
+    if len(grants) > RETURNED_MAX + 1:
+        wrong("violation", f"{who} has {len(grants)} grants")
+
+
+def _check_settled(books: Books, grants: dict[str, dict[str, Any]], image: dict[str, Any]) -> None:
+    """A command is decided on the account as it is by then: nothing expired, no old period."""
+    who, decided_at = books.account_id, books.entries[-1]["recorded_at"]
+    if image.get("status") == "closed":
+        return
+    for name, grant in grants.items():
+        if grant["expires_at"] <= decided_at:
+            wrong("violation", f"grant {name} of {who} lives on after its end")
+    for name, hold in books.holds.items():
+        if hold.expires_at <= decided_at:
+            wrong("violation", f"the hold {name} of {who} lives on after its end")
+    if books.anchor is None or books.is_billed:
+        return
+    if month(books.anchor, image["period"] + 1) <= decided_at:
+        wrong("violation", f"{who} was left in a period that is over")
+    if image["anchor"] != books.anchor:
+        wrong("violation", f"the anchor of {who} has moved")
+
+
+def _note_crossings(books: Books, before: int) -> None:
+    """Note which bounds a posting has crossed; each is to be told, once. `before` was available."""
+    if books.image is None:
+        return
+    seq = books.entries[-1]["seq"]
+    for name, bound in (("credits.low", LOW_CREDITS), ("credits.depleted", 0)):
+        if before > bound >= books.available:
+            books.crossings.add((name, seq))
+    if before <= 0 < books.available:
+        books.crossings.add(("credits.recovered", seq))
+
+
+def _stands_until(books: Books, image: dict[str, Any]) -> float:
+    """Return until when time alone changes nothing in an account."""
+    if books.is_billed or books.anchor is None:
+        return 0
+    ends: list[float] = [grant.get("expires_at", inf) for grant in image.get("grants", ())]
+    ends += [hold.expires_at for hold in books.holds.values()]
+    return min([*ends, month(books.anchor, image["period"] + 1)])

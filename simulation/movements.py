@@ -1,0 +1,464 @@
+"""Movements: where the credits of an entry of each type come from, and where they go."""
+
+from __future__ import annotations
+
+import json
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from simulation.facts import payment_of
+from simulation.findings import wrong
+from simulation.holds import (
+    HELD_PAST_EXPIRY,
+    HOLD_LIFE,
+    HOLD_SECONDS,
+    Hold,
+    is_cut,
+    joined,
+    total,
+)
+from simulation.plain import DAY, entry_id, milliseconds, month
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simulation.books import Line
+    from simulation.holds import Parts
+
+GRANT_KINDS = {
+    "signup": "signup", "purchase": "purchase", "plan": "plan", "rollover": "rollover",
+    "admin_grant": "admin", "promo": "promo", "referral": "referral",
+}  # fmt: skip
+"""The entries that bring new credits, and the kind of grant that they go into."""
+
+GRANTS_MAX = 50
+RETURNED_MAX = 60
+REFUND_LIFE = 7 * DAY
+HOUR = 3_600_000
+"""Up to so much longer does a refund grant live."""
+
+
+def move(line: Line) -> None:
+    """Move the credits of an entry, as its type says."""
+    if any(part <= 0 for _, part in line.moved):
+        wrong("violation", f"{line} moves nothing, or backwards")
+    MOVEMENTS[line.type](line)
+    books = line.books
+    if books.debt < 0 or books.held < 0:
+        wrong("violation", f"{line} leaves a debt of {books.debt} and {books.held} held")
+
+
+def _take(line: Line) -> None:
+    _change_grants(line, line.moved, -1)
+
+
+def _put(line: Line) -> None:
+    _change_grants(line, line.moved, 1)
+
+
+def _change_grants(line: Line, moved: Parts, sign: int) -> None:
+    for name, part in moved:
+        grant = line.books.grants.setdefault(
+            name,
+            # It comes and goes in one posting, such as one that closes the account.
+            {
+                "kind": "refund" if line.type == "refund" else GRANT_KINDS.get(line.type, "plan"),
+                "expires_at": inf,
+                "granted_at": 0,
+                "remaining": 0,
+                "amount": inf,
+            },
+        )
+        grant["remaining"] += sign * part
+        if grant["remaining"] < 0:
+            wrong("made", f"{line} takes more out of grant {name} than is there")
+
+
+# ---- Out of grants -------------------------------------------------------------------------------
+
+
+def _usage(line: Line) -> None:
+    books = line.books
+    held = _captured(line) if "hold_id" in line.entry else []
+    drawn = _check_order(line, held)
+    books.debt += -line.amount - line.total
+    books.consumed += line.entry["cost"]
+    books.held -= total(held)
+    _check_debt(line)
+    _change_grants(line, drawn, -1)
+
+
+def _admin_deduct(line: Line) -> None:
+    _check_order(line, [])
+    if line.image.get("status") == "closed":
+        line.books.held -= -line.amount - line.total
+        line.books.holds.clear()
+    elif line.total != -line.amount:
+        wrong("violation", f"{line} takes {line.total} out of grants")
+    _take(line)
+
+
+def _check_order(line: Line, held: Parts) -> Parts:
+    """Credits are drawn in the order of spending, from what is alive, and borrowed last.
+
+    Those that were `held` come first. Returns what is drawn from grants.
+    """
+    left = line.total - total(held)
+    expected: Parts = []
+    for name, grant in line.books.in_spending_order():
+        if grant["expires_at"] <= line.entry["recorded_at"]:
+            wrong("violation", f"{line}: grant {name} had expired")
+        if part := min(left, grant["remaining"]):
+            expected.append((name, part))
+            left -= part
+    if joined([*held, *expected]) != line.moved:
+        wrong("violation", f"{line} draws on {line.moved}, not on {held} and {expected}")
+    borrows = line.type == "usage" and -line.amount > line.total
+    if (left or borrows) and line.books.spendable > total(expected):
+        wrong("violation", f"{line} borrows although there are credits")
+    return expected
+
+
+def _check_debt(line: Line) -> None:
+    """Only a clawback or an overdraft may leave less than nothing."""
+    books = line.books
+    lent = line.facts.overdraft(line.image["plan_id"]) + books.clawed_into_debt
+    borrows = -line.amount > line.total
+    if borrows and books.spendable - books.debt < -lent:
+        wrong("made", f"{line} spends what is not there")
+
+
+def _expiry(line: Line) -> None:
+    _take(line)
+    books, entry = line.books, line.entry
+    recorded_at, effective_at = entry["recorded_at"], entry["effective_at"]
+    released = _released_before(line)
+    is_of_dispute = any("hold_id" not in one for one in line.posting if one["type"] == "release")
+    if line.total != -line.amount or any(books.grants[name]["remaining"] for name, _ in line.moved):
+        wrong("violation", f"{line} leaves something")
+    for name, _ in line.moved:
+        grant = books.grants[name]
+        if grant["kind"] != "plan":
+            if grant["expires_at"] > recorded_at and not is_of_dispute:
+                wrong("lost", f"{line}: its grant would have lived on")
+        elif not books.is_billed and books.anchor is not None:
+            ends_at = grant.get("expires_at", effective_at)
+            ends_then = ends_at <= recorded_at if released else ends_at == effective_at
+            if effective_at > recorded_at or not ends_then:
+                wrong("lost", f"{line}: its grant would have lived on")
+
+
+def _released_before(line: Line) -> bool:
+    """Tell whether it is about what came back from a hold, when its grant had expired."""
+    releases = [entry_id(one) for one in line.posting if one["type"] == "release"]
+    names = {name if ":" in name else f"release:{name}" for name in releases}
+    return line.entry_id.removeprefix("expiry:") in names
+
+
+def _clawback(line: Line) -> None:
+    _take(line)
+    owed = -line.amount - line.total
+    line.books.debt += owed
+    line.books.clawed_into_debt += owed
+
+
+def _debt_settled(line: Line) -> None:
+    _take(line)
+    line.books.debt -= line.total
+
+
+# ---- Holds ---------------------------------------------------------------------------------------
+
+
+def _hold(line: Line) -> None:
+    books, entry = line.books, line.entry
+    name, lives = entry.get("hold_id"), 1000 * line.asked.get("expires_in", HOLD_SECONDS)
+    if name is None:
+        name, opener = line.entry_id.removesuffix(":opened"), "webhook"
+        books.holds[name] = Hold(line.moved)
+    else:
+        _check_order(line, [])
+        opener = "user" if entry["actor"]["type"] == "user" else "service"
+        free = entry["cost"] - line.total
+        books.holds[name] = Hold(line.moved, entry["expires_at"], entry.get("feature"), free)
+        if name != line.entry_id or entry["expires_at"] != entry["recorded_at"] + lives:
+            wrong("violation", f"{line} opens {name} until {entry['expires_at']}")
+        ends = [books.grants[grant]["expires_at"] + HELD_PAST_EXPIRY for grant, _ in line.moved]
+        books.bounds[name] = min([entry["recorded_at"] + HOLD_LIFE[opener], *ends])
+    books.openers[name], books.opened[name] = opener, books.now
+    _take(line)
+    books.held += line.total
+
+
+def _open_hold(line: Line) -> Hold:
+    """Return the hold that an entry is about: it was open, and its time not over."""
+    hold = line.books.holds_before.get(line.entry["hold_id"])
+    if hold is None:
+        wrong("double", f"{line} is about a hold that is not open")
+    if hold.expires_at <= line.entry["recorded_at"]:
+        wrong("violation", f"{line} is about a hold whose time was over")
+    return hold
+
+
+def _captured(line: Line) -> Parts:
+    """Take what is captured out of its hold, and return the credits of that which are charged."""
+    books, name = line.books, line.entry["hold_id"]
+    used, rest = _open_hold(line).split(line.entry["cost"])
+    names = {entry_id(one) for one in line.posting}
+    if _freed(line, line.entry) and f"release:{line.entry_id}" not in names:
+        wrong("lost", f"{line} leaves something that goes back to no grant")
+    books.holds[name] = rest
+    if line.asked.get("final", True):
+        books.end(name, line.entry_id)
+    return [] if line.entry.get("unlimited") else used
+
+
+def _freed(line: Line, usage: dict[str, Any]) -> Parts:
+    """Return what goes back to grants with a capture: the rest, and all that costs nothing."""
+    used, rest = line.books.holds_before[usage["hold_id"]].split(usage["cost"])
+    freed = used if usage.get("unlimited") else []
+    return joined([*freed, *rest.parts]) if line.asked.get("final", True) else freed
+
+
+def _release(line: Line) -> None:
+    books, entry = line.books, line.entry
+    if "hold_id" not in entry:
+        name = entry["source"]
+        _, rest = books.holds[name].split(line.total)
+        books.holds[name] = rest
+        if not rest.amount:
+            books.end(name, None)
+    elif line.step is None:
+        name = entry["hold_id"]
+        hold, ended_at = books.holds_before.get(name), entry["effective_at"]
+        if hold is None or ended_at > entry["recorded_at"]:
+            wrong("violation", f"{line}: its time was not over")
+        if hold.expires_at != ended_at and not is_cut(books, line.image, hold, ended_at):
+            wrong("violation", f"{line}: its time was over at {hold.expires_at}")
+        _check_returned(line, hold.parts)
+        books.end(name, None)
+    elif line.step.kind in {"adjustment", "message"}:  # a deduction or a dispute wants its credits
+        _check_returned(line, books.holds[entry["hold_id"]].parts)
+        books.end(entry["hold_id"], None)
+    elif line.step.kind == "capture":
+        [usage] = (one for one in line.posting if f"release:{entry_id(one)}" == line.entry_id)
+        _check_returned(line, _freed(line, usage))
+    else:
+        _check_returned(line, _open_hold(line).parts)
+        books.end(entry["hold_id"], line.entry_id)
+    _put(line)
+    books.held -= line.total
+    _check_expired(line)
+
+
+def _check_expired(line: Line) -> None:
+    """A release says what of it expired at once, which a user would else take for theirs.
+
+    What would have rolled over, had it not been held at the end of its period, does so now.
+    """
+    name = line.entry_id if ":" in line.entry_id else f"release:{line.entry_id}"
+    expired = sum(-one["amount"] for one in line.posting if entry_id(one) == f"expiry:{name}")
+    rolled = sum(one["amount"] for one in line.posting if entry_id(one) == f"rollover:{name}")
+    if line.entry.get("expired", 0) != expired - rolled:
+        wrong("violation", f"{line} says that {line.entry.get('expired')} expired, not {expired}")
+    hold_id = line.entry.get("hold_id", "")
+    ends = hold_id not in line.books.holds or line.asked.get("final", True)
+    late = line.books.late.pop(hold_id, None) if ends else None
+    if late is not None and not line.books.is_billed and rolled != min(late, expired):
+        kind = "made" if rolled > min(late, expired) else "lost"
+        wrong(kind, f"{line}: {rolled} roll over late, not {late} of {expired}")
+
+
+def _check_returned(line: Line, parts: Parts) -> None:
+    if line.moved != parts:
+        kind = "made" if line.total > total(parts) else "lost"
+        wrong(kind, f"{line} gives back {line.moved}, not {parts}")
+
+
+# ---- Into grants ---------------------------------------------------------------------------------
+
+
+def _refund(line: Line) -> None:
+    """What comes back lives as long as it would have lived, or a week if it would not live."""
+    books, entry = line.books, line.entry
+    books.consumed -= entry["cost"]
+    homes, ends = _homes(line)
+    given = dict(line.moved)
+    others = {name for name in given if given[name] != homes.get(name, 0)}
+    _put_all(line)
+    for name in {name for name in homes if homes[name] != given.get(name, 0)} - others:
+        wrong("lost", f"{line} gives nothing back to grant {name}, which lives")
+    if not ends and others:
+        wrong("violation", f"{line} gives back {given}, not {homes}")
+    for name in others:
+        grant = books.grants[name]
+        if grant["kind"] != "refund":
+            wrong("violation", f"{line} puts credits into grant {name}")
+        if grant["expires_at"] < max(ends):
+            wrong("lost", f"{line}: grant {name} ends at {grant['expires_at']}, not {max(ends)}")
+        is_full = len(line.image.get("grants", ())) >= GRANTS_MAX - 1
+        if grant["expires_at"] > max(ends) + HOUR and not is_full:
+            wrong("made", f"{line}: grant {name} ends at {grant['expires_at']}, not {max(ends)}")
+    for name in given:
+        if books.grants[name]["remaining"] > books.grants[name]["amount"]:
+            wrong("made", f"{line} puts more into grant {name} than it had")
+
+
+def _homes(line: Line) -> tuple[dict[str, int], list[float]]:
+    """Return what of a refund goes back to which grant, and how long the rest lives at least.
+
+    What was taken last goes back first.
+    """
+    books, entry = line.books, line.entry
+    usage, now = books.by_id[entry["refunds"]], entry["recorded_at"]
+    taken = [(one["grant_id"], one["amount"]) for one in usage.get("allocations", ())]
+    taken.append(("", -usage["amount"] - total(taken)))
+    skipped, left = books.refunded[entry["refunds"]] - entry["cost"], line.amount
+    there = {grant["grant_id"] for grant in line.image.get("grants", ())}
+    homes, ends = dict[str, int](), list[float]()
+    for name, amount in reversed(taken):
+        part = max(0, min(amount - skipped, left))
+        skipped, left = max(0, skipped - amount), left - part
+        grant = books.grants.get(name)
+        if not part:
+            continue
+        if not name:  # an overdraft lent it, and credits of any life have paid it back
+            ends.append(inf)
+            continue
+        if grant is None or grant["expires_at"] <= now:
+            ends.append(now + REFUND_LIFE)
+            continue
+        if name not in there and name not in books.retired:
+            # A payment has ended it before its time, or a process whose clock was ahead.
+            ends.append(now + REFUND_LIFE)
+            continue
+        room = grant["amount"] - grant["remaining"] - books.held_of(name)
+        if name not in there and len(there) >= RETURNED_MAX:
+            room = 0
+        if home := min(part, room):
+            homes[name] = home
+        if part > room:
+            ends.append(grant["expires_at"])
+    return homes, ends
+
+
+def _reset(line: Line) -> None:
+    _put_all(line)
+    line.books.granted += line.amount
+
+
+def _credit(line: Line) -> None:
+    """New credits go into a grant of their kind, for as long as that kind lives."""
+    _put_all(line)
+    line.books.granted += line.amount
+    for grant in _grants_of_its_kind(line):
+        expires_at = grant["expires_at"]
+        if grant["kind"] in {"signup", "purchase"} and expires_at != inf:
+            wrong("lost", f"{line} expires")
+        if grant["kind"] in {"admin", "promo", "referral"} and line.step is not None:
+            told = line.asked.get("expires_at")
+            if expires_at != (milliseconds(told) if told else inf):
+                wrong("violation", f"{line} expires at {expires_at}")
+
+
+def _plan(line: Line) -> None:
+    _put_all(line)
+    books = line.books
+    books.granted += line.amount
+    if line.step is not None and line.step.kind == "message":
+        line.facts.paid(line, payment_of(line.asked["data"]))
+    for grant in _grants_of_its_kind(line):
+        if line.entry_id.startswith("period:") and not books.is_billed:
+            _check_period(line, grant)
+
+
+def _check_period(line: Line, grant: dict[str, Any]) -> None:
+    """A period begins at a boundary, is granted once, and brings what its plan says."""
+    books, start, period = line.books, line.entry["effective_at"], line.image["period"]
+    if books.anchor is None:
+        books.anchor = start
+    if start in books.periods:
+        wrong("double", f"{line}: the period was granted before")
+    if start not in {month(books.anchor, k) for k in range(period + 1)}:
+        wrong("violation", f"{line} begins at {start}, which is no boundary")
+    if grant["expires_at"] not in {inf, month(books.anchor, period + 1)}:
+        wrong("violation", f"{line} expires at {grant['expires_at']}")
+    # An earlier period in the same posting says only what its allowance paid of a debt.
+    if start == month(books.anchor, period):
+        books.periods.add(start)
+        _check_allowance(line)
+
+
+def _check_allowance(line: Line) -> None:
+    before, period = line.books.image, line.image["period"]
+    skipped = json.loads(line.entry.get("metadata", "{}")).get("periods_skipped", 0)
+    if before is not None and period != before["period"] + 1 + skipped:
+        wrong("violation", f"{line}: {skipped} periods were skipped")
+    # A command of the same posting may have changed the plan since.
+    quotas = [before, before.get("next_quota")] if before else [line.image]
+    allowed = {brought for quota in quotas if quota for brought in line.facts.allowances(quota)}
+    if line.amount not in allowed:
+        wrong("violation", f"{line} brings {line.amount}, not {allowed}")
+
+
+def _rollover(line: Line) -> None:
+    _put_all(line)
+    books = line.books
+    _grants_of_its_kind(line)
+    if books.is_billed:
+        return
+    if books.image is None or line.entry_id in books.by_id:
+        wrong("double", f"{line} rolled over before")
+    # Of several periods that were missed, the later ones may have been on the plan to come. What
+    # rolls over late does so by the plan of its own period.
+    quotas = [books.image, books.image.get("next_quota")]
+    bounds = [line.facts.rollover_max(quota["plan_id"]) for quota in quotas if quota]
+    bound = max(*bounds, books.rollover_bound)
+    live = sum(
+        grant["remaining"] + books.held_of(name)
+        for name, grant in books.grants.items()
+        if grant["kind"] == "rollover" and grant["expires_at"] > line.entry["effective_at"]
+    )
+    if live > bound:
+        wrong("made", f"{line}: {live} roll over, more than {bound}")
+
+
+def _put_all(line: Line) -> None:
+    _put(line)
+    if line.total != line.amount:
+        wrong("violation", f"{line} puts {line.total} into grants")
+
+
+def _grants_of_its_kind(line: Line) -> list[dict[str, Any]]:
+    grants = [line.books.grants[name] for name, _ in line.moved]
+    for grant in grants:
+        if grant["kind"] != GRANT_KINDS[line.type]:
+            wrong("violation", f"{line} goes into a {grant['kind']} grant")
+    return grants
+
+
+def _no_credits(line: Line) -> None:
+    if line.moved or line.amount:
+        wrong("violation", f"{line} moves credits")
+
+
+MOVEMENTS: dict[str, Callable[[Line], None]] = {
+    "usage": _usage,
+    "admin_deduct": _admin_deduct,
+    "expiry": _expiry,
+    "clawback": _clawback,
+    "debt_settled": _debt_settled,
+    "hold": _hold,
+    "release": _release,
+    "refund": _refund,
+    "reset": _reset,
+    "signup": _credit,
+    "purchase": _credit,
+    "admin_grant": _credit,
+    "promo": _credit,
+    "referral": _credit,
+    "plan": _plan,
+    "rollover": _rollover,
+    "freeze": _no_credits,
+    "unfreeze": _no_credits,
+}

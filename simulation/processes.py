@@ -1,0 +1,262 @@
+"""Processes: the functions as Lambda runs them, many of each, every one with a clock of its own.
+
+All of them share one Python process here. So what the product keeps for a process (its ledger, its
+clock) is looked up at the task that is running, and what Powertools keeps of a request in globals
+is put aside at each switch.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+from aws_lambda_powertools.event_handler.api_gateway import BaseRouter
+from aws_lambda_powertools.utilities import parameters
+from ulid import ULID
+
+import scrip.domain.holds
+import scrip.observability
+import scrip.store.keys
+import scrip.sweep.renewals
+from scrip.ledger import Ledger, ledger, utc_now
+from scrip.store.archive import Archive
+from scrip.store.bus import Bus as EventBus
+from scrip.store.client import Table as ScripTable
+from scrip.sweep.queue import Queue as RenewQueue
+from scrip.sweep.queue import renew_queue
+from scrip.user_pool import user_pool
+from simulation import services
+from simulation.environment import HOLD_CALLS_MAX, MAILBOX_KEY, QUEUE_URL, SECRET
+from simulation.faults import Fault
+from simulation.scheduler import Scheduler, current
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+    from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_events import EventBridgeClient
+    from types_boto3_s3 import S3Client
+    from types_boto3_sqs import SQSClient
+
+    from simulation.world import World
+
+FUNCTIONS = (
+    "account", "adjust", "admin", "catalog", "consume", "events", "match", "refund", "renew",
+    "reset", "signup", "webhook",
+)  # fmt: skip
+SKEW_SECONDS = 20.0
+"""How far a process's clock may be from the time, either way."""
+
+DIRECTORY_SHARDS = 2
+"""With all sixteen the sweep does the same, only in more messages."""
+
+REQUESTS = "requests"
+HANDED_OVER = {"renew": "messages", "events": "records", "match": "records"}
+"""What functions are handed, several at a time; all others one request, sign-up or tick."""
+
+CLOCK_JUMP_SECONDS = 3_600.0
+"""How far it may jump, either way."""
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(eq=False)
+class Process:
+    """One process of a function: what it keeps from one invocation to the next."""
+
+    function: str
+    skew: float
+    ledger: Ledger
+    pool: services.Pool
+    queue: RenewQueue
+    archive: Archive
+    bus: EventBus
+    milliseconds: int = 0
+    """What is left of its time."""
+
+    was_told: bool = False
+    """Whether it has asked for that."""
+
+
+class Processes:
+    """All processes: makes them, and lets them work on events, each on one at a time."""
+
+    def __init__(self, world: World) -> None:
+        """Know the world that they share."""
+        self.world = world
+        self.idle: dict[str, list[Process]] = defaultdict(list)
+        self.handed_over: Counter[str] = Counter()
+
+    def invoke(self, function: str, event: dict[str, Any], *, milliseconds: int = 29_000) -> Any:
+        """Let a process work on an event and return what it answers.
+
+        Raises:
+            Died: it died over it.
+        """
+        task, outer = current(), current().process
+        idle = self.idle[function]
+        process = idle.pop() if idle else self._start(function, task.random)
+        self.handed_over[HANDED_OVER.get(function, REQUESTS)] += len(event.get("Records", "1"))
+        if self.world.faults.happens(Fault.CLOCK_JUMP, task.random):
+            process.skew = task.random.uniform(-CLOCK_JUMP_SECONDS, CLOCK_JUMP_SECONDS)
+        process.milliseconds, process.was_told = milliseconds, False
+        handler = HANDLERS[function]
+        if app := getattr(handler, "app", None):
+            app.context = {}
+        task.process = process
+        try:
+            answer = handler.lambda_handler(event, CONTEXT)
+        finally:
+            task.process = outer
+            if process.was_told and not milliseconds:
+                self.world.faults.count(Fault.OUT_OF_TIME)
+        idle.append(process)
+        return answer
+
+    def _start(self, function: str, random: Random) -> Process:
+        world, wire = self.world, self.world.wire
+        skewed = world.faults.happens(Fault.SKEW, random)
+        table = services.Table(world.database, wire, world.written)
+        queue = services.Queue(wire, world.deliveries.arrived)
+        bucket = services.Bucket(wire, world.objects)
+        bus = services.Bus(wire, world.sent)
+        process = Process(
+            function=function,
+            skew=random.uniform(-SKEW_SECONDS, SKEW_SECONDS) if skewed else 0.0,
+            ledger=Ledger(
+                ScripTable(cast("DynamoDBClient", table), "scrip"),
+                lambda: at(world.scheduler.now + process.skew),
+                lambda: MAILBOX_KEY,
+            ),
+            pool=services.Pool(wire),
+            queue=RenewQueue(cast("SQSClient", queue), QUEUE_URL),
+            archive=Archive(cast("S3Client", bucket), "archive"),
+            bus=EventBus(cast("EventBridgeClient", bus), "bus"),
+        )
+        return process
+
+
+def at(seconds: float) -> datetime:
+    """Return a time as the product keeps it: UTC, in whole milliseconds."""
+    return EPOCH + timedelta(milliseconds=int(seconds * 1000))
+
+
+class SwitchingScheduler(Scheduler):
+    """A scheduler that keeps apart what Powertools keeps of a request in globals."""
+
+    def pause(self, seconds: float) -> None:
+        """Let others run for some virtual seconds."""
+        process = current().process
+        if process is None:
+            super().pause(seconds)
+            return
+        app = getattr(HANDLERS[process.function], "app", None)
+        router: Any = BaseRouter
+        event, context = vars(router).get("current_event"), vars(router).get("lambda_context")
+        kept = app.context if app else None
+        super().pause(seconds)
+        router.current_event, router.lambda_context = event, context
+        if app:
+            app.context = kept
+
+
+class _Now:
+    """Stands in for `time`, and for `random` where it only makes pauses."""
+
+    scheduler: Scheduler
+    """That of the world which is running."""
+
+    def monotonic(self) -> float:
+        return self.scheduler.now
+
+    def sleep(self, seconds: float) -> None:
+        self.scheduler.pause(seconds)
+
+    def uniform(self, low: float, high: float) -> float:
+        return current().random.uniform(low, high)
+
+
+class _Inline:
+    """Stands in for a pool of one thread: does its work once somebody waits for it."""
+
+    def submit(self, work: Callable[..., Any], *told: Any) -> Any:
+        return SimpleNamespace(result=lambda **_: work(*told))
+
+
+def _ulid() -> str:
+    """Return a ULID of the virtual time and of seeded chance."""
+    milliseconds = int(NOW.scheduler.now * 1000)
+    chance = current().random.getrandbits(80)
+    return str(ULID(milliseconds.to_bytes(6, "big") + chance.to_bytes(10, "big")))
+
+
+def _utc_now() -> datetime:
+    """Return the time by the clock of the process that is running."""
+    return _process().ledger.clock()
+
+
+def _remaining() -> int:
+    """Tell the process that is running how long it has; a fault only if it asks."""
+    process = _process()
+    process.was_told = True
+    return process.milliseconds
+
+
+def _process() -> Process:
+    """Return the process that is running."""
+    process = current().process
+    assert process is not None, "nobody's process is running"
+    return process
+
+
+NOW = _Now()
+CONTEXT = SimpleNamespace(
+    function_name="function",
+    memory_limit_in_mb=512,
+    invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:function",
+    aws_request_id="b2f7c1de-1111-4c5e-9f0a-6d5e4c3b2a19",
+    get_remaining_time_in_millis=_remaining,
+)
+HANDLERS: dict[str, Any] = {name: import_module(f"functions.{name}.handler") for name in FUNCTIONS}
+
+
+def _stand_in() -> None:
+    """Let the product take time, chance and its process's own things from here."""
+    stand_ins = {
+        "ledger": (ledger, lambda: _process().ledger),
+        "user_pool": (user_pool, lambda: _process().pool),
+        "renew_queue": (renew_queue, lambda: _process().queue),
+        "archive": (HANDLERS["events"].archive, lambda: _process().archive),
+        "bus": (HANDLERS["events"].bus, lambda: _process().bus),
+        "ULID": (ULID, _ulid),
+        "utc_now": (utc_now, _utc_now),
+        "time": (time, NOW),
+        "random": (random, NOW),
+    }
+    for name, module in list(sys.modules.items()):
+        # Signatures are as old as the real time says.
+        if name.startswith(("scrip.", "functions.")) and name != "scrip.webhooks.signatures":
+            for attribute, (real, simulated) in stand_ins.items():
+                if vars(module).get(attribute) is real:
+                    setattr(module, attribute, simulated)
+    for module, attribute, simulated in (
+        (HANDLERS["signup"], "THREAD", _Inline()),
+        (scrip.domain.holds, "HOLD_CALLS_MAX", HOLD_CALLS_MAX),
+        (scrip.observability, "_tell", lambda *_: None),
+        (scrip.sweep.renewals, "DIRECTORY_SHARDS", DIRECTORY_SHARDS),
+        (scrip.store.keys, "DIRECTORY_SHARDS", DIRECTORY_SHARDS),
+        (parameters, "get_secret", lambda *_, **__: {"standard": [SECRET]}),
+    ):
+        setattr(module, attribute, simulated)
+
+
+_stand_in()

@@ -1,0 +1,230 @@
+"""Rules: what an entry of each type may say, given who asked for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from simulation.facts import payment_clawed_back, payment_of
+from simulation.findings import wrong
+from simulation.plain import entry_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simulation.books import Line
+    from simulation.traffic import Step
+
+BY_ITSELF = {"signup", "plan", "rollover", "expiry", "debt_settled"}
+"""The entries that nobody asks for."""
+
+
+def check_request(line: Line) -> None:
+    """Every entry has somebody who asked for it, once."""
+    reference, step, facts = line.entry.get("reference"), line.step, line.facts
+    if reference is None:
+        if line.type not in BY_ITSELF and not line.ends_hold_by_itself:
+            wrong("made", f"nobody asked for {line}")
+        return
+    if step is None or step.account_id not in {None, line.books.account_id}:
+        wrong("made", f"{line}: {reference} did not ask for it")
+    if step.kind == "message":
+        return
+    if line.type not in step.writes:
+        wrong("violation", f"{line} is no {step.kind}")
+    _check_may(line)
+    if line.type == "release" and step.kind == "adjustment":
+        _check_is_in_the_way(line)
+        return
+    if line.type == "release" and step.kind == "capture":
+        _check_is_of_capture(line)
+        return
+    # To repeat a change of quota after another one is to change it back.
+    if reference in facts.effects and step.kind != "quota":
+        wrong("double", f"{reference} took effect twice: {facts.effects[reference]}, {line}")
+    facts.effects[reference] = line.entry_id
+    _check_name(line, reference, step)
+
+
+def _check_may(line: Line) -> None:
+    """A user ends no hold of the app's, and does nothing at all while the account is frozen."""
+    if line.entry["actor"]["type"] != "user":
+        return
+    image, books = line.books.image, line.books
+    if image is not None and image.get("status") == "frozen":
+        wrong("violation", f"{line}: the account is frozen, for its user")
+    if "hold_id" in line.entry and books.openers.get(line.entry["hold_id"], "user") != "user":
+        wrong("made", f"{line}: a user ends what the app holds")
+
+
+def _check_is_in_the_way(line: Line) -> None:
+    """An admin's deduction ends the newest hold of the user's, if there is too little without."""
+    books, asked = line.books, line.asked
+    own = [
+        name for name, hold in books.holds.items() if hold.amount and books.openers[name] == "user"
+    ]
+    name = line.entry["hold_id"]
+    if own[-1:] != [name] or line.entry_id != f"release:{name}":
+        wrong("violation", f"{line}: of {own} the newest ends first")
+    wanted = asked["amount"] if asked["action"] == "deduct" else books.balance - asked["amount"]
+    if asked["action"] == "add" or wanted <= max(0, books.available):
+        wrong("violation", f"{line}: {wanted} could be deducted without")
+
+
+def _check_is_of_capture(line: Line) -> None:
+    """What a capture leaves of a hold goes back beside it."""
+    names = {f"release:{entry_id(one)}" for one in line.posting if one["type"] == "usage"}
+    if line.entry_id not in names:
+        wrong("made", f"{line}: nothing was captured with it")
+
+
+def _check_name(line: Line, reference: str, step: Step) -> None:
+    """An entry is named by the key; of a batch the first is, and all of them are written.
+
+    What a user's token has written is named as nothing of the app's is.
+    """
+    references = list(step.asked)
+    number = references.index(reference)
+    key = line.entry_id.removesuffix(f"~{number + 1}") if number else line.entry_id
+    by_user = line.entry["actor"]["type"] == "user"
+    if key.startswith("user:") != by_user:
+        wrong("violation", f"{line} is by {line.entry['actor']}, and named as nothing of theirs")
+    askers = line.facts.askers[reference if not number else references[0]]
+    if not {(by_user, None), (by_user, key)} & askers:
+        wrong("violation", f"{line} is not named as one of {askers}")
+    if step.kind == "batch":
+        uses = [
+            (entry_id(one), one.get("reference")) for one in line.posting if one["type"] == "usage"
+        ]
+        names = [key, *(f"{key}~{n}" for n in range(2, len(references) + 1))]
+        if uses != list(zip(names, references, strict=True)):
+            wrong("violation", f"{line} is of {step}, of which was written: {uses}")
+
+
+def check_amount(line: Line) -> None:
+    """How much an entry moves follows from what was asked for."""
+    if (rule := RULES.get(line.type)) is not None:
+        rule(line)
+
+
+def _usage(line: Line) -> None:
+    if "hold_id" in line.entry:
+        _capture(line)
+        return
+    cost = line.entry["cost"]
+    _check_price(line, line.asked)
+    if line.amount != (0 if line.entry.get("unlimited") else -cost):
+        wrong("violation", f"{line} takes {line.amount} for {cost}")
+    _check_not_frozen(line)
+
+
+def _check_price(line: Line, use: dict[str, Any]) -> None:
+    cost, price = line.entry["cost"], line.facts.price(line, use)
+    if cost != price:
+        wrong("violation", f"{line} costs {cost}, not {price}")
+
+
+def _check_not_frozen(line: Line) -> None:
+    image = line.books.image
+    if image is not None and image.get("status") == "frozen":
+        wrong("violation", f"{line}: the account is frozen")
+
+
+def _hold(line: Line) -> None:
+    if line.step is None or line.step.kind != "hold":
+        return
+    books, cost = line.books, line.entry["cost"]
+    _check_price(line, line.asked)
+    _check_not_frozen(line)
+    if line.total != (0 if line.entry.get("unlimited") else cost):
+        wrong("violation", f"{line} holds {line.total} for {cost}")
+    if line.total > books.available:
+        wrong("made", f"{line} holds what is not there")
+
+
+def _capture(line: Line) -> None:
+    """What is captured is what was asked for, and above the hold only if it was."""
+    asked, cost = line.asked, line.entry["cost"]
+    hold = line.books.holds_before.get(line.entry["hold_id"])
+    if hold is None:
+        wrong("double", f"{line} captures what is not held")
+    if "quantity" in asked:
+        _check_price(line, {"feature": hold.feature, "quantity": asked["quantity"]})
+    elif cost != asked.get("amount", hold.left):
+        wrong("violation", f"{line} takes {cost}")
+    excess, is_free = cost - hold.left, line.entry.get("unlimited", False)
+    if excess > 0:
+        if asked.get("excess") != "available" or (hold.free and not is_free):
+            wrong("made", f"{line} takes {excess} more than was held")
+        _check_not_frozen(line)
+    if cost <= 0 or line.entry.get("feature") != hold.feature:
+        wrong("violation", f"{line} is no use of {hold}")
+    if line.amount != (0 if is_free or hold.free else -cost):
+        wrong("violation", f"{line} takes {line.amount} for {cost}")
+
+
+def _refund(line: Line) -> None:
+    books, asked, cost = line.books, line.asked, line.entry["cost"]
+    of = line.entry["refunds"]
+    taken = books.by_id.get(of)
+    if taken is None or taken["type"] != "usage":
+        wrong("made", f"{line} gives back what was never taken")
+    books.refunded[of] += cost
+    total = books.refunded[of]
+    if total > taken["cost"]:
+        wrong("double", f"{line}: {total} were given back of {taken['cost']}")
+    if books.refunded_totals.get(of) != total:
+        wrong("violation", f"{line}: the refunded total is another than {total}")
+    if "amount" in asked and cost != asked["amount"]:
+        wrong("violation", f"{line} gives back {cost}")
+    if "amount" not in asked and total != taken["cost"]:
+        wrong("lost", f"{line} gives back less than all")
+    if line.amount != (cost if taken["amount"] else 0):
+        wrong("violation", f"{line} moves {line.amount} for {cost}")
+
+
+def _adjustment(line: Line) -> None:
+    asked = line.asked
+    if "action" not in asked:
+        return
+    wanted = {
+        "add": asked["amount"],
+        "deduct": -asked["amount"],
+        "set": asked["amount"] - line.books.balance,
+    }[asked["action"]]
+    if line.amount != wanted:
+        wrong("violation", f"{line} moves {line.amount}, not {wanted}")
+
+
+def _signup(line: Line) -> None:
+    if line.books.entries:
+        wrong("double", f"{line}: there was a sign-up before")
+    if line.amount != line.facts.signup_credits:
+        wrong("violation", f"{line} brings {line.amount}")
+
+
+def _purchase(line: Line) -> None:
+    data = line.asked["data"]
+    line.facts.paid(line, payment_of(data))
+    if line.amount != data["credits"]:
+        wrong("violation", f"{line} brings {line.amount}")
+
+
+def _clawback(line: Line) -> None:
+    payment, facts = payment_clawed_back(line.entry), line.facts
+    facts.clawed[payment] -= line.amount
+    if facts.clawed[payment] > facts.to_claw_back(payment):
+        wrong("lost", f"{line} takes more than the money that went back had bought")
+
+
+RULES: dict[str, Callable[[Line], None]] = {
+    "usage": _usage,
+    "hold": _hold,
+    "refund": _refund,
+    "admin_grant": _adjustment,
+    "promo": _adjustment,
+    "referral": _adjustment,
+    "admin_deduct": _adjustment,
+    "signup": _signup,
+    "purchase": _purchase,
+    "clawback": _clawback,
+}

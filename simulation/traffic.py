@@ -1,0 +1,701 @@
+"""Traffic: who asks for what and when, made from a seed before anything runs.
+
+Steps know nothing of each other but by number, so that any of them can be left out and the others
+stay as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+from simulation.environment import POOL_ID
+from simulation.holds import HOLD_SECONDS
+
+START = datetime(2026, 1, 28, 9, 30, tzinfo=UTC).timestamp()
+
+DAY = 86_400
+HOUR = 3_600
+
+CATALOG: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("PLAN#free", {
+        "name": "Free", "monthly_credits": 100, "rollover": {"max": 40, "periods": 2},
+    }),
+    ("PLAN#pro", {
+        "name": "Pro", "monthly_credits": 800, "rollover": {"max": 500, "periods": 2},
+        "provider_ids": ["pro"],
+    }),
+    ("PLAN#lent", {"name": "Lent", "monthly_credits": 150, "overdraft_limit": 60}),
+    ("PLAN#all", {"name": "All", "monthly_credits": 0, "unlimited": True}),
+    ("FEATURE#chat", {"name": "Chat", "cost": 5, "per": 1, "unit": "use"}),
+    ("FEATURE#tokens", {"name": "Tokens", "cost": 3, "per": 1000, "unit": "token"}),
+    ("FEATURE#image", {"name": "Image", "cost": 25, "per": 1, "unit": "use"}),
+)  # fmt: skip
+"""What is sold, as the table has it."""
+
+WEIGHTS = {
+    "consume": 33, "batch": 3, "hold": 9, "extend": 2, "capture": 9, "release": 3, "end_again": 2,
+    "holds": 1, "quote": 2, "account": 6, "entries": 2, "refund": 12, "adjustment": 8,
+    "quota": 3, "reset": 1, "freeze": 1, "unfreeze": 2, "sign_up": 2, "message": 11, "price": 3,
+    "sweep": 1.5, "close": 0.2, "same_key": 2,
+}  # fmt: skip
+
+STORIES = {"job": 4, "hoard": 0.7}
+"""What takes several steps: an app's calls for a job of its user's, and a hold kept for long."""
+
+MESSAGE_WEIGHTS = {
+    "bought": 5, "bought_again": 1, "returned": 3, "disputed": 1.5, "linked": 1, "renewed": 2,
+    "renewed_again": 0.5, "updated": 2, "ended": 1,
+}  # fmt: skip
+
+WRITES = {
+    "consume": {"usage"}, "batch": {"usage"}, "same_key": {"usage"}, "refund": {"refund"},
+    "hold": {"hold"}, "capture": {"usage", "release"}, "release": {"release"},
+    "adjustment": {"admin_grant", "promo", "referral", "admin_deduct", "release"},
+    "quota": {"plan"}, "reset": {"reset"}, "freeze": {"freeze"}, "unfreeze": {"unfreeze"},
+    "close": {"admin_deduct"},
+}  # fmt: skip
+"""The entries that each kind of step may write."""
+
+HOSTILE = {"takes_key": 4, "ends_hold": 5, "hoards": 2, "starts_over": 0.15}
+"""What a hostile user does between two calls of an app."""
+
+READS = {"quote", "account", "entries", "holds"}
+
+FUNCTIONS = {
+    "consume": "consume", "same_key": "consume", "quote": "consume", "account": "account",
+    "batch": "consume", "hold": "consume", "extend": "consume", "capture": "consume",
+    "release": "consume", "holds": "consume",
+    "entries": "account", "refund": "refund", "adjustment": "adjust", "quota": "adjust",
+    "reset": "adjust", "freeze": "adjust", "unfreeze": "adjust", "close": "adjust",
+    "sign_up": "signup", "message": "webhook", "price": "catalog", "sweep": "reset",
+}  # fmt: skip
+
+ROUTES = {
+    "consume": "POST /v1/accounts/{account_id}/consume",
+    "same_key": "POST /v1/accounts/{account_id}/consume",
+    "batch": "POST /v1/accounts/{account_id}/consume/batch",
+    "hold": "POST /v1/accounts/{account_id}/holds",
+    "holds": "GET /v1/accounts/{account_id}/holds",
+    "extend": "POST /v1/accounts/{account_id}/holds/{hold_id}/extend",
+    "capture": "POST /v1/accounts/{account_id}/holds/{hold_id}/capture",
+    "release": "POST /v1/accounts/{account_id}/holds/{hold_id}/release",
+    "quote": "POST /v1/accounts/{account_id}/quote",
+    "account": "GET /v1/accounts/{account_id}",
+    "entries": "GET /v1/accounts/{account_id}/entries",
+    "refund": "POST /v1/accounts/{account_id}/refunds",
+    "adjustment": "POST /v1/accounts/{account_id}/adjustments",
+    "quota": "PUT /v1/accounts/{account_id}/quota",
+    "reset": "POST /v1/accounts/{account_id}/reset",
+    "freeze": "POST /v1/accounts/{account_id}/freeze",
+    "unfreeze": "POST /v1/accounts/{account_id}/unfreeze",
+    "close": "DELETE /v1/accounts/{account_id}",
+    "price": "PUT /v1/admin/features/{feature_id}",
+}
+
+NEXT_LIFE = 1_000
+"""How far apart the numbers of one user's accounts are."""
+
+ADMIN = {"sub": "ops", "client_id": "ops", "scope": "scrip/admin"}
+SERVICE = {"sub": "app", "client_id": "app", "scope": "scrip/service"}
+
+
+def user(account_id: str) -> dict[str, str]:
+    """Return what the token of a user of the stack's own pool says."""
+    return {"sub": account_id, "client_id": "web", "iss": f"https://simulated/{POOL_ID}"}
+
+
+def email_of(account_id: str) -> str:
+    """Return the address that a user signs up with; two by two they are of one mailbox."""
+    number = int(account_id.removeprefix("user-"))
+    return f"mailbox-{number % NEXT_LIFE // 2}+{number}@example.com"
+
+
+def next_life(account_id: str) -> str:
+    """Return the id that a user gets who was deleted, and signs up again."""
+    return f"user-{int(account_id.removeprefix('user-')) + NEXT_LIFE}"
+
+
+@dataclass(eq=False)
+class Step:
+    """One thing that somebody asks for, at a time (seconds since 1970), perhaps with a key."""
+
+    number: int
+    at: float
+    kind: str
+    account_id: str | None
+    body: dict[str, Any] = field(default_factory=dict)
+    key: str | None = None
+    claims: dict[str, str] = field(default_factory=lambda: ADMIN)
+    path: dict[str, str] = field(default_factory=dict)
+    message_id: str | None = None
+    repeats: str | None = None
+    """The reference of a step that asks for the same under another key."""
+
+    def __str__(self) -> str:
+        """Tell the step in a line."""
+        asked = " ".join(f"{name}={value}" for name, value in self.body.items())
+        key = f" key={self.key}" if self.key else ""
+        return f"#{self.number} {self.kind} {self.account_id or ''}{key} {asked}".rstrip()
+
+    @property
+    def reference(self) -> str:
+        """What the entries that it writes refer to."""
+        return self.message_id or self.repeats or f"step-{self.number}"
+
+    @property
+    def by_user(self) -> bool:
+        """Whether a user's token asks."""
+        return self.claims["client_id"] == "web"
+
+    @property
+    def name(self) -> str | None:
+        """What its key names: an entry, and so a hold. Users have names of their own."""
+        return f"user:{self.key}" if self.by_user and self.key is not None else self.key
+
+    @property
+    def asked(self) -> dict[str, dict[str, Any]]:
+        """What it asks for, by the reference that the entry of it has."""
+        if self.kind == "batch":
+            return {use["reference"]: use for use in self.body["uses"]}
+        return {self.reference: self.body}
+
+    @property
+    def hold_id(self) -> str:
+        """The hold that it is about."""
+        return self.path["hold_id"]
+
+    @property
+    def ends_hold(self) -> bool:
+        """Whether the hold that it is about ends with it."""
+        return self.kind == "release" or (self.kind == "capture" and self.body.get("final", True))
+
+    @property
+    def function(self) -> str:
+        """The function that it asks."""
+        return FUNCTIONS[self.kind]
+
+    @property
+    def writes(self) -> set[str]:
+        """The types of entry that it may write."""
+        return WRITES.get(self.kind, set())
+
+    @property
+    def changes_something(self) -> bool:
+        """Whether it asks for more than to be told something."""
+        return self.kind not in READS
+
+    @property
+    def may_be_repeated(self) -> bool:
+        """Whether whoever asks may ask again without asking for more: ends are ends for ever."""
+        is_safe = self.kind not in WRITES or self.kind in {"quota", "close"} or self.ends_hold
+        return self.key is not None or is_safe
+
+
+class Plan:
+    """Makes the steps of one world."""
+
+    def __init__(self, seed: int) -> None:
+        """Take a world's seed."""
+        self.random = Random(seed)
+        self.accounts = [f"user-{n}" for n in range(self.random.choice((1, 2, 3, 5)))]
+        self.at = START + self.random.uniform(0, 5 * 24 * 3600)
+        self.consumed: dict[str, list[Step]] = defaultdict(list)
+        self.captured: dict[str, list[Step]] = defaultdict(list)
+        self.held: dict[str, list[Step]] = defaultdict(list)
+        self.ended: dict[str, list[Step]] = defaultdict(list)
+        self.bought: list[dict[str, Any]] = []
+        self.renewals: list[dict[str, Any]] = []
+        self.messages = 0
+        self.versions = {"chat": 1, "tokens": 1, "image": 1}
+
+    def steps(self, count: int) -> list[Step]:
+        """Return so many steps, in bursts with hours, days or a month in between."""
+        told = WEIGHTS | STORIES
+        kinds, weights = list(told), list(told.values())
+        steps: list[Step] = []
+        while len(steps) < count:
+            self.at += self._gap()
+            account_id = self.random.choice(self.accounts)
+            for _ in range(self.random.choice((1, 2, 4, 8, 16, 32))):
+                if self.random.random() < 0.2:
+                    account_id = self.random.choice(self.accounts)
+                at = self.at + self.random.uniform(0, 0.3)
+                kind = self.random.choices(kinds, weights)[0]
+                made = getattr(self, f"_{kind}")(len(steps), at, account_id)
+                steps += made if kind in STORIES else [made]
+        return steps[:count]
+
+    def _gap(self) -> float:
+        """Return the seconds between two bursts."""
+        low, high = self.random.choices(
+            ((0.1, 5), (60, 7_200), (43_200, 5 * DAY), (25 * DAY, 32 * DAY), (33 * DAY, 99 * DAY)),
+            (50, 32, 10, 5, 3),
+        )[0]
+        return self.random.uniform(low, high)
+
+    def _keyed(self, number: int, at: float, kind: str, account_id: str, /, **body: Any) -> Step:
+        """Return a step that carries a key, as it should; some do not."""
+        step = Step(number, at, kind, account_id, body, claims=ADMIN)
+        step.path = {"account_id": account_id}
+        step.key = f"key-{number}" if self.random.random() < 0.93 else None
+        body["reference"] = step.reference
+        return step
+
+    def _spending(self, number: int, at: float, kind: str, account_id: str, /, **body: Any) -> Step:
+        """Return a step of a user, or of a service for one."""
+        step = self._keyed(number, at, kind, account_id, **body)
+        step.claims = self.random.choice((SERVICE, user(account_id)))
+        step.body["reference"] = step.reference
+        return step
+
+    def _use(self) -> dict[str, Any]:
+        """Return what a use is of."""
+        random = self.random
+        body: dict[str, Any] = {"feature": random.choice(("chat", "chat", "tokens", "image"))}
+        if body["feature"] == "tokens":
+            body["quantity"] = random.randint(1, 20_000)
+        elif random.random() < 0.2:
+            body["quantity"] = random.randint(1, 4)
+        if random.random() < 0.2:
+            body = {"amount": random.choice((1, 2, 7, 40, 120))}
+        return body
+
+    def _consume(self, number: int, at: float, account_id: str) -> Step:
+        step = self._spending(number, at, "consume", account_id, **self._use())
+        self.consumed[account_id].append(step)
+        return step
+
+    def _batch(self, number: int, at: float, account_id: str) -> Step:
+        """Ask for several uses, which often is more than there is."""
+        step = self._spending(number, at, "batch", account_id)
+        references = [step.reference, *(f"{step.reference}~{n}" for n in range(2, 26))]
+        uses = self.random.choice((1, 2, 2, 3, 5, 25))
+        step.body = {"uses": [{**self._use(), "reference": one} for one in references[:uses]]}
+        self.consumed[account_id].append(step)
+        return step
+
+    def _same_key(self, number: int, at: float, account_id: str) -> Step:
+        """Ask for something else under a key that was used before."""
+        step = self._consume(number, at, account_id)
+        step.kind = "same_key"
+        self.consumed[account_id].pop()
+        earlier = self.consumed[account_id][-5:]
+        step.key = self.random.choice(earlier).key if earlier else step.key
+        return step
+
+    def _quote(self, number: int, at: float, account_id: str) -> Step:
+        step = self._consume(number, at, account_id)
+        self.consumed[account_id].pop()
+        step.kind, step.key = "quote", None
+        return step
+
+    def _account(self, number: int, at: float, account_id: str) -> Step:
+        path = {"account_id": "me"}
+        return Step(number, at, "account", account_id, claims=user(account_id), path=path)
+
+    def _entries(self, number: int, at: float, account_id: str) -> Step:
+        step = self._account(number, at, account_id)
+        step.kind = "entries"
+        return step
+
+    def _refund(self, number: int, at: float, account_id: str) -> Step:
+        captured, spent = self.captured[account_id], self.consumed[account_id]
+        spent = captured if captured and self.random.random() < 0.15 else spent
+        known = [step for step in spent if step.key]
+        if not known:
+            return self._consume(number, at, account_id)
+        recent = known[-4:] if self.random.random() < 0.8 else known
+        of = self.random.choice(recent)
+        of_many = of.kind == "batch" and len(of.body["uses"]) > 1 and self.random.random() < 0.5
+        body: dict[str, Any] = {"entry_id": f"{of.name}~2" if of_many else of.name}
+        body["reason"] = "it failed"
+        if self.random.random() < 0.6:
+            body["amount"] = self.random.choice((1, 3, 4, 15, 20))
+        step = self._keyed(number, at, "refund", account_id, **body)
+        step.claims = SERVICE
+        return step
+
+    def _adjustment(self, number: int, at: float, account_id: str) -> Step:
+        random = self.random
+        action = random.choices(("add", "deduct", "set"), (5, 2, 4))[0]
+        body: dict[str, Any] = {
+            "action": action, "amount": random.randint(1, 300), "reason": "support",
+        }  # fmt: skip
+        if action == "add":
+            body["kind"] = random.choice(("admin", "promo", "referral"))
+            if random.random() < 0.6:
+                hours = random.choice((1, 5, 24, 24 * 7, 24 * 40))
+                end = datetime.fromtimestamp(at, UTC) + timedelta(hours=hours)
+                body["expires_at"] = f"{end:%Y-%m-%dT%H:%M:00Z}"
+        return self._keyed(number, at, "adjustment", account_id, **body)
+
+    def _quota(self, number: int, at: float, account_id: str) -> Step:
+        body: dict[str, Any] = {"reason": "sold"}
+        if self.random.random() < 0.7:
+            body["plan_id"] = self.random.choice(("free", "pro", "pro", "lent", "all"))
+        if self.random.random() < 0.4 or len(body) == 1:
+            body["monthly_credits"] = self.random.choice((0, 50, 120, 900))
+        step = self._keyed(number, at, "quota", account_id, **body)
+        step.key = None
+        return step
+
+    def _reset(self, number: int, at: float, account_id: str) -> Step:
+        return self._keyed(number, at, "reset", account_id)
+
+    def _freeze(self, number: int, at: float, account_id: str) -> Step:
+        return self._keyed(number, at, "freeze", account_id)
+
+    def _unfreeze(self, number: int, at: float, account_id: str) -> Step:
+        return self._keyed(number, at, "unfreeze", account_id)
+
+    def _close(self, number: int, at: float, account_id: str) -> Step:
+        return self._keyed(number, at, "close", account_id)
+
+    def _sign_up(self, number: int, at: float, account_id: str) -> Step:
+        return Step(number, at, "sign_up", account_id, {"email": email_of(account_id)})
+
+    def _sweep(self, number: int, at: float, _: str) -> Step:
+        return Step(number, at, "sweep", None)
+
+    def _price(self, number: int, at: float, _: str) -> Step:
+        feature = self.random.choice(("chat", "tokens", "image"))
+        names = dict(CATALOG)[f"FEATURE#{feature}"]
+        body = {**names, "cost": self.random.randint(1, 30)}
+        return Step(number, at, "price", None, body, path={"feature_id": feature})
+
+    # ---- Holds -----------------------------------------------------------------------------------
+
+    def _hold(self, number: int, at: float, account_id: str) -> Step:
+        """Set something aside; what has no key is left until its time is over."""
+        body = self._use()
+        if self.random.random() < 0.8:
+            body["expires_in"] = self.random.choice((1, 60, 900, HOUR, DAY, DAY))
+        step = self._spending(number, at, "hold", account_id, **body)
+        if step.key is not None:
+            self.held[account_id].append(step)
+        return step
+
+    def _of_hold(self, number: int, at: float, kind: str, account_id: str, /, **body: Any) -> Step:
+        """Return a step about one of the holds that there may be, mostly about a recent one."""
+        step = self._spending(number, at, kind, account_id, **body)
+        held = self.held[account_id]
+        if step.by_user:
+            # There are jobs for users who are hostile.
+            held = [opened for opened in held if opened.by_user] or held
+        if self.random.random() < 0.8:
+            held = [opened for opened in held if self._is_open(opened)] or held
+        recent = held[-3:] if self.random.random() < 0.9 else held
+        step.path["hold_id"] = str(self.random.choice(recent).name)
+        if step.ends_hold:
+            self.ended[account_id].append(step)
+        return step
+
+    def _is_open(self, opened: Step) -> bool:
+        """Tell whether a hold should be open by now, if all went well."""
+        is_alive = opened.at < self.at < opened.at + opened.body.get("expires_in", HOLD_SECONDS)
+        ended = {step.hold_id for step in self.ended[str(opened.account_id)]}
+        return is_alive and opened.name not in ended
+
+    def _extend(self, number: int, at: float, account_id: str) -> Step:
+        if not self.held[account_id]:
+            return self._hold(number, at, account_id)
+        step = self._of_hold(number, at, "extend", account_id)
+        step.body = {"expires_in": self.random.choice((1, 60, HOUR, DAY))}
+        return step
+
+    def _capture(self, number: int, at: float, account_id: str) -> Step:
+        """Capture all of a hold, a part, more than it, or the price of what was used."""
+        if not self.held[account_id]:
+            return self._hold(number, at, account_id)
+        random = self.random
+        body: dict[str, Any] = random.choice(
+            ({}, {"amount": random.choice((1, 3, 5, 30, 300))}, {"quantity": random.randint(1, 3)}),
+        )
+        if random.random() < 0.3:
+            body["final"] = False
+        if random.random() < 0.4:
+            body["excess"] = "available"
+            if "amount" in body:
+                body["amount"] *= 10
+        step = self._of_hold(number, at, "capture", account_id, **body)
+        self.captured[account_id].append(step)
+        return step
+
+    def _release(self, number: int, at: float, account_id: str) -> Step:
+        if not self.held[account_id]:
+            return self._hold(number, at, account_id)
+        return self._of_hold(number, at, "release", account_id)
+
+    def _end_again(self, number: int, at: float, account_id: str) -> Step:
+        """Ask for a hold's end as somebody did before, and under another key."""
+        if not self.ended[account_id]:
+            return self._capture(number, at, account_id)
+        earlier = self.random.choice(self.ended[account_id][-3:])
+        step = self._spending(number, at, earlier.kind, account_id)
+        step.body, step.path, step.repeats = earlier.body, earlier.path, earlier.reference
+        return step
+
+    def _holds(self, number: int, at: float, account_id: str) -> Step:
+        step = self._account(number, at, account_id)
+        step.kind = "holds"
+        return step
+
+    # ---- An app's job, and its hostile user ------------------------------------------------------
+
+    def _job(self, number: int, at: float, account_id: str) -> list[Step]:
+        """An app's calls for one job, and what its user's token does before and between them."""
+        steps: list[Step] = []
+        for call in self._calls(f"job-{number}", account_id):
+            for _ in range(self.random.choice((0, 1, 1, 2))):
+                act = self.random.choices(list(HOSTILE), list(HOSTILE.values()))[0]
+                steps += getattr(self, f"_user_{act}")(account_id, call)
+            steps.append(call)
+        for step in steps:
+            # They ask while the app asks, or between two of its calls.
+            at += self.random.choice((0, 0.01, 0.1, 1, 10, 0.2 * HOUR))
+            step.number, step.at = number, at
+            number += 1
+            self._named(step)
+        return steps
+
+    def _calls(self, job: str, account_id: str) -> list[Step]:
+        """Return what an app asks for: the keys of all its calls are the job's, so guessable."""
+        amount, part = self.random.choice(((7, 5), (20, 20), (40, 15), (120, 100)))
+        hold, of_hold = (
+            {"amount": amount, "expires_in": HOUR},
+            {"account_id": account_id} | {"hold_id": job},
+        )
+        opened = self._call("hold", account_id, job, **hold)
+        captured = self._call("capture", account_id, f"{job}.capture", amount=part)
+        extended = self._call("extend", account_id, f"{job}.extend", expires_in=DAY)
+        released = self._call("release", account_id, f"{job}.release")
+        for step in (captured, extended, released):
+            step.path = of_hold
+        used = self._call("consume", account_id, job, amount=amount)
+        again = self._call("consume", account_id, f"{job}.2", amount=part)
+        batch = self._call("batch", account_id, job)
+        batch.body["uses"] = [{"amount": part}, {"amount": 3}]
+        calls = self.random.choice(
+            (
+                [opened, captured],
+                [opened, extended, captured],
+                [opened, released],
+                [used, again],
+                [batch],
+            )
+        )
+        if calls[-1].kind != "release" and self.random.random() < 0.4:
+            taken = f"{job}~2" if calls[-1] is batch else str(calls[-1].key)
+            told = {"entry_id": taken, "reason": "it failed"}
+            calls.append(self._call("refund", account_id, f"{job}.refund", **told))
+        return calls
+
+    def _call(self, kind: str, account_id: str, key: str, /, **body: Any) -> Step:
+        """Return a service's call, which has no number yet."""
+        path = {"account_id": account_id}
+        return Step(0, 0, kind, account_id, body, key, SERVICE, path)
+
+    def _named(self, step: Step) -> None:
+        """Let what a step asks for refer to the step, now that it has a number."""
+        if step.kind == "batch":
+            for n, use in enumerate(step.body["uses"]):
+                use["reference"] = step.reference if not n else f"{step.reference}~{n + 1}"
+        elif step.kind in WRITES:
+            step.body["reference"] = step.reference
+
+    def _by_user(self, kind: str, account_id: str, key: str, /, **body: Any) -> Step:
+        step = self._call(kind, account_id, key, **body)
+        step.claims = user(account_id)
+        return step
+
+    def _user_takes_key(self, account_id: str, call: Step) -> list[Step]:
+        """Use the very key that the app is about to use, for as little as can be."""
+        kind = self.random.choice(("consume", "hold", "batch"))
+        body: dict[str, Any] = {"amount": 1}
+        if kind == "batch":
+            body = {"uses": [{"amount": 1}, {"amount": 1}]}
+        return [self._by_user(kind, account_id, str(call.key), **body)]
+
+    def _user_ends_hold(self, account_id: str, call: Step) -> list[Step]:
+        """Read the holds, and end the app's, or what an app's hold would be."""
+        listed = Step(0, 0, "holds", account_id, claims=user(account_id), path={"account_id": "me"})
+        kind = self.random.choice(("capture", "capture", "release", "extend"))
+        body = {"capture": {"amount": 1}, "extend": {"expires_in": DAY}}.get(kind, {})
+        step = self._by_user(kind, account_id, str(call.key), **body)
+        step.path = {"account_id": account_id, "hold_id": call.path.get("hold_id", str(call.key))}
+        return [listed, step]
+
+    def _user_hoards(self, account_id: str, call: Step) -> list[Step]:
+        """Set aside what there is, and get it back, or not."""
+        amount = self.random.choice((1, 30, 100))
+        opened = self._by_user("hold", account_id, f"{call.key}.own", amount=amount, expires_in=DAY)
+        ended = self._by_user("release", account_id, f"{call.key}.back")
+        ended.path = {"account_id": account_id, "hold_id": str(opened.name)}
+        return [opened, ended] if self.random.random() < 0.5 else [opened]
+
+    def _user_starts_over(self, account_id: str, _: Step) -> list[Step]:
+        """Have the account deleted, as apps let users, and sign up again with the same address."""
+        again = next_life(account_id)
+        self.accounts = [again if one == account_id else one for one in self.accounts]
+        closed = self._call("close", account_id, "")
+        closed.claims, closed.key = ADMIN, None
+        return [closed, Step(0, 0, "sign_up", again, {"email": email_of(again)})]
+
+    def _hoard(self, number: int, at: float, account_id: str) -> list[Step]:
+        """Open a hold and extend it for as long as it can be, and longer.
+
+        Meanwhile an admin wants the credits, or an unlimited plan ends under it.
+        """
+        random = self.random
+        claims = random.choice((SERVICE, user(account_id)))
+        is_users = claims is not SERVICE
+        opened = self._call("hold", account_id, f"key-{number}")
+        opened.body = {"amount": random.choice((3, 90, 140)), "expires_in": DAY}
+        opened.number, opened.at, opened.claims = number, at, claims
+        self._named(opened)
+        steps = [opened]
+        if random.random() < 0.3:
+            # What is held then has expired long before the hold may end.
+            number, gift = number + 1, self._adjustment(number + 1, at - 20, account_id)
+            end = datetime.fromtimestamp(at + 3 * HOUR, UTC)
+            gift.body |= {"action": "add", "kind": "promo", "amount": 300}
+            gift.body["expires_at"] = f"{end:%Y-%m-%dT%H:%M:00Z}"
+            steps.append(gift)
+        if random.random() < 0.2:
+            number, told = number + 2, {"plan_id": "all", "reason": "sold"}
+            quota = self._keyed(number - 1, at - 10, "quota", account_id, **told)
+            quota.key = None
+            paid = self._renewed(at + 60, account_id)
+            steps += [quota, self._told(number, at + 60, *paid)]
+        for _ in range(random.randint(1, 3 if is_users else 9)):
+            number, at = number + 1, at + random.uniform(5, 22) * HOUR
+            step = self._call("extend", account_id, f"key-{number}", expires_in=DAY)
+            step.path = {"account_id": account_id, "hold_id": str(opened.name)}
+            step.number, step.at, step.claims = number, at, claims
+            steps.append(step)
+            if random.random() < 0.4:
+                number, wanted = number + 1, {"action": "set", "amount": 5, "reason": "support"}
+                later = at + random.uniform(0, 8) * HOUR
+                steps.append(self._keyed(number, later, "adjustment", account_id, **wanted))
+        self.held[account_id].append(opened)
+        return steps
+
+    # ---- Messages of a billing system ------------------------------------------------------------
+
+    def _message(self, number: int, at: float, account_id: str) -> Step:
+        random = self.random
+        kind = random.choices(list(MESSAGE_WEIGHTS), list(MESSAGE_WEIGHTS.values()))[0]
+        if kind in {"bought_again", "returned", "disputed"} and not self.bought:
+            kind = "bought"
+        if kind == "renewed_again" and not self.renewals:
+            kind = "renewed"
+        return self._told(number, at, *getattr(self, f"_{kind}")(at, account_id))
+
+    def _told(self, number: int, at: float, type_: str, data: dict[str, Any]) -> Step:
+        """Return the message by which a billing system tells something."""
+        self.messages += 1
+        step = Step(number, at, "message", None, {"type": type_, "data": data})
+        step.body["timestamp"] = f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+        step.message_id = f"standard:msg-{number}"
+        step.path = {"provider": "standard"}
+        return step
+
+    def _bought(self, _: float, account_id: str) -> tuple[str, dict[str, Any]]:
+        random = self.random
+        data = {
+            "payment_id": f"pay-{len(self.bought)}",
+            "credits": random.choice((50, 100, 333)),
+            "money": random.choice((100, 999)),
+        }
+        # Some only name the customer, whom nobody may know yet.
+        data |= random.choice(({"account_id": account_id}, {"customer_id": f"cus-{account_id}"}))
+        self.bought.append(data)
+        return "credits.purchased", data
+
+    def _bought_again(self, _: float, account_id: str) -> tuple[str, dict[str, Any]]:
+        """The same payment, told by a message of its own; perhaps of another account."""
+        data = self.random.choice(self.bought)
+        if self.random.random() < 0.6:
+            told = {name: data[name] for name in ("payment_id", "credits", "money")}
+            return "credits.purchased", {**told, "account_id": account_id}
+        return "credits.purchased", data
+
+    def _returned(self, _: float, __: str) -> tuple[str, dict[str, Any]]:
+        data, random = self.random.choice(self.bought), self.random
+        money = random.choice((data["money"], data["money"] // 2, data["money"] // 3))
+        told: dict[str, Any] = {"payment_id": data["payment_id"], "total": money}
+        return "payment.refunded", told
+
+    def _disputed(self, _: float, __: str) -> tuple[str, dict[str, Any]]:
+        data, random = self.random.choice(self.bought), self.random
+        return "payment.disputed", {
+            "payment_id": data["payment_id"],
+            "dispute_id": f"dispute-{data['payment_id']}",
+            # A dispute is decided once.
+            "outcome": random.choice(("open", ("won", "lost")[self.bought.index(data) % 2])),
+            "money": data["money"] // (self.bought.index(data) % 3 + 1),
+        }
+
+    def _linked(self, _: float, account_id: str) -> tuple[str, dict[str, Any]]:
+        return "account.linked", {"account_id": account_id, "customer_id": f"cus-{account_id}"}
+
+    def _renewed(self, at: float, account_id: str) -> tuple[str, dict[str, Any]]:
+        start = datetime.fromtimestamp(at, UTC).replace(microsecond=0)
+        data = {
+            "account_id": account_id,
+            "subscription_id": f"sub-{account_id}",
+            "plan": "pro",
+            "payment_id": f"renewal-{self.messages}",
+            "money": 2900,
+            "period_start": f"{start:%Y-%m-%dT%H:%M:%SZ}",
+            "period_end": f"{start + timedelta(days=30):%Y-%m-%dT%H:%M:%SZ}",
+        }
+        self.renewals.append(data)
+        return "subscription.renewed", data
+
+    def _renewed_again(self, _: float, __: str) -> tuple[str, dict[str, Any]]:
+        """The same payment, told by a message of its own."""
+        return "subscription.renewed", self.random.choice(self.renewals)
+
+    def _updated(self, at: float, account_id: str) -> tuple[str, dict[str, Any]]:
+        status = self.random.choice(("active", "past_due"))
+        return "subscription.updated", {**self._ended(at, account_id)[1], "status": status}
+
+    def _ended(self, at: float, account_id: str) -> tuple[str, dict[str, Any]]:
+        return "subscription.ended", {
+            "subscription_id": f"sub-{account_id}",
+            "status": "canceled",
+            "at": f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}",
+        }
+
+
+def http_event(step: Step, headers: dict[str, str] | None = None) -> dict[str, Any]:
+    """Return the event by which API Gateway hands a step over."""
+    route = ROUTES.get(step.kind, "POST /v1/webhooks/{provider}")
+    method, path = route.split()
+    path = path.format(**step.path)
+    given = {"content-type": "application/json", **(headers or {})}
+    if step.key is not None:
+        given["idempotency-key"] = step.key
+    return {
+        "version": "2.0",
+        "routeKey": route,
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": given,
+        "requestContext": {
+            "http": {"method": method, "path": path},
+            "requestId": f"request-{step.number}",
+            "routeKey": route,
+            "stage": "$default",
+            "authorizer": {"jwt": {"claims": step.claims, "scopes": None}},
+        },
+        "pathParameters": step.path,
+        "body": None if method == "GET" else json.dumps(step.body),
+        "isBase64Encoded": False,
+    }
