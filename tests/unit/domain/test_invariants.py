@@ -42,7 +42,6 @@ from scrip.domain.commands import (
 )
 from scrip.domain.decide import PostingTooLongError
 from scrip.domain.entries import CLOCK, Actor, Entry
-from scrip.domain.errors import RefusalError
 from scrip.domain.grants import GrantKind
 from scrip.domain.payments import DisputeOutcome, Payment
 from scrip.domain.posting import Posting
@@ -163,7 +162,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 paid=paid,
                 expiry=expiry,
             )
-        except RefusalError:
+        except command.refusals:  # any other refusal fails: the documentation does not list it
             return None
         except PostingTooLongError:
             renewal = Renew(account_id="u1", entry_id=self.key(), keyed=False, actor=CLOCK)

@@ -13,12 +13,12 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, TypeIs
+from typing import TYPE_CHECKING
 
 from ulid import ULID
 
 from scrip.admission import Admission, jitter
-from scrip.domain.commands import Command, ConsumeBatch, OpenAccount, Refund, Renew, TakeBack
+from scrip.domain.commands import Command, OpenAccount, Renew
 from scrip.domain.decide import SIGNUP_ENTRY_ID, PostingTooLongError, decide
 from scrip.domain.entries import CLOCK, Actor, ActorType
 from scrip.domain.errors import (
@@ -40,6 +40,7 @@ from scrip.store.commit import (
     AlreadyWelcomedError,
     ConflictError,
     EntryExistsError,
+    check,
     commit,
 )
 from scrip.store.mailbox_key import own_mailbox_key
@@ -48,9 +49,8 @@ from scrip.store.queries import (
     read,
     read_entries_together,
     read_entry,
+    read_for,
     read_hold_end,
-    read_with_payment,
-    read_with_refundable,
 )
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from scrip.domain.account import Account
     from scrip.domain.catalog import Catalog, Plan
     from scrip.domain.entries import Entry
+    from scrip.domain.posting import Posting
 
 CATALOG_SECONDS = 30
 """For how long a process trusts the catalog that it read."""
@@ -118,12 +119,13 @@ class Ledger:
         command: Command,
         opening: Callable[[], OpenAccount] | None = None,
     ) -> Outcome:
-        """Carry out a command, once for ever under its key.
+        """Execute a command; its idempotency key takes effect at most once.
 
         `opening` makes the command that opens the account first if there is none.
 
         Raises:
-            RefusalError: the rules do not allow it; nothing was written.
+            RefusalError: the rules do not allow it; nothing was written. It is one of the
+                command's `refusals`.
             IdempotencyKeyReusedError: its key belongs to another request.
             BusyError: too contended or too slow; asking again with the same key is safe.
         """
@@ -134,6 +136,34 @@ class Ledger:
                 raise
         self._execute(opening())
         return self._execute(command)
+
+    def rehearse(
+        self,
+        command: Command,
+        opening: Callable[[], OpenAccount] | None = None,
+        account: Account | None = None,
+    ) -> Outcome:
+        """Return the outcome that `execute` would have now, and write nothing.
+
+        `account` is what a rehearsal before this one left, to rehearse several commands in a row.
+
+        Raises:
+            RefusalError, IdempotencyKeyReusedError, BusyError: as `execute` does.
+        """
+        snapshot = read_for(self.table, command)
+        if account is not None:
+            snapshot = replace(snapshot, account=account)
+        elif snapshot.account is None and opening is not None:
+            snapshot = replace(snapshot, account=self.rehearse(opening()).account)
+        for _ in range(TRIES_MAX):
+            try:
+                return self._attempt(command, snapshot, check, may_stand=command.keyed)
+            except AlreadyWelcomedError:
+                command = _unwelcomed(command)
+            except PostingTooLongError:
+                renewed = self.rehearse(renewal(command.account_id), account=snapshot.account)
+                snapshot = replace(snapshot, account=renewed.account)
+        raise BusyError
 
     def account(
         self,
@@ -187,12 +217,11 @@ class Ledger:
             if is_caller:
                 self._admission.enter(account_id)
             try:
-                snapshot = snapshot or self._read(command)
+                snapshot = snapshot or read_for(self.table, command)
                 may_stand = command.keyed or n > 0
-                outcome = self._decide_and_commit(command, snapshot, may_stand=may_stand)
+                outcome = self._attempt(command, snapshot, commit, may_stand=may_stand)
             except AlreadyWelcomedError:
-                assert isinstance(command, OpenAccount), command
-                command = replace(command, signup_credits=0, mailboxes=())
+                command = _unwelcomed(command)
                 continue
             except PostingTooLongError:
                 self._execute(renewal(account_id))
@@ -215,21 +244,15 @@ class Ledger:
             time.sleep(pause)
         raise self._admission.busy(account_id) from cause
 
-    def _read(self, command: Command) -> Snapshot:
-        match command:
-            case Refund():
-                return read_with_refundable(self.table, command.account_id, command.refunds)
-            case TakeBack():
-                return read_with_payment(self.table, command.account_id, command.payment_id)
-        return read(self.table, command.account_id)
-
-    def _decide_and_commit(
+    def _attempt(
         self,
         command: Command,
         snapshot: Snapshot,
+        write: Callable[[Table, Posting], None],
         *,
         may_stand: bool,
     ) -> Outcome:
+        """Decide a command and write the posting, or (with `check`) only see if it could be."""
         try:
             posting = self._with_catalog(
                 lambda catalog: decide(
@@ -251,18 +274,17 @@ class Ledger:
             raise
         if posting.after != posting.before:
             try:
-                commit(self.table, posting)
+                write(self.table, posting)
             except EntryExistsError as exists:
                 return self._replayed(command, exists.entry)
-        others = posting.entries[1 - len(command.uses) :] if _is_many(command) else ()
+        first_other = len(posting.entries) - len(command.entry_ids) + 1
+        others = posting.entries[first_other:]
         return Outcome(entry=posting.entry, account=posting.after, others=others)
 
     def _replayed(self, command: Command, entry: Entry) -> Outcome:
         if command.keyed and entry.request_hash != command.request_hash:
             raise IdempotencyKeyReusedError(entry.entry_id)
-        others: tuple[Entry, ...] = ()
-        if _is_many(command):
-            others = read_entries_together(self.table, command.account_id, command.entry_ids[1:])
+        others = read_entries_together(self.table, command.account_id, command.entry_ids[1:])
         return Outcome(entry=entry, others=others, replayed=command.keyed)
 
     def _ended(self, command: Command, not_found: HoldNotFoundError) -> Outcome:
@@ -277,8 +299,10 @@ class Ledger:
         raise HoldEndedError(not_found.hold_id, end.entry.entry_id if end.entry else None)
 
 
-def _is_many(command: Command) -> TypeIs[ConsumeBatch]:
-    return isinstance(command, ConsumeBatch) and len(command.uses) > 1
+def _unwelcomed(command: Command) -> OpenAccount:
+    """Return the command that opens an account without sign-up credits, and for no mailbox."""
+    assert isinstance(command, OpenAccount), command
+    return replace(command, signup_credits=0, mailboxes=())
 
 
 def renewal(account_id: str) -> Renew:

@@ -10,7 +10,33 @@ from typing import ClassVar
 
 from scrip.domain.catalog import ID_PATTERN
 from scrip.domain.entries import Actor, ActorType, Json, canonical_json, iso
-from scrip.domain.errors import UnusableAccountIdError
+from scrip.domain.errors import (
+    AccountClosedError,
+    AccountFrozenError,
+    AccountNotFoundError,
+    AlreadyRefundedError,
+    CostOutOfRangeError,
+    DeductionTooLargeError,
+    EntryNotFoundError,
+    ExpiryInThePastError,
+    HoldEndedError,
+    HoldExceededError,
+    HoldNotFoundError,
+    HoldNotYoursError,
+    HoldRateLimitedError,
+    HoldWithoutFeatureError,
+    InsufficientCreditsError,
+    NotRefundableError,
+    PaymentNotFoundError,
+    PaymentTakenError,
+    RefundTooLargeError,
+    RefusalError,
+    TooManyGrantsError,
+    TooManyHoldsError,
+    UnknownFeatureError,
+    UnknownPlanError,
+    UnusableAccountIdError,
+)
 from scrip.domain.grants import GrantKind
 from scrip.domain.payments import DisputeOutcome
 
@@ -83,14 +109,20 @@ class ResetAnchor(StrEnum):
     MONTH = "month"
 
 
+type Refusals = tuple[type[RefusalError], ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """What every command tells.
+    """What every command has.
 
     `entry_id` becomes the id of the entry that the command writes: the caller's idempotency key
     (then `keyed` is true), a name for what the clock or the outside world does, or a ULID.
     `reason` is for the user to read; an admin's `note` goes to the audit record alone.
     """
+
+    refusals: ClassVar[Refusals] = (AccountNotFoundError, AccountClosedError)
+    """The refusals that the command can get. The API's documentation lists them."""
 
     account_id: str
     entry_id: str
@@ -117,6 +149,21 @@ class Command:
         }
         return hashlib.sha256(canonical_json({"command": type(self).__name__, **asked})).digest()
 
+    @property
+    def entry_ids(self) -> tuple[str, ...]:
+        """The ids of the entries that the command itself writes."""
+        return (self.entry_id,)
+
+    @property
+    def reads_entry(self) -> str | None:
+        """The id of an entry that the decision depends on; None if it needs none."""
+        return None
+
+    @property
+    def reads_payment(self) -> str | None:
+        """The id of a payment that the decision depends on; None if it needs none."""
+        return None
+
 
 @dataclass(frozen=True, kw_only=True)
 class OpenAccount(Command):
@@ -125,6 +172,8 @@ class OpenAccount(Command):
     `mailboxes` are its owner's, as keyed hashes: each is welcomed with sign-up credits once, for
     ever. They are no part of what is asked, so that nothing of an account leads to them.
     """
+
+    refusals: ClassVar[Refusals] = (UnknownPlanError, UnusableAccountIdError)
 
     plan_id: str
     signup_credits: int
@@ -143,9 +192,20 @@ class OpenAccount(Command):
         check_account_id(self.account_id)
 
 
+UNPRICEABLE: Refusals = (UnknownFeatureError, CostOutOfRangeError)
+"""A use that has no price."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Consume(Command):
     """Spend: `quantity` units of a feature at its price, or an amount of credits."""
+
+    refusals: ClassVar[Refusals] = (
+        *Command.refusals,
+        InsufficientCreditsError,
+        AccountFrozenError,
+        *UNPRICEABLE,
+    )
 
     feature: str | None = None
     quantity: int | None = None
@@ -172,6 +232,8 @@ USES_MAX = 25
 class ConsumeBatch(Command):
     """Spend for several uses together: all of them or none."""
 
+    refusals: ClassVar[Refusals] = Consume.refusals
+
     uses: tuple[Use, ...]
 
     @property
@@ -188,10 +250,16 @@ class OpenHold(Command):
     What is told of the use is told as `Consume` does. The hold is named after the entry.
     """
 
+    refusals: ClassVar[Refusals] = (*Consume.refusals, HoldRateLimitedError, TooManyHoldsError)
+
     feature: str | None = None
     quantity: int | None = None
     amount: int | None = None
     expires_in: int
+
+
+NO_SUCH_HOLD: Refusals = (HoldNotFoundError, HoldNotYoursError, HoldEndedError)
+"""A hold that the caller cannot reach."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,6 +268,13 @@ class ExtendHold(Command):
 
     It writes no entry, so its `entry_id` names nothing.
     """
+
+    refusals: ClassVar[Refusals] = (
+        *Command.refusals,
+        *NO_SUCH_HOLD,
+        AccountFrozenError,
+        HoldRateLimitedError,
+    )
 
     hold_id: str
     expires_in: int
@@ -213,6 +288,13 @@ class CaptureHold(Command):
     is available.
     """
 
+    refusals: ClassVar[Refusals] = (
+        *Consume.refusals,
+        *NO_SUCH_HOLD,
+        HoldExceededError,
+        HoldWithoutFeatureError,
+    )
+
     hold_id: str
     quantity: int | None = None
     amount: int | None = None
@@ -223,6 +305,8 @@ class CaptureHold(Command):
 @dataclass(frozen=True, kw_only=True)
 class ReleaseHold(Command):
     """Give back all that is still held."""
+
+    refusals: ClassVar[Refusals] = ExtendHold.refusals
 
     hold_id: str
 
@@ -235,13 +319,33 @@ type HoldCommand = ExtendHold | CaptureHold | ReleaseHold
 class Refund(Command):
     """Give back what a usage entry took: `amount` credits of it, or all that is left."""
 
+    refusals: ClassVar[Refusals] = (
+        *Command.refusals,
+        EntryNotFoundError,
+        AlreadyRefundedError,
+        RefundTooLargeError,
+        NotRefundableError,
+    )
+
     refunds: str
     amount: int | None = None
+
+    @property
+    def reads_entry(self) -> str:
+        """The usage entry that it gives back from."""
+        return self.refunds
 
 
 @dataclass(frozen=True, kw_only=True)
 class Adjust(Command):
     """Add credits, deduct them, or set the balance to an amount."""
+
+    refusals: ClassVar[Refusals] = (
+        *Command.refusals,
+        DeductionTooLargeError,
+        TooManyGrantsError,
+        ExpiryInThePastError,
+    )
 
     action: AdjustAction
     amount: int
@@ -262,6 +366,8 @@ class SetQuota(Command):
 
     With a `plan_id` what is not given is the plan's own; without one it stays as it is.
     """
+
+    refusals: ClassVar[Refusals] = (*Command.refusals, UnknownPlanError)
 
     plan_id: str | None = None
     monthly_credits: int | None = None
@@ -285,6 +391,8 @@ class Purchase(Command):
     Money is in the smallest unit of its currency.
     """
 
+    refusals: ClassVar[Refusals] = (*Command.refusals, PaymentTakenError)
+
     credits: int
     money: int
 
@@ -295,6 +403,8 @@ class PayPeriod(Command):
 
     `plan_after` is where the account goes when the subscription has ended.
     """
+
+    refusals: ClassVar[Refusals] = (*Command.refusals, UnknownPlanError, PaymentTakenError)
 
     subscription_id: str
     plan_id: str
@@ -323,12 +433,19 @@ class TakeBack(Command):
     `dispute_id` with its `outcome` and the `money` disputed.
     """
 
+    refusals: ClassVar[Refusals] = (*Command.refusals, PaymentNotFoundError)
+
     payment_id: str
     returned: int | None = None
     refund_id: str | None = None
     dispute_id: str | None = None
     outcome: DisputeOutcome | None = None
     money: int = 0
+
+    @property
+    def reads_payment(self) -> str:
+        """The payment whose money went back."""
+        return self.payment_id
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,7 +43,7 @@ from scrip.store.keys import (
     retired_key,
     welcome_key,
 )
-from scrip.store.queries import Snapshot
+from scrip.store.queries import Snapshot, is_welcomed, read_entry, read_payment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -138,6 +138,26 @@ def commit(table: Table, posting: Posting) -> None:
             table.client.transact_write_items(TransactItems=actions)
     except table.client.exceptions.TransactionCanceledException as exc:
         _explain(exc.response.get("CancellationReasons", []), posting, exc)
+
+
+def check(table: Table, posting: Posting) -> None:
+    """Raise what `commit` would for a posting on an account as it is now; write nothing.
+
+    Up to a round trip for its own entry, its payment and each of its mailboxes.
+
+    Raises:
+        EntryExistsError, PaymentTakenError, AlreadyWelcomedError: it would not be written, and why.
+        BusyError: the table did not answer.
+    """
+    if posting.entry:
+        entry = read_entry(table, posting.after.account_id, posting.entry.entry_id)
+        if entry:
+            raise EntryExistsError(entry)
+    match posting.payment:
+        case None, Payment(payment_id=payment_id) if read_payment(table, payment_id):
+            raise PaymentTakenError(payment_id)
+    if any(is_welcomed(table, mailbox) for mailbox in posting.welcomed):
+        raise AlreadyWelcomedError
 
 
 def _account_update(before: Account | None, after: Account) -> Any:

@@ -37,6 +37,7 @@ from scrip.store.keys import (
     payment_key,
     refunded_key,
     retired_key,
+    welcome_key,
 )
 from scrip.store.pages import Page
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import QueryOutputTypeDef
 
     from scrip.domain.account import Account, Hold
+    from scrip.domain.commands import Command
     from scrip.domain.entries import Entry, EntryType
     from scrip.domain.payments import Payment
     from scrip.store.items import Wire
@@ -164,6 +166,19 @@ def read(table: Table, account_id: str, refunds: str | None = None) -> Snapshot:
     )
 
 
+def read_for(table: Table, command: Command) -> Snapshot:
+    """Return what a command is decided on. One round trip, for some commands two.
+
+    Raises:
+        CorruptAccountError: something is not as Scrip left it.
+    """
+    if command.reads_entry is not None:
+        return read_with_refundable(table, command.account_id, command.reads_entry)
+    if command.reads_payment is not None:
+        return read_with_payment(table, command.account_id, command.reads_payment)
+    return read(table, command.account_id)
+
+
 def read_with_refundable(table: Table, account_id: str, entry_id: str) -> Snapshot:
     """Return an account, an entry of it, and the retired grants that the entry drew on.
 
@@ -252,16 +267,27 @@ def read_entries_together(
     account_id: str,
     entry_ids: Sequence[str],
 ) -> tuple[Entry, ...]:
-    """Return entries that one posting wrote. One round trip.
+    """Return entries that one posting wrote. One round trip, none for no entries.
 
     Raises:
-        CorruptAccountError: one of them is not there.
+        CorruptAccountError: one of them is missing.
     """
+    if not entry_ids:
+        return ()
     found = _read_together(table, *(entry_key(account_id, entry_id) for entry_id in entry_ids))
     entries = tuple(entry_of(wire) for wire in found if wire)
     if len(entries) < len(entry_ids):
         raise CorruptAccountError(account_id)
     return entries
+
+
+def is_welcomed(table: Table, mailbox: str) -> bool:
+    """Return whether the owner of a mailbox, a keyed hash, has had sign-up credits. One trip."""
+    with answered():
+        answer = table.client.get_item(
+            TableName=table.name, Key=to_wire(welcome_key(mailbox)), ConsistentRead=True
+        )
+    return "Item" in answer
 
 
 def read_hold_end(table: Table, account_id: str, hold_id: str) -> HoldEnd | None:
