@@ -9,6 +9,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from scrip.domain.account import Account
 from scrip.domain.commands import (
     Adjust,
     AdjustAction,
@@ -29,8 +30,8 @@ from scrip.http.admin_models import (
 from scrip.http.answers import answer, audit_json, posted, quota_json
 from scrip.http.models import Cursor
 from scrip.http.principals import Caller, admin_caller
-from scrip.http.requests import command_fields, opening_for
-from scrip.http.resolver import AccountId, IdempotencyKey, api
+from scrip.http.requests import carry_out, command_of, opening_for
+from scrip.http.resolver import AccountId, DryRun, IdempotencyKey, api
 from scrip.ledger import ledger
 from scrip.observability import logger
 from scrip.store.erasure import erase
@@ -54,17 +55,20 @@ def post_adjustment(
     account_id: AccountId,
     body: Annotated[AdjustRequest, Body()],
     caller: Admin,
+    *,
     idempotency_key: IdempotencyKey = None,
+    dry_run: DryRun = False,
 ) -> Response[Any]:
     """Change a balance by hand, with the reason why."""
-    command = Adjust(
-        **command_fields(caller, body, idempotency_key),
+    command = command_of(
+        Adjust,
+        caller,
+        body,
+        idempotency_key,
         action=AdjustAction(body.action),
-        amount=body.amount,
         kind=GrantKind(body.kind or GrantKind.ADMIN),
-        expires_at=body.expires_at,
     )
-    return posted(command, ledger().execute(command, opening_for(caller)), 201)
+    return posted(command, carry_out(command, caller, dry_run=dry_run), 201)
 
 
 @app.post("/v1/accounts/<account_id>/freeze", operation_id="freeze")
@@ -72,10 +76,13 @@ def post_freeze(
     account_id: AccountId,
     caller: Admin,
     body: Annotated[FreezeRequest | None, Body()] = None,
+    *,
     idempotency_key: IdempotencyKey = None,
+    dry_run: DryRun = False,
 ) -> Response[Any]:
     """Refuse every consume until the account is unfrozen."""
-    return _set_frozen(caller, body, idempotency_key, frozen=True)
+    command = command_of(SetFrozen, caller, body, idempotency_key, frozen=True)
+    return posted(command, carry_out(command, caller, dry_run=dry_run), 200)
 
 
 @app.post("/v1/accounts/<account_id>/unfreeze", operation_id="unfreeze")
@@ -83,28 +90,19 @@ def post_unfreeze(
     account_id: AccountId,
     caller: Admin,
     body: Annotated[FreezeRequest | None, Body()] = None,
+    *,
     idempotency_key: IdempotencyKey = None,
+    dry_run: DryRun = False,
 ) -> Response[Any]:
     """Let the account consume again."""
-    return _set_frozen(caller, body, idempotency_key, frozen=False)
-
-
-def _set_frozen(
-    caller: Caller,
-    body: FreezeRequest | None,
-    idempotency_key: str | None,
-    *,
-    frozen: bool,
-) -> Response[Any]:
-    told = command_fields(caller, body or FreezeRequest(), idempotency_key)
-    command = SetFrozen(**told, frozen=frozen)
-    return posted(command, ledger().execute(command, opening_for(caller)), 200)
+    command = command_of(SetFrozen, caller, body, idempotency_key, frozen=False)
+    return posted(command, carry_out(command, caller, dry_run=dry_run), 200)
 
 
 @app.get("/v1/accounts/<account_id>/quota", operation_id="get_quota")
 def get_quota(account_id: AccountId, caller: Admin) -> Response[Any]:
     """Return the plan, the allowance and limits in force, the use of the period."""
-    return _quota(caller)
+    return _quota(caller, None)
 
 
 @app.put("/v1/accounts/<account_id>/quota", operation_id="change_quota")
@@ -112,19 +110,15 @@ def put_quota(
     account_id: AccountId,
     body: Annotated[QuotaRequest, Body()],
     caller: Admin,
+    *,
+    dry_run: DryRun = False,
 ) -> Response[Any]:
     """Change plan, allowance or limits: more at once, fewer credits with the next period.
 
     Repeating it changes nothing.
     """
-    command = SetQuota(
-        **command_fields(caller, body, None),
-        plan_id=body.plan_id,
-        monthly_credits=body.monthly_credits,
-        limits=body.limits,
-    )
-    ledger().execute(command, opening_for(caller))
-    return _quota(caller)
+    command = command_of(SetQuota, caller, body, None)
+    return _quota(caller, carry_out(command, caller, dry_run=dry_run).account)
 
 
 @app.post("/v1/accounts/<account_id>/reset", operation_id="reset")
@@ -132,11 +126,13 @@ def post_reset(
     account_id: AccountId,
     caller: Admin,
     body: Annotated[ResetRequest | None, Body()] = None,
+    *,
     idempotency_key: IdempotencyKey = None,
+    dry_run: DryRun = False,
 ) -> Response[Any]:
     """Count the period's use from 0 and refill what the plan gave for it."""
-    command = ResetUsage(**command_fields(caller, body or ResetRequest(), idempotency_key))
-    return posted(command, ledger().execute(command, opening_for(caller)), 200)
+    command = command_of(ResetUsage, caller, body, idempotency_key)
+    return posted(command, carry_out(command, caller, dry_run=dry_run), 200)
 
 
 @app.delete("/v1/accounts/<account_id>", operation_id="close")
@@ -144,12 +140,17 @@ def delete_account(
     account_id: AccountId,
     caller: Admin,
     body: Annotated[CloseRequest | None, Body()] = None,
+    *,
     idempotency_key: IdempotencyKey = None,
+    dry_run: DryRun = False,
 ) -> Response[Any]:
     """Close the account and erase whose it is. Its ledger stays, under an id that leads nowhere."""
-    command = CloseAccount(**command_fields(caller, body or CloseRequest(), idempotency_key))
-    ledger().execute(command)
-    erase(ledger().table, caller.account_id)
+    command = command_of(CloseAccount, caller, body, idempotency_key)
+    if dry_run:
+        ledger().rehearse(command)
+    else:
+        ledger().execute(command)
+        erase(ledger().table, caller.account_id)
     return answer({"account_id": caller.account_id, "status": "closed"})
 
 
@@ -173,8 +174,10 @@ def get_audit(
     return answer({"audit": page.items, "cursor": None})
 
 
-def _quota(caller: Caller) -> Response[Any]:
-    account = ledger().account(caller.account_id, opening_for(caller))
+def _quota(caller: Caller, account: Account | None) -> Response[Any]:
+    """Return the quota of an account: as a command left it, else (None) as it is now."""
+    if account is None:
+        account = ledger().account(caller.account_id, opening_for(caller))
     audit = read_audit(ledger().table, caller.account_id, before=None, at_once=AUDIT_SHOWN)
     return answer(quota_json(account, ledger().catalog(), islice(audit, AUDIT_SHOWN)))
 

@@ -20,7 +20,7 @@ from scrip.http.lists import listed_accounts
 from scrip.http.models import Cursor, Instant, Name
 from scrip.http.principals import admin_actor
 from scrip.http.problems import InvalidError
-from scrip.http.resolver import api
+from scrip.http.resolver import DryRun, api
 from scrip.ledger import ledger
 from scrip.observability import logger
 from scrip.settings import settings
@@ -96,12 +96,16 @@ def get_accounts(
 
 
 @app.post("/v1/admin/accounts", operation_id="add_account")
-def post_account(admin: Admin, body: Annotated[NewAccountRequest, Body()]) -> Response[Any]:
+def post_account(
+    admin: Admin,
+    body: Annotated[NewAccountRequest, Body()],
+    *,
+    dry_run: DryRun = False,
+) -> Response[Any]:
     """Open an account as its owner's sign-up would; one that is there keeps what it has."""
-    is_new = add_account(ledger(), body.account_id, body.email)
-    account = ledger().account(body.account_id)
-    emails = emails_of(ledger(), body.account_id)
-    return answer(listed_account_json(account, emails), 201 if is_new else 200)
+    account, is_new = add_account(ledger(), body.account_id, body.email, dry_run=dry_run)
+    emails = {*emails_of(ledger(), body.account_id), *([body.email.lower()] if body.email else [])}
+    return answer(listed_account_json(account, sorted(emails)), 201 if is_new else 200)
 
 
 @app.get("/v1/admin/webhooks", operation_id="list_webhooks")

@@ -29,15 +29,14 @@ from scrip.http.answers import (
 from scrip.http.models import (
     BatchRequest,
     CaptureRequest,
-    CommandRequest,
     ConsumeRequest,
     ExtendRequest,
     HoldRequest,
     ReleaseRequest,
 )
 from scrip.http.principals import Caller, any_caller
-from scrip.http.requests import command_fields, opening_for
-from scrip.http.resolver import AccountId, HoldId, IdempotencyKey, api
+from scrip.http.requests import carry_out, command_of, opening_for
+from scrip.http.resolver import AccountId, DryRun, HoldId, IdempotencyKey, api
 from scrip.ledger import ledger
 from scrip.observability import logger
 from scrip.warm_up import warm_up
@@ -50,11 +49,13 @@ def post_consume(
     account_id: AccountId,
     body: Annotated[ConsumeRequest, Body()],
     caller: Annotated[Caller, Depends(any_caller)],
+    *,
     idempotency_key: IdempotencyKey = None,
+    dry_run: DryRun = False,
 ) -> Response[Any]:
     """Take the price of a feature, or an amount: all of it or none."""
-    command = _consume(caller, body, idempotency_key)
-    return posted(command, ledger().execute(command, opening_for(caller)), 200)
+    command = command_of(Consume, caller, body, idempotency_key)
+    return posted(command, carry_out(command, caller, dry_run=dry_run), 200)
 
 
 @app.post("/v1/accounts/<account_id>/consume/batch", operation_id="consume_batch")
@@ -62,14 +63,14 @@ def post_batch(
     account_id: AccountId,
     body: Annotated[BatchRequest, Body()],
     caller: Annotated[Caller, Depends(any_caller)],
+    *,
     idempotency_key: IdempotencyKey = None,
+    dry_run: DryRun = False,
 ) -> Response[Any]:
     """Take the prices of several uses: all of them or none, an entry each."""
-    command = ConsumeBatch(
-        **command_fields(caller, CommandRequest(), idempotency_key),
-        uses=tuple(Use(**use.model_dump()) for use in body.uses),
-    )
-    return posted_batch(command, ledger().execute(command, opening_for(caller)))
+    uses = tuple(Use(**use.model_dump()) for use in body.uses)
+    command = command_of(ConsumeBatch, caller, None, idempotency_key, uses=uses)
+    return posted_batch(command, carry_out(command, caller, dry_run=dry_run))
 
 
 @app.post("/v1/accounts/<account_id>/holds", operation_id="open_hold")
@@ -77,17 +78,13 @@ def post_hold(
     account_id: AccountId,
     body: Annotated[HoldRequest, Body()],
     caller: Annotated[Caller, Depends(any_caller)],
+    *,
     idempotency_key: IdempotencyKey = None,
+    dry_run: DryRun = False,
 ) -> Response[Any]:
     """Set aside the price of a feature, or an amount, for a while."""
-    command = OpenHold(
-        **command_fields(caller, body, idempotency_key),
-        feature=body.feature,
-        quantity=body.quantity,
-        amount=body.amount,
-        expires_in=body.expires_in,
-    )
-    return posted_hold(command, ledger().execute(command, opening_for(caller)))
+    command = command_of(OpenHold, caller, body, idempotency_key)
+    return posted_hold(command, carry_out(command, caller, dry_run=dry_run))
 
 
 @app.get("/v1/accounts/<account_id>/holds", operation_id="list_holds")
@@ -106,19 +103,15 @@ def post_capture(
     hold_id: HoldId,
     caller: Annotated[Caller, Depends(any_caller)],
     body: Annotated[CaptureRequest | None, Body()] = None,
+    *,
     idempotency_key: IdempotencyKey = None,
+    dry_run: DryRun = False,
 ) -> Response[Any]:
     """Spend what was set aside, a part of it, or more than it."""
-    asked = body or CaptureRequest()
-    command = CaptureHold(
-        **command_fields(caller, asked, idempotency_key),
-        hold_id=hold_id,
-        quantity=asked.quantity,
-        amount=asked.amount,
-        final=asked.final,
-        excess=asked.excess == "available",
-    )
-    return posted(command, ledger().execute(command, opening_for(caller)), 200)
+    body = body or CaptureRequest()
+    excess = body.excess == "available"
+    command = command_of(CaptureHold, caller, body, idempotency_key, hold_id=hold_id, excess=excess)
+    return posted(command, carry_out(command, caller, dry_run=dry_run), 200)
 
 
 @app.post("/v1/accounts/<account_id>/holds/<hold_id>/extend", operation_id="extend_hold")
@@ -127,14 +120,12 @@ def post_extension(
     hold_id: HoldId,
     caller: Annotated[Caller, Depends(any_caller)],
     body: Annotated[ExtendRequest | None, Body()] = None,
+    *,
+    dry_run: DryRun = False,
 ) -> Response[Any]:
     """Let a hold live longer. That writes no entry, so no key names it."""
-    command = ExtendHold(
-        **command_fields(caller, CommandRequest(), None),
-        hold_id=hold_id,
-        expires_in=(body or ExtendRequest()).expires_in,
-    )
-    outcome = ledger().execute(command, opening_for(caller))
+    command = command_of(ExtendHold, caller, body or ExtendRequest(), None, hold_id=hold_id)
+    outcome = carry_out(command, caller, dry_run=dry_run)
     assert outcome.account is not None, outcome
     return extended_hold(hold_id, outcome.account, ledger().catalog())
 
@@ -145,12 +136,13 @@ def post_release(
     hold_id: HoldId,
     caller: Annotated[Caller, Depends(any_caller)],
     body: Annotated[ReleaseRequest | None, Body()] = None,
+    *,
     idempotency_key: IdempotencyKey = None,
+    dry_run: DryRun = False,
 ) -> Response[Any]:
     """Give back all that is left of a hold."""
-    told = command_fields(caller, body or ReleaseRequest(), idempotency_key)
-    command = ReleaseHold(**told, hold_id=hold_id)
-    return posted(command, ledger().execute(command, opening_for(caller)), 200)
+    command = command_of(ReleaseHold, caller, body, idempotency_key, hold_id=hold_id)
+    return posted(command, carry_out(command, caller, dry_run=dry_run), 200)
 
 
 @app.post("/v1/accounts/<account_id>/quote", operation_id="quote")
@@ -161,18 +153,9 @@ def post_quote(
     idempotency_key: IdempotencyKey = None,
 ) -> Response[Any]:
     """Price a consume against the account as it is now. Changes nothing."""
-    command = _consume(caller, body, idempotency_key)
+    command = command_of(Consume, caller, body, idempotency_key)
     account = ledger().account(caller.account_id, opening_for(caller))
     return answer(asdict(quote(account, command, ledger().catalog())))
-
-
-def _consume(caller: Caller, body: ConsumeRequest, idempotency_key: str | None) -> Consume:
-    return Consume(
-        **command_fields(caller, body, idempotency_key),
-        feature=body.feature,
-        quantity=body.quantity,
-        amount=body.amount,
-    )
 
 
 @logger.inject_lambda_context(correlation_id_path=API_GATEWAY_HTTP)

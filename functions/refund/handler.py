@@ -13,8 +13,8 @@ from scrip.http.answers import posted
 from scrip.http.models import RefundRequest
 from scrip.http.principals import Caller, service_caller
 from scrip.http.problems import InvalidError
-from scrip.http.requests import command_fields, opening_for
-from scrip.http.resolver import AccountId, IdempotencyKey, api
+from scrip.http.requests import carry_out, command_of
+from scrip.http.resolver import AccountId, DryRun, IdempotencyKey, api
 from scrip.ledger import ledger
 from scrip.observability import logger
 from scrip.warm_up import warm_up
@@ -27,17 +27,15 @@ def post_refund(
     account_id: AccountId,
     body: Annotated[RefundRequest, Body()],
     caller: Annotated[Caller, Depends(service_caller)],
+    *,
     idempotency_key: IdempotencyKey = None,
+    dry_run: DryRun = False,
 ) -> Response[Any]:
     """Give credits back to the grants that the entry took them from, last taken first."""
     if body.note is not None and caller.actor.type is not ActorType.ADMIN:
         raise InvalidError(["body.note: only an admin can leave one, for the audit record"])
-    command = Refund(
-        **command_fields(caller, body, idempotency_key),
-        refunds=body.entry_id,
-        amount=body.amount,
-    )
-    return posted(command, ledger().execute(command, opening_for(caller)), 201)
+    command = command_of(Refund, caller, body, idempotency_key, refunds=body.entry_id)
+    return posted(command, carry_out(command, caller, dry_run=dry_run), 201)
 
 
 @logger.inject_lambda_context(correlation_id_path=API_GATEWAY_HTTP)

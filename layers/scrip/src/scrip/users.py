@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
-from scrip.domain.account import AccountStatus
+from scrip.domain.account import Account, AccountStatus
 from scrip.domain.commands import OpenAccount
 from scrip.domain.errors import AccountClosedError, EmailTakenError
 from scrip.ledger import Ledger, opening
@@ -86,10 +86,13 @@ def add_account(
     account_id: str,
     email: str | None,
     stack: Settings | None = None,
-) -> bool:
-    """Open an account as a sign-up would, by hand, and link it to an address; tell if it is new.
+    *,
+    dry_run: bool = False,
+) -> tuple[Account, bool]:
+    """Open an account as a sign-up would, by hand, and link it to an address.
 
-    One that is there already keeps all that it has. `stack` is this process's own unless told.
+    Return the account and whether it is new. An account that exists already keeps all that it has.
+    `stack` is this process's own by default. A dry run writes nothing.
 
     Raises:
         EmailTakenError: the address is another account's; nothing was opened.
@@ -100,14 +103,16 @@ def add_account(
         raise EmailTakenError
     known = read(ledger.table, account_id).account
     mailboxes = hashed([email] if email else [], ledger.mailbox_key)
-    if known is None:
-        ledger.execute(opening(account_id, mailboxes, stack))
-    elif known.status is AccountStatus.CLOSED:
+    if known and known.status is AccountStatus.CLOSED:
         raise AccountClosedError
-    if name and not link_account(ledger.table, account_id, name):
-        raise EmailTakenError  # somebody was faster
-    note_welcomed(ledger.table, mailboxes)
-    return known is None
+    open_ = ledger.rehearse if dry_run else ledger.execute
+    account = open_(opening(account_id, mailboxes, stack)).account if known is None else known
+    if not dry_run:
+        if name and not link_account(ledger.table, account_id, name):
+            raise EmailTakenError  # another request was faster
+        note_welcomed(ledger.table, mailboxes)
+    account = ledger.settled(account) if account else ledger.account(account_id)
+    return account, known is None
 
 
 def emails_of(ledger: Ledger, account_id: str) -> list[str]:

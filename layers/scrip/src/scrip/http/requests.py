@@ -2,41 +2,59 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from ulid import ULID
 
 from scrip.domain.catalog import Feature, Plan, Rollover
 from scrip.domain.commands import entry_name
-from scrip.http.models import AdminRequest
 from scrip.ledger import ledger
 from scrip.users import first_opening
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scrip.domain.commands import OpenAccount
+    from pydantic import BaseModel
+
+    from scrip.domain.commands import Command, OpenAccount
     from scrip.http.admin_models import FeatureRequest, PlanRequest
-    from scrip.http.models import CommandRequest
     from scrip.http.principals import Caller
+    from scrip.ledger import Outcome
 
 
-def command_fields(
+def command_of[C: Command](
+    kind: type[C],
     caller: Caller,
-    body: CommandRequest,
+    body: BaseModel | None,
     idempotency_key: str | None,
-) -> dict[str, Any]:
-    """Return what every command takes; without a key of the caller's own, a ULID names it."""
-    return {
+    /,
+    **asked: Any,
+) -> C:
+    """Return the command that a request asks for; without a key, a ULID names it.
+
+    Fields that the body has under the command's names are taken over; `asked` are the others.
+    """
+    names = {field.name for field in fields(kind)}
+    same = {name: value for name, value in body or () if name in names}
+    # Last, so that no field of a body can say whose account it is, or who asks.
+    identity = {
         "account_id": caller.account_id,
         "entry_id": entry_name(caller.actor, idempotency_key or str(ULID())),
         "keyed": idempotency_key is not None,
         "actor": caller.actor,
-        "reason": body.reason,
-        "reference": body.reference,
-        "metadata": body.metadata,
-        "note": body.note if isinstance(body, AdminRequest) else None,
     }
+    return kind(**same | asked | identity)
+
+
+def carry_out(command: Command, caller: Caller, *, dry_run: bool) -> Outcome:
+    """Execute a command, or only rehearse it, in an account that a first call opens.
+
+    Raises:
+        ScripError: as `Ledger.execute` does.
+    """
+    carried_out = ledger().rehearse if dry_run else ledger().execute
+    return carried_out(command, opening_for(caller))
 
 
 def opening_for(caller: Caller) -> Callable[[], OpenAccount] | None:

@@ -15,7 +15,7 @@ from aws_lambda_powertools.event_handler.middlewares.openapi_validation import (
     OpenAPIRequestValidationMiddleware,
 )
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
-from aws_lambda_powertools.event_handler.openapi.params import Header, Path
+from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 
 from scrip.domain.commands import HOLD_ID_PATTERN, KEY_PATTERN, USER_PREFIX
 from scrip.domain.entries import is_text
@@ -64,6 +64,10 @@ IdempotencyKey = Annotated[
         ),
         pattern=KEY_PATTERN,
     ),
+]
+DryRun = Annotated[
+    bool,
+    Query(description="Return what the answer would be, and change nothing."),
 ]
 IfMatch = Annotated[
     str,
