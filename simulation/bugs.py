@@ -365,7 +365,7 @@ BUGS = (
     Bug(
         "what a user does to holds is not counted",
         "scrip.domain.holds",
-        "    draft.change(hold_calls=replace(counted, calls=counted.calls + 1))",
+        "    counted = replace(counted, calls=counted.calls + 1)",
         "    ...",
     ),
     Bug(

@@ -81,7 +81,9 @@ def follow_subscription(draft: Draft, command: FollowSubscription) -> Posting:
         at=command.at,
         plan_after=command.plan_after,
     )
-    draft.change(subscriptions=_with_subscription(draft.account.subscriptions, told))
+    draft.account = replace(
+        draft.account, subscriptions=_with_subscription(draft.account.subscriptions, told)
+    )
     return draft.posting()
 
 
@@ -105,7 +107,7 @@ def take_back(draft: Draft, command: TakeBack, paid: Paid | None) -> Posting:
     told = _claw_back(draft, command, told, expiry)
     if told.is_returned and draft.account.paid_by == told.payment_id:
         # Nobody has paid for the months to come.
-        draft.change(paid_until=draft.account.period_end)
+        draft.account = replace(draft.account, paid_until=draft.account.period_end)
     after = replace(told, version=payment.version + 1)
     return draft.posting(payment=(payment, after))
 
@@ -118,7 +120,8 @@ def _open_paid_period(draft: Draft, command: PayPeriod, catalog: Catalog, quota:
     carried = rolled_over(account.grants, ending, opened, command.entry_id)
     plans = plan_grants(account)
     expire(draft, plans_end=max(start, began))
-    draft.change(
+    draft.account = replace(
+        draft.account,
         anchor=start,
         period=0,
         paid_until=command.end,
@@ -173,7 +176,7 @@ def _grant_period(draft: Draft, command: PayPeriod, amount: int, expires_at: dat
         GrantKind.PLAN,
         amount,
         effective_at=min(command.start, draft.now),
-        expires_at=expires_at,
+        grant_expires_at=expires_at,
         command=command,
         source=command.entry_id,
     )
@@ -272,7 +275,8 @@ def _set_aside(draft: Draft, command: TakeBack, payment: Payment, hold_id: str) 
     held = min(grant.remaining, payment.left) if grant else 0
     if held:
         allocations = (Allocation(payment.grant_id, held),)
-        draft.change(
+        draft.account = replace(
+            draft.account,
             grants=buckets.withdraw(draft.account.grants, allocations),
             holds=(*draft.account.holds, Hold(hold_id=hold_id, allocations=allocations)),
         )
@@ -297,8 +301,9 @@ def _set_free(
     [held] = hold.allocations
     left = (Allocation(held.grant_id, held.amount - amount),)
     others = tuple(other for other in draft.account.holds if other is not hold)
-    draft.change(
-        holds=(*others, replace(hold, allocations=left)) if amount < hold.amount else others
+    draft.account = replace(
+        draft.account,
+        holds=(*others, replace(hold, allocations=left)) if amount < hold.amount else others,
     )
     freed = (Allocation(held.grant_id, amount),)
     entry = give_back(
@@ -340,7 +345,8 @@ def _claw_back(draft: Draft, command: TakeBack, told: Payment, expiry: Entry | N
         return told
     taken = min(due, own.remaining) if own else 0
     allocations = (Allocation(own.grant_id, taken),) if own and taken else ()
-    draft.change(
+    draft.account = replace(
+        draft.account,
         grants=tuple(
             # What was taken back was never given: neither a reset nor an upgrade counts on it.
             replace(grant, amount=grant.amount - taken)

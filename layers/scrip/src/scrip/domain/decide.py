@@ -183,7 +183,7 @@ def _open(command: OpenAccount, catalog: Catalog, now: datetime) -> Posting:
     )
     draft = Draft(None, account, plan, now)
     if command.reset_anchor is ResetAnchor.MONTH:
-        draft.change(anchor=month_start(now, account.zone))
+        draft.account = replace(draft.account, anchor=month_start(now, account.zone))
     entry = None
     if command.signup_credits:
         entry = draft.grant(
@@ -211,7 +211,8 @@ def _refund(draft: Draft, command: Refund, refundable: Refundable | None) -> Pos
         raise errors.RefundTooLargeError(usage.cost, refundable.refunded, left)
     # A reset of the counter may have come in between; the use of a period is never below none.
     in_period = usage.recorded_at >= account.begins(account.period)
-    draft.change(
+    draft.account = replace(
+        draft.account,
         used=max(0, account.used - amount) if in_period else account.used,
         consumed_total=account.consumed_total - amount,
     )
@@ -272,10 +273,12 @@ def _put_back(
             homeless += part - fitting
             ends.append(_life_of(home or back, taken, draft.now))
     allocations = [Allocation(grant_id, part) for grant_id, part in given.items() if part]
-    draft.change(grants=buckets.give_back(tuple(there.values()), allocations))
+    draft.account = replace(
+        draft.account, grants=buckets.give_back(tuple(there.values()), allocations)
+    )
     if homeless:
         grants, end = buckets.with_refund_until(draft.account.grants, max(ends))
-        draft.change(grants=grants)
+        draft.account = replace(draft.account, grants=grants)
         placed = draft.place(GrantKind.REFUND, homeless, source=command.entry_id, expires_at=end)
         # What is owed is paid out of the first of them: it is not to cost credits of a longer life.
         given = Counter({placed.grant_id: homeless}) + given
@@ -342,7 +345,7 @@ def _add(draft: Draft, command: Adjust, amount: int) -> Entry:
         command.kind,
         amount,
         command=command,
-        expires_at=command.expires_at,
+        grant_expires_at=command.expires_at,
     )
     if len(draft.account.grants) > max(GRANTS_MAX, grants_before):
         raise errors.TooManyGrantsError(GRANTS_MAX)
@@ -351,7 +354,7 @@ def _add(draft: Draft, command: Adjust, amount: int) -> Entry:
 
 def _deduct(draft: Draft, command: Adjust, amount: int) -> Entry:
     grants, allocations = buckets.draw(draft.account.grants, amount)
-    draft.change(grants=grants)
+    draft.account = replace(draft.account, grants=grants)
     return draft.enter(
         command.entry_id,
         EntryType.ADMIN_DEDUCT,
@@ -364,7 +367,7 @@ def _deduct(draft: Draft, command: Adjust, amount: int) -> Entry:
 def _set_frozen(draft: Draft, command: SetFrozen) -> Posting:
     before = draft.account.status
     after = AccountStatus.FROZEN if command.frozen else AccountStatus.ACTIVE
-    draft.change(status=after)
+    draft.account = replace(draft.account, status=after)
     entry_type = EntryType.FREEZE if command.frozen else EntryType.UNFREEZE
     entry = draft.enter(command.entry_id, entry_type, 0, command=command)
     audit = draft.audit(
@@ -382,7 +385,8 @@ def _close(draft: Draft, command: CloseAccount) -> Posting:
     before = draft.account
     grants, allocations = buckets.draw(before.grants, before.spendable)
     assert not any(grant.remaining for grant in grants), grants
-    draft.change(
+    draft.account = replace(
+        draft.account,
         status=AccountStatus.CLOSED,
         grants=(),
         holds=(),

@@ -14,7 +14,7 @@ from collections.abc import Container, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Any
+from typing import Unpack
 
 from scrip.domain import grants as buckets
 from scrip.domain.account import Account, Hold, HoldCalls
@@ -39,7 +39,7 @@ from scrip.domain.errors import (
     TooManyHoldsError,
 )
 from scrip.domain.grants import Allocation, Grant, GrantKind
-from scrip.domain.posting import Draft, Posting
+from scrip.domain.posting import Draft, EntryDetails, Posting
 from scrip.domain.spending import check_affordable, check_not_frozen, price, spend
 
 HOLDS_MAX = 32
@@ -91,7 +91,7 @@ def open_hold(draft: Draft, command: OpenHold, catalog: Catalog) -> Posting:
         feature=command.feature,
         uncharged=cost - wanted,
     )
-    draft.change(grants=grants, holds=(*account.holds, hold))
+    draft.account = replace(draft.account, grants=grants, holds=(*account.holds, hold))
     entry = draft.enter(
         command.entry_id,
         EntryType.HOLD,
@@ -160,7 +160,7 @@ def capture_hold(draft: Draft, command: CaptureHold, catalog: Catalog) -> Postin
         draft,
         command.entry_id,
         command,
-        cost=cost,
+        charge=cost,
         taken=0 if unlimited else excess,
         held=charged,
         feature=hold.feature,
@@ -217,7 +217,9 @@ def end_free(draft: Draft) -> None:
     if not draft.plan.unlimited:
         free = [hold for hold in draft.account.holds if hold.uncharged]
         assert not any(hold.allocations for hold in free), free
-        draft.change(holds=tuple(hold for hold in draft.account.holds if hold not in free))
+        draft.account = replace(
+            draft.account, holds=tuple(hold for hold in draft.account.holds if hold not in free)
+        )
 
 
 def outlive(draft: Draft, grant_id: str, expired_at: datetime) -> None:
@@ -259,7 +261,9 @@ def give_back(
     *,
     pays_debt: bool = True,
     ends: Hold | None = None,
-    **told: Any,
+    command: Command | None = None,
+    effective_at: datetime | None = None,
+    **details: Unpack[EntryDetails],
 ) -> Entry:
     """Put credits that were held back into their grants, and enter it.
 
@@ -288,16 +292,15 @@ def give_back(
         )
         for grant_id, amount in gone.items()
     )
-    draft.change(grants=buckets.give_back((*draft.account.grants, *again), freed))
+    draft.account = replace(
+        draft.account, grants=buckets.give_back((*draft.account.grants, *again), freed)
+    )
     until = ends.rolls_until if ends else None
     rolled = min(expired, ends.rolls_over) if ends and until and until > draft.now else 0
+    details["allocations"] = freed
+    details["expired"] = expired - rolled or None
     entry = draft.enter(
-        entry_id,
-        EntryType.RELEASE,
-        0,
-        allocations=freed,
-        expired=expired - rolled or None,
-        **told,
+        entry_id, EntryType.RELEASE, 0, command=command, effective_at=effective_at, **details
     )
     if pays_debt:
         draft.settle_debt(entry)
@@ -333,7 +336,10 @@ def _expire_again(draft: Draft, released: Entry, gone: Container[str]) -> None:
         for grant in draft.account.grants
         if grant.grant_id in gone and grant.remaining
     )
-    draft.change(grants=tuple(kept for kept in draft.account.grants if kept.grant_id not in gone))
+    draft.account = replace(
+        draft.account,
+        grants=tuple(kept for kept in draft.account.grants if kept.grant_id not in gone),
+    )
     if left:
         draft.enter(
             f"expiry:{_release_name(released)}",
@@ -403,7 +409,8 @@ def _count_call(draft: Draft, command: Command) -> None:
             calls_max=HOLD_CALLS_MAX,
             retry_after=ceil(left.total_seconds()),
         )
-    draft.change(hold_calls=replace(counted, calls=counted.calls + 1))
+    counted = replace(counted, calls=counted.calls + 1)
+    draft.account = replace(draft.account, hold_calls=counted)
 
 
 def _captured(command: CaptureHold, hold: Hold, catalog: Catalog) -> tuple[int, int | None]:
@@ -436,17 +443,31 @@ def _some(allocations: Iterable[Allocation]) -> tuple[Allocation, ...]:
     return tuple(allocation for allocation in allocations if allocation.amount)
 
 
-def _end(draft: Draft, hold: Hold, **told: Any) -> None:
+def _end(
+    draft: Draft,
+    hold: Hold,
+    *,
+    command: Command | None = None,
+    effective_at: datetime | None = None,
+) -> None:
     """End a hold that no command about it ends; one without credits leaves no trace."""
     _remove(draft, hold)
     if hold.allocations:
-        name = f"release:{hold.hold_id}"
-        give_back(draft, hold.allocations, name, ends=hold, hold_id=hold.hold_id, **told)
+        give_back(
+            draft,
+            hold.allocations,
+            f"release:{hold.hold_id}",
+            ends=hold,
+            command=command,
+            effective_at=effective_at,
+            hold_id=hold.hold_id,
+        )
 
 
 def _put(draft: Draft, changed: Hold) -> None:
     """Replace an open hold by what it is now."""
-    draft.change(
+    draft.account = replace(
+        draft.account,
         holds=tuple(
             changed if hold.hold_id == changed.hold_id else hold for hold in draft.account.holds
         ),
@@ -454,6 +475,7 @@ def _put(draft: Draft, changed: Hold) -> None:
 
 
 def _remove(draft: Draft, ended: Hold) -> None:
-    draft.change(
+    draft.account = replace(
+        draft.account,
         holds=tuple(hold for hold in draft.account.holds if hold.hold_id != ended.hold_id),
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import TypedDict, Unpack
 
 from scrip.domain import grants as buckets
 from scrip.domain.account import Account
@@ -75,6 +75,24 @@ class Posting:
     welcomed: tuple[str, ...] = ()
 
 
+class EntryDetails(TypedDict, total=False):
+    """Fields of an entry that some types of it have. `Entry` says what they mean."""
+
+    allocations: tuple[Allocation, ...]
+    feature: str | None
+    quantity: int | None
+    cost: int | None
+    feature_version: int | None
+    reason: str | None
+    reference: str | None
+    metadata: Json | None
+    source: str | None
+    refunds: str | None
+    hold_id: str | None
+    expires_at: datetime | None
+    expired: int | None
+
+
 class Draft:
     """An account while a posting is being written: each step keeps balance and ledger in step."""
 
@@ -107,10 +125,6 @@ class Draft:
         """Return whether settling may write this many entries more."""
         return self.entries_max is None or len(self.entries) + entries <= self.entries_max
 
-    def change(self, **changed: Any) -> None:
-        """Replace fields of the account."""
-        self.account = replace(self.account, **changed)
-
     def enter(
         self,
         entry_id: str,
@@ -119,19 +133,20 @@ class Draft:
         *,
         command: Command | None = None,
         effective_at: datetime | None = None,
-        **told: Any,
+        **details: Unpack[EntryDetails],
     ) -> Entry:
-        """Append an entry that says how the account came to be as it is now.
+        """Append an entry that explains the account as it is now.
 
-        `command` is the one that wants it; `told` are further fields of the entry.
+        `command` is the one that causes it, if any; the entry takes over its reason, reference and
+        metadata unless `details` has others.
         """
         if command is not None:
-            told = {
+            details = {
                 "reason": command.reason,
                 "reference": command.reference,
                 "metadata": command.metadata,
-                "request_hash": command.request_hash,
-            } | told
+                **details,
+            }
         entry = Entry(
             entry_id=entry_id,
             seq=self.account.seq_last + 1,
@@ -144,11 +159,12 @@ class Draft:
             actor=command.actor if command else CLOCK,
             recorded_at=self.now,
             effective_at=effective_at or self.now,
+            request_hash=command.request_hash if command else None,
             previous_hash=self.account.hash,
-            **told,
+            **details,
         )
         entry = replace(entry, hash=chain_hash(entry))
-        self.change(seq_last=entry.seq, hash=entry.hash)
+        self.account = replace(self.account, seq_last=entry.seq, hash=entry.hash)
         self.entries.append(entry)
         return entry
 
@@ -175,7 +191,7 @@ class Draft:
             source=source,
         )
         grants, grant_id = buckets.add(self.account.grants, grant)
-        self.change(grants=grants)
+        self.account = replace(self.account, grants=grants)
         return Allocation(grant_id, amount)
 
     def grant(
@@ -185,21 +201,24 @@ class Draft:
         kind: GrantKind,
         amount: int,
         *,
-        expires_at: datetime | None = None,
+        command: Command | None = None,
+        grant_expires_at: datetime | None = None,
         effective_at: datetime | None = None,
-        **told: Any,
+        **details: Unpack[EntryDetails],
     ) -> Entry:
-        """Let new credits arrive: into a grant, with an entry, paying debt first."""
+        """Add new credits: into a grant, with an entry, paying debt first."""
         allocation = self.place(
             kind,
             amount,
             source=entry_id,
-            expires_at=expires_at,
+            expires_at=grant_expires_at,
             granted_at=effective_at,
         )
-        self.change(granted_total=self.account.granted_total + amount)
-        told |= {"allocations": (allocation,), "effective_at": effective_at}
-        entry = self.enter(entry_id, entry_type, amount, **told)
+        self.account = replace(self.account, granted_total=self.account.granted_total + amount)
+        details["allocations"] = (allocation,)
+        entry = self.enter(
+            entry_id, entry_type, amount, command=command, effective_at=effective_at, **details
+        )
         self.settle_debt(entry)
         return entry
 
@@ -211,7 +230,9 @@ class Draft:
                 paid.append(Allocation(allocation.grant_id, part))
                 debt -= part
         if paid:
-            self.change(grants=buckets.withdraw(self.account.grants, paid), debt=debt)
+            self.account = replace(
+                self.account, grants=buckets.withdraw(self.account.grants, paid), debt=debt
+            )
             self.enter(
                 f"debt:{arrived.entry_id}",
                 EntryType.DEBT_SETTLED,
@@ -248,8 +269,17 @@ class Draft:
         if len(self.account.grants) >= buckets.GRANTS_MAX:
             self._retire(grant for grant in self._exhausted() if grant.kind is not GrantKind.PLAN)
 
-    def posting(self, **parts: Any) -> Posting:
-        """Close the draft; any change makes a new version. `parts` are further ones of Posting.
+    def posting(
+        self,
+        *,
+        entry: Entry | None = None,
+        refund: tuple[Refundable, int] | None = None,
+        payment: tuple[Payment | None, Payment] | None = None,
+        audit: AuditRecord | None = None,
+        ended_hold: str | None = None,
+        welcomed: tuple[str, ...] = (),
+    ) -> Posting:
+        """Close the draft; any change makes a new version. `Posting` describes the arguments.
 
         What is exhausted and never expires would stay on the account's item forever: it is retired,
         as far as a transaction has room.
@@ -258,14 +288,19 @@ class Draft:
             room = max(0, ENTRIES_MAX - len(self.entries) - len(self.retired))
             lasting = [grant for grant in self._exhausted() if grant.expires_at is None]
             self._retire(lasting[:room])
-        if self.account != self.before or "payment" in parts:
-            self.change(version=self.account.version + 1)
+        if self.account != self.before or payment:
+            self.account = replace(self.account, version=self.account.version + 1)
         return Posting(
             before=self.before,
             after=self.account,
             entries=tuple(self.entries),
+            entry=entry,
+            refund=refund,
+            payment=payment,
+            audit=audit,
+            ended_hold=ended_hold,
             retired=tuple(self.retired),
-            **parts,
+            welcomed=welcomed,
         )
 
     def _exhausted(self) -> list[Grant]:
@@ -279,4 +314,6 @@ class Draft:
     def _retire(self, exhausted: Iterable[Grant]) -> None:
         gone = list(exhausted)
         self.retired += gone
-        self.change(grants=tuple(grant for grant in self.account.grants if grant not in gone))
+        self.account = replace(
+            self.account, grants=tuple(grant for grant in self.account.grants if grant not in gone)
+        )

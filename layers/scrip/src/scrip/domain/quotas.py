@@ -21,24 +21,19 @@ def change_quota(draft: Draft, command: SetQuota, catalog: Catalog) -> Posting:
     """
     account = draft.account
     in_force, before = account.quota, _told(account.quota, account.next_quota)
-    changed: dict[str, Any] = {
-        name: value
-        for name in ("monthly_credits", "limits")
-        if (value := getattr(command, name)) is not None
-    }
     if command.plan_id is None:
-        wanted = replace(in_force, **changed)
-        pending = replace(account.next_quota, **changed) if account.next_quota else None
+        wanted = _changed(in_force, command)
+        pending = _changed(account.next_quota, command) if account.next_quota else None
     else:
         if command.plan_id != in_force.plan_id:
             catalog.open_plan(command.plan_id)
-        wanted, pending = Quota(plan_id=command.plan_id, **changed), None
+        wanted, pending = _changed(Quota(plan_id=command.plan_id), command), None
     plan = catalog.plan(wanted.plan_id)
     entry = None
     if _grants_less(wanted, plan, in_force, draft.plan):
-        draft.change(next_quota=pending or wanted)
+        draft.account = replace(draft.account, next_quota=pending or wanted)
     else:
-        draft.change(next_quota=pending)
+        draft.account = replace(draft.account, next_quota=pending)
         set_quota(draft, wanted, catalog)
         # What a plan grants since it was edited, or was taken back, is no change of this account's.
         if replace(wanted, limits=in_force.limits) != in_force:
@@ -66,7 +61,7 @@ def grant_difference(draft: Draft, allowance: int, command: Command) -> Entry | 
         EntryType.PLAN,
         GrantKind.PLAN,
         missing,
-        expires_at=draft.account.allowance_end,
+        grant_expires_at=draft.account.allowance_end,
         command=command,
     )
 
@@ -78,7 +73,8 @@ def reset_usage(draft: Draft, command: ResetUsage) -> Posting:
     if given is not None:
         refill = given.amount - given.remaining - draft.account.held_of(given.grant_id)
     allocations = (Allocation(given.grant_id, refill),) if given and refill else ()
-    draft.change(
+    draft.account = replace(
+        draft.account,
         used=0,
         grants=buckets.give_back(draft.account.grants, allocations),
         granted_total=draft.account.granted_total + refill,
@@ -93,6 +89,15 @@ def reset_usage(draft: Draft, command: ResetUsage) -> Posting:
     draft.settle_debt(entry)
     audit = draft.audit(command, "usage.reset", {"used": before}, {"used": 0}, entry)
     return draft.posting(entry=entry, audit=audit)
+
+
+def _changed(quota: Quota, command: SetQuota) -> Quota:
+    """Return a quota with the allowance and the limits that a command has."""
+    if command.monthly_credits is not None:
+        quota = replace(quota, monthly_credits=command.monthly_credits)
+    if command.limits is not None:
+        quota = replace(quota, limits=command.limits)
+    return quota
 
 
 def _grants_less(wanted: Quota, plan: Plan, in_force: Quota, plan_in_force: Plan) -> bool:

@@ -55,7 +55,8 @@ def settle(
     plans = plan_grants(draft.account)
     expire(draft, plans_end=account.period_end if opened else None)
     if opened:
-        draft.change(
+        draft.account = replace(
+            draft.account,
             anchor=lived.anchor,
             period=lived.period,
             paid_until=lived.paid_until,
@@ -80,7 +81,8 @@ def settle(
 def set_quota(draft: Draft, quota: Quota, catalog: Catalog) -> None:
     """Put an account on a plan, with what it has instead of the plan's own."""
     draft.plan = catalog.plan(quota.plan_id)
-    draft.change(
+    draft.account = replace(
+        draft.account,
         plan_id=quota.plan_id,
         monthly_credits=quota.monthly_credits,
         limits=quota.limits,
@@ -98,7 +100,7 @@ def grant_allowance(draft: Draft, period: int, amount: int, *, missed: int = 0) 
             GrantKind.PLAN,
             amount,
             effective_at=start,
-            expires_at=replace(account, period=period).allowance_end,
+            grant_expires_at=replace(account, period=period).allowance_end,
             metadata={"periods_skipped": missed} if missed else None,
         )
 
@@ -150,7 +152,9 @@ def expire(
     for grant in sorted(draft.account.grants if only is None else only, key=end):
         if end(grant) > draft.now or (only is not None and draft.is_full):
             break
-        draft.change(grants=tuple(kept for kept in draft.account.grants if kept is not grant))
+        draft.account = replace(
+            draft.account, grants=tuple(kept for kept in draft.account.grants if kept is not grant)
+        )
         outlive(draft, grant.grant_id, end(grant))
         if grant.remaining:
             draft.enter(

@@ -1,7 +1,7 @@
 """Spending: what a use costs, whether the account can pay for it, and the entry that says so."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Unpack
 
 from scrip.domain import grants as buckets
 from scrip.domain.account import Account, AccountStatus
@@ -10,7 +10,7 @@ from scrip.domain.commands import Command, Consume, ConsumeBatch, OpenHold, Use
 from scrip.domain.entries import Entry, EntryType
 from scrip.domain.errors import AccountFrozenError, InsufficientCreditsError
 from scrip.domain.grants import Allocation
-from scrip.domain.posting import Draft, Posting
+from scrip.domain.posting import Draft, EntryDetails, Posting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ def consume(draft: Draft, command: Consume | ConsumeBatch, catalog: Catalog) -> 
             draft,
             entry_id,
             command,
-            cost=cost,
+            charge=cost,
             taken=0 if draft.plan.unlimited else cost,
             feature=use.feature,
             quantity=use.quantity,
@@ -118,29 +118,30 @@ def spend(
     entry_id: str,
     command: Command,
     *,
-    cost: int,
+    charge: int,
     taken: int,
     held: tuple[Allocation, ...] = (),
-    **told: Any,
+    **details: Unpack[EntryDetails],
 ) -> Entry:
-    """Enter a use that cost so much: `held` was set aside for it, `taken` comes out of grants.
+    """Enter a use and charge for it: `held` was set aside for it, `taken` comes out of grants.
 
     What the grants lack is lent; whether the plan allows that was checked before.
     """
     account = draft.account
     grants, drawn = buckets.draw(account.grants, taken)
-    draft.change(
+    draft.account = replace(
+        draft.account,
         grants=grants,
         debt=account.debt + taken - sum(allocation.amount for allocation in drawn),
-        used=account.used + cost,
-        consumed_total=account.consumed_total + cost,
+        used=account.used + charge,
+        consumed_total=account.consumed_total + charge,
     )
+    details["cost"] = charge
+    details["allocations"] = buckets.joined(*held, *drawn)
     return draft.enter(
         entry_id,
         EntryType.USAGE,
         -taken - sum(allocation.amount for allocation in held),
         command=command,
-        allocations=buckets.joined(*held, *drawn),
-        cost=cost,
-        **told,
+        **details,
     )
