@@ -1,7 +1,7 @@
-"""What Scrip refuses, and why: one class an answer, typed data on it, never a message to parse.
+"""Why Scrip refuses a request: one class for each reason, with typed data and no message to parse.
 
     ScripError
-    +-- RefusalError                    decided from the account that was read; nothing is written
+    +-- RefusalError                    decided from the account as read; nothing is written
     |   +-- InsufficientCreditsError    402
     |   +-- AccountFrozenError          403
     |   +-- AccountClosedError          403
@@ -45,9 +45,9 @@
     +-- CorruptAccountError             500
     +-- PayloadError                    500
 
-`status` is the HTTP status, `code` what a program switches on, the docstring's first line what a
-person reads, the rest of it what to do; the fields of an error are its data (amounts in credits).
-docs/reference/errors.md is made of all this.
+`status` is the HTTP status and `code` is for programs. The docstring's first line is for people,
+the rest says what to do. The fields of an error are its data (amounts in credits).
+docs/reference/errors.md is generated from all of this.
 """
 
 from dataclasses import dataclass
@@ -57,14 +57,15 @@ from typing import ClassVar
 
 @dataclass(eq=False, repr=False)
 class ScripError(Exception):
-    """Something went wrong.
+    """Something went wrong on our side.
 
-    A fault of Scrip's own; the function's log has it under the `instance`. Asking again with the
-    same idempotency key is safe.
+    The function's log has the cause under the `instance`. Trying again with the same idempotency
+    key is safe.
     """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
+    detail: ClassVar[str] = ""
 
 
 @dataclass(eq=False, repr=False)
@@ -76,11 +77,12 @@ class RefusalError(ScripError):
 class InsufficientCreditsError(RefusalError):
     """Not enough credits.
 
-    Nothing was taken. Show the user the `shortfall`, when the next credits come (`next_reset_at`),
-    and where to get more (`top_up_url`, null unless the stack has one).
+    Nothing was taken. Show the user the `shortfall`, when the next credits arrive
+    (`next_reset_at`), and where to get more (`top_up_url`, null unless the stack has one).
     """
 
     status, code = 402, "insufficient_credits"
+    detail = "Not enough credits: {required} needed, {available} available."
     required: int
     available: int
     shortfall: int
@@ -89,10 +91,10 @@ class InsufficientCreditsError(RefusalError):
 
 @dataclass(eq=False, repr=False)
 class AccountFrozenError(RefusalError):
-    """The account is frozen and may not spend.
+    """This account is frozen and cannot spend.
 
-    Do not ask again: an admin froze it, and one unfreezes it. Refunds and credits still arrive, and
-    a service may end the holds that are open; its user can only read.
+    Do not retry: an admin froze it and can unfreeze it. Refunds and credits still arrive, and a
+    service can end the open holds; its user can only read.
     """
 
     status, code = 403, "account_frozen"
@@ -100,9 +102,9 @@ class AccountFrozenError(RefusalError):
 
 @dataclass(eq=False, repr=False)
 class AccountClosedError(RefusalError):
-    """The account is closed for good.
+    """This account is closed permanently.
 
-    Do not ask again. The person opens another account under another id.
+    Do not retry. The person can open another account under another ID.
     """
 
     status, code = 403, "account_closed"
@@ -110,10 +112,10 @@ class AccountClosedError(RefusalError):
 
 @dataclass(eq=False, repr=False)
 class HoldNotYoursError(RefusalError):
-    """The hold is not yours to end.
+    """This hold belongs to the app, so you cannot end it.
 
-    A user's token can capture, extend and release only what a user's token has opened: a hold whose
-    id begins with `user:`. The app's own holds are for its back end.
+    A user's token can capture, extend and release only holds that a user's token opened: those
+    whose ID begins with `user:`. The app's back end manages its own.
     """
 
     status, code = 403, "hold_not_yours"
@@ -122,10 +124,10 @@ class HoldNotYoursError(RefusalError):
 
 @dataclass(eq=False, repr=False)
 class UnusableAccountIdError(RefusalError):
-    """No account can have this id, and none was opened.
+    """This ID cannot be used for an account, so none was opened.
 
-    An id has 1 to 128 letters, digits and any of `. _ ~ ! $ & ' ( ) * + , ; = : @ | -`, and is not
-    `me`, `.` or `..`. A user's is the `sub` of their token: have the issuer send another.
+    An ID has 1 to 128 letters, digits and any of `. _ ~ ! $ & ' ( ) * + , ; = : @ | -`, and is not
+    `me`, `.` or `..`. A user's ID is the `sub` of their token: have the issuer send another.
     """
 
     status, code = 403, "unusable_account_id"
@@ -133,9 +135,9 @@ class UnusableAccountIdError(RefusalError):
 
 @dataclass(eq=False, repr=False)
 class AccountNotFoundError(RefusalError):
-    """There is no such account.
+    """This account does not exist.
 
-    Check the id. A user's first call opens their account; a service's does not.
+    Check the ID. A user's first call opens their account; a service's call does not.
     """
 
     status, code = 404, "account_not_found"
@@ -144,10 +146,10 @@ class AccountNotFoundError(RefusalError):
 
 @dataclass(eq=False, repr=False)
 class EntryNotFoundError(RefusalError):
-    """The account has no such entry.
+    """This account has no such entry.
 
-    If this refunds a consume whose answer was lost, nothing was charged. Ask again some seconds
-    later where it may still have been on its way.
+    If you are refunding a consume whose answer was lost, nothing was charged. Try again after a few
+    seconds if the consume could still have been on its way.
     """
 
     status, code = 404, "entry_not_found"
@@ -156,9 +158,9 @@ class EntryNotFoundError(RefusalError):
 
 @dataclass(eq=False, repr=False)
 class PaymentNotFoundError(RefusalError):
-    """The account has no such payment.
+    """This account has no such payment.
 
-    Told within webhooks only, never to a caller: the message waits until the payment is known.
+    Only webhooks get this, never a caller: the message waits until the payment is known.
     """
 
     status, code = 404, "payment_not_found"
@@ -167,10 +169,10 @@ class PaymentNotFoundError(RefusalError):
 
 @dataclass(eq=False, repr=False)
 class HoldNotFoundError(RefusalError):
-    """The account has no such hold.
+    """This account has no such hold.
 
-    If the answer to opening it was lost, nothing is held. Ask again some seconds later where it may
-    still have been on its way.
+    If the answer to opening it was lost, nothing is held. Try again after a few seconds if that
+    request could still have been on its way.
     """
 
     status, code = 404, "hold_not_found"
@@ -181,12 +183,13 @@ class HoldNotFoundError(RefusalError):
 class DeductionTooLargeError(RefusalError):
     """Not enough credits to deduct.
 
-    Deduct at most `available`. What the app holds cannot be deducted before its hold has ended, and
-    so the balance cannot be set below it. The user's own holds do not stand in the way: as many of
-    them end as the deduction needs.
+    Deduct at most `available`. Credits that the app holds cannot be deducted until the hold ends,
+    so the balance cannot be set below them. The user's own holds are no obstacle: as many of them
+    end as the deduction needs.
     """
 
     status, code = 409, "insufficient_credits"
+    detail = "Not enough credits to deduct: {required} needed, {available} available."
     required: int
     available: int
     shortfall: int
@@ -194,12 +197,13 @@ class DeductionTooLargeError(RefusalError):
 
 @dataclass(eq=False, repr=False)
 class RefundTooLargeError(RefusalError):
-    """More than is left to refund.
+    """This is more than is left to refund.
 
     Refund at most `refundable`.
     """
 
     status, code = 409, "refund_too_large"
+    detail = "At most {refundable} credits of this entry can still be refunded."
     taken: int
     refunded: int
     refundable: int
@@ -207,44 +211,47 @@ class RefundTooLargeError(RefusalError):
 
 @dataclass(eq=False, repr=False)
 class AlreadyRefundedError(RefundTooLargeError):
-    """Everything that the entry took has been refunded.
+    """This entry has already been refunded in full.
 
-    Nothing is left to do; `taken` and `refunded` are the totals.
+    There is nothing left to do; `taken` and `refunded` are the totals.
     """
 
     code = "already_refunded"
+    detail = "All {taken} credits of this entry have already been refunded."
 
 
 @dataclass(eq=False, repr=False)
 class TooManyGrantsError(RefusalError):
-    """The account holds as many live grants as it may.
+    """This account has reached its limit of live grants.
 
     Give the credits the kind and expiry of a live grant, which they then join, or wait until one
     expires.
     """
 
     status, code = 409, "too_many_grants"
+    detail = "This account already has {grants_max} live grants, the most it can have."
     grants_max: int
 
 
 @dataclass(eq=False, repr=False)
 class TooManyHoldsError(RefusalError):
-    """The account has as many open holds as it may.
+    """This account has reached its limit of open holds.
 
     Capture or release some, or wait until one expires.
     """
 
     status, code = 409, "too_many_holds"
+    detail = "This account already has {holds_max} open holds, the most it can have."
     holds_max: int
 
 
 @dataclass(eq=False, repr=False)
 class HoldEndedError(RefusalError):
-    """The hold has ended.
+    """This hold has ended.
 
-    `ended_by` is the entry that captured or released it; null when it expired, its account was
-    closed, an admin deducted its credits, or an unlimited plan that gave it for nothing ended. What
-    it had left is back in its grants. Use `consume` for what is still to be charged.
+    `ended_by` is the entry that captured or released it. It is null if the hold expired, its
+    account was closed, an admin deducted its credits, or it cost nothing on an unlimited plan that
+    ended. What was left went back to its grants. Use `consume` to charge for anything further.
     """
 
     status, code = 409, "hold_ended"
@@ -254,13 +261,14 @@ class HoldEndedError(RefusalError):
 
 @dataclass(eq=False, repr=False)
 class HoldExceededError(RefusalError):
-    """More than the hold has left.
+    """This is more than the hold has left.
 
-    Capture at most `left`, or ask for the rest to be taken from what is available (`excess`).
-    Release a hold of which nothing is left.
+    Capture at most `left`, or take the rest from the available credits (`excess`). Release a hold
+    that has nothing left.
     """
 
     status, code = 409, "hold_exceeded"
+    detail = "This hold has {left} credits left; {amount} were requested."
     hold_id: str
     amount: int
     left: int
@@ -268,9 +276,9 @@ class HoldExceededError(RefusalError):
 
 @dataclass(eq=False, repr=False)
 class PaymentTakenError(RefusalError):
-    """The payment has brought its credits to another account.
+    """This payment's credits went to another account.
 
-    Told within webhooks only, never to a caller: the message is ignored with this reason.
+    Only webhooks get this, never a caller: the message is ignored for this reason.
     """
 
     status, code = 409, "payment_taken"
@@ -279,34 +287,38 @@ class PaymentTakenError(RefusalError):
 
 @dataclass(eq=False, repr=False)
 class UnknownPlanError(RefusalError):
-    """There is no active plan of this id.
+    """There is no active plan with this ID.
 
-    Use a plan of `GET /v1/admin/plans` that is active.
+    Use an active plan from `GET /v1/admin/plans`.
     """
 
     status, code = 422, "unknown_plan"
+    detail = "There is no active plan with the ID {plan_id}."
     plan_id: str
 
 
 @dataclass(eq=False, repr=False)
 class UnknownFeatureError(RefusalError):
-    """There is no active feature of this id; what has no price is never free.
+    """There is no active feature with this ID.
 
-    Use a feature of `GET /v1/catalog`. A new or revived one counts within 30 seconds.
+    A use without a price is never free. Use a feature from `GET /v1/catalog`; a new or reactivated
+    one takes effect within 30 seconds.
     """
 
     status, code = 422, "unknown_feature"
+    detail = "There is no active feature with the ID {feature}."
     feature: str
 
 
 @dataclass(eq=False, repr=False)
 class CostOutOfRangeError(RefusalError):
-    """That quantity would cost more credits than one request may move.
+    """This quantity costs more credits than one request can move.
 
-    Use a smaller quantity: a request moves `cost_max` credits at most.
+    Use a smaller quantity: a request moves at most `cost_max` credits.
     """
 
     status, code = 422, "cost_out_of_range"
+    detail = "This quantity costs {cost} credits; one request can move at most {cost_max}."
     cost: int
     cost_max: int
 
@@ -315,7 +327,7 @@ class CostOutOfRangeError(RefusalError):
 class NotRefundableError(RefusalError):
     """Only usage entries can be refunded.
 
-    Name the entry of a consume. What an admin gave or took is put right by an adjustment.
+    Refund the entry of a consume. To correct what an admin gave or took, make an adjustment.
     """
 
     status, code = 422, "not_refundable"
@@ -325,7 +337,7 @@ class NotRefundableError(RefusalError):
 
 @dataclass(eq=False, repr=False)
 class HoldWithoutFeatureError(RefusalError):
-    """The hold is of an amount, so a quantity of it has no price.
+    """This hold has no feature, so a quantity has no price.
 
     Capture an `amount`.
     """
@@ -336,9 +348,9 @@ class HoldWithoutFeatureError(RefusalError):
 
 @dataclass(eq=False, repr=False)
 class ExpiryInThePastError(RefusalError):
-    """Credits cannot arrive expired.
+    """Credits cannot expire in the past.
 
-    Give an `expires_at` that is still to come, or none.
+    Use an `expires_at` in the future, or none.
     """
 
     status, code = 422, "expiry_in_the_past"
@@ -349,20 +361,21 @@ class ExpiryInThePastError(RefusalError):
 class HoldRateLimitedError(RefusalError):
     """Too many calls about holds within this hour.
 
-    A user's token opens, extends and releases holds at most `calls_max` times an hour. Wait
-    `Retry-After` seconds, or let the app's back end make the calls: a service has no such bound.
+    A user's token can open, extend and release holds at most `calls_max` times an hour. Wait
+    `Retry-After` seconds, or make the calls from the app's back end, which has no such limit.
     """
 
     status, code = 429, "hold_rate_limited"
+    detail = "Too many calls about holds. Try again in {retry_after} seconds."
     calls_max: int
     retry_after: int
 
 
 @dataclass(eq=False, repr=False)
 class PlanNotFoundError(ScripError):
-    """There is no such plan.
+    """This plan does not exist.
 
-    Check the id against `GET /v1/admin/plans`.
+    Check the ID against `GET /v1/admin/plans`.
     """
 
     status, code = 404, "plan_not_found"
@@ -371,9 +384,9 @@ class PlanNotFoundError(ScripError):
 
 @dataclass(eq=False, repr=False)
 class FeatureNotFoundError(ScripError):
-    """There is no such feature.
+    """This feature does not exist.
 
-    Check the id against `GET /v1/admin/features`.
+    Check the ID against `GET /v1/admin/features`.
     """
 
     status, code = 404, "feature_not_found"
@@ -382,10 +395,10 @@ class FeatureNotFoundError(ScripError):
 
 @dataclass(eq=False, repr=False)
 class AlreadyExistsError(ScripError):
-    """There is one of that id.
+    """This ID is already in use.
 
-    Replace it with PUT and its version, or take another id. If this repeats a POST whose answer was
-    lost, read the item: it may be yours.
+    Replace the item with PUT and its version, or choose another ID. If you are repeating a POST
+    whose answer was lost, read the item: it may be yours.
     """
 
     status, code = 409, "already_exists"
@@ -393,7 +406,7 @@ class AlreadyExistsError(ScripError):
 
 @dataclass(eq=False, repr=False)
 class DefaultPlanError(ScripError):
-    """The plan of new accounts stays active.
+    """The plan for new accounts must stay active.
 
     Deploy the stack with another `DefaultPlan` first.
     """
@@ -404,21 +417,22 @@ class DefaultPlanError(ScripError):
 
 @dataclass(eq=False, repr=False)
 class ProviderIdTakenError(ScripError):
-    """Another plan has that id at a provider.
+    """Another plan already has this provider ID.
 
-    Take the `provider_id` out of the plan `plan_id` first.
+    Remove the `provider_id` from the plan `plan_id` first.
     """
 
     status, code = 409, "provider_id_taken"
+    detail = "The plan {plan_id} already has the provider ID {provider_id}."
     provider_id: str
     plan_id: str
 
 
 @dataclass(eq=False, repr=False)
 class WebhookNotFoundError(ScripError):
-    """No such message is in the inbox.
+    """The inbox has no such message.
 
-    Check the id against `GET /v1/admin/webhooks`; messages that are done are kept for 90 days.
+    Check the ID against `GET /v1/admin/webhooks`; processed messages are kept for 90 days.
     """
 
     status, code = 404, "webhook_not_found"
@@ -427,9 +441,9 @@ class WebhookNotFoundError(ScripError):
 
 @dataclass(eq=False, repr=False)
 class EmailTakenError(ScripError):
-    """The address leads to another account.
+    """This email address belongs to another account.
 
-    Find the account with `GET /v1/admin/accounts?email=`; the first account of an address keeps it.
+    Find the account with `GET /v1/admin/accounts?email=`. An address stays with its first account.
     """
 
     status, code = 409, "email_taken"
@@ -437,9 +451,9 @@ class EmailTakenError(ScripError):
 
 @dataclass(eq=False, repr=False)
 class PayloadErasedError(ScripError):
-    """What the message said was erased with somebody's personal data.
+    """The content of this message was erased with the user's personal data.
 
-    Nothing can be replayed: the account was closed.
+    It cannot be replayed: the account was closed.
     """
 
     status, code = 409, "payload_erased"
@@ -447,18 +461,19 @@ class PayloadErasedError(ScripError):
 
 @dataclass(eq=False, repr=False)
 class NotConfiguredError(ScripError):
-    """The stack lacks something that this needs, or what it has is not accepted.
+    """The stack lacks a setting that this needs, or its value is not accepted.
 
-    Set what `setting` names, or correct it. For `stripe_api_key` that is in the webhooks' secret.
+    Set or correct `setting`. For `stripe_api_key` that is in the webhooks' secret.
     """
 
     status, code = 409, "not_configured"
+    detail = "The stack lacks the setting {setting}, or its value is not accepted."
     setting: str
 
 
 @dataclass(eq=False, repr=False)
 class StaleVersionError(ScripError):
-    """It has been changed since that version.
+    """This was changed after the version you edited.
 
     Read it again, see what has changed, and repeat the edit with `version`.
     """
@@ -469,9 +484,10 @@ class StaleVersionError(ScripError):
 
 @dataclass(eq=False, repr=False)
 class IdempotencyKeyReusedError(ScripError):
-    """The idempotency key belongs to another request of this account.
+    """This idempotency key belongs to another request of this account.
 
-    A key belongs to one request for ever. Take a new key for a new request; send a retry unchanged.
+    A key belongs to one request permanently. Use a new key for a new request; send a retry
+    unchanged.
     """
 
     status, code = 422, "idempotency_key_reused"
@@ -480,9 +496,9 @@ class IdempotencyKeyReusedError(ScripError):
 
 @dataclass(eq=False, repr=False)
 class InvalidCursorError(ScripError):
-    """The cursor is not one that this question was answered with.
+    """This cursor belongs to a different query.
 
-    Send a cursor with the very filters that it was answered to, or begin without one.
+    Send a cursor with the same filters as the request that returned it, or start without one.
     """
 
     status, code = 400, "invalid_cursor"
@@ -490,10 +506,10 @@ class InvalidCursorError(ScripError):
 
 @dataclass(eq=False, repr=False)
 class SignatureError(ScripError):
-    """The message is not signed with a secret that is known here, or not just now.
+    """The signature of this message could not be verified.
 
-    Check that the stack's secret holds the provider's, and that the clocks differ by less than 5
-    minutes. Nothing was stored.
+    Check that the stack's secret holds the provider's secret, and that the clocks differ by less
+    than 5 minutes. Nothing was stored.
     """
 
     status, code = 401, "bad_signature"
@@ -501,10 +517,10 @@ class SignatureError(ScripError):
 
 @dataclass(eq=False, repr=False)
 class BusyError(ScripError):
-    """Too busy right now; asking again is safe.
+    """Too busy right now; trying again is safe.
 
-    Wait `Retry-After` seconds, then ask again with the same idempotency key: it takes effect once,
-    whether this attempt did or not.
+    Wait `Retry-After` seconds, then send the request again with the same idempotency key: it takes
+    effect once, whether or not this attempt did.
     """
 
     status, code = 503, "busy"
@@ -513,9 +529,9 @@ class BusyError(ScripError):
 
 @dataclass(eq=False, repr=False)
 class ProviderBusyError(BusyError):
-    """A service that has to be asked does not answer; asking again is safe.
+    """An external service did not answer; trying again is safe.
 
-    Ask again, with the `cursor` of the answer before if there was one.
+    Send the request again, with the `cursor` of the previous answer if there was one.
     """
 
     code = "provider_busy"
@@ -525,18 +541,19 @@ class ProviderBusyError(BusyError):
 class CatalogUnsoundError(ScripError):
     """The catalog lacks a plan that is in use.
 
-    An admin puts the plan `plan_id` back into the catalog.
+    An admin has to put the plan `plan_id` back into the catalog.
     """
 
     code = "catalog_unsound"
+    detail = "The catalog lacks the plan {plan_id}, which is in use."
     plan_id: str
 
 
 @dataclass(eq=False, repr=False)
 class CorruptAccountError(ScripError):
-    """The stored account contradicts itself: it was not written by Scrip.
+    """The stored account contradicts itself: something other than Scrip changed it.
 
-    Nothing was changed. The item was edited by hand: restore it from a backup.
+    Nothing was changed now. The item was edited by hand: restore it from a backup.
     """
 
     code = "corrupt_account"
@@ -545,11 +562,12 @@ class CorruptAccountError(ScripError):
 
 @dataclass(eq=False, repr=False)
 class PayloadError(ScripError):
-    """The provider's message is not of a shape that can be read.
+    """The format of the provider's message was not recognized.
 
-    The provider tries again; `reason` says what could not be read. Replay it once the reading is
-    mended.
+    The provider will try again; `reason` says what could not be read. Replay the message once Scrip
+    can read it.
     """
 
     code = "unreadable_payload"
+    detail = "The format of the provider's message was not recognized: {reason}"
     reason: str

@@ -25,9 +25,9 @@ DETAIL_CHARACTERS_MAX = 1_000
 
 @dataclass(eq=False, repr=False)
 class ForbiddenError(ScripError):
-    """The token does not allow that.
+    """This token does not allow the request.
 
-    Use a token of the account's owner, of a service or of an admin, as the operation wants it.
+    Use a token of the account's owner, of a service or of an admin, as the operation requires.
     """
 
     status, code = 403, "forbidden"
@@ -35,9 +35,9 @@ class ForbiddenError(ScripError):
 
 @dataclass(eq=False, repr=False)
 class RouteNotFoundError(ScripError):
-    """There is nothing at this path.
+    """This path or method does not exist.
 
-    Check method and path.
+    Check the method and the path.
     """
 
     status, code = 404, "not_found"
@@ -45,12 +45,13 @@ class RouteNotFoundError(ScripError):
 
 @dataclass(eq=False, repr=False)
 class MalformedError(ScripError):
-    """The request cannot be read.
+    """The request could not be read.
 
-    Send JSON in UTF-8 in which no name stands twice.
+    Send JSON in UTF-8 in which no object repeats a name.
     """
 
     status, code = 400, "malformed"
+    detail = "The request could not be read: {problem}."
     problem: str
 
 
@@ -62,17 +63,19 @@ class BodyTooLargeError(ScripError):
     """
 
     status, code = 413, "body_too_large"
+    detail = "The body is larger than {bytes_max} bytes."
     bytes_max: int
 
 
 @dataclass(eq=False, repr=False)
 class UnsupportedMediaTypeError(ScripError):
-    """The body is not of a type that can be read.
+    """The media type of the body is not supported.
 
     Send `Content-Type: application/json`.
     """
 
     status, code = 415, "unsupported_media_type"
+    detail = "The media type of the body must be {expected}."
     expected: str
 
 
@@ -80,24 +83,22 @@ class UnsupportedMediaTypeError(ScripError):
 class InvalidError(ScripError):
     """The request is not valid.
 
-    Correct what `errors` lists: where, and what is wrong with it. It has at most 20 lines.
+    Correct what `errors` lists: where, and what is wrong. It has at most 20 lines.
     """
 
     status, code = 422, "invalid"
+    detail = "The request is not valid: {errors}"
     errors: list[str]
 
 
 def problem(error: ScripError, instance: str) -> Response[str]:
-    """Return the answer that tells an error; `instance` names this occurrence of it."""
-    data = {field.name: _told(getattr(error, field.name)) for field in fields(error)}
+    """Return the answer for an error; `instance` names this occurrence of it."""
+    data = {field.name: _shown(getattr(error, field.name)) for field in fields(error)}
     if isinstance(error, InsufficientCreditsError):
         data |= {"unit": "credits", "top_up_url": settings().top_up_url or None}
     title = (type(error).__doc__ or "").splitlines()[0]
-    said = ", ".join(
-        f"{name}: {'; '.join(value) if isinstance(value, list) else value}"
-        for name, value in data.items()
-        if value is not None
-    )
+    texts = {name: "; ".join(v) if isinstance(v, list) else v for name, v in data.items()}
+    detail = error.detail.format(**texts) if error.detail else title
     retry = {}
     if isinstance(error, BusyError | HoldRateLimitedError):
         retry = {"Retry-After": str(error.retry_after)}
@@ -110,7 +111,7 @@ def problem(error: ScripError, instance: str) -> Response[str]:
                 "type": f"urn:scrip:problem:{error.code}",
                 "title": title,
                 "status": error.status,
-                "detail": _clipped(f"{title} {said}".strip(), DETAIL_CHARACTERS_MAX),
+                "detail": _clipped(detail, DETAIL_CHARACTERS_MAX),
                 "instance": instance,
                 "code": error.code,
                 **data,
@@ -119,7 +120,7 @@ def problem(error: ScripError, instance: str) -> Response[str]:
     )
 
 
-def _told(value: object) -> object:
+def _shown(value: object) -> object:
     match value:
         case datetime():
             return iso(value)
