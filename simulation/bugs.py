@@ -213,8 +213,8 @@ BUGS = (
     Bug(
         "the chain leaves out the hash before",
         "scrip.domain.entries",
-        "    return hashlib.sha256(entry.previous_hash + canonical_json(told)).digest()",
-        "    return hashlib.sha256(canonical_json(told)).digest()",
+        "    return hashlib.sha256(entry.previous_hash + canonical_json(hashed)).digest()",
+        "    return hashlib.sha256(canonical_json(hashed)).digest()",
     ),
     Bug(
         "credits are spent by expiry before priority",
@@ -389,20 +389,20 @@ BUGS = (
     Bug(
         "a clawback forgets what was taken back before",
         "scrip.domain.billing",
-        "    due = told.credits_back - told.taken - told.owed",
-        "    due = told.credits_back",
+        "    due = payment.credits_back - payment.taken - payment.owed",
+        "    due = payment.credits_back",
     ),
     Bug(
         "a dispute that was won frees nothing",
         "scrip.domain.billing",
-        "    if command.outcome is DisputeOutcome.OPEN:\n        return told",
-        "    if command.outcome is not DisputeOutcome.LOST:\n        return told",
+        "    if command.outcome is DisputeOutcome.OPEN:\n        return updated",
+        "    if command.outcome is not DisputeOutcome.LOST:\n        return updated",
     ),
     Bug(
         "an older state of a subscription overwrites a newer one",
         "scrip.domain.billing",
-        "    latest = max((told, *of_one), key=lambda one: one.order)",
-        "    latest = told",
+        "    latest = max((reported, *of_one), key=lambda one: one.order)",
+        "    latest = reported",
     ),
     Bug(
         "a clawback forgives what was spent",

@@ -13,7 +13,7 @@ import pytest
 from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.domain.catalog import LIMITS_MAX
 from scrip.domain.entries import GENESIS_HASH, Actor, ActorType, Entry, EntryType, canonical_json
-from scrip.domain.events import told
+from scrip.domain.events import detail_of
 from scrip.domain.posting import AuditRecord
 from scrip.domain.usage import DayUsage, FeatureUse
 from scrip.http.models import METADATA_BYTES_MAX
@@ -135,7 +135,7 @@ def test_entries_of_the_longest_metadata_fit(table: Table, letter: str) -> None:
 def test_the_archives_longest_metadata_fits(outside: Outside, letter: str) -> None:
     entries = [entry(seq, letter) for seq in range(1, 1_001)]
     lines = b"".join(
-        canonical_json(told(USER, one, "r1", ActorType.ADMIN)) + b"\n" for one in entries
+        canonical_json(detail_of(USER, one, "r1", ActorType.ADMIN)) + b"\n" for one in entries
     )
     outside.archive.client.put_object(
         Bucket=outside.archive.bucket,

@@ -1,12 +1,11 @@
-"""Admission: of an account that too many want at once, callers are refused early.
+"""Admission: callers of a crowded account are refused early.
 
-An account is one item, and of those who would change it at the same moment one gets through. The
-others have written for nothing, and each of them who tries again keeps the next from it. So a
-process remembers of such accounts how many tries its callers wanted and how many came through, and
-lets only so many begin as have a chance: at most WANTED_PER_DONE for each that comes through. That
-is what Google's SRE book calls adaptive throttling (chapter 21, "Handling Overload"). It takes no
-table and no round trip; processes need not know of each other, because each sees by its own luck
-how crowded it is. Accounts over which nobody has lost cost nothing.
+An account is one item, and only one of several concurrent changes gets through. The others were
+wasted writes, and each retry gets in the way of the next. So a process remembers for such accounts
+how many tries its callers wanted and how many succeeded, and admits only those with a chance: at
+most WANTED_PER_DONE for each success. Google's SRE book calls this adaptive throttling (chapter 21,
+"Handling Overload"). It needs no table and no round trip; each process sees from its own success
+rate how crowded an account is. Accounts without lost races cost nothing.
 """
 
 from __future__ import annotations
@@ -20,24 +19,24 @@ from dataclasses import dataclass
 from scrip.domain.errors import BusyError
 
 WANTED_PER_DONE = 4.0
-"""So many tries are let in for each that comes through."""
+"""How many tries are admitted for each success."""
 
 WANTED_FREE = 2.0
-"""So many more at any time, so that bad luck is not taken for a crowd."""
+"""How many more are always admitted, so that bad luck is not mistaken for a crowd."""
 
 MEMORY_SECONDS = 3.0
-"""After that time what was seen counts for a third."""
+"""After this time an observation counts for a third."""
 
 CROWDS_MAX = 256
-"""So many accounts are remembered, those that were last lost over."""
+"""How many accounts are remembered: those with the latest lost races."""
 
 RETRY_AFTER_SECONDS_MAX = 3
-"""Callers are told to wait 1 second, and up to so many as more of them are refused."""
+"""Refused callers are asked to wait 1 second, and up to this many as the crowd grows."""
 
 
 @dataclass(slots=True)
 class _Crowd:
-    """What was seen of an account, as of `seen_at`; the longer ago, the less it counts."""
+    """Observations of an account as of `seen_at`; the older they are, the less they count."""
 
     seen_at: float
     wanted: float = 0.0
@@ -53,17 +52,17 @@ class _Crowd:
 
 
 class Admission:
-    """What one process knows of the accounts that its callers lost races over."""
+    """What one process knows about crowded accounts."""
 
     def __init__(self) -> None:
-        """Know of none."""
+        """Start without observations."""
         self._crowds: OrderedDict[str, _Crowd] = OrderedDict()
 
     def enter(self, account_id: str) -> None:
-        """Let a try begin.
+        """Admit a try.
 
         Raises:
-            BusyError: it would most likely be in vain; nothing was asked or written.
+            BusyError: it would most likely fail; nothing was read or written.
         """
         crowd = self._crowds.get(account_id)
         if crowd is not None and jitter(1) < crowd.chance_of_refusal():
@@ -71,7 +70,7 @@ class Admission:
             raise self.busy(account_id)
 
     def lost(self, account_id: str) -> None:
-        """Note that somebody else came first."""
+        """Record a lost race."""
         crowd = self._crowds.setdefault(account_id, _Crowd(time.monotonic()))
         self._crowds.move_to_end(account_id)
         if len(self._crowds) > CROWDS_MAX:
@@ -79,19 +78,19 @@ class Admission:
         crowd.wanted += 1
 
     def done(self, account_id: str) -> None:
-        """Note that a try came through."""
+        """Record a success."""
         crowd = self._crowds.get(account_id)
         if crowd is not None:
             crowd.wanted += 1
             crowd.done += 1
 
     def busy(self, account_id: str) -> BusyError:
-        """Return the refusal of a caller, who is to come again later the more are refused."""
+        """Return the refusal for a caller, with a longer wait the more are refused."""
         crowd = self._crowds.get(account_id)
         chance = 0.0 if crowd is None else crowd.chance_of_refusal()
         return BusyError(retry_after=1 + int(jitter(RETRY_AFTER_SECONDS_MAX * chance)))
 
 
 def jitter(most: float) -> float:
-    """Return a number between 0 and `most`, by chance."""
+    """Return a random number between 0 and `most`."""
     return random.uniform(0, most)  # noqa: S311 - jitter is no secret

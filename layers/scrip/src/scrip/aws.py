@@ -1,7 +1,7 @@
-"""Clients of AWS's services, made as boto3 makes them, without importing boto3.
+"""Clients of AWS services, created as boto3 does, without importing boto3.
 
-A client is botocore's. What boto3 has beside it, resources and transfers, nothing here uses, and
-every cold start would wait for it.
+The client is botocore's. Nothing here uses boto3's resources and transfers, for which every cold
+start would wait.
 """
 
 from functools import cache
@@ -18,5 +18,5 @@ def client(service: str, config: Config) -> Any:
 
 @cache
 def _session() -> Session:
-    """Return the one session of this process: it knows the credentials."""
+    """Return the session of this process, which has the credentials."""
     return Session()

@@ -1,4 +1,4 @@
-"""The catalog that the first deployment loads into the table; from then on admins edit it there."""
+"""The catalog that the first deployment loads into the table; afterwards admins edit it there."""
 
 from scrip.domain.catalog import Catalog, Feature, Plan, Rollover
 

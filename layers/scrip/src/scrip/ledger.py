@@ -1,10 +1,10 @@
-"""The one path by which a balance changes: read, decide, commit, and again if somebody was faster.
+"""The one path by which a balance changes: read, decide, commit; try again after losing a race.
 
     read the account -> decide(account, command, now) -> commit the posting if the account is
     unchanged
 
-A function that dies anywhere on it leaves either the whole change or none, and a caller who asks
-again with the same key gets the answer that stands.
+A function that dies anywhere on the way leaves either the whole change or none, and a caller who
+retries with the same key gets the first answer.
 """
 
 from __future__ import annotations
@@ -62,31 +62,31 @@ if TYPE_CHECKING:
     from scrip.domain.posting import Posting
 
 CATALOG_SECONDS = 30
-"""For how long a process trusts the catalog that it read."""
+"""How long a process uses the catalog that it has read."""
 
 TRIES_MAX = 32
 BACKOFF_SECONDS = 0.01
 PAUSE_SECONDS_MAX = 0.08
 DEADLINE_SECONDS = 2.0
-"""A command is tried so often and so long; the pause after try n is up to BACKOFF * 2^n."""
+"""Limits for the tries of one command; the pause after try n is up to BACKOFF * 2^n."""
 
 CROWDED_SECONDS = 0.2
-"""Callers who lose races for so long are told; with the last try that makes less than 300 ms."""
+"""After losing races for this long a caller gets `busy`; with the last try, within 300 ms."""
 
 CALLERS = frozenset({ActorType.USER, ActorType.SERVICE})
-"""Who is refused early where too many want one account.
+"""Callers that are refused early when an account is crowded.
 
-Admins, webhooks and the clock are few, and nobody waits for their turn in their place. They are let
-in whatever the crowd, and try until DEADLINE_SECONDS.
+Admins, webhooks and the clock are few and not part of the crowd. They are always admitted and try
+until DEADLINE_SECONDS.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a command did: its own entry, None when it wrote none; `replayed` when it is not new.
+    """What a command did: its own entry, None if it wrote none; `replayed` if it is not new.
 
-    `others` are those of a batch's other uses. `account` is what the command left; None where it is
-    replayed.
+    `others` are the entries of a batch's other uses. `account` is the account afterwards; None for
+    a replay.
     """
 
     entry: Entry | None
@@ -96,7 +96,7 @@ class Outcome:
 
 
 class Ledger:
-    """The ledger of one table. `clock` tells the time in UTC, in milliseconds at the finest."""
+    """The ledger of one table. `clock` returns the time in UTC, in whole milliseconds."""
 
     def __init__(
         self,
@@ -104,9 +104,9 @@ class Ledger:
         clock: Callable[[], datetime],
         mailbox_key: Callable[[], bytes] = own_mailbox_key,
     ) -> None:
-        """Know the table and the clock; nothing is read yet.
+        """Use a table and a clock; nothing is read yet.
 
-        `mailbox_key` reads the key by which the table's stack hashes mailboxes.
+        `mailbox_key` reads the key with which the stack hashes mailboxes.
         """
         self.table = table
         self.clock = clock
@@ -173,7 +173,7 @@ class Ledger:
         """Return an account rolled forward to now; `opening` makes the command to open one first.
 
         Raises:
-            AccountNotFoundError: there is none.
+            AccountNotFoundError: it does not exist.
             BusyError: the table did not answer.
         """
         account = read(self.table, account_id).account
@@ -185,17 +185,17 @@ class Ledger:
         return self.settled(account)
 
     def settled(self, account: Account) -> Account:
-        """Return an account that was read, rolled forward to now."""
+        """Return an account rolled forward to now."""
         return self._with_catalog(lambda catalog: settled(account, catalog, self.clock()))
 
     def catalog(self) -> Catalog:
-        """Return the catalog as it was at most CATALOG_SECONDS ago."""
+        """Return the catalog, at most CATALOG_SECONDS old."""
         if self._catalog is None or time.monotonic() - self._catalog[0] > CATALOG_SECONDS:
             self._catalog = (time.monotonic(), read_catalog(self.table))
         return self._catalog[1]
 
     def plan_named(self, provider_ids: Collection[str]) -> Plan | None:
-        """Return the plan that a provider knows by one of these ids, mapped just now perhaps."""
+        """Return the plan with one of these provider IDs, even if it was mapped just now."""
         plan = self.catalog().plan_named(provider_ids)
         if plan is None:
             self._catalog = None
@@ -203,7 +203,7 @@ class Ledger:
         return plan
 
     def _with_catalog[T](self, decided: Callable[[Catalog], T]) -> T:
-        """Decide by the catalog, and by a fresh one if that lacks a plan: it may be a new one."""
+        """Decide with the catalog, and again with a fresh one if it lacks a plan."""
         try:
             return decided(self.catalog())
         except (CatalogUnsoundError, UnknownPlanError):
@@ -227,7 +227,7 @@ class Ledger:
                 self._execute(renewal(account_id))
                 snapshot, pause, is_crowded = None, 0.0, False
             except AccountMovedError as moved:
-                # What it is now was read this moment: who waits here decides on what is stale.
+                # The snapshot is fresh: waiting would only make it stale.
                 snapshot, pause, is_crowded = moved.snapshot, 0.0, True
                 cause = moved.__cause__
             except (ConflictError, BusyError) as exc:
@@ -265,7 +265,7 @@ class Ledger:
                 ),
             )
         except RefusalError as refusal:
-            # A retry of what succeeded must not turn into a refusal by what has happened since.
+            # A retry of a success must not be refused because of what has happened since.
             account_id, entry_id = command.account_id, command.entry_id
             if may_stand and (entry := read_entry(self.table, account_id, entry_id)):
                 return self._replayed(command, entry)
@@ -288,12 +288,12 @@ class Ledger:
         return Outcome(entry=entry, others=others, replayed=command.keyed)
 
     def _ended(self, command: Command, not_found: HoldNotFoundError) -> Outcome:
-        """Answer a call about a hold that is not open as the one that ended it, if it asks that."""
+        """Answer a call about a hold that is not open: it may replay the call that ended it."""
         end = read_hold_end(self.table, command.account_id, not_found.hold_id)
         if end is None:
             raise not_found
         if end.hold and not end.hold.has_died(self.clock()):
-            raise BusyError  # it was opened since the account was read: to be decided again
+            raise BusyError  # it was opened after the account was read: decide again
         if end.entry and end.entry.request_hash == command.request_hash:
             return Outcome(entry=end.entry, replayed=True)
         raise HoldEndedError(not_found.hold_id, end.entry.entry_id if end.entry else None)
@@ -306,12 +306,12 @@ def _unwelcomed(command: Command) -> OpenAccount:
 
 
 def renewal(account_id: str) -> Renew:
-    """Return the command that writes down what time alone has done to an account."""
+    """Return the command that books what has come due on an account."""
     return Renew(account_id=account_id, entry_id=str(ULID()), keyed=False, actor=CLOCK)
 
 
 def utc_now() -> datetime:
-    """Return the time as Scrip keeps it: UTC, in milliseconds."""
+    """Return the current time in UTC, in whole milliseconds."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
@@ -332,7 +332,7 @@ def opening(
     mailboxes: tuple[str, ...] = (),
     stack: Settings | None = None,
 ) -> OpenAccount:
-    """Return the command that opens an account as a stack wants it: this process's, unless told.
+    """Return the command that opens an account with a stack's settings, by default this one's.
 
     `mailboxes` are its owner's, as keyed hashes.
     """

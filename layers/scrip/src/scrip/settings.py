@@ -1,4 +1,4 @@
-"""Settings: what the stack tells its functions through the environment."""
+"""Settings: what the stack passes to its functions in the environment."""
 
 import os
 from functools import cache

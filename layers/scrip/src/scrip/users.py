@@ -38,8 +38,8 @@ def open_account(
 
     An address is of one account only, and the first keeps it. One that the user has no longer
     leads nowhere. Repeated, it changes nothing, and neither does what is older than what is known:
-    the addresses are those that the user had `at` that time. `stack` is this process's own unless
-    told.
+    the addresses are those that the user had `at` that time. `stack` are the settings,
+    by default this process's own.
 
     Raises:
         BusyError: it may be half done; doing it again is safe.
@@ -92,7 +92,7 @@ def add_account(
     """Open an account as a sign-up would, by hand, and link it to an address.
 
     Return the account and whether it is new. An account that exists already keeps all that it has.
-    `stack` is this process's own by default. A dry run writes nothing.
+    `stack` are the settings, by default this process's own. A dry run writes nothing.
 
     Raises:
         EmailTakenError: the address is another account's; nothing was opened.

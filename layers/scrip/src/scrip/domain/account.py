@@ -11,16 +11,16 @@ from scrip.domain.grants import Allocation, Grant, GrantKind
 from scrip.domain.periods import boundary
 
 PAYMENT_GRACE = timedelta(days=3)
-"""How long a paid period's plan grant outlives it, so that a slow payment cuts nobody off."""
+"""How long a paid period's plan grant outlives it, so that a slow payment cuts no user off."""
 
 SUBSCRIPTIONS_MAX = 3
-"""How many subscriptions an account remembers, those heard of last."""
+"""How many subscriptions an account remembers: the latest."""
 
 STATUS_ORDER = ("incomplete", "trialing", "active", "past_due", "unpaid", "canceled")
-"""Of two states that the provider told for the same instant, the one further on is the later."""
+"""If the provider reports two states for one instant, the one further right is the later."""
 
 HALF_MONTH = timedelta(days=15)
-"""A month that would end closer to the end of what is paid for, or after it, ends with it."""
+"""A month that would end less than this before the paid period ends, or after it, ends with it."""
 
 
 class AccountStatus(StrEnum):
@@ -46,10 +46,10 @@ class Quota:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """How the account's subscription stands, as the billing provider told it at `at`.
+    """The state of the account's subscription that the billing provider reported at `at`.
 
-    `ended`: it will not be paid again. Once what is paid for is over, the account goes on by the
-    clock, on the plan `plan_after`.
+    `ended`: it will not be paid again. After the paid period the account continues by the clock, on
+    the plan `plan_after`.
     """
 
     subscription_id: str
@@ -60,20 +60,20 @@ class Subscription:
 
     @property
     def order(self) -> tuple[datetime, int, str]:
-        """Sort key: which of two states is the later one."""
+        """Sort key that puts the later of two states last."""
         known = self.status in STATUS_ORDER
         return self.at, STATUS_ORDER.index(self.status) if known else len(STATUS_ORDER), self.status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """Credits set aside out of grants; they are the account's and only the hold can spend them.
+    """Credits set aside out of grants; they are still the account's, but only the hold spends them.
 
-    `expires_at` is None for what a dispute set aside: that ends with the dispute. `ends_by` is the
-    latest instant to which it can be extended; None where an earlier version opened it. `uncharged`
-    are credits of use that the plan gives for nothing, being unlimited when the hold was opened.
-    `rolls_over` are credits held over the end of their period that would have rolled over with it,
-    until `rolls_until`: as many go on as a rollover grant when they come back.
+    `expires_at` is None for credits that a dispute set aside: that hold ends with the dispute.
+    `ends_by` is the latest instant to which it can be extended; None if an earlier version opened
+    it. `uncharged` are credits of use that are free because the plan was unlimited when the hold
+    was opened. `rolls_over` are credits that were held when their period ended and would have
+    rolled over until `rolls_until`: on release, that many become a rollover grant.
     """
 
     hold_id: str
@@ -92,7 +92,7 @@ class Hold:
 
     @property
     def left(self) -> int:
-        """How many credits of use can still be captured within it."""
+        """Credits of use that can still be captured within the hold."""
         return self.amount + self.uncharged
 
     def has_of(self, grant_id: str) -> bool:
@@ -100,15 +100,15 @@ class Hold:
         return any(allocation.grant_id == grant_id for allocation in self.allocations)
 
     def has_died(self, now: datetime) -> bool:
-        """Tell whether its time is over."""
+        """Return whether the hold has expired."""
         return self.expires_at is not None and self.expires_at <= now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldCalls:
-    """How many calls about holds the account's user has made within an hour, which began at `hour`.
+    """How many calls about holds the account's user has made in the hour that began at `hour`.
 
-    Opening, extending and releasing a hold costs the user nothing, so it is bounded.
+    Opening, extending and releasing holds costs the user nothing, so the calls are limited.
     """
 
     hour: datetime
@@ -119,13 +119,13 @@ class HoldCalls:
 class Account:
     """One account at one version. Credits; instants in UTC.
 
-    `period` counts from 0 at the anchor. `granted_total` is all that ever came in by grants (what
-    rolled over or was refunded is not counted again), `consumed_total` all usage less refunds,
-    `used` the same within the current period. `seq_last` and `hash` are the newest entry's.
+    `period` counts from 0 at the anchor. `granted_total` is the total of all grants (rollover and
+    refunds are not counted again), `consumed_total` all usage less refunds, `used` the same within
+    the current period. `seq_last` and `hash` are those of the newest entry.
 
-    `monthly_credits` and `limits` stand for the plan's own; `next_quota` comes into force with the
-    next period. With `paid_until` a payment, `paid_by`, opened the period, and the next waits for a
-    payment, too; then the anchor is the start of what is paid for.
+    `monthly_credits` and `limits` override the plan's; `next_quota` takes effect with the next
+    period. If `paid_until` is set, the payment `paid_by` opened the period, the next period waits
+    for a payment too, and the anchor is the start of the paid period.
     """
 
     account_id: str
@@ -162,7 +162,7 @@ class Account:
 
     @property
     def subscription(self) -> Subscription | None:
-        """The subscription that it follows: one that lives, if any; of several the latest."""
+        """The subscription that counts: one that has not ended, if any; of several the latest."""
         return max(self.subscriptions, key=lambda one: (not one.ended, one.order), default=None)
 
     @property
@@ -172,7 +172,7 @@ class Account:
 
     @property
     def spendable(self) -> int:
-        """Credits in grants, whatever is owed."""
+        """Credits in grants, regardless of debt."""
         return sum(grant.remaining for grant in self.grants)
 
     @property
@@ -182,7 +182,7 @@ class Account:
 
     @property
     def balance(self) -> int:
-        """Live grants' remaining and what is held, less debt."""
+        """What is left in live grants plus what is held, less debt."""
         return self.spendable + self.held - self.debt
 
     @property
@@ -198,8 +198,8 @@ class Account:
     def period_end(self) -> datetime:
         """The first instant after the current period.
 
-        What is paid for a year is lived through month by month; the provider's own months, which
-        may end on another day than ours, are never split.
+        A paid year is divided into months; the provider's own months, which may end on another day
+        than ours, are never split.
         """
         end = self.begins(self.period + 1)
         if self.paid_until is not None and end > self.paid_until - HALF_MONTH:
@@ -237,7 +237,7 @@ class Account:
 
     @property
     def plan_grant(self) -> Grant | None:
-        """The plan grant of the current period; its amount is what the plan gave for it so far."""
+        """The plan grant of the current period; its amount is what the plan has granted so far."""
         ends = {self.period_end, self.allowance_end}
         of_period = (
             grant

@@ -1,7 +1,7 @@
-"""Billing: what payments bring, what a subscription's state means, and what comes back.
+"""Billing: what payments grant, what a subscription's state means, and what is taken back.
 
-Messages come twice, late and in any order. So money facts add up and are named by the payment, and
-of two states of a subscription the later one counts, whichever is heard first.
+Messages arrive twice, late and in any order. So facts about money add up and are named by the
+payment, and of two states of a subscription the later one counts, whichever arrives first.
 """
 
 from dataclasses import replace
@@ -36,7 +36,7 @@ from scrip.domain.settle import (
 
 
 def purchase(draft: Draft, command: Purchase) -> Posting:
-    """Let bought credits arrive; at the bound of grants they join another purchase."""
+    """Grant bought credits; at the limit of grants they join another purchase."""
     draft.make_room()
     entry = draft.grant(
         command.entry_id,
@@ -50,15 +50,15 @@ def purchase(draft: Draft, command: Purchase) -> Posting:
 
 
 def pay_period(draft: Draft, command: PayPeriod, catalog: Catalog) -> Posting:
-    """Let the allowance of a paid period arrive.
+    """Grant the allowance of a paid period.
 
-    A payment for longer than what is paid for opens a period. One for the same time, an upgrade's,
-    raises the allowance. One for a period that has gone by brings what it bought, and no more.
+    A payment that extends the paid time opens a period. One for the same time, for an upgrade,
+    raises the allowance. One for a past period grants what it bought, and no more.
     """
     account, plan = draft.account, catalog.plan(command.plan_id)
     quota = Quota(plan_id=plan.plan_id)
     for own in (account.next_quota, account.quota):
-        # What an admin gave the account on this plan holds on, and what is to come, comes.
+        # An admin's overrides for this plan stay, in force or pending.
         if own is not None and own.plan_id == plan.plan_id:
             quota = own
             break
@@ -73,8 +73,8 @@ def pay_period(draft: Draft, command: PayPeriod, catalog: Catalog) -> Posting:
 
 
 def follow_subscription(draft: Draft, command: FollowSubscription) -> Posting:
-    """Note how a subscription stands. An older state never overwrites a newer one."""
-    told = Subscription(
+    """Record a subscription's state. An older state never overwrites a newer one."""
+    reported = Subscription(
         subscription_id=command.subscription_id,
         status=command.status,
         ended=command.ended,
@@ -82,13 +82,13 @@ def follow_subscription(draft: Draft, command: FollowSubscription) -> Posting:
         plan_after=command.plan_after,
     )
     draft.account = replace(
-        draft.account, subscriptions=_with_subscription(draft.account.subscriptions, told)
+        draft.account, subscriptions=_with_subscription(draft.account.subscriptions, reported)
     )
     return draft.posting()
 
 
 def take_back(draft: Draft, command: TakeBack, paid: Paid | None) -> Posting:
-    """Set a disputed payment's credits aside, free them again, or take back what was returned.
+    """Set a disputed payment's credits aside, release them, or take back what was returned.
 
     Raises:
         PaymentNotFoundError: the account has no such payment.
@@ -96,19 +96,19 @@ def take_back(draft: Draft, command: TakeBack, paid: Paid | None) -> Posting:
     if paid is None or paid.payment.account_id != command.account_id:
         raise PaymentNotFoundError(command.payment_id)
     payment, expiry = paid.payment, paid.expiry
-    told = _told(payment, command)
-    if told == payment:
+    updated = _updated(payment, command)
+    if updated == payment:
         return draft.posting()
     for entry in draft.entries:
         if entry.entry_id == f"expiry:{payment.grant_id}":
             expiry = entry
     if command.dispute_id is not None:
-        told = _dispute(draft, command, payment, told)
-    told = _claw_back(draft, command, told, expiry)
-    if told.is_returned and draft.account.paid_by == told.payment_id:
-        # Nobody has paid for the months to come.
+        updated = _dispute(draft, command, payment, updated)
+    updated = _claw_back(draft, command, updated, expiry)
+    if updated.is_returned and draft.account.paid_by == updated.payment_id:
+        # The months to come are no longer paid for.
         draft.account = replace(draft.account, paid_until=draft.account.period_end)
-    after = replace(told, version=payment.version + 1)
+    after = replace(updated, version=payment.version + 1)
     return draft.posting(payment=(payment, after))
 
 
@@ -128,7 +128,7 @@ def _open_paid_period(draft: Draft, command: PayPeriod, catalog: Catalog, quota:
         paid_by=command.entry_id,
         next_quota=None,
         subscriptions=_paid_subscriptions(account.subscriptions, command),
-        # What was used before the payment was heard of may have been used in its period.
+        # Usage from before the payment arrived may belong to its period.
         used=account.used if start < began else 0,
     )
     set_quota(draft, quota, catalog)
@@ -150,7 +150,7 @@ def _raise_allowance(draft: Draft, command: PayPeriod, catalog: Catalog, quota: 
 
 
 def _grant_gone_period(draft: Draft, command: PayPeriod, plan: Plan, amount: int) -> Entry:
-    """Give the credits of a period that has gone by: they are gone at once, but what rolls over."""
+    """Grant the credits of a past period: they expire at once, except what rolls over."""
     account = draft.account
     entry = _grant_period(draft, command, amount, command.end)
     carried: tuple[Grant, ...] = ()
@@ -186,7 +186,7 @@ def _paid_subscriptions(
     known: tuple[Subscription, ...],
     command: PayPeriod,
 ) -> tuple[Subscription, ...]:
-    """Return an account's subscriptions with that of a payment, if nothing was told of it yet."""
+    """Return an account's subscriptions with that of a payment, if it is not known yet."""
     if any(one.subscription_id == command.subscription_id for one in known):
         return known
     paid = Subscription(
@@ -201,18 +201,18 @@ def _paid_subscriptions(
 
 def _with_subscription(
     known: tuple[Subscription, ...],
-    told: Subscription,
+    reported: Subscription,
 ) -> tuple[Subscription, ...]:
-    """Return subscriptions with another state of one, if that is the later; the latest of them."""
-    of_one = [one for one in known if one.subscription_id == told.subscription_id]
-    others = [one for one in known if one.subscription_id != told.subscription_id]
-    latest = max((told, *of_one), key=lambda one: one.order)
+    """Return the latest subscriptions with a reported state of one, if that is its latest."""
+    of_one = [one for one in known if one.subscription_id == reported.subscription_id]
+    others = [one for one in known if one.subscription_id != reported.subscription_id]
+    latest = max((reported, *of_one), key=lambda one: one.order)
     ordered = sorted((*others, latest), key=lambda one: (not one.ended, one.order))
     return tuple(ordered[-SUBSCRIPTIONS_MAX:])
 
 
 def _payment(command: Purchase | PayPeriod, entry: Entry) -> Payment:
-    """Return what is kept of a payment, so that a refund or a dispute of it finds its credits."""
+    """Return the record of a payment, by which a refund or a dispute finds its credits."""
     return Payment(
         payment_id=command.entry_id,
         account_id=command.account_id,
@@ -222,7 +222,8 @@ def _payment(command: Purchase | PayPeriod, entry: Entry) -> Payment:
     )
 
 
-def _told(payment: Payment, command: TakeBack) -> Payment:
+def _updated(payment: Payment, command: TakeBack) -> Payment:
+    """Return a payment with the fact that a command reports."""
     if command.returned is not None:
         return payment.with_returned(command.returned)
     if command.refund_id is not None:
@@ -237,35 +238,35 @@ def _hold_id(payment: Payment, dispute_id: str) -> str:
 
 
 def _holds(draft: Draft, payment: Payment) -> list[Hold]:
-    """Return what is held of a payment's credits."""
+    """Return the holds on a payment's credits."""
     ids = {_hold_id(payment, dispute_id) for dispute_id in payment.disputes}
     return [hold for hold in draft.account.holds if hold.hold_id in ids]
 
 
-def _dispute(draft: Draft, command: TakeBack, payment: Payment, told: Payment) -> Payment:
-    """Set credits aside when a dispute is heard of, and free them when it is over.
+def _dispute(draft: Draft, command: TakeBack, payment: Payment, updated: Payment) -> Payment:
+    """Set credits aside when a dispute opens, and release them when it is closed.
 
-    Returns the payment as it is then.
+    Returns the payment afterwards.
     """
     assert command.dispute_id is not None
     hold_id = _hold_id(payment, command.dispute_id)
     if command.dispute_id not in payment.disputes:
         _set_aside(draft, command, payment, hold_id)
     if command.outcome is DisputeOutcome.OPEN:
-        return told
+        return updated
     name = f"{hold_id}:{command.outcome}"
     expired = sum(
         _set_free(draft, command, hold, hold.amount, name)
         for hold in draft.account.holds
         if hold.hold_id == hold_id
     )
-    return replace(told, unspent=told.unspent + expired)
+    return replace(updated, unspent=updated.unspent + expired)
 
 
 def _set_aside(draft: Draft, command: TakeBack, payment: Payment, hold_id: str) -> None:
-    """Hold what is left of a disputed payment's credits, without an end.
+    """Hold what is left of a disputed payment's credits, without an expiry.
 
-    What the user set aside of them does not keep them from it.
+    The user's own holds on them end first, if needed.
     """
     grant = draft.account.grant(payment.grant_id)
     while grant and grant.remaining < payment.left:
@@ -297,7 +298,7 @@ def _set_free(
     amount: int,
     entry_id: str,
 ) -> int:
-    """Put held credits back into their grant; return how many expired with it meanwhile."""
+    """Return held credits to their grant; return how many had expired with it meanwhile."""
     [held] = hold.allocations
     left = (Allocation(held.grant_id, held.amount - amount),)
     others = tuple(other for other in draft.account.holds if other is not hold)
@@ -317,40 +318,40 @@ def _set_free(
     return entry.expired or 0
 
 
-def _claw_back(draft: Draft, command: TakeBack, told: Payment, expiry: Entry | None) -> Payment:
-    """Take back credits: out of the payment's own grant, what is held of it included, then as debt.
+def _claw_back(draft: Draft, command: TakeBack, payment: Payment, expiry: Entry | None) -> Payment:
+    """Take back credits: out of the payment's own grant and the holds on it, then as debt.
 
-    When its grant has expired, what rolled over stands for it. What expired unspent answers for
-    itself: nobody owes it. Returns the payment as it is then.
+    If its grant has expired, what rolled over takes its place. What expired unspent is not owed.
+    Returns the payment afterwards.
     """
-    due = told.credits_back - told.taken - told.owed
+    due = payment.credits_back - payment.taken - payment.owed
     if due <= 0:
-        return told
-    name = f"{told.payment_id}:clawback:{told.credits_back}"
-    holds = _holds(draft, told)
-    own = draft.account.grant(told.grant_id)
+        return payment
+    name = f"{payment.payment_id}:clawback:{payment.credits_back}"
+    holds = _holds(draft, payment)
+    own = draft.account.grant(payment.grant_id)
     if own is None:
         own = _rolled_over_from(draft.account, expiry)
         left = -expiry.amount if expiry else 0
         # Others may have rolled over into the same grant.
         expired = max(0, left - own.amount) if own else left
-        due = max(0, due - told.unspent - expired - sum(hold.amount for hold in holds))
+        due = max(0, due - payment.unspent - expired - sum(hold.amount for hold in holds))
     else:
         for hold in holds:
             short = min(hold.amount, due - own.remaining)
             if short > 0:
                 _set_free(draft, command, hold, short, f"{name}:{hold.hold_id}")
-                own = draft.account.grant(told.grant_id) or own
+                own = draft.account.grant(payment.grant_id) or own
     if due <= 0:
-        return told
+        return payment
     taken = min(due, own.remaining) if own else 0
     allocations = (Allocation(own.grant_id, taken),) if own and taken else ()
     draft.account = replace(
         draft.account,
         grants=tuple(
-            # What was taken back was never given: neither a reset nor an upgrade counts on it.
+            # Credits taken back count as never granted, for resets and upgrades alike.
             replace(grant, amount=grant.amount - taken)
-            if grant.grant_id == told.grant_id
+            if grant.grant_id == payment.grant_id
             else grant
             for grant in buckets.withdraw(draft.account.grants, allocations)
         ),
@@ -362,9 +363,9 @@ def _claw_back(draft: Draft, command: TakeBack, told: Payment, expiry: Entry | N
         -due,
         command=command,
         allocations=allocations,
-        source=command.refund_id or command.dispute_id or told.payment_id,
+        source=command.refund_id or command.dispute_id or payment.payment_id,
     )
-    return replace(told, taken=told.taken + taken, owed=told.owed + due - taken)
+    return replace(payment, taken=payment.taken + taken, owed=payment.owed + due - taken)
 
 
 def _rolled_over_from(account: Account, expiry: Entry | None) -> Grant | None:

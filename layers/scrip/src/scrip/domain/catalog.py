@@ -1,4 +1,4 @@
-"""Plans and features: what credits arrive by themselves, and what a use costs."""
+"""Plans and features: the credits of each period, and what a use costs."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -11,31 +11,31 @@ from scrip.domain.errors import (
 )
 
 CREDITS_MAX = 10**12
-"""The largest amount of credits that one request may name, and that one use may cost."""
+"""The largest amount of credits in one request, and the most that one use can cost."""
 
 ROLLOVER_PERIODS_MAX = 12
-"""How many periods a rollover grant may live: each is a live grant of its own."""
+"""How many periods a rollover grant can live: each one is a live grant."""
 
 ID_PATTERN = (
     r"^([A-Za-z0-9_-][A-Za-z0-9._-]{0,127}"
     r"|\.[A-Za-z0-9_-][A-Za-z0-9._-]{0,126}"
     r"|\.\.[A-Za-z0-9._-]{1,126})$"
 )
-"""What the id of a plan or a feature looks like: 1 to 128 of `A-Z a-z 0-9 . _ -`.
+"""The ID of a plan or a feature: 1 to 128 of `A-Z a-z 0-9 . _ -`.
 
-Not `.` and `..`, which no address can have as a part.
+Not `.` and `..`, which cannot be a part of a path.
 """
 
 LIMITS_MAX = 50
 PROVIDER_IDS_MAX = 50
-"""How many limits, and how many ids at providers, one plan may have: it stays a small item."""
+"""How many limits and provider IDs one plan can have, so that its item stays small."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollover:
-    """What of an unspent plan grant outlives its period.
+    """How much of an unspent plan grant rolls over.
 
-    `max` bounds all live rollover credits of an account together; each rollover grant lives
+    `max` limits all live rollover credits of an account together; each rollover grant lives for
     `periods` periods.
     """
 
@@ -43,14 +43,18 @@ class Rollover:
     periods: int
 
     def __post_init__(self) -> None:
-        """Refuse what no settlement could carry out."""
+        """Check the ranges.
+
+        Raises:
+            ValueError: a number is out of range.
+        """
         _within("max", self.max, 0, CREDITS_MAX)
         _within("periods", self.periods, 1, ROLLOVER_PERIODS_MAX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What an account gets every period. Credits."""
+    """What an account gets each period, in credits."""
 
     plan_id: str
     name: str
@@ -64,7 +68,11 @@ class Plan:
     version: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse a plan that would take credits away."""
+        """Check the ranges: no plan takes credits away.
+
+        Raises:
+            ValueError: a number is out of range.
+        """
         _within("monthly_credits", self.monthly_credits, 0, CREDITS_MAX)
         _within("overdraft_limit", self.overdraft_limit, 0, CREDITS_MAX)
 
@@ -82,7 +90,11 @@ class Feature:
     version: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse a price that is free or negative."""
+        """Check the ranges: no price is zero or negative.
+
+        Raises:
+            ValueError: a number is out of range.
+        """
         _within("cost", self.cost, 1, CREDITS_MAX)
         _within("per", self.per, 1, CREDITS_MAX)
 
@@ -90,7 +102,7 @@ class Feature:
         """Return ceil(quantity * cost / per), in credits.
 
         Raises:
-            CostOutOfRangeError: it is more than an amount of credits can be.
+            CostOutOfRangeError: it is more than CREDITS_MAX.
         """
         cost = -(-quantity * self.cost // self.per)
         if cost > CREDITS_MAX:
@@ -110,10 +122,10 @@ class Catalog:
     features: Mapping[str, Feature]
 
     def plan(self, plan_id: str) -> Plan:
-        """Return a plan, active or not: accounts stay on a plan that was deactivated.
+        """Return a plan, active or not: accounts stay on a deactivated plan.
 
         Raises:
-            CatalogUnsoundError: there is none of that id.
+            CatalogUnsoundError: there is no such plan.
         """
         try:
             return self.plans[plan_id]
@@ -121,10 +133,10 @@ class Catalog:
             raise CatalogUnsoundError(plan_id=plan_id) from None
 
     def open_plan(self, plan_id: str) -> Plan:
-        """Return a plan that accounts may be put on.
+        """Return a plan that accounts can be moved to.
 
         Raises:
-            UnknownPlanError: there is none of that id, or it is inactive.
+            UnknownPlanError: there is no such plan, or it is inactive.
         """
         plan = self.plans.get(plan_id)
         if plan is None or not plan.active:
@@ -132,10 +144,10 @@ class Catalog:
         return plan
 
     def plan_named(self, provider_ids: Collection[str]) -> Plan | None:
-        """Return the plan that a billing provider knows by one of these ids, active or not.
+        """Return the plan that has one of these provider IDs, active or not.
 
-        Edits see to it that an id is of one plan. Where two were edited at the same moment, or the
-        ids are of several plans, it is the one whose own id comes first.
+        Edits keep a provider ID unique. If two plans were edited at the same moment, or the IDs
+        belong to several plans, the plan with the lowest ID wins.
         """
         known = (
             plan
@@ -148,7 +160,7 @@ class Catalog:
         """Return an active feature.
 
         Raises:
-            UnknownFeatureError: there is none of that id, or it is inactive.
+            UnknownFeatureError: there is no such feature, or it is inactive.
         """
         feature = self.features.get(feature_id)
         if feature is None or not feature.active:
@@ -156,10 +168,10 @@ class Catalog:
         return feature
 
     def held_feature(self, feature_id: str) -> Feature:
-        """Return a feature that credits were set aside for, active or not any more.
+        """Return a feature that credits are held for, even if it is inactive by now.
 
         Raises:
-            UnknownFeatureError: there is none of that id.
+            UnknownFeatureError: there is no such feature.
         """
         feature = self.features.get(feature_id)
         if feature is None:
@@ -169,4 +181,4 @@ class Catalog:
 
 def _within(name: str, value: int, least: int, most: int) -> None:
     if not least <= value <= most:
-        raise ValueError(f"{name} is {value}, not within {least} and {most}")
+        raise ValueError(f"{name} is {value}, not between {least} and {most}")

@@ -1,4 +1,4 @@
-"""Commands: what somebody or something wants to change in an account, as plain values."""
+"""Commands: requested changes to an account, as plain values."""
 
 import hashlib
 import re
@@ -41,61 +41,61 @@ from scrip.domain.grants import GrantKind
 from scrip.domain.payments import DisputeOutcome
 
 KEY_PATTERN = ID_PATTERN
-"""What a caller's idempotency key looks like: without the colon of the names that Scrip makes."""
+"""A caller's idempotency key. It has no colon, which names that Scrip makes have."""
 
 ENTRY_ID_PATTERN = "^[A-Za-z0-9._:~-]{1,256}$"
-"""What an entry is asked for by: any key, and any name that Scrip derives from one."""
+"""The ID of an entry: any key, and any name that Scrip derives from one."""
 
 USER_PREFIX = "user:"
-"""What the name of every entry begins with that a user's token made."""
+"""The prefix of every entry that a user's token made."""
 
 HOLD_ID_PATTERN = f"^({USER_PREFIX})?{KEY_PATTERN.removeprefix('^')}"
-"""What a caller names a hold by: the entry that opened it."""
+"""The ID of a caller's hold: that of the entry that opened it."""
 
 
 def entry_name(actor: Actor, key: str) -> str:
-    """Return the id of the entry that a caller's key names.
+    """Return the ID of the entry for a caller's key.
 
-    Users have names of their own, so no user can take, replay or look up a key that the app's back
-    end is going to use.
+    Users have a namespace of their own, so no user can take, replay or look up a key that the app's
+    back end is going to use.
     """
     return USER_PREFIX + key if actor.type is ActorType.USER else key
 
 
 def is_users(entry_id: str) -> bool:
-    """Return whether a user's token made an entry, and so the hold that is named after it."""
+    """Return whether a user's token made an entry, and so the hold of the same name."""
     return entry_id.startswith(USER_PREFIX)
 
 
 ACCOUNT_ID_PATTERN = "^[A-Za-z0-9._~!$&'()*+,;=:@|-]{1,128}$"
-"""What may be an account's id: what can be a part of an address as it is, and `|`.
+"""The ID of an account: characters that need no escaping in a path, and `|`.
 
-That is whatever issuers call users: auth0|5f7c, saml|anna+x@example.com, org:team.member.
+It covers what issuers call their users: auth0|5f7c, saml|anna+x@example.com, org:team.member.
 """
 
 ACCOUNT_ID = re.compile(ACCOUNT_ID_PATTERN)
 
 RESERVED_ACCOUNT_IDS = frozenset({"me", ".", ".."})
-"""What cannot be one all the same: it means something else in an address."""
+"""IDs that no account can have because they mean something else in a path."""
 
 
 def is_account_id(text: str) -> bool:
-    """Tell whether an account may have that id. Some that are older than this rule have others."""
+    """Return whether an account can have this ID. Accounts older than the rule may have others."""
     return text not in RESERVED_ACCOUNT_IDS and ACCOUNT_ID.fullmatch(text) is not None
 
 
 def check_account_id(account_id: str) -> None:
-    """Return if an account may have that id.
+    """Check that an account can have this ID.
 
     Raises:
-        UnusableAccountIdError: it may not.
+        UnusableAccountIdError: it cannot.
     """
     if not is_account_id(account_id):
         raise UnusableAccountIdError
 
 
 class AdjustAction(StrEnum):
-    """What an admin does to a balance."""
+    """How an admin adjusts a balance."""
 
     ADD = "add"
     DEDUCT = "deduct"
@@ -103,7 +103,7 @@ class AdjustAction(StrEnum):
 
 
 class ResetAnchor(StrEnum):
-    """Where the periods of a new account begin."""
+    """When the periods of a new account begin."""
 
     SIGNUP = "signup"
     MONTH = "month"
@@ -116,9 +116,9 @@ type Refusals = tuple[type[RefusalError], ...]
 class Command:
     """What every command has.
 
-    `entry_id` becomes the id of the entry that the command writes: the caller's idempotency key
-    (then `keyed` is true), a name for what the clock or the outside world does, or a ULID.
-    `reason` is for the user to read; an admin's `note` goes to the audit record alone.
+    `entry_id` becomes the ID of the entry that the command writes: the caller's idempotency key
+    (then `keyed` is true), a name for what the clock or a provider does, or a ULID. The user can
+    read `reason`; an admin's `note` goes only to the audit record.
     """
 
     refusals: ClassVar[Refusals] = (AccountNotFoundError, AccountClosedError)
@@ -134,16 +134,16 @@ class Command:
     note: str | None = None
 
     NOT_ASKED: ClassVar = frozenset({"account_id", "entry_id", "keyed", "actor", "note"})
-    """Fields that do not say what is asked: to whom, by whom and under which name.
+    """Fields that are not part of the request: account, caller and name.
 
-    A user sees the hash of the rest, so a note must not be in it: it could be guessed.
+    A user can see the hash of the rest, so it must not cover a note, which could be guessed.
     """
 
     @property
     def request_hash(self) -> bytes:
-        """SHA-256 of what is asked: the same for a retry, another for another request."""
+        """SHA-256 of the request: the same for a retry, different for a different request."""
         asked = {
-            field.name: _told(value)
+            field.name: _json(value)
             for field in fields(self)
             if field.name not in self.NOT_ASKED and (value := getattr(self, field.name)) is not None
         }
@@ -169,8 +169,8 @@ class Command:
 class OpenAccount(Command):
     """Create an account on a plan, with its sign-up grant and its first plan grant.
 
-    `mailboxes` are its owner's, as keyed hashes: each is welcomed with sign-up credits once, for
-    ever. They are no part of what is asked, so that nothing of an account leads to them.
+    `mailboxes` are its owner's, as keyed hashes: each gets sign-up credits once. They are not part
+    of the request's hash, so nothing in the account leads to them.
     """
 
     refusals: ClassVar[Refusals] = (UnknownPlanError, UnusableAccountIdError)
@@ -184,10 +184,10 @@ class OpenAccount(Command):
     NOT_ASKED: ClassVar = Command.NOT_ASKED | {"mailboxes"}
 
     def __post_init__(self) -> None:
-        """Refuse an id that no route could address.
+        """Check the ID.
 
         Raises:
-            UnusableAccountIdError: nobody could.
+            UnusableAccountIdError: no route could address it.
         """
         check_account_id(self.account_id)
 
@@ -214,7 +214,7 @@ class Consume(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class Use:
-    """One use of a batch, as `Consume` tells it."""
+    """One use of a batch, with the fields of `Consume`."""
 
     feature: str | None = None
     quantity: int | None = None
@@ -225,12 +225,12 @@ class Use:
 
 
 USES_MAX = 25
-"""How many uses a batch has at most: with what time may have done they fit one transaction."""
+"""The most uses of a batch: with what has come due they fit into one transaction."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConsumeBatch(Command):
-    """Spend for several uses together: all of them or none."""
+    """Spend for several uses: all of them or none."""
 
     refusals: ClassVar[Refusals] = Consume.refusals
 
@@ -238,16 +238,16 @@ class ConsumeBatch(Command):
 
     @property
     def entry_ids(self) -> tuple[str, ...]:
-        """The ids of the entries: the command's own, then key~2, key~3. No caller's key has a ~."""
+        """The IDs of the entries: the command's own, then key~2, key~3. No caller's key has a ~."""
         others = (f"{self.entry_id}~{number}" for number in range(2, len(self.uses) + 1))
         return self.entry_id, *others
 
 
 @dataclass(frozen=True, kw_only=True)
 class OpenHold(Command):
-    """Set credits aside for a use that is to come, for `expires_in` seconds at most.
+    """Set credits aside for a later use, for at most `expires_in` seconds.
 
-    What is told of the use is told as `Consume` does. The hold is named after the entry.
+    The use has the fields of `Consume`. The hold is named after the entry.
     """
 
     refusals: ClassVar[Refusals] = (*Consume.refusals, HoldRateLimitedError, TooManyHoldsError)
@@ -264,7 +264,7 @@ NO_SUCH_HOLD: Refusals = (HoldNotFoundError, HoldNotYoursError, HoldEndedError)
 
 @dataclass(frozen=True, kw_only=True)
 class ExtendHold(Command):
-    """Let a hold live for `expires_in` seconds from now, unless it lives longer anyway.
+    """Extend a hold to `expires_in` seconds from now, unless it already lives longer.
 
     It writes no entry, so its `entry_id` names nothing.
     """
@@ -282,10 +282,10 @@ class ExtendHold(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class CaptureHold(Command):
-    """Spend what was held: an amount, the price of a quantity, or all that is left.
+    """Spend held credits: an amount, the price of a quantity, or all that is left.
 
-    `final` ends the hold and gives the rest back. `excess` takes what is above the hold from what
-    is available.
+    `final` ends the hold and releases the rest. `excess` takes what exceeds the hold from the
+    available credits.
     """
 
     refusals: ClassVar[Refusals] = (
@@ -304,7 +304,7 @@ class CaptureHold(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseHold(Command):
-    """Give back all that is still held."""
+    """Release all that is still held."""
 
     refusals: ClassVar[Refusals] = ExtendHold.refusals
 
@@ -312,12 +312,12 @@ class ReleaseHold(Command):
 
 
 type HoldCommand = ExtendHold | CaptureHold | ReleaseHold
-"""What somebody wants of a hold that was opened."""
+"""A command about an open hold."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Refund(Command):
-    """Give back what a usage entry took: `amount` credits of it, or all that is left."""
+    """Refund a usage entry: `amount` credits of it, or all that is left."""
 
     refusals: ClassVar[Refusals] = (
         *Command.refusals,
@@ -355,16 +355,16 @@ class Adjust(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class SetFrozen(Command):
-    """Stop an account from spending, or let it again."""
+    """Freeze or unfreeze an account: a frozen one cannot spend."""
 
     frozen: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class SetQuota(Command):
-    """Put an account on a plan, or give it an allowance or limits of its own.
+    """Put an account on a plan, or override the plan's allowance or limits for it.
 
-    With a `plan_id` what is not given is the plan's own; without one it stays as it is.
+    With a `plan_id`, fields left out have the plan's values; without one they stay unchanged.
     """
 
     refusals: ClassVar[Refusals] = (*Command.refusals, UnknownPlanError)
@@ -376,17 +376,17 @@ class SetQuota(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class ResetUsage(Command):
-    """Begin the period's use anew, with the allowance refilled."""
+    """Reset the period's usage to 0 and refill its allowance."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CloseAccount(Command):
-    """End an account for ever; what is left in it is gone."""
+    """Close an account permanently; what is left in it is lost."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Purchase(Command):
-    """Credits were bought. The payment names the entry; `money` is what it cost.
+    """Book bought credits. The payment names the entry; `money` is the price.
 
     Money is in the smallest unit of its currency.
     """
@@ -399,9 +399,9 @@ class Purchase(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class PayPeriod(Command):
-    """A subscription was paid for the period [start, end). The payment names the entry.
+    """Book a subscription's payment for the period [start, end). The payment names the entry.
 
-    `plan_after` is where the account goes when the subscription has ended.
+    `plan_after` is the account's plan after the subscription has ended.
     """
 
     refusals: ClassVar[Refusals] = (*Command.refusals, UnknownPlanError, PaymentTakenError)
@@ -416,7 +416,7 @@ class PayPeriod(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class FollowSubscription(Command):
-    """How a subscription stands at `at`, the provider's time; it moves no credits."""
+    """Record a subscription's state at `at`, the provider's time; it moves no credits."""
 
     subscription_id: str
     status: str
@@ -427,10 +427,10 @@ class FollowSubscription(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class TakeBack(Command):
-    """Money of a payment went back, or is disputed: take back the credits, or set them aside.
+    """Take back a payment's credits because money was returned, or set them aside in a dispute.
 
-    Either `returned`, all the money that went back so far, or a `refund_id` and its `money`, or a
-    `dispute_id` with its `outcome` and the `money` disputed.
+    Either `returned`, the total of all money returned so far, or a `refund_id` and its `money`, or
+    a `dispute_id` with its `outcome` and the disputed `money`.
     """
 
     refusals: ClassVar[Refusals] = (*Command.refusals, PaymentNotFoundError)
@@ -450,17 +450,17 @@ class TakeBack(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class Renew(Command):
-    """Write down what time alone has done: grants that expired, periods that began."""
+    """Book what has come due: grants that expired, periods that began."""
 
 
-def _told(value: object) -> object:
-    """Return what is asked in types that JSON has."""
+def _json(value: object) -> object:
+    """Return a field's value in JSON types."""
     match value:
         case datetime():
             return iso(value)
         case tuple():
             return [
-                {name: told for name, told in asdict(use).items() if told is not None}
+                {name: part for name, part in asdict(use).items() if part is not None}
                 for use in value
             ]
     return value

@@ -1,4 +1,4 @@
-"""The rules: what a command does to an account, given nothing but the two, the catalog and a time.
+"""The rules: what a command does to an account, as a pure function of both, the catalog and a time.
 
 decide(account, command, catalog=..., now=...) -> Posting, or a refusal
 """
@@ -41,15 +41,15 @@ from scrip.domain.posting import ENTRIES_MAX, Draft, Paid, Posting, Refundable
 from scrip.domain.settle import grant_allowance, settle
 
 REFUND_LIFE = timedelta(days=7)
-"""How long credits live that are refunded after the grant they came from has expired."""
+"""How long refunded credits live if the grant they came from has expired."""
 
 SIGNUP_ENTRY_ID = "signup:grant"
-"""The entry of the sign-up grant. No caller's key has a colon, so nobody can take its name."""
+"""The entry of the sign-up grant. No caller's key has a colon, so no caller can take its name."""
 
 SETTLED_ENTRIES_MAX = 50
-"""With more entries of what time has done, that is written down first, by a `Renew` or several.
+"""If more entries have come due, one or several `Renew` commands book them first.
 
-A command needs room for its own beside them: a batch for 25, a deduction for the ends of holds.
+A command needs room for its own entries: a batch for 25, a deduction for the ends of holds.
 """
 
 GRANT_ENTRY_TYPES = {
@@ -57,11 +57,11 @@ GRANT_ENTRY_TYPES = {
     GrantKind.PROMO: EntryType.PROMO,
     GrantKind.REFERRAL: EntryType.REFERRAL,
 }
-"""The kinds of grant that an admin may give, and what the ledger calls it."""
+"""The kinds of grant that an admin can give, and the type of their entries."""
 
 
 class PostingTooLongError(Exception):
-    """What time has done to the account, and what a command wants, do not fit one transaction."""
+    """What has come due and the command together do not fit into one transaction."""
 
 
 def decide(
@@ -75,12 +75,12 @@ def decide(
 ) -> Posting:
     """Return what a command does to an account at an instant.
 
-    `account` is None when there is none; `refundable` is the entry that a refund names, None when
-    the account has no such entry; `paid` is the payment that a `TakeBack` names.
+    `account` is None if it does not exist. `refundable` is the entry that a refund names, None if
+    the account has no such entry. `paid` is the payment that a `TakeBack` names.
 
     Raises:
-        RefusalError: the rules do not allow it; nothing is to be written.
-        PostingTooLongError: what time has done is to be written down first, by a `Renew`.
+        RefusalError: the rules do not allow it; one of the command's `refusals`.
+        PostingTooLongError: a `Renew` has to book first what has come due.
     """
     match account, command:
         case None, OpenAccount():
@@ -155,8 +155,8 @@ def _carry_out(  # noqa: C901, PLR0911, PLR0912 - a line for each command
 def _settled_in_part(account: Account, catalog: Catalog, now: datetime) -> Draft:
     """Settle an account on which very much has come due, as far as a posting has room.
 
-    That is until an earlier instant, which comes to the same as settling at once; or, of what was
-    due first, a part, where that alone is too much.
+    It settles to an earlier instant, which has the same result as settling at once. If even the
+    first instant is too much, it settles a part of that.
     """
     ends = {grant.expires_at_or_never for grant in account.grants}
     ends |= {hold.expires_at for hold in account.holds if hold.expires_at is not None}
@@ -209,7 +209,7 @@ def _refund(draft: Draft, command: Refund, refundable: Refundable | None) -> Pos
         raise errors.AlreadyRefundedError(usage.cost, refundable.refunded, left)
     if amount > left:
         raise errors.RefundTooLargeError(usage.cost, refundable.refunded, left)
-    # A reset of the counter may have come in between; the use of a period is never below none.
+    # The counter may have been reset in between; a period's usage is never negative.
     in_period = usage.recorded_at >= account.begins(account.period)
     draft.account = replace(
         draft.account,
@@ -243,8 +243,8 @@ def _put_back(
 ) -> tuple[Allocation, ...]:
     """Return credits to the grants that they came from, last taken first.
 
-    A retired grant comes back for them. What came from a grant that has expired or been refilled
-    since, or from an overdraft, goes into a refund grant, which lives as long as the grant would
+    A retired grant is restored for them. Credits from a grant that has expired or been refilled
+    since, or from an overdraft, go into a refund grant, which lives as long as the grant would
     have, or 7 days.
     """
     draft.make_room()
@@ -280,17 +280,17 @@ def _put_back(
         grants, end = buckets.with_refund_until(draft.account.grants, max(ends))
         draft.account = replace(draft.account, grants=grants)
         placed = draft.place(GrantKind.REFUND, homeless, source=command.entry_id, expires_at=end)
-        # What is owed is paid out of the first of them: it is not to cost credits of a longer life.
+        # Debt is paid out of the first allocation, so that it does not cost longer-lived credits.
         given = Counter({placed.grant_id: homeless}) + given
     return tuple(Allocation(grant_id, part) for grant_id, part in given.items() if part)
 
 
 def _life_of(home: Grant | None, taken: Allocation, now: datetime) -> datetime:
-    """Return until when credits live that come back to no grant.
+    """Return when refunded credits expire that cannot return to their grant.
 
-    They live as long as their grant would have, and where it has expired for a week, rounded up to
-    the hour, so that the refunds of one bad hour share a grant. What an overdraft lent had no
-    grant: it was paid back since out of credits of any life, so it never expires.
+    They live as long as their grant would have; if it has expired, for a week, rounded up to the
+    hour, so that the refunds of one bad hour share a grant. Credits that an overdraft lent had no
+    grant and were paid back out of credits of any life, so they never expire.
     """
     if home is not None:
         return home.expires_at_or_never
@@ -305,8 +305,8 @@ def _adjust(draft: Draft, command: Adjust) -> Posting:
     if command.expires_at is not None and command.expires_at <= draft.now:
         raise errors.ExpiryInThePastError(command.expires_at)
     change = _change(draft, command)
-    # What users set aside themselves does not keep an admin from it. What a hold gives back may
-    # expire at once, so a balance that is to be set is another then.
+    # A user's own holds do not stop an admin. Credits that a hold releases may expire at once, and
+    # then a balance to be set needs another change.
     while -change > max(0, draft.account.available) and holds.release_own(draft, command):
         change = _change(draft, command)
     available = draft.account.available
@@ -328,7 +328,7 @@ def _adjust(draft: Draft, command: Adjust) -> Posting:
 
 
 def _change(draft: Draft, command: Adjust) -> int:
-    """Return by how much an adjustment changes the balance as it is in the draft."""
+    """Return by how much an adjustment changes the draft's balance."""
     return {
         AdjustAction.ADD: command.amount,
         AdjustAction.DEDUCT: -command.amount,
@@ -381,7 +381,7 @@ def _set_frozen(draft: Draft, command: SetFrozen) -> Posting:
 
 
 def _close(draft: Draft, command: CloseAccount) -> Posting:
-    """Close an account; its last entry says what was left in it."""
+    """Close an account; its last entry says what was left."""
     before = draft.account
     grants, allocations = buckets.draw(before.grants, before.spendable)
     assert not any(grant.remaining for grant in grants), grants
@@ -413,7 +413,7 @@ def _close(draft: Draft, command: CloseAccount) -> Posting:
 
 
 def _check(posting: Posting) -> None:
-    """Assert what every posting promises: its entries explain the balance, no grant is broken."""
+    """Assert the invariants of a posting: entries explain the balance, grants are within bounds."""
     before, after = posting.before, posting.after
     balance, seq = (before.balance, before.seq_last) if before else (0, 0)
     for entry in posting.entries:

@@ -1,6 +1,6 @@
-"""Editing the catalog: what an admin changes in a plan or a feature, and what is refused.
+"""Editing the catalog: how an admin changes plans and features, and which edits are refused.
 
-An edit is decided on the catalog that was just read, and committed if its item is unchanged.
+An edit is decided on the catalog as just read, and committed if its item is unchanged.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -20,7 +20,7 @@ from scrip.domain.posting import AuditRecord
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """A decided change of one plan or feature; `before` is None when it is new."""
+    """A decided change of one plan or feature; `before` is None for a new one."""
 
     before: CatalogItem | None
     after: CatalogItem
@@ -29,7 +29,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Editor:
-    """Who edits, why and when; the catalog as it was read; and the plan of new accounts."""
+    """Who edits, why and when; the catalog as read; and the plan for new accounts."""
 
     catalog: Catalog
     default_plan: str
@@ -38,39 +38,39 @@ class Editor:
     now: datetime
 
     def plan(self, plan_id: str) -> Plan:
-        """Return a plan to be changed.
+        """Return a plan to change.
 
         Raises:
-            PlanNotFoundError: there is none of that id.
+            PlanNotFoundError: there is no such plan.
         """
         if plan_id not in self.catalog.plans:
             raise PlanNotFoundError(plan_id)
         return self.catalog.plans[plan_id]
 
     def feature(self, feature_id: str) -> Feature:
-        """Return a feature to be changed.
+        """Return a feature to change.
 
         Raises:
-            FeatureNotFoundError: there is none of that id.
+            FeatureNotFoundError: there is no such feature.
         """
         if feature_id not in self.catalog.features:
             raise FeatureNotFoundError(feature_id)
         return self.catalog.features[feature_id]
 
     def create(self, item: CatalogItem) -> Edit:
-        """Add a plan or feature; that its id is new is a condition of the commit.
+        """Add a plan or feature; the commit has the condition that its ID is new.
 
         Raises:
-            DefaultPlanError, ProviderIdTakenError: the rules of plans do not allow it.
+            DefaultPlanError, ProviderIdTakenError: the rules for plans do not allow it.
         """
         return self._edit("create", None, replace(item, version=1))
 
     def change(self, before: CatalogItem, after: CatalogItem, seen: int) -> Edit:
-        """Replace a plan or feature whose version is the one that was `seen`.
+        """Replace a plan or feature if its version is the one that the editor has `seen`.
 
         Raises:
-            StaleVersionError: it is another version.
-            DefaultPlanError, ProviderIdTakenError: the rules of plans do not allow it.
+            StaleVersionError: it has another version.
+            DefaultPlanError, ProviderIdTakenError: the rules for plans do not allow it.
         """
         if before.version != seen:
             raise StaleVersionError(before.version)

@@ -1,4 +1,4 @@
-"""Entries: the immutable lines of an account's ledger, chained by hash."""
+"""Entries: the immutable lines of an account's ledger, chained by hashes."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ GENESIS_HASH = bytes(32)
 
 
 class EntryType(StrEnum):
-    """What an entry says happened."""
+    """What happened."""
 
     SIGNUP = "signup"
     PURCHASE = "purchase"
@@ -40,7 +40,7 @@ class EntryType(StrEnum):
 
 
 class ActorType(StrEnum):
-    """Who makes a change."""
+    """The kind of caller that made a change."""
 
     USER = "user"
     SERVICE = "service"
@@ -51,25 +51,25 @@ class ActorType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who made a change: a user's id, a service's client id, or a part of Scrip itself."""
+    """Who made a change: a user's ID, a service's client ID, or a part of Scrip."""
 
     type: ActorType
     id: str
 
 
 CLOCK = Actor(ActorType.SYSTEM, "clock")
-"""The actor of what happens because its time has come."""
+"""The actor of changes that come due."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One line of a ledger. Credits; instants in UTC.
 
-    `allocations` says which grants the credits came from or went to, in the order they were taken;
-    their amounts are positive, the direction is the sign of `amount`. `unlimited` says that the
-    account was on an unlimited plan. `expires_at` is when the hold ends that the entry opened (an
-    earlier version also wrote one for each extension). `expired` says how many of the credits that
-    a release gave back expired at once, by the entry that follows, as their grants had.
+    `allocations` are the grants that credits came from or went to, in the order they were taken;
+    their amounts are positive, the direction is the sign of `amount`. `unlimited`: the account was
+    on an unlimited plan. `expires_at` is when the hold that the entry opened ends (an earlier
+    version also wrote an entry for each extension). `expired` is how many of the released credits
+    expired at once because their grants had, which the next entry books.
     """
 
     entry_id: str
@@ -102,12 +102,12 @@ class Entry:
 
     @property
     def balance_left(self) -> int:
-        """The balance once the posting is complete of which this entry is a caller's own."""
+        """The balance after the whole posting, if this is the command's own entry."""
         return self.balance_after - (self.expired or 0)
 
     @property
     def debt_left(self) -> int:
-        """What is owed once this entry's credits have paid, which they do in the same posting."""
+        """The debt after this entry's credits have paid it, which happens in the same posting."""
         arrived = max(0, self.amount)
         if self.type is EntryType.RELEASE:
             arrived = sum(allocation.amount for allocation in self.allocations)
@@ -120,12 +120,12 @@ class Entry:
     def shown_to(self, reader: ActorType) -> dict[str, Any]:
         """Return the entry as the API shows it to one kind of caller.
 
-        A user sees what kind of actor made the change, never the id of one.
+        A user sees the kind of actor that made the change, never its ID.
         """
-        told = self.to_json()
+        shown = self.to_json()
         if reader is ActorType.USER:
-            told["actor"] = {"type": self.actor.type}
-        return told
+            shown["actor"] = {"type": self.actor.type}
+        return shown
 
 
 _NAMES = tuple(field.name for field in fields(Entry))
@@ -134,16 +134,16 @@ _NAMES = tuple(field.name for field in fields(Entry))
 def chain_hash(entry: Entry) -> bytes:
     """Return SHA-256 over the previous entry's hash and this entry's canonical JSON.
 
-    The canonical JSON is `to_json()` without `hash`, `previous_hash` and what is null. Services and
-    admins are shown all of it, so they can check the chain with nothing but the API's answers.
+    The canonical JSON is `to_json()` without `hash`, `previous_hash` and null values. Services and
+    admins see all of it, so they can check the chain with the API's answers alone.
     """
-    told = {name: value for name, value in entry.to_json().items() if value is not None}
-    del told["hash"], told["previous_hash"]
-    return hashlib.sha256(entry.previous_hash + canonical_json(told)).digest()
+    hashed = {name: value for name, value in entry.to_json().items() if value is not None}
+    del hashed["hash"], hashed["previous_hash"]
+    return hashlib.sha256(entry.previous_hash + canonical_json(hashed)).digest()
 
 
 def canonical_json(value: object) -> bytes:
-    """Return JSON with sorted keys and no white space, as UTF-8."""
+    """Return JSON with sorted keys and no whitespace, as UTF-8."""
     return json.dumps(
         value,
         sort_keys=True,
@@ -154,9 +154,9 @@ def canonical_json(value: object) -> bytes:
 
 
 def is_text(value: object) -> bool:
-    r"""Tell whether all text in a JSON value can be written as UTF-8, as DynamoDB wants it.
+    r"""Return whether all text in a JSON value can be encoded as UTF-8, as DynamoDB requires.
 
-    A lone surrogate cannot: half a character, which JSON may have escaped (`\ud800`).
+    A lone surrogate cannot: half a character, which JSON can contain as an escape (`\ud800`).
     """
     try:
         json.dumps(value, ensure_ascii=False).encode()
@@ -183,4 +183,4 @@ _SHOWN: Mapping[type, Callable[[Any], object]] = {
     Allocation: lambda one: {"grant_id": one.grant_id, "amount": one.amount},
     Actor: lambda one: {"type": one.type, "id": one.id},
 }
-"""How the API shows a value of each type; all others as they are."""
+"""The API's form of values by type; other types are unchanged."""

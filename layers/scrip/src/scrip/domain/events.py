@@ -1,4 +1,4 @@
-"""Events: what is told to the outside when an entry was written or a bound was crossed."""
+"""Events that Scrip publishes when an entry is written or a threshold is crossed."""
 
 from dataclasses import dataclass
 
@@ -26,36 +26,39 @@ EVENT_NAMES = {
     EntryType.HOLD: "hold.created",
     EntryType.RELEASE: "hold.released",
 }
-"""The event that tells of an entry, by the entry's type."""
+"""The name of the event for an entry, by the entry's type."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that happened to an account; `name` says what, `detail` all of it."""
+    """Something that happened to an account: a name and its details."""
 
     name: str
     detail: Json
 
 
 def entry_event(account_id: str, entry: Entry, correlation_id: str | None) -> Event:
-    """Return the event that tells of an entry: the entry, whose it is, and what wrote it.
+    """Return the event for an entry: the entry, its account, and what wrote it.
 
-    The entry is as its user may see it, so that an app can forward the event to the user's page.
+    The entry is in the form that its user may see, so an app can forward it to the user's page.
     """
     # An earlier version wrote an entry for each extension; the stream may still deliver some.
     extends = entry.type is EntryType.HOLD and entry.hold_id not in {None, entry.entry_id}
     name = "hold.extended" if extends else EVENT_NAMES[entry.type]
-    return Event(name=name, detail=told(account_id, entry, correlation_id, ActorType.USER))
+    return Event(name=name, detail=detail_of(account_id, entry, correlation_id, ActorType.USER))
 
 
-def told(account_id: str, entry: Entry, correlation_id: str | None, reader: ActorType) -> Json:
-    """Return an entry as a kind of caller is shown it, with what wrote it: a request, a message."""
-    whose = {"account_id": account_id, "correlation_id": correlation_id}
-    return {**whose, **entry.shown_to(reader)}
+def detail_of(account_id: str, entry: Entry, correlation_id: str | None, reader: ActorType) -> Json:
+    """Return an entry in the form for a kind of caller, with its account and what wrote it.
+
+    `correlation_id` names the request or message that wrote it.
+    """
+    origin = {"account_id": account_id, "correlation_id": correlation_id}
+    return {**origin, **entry.shown_to(reader)}
 
 
 def crossing_events(before: Account, after: Account, low_credits: int) -> list[Event]:
-    """Return the events that tell of the bounds which one posting crossed.
+    """Return the events for the thresholds that one posting crossed.
 
     `seq` is that of the posting's last entry: with the account and the name it names the crossing.
     """

@@ -1,4 +1,4 @@
-"""Grants: buckets of credits, each with its own expiry, and the order in which they are spent."""
+"""Grants: buckets of credits with an expiry each, and the order in which they are spent."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -7,16 +7,16 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 GRANTS_MAX = 50
-"""How many live grants an account has before no command adds another.
+"""The most live grants that commands give an account.
 
-It bounds the account item, and the entries of one posting: all of them may expire at once, and a
-transaction has room for 100 items.
+It limits the size of the account item and the entries of one posting: all grants may expire at
+once, and a transaction has room for 100 items.
 """
 
 RETURNED_MAX = 60
-"""With how many grants at most a refund brings a retired one back, to keep its life.
+"""The most grants with which a refund restores a retired one, so that its expiry is kept.
 
-Past that its credits join the refund grant that lives longest.
+Beyond that its credits join the refund grant that lives longest.
 """
 
 NEVER = datetime.max.replace(tzinfo=UTC)
@@ -45,7 +45,7 @@ PRIORITIES = {
     GrantKind.REFUND: 40,
     GrantKind.PURCHASE: 50,
 }
-"""The priority of each kind; low is spent first."""
+"""The priority of each kind; the lowest is spent first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class Grant:
     """A bucket of credits.
 
     An exhausted grant stays with its account until it expires, so that a refund finds it. `source`
-    is the entry that brought the grant; what was merged into it later came by other entries.
+    is the entry that created the grant; credits merged into it later have other entries.
     """
 
     grant_id: str
@@ -66,17 +66,17 @@ class Grant:
 
     @property
     def priority(self) -> int:
-        """Which grants are spent first: those of the lowest."""
+        """The priority of the grant's kind; the lowest is spent first."""
         return PRIORITIES[self.kind]
 
     @property
     def expires_at_or_never(self) -> datetime:
-        """When it expires; the end of all time for what does not."""
+        """When it expires, or NEVER."""
         return self.expires_at or NEVER
 
     @property
     def spend_order(self) -> tuple[int, datetime, datetime]:
-        """Sort key of the order of spending; grants are kept oldest first, which settles ties."""
+        """Sort key for spending; grants are kept oldest first, which breaks ties."""
         return self.priority, self.expires_at_or_never, self.granted_at
 
 
@@ -92,9 +92,9 @@ def draw(
     grants: Sequence[Grant],
     credits_wanted: int,
 ) -> tuple[tuple[Grant, ...], tuple[Allocation, ...]]:
-    """Take credits out of grants in the order of spending, as far as they reach.
+    """Take credits out of grants in spending order, as far as they go.
 
-    Returns the grants after it and what each gave, in the order it was taken.
+    Returns the grants afterwards and what was taken from each, in that order.
     """
     allocations = []
     left = credits_wanted
@@ -107,7 +107,7 @@ def draw(
 
 
 def joined(*allocations: Allocation) -> tuple[Allocation, ...]:
-    """Return allocations with those of the same grant made one, in the order they were taken."""
+    """Return allocations with those of one grant merged, in the order they were taken."""
     amounts = Counter[str]()
     for allocation in allocations:
         amounts[allocation.grant_id] += allocation.amount
@@ -145,10 +145,10 @@ def with_refund_until(
     grants: Sequence[Grant],
     expires_at: datetime,
 ) -> tuple[tuple[Grant, ...], datetime | None]:
-    """Return grants among which a refund grant of the expiry returned adds none beyond the bound.
+    """Return grants with room for a refund grant, and the expiry that it must have.
 
-    Where there is no room, the refund grant that lives longest is made to live until then: the new
-    one is merged into it, and nobody's credits live shorter for it.
+    Without room, the longest-lived refund grant is extended to the expiry: the new grant is merged
+    into it, and no credits expire earlier for that.
     """
     end = expires_at
     refunds = [grant for grant in grants if grant.kind is GrantKind.REFUND]
@@ -161,16 +161,16 @@ def with_refund_until(
 
 
 def _or_none(end: datetime) -> datetime | None:
-    """Return when a grant expires; None for the end of all time."""
+    """Return when a grant expires; None for NEVER."""
     return None if end == NEVER else end
 
 
 def add(grants: Sequence[Grant], new: Grant) -> tuple[tuple[Grant, ...], str]:
-    """Add a grant, merged into a live one of the same kind (so priority) and expiry.
+    """Add a grant, merged into a live one with the same kind (so priority) and expiry.
 
-    A purchase has a grant of its own as long as there is room: it may be disputed alone.
+    A purchase gets its own grant while there is room, because it may be disputed on its own.
 
-    Returns the grants after it and the id of the grant that holds the new credits.
+    Returns the grants afterwards and the ID of the grant that holds the new credits.
     """
     for index, grant in enumerate(grants):
         alone = new.kind is GrantKind.PURCHASE and len(grants) < GRANTS_MAX

@@ -1,12 +1,12 @@
-"""Holds: credits set aside for a use that is to come, and what becomes of them.
+"""Holds: credits set aside for a later use, and what happens to them.
 
-A hold keeps the credits that it took out of grants, whether the grants live on or not. It ends when
-somebody captures it for good or releases it, or when its time is over. What is left of it then pays
-what is owed, and goes back to its grants; into one that has expired, only to expire at once.
+A hold keeps the credits that it took out of grants, even if the grants expire. It ends when it is
+captured with `final` or released, or when it expires. What is left then pays debt and returns to
+its grants; in a grant that has expired, it expires at once.
 
-A hold that a user's token opened is the user's, and every other one is the app's: a user can end
-none of those. However often a hold is extended, it ends at `ends_by`: after a day or a week, and at
-most a day after its credits would have expired.
+A hold that a user's token opened belongs to the user; every other hold belongs to the app, and a
+user cannot end it. However often a hold is extended, it ends at `ends_by`: after a day or a week,
+and at most a day after its credits would have expired.
 """
 
 from collections import Counter
@@ -43,29 +43,29 @@ from scrip.domain.posting import Draft, EntryDetails, Posting
 from scrip.domain.spending import check_affordable, check_not_frozen, price, spend
 
 HOLDS_MAX = 32
-"""How many holds of callers an account has open at most: they are a part of its item."""
+"""The most open holds of callers per account: they are a part of its item."""
 
 HOLD_SECONDS = 300
 HOLD_SECONDS_MAX = 24 * 60 * 60
-"""How long a hold lives unless a call says otherwise, and how long at most from that call on."""
+"""How long a hold lives by default, and at most from the call that opens or extends it."""
 
 USER_HOLD_LIFE = timedelta(hours=24)
 SERVICE_HOLD_LIFE = timedelta(days=7)
-"""How long a hold lives at most from its opening, whatever extends it."""
+"""How long a hold lives at most from its opening, however often it is extended."""
 
 HELD_PAST_EXPIRY = timedelta(hours=24)
-"""How long credits are held at most after they would have expired."""
+"""How long credits can stay held after they would have expired."""
 
 HOLD_CALLS_MAX = 600
-"""How often an account's user opens, extends and releases holds within an hour (UTC) at most."""
+"""How often an account's user can open, extend and release holds within an hour (UTC)."""
 
 
 def open_hold(draft: Draft, command: OpenHold, catalog: Catalog) -> Posting:
-    """Set aside what a use will cost. What an overdraft would lend cannot be held.
+    """Set aside what a use will cost. An overdraft cannot be held.
 
     Raises:
-        InsufficientCreditsError: there is not so much.
-        TooManyHoldsError: the account has no room for another.
+        InsufficientCreditsError: the available credits do not cover it.
+        TooManyHoldsError: the account has no room for another hold.
     """
     account = draft.account
     check_not_frozen(account)
@@ -109,7 +109,7 @@ def open_hold(draft: Draft, command: OpenHold, catalog: Catalog) -> Posting:
 
 
 def extend_hold(draft: Draft, command: ExtendHold) -> Posting:
-    """Let a hold live longer, but not beyond its bound; it never lives shorter for it."""
+    """Extend a hold, but not beyond its limit; it never shortens the hold."""
     hold = _open(draft.account, command)
     assert hold.expires_at is not None, hold
     ends_by = hold.ends_by or _latest_end_of_old(draft, hold, hold.expires_at)
@@ -121,13 +121,13 @@ def extend_hold(draft: Draft, command: ExtendHold) -> Posting:
 
 
 def capture_hold(draft: Draft, command: CaptureHold, catalog: Catalog) -> Posting:
-    """Spend what was held, and what is above it if the call says so.
+    """Spend held credits, and what exceeds them if the call allows that.
 
-    An account whose plan is unlimited by now pays nothing, and what was held for it goes back.
+    An account whose plan is unlimited by now pays nothing, and its held credits are released.
 
     Raises:
-        HoldExceededError: it is more than is left, and the call does not want it taken elsewhere.
-        AccountFrozenError, InsufficientCreditsError: what is above the hold cannot be taken.
+        HoldExceededError: it is more than is left, and the call allows no excess.
+        AccountFrozenError, InsufficientCreditsError: the excess cannot be taken.
         HoldWithoutFeatureError: a quantity of it has no price.
     """
     hold, unlimited = _open(draft.account, command), draft.plan.unlimited
@@ -172,7 +172,7 @@ def capture_hold(draft: Draft, command: CaptureHold, catalog: Catalog) -> Postin
 
 
 def release_hold(draft: Draft, command: ReleaseHold) -> Posting:
-    """End a hold and give back all that is left of it."""
+    """End a hold and release all that is left of it."""
     hold = _open(draft.account, command)
     _count_call(draft, command)
     _remove(draft, hold)
@@ -188,7 +188,7 @@ def release_hold(draft: Draft, command: ReleaseHold) -> Posting:
 
 
 def release_dead(draft: Draft, until: datetime) -> None:
-    """End the holds whose time is over at an instant, in the order in which they ended."""
+    """End the holds that have expired by an instant, in the order in which they expired."""
     dead = [hold for hold in draft.account.holds if hold.has_died(until)]
     for hold in sorted(dead, key=lambda hold: hold.expires_at or until):
         if draft.is_full:
@@ -197,9 +197,9 @@ def release_dead(draft: Draft, until: datetime) -> None:
 
 
 def release_own(draft: Draft, command: Command, grant_id: str | None = None) -> bool:
-    """End the newest hold that the account's user opened, for one who wants its credits.
+    """End the newest hold that the account's user opened, because a command needs its credits.
 
-    With a `grant_id` it is one that has credits of that grant. Returns False where there is none.
+    With a `grant_id`, the newest that holds credits of that grant. Returns False if there is none.
     """
     own = [
         hold
@@ -213,7 +213,7 @@ def release_own(draft: Draft, command: Command, grant_id: str | None = None) -> 
 
 
 def end_free(draft: Draft) -> None:
-    """End the holds that an unlimited plan gave for nothing, once the account is off that plan."""
+    """End the free holds of an unlimited plan when the account has left that plan."""
     if not draft.plan.unlimited:
         free = [hold for hold in draft.account.holds if hold.uncharged]
         assert not any(hold.allocations for hold in free), free
@@ -223,9 +223,9 @@ def end_free(draft: Draft) -> None:
 
 
 def outlive(draft: Draft, grant_id: str, expired_at: datetime) -> None:
-    """Bound the holds that have credits of a grant which has expired.
+    """Limit the holds that have credits of an expired grant.
 
-    It may have expired sooner than was known when they were opened. A dispute's hold has no bound.
+    It may have expired earlier than expected when they were opened. A dispute's hold has no limit.
     """
     latest = expired_at + HELD_PAST_EXPIRY
     for hold in draft.account.holds:
@@ -236,9 +236,9 @@ def outlive(draft: Draft, grant_id: str, expired_at: datetime) -> None:
 
 
 def roll_over_held(draft: Draft, ended: Container[str], room: int, until: datetime) -> None:
-    """Note what of held credits would have rolled over, had they not been held.
+    """Record how many held credits would have rolled over if they had not been held.
 
-    Their grants, `ended`, have just ended with a period; `room` is what more may roll over, `until`
+    Their grants, `ended`, have just ended with a period; `room` more credits can roll over, `until`
     then.
     """
     for hold in draft.account.holds:
@@ -265,11 +265,11 @@ def give_back(
     effective_at: datetime | None = None,
     **details: Unpack[EntryDetails],
 ) -> Entry:
-    """Put credits that were held back into their grants, and enter it.
+    """Return held credits to their grants, with an entry.
 
-    They pay what is owed first, if they may. What is left of them in a grant that has expired,
-    expires at once, but for what would have rolled over with its period and now does, if that
-    `ends` the hold: the entry's `expired` says how much.
+    They pay debt first if `pays_debt`. What is left in a grant that has expired expires at once,
+    and the entry's `expired` says how much; but if this `ends` the hold, credits that would have
+    rolled over with their period do so now.
     """
     live = {grant.grant_id for grant in draft.account.grants}
     gone, debt = Counter[str](), draft.account.debt if pays_debt else 0
@@ -311,7 +311,7 @@ def give_back(
 
 
 def _roll_over(draft: Draft, released: Entry, amount: int, until: datetime | None) -> None:
-    """Let credits roll over late that were held when their period ended."""
+    """Roll over credits late that were held when their period ended."""
     name = f"rollover:{_release_name(released)}"
     allocation = draft.place(
         GrantKind.ROLLOVER,
@@ -330,7 +330,7 @@ def _roll_over(draft: Draft, released: Entry, amount: int, until: datetime | Non
 
 
 def _expire_again(draft: Draft, released: Entry, gone: Container[str]) -> None:
-    """Let go the grants that had expired, with what came back to them."""
+    """Remove grants that had expired again, with the credits that returned to them."""
     left = tuple(
         Allocation(grant.grant_id, grant.remaining)
         for grant in draft.account.grants
@@ -351,7 +351,7 @@ def _expire_again(draft: Draft, released: Entry, gone: Container[str]) -> None:
 
 
 def _latest_end(draft: Draft, hold_id: str, allocations: Iterable[Allocation]) -> datetime:
-    """Return until when a hold that is opened now can be extended, as far as that is known now."""
+    """Return until when a hold opened now can be extended, as far as that is known."""
     latest = draft.now + life_max(hold_id)
     drawn = {allocation.grant_id for allocation in allocations}
     for grant in draft.account.grants:
@@ -361,9 +361,9 @@ def _latest_end(draft: Draft, hold_id: str, allocations: Iterable[Allocation]) -
 
 
 def _latest_end_of_old(draft: Draft, hold: Hold, expires_at: datetime) -> datetime:
-    """Return until when a hold can be extended of which an earlier version stored no bound.
+    """Return until when a hold can be extended if an earlier version opened it and stored no limit.
 
-    That version let it live for a day from each extension, whatever became of its grants.
+    That version extended a hold by up to a day each time, whatever happened to its grants.
     """
     live = {grant.grant_id for grant in draft.account.grants}
     if any(allocation.grant_id not in live for allocation in hold.allocations):
@@ -372,16 +372,16 @@ def _latest_end_of_old(draft: Draft, hold: Hold, expires_at: datetime) -> dateti
 
 
 def _release_name(released: Entry) -> str:
-    """Return what entries that follow a release are named after.
+    """Return the name from which entries that follow a release derive theirs.
 
-    An app may have named the release as a grant or a period is, whose own entries are named after
-    that. No app's key has a colon.
+    An app may have given the release the name of a grant or a period, from which other entries
+    derive theirs. No app's key has a colon.
     """
     return released.entry_id if ":" in released.entry_id else f"release:{released.entry_id}"
 
 
 def _open(account: Account, command: HoldCommand) -> Hold:
-    """Return the open hold that a command is about; no caller ends what a dispute set aside."""
+    """Return the open hold that a command names; no caller can end a dispute's hold."""
     if command.actor.type is ActorType.USER and not is_users(command.hold_id):
         raise HoldNotYoursError(command.hold_id)
     hold = account.hold(command.hold_id)
@@ -394,13 +394,13 @@ def _count_call(draft: Draft, command: Command) -> None:
     """Count a user's call that writes and costs nothing.
 
     Raises:
-        HoldRateLimitedError: there were as many within this hour as there may be.
+        HoldRateLimitedError: this hour's limit is reached.
     """
     if command.actor.type is not ActorType.USER:
         return
     hour = draft.now.replace(minute=0, second=0, microsecond=0)
     counted = draft.account.hold_calls
-    # A process whose clock is behind counts within the hour that another has begun.
+    # A process with a slow clock counts within the hour that another process has begun.
     if counted is None or counted.hour < hour:
         counted = HoldCalls(hour=hour, calls=0)
     if counted.calls >= HOLD_CALLS_MAX:
@@ -414,7 +414,7 @@ def _count_call(draft: Draft, command: Command) -> None:
 
 
 def _captured(command: CaptureHold, hold: Hold, catalog: Catalog) -> tuple[int, int | None]:
-    """Return what a capture costs, and the version of the feature that says so."""
+    """Return what a capture costs, and the version of the feature that priced it."""
     if command.quantity is not None:
         if hold.feature is None:
             raise HoldWithoutFeatureError(hold.hold_id)
@@ -424,9 +424,9 @@ def _captured(command: CaptureHold, hold: Hold, catalog: Catalog) -> tuple[int, 
 
 
 def _split(hold: Hold, amount: int) -> tuple[tuple[Allocation, ...], Hold]:
-    """Take credits out of a hold in the order in which they came into it; it has as much.
+    """Take credits out of a hold, which must have them, in the order in which they were held.
 
-    Returns what of them is out of grants, and what is left of the hold.
+    Returns those that came from grants, and what is left of the hold.
     """
     uncharged = min(hold.uncharged, amount)
     used, kept, wanted = [], [], amount - uncharged
@@ -450,7 +450,7 @@ def _end(
     command: Command | None = None,
     effective_at: datetime | None = None,
 ) -> None:
-    """End a hold that no command about it ends; one without credits leaves no trace."""
+    """End a hold other than by a command about it; one without credits leaves no trace."""
     _remove(draft, hold)
     if hold.allocations:
         give_back(
@@ -465,7 +465,7 @@ def _end(
 
 
 def _put(draft: Draft, changed: Hold) -> None:
-    """Replace an open hold by what it is now."""
+    """Replace an open hold by its changed version."""
     draft.account = replace(
         draft.account,
         holds=tuple(

@@ -1,4 +1,4 @@
-"""Mailboxes: which of the addresses that somebody may write lead to one and the same.
+"""Mailboxes: which spellings of an email address lead to the same mailbox.
 
 Two mailboxes taken for one cost somebody their welcome; one taken for two gives it away as often as
 anybody likes. So what follows a `+` is cut at every provider, although some tell a+b from a.

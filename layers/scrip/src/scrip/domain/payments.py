@@ -1,4 +1,4 @@
-"""Payments: what was bought with which money, and how much of the money went back since."""
+"""Payments: what was bought for which amount of money, and how much of it was returned."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class DisputeOutcome(StrEnum):
-    """How a dispute stands."""
+    """The state of a dispute."""
 
     OPEN = "open"
     WON = "won"
@@ -15,7 +15,7 @@ class DisputeOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispute:
-    """A payment's dispute: how it stands, and the money that it is about."""
+    """A payment's dispute: its state and the disputed amount of money."""
 
     outcome: DisputeOutcome
     money: int
@@ -23,13 +23,12 @@ class Dispute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """A payment that brought credits, of one account for ever. Money is in the smallest unit.
+    """A payment that bought credits for one account. Money is in the currency's smallest unit.
 
-    Providers tell of returned money in two ways, as a running total and refund by refund. Each
-    only ever grows and neither is ahead of the truth, so the larger of the two is what is known,
-    in whatever order it was told. `taken` are the credits that were taken back out of its grant,
-    `owed` those that had been spent and became debt, `unspent` those that were set aside when their
-    grant expired and are gone since.
+    Providers report returned money in two ways: as a running total and refund by refund. Both only
+    grow and neither is ahead of the truth, so the larger one counts, in whatever order they are
+    reported. `taken` are the credits taken back out of the payment's grant, `owed` those that had
+    been spent and became debt, `unspent` those that were set aside when their grant expired.
     """
 
     payment_id: str
@@ -47,7 +46,7 @@ class Payment:
 
     @property
     def money_back(self) -> int:
-        """What is known to have gone back: by refunds, and by disputes that were lost."""
+        """Money known to be returned, by refunds and by lost disputes."""
         lost = sum(
             dispute.money
             for dispute in self.disputes.values()
@@ -57,12 +56,11 @@ class Payment:
 
     @property
     def credits_back(self) -> int:
-        """Credits that the money which went back had bought, rounded down.
+        """Credits that the returned money had bought, rounded down.
 
-        Where nobody told what the payment cost, any part of it is the whole.
+        If the price of the payment is unknown, any part of it counts as the whole.
         """
-        told = self.returned or self.refunds or self._lost_any
-        if not told:
+        if not (self.returned or self.refunds or self._lost_any):
             return 0
         if not self.money:
             return self.credits
@@ -70,12 +68,12 @@ class Payment:
 
     @property
     def is_returned(self) -> bool:
-        """Whether all of its money went back."""
+        """Whether all of its money was returned."""
         return self.credits_back == self.credits and self.money_back >= self.money
 
     @property
     def left(self) -> int:
-        """Credits of it that were not taken back."""
+        """Its credits that were not taken back."""
         return self.credits - self.taken - self.owed
 
     @property
@@ -83,16 +81,16 @@ class Payment:
         return any(dispute.outcome is DisputeOutcome.LOST for dispute in self.disputes.values())
 
     def with_returned(self, total: int) -> "Payment":
-        """Return the payment as it is once a running total of returned money is known."""
+        """Return the payment with a running total of returned money."""
         return replace(self, returned=max(self.returned, total))
 
     def with_refund(self, refund_id: str, money: int) -> "Payment":
-        """Return the payment as it is once one refund is known; of two amounts the larger."""
+        """Return the payment with one refund; of two amounts for it, the larger counts."""
         money = max(money, self.refunds.get(refund_id, 0))
         return replace(self, refunds={**self.refunds, refund_id: money})
 
     def with_dispute(self, dispute_id: str, outcome: DisputeOutcome, money: int) -> "Payment":
-        """Return the payment as it is once a dispute is known; one that is over stays over."""
+        """Return the payment with the state of a dispute; one that is closed stays closed."""
         known = self.disputes.get(dispute_id)
         if known is not None and known.outcome is not DisputeOutcome.OPEN:
             return self

@@ -1,4 +1,4 @@
-"""Postings: the change that a command makes, and the draft in which `decide` writes it down."""
+"""Postings: the change that a command makes, and the draft in which `decide` composes it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,16 +14,16 @@ from scrip.domain.grants import Allocation, Grant, GrantKind
 from scrip.domain.payments import Payment
 
 ENTRIES_MAX = 97
-"""How many entries a posting has at most, with the grants that it retires.
+"""The most entries and retired grants of a posting together.
 
-With the account, a refunded total or the end of a hold, and an audit record they fit a transaction
-of 100 items.
+With the account, a refunded total or the end of a hold, and an audit record they fit into a
+transaction of 100 items.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refundable:
-    """A usage entry, the credits of it given back so far, and the retired grants it drew on."""
+    """A usage entry, the credits refunded so far, and the retired grants that it drew on."""
 
     entry: Entry
     refunded: int
@@ -32,7 +32,7 @@ class Refundable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paid:
-    """A payment, and the entry that says what was left of its grant when that expired, if any."""
+    """A payment, and the entry for what was left of its grant when that expired, if any."""
 
     payment: Payment
     expiry: Entry | None
@@ -40,7 +40,7 @@ class Paid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRecord:
-    """What an admin changed: the value before and after. Only admins read it, and its `note`."""
+    """What an admin changed: the value before and after. Only admins can read it and its `note`."""
 
     action: str
     actor: Actor
@@ -56,11 +56,11 @@ class AuditRecord:
 class Posting:
     """A decided change of one account, to be committed whole or not at all.
 
-    `entry` is the command's own among `entries`; None when it writes none. `refund` is the entry
-    given back from, with its refunded total before, and that total after. `payment` is the payment
-    that it is about, before (None: it is new) and after. `ended_hold` is the id of the hold that
-    `entry` ended. `retired` are exhausted grants that left the account's item for ones of their
-    own, where a refund finds them. `welcomed` are the mailboxes, as keyed hashes, that it welcomes.
+    `entry` is the command's own among `entries`; None if it writes none. `refund` is the refunded
+    entry with its refunded total before, and the total after. `payment` is the payment involved,
+    before (None if new) and after. `ended_hold` is the ID of the hold that `entry` ended. `retired`
+    are exhausted grants that move from the account's item to items of their own, where a refund
+    finds them. `welcomed` are the mailboxes, as keyed hashes, that get sign-up credits.
     """
 
     before: Account | None
@@ -94,7 +94,7 @@ class EntryDetails(TypedDict, total=False):
 
 
 class Draft:
-    """An account while a posting is being written: each step keeps balance and ledger in step."""
+    """An account while a posting is composed: every step keeps balance and ledger consistent."""
 
     def __init__(
         self,
@@ -104,9 +104,9 @@ class Draft:
         now: datetime,
         entries_max: int | None = None,
     ) -> None:
-        """Start from what was read, or from nothing (`before` is None) for a new account.
+        """Start from an account as read, or from a new one (`before` is None).
 
-        Once there are `entries_max` entries, settling stops: the rest is for the next posting.
+        After `entries_max` entries settling stops: the rest is for the next posting.
         """
         self.before = before
         self.account = account
@@ -118,11 +118,11 @@ class Draft:
 
     @property
     def is_full(self) -> bool:
-        """Whether what time has done is to be written down before anything else."""
+        """Whether settling has used up its room."""
         return not self.has_room_for(1)
 
     def has_room_for(self, entries: int) -> bool:
-        """Return whether settling may write this many entries more."""
+        """Return whether settling can write this many more entries."""
         return self.entries_max is None or len(self.entries) + entries <= self.entries_max
 
     def enter(
@@ -177,9 +177,9 @@ class Draft:
         expires_at: datetime | None,
         granted_at: datetime | None = None,
     ) -> Allocation:
-        """Put credits into a new grant, or one alike, and say into which.
+        """Put credits into a new grant, or one of the same kind and expiry, and return which.
 
-        The grant is named after the seq of the entry for it, which must be the next one.
+        The grant is named after the seq of its entry, which must be the next one.
         """
         grant = Grant(
             grant_id=f"g{self.account.seq_last + 1}",
@@ -223,7 +223,7 @@ class Draft:
         return entry
 
     def settle_debt(self, arrived: Entry) -> None:
-        """Pay what is owed out of the credits that an entry just brought."""
+        """Pay debt out of the credits that an entry just added."""
         paid, debt = [], self.account.debt
         for allocation in arrived.allocations:
             if part := min(debt, allocation.amount):
@@ -249,7 +249,7 @@ class Draft:
         after: Json,
         entry: Entry | None,
     ) -> AuditRecord:
-        """Return the record of what an admin's command has changed."""
+        """Return the audit record of an admin's command."""
         return AuditRecord(
             action=action,
             actor=command.actor,
@@ -262,9 +262,9 @@ class Draft:
         )
 
     def make_room(self) -> None:
-        """Retire every exhausted grant if the account has as many grants as it may.
+        """Retire every exhausted grant if the account has reached its limit of grants.
 
-        A plan grant stays, since it says what its period was given.
+        A plan grant stays because it records what its period was granted.
         """
         if len(self.account.grants) >= buckets.GRANTS_MAX:
             self._retire(grant for grant in self._exhausted() if grant.kind is not GrantKind.PLAN)
@@ -281,8 +281,8 @@ class Draft:
     ) -> Posting:
         """Close the draft; any change makes a new version. `Posting` describes the arguments.
 
-        What is exhausted and never expires would stay on the account's item forever: it is retired,
-        as far as a transaction has room.
+        Exhausted grants that never expire would stay on the account's item forever, so they are
+        retired, as far as the transaction has room.
         """
         if self.account != self.before:
             room = max(0, ENTRIES_MAX - len(self.entries) - len(self.retired))
@@ -304,7 +304,7 @@ class Draft:
         )
 
     def _exhausted(self) -> list[Grant]:
-        """Return the grants that have nothing left, and to which no hold will give back."""
+        """Return the grants with nothing left and nothing held."""
         return [
             grant
             for grant in self.account.grants

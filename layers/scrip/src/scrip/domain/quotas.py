@@ -1,4 +1,4 @@
-"""Quotas: which plan an account is on, its own allowance and limits, and its use begun anew."""
+"""Quotas: an account's plan, its own allowance and limits, and the reset of its usage."""
 
 from dataclasses import replace
 from typing import Any
@@ -14,13 +14,13 @@ from scrip.domain.settle import set_quota
 
 
 def change_quota(draft: Draft, command: SetQuota, catalog: Catalog) -> Posting:
-    """Change plan, allowance or limits: at once, or with the next period if that grants less.
+    """Change plan, allowance or limits: at once, or with the next period if it grants less.
 
     Raises:
         UnknownPlanError: the plan takes no new accounts.
     """
     account = draft.account
-    in_force, before = account.quota, _told(account.quota, account.next_quota)
+    in_force, before = account.quota, _audited(account.quota, account.next_quota)
     if command.plan_id is None:
         wanted = _changed(in_force, command)
         pending = _changed(account.next_quota, command) if account.next_quota else None
@@ -35,10 +35,10 @@ def change_quota(draft: Draft, command: SetQuota, catalog: Catalog) -> Posting:
     else:
         draft.account = replace(draft.account, next_quota=pending)
         set_quota(draft, wanted, catalog)
-        # What a plan grants since it was edited, or was taken back, is no change of this account's.
+        # An edit of the plan, or a clawback, is not a change of this account's quota.
         if replace(wanted, limits=in_force.limits) != in_force:
             entry = grant_difference(draft, wanted.allowance(plan), command)
-    after = _told(draft.account.quota, draft.account.next_quota)
+    after = _audited(draft.account.quota, draft.account.next_quota)
     if after == before:
         return draft.posting()
     return draft.posting(
@@ -48,9 +48,9 @@ def change_quota(draft: Draft, command: SetQuota, catalog: Catalog) -> Posting:
 
 
 def grant_difference(draft: Draft, allowance: int, command: Command) -> Entry | None:
-    """Raise what the plan gave for the current period to an allowance; None where it is enough.
+    """Raise what the plan granted for the period to an allowance; None if that is enough already.
 
-    A period that has ended, and waits for the payment of the next, gets nothing more.
+    A period that has ended and awaits the payment for the next gets nothing more.
     """
     given = draft.account.plan_grant
     missing = allowance - (given.amount if given else 0)
@@ -67,7 +67,7 @@ def grant_difference(draft: Draft, allowance: int, command: Command) -> Entry | 
 
 
 def reset_usage(draft: Draft, command: ResetUsage) -> Posting:
-    """Count the period's use from 0 and refill what the plan gave for it."""
+    """Reset the period's usage to 0 and refill its plan grant."""
     before, given = draft.account.used, draft.account.plan_grant
     refill = 0
     if given is not None:
@@ -106,11 +106,11 @@ def _grants_less(wanted: Quota, plan: Plan, in_force: Quota, plan_in_force: Plan
     return wanted.allowance(plan) < in_force.allowance(plan_in_force)
 
 
-def _told(in_force: Quota, pending: Quota | None) -> dict[str, Any]:
-    """Return a quota as the audit record tells it."""
-    told = {
+def _audited(in_force: Quota, pending: Quota | None) -> dict[str, Any]:
+    """Return a quota in the form of the audit record."""
+    audited = {
         "plan_id": in_force.plan_id,
         "monthly_credits": in_force.monthly_credits,
         "limits": dict(in_force.limits),
     }
-    return told | ({"next": _told(pending, None)} if pending else {})
+    return audited | ({"next": _audited(pending, None)} if pending else {})

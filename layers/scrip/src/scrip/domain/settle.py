@@ -1,7 +1,7 @@
 """Rolling an account forward in time: grants expire, periods open, unspent allowance rolls over.
 
-Every decision and every read begins here, so nobody ever sees an expired grant as spendable or
-last month's allowance, whatever any schedule has done.
+Every decision and every read begins here, so an expired grant or last month's allowance is never
+spendable, regardless of any schedule.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ from scrip.domain.posting import Draft
 
 
 def settled(account: Account, catalog: Catalog, now: datetime) -> Account:
-    """Return an account as it is at an instant, in memory: what a reader sees."""
+    """Return an account rolled forward to an instant, in memory: what a reader sees."""
     return settle(account, catalog, now).account
 
 
@@ -29,19 +29,19 @@ def settle(
 ) -> Draft:
     """Roll an account forward to an instant and return the draft that says how.
 
-    Missed periods are lived through in memory and take one plan entry together. What happened in
-    them is written down only where it lasts: the rollover grants that are still live, and the debt
-    that the missed allowances paid.
+    Missed periods are simulated in memory and take one plan entry together. Of what happened in
+    them only lasting effects are booked: rollover grants that are still live, and debt that the
+    missed allowances paid.
 
-    With `entries_max` it stops once the draft is full, which is for what was due at one instant:
-    holds and grants that nothing rolls over from end one after the other.
+    With `entries_max` it stops when the draft is full, for holds and grants that are due at one
+    instant and roll nothing over: they end one after the other.
     """
-    # Whoever opened the period may have had a clock that was ahead; time does not go back.
+    # The process that opened the period may have had a fast clock; time never goes back.
     now = max(now, account.begins(account.period))
     draft = Draft(account, account, catalog.plan(account.plan_id), now, entries_max)
     if account.status is AccountStatus.CLOSED:
         return draft
-    # Holds that ended before the month did have given back what may roll over with it.
+    # Holds that ended before the period released credits that may roll over with it.
     release_dead(draft, min(now, account.period_end))
     due = [grant for grant in draft.account.grants if _expires_alone(grant, now)]
     if draft.is_full or not draft.has_room_for(len(due)):
@@ -68,18 +68,18 @@ def settle(
         if debt_paid:
             grant_allowance(draft, lived.period - 1, debt_paid)
         roll_over(draft, (grant for grant in lived.grants if grant.expires_at_or_never > now))
-        if opened == 1:  # no hold outlives its grants for more than a period
+        if opened == 1:  # no hold outlives its grants by more than a period
             keep_held_rollover(draft, ending, plans)
         allowance = lived.quota.allowance(draft.plan)
         grant_allowance(draft, lived.period, allowance, missed=opened - 1)
-        expire(draft)  # what the missed allowances brought has lived
+        expire(draft)  # what the missed allowances granted
     release_dead(draft, now)
     end_free(draft)
     return draft
 
 
 def set_quota(draft: Draft, quota: Quota, catalog: Catalog) -> None:
-    """Put an account on a plan, with what it has instead of the plan's own."""
+    """Put an account on a plan, with its own allowance and limits."""
     draft.plan = catalog.plan(quota.plan_id)
     draft.account = replace(
         draft.account,
@@ -90,7 +90,7 @@ def set_quota(draft: Draft, quota: Quota, catalog: Catalog) -> None:
 
 
 def grant_allowance(draft: Draft, period: int, amount: int, *, missed: int = 0) -> None:
-    """Give the plan's credits for a period; they expire with it."""
+    """Grant the plan's credits for a period; they expire with it."""
     account = draft.account
     start = account.begins(period)
     if amount:
@@ -111,9 +111,9 @@ def rolled_over(
     opened: Account,
     period_name: str,
 ) -> tuple[Grant, ...]:
-    """Return the rollover grant, if any, that an ending period leaves to the one just opened.
+    """Return the rollover grant, if any, from an ending period to the one just opened.
 
-    It has no id yet. The bound holds for all rollover credits together, however long each lives.
+    It has no ID yet. The limit covers all rollover credits together, however long each lives.
     """
     if ending.rollover is None:
         return ()
@@ -138,10 +138,10 @@ def expire(
     plans_end: datetime | None = None,
     only: Sequence[Grant] | None = None,
 ) -> None:
-    """Remove the grants at the end of their lives; what was left in them is an entry.
+    """Remove expired grants; an entry books what was left in each.
 
-    With `plans_end` the plan grants that would outlive their period end then. With `only` some of
-    them do, as far as the draft has room.
+    With `plans_end`, plan grants that would outlive their period end then. With `only`, just those
+    grants expire, as far as the draft has room.
     """
 
     def end(grant: Grant) -> datetime:
@@ -167,7 +167,7 @@ def expire(
 
 
 def roll_over(draft: Draft, grants: Iterable[Grant]) -> None:
-    """Write down the rollover grants that have no id yet. No new credits, so they pay no debt."""
+    """Book the rollover grants without an ID. They are not new credits, so they pay no debt."""
     for grant in grants:
         if grant.grant_id or grant.kind is not GrantKind.ROLLOVER:
             continue
@@ -193,9 +193,9 @@ def plan_grants(account: Account) -> frozenset[str]:
 
 
 def keep_held_rollover(draft: Draft, ending: Plan, plans_before: frozenset[str]) -> None:
-    """Let what was held over the end of a period roll over when it comes back.
+    """Let credits that were held when a period ended roll over when they are released.
 
-    A hold makes no credits live shorter: what has just rolled over leaves so much room for it.
+    A hold must not shorten the life of credits; the room is what has not just rolled over.
     """
     if ending.rollover is None:
         return
@@ -211,13 +211,13 @@ def keep_held_rollover(draft: Draft, ending: Plan, plans_before: frozenset[str])
 
 
 def _expires_alone(grant: Grant, now: datetime) -> bool:
-    """Return whether a grant has expired with credits, none of which may roll over."""
+    """Return whether a grant has expired with credits that cannot roll over."""
     is_due = grant.remaining and grant.expires_at_or_never <= now
     return bool(is_due and grant.kind is not GrantKind.PLAN)
 
 
 def _holds_ended(account: Account) -> Account:
-    """Return an account at its period's end, in memory, with what its dead holds gave back."""
+    """Return an account at its period's end, in memory, with the credits of its expired holds."""
     end = account.period_end
     dead = [hold for hold in account.holds if hold.has_died(end)]
     freed = [allocation for hold in dead for allocation in hold.allocations]
@@ -229,7 +229,7 @@ def _holds_ended(account: Account) -> Account:
 
 
 def _next_period(account: Account, catalog: Catalog) -> Account:
-    """Return an account after one boundary, in memory; new grants have no id."""
+    """Return an account after one boundary, in memory; new grants have no ID."""
     start, ending = account.period_end, catalog.plan(account.plan_id)
     opened = replace(account, period=account.period + 1)
     if start == account.paid_until:
@@ -282,9 +282,9 @@ def _unnamed(
 
 
 def _named(account: Account, start: datetime) -> str:
-    """Name a period by its first day; by more where payments move the periods, so two may be alike.
+    """Name a period by its first day, and by more if payments move periods and two may be alike.
 
-    What is paid for ends later each time, so with its end a part of it has a name of its own.
+    Each paid period ends later than the one before, so its end makes the name unique.
     """
     if account.paid_until is not None:
         return f"{iso(start)}:{iso(account.paid_until)}"

@@ -1,4 +1,4 @@
-"""Spending: what a use costs, whether the account can pay for it, and the entry that says so."""
+"""Spending: what a use costs, whether the account can pay for it, and its entry."""
 
 from dataclasses import dataclass, replace
 from typing import Unpack
@@ -26,7 +26,7 @@ class Quote:
 
 
 def price(use: Consume | OpenHold | Use, catalog: Catalog) -> tuple[int, int | None]:
-    """Return what a use costs, and the version of the feature that says so.
+    """Return what a use costs, and the version of the feature that priced it.
 
     Raises:
         UnknownFeatureError, CostOutOfRangeError: it has no price.
@@ -58,7 +58,7 @@ def quote(account: Account, command: Consume, catalog: Catalog) -> Quote:
 
 
 def consume(draft: Draft, command: Consume | ConsumeBatch, catalog: Catalog) -> Posting:
-    """Take what uses cost, an entry each, or refuse them all."""
+    """Charge for uses, with an entry for each, or refuse them all."""
     uses: dict[str, Consume | Use]
     if isinstance(command, ConsumeBatch):
         uses = dict(zip(command.entry_ids, command.uses, strict=True))
@@ -87,7 +87,7 @@ def consume(draft: Draft, command: Consume | ConsumeBatch, catalog: Catalog) -> 
 
 
 def check_not_frozen(account: Account) -> None:
-    """Refuse an account that may not spend.
+    """Check that the account is not frozen.
 
     Raises:
         AccountFrozenError: an admin froze it.
@@ -97,10 +97,10 @@ def check_not_frozen(account: Account) -> None:
 
 
 def check_affordable(draft: Draft, cost: int) -> None:
-    """Refuse what costs more than is available and the plan lends.
+    """Check that the available credits and the plan's overdraft cover a cost.
 
     Raises:
-        InsufficientCreditsError: it does.
+        InsufficientCreditsError: they do not.
     """
     account, plan = draft.account, draft.plan
     shortfall = cost - account.available - plan.overdraft_limit
@@ -125,7 +125,7 @@ def spend(
 ) -> Entry:
     """Enter a use and charge for it: `held` was set aside for it, `taken` comes out of grants.
 
-    What the grants lack is lent; whether the plan allows that was checked before.
+    What the grants lack becomes debt; `check_affordable` has checked that the plan allows it.
     """
     account = draft.account
     grants, drawn = buckets.draw(account.grants, taken)

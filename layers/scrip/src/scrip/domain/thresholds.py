@@ -1,10 +1,10 @@
-"""Crossings: an account runs low, runs out, or has credits again; each is told once."""
+"""Thresholds: an account runs low, runs out, or has credits again; each is reported once."""
 
 from enum import StrEnum
 
 
 class Threshold(StrEnum):
-    """A bound that available credits crossed."""
+    """A threshold that available credits can cross."""
 
     LOW = "low"
     DEPLETED = "depleted"
@@ -12,11 +12,11 @@ class Threshold(StrEnum):
 
 
 def thresholds_crossed(before: int, after: int, low_credits: int) -> list[Threshold]:
-    """Return the bounds that available credits crossed in one posting.
+    """Return the thresholds that available credits crossed in one posting.
 
-    It is about the account before and after all of a posting, so a month's turn, which takes the
-    old allowance and brings the new one, crosses only what the two together cross. A posting that
-    falls through both bounds crosses both: who waits for one need not know of the other.
+    It compares the account before and after the whole posting. So a new month, which removes the
+    old allowance and adds the new one, crosses only what both together cross. A posting that falls
+    below both thresholds crosses both, so a listener for one need not know the other.
     """
     crossed = []
     if before > low_credits >= after:

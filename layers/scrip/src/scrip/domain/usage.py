@@ -1,4 +1,4 @@
-"""Usage of a day by feature, and which entries have been counted into it."""
+"""Usage per day and feature, and which entries it already counts."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -8,10 +8,10 @@ from scrip.domain.entries import Entry, EntryType
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureUse:
-    """What was used of a feature; `feature` is None for uses by amount.
+    """The use of a feature; `feature` is None for uses by amount.
 
-    `credits` is what `count` uses cost, before refunds; `refunded` what was given back, on the day
-    of the refund, of uses of whatever day. On an unlimited plan it is what they would have cost.
+    `credits` is what `count` uses cost before refunds, on an unlimited plan what they would have
+    cost. `refunded` is what was refunded that day, whenever the use was.
     """
 
     feature: str | None = None
@@ -22,18 +22,18 @@ class FeatureUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayUsage:
-    """An account's use on one day.
+    """An account's usage on one day.
 
-    `counted` are the seqs of the entries that have been counted, whatever they did, as ascending
-    ranges [first, last]: in the usual order of things there is one. It makes counting safe to
-    repeat, in any order and in any parts.
+    `counted` are the seqs of the entries counted so far, of any type, as ascending ranges
+    [first, last]; usually there is one range. So counting can be repeated safely, in any order and
+    in any batches.
     """
 
     counted: tuple[tuple[int, int], ...] = ()
     uses: tuple[FeatureUse, ...] = ()
 
     def with_entries(self, entries: Iterable[Entry]) -> "DayUsage":
-        """Return the usage with those entries counted that were not yet."""
+        """Return the usage with entries added that it does not count yet."""
         uses = {use.feature: use for use in self.uses}
         seqs = set()
         for entry in entries:
@@ -59,7 +59,7 @@ class DayUsage:
 
 
 def _joined(ranges: tuple[tuple[int, int], ...], seqs: set[int]) -> tuple[tuple[int, int], ...]:
-    """Return ranges with some more seqs in them, as few as can be."""
+    """Return as few ranges as possible that contain these ranges and seqs."""
     joined: list[tuple[int, int]] = []
     for first, last in sorted([*ranges, *((seq, seq) for seq in seqs)]):
         if joined and first == joined[-1][1] + 1:

@@ -28,7 +28,7 @@ from scrip.http.problems import (
     UnsupportedMediaTypeError,
     problem,
 )
-from scrip.observability import count, logger, said
+from scrip.observability import count, logger, summary
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -124,7 +124,7 @@ class Api(APIGatewayHttpResolver):
         told = {"code": error.code, "status": error.status}
         if error.status >= FAILURE and error.__cause__ is not None:
             # Throttled, unreachable, or not allowed to: who operates the stack has to know.
-            told["cause"] = said(error.__cause__)
+            told["cause"] = summary(error.__cause__)
         logger.info("refused", extra=told)
         if isinstance(error, BusyError):
             count("Busy")

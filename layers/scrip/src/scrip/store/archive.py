@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from scrip.aws import client
 from scrip.domain.entries import ActorType, canonical_json, iso
-from scrip.domain.events import told
+from scrip.domain.events import detail_of
 from scrip.store.client import CONFIG, answered
 from scrip.store.cursors import seal, unseal
 from scrip.store.pages import Page
@@ -75,7 +75,9 @@ def append(archive: Archive, added: Iterable[EntryAdded]) -> None:
     for prefix, ones in hours.items():
         ones.sort(key=lambda one: (one.entry.recorded_at, one.place))
         lines = b"".join(
-            canonical_json(told(one.account_id, one.entry, one.correlation_id, ActorType.ADMIN))
+            canonical_json(
+                detail_of(one.account_id, one.entry, one.correlation_id, ActorType.ADMIN)
+            )
             + b"\n"
             for one in ones
         )

@@ -1,1 +1,1 @@
-"""The sweep: renewals of accounts that nobody touches."""
+"""The sweep: it renews accounts that get no requests."""

@@ -1,4 +1,4 @@
-"""The queue between the sweep and its workers: what its messages say, and how they get there."""
+"""The queue between the sweep and its workers, and its messages."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from types_boto3_sqs.literals import QueueAttributeNameType
 
 BATCH_MAX = 10
-"""How many messages SQS takes in one call."""
+"""The most messages in one call to SQS."""
 
 TRIES_MAX = 3
-"""How often a batch is sent, each time with what SQS did not take of it."""
+"""How often a batch is sent, each time with the messages that SQS has not accepted."""
 
 
 DEPTH: tuple[QueueAttributeNameType, ...] = (
@@ -33,14 +33,14 @@ DEPTH: tuple[QueueAttributeNameType, ...] = (
     "ApproximateNumberOfMessagesDelayed",
     "ApproximateNumberOfMessagesNotVisible",
 )
-"""What adds up to the messages of a queue."""
+"""Attributes of a queue that add up to its number of messages."""
 
 
 class DirectoryRange(BaseModel, frozen=True, extra="forbid"):
     """Renew the accounts that the directory lists under an anchor day and shard.
 
-    `first` is a time of day, `HH:MM`, or the place of the account to go on with, `HH:MM#<id>`;
-    `last` a time of day, included. All in UTC.
+    `first` is a time of day, `HH:MM`, or the place of the account to continue with, `HH:MM#<id>`;
+    `last` is a time of day, inclusive. All in UTC.
     """
 
     day: int
@@ -50,7 +50,7 @@ class DirectoryRange(BaseModel, frozen=True, extra="forbid"):
 
 
 class OneAccount(BaseModel, frozen=True, extra="forbid"):
-    """Renew an account that has failed: alone, so that the dead-letter queue tells which it is."""
+    """Renew one account that has failed: by itself, so that the dead-letter queue names it."""
 
     account_id: str
 
@@ -61,17 +61,17 @@ _message: TypeAdapter[Message] = TypeAdapter(Message)
 
 
 def message_of(body: str) -> Message:
-    """Return what a message of the queue says.
+    """Parse a message of the queue.
 
     Raises:
-        ValidationError: it is none of ours.
+        ValidationError: Scrip did not send it.
     """
     return _message.validate_json(body)
 
 
 @dataclass(frozen=True)
 class Queue:
-    """A queue: its client and its address."""
+    """A queue: its client and its URL."""
 
     client: SQSClient
     url: str
@@ -80,7 +80,7 @@ class Queue:
         """Send messages. After an error some may have been sent; sending all again is safe.
 
         Raises:
-            BusyError: SQS did not take all of them.
+            BusyError: SQS did not accept all of them.
         """
         for batch in batched(messages, BATCH_MAX, strict=False):
             left = {str(n): message.model_dump_json() for n, message in enumerate(batch)}
@@ -96,10 +96,10 @@ class Queue:
                 raise BusyError
 
     def depth(self) -> int:
-        """Return about how many messages there are, those that are being worked on included.
+        """Return about how many messages there are, including those in flight.
 
         Raises:
-            BusyError: SQS did not say.
+            BusyError: SQS did not answer.
         """
         try:
             answer = self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=list(DEPTH))
@@ -109,7 +109,7 @@ class Queue:
 
 
 def open_queue(url: str) -> Queue:
-    """Return the queue at an address."""
+    """Return the queue with this URL."""
     config = Config(
         retries={"mode": "standard", "total_max_attempts": 3},
         connect_timeout=0.5,
@@ -120,5 +120,5 @@ def open_queue(url: str) -> Queue:
 
 @cache
 def renew_queue() -> Queue:
-    """Return the queue of the accounts to renew."""
+    """Return the queue of accounts to renew."""
     return open_queue(settings().renew_queue_url)

@@ -1,11 +1,11 @@
-"""The sweep: accounts that nobody touches come into their periods on time, too.
+"""The sweep: accounts without requests begin their periods on time, too.
 
-    start: ask the queue for all that can be due since the watermark -> move the watermark
-    renew: walk a range of the directory, settle each account; out of time: queue what is left
+start: queue the ranges of the directory that can be due since the watermark -> move the watermark
+renew: walk a range of the directory, settle each account; out of time: queue what is left
 
-No balance depends on it, since whoever reads or changes an account settles it first. So it may come
-late, die anywhere, or run twice at once: what is done is keyed by its period, what is not done is
-asked for again.
+No balance depends on it, since every read or change of an account settles it first. So the sweep
+can be late, die anywhere, or run twice at once: what is done is keyed by its period, and what is
+not done is queued again.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 
 
 def start(ledger: Ledger, queue: Queue) -> int:
-    """Ask for the renewal of all accounts that can be due by now; return how many messages ask.
+    """Queue the renewal of all accounts that can be due by now; return how many messages that took.
 
-    A watermark in the future says nothing: all accounts are asked for, as if there were none.
+    A watermark in the future is ignored: all accounts are queued.
 
     Raises:
-        BusyError: not all was asked for; the watermark stays, and the next run asks again.
+        BusyError: not all were queued; the watermark stays, and the next run queues them again.
     """
     now, watermark = ledger.clock(), read_watermark(ledger.table)
     if watermark and is_ahead(watermark, now):
@@ -57,7 +57,7 @@ def start(ledger: Ledger, queue: Queue) -> int:
     queue.send(ranges)
     move_watermark(ledger.table, now)
     if not watermark:
-        # Only now: a first run that fails tells nothing, and the alarm takes that for late.
+        # Only now: a first run that fails emits no metric, which sets off the alarm.
         measure("WatermarkAge", timedelta())
     return len(ranges)
 
@@ -69,13 +69,13 @@ def renew_range(
     *,
     in_time: Callable[[], bool],
 ) -> None:
-    """Settle the accounts in a range of the directory, one at least.
+    """Settle the accounts in a range of the directory, at least one.
 
-    Once `in_time` says no, the rest goes back to the queue. So does, alone, an account that cannot
-    be settled: it will fail there until SQS puts it among the dead letters.
+    When `in_time` returns False, the rest goes back to the queue. An account that cannot be settled
+    goes back by itself: it will fail until SQS moves it to the dead-letter queue.
 
     Raises:
-        BusyError: the table did not answer; doing all of it again is safe.
+        BusyError: the table did not answer; repeating all of it is safe.
     """
     visited = 0
     for places in directory_pages(ledger.table, **directory_range.model_dump()):
@@ -91,13 +91,17 @@ def renew_range(
                 renew_account(ledger, account_id)
             except BusyError:
                 raise
-            except Exception:  # noqa: BLE001 - what is wrong with one account stops no other
-                logger.warning("put aside", exc_info=True, extra={"account_id": account_id})
+            except Exception:  # noqa: BLE001 - one broken account must not stop the others
+                logger.warning(
+                    "queued an account that could not be renewed",
+                    exc_info=True,
+                    extra={"account_id": account_id},
+                )
                 queue.send([OneAccount(account_id=account_id)])
 
 
 def renew_account(ledger: Ledger, account_id: str) -> None:
-    """Write down what time has done to an account, if anything.
+    """Book what has come due on an account, if anything.
 
     Raises:
         ScripError: it cannot be settled.
@@ -105,17 +109,17 @@ def renew_account(ledger: Ledger, account_id: str) -> None:
     try:
         ledger.execute(renewal(account_id))
     except AccountNotFoundError:
-        logger.info("it has gone since", extra={"account_id": account_id})
+        logger.info("the account no longer exists", extra={"account_id": account_id})
 
 
 def _up_to_date(ledger: Ledger, account_ids: list[str]) -> set[str]:
-    """Return those of a page of accounts to which time has done nothing, at the price of one call.
+    """Return the accounts of a page on which nothing has come due, with one call.
 
-    The sweep comes by some hours before and after an account is due: most need no more than this.
+    The sweep visits an account some hours before and after it is due, so most need no more.
     """
     found = set()
     for account in read_sound_accounts(ledger.table, account_ids):
-        with suppress(Exception):  # what is wrong with it is seen when it is renewed
+        with suppress(Exception):  # a broken account shows when it is renewed
             if settled(account, ledger.catalog(), ledger.clock()) == account:
                 found.add(account.account_id)
     return found
