@@ -35,6 +35,9 @@ user's own account is `me`. Codes of problems lead to [what they mean](errors.md
 can be (401 without a valid token, 429 past the stack's rate, `forbidden`, `invalid`,
 `internal_error`, `busy` and the like) is not repeated. Instants are ISO 8601 with an offset,
 answered in UTC; credits are whole numbers.
+
+The OpenAPI document links what was made to what can be done with it: an entry, its refund, the next page, the next
+edit. What a link leaves out, such as an amount, is for you to say.
 """
 
 EVERYWHERE = {"invalid", "not_found", "forbidden", "internal_error", "busy", "corrupt_account"}

@@ -28,7 +28,8 @@ same rules. Their entries and audit records name you by the ARN that your creden
 
 Where a command wants an `ACCOUNT`, an id will do, an email address, or the name that a provider has
 for it, such as `stripe:cus_123`. Ids can look like any of these. A word that leads to several
-accounts is refused; `account:ID` is always the account of that id.
+accounts is refused, because the wrong person could get the credits; `account:ID` is always the account
+of that id.
 
 ## What is printed
 
@@ -44,7 +45,9 @@ A command that changes something says what it is about to do, and asks. Without 
 
 `scrip catalog export` prints the plans and features of a stack; keep them under version control,
 look at `diff` and then `apply`. An item has the fields of the API's PUT, but for `reason`: what is
-left out has its default, and `active: false` deactivates it.
+left out has its default, and `active: false` deactivates it. The file is YAML 1.2, in which `no` is a
+word; a key cannot appear twice. It has no versions: `apply` edits the versions whose differences it
+showed.
 
 ```yaml
 plans:

@@ -67,6 +67,8 @@ def export(
     In CSV an apostrophe stands before text that a spreadsheet would take for a formula: text that
     begins with =, +, -, @, a tab or a line break. Numbers stay numbers, and JSON has text as it is.
 
+    An entry that cannot be read is named and left out; the exit code is 1 then.
+
     It names the staff that acted: leave `actor.id` out of what you hand to a user.
 
     It reads the whole index of the ledger, with --since and --until too, and pays for that.
