@@ -69,7 +69,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     for module in ("caller", "tokens"):
         monkeypatch.setattr(f"scrip_client.{module}.monotonic", clock.monotonic)
-    monkeypatch.setattr("scrip_client.wires.sleep", clock.sleep)
+    monkeypatch.setattr("scrip_client.transport.sleep", clock.sleep)
     monkeypatch.setattr("scrip_client.retries.random.uniform", lambda _, highest: highest)
     return clock
 

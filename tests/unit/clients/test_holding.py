@@ -192,7 +192,7 @@ def test_what_cannot_be_taken_above_the_hold_is_raised_and_the_hold_is_charged_w
     ):
         hold.use(31)
     assert (raised.value.required, raised.value.shortfall) == (31 * CHAT - 20, 5)
-    assert "captured whole" in raised.value.__notes__[0]
+    assert "captured in full" in raised.value.__notes__[0]
     server.execute(freeze(frozen=False))
     hold = scrip.hold("chat", ACCOUNT_ID, quantity=4).__enter__()
     hold.use(5)
@@ -393,7 +393,7 @@ def test_a_charged_job_that_was_refunded_is_charged_again_and_not_for_ever(
     scrip.refund(ACCOUNT_ID, "job.capture", "a bad answer")
     assert not deliver(scrip)
     scrip.refund(ACCOUNT_ID, "job.2.capture", "a bad answer")
-    monkeypatch.setattr("scrip_client.holding.ATTEMPTS_MAX", 2)
+    monkeypatch.setattr("scrip_client.held_credits.ATTEMPTS_MAX", 2)
     with pytest.raises(TooManyAttemptsError):
         deliver(scrip)
     assert server.account.available == 150

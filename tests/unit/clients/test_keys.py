@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from scrip_client import Scrip
-from scrip_client.keys import KEY_LENGTH_MAX, key_after, new_key
+from scrip_client.keys import KEY_LENGTH_MAX, derived_key, new_key
 from tests.unit.clients.scrip_in_memory import ACCOUNT_ID, ScripInMemory
 
 ALLOWED = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -18,16 +18,16 @@ def test_new_keys_are_allowed_and_differ() -> None:
     assert all(ALLOWED.fullmatch(key) for key in keys)
 
 
-def test_a_key_after_another_is_its_own_allowed_and_always_the_same() -> None:
+def test_a_derived_key_another_is_its_own_allowed_and_always_the_same() -> None:
     suffix = ".refund"
-    assert key_after("image-1", suffix) == "image-1.refund"
+    assert derived_key("image-1", suffix) == "image-1.refund"
     fits = "k" * (KEY_LENGTH_MAX - len(suffix))
-    assert key_after(fits, suffix) == fits + suffix
+    assert derived_key(fits, suffix) == fits + suffix
     long, other = "k" * KEY_LENGTH_MAX, "k" * (KEY_LENGTH_MAX - 1) + "x"
-    made = [key_after(long, suffix), key_after(other, suffix), key_after(long, ".refund-12")]
+    made = [derived_key(long, suffix), derived_key(other, suffix), derived_key(long, ".refund-12")]
     assert len(set(made)) == 3
     assert all(ALLOWED.fullmatch(key) for key in made)
-    assert key_after(long, suffix) == made[0]
+    assert derived_key(long, suffix) == made[0]
 
 
 @pytest.mark.parametrize("key", ["", ".", "..", "a b", "a/b", "\u00fc", "a\n", "k" * 129, 7])
@@ -48,7 +48,7 @@ def test_what_is_no_key_is_said_to_be_none_before_anything_is_sent(
 
 @pytest.mark.parametrize("name", ["", ".", ".."])
 def test_what_is_no_part_of_an_address_is_no_account_and_no_entry(scrip: Scrip, name: str) -> None:
-    with pytest.raises(ValueError, match="address"):
+    with pytest.raises(ValueError, match="URL path"):
         scrip.charge("chat", name)
-    with pytest.raises(ValueError, match="address"):
+    with pytest.raises(ValueError, match="URL path"):
         scrip.entry(ACCOUNT_ID, name)

@@ -81,7 +81,7 @@ def test_a_close_that_nobody_answers_may_be_tried_again(
     lease = scrip.lease(None, ACCOUNT_ID, capture_seconds=FOREVER)
     lease.consume(7)
     server.faults += [answer_lost] * 8
-    with pytest.raises(UnavailableError, match="7 credits of 1 uses"):
+    with pytest.raises(UnavailableError, match="7 credits for 1 uses"):
         lease.close()
     lease.close()
     assert (charged(server), server.account.held) == (7, 0)
@@ -153,7 +153,7 @@ def test_a_client_that_is_closed_first_tells_what_is_left(
         sleep(0.001)
     at_exit[0]()
     assert "Could not close" in caplog.text
-    assert "7 credits of 1 uses that are not known to be charged" in caplog.text
+    assert "7 credits for 1 uses may not be charged yet" in caplog.text
     with pytest.raises(RuntimeError, match="closed"):
         lease.close()
 
@@ -213,7 +213,7 @@ def test_the_async_lease_does_the_same(
             server.asked.clear()
             await asyncio.gather(*[forgotten.consume() for _ in range(4)])
             assert len(server.asked) == 1
-        assert "4 credits of 4 uses that are not known to be charged" in caplog.text
+        assert "4 credits for 4 uses may not be charged yet" in caplog.text
 
     run(session())
     assert (charged(server), server.account.balance) == (140, 10)

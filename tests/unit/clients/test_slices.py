@@ -10,10 +10,10 @@ import pytest
 
 from scrip_client import AccountFrozenError, InsufficientCreditsError, ScripError, UnavailableError
 from scrip_client.caller import Caller
+from scrip_client.lease_steps import Capture, CountResult, Extend, LeaseSpec, Release, Step
 from scrip_client.retries import Retries
-from scrip_client.slices import Capture, Counted, Extend, Release, Slices, Step, Terms
-from scrip_client.tokens import Tokens
-from scrip_client.wires import BlockingWires, finish
+from scrip_client.slices import Slices
+from scrip_client.transport import BlockingTransport, finish
 from tests.unit.clients.scrip_in_memory import (
     ACCOUNT_ID,
     ScripInMemory,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from scrip_client.calls import Call
 
-TERMS = Terms(
+SPEC = LeaseSpec(
     account_id=ACCOUNT_ID,
     feature=None,
     slice_credits=40,
@@ -53,13 +53,13 @@ class Driver:
         self.now += seconds
         self.server.wait(seconds)
 
-    def use(self, units: int = 1) -> Counted:
+    def use(self, units: int = 1) -> CountResult:
         """Count a use; take steps until there is room.
 
         Raises:
             ScripError: it is refused.
         """
-        while (counted := self.slices.count(units, self.now)) is Counted.NOT:
+        while (counted := self.slices.count(units, self.now)) is CountResult.NO_ROOM:
             refusal = self.slices.refusal(units, self.now)
             if refusal is not None:
                 raise refusal
@@ -78,18 +78,17 @@ class Driver:
         self.taken.append(step)
         call: Call[Any] = step.call
         try:
-            answer = finish(self.caller.answer(call))
+            answer = finish(self.caller.send(call))
         except ScripError as error:
             return self.slices.failed(step, error, self.now)
         self.slices.answered(step, answer)
         return True
 
 
-def driver(server: ScripInMemory, **terms: Any) -> Driver:
-    wires = BlockingWires(httpx.Client(transport=server, verify=False))
-    retries = Retries(tries_max=1)
-    caller = Caller("https://api.example", wires, Tokens(wires, "token"), retries)
-    return Driver(server, Slices(replace(TERMS, **terms)), caller)
+def driver(server: ScripInMemory, **changes: Any) -> Driver:
+    transport = BlockingTransport(httpx.Client(transport=server, verify=False))
+    caller = Caller("https://api.example", transport, "token", Retries(tries_max=1))
+    return Driver(server, Slices(replace(SPEC, **changes)), caller)
 
 
 @pytest.fixture
@@ -115,13 +114,13 @@ def test_uses_are_counted_here_and_charged_together(lease: Driver, server: Scrip
 
 
 def test_a_use_says_when_something_is_due(server: ScripInMemory) -> None:
-    well_, due = Counted.WELL, Counted.DUE
+    counted, due = CountResult.COUNTED, CountResult.STEP_DUE
     lease = driver(server, capture_uses=3)
-    assert [lease.use() for _ in range(4)] == [well_, well_, due, well_]
+    assert [lease.use() for _ in range(4)] == [counted, counted, due, counted]
     lease.catch_up()
-    assert [lease.use() for _ in range(2)] == [well_, well_]
+    assert [lease.use() for _ in range(2)] == [counted, counted]
     lease = driver(server)
-    assert [lease.use(units) for units in (19, 1, 1)] == [well_, due, well_]
+    assert [lease.use(units) for units in (19, 1, 1)] == [counted, due, counted]
 
 
 def test_the_next_slice_is_held_before_this_one_is_used_up(
@@ -314,7 +313,7 @@ def test_a_slice_that_cannot_be_extended_any_more_is_charged_and_let_go_in_time(
     server.faults += [hardly]
     lease.catch_up()
     [extend] = [step for step in lease.taken if isinstance(step, Extend)]
-    assert (extend.slice.ends_at, extend.slice.is_bounded) == (60, True)
+    assert (extend.slice.ends_at, extend.slice.is_at_limit) == (60, True)
     assert [type(step) for step in lease.taken[-3:-1]] == [Capture, Release]
     assert (charged(server), [hold.left for hold in server.account.holds]) == (2, [40])
     for _ in range(3):
@@ -340,7 +339,7 @@ def test_what_was_counted_on_a_slice_that_is_gone_is_charged_once_without_it(
 ) -> None:
     lease.use(10)
     lease.wait(61)
-    assert lease.slices.count(1, lease.now) is Counted.NOT
+    assert lease.slices.count(1, lease.now) is CountResult.NO_ROOM
     server.faults += [well, well, answer_lost]
     lease.use(1)
     for _ in range(3):
@@ -366,7 +365,7 @@ def test_what_cannot_be_charged_any_more_is_told(
     lease.wait(61)
     server.client().consume(ACCOUNT_ID, amount=145)
     lease.catch_up()
-    assert "10 credits of 1 uses stay unpaid on account u1" in caplog.text
+    assert "10 credits for 1 uses remain unpaid on account u1" in caplog.text
     assert lease.slices.uncaptured.credits == 0
 
 

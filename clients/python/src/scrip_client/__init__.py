@@ -3,8 +3,8 @@
     with scrip.charge("image-generation", account_id) as charge:
         image = draw()
 
-The credits are taken before the block, and given back when it raises. `hold` sets them aside for a
-block that says what it used, and `lease` for uses by the thousand.
+The credits are taken before the block, and given back if it raises. `hold` sets credits aside for a
+block that reports what it used; `lease` is for thousands of uses a second.
 """
 
 from scrip_client.charges import AsyncCharge, Charge

@@ -1,4 +1,4 @@
-"""One call, from its token to its answer: tried again for as long as its bounds allow."""
+"""One call, from its token to its answer, with as many tries as its limits allow."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
-from scrip_client.calls import is_meant_for, next_page
+from scrip_client.calls import is_answer_to, next_page
 from scrip_client.errors import (
     ScripError,
     UnavailableError,
     UnreadableAnswerError,
     api_error,
-    is_of_scrip,
+    is_from_scrip,
 )
 from scrip_client.reading import read
 from scrip_client.retries import NEVER_SENT, TRANSIENT, is_transient, pause_seconds
+from scrip_client.tokens import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -28,94 +29,102 @@ if TYPE_CHECKING:
     from scrip_client.errors import ApiError
     from scrip_client.models import Entry, Page
     from scrip_client.retries import Retries
-    from scrip_client.tokens import Tokens
-    from scrip_client.wires import Wires
+    from scrip_client.tokens import ClientCredentials
+    from scrip_client.transport import Transport
 
 Answer = TypeVar("Answer")
 
-TURNED_AWAY = (httpx.codes.UNAUTHORIZED, httpx.codes.TOO_MANY_REQUESTS)
-"""Answers of a door that has let nothing through."""
+REJECTED_UNREAD = (httpx.codes.UNAUTHORIZED, httpx.codes.TOO_MANY_REQUESTS)
+"""Statuses with which a gateway rejects a request before Scrip sees it."""
 
 
 @dataclass
-class Patience:
-    """How long one call may still take, and whether it may have taken effect, whatever it raises.
+class CallState:
+    """A call's deadline, and whether it may have taken effect, whatever it raises.
 
-    Its requests, for a token and with another token, have all tries each, and one deadline.
+    Its requests, those for tokens included, share the deadline; each has its own number of tries.
     """
 
-    bounds: Retries
+    retries: Retries
     deadline: float = field(init=False)
     may_have_taken_effect: bool = False
 
     def __post_init__(self) -> None:
-        """Begin to wait."""
-        self.deadline = monotonic() + self.bounds.deadline_seconds
+        """Start the clock."""
+        self.deadline = monotonic() + self.retries.deadline_seconds
 
     @property
     def seconds_left(self) -> float:
-        """How long the call may still take."""
+        """Seconds until the deadline."""
         return self.deadline - monotonic()
 
-    def is_over_after(self, tries: int, pause: float) -> bool:
-        """Whether there is no time or no try left after a pause."""
-        return tries >= self.bounds.tries_max or self.seconds_left <= pause
+    def is_exhausted(self, tries: int, pause: float) -> bool:
+        """Whether no try, or no time after a pause, is left."""
+        return tries >= self.retries.tries_max or self.seconds_left <= pause
 
 
 class Caller:
-    """Makes calls to one API. Its coroutines suspend only where its wires do."""
+    """Sends calls to one API. Its coroutines suspend only where its transport does."""
 
-    def __init__(self, url: str, wires: Wires, tokens: Tokens, retries: Retries) -> None:
-        """Know where the API is, and how to reach it."""
+    def __init__(
+        self,
+        url: str,
+        transport: Transport,
+        token_source: str | ClientCredentials,
+        retries: Retries,
+    ) -> None:
+        """Take the API's address, and how to reach it; nothing is sent yet."""
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"the API's address begins with https://, unlike {url!r}")
+        self.transport = transport
         self._url = url.rstrip("/")
-        self._wires = wires
-        self._tokens = tokens
+        self._tokens = Tokens(token_source, transport.lock())
         self._retries = retries
 
-    def patience(self) -> Patience:
-        """Return the patience for one call, which begins now."""
-        return Patience(self._retries)
+    def new_state(self) -> CallState:
+        """Return the state of a call that begins now."""
+        return CallState(self._retries)
 
-    async def answer(self, call: Call[Answer], patience: Patience | None = None) -> Answer:
-        """Return what the API answers to a call.
+    async def send(self, call: Call[Answer], state: CallState | None = None) -> Answer:
+        """Send a call and return the API's answer.
 
         Raises:
-            RuntimeError: it is asked from where the client cannot send; nothing was sent.
-            ApiError: it refuses; each reason has a class of its own.
-            UnavailableError: it could not be reached, or was too busy.
+            RuntimeError: the client is closed or used on another event loop; nothing was sent.
+            ApiError: Scrip refused; each reason has a class of its own.
+            UnavailableError: Scrip could not be reached, or was too busy.
             TokenError: the client's credentials were refused.
-            UnreadableAnswerError: something else answers.
+            UnreadableAnswerError: the answer is not one of Scrip's.
         """
-        self._wires.check()
-        patience = patience or self.patience()
+        self.transport.ensure_usable()
+        state = state or self.new_state()
         try:
-            return _read(call, await self._responded(call, patience))
+            return _read_answer(call, await self._send_authorized(call, state))
         except ScripError as exc:
-            exc.may_have_taken_effect = patience.may_have_taken_effect
+            exc.may_have_taken_effect = state.may_have_taken_effect
             exc.idempotency_key = call.key
             raise
 
     async def entries(self, call: Call[Page]) -> AsyncIterator[Entry]:
-        """Yield entries page by page."""
+        """Yield entries, fetching page by page."""
         while True:
-            page = await self.answer(call)
+            page = await self.send(call)
             for entry in page.entries:
                 yield entry
             if page.cursor is None:
                 return
             call = next_page(call, page.cursor)
 
-    async def _responded(self, call: Call[Any], patience: Patience) -> httpx.Response:
-        async def fetched(request: httpx.Request) -> httpx.Response:
-            return await self._sent(request, patience)
+    async def _send_authorized(self, call: Call[Any], state: CallState) -> httpx.Response:
+        """Send a call with a token; if the token is refused, once more with a new one."""
 
-        token = await self._tokens.get(fetched)
-        response = await self._sent(self._request(call, token), patience)
+        async def fetch(request: httpx.Request) -> httpx.Response:
+            return await self._send_with_retries(request, state)
+
+        token = await self._tokens.get(fetch)
+        response = await fetch(self._request(call, token))
         if response.status_code == httpx.codes.UNAUTHORIZED and self._tokens.is_renewable:
-            token = await self._tokens.get(fetched, refused=token)
-            response = await self._sent(self._request(call, token), patience)
+            token = await self._tokens.get(fetch, refused=token)
+            response = await fetch(self._request(call, token))
         return response
 
     def _request(self, call: Call[Any], token: str) -> httpx.Request:
@@ -136,33 +145,33 @@ class Caller:
             content=None if call.body is None else json.dumps(call.body),
         )
 
-    async def _sent(self, request: httpx.Request, patience: Patience) -> httpx.Response:
-        """Return the first answer that asking again would not better.
+    async def _send_with_retries(self, request: httpx.Request, state: CallState) -> httpx.Response:
+        """Return the first response that another try would not improve.
 
-        A request that changes something may have taken effect from when it is sent until its answer
-        says that it has not, also if what is raised meanwhile is none of ours.
+        From the moment it is sent, a request that changes something may have taken effect, until a
+        response says that it has not; that holds even if an exception interrupts the wait.
 
         Raises:
-            UnavailableError: there was none within the bounds.
-            UnreadableAnswerError: there was one that cannot be read.
+            UnavailableError: there was no such response within the limits.
+            UnreadableAnswerError: a response could not be decoded.
         """
-        changes = "Idempotency-Key" in request.headers
+        changes_something = "Idempotency-Key" in request.headers
         last: Exception = TimeoutError("no time was left")
         tries, pause = 0, 0.0
-        while not patience.is_over_after(tries, pause):
-            await self._wires.sleep(pause)
-            seconds = min(patience.bounds.try_seconds, patience.seconds_left)
+        while not state.is_exhausted(tries, pause):
+            await self.transport.sleep(pause)
+            seconds = min(state.retries.try_seconds, state.seconds_left)
             request.extensions["timeout"] = httpx.Timeout(seconds).as_dict()
             tries += 1
             retry_after = None
-            before = patience.may_have_taken_effect
-            patience.may_have_taken_effect = before or changes
+            before = state.may_have_taken_effect
+            state.may_have_taken_effect = before or changes_something
             try:
-                response = await self._wires.send(request)
+                response = await self.transport.send(request)
             except httpx.DecodingError as exc:
-                raise UnreadableAnswerError(f"{request.url} answers garbled: {exc!r}") from exc
+                raise _unreadable(request.url, exc) from exc
             except NEVER_SENT as exc:
-                patience.may_have_taken_effect = before
+                state.may_have_taken_effect = before
                 if not isinstance(exc, TRANSIENT):
                     raise
                 last = exc
@@ -170,27 +179,27 @@ class Caller:
                 last = exc
             else:
                 if _is_refusal(response):
-                    patience.may_have_taken_effect = before
+                    state.may_have_taken_effect = before
                 if not is_transient(response.status_code, _problem(response)):
                     return response
                 last = _error(response)
                 retry_after = response.headers.get("Retry-After")
             pause = pause_seconds(tries - 1, retry_after, datetime.now(UTC))
         raise UnavailableError(
-            f"{request.url.host} gave no good answer in {tries} tries: {last!r}"
+            f"{request.url.host} gave no usable answer in {tries} tries: {last!r}"
         ) from last
 
 
-def _read(call: Call[Answer], response: httpx.Response) -> Answer:
+def _read_answer(call: Call[Answer], response: httpx.Response) -> Answer:
     if not response.is_success:
         raise _error(response)
     replayed = "Idempotency-Replayed" in response.headers
     try:
         answer: Answer = read(call.answer, {**response.json(), "replayed": replayed})
     except (KeyError, TypeError, ValueError, RecursionError) as exc:
-        raise UnreadableAnswerError(f"{response.url} answers what cannot be read: {exc!r}") from exc
-    if not is_meant_for(call, answer):
-        raise UnreadableAnswerError(f"{response.url} answers what was not asked")
+        raise _unreadable(response.url, exc) from exc
+    if not is_answer_to(call, answer):
+        raise UnreadableAnswerError(f"the answer of {response.url} is about something else")
     return answer
 
 
@@ -198,21 +207,27 @@ def _error(response: httpx.Response) -> ApiError:
     try:
         return api_error(response.status_code, _problem(response))
     except (TypeError, ValueError) as exc:
-        raise UnreadableAnswerError(f"{response.url} answers what cannot be read: {exc!r}") from exc
+        raise _unreadable(response.url, exc) from exc
+
+
+def _unreadable(url: httpx.URL, exc: Exception) -> UnreadableAnswerError:
+    return UnreadableAnswerError(f"the answer of {url} cannot be read: {exc!r}")
 
 
 def _is_refusal(response: httpx.Response) -> bool:
-    """Whether an answer says for sure that the request has had no effect."""
+    """Whether a response guarantees that the request has had no effect."""
     status, problem = response.status_code, _problem(response)
-    return status in TURNED_AWAY or (is_of_scrip(problem) and not is_transient(status, problem))
+    return status in REJECTED_UNREAD or (
+        is_from_scrip(problem) and not is_transient(status, problem)
+    )
 
 
 def _problem(response: httpx.Response) -> Mapping[str, Any]:
-    """Return what an error's answer tells, nothing if it is not JSON: a proxy's page, perhaps."""
+    """Return the JSON object of an error; empty if there is none, as on a proxy's HTML page."""
     if response.is_success:
         return {}
     try:
-        told = response.json()
+        problem = response.json()
     except (ValueError, RecursionError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return problem if isinstance(problem, dict) else {}

@@ -31,49 +31,45 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 HOLD_SECONDS = 300
-"""How long a hold lives unless told otherwise."""
+"""How long a hold lives by default."""
 
 
-class Use(TypedDict, total=False):
-    """What is used: `quantity` units of a feature (1 unless given), or an `amount` of credits.
+class Details(TypedDict, total=False):
+    """What the ledger keeps with an entry, permanently.
 
-    `reason` and `reference` (256 characters each) and `metadata` (4 KB of JSON) are kept in the
-    ledger, for ever.
+    `reason` and `reference` have at most 256 characters each, `metadata` 4 KB of JSON.
     """
+
+    reason: str
+    reference: str
+    metadata: Mapping[str, Any]
+
+
+class Use(Details, total=False):
+    """A use: `quantity` units of a feature (default 1), or an `amount` of credits."""
 
     quantity: int
     amount: int
-    reason: str
-    reference: str
-    metadata: Mapping[str, Any]
 
 
 class BatchUse(Use, total=False):
-    """One use of a batch: what `Use` tells, and the feature if it is of one."""
+    """One use of a batch, and its feature if it has one."""
 
     feature: str
-
-
-class Told(TypedDict, total=False):
-    """What the ledger keeps of a call beside what it does, as `Use` has it."""
-
-    reason: str
-    reference: str
-    metadata: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Call(Generic[Answer]):
     """One request to the API, and the type of its answer.
 
-    `key` is the idempotency key; a call with one changes something. `entry_id` is the entry that
-    is asked for, `hold_id` the hold that something is asked of.
+    `key` is the idempotency key of a call that changes something. `entry_id` and `hold_id` name
+    the entry or hold that the call is about.
     """
 
     answer: type[Answer]
     method: str
-    account_id: str | None = None
     path: str
+    account_id: str | None = None
     entry_id: str | None = None
     hold_id: str | None = None
     query: Mapping[str, str] | None = None
@@ -85,19 +81,18 @@ def balance(account_id: str) -> Call[Account]:
     """Read an account as it is now.
 
     Raises:
-        AccountNotFoundError: there is none.
+        AccountNotFoundError: the account does not exist.
     """
-    return Call(answer=Account, method="GET", account_id=account_id, path=_path(account_id))
+    return _get(Account, account_id)
 
 
 def quote(account_id: str, feature: str | None = None, **use: Unpack[Use]) -> Call[Quote]:
-    """Ask what a use would cost, and whether it would be allowed. Changes nothing.
+    """Return what a use would cost and whether it would be allowed, without charging for it.
 
     Raises:
-        UnknownFeatureError: there is no such feature.
+        UnknownFeatureError: the feature does not exist.
     """
-    path, body = _path(account_id, "quote"), _body(feature, use)
-    return Call(answer=Quote, method="POST", account_id=account_id, path=path, body=body)
+    return _post(Quote, account_id, "quote", body={"feature": feature, **use})
 
 
 def consume(
@@ -107,20 +102,21 @@ def consume(
     idempotency_key: str | None = None,
     **use: Unpack[Use],
 ) -> Call[Posting]:
-    """Take the price of a feature, or an amount: all of it or none.
+    """Charge the price of a feature, or an amount: all of it or nothing.
 
-    The idempotency key becomes the entry's id (`user:<key>` if the token is a user's). Without one
-    of your own the call makes one; give one where your program may ask again, such as a job that is
-    delivered twice.
+    The idempotency key becomes the entry's id (`user:<key>` with a user's token). By default each
+    call makes a new key; pass your own where your program may repeat the call, such as in a job
+    that can be delivered twice.
 
     Raises:
-        ValueError: that is no key.
-        InsufficientCreditsError: there are not enough; nothing was taken.
+        ValueError: the key is invalid.
+        InsufficientCreditsError: the account has too few credits; nothing was charged.
         AccountFrozenError: the account may not spend.
-        UnknownFeatureError: there is no such feature.
-        IdempotencyKeyReusedError: the key was another request's.
+        UnknownFeatureError: the feature does not exist.
+        IdempotencyKeyReusedError: the key belongs to another request.
     """
-    return _change(account_id, "consume", _body(feature, use), idempotency_key)
+    body, key = {"feature": feature, **use}, _key(idempotency_key)
+    return _post(Posting, account_id, "consume", body=body, key=key)
 
 
 def consume_batch(
@@ -129,26 +125,20 @@ def consume_batch(
     *,
     idempotency_key: str | None = None,
 ) -> Call[Batch]:
-    """Take the prices of up to 25 uses: all of them or none, an entry each.
+    """Charge for up to 25 uses, all of them or none, with an entry each.
 
-    The idempotency key becomes the first entry's id (`user:<key>` if the token is a user's); the
-    others are that, with `~2` and so on.
+    The idempotency key becomes the first entry's id (`user:<key>` with a user's token); the ids of
+    the others add `~2`, `~3` and so on.
 
     Raises:
-        ValueError: that is no key.
-        InsufficientCreditsError: there are not enough for all of them; nothing was taken.
+        ValueError: the key is invalid.
+        InsufficientCreditsError: the account has too few credits for all; nothing was charged.
         AccountFrozenError: the account may not spend.
-        UnknownFeatureError: one is of no feature that there is.
-        IdempotencyKeyReusedError: the key was another request's.
+        UnknownFeatureError: one of the features does not exist.
+        IdempotencyKeyReusedError: the key belongs to another request.
     """
-    return Call(
-        answer=Batch,
-        method="POST",
-        account_id=account_id,
-        path=_path(account_id, "consume", "batch"),
-        body={"uses": [dict(use) for use in uses]},
-        key=_key(idempotency_key),
-    )
+    body, key = {"uses": [dict(use) for use in uses]}, _key(idempotency_key)
+    return _post(Batch, account_id, "consume", "batch", body=body, key=key)
 
 
 def open_hold(
@@ -161,26 +151,20 @@ def open_hold(
 ) -> Call[HoldPosting]:
     """Set aside what a use will cost, for `expires_in` seconds (at most 24 hours).
 
-    The idempotency key becomes the hold's id (`user:<key>` if the token is a user's): use the one
-    in the answer. `hold` does all of it for a block.
+    The idempotency key becomes the hold's id (`user:<key>` with a user's token): use the id in the
+    answer. `hold` opens, extends and ends a hold around a block.
 
     Raises:
-        ValueError: that is no key.
-        InsufficientCreditsError: there is not so much; nothing is held.
+        ValueError: the key is invalid.
+        InsufficientCreditsError: the account has too few credits; nothing is held.
         TooManyHoldsError: the account has 32 open holds.
         AccountFrozenError: the account may not spend.
-        UnknownFeatureError: there is no such feature.
-        HoldRateLimitedError: the token is a user's and has opened too many.
-        IdempotencyKeyReusedError: the key was another request's.
+        UnknownFeatureError: the feature does not exist.
+        HoldRateLimitedError: a user's token has opened too many holds.
+        IdempotencyKeyReusedError: the key belongs to another request.
     """
-    return Call(
-        answer=HoldPosting,
-        method="POST",
-        account_id=account_id,
-        path=_path(account_id, "holds"),
-        body={**_body(feature, use), "expires_in": expires_in},
-        key=_key(idempotency_key),
-    )
+    body = {"feature": feature, **use, "expires_in": expires_in}
+    return _post(HoldPosting, account_id, "holds", body=body, key=_key(idempotency_key))
 
 
 def capture_hold(
@@ -192,25 +176,25 @@ def capture_hold(
     final: bool = True,
     excess: Literal["refuse", "available"] = "refuse",
     idempotency_key: str | None = None,
-    **told: Unpack[Told],
+    **details: Unpack[Details],
 ) -> Call[Posting]:
-    """Spend what was held: a quantity of its feature, an amount, or all that is left.
+    """Charge to a hold: a quantity of its feature, an amount, or all that is left of it.
 
-    It ends the hold and gives the rest back unless it is not `final`. What is above the hold is
-    refused, or taken from what is `available`.
+    A `final` capture ends the hold and gives the rest back. With `excess="available"`, what
+    exceeds the hold is taken from the available credits; otherwise it is refused.
 
     Raises:
-        ValueError: that is no key.
-        HoldEndedError: it is over; nothing was taken.
+        ValueError: the key is invalid.
+        HoldEndedError: the hold has ended; nothing was charged.
         HoldNotFoundError: the account has no such hold.
-        HoldNotYoursError: the token is a user's, and no user's token opened it.
-        HoldExceededError: it is more than the hold has left.
-        InsufficientCreditsError, AccountFrozenError: what is above the hold cannot be taken.
-        HoldWithoutFeatureError: a quantity of it has no price.
-        IdempotencyKeyReusedError: the key was another request's.
+        HoldNotYoursError: a user's token cannot capture a hold that the app opened.
+        HoldExceededError: the hold has less left.
+        InsufficientCreditsError, AccountFrozenError: what exceeds the hold cannot be charged.
+        HoldWithoutFeatureError: the hold has no feature, so a quantity has no price.
+        IdempotencyKeyReusedError: the key belongs to another request.
     """
-    asked = {"quantity": quantity, "amount": amount, "final": final, "excess": excess, **told}
-    return _change_hold(account_id, hold_id, "capture", asked, idempotency_key)
+    use = {"quantity": quantity, "amount": amount, "final": final, "excess": excess, **details}
+    return _end_hold(account_id, hold_id, "capture", use, idempotency_key)
 
 
 def extend_hold(
@@ -221,23 +205,18 @@ def extend_hold(
 ) -> Call[HoldState]:
     """Let a hold live for `expires_in` seconds from now, unless it lives longer anyway.
 
-    It lives for 7 days from its opening at most, a user's own for 24 hours, and at most 24 hours
-    longer than its credits would have. The answer says until when. It leaves no entry.
+    No hold outlives its limit: 7 days from its opening (24 hours for a user's own), and 24 hours
+    after its credits would have expired. The answer has the time when it expires. An extension
+    writes no entry.
 
     Raises:
-        HoldEndedError: it is over.
+        HoldEndedError: the hold has ended.
         HoldNotFoundError: the account has no such hold.
-        HoldNotYoursError: the token is a user's, and no user's token opened it.
-        HoldRateLimitedError: the token is a user's and has extended too many.
+        HoldNotYoursError: a user's token cannot extend a hold that the app opened.
+        HoldRateLimitedError: a user's token has extended too many holds.
     """
-    return Call(
-        answer=HoldState,
-        method="POST",
-        account_id=account_id,
-        path=_path(account_id, "holds", hold_id, "extend"),
-        hold_id=hold_id,
-        body={"expires_in": expires_in},
-    )
+    body, path = {"expires_in": expires_in}, ("holds", hold_id, "extend")
+    return _post(HoldState, account_id, *path, body=body, hold_id=hold_id)
 
 
 def release_hold(
@@ -245,33 +224,32 @@ def release_hold(
     hold_id: str,
     *,
     idempotency_key: str | None = None,
-    **told: Unpack[Told],
+    **details: Unpack[Details],
 ) -> Call[Posting]:
     """End a hold and give back all that is left of it.
 
     Raises:
-        ValueError: that is no key.
-        HoldEndedError: it is over, and not because it was released.
+        ValueError: the key is invalid.
+        HoldEndedError: the hold has ended in another way.
         HoldNotFoundError: the account has no such hold.
-        HoldNotYoursError: the token is a user's, and no user's token opened it.
-        HoldRateLimitedError: the token is a user's and has released too many.
-        IdempotencyKeyReusedError: the key was another request's.
+        HoldNotYoursError: a user's token cannot release a hold that the app opened.
+        HoldRateLimitedError: a user's token has released too many holds.
+        IdempotencyKeyReusedError: the key belongs to another request.
     """
-    return _change_hold(account_id, hold_id, "release", told, idempotency_key)
+    return _end_hold(account_id, hold_id, "release", details, idempotency_key)
 
 
 def holds(account_id: str) -> Call[Holds]:
-    """List the holds that are open now.
+    """List the open holds.
 
     Raises:
-        AccountNotFoundError: there is none.
+        AccountNotFoundError: the account does not exist.
     """
-    path = _path(account_id, "holds")
-    return Call(answer=Holds, method="GET", account_id=account_id, path=path)
+    return _get(Holds, account_id, "holds")
 
 
 def catalog() -> Call[Catalog]:
-    """Read what features cost and what plans give."""
+    """Read what features cost and what plans include."""
     return Call(answer=Catalog, method="GET", path="v1/catalog")
 
 
@@ -286,60 +264,60 @@ def refund(
     """Give back what a use took: `amount` credits of it, or all that is left. For services.
 
     Raises:
-        ValueError: that is no key.
-        AlreadyRefundedError: nothing is left.
-        RefundTooLargeError: less than `amount` is left.
+        ValueError: the key is invalid.
+        AlreadyRefundedError: nothing is left to refund.
+        RefundTooLargeError: less than `amount` is left to refund.
         EntryNotFoundError: the account has no such entry.
-        NotRefundableError: the entry is no use.
-        ForbiddenError: the token is a user's.
+        NotRefundableError: the entry is not a use.
+        ForbiddenError: a user's token cannot refund.
+        IdempotencyKeyReusedError: the key belongs to another request.
     """
-    body = _given({"entry_id": entry_id, "reason": reason, "amount": amount})
-    return _change(account_id, "refunds", body, idempotency_key)
+    body = {"entry_id": entry_id, "reason": reason, "amount": amount}
+    return _post(Posting, account_id, "refunds", body=body, key=_key(idempotency_key))
 
 
 def entry(account_id: str, entry_id: str) -> Call[OneEntry]:
-    """Read one entry, with what has been refunded of it.
+    """Read one entry, with its refunded total.
 
     Raises:
-        EntryNotFoundError: the account has none of that id.
+        EntryNotFoundError: the account has no such entry.
     """
-    path = _path(account_id, "entries", entry_id)
-    return Call(answer=OneEntry, method="GET", account_id=account_id, path=path, entry_id=entry_id)
+    return _get(OneEntry, account_id, "entries", entry_id, entry_id=entry_id)
 
 
 def entries(
     account_id: str,
     *,
-    type: str | None = None,  # noqa: A002 - what the API calls it
+    type: str | None = None,  # noqa: A002 - the API's name
     feature: str | None = None,
     from_: datetime | None = None,
     to: datetime | None = None,
 ) -> Call[Page]:
-    """Read the ledger, newest first, page by page as it is asked for.
+    """Read the ledger, newest first; pages are fetched as you iterate.
 
-    `from_` is included and `to` is not; both are aware, and about when entries were recorded.
+    `from_` (inclusive) and `to` (exclusive) limit when entries were recorded; both need a time
+    zone.
 
     Raises:
-        AccountNotFoundError: there is none.
+        AccountNotFoundError: the account does not exist.
     """
-    asked = {"type": type, "feature": feature, "from": _iso(from_), "to": _iso(to), "limit": "100"}
-    path = _path(account_id, "entries")
-    return Call(answer=Page, method="GET", account_id=account_id, path=path, query=_given(asked))
+    query = {"type": type, "feature": feature, "from": _iso(from_), "to": _iso(to), "limit": "100"}
+    return _get(Page, account_id, "entries", query=_without_none(query))
 
 
 def next_page(call: Call[Page], cursor: str) -> Call[Page]:
-    """Return the call that goes on where a page ended."""
+    """Return the call for the next page."""
     return replace(call, query={**(call.query or {}), "cursor": cursor})
 
 
-def is_meant_for(call: Call[Any], answer: object) -> bool:
-    """Whether an answer is for what was asked: another account's or call's must not pass for it."""
+def is_answer_to(call: Call[Any], answer: object) -> bool:
+    """Whether an answer is about the account, entry or hold of a call, and not another one."""
     match answer:
         case Posting(entry=entry, account=Balance(account_id=account_id)):
-            # What ended a hold is told again whatever the key of who asks the same again.
-            is_its_own = _names(call, entry.entry_id) or (call.hold_id and answer.replayed)
-            is_about_it = call.hold_id in {entry.hold_id, None}
-            return bool(is_its_own and is_about_it and call.account_id in {account_id, "me"})
+            # The entry that ended a hold answers every repetition, whatever its key.
+            is_own = _names(call, entry.entry_id) or (call.hold_id and answer.replayed)
+            is_about_hold = call.hold_id in {entry.hold_id, None}
+            return bool(is_own and is_about_hold and call.account_id in {account_id, "me"})
         case Batch(entries=(Entry(entry_id=entry_id), *_), account=Balance(account_id=account_id)):
             return _names(call, entry_id) and call.account_id in {account_id, "me"}
         case HoldState(hold=Held(hold_id=hold_id), account=Balance(account_id=account_id)):
@@ -352,33 +330,55 @@ def is_meant_for(call: Call[Any], answer: object) -> bool:
 
 
 def _names(call: Call[Any], entry_id: str) -> bool:
-    """Whether a call's key names an entry: by itself, or as that of a user."""
+    """Whether an entry's id is the call's key, with or without a user's prefix."""
     return entry_id in {call.key, f"{USER_PREFIX}{call.key}"}
 
 
-def _change(
-    account_id: str, what: str, body: Mapping[str, Any], idempotency_key: str | None
-) -> Call[Posting]:
-    key, path = _key(idempotency_key), _path(account_id, what)
-    return Call(answer=Posting, method="POST", account_id=account_id, path=path, body=body, key=key)
+def _get(
+    answer: type[Answer],
+    account_id: str,
+    *path: str,
+    query: Mapping[str, str] | None = None,
+    entry_id: str | None = None,
+) -> Call[Answer]:
+    return Call(
+        answer=answer,
+        method="GET",
+        path=_path(account_id, *path),
+        account_id=account_id,
+        entry_id=entry_id,
+        query=query,
+    )
 
 
-def _change_hold(
+def _post(
+    answer: type[Answer],
+    account_id: str,
+    *path: str,
+    body: Mapping[str, Any],
+    key: str | None = None,
+    hold_id: str | None = None,
+) -> Call[Answer]:
+    return Call(
+        answer=answer,
+        method="POST",
+        path=_path(account_id, *path),
+        account_id=account_id,
+        hold_id=hold_id,
+        body=_without_none(body),
+        key=key,
+    )
+
+
+def _end_hold(
     account_id: str,
     hold_id: str,
-    what: str,
-    asked: Mapping[str, Any],
+    action: str,
+    body: Mapping[str, Any],
     idempotency_key: str | None,
 ) -> Call[Posting]:
-    return Call(
-        answer=Posting,
-        method="POST",
-        account_id=account_id,
-        path=_path(account_id, "holds", hold_id, what),
-        hold_id=hold_id,
-        body=_given(asked),
-        key=_key(idempotency_key),
-    )
+    path, key = ("holds", hold_id, action), _key(idempotency_key)
+    return _post(Posting, account_id, *path, body=body, key=key, hold_id=hold_id)
 
 
 def _key(idempotency_key: str | None) -> str:
@@ -388,15 +388,11 @@ def _key(idempotency_key: str | None) -> str:
 def _path(account_id: str, *more: str) -> str:
     for part in (account_id, *more):
         if part in {"", ".", ".."}:
-            raise ValueError(f"{part!r} is no part of an address")
+            raise ValueError(f"{part!r} cannot be part of a URL path")
     return "/".join(["v1/accounts", *(quoted(part, safe="") for part in (account_id, *more))])
 
 
-def _body(feature: str | None, use: Use) -> dict[str, Any]:
-    return _given({"feature": feature, **use})
-
-
-def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 

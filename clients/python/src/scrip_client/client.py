@@ -1,4 +1,4 @@
-"""The two clients: `Scrip` blocks, `AsyncScrip` is for asyncio. What they do is written once."""
+"""The two clients: `Scrip` blocks, `AsyncScrip` is for asyncio. They share their implementation."""
 
 from __future__ import annotations
 
@@ -14,54 +14,52 @@ from scrip_client.charges import AsyncCharge, Charge
 from scrip_client.holding import AsyncHold, Hold
 from scrip_client.leases import AsyncLease, Lease
 from scrip_client.retries import Retries
-from scrip_client.tokens import ClientCredentials, Tokens
-from scrip_client.wires import AsyncWires, BlockingWires, finish
+from scrip_client.transport import AsyncTransport, BlockingTransport, finish
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-    from types import TracebackType
     from typing import Self
 
     from scrip_client.calls import Call, Use
-    from scrip_client.charges import Order
-    from scrip_client.holding import HoldOrder
     from scrip_client.models import Entry, Page
-    from scrip_client.slices import Terms
+    from scrip_client.tokens import ClientCredentials
 
-Asked = ParamSpec("Asked")
+Args = ParamSpec("Args")
 Answer = TypeVar("Answer")
+Spec = TypeVar("Spec")
+Block = TypeVar("Block")
 
 RETRIES = Retries()
 
 
-def _blocking(make: Callable[Asked, Call[Answer]]) -> Callable[Concatenate[Scrip, Asked], Answer]:
-    """Return the method of `Scrip` that makes a call."""
+def _blocking(make: Callable[Args, Call[Answer]]) -> Callable[Concatenate[Scrip, Args], Answer]:
+    """Return the method of `Scrip` that sends a call."""
 
-    def method(self: Scrip, /, *args: Asked.args, **kwargs: Asked.kwargs) -> Answer:
-        return finish(self._caller.answer(make(*args, **kwargs)))
+    def method(self: Scrip, /, *args: Args.args, **kwargs: Args.kwargs) -> Answer:
+        return finish(self._caller.send(make(*args, **kwargs)))
 
     _describe(method, make)
     return method
 
 
 def _async(
-    make: Callable[Asked, Call[Answer]],
-) -> Callable[Concatenate[AsyncScrip, Asked], Coroutine[Any, Any, Answer]]:
-    """Return the method of `AsyncScrip` that makes a call."""
+    make: Callable[Args, Call[Answer]],
+) -> Callable[Concatenate[AsyncScrip, Args], Coroutine[Any, Any, Answer]]:
+    """Return the method of `AsyncScrip` that sends a call."""
 
-    async def method(self: AsyncScrip, /, *args: Asked.args, **kwargs: Asked.kwargs) -> Answer:
-        return await self._caller.answer(make(*args, **kwargs))
+    async def method(self: AsyncScrip, /, *args: Args.args, **kwargs: Args.kwargs) -> Answer:
+        return await self._caller.send(make(*args, **kwargs))
 
     _describe(method, make)
     return method
 
 
 def _blocking_pages(
-    make: Callable[Asked, Call[Page]],
-) -> Callable[Concatenate[Scrip, Asked], Iterator[Entry]]:
+    make: Callable[Args, Call[Page]],
+) -> Callable[Concatenate[Scrip, Args], Iterator[Entry]]:
     """Return the method of `Scrip` that iterates over pages."""
 
-    def method(self: Scrip, /, *args: Asked.args, **kwargs: Asked.kwargs) -> Iterator[Entry]:
+    def method(self: Scrip, /, *args: Args.args, **kwargs: Args.kwargs) -> Iterator[Entry]:
         entries = self._caller.entries(make(*args, **kwargs))
         while (entry := finish(anext(entries, None))) is not None:
             yield entry
@@ -71,12 +69,12 @@ def _blocking_pages(
 
 
 def _async_pages(
-    make: Callable[Asked, Call[Page]],
-) -> Callable[Concatenate[AsyncScrip, Asked], AsyncIterator[Entry]]:
+    make: Callable[Args, Call[Page]],
+) -> Callable[Concatenate[AsyncScrip, Args], AsyncIterator[Entry]]:
     """Return the method of `AsyncScrip` that iterates over pages."""
 
     def method(
-        self: AsyncScrip, /, *args: Asked.args, **kwargs: Asked.kwargs
+        self: AsyncScrip, /, *args: Args.args, **kwargs: Args.kwargs
     ) -> AsyncIterator[Entry]:
         return self._caller.entries(make(*args, **kwargs))
 
@@ -84,97 +82,40 @@ def _async_pages(
     return method
 
 
-def _charging(
-    make: Callable[Asked, Order],
-) -> Callable[Concatenate[Scrip, Asked], Charge]:
-    """Return the method of `Scrip` that charges for a `with` block."""
+def _block(
+    make: Callable[Args, Spec], block: Callable[[Caller, Spec], Block]
+) -> Callable[Concatenate[Scrip | AsyncScrip, Args], Block]:
+    """Return the method of either client that makes a charge, a hold or a lease."""
 
-    def method(self: Scrip, /, *args: Asked.args, **kwargs: Asked.kwargs) -> Charge:
-        return Charge(self._caller, make(*args, **kwargs))
-
-    _describe(method, make)
-    return method
-
-
-def _async_charging(
-    make: Callable[Asked, Order],
-) -> Callable[Concatenate[AsyncScrip, Asked], AsyncCharge]:
-    """Return the method of `AsyncScrip` that charges for an `async with` block."""
-
-    def method(self: AsyncScrip, /, *args: Asked.args, **kwargs: Asked.kwargs) -> AsyncCharge:
-        return AsyncCharge(self._caller, make(*args, **kwargs), self._wires)
-
-    _describe(method, make)
-    return method
-
-
-def _holding(
-    make: Callable[Asked, HoldOrder],
-) -> Callable[Concatenate[Scrip, Asked], Hold]:
-    """Return the method of `Scrip` that holds for a `with` block."""
-
-    def method(self: Scrip, /, *args: Asked.args, **kwargs: Asked.kwargs) -> Hold:
-        return Hold(self._caller, make(*args, **kwargs), self._wires)
-
-    _describe(method, make)
-    return method
-
-
-def _async_holding(
-    make: Callable[Asked, HoldOrder],
-) -> Callable[Concatenate[AsyncScrip, Asked], AsyncHold]:
-    """Return the method of `AsyncScrip` that holds for an `async with` block."""
-
-    def method(self: AsyncScrip, /, *args: Asked.args, **kwargs: Asked.kwargs) -> AsyncHold:
-        return AsyncHold(self._caller, make(*args, **kwargs), self._wires)
-
-    _describe(method, make)
-    return method
-
-
-def _leasing(
-    make: Callable[Asked, Terms],
-) -> Callable[Concatenate[Scrip, Asked], Lease]:
-    """Return the method of `Scrip` that leases."""
-
-    def method(self: Scrip, /, *args: Asked.args, **kwargs: Asked.kwargs) -> Lease:
-        return Lease(self._caller, make(*args, **kwargs), self._wires)
-
-    _describe(method, make)
-    return method
-
-
-def _async_leasing(
-    make: Callable[Asked, Terms],
-) -> Callable[Concatenate[AsyncScrip, Asked], AsyncLease]:
-    """Return the method of `AsyncScrip` that leases."""
-
-    def method(self: AsyncScrip, /, *args: Asked.args, **kwargs: Asked.kwargs) -> AsyncLease:
-        return AsyncLease(self._caller, make(*args, **kwargs), self._wires)
+    def method(self: Scrip | AsyncScrip, /, *args: Args.args, **kwargs: Args.kwargs) -> Block:
+        return block(self._caller, make(*args, **kwargs))
 
     _describe(method, make)
     return method
 
 
 def _describe(method: Any, make: Callable[..., Any]) -> None:
-    """Let `help` show a method as the call that it makes."""
+    """Let `help` show a method with the name, parameters and docstring of what makes its call."""
     itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
     method.__signature__ = inspect.Signature([itself, *inspect.signature(make).parameters.values()])
     method.__name__, method.__doc__ = make.__name__, make.__doc__
 
 
-def _source(token: str | None, credentials: ClientCredentials | None) -> str | ClientCredentials:
+def _token_source(
+    token: str | None, credentials: ClientCredentials | None
+) -> str | ClientCredentials:
     source = token if credentials is None else credentials
     if source is None or (token is not None and credentials is not None):
-        raise ValueError("give a token, or credentials to get tokens with")
+        raise ValueError("pass either a token or credentials")
     return source
 
 
 class Scrip:
-    """A blocking client. Threads may share one; it is a context manager, or call `close`.
+    """A blocking client, which threads may share. Use it as a context manager, or call `close`.
 
-    `token` is one caller's; a back end gives `credentials` and the client gets its tokens itself.
-    `http` is a client of httpx to send through, with proxies or certificates of your own.
+    A back end passes `credentials`, with which the client fetches its own tokens; `token` is for
+    one that you already have. `http` is an httpx client to send with, if you need proxies or
+    certificates of your own.
     """
 
     def __init__(
@@ -186,14 +127,13 @@ class Scrip:
         retries: Retries = RETRIES,
         http: httpx.Client | None = None,
     ) -> None:
-        """Know the API's address (the stack's output ApiUrl); nothing is sent yet.
+        """Take the API's address (the stack's output `ApiUrl`); nothing is sent yet.
 
         Raises:
-            ValueError: there is neither a token nor credentials, or both.
+            ValueError: the address is not a URL; or you passed no token, or also credentials.
         """
-        self._wires = BlockingWires(http or httpx.Client())
-        tokens = Tokens(self._wires, _source(token, credentials))
-        self._caller = Caller(url, self._wires, tokens, retries)
+        self._transport = BlockingTransport(http or httpx.Client())
+        self._caller = Caller(url, self._transport, _token_source(token, credentials), retries)
 
     balance = _blocking(calls.balance)
     quote = _blocking(calls.quote)
@@ -210,9 +150,9 @@ class Scrip:
     release_hold = _blocking(calls.release_hold)
     holds = _blocking(calls.holds)
 
-    charge = _charging(charges.charge)
-    hold = _holding(holding.hold)
-    lease = _leasing(leases.lease)
+    charge = _block(charges.charge, Charge)
+    hold = _block(holding.hold, Hold)
+    lease = _block(leases.lease, Lease)
 
     def charged(
         self,
@@ -221,23 +161,23 @@ class Scrip:
         account_id: Callable[..., str],
         fail_open: bool = False,
         **use: Unpack[Use],
-    ) -> Callable[[Callable[Asked, Answer]], Callable[Asked, Answer]]:
+    ) -> Callable[[Callable[Args, Answer]], Callable[Args, Answer]]:
         """Charge for each call of a function: the decorator for `charge`.
 
-        `account_id` is asked with the function's own arguments.
+        `account_id` is called with the function's own arguments.
         """
 
-        def decorate(function: Callable[Asked, Answer]) -> Callable[Asked, Answer]:
+        def decorate(function: Callable[Args, Answer]) -> Callable[Args, Answer]:
             if inspect.iscoroutinefunction(function) or _is_generator(function):
-                raise TypeError("a function that has done its work when it returns can be charged")
+                raise TypeError("a function must finish its work before it returns to be charged")
 
             @wraps(function)
-            def charging(*args: Asked.args, **kwargs: Asked.kwargs) -> Answer:
-                whose = account_id(*args, **kwargs)
-                with self.charge(feature, whose, fail_open=fail_open, **use):
+            def charging(*args: Args.args, **kwargs: Args.kwargs) -> Answer:
+                account = account_id(*args, **kwargs)
+                with self.charge(feature, account, fail_open=fail_open, **use):
                     answer = function(*args, **kwargs)
                     if inspect.isawaitable(answer):
-                        raise TypeError("what is still to be awaited is for AsyncScrip to charge")
+                        raise TypeError("use AsyncScrip to charge for an awaitable")
                     return answer
 
             return charging
@@ -245,26 +185,21 @@ class Scrip:
         return decorate
 
     def close(self) -> None:
-        """Close the connections, those of an `http` of your own, too."""
-        self._wires.http.close()
+        """Close all connections, including those of an `http` that you passed."""
+        self._transport.http.close()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
 class AsyncScrip:
-    """A client for asyncio. The tasks of one event loop may share one.
+    """A client for asyncio, which the tasks of one event loop may share.
 
-    It is an async context manager, or call `aclose`. `token`, `credentials`, `retries` and `http`
-    are those of `Scrip`.
+    Use it as an async context manager, or call `aclose`. `token`, `credentials`, `retries` and
+    `http` are those of `Scrip`.
     """
 
     def __init__(
@@ -276,14 +211,13 @@ class AsyncScrip:
         retries: Retries = RETRIES,
         http: httpx.AsyncClient | None = None,
     ) -> None:
-        """Know the API's address (the stack's output ApiUrl); nothing is sent yet.
+        """Take the API's address (the stack's output `ApiUrl`); nothing is sent yet.
 
         Raises:
-            ValueError: there is neither a token nor credentials, or both.
+            ValueError: the address is not a URL; or you passed no token, or also credentials.
         """
-        self._wires = AsyncWires(http or httpx.AsyncClient())
-        tokens = Tokens(self._wires, _source(token, credentials))
-        self._caller = Caller(url, self._wires, tokens, retries)
+        self._transport = AsyncTransport(http or httpx.AsyncClient())
+        self._caller = Caller(url, self._transport, _token_source(token, credentials), retries)
 
     balance = _async(calls.balance)
     quote = _async(calls.quote)
@@ -300,9 +234,9 @@ class AsyncScrip:
     release_hold = _async(calls.release_hold)
     holds = _async(calls.holds)
 
-    charge = _async_charging(charges.charge)
-    hold = _async_holding(holding.hold)
-    lease = _async_leasing(leases.lease)
+    charge = _block(charges.charge, AsyncCharge)
+    hold = _block(holding.hold, AsyncHold)
+    lease = _block(leases.lease, AsyncLease)
 
     def charged(
         self,
@@ -312,23 +246,23 @@ class AsyncScrip:
         fail_open: bool = False,
         **use: Unpack[Use],
     ) -> Callable[
-        [Callable[Asked, Coroutine[Any, Any, Answer]]], Callable[Asked, Coroutine[Any, Any, Answer]]
+        [Callable[Args, Coroutine[Any, Any, Answer]]], Callable[Args, Coroutine[Any, Any, Answer]]
     ]:
         """Charge for each call of a coroutine function: the decorator for `charge`.
 
-        `account_id` is asked with the function's own arguments.
+        `account_id` is called with the function's own arguments.
         """
 
         def decorate(
-            function: Callable[Asked, Coroutine[Any, Any, Answer]],
-        ) -> Callable[Asked, Coroutine[Any, Any, Answer]]:
+            function: Callable[Args, Coroutine[Any, Any, Answer]],
+        ) -> Callable[Args, Coroutine[Any, Any, Answer]]:
             if not inspect.iscoroutinefunction(function):
-                raise TypeError("a coroutine function can be charged; for others there is Scrip")
+                raise TypeError("AsyncScrip charges for coroutine functions; use Scrip for others")
 
             @wraps(function)
-            async def charging(*args: Asked.args, **kwargs: Asked.kwargs) -> Answer:
-                whose = account_id(*args, **kwargs)
-                async with self.charge(feature, whose, fail_open=fail_open, **use):
+            async def charging(*args: Args.args, **kwargs: Args.kwargs) -> Answer:
+                account = account_id(*args, **kwargs)
+                async with self.charge(feature, account, fail_open=fail_open, **use):
                     return await function(*args, **kwargs)
 
             return charging
@@ -336,19 +270,14 @@ class AsyncScrip:
         return decorate
 
     async def aclose(self) -> None:
-        """Wait for refunds that are still under way, then close as `Scrip` does."""
-        await self._wires.settle()
-        await self._wires.http.aclose()
+        """Wait for refunds that are still running, then close all connections."""
+        await self._transport.drain()
+        await self._transport.http.aclose()
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
 

@@ -1,12 +1,12 @@
-"""What can go wrong: one class for each thing that an app may want to tell apart, with typed data.
+"""The client's errors: one class for each case that an app may handle differently, typed.
 
     ScripError
-    +-- UnavailableError                    no answer within the time; says what may have happened
+    +-- UnavailableError                    no answer before the deadline
     +-- TokenError                          the token endpoint refused the client's credentials
-    +-- UnreadableAnswerError               the answer is not Scrip's
+    +-- UnreadableAnswerError               the answer is not one of Scrip's
     +-- TooManyAttemptsError                a key was charged and refunded too often
-    +-- NotPaidError                        a use was not paid as it was asked for
-    +-- ApiError                            what Scrip answered: status, code, detail, problem
+    +-- NotPaidError                        a use was not charged as requested
+    +-- ApiError                            Scrip's own answer: status, code, detail, problem
         +-- InvalidRequestError             400, 413, 415, 422
         +-- UnauthorizedError               401
         +-- InsufficientCreditsError        402
@@ -33,14 +33,14 @@
         +-- ServerError                     500, 502, 504
         +-- BusyError                       503
 
-408, 429 and 5xx are tried again, and end as an UnavailableError whose cause is what was answered
-last. A HoldRateLimitedError is raised at once.
-An ApiError of no class of its own is one that this client does not know yet: switch on its `code`.
+408, 429 and 5xx are tried again; when tries run out, an UnavailableError has the last answer as its
+cause. A HoldRateLimitedError is raised at once. A plain ApiError has a code that this version of
+the client does not know: switch on its `code`.
 """
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003 - `read` looks types up at run time
+from datetime import datetime  # noqa: TC003 - `read` resolves types at run time
 from typing import TYPE_CHECKING, Any, ClassVar, get_type_hints
 
 from scrip_client.reading import read
@@ -50,10 +50,11 @@ if TYPE_CHECKING:
 
 
 class ScripError(Exception):
-    """Something went wrong between an app and Scrip.
+    """A call to Scrip failed.
 
-    `may_have_taken_effect`: a request was sent whose answer is not known or not Scrip's. Asking
-    again with the same `idempotency_key` is safe; it is None where the call changes nothing.
+    `may_have_taken_effect`: a request was sent, and no answer of Scrip's says what became of it.
+    Repeating the call with the same `idempotency_key` is safe; the key is None where a call changes
+    nothing.
     """
 
     may_have_taken_effect: bool = False
@@ -61,30 +62,30 @@ class ScripError(Exception):
 
 
 class UnavailableError(ScripError):
-    """Scrip could not be reached, or was too busy, for as long as the client may wait.
+    """Scrip could not be reached, or was too busy, until the call's deadline.
 
-    `__cause__` is what happened last.
+    `__cause__` is the last failure.
     """
 
 
 class TokenError(ScripError):
-    """The token endpoint refused the client's credentials. The message has its words."""
+    """The token endpoint refused the client's credentials; the message quotes its answer."""
 
 
 class UnreadableAnswerError(ScripError):
-    """The answer is not one of Scrip's: another server's, or of a shape that is not known."""
+    """The answer is not one of Scrip's, is malformed, or is about something else."""
 
 
 class TooManyAttemptsError(ScripError):
-    """An idempotency key was charged, refunded and charged again as often as it may be."""
+    """An idempotency key was charged and refunded in turn too many times."""
 
 
 class NotPaidError(ScripError):
-    """A use was not paid as it was asked for, and charging more could charge twice.
+    """A use was not charged as requested, and charging more could charge twice.
 
-    `expected` credits were asked for. `entry_id` is the entry that stands in the way, or None, and
-    `paid` is what counts of it: nothing if a user's token made it. `hold_id` is the hold that the
-    use was of, if it was of one.
+    `expected` credits were requested. `entry_id` is the entry that was found in their place, or
+    None, and `paid` is what it paid of them: nothing if a user's token created it. `hold_id` is the
+    hold that was to be charged, if there was one.
     """
 
     def __init__(
@@ -95,7 +96,7 @@ class NotPaidError(ScripError):
         entry_id: str | None = None,
         hold_id: str | None = None,
     ) -> None:
-        """Know what was asked for, and what is there in its place."""
+        """Describe what was requested, and what was found in its place."""
         super().__init__(account_id, expected, paid, entry_id, hold_id)
         self.account_id = account_id
         self.expected = expected
@@ -104,44 +105,45 @@ class NotPaidError(ScripError):
         self.hold_id = hold_id
 
     def __str__(self) -> str:
-        by = f" by entry {self.entry_id}" if self.entry_id else ""
+        entry = f" in entry {self.entry_id}" if self.entry_id else ""
         return (
-            f"{self.expected} credits were asked of account {self.account_id}, {self.paid} paid{by}"
+            f"account {self.account_id} was to pay {self.expected} credits"
+            f" and paid {self.paid}{entry}"
         )
 
 
 class ApiError(ScripError):
-    """Scrip refused or failed.
+    """Scrip refused a call, or failed.
 
-    `problem` is all that it told (RFC 9457), `code` what a program switches on, `detail` what a
-    person reads. What a class names beside that is None where an answer lacks it.
+    `problem` is the whole answer (RFC 9457), `code` is for programs, `detail` for people. The
+    subclasses' own attributes are None where an answer lacks them.
     """
 
     CODES: ClassVar[frozenset[str]] = frozenset()
-    """The problems' codes that a class stands for; API Gateway's own answers have none."""
+    """The problem codes that a class represents; API Gateway's own answers have none."""
 
     status: int
     code: str
     detail: str
 
     def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
-        """Take the data that the class names from the problem."""
+        """Set the attributes that the class declares from the problem."""
         super().__init__(status, problem)
         self.problem = problem
         for name, shape in get_type_hints(type(self)).items():
-            # What has a value on the class is not the problem's to tell.
+            # CODES has a value on the class; it is not a field of the problem.
             if not hasattr(type(self), name):
                 setattr(self, name, read(shape, problem.get(name)))
         self.status = status
         self.code = _code(problem) or f"http_{status}"
-        self.detail = problem.get("detail") or problem.get("message") or "no detail was told"
+        self.detail = problem.get("detail") or problem.get("message") or "no detail given"
 
     def __str__(self) -> str:
         return f"{self.status} {self.code}: {self.detail}"
 
 
 class InvalidRequestError(ApiError):
-    """The request cannot be read or is not valid; `problem` says what is wrong with it."""
+    """The request is malformed or invalid; `problem` has the reasons."""
 
     CODES = frozenset(
         {"malformed", "invalid", "invalid_cursor", "body_too_large", "unsupported_media_type"},
@@ -149,11 +151,11 @@ class InvalidRequestError(ApiError):
 
 
 class UnauthorizedError(ApiError):
-    """The token is missing, expired or not of an issuer that Scrip trusts."""
+    """The token is missing, expired, or from an issuer that Scrip does not trust."""
 
 
 class InsufficientCreditsError(ApiError):
-    """Not enough credits. `next_reset_at` is when the next period's arrive."""
+    """Too few credits. The next period's arrive at `next_reset_at`."""
 
     CODES = frozenset({"insufficient_credits"})
 
@@ -166,7 +168,7 @@ class InsufficientCreditsError(ApiError):
 
 
 class ForbiddenError(ApiError):
-    """The token does not allow that."""
+    """The token does not allow this operation."""
 
     CODES = frozenset({"forbidden", "unusable_account_id"})
 
@@ -178,19 +180,19 @@ class AccountFrozenError(ApiError):
 
 
 class AccountClosedError(ApiError):
-    """The account is closed for good."""
+    """The account is closed."""
 
     CODES = frozenset({"account_closed"})
 
 
 class NotFoundError(ApiError):
-    """There is nothing at this address."""
+    """The address does not exist."""
 
     CODES = frozenset({"not_found"})
 
 
 class AccountNotFoundError(NotFoundError):
-    """There is no such account."""
+    """The account does not exist."""
 
     CODES = frozenset({"account_not_found"})
 
@@ -206,7 +208,7 @@ class EntryNotFoundError(NotFoundError):
 
 
 class RefundTooLargeError(ApiError):
-    """More than is left to refund: of what was `taken`, `refunded` have gone back already."""
+    """The refund exceeds what is left: of `taken` credits, `refunded` went back already."""
 
     CODES = frozenset({"refund_too_large"})
 
@@ -216,13 +218,13 @@ class RefundTooLargeError(ApiError):
 
 
 class AlreadyRefundedError(RefundTooLargeError):
-    """Everything that the entry took has been refunded."""
+    """The entry has been refunded in full."""
 
     CODES = frozenset({"already_refunded"})
 
 
 class HoldNotYoursError(ApiError):
-    """The hold is the app's, and the token is a user's: only services can end it."""
+    """A user's token cannot change a hold that the app opened."""
 
     CODES = frozenset({"hold_not_yours"})
 
@@ -238,7 +240,7 @@ class HoldNotFoundError(NotFoundError):
 
 
 class TooManyHoldsError(ApiError):
-    """The account has as many open holds as it may."""
+    """The account has the maximum number of open holds, `holds_max`."""
 
     CODES = frozenset({"too_many_holds"})
 
@@ -246,7 +248,7 @@ class TooManyHoldsError(ApiError):
 
 
 class HoldEndedError(ApiError):
-    """The hold has ended: by the entry `ended_by`, or by itself, and then that is None."""
+    """The hold has ended: by the entry `ended_by`, or None if it expired."""
 
     CODES = frozenset({"hold_ended"})
 
@@ -255,7 +257,7 @@ class HoldEndedError(ApiError):
 
 
 class HoldExceededError(ApiError):
-    """More than the hold has left."""
+    """The hold has only `left` credits left."""
 
     CODES = frozenset({"hold_exceeded"})
 
@@ -265,7 +267,7 @@ class HoldExceededError(ApiError):
 
 
 class HoldWithoutFeatureError(ApiError):
-    """The hold is of an amount, so a quantity of it has no price."""
+    """The hold has no feature, so a quantity has no price."""
 
     CODES = frozenset({"hold_without_feature"})
 
@@ -273,7 +275,7 @@ class HoldWithoutFeatureError(ApiError):
 
 
 class UnknownFeatureError(ApiError):
-    """There is no active feature of this id; what has no price is never free."""
+    """No active feature has this id; a use without a price is refused, never free."""
 
     CODES = frozenset({"unknown_feature"})
 
@@ -281,7 +283,7 @@ class UnknownFeatureError(ApiError):
 
 
 class CostOutOfRangeError(ApiError):
-    """That quantity would cost more credits than one request may move."""
+    """The quantity would cost more than `cost_max`, the limit of one request."""
 
     CODES = frozenset({"cost_out_of_range"})
 
@@ -290,7 +292,7 @@ class CostOutOfRangeError(ApiError):
 
 
 class NotRefundableError(ApiError):
-    """Only uses can be refunded."""
+    """The entry is not a use; only uses can be refunded."""
 
     CODES = frozenset({"not_refundable"})
 
@@ -307,13 +309,13 @@ class IdempotencyKeyReusedError(ApiError):
 
 
 class TooManyRequestsError(ApiError):
-    """More requests a second than API Gateway lets through."""
+    """Too many requests per second for API Gateway."""
 
 
 class HoldRateLimitedError(TooManyRequestsError):
     """A user's token opened, extended and released holds more than `calls_max` times in an hour.
 
-    It may again in `retry_after` seconds. Services have no such bound.
+    Try again in `retry_after` seconds. Services have no such limit.
     """
 
     CODES = frozenset({"hold_rate_limited"})
@@ -336,13 +338,13 @@ class BusyError(ApiError):
     retry_after: int
 
 
-_OF_CODE: Mapping[str, type[ApiError]] = {
+_BY_CODE: Mapping[str, type[ApiError]] = {
     code: error
     for error in globals().values()
     if isinstance(error, type) and issubclass(error, ApiError)
     for code in error.CODES
 }
-_OF_STATUS: Mapping[int, type[ApiError]] = {
+_BY_STATUS: Mapping[int, type[ApiError]] = {
     401: UnauthorizedError,
     403: ForbiddenError,
     404: NotFoundError,
@@ -355,21 +357,21 @@ _OF_STATUS: Mapping[int, type[ApiError]] = {
 
 
 def api_error(status: int, problem: Mapping[str, Any]) -> ApiError:
-    """Return the error that tells a problem, or an answer of API Gateway's own.
+    """Return the error for a problem of Scrip's, or for an answer of API Gateway's own.
 
     Raises:
-        TypeError: what the problem tells is of other types than Scrip's.
-        ValueError: an instant cannot be read.
+        TypeError: a field of the problem has a wrong type.
+        ValueError: an instant cannot be parsed.
     """
     code = _code(problem)
     if code is None:
-        return _OF_STATUS.get(status, ApiError)(status, problem)
-    return _OF_CODE.get(code, ApiError)(status, problem)
+        return _BY_STATUS.get(status, ApiError)(status, problem)
+    return _BY_CODE.get(code, ApiError)(status, problem)
 
 
-def is_of_scrip(problem: Mapping[str, Any]) -> bool:
-    """Whether Scrip itself tells a problem, and not a proxy or API Gateway on the way to it."""
-    return _code(problem) in _OF_CODE
+def is_from_scrip(problem: Mapping[str, Any]) -> bool:
+    """Whether a problem is Scrip's own, and not from a proxy or API Gateway."""
+    return _code(problem) in _BY_CODE
 
 
 def _code(problem: Mapping[str, Any]) -> str | None:

@@ -1,6 +1,6 @@
-"""A dependency that charges for a FastAPI route, and the answer when it cannot.
+"""A dependency that charges for a FastAPI route, and the answers to users whose charge fails.
 
-It needs FastAPI (`pip install "scrip-client[fastapi]"`), which nothing else here does.
+Only this module needs FastAPI: `pip install "scrip-client[fastapi]"`.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -22,22 +22,23 @@ def charged(
     fail_open: bool = False,
     **use: Unpack[Use],
 ) -> Callable[..., AsyncIterator[AsyncCharge]]:
-    """Return a dependency that charges before a route, and refunds when the route raises.
+    """Return a dependency that charges before a route runs, and refunds if the route raises.
 
-    `account_id` is a dependency, too: whoever is signed in. The route gets the `AsyncCharge`.
+    `account_id` is a dependency that returns the signed-in user's id. The route receives the
+    `AsyncCharge`.
     """
 
     async def charge(
-        whose: Annotated[str, Depends(account_id)],
+        account: Annotated[str, Depends(account_id)],
     ) -> AsyncIterator[AsyncCharge]:
-        async with scrip.charge(feature, whose, fail_open=fail_open, **use) as charge:
+        async with scrip.charge(feature, account, fail_open=fail_open, **use) as charge:
             yield charge
 
     return charge
 
 
 def add_problem_handlers(app: FastAPI) -> None:
-    """Answer what is about the user as Scrip told it: 402 with what is missing and until when."""
+    """Answer `USER_ERRORS` with Scrip's own problems, such as 402 with the missing credits."""
     for error in USER_ERRORS:
         app.add_exception_handler(error, _problem)
 

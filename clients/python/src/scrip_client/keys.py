@@ -1,4 +1,4 @@
-"""Idempotency keys: `A-Z a-z 0-9 . _ -`, at most 128 of them, unique within an account for ever."""
+"""Idempotency keys: 1 to 128 of `A-Z a-z 0-9 . _ -`, unique within an account."""
 
 from __future__ import annotations
 
@@ -13,37 +13,38 @@ if TYPE_CHECKING:
 KEY_LENGTH_MAX = 128
 
 USER_PREFIX = "user:"
-"""What the id of every entry and hold begins with that a user's token made."""
+"""Prefix of the id of every entry and hold that a user's token created."""
 
 _KEY = re.compile(rf"[A-Za-z0-9._-]{{1,{KEY_LENGTH_MAX}}}")
 
 
 def new_key() -> str:
-    """Return a key that nobody else has."""
+    """Return a key that is unique."""
     return str(uuid4())
 
 
 def checked_key(key: str) -> str:
-    """Return a key of the app's own.
+    """Return a key that the app chose, if it is valid.
 
     Raises:
-        ValueError: it may not be one. `.` and `..` are no part of an address.
+        ValueError: it is not; `.` and `..` cannot be part of a URL path.
     """
     if not isinstance(key, str) or not _KEY.fullmatch(key) or key in {".", ".."}:
-        raise ValueError(f"an idempotency key is 1 to 128 of A-Z a-z 0-9 . _ -, unlike {key!r}")
+        raise ValueError(f"an idempotency key is 1 to 128 of A-Z a-z 0-9 . _ -, not {key!r}")
     return key
 
 
-def is_of_app(entry: Entry, own_id: str) -> bool:
-    """Whether the app may believe an entry: no user's token made it.
+def is_by_app(entry: Entry, own_id: str) -> bool:
+    """Whether the app, and not a user on their own, created an entry.
 
-    If the app's own token is a user's, `own_id` says so, which is of something that it made.
+    `own_id` is the id of something the app created; its prefix shows whether the app itself uses
+    a user's token.
     """
     return own_id.startswith(USER_PREFIX) or entry.actor.type != "user"
 
 
-def key_after(key: str, suffix: str) -> str:
-    """Return the key that follows from another: the same every time, and short enough."""
+def derived_key(key: str, suffix: str) -> str:
+    """Return a key made of another key and a suffix: always the same, and never too long."""
     if len(key) + len(suffix) <= KEY_LENGTH_MAX:
         return key + suffix
     digest = hashlib.sha256(key.encode()).hexdigest()[:32]

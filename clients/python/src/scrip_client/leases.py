@@ -1,8 +1,7 @@
-"""A lease: slices of an account's credits that are counted here, and charged many uses at once."""
+"""A lease: slices of an account's credits, counted in the app and charged many uses at a time."""
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import logging
 import os
@@ -10,28 +9,28 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from scrip_client.errors import ScripError, UnavailableError
-from scrip_client.slices import Counted, Slices, Terms
-from scrip_client.wires import finish
+from scrip_client.lease_steps import CountResult, LeaseSpec
+from scrip_client.slices import Slices
+from scrip_client.transport import finish
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self
 
     from scrip_client.caller import Caller
     from scrip_client.calls import Call
-    from scrip_client.slices import Step
-    from scrip_client.wires import AsyncWires, Wires
+    from scrip_client.lease_steps import Step
+    from scrip_client.transport import AsyncTransport
 
 SLICE_CREDITS = 1_000
 CAPTURE_SECONDS = 1.0
 CAPTURE_SECONDS_MAX = 86_400
-"""As long as a hold can live."""
+"""A hold lives at most a day."""
 
 CAPTURE_USES = 1_000
 EXPIRES_IN = 60
 
 STEPS_MAX = 100
-"""How many steps one use waits for at most, and how many are taken at a time."""
+"""How many steps a use waits for, and how many are taken in one turn."""
 
 logger = logging.getLogger("scrip_client")
 
@@ -44,23 +43,25 @@ def lease(
     capture_seconds: float = CAPTURE_SECONDS,
     capture_uses: int = CAPTURE_USES,
     expires_in: int = EXPIRES_IN,
-) -> Terms:
-    """Use an account thousands of times a second: hold slices of its credits, and count here.
+) -> LeaseSpec:
+    """Use an account thousands of times a second: hold slices of its credits, and count uses here.
 
-    Another slice is held before one is used up; what was counted is captured every
-    `capture_seconds` or `capture_uses`, all of it in one entry. A process that dies leaves at most
-    one slice's worth of uses uncharged, and what it held comes back within `expires_in` seconds.
-    Each use of a `feature` costs what it would cost alone; with None, uses are of credits.
+    The next slice is held before one is used up. What was counted is captured every
+    `capture_seconds`, or after `capture_uses` uses, in a single entry. If the process dies, at most
+    one slice's worth of uses remains uncharged, and held credits come back within `expires_in`
+    seconds. Each use of a `feature` costs what it would cost alone; with None, uses are credits.
 
     Raises:
-        ValueError: that is no slice, or no time.
+        ValueError: a number is out of range.
     """
-    whole = (slice_credits, capture_uses, expires_in)
-    if any(type(number) is not int or number < 1 for number in whole):
-        raise ValueError("a lease needs whole numbers of credits, uses and seconds, from 1")
+    numbers = (slice_credits, capture_uses, expires_in)
+    if any(type(number) is not int or number < 1 for number in numbers):
+        raise ValueError("a lease needs whole numbers from 1 of credits, uses and seconds")
     if not 0 < capture_seconds <= CAPTURE_SECONDS_MAX:
-        raise ValueError(f"a lease is captured every {CAPTURE_SECONDS_MAX} seconds at least")
-    return Terms(
+        raise ValueError(
+            f"a lease needs capture_seconds above 0, and {CAPTURE_SECONDS_MAX} at most"
+        )
+    return LeaseSpec(
         account_id=account_id,
         feature=feature,
         slice_credits=slice_credits,
@@ -70,43 +71,43 @@ def lease(
     )
 
 
-class LeaseSteps:
-    """What leases are and do, blocking or not."""
+class BaseLease:
+    """What `Lease` and `AsyncLease` have in common."""
 
-    def __init__(self, caller: Caller, terms: Terms, wires: Wires) -> None:
-        """Know what is leased; nothing is held yet."""
-        self.account_id = terms.account_id
+    def __init__(self, caller: Caller, spec: LeaseSpec) -> None:
+        """Take what to lease; nothing is held yet."""
+        self.account_id = spec.account_id
         self._caller = caller
-        self._terms = terms
-        self._wires = wires
-        self._slices = Slices(terms)
-        self._lock = wires.lock()
-        self._bell = wires.bell()
+        self._transport = caller.transport
+        self._spec = spec
+        self._slices = Slices(spec)
+        self._lock = self._transport.lock()
+        self._signal = self._transport.signal()
         self._process = os.getpid()
         self._is_begun = False
         self._is_closed = False
 
     async def _use(self, units: int) -> None:
         if type(units) is not int or units < 1:
-            raise ValueError(f"a use is of a whole number from 1, unlike {units!r}")
+            raise ValueError(f"units must be a whole number from 1, not {units!r}")
         if self._process != os.getpid():
-            raise RuntimeError("a lease is of one process; make another after the fork")
+            raise RuntimeError("a lease belongs to one process; make another after a fork")
         for _ in range(STEPS_MAX):
-            counted = self._slices.count(units, monotonic())
-            if counted is Counted.DUE:
-                self._bell.ring()
-            if counted is not Counted.NOT:
+            result = self._slices.count(units, monotonic())
+            if result is CountResult.STEP_DUE:
+                self._signal.set()
+            if result is not CountResult.NO_ROOM:
                 return
             await self._make_room(units)
-        raise UnavailableError(f"others were faster on the lease of account {self.account_id}")
+        raise UnavailableError(f"other uses took all room of the lease of {self.account_id}")
 
     async def _make_room(self, units: int) -> None:
-        """Take one step towards room for a use, or let another have taken it.
+        """Take one step towards room for a use, unless another thread or task has.
 
         Raises:
             ScripError: there will be none for now.
         """
-        self._wires.check()
+        self._transport.ensure_usable()
         before = self._slices.room
         async with self._lock:
             self._begin()
@@ -117,19 +118,19 @@ class LeaseSteps:
                 raise refusal
             step = self._slices.next_step(monotonic(), waiting=units)
             if step is not None:
-                await self._is_taken(step)
+                await self._take(step)
 
     def _begin(self) -> None:
-        """Begin to work in the background."""
+        """Start the background work, once."""
         if not self._is_begun:
             self._is_begun = True
-            self._wires.aside(self._work())
+            self._transport.run_in_background(self._work())
 
     async def _work(self) -> None:
-        """Take the steps that are due, until the lease is closed, or the client."""
+        """Take the steps that are due, until the lease or the client is closed."""
         try:
             while not self._is_closed:
-                await self._bell.wait(self._terms.capture_seconds)
+                await self._signal.wait(self._spec.capture_seconds)
                 async with self._lock:
                     is_done = await self._take_all()
                     self._is_closed = is_done and self._slices.is_closing
@@ -137,23 +138,23 @@ class LeaseSteps:
             logger.warning("The lease of account %s ends: %s", self.account_id, exc)
         finally:
             if not self._is_closed:
-                self._tell_what_is_left()
+                self._warn_open()
 
     async def _take_all(self) -> bool:
-        """Take the steps that are due; return whether there is nothing left to do."""
+        """Take the steps that are due; return whether none is left."""
         for _ in range(STEPS_MAX):
             step = self._slices.next_step(monotonic())
             if step is None:
                 return True
-            if not await self._is_taken(step):
+            if not await self._take(step):
                 return False
         return False
 
-    async def _is_taken(self, step: Step) -> bool:
+    async def _take(self, step: Step) -> bool:
         """Take a step; return whether Scrip answered."""
         call: Call[Any] = step.call
         try:
-            answer = await self._caller.answer(call)
+            answer = await self._caller.send(call)
         except ScripError as exc:
             is_settled = self._slices.failed(step, exc, monotonic())
             if not is_settled:
@@ -163,123 +164,101 @@ class LeaseSteps:
         return True
 
     async def _close(self) -> None:
-        """Charge for what was counted and give back the rest.
+        """Charge what was counted and give back the rest.
 
         Raises:
-            NotPaidError: some of it can never be charged.
-            UnavailableError: nobody knows whether all was charged; it may be tried again.
+            NotPaidError: some of it cannot be charged any more.
+            UnavailableError: it is unknown whether all was charged; `close` may be called again.
         """
         if self._is_closed or self._process != os.getpid():
             return
         self._slices.close()
         async with self._lock:
             self._is_closed = self._is_closed or await self._take_all()
-        self._bell.ring()
+        self._signal.set()
         if not self._is_closed:
-            raise UnavailableError(self._left)
+            raise UnavailableError(self._open_label)
         if self._slices.not_paid:
             raise self._slices.not_paid
 
-    def _tell_what_is_left(self) -> None:
-        logger.warning("%s; close it", self._left)
+    def _warn_open(self) -> None:
+        logger.warning("%s; close it", self._open_label)
 
     @property
-    def _left(self) -> str:
-        left = self._slices.uncaptured
+    def _open_label(self) -> str:
+        uses = self._slices.uncaptured
         return (
-            f"the lease of account {self.account_id} is open, "
-            f"with {left.credits} credits of {left.number} uses that are not known to be charged"
+            f"the lease of account {self.account_id} is open; "
+            f"{uses.credits} credits for {uses.number} uses may not be charged yet"
         )
 
 
-class Lease(LeaseSteps):
-    """A lease for threads, which may share it. It is a context manager, or call `close`."""
+class Lease(BaseLease):
+    """A lease, which threads may share. Use it as a context manager, or call `close`."""
 
     def consume(self, units: int = 1) -> None:
-        """Count a use of so many units of the feature, or credits if there is none.
+        """Count a use: `units` of the feature, or credits if there is none.
 
         It returns at once while there is room; otherwise it holds another slice first.
 
         Raises:
-            InsufficientCreditsError: the account does not have so much; the use was not counted.
-            ScripError: there is no room, and no more can be held now; it was not counted.
-            ValueError: that is no whole number from 1.
-            RuntimeError: the lease is closed, or another process's.
+            InsufficientCreditsError: the account has too few credits; the use was not counted.
+            ScripError: no more can be held for now; the use was not counted.
+            ValueError: `units` is not a whole number from 1.
+            RuntimeError: the lease is closed, or belongs to another process.
         """
         finish(self._use(units))
 
     def close(self) -> None:
-        """Charge for what was counted, and give back the rest.
+        """Charge what was counted, and give back the rest.
 
         Raises:
-            NotPaidError: `expected` credits of uses can never be charged; the log says why.
-            UnavailableError: nobody knows whether all was charged. It goes on being tried while the
-                client is open, and `close` may be called again.
+            NotPaidError: `expected` credits of uses cannot be charged; the log has the reason.
+            UnavailableError: it is unknown whether all was charged. The client keeps trying while
+                it is open, and `close` may be called again.
         """
         finish(self._close())
-        atexit.unregister(self._leave)
+        atexit.unregister(self._close_at_exit)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _begin(self) -> None:
         if not self._is_begun:
-            atexit.register(self._leave)
+            atexit.register(self._close_at_exit)
         super()._begin()
 
-    def _leave(self) -> None:
-        """Close what nobody has closed before the program ends."""
+    def _close_at_exit(self) -> None:
+        """Close a lease that is still open when the program ends."""
         if self._process == os.getpid() and not self._is_closed:
-            self._tell_what_is_left()
+            self._warn_open()
             try:
                 self.close()
             except (ScripError, RuntimeError) as exc:
                 logger.warning("Could not close the lease of account %s: %s", self.account_id, exc)
 
 
-class AsyncLease(LeaseSteps):
+class AsyncLease(BaseLease):
     """A lease for the tasks of one event loop. It is an async context manager, or call `aclose`."""
 
-    _wires: AsyncWires
+    _transport: AsyncTransport
 
     async def consume(self, units: int = 1) -> None:
-        """Count a use of so many units of the feature, or credits if there is none.
-
-        It returns at once while there is room; otherwise it holds another slice first.
-
-        Raises:
-            InsufficientCreditsError: the account does not have so much; the use was not counted.
-            ScripError: there is no room, and no more can be held now; it was not counted.
-            ValueError: that is no whole number from 1.
-            RuntimeError: the lease is closed, or another process's.
-        """
+        """Count a use, as `Lease.consume` does."""
         await self._use(units)
 
     async def aclose(self) -> None:
-        """Charge for what was counted, and give back the rest, also if the task is cancelled.
+        """Charge what was counted and give back the rest, as `Lease.close` does.
 
-        Raises:
-            NotPaidError: `expected` credits of uses can never be charged; the log says why.
-            UnavailableError: nobody knows whether all was charged. It goes on being tried while the
-                client is open, and `aclose` may be called again.
+        This goes on if the task is cancelled.
         """
-        await asyncio.shield(self._wires.start(self._close()))
+        await self._transport.run_to_end(self._close())
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()

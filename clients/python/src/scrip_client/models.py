@@ -1,18 +1,18 @@
-"""What the API answers. Credits are whole numbers, instants are aware and in UTC.
+"""The API's answers. Credits are whole numbers; instants have the time zone UTC.
 
-Types of entries, kinds of grants and states are plain strings: a newer Scrip may have more of them.
+Entry types, grant kinds and statuses are plain strings: a newer Scrip may add some.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime  # noqa: TC003 - `read` looks types up at run time
+from datetime import datetime  # noqa: TC003 - `read` resolves types at run time
 from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
 class Period:
-    """A period, half-open."""
+    """A period, from `start` (inclusive) to `end` (exclusive)."""
 
     start: datetime
     end: datetime
@@ -34,7 +34,7 @@ class Grant:
 
 @dataclass(frozen=True, kw_only=True)
 class Balance:
-    """What an account has. `available` is what can be spent: the balance less what is held."""
+    """An account's credits. `available` can be spent: it is the balance less what is held."""
 
     account_id: str
     balance: int
@@ -46,7 +46,7 @@ class Balance:
 
 @dataclass(frozen=True, kw_only=True)
 class Account(Balance):
-    """An account as it is now. `used` counts in the period, the totals since the beginning."""
+    """An account. `used` counts within the period, the totals since the account was opened."""
 
     status: str
     plan_id: str
@@ -80,7 +80,7 @@ class Allocation:
 
 @dataclass(frozen=True, kw_only=True)
 class Actor:
-    """Who made a change. A user's token sees no id."""
+    """Who made a change. The id is None for a user's token."""
 
     type: str
     id: str | None = None
@@ -88,9 +88,10 @@ class Actor:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One immutable line of the ledger. `amount` is negative where credits left.
+    """One immutable line of the ledger. `amount` is negative if credits left the account.
 
-    `expired` of the credits that a release gave back expired at once, by the entry that follows.
+    `expired` is how many of the credits that a release gave back expired at once; the next entry
+    removes them.
     """
 
     entry_id: str
@@ -123,7 +124,7 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class OneEntry(Entry):
-    """An entry with the credits of it that have been refunded."""
+    """An entry, and how many of its credits have been refunded."""
 
     refunded: int
 
@@ -132,7 +133,7 @@ class OneEntry(Entry):
 class Posting:
     """The entry that a call wrote, and the account after it.
 
-    `replayed`: an earlier call with the same key wrote it, and this is its answer again.
+    `replayed` means that an earlier call with the same key wrote the entry.
     """
 
     entry: Entry
@@ -142,7 +143,7 @@ class Posting:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """The entries that a batch of uses wrote, in its order, and the account after the last."""
+    """The entries of a batch, in the order of its uses, and the account after the last one."""
 
     entries: tuple[Entry, ...]
     account: Balance
@@ -151,10 +152,10 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """Credits that are set aside; `left` of them can still be captured.
+    """A hold: credits that are set aside, of which `left` can still be captured.
 
-    On an unlimited plan `amount` is 0, and `left` may be used for nothing. `expires_at` is None for
-    what a dispute of a payment has set aside. `opened_by` is "user", "service" or "webhook".
+    On an unlimited plan `amount` is 0, and `left` can be used free of charge. `expires_at` is None
+    for credits that a payment dispute has set aside. `opened_by` is "user", "service" or "webhook".
     """
 
     hold_id: str
@@ -168,14 +169,14 @@ class Held:
 
 @dataclass(frozen=True, kw_only=True)
 class HoldPosting(Posting):
-    """A hold as it was opened, its entry, and the account after it."""
+    """A new hold, its entry, and the account after it."""
 
     hold: Held
 
 
 @dataclass(frozen=True, kw_only=True)
 class HoldState:
-    """A hold as it is now, and its account. What was done wrote no entry."""
+    """A hold and its account after a change that wrote no entry."""
 
     hold: Held
     account: Balance
@@ -183,14 +184,14 @@ class HoldState:
 
 @dataclass(frozen=True, kw_only=True)
 class Holds:
-    """The holds that are open now, in the order in which they were opened."""
+    """The open holds, oldest first."""
 
     holds: tuple[Held, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rollover:
-    """What of an unspent allowance outlives its period."""
+    """How much of an unspent allowance is kept, and for how many periods."""
 
     max: int
     periods: int
@@ -198,7 +199,7 @@ class Rollover:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What an account gets every period."""
+    """What an account on the plan receives every period."""
 
     plan_id: str
     name: str
@@ -212,7 +213,7 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Feature:
-    """What a use costs: `cost` credits for each `per` units, rounded up."""
+    """The price of a use: `cost` credits for every `per` units, rounded up."""
 
     feature_id: str
     name: str
@@ -222,7 +223,7 @@ class Feature:
     version: int
 
     def price(self, quantity: int) -> int:
-        """Return the credits that a use of so many units costs."""
+        """Return the credits that a use of `quantity` units costs."""
         return -(-quantity * self.cost // self.per)
 
 
@@ -236,7 +237,7 @@ class Catalog:
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Entries, newest first. A page may be short before the end, which is `cursor` None."""
+    """Entries, newest first. Even a short page may have a successor; the last has no `cursor`."""
 
     entries: tuple[Entry, ...]
     cursor: str | None

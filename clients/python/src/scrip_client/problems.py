@@ -1,4 +1,4 @@
-"""What an app tells its own users when a charge fails, as a problem (RFC 9457) over HTTP."""
+"""The HTTP answer with which an app explains to its own user that a charge failed."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ USER_ERRORS = (
     AccountClosedError,
     UnavailableError,
 )
-"""What is about the user, or will pass. Any other error is the app's own."""
+"""Errors that a user should see. All others are the app's own."""
 
 RETRY_AFTER_SECONDS = 5
 
 
 @dataclass(frozen=True)
 class ProblemAnswer:
-    """An answer over HTTP. It is an ASGI application, too, that gives itself."""
+    """An HTTP answer; called as an ASGI application, it sends itself."""
 
     status: int
     headers: Mapping[str, str]
@@ -50,7 +50,7 @@ class ProblemAnswer:
 
 
 def problem_answer(error: Exception) -> ProblemAnswer:
-    """Return what to tell a user of one of `USER_ERRORS`: Scrip's own words, or that it is away."""
+    """Return the answer (RFC 9457) for one of `USER_ERRORS`: Scrip's own problem, or a 503."""
     headers = {"Content-Type": "application/problem+json", "Cache-Control": "no-store"}
     if isinstance(error, ApiError):
         return ProblemAnswer(error.status, headers, json.dumps(error.problem).encode())

@@ -1,4 +1,4 @@
-"""JSON as typed values: what the API tells more than this client knows is passed over."""
+"""Parses JSON into typed values, and ignores fields that this client does not know."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 
-def read(shape: Any, told: Any) -> Any:
-    """Return JSON as what a type says: dataclasses, tuples of something, instants in UTC.
+def read(shape: Any, value: Any) -> Any:
+    """Parse a JSON value into a type: a dataclass, a tuple, an instant in UTC, a plain value.
 
     Raises:
-        KeyError: a dataclass's field is missing that has no default.
-        TypeError: an object or a list is something else.
-        ValueError: an instant cannot be read.
+        KeyError: a field without a default is missing.
+        TypeError: the value is no object or list where one is expected.
+        ValueError: an instant cannot be parsed.
     """
-    if told is None:
+    if value is None:
         return None
     if shape is datetime:
-        return datetime.fromisoformat(told).astimezone(UTC)
+        return datetime.fromisoformat(value).astimezone(UTC)
     if is_dataclass(shape):
-        return _built(shape, told)
+        return _read_object(shape, value)
     origin = get_origin(shape)
     if origin is tuple:
-        return tuple(read(get_args(shape)[0], item) for item in told)
+        return tuple(read(get_args(shape)[0], item) for item in value)
     if origin in {Union, UnionType}:
         [inner] = set(get_args(shape)) - {NoneType}
-        return read(inner, told)
-    return told
+        return read(inner, value)
+    return value
 
 
-def _built(shape: Any, told: dict[str, Any]) -> Any:
+def _read_object(shape: Any, value: dict[str, Any]) -> Any:
     hints = _hints(shape)
     return shape(
         **{
-            field.name: read(hints[field.name], told[field.name])
+            field.name: read(hints[field.name], value[field.name])
             for field in fields(shape)
-            if field.name in told or field.default is MISSING
+            if field.name in value or field.default is MISSING
         }
     )
 

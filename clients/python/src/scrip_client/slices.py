@@ -1,10 +1,10 @@
-"""The arithmetic of a lease: what is held, what is counted, and what to ask of Scrip next.
+"""The state of a lease: what is held, what is counted, and which call to send next.
 
-Nothing is sent here, nobody waits, and the time is an argument: whoever drives it asks for the next
-step, makes its call, and tells what came of that, one step at a time. Counting may go on meanwhile,
-from any thread.
+This module sends nothing, never waits, and takes the time as an argument. Its driver asks for the
+next step, sends its call, and reports the outcome, one step at a time. Any thread may count uses
+meanwhile.
 
-    credits held = room + counted + under way
+    credits held = room + counted + being captured
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ import logging
 import threading
 from collections import deque
 from copy import copy
-from dataclasses import dataclass, replace
-from enum import Enum, auto
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from scrip_client import calls
@@ -27,195 +26,88 @@ from scrip_client.errors import (
     NotPaidError,
     ScripError,
     ServerError,
-    is_of_scrip,
+    is_from_scrip,
 )
-from scrip_client.keys import is_of_app
+from scrip_client.keys import is_by_app
+from scrip_client.lease_steps import (
+    Capture,
+    CountResult,
+    Extend,
+    HoldSlice,
+    ReadPrice,
+    Release,
+    Slice,
+    Uses,
+)
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from scrip_client.calls import Call
-    from scrip_client.models import Catalog, Feature, Held, HoldPosting, HoldState, Posting
+    from scrip_client.lease_steps import LeaseSpec, Step
+    from scrip_client.models import Catalog, Feature, Held, HoldPosting, Posting
 
 NEVER = float("inf")
 
-GONE = (HoldEndedError, HoldNotFoundError, HoldExceededError)
-"""A hold does not have what was counted on it: it expired, or somebody else ended or used it."""
+HOLD_GONE = (HoldEndedError, HoldNotFoundError, HoldExceededError)
+"""The hold lacks the credits that were counted on it: it expired, or someone else used it."""
 
 logger = logging.getLogger("scrip_client")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Terms:
-    """What is leased: how many credits at a time, and how often they are captured."""
-
-    account_id: str
-    feature: str | None
-    slice_credits: int
-    capture_seconds: float
-    capture_uses: int
-    expires_in: int
-
-
-class Counted(Enum):
-    """What became of a use: no room for it, or counted, and then something may be due."""
-
-    NOT = auto()
-    WELL = auto()
-    DUE = auto()
-
-
-@dataclass(kw_only=True)
-class Slice:
-    """A hold, and the credits of it that are not captured.
-
-    `ends_at` is by the driver's clock, and `expires_at` is the same instant by Scrip's. One that
-    `is_bounded` cannot be extended any more.
-    """
-
-    hold_id: str
-    left: int
-    ends_at: float
-    expires_at: datetime
-    is_bounded: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Uses:
-    """Uses together: their credits, how many they are, and of how many units."""
-
-    credits: int = 0
-    number: int = 0
-    units: int = 0
-
-    def __add__(self, more: Uses) -> Uses:
-        """Return all of them together."""
-        return Uses(
-            credits=self.credits + more.credits,
-            number=self.number + more.number,
-            units=self.units + more.units,
-        )
-
-    def part(self, credits_: int) -> Uses:
-        """Return the part that costs so many credits."""
-        return Uses(
-            credits=credits_,
-            number=self.number * credits_ // self.credits,
-            units=self.units * credits_ // self.credits,
-        )
-
-    def __sub__(self, part: Uses) -> Uses:
-        """Return the rest."""
-        return Uses(
-            credits=self.credits - part.credits,
-            number=self.number - part.number,
-            units=self.units - part.units,
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReadPrice:
-    """Read what the feature costs now."""
-
-    call: Call[Catalog]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TakeSlice:
-    """Hold another slice, for a use of `wanted` credits that waits for it (0: before one does)."""
-
-    call: Call[HoldPosting]
-    credits: int
-    wanted: int
-    begun: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Capture:
-    """Charge uses to a slice; to the account when the slice is gone."""
-
-    call: Call[Posting]
-    uses: Uses
-    slice: Slice | None
-    ends: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Extend:
-    """Let a slice live longer."""
-
-    call: Call[HoldState]
-    slice: Slice
-    begun: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Release:
-    """Give back what is left of a slice."""
-
-    call: Call[Posting]
-    slice: Slice
-
-
-Step = ReadPrice | TakeSlice | Capture | Extend | Release
-
-
 class Slices:
-    """The slices of one lease. Instants are seconds of any clock that never goes back."""
+    """The slices of one lease. Times are in seconds, from any clock that never goes back."""
 
-    def __init__(self, terms: Terms) -> None:
-        """Hold nothing yet."""
-        self.terms = terms
+    def __init__(self, spec: LeaseSpec) -> None:
+        """Take what to lease; nothing is held yet."""
+        self.spec = spec
         self._lock = threading.Lock()
         self._slices: deque[Slice] = deque()
         self._price: Feature | None = None
-        self._is_price_due = terms.feature is not None
+        self._is_price_due = spec.feature is not None
         self._room = 0
         self._counted = Uses()
-        self._under_way: Capture | None = None
+        self._capturing: Capture | None = None
         self._unpaid = Uses()
-        self._taking: TakeSlice | None = None
-        self._good_until = NEVER
-        self._counted_at = -NEVER
-        self._is_told = False
+        self._opening: HoldSlice | None = None
+        self._usable_until = NEVER
+        self._last_use_at = -NEVER
+        self._is_due_reported = False
         self._is_closing = False
         self._refusal: ScripError | None = None
         self._refused_until = -NEVER
-        self._patient_until = -NEVER
+        self._prefetch_from = -NEVER
 
     @property
     def room(self) -> int:
-        """How many credits can still be counted before another slice is held."""
+        """Credits that can still be counted before another slice is needed."""
         return self._room
 
     @property
     def is_closing(self) -> bool:
-        """Whether nothing more is counted."""
+        """Whether the lease refuses further uses."""
         return self._is_closing
 
     @property
     def uncaptured(self) -> Uses:
-        """The uses that were counted and are not known to be charged."""
-        return self._counted + self._under_way.uses if self._under_way else self._counted
+        """The counted uses that are not certainly charged."""
+        return self._counted + self._capturing.uses if self._capturing else self._counted
 
     @property
     def not_paid(self) -> NotPaidError | None:
-        """What to raise for the uses that were counted and can never be charged."""
+        """The error to raise for counted uses that cannot be charged any more."""
         if not self._unpaid.credits:
             return None
-        return NotPaidError(self.terms.account_id, self._unpaid.credits)
+        return NotPaidError(self.spec.account_id, self._unpaid.credits)
 
     def cost(self, units: int) -> int | None:
-        """Return the credits that a use costs by itself; None while its price is not known."""
-        if self.terms.feature is None:
+        """Return the credits that a single use costs; None while its price is unknown."""
+        if self.spec.feature is None:
             return units
         return self._price.price(units) if self._price else None
 
-    def count(self, units: int, now: float) -> Counted:
+    def count(self, units: int, now: float) -> CountResult:
         """Count a use if there is room for it.
 
-        No more than a slice is ever counted without being charged, but for a use that is larger
-        than that.
+        The counted uses that are not charged yet never exceed one slice, unless a single use does.
 
         Raises:
             RuntimeError: the lease is closed.
@@ -224,26 +116,26 @@ class Slices:
             if self._is_closing:
                 raise RuntimeError("the lease is closed")
             cost = self.cost(units)
-            if cost is None or cost > self._room or now >= self._good_until:
-                return Counted.NOT
+            if cost is None or cost > self._room or now >= self._usable_until:
+                return CountResult.NO_ROOM
             uncaptured = self.uncaptured.credits
-            if uncaptured and uncaptured + cost > self.terms.slice_credits:
-                return Counted.NOT
+            if uncaptured and uncaptured + cost > self.spec.slice_credits:
+                return CountResult.NO_ROOM
             self._room -= cost
             self._counted += Uses(credits=cost, number=1, units=units)
-            self._counted_at = now
+            self._last_use_at = now
             is_due = (
-                self._counted.number >= self.terms.capture_uses
-                or 2 * (uncaptured + cost) >= self.terms.slice_credits
+                self._counted.number >= self.spec.capture_uses
+                or 2 * (uncaptured + cost) >= self.spec.slice_credits
                 or self._is_slice_due(now, 0)
             )
-            if not is_due or self._is_told:
-                return Counted.WELL
-            self._is_told = True
-            return Counted.DUE
+            if not is_due or self._is_due_reported:
+                return CountResult.COUNTED
+            self._is_due_reported = True
+            return CountResult.STEP_DUE
 
     def refusal(self, units: int, now: float) -> ScripError | None:
-        """Return why a use for which there is no room is refused for now, if it is."""
+        """Return the error to refuse a use with, if there is no room and no hope for now."""
         with self._lock:
             if self._refusal is None or now >= self._refused_until:
                 return None
@@ -253,82 +145,83 @@ class Slices:
             available = self._refusal.available + self._room
             if wanted <= available:
                 return None
-            told = {"required": wanted, "available": available, "shortfall": wanted - available}
-            return InsufficientCreditsError(402, {**self._refusal.problem, **told})
+            data = {"required": wanted, "available": available, "shortfall": wanted - available}
+            return InsufficientCreditsError(402, {**self._refusal.problem, **data})
 
     def close(self) -> None:
-        """Count nothing more; the steps that are left charge for it and give back the rest."""
+        """Refuse further uses; the remaining steps charge what was counted and release the rest."""
         with self._lock:
             self._is_closing = True
 
     def next_step(self, now: float, waiting: int | None = None) -> Step | None:
-        """Return what to ask of Scrip now, None if nothing; `waiting` units wait for room.
+        """Return the step to take now, None if nothing is due; `waiting` units wait for room.
 
-        What was asked and not answered is asked again, with its key.
+        A step that got no answer is repeated, with its key.
         """
         with self._lock:
-            self._is_told = False
-            if self._under_way is not None:
-                return self._under_way
+            self._is_due_reported = False
+            if self._capturing is not None:
+                return self._capturing
             if self._is_closing:
-                return self._charging() or self._releasing()
+                release = self._release(self._slices[0]) if self._slices else None
+                return self._capture() or release
             wanted = 0 if waiting is None else self.cost(waiting) or 1
             return (
-                self._renewing(now)
-                or self._pricing()
-                or self._taking_slice(now, wanted)
-                or self._charging()
+                self._extend_or_release(now)
+                or self._read_price()
+                or self._hold_slice(now, wanted)
+                or self._capture()
             )
 
     def answered(self, step: Step, answer: Any) -> None:
-        """Know what came of a step."""
+        """Record a step's answer."""
         with self._lock:
             if not isinstance(self._refusal, ApiError):
                 self._refusal = None
             match step:
                 case ReadPrice():
-                    self._learn_price(answer)
-                case TakeSlice(begun=begun):
-                    self._taking = self._refusal = None
-                    self._add(answer, begun)
+                    self._record_price(answer)
+                case HoldSlice(begun=begun):
+                    self._opening = self._refusal = None
+                    self._add_slice(answer, begun)
                 case Capture(slice=None):
-                    self._under_way = None
-                case Capture(slice=Slice() as part) if not is_of_app(answer.entry, part.hold_id):
-                    # Somebody else has ended the hold by just such a capture.
-                    self._charge_without(part, step)
+                    self._capturing = None
+                case Capture(slice=Slice() as part) if not is_by_app(answer.entry, part.hold_id):
+                    # A user ended the hold with an identical capture.
+                    self._charge_to_account(part, step)
                 case Capture(slice=part, uses=uses, ends=ends):
                     assert part is not None
-                    self._under_way = None
+                    self._capturing = None
                     part.left -= uses.credits
                     if ends or not part.left:
                         self._drop(part)
                 case Extend(slice=part, begun=begun):
-                    self._live_on(part, answer.hold, begun)
+                    self._record_extension(part, answer.hold, begun)
                 case Release(slice=part):
                     self._drop(part)
             self._recount()
 
     def failed(self, step: Step, error: ScripError, now: float) -> bool:
-        """Know that Scrip refused a step, or did not answer; return whether to go on at once."""
+        """Record that a step was refused or not answered; return whether to go on at once."""
         with self._lock:
             is_refused = _is_refusal(error)
             match step:
-                case Capture(slice=Slice() as part) if isinstance(error, GONE):
-                    self._charge_without(part, step)
+                case Capture(slice=Slice() as part) if isinstance(error, HOLD_GONE):
+                    self._charge_to_account(part, step)
                 case Capture() if is_refused:
                     logger.error(
-                        "%s credits of %s uses stay unpaid on account %s: %s",
+                        "%s credits for %s uses remain unpaid on account %s: %s",
                         step.uses.credits,
                         step.uses.number,
-                        self.terms.account_id,
+                        self.spec.account_id,
                         error,
                     )
                     self._unpaid += step.uses
-                    self._under_way = None
+                    self._capturing = None
                     if step.slice:
                         self._drop(step.slice)
-                case TakeSlice() if is_refused:
-                    self._taking = None
+                case HoldSlice() if is_refused:
+                    self._opening = None
                     self._refuse_slice(step, error, now)
                 case Extend(slice=part) if is_refused:
                     self._drop(part)
@@ -341,144 +234,136 @@ class Slices:
             return True
 
     def _is_slice_due(self, now: float, wanted: int) -> bool:
-        """Whether another slice is to be held: for whoever waits, or before this one is used up."""
+        """Whether another slice is needed: for a waiting use, or before this one is used up."""
         if wanted > self._room:
             return True
-        return 2 * self._room < self.terms.slice_credits and now >= self._patient_until
+        return 2 * self._room < self.spec.slice_credits and now >= self._prefetch_from
 
-    def _renewing(self, now: float) -> Step | None:
+    def _extend_or_release(self, now: float) -> Step | None:
         """Extend a slice at half its life.
 
-        Let it go if nobody has used the lease meanwhile, or if it is bounded and all is charged.
+        If the lease was not used meanwhile, or the slice is at its limit, charge and release it.
         """
-        life = self.terms.expires_in
+        life = self.spec.expires_in
         for part in self._slices:
             if now < part.ends_at - life / 2:
                 continue
-            account_id, hold_id = self.terms.account_id, part.hold_id
-            is_idle = self._counted_at < part.ends_at - life and not self._counted.number
-            if is_idle or part.is_bounded:
-                release = Release(call=calls.release_hold(account_id, hold_id), slice=part)
-                return self._charging() or release
-            call = calls.extend_hold(account_id, hold_id, expires_in=life)
+            is_idle = self._last_use_at < part.ends_at - life and not self._counted.number
+            if is_idle or part.is_at_limit:
+                return self._capture() or self._release(part)
+            call = calls.extend_hold(self.spec.account_id, part.hold_id, expires_in=life)
             return Extend(call=call, slice=part, begun=now)
         return None
 
-    def _pricing(self) -> Step | None:
+    def _read_price(self) -> Step | None:
         return ReadPrice(call=calls.catalog()) if self._is_price_due else None
 
-    def _taking_slice(self, now: float, wanted: int) -> Step | None:
-        is_used = self._counted_at > now - self.terms.expires_in / 2
+    def _hold_slice(self, now: float, wanted: int) -> Step | None:
+        is_used = self._last_use_at > now - self.spec.expires_in / 2
         if not self._is_slice_due(now, wanted) or not (wanted or is_used):
             return None
-        # What was not answered may be held: asked again with its key, it is held once.
-        if self._taking and now < self._taking.begun + self.terms.expires_in / 2:
-            self._taking = replace(self._taking, wanted=wanted)
-            return self._taking
-        self._taking = self._slice_of(max(self.terms.slice_credits, wanted), wanted, now)
-        return self._taking
+        # If its call was not answered, a slice may be held: repeated with its key, it is held once.
+        if self._opening and now < self._opening.begun + self.spec.expires_in / 2:
+            self._opening = replace(self._opening, wanted=wanted)
+            return self._opening
+        self._opening = self._hold_step(max(self.spec.slice_credits, wanted), wanted, now)
+        return self._opening
 
-    def _slice_of(self, credits_: int, wanted: int, now: float) -> TakeSlice:
-        """Return the step that holds so many credits, or the units of the feature that they buy."""
+    def _hold_step(self, credits_: int, wanted: int, now: float) -> HoldSlice:
+        """Return the step that holds `credits_`, or the units of the feature that they buy."""
         use: calls.Use = {"amount": credits_}
-        if self.terms.feature is not None:
+        if self.spec.feature is not None:
             units = credits_ * self._price.per // self._price.cost if self._price else 1
             use = {"quantity": max(1, units)}
         call = calls.open_hold(
-            self.terms.account_id,
-            self.terms.feature,
-            expires_in=self.terms.expires_in,
+            self.spec.account_id,
+            self.spec.feature,
+            expires_in=self.spec.expires_in,
             **use,
         )
-        return TakeSlice(call=call, credits=credits_, wanted=wanted, begun=now)
+        return HoldSlice(call=call, credits=credits_, wanted=wanted, begun=now)
 
-    def _charging(self) -> Step | None:
-        """Charge what is counted to the oldest slice, as far as that goes."""
+    def _capture(self) -> Step | None:
+        """Charge what was counted to the oldest slice, up to what it has left."""
         if not self._counted.number:
             return None
-        uses, part = self._counted, self._slices[0] if self._slices else None
-        if part and uses.credits > part.left:
-            # A use may lie across two slices: what is charged in all is right.
-            uses = uses.part(part.left)
-        self._counted -= uses
+        uses, part, ends = self._counted, self._slices[0] if self._slices else None, False
         if part is None:
             call = self._consume(uses)
-            self._under_way = Capture(call=call, uses=uses, slice=None, ends=False)
-            return self._under_way
-        ends = self._is_closing or uses.credits == part.left
-        call = calls.capture_hold(
-            self.terms.account_id,
-            part.hold_id,
-            amount=uses.credits,
-            final=ends,
-            metadata=self._metadata(uses),
-        )
-        self._under_way = Capture(call=call, uses=uses, slice=part, ends=ends)
-        return self._under_way
+        else:
+            if uses.credits > part.left:
+                # A use may be split between two slices; the total is right.
+                uses = uses.part(part.left)
+            ends = self._is_closing or uses.credits == part.left
+            call = calls.capture_hold(
+                self.spec.account_id,
+                part.hold_id,
+                amount=uses.credits,
+                final=ends,
+                metadata=self._metadata(uses),
+            )
+        self._counted -= uses
+        self._capturing = Capture(call=call, uses=uses, slice=part, ends=ends)
+        return self._capturing
 
     def _consume(self, uses: Uses) -> Call[Posting]:
-        """Return the call that charges uses without a hold."""
+        """Return the call that charges uses to the account."""
         metadata = self._metadata(uses)
-        if self.terms.feature is not None:
-            metadata["feature"] = self.terms.feature
-        return calls.consume(self.terms.account_id, amount=uses.credits, metadata=metadata)
+        if self.spec.feature is not None:
+            metadata["feature"] = self.spec.feature
+        return calls.consume(self.spec.account_id, amount=uses.credits, metadata=metadata)
 
     def _metadata(self, uses: Uses) -> dict[str, Any]:
         metadata: dict[str, Any] = {"uses": uses.number}
-        if self.terms.feature is not None:
+        if self.spec.feature is not None:
             metadata["quantity"] = uses.units
         return metadata
 
-    def _releasing(self) -> Step | None:
-        if not self._slices:
-            return None
-        part = self._slices[0]
-        return Release(
-            call=calls.release_hold(self.terms.account_id, part.hold_id),
-            slice=part,
-        )
+    def _release(self, part: Slice) -> Release:
+        call = calls.release_hold(self.spec.account_id, part.hold_id)
+        return Release(call=call, slice=part)
 
-    def _learn_price(self, catalog: Catalog) -> None:
+    def _record_price(self, catalog: Catalog) -> None:
         named = {feature.feature_id: feature for feature in catalog.features}
-        self._price = named.get(self.terms.feature or "")
+        self._price = named.get(self.spec.feature or "")
         self._is_price_due = False
 
-    def _add(self, posting: HoldPosting, begun: float) -> None:
+    def _add_slice(self, posting: HoldPosting, begun: float) -> None:
         hold = posting.hold
         assert hold.expires_at is not None
         life = (hold.expires_at - posting.entry.recorded_at).total_seconds()
         part = Slice(
             hold_id=hold.hold_id,
             left=hold.left,
-            ends_at=begun + min(life, self.terms.expires_in),
+            ends_at=begun + min(life, self.spec.expires_in),
             expires_at=hold.expires_at,
         )
         self._slices.append(part)
         known = self._price.version if self._price else None
         self._is_price_due = posting.entry.feature_version != known
 
-    def _live_on(self, part: Slice, hold: Held, begun: float) -> None:
-        """Know until when a slice lives now: no hold outlives its bound, whatever extends it."""
+    def _record_extension(self, part: Slice, hold: Held, begun: float) -> None:
+        """Record a slice's new end: no hold outlives its limit, whatever extends it."""
         assert hold.expires_at is not None
         gained = (hold.expires_at - part.expires_at).total_seconds()
-        part.ends_at = min(part.ends_at + gained, begun + self.terms.expires_in)
+        part.ends_at = min(part.ends_at + gained, begun + self.spec.expires_in)
         part.expires_at = hold.expires_at
-        part.is_bounded = part.ends_at < begun + self.terms.expires_in / 2
+        part.is_at_limit = part.ends_at < begun + self.spec.expires_in / 2
 
-    def _charge_without(self, part: Slice, step: Capture) -> None:
-        """Charge uses to the account, as their slice has not paid for them."""
+    def _charge_to_account(self, part: Slice, step: Capture) -> None:
+        """Charge uses to the account, since their slice did not pay for them."""
         self._drop(part)
-        self._under_way = replace(step, call=self._consume(step.uses), slice=None)
+        self._capturing = replace(step, call=self._consume(step.uses), slice=None)
 
-    def _refuse_slice(self, step: TakeSlice, error: ScripError, now: float) -> None:
-        """Take a smaller slice for a use that waits, if the account has enough for that."""
-        self._patient_until = now + self.terms.capture_seconds
+    def _refuse_slice(self, step: HoldSlice, error: ScripError, now: float) -> None:
+        """Try a smaller slice for a waiting use, if the account has enough credits for that."""
+        self._prefetch_from = now + self.spec.capture_seconds
         if not step.wanted:
             return
         if isinstance(error, InsufficientCreditsError):
-            reach, missing = error.available, step.wanted - self._room
-            if missing <= reach < step.credits and self._buys_some(reach):
-                self._taking = self._slice_of(reach, step.wanted, now)
+            affordable, missing = error.available, step.wanted - self._room
+            if missing <= affordable < step.credits and self._buys_some(affordable):
+                self._opening = self._hold_step(affordable, step.wanted, now)
                 return
         self._refuse(error, now)
 
@@ -486,9 +371,9 @@ class Slices:
         return self._price is None or credits_ * self._price.per >= self._price.cost
 
     def _refuse(self, error: ScripError, now: float) -> None:
-        """Refuse the uses that find no room for a while, so that Scrip is not asked for each."""
+        """Refuse uses that find no room for a while, without asking Scrip about each."""
         self._refusal = error
-        self._refused_until = now + self.terms.capture_seconds
+        self._refused_until = now + self.spec.capture_seconds
 
     def _drop(self, part: Slice) -> None:
         if part in self._slices:
@@ -496,13 +381,13 @@ class Slices:
 
     def _recount(self) -> None:
         held = sum(part.left for part in self._slices)
-        charged = self._under_way.uses.credits if self._under_way and self._under_way.slice else 0
+        charged = self._capturing.uses.credits if self._capturing and self._capturing.slice else 0
         self._room = held - charged - self._counted.credits
-        self._good_until = min((part.ends_at for part in self._slices), default=NEVER)
+        self._usable_until = min((part.ends_at for part in self._slices), default=NEVER)
 
 
 def _is_refusal(error: ScripError) -> bool:
-    """Whether Scrip itself says no, and would say so again."""
+    """Whether Scrip itself refused, and would do so again."""
     if not isinstance(error, ApiError) or isinstance(error, ServerError):
         return False
-    return is_of_scrip(error.problem)
+    return is_from_scrip(error.problem)

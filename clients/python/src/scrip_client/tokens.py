@@ -1,10 +1,10 @@
-"""Access tokens: one that is given, or those that credentials get, kept until they expire."""
+"""Access tokens: a given one, or ones fetched with credentials and kept until they expire."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -12,20 +12,19 @@ from scrip_client.errors import TokenError, UnreadableAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-    from scrip_client.wires import Wires
+    from contextlib import AbstractAsyncContextManager
 
 EARLY_SECONDS_MAX = 60.0
 EARLY_PART = 0.1
-"""A token is renewed so long before it expires: a tenth of its life, a minute at the most."""
+"""How early a token is renewed: a tenth of its life before it expires, at most a minute."""
 
 LIFE_SECONDS = 300.0
-"""How long a token is trusted whose endpoint does not say when it expires."""
+"""How long a token is used if its endpoint does not say when it expires."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClientCredentials:
-    """What a back end identifies itself with: the stack's outputs TokenUrl and ServiceClientId."""
+    """How a back end identifies itself: `TokenUrl` and `ServiceClientId` are stack outputs."""
 
     token_url: str
     client_id: str
@@ -45,18 +44,20 @@ class ClientCredentials:
 
 
 class Tokens:
-    """The token of a client: whoever asks while one is being fetched gets that one, too."""
+    """A client's token. Callers that need a new one at the same time share one request."""
 
-    def __init__(self, wires: Wires, source: str | ClientCredentials) -> None:
-        """Know the token, or the credentials to get tokens with; nothing is fetched yet."""
-        self._wires = wires
+    def __init__(
+        self, source: str | ClientCredentials, lock: AbstractAsyncContextManager[Any]
+    ) -> None:
+        """Take a token, or the credentials to fetch one with; nothing is fetched yet."""
         self._credentials = source if isinstance(source, ClientCredentials) else None
         self._token = source if isinstance(source, str) else ""
+        self._lock = lock
         self._renew_at = 0.0
 
     @property
     def is_renewable(self) -> bool:
-        """Whether another token can be had when one is refused."""
+        """Whether a refused token can be replaced."""
         return self._credentials is not None
 
     async def get(
@@ -65,16 +66,16 @@ class Tokens:
         *,
         refused: str | None = None,
     ) -> str:
-        """Return a token that is still good, and not the one that was refused.
+        """Return a token that has not expired and is not the `refused` one.
 
         Raises:
             TokenError: the credentials were refused.
-            UnreadableAnswerError: the token endpoint answers with no token.
+            UnreadableAnswerError: the token endpoint's answer holds no token.
             UnavailableError: `fetch` got no answer.
         """
         if self._credentials is None or self._is_good(refused):
             return self._token
-        async with self._wires.alone():
+        async with self._lock:
             if not self._is_good(refused):
                 self._keep(await fetch(self._credentials.request()))
             return self._token
@@ -82,13 +83,13 @@ class Tokens:
     def _is_good(self, refused: str | None) -> bool:
         return monotonic() < self._renew_at and self._token != refused
 
-    def _keep(self, answer: httpx.Response) -> None:
-        if not answer.is_success:
-            raise TokenError(f"{answer.status_code} from {answer.url}: {answer.text[:200]}")
+    def _keep(self, response: httpx.Response) -> None:
+        if not response.is_success:
+            raise TokenError(f"{response.status_code} from {response.url}: {response.text[:200]}")
         try:
-            told = answer.json()
-            token, life = str(told["access_token"]), float(told.get("expires_in", LIFE_SECONDS))
+            body = response.json()
+            token, life = str(body["access_token"]), float(body.get("expires_in", LIFE_SECONDS))
         except (KeyError, TypeError, ValueError, RecursionError) as exc:
-            raise UnreadableAnswerError(f"{answer.url} answers with no token") from exc
+            raise UnreadableAnswerError(f"the answer of {response.url} holds no token") from exc
         self._token = token
         self._renew_at = monotonic() + life - min(EARLY_SECONDS_MAX, life * EARLY_PART)

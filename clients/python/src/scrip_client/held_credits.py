@@ -1,0 +1,310 @@
+"""The credits of one hold: opened, extended, charged and released, no matter who ends the hold.
+
+An app is paid exactly what it asked for, or gets an exception. Only entries that a service or an
+admin created count as paid; what a user's own token captured does not.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from scrip_client import calls
+from scrip_client.charges import ATTEMPTS_MAX, add_note
+from scrip_client.errors import (
+    AccountFrozenError,
+    EntryNotFoundError,
+    HoldEndedError,
+    HoldExceededError,
+    HoldNotFoundError,
+    HoldNotYoursError,
+    IdempotencyKeyReusedError,
+    InsufficientCreditsError,
+    NotPaidError,
+    TooManyAttemptsError,
+)
+from scrip_client.keys import USER_PREFIX, derived_key, is_by_app
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scrip_client.caller import Caller, CallState
+    from scrip_client.calls import Call, Use
+    from scrip_client.models import Balance, Entry, HoldPosting, HoldState, OneEntry, Posting
+
+Answer = TypeVar("Answer")
+
+logger = logging.getLogger("scrip_client")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HoldSpec:
+    """What to hold, and for how long. With a key of the app's own, the hold may exist already."""
+
+    account_id: str
+    feature: str | None
+    use: Use
+    expires_in: int
+    call: Call[HoldPosting]
+    has_own_key: bool
+    fail_open: bool
+
+
+class HeldCredits:
+    """A hold as the API sees it. Charges have a suffix, which makes their key of the hold's."""
+
+    def __init__(self, caller: Caller, spec: HoldSpec) -> None:
+        """Take what to hold; nothing is sent yet."""
+        self.account_id = spec.account_id
+        self.entry: Entry | None = None
+        self.account: Balance | None = None
+        self.is_charged = False
+        self._caller = caller
+        self._spec = spec
+        self._call = spec.call
+        self._state = caller.new_state()
+        self._hold_id: str | None = None
+        self._cost: int | None = None
+        self._counted = Counter[str]()
+
+    @property
+    def hold_id(self) -> str:
+        """The hold's id, or the idempotency key while the id is unknown."""
+        return self._hold_id or self._name
+
+    async def _open(self) -> HoldPosting:
+        """Open the hold; or continue the one that is open under its key; or open the next.
+
+        So a job that died or failed and is delivered again holds again, and one that was charged
+        is not charged again (`is_charged`).
+        """
+        first_key = self._name
+        for number in range(2, ATTEMPTS_MAX + 2):
+            self._state = self._caller.new_state()
+            posting = await self._caller.send(self._call, self._state)
+            self._hold_id, self._cost = posting.hold.hold_id, posting.entry.cost
+            if not (self._spec.has_own_key and posting.replayed):
+                return posting
+            try:
+                await self._extend()
+            except HoldEndedError as ended:
+                self.is_charged = await self._was_charged(ended)
+            else:
+                return posting
+            if self.is_charged:
+                return posting
+            self._call = replace(self._call, key=derived_key(first_key, f".{number}"))
+            self._hold_id = self._cost = None
+        raise TooManyAttemptsError(f"{first_key} was held and given back {ATTEMPTS_MAX} times")
+
+    async def _was_charged(self, ended: HoldEndedError) -> bool:
+        """Whether an earlier delivery charged what the hold was for: at its end, or later.
+
+        Raises:
+            NotPaidError: someone else charged another amount to the hold.
+        """
+        end = None
+        if ended.ended_by is not None:
+            end = await self._find(ended.ended_by)
+            if not self._is_payment(end):
+                end = None
+            elif end.cost == self._cost or end.entry_id in {
+                self._entry_id(".capture"),
+                self._entry_id(".capture.held"),
+            }:
+                return True
+        with suppress(EntryNotFoundError):
+            if self._is_payment(await self._find(self._entry_id(".capture.late"))):
+                return True
+        if end is not None:
+            raise self._not_paid(self._cost or 0, end)
+        return False
+
+    async def _extend(self) -> HoldState:
+        return await self._send_for_hold(calls.extend_hold, expires_in=self._spec.expires_in)
+
+    async def _charge(self, units: int | None, suffix: str, *, final: bool) -> Posting | None:
+        """Charge for `units`, or for all that is held (None), even if the hold has ended.
+
+        None if that was charged already.
+
+        Raises:
+            NotPaidError: something else was charged in its place.
+        """
+        try:
+            return await self._capture(suffix, **self._capture_body(units, final=final))
+        except HoldNotFoundError:
+            # It was never opened: `fail_open`.
+            return await self._charge_without_hold(units, suffix)
+        except HoldEndedError as ended:
+            return await self._charge_missing(ended.ended_by, units, suffix, final=final)
+        except IdempotencyKeyReusedError as reused:
+            found = await self._find(reused.entry_id)
+            self._count(found, await self._price(units), self.hold_id)
+            return None
+        except (AccountFrozenError, InsufficientCreditsError) as refusal:
+            # Earlier parts may have used up the hold.
+            with suppress(HoldExceededError):
+                await self._capture(f"{suffix}.held", **self._details)
+            add_note(refusal, f"{self._label} was captured in full; what exceeds it is not paid")
+            raise
+
+    async def _capture(self, suffix: str, **body: Any) -> Posting:
+        key = self._key(suffix)
+        posting = await self._send_for_hold(calls.capture_hold, idempotency_key=key, **body)
+        return await self._accept(posting)
+
+    async def _charge_missing(
+        self, ended_by: str | None, units: int | None, suffix: str, *, final: bool
+    ) -> Posting | None:
+        """Charge what the entry that ended the hold has not paid; None if it has paid everything.
+
+        A release, an expiry and a capture by a user's token pay nothing.
+
+        Raises:
+            NotPaidError: it has paid more than requested, or was refunded in part.
+        """
+        if ended_by is None:
+            return await self._charge_without_hold(units, suffix)
+        found = await self._find(ended_by)
+        if not self._is_payment(found):
+            return await self._charge_without_hold(units, suffix)
+        price, uncounted = await self._price(units), self._uncounted(found)
+        if found.refunded or (final and uncounted > price):
+            raise self._not_paid(price, found)
+        paid, posting = min(price, uncounted), None
+        if paid < price:
+            posting = await self._charge_without_hold(units, suffix, paid=paid)
+        self._counted[ended_by] += paid
+        return posting
+
+    async def _charge_without_hold(
+        self, units: int | None, suffix: str, *, paid: int = 0
+    ) -> Posting | None:
+        """Charge the account for a use, less what is paid; None if another delivery has.
+
+        Raises:
+            NotPaidError: the key belongs to something else.
+        """
+        feature, use = self._spec.feature, {**self._details, **self._measured(units)}
+        if paid:
+            feature, use = None, {**self._details, "amount": await self._price(units) - paid}
+        key = self._key(f"{suffix}.late")
+        call = calls.consume(self.account_id, feature, idempotency_key=key, **use)
+        try:
+            return await self._accept(await self._caller.send(call))
+        except IdempotencyKeyReusedError as reused:
+            found = await self._find(reused.entry_id)
+            self._count(found, await self._price(units) - paid, None)
+            return None
+
+    async def _accept(self, posting: Posting) -> Posting:
+        """Accept a charge; a replayed one only if the app made it.
+
+        Raises:
+            NotPaidError: a user made it, or it was refunded, or it counts already.
+        """
+        if posting.replayed:
+            found = await self._find(posting.entry.entry_id)
+            self._count(found, found.cost or 0, posting.entry.hold_id)
+        self.entry, self.account = posting.entry, posting.account
+        return posting
+
+    def _count(self, found: OneEntry, price: int, hold_id: str | None) -> None:
+        """Count an earlier charge as paid, if it is exactly what is requested now.
+
+        Raises:
+            NotPaidError: it is not.
+        """
+        if found.hold_id != hold_id or found.refunded or self._uncounted(found) != price:
+            raise self._not_paid(price, found)
+        self._counted[found.entry_id] += price
+
+    def _uncounted(self, found: OneEntry) -> int:
+        """Return the credits that an entry has paid and that have not been counted yet."""
+        if not self._is_payment(found):
+            return 0
+        return (found.cost or 0) - found.refunded - self._counted[found.entry_id]
+
+    def _is_payment(self, found: OneEntry) -> bool:
+        """Whether an entry is a use that the app charged and has not refunded in full."""
+        is_charge = found.type == "usage" and is_by_app(found, self.hold_id)
+        return is_charge and found.refunded < (found.cost or 0)
+
+    def _not_paid(self, price: int, found: OneEntry) -> NotPaidError:
+        paid = self._uncounted(found)
+        return NotPaidError(self.account_id, price, paid, found.entry_id, self.hold_id)
+
+    async def _find(self, entry_id: str) -> OneEntry:
+        return await self._caller.send(calls.entry(self.account_id, entry_id))
+
+    async def _price(self, units: int | None) -> int:
+        """Return what `units` cost now, or (None) what the hold's credits cost when it opened."""
+        if units is None and self._cost is not None:
+            return self._cost
+        measured = self._measured(units)
+        if self._spec.feature is None:
+            price: int = measured["amount"]
+            return price
+        quote = calls.quote(self.account_id, self._spec.feature, **measured)
+        return (await self._caller.send(quote)).cost
+
+    async def _send_for_hold(
+        self,
+        make: Callable[..., Call[Answer]],
+        state: CallState | None = None,
+        **body: Any,
+    ) -> Answer:
+        """Send a call about the hold, whose id is a guess while its opening is unanswered."""
+        try:
+            return await self._caller.send(make(self.account_id, self.hold_id, **body), state)
+        except HoldNotYoursError:
+            if self._hold_id is not None:
+                raise
+            # The token is a user's, so the id has a user's prefix.
+            self._hold_id = f"{USER_PREFIX}{self._name}"
+            return await self._caller.send(make(self.account_id, self.hold_id, **body), state)
+
+    def _measured(self, units: int | None) -> dict[str, Any]:
+        """Return units as fields of the API; None means all that was to be held."""
+        if self._spec.feature is None:
+            return {"amount": self._spec.use.get("amount") if units is None else units}
+        return {"quantity": self._spec.use.get("quantity", 1) if units is None else units}
+
+    def _capture_body(self, units: int | None, *, final: bool) -> dict[str, Any]:
+        """Return the fields of a capture.
+
+        All that is held is captured as an amount, so that the app is paid in full even if someone
+        else captured a part.
+        """
+        measured = self._measured(units)
+        if units is None and self._cost is not None:
+            measured = {"amount": self._cost}
+        return {**measured, "final": final, "excess": "available", **self._details}
+
+    @property
+    def _details(self) -> dict[str, Any]:
+        """The `Details` of the use."""
+        use = self._spec.use
+        return {name: value for name, value in use.items() if name not in {"quantity", "amount"}}
+
+    def _key(self, suffix: str) -> str:
+        return derived_key(self._name, suffix)
+
+    def _entry_id(self, suffix: str) -> str:
+        """Return the id of the entry that a key of this hold creates."""
+        prefix = USER_PREFIX if self.hold_id.startswith(USER_PREFIX) else ""
+        return prefix + self._key(suffix)
+
+    @property
+    def _name(self) -> str:
+        """The idempotency key: the hold's id without a user's prefix."""
+        assert self._call.key is not None
+        return self._call.key
+
+    @property
+    def _label(self) -> str:
+        return f"hold {self.hold_id} of account {self.account_id}"
