@@ -1,1 +1,1 @@
-"""Benchmarks: what README's figures come from. `make` lists how to run them."""
+"""Benchmarks, the source of the figures in the README. `make` lists how to run them."""

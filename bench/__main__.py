@@ -1,7 +1,7 @@
-"""Measures Scrip, beside other designs: `make bench`, or `python -m bench --help`.
+"""Measures Scrip and compares it with other designs: `make bench`, or `python -m bench --help`.
 
-Every figure is a ratio or a count, unless it says that it is only true of this machine.
-docs/explanation/benchmark.md tells what is measured, how, and how to read it.
+Every figure is a ratio or a count, unless it is marked as true of this machine only.
+docs/explanation/benchmark.md describes what is measured, how, and how to read it.
 """
 
 from __future__ import annotations
@@ -46,50 +46,50 @@ QUIET = {
     "POWERTOOLS_SERVICE_NAME": "scrip",
     "PYTHONHASHSEED": "0",  # the order of sets is chance, too
 }
-"""What every part runs with."""
+"""Environment variables of every part."""
 
 console = Console(stderr=True)
 
 
 class PartError(Exception):
-    """A part failed; what it said last is the message."""
+    """A part failed; the message is the end of its output."""
 
 
 def main() -> None:
-    """Run the parts that the arguments name, show what they found, and write it down."""
+    """Run the parts that the arguments name; print and save their results."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="in some minutes, less exact")
-    parser.add_argument("--out", type=Path, default=OUT, help="file for the results, in JSON")
-    parser.add_argument("--postgres", metavar="URL", help="a server to compare with")
+    parser.add_argument("--quick", action="store_true", help="take minutes, less exact")
+    parser.add_argument("--out", type=Path, default=OUT, help="file for the results (JSON)")
+    parser.add_argument("--postgres", metavar="URL", help="PostgreSQL server to compare with")
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=", ".join(PARTS))
-    asked = parser.parse_args()
-    # Now, and not when there is a half an hour to lose.
-    if not _is_writable(asked.out):
-        parser.error(f"argument --out: cannot write {asked.out}")
+    args = parser.parse_args()
+    # Check before half an hour of measuring is lost.
+    if not _is_writable(args.out):
+        parser.error(f"argument --out: cannot write {args.out}")
     for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
             signal.signal(number, _interrupt)
     began_at, began = datetime.now(UTC), time.monotonic()
     try:
-        parts = measured(asked.only or list(PARTS), quick=asked.quick, postgres=asked.postgres)
+        parts = measured(args.only or list(PARTS), quick=args.quick, postgres=args.postgres)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except PartError as failed:
         sys.exit(str(failed))
     seconds = time.monotonic() - began
-    result = document(parts, quick=asked.quick, began_at=began_at, seconds=seconds)
-    from bench import plot  # noqa: PLC0415 - it takes a second, which nobody waits for in vain
+    result = document(parts, quick=args.quick, began_at=began_at, seconds=seconds)
+    from bench import plot  # noqa: PLC0415 - matplotlib takes a second to import
 
-    picture = asked.out.with_suffix(".svg")
-    asked.out.write_text(json.dumps(result, indent=1) + "\n")
+    picture = args.out.with_suffix(".svg")
+    args.out.write_text(json.dumps(result, indent=1) + "\n")
     plot.draw(result, picture)
-    # Where nobody sees it at once, it has the width that it needs.
+    # A pipe or a file has no width of its own.
     table.show(Console(width=None if sys.stdout.isatty() else TABLE_WIDTH), parts)
-    console.print(f"{seconds:.0f} s; see {asked.out} and {picture}")
+    console.print(f"{seconds:.0f} s; see {args.out} and {picture}")
 
 
 def _is_writable(out: Path) -> bool:
-    """Whether results can be written there; makes the folder."""
+    """Whether results can be written to a file; makes its folder."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -98,20 +98,20 @@ def _is_writable(out: Path) -> bool:
 
 
 def measured(names: list[str], *, quick: bool, postgres: str | None) -> dict[str, dict[str, Any]]:
-    """Return what parts found, one after the other: they would disturb each other.
+    """Run parts one after the other, so that they do not disturb each other; return their results.
 
     Raises:
-        PartError: one failed.
+        PartError: a part failed.
     """
-    words = ["--quick"] if quick else []
-    words += ["--postgres", postgres] if postgres else []
+    options = ["--quick"] if quick else []
+    options += ["--postgres", postgres] if postgres else []
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     parts = {}
     with Progress(*columns, console=console) as progress, tempfile.TemporaryDirectory() as folder:
         for name in names:
             task, began = progress.add_task(name, total=1), time.monotonic()
             out = Path(folder) / name
-            _run([name, str(out), *words], partial(_shown, progress, task, name))
+            _run([name, str(out), *options], partial(_show_step, progress, task, name))
             parts[name] = json.loads(out.read_text())
             progress.update(task, description=name, completed=1)
             if not console.is_terminal:
@@ -121,7 +121,7 @@ def measured(names: list[str], *, quick: bool, postgres: str | None) -> dict[str
 
 
 def _add_charges(parts: dict[str, dict[str, Any]]) -> None:
-    """Tell beside what a design costs what it charges wrongly, if both were measured."""
+    """Add what a design charges wrongly to the row of its cost, if both were measured."""
     if not parts.keys() >= {"consume", "faults"}:
         return
     wrong = {row["design"]: row[WRONGLY_CHARGED] for row in parts["faults"]["rows"]}
@@ -130,11 +130,11 @@ def _add_charges(parts: dict[str, dict[str, Any]]) -> None:
             row[WRONGLY_CHARGED] = wrong[row["design"]]
 
 
-def _run(words: list[str], show: Callable[[str], None]) -> None:
-    """Run a part in a process of its own, which Ctrl-C reaches through us alone."""
-    said = deque[str](maxlen=LINES_SHOWN)
+def _run(args: list[str], show: Callable[[str], None]) -> None:
+    """Run a part in a process of its own; Ctrl-C reaches only this process, which then stops it."""
+    output = deque[str](maxlen=LINES_SHOWN)
     child = subprocess.Popen(
-        [sys.executable, "-m", "bench.part", *words],
+        [sys.executable, "-m", "bench.part", *args],
         cwd=ROOT,
         env=os.environ | QUIET,
         stdout=subprocess.DEVNULL,
@@ -145,20 +145,20 @@ def _run(words: list[str], show: Callable[[str], None]) -> None:
     assert child.stderr is not None
     try:
         for line in child.stderr:
-            said.append(line)
+            output.append(line)
             show(line.rstrip())
         if child.wait():
-            raise PartError("".join(said))
+            raise PartError("".join(output))
     finally:
         _stop(child)
 
 
-def _shown(progress: Progress, task: TaskID, name: str, step: str) -> None:
+def _show_step(progress: Progress, task: TaskID, name: str, step: str) -> None:
     progress.update(task, description=f"{name}: {step}")
 
 
 def _stop(child: subprocess.Popen[str]) -> None:
-    """Ask a part to end, if it still runs, and end it if it does not."""
+    """Ask a part that still runs to stop, and kill it if it does not."""
     if child.poll() is None:
         child.send_signal(signal.SIGTERM)
         try:

@@ -1,7 +1,7 @@
-"""Audits many accounts on a local stack of its own, and then accounts that hands were laid on.
+"""Audits many accounts on a local stack of its own, then tampers with some and audits those again.
 
-Prints a table and, last, one line of JSON. Exits with 1 if a sound table was not found sound, or a
-kind of tampering was not named. `make bench-audit` runs it.
+Prints a table and, last, one line of JSON. Exits with 1 if the audit finds fault with a sound table
+or misses a kind of tampering. `make bench-audit` runs it.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.ledgers import lengths, write
-from bench.tampering import KINDS, Hands, Kind
+from bench.tampering import KINDS, Kind, Tamperer
 from scrip.store.client import Table
 from scrip_cli.local.deploy import outputs
 from scrip_cli.local.process import running_pid
@@ -34,10 +34,9 @@ WRITERS = 2
 
 @dataclass(frozen=True)
 class Run:
-    """What a run of `scrip audit` has told, and what it took.
+    """The output of a run of `scrip audit`, and the resources that it used.
 
-    `seconds` are from start to end, `processor_seconds` those in which it did not wait for the
-    local AWS.
+    `seconds` is the elapsed time; `processor_seconds` leaves out waiting for the local AWS.
     """
 
     findings: list[dict[str, Any]]
@@ -47,23 +46,23 @@ class Run:
     memory_mib: float
 
 
-def audit(stack: LocalStack, *words: str) -> Run:
+def audit(stack: LocalStack, *options: str) -> Run:
     """Run `scrip audit` as a process of its own."""
     where = ["--port", str(stack.port), "--state", str(stack.state_dir)]
-    with tempfile.TemporaryFile("w+") as told:
+    with tempfile.TemporaryFile("w+") as output:
         began = time.monotonic()
         process = subprocess.Popen(
-            [SCRIP, "audit", "--json", *words, *where],
+            [SCRIP, "audit", "--json", *options, *where],
             cwd=stack.root,
-            stdout=told,
+            stdout=output,
             stderr=subprocess.DEVNULL,
         )
-        # Not wait(): only this tells what this one child has used.
+        # Unlike wait(), this returns the resources that this one child used.
         _, _, used = os.wait4(process.pid, 0)
         seconds = time.monotonic() - began
         process.returncode = 0
-        told.seek(0)
-        *findings, summary = [json.loads(line) for line in told]
+        output.seek(0)
+        *findings, summary = [json.loads(line) for line in output]
     return Run(
         findings=findings,
         summary=summary,
@@ -74,16 +73,17 @@ def audit(stack: LocalStack, *words: str) -> Run:
 
 
 def write_share(port: int, state: Path, lengths_by_id: dict[str, int]) -> None:
-    """Write some of the accounts, in a process of its own."""
+    """Write a share of the accounts, in a process of its own."""
     write(table_of(find_stack(port, state)), lengths_by_id)
 
 
 def write_all(stack: LocalStack, accounts: int, entries: int) -> None:
-    """Write all accounts: `bench-0`, which is the longest, and on."""
-    asked = {f"bench-{number}": length for number, length in enumerate(lengths(accounts, entries))}
-    names = list(asked)
+    """Write all accounts: `bench-0`, which has the most entries, `bench-1` and so on."""
+    items = [
+        (f"bench-{number}", length) for number, length in enumerate(lengths(accounts, entries))
+    ]
     with ProcessPoolExecutor(WRITERS) as pool:
-        shares = [{name: asked[name] for name in names[n::WRITERS]} for n in range(WRITERS)]
+        shares = [dict(items[n::WRITERS]) for n in range(WRITERS)]
         writing = partial(write_share, stack.port, stack.state_dir)
         list(pool.map(writing, shares))
 
@@ -94,7 +94,7 @@ def table_of(stack: LocalStack) -> Table:
 
 
 def quiet(stack: LocalStack) -> None:
-    """Let no function run by itself, by the table's stream or the clock: they take processors."""
+    """Delete schedules and disable event sources, so that functions take no processor time."""
     schedules = stack.client("scheduler")
     for schedule in schedules.list_schedules()["Schedules"]:
         schedules.delete_schedule(Name=schedule["Name"])
@@ -103,9 +103,9 @@ def quiet(stack: LocalStack) -> None:
         client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
 
 
-def named(stack: LocalStack, table: Table, kind: Kind, account_id: str) -> str | None:
-    """Tamper with an account; return what the audit calls it, None if that is wrong."""
-    kind.do(Hands(table, account_id))
+def found(stack: LocalStack, table: Table, kind: Kind, account_id: str) -> str | None:
+    """Tamper with an account; return the finding that it must cause, None if it is missing."""
+    kind.do(Tamperer(table, account_id))
     for finding in audit(stack, "--account", account_id).findings:
         if finding["code"] == kind.code and finding["about"].startswith(kind.about):
             return f"{finding['code']}: {finding['about']}"
@@ -115,17 +115,17 @@ def named(stack: LocalStack, table: Table, kind: Kind, account_id: str) -> str |
 def measure(
     stack: LocalStack, accounts: int, entries: int, kinds: Sequence[Kind] = KINDS
 ) -> dict[str, Any]:
-    """Write accounts, audit all, tamper with one for each kind; print and return what came out."""
+    """Write accounts, audit all, tamper with one for each kind; print and return the results."""
     began, table = time.monotonic(), table_of(stack)
     write_all(stack, accounts, entries)
     print(f"wrote {accounts} accounts in {time.monotonic() - began:.0f} s", flush=True)
     run = audit(stack)
-    # Not the first, which is the longest.
+    # Skip the first account, which has very many entries.
     account_ids = [f"bench-{number}" for number in range(1, len(kinds) + 1)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        answers = list(pool.map(partial(named, stack, table), kinds, account_ids))
+        answers = list(pool.map(partial(found, stack, table), kinds, account_ids))
     for kind, answer in zip(kinds, answers, strict=True):
-        print(f"{kind.name:<40}{answer or 'NOT NAMED'}")
+        print(f"{kind.name:<40}{answer or 'NOT FOUND'}")
     result = {
         **{name: run.summary[name] for name in ("accounts", "entries", "findings")},
         "seconds": round(run.seconds, 1),
@@ -141,28 +141,28 @@ def measure(
 
 
 def stop(stack: LocalStack) -> None:
-    """Stop the stack, whose data nobody needs: saving as many items takes it minutes."""
+    """Kill the stack: a regular stop would spend minutes on saving its items."""
     if pid := running_pid(stack):
         os.kill(pid, signal.SIGKILL)
 
 
 def main() -> None:
-    """Run it as the arguments say."""
+    """Run with the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--accounts", type=int, default=10_000)
     parser.add_argument("--entries", type=int, default=200_000)
     parser.add_argument("--port", type=int, default=4599)
-    asked = parser.parse_args()
-    if asked.accounts <= len(KINDS) or asked.entries < 12 * asked.accounts:
-        parser.error(f"more than {len(KINDS)} accounts, and 12 entries of each at least")
+    args = parser.parse_args()
+    if args.accounts <= len(KINDS) or args.entries < 12 * args.accounts:
+        parser.error(f"needs more than {len(KINDS)} accounts, and at least 12 entries for each")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as state:
-        stack = find_stack(asked.port, Path(state))
+        stack = find_stack(args.port, Path(state))
         where = ["--port", str(stack.port), "--state", state]
         up = [SCRIP, "local", "up", "--detach", *where]
         subprocess.run(up, cwd=stack.root, check=True, stdout=subprocess.DEVNULL)
         try:
             quiet(stack)
-            result = measure(stack, asked.accounts, asked.entries)
+            result = measure(stack, args.accounts, args.entries)
         finally:
             stop(stack)
     is_right = not result["findings"] and result["tampering_named"] == result["tampering_kinds"]

@@ -1,4 +1,4 @@
-"""A DynamoDB that always answers the same, so that what a client computes can be measured alone.
+"""A DynamoDB with canned answers, to measure a client's own computing.
 
 It runs in a process of its own and does next to nothing for a request.
 """
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def canned_dynamodb(items: Iterable[Wire]) -> Iterator[str]:
-    """Yield the address of a server that has these items, by partition; it takes every write.
+    """Yield the address of a server with these items; it accepts every write and ignores it.
 
-    A query is answered with all of a partition, a read with the first item there.
+    A query returns all items of a partition, a read the first one.
     """
     partitions: dict[str, list[Any]] = {}
     for item in items:
@@ -40,22 +40,22 @@ def canned_dynamodb(items: Iterable[Wire]) -> Iterator[str]:
         server.join()
 
 
-def _serve(partitions: dict[str, list[Wire]], told: Connection) -> None:
+def _serve(partitions: dict[str, list[Wire]], port: Connection) -> None:
     class Handler(BaseHTTPRequestHandler):
-        """Answers by what `X-Amz-Target` names."""
+        """Answers the operation in `X-Amz-Target`."""
 
         protocol_version = "HTTP/1.1"
-        wbufsize = -1  # an answer is one packet, as from AWS
+        wbufsize = -1  # an answer is one packet, like AWS's
         disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
-            """Answer with the headers that DynamoDB sends, too."""
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            """Answer, with DynamoDB's headers."""
+            params = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             match self.headers["X-Amz-Target"].partition(".")[2]:
                 case "GetItem":
-                    answer: dict[str, Any] = {"Item": partitions[asked["Key"]["pk"]["S"]][0]}
+                    answer: dict[str, Any] = {"Item": partitions[params["Key"]["pk"]["S"]][0]}
                 case "Query":
-                    pk = asked["ExpressionAttributeValues"][":pk"]["S"]
+                    pk = params["ExpressionAttributeValues"][":pk"]["S"]
                     answer = {"Items": partitions[pk]}
                 case _:
                     answer = {}
@@ -69,10 +69,10 @@ def _serve(partitions: dict[str, list[Wire]], told: Connection) -> None:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    told.send(server.server_port)
+    port.send(server.server_port)
     server.serve_forever()
 
 

@@ -1,8 +1,8 @@
-"""Cold starts: what each function's takes, beside the bare boto3 client and without the bytecode.
+"""Part `cold`: each function's cold start, with and without bytecode, beside a bare boto3 client.
 
-Times are of the CPU, in processes of their own, each kind in turn so that whatever else the machine
-does hits all alike. Start and first request are a cold start without what Lambda itself adds to it:
-fetching the code, starting Python.
+Times are CPU times of new processes, which take turns so that other load on the machine affects all
+of them alike. Import and first request make up a cold start, without Lambda's own share: fetching
+the code and starting Python.
 """
 
 import json
@@ -20,7 +20,7 @@ from uuid import uuid4
 
 import boto3
 
-from bench.progress import told
+from bench.progress import report
 from scrip_cli.local.stack import STACK_NAME, LocalStack, find_stack
 
 EVENTS = {
@@ -40,35 +40,35 @@ EVENTS = {
     "signup": "signup/confirmed",
     "webhook": "webhook/request",
 }
-"""The first request of each function; bootstrap has none, for nobody waits for it."""
+"""The first request of each function; bootstrap has none, since no one waits for it."""
 
 RUNTIME = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six.py", "urllib3")
-"""What Lambda's Python has by itself."""
+"""What Lambda's Python runtime includes."""
 
 REPEATS, REPEATS_QUICK = 9, 3
 QUICKLY = ("consume", "signup", "webhook")
-"""The functions that are started if it is to be quick."""
+"""The functions of a quick run."""
 
 KB = 1_000
 NOTES = [
-    "Processor time in new processes, without what Lambda adds: fetching code, starting Python.",
-    "first_answer: the import, and the first request together.",
-    "without_bytecode: the import without Scrip's; boto3 keeps its own, as in Lambda's runtime.",
-    "The layer is unzipped without bytecode, which comes on top.",
+    "Processor time of new processes, without Lambda's share: fetching code, starting Python.",
+    "first_answer: the import and the first request together.",
+    "without_bytecode: without Scrip's own; boto3 keeps its bytecode, as in Lambda's runtime.",
+    "The layer's unzipped size excludes its bytecode, which has a column of its own.",
 ]
 SCRIP = str(Path(sys.executable).parent / "scrip")
 PROCESS = Path(__file__).with_name("cold_process.py")
 FLOOR = None
-"""In place of a function's name: the bare boto3 client."""
+"""Stands for the bare boto3 client, in place of a function's name."""
 
 type Sample = dict[str, float]
 
 
 class Cold:
-    """Cold starts of what was built into a folder."""
+    """Cold starts from a build folder."""
 
     def __init__(self, build_dir: Path, scratch: Path) -> None:
-        """Know the build, and make a copy of it without bytecode as it is needed."""
+        """Take the build; copies without bytecode are made when they are needed."""
         self.build_dir = build_dir
         self._scratch = scratch
         self._runtime = scratch / "runtime"
@@ -84,11 +84,11 @@ class Cold:
         events: Iterable[Any] = (),
         bytecode: bool = True,
     ) -> Sample:
-        """Start a function in a new process; return CPU milliseconds and the peak of its memory."""
+        """Start a function in a new process; return its CPU milliseconds and peak memory."""
         build = self.build_dir if bytecode else self._bare(function)
         layer = build / "Layer" / "python"
         places = [folder(build, function), layer, self._runtime] if function else [self._runtime]
-        given = {
+        settings = {
             "places": [str(place) for place in places],
             "function": function,
             "table": environment["TABLE_NAME"],
@@ -96,7 +96,7 @@ class Cold:
         }
         done = subprocess.run(
             [sys.executable, "-I", "-S", "-B", str(PROCESS)],
-            input=json.dumps(given),
+            input=json.dumps(settings),
             env=dict(environment),
             capture_output=True,
             text=True,
@@ -107,7 +107,7 @@ class Cold:
         return took
 
     def _bare(self, function: str | None) -> Path:
-        """Return a build of the layer and a function without bytecode."""
+        """Return a copy of the layer and a function without bytecode."""
         bare = self._scratch / "bare"
         for name in ("Layer", folder(bare, function).name) if function else ():
             if not (bare / name).exists():
@@ -117,14 +117,14 @@ class Cold:
 
 
 def folder(build_dir: Path, function: str | None) -> Path:
-    """Return where SAM puts a function."""
+    """Return the folder into which SAM builds a function."""
     return build_dir / f"{str(function).capitalize()}Function"
 
 
 def import_ratios(build_dir: Path, function: str, repeats: int) -> dict[str, float]:
-    """Return how a function's import compares with the bare client, and with no bytecode.
+    """Compare a function's import with the bare client's, and with the import without bytecode.
 
-    Of each kind it is the fastest of `repeats` that counts: nothing makes one faster than it is.
+    The fastest of `repeats` counts: other load can only make a run slower.
     """
     environment = {"AWS_DEFAULT_REGION": "us-east-1", "TABLE_NAME": "scrip"}
     with tempfile.TemporaryDirectory() as scratch:
@@ -145,9 +145,9 @@ def import_ratios(build_dir: Path, function: str, repeats: int) -> dict[str, flo
 
 
 def measure(*, quick: bool) -> dict[str, Any]:
-    """Return a row of the bare client, one of each function, and one of the layer.
+    """Return a row for the bare client, one for each function, and one for the layer.
 
-    Brings up a local stack of its own.
+    Starts a local stack of its own.
     """
     repeats = REPEATS_QUICK if quick else REPEATS
     functions = QUICKLY if quick else sorted(EVENTS)
@@ -164,9 +164,9 @@ def measure(*, quick: bool) -> dict[str, Any]:
                     events=_requests(function),
                     bytecode=bytecode,
                 )
-                if turn >= 0:  # before that, accounts are opened and files read for the first time
+                if turn >= 0:  # the first round opens accounts and warms the file cache
                     samples[function, bytecode].append(sample)
-            told(f"{turn + 1} of {repeats} rounds")
+            report(f"{turn + 1} of {repeats} rounds")
         floor = _middle(samples[FLOOR, True])
         rows: list[dict[str, Any]] = [{"function": "(bare boto3 client)", **_row(floor, floor)}]
         for name in functions:
@@ -215,7 +215,7 @@ def _zip_bytes(built: Path) -> int:
 
 
 def _requests(function: str | None) -> list[Any]:
-    """Return two requests for a function, with keys of their own where they take any."""
+    """Return two requests for a function, with keys of their own if they take keys."""
     if function is FLOOR:
         return [None, None]
     text = Path("events", f"{EVENTS[function]}.json").read_text(encoding="utf-8")
@@ -227,7 +227,7 @@ def _requests(function: str | None) -> list[Any]:
 
 
 def _environments(stack: LocalStack) -> dict[str, dict[str, str]]:
-    """Return the environment of each function as it was deployed, the local AWS's address in it."""
+    """Return the environment of each deployed function, including the local AWS's address."""
     functions, found = stack.client("lambda"), {}
     for resource in stack.client("cloudformation").describe_stack_resources(StackName=STACK_NAME)[
         "StackResources"
@@ -243,7 +243,7 @@ def _environments(stack: LocalStack) -> dict[str, dict[str, str]]:
 
 @contextmanager
 def _stack() -> Iterator[LocalStack]:
-    """Bring up a stack of our own, and put it down again."""
+    """Start a local stack, and stop it afterwards."""
     with tempfile.TemporaryDirectory() as state:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))

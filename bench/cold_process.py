@@ -1,8 +1,8 @@
-"""One cold start in a process that holds nothing else: what it took, as JSON.
+"""Measures one cold start in a process of its own, and prints what it took as JSON.
 
-Run by bench/cold.py with Python's -I and -S, so that there is nothing of this machine's to import.
-Standard input tells where to import from, which function to start, and which event to hand to it;
-no function means the bare boto3 client, which reads one item.
+bench/cold.py runs it with Python's -I and -S, so that nothing on this machine can be imported by
+accident. Standard input has the folders to import from, the function to start, and its events;
+without a function, the bare boto3 client reads one item.
 """
 
 import json
@@ -18,7 +18,7 @@ KIBIBYTES = 1_024
 
 
 class Context:
-    """What Lambda passes beside the event."""
+    """The context that Lambda passes with an event."""
 
     function_name = "function"
     memory_limit_in_mb = 512
@@ -26,12 +26,12 @@ class Context:
     aws_request_id = "b2f7c1de-1111-4c5e-9f0a-6d5e4c3b2a19"
 
     def get_remaining_time_in_millis(self) -> int:
-        """There is time, but for no more than one page of whatever has many."""
+        """Return little enough that a function that works in pages does only one."""
         return 20 * MILLISECONDS
 
 
 def start(function: str | None, table: str) -> Callable[[Any], Any]:
-    """Start a function and return what answers a request."""
+    """Import a function and return its handler."""
     if function:
         handler = import_module(f"functions.{function}.handler").lambda_handler
         return lambda event: handler(event, Context())
@@ -41,24 +41,24 @@ def start(function: str | None, table: str) -> Callable[[Any], Any]:
 
 
 def peak_kib() -> int:
-    """Return the most memory this process has held; `getrusage` begins with what its parent had."""
+    """Return this process's peak memory; `getrusage` would start with its parent's."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(status.partition("VmHWM:")[2].split()[0])
 
 
 def main() -> None:
-    """Start, answer two requests if there is an event, and tell the CPU milliseconds of each."""
-    given = json.load(sys.stdin)
-    sys.path[:0] = given["places"]
+    """Start, answer the events, and print the CPU milliseconds of each step."""
+    settings = json.load(sys.stdin)
+    sys.path[:0] = settings["places"]
     began = time.process_time()
-    answer = start(given["function"], given["table"])
-    told = {"import_ms": (time.process_time() - began) * MILLISECONDS}
-    for name, event in zip(("first_ms", "second_ms"), given["events"], strict=False):
+    answer = start(settings["function"], settings["table"])
+    sample = {"import_ms": (time.process_time() - began) * MILLISECONDS}
+    for name, event in zip(("first_ms", "second_ms"), settings["events"], strict=False):
         began = time.process_time()
         answer(event)
-        told[name] = (time.process_time() - began) * MILLISECONDS
-    told["peak_mib"] = peak_kib() / KIBIBYTES
-    print(f"\n{json.dumps(told)}")
+        sample[name] = (time.process_time() - began) * MILLISECONDS
+    sample["peak_mib"] = peak_kib() / KIBIBYTES
+    print(f"\n{json.dumps(sample)}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Part `consume`: the same request to four designs, side by side on one local DynamoDB.
 
-What is asked of the database is counted, for a consume, for the same one asked again, and for one
-that is refused. Processor time is that of the whole handler, from the event to the answer, boto3's
-included, and compared with nothing but the calls that it made, made again bare.
+Database calls are counted for a consume, for its repetition, and for a refused one. Processor time
+is that of the whole handler, boto3 included, from the event to the answer; it is compared with the
+same database calls on their own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bench import prices
 from bench.designs import for_update, idempotency_decorator, read_then_write, scrip_path
 from bench.local import BARE_TABLE, LocalAws, local_aws
 from bench.meter import Meter
-from bench.progress import told
+from bench.progress import report
 from bench.requests import CONTEXT, consume_event
 from bench.timing import Timing
 from scrip.ledger import utc_now
@@ -38,35 +38,35 @@ CALLED = "provide-client-params.dynamodb"
 
 NOTES = (
     (
-        "Scrip: functions/consume as it is deployed, on an account of 4 live grants. It"
-        " writes an entry of its ledger, and the index by which entries are listed; no other"
-        " design here but PostgreSQL's keeps a ledger."
+        "Scrip: functions/consume as deployed, on an account with 4 live grants. It writes a"
+        " ledger entry, and the index that lists entries. Of the other designs only"
+        " PostgreSQL's keeps a ledger."
     ),
-    "read, then write: GetItem, PutItem of what is left; nothing remembers the key.",
+    "read, then write: GetItem, then PutItem of the remainder; the key is not stored.",
     (
-        "idempotency decorator: Powertools' idempotent_function around an UpdateItem under"
-        " the condition that the balance suffices. Its records are put before and updated"
-        " after, and live for an hour. No ledger: with one it would write 1 unit more, and 1"
-        " for its index."
+        "idempotency decorator: Powertools' idempotent_function around an UpdateItem whose"
+        " condition is a sufficient balance. Its records are put before, updated after, and"
+        " live for an hour. It keeps no ledger; with one it would write 1 unit more, and 1"
+        " for the index."
     ),
     (
         "PostgreSQL FOR UPDATE: BEGIN, SELECT ... FOR UPDATE, INSERT of an entry with a"
         " unique key, UPDATE, COMMIT."
     ),
     (
-        "A write whose condition failed costs what it would have cost; DynamoDB doesn't tell"
-        " that, so it is reckoned. In the columns of units it is included."
+        "A write whose condition fails costs what it would have cost. DynamoDB does not"
+        " report that, so it is calculated, and included in the columns of units."
     ),
     (
-        "Processor time and its ratio are those of the best round; the connection has no TLS"
-        " here. The database's own processor time is not in it."
+        "Processor time and its ratio are those of the best round. They exclude the"
+        " database's own; the connection here has no TLS."
     ),
-    f"{prices.POSTGRES_NAME} costs {prices.POSTGRES_MONTH:.2f} US dollars a month, used or not.",
+    f"{prices.POSTGRES_NAME} costs {prices.POSTGRES_MONTH:.2f} US dollars a month, even idle.",
 )
 
 
 class Sizes(NamedTuple):
-    """How much is measured: rounds of so many consumes each."""
+    """How much to measure: the number of rounds, and of consumes in each."""
 
     rounds: int
     consumes: int
@@ -76,13 +76,13 @@ QUICK, WHOLE = Sizes(rounds=5, consumes=25), Sizes(rounds=15, consumes=60)
 
 
 def measure(*, quick: bool, postgres: str | None = None) -> dict[str, Any]:
-    """Measure all designs, PostgreSQL's on the server at a URL if one is given."""
+    """Measure all designs; PostgreSQL's only if a server's URL is given."""
     with local_aws() as aws:
         rows = measure_on(aws, QUICK if quick else WHOLE, postgres)
     [own] = [row for row in rows if row["design"] == scrip_path.NAME and row["case"] == "consume"]
     worth = prices.POSTGRES_MONTH / own["usd_per_million"]
-    told_of = f"For that money Scrip's DynamoDB takes {worth:.1f} million consumes a month."
-    return {"rows": rows, "notes": [*NOTES, told_of]}
+    note = f"For that money Scrip's DynamoDB takes {worth:.1f} million consumes a month."
+    return {"rows": rows, "notes": [*NOTES, note]}
 
 
 def measure_on(aws: LocalAws, sizes: Sizes, postgres: str | None) -> list[dict[str, Any]]:
@@ -92,7 +92,7 @@ def measure_on(aws: LocalAws, sizes: Sizes, postgres: str | None) -> list[dict[s
         designs.append(InPostgreSQL(aws, postgres))
     rows = [row for design in designs for row in design.counted()]
     for number in range(sizes.rounds):
-        told(f"round {number + 1} of {sizes.rounds}")
+        report(f"round {number + 1} of {sizes.rounds}")
         for design in designs:
             design.timed_round(sizes.consumes)
     for row, design in zip(rows[:: len(CASES)], designs, strict=True):
@@ -107,14 +107,14 @@ CASES = (
     ("asked again", "second", 5, OK),
     ("refused", "third", CREDITS_MAX, REFUSED),
 )
-"""What is asked for: its name, the key, the amount, and how it is answered."""
+"""The requests: the case's name, the key, the amount, and the expected status."""
 
 
 class Design(ABC):
-    """One design: its requests, and what they cost."""
+    """A design: sends it requests, and measures what they cost."""
 
     def __init__(self, module: ModuleType, table: Table) -> None:
-        """Know the handler, and the table if it is in one."""
+        """Take the design's module, and the table."""
         self.module = module
         self.table = table
         self.own = Timing()
@@ -127,12 +127,12 @@ class Design(ABC):
         return account_id
 
     def ask(self, event: dict[str, Any], status: int = OK) -> None:
-        """Hand the handler a request that it has to answer so."""
+        """Send a request to the handler, and check the answer's status."""
         answer = self.module.lambda_handler(event, CONTEXT)
         assert answer["statusCode"] == status, answer
 
     def counted(self) -> Iterator[dict[str, Any]]:
-        """Yield a row for each case: what is asked of the database."""
+        """Yield a row for each case, with its database calls."""
         account_id = self.open()
         self.ask(consume_event(account_id, "first", 5))
         for case, key, amount, status in CASES:
@@ -141,16 +141,16 @@ class Design(ABC):
 
     @abstractmethod
     def counts(self, request: Callable[[], None]) -> dict[str, Any]:
-        """Return what a request asks of the database."""
+        """Return what a request costs in database calls."""
 
     def timed_round(self, consumes: int) -> None:
-        """Time some consumes of a fresh account."""
+        """Time a round of consumes on a new account."""
         account_id = self.open()
         events = [consume_event(account_id, f"key-{n}", 5) for n in range(consumes)]
         self.own.round(partial(self.ask, event) for event in events)
 
     def timings(self) -> dict[str, Any]:
-        """Return what a consume takes."""
+        """Return how long a consume takes."""
         return {
             "cpu_ms_here": round(self.own.cpu_ms_best, 3),
             "latency_ms_median_here": round(self.own.latency_ms(50), 1),
@@ -159,10 +159,10 @@ class Design(ABC):
 
 
 class InDynamoDB(Design):
-    """A design on the table, the client of which is counted."""
+    """A design on the DynamoDB table; the calls of its client are counted."""
 
     def __init__(self, module: ModuleType, aws: LocalAws) -> None:
-        """Know the table."""
+        """Take the design's module, and the local AWS."""
         super().__init__(module, aws.table)
         self.plain = boto3.client("dynamodb")
 
@@ -180,12 +180,12 @@ class InDynamoDB(Design):
         }
 
     def timed_round(self, consumes: int) -> None:
-        """Time some consumes, and then the same calls by a boto3 client as it comes."""
+        """Time a round of consumes, and then the same calls by a plain boto3 client."""
         super().timed_round(consumes)
         self.bare.round(self._calls(consumes))
 
     def timings(self) -> dict[str, Any]:
-        """Return what a consume takes, and how much of that the calls alone."""
+        """Return how long a consume takes, and how much of that its calls alone take."""
         calls_each = len(self.bare.latencies_ms) / len(self.own.latencies_ms)
         bare = self.bare.cpu_ms_best * calls_each
         return {
@@ -195,14 +195,14 @@ class InDynamoDB(Design):
         }
 
     def _calls(self, consumes: int) -> list[Callable[[], Any]]:
-        """Return the calls that some consumes make, to be made on a table where they are new."""
+        """Record the calls of some consumes, to repeat them on a table where they are new."""
         account_id, now = str(uuid4()), utc_now()
         for table in (self.table, Table(self.table.client, BARE_TABLE)):
             self.module.open_account(table, account_id, CREDITS, now)
         made: list[tuple[str, dict[str, Any]]] = []
 
         def record(params: dict[str, Any], model: Any, **_: Any) -> None:
-            made.append((model.name, _elsewhere(params)))
+            made.append((model.name, _on_bare_table(params)))
 
         events, meta = self.table.client.meta.events, self.table.client.meta
         events.register(CALLED, record, unique_id="bench-record")
@@ -217,30 +217,30 @@ class InPostgreSQL(Design):
     """The design on a PostgreSQL server."""
 
     def __init__(self, aws: LocalAws, url: str) -> None:
-        """Make its tables."""
+        """Create its tables."""
         super().__init__(for_update, aws.table)
         for_update.use(url)
         for_update.connection().execute(for_update.TABLES)
 
     def counts(self, request: Callable[[], None]) -> dict[str, Any]:
-        """Return round trips: how often the server said that it is ready for the next query."""
+        """Return round trips: how often the server reported that it was ready for a query."""
         server = for_update.connection().pgconn
         with tempfile.NamedTemporaryFile("r") as trace:
             server.trace(trace.fileno())
             request()
             server.untrace()
-            said = Path(trace.name).read_text()
-        return {"round_trips": said.count("ReadyForQuery")}
+            protocol = Path(trace.name).read_text()
+        return {"round_trips": protocol.count("ReadyForQuery")}
 
 
-def _elsewhere(asked: Any) -> Any:
-    """Return what was asked for, asked of the other table; nobody can change it any more."""
-    match asked:
+def _on_bare_table(params: Any) -> Any:
+    """Return a deep copy of a call's parameters, with the bare table's name."""
+    match params:
         case dict():
             return {
-                name: BARE_TABLE if name == "TableName" else _elsewhere(value)
-                for name, value in asked.items()
+                name: BARE_TABLE if name == "TableName" else _on_bare_table(value)
+                for name, value in params.items()
             }
         case list():
-            return [_elsewhere(value) for value in asked]
-    return asked
+            return [_on_bare_table(value) for value in params]
+    return params

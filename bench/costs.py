@@ -1,8 +1,8 @@
-"""What a month costs, item by item: counted units, times list prices.
+"""The monthly bill, item by item: counted units times list prices.
 
-What Scrip asks of DynamoDB is counted by tests/integration/test_budget.py, what it stores, sends
-and logs by tests/functional/test_costs.py: both compare with the counts below. What only AWS could
-show is an assumption, and called one.
+tests/integration/test_budget.py counts what Scrip asks of DynamoDB, tests/functional/test_costs.py
+what it stores, sends and logs; both compare with the constants below. What only a deployment on AWS
+could show is marked as assumed.
 """
 
 from dataclasses import dataclass
@@ -14,61 +14,61 @@ DAYS = 30
 
 CONSUME_WRITE_UNITS = 5
 CONSUME_READ_UNITS = 1
-"""Counted: of a consume on an account of four grants."""
+"""Counted: for a consume on an account with four grants."""
 
 RENEWAL_WRITE_UNITS = 8
 RENEWAL_READ_UNITS = 5
-"""Counted, at most: of a month's turn that nobody but the sweep makes, with all its visits."""
+"""Counted, at most: for a renewal by the sweep, including its visits before and after."""
 
 COUNTING_UNITS = 1
-"""Reckoned: read and written by the stream's function for each account and day in a batch."""
+"""Calculated: read and written by the stream's function per account and day in a batch."""
 
 ENTRY_BYTES = 600
-"""Counted, at most: of a consume's entry, which the table holds, and the index once more."""
+"""Counted, at most: size of a consume's entry, which the table and the index each store."""
 
 ARCHIVED_BYTES = 200
-"""Counted, at most: of an entry in the bucket, compressed in a batch."""
+"""Counted, at most: size of an entry in the bucket, compressed in a batch."""
 
 ANSWER_BYTES = 2_000
-"""Counted, at most: of a consume's answer, with some for its headers."""
+"""Counted, at most: size of a consume's answer, with an allowance for headers."""
 
 LOGGED_BYTES = 0
-"""Counted: what a consume that succeeds writes to its log. Lambda's own lines come on top."""
+"""Counted: what a successful consume logs, apart from Lambda's own lines."""
 
 ALARM_METRICS = 21
-"""Counted: by which the alarms go."""
+"""Counted: metrics that the alarms watch."""
 
 AUDIT_UNITS = 6
 AUDIT_UNITS_ENTRY = 0.135
-"""Reckoned: read a day by the audit for an account, and for each entry beyond its twentieth."""
+"""Calculated: read per day by the audit for an account, and for each entry past the twentieth."""
 
 CONSUMES_PER_ACCOUNT = 100
-"""Assumed: a month. More of them on fewer accounts cost less."""
+"""Assumed, per month. The same number of consumes on fewer accounts costs less."""
 
 CONSUME_SECONDS = 0.020
 BATCH_SECONDS = 0.200
 AUDIT_SECONDS = 0.020
-"""Assumed: that a function is kept by a consume, a batch of the stream, an account's audit."""
+"""Assumed: duration of a consume, of a stream batch, and of an account's audit."""
 
 BUSY_SECONDS = DAYS * 24 * 3600 / 3
-"""Assumed: the part of a month in which the consumes come."""
+"""Assumed: the busy third of a month, in which all consumes happen."""
 
 BATCH_CONSUMES = 50
-"""In a full batch: the stream tells of an entry and of its account, 100 records at once."""
+"""In a full batch of 100 stream records: a consume has one for its entry, one for its account."""
 
 LAMBDA_LOG_BYTES = 500
-"""Assumed: what Lambda itself logs of a call."""
+"""Assumed: what Lambda itself logs for an invocation."""
 
 TRACED = 0.05
-"""Assumed: the part of all calls that X-Ray samples."""
+"""Assumed: share of all invocations that X-Ray samples."""
 
 POLLS = 650_000
-"""Reckoned: of the sweep's queue in a month, whether anything happens or not."""
+"""Calculated: polls of the sweep's queue in a month, even when it is idle."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """A line of the bill: how many units of what, and the US dollars for them."""
+    """A line of the bill: what, how many units, and their price in US dollars."""
 
     what: str
     units: float
@@ -76,13 +76,13 @@ class Item:
 
 
 def month(consumes: int, function_gb: float, audit_gb: float) -> list[Item]:
-    """Return the bill of a first month with so many consumes; memory in GB.
+    """Return the bill of a first month with a number of consumes; memory in GB.
 
-    What is stored in it is stored for half of it, on average. No free tier and no discount for many
-    is taken off.
+    Data written during the month is stored for half of it on average. Free tiers and volume
+    discounts are not deducted.
     """
     accounts = -(-consumes // CONSUMES_PER_ACCOUNT)
-    # A batch waits a second to fill: where consumes are rarer, each has one of its own.
+    # A batch waits a second to fill; if consumes are rarer than that, each is a batch of its own.
     batches = max(consumes / BATCH_CONSUMES, min(consumes, BUSY_SECONDS))
     entries = consumes / accounts / 2
     audited = accounts * DAYS
@@ -110,12 +110,12 @@ def month(consumes: int, function_gb: float, audit_gb: float) -> list[Item]:
         _million("Usage by day, writes", consumes * COUNTING_UNITS, prices.WRITE_UNITS_MILLION),
         _million("Usage by day, reads", consumes * COUNTING_UNITS, prices.READ_UNITS_MILLION),
         _million(
-            "Month's turn, writes",
+            "Monthly renewals, writes",
             accounts * RENEWAL_WRITE_UNITS,
             prices.WRITE_UNITS_MILLION,
         ),
         _million(
-            "Month's turn, reads",
+            "Monthly renewals, reads",
             accounts * RENEWAL_READ_UNITS,
             prices.READ_UNITS_MILLION,
         ),

@@ -1,8 +1,7 @@
-"""Own CPU of a consume: the handler's, the ledger's, and that of the boto3 calls that it makes.
+"""Part `cpu`: processor time of a consume in the handler, in the ledger, and in boto3 alone.
 
-All send the same requests to a server in another process that always answers the same, in turns,
-so that whatever else the machine does hits all alike. What is counted is the processor time of
-this process.
+All three send the same requests to a server in another process with canned answers. They take
+turns, so that other load on the machine affects all alike. Only this process's time counts.
 """
 
 import json
@@ -19,6 +18,7 @@ from typing import Any
 import boto3
 
 from bench.canned import canned_dynamodb
+from bench.requests import CONTEXT
 from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.domain.account import Account
 from scrip.domain.commands import (
@@ -38,42 +38,32 @@ from scrip.store.items import account_item, feature_item, plan_item, to_wire
 
 EVENT = Path(__file__).parents[1] / "events" / "consume" / "feature.json"
 HISTORIES = (10, 1_000)
-"""How many entries the ledgers have."""
+"""Numbers of entries in the accounts' ledgers."""
 
 CREDITS = 10**6
-"""Enough for all of them."""
+"""Enough for all consumes."""
 
-type Design = Callable[[], object]
-"""Something that is done again and again."""
-
-
-class Context:
-    """What Lambda passes beside the event, as far as the logger reads it."""
-
-    function_name = "consume"
-    memory_limit_in_mb = 512
-    invoked_function_arn = "arn:aws:lambda:eu-central-1:123456789012:function:consume"
-    aws_request_id = "b2f7c1de-1111-4c5e-9f0a-6d5e4c3b2a19"
-
+type Operation = Callable[[], object]
+"""Something that is measured again and again."""
 
 WHOLE, QUICK = 2_000, 60
-"""How often each is done."""
+"""How often each operation is measured."""
 
 LEAST = 10
-"""One in so many took less than what counts: the least is luck, and most are disturbed."""
+"""The first decile counts: the fastest tenth is luck, and most of the others are disturbed."""
 
 
 def measure(*, quick: bool) -> dict[str, Any]:
-    """Return a row of own CPU for each length of history. Takes a minute, quick 4 s."""
-    # In a process of its own: nothing else of the benchmark is to be loaded there.
+    """Return a row for each length of history. Takes a minute, or 4 s if quick."""
+    # A process of its own has nothing else of the benchmark loaded.
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         rows = pool.submit(_rows, QUICK if quick else WHOLE).result()
     return {
         "rows": rows,
         "notes": [
-            "Processor time of the process that answers, user's and system's, boto3's included.",
-            "bare: the same two requests by a boto3 client as it comes, in the same run.",
-            "loop: a sum over a thousand numbers, in the same run, as a measure of the machine.",
+            "User and system processor time of the process that answers, boto3 included.",
+            "bare: the same two requests by a plain boto3 client, in the same run.",
+            "loop: a sum of a thousand numbers, in the same run, as a measure of the machine.",
         ],
     }
 
@@ -94,11 +84,11 @@ def _rows(rounds: int) -> list[dict[str, Any]]:
             "TABLE_NAME": "scrip",
             "POWERTOOLS_SERVICE_NAME": "scrip",
         }
-        designs: dict[tuple[int, str], Design] = {(0, "loop"): lambda: sum(range(1_000))}
+        operations: dict[tuple[int, str], Operation] = {(0, "loop"): lambda: sum(range(1_000))}
         for entries, account in accounts.items():
-            for name, design in _designs(account.account_id).items():
-                designs[entries, name] = design
-        took = _took(designs, rounds)
+            for name, operation in _operations(account.account_id).items():
+                operations[entries, name] = operation
+        took = _took(operations, rounds)
     return [_row(entries, took) for entries in HISTORIES]
 
 
@@ -114,16 +104,16 @@ def _row(entries: int, took: dict[tuple[int, str], float]) -> dict[str, Any]:
 
 
 def _account(entries: int) -> Account:
-    """Return an account with four grants and a ledger of so many entries."""
+    """Return an account with four grants and a number of ledger entries."""
     names = map("entry-{}".format, count())
 
-    def told() -> dict[str, Any]:
+    def common() -> dict[str, Any]:
         owner = Actor(ActorType.USER, f"user-{entries}")
         return {"account_id": owner.id, "entry_id": next(names), "actor": owner}
 
     now = utc_now()
     signup = OpenAccount(
-        **told(),
+        **common(),
         plan_id="free",
         signup_credits=100,
         reset_anchor=ResetAnchor.SIGNUP,
@@ -131,19 +121,19 @@ def _account(entries: int) -> Account:
     )
     commands: list[Command] = [
         signup,
-        Purchase(**told(), credits=CREDITS, money=100),
-        Adjust(**told(), action=AdjustAction.ADD, amount=50, kind=GrantKind.PROMO),
+        Purchase(**common(), credits=CREDITS, money=100),
+        Adjust(**common(), action=AdjustAction.ADD, amount=50, kind=GrantKind.PROMO),
     ]
     account = None
     while account is None or account.seq_last < entries:
-        command = commands.pop(0) if commands else Consume(**told(), feature="chat", quantity=1)
+        command = commands.pop(0) if commands else Consume(**common(), feature="chat", quantity=1)
         account = decide(account, command, catalog=DEFAULT_CATALOG, now=now).after
     return account
 
 
-def _designs(account_id: str) -> dict[str, Design]:
-    """Return what is measured of an account. Each has run already, so that connections stand."""
-    handle, context = import_module("functions.consume.handler").lambda_handler, Context()
+def _operations(account_id: str) -> dict[str, Operation]:
+    """Return the operations to measure on an account. Each has run once and is connected."""
+    handle = import_module("functions.consume.handler").lambda_handler
     event = json.loads(EVENT.read_text())
     event["requestContext"]["authorizer"]["jwt"]["claims"]["sub"] = account_id
     command = Consume(
@@ -161,7 +151,7 @@ def _designs(account_id: str) -> dict[str, Design]:
     events = ledger().table.client.meta.events
     ledger().catalog()
     events.register("provide-client-params.dynamodb", note)
-    answer = handle(event, context)
+    answer = handle(event, CONTEXT)
     events.unregister("provide-client-params.dynamodb", note)
     assert "entry" in json.loads(answer["body"]), answer
     [(_, read), (_, written)] = requests
@@ -175,16 +165,18 @@ def _designs(account_id: str) -> dict[str, Design]:
     return {
         "bare": bare,
         "ledger": lambda: ledger().execute(command),
-        "handler": lambda: handle(event, context),
+        "handler": lambda: handle(event, CONTEXT),
     }
 
 
-def _took(designs: Mapping[tuple[int, str], Design], rounds: int) -> dict[tuple[int, str], float]:
-    """Return the processor seconds that each takes when it is disturbed least."""
-    times: dict[tuple[int, str], list[float]] = {name: [] for name in designs}
+def _took(
+    operations: Mapping[tuple[int, str], Operation], rounds: int
+) -> dict[tuple[int, str], float]:
+    """Return the processor seconds that each operation takes when least disturbed."""
+    times: dict[tuple[int, str], list[float]] = {name: [] for name in operations}
     for _ in range(rounds):
-        for name, design in designs.items():
+        for name, operation in operations.items():
             began = process_time()
-            design()
+            operation()
             times[name].append(process_time() - began)
     return {name: sorted(took)[rounds // LEAST] for name, took in times.items()}

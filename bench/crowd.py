@@ -1,17 +1,17 @@
-"""A crowd that wants one account, in virtual time: exact, and the same on every machine.
+"""A crowd of callers on one account, in virtual time: exact, and the same on every machine.
 
-The ledger is the product's own, one for each container, as Lambda has them: a container answers one
-caller at a time, and when all are at work there is a new one. Under them is the simulation's
-DynamoDB behind a wire:
+The ledger is the product's own, one per container, as in Lambda: a container serves one caller at a
+time, and when all are busy, a new one starts. Below them is the simulation's DynamoDB, behind a
+network:
 
 - a call travels WAY_SECONDS there and as long back;
-- a transaction is at work on the account for INSIDE_SECONDS, whether its condition holds in the end
-  or not; another one that comes meanwhile is cancelled with TransactionConflict; reads go through;
-- whatever comes of a transaction, it takes the write units of what it would have written;
-- one item takes ITEM_UNITS_PER_SECOND; past that DynamoDB throttles. (Entries are many items, and a
-  partition that is hot is split between them. One item cannot be.)
+- a transaction occupies the account for INSIDE_SECONDS, even if its condition fails; another one
+  meanwhile is cancelled with TransactionConflict, while reads go through;
+- a transaction consumes its write units even if it writes nothing;
+- one item takes ITEM_UNITS_PER_SECOND; past that DynamoDB throttles. (A hot partition is split
+  between its items, such as entries, but a single item cannot be split.)
 
-Computing takes no time in it, nor does starting a container.
+Computing and starting a container take no time.
 """
 
 from __future__ import annotations
@@ -26,14 +26,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import scrip.admission
 import scrip.ledger
+from bench.ledgers import catalog_items
 from scrip.audit.accounts import audit_account
-from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.domain.commands import OpenAccount, ResetAnchor
 from scrip.domain.entries import CLOCK
 from scrip.domain.errors import BusyError
 from scrip.ledger import Ledger
 from scrip.store.client import Table
-from scrip.store.items import feature_item, plan_item, to_wire
 from scrip.store.queries import read
 from simulation.dynamodb import EXCEPTIONS, Paginator, SimulatedDynamoDB, item_size
 from simulation.scheduler import Scheduler
@@ -51,7 +50,7 @@ ITEM_UNITS_PER_SECOND = 1_000
 
 PAUSE_SECONDS = 0.1
 PAUSE_SECONDS_MAX = 2.0
-"""Who is refused waits as told, and at random up to PAUSE * 2^n more, as the client library."""
+"""A refused caller waits for Retry-After plus a random pause up to PAUSE * 2^n, like the client."""
 
 UNIT_BYTES = 1_024
 READ_UNIT_BYTES = 4_096
@@ -65,7 +64,7 @@ START = datetime(2026, 11, 2, tzinfo=UTC)
 
 
 class Answer(NamedTuple):
-    """What a caller got who asked for some uses; `retry_after` is None where they were done."""
+    """The answer to a caller's uses; `retry_after` is None if they were charged."""
 
     uses: int
     asked_at: float
@@ -74,15 +73,15 @@ class Answer(NamedTuple):
 
     @property
     def is_done(self) -> bool:
-        """Whether it was no refusal."""
+        """Whether the uses were charged."""
         return self.retry_after is None
 
 
 class Crowd:
-    """One table with one account, and the containers in front of it. Seconds count from START."""
+    """A table with one account, and the containers in front of it. Seconds count from START."""
 
     def __init__(self, seed: int) -> None:
-        """Open the account; nobody has asked yet."""
+        """Open the account; there are no callers yet."""
         self.chance = random.Random(seed)
         self.scheduler = Scheduler(0.0)
         self.database = SimulatedDynamoDB(TABLE)
@@ -90,29 +89,27 @@ class Crowd:
         self.answers: list[Answer] = []
         self.containers: list[Ledger] = []
         self._idle: list[Ledger] = []
-        catalog = [plan_item(plan) for plan in DEFAULT_CATALOG.plans.values()]
-        catalog += [feature_item(feature) for feature in DEFAULT_CATALOG.features.values()]
-        for item in catalog:
-            self.database.put_item(TableName=TABLE, Item=to_wire(item))
+        for item in catalog_items():
+            self.database.put_item(TableName=TABLE, Item=item)
         self.table = Table(cast("DynamoDBClient", self.database), TABLE)
         Ledger(self.table, self.clock).execute(OPENING)
-        self.wire = _Wire(self)
+        self.network = _Network(self)
 
     def clock(self) -> datetime:
-        """Return the time as the product keeps it."""
+        """Return the virtual time, in whole milliseconds as the product stores it."""
         return START + timedelta(milliseconds=int(self.scheduler.now * 1000))
 
     def spawn(self, run: Callable[[], Any], at: float) -> None:
-        """Let a caller come at a time."""
+        """Schedule a caller."""
         self.scheduler.spawn(run, self.chance, at)
 
     def run(self) -> None:
-        """Let everybody come and get their answers."""
-        with self._time_stands_in():
+        """Run all callers until they have their answers."""
+        with self._virtual_time():
             self.scheduler.run()
 
     def ask(self, command: Command, uses: int = 1) -> Answer:
-        """Carry out a command in a container that is free. Whatever is no 503 is raised."""
+        """Execute a command in a free container. Any error but a 503 is raised."""
         asked_at, retry_after = self.scheduler.now, None
         container = self._free()
         try:
@@ -125,7 +122,7 @@ class Crowd:
         return answer
 
     def ask_until_done(self, command: Command, uses: int = 1) -> None:
-        """Ask, and if refused the same again, later: as told and as the client library does."""
+        """Ask, and repeat the command after each refusal, with the client's pauses."""
         refused = 0
         while (answer := self.ask(command, uses)).retry_after is not None:
             pause = min(PAUSE_SECONDS * 2**refused, PAUSE_SECONDS_MAX)
@@ -133,7 +130,7 @@ class Crowd:
             refused += 1
 
     def taken(self) -> int | None:
-        """Return how many credits were taken by what the books say, None if they are not sound."""
+        """Return how many credits the ledger says were taken, None if the audit finds fault."""
         audited = audit_account(self.table, ACCOUNT_ID, self.clock())
         account = read(self.table, ACCOUNT_ID).account
         if audited is None or audited.findings or account is None:
@@ -142,15 +139,15 @@ class Crowd:
 
     def _free(self) -> Ledger:
         if self._idle:
-            # Nobody but Lambda knows which it takes.
+            # Which one Lambda picks is not documented.
             return self._idle.pop(self.chance.randrange(len(self._idle)))
-        ledger = Ledger(Table(cast("DynamoDBClient", self.wire), TABLE), self.clock)
+        ledger = Ledger(Table(cast("DynamoDBClient", self.network), TABLE), self.clock)
         self.containers.append(ledger)
         return ledger
 
     @contextmanager
-    def _time_stands_in(self) -> Iterator[None]:
-        """Let the ledger take time and chance from here."""
+    def _virtual_time(self) -> Iterator[None]:
+        """Replace the ledger's `time` and `random` with this object."""
         places = [
             (scrip.ledger, "time"),
             (scrip.admission, "time"),
@@ -166,20 +163,20 @@ class Crowd:
                 setattr(module, name, was)
 
     def monotonic(self) -> float:
-        """Stand in for `time.monotonic`."""
+        """Replace `time.monotonic`."""
         return self.scheduler.now
 
     def sleep(self, seconds: float) -> None:
-        """Stand in for `time.sleep`."""
+        """Replace `time.sleep`."""
         self.scheduler.pause(seconds)
 
     def uniform(self, low: float, high: float) -> float:
-        """Stand in for `random.uniform`."""
+        """Replace `random.uniform`."""
         return self.chance.uniform(low, high)
 
 
-class _Wire:
-    """DynamoDB's client as all containers have it."""
+class _Network:
+    """The DynamoDB client of all containers, with delays, conflicts and throttling."""
 
     exceptions = SimulatedDynamoDB.exceptions
 
@@ -187,34 +184,34 @@ class _Wire:
         self.crowd = crowd
         self.database = crowd.database
         self.pause = crowd.scheduler.pause
-        self._somebody_is_inside = False
+        self._is_occupied = False
         self._item_units, self._filled_at = float(ITEM_UNITS_PER_SECOND), 0.0
 
-    def get_item(self, **asked: Any) -> Any:
-        return self._read(partial(self.database.get_item, **asked))
+    def get_item(self, **params: Any) -> Any:
+        return self._read(partial(self.database.get_item, **params))
 
     def get_paginator(self, operation: str) -> Paginator:
         assert operation == "query"
-        return Paginator(lambda **asked: self._read(partial(self.database.query, **asked)))
+        return Paginator(lambda **params: self._read(partial(self.database.query, **params)))
 
-    def transact_write_items(self, **asked: Any) -> Any:
+    def transact_write_items(self, **params: Any) -> Any:
         self.pause(WAY_SECONDS)
-        actions = asked["TransactItems"]
+        actions = params["TransactItems"]
         account_units, *other_units = units = [self._units(action) for action in actions]
         if not self._item_gives(account_units * UNITS_IN_TRANSACTION):
             raise self._cancelled("ThrottlingError", len(actions))
         self.crowd.units["write"] += sum(units) * UNITS_IN_TRANSACTION
         self.crowd.units["tries"] += 1
-        if self._somebody_is_inside:
+        if self._is_occupied:
             raise self._cancelled("TransactionConflict", len(actions))
-        self._somebody_is_inside = True
+        self._is_occupied = True
         self.pause(INSIDE_SECONDS)
-        self._somebody_is_inside = False
+        self._is_occupied = False
         try:
-            answer = self.database.transact_write_items(**asked)
+            answer = self.database.transact_write_items(**params)
         finally:
             self.pause(WAY_SECONDS)
-        # The index has all of each entry, and nothing else of these.
+        # The index holds complete entries, and no other items.
         puts = ["Put" in action for action in actions[1:]]
         self.crowd.units["write"] += sum(compress(other_units, puts))
         return answer
@@ -228,11 +225,11 @@ class _Wire:
         return answer
 
     def _units(self, action: dict[str, Any]) -> int:
-        """Return what a write takes outside of transactions."""
-        [asked] = action.values()
-        item = asked.get("Item")
+        """Return the units that a write takes outside a transaction."""
+        [params] = action.values()
+        item = params.get("Item")
         if item is None:
-            item = self.database.get_item(TableName=TABLE, Key=asked["Key"]).get("Item", {})
+            item = self.database.get_item(TableName=TABLE, Key=params["Key"]).get("Item", {})
         return max(1, -(-item_size(item) // UNIT_BYTES))
 
     def _item_gives(self, units: int) -> bool:

@@ -1,4 +1,4 @@
-"""The document that the benchmark's results are: its shape is that of document.schema.json."""
+"""Builds the document of the benchmark's results, as document.schema.json describes it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 VERSION = 1
-"""Of the shape; another number says that a reader of this one would misread it."""
+"""Version of the document's shape; it changes when readers of the old shape would misread it."""
 
 HERE = "_here"
 ROOT = Path(__file__).parents[1]
@@ -26,7 +26,7 @@ GIBIBYTE = 1024**3
 def document(
     parts: Mapping[str, dict[str, Any]], *, quick: bool, began_at: datetime, seconds: float
 ) -> dict[str, Any]:
-    """Return the results of some parts with what is to be known of them."""
+    """Return the results of some parts, and the circumstances of the run."""
     rows = [row for part in parts.values() for row in part["rows"]]
     return {
         "format": "scrip-benchmark",
@@ -56,9 +56,9 @@ def document(
 
 
 def _git(*words: str) -> str | None:
-    """Return what git says of this folder; None where it is no clone, or there is no git."""
+    """Return git's output for this folder; None if it is not a clone, or git is missing."""
     try:
-        said = subprocess.run(
+        output = subprocess.run(
             ["git", *words],  # noqa: S607 - found on PATH, as a person would
             cwd=ROOT,
             capture_output=True,
@@ -67,11 +67,11 @@ def _git(*words: str) -> str | None:
         )
     except (OSError, subprocess.CalledProcessError):
         return None
-    return said.stdout.strip()
+    return output.stdout.strip()
 
 
 def _processor() -> str:
-    """Name the processor, as far as the system tells."""
+    """Return the processor's name, or its architecture if the system does not know more."""
     if CPUS.is_file():
         for line in CPUS.read_text().splitlines():
             if line.startswith("model name"):

@@ -1,13 +1,13 @@
 """Part `faults`: what each design charges when calls, functions and callers fail.
 
-Each lives in the simulated world of simulation/: DynamoDB in memory, processes that take turns
-at every call, and the faults of docs/explanation/proof.md at their rates, from a seed. A caller who
-gets no answer asks again with the key, until there is one; in the end the faults stop, and
-everybody is answered. So every use has to be charged once. What was taken of an account tells how
-often each was: its uses cost different powers of a base, and so they are the digits of that.
+Each design runs in the simulated world of simulation/: DynamoDB in memory, processes that take
+turns at every call, and the faults of docs/explanation/proof.md at their rates, from a seed. A
+caller without an answer repeats the request with its key; in the end faults stop, and every caller
+is answered. So every use must be charged exactly once. The uses of an account cost different powers
+of a base; the digits of what was taken therefore show how often each was charged.
 
-PostgreSQL is a real server, reached over the same wire: a call of DynamoDB is a statement there.
-Whoever waits for a lock waits in simulated time.
+PostgreSQL is a real server behind the same simulated network: its statements take the place of
+DynamoDB's calls, and waiting for a lock takes simulated time.
 """
 
 from __future__ import annotations
@@ -29,11 +29,10 @@ from aws_lambda_powertools.utilities.idempotency.persistence import datarecord
 from aws_lambda_powertools.utilities.idempotency.persistence import dynamodb as record_table
 
 from bench.designs import for_update, idempotency_decorator, read_then_write, scrip_path
-from bench.progress import told
+from bench.ledgers import catalog_items
+from bench.progress import report
 from bench.requests import consume_event
-from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.store.client import Table
-from scrip.store.items import feature_item, plan_item, to_wire
 from simulation import services
 from simulation.dynamodb import EXCEPTIONS, SimulatedDynamoDB
 from simulation.environment import ENVIRONMENT
@@ -57,30 +56,30 @@ START = datetime.fromisoformat("2026-11-22T12:00:00+00:00").timestamp()
 TABLE = "scrip"
 
 USES = 6
-"""Of each account."""
+"""Uses of each account."""
 
 BASE = 64
-"""More than any use can be charged: it is asked for less often."""
+"""More than the number of times that any use is requested."""
 
 CREDITS = BASE**USES
 APART_SECONDS = 60.0
 EACH_SECONDS = 1.0
-"""The uses of an account come a minute after each other, and those of each account a second later.
+"""An account's uses are a minute apart, and each account starts a second after the one before.
 
-So that a server has few connections at once."""
+That keeps the number of a server's connections small."""
 
 TRIES_MAX = 4
-"""How often a caller asks before it gives up for the time being."""
+"""How often a caller tries before it gives up for a while."""
 
 AGAIN_SECONDS = 600.0
-"""How long it then leaves it be."""
+"""How long it waits then before it tries as often again."""
 
 OK, SERVER_ERROR = 200, 500
 
 COMMIT = "COMMIT"
 WAY_SECONDS = (0.001, 0.005)
 WAIT_SECONDS = 0.005
-"""How often somebody who waits for a lock looks whether it is free."""
+"""How often a waiter checks whether a lock is free."""
 
 DIES = (Fault.DIES_BEFORE, Fault.DIES_AFTER)
 LOSES = (Fault.REQUEST_LOST, Fault.ANSWER_LOST, Fault.EFFECT_LATE, Fault.CALLER_LOST)
@@ -90,7 +89,7 @@ REFUSES = (Fault.THROTTLE, Fault.IN_PROGRESS)
 
 TO_A_STATEMENT = (Fault.REQUEST_LOST, Fault.ANSWER_LOST, *DIES)
 TO_A_COMMIT = (*TO_A_STATEMENT, Fault.EFFECT_LATE)
-"""What is late without being committed is never done."""
+"""Only a commit can take effect late; other statements are rolled back."""
 
 ALL = (*DIES, *LOSES, *AT_ONCE, *MUCH_LATER, *REFUSES)
 KINDS: dict[str, tuple[Fault, ...]] = {
@@ -100,36 +99,34 @@ KINDS: dict[str, tuple[Fault, ...]] = {
     "asking_hours_later": MUCH_LATER,
     "nothing": (),
 }
-"""What is looked at alone. Without faults nothing may be wrong, or it is the world that is."""
+"""Kinds of faults that also run alone. Any wrong charge without faults is the simulation's own."""
 
 NOTES = (
     (
-        "Wrongly charged per million: of the uses, under all faults at once. Behind it the"
-        " same under those of each kind alone; requests that are lost are among the lost"
-        " answers."
+        "Wrongly charged per million: of the uses, under all faults at once. The columns after"
+        " it are for each kind of fault alone; lost answers include lost requests."
     ),
     (
-        "Rates are those of docs/explanation/proof.md: far more than any network has, so that"
-        " there is something to compare. At other rates it is other figures."
+        "Fault rates are those of docs/explanation/proof.md. They are far higher than on any"
+        " real network, so that there is something to compare; other rates give other figures."
     ),
     (
-        "Callers at once: one use in ten is submitted twice at once, and one in 25 comes at"
-        " the very moment of the one before it, from the same account."
+        "Callers at once: one use in ten is submitted twice at the same moment, and one in 25"
+        " at the same moment as the account's previous use."
     ),
     (
-        "Asking hours later: six uses in a hundred are submitted again 1 to 20 hours later,"
-        " as a queue or an app that was offline does it. The decorator's records live for one"
-        " hour."
+        "Asking hours later: six uses in a hundred are submitted again 1 to 20 hours later, as"
+        " by a queue or an app that was offline. The decorator's records live for one hour."
     ),
     (
-        "Charged again: how often more than once, however often it was asked for. Not"
-        " charged: uses that were answered, and whose charge is gone."
+        "Charged again: charges beyond the first of each use. Not charged: uses that were"
+        " answered but whose charge is gone."
     ),
 )
 
 
 class Sizes(NamedTuple):
-    """How many accounts are under all faults, and how many under those of each kind alone."""
+    """Numbers of accounts: under all faults, and under each kind alone."""
 
     all_faults: int
     one_kind: int
@@ -139,7 +136,7 @@ QUICK, WHOLE = Sizes(all_faults=60, one_kind=25), Sizes(all_faults=1_000, one_ki
 
 
 def measure(*, quick: bool, postgres: str | None = None) -> dict[str, Any]:
-    """Run all designs under all faults and under each kind of them."""
+    """Run all designs under all faults, and under each kind alone."""
     return {"rows": measure_with(QUICK if quick else WHOLE, postgres), "notes": [*NOTES]}
 
 
@@ -153,11 +150,11 @@ def measure_with(sizes: Sizes, postgres: str | None) -> list[dict[str, Any]]:
         designs.append(for_update)
     rows = []
     for design in designs:
-        told(f"{design.NAME}: all faults")
+        report(f"{design.NAME}: all faults")
         row = {"design": design.NAME}
         row |= FaultyWorld(design, ALL, postgres).run(sizes.all_faults)
         for kinds, faults in KINDS.items():
-            told(f"{design.NAME}: {kinds.replace('_', ' ')}")
+            report(f"{design.NAME}: {kinds.replace('_', ' ')}")
             alone = FaultyWorld(design, faults, postgres).run(sizes.one_kind)
             row[f"by_{kinds}_per_million"] = alone["wrongly_charged_per_million"]
         rows.append(row)
@@ -166,7 +163,7 @@ def measure_with(sizes: Sizes, postgres: str | None) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Use:
-    """What somebody wants once."""
+    """A use, to be charged once."""
 
     account_id: str
     key: str
@@ -178,10 +175,10 @@ class Use:
 
 
 class FaultyWorld:
-    """A world with one design in it, and what its callers do."""
+    """A simulated world with one design and its callers."""
 
     def __init__(self, design: ModuleType, kinds: tuple[Fault, ...], postgres: str | None) -> None:
-        """Set the world up; `postgres` is where processes find their server."""
+        """Set up the world; `postgres` is the URL of the server."""
         self.design = design
         self.scheduler = NOW.scheduler = SwitchingScheduler(START)
         self.faults = Faults([fault for fault in Fault if fault not in kinds])
@@ -193,20 +190,19 @@ class FaultyWorld:
         self.sent: list[services.Sent] = []
         self.processes = Processes(cast("World", self))
         self.unanswered: list[Use] = []
-        self.asked_for = 0
+        self.requests = 0
         self.servers: dict[Process, Server] = {}
         self.postgres = postgres
 
     def written(self) -> None:
-        """Nobody looks at every write here."""
+        """Ignore a write; the simulation's own tests check each one."""
 
     def run(self, accounts: int) -> dict[str, Any]:
-        """Let the uses of some accounts happen, and return how often they were charged."""
+        """Run the uses of a number of accounts, and return how often they were charged."""
         HANDLERS[self.design.__name__] = self.design
         table = Table(cast("DynamoDBClient", self.database), TABLE)
-        plans, features = DEFAULT_CATALOG.plans.values(), DEFAULT_CATALOG.features.values()
-        for item in [*map(plan_item, plans), *map(feature_item, features)]:
-            self.database.put_item(TableName=TABLE, Item=to_wire(item))
+        for item in catalog_items():
+            self.database.put_item(TableName=TABLE, Item=item)
         if self.design is for_update:
             for_update.connection().execute(for_update.TABLES)
         with self._servers():
@@ -230,7 +226,7 @@ class FaultyWorld:
         again = sum((times - 1) * count for times, count in charged.items() if times > 1)
         return {
             "uses": uses,
-            "requests": self.asked_for,
+            "requests": self.requests,
             "faults_injected": self.faults.injected.total(),
             "charged_again": again,
             "not_charged": charged[0],
@@ -240,17 +236,17 @@ class FaultyWorld:
     # ---- Callers ---------------------------------------------------------------------------------
 
     def _plan(self, number: int, account_id: str) -> None:
-        """Let the uses of an account begin, one after the other, some at the same moment."""
+        """Schedule the uses of an account, one after the other, some at the same moment."""
         after = number * EACH_SECONDS
         for place in range(USES):
             random = Random(SEED * MILLION + number * USES + place)
             if not self.faults.happens(Fault.VERSION_RACE, random):
                 after += APART_SECONDS
             use = Use(account_id, f"use-{place}", BASE**place)
-            self.scheduler.spawn(partial(self._want, use), random, after)
+            self.scheduler.spawn(partial(self._submit, use), random, after)
 
-    def _want(self, use: Use) -> None:
-        """Ask for a use until there is an answer, and maybe twice at once, or hours later again."""
+    def _submit(self, use: Use) -> None:
+        """Request a use until it is answered; perhaps twice at once, or again hours later."""
         random = current().random
         if self.faults.happens(Fault.SENT_TWICE, random):
             chance = Random(random.getrandbits(64))
@@ -268,13 +264,13 @@ class FaultyWorld:
             self.scheduler.pause(random.uniform(0.05, 2))
             if attempt == TRIES_MAX - 1:
                 self.scheduler.pause(AGAIN_SECONDS)
-        assert not self.faults.over, f"{use} gets no answer"
+        assert not self.faults.over, f"{use} is never answered"
         self.unanswered.append(use)
 
     def _try(self, use: Use) -> bool:
-        """Ask once; tell whether there was an answer."""
+        """Send one request; return whether it was answered."""
         random = current().random
-        self.asked_for += 1
+        self.requests += 1
         self.scheduler.pause(random.uniform(0.001, 0.02))
         try:
             answer = self.processes.invoke(self.design.__name__, use.event())
@@ -290,7 +286,7 @@ class FaultyWorld:
 
     @contextmanager
     def _servers(self) -> Iterator[None]:
-        """Let each process have its own connection, over the wire."""
+        """Give each process its own connection, over the simulated network."""
         own = for_update.connection
         for_update.connection = self._server
         try:
@@ -302,7 +298,7 @@ class FaultyWorld:
 
     def _server(self) -> Server:
         process = current().process
-        assert process is not None, "nobody's process is running"
+        assert process is not None, "no process is running"
         if process not in self.servers or self.servers[process].is_gone:
             assert self.postgres
             self.servers[process] = Server(self.postgres, self.scheduler, self.faults)
@@ -310,7 +306,7 @@ class FaultyWorld:
 
 
 class Server:
-    """A connection to PostgreSQL as a process has it: gone with the process, or when it breaks."""
+    """A process's connection to PostgreSQL: gone when the process dies, or when it breaks."""
 
     def __init__(self, url: str, scheduler: Scheduler, faults: Faults) -> None:
         """Connect."""
@@ -320,7 +316,7 @@ class Server:
         self.is_gone = False
 
     def execute(self, text: str, values: Sequence[Any] = ()) -> Any:
-        """Have a statement carried out, unless something happens to it, to us or to its answer."""
+        """Execute a statement, unless a fault hits the statement, the process or the answer."""
         random = current().random
         fault = self._faults.one_of(TO_A_COMMIT if text == COMMIT else TO_A_STATEMENT, random)
         if fault is not None:
@@ -335,7 +331,7 @@ class Server:
         if fault is Fault.REQUEST_LOST:
             self.close()
             self._break()
-        answer = self._carried_out(text, values)
+        answer = self._execute(text, values)
         if fault is Fault.DIES_AFTER:
             self._die()
         self._scheduler.pause(random.uniform(*WAY_SECONDS))
@@ -345,11 +341,11 @@ class Server:
         return answer
 
     def close(self) -> None:
-        """Close the connection; the server rolls back what was not committed."""
+        """Close the connection; the server rolls back an open transaction."""
         self._connection.close()
         self.is_gone = True
 
-    def _carried_out(self, text: str, values: Sequence[Any]) -> Any:
+    def _execute(self, text: str, values: Sequence[Any]) -> Any:
         if text != for_update.LOCK:
             return self._connection.execute(text.encode(), values)
         while True:
@@ -378,11 +374,11 @@ def _digits(taken: int) -> Iterator[int]:
     for _ in range(USES):
         taken, times = divmod(taken, BASE)
         yield times
-    assert taken == 0, "more was taken than anybody asked for"
+    assert taken == 0, "more was taken than all uses cost"
 
 
 def _simulate_time() -> None:
-    """Let the decorator's records live and expire in simulated time."""
+    """Let the decorator's records expire in simulated time."""
     now = SimpleNamespace(now=lambda: at(NOW.scheduler.now))
     simulated = SimpleNamespace(datetime=now, date=date, time=time, timedelta=timedelta)
     for module in (idempotency, records, datarecord, record_table):

@@ -1,6 +1,6 @@
-"""Part `growth`: the same consume after longer and longer histories, and with more and more grants.
+"""Part `growth`: the same consume after ever longer histories, and with ever more grants.
 
-The accounts are on one table, and take turns.
+The accounts share a table and take turns.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from bench.designs.scrip_path import SUPPORT, lambda_handler, postings
 from bench.ledgers import put
 from bench.local import LocalAws, local_aws
 from bench.meter import Meter
-from bench.progress import told
+from bench.progress import report
 from bench.requests import CONTEXT, consume_event
 from bench.timing import Timing
 from scrip.default_catalog import DEFAULT_CATALOG
@@ -36,20 +36,20 @@ OK = 200
 CREDITS = 10_000_000
 GRANTS = (1, 2, 4, 10, 25, 50)
 BASE = 4
-"""The grants of an account whose history grows."""
+"""Number of grants of an account whose history grows."""
 
 NOTES = (
-    "A history is of uses and refunds in turn, so that it is all that differs: the grants stay.",
+    "A history consists of uses and refunds in turn, so that the grants stay the same.",
     (
         "A transaction takes 2 units for every kilobyte of the account, and 2 for the entry;"
         " the index of entries takes 1."
     ),
-    "The ratio of processor time is to the first row of its kind, in the best of all rounds.",
+    "The ratio of processor time is to the first row of its kind, in the best round.",
 )
 
 
 class Sizes(NamedTuple):
-    """How much is measured: histories of so many entries, and rounds of so many consumes each."""
+    """How much to measure: entries per history, the number of rounds, and consumes in each."""
 
     histories: tuple[int, ...]
     rounds: int
@@ -61,7 +61,7 @@ WHOLE = Sizes(histories=(10, 1_000, 100_000), rounds=15, consumes=40)
 
 
 def measure(*, quick: bool) -> dict[str, Any]:
-    """Measure a consume on all accounts."""
+    """Measure a consume on every account."""
     with local_aws() as aws:
         return {"rows": measure_on(aws, QUICK if quick else WHOLE), "notes": [*NOTES]}
 
@@ -70,14 +70,14 @@ def measure_on(aws: LocalAws, sizes: Sizes) -> list[dict[str, Any]]:
     """Return a row for each account."""
     subjects = []
     for entries in sizes.histories:
-        told(f"writing {entries} entries")
+        report(f"writing {entries} entries")
         subjects.append(Subject(aws.table, "history", entries=entries, grants=BASE))
     subjects += [
         Subject(aws.table, "grants", entries=grants + 1, grants=grants) for grants in GRANTS
     ]
     rows = [subject.counted() for subject in subjects]
     for number in range(sizes.rounds):
-        told(f"round {number + 1} of {sizes.rounds}")
+        report(f"round {number + 1} of {sizes.rounds}")
         for subject in subjects:
             subject.timed_round(sizes.consumes)
     first: dict[str, Subject] = {}
@@ -89,7 +89,7 @@ def measure_on(aws: LocalAws, sizes: Sizes) -> list[dict[str, Any]]:
 
 
 class Subject:
-    """An account of so many entries and grants, and what a consume of it takes."""
+    """An account with a number of entries and grants, and what a consume on it takes."""
 
     def __init__(self, table: Table, kind: str, *, entries: int, grants: int) -> None:
         """Write the account."""
@@ -103,7 +103,7 @@ class Subject:
         put(table, _items(self.account_id, entries, grants))
 
     def counted(self) -> dict[str, Any]:
-        """Consume, and return what that asks of DynamoDB."""
+        """Consume, and return a row with the calls to DynamoDB."""
         meter = Meter()
         self.consume()
         meter.hook(self.table.client)
@@ -122,7 +122,7 @@ class Subject:
         }
 
     def timed_round(self, consumes: int) -> None:
-        """Time some consumes."""
+        """Time a round of consumes."""
         self.timing.round(self._requests(consumes))
 
     def consume(self) -> None:
@@ -142,7 +142,7 @@ def _ask(event: dict[str, Any]) -> None:
 
 
 def _items(account_id: str, entries: int, grants: int) -> Iterator[Wire]:
-    """Yield the items of an account that has so many entries: it opens, then uses and refunds."""
+    """Yield the items of an account with a number of entries."""
     account: Account | None = None
     written = 0
     for posting in _life(account_id, grants):
@@ -161,7 +161,7 @@ def _items(account_id: str, entries: int, grants: int) -> Iterator[Wire]:
 
 
 def _life(account_id: str, grants: int) -> Iterator[Posting]:
-    """Yield what happens to an account: its grants come, then uses, each of which is refunded."""
+    """Yield an account's postings: its grants, then uses, each of which is refunded."""
     now = utc_now()
     for posting in postings(account_id, CREDITS, now, grants):
         yield posting
@@ -169,13 +169,13 @@ def _life(account_id: str, grants: int) -> Iterator[Posting]:
     number = 0
     while True:
         number += 1
-        told_of: dict[str, Any] = {"account_id": account_id, "actor": SUPPORT}
-        use = Consume(**told_of, entry_id=f"use-{number}", feature=None, amount=5)
+        common: dict[str, Any] = {"account_id": account_id, "actor": SUPPORT}
+        use = Consume(**common, entry_id=f"use-{number}", feature=None, amount=5)
         used = decide(account, use, catalog=DEFAULT_CATALOG, now=now)
         yield used
         assert used.entry
         refund = Refund(
-            **told_of, entry_id=f"refund-{number}", refunds=use.entry_id, reason="timed out"
+            **common, entry_id=f"refund-{number}", refunds=use.entry_id, reason="timed out"
         )
         refundable = Refundable(entry=used.entry, refunded=0)
         refunded = decide(

@@ -1,8 +1,8 @@
-"""One hot account: how much gets through when too many want it, and what it costs.
+"""Part `hot`: the throughput of one account with too many callers, and what it costs.
 
-Callers come by themselves, so many a second whatever they are answered (`callers` is None), or each
-asks again when answered (1 to 128 of them), and waits as long as a refusal says. All in virtual
-time: `bench/crowd.py` says what it is made of. `python -m bench.hot` prints it.
+Callers either arrive at a fixed rate (`callers` is None), or 1 to 128 of them repeat their requests
+as soon as they are answered, and wait as long as a refusal says. All of it happens in virtual time,
+which `bench/crowd.py` describes. `python -m bench.hot` prints the results.
 """
 
 from __future__ import annotations
@@ -32,33 +32,33 @@ SEED = 1
 SECONDS = 6
 SECONDS_QUICK = 3
 LEARNING_SECONDS = 1.0
-"""Figures a second are counted from then on: at first no container knows of a crowd."""
+"""Rates are counted after this time: at first no container has learned of the crowd."""
 
 OFFERED_PER_SECOND = {False: (25, 50, 100, 200, 400, 800), True: (200, 800)}
 BATCHES_OFFERED_PER_SECOND = {False: (25, 50, 100, 200), True: (50,)}
 OFFERED_WITHOUT_ADMISSION = {False: (100, 200, 400), True: (100,)}
 CALLERS = {False: (1, 2, 4, 8, 16, 32, 64, 128), True: (1, 8, 128)}
 BATCH_CALLERS = {False: (1, 4, 16, 64), True: (8,)}
-"""What is measured; if it is to be quick, so much of it."""
+"""What is measured; the key is whether the run is quick."""
 
 LEASES = (1, 4, 16)
 USES_OF_A_LEASE_PER_SECOND = 1_000
 SLICE_SECONDS = 5
 HOLD_SECONDS = 300
-"""A lease holds what it uses in SLICE_SECONDS, and captures once a second."""
+"""A lease holds the credits that it uses in SLICE_SECONDS, and captures once a second."""
 
 NOTES = [
-    "In virtual time, the same on every machine: 10 ms a round trip, 5 ms in the transaction.",
-    "A success is one use; a batch has 25. Units count the tries that were in vain, too.",
-    "without_admission: callers whom the product lets in always, and lets try for 2 seconds.",
-    "callers null: they come by themselves at a rate, and who is refused goes away.",
-    "lease: each caller counts 1 000 uses a second by itself and captures them every second.",
+    "In virtual time, the same on every machine: 10 ms per round trip, 5 ms in the transaction.",
+    "A success is one use; a batch has 25. Units include those of failed tries.",
+    "without_admission: callers whom Scrip never refuses early and lets try for 2 seconds.",
+    "callers null: callers arrive at a fixed rate, and leave when they are refused.",
+    "lease: each caller counts 1 000 uses a second itself and captures them every second.",
 ]
 
 
 @dataclass(frozen=True)
 class Mode:
-    """A way to use an account: the command of the n-th caller, and how many uses are in it."""
+    """A way to use an account: the n-th caller's command, and the number of uses in it."""
 
     name: str
     uses: int
@@ -76,7 +76,7 @@ def consume(number: int, actor_type: ActorType = ActorType.USER) -> Consume:
 
 
 def batch(number: int) -> ConsumeBatch:
-    """Return as many consumes of 1 credit as go into one posting."""
+    """Return a batch of as many consumes of 1 credit as one posting can hold."""
     return ConsumeBatch(
         account_id=ACCOUNT_ID,
         entry_id=f"batch-{number}",
@@ -92,11 +92,11 @@ WITHOUT_ADMISSION = Mode("without_admission", 1, partial(consume, actor_type=Act
 
 
 def measure(*, quick: bool) -> dict[str, Any]:
-    """Return `rows`, one for each mode and load, and `notes` that say how to read them."""
+    """Return `rows`, one for each mode and load, and `notes` on how to read them."""
     seconds = SECONDS_QUICK if quick else SECONDS
     rows = [offered(SINGLE, rate, seconds) for rate in OFFERED_PER_SECOND[quick]]
     rows += [asking_again(SINGLE, callers, seconds) for callers in CALLERS[quick]]
-    # A batch takes 25 times as long to reckon.
+    # A batch takes 25 times as long to simulate.
     rows += [offered(BATCH, rate, SECONDS_QUICK) for rate in BATCHES_OFFERED_PER_SECOND[quick]]
     rows += [asking_again(BATCH, callers, SECONDS_QUICK) for callers in BATCH_CALLERS[quick]]
     rows += [leased(leases, seconds) for leases in LEASES]
@@ -105,7 +105,7 @@ def measure(*, quick: bool) -> dict[str, Any]:
 
 
 def offered(mode: Mode, per_second: float, seconds: float) -> dict[str, Any]:
-    """Measure callers who come at a rate, at random, and go away when they are refused."""
+    """Measure callers who arrive at random, at a fixed rate, and leave when they are refused."""
     crowd = Crowd(SEED)
     number, at = 0, crowd.chance.expovariate(per_second)
     while at < seconds:
@@ -116,7 +116,7 @@ def offered(mode: Mode, per_second: float, seconds: float) -> dict[str, Any]:
 
 
 def asking_again(mode: Mode, callers: int, seconds: float) -> dict[str, Any]:
-    """Measure callers each of whom asks again when answered; if refused the same, and later."""
+    """Measure callers who each send the next request when answered, and repeat refused ones."""
     crowd = Crowd(SEED)
 
     def call(number: int) -> None:
@@ -131,7 +131,7 @@ def asking_again(mode: Mode, callers: int, seconds: float) -> dict[str, Any]:
 
 
 def leased(leases: int, seconds: float) -> dict[str, Any]:
-    """Measure apps that hold a slice, count by themselves, and capture what they counted."""
+    """Measure apps that hold a slice, count uses themselves, and capture what they counted."""
     crowd = Crowd(SEED)
 
     def lease(app: int, number: int = 0) -> None:
@@ -146,7 +146,7 @@ def leased(leases: int, seconds: float) -> dict[str, Any]:
 
 
 def _use_up(crowd: Crowd, hold_id: str, seconds: float) -> None:
-    """Hold a slice, and capture it second by second until it is used up, or time is."""
+    """Hold a slice, and capture it second by second until it is used up or time is over."""
     left, number = SLICE_SECONDS * USES_OF_A_LEASE_PER_SECOND, 0
     opening = OpenHold(
         account_id=ACCOUNT_ID,

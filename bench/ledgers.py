@@ -1,4 +1,4 @@
-"""Sound accounts in any number: what the rules decide, as the store writes it, put in batches."""
+"""Writes any number of sound accounts: the rules' own decisions, in the store's own items."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,26 +31,28 @@ from scrip.store.items import (
     account_item,
     audit_item,
     entry_item,
+    feature_item,
     payment_item,
+    plan_item,
     to_wire,
     usage_item,
 )
 from scrip.store.keys import account_alias_key, alias_key, audit_key, hold_end_key, refunded_key
 
 BATCH = 25
-"""How many items one BatchWriteItem takes."""
+"""Number of items that one BatchWriteItem takes."""
 
 LIVED = timedelta(hours=36)
-"""What happens to an account happens within so long, and ended half a day ago."""
+"""Time between an account's first and last entry; the last one is half a day old."""
 
 REFUNDED_EVERY = 10
 """Every tenth use fails and is refunded."""
 
 HELD_AFTER = 3
-"""After so many uses something is held, and captured."""
+"""A hold is opened and captured after this number of uses."""
 
 LONGEST = 20
-"""The first account has one in so many of all entries: memory must not grow with a ledger."""
+"""The first account has a twentieth of all entries: memory must not grow with a ledger."""
 
 APP = Actor(ActorType.SERVICE, "app")
 SHOP = Actor(ActorType.WEBHOOK, "shop")
@@ -58,7 +60,7 @@ SUPPORT = Actor(ActorType.ADMIN, "support")
 
 
 def write(table: Table, lengths_by_id: Mapping[str, int]) -> None:
-    """Write accounts that have so many entries each."""
+    """Write accounts with given numbers of entries."""
     put(table, (item for name, length in lengths_by_id.items() for item in life(name, length)))
 
 
@@ -71,15 +73,21 @@ def put(table: Table, items: Iterable[Wire]) -> None:
             left = table.client.batch_write_item(RequestItems=left)["UnprocessedItems"]
 
 
+def catalog_items() -> list[Wire]:
+    """Return the items of the default catalog."""
+    plans, features = DEFAULT_CATALOG.plans.values(), DEFAULT_CATALOG.features.values()
+    return [to_wire(item) for item in (*map(plan_item, plans), *map(feature_item, features))]
+
+
 def lengths(accounts: int, entries: int) -> list[int]:
-    """Share entries out: the first account gets more, all others the same."""
+    """Distribute entries: the first account gets more, all others the same number."""
     longest = entries // min(LONGEST, accounts)
     others, left = divmod(entries - longest, max(1, accounts - 1))
     return [longest, *(others + (number < left) for number in range(accounts - 1))]
 
 
 def life(account_id: str, length: int) -> Iterator[Wire]:
-    """Yield the items of an account that has so many entries, at least six; a hold is the last."""
+    """Yield the items of an account with `length` entries, at least six; the last opens a hold."""
     began = utc_now() - LIVED - timedelta(hours=12)
     refunded: dict[str, int] = {}
     entries: dict[str, Entry] = {}
@@ -123,9 +131,9 @@ def life(account_id: str, length: int) -> Iterator[Wire]:
 
 
 def _commands(account_id: str) -> Iterator[Command]:
-    """Yield what happens: sign-up (two entries), a purchase, a gift, then uses and refunds.
+    """Yield commands: sign-up (two entries), a purchase, a gift, then uses and refunds.
 
-    After some uses a hold comes between them, which is captured.
+    One hold is opened and captured in between.
     """
     yield OpenAccount(
         account_id=account_id,

@@ -1,4 +1,4 @@
-"""A local AWS of its own for a part of the benchmark: the table, the queue, and nothing else."""
+"""A local AWS for one part of the benchmark, with the table and the queue and nothing else."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from samcli.yamlhelper import yaml_parse
 
-from scrip.default_catalog import DEFAULT_CATALOG
+from bench.ledgers import catalog_items
 from scrip.ledger import ledger
 from scrip.settings import settings
-from scrip.store.items import feature_item, plan_item, to_wire
 from scrip.sweep.queue import renew_queue
 from scrip_cli.local import process
 from scrip_cli.local.stack import find_stack
@@ -28,15 +27,15 @@ if TYPE_CHECKING:
     from scrip_cli.local.stack import LocalStack
 
 TABLE, BARE_TABLE = "bench", "bench-bare"
-"""The second table is for calls that are made again without Scrip around them."""
+"""The second table is for repeating recorded calls without Scrip."""
 
 KEPT = ("AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema")
-"""What of the table of template.yaml a call's cost depends on."""
+"""Properties of the table in template.yaml that affect the cost of a call."""
 
 
 @dataclass(frozen=True)
 class LocalAws:
-    """What a part needs of AWS: the stack that runs it, and the table as functions have it."""
+    """What a part needs: the stack that runs the local AWS, and the functions' table."""
 
     stack: LocalStack
     table: Table
@@ -48,30 +47,29 @@ def local_aws() -> Iterator[LocalAws]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as state:
         stack = find_stack(_free_port(), Path(state))
         lock = process.claim(stack)
-        assert lock is not None, "nobody else knows the folder"
+        assert lock is not None, "another process uses the new folder"
         server = process.start(stack, lock)
         try:
             process.wait_until_ready(stack, server)
             with environment(stack) as aws:
                 yield aws
         finally:
-            # Nobody needs what it would save.
+            # A regular stop would save its state, which is not needed.
             os.killpg(server.pid, signal.SIGKILL)
             server.wait()
 
 
 @contextmanager
 def environment(stack: LocalStack) -> Iterator[LocalAws]:
-    """Make tables and a queue on a running AWS; in here this process is a function with them."""
+    """Create tables and a queue on a running AWS, and set this process's environment to them."""
     before = dict(os.environ)
     client, sqs = stack.client("dynamodb"), stack.client("sqs")
     properties = yaml_parse((stack.root / "template.yaml").read_text())["Resources"]["Table"]
-    wanted: Any = {name: properties["Properties"][name] for name in KEPT}
+    kept: Any = {name: properties["Properties"][name] for name in KEPT}
     for name in (TABLE, BARE_TABLE):
-        client.create_table(TableName=name, **wanted)
-    plans, features = DEFAULT_CATALOG.plans.values(), DEFAULT_CATALOG.features.values()
-    for item in [*map(plan_item, plans), *map(feature_item, features)]:
-        client.put_item(TableName=TABLE, Item=to_wire(item))
+        client.create_table(TableName=name, **kept)
+    for item in catalog_items():
+        client.put_item(TableName=TABLE, Item=item)
     queue_url = sqs.create_queue(QueueName="bench-renew")["QueueUrl"]
     os.environ |= stack.aws_environment() | {
         "RENEW_QUEUE_URL": queue_url,
@@ -91,9 +89,9 @@ def environment(stack: LocalStack) -> Iterator[LocalAws]:
 
 
 def _forget() -> None:
-    """Let the functions read their environment anew."""
-    for known in (settings, ledger, renew_queue):
-        known.cache_clear()
+    """Clear caches, so that functions read their environment again."""
+    for cached in (settings, ledger, renew_queue):
+        cached.cache_clear()
 
 
 def _free_port() -> int:

@@ -1,4 +1,4 @@
-"""Counts what is asked of DynamoDB: round trips, and units of what is written and read."""
+"""Counts a client's round trips to DynamoDB, and the units that it writes and reads."""
 
 from __future__ import annotations
 
@@ -14,53 +14,53 @@ if TYPE_CHECKING:
 
 OK = 200
 IN_TRANSACTION = 2
-"""How many units a transaction takes to write an item of 1 KB."""
+"""Units for writing an item of 1 KB in a transaction."""
 
 READ_BYTES = 4_096
-"""How much one unit reads."""
+"""Bytes that one unit reads."""
 
 
 @dataclass
 class Meter:
-    """What a client was used for. Capacity in units.
+    """Round trips and capacity units of a client.
 
-    What a write costs is as the answer tells it. Reads are reckoned from what was read: the local
-    DynamoDB says the same of items of any size. So are writes whose condition failed, of which
-    nothing is told: they cost what success would have, and their items are within 1 KB here.
+    DynamoDB's answers contain the units of successful writes. The units of reads are calculated,
+    because the local DynamoDB reports the same for items of any size; so are those of failed
+    conditions, which are not reported: they cost what success would have, for items within 1 KB.
     """
 
     round_trips: int = 0
     read_units: float = 0
     write_units: float = 0
-    _asked: dict[str, Any] = field(default_factory=dict)
-    """The last call."""
+    _params: dict[str, Any] = field(default_factory=dict)
+    """Parameters of the last call."""
 
     def subtract(self, other: Meter) -> None:
-        """Take off what something else was."""
+        """Subtract another meter's counts."""
         self.round_trips -= other.round_trips
         self.read_units -= other.read_units
         self.write_units -= other.write_units
 
     def hook(self, client: DynamoDBClient) -> None:
-        """Count every call of a client from now on."""
+        """Start counting a client's calls."""
         events: Any = client.meta.events
-        events.register("provide-client-params.dynamodb", _ask, unique_id="bench-ask")
+        events.register("provide-client-params.dynamodb", _ask_capacity, unique_id="bench-ask")
         events.register("before-send.dynamodb", self._sent, unique_id="bench-sent")
-        events.register("after-call.dynamodb", self._told, unique_id="bench-told")
+        events.register("after-call.dynamodb", self._answered, unique_id="bench-answered")
 
     def unhook(self, client: DynamoDBClient) -> None:
-        """Count no more."""
+        """Stop counting."""
         events = client.meta.events
         events.unregister("provide-client-params.dynamodb", unique_id="bench-ask")
         events.unregister("before-send.dynamodb", unique_id="bench-sent")
-        events.unregister("after-call.dynamodb", unique_id="bench-told")
+        events.unregister("after-call.dynamodb", unique_id="bench-answered")
 
     def _sent(self, request: Any, **_: Any) -> None:
         self.round_trips += 1
-        self._asked = json.loads(request.body)
+        self._params = json.loads(request.body)
 
-    def _told(self, model: Any, parsed: Any, http_response: Any, **_: Any) -> None:
-        unit = 1 if self._asked.get("ConsistentRead") else 0.5
+    def _answered(self, model: Any, parsed: Any, http_response: Any, **_: Any) -> None:
+        unit = 1 if self._params.get("ConsistentRead") else 0.5
         match model.name:
             case "GetItem":
                 self._read(unit, parsed.get("Item", {}))
@@ -72,11 +72,11 @@ class Meter:
             case "DeleteItem" | "PutItem" | "TransactWriteItems" | "UpdateItem":
                 self._wrote(parsed, has_failed=http_response.status_code != OK)
             case other:
-                raise ValueError(f"nobody has said what {other} costs")
+                raise ValueError(f"the cost of {other} is unknown")
 
     def _wrote(self, parsed: Any, *, has_failed: bool) -> None:
         if has_failed:
-            in_transaction = self._asked.get("TransactItems")
+            in_transaction = self._params.get("TransactItems")
             self.write_units += IN_TRANSACTION * len(in_transaction) if in_transaction else 1
         else:
             consumed = parsed["ConsumedCapacity"]
@@ -89,5 +89,5 @@ class Meter:
             self.read_units += unit * max(1, ceil(size / READ_BYTES))
 
 
-def _ask(params: dict[str, Any], **_: Any) -> dict[str, Any]:
+def _ask_capacity(params: dict[str, Any], **_: Any) -> dict[str, Any]:
     return {**params, "ReturnConsumedCapacity": "INDEXES"}

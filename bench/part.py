@@ -1,10 +1,10 @@
-"""The parts of the benchmark, each a module with `measure(quick=...)`, and running one of them.
+"""The parts of the benchmark, each a module with `measure(quick=...)`, and a way to run one.
 
-`python -m bench.part NAME OUT` runs a part in a process of its own, which may do to itself whatever
-the part needs: environment, clocks, stand-ins. Its result goes to a file, its progress to stderr.
+`python -m bench.part NAME OUT` runs a part in a process of its own, since a part may change the
+environment, replace clocks and so on. The result goes to a file, progress to stderr.
 
-A part returns `{"rows": [...], "notes": [...]}`. Rows are flat, their keys carry the unit, and end
-in `_here` if the figure is only true of this machine.
+A part returns `{"rows": [...], "notes": [...]}`. Rows are flat; their keys contain the unit, and
+end in `_here` if the figure is only true of this machine.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Part(NamedTuple):
-    """A part: what it is about, its module, and whether that compares with PostgreSQL, too."""
+    """A part: its title, its module, and whether it can compare with PostgreSQL."""
 
     title: str
     module: str
@@ -30,11 +30,11 @@ class Part(NamedTuple):
 
 
 PARTS = {
-    "consume": Part("A consume, and the same by other designs", "bench.consume", has_postgres=True),
-    "faults": Part("What each charges when things fail", "bench.faults", has_postgres=True),
-    "growth": Part("A consume of an account that grows", "bench.growth"),
-    "cpu": Part("Own processor time of a consume", "bench.cpu"),
-    "sweep": Part("A month begins", "bench.sweep"),
+    "consume": Part("A consume, in Scrip and other designs", "bench.consume", has_postgres=True),
+    "faults": Part("What each design charges under faults", "bench.faults", has_postgres=True),
+    "growth": Part("A consume on a growing account", "bench.growth"),
+    "cpu": Part("Processor time of a consume", "bench.cpu"),
+    "sweep": Part("The start of a month", "bench.sweep"),
     "hot": Part("One hot account", "bench.hot"),
     "cold": Part("Cold starts", "bench.cold"),
 }
@@ -47,13 +47,13 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--postgres", metavar="URL")
-    asked = parser.parse_args()
-    # So that what a part has started is stopped, however it is told to end.
+    args = parser.parse_args()
+    # SystemExit lets a part stop the servers that it started.
     signal.signal(signal.SIGTERM, _interrupt)
-    part = PARTS[asked.name]
-    told: dict[str, Any] = {"postgres": asked.postgres} if part.has_postgres else {}
-    result = import_module(part.module).measure(quick=asked.quick, **told)
-    asked.out.write_text(json.dumps(result))
+    part = PARTS[args.name]
+    options: dict[str, Any] = {"postgres": args.postgres} if part.has_postgres else {}
+    result = import_module(part.module).measure(quick=args.quick, **options)
+    args.out.write_text(json.dumps(result))
 
 
 def _interrupt(_: int, __: FrameType | None) -> NoReturn:

@@ -1,4 +1,4 @@
-"""The results as a picture, in SVG: four panels, each left out if its part was not measured."""
+"""Draws the results as an SVG of up to four panels, one for each part that was measured."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ type Rows = list[dict[str, Any]]
 
 
 def draw(result: dict[str, Any], picture: Path) -> None:
-    """Draw what a document has of the panels; nothing if it has none of them."""
+    """Draw the panels for which a document has results; nothing if there are none."""
     parts = {name: part["rows"] for name, part in result["parts"].items()}
     panels = [(panel, parts[name]) for name, panel in PANELS if name in parts]
     if not panels:
@@ -68,7 +68,7 @@ def draw(result: dict[str, Any], picture: Path) -> None:
 
 
 def _cost(axes: Axes, rows: Rows) -> None:
-    """What a million consumes cost, and in how many round trips."""
+    """Draw the cost of a million consumes, and their round trips."""
     shown = [row for row in rows if row["case"] == "consume" and "usd_per_million" in row]
     names = [_in_lines(row["design"]) for row in shown]
     writes = [row["write_units"] * prices.WRITE_UNITS_MILLION for row in shown]
@@ -79,13 +79,13 @@ def _cost(axes: Axes, rows: Rows) -> None:
         text = f" {row['usd_per_million']:.2f}, {row['round_trips']} round trips"
         axes.text(row["usd_per_million"], place, text, va="center")
     axes.set_xlim(0, max(row["usd_per_million"] for row in shown) * 1.6)
-    axes.set_title("DynamoDB, dollars a million consumes")
+    axes.set_title("DynamoDB, dollars per million consumes")
     axes.legend(frameon=False, loc="lower right")
     axes.invert_yaxis()
 
 
 def _wrong(axes: Axes, rows: Rows) -> None:
-    """What is charged wrongly under all faults at once."""
+    """Draw wrong charges under all faults at once."""
     names = [_in_lines(row["design"]) for row in rows]
     shares = [row["wrongly_charged_per_million"] for row in rows]
     axes.barh(names, shares, color=WRONG, height=0.55)
@@ -93,12 +93,12 @@ def _wrong(axes: Axes, rows: Rows) -> None:
         axes.text(share, place, f" {share:,}", va="center")
     axes.set_xlim(0, max(*shares, 1) * 1.25)
     axes.xaxis.set_major_formatter(FuncFormatter(_number))
-    axes.set_title("Wrongly charged a million uses, under faults")
+    axes.set_title("Wrongly charged per million uses, under faults")
     axes.invert_yaxis()
 
 
 def _growth(axes: Axes, rows: Rows) -> None:
-    """What a consume asks for after longer histories, and with more grants."""
+    """Draw the write units of a consume after longer histories, and with more grants."""
     for kind, key, color in (("history", "entries", WRITES), ("grants", "grants", GROWN)):
         shown = [row for row in rows if row["growing"] == kind]
         numbers = [row[key] for row in shown]
@@ -114,15 +114,15 @@ def _growth(axes: Axes, rows: Rows) -> None:
 
 
 def _hot(axes: Axes, rows: Rows) -> None:
-    """What gets through to one account as more callers come."""
+    """Draw the throughput of one account against the number of callers."""
     modes = dict.fromkeys(row["mode"] for row in rows if row.get("callers"))
     for mode, color in zip(modes, LINES, strict=False):
         shown = [row for row in rows if row["mode"] == mode and row.get("callers")]
         callers = [row["callers"] for row in shown]
         goodput = [row["goodput_per_second"] for row in shown]
         axes.plot(callers, goodput, "o-", color=color)
-        told: Any = {"xytext": (0, 6), "textcoords": "offset points", "ha": "right"}
-        axes.annotate(mode.replace("_", " "), (callers[-1], goodput[-1]), color=color, **told)
+        place: Any = {"xytext": (0, 6), "textcoords": "offset points", "ha": "right"}
+        axes.annotate(mode.replace("_", " "), (callers[-1], goodput[-1]), color=color, **place)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     for axis in (axes.xaxis, axes.yaxis):
@@ -130,11 +130,11 @@ def _hot(axes: Axes, rows: Rows) -> None:
     axes.set_xlabel("callers")
     _grid(axes)
     axes.margins(y=0.15)
-    axes.set_title("One hot account, uses a second")
+    axes.set_title("One hot account, uses per second")
 
 
 def _in_lines(name: str) -> str:
-    """Return a name in two lines, if it has more than one word."""
+    """Return a name of several words on two lines."""
     first, *others = name.split(" ", 1)
     return "\n".join([first, *others])
 
@@ -154,4 +154,4 @@ PANELS: tuple[tuple[str, Callable[[Axes, Rows], None]], ...] = (
     ("growth", _growth),
     ("hot", _hot),
 )
-"""Which part each panel shows."""
+"""The part that each panel shows."""

@@ -1,6 +1,6 @@
-"""What AWS asks for, in US dollars: list prices of us-east-1, on demand, without free tiers.
+"""AWS's list prices in US dollars: us-east-1, on demand, without free tiers.
 
-Looked up on 2026-11-22. They change and differ by region.
+Looked up on 2026-11-22; they change and differ by region.
 """
 
 AS_OF = "2026-11-22"
@@ -18,14 +18,14 @@ LAMBDA_REQUESTS_MILLION = 0.20
 # arm64, the first tier.
 LAMBDA_GB_SECOND = 0.0000133334
 
-# DynamoDB's storage, a GB and month: of table and indexes, and of their point-in-time backup.
+# DynamoDB storage per GB and month: of table and indexes, and of their point-in-time backup.
 STORED_GB = 0.25
 BACKED_UP_GB = 0.20
 
 # https://aws.amazon.com/api-gateway/pricing/, HTTP APIs, the first tier.
 API_REQUESTS_MILLION = 1.00
 
-# https://aws.amazon.com/eventbridge/pricing/, events of one's own.
+# https://aws.amazon.com/eventbridge/pricing/, custom events.
 EVENTS_MILLION = 1.00
 
 # https://aws.amazon.com/s3/pricing/, standard.
@@ -41,8 +41,8 @@ TRACES_MILLION = 5.00
 SECRET_MONTH = 0.40
 SENT_GB = 0.09
 
-# https://aws.amazon.com/rds/postgresql/pricing/: db.t4g.micro in two zones is 0.032 an hour, 730
-# hours a month; its disk of 20 GB, the smallest, is 0.23 a GB and month there.
+# https://aws.amazon.com/rds/postgresql/pricing/: db.t4g.micro in two zones costs 0.032 an hour, 730
+# hours a month; its disk of 20 GB, the smallest, costs 0.23 per GB and month.
 POSTGRES_MONTH = 0.032 * 730 + 20 * 0.23
 POSTGRES_NAME = "RDS for PostgreSQL, db.t4g.micro in two zones with 20 GB"
 
@@ -55,5 +55,5 @@ SOURCES = {
 
 
 def dynamodb_million(write_units: float, read_units: float) -> float:
-    """Return the dollars for a million calls that take so many units each."""
+    """Return the price of a million calls that take these units each."""
     return round(write_units * WRITE_UNITS_MILLION + read_units * READ_UNITS_MILLION, 4)

@@ -1,8 +1,8 @@
-"""How far a part has come: a line on stderr, which the benchmark shows beside the part's name."""
+"""A part's progress: lines on stderr, which the benchmark shows beside the part's name."""
 
 import sys
 
 
-def told(step: str) -> None:
-    """Tell what is being done."""
+def report(step: str) -> None:
+    """Report the step that begins."""
     print(step, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Requests as API Gateway hands them to a function, of the sample in events/consume."""
+"""Requests as API Gateway passes them to a function, made of the sample in events/consume."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SAMPLE = Path(__file__).parents[1] / "events/consume/amount.json"
 
 
 class Context:
-    """What Lambda passes beside an event; there is plenty of time."""
+    """The context that Lambda passes with an event, with plenty of time left."""
 
     function_name = "function"
     memory_limit_in_mb = 512
@@ -20,7 +20,7 @@ class Context:
     aws_request_id = "b2f7c1de-1111-4c5e-9f0a-6d5e4c3b2a19"
 
     def get_remaining_time_in_millis(self) -> int:
-        """Tell as much as a function of the stack has."""
+        """Return the stack's time limit."""
         return 29_000
 
 
@@ -28,7 +28,7 @@ CONTEXT: Any = Context()
 
 
 def consume_event(account_id: str, key: str, amount: int) -> dict[str, Any]:
-    """Return a signed-in user's request to spend an amount of their own credits."""
+    """Return a signed-in user's request to consume an amount of their own credits."""
     event = copy.deepcopy(_sample())
     claims = event["requestContext"]["authorizer"]["jwt"]["claims"]
     claims["sub"] = claims["username"] = account_id

@@ -1,8 +1,8 @@
-"""Part `sweep`: what it costs that a month begins, for everybody on time or for who comes by.
+"""Part `sweep`: the cost of a new month, if accounts are renewed on time or on their next use.
 
-Eager: the functions reset and renew, hour by hour around the boundary, as the schedule and the
-queue call them. Accounts are visited in several of those hours, and renewed in one.
-Lazy: the first consume of the new month, less what a consume costs anyway.
+Eager: the functions reset and renew run hour by hour around the boundary, as the schedule and the
+queue call them. They visit an account in several of those hours, and renew it in one.
+Lazy: the first consume of the new month, less the cost of a regular consume.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bench import prices
 from bench.ledgers import put
 from bench.local import LocalAws, local_aws
 from bench.meter import Meter
-from bench.progress import told
+from bench.progress import report
 from bench.requests import CONTEXT, consume_event
 from functions.consume.handler import lambda_handler as consume
 from functions.renew.handler import lambda_handler as renew
@@ -38,17 +38,17 @@ BOUNDARY = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 """A month later."""
 
 SPREAD = timedelta(hours=1)
-"""The accounts are opened within so long."""
+"""Time during which the accounts are opened."""
 
 BEFORE, AFTER = 5, 6
-"""The hours before and after the boundary in which the sweep comes by."""
+"""Hours before and after the boundary in which the sweep runs."""
 
 MONTH_HOURS = 730
 MESSAGES_MAX = 4
-"""How many messages the queue hands to a worker, as template.yaml says."""
+"""Messages per worker invocation, as in template.yaml."""
 
 CALLS_OF_A_QUEUE = 3
-"""A message is sent, received and deleted; each of the three takes up to ten at once."""
+"""A message is sent, received and deleted; each of these calls takes up to ten messages."""
 
 ACCOUNTS = 10_000_000
 SHARE = 0.1
@@ -56,30 +56,30 @@ SHARE = 0.1
 NOTES = (
     (
         f"Dollars are for {ACCOUNTS:,} accounts and a month: DynamoDB's units, SQS's requests"
-        " and the functions' invocations as they were counted here. Lambda's time is not in"
-        " them, nor is the polling of the queue."
+        " and the functions' invocations, as counted here. Lambda's duration and the polling"
+        " of the queue are not included."
     ),
-    "An account that is renewed gets two entries: its old plan grant expires, the new one arrives.",
+    "A renewal writes two entries: the old plan grant expires, and the new one arrives.",
     (
-        "eager: less what the hours cost in which nobody is found, which is the row below."
-        " With so many accounts a worker also sends on, every ten seconds, what it has no time"
-        " for: a message for some hundreds of accounts."
-    ),
-    (
-        "eager, the schedule itself: what the hourly run costs that finds nobody, 730 times a"
-        " month, however many accounts there are."
+        "eager: without the cost of hours in which no account is due, which is the row below."
+        " With so many accounts a worker also forwards what it has no time for every ten"
+        " seconds, in a message for some hundreds of accounts."
     ),
     (
-        "lazy: no schedule is needed for balances to be right, since whoever reads or changes"
-        " an account settles it. One row is if all come by in a month, the other if"
-        f" {SHARE:.0%} do."
+        "eager, the schedule itself: the cost of an hourly run in which no account is due, 730"
+        " times a month, for any number of accounts."
     ),
-    "accounts per second: one worker at a time, and the local AWS beside it.",
+    (
+        "lazy: balances are right without a schedule, since every read or change of an account"
+        " settles it. In the one row all accounts are used within the month, in the other"
+        f" {SHARE:.0%}."
+    ),
+    "accounts per second: with one worker at a time, beside the local AWS.",
 )
 
 
 class Sizes(NamedTuple):
-    """How many accounts are renewed, eagerly and lazily."""
+    """Numbers of accounts to renew eagerly and lazily."""
 
     eager: int
     lazy: int
@@ -89,7 +89,7 @@ QUICK, WHOLE = Sizes(eager=200, lazy=25), Sizes(eager=5_000, lazy=200)
 
 
 def measure(*, quick: bool) -> dict[str, Any]:
-    """Let a month begin for some accounts, both ways."""
+    """Start a new month for some accounts, both ways."""
     with local_aws() as aws:
         return {"rows": measure_on(aws, QUICK if quick else WHOLE), "notes": [*NOTES]}
 
@@ -98,10 +98,10 @@ def measure_on(aws: LocalAws, sizes: Sizes) -> list[dict[str, Any]]:
     """Return a row for each way."""
     clock = ledger().clock
     try:
-        # The first run of all asks for everything there is; this is one like any other.
+        # A first run without a watermark would list all accounts; measure a regular one.
         move_watermark(aws.table, BOUNDARY - timedelta(hours=BEFORE + 2))
         idle = _Hours(aws)
-        idle.come(BOUNDARY - timedelta(hours=BEFORE + 1))
+        idle.run(BOUNDARY - timedelta(hours=BEFORE + 1))
         eager = _eager(aws, sizes.eager, idle)
         lazy = _lazy(aws, sizes.lazy)
     finally:
@@ -115,7 +115,7 @@ def measure_on(aws: LocalAws, sizes: Sizes) -> list[dict[str, Any]]:
 
 
 class _Costs:
-    """What was asked for."""
+    """Calls and invocations."""
 
     def __init__(self, aws: LocalAws) -> None:
         self.aws = aws
@@ -126,26 +126,26 @@ class _Costs:
 
 
 class _Hours(_Costs):
-    """The hours of a sweep."""
+    """The hourly runs of a sweep."""
 
-    def come(self, now: datetime) -> None:
-        """Run the schedule once, and then the workers until the queue is empty."""
+    def run(self, now: datetime) -> None:
+        """Run the schedule once, and then workers until the queue is empty."""
         ledger().clock = lambda: now
         began = time.monotonic()
         self.meter.hook(self.aws.table.client)
         reset({}, CONTEXT)
         self.invocations += 1
-        while taken := self._take():
-            answer = renew({"Records": taken}, CONTEXT)
+        while records := self._receive():
+            answer = renew({"Records": records}, CONTEXT)
             assert not answer["batchItemFailures"], answer
-            self._delete(taken)
+            self._delete(records)
             self.invocations += 1
             self.sqs_requests += CALLS_OF_A_QUEUE
         self.meter.unhook(self.aws.table.client)
         self.seconds += time.monotonic() - began
 
     def without(self, idle: _Hours, times: int) -> _Hours:
-        """Take off what it costs when nobody is found."""
+        """Subtract the costs of hours in which no account is due."""
         for _ in range(times):
             self.meter.subtract(idle.meter)
         self.sqs_requests -= times * idle.sqs_requests
@@ -153,10 +153,10 @@ class _Hours(_Costs):
         return self
 
     def accounts_per_second(self, accounts: int) -> float:
-        """Return how many accounts one worker renews in a second."""
+        """Return the number of accounts that one worker renews per second."""
         return round(accounts / self.seconds, 1)
 
-    def _take(self) -> list[dict[str, Any]]:
+    def _receive(self) -> list[dict[str, Any]]:
         queue = renew_queue()
         answer = queue.client.receive_message(
             QueueUrl=queue.url, MaxNumberOfMessages=MESSAGES_MAX, WaitTimeSeconds=0
@@ -170,30 +170,30 @@ class _Hours(_Costs):
             for message in answer.get("Messages", [])
         ]
 
-    def _delete(self, taken: list[dict[str, Any]]) -> None:
+    def _delete(self, records: list[dict[str, Any]]) -> None:
         queue = renew_queue()
         queue.client.delete_message_batch(
             QueueUrl=queue.url,
             Entries=[
                 {"Id": record["messageId"], "ReceiptHandle": record["receiptHandle"]}
-                for record in taken
+                for record in records
             ],
         )
 
 
 def _eager(aws: LocalAws, accounts: int, idle: _Hours) -> _Hours:
-    told(f"writing {accounts} accounts")
+    report(f"writing {accounts} accounts")
     put(aws.table, _opened("eager", accounts))
     hours = _Hours(aws)
     for hour in range(-BEFORE, AFTER + 1):
-        told(f"hour {hour + BEFORE + 1} of {BEFORE + AFTER + 1}")
-        hours.come(BOUNDARY + timedelta(hours=hour))
+        report(f"hour {hour + BEFORE + 1} of {BEFORE + AFTER + 1}")
+        hours.run(BOUNDARY + timedelta(hours=hour))
     return hours.without(idle, times=BEFORE + AFTER + 1)
 
 
 def _lazy(aws: LocalAws, accounts: int) -> _Costs:
-    """Let accounts consume in the new month, twice; return what the first cost more."""
-    told(f"{accounts} accounts that come by")
+    """Consume twice in the new month; return what the first consume costs beyond the second."""
+    report(f"renewing {accounts} accounts on their next use")
     put(aws.table, _opened("lazy", accounts))
     ledger().clock = lambda: BOUNDARY + timedelta(hours=AFTER)
     costs, usual = _Costs(aws), Meter()
@@ -208,7 +208,7 @@ def _lazy(aws: LocalAws, accounts: int) -> _Costs:
 
 
 def _opened(kind: str, accounts: int) -> Iterator[Wire]:
-    """Yield the items of accounts that were opened a month ago, one after the other."""
+    """Yield the items of accounts that were opened a month before the boundary."""
     for number in range(accounts):
         account_id, now = f"{kind}-{number}", OPENED_AT + SPREAD * number / accounts
         now = now.replace(microsecond=now.microsecond // 1000 * 1000)
@@ -220,7 +220,7 @@ def _opened(kind: str, accounts: int) -> Iterator[Wire]:
 def _row(
     way: str, costs: _Costs, counted: int, times: int, accounts_per_second: float | None = None
 ) -> dict[str, Any]:
-    """Return what was counted for one, and what it costs so many times a month."""
+    """Return the counts for one account or run, and the cost of a month's number of them."""
     each = {
         "round_trips": costs.meter.round_trips / counted,
         "write_units": costs.meter.write_units / counted,

@@ -1,4 +1,4 @@
-"""The results as tables: on a terminal, and in Markdown."""
+"""Shows the results as tables, on a terminal and in Markdown."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     type Rows = list[dict[str, Any]]
 
 FEW = 100
-"""Below it, digits behind the point matter."""
+"""Smaller figures are shown with decimals."""
 
-REMARK = "\\* is only true of this machine."
+REMARK = "\\* only true of this machine."
 
 
 def show(console: Console, parts: Mapping[str, dict[str, Any]]) -> None:
-    """Print the rows of all parts, and what is to be known of them."""
+    """Print the rows and notes of all parts."""
     for name, part in parts.items():
         rows = part["rows"]
         table = Table(
@@ -44,7 +44,7 @@ def show(console: Console, parts: Mapping[str, dict[str, Any]]) -> None:
 
 
 def markdown(name: str, part: dict[str, Any]) -> str:
-    """Return a section of a page: the rows of a part, and what is to be known of them."""
+    """Return a section of a page, with the rows and notes of a part."""
     rows = part["rows"]
     keys = _keys(rows)
     lines = [
@@ -60,7 +60,7 @@ def markdown(name: str, part: dict[str, Any]) -> str:
 
 
 def _keys(rows: Rows) -> list[str]:
-    """Return the columns: all keys, as they come."""
+    """Return the columns: all keys, in order of appearance."""
     return list(dict.fromkeys(key for row in rows for key in row))
 
 
@@ -78,8 +78,8 @@ def _cells(rows: Rows, row: dict[str, Any]) -> Iterator[str]:
         match row.get(key):
             case None:
                 yield ""
-            case bool() as holds:
-                yield "yes" if holds else "no"
+            case bool() as is_true:
+                yield "yes" if is_true else "no"
             case int() as count:
                 yield f"{count:,}"
             case float() as figure:

@@ -1,6 +1,6 @@
-"""Kinds of tampering: what somebody with access to the table does, and what the audit must call it.
+"""Kinds of tampering with the table, and the finding that the audit must report for each.
 
-They are done to accounts as bench/ledgers.py makes them, of at least ten entries.
+They apply to accounts that bench/ledgers.py wrote, with at least ten entries.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind: what is done, and which code and which item the audit must name."""
+    """A kind of tampering, and the code and the item of the finding that it must cause."""
 
     name: str
-    do: Callable[[Hands], None]
+    do: Callable[[Tamperer], None]
     code: Code
     about: str
 
 
-class Hands:
-    """Somebody at the table, who is interested in one account."""
+class Tamperer:
+    """Someone with access to the table, who changes the items of one account."""
 
     def __init__(self, table: Table, account_id: str) -> None:
-        """Know the table and the account."""
+        """Take the table and the account."""
         self.table = table
         self.account_id = account_id
 
@@ -56,7 +56,7 @@ class Hands:
         return copy.deepcopy(dict(answer["Item"]))
 
     def put(self, item: Wire) -> None:
-        """Put an item, whatever it says."""
+        """Put an item."""
         self.table.client.put_item(TableName=self.table.name, Item=item)
 
     def delete(self, key: Key) -> None:
@@ -81,17 +81,17 @@ class Hands:
         return account_of(self.get(account_key(self.account_id)))
 
     def put_account(self, account: Account) -> None:
-        """Put the account as Scrip would, balance and all."""
+        """Put the account as Scrip would, with a matching balance."""
         self.put(to_wire(account_item(account)))
 
     def edit_hold(self, **changed: Any) -> None:
-        """Change the account's open hold as Scrip would write it, balance and all."""
+        """Change the account's open hold as Scrip would, with a matching balance."""
         account = self.account()
         [hold] = account.holds
         self.put_account(replace(account, holds=(replace(hold, **changed),)))
 
-    def key_beside(self, kind: str) -> Key:
-        """Find the last item of a kind beside the account, such as a usage item."""
+    def last_key(self, kind: str) -> Key:
+        """Find the key of the account's last item of a kind, such as `USAGE#`."""
         [item] = self.table.client.query(
             TableName=self.table.name,
             KeyConditionExpression="pk = :pk AND begins_with(sk, :kind)",
@@ -104,155 +104,155 @@ class Hands:
         return {"pk": item["pk"]["S"], "sk": item["sk"]["S"]}
 
 
-def _edit_amount(hands: Hands) -> None:
-    hands.edit(entry_key(hands.account_id, "use-2"), amount={"N": "-1"})
+def _edit_amount(tamperer: Tamperer) -> None:
+    tamperer.edit(entry_key(tamperer.account_id, "use-2"), amount={"N": "-1"})
 
 
-def _edit_and_rehash(hands: Hands) -> None:
-    edited = replace(hands.entry("use-2"), reason="another")
-    hands.put_entry(replace(edited, hash=chain_hash(edited)))
+def _edit_and_rehash(tamperer: Tamperer) -> None:
+    edited = replace(tamperer.entry("use-2"), reason="another")
+    tamperer.put_entry(replace(edited, hash=chain_hash(edited)))
 
 
-def _edit_newest_and_rehash(hands: Hands) -> None:
-    newest = _newest(hands)
+def _edit_newest_and_rehash(tamperer: Tamperer) -> None:
+    newest = _newest(tamperer)
     edited = replace(newest, reason="another")
-    hands.put_entry(replace(edited, hash=chain_hash(edited)))
+    tamperer.put_entry(replace(edited, hash=chain_hash(edited)))
 
 
-def _remove(hands: Hands) -> None:
-    hands.delete(entry_key(hands.account_id, "use-2"))
+def _remove(tamperer: Tamperer) -> None:
+    tamperer.delete(entry_key(tamperer.account_id, "use-2"))
 
 
-def _insert(hands: Hands) -> None:
-    hands.put_entry(replace(hands.entry("use-2"), entry_id="inserted"))
+def _insert(tamperer: Tamperer) -> None:
+    tamperer.put_entry(replace(tamperer.entry("use-2"), entry_id="inserted"))
 
 
-def _append(hands: Hands) -> None:
-    newest = _newest(hands)
+def _append(tamperer: Tamperer) -> None:
+    newest = _newest(tamperer)
     added = replace(
         newest, entry_id="added", seq=newest.seq + 1, previous_hash=newest.hash, hash=b""
     )
-    hands.put_entry(replace(added, hash=chain_hash(added)))
+    tamperer.put_entry(replace(added, hash=chain_hash(added)))
 
 
-def _swap(hands: Hands) -> None:
-    first, second = hands.entry("use-2"), hands.entry("use-3")
-    hands.put_entry(replace(first, seq=second.seq))
-    hands.put_entry(replace(second, seq=first.seq))
+def _swap(tamperer: Tamperer) -> None:
+    first, second = tamperer.entry("use-2"), tamperer.entry("use-3")
+    tamperer.put_entry(replace(first, seq=second.seq))
+    tamperer.put_entry(replace(second, seq=first.seq))
 
 
-def _hide(hands: Hands) -> None:
-    hands.edit(entry_key(hands.account_id, "use-2"), seq=None)
+def _hide(tamperer: Tamperer) -> None:
+    tamperer.edit(entry_key(tamperer.account_id, "use-2"), seq=None)
 
 
-def _mark_for_deletion(hands: Hands) -> None:
-    hands.edit(entry_key(hands.account_id, "use-2"), purge_at={"N": "1"})
+def _mark_for_deletion(tamperer: Tamperer) -> None:
+    tamperer.edit(entry_key(tamperer.account_id, "use-2"), purge_at={"N": "1"})
 
 
-def _move_away(hands: Hands) -> None:
-    key = entry_key(hands.account_id, "use-2")
-    item = hands.get(key)
-    hands.delete(key)
-    hands.put(item | {"pk": {"S": ledger_partition(f"{hands.account_id}-other")}})
+def _move_away(tamperer: Tamperer) -> None:
+    key = entry_key(tamperer.account_id, "use-2")
+    item = tamperer.get(key)
+    tamperer.delete(key)
+    tamperer.put(item | {"pk": {"S": ledger_partition(f"{tamperer.account_id}-other")}})
 
 
-def _edit_balance(hands: Hands) -> None:
-    hands.edit(account_key(hands.account_id), balance={"N": "99000000"})
+def _edit_balance(tamperer: Tamperer) -> None:
+    tamperer.edit(account_key(tamperer.account_id), balance={"N": "99000000"})
 
 
-def _edit_grant(hands: Hands) -> None:
-    account = hands.account()
+def _edit_grant(tamperer: Tamperer) -> None:
+    account = tamperer.account()
     first, *others = account.grants
     edited = replace(first, amount=first.amount + 500, remaining=first.remaining + 500)
-    hands.put_account(replace(account, grants=(edited, *others)))
+    tamperer.put_account(replace(account, grants=(edited, *others)))
 
 
-def _grant_period_again(hands: Hands) -> None:
-    account = hands.account()
+def _grant_period_again(tamperer: Tamperer) -> None:
+    account = tamperer.account()
     [plan] = [grant for grant in account.grants if grant.kind == "plan"]
     again = replace(plan, grant_id="g999")
-    hands.put_account(replace(account, grants=(*account.grants, again)))
+    tamperer.put_account(replace(account, grants=(*account.grants, again)))
 
 
-def _prolong_hold(hands: Hands) -> None:
-    [hold] = hands.account().holds
+def _extend_hold(tamperer: Tamperer) -> None:
+    [hold] = tamperer.account().holds
     assert hold.expires_at
-    hands.edit_hold(expires_at=hold.expires_at + timedelta(days=30))
+    tamperer.edit_hold(expires_at=hold.expires_at + timedelta(days=30))
 
 
-def _hold_more(hands: Hands) -> None:
-    [hold] = hands.account().holds
+def _hold_more(tamperer: Tamperer) -> None:
+    [hold] = tamperer.account().holds
     [part] = hold.allocations
-    hands.edit_hold(allocations=(replace(part, amount=part.amount + 500),))
+    tamperer.edit_hold(allocations=(replace(part, amount=part.amount + 500),))
 
 
-def _let_hold_use_for_nothing(hands: Hands) -> None:
-    hands.edit_hold(uncharged=500)
+def _let_hold_use_for_free(tamperer: Tamperer) -> None:
+    tamperer.edit_hold(uncharged=500)
 
 
-def _remove_hold_end(hands: Hands) -> None:
-    hands.delete(hold_end_key(hands.account_id, "hold-1"))
+def _remove_hold_end(tamperer: Tamperer) -> None:
+    tamperer.delete(hold_end_key(tamperer.account_id, "hold-1"))
 
 
-def _edit_hold_end(hands: Hands) -> None:
-    hands.edit(hold_end_key(hands.account_id, "hold-1"), ended_by={"S": "use-2"})
+def _edit_hold_end(tamperer: Tamperer) -> None:
+    tamperer.edit(hold_end_key(tamperer.account_id, "hold-1"), ended_by={"S": "use-2"})
 
 
-def _end_open_hold(hands: Hands) -> None:
-    key = hold_end_key(hands.account_id, "hold-2")
-    hands.put(to_wire({**key, "ended_by": "use-2"}))
+def _end_open_hold(tamperer: Tamperer) -> None:
+    key = hold_end_key(tamperer.account_id, "hold-2")
+    tamperer.put(to_wire({**key, "ended_by": "use-2"}))
 
 
-def _forget_use(hands: Hands) -> None:
-    hands.put_account(replace(hands.account(), consumed_total=0))
+def _forget_use(tamperer: Tamperer) -> None:
+    tamperer.put_account(replace(tamperer.account(), consumed_total=0))
 
 
-def _freeze(hands: Hands) -> None:
-    hands.edit(account_key(hands.account_id), status={"S": "frozen"})
+def _freeze(tamperer: Tamperer) -> None:
+    tamperer.edit(account_key(tamperer.account_id), status={"S": "frozen"})
 
 
-def _edit_newest_hash(hands: Hands) -> None:
-    hands.put_account(replace(hands.account(), hash=bytes(32)))
+def _edit_newest_hash(tamperer: Tamperer) -> None:
+    tamperer.put_account(replace(tamperer.account(), hash=bytes(32)))
 
 
-def _unlist(hands: Hands) -> None:
-    hands.edit(account_key(hands.account_id), directory_pk=None, directory_sk=None)
+def _unlist(tamperer: Tamperer) -> None:
+    tamperer.edit(account_key(tamperer.account_id), directory_pk=None, directory_sk=None)
 
 
-def _remove_account(hands: Hands) -> None:
-    hands.delete(account_key(hands.account_id))
+def _remove_account(tamperer: Tamperer) -> None:
+    tamperer.delete(account_key(tamperer.account_id))
 
 
-def _edit_refunded(hands: Hands) -> None:
-    hands.edit(hands.key_beside("REFUNDED#"), refunded={"N": "0"})
+def _edit_refunded(tamperer: Tamperer) -> None:
+    tamperer.edit(tamperer.last_key("REFUNDED#"), refunded={"N": "0"})
 
 
-def _edit_usage(hands: Hands) -> None:
-    hands.edit(hands.key_beside("USAGE#"), uses={"L": []})
+def _edit_usage(tamperer: Tamperer) -> None:
+    tamperer.edit(tamperer.last_key("USAGE#"), uses={"L": []})
 
 
-def _remove_audit_record(hands: Hands) -> None:
-    hands.delete(hands.key_beside("AUDIT#"))
+def _remove_audit_record(tamperer: Tamperer) -> None:
+    tamperer.delete(tamperer.last_key("AUDIT#"))
 
 
-def _remove_payment(hands: Hands) -> None:
-    hands.delete(payment_key(f"shop:pi_{hands.account_id}"))
+def _remove_payment(tamperer: Tamperer) -> None:
+    tamperer.delete(payment_key(f"shop:pi_{tamperer.account_id}"))
 
 
-def _edit_payment(hands: Hands) -> None:
-    hands.edit(payment_key(f"shop:pi_{hands.account_id}"), credits={"N": "1"})
+def _edit_payment(tamperer: Tamperer) -> None:
+    tamperer.edit(payment_key(f"shop:pi_{tamperer.account_id}"), credits={"N": "1"})
 
 
-def _redirect_name(hands: Hands) -> None:
-    hands.edit(alias_key(f"email:{hands.account_id}@example.com"), account_id={"S": "thief"})
+def _redirect_name(tamperer: Tamperer) -> None:
+    tamperer.edit(alias_key(f"email:{tamperer.account_id}@example.com"), account_id={"S": "thief"})
 
 
-def _newest(hands: Hands) -> Entry:
-    [item] = hands.table.client.query(
-        TableName=hands.table.name,
+def _newest(tamperer: Tamperer) -> Entry:
+    [item] = tamperer.table.client.query(
+        TableName=tamperer.table.name,
         IndexName="history",
         KeyConditionExpression="pk = :pk",
-        ExpressionAttributeValues=to_wire({":pk": ledger_partition(hands.account_id)}),
+        ExpressionAttributeValues=to_wire({":pk": ledger_partition(tamperer.account_id)}),
         ScanIndexForward=False,
         Limit=1,
     )["Items"]
@@ -261,9 +261,9 @@ def _newest(hands: Hands) -> Entry:
 
 KINDS = (
     Kind("an entry's amount", _edit_amount, Code.ENTRY_HASH_WRONG, "entry use-2"),
-    Kind("an entry edited, its hash too", _edit_and_rehash, Code.CHAIN_BROKEN, "entry use-3"),
+    Kind("an entry and its hash", _edit_and_rehash, Code.CHAIN_BROKEN, "entry use-3"),
     Kind(
-        "the newest entry edited, its hash too",
+        "the newest entry and its hash",
         _edit_newest_and_rehash,
         Code.NEWEST_HASH_WRONG,
         "account",
@@ -273,15 +273,15 @@ KINDS = (
     Kind("an entry added at the end", _append, Code.ENTRY_BEYOND_ACCOUNT, "entry added"),
     Kind("two entries swapped", _swap, Code.ENTRY_HASH_WRONG, "entry use-2"),
     Kind("an entry hidden from lists", _hide, Code.ENTRY_WITHOUT_SEQ, "entry use-2"),
-    Kind("an entry to be deleted", _mark_for_deletion, Code.UNKNOWN_ATTRIBUTE, "entry use-2"),
+    Kind("an entry marked for deletion", _mark_for_deletion, Code.UNKNOWN_ATTRIBUTE, "entry use-2"),
     Kind("an entry moved to another account", _move_away, Code.ENTRY_MISSING, "seq 7"),
     Kind("the balance", _edit_balance, Code.BALANCE_WRONG, "account"),
-    Kind("a grant's credits, balance too", _edit_grant, Code.GRANT_WRONG, "grant g1"),
-    Kind("when a hold ends", _prolong_hold, Code.HELD_WRONG, "hold hold-2"),
-    Kind("what is held, balance too", _hold_more, Code.HELD_WRONG, "hold hold-2"),
+    Kind("a grant's credits and the balance", _edit_grant, Code.GRANT_WRONG, "grant g1"),
+    Kind("when a hold expires", _extend_hold, Code.HELD_WRONG, "hold hold-2"),
+    Kind("what is held, and the balance", _hold_more, Code.HELD_WRONG, "hold hold-2"),
     Kind(
-        "what a hold may use for nothing",
-        _let_hold_use_for_nothing,
+        "what a hold may use for free",
+        _let_hold_use_for_free,
         Code.HELD_WRONG,
         "hold hold-2",
     ),
@@ -292,13 +292,13 @@ KINDS = (
     Kind("the total of use", _forget_use, Code.COUNTER_WRONG, "consumed_total"),
     Kind("an account frozen", _freeze, Code.STATUS_WRONG, "account"),
     Kind("the newest hash", _edit_newest_hash, Code.NEWEST_HASH_WRONG, "account"),
-    Kind("an account out of the directory", _unlist, Code.DIRECTORY_WRONG, "account"),
+    Kind("an account removed from the directory", _unlist, Code.DIRECTORY_WRONG, "account"),
     Kind("an account removed", _remove_account, Code.ACCOUNT_MISSING, "account"),
     Kind("a refunded total", _edit_refunded, Code.REFUNDED_TOTAL_WRONG, "refunded total of use-1"),
     Kind("the usage of a day", _edit_usage, Code.USAGE_WRONG, "usage of "),
     Kind("an audit record removed", _remove_audit_record, Code.AUDIT_RECORD_WRONG, "entry gift"),
     Kind("a payment removed", _remove_payment, Code.PAYMENT_WRONG, "payment shop:pi_"),
     Kind("a payment's credits", _edit_payment, Code.PAYMENT_WRONG, "payment shop:pi_"),
-    Kind("a name led to another account", _redirect_name, Code.ALIAS_WRONG, "alias email:"),
+    Kind("an alias of another account", _redirect_name, Code.ALIAS_WRONG, "alias email:"),
 )
-"""`about` is how it begins where it goes on with the account or the day."""
+"""`about` is only the beginning where the finding continues with the account or the day."""

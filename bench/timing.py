@@ -1,4 +1,4 @@
-"""Timing of calls in this process, one after another: processor time and time that passes."""
+"""Times calls in this process, one after another: processor time and elapsed time."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ MILLISECONDS = 1_000
 
 @dataclass
 class Timing:
-    """What rounds of calls took. The best round is the one that others disturbed least."""
+    """Times of rounds of calls. The best round is the least disturbed one."""
 
     cpu_ms_best: float = float("inf")
     latencies_ms: list[float] = field(default_factory=list)
 
     def round(self, calls: Iterable[Callable[[], Any]]) -> None:
-        """Time a round of calls. Only this thread counts, and none of what it waits for."""
+        """Time a round of calls: the processor time of this thread, and each call's latency."""
         began, count = time.thread_time(), 0
         for call in calls:
             started = time.perf_counter()
@@ -32,5 +32,5 @@ class Timing:
         self.cpu_ms_best = min(self.cpu_ms_best, spent)
 
     def latency_ms(self, percent: int) -> float:
-        """Return what so many of a hundred calls took at most."""
+        """Return a percentile of the calls' latencies."""
         return quantiles(self.latencies_ms, n=100)[percent - 1]

@@ -1,4 +1,4 @@
-"""Prints docs/reference/api.md from the OpenAPI document, and from the code who may call what."""
+"""Prints docs/reference/api.md from the OpenAPI document; who may call what comes from the code."""
 
 import ast
 import inspect
@@ -20,31 +20,32 @@ WHO = {
     principals.service_caller: "a service, an admin",
     principals.admin_caller: "an admin",
     principals.admin_actor: "an admin",
-    None: "anybody",
+    None: "anyone",
 }
-"""Who may do what depends on which principal."""
+"""Who may call an operation, by the principal that its handler depends on."""
 
 HEAD = """\
 # The API
 
-Made from the code by `make reference`; do not edit. The same as a document for programs:
-`GET /v1/openapi.json`; to try it out: `GET /v1/docs`.
+Made from the code by `make reference`; do not edit. Your stack serves the same description for
+programs at `GET /v1/openapi.json`, and a page to try it out at `GET /v1/docs`.
 
-A token goes into `Authorization: Bearer ...`; [who is what](../how-to/own-oidc-provider.md). A
-user's own account is `me`. Codes of problems lead to [what they mean](errors.md). What every answer
-can be (401 without a valid token, 429 past the stack's rate, `forbidden`, `invalid`,
-`internal_error`, `busy` and the like) is not repeated. Instants are ISO 8601 with an offset,
-answered in UTC; credits are whole numbers.
+Send a token in `Authorization: Bearer ...`; [tokens define who you
+are](../how-to/own-oidc-provider.md). `me` is the account of the user who signed in. Each problem
+code links to [its meaning](errors.md). Problems that any operation can answer with (401 without a
+valid token, 429 above the stack's rate, `forbidden`, `invalid`, `internal_error`, `busy` and the
+like) are not repeated. Instants are ISO 8601 with an offset, and UTC in answers; credits are whole
+numbers.
 
-The OpenAPI document links what was made to what can be done with it: an entry, its refund, the next page, the next
-edit. What a link leaves out, such as an amount, is for you to say.
+The OpenAPI document links what was created to what can be done with it: an entry to its refund, a
+list to its next page, an item to its next edit. You supply what a link leaves out, such as an amount.
 """
 
 EVERYWHERE = {"invalid", "not_found", "forbidden", "internal_error", "busy", "corrupt_account"}
 EVERYWHERE |= {"catalog_unsound", "malformed", "body_too_large", "unsupported_media_type"}
 
 TAGS = ["Credits", "Holds", "Accounts", "Catalog", "Admin", "Webhooks", "Service"]
-"""The order in which operations are told; within each it is by path."""
+"""The order of the operations; those with the same tag are sorted by path."""
 
 Schema = dict[str, Any]
 
@@ -65,9 +66,9 @@ def page() -> str:
     ]
     parts.append("\n## Operations")
     for method, path, operation in operations:
-        who, told = code[method, path]
-        parts.append(f"\n### {operation['operationId']}\n\n`{method} {path}`\n\n{told}\n")
-        parts.append(f"Who may: {who}.\n")
+        who, description = code[method, path]
+        parts.append(f"\n### {operation['operationId']}\n\n`{method} {path}`\n\n{description}\n")
+        parts.append(f"Allowed for: {who}.\n")
         parts += [_parameters(operation), _body(operation), _answers(operation)]
     parts.append("\n## Shapes\n")
     parts += [_shape(name) for name in sorted(SCHEMAS) if _is_shown(name)]
@@ -75,7 +76,7 @@ def page() -> str:
 
 
 def _code() -> dict[tuple[str, str], tuple[str, str]]:
-    """Return who may call each operation, and what its handler says that it does."""
+    """Return who may call each operation, and its handler's docstring."""
     found = {}
     for path in sorted((ROOT / "functions").glob("*/handler.py")):
         module = import_module(f"functions.{path.parent.name}.handler")
@@ -91,14 +92,14 @@ def _code() -> dict[tuple[str, str], tuple[str, str]]:
                     ],
                 ):
                     handler = getattr(module, name)
-                    said = " ".join(inspect.cleandoc(handler.__doc__ or "").split())
+                    description = " ".join(inspect.cleandoc(handler.__doc__ or "").split())
                     key = (method.upper(), route.replace("<", "{").replace(">", "}"))
-                    found[key] = (WHO[_principal(handler)], said)
+                    found[key] = (WHO[_principal(handler)], description)
     return found
 
 
 def _principal(handler: Any) -> Any:
-    """Return what a handler depends on to know who calls, None if it asks nobody."""
+    """Return the principal that a handler depends on, None if it has none."""
     hints = get_type_hints(handler, include_extras=True).values()
     depends = [
         extra.dependency
@@ -111,8 +112,9 @@ def _principal(handler: Any) -> Any:
 
 def _parameters(operation: Schema) -> str:
     rows = [
-        f"| `{told['name']}` | {told['in']} | {_type(told['schema'])} | {_remarks(told, told)} |"
-        for told in operation.get("parameters", [])
+        f"| `{param['name']}` | {param['in']} | {_type(param['schema'])}"
+        f" | {_remarks(param, is_required=param.get('required', True))} |"
+        for param in operation.get("parameters", [])
     ]
     return "\n".join(["| parameter | in | | |", "|---|---|---|---|", *rows, ""]) if rows else ""
 
@@ -125,9 +127,9 @@ def _body(operation: Schema) -> str:
 
 
 def _answers(operation: Schema) -> str:
-    """Return what is answered: the shape of success, and the codes that are its own."""
+    """Return the shape of success, and the problem codes that are the operation's own."""
     responses = sorted(operation["responses"].items())
-    told = [
+    successes = [
         f"{status} {_type(content['schema'])}: {answer['description']}"
         for status, answer in responses
         if status.startswith("2")
@@ -140,11 +142,11 @@ def _answers(operation: Schema) -> str:
         if not status.startswith("2") and code not in EVERYWHERE
     ]
     refuses = f"\nRefuses with {', '.join(codes)}.\n" if codes else ""
-    return f"Answers {' '.join(told)}\n{refuses}"
+    return f"Answers {' '.join(successes)}\n{refuses}"
 
 
 def _is_shown(name: str) -> bool:
-    """Whether a schema is an object of the API's own; problems are in errors.md."""
+    """Whether a schema is listed as a shape; problems are in errors.md."""
     is_problem = name.endswith("Problem") and name != "HealthProblem"
     return "properties" in SCHEMAS[name] and not is_problem and not name.endswith("ValidationError")
 
@@ -152,31 +154,32 @@ def _is_shown(name: str) -> bool:
 def _shape(name: str) -> str:
     schema = SCHEMAS[name]
     required = schema.get("required", [])
-    said = " ".join(schema.get("description", "").split())
+    description = " ".join(schema.get("description", "").split())
     rows = [
-        f"| `{field}` | {_type(told)} | {_remarks(told, {'required': field in required})} |"
-        for field, told in schema["properties"].items()
+        f"| `{name}` | {_type(field)} | {_remarks(field, is_required=name in required)} |"
+        for name, field in schema["properties"].items()
     ]
-    return "\n".join([f"### {name}\n", f"{said}\n", "| field | | |", "|---|---|---|", *rows, ""])
+    head = [f"### {name}\n", f"{description}\n", "| field | | |", "|---|---|---|"]
+    return "\n".join([*head, *rows, ""])
 
 
-def _remarks(told: Schema, required: Schema) -> str:
-    """Return what there is to know of a field or a parameter beside its type."""
-    schema = told.get("schema", told)
-    found = [told.get("description", "")]
+def _remarks(field: Schema, *, is_required: bool) -> str:
+    """Return the remarks on a field or a parameter: its description, default and so on."""
+    schema = field.get("schema", field)
+    found = [field.get("description", "")]
     for choice in schema.get("anyOf", [schema]):
         named = choice.get("$ref", "").rsplit("/", maxsplit=1)[-1]
         if named and not _is_shown(named) and "enum" not in SCHEMAS[named]:
             found.append(SCHEMAS[named].get("description", ""))
-    if required.get("required") is False and "default" in schema:
+    if not is_required and "default" in schema:
         found.append(f"Default `{json.dumps(schema['default'])}`.")
-    elif required.get("required") is False:
-        found.append("May be left out.")
+    elif not is_required:
+        found.append("Optional.")
     return " ".join(filter(None, found))
 
 
 def _type(schema: Schema) -> str:
-    """Return a type in words, with links to the shapes."""
+    """Return a type in words, with links to shapes."""
     match schema:
         case {"$ref": str(ref)}:
             words = _named(ref.rsplit("/", maxsplit=1)[-1])
@@ -210,7 +213,7 @@ def _simple(schema: Schema) -> str:
         case {"type": "string", "pattern": str(pattern)}:
             words = f"string, `{pattern.replace('|', '\\|')}`"
         case {"type": "string", "maxLength": int(most)}:
-            words = f"string of at most {most}"
+            words = f"string, at most {most} characters"
         case _:
             words = schema.get("type", "any JSON")
     return words

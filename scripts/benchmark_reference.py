@@ -1,4 +1,4 @@
-"""Prints docs/reference/benchmark.md: what `make bench` wrote to benchmark.json beside it."""
+"""Prints docs/reference/benchmark.md from benchmark.json, the results of `make bench`."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from bench import table
 RESULT = Path(__file__).parent.parent / "docs/reference/benchmark.json"
 
 HEAD = """\
-# Results of the benchmark
+# Benchmark results
 
 Made by `make reference` from `docs/reference/benchmark.json`, which `make bench` wrote; do not
 edit. [What is measured, how, and how to read it](../explanation/benchmark.md).
@@ -20,13 +20,14 @@ def page() -> str:
     """Return the page."""
     result = json.loads(RESULT.read_text())
     machine = result["machine"]
+    mode = "full" if result["mode"] == "whole" else "quick"
     run = (
-        f"A {result['mode']} run of {result['began_at'][:10]}, of {result['seconds_here']:.0f}"
-        f" seconds, on {machine['processors']} processors ({machine['processor']}),"
+        f"A {mode} run on {result['began_at'][:10]}: {result['seconds_here']:.0f}"
+        f" seconds on {machine['processors']} processors ({machine['processor']}),"
         f" {machine['memory_gib']} GiB, {machine['system']}, Python {machine['python']}. Prices are"
         f" those of {result['prices']['region']} as of {result['prices']['as_of']}.\n"
         f"{table.REMARK}\n\n"
-        "![What a consume costs and asks for, and what is charged wrongly](benchmark.svg)\n"
+        "![Cost and units of a consume, wrong charges, and throughput](benchmark.svg)\n"
     )
     sections = [table.markdown(name, part) for name, part in result["parts"].items()]
     return "\n".join([HEAD + run, *sections])

@@ -1,4 +1,4 @@
-"""Prints the reference of the command line, made from its code: docs/reference/cli.md."""
+"""Prints docs/reference/cli.md, the reference of the command line, from its code."""
 
 from collections.abc import Iterable, Iterator
 from inspect import cleandoc
@@ -12,42 +12,43 @@ from scrip_cli.main import app
 INTRODUCTION = """\
 # The command line
 
-Made from the code by `make reference`; `scrip COMMAND --help` says the same.
+Made from the code by `make reference`; `scrip COMMAND --help` prints the same.
 
 ## Which stack
 
-Without more said, a command works on the local stack of the project that the current folder is in.
+By default a command works on the local stack of the project in the current folder.
 
 {common}
 
-On AWS it works with your own credentials (`AWS_PROFILE` and the like), straight on the table: what
-you may do there is up to your IAM policies, not to Scrip's tokens. Changes go the API's way, by the
-same rules. Their entries and audit records name you by the ARN that your credentials are of.
+On AWS a command uses your own credentials (`AWS_PROFILE` and the like) and works directly on the
+table: your IAM policies decide what you may do, not Scrip's tokens. Changes follow the same rules
+as in the API. Their entries and audit records have your credentials' ARN as the actor.
 
 ## Which account
 
-Where a command wants an `ACCOUNT`, an id will do, an email address, or the name that a provider has
-for it, such as `stripe:cus_123`. Ids can look like any of these. A word that leads to several
-accounts is refused, because the wrong person could get the credits; `account:ID` is always the account
-of that id.
+An `ACCOUNT` is an id, an email address, or a provider's name for it, such as `stripe:cus_123`. Ids
+can look like any of these. If a value matches several accounts, the command refuses it, because the
+wrong person could get the credits;
+`account:ID` always means the account with that id.
 
-## What is printed
+## Output
 
-Answers go to standard output, all else to standard error. On a terminal lists are tables; in a pipe
-they are lines with tabs between the columns. With `--json` an answer is one JSON document, and a
-list a line of JSON for each, with the names that the API has. Times are in UTC and say so.
+Answers go to standard output, everything else to standard error. On a terminal, lists are tables;
+in a pipe, they are lines with tabs between the columns. With `--json` an answer is one JSON
+document, and a list has one JSON document per line, with the API's field names. Times are in UTC
+and marked as such.
 
-A command that changes something says what it is about to do, and asks. Without a terminal it wants
-`--yes`. A change of an account has an idempotency key, which is printed: repeated with
-`--idempotency-key` it is never made twice.
+A command that changes something describes the change and asks for confirmation; without a terminal
+it requires `--yes`. Each change to an account has an idempotency key, which is printed. Repeating
+the command with that `--idempotency-key` never makes the change twice.
 
 ## The catalog as a file
 
-`scrip catalog export` prints the plans and features of a stack; keep them under version control,
-look at `diff` and then `apply`. An item has the fields of the API's PUT, but for `reason`: what is
-left out has its default, and `active: false` deactivates it. The file is YAML 1.2, in which `no` is a
-word; a key cannot appear twice. It has no versions: `apply` edits the versions whose differences it
-showed.
+`scrip catalog export` prints a stack's plans and features. Keep them under version control; check
+changes with `diff`, then `apply` them. An item has the fields of the API's PUT except `reason`;
+fields that you leave out have their defaults, and `active: false` deactivates the item. The file is
+YAML 1.2, so `no` is a word, and a key cannot appear twice. It has no versions: `apply` edits the
+versions whose differences it showed.
 
 ```yaml
 plans:
@@ -73,12 +74,12 @@ features:
 
 ## Completion
 
-`scrip --install-completion` teaches your shell (bash, zsh, fish or PowerShell) to complete
-commands, options and their values. `scrip --show-completion` prints what it would install.
+`scrip --install-completion` lets your shell (bash, zsh, fish or PowerShell) complete commands,
+options and their values. `scrip --show-completion` prints what it would install.
 """
 
 COMMON = ("stack_name", "region", "port", "state")
-"""The options that say which stack is meant, told once."""
+"""Options that name the stack, which are described only once."""
 
 
 def reference() -> str:
@@ -93,15 +94,15 @@ def reference() -> str:
     }
     codes = "\n".join(f"| {code.value} | {code.meaning} |" for code in ExitCode)
     context = root.context_class(root)
-    told = [common[name] for name in COMMON]
-    parts = [INTRODUCTION.format(common=_table(told, context), codes=codes), "## Commands\n"]
+    table = _table((common[name] for name in COMMON), context)
+    parts = [INTRODUCTION.format(common=table, codes=codes), "## Commands\n"]
     parts += [f"- [`{name}`](#{name.replace(' ', '-')})" for name, _ in commands]
     parts += [_section(name, command) for name, command in commands]
     return "\n".join(parts)
 
 
 def _commands(group: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """Yield every command below a group with its whole name, by name."""
+    """Yield every command of a group with its full name, sorted by name."""
     for word, command in sorted(group.commands.items()):
         if hasattr(command, "commands"):
             yield from _commands(command, f"{name} {word}")
@@ -124,7 +125,7 @@ def _section(name: str, command: Any) -> str:
 
 def _table(params: Iterable[Any], context: Any) -> str:
     records = (param.get_help_record(context) for param in params)
-    rows = [f"| `{_cell(names)}` | {_cell(told)} |" for names, told in records]
+    rows = [f"| `{_cell(names)}` | {_cell(description)} |" for names, description in records]
     return "\n".join(["| | |", "|---|---|", *rows])
 
 

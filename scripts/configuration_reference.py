@@ -16,20 +16,20 @@ Made from template.yaml and the code by `make reference`; do not edit.
 
 ## Parameters
 
-Given to `sam deploy` ([how](../how-to/deploy.md)), and changed by deploying again.
+Pass them to `sam deploy` ([how](../how-to/deploy.md)); to change one, deploy again.
 """
 
 OUTPUTS = """\
 ## Outputs
 
-Of the deployed stack.
+Values that the deployed stack reports.
 """
 
 SETTINGS = """\
 ## Environment of the functions
 
-Set by the template; nothing else is read from the environment. What only some functions have is
-listed with them.
+The template sets these variables, and functions read no others. The last column names the functions
+that have a variable.
 """
 
 
@@ -37,26 +37,28 @@ def page() -> str:
     """Return the page."""
     template: dict[str, Any] = yaml_parse(TEMPLATE.read_text())
     parts = [HEAD, "| parameter | default | |", "|---|---|---|"]
-    parts += [_parameter(name, told) for name, told in template["Parameters"].items()]
+    parts += [_parameter(name, parameter) for name, parameter in template["Parameters"].items()]
     parts += ["", OUTPUTS, "| output | |", "|---|---|"]
-    parts += [f"| `{name}` | {told['Description']} |" for name, told in template["Outputs"].items()]
+    outputs = template["Outputs"].items()
+    parts += [f"| `{name}` | {output['Description']} |" for name, output in outputs]
     parts += ["", SETTINGS, "| variable | from | functions |", "|---|---|---|"]
     parts += _variables(template)
     return "\n".join(parts) + "\n"
 
 
-def _parameter(name: str, told: dict[str, Any]) -> str:
-    default = _source(str(told["Default"]))
-    remarks = [told["Description"]]
-    if "AllowedValues" in told:
-        remarks.append("One of " + ", ".join(f"`{value}`" for value in told["AllowedValues"]) + ".")
-    if "AllowedPattern" in told:
-        remarks.append(f"Matches `{told['AllowedPattern']}`.")
+def _parameter(name: str, parameter: dict[str, Any]) -> str:
+    default = _source(str(parameter["Default"]))
+    remarks = [parameter["Description"]]
+    if "AllowedValues" in parameter:
+        values = ", ".join(f"`{value}`" for value in parameter["AllowedValues"])
+        remarks.append(f"One of {values}.")
+    if "AllowedPattern" in parameter:
+        remarks.append(f"Matches `{parameter['AllowedPattern']}`.")
     return f"| `{name}` | {default} | {' '.join(remarks)} |"
 
 
 def _variables(template: dict[str, Any]) -> list[str]:
-    """Return a row for each setting: where its value comes from, and which functions have it."""
+    """Return a row for each variable: the source of its value, and the functions that have it."""
     everywhere = template["Globals"]["Function"]["Environment"]["Variables"]
     rows = [f"| `{name}` | {_source(value)} | all |" for name, value in everywhere.items()]
     only: dict[str, tuple[Any, list[str]]] = {}
@@ -69,12 +71,12 @@ def _variables(template: dict[str, Any]) -> list[str]:
         for name, (value, functions) in only.items()
     ]
     read = {name.upper() for name in Settings.model_fields} | {"POWERTOOLS_SERVICE_NAME"}
-    assert read == {*everywhere, *only}, "a setting that nothing sets, or that nothing reads"
+    assert read == {*everywhere, *only}, "a variable is set but not read, or read but not set"
     return rows
 
 
 def _source(value: Any) -> str:
-    """Return what a value of the template refers to, in its own words."""
+    """Return what a value of the template refers to."""
     match value:
         case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), *_]}:
             return f"`{name}`"

@@ -1,4 +1,4 @@
-"""Prints docs/reference/errors.md: every code, made from the classes and the OpenAPI document."""
+"""Prints docs/reference/errors.md: every code, from the error classes and the OpenAPI document."""
 
 import inspect
 import json
@@ -13,27 +13,27 @@ from scrip.http import problems  # noqa: F401 - its errors are among the subclas
 OPENAPI = Path(__file__).parent.parent / "functions/docs/openapi.json"
 
 LINKS_MAX = 10
-"""What more operations answer is listed with each of them."""
+"""A code of more operations than these does not list them."""
 
 HEAD = """\
 # Errors
 
 Made from the code by `make reference`; do not edit.
 
-Every refusal and failure of a function is `application/problem+json` (RFC 9457): `type`, `title`,
-`status`, `detail`, `instance` (names the request, as the log does), `code`, and the data listed
-below. Switch on `code`; words may change. A refusal writes nothing, and may be asked again with its
-idempotency key.
+Every refusal and failure of a function is an `application/problem+json` (RFC 9457) with `type`,
+`title`, `status`, `detail`, `instance` (the request's id, as in the log), `code`, and the data
+listed below. Switch on `code`; wording may change. A refusal writes nothing, and the request may be
+repeated with its idempotency key.
 
-API Gateway answers some requests by itself, with `{"message": ...}` and no `code`: 401 without a
-valid token, 404 for a path that is no route, 429 past the stack's rate, 500 or 503 when a function
-does not answer. After 429 and 5xx ask again with the same idempotency key.
+API Gateway answers some requests itself, with `{"message": ...}` and no `code`: 401 without a valid
+token, 404 for an unknown path, 429 above the stack's rate, 500 or 503 when a function does not
+answer. After 429 and 5xx, repeat the request with the same idempotency key.
 """
 
 
 def page() -> str:
     """Return the page."""
-    told_by = _operations()
+    operations = _operations()
     by_code: dict[str, list[type[ScripError]]] = {}
     for error in _errors(ScripError):
         if error is not RefusalError:
@@ -41,32 +41,32 @@ def page() -> str:
     parts = [HEAD]
     for code in sorted(by_code):
         parts.append(f"## {code}\n")
-        parts += [_section(error, told_by) for error in by_code[code]]
+        parts += [_section(error, operations) for error in by_code[code]]
     return "\n".join(parts)
 
 
 def _errors(error: type[ScripError]) -> Iterator[type[ScripError]]:
-    """Yield an error and all that are more exact."""
+    """Yield an error class and all its subclasses."""
     yield error
-    for more_exact in error.__subclasses__():
-        yield from _errors(more_exact)
+    for subclass in error.__subclasses__():
+        yield from _errors(subclass)
 
 
-def _section(error: type[ScripError], told_by: dict[tuple[str, str], list[str]]) -> str:
+def _section(error: type[ScripError], operations: dict[tuple[str, str], list[str]]) -> str:
     title, _, remedy = inspect.cleandoc(error.__doc__ or "").partition("\n\n")
     data = [field.name for field in fields(error)]
     if issubclass(error, InsufficientCreditsError):
         data += ["unit", "top_up_url"]
-    told = [f"**{error.status}.** {title} {' '.join(remedy.split())}"]
+    parts = [f"**{error.status}.** {title} {' '.join(remedy.split())}"]
     if data:
-        told.append("Data: " + ", ".join(f"`{name}`" for name in data) + ".")
-    if operations := told_by.get((error.code, str(error.status))):
-        told.append("Answered to: " + ", ".join(operations) + ".")
-    return "\n\n".join(told) + "\n"
+        parts.append("Data: " + ", ".join(f"`{name}`" for name in data) + ".")
+    if links := operations.get((error.code, str(error.status))):
+        parts.append("Operations: " + ", ".join(links) + ".")
+    return "\n\n".join(parts) + "\n"
 
 
 def _operations() -> dict[tuple[str, str], list[str]]:
-    """Return what may answer each code and status, each operation as a link into api.md."""
+    """Return the operations that answer with each code and status, as links to api.md."""
     found: dict[tuple[str, str], list[str]] = {}
     paths: dict[str, dict[str, Any]] = json.loads(OPENAPI.read_text())["paths"]
     for methods in paths.values():
@@ -76,7 +76,7 @@ def _operations() -> dict[tuple[str, str], list[str]]:
                 for code in answer["description"].split("`")[1::2]:
                     found.setdefault((code, status), []).append(link)
     return {
-        key: sorted(links) if len(links) <= LINKS_MAX else ["[many operations](api.md)"]
+        key: sorted(links) if len(links) <= LINKS_MAX else ["[many](api.md)"]
         for key, links in found.items()
     }
 

@@ -1,4 +1,4 @@
-"""Prints the OpenAPI document of all HTTP functions together, made from their code."""
+"""Prints the OpenAPI document of all HTTP functions, from their code."""
 
 import json
 from importlib import import_module
@@ -17,11 +17,11 @@ DESCRIPTION = """\
 Credits for apps that sell AI features: sign-up credits, metered use, refunds, adjustments, and a
 ledger that explains every change.
 
-Credits are whole numbers. Instants are ISO 8601 in UTC. Every POST to an account takes an
-`Idempotency-Key`, unique within the account for ever: the same request again gives the first answer
-again, with `Idempotency-Replayed: true`. Edits of the catalog name the version that they replace
-with `If-Match`. Errors are RFC 9457 problems; switch on `code`. Every answer of Scrip's own has an
-`X-Request-Id`, under which logs, entries and events have the request.
+Credits are whole numbers. Instants are ISO 8601 in UTC. Every POST to an account accepts an
+`Idempotency-Key`, which is unique within the account and never expires: the same request again gets
+the first answer, with `Idempotency-Replayed: true`. Edits of the catalog name the version that they
+replace in `If-Match`. Errors are RFC 9457 problems; switch on `code`. Every answer by Scrip itself
+has an `X-Request-Id`, which is also in logs, entries and events.
 """
 
 
@@ -31,12 +31,12 @@ def openapi() -> str:
         title="Scrip",
         version="1",
         description=DESCRIPTION,
-        servers=[Server(url="..", description="Where this document is served.")],
+        servers=[Server(url="..", description="The stack that serves this document.")],
         security_schemes={
             "token": HTTPBearer(
                 bearerFormat="JWT",
-                description="Of a user, of a service (scope `scrip/service`), or of an admin "
-                "(scope `scrip/admin`, or group `admin` and signed in to the console).",
+                description="The token of a user, of a service (scope `scrip/service`), or of an "
+                "admin (scope `scrip/admin`, or group `admin` after signing in to the console).",
             ),
         },
         security=[{"token": []}],

@@ -1,4 +1,4 @@
-"""Prints the template as SAM hands it to CloudFormation, with the roles that it makes."""
+"""Prints the template as SAM passes it to CloudFormation, including the roles that it creates."""
 
 from pathlib import Path
 
@@ -7,10 +7,10 @@ from samcli.yamlhelper import yaml_parse
 
 
 class NoManagedPolicies:
-    """Where SAM would look up policies that are named; the template names none."""
+    """SAM's lookup of named managed policies; the template has none."""
 
     def load(self) -> dict[str, str]:
-        """Return none."""
+        """Return no policies."""
         return {}
 
 

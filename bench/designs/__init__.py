@@ -1,7 +1,7 @@
-"""Four ways to take credits for a request, behind the same door: only what they do there differs.
+"""Four ways to take credits for a request, behind the same API.
 
-Each is a module with `NAME`, `app` and `lambda_handler`, as a function has them, and
+Each is a module with `NAME`, `app` and `lambda_handler`, like a function's handler, and
 
-- `open_account(table, account_id, credits, now)`: write an account that has at least so many
-- `credits_left(table, account_id)`: how many it has
+- `open_account(table, account_id, credits, now)`, which writes an account with at least these
+- `credits_left(table, account_id)`, which returns its credits
 """

@@ -1,4 +1,4 @@
-"""An account that is nothing but its balance, as those have it who keep no ledger."""
+"""An account that is nothing but its balance, as in designs without a ledger."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The usual alternative: PostgreSQL, the account's row locked, the key unique among its entries.
+"""The usual alternative: PostgreSQL with a lock on the account's row and a unique key per entry.
 
-BEGIN and COMMIT are said in so many words, so that whatever is sent to the server is sent here.
+BEGIN and COMMIT are explicit, so that every statement sent to the server is in this module.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 
-from bench.designs.door import door, not_enough
+from bench.designs.endpoint import consume_api, not_enough
 from scrip.observability import logger
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ _connections: dict[str, psycopg.Connection[Any]] = {}
 
 
 def use(url: str) -> None:
-    """Connect to a server, as a process of a function does that is starting."""
+    """Connect to a server, as a function does when its process starts."""
     _connections["own"] = psycopg.connect(url, autocommit=True)
 
 
@@ -59,7 +59,7 @@ def connection() -> Any:
 
 
 def take(account_id: str, key: str, amount: int) -> None:
-    """Lock the account, enter the use unless its key is there, and take the credits."""
+    """Lock the account, insert an entry unless its key exists, and take the credits."""
     with _transaction(connection()) as server:
         [balance] = server.execute(LOCK, (account_id,)).fetchone()
         if balance < amount:
@@ -77,14 +77,14 @@ def _transaction(server: Any) -> Iterator[Any]:
     try:
         yield server
     except psycopg.OperationalError:
-        raise  # the server is gone, and what was begun with it
+        raise  # the connection is lost, and the transaction with it
     except Exception:
         server.execute("ROLLBACK")
         raise
     server.execute("COMMIT")
 
 
-app = door(take)
+app = consume_api(take)
 
 
 @logger.inject_lambda_context(correlation_id_path=API_GATEWAY_HTTP)

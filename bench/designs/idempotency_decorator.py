@@ -1,7 +1,7 @@
 """The usual advice: a conditional update, made idempotent by Powertools' decorator.
 
-The record of the key is in the same table, lives for the decorator's usual hour, and is told the
-end of the function's time, so that a record of a function that died doesn't block its key for ever.
+The key's record is in the same table and lives for the decorator's default of an hour. It has the
+function's deadline, so that a function that died does not block its key any longer than that.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from aws_lambda_powertools.utilities.idempotency import (
 
 import scrip.ledger
 from bench.designs.balance_item import credits_left, key, open_account
-from bench.designs.door import door, not_enough
+from bench.designs.endpoint import consume_api, not_enough
 from scrip.observability import logger
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ CONFIG = IdempotencyConfig()
 
 
 def take(account_id: str, key: str, amount: int) -> None:
-    """Take the credits, once for a key that the decorator knows."""
+    """Take the credits, once per key while the decorator remembers it."""
     _charge(scrip.ledger.ledger().table)(
-        asked={"account_id": account_id, "key": key, "amount": amount}
+        request={"account_id": account_id, "key": key, "amount": amount}
     )
 
 
@@ -48,29 +48,29 @@ def _charge(table: Table) -> Callable[..., dict[str, int]]:
         table_name=table.name, key_attr="pk", sort_key_attr="sk", boto3_client=table.client
     )
 
-    def charge(asked: dict[str, Any]) -> dict[str, int]:
-        amount = asked["amount"]
+    def charge(request: dict[str, Any]) -> dict[str, int]:
+        amount = request["amount"]
         try:
             table.client.update_item(
                 TableName=table.name,
-                Key=key(asked["account_id"]),
+                Key=key(request["account_id"]),
                 UpdateExpression="SET balance = balance - :amount",
                 ConditionExpression="balance >= :amount",
                 ExpressionAttributeValues={":amount": {"N": str(amount)}},
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except table.client.exceptions.ConditionalCheckFailedException as exc:
-            told: Any = exc.response
-            raise not_enough(amount, int(told["Item"]["balance"]["N"])) from exc
+            response: Any = exc.response
+            raise not_enough(amount, int(response["Item"]["balance"]["N"])) from exc
         return {"taken": amount}
 
     once: Callable[..., dict[str, int]] = idempotent_function(
-        charge, data_keyword_argument="asked", persistence_store=store, config=CONFIG
+        charge, data_keyword_argument="request", persistence_store=store, config=CONFIG
     )
     return once
 
 
-app = door(take)
+app = consume_api(take)
 
 
 @logger.inject_lambda_context(correlation_id_path=API_GATEWAY_HTTP)

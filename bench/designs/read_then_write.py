@@ -1,4 +1,4 @@
-"""A plain read, and then a write of what is left. Nobody remembers the key."""
+"""A plain read, and then a write of the remainder. The key is not stored."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 
 import scrip.ledger
 from bench.designs.balance_item import credits_left, key, open_account
-from bench.designs.door import door, not_enough
+from bench.designs.endpoint import consume_api, not_enough
 from scrip.observability import logger
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ NAME = "read, then write"
 
 
 def take(account_id: str, _: str, amount: int) -> None:
-    """Read the balance, and write what is left of it."""
+    """Read the balance, and write the remainder."""
     table = scrip.ledger.ledger().table
     item = table.client.get_item(TableName=table.name, Key=key(account_id))["Item"]
     balance = int(item["balance"]["N"])
@@ -31,7 +31,7 @@ def take(account_id: str, _: str, amount: int) -> None:
     table.client.put_item(TableName=table.name, Item=left)
 
 
-app = door(take)
+app = consume_api(take)
 
 
 @logger.inject_lambda_context(correlation_id_path=API_GATEWAY_HTTP)

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 NAME = "Scrip"
 GRANTS = 4
-"""As many live grants as an account has whose consume is budgeted."""
+"""Live grants of the account on which a consume's budget is defined."""
 
 PLAN = "pro"
-"""Brings enough for all that is measured."""
+"""A plan with enough credits for everything that is measured."""
 
 SUPPORT = Actor(ActorType.ADMIN, "support")
 
@@ -35,7 +35,7 @@ __all__ = ["NAME", "app", "credits_left", "lambda_handler", "open_account", "pos
 
 
 def open_account(table: Table, account_id: str, credits_: int, now: datetime) -> None:
-    """Write an account of four live grants that has at least so many credits."""
+    """Write an account with four live grants and at least these credits."""
     written = list(postings(account_id, credits_, now, grants=GRANTS))
     for posting in written:
         for entry in posting.entries:
@@ -53,11 +53,11 @@ def credits_left(table: Table, account_id: str) -> int:
 
 
 def postings(account_id: str, credits_: int, now: datetime, grants: int) -> Iterator[Posting]:
-    """Yield what an account begins with that has so many live grants; its plan's is the first."""
+    """Yield the first postings of an account with a number of live grants, its plan's first."""
     now = now.replace(microsecond=now.microsecond // 1000 * 1000)
-    told: dict[str, Any] = {"account_id": account_id, "actor": SUPPORT}
+    common: dict[str, Any] = {"account_id": account_id, "actor": SUPPORT}
     opening = OpenAccount(
-        **told,
+        **common,
         entry_id=SIGNUP_ENTRY_ID,
         plan_id=PLAN,
         signup_credits=0,
@@ -66,7 +66,7 @@ def postings(account_id: str, credits_: int, now: datetime, grants: int) -> Iter
     )
     gifts = [
         Adjust(
-            **told,
+            **common,
             entry_id=f"gift-{number}",
             reason="to measure",
             action=AdjustAction.ADD,

@@ -58,7 +58,7 @@ def test_the_bill_grows_with_use_and_is_the_sum_of_counted_units() -> None:
     assert million["DynamoDB, writes of consumes"].dollars == pytest.approx(5 * 0.625)
     assert million["DynamoDB, reads of consumes"].dollars == pytest.approx(0.125)
     assert million["HTTP API, requests"].dollars == prices.API_REQUESTS_MILLION
-    assert million["Month's turn, writes"].units == 10_000 * costs.RENEWAL_WRITE_UNITS
+    assert million["Monthly renewals, writes"].units == 10_000 * costs.RENEWAL_WRITE_UNITS
     # Idle, an account of AWS is asked for what stands there.
     idle = sum(item.dollars for item in costs.month(1, 0.5, 1.0))
     assert idle == pytest.approx(2.10 + 0.40 + 0.26, abs=0.01)

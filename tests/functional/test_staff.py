@@ -101,11 +101,11 @@ def done(
 def routes_of_users() -> list[str]:
     """Every route that answers a user, by what the reference says of who may call it."""
     page = (ROOT / "docs/reference/api.md").read_text()
-    found = re.findall(r"^`([A-Z]+ /\S+)`$(?:(?!^#).)*?^Who may: (.*?)\.$", page, EACH_LINE)
+    found = re.findall(r"^`([A-Z]+ /\S+)`$(?:(?!^#).)*?^Allowed for: (.*?)\.$", page, EACH_LINE)
     return [
         route
         for route, who in found
-        if "owner" in who or (who == "anybody" and route.startswith("GET"))
+        if "owner" in who or (who == "anyone" and route.startswith("GET"))
     ]
 
 

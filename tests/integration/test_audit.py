@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from bench.audit import measure, table_of
 from bench.ledgers import write
-from bench.tampering import KINDS, Hands
+from bench.tampering import KINDS, Tamperer
 from scrip.ledger import utc_now
 from scrip.store.audit.rounds import read_progress
 from scrip.store.items import to_wire
@@ -144,7 +144,7 @@ def test_every_kind_of_tampering_is_named_by_the_command_and_by_the_function(
     tampered = {f"{run}-{number}": kind for number, kind in enumerate(KINDS)}
     write(table, dict.fromkeys((*tampered, f"{run}-astray"), 12))
     for account_id, kind in tampered.items():
-        kind.do(Hands(table, account_id))
+        kind.do(Tamperer(table, account_id))
     for key in (payment_key(f"forged:{run}"), alias_key(f"email:forged-{run}@example.com")):
         item = to_wire({**key, "account_id": f"{run}-astray"})
         table.client.put_item(TableName=table.name, Item=item)

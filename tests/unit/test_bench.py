@@ -1,4 +1,4 @@
-"""What `make bench` refuses before it measures anything."""
+"""What `make bench` refuses before it measures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_results_that_could_not_be_written_are_not_measured(
+def test_an_unwritable_output_is_refused_before_measuring(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -1,4 +1,4 @@
-"""The door: Scrip's own resolver, checks and problems, with another way to take credits behind."""
+"""Scrip's own consume endpoint, checks and problems, with another way to take credits behind it."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -15,13 +15,13 @@ from scrip.http.resolver import AccountId, Api, IdempotencyKey, api
 from scrip.ledger import utc_now
 
 
-def door(take: Callable[[str, str, int], None]) -> Api:
-    """Return a resolver of consume; `take` is told the account, the key and the amount."""
+def consume_api(take: Callable[[str, str, int], None]) -> Api:
+    """Return an API with consume; `take` receives the account, the key and the amount."""
     app = api()
 
     @app.post("/v1/accounts/<account_id>/consume", **operations.CONSUME)
     def post_consume(
-        account_id: AccountId,  # noqa: ARG001 - the caller knows it
+        account_id: AccountId,  # noqa: ARG001 - `any_caller` checks it
         body: Annotated[ConsumeRequest, Body()],
         caller: Annotated[Caller, Depends(any_caller)],
         idempotency_key: IdempotencyKey = None,
@@ -35,7 +35,7 @@ def door(take: Callable[[str, str, int], None]) -> Api:
 
 
 def not_enough(required: int, available: int) -> InsufficientCreditsError:
-    """Return the refusal that Scrip has for it."""
+    """Return Scrip's refusal for too few credits."""
     return InsufficientCreditsError(
         required=required,
         available=available,
