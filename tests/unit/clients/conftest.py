@@ -1,4 +1,4 @@
-"""A clock that tests set, and a Scrip that answers what they say."""
+"""A clock that tests set, and an API with the answers that they choose."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def openapi() -> dict[str, Any]:
 
 @dataclass
 class Clock:
-    """Seconds since the test began; whoever sleeps moves them on."""
+    """A clock of seconds since the test began; sleeping advances it."""
 
     now: float = 0.0
     slept: list[float] = field(default_factory=list)
@@ -65,7 +65,7 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The client's clock; pauses have no jitter but the highest there is."""
+    """The client's clock; the jitter of pauses is always the maximum."""
     clock = Clock()
     for module in ("caller", "tokens"):
         monkeypatch.setattr(f"scrip_client.{module}.monotonic", clock.monotonic)
@@ -76,20 +76,20 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @dataclass
 class Answers:
-    """What the API does with each request in turn, the last of it for ever; and what it was asked.
+    """The API's reaction to each request in turn, the last one repeated; and the requests.
 
-    A number is a status, an exception is raised. The token endpoint gives t1, t2 ... for 100 s.
+    A number is a status; an exception is raised. The token endpoint returns t1, t2 ... for 100 s.
     """
 
     turns: list[int | Exception | httpx.Response]
     tokens: int = 0
-    asked: list[httpx.Request] = field(default_factory=list)
+    requests: list[httpx.Request] = field(default_factory=list)
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if request.url == CREDENTIALS.token_url:
             self.tokens += 1
             return httpx.Response(200, json={"access_token": f"t{self.tokens}", "expires_in": 100})
-        self.asked.append(request)
+        self.requests.append(request)
         turn = self.turns.pop(0) if len(self.turns) > 1 else self.turns[0]
         if isinstance(turn, Exception):
             raise turn
@@ -98,7 +98,7 @@ class Answers:
 
 @pytest.fixture(scope="session")
 def connect() -> Callable[..., Scrip]:
-    """Return a function that makes a client of somebody who answers."""
+    """Return a function that connects a client to a function that answers its requests."""
 
     def connect(answers: Callable[[httpx.Request], httpx.Response], **options: Any) -> Scrip:
         caller: dict[str, Any] = {} if "credentials" in options else {"token": "token"}
@@ -110,7 +110,7 @@ def connect() -> Callable[..., Scrip]:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> ScripInMemory:
-    """Scrip with one account; nobody waits for it for real."""
+    """Scrip with one account; retries do not pause."""
     monkeypatch.setattr("scrip_client.retries.PAUSE_SECONDS", 0.0)
     return ScripInMemory()
 

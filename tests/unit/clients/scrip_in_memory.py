@@ -1,4 +1,4 @@
-"""Scrip as far as the client needs it: the real rules and answers on one account in memory."""
+"""The part of Scrip that the client needs: the real rules and answers, on one account in memory."""
 
 from __future__ import annotations
 
@@ -58,19 +58,27 @@ if TYPE_CHECKING:
     from scrip.domain.posting import Posting
 
 ACCOUNT_ID = "u1"
+CHAT = 5
+"""Credits that a use of the feature `chat` costs."""
+
 SERVICE = Actor(ActorType.SERVICE, "app")
 PAGE = 2
+
+
+class ModelError(Exception):
+    """The app's own work failed."""
+
 
 type Fault = Callable[[Callable[[], httpx.Response]], httpx.Response]
 
 
-def well(answer: Callable[[], httpx.Response]) -> httpx.Response:
+def no_fault(answer: Callable[[], httpx.Response]) -> httpx.Response:
     """Nothing goes wrong."""
     return answer()
 
 
 def unreachable(answer: Callable[[], httpx.Response]) -> httpx.Response:
-    """Nobody is there."""
+    """The connection is refused."""
     raise httpx.ConnectError("refused")
 
 
@@ -80,23 +88,23 @@ def request_lost(answer: Callable[[], httpx.Response]) -> httpx.Response:
 
 
 def answer_lost(answer: Callable[[], httpx.Response]) -> httpx.Response:
-    """The call takes effect, and its answer gets lost."""
+    """The call takes effect, and its answer is lost."""
     answer()
     raise httpx.ReadTimeout("silent")
 
 
 class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """An account of 150 credits. `faults` are what becomes of the next requests.
+    """Scrip with an account of 150 credits, at the time `now`. `faults` hit the next requests.
 
-    `now` is its time, and `catalog` what it sells. `asked` are the idempotency keys of what
-    arrived. While `go_on` is not set, requests of the async client stay `under_way`. A token names
-    the kind of caller. Scrip of an earlier version `is_older`: there holds and keys had no owner.
+    `keys` are the idempotency keys of the requests that arrived. Until `go_on` is set, requests of
+    the async client remain `under_way`. A token names the kind of caller. If it `is_older`, it is
+    the earlier version, in which holds and keys had no owner.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.faults: deque[Fault] = deque()
-        self.asked: list[str] = []
+        self.keys: list[str] = []
         self.under_way, self.go_on = asyncio.Event(), asyncio.Event()
         self.go_on.set()
         self.now, self.catalog, self.is_older = NOW, CATALOG, False
@@ -115,16 +123,21 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     @property
     def ledger(self) -> list[tuple[str, int]]:
-        """What has happened since the account was opened, oldest first."""
+        """Types and amounts of the entries since the account was opened, oldest first."""
         return [(str(entry.type), entry.amount) for entry in self._entries.values()][2:]
 
     @property
+    def charged(self) -> int:
+        """The credits that the ledger took in all."""
+        return -sum(amount for _, amount in self.ledger)
+
+    @property
     def account(self) -> Account:
-        """The account as it is now."""
+        """The account, settled now."""
         return settled(self._account, self.catalog, self.now)
 
     def execute(self, command: Command) -> None:
-        """Do what nobody asks the client for."""
+        """Execute a command that does not come from the client."""
         self._decide(command)
 
     def wait(self, seconds: float) -> None:
@@ -138,7 +151,7 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         with self._lock:
-            fault = self.faults.popleft() if self.faults else well
+            fault = self.faults.popleft() if self.faults else no_fault
             return fault(lambda: self._answer(request))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -147,7 +160,7 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return self.handle_request(request)
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(request.headers.get("Idempotency-Key", ""))
+        self.keys.append(request.headers.get("Idempotency-Key", ""))
         try:
             return self._routed(request)
         except errors.ScripError as error:
@@ -156,7 +169,7 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
     def _routed(self, request: httpx.Request) -> httpx.Response:
         what = request.url.path.removeprefix(f"/v1/accounts/{ACCOUNT_ID}").split("/")[1:]
         if request.method == "GET" or what == ["quote"]:
-            return httpx.Response(200, json=self._told(what, request))
+            return httpx.Response(200, json=self._read(what, request))
         match what:
             case ["consume"]:
                 return self._execute(_consume(request), 200)
@@ -168,7 +181,7 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
                 return self._execute(_hold(request), 201)
         return self._changed(_change_of_hold(request, *what[1:]))
 
-    def _told(self, what: list[str], request: httpx.Request) -> dict[str, Any]:
+    def _read(self, what: list[str], request: httpx.Request) -> dict[str, Any]:
         match what:
             case []:
                 return account_json(self.account, self.catalog)
@@ -269,9 +282,9 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return posting.after
 
     def _page(self, query: dict[str, str]) -> dict[str, Any]:
-        asked = {name: value for name, value in query.items() if name not in {"cursor", "limit"}}
+        fields = {name: value for name, value in query.items() if name not in {"cursor", "limit"}}
         newest_first = [entry.to_json() for entry in reversed(self._entries.values())]
-        found = [entry for entry in newest_first if asked.items() <= entry.items()]
+        found = [entry for entry in newest_first if fields.items() <= entry.items()]
         start = int(query.get("cursor", 0))
         end = start + PAGE
         cursor = str(end) if end < len(found) else None
@@ -279,33 +292,33 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
 
 def _consume(request: httpx.Request) -> Consume:
-    told = ConsumeRequest.model_validate_json(request.content)
-    return Consume(**_named(request), **told.model_dump())
+    body = ConsumeRequest.model_validate_json(request.content)
+    return Consume(**_named(request), **body.model_dump())
 
 
 def _refund(request: httpx.Request) -> Refund:
-    told = RefundRequest.model_validate_json(request.content).model_dump()
-    return Refund(**_named(request), refunds=told.pop("entry_id"), **told)
+    body = RefundRequest.model_validate_json(request.content).model_dump()
+    return Refund(**_named(request), refunds=body.pop("entry_id"), **body)
 
 
 def _batch(request: httpx.Request) -> ConsumeBatch:
-    told = BatchRequest.model_validate_json(request.content)
-    uses = tuple(Use(**use.model_dump()) for use in told.uses)
+    body = BatchRequest.model_validate_json(request.content)
+    uses = tuple(Use(**use.model_dump()) for use in body.uses)
     return ConsumeBatch(**_named(request), uses=uses)
 
 
 def _hold(request: httpx.Request) -> OpenHold:
-    told = HoldRequest.model_validate_json(request.content)
-    return OpenHold(**_named(request), **told.model_dump())
+    body = HoldRequest.model_validate_json(request.content)
+    return OpenHold(**_named(request), **body.model_dump())
 
 
 def _change_of_hold(request: httpx.Request, hold_id: str, change: str) -> HoldCommand:
     named = {**_named(request), "hold_id": hold_id}
     match change:
         case "capture":
-            told = CaptureRequest.model_validate_json(request.content).model_dump()
-            excess = told.pop("excess") == "available"
-            return CaptureHold(**named, **told, excess=excess)
+            body = CaptureRequest.model_validate_json(request.content).model_dump()
+            excess = body.pop("excess") == "available"
+            return CaptureHold(**named, **body, excess=excess)
         case "extend":
             extension = ExtendRequest.model_validate_json(request.content)
             return ExtendHold(**named, **extension.model_dump())
@@ -324,6 +337,6 @@ def _opened(hold: dict[str, Any]) -> dict[str, Any]:
     return {"opened_by": opener, **hold}
 
 
-def _problem(status: int, code: str, **told: Any) -> httpx.Response:
-    problem = {**told, "code": code, "status": status}
+def _problem(status: int, code: str, **data: Any) -> httpx.Response:
+    problem = {**data, "code": code, "status": status}
     return httpx.Response(status, text=json.dumps(problem, default=str))

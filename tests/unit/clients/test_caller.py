@@ -1,4 +1,4 @@
-"""A call within its bounds: tried again under one key, and honest about what it does not know."""
+"""Calls are retried within limits, under one key, and errors admit what is unknown."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,10 +28,10 @@ FORBIDDEN = {"code": "forbidden"}
 
 def asked_key(answers: Answers) -> str:
     """The idempotency key of the last request."""
-    return answers.asked[-1].headers["Idempotency-Key"]
+    return answers.requests[-1].headers["Idempotency-Key"]
 
 
-def test_a_call_is_tried_again_under_its_own_key_until_it_is_answered(
+def test_a_call_is_retried_with_the_same_key_until_it_is_answered(
     connect: Connect,
     clock: Clock,
 ) -> None:
@@ -39,36 +39,38 @@ def test_a_call_is_tried_again_under_its_own_key_until_it_is_answered(
     with pytest.raises(ApiError) as refused:
         connect(answers).consume("alice", "chat")
     assert refused.value.status == 402
-    assert len(answers.asked) == 7
-    assert len({request.headers["Idempotency-Key"] for request in answers.asked}) == 1
-    assert len({request.content for request in answers.asked}) == 1
+    assert len(answers.requests) == 7
+    assert len({request.headers["Idempotency-Key"] for request in answers.requests}) == 1
+    assert len({request.content for request in answers.requests}) == 1
     assert clock.slept == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0]
 
 
-def test_two_calls_have_two_keys(connect: Connect, clock: Clock) -> None:
+def test_each_call_has_its_own_key(connect: Connect, clock: Clock) -> None:
     answers = Answers([402])
     for _ in range(2):
         with pytest.raises(ApiError):
             connect(answers).consume("alice", "chat")
-    assert len({request.headers["Idempotency-Key"] for request in answers.asked}) == 2
+    assert len({request.headers["Idempotency-Key"] for request in answers.requests}) == 2
 
 
-def test_retry_after_is_waited_out(connect: Connect, clock: Clock) -> None:
+def test_a_retry_waits_as_long_as_retry_after_asks(connect: Connect, clock: Clock) -> None:
     busy = httpx.Response(503, headers={"Retry-After": "3"}, json={"code": "busy"})
     assert connect(Answers([busy, 200])).balance("alice").balance == 10
     assert clock.slept == [3.1]
 
 
-def test_what_cannot_help_is_not_waited_for(connect: Connect, clock: Clock) -> None:
+def test_a_call_fails_at_once_if_retry_after_is_past_its_deadline(
+    connect: Connect, clock: Clock
+) -> None:
     away = httpx.Response(503, headers={"Retry-After": "3600"}, json={"code": "busy"})
     answers = Answers([away])
     with pytest.raises(UnavailableError) as failed:
         connect(answers).balance("alice")
-    assert (len(answers.asked), clock.slept) == (1, [])
+    assert (len(answers.requests), clock.slept) == (1, [])
     assert isinstance(failed.value.__cause__, BusyError)
 
 
-def test_the_deadline_bounds_the_time_of_all_tries_together(clock: Clock, connect: Connect) -> None:
+def test_the_deadline_limits_the_total_time_of_all_tries(clock: Clock, connect: Connect) -> None:
     allowed: list[float] = []
 
     def silent(request: httpx.Request) -> httpx.Response:
@@ -82,11 +84,11 @@ def test_the_deadline_bounds_the_time_of_all_tries_together(clock: Clock, connec
     assert clock.now == pytest.approx(7)
 
 
-def test_the_number_of_tries_is_bounded(connect: Connect, clock: Clock) -> None:
+def test_the_number_of_tries_is_limited(connect: Connect, clock: Clock) -> None:
     answers = Answers([503])
     with pytest.raises(UnavailableError, match="in 3 tries"):
         connect(answers, retries=Retries(tries_max=3, deadline_seconds=1000)).balance("alice")
-    assert len(answers.asked) == 3
+    assert len(answers.requests) == 3
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,7 @@ def test_a_refusal_does_not_hide_that_an_earlier_try_may_have_taken_effect(
         (httpx.DecodingError("not gzip"), True),
     ],
 )
-def test_only_what_scrip_itself_refuses_has_had_no_effect(
+def test_only_a_refusal_by_scrip_itself_rules_out_an_effect(
     connect: Connect,
     turn: int | Exception | httpx.Response,
     may_have: bool,  # noqa: FBT001
@@ -159,30 +161,30 @@ def test_only_what_scrip_itself_refuses_has_had_no_effect(
     assert failed.value.may_have_taken_effect is may_have
 
 
-def test_data_that_is_broken_is_not_asked_for_again(connect: Connect, clock: Clock) -> None:
+def test_corrupt_data_is_not_retried(connect: Connect, clock: Clock) -> None:
     answers = Answers([httpx.Response(500, json={"code": "corrupt_account"})])
     with pytest.raises(ServerError):
         connect(answers).balance("alice")
-    assert len(answers.asked) == 1
+    assert len(answers.requests) == 1
 
 
-def test_a_bound_of_an_hour_is_told_at_once(connect: Connect, clock: Clock) -> None:
-    told = {"code": "hold_rate_limited", "calls_max": 600, "retry_after": 2}
-    answers = Answers([httpx.Response(429, headers={"Retry-After": "2"}, json=told)])
+def test_an_hourly_rate_limit_is_raised_at_once(connect: Connect, clock: Clock) -> None:
+    problem = {"code": "hold_rate_limited", "calls_max": 600, "retry_after": 2}
+    answers = Answers([httpx.Response(429, headers={"Retry-After": "2"}, json=problem)])
     with pytest.raises(HoldRateLimitedError) as limited:
         connect(answers).open_hold("alice", amount=1)
     assert (limited.value.retry_after, limited.value.may_have_taken_effect) == (2, False)
-    assert (len(answers.asked), clock.slept) == (1, [])
+    assert (len(answers.requests), clock.slept) == (1, [])
 
 
-def test_a_mistake_in_the_program_is_not_tried_again(connect: Connect, clock: Clock) -> None:
+def test_a_mistake_in_the_program_is_not_retried(connect: Connect, clock: Clock) -> None:
     answers = Answers([httpx.LocalProtocolError("illegal header value")])
     with pytest.raises(httpx.LocalProtocolError):
         connect(answers).balance("alice")
-    assert len(answers.asked) == 1
+    assert len(answers.requests) == 1
 
 
-def test_a_client_without_an_address_or_with_no_or_two_tokens_is_refused() -> None:
+def test_a_client_needs_a_url_and_either_a_token_or_credentials() -> None:
     http = httpx.Client(verify=False)
     with pytest.raises(ValueError, match="https://"):
         Scrip("api.example", token="t", http=http)
@@ -204,7 +206,7 @@ def test_a_client_without_an_address_or_with_no_or_two_tokens_is_refused() -> No
         httpx.DecodingError("not gzip"),
     ],
 )
-def test_an_answer_of_somebody_else_is_no_answer(
+def test_an_answer_that_is_not_scrips_is_unreadable(
     connect: Connect,
     answer: httpx.Response | Exception,
 ) -> None:
@@ -212,7 +214,7 @@ def test_an_answer_of_somebody_else_is_no_answer(
         connect(Answers([answer])).balance("alice")
 
 
-def test_an_answer_about_somebody_else_is_no_answer(connect: Connect) -> None:
+def test_an_answer_about_another_account_is_unreadable(connect: Connect) -> None:
     scrip = connect(Answers([200]))
     assert scrip.balance("me").account_id == "alice"
     with pytest.raises(UnreadableAnswerError, match="something else"):
@@ -222,24 +224,24 @@ def test_an_answer_about_somebody_else_is_no_answer(connect: Connect) -> None:
 def test_a_refused_token_is_replaced_once(connect: Connect, clock: Clock) -> None:
     answers = Answers([401, 200])
     assert connect(answers, credentials=CREDENTIALS).balance("alice").balance == 10
-    told = [request.headers["Authorization"] for request in answers.asked]
-    assert told == ["Bearer t1", "Bearer t2"]
+    sent = [request.headers["Authorization"] for request in answers.requests]
+    assert sent == ["Bearer t1", "Bearer t2"]
 
     answers = Answers([401])
     with pytest.raises(UnauthorizedError):
         connect(answers, credentials=CREDENTIALS).balance("alice")
-    assert (len(answers.asked), answers.tokens) == (2, 2)
+    assert (len(answers.requests), answers.tokens) == (2, 2)
 
     answers = Answers([401])
     with pytest.raises(UnauthorizedError):
         connect(answers).balance("alice")
-    assert len(answers.asked) == 1
+    assert len(answers.requests) == 1
 
 
-def test_names_are_quoted_and_nothing_is_sent_that_was_not_given(connect: Connect) -> None:
+def test_path_segments_are_quoted_and_missing_fields_are_not_sent(connect: Connect) -> None:
     answers = Answers([402])
     with pytest.raises(ApiError):
         connect(answers).quote("auth0|a/b", "chat")
-    [request] = answers.asked
+    [request] = answers.requests
     assert request.url.raw_path == b"/v1/accounts/auth0%7Ca%2Fb/quote"
     assert (request.method, request.content) == ("POST", b'{"feature": "chat"}')

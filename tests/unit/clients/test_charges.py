@@ -1,4 +1,4 @@
-"""What a charge takes, gives back and tells, whatever goes wrong on the way."""
+"""What a charge takes, refunds and reports, whatever goes wrong."""
 
 from __future__ import annotations
 
@@ -27,11 +27,13 @@ from tests.event_loops import run
 from tests.unit.clients.conftest import CREDENTIALS
 from tests.unit.clients.scrip_in_memory import (
     ACCOUNT_ID,
+    CHAT,
+    ModelError,
     ScripInMemory,
     answer_lost,
+    no_fault,
     request_lost,
     unreachable,
-    well,
 )
 
 if TYPE_CHECKING:
@@ -39,26 +41,20 @@ if TYPE_CHECKING:
 
     from tests.unit.clients.scrip_in_memory import Fault
 
-CHAT = 5
-
-
-class ModelError(Exception):
-    """What the app's own work raises."""
-
 
 @dataclass(frozen=True)
 class FrozenError(Exception):
-    """One that takes no notes."""
+    """An exception that accepts no notes."""
 
     said: str
 
 
 class SoftLimit(BaseException):
-    """What an app's own signal handler raises."""
+    """Raised by an app's own signal handler."""
 
 
 def replaced(status: int, **content: Any) -> Fault:
-    """The call takes effect, and something on the way answers in Scrip's place."""
+    """The call takes effect, but something other than Scrip answers."""
 
     def fault(answer: Callable[[], httpx.Response]) -> httpx.Response:
         answer()
@@ -85,7 +81,7 @@ def test_a_block_is_charged_once_and_a_block_that_raises_is_refunded(
     assert server.ledger == [("usage", -2 * CHAT), ("usage", -CHAT), ("refund", CHAT)]
     newest = server.newest
     assert (newest.entry_id, newest.refunds) == (f"{charge.entry_id}.refund", charge.entry_id)
-    assert newest.reason == f"{__name__}.ModelError: no such model"
+    assert newest.reason == f"{ModelError.__module__}.ModelError: no such model"
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit])
@@ -102,7 +98,7 @@ def test_a_block_that_is_interrupted_is_refunded(
 def test_a_block_that_cannot_be_charged_does_not_run(scrip: Scrip, server: ScripInMemory) -> None:
     with pytest.raises(InsufficientCreditsError), scrip.charge(None, ACCOUNT_ID, amount=200):
         raise AssertionError("it runs")
-    assert (len(server.asked), server.ledger) == (1, [])
+    assert (len(server.keys), server.ledger) == (1, [])
 
 
 def test_a_charge_is_for_one_block(scrip: Scrip, server: ScripInMemory) -> None:
@@ -111,13 +107,13 @@ def test_a_charge_is_for_one_block(scrip: Scrip, server: ScripInMemory) -> None:
         pass
     with pytest.raises(RuntimeError, match="one block"), charge:
         raise AssertionError("it runs")
-    assert (len(server.asked), server.ledger) == (1, [("usage", -CHAT)])
+    assert (len(server.keys), server.ledger) == (1, [("usage", -CHAT)])
 
 
-def test_an_answer_about_another_entry_is_none(scrip: Scrip, server: ScripInMemory) -> None:
+def test_an_answer_about_another_entry_is_unreadable(scrip: Scrip, server: ScripInMemory) -> None:
     def of_another(answer: Callable[[], httpx.Response]) -> httpx.Response:
-        told = answer().text.replace(server.newest.entry_id, "another")
-        return httpx.Response(200, text=told)
+        text = answer().text.replace(server.newest.entry_id, "another")
+        return httpx.Response(200, text=text)
 
     server.faults.append(of_another)
     with pytest.raises(UnreadableAnswerError), scrip.charge("chat", ACCOUNT_ID):
@@ -128,7 +124,9 @@ def test_an_answer_about_another_entry_is_none(scrip: Scrip, server: ScripInMemo
         scrip.entry(ACCOUNT_ID, server.newest.entry_id)
 
 
-def test_parts_are_refunded_and_then_only_the_rest(scrip: Scrip, server: ScripInMemory) -> None:
+def test_a_block_that_raises_after_partial_refunds_is_refunded_the_rest(
+    scrip: Scrip, server: ScripInMemory
+) -> None:
     def ask_four_times(*parts: int) -> None:
         with scrip.charge("chat", ACCOUNT_ID, quantity=4) as charge:
             for part in parts:
@@ -146,7 +144,7 @@ def test_parts_are_refunded_and_then_only_the_rest(scrip: Scrip, server: ScripIn
     assert scrip.balance(ACCOUNT_ID).available == 150
 
 
-def test_a_part_that_is_asked_for_again_is_refunded_once(
+def test_a_partial_refund_that_is_repeated_after_a_failure_counts_once(
     scrip: Scrip,
     server: ScripInMemory,
 ) -> None:
@@ -163,7 +161,7 @@ def test_a_part_that_is_asked_for_again_is_refunded_once(
 def test_a_charge_can_be_refunded_after_its_block(scrip: Scrip) -> None:
     with scrip.charge("chat", ACCOUNT_ID) as charge:
         pass
-    posting = charge.refund(reason="nobody read it")
+    posting = charge.refund(reason="not read")
     assert posting is not None
     assert posting.entry.amount == CHAT
     with pytest.raises(AlreadyRefundedError):
@@ -171,12 +169,12 @@ def test_a_charge_can_be_refunded_after_its_block(scrip: Scrip) -> None:
 
 
 def test_lost_answers_charge_once_and_refund_once(scrip: Scrip, server: ScripInMemory) -> None:
-    server.faults += [answer_lost, unreachable, well, answer_lost, well]
+    server.faults += [answer_lost, unreachable, no_fault, answer_lost, no_fault]
     with pytest.raises(ModelError), scrip.charge("chat", ACCOUNT_ID):
         raise ModelError
     assert server.ledger == [("usage", -CHAT), ("refund", CHAT)]
-    key = server.asked[0]
-    assert server.asked == [key, key, f"{key}.refund", f"{key}.refund"]
+    key = server.keys[0]
+    assert server.keys == [key, key, f"{key}.refund", f"{key}.refund"]
 
 
 def test_a_refund_that_fails_leaves_a_note_and_a_log_line(
@@ -184,21 +182,21 @@ def test_a_refund_that_fails_leaves_a_note_and_a_log_line(
     server: ScripInMemory,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    server.faults += [well, *[unreachable] * 8]
+    server.faults += [no_fault, *[unreachable] * 8]
     with pytest.raises(ModelError) as raised, scrip.charge("chat", ACCOUNT_ID) as charge:
         raise ModelError
     [note] = raised.value.__notes__
     [record] = caplog.records
     assert record.levelno == logging.ERROR
-    for told in (note, record.getMessage()):
-        assert f"refund entry {charge.entry_id} of account {ACCOUNT_ID}" in told
-        assert f"idempotency key {charge.entry_id}.refund" in told
+    for message in (note, record.getMessage()):
+        assert f"refund entry {charge.entry_id} of account {ACCOUNT_ID}" in message
+        assert f"idempotency key {charge.entry_id}.refund" in message
     by_hand = f"{charge.entry_id}.refund"
     scrip.refund(ACCOUNT_ID, charge.entry_id, "by hand", idempotency_key=by_hand)
     assert server.ledger == [("usage", -CHAT), ("refund", CHAT)]
 
 
-def test_a_refund_whose_key_is_taken_is_told_unless_it_was_taken_by_another_delivery(
+def test_a_refund_whose_key_is_taken_is_noted_unless_another_delivery_took_it(
     scrip: Scrip,
     server: ScripInMemory,
     caplog: pytest.LogCaptureFixture,
@@ -215,28 +213,28 @@ def test_a_refund_whose_key_is_taken_is_told_unless_it_was_taken_by_another_deli
         scrip.charge("chat", ACCOUNT_ID, idempotency_key="job"),
     ):
         raise ModelError
-    [told] = raised.value.__notes__
-    assert "refund entry job.2 of account u1" in told
-    assert told.endswith("job.2.refund, which is taken: choose another")
+    [note] = raised.value.__notes__
+    assert "refund entry job.2 of account u1" in note
+    assert note.endswith("job.2.refund, which is taken: choose another")
 
 
-def test_an_exception_that_takes_no_note_is_raised_all_the_same(
+def test_an_exception_that_accepts_no_notes_is_still_raised(
     scrip: Scrip,
     server: ScripInMemory,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    server.faults += [well, *[unreachable] * 8]
+    server.faults += [no_fault, *[unreachable] * 8]
     with pytest.raises(FrozenError), scrip.charge("chat", ACCOUNT_ID) as charge:
         raise FrozenError("no")
     assert f"refund entry {charge.entry_id}" in caplog.text
 
 
-def test_a_token_that_may_not_refund_does_not_hide_why_the_block_raised(
+def test_a_forbidden_refund_does_not_hide_why_the_block_raised(
     scrip: Scrip,
     server: ScripInMemory,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    server.faults += [well, lambda _: httpx.Response(403, json={"code": "forbidden"})]
+    server.faults += [no_fault, lambda _: httpx.Response(403, json={"code": "forbidden"})]
     with pytest.raises(ModelError), scrip.charge("chat", ACCOUNT_ID):
         raise ModelError
     assert "Could not refund" in caplog.text
@@ -252,10 +250,10 @@ def test_a_job_that_is_delivered_again_is_charged_again_only_if_it_was_refunded(
                 raise ModelError
     taken, given = ("usage", -CHAT), ("refund", CHAT)
     assert server.ledger == [taken, given, taken, given, taken]
-    assert set(server.asked) - {""} == {"job", "job.refund", "job.2", "job.2.refund", "job.3"}
+    assert set(server.keys) - {""} == {"job", "job.refund", "job.2", "job.2.refund", "job.3"}
 
 
-def test_an_app_with_its_users_own_token_is_charged_once(server: ScripInMemory) -> None:
+def test_an_app_with_a_users_token_is_charged_once(server: ScripInMemory) -> None:
     scrip = server.client("user")
     server.faults.append(answer_lost)
     for _ in range(2):
@@ -266,7 +264,7 @@ def test_an_app_with_its_users_own_token_is_charged_once(server: ScripInMemory) 
     assert server.ledger == [("usage", -CHAT), ("usage", -1), ("usage", -2)]
 
 
-def test_a_job_that_another_delivery_may_run_is_not_asked_back(
+def test_a_charge_that_another_delivery_may_rely_on_is_not_refunded(
     scrip: Scrip,
     server: ScripInMemory,
 ) -> None:
@@ -277,7 +275,7 @@ def test_a_job_that_another_delivery_may_run_is_not_asked_back(
     assert server.ledger == [("usage", -CHAT)]
 
 
-def test_a_job_is_not_charged_and_refunded_for_ever(
+def test_a_job_is_charged_and_refunded_a_limited_number_of_times(
     scrip: Scrip,
     server: ScripInMemory,
     monkeypatch: pytest.MonkeyPatch,
@@ -289,14 +287,14 @@ def test_a_job_is_not_charged_and_refunded_for_ever(
     assert len(server.ledger) == 4
 
 
-def test_without_scrip_the_block_does_not_run_and_a_lost_charge_is_asked_back(
+def test_without_scrip_the_block_does_not_run_and_a_lost_charge_is_refunded(
     scrip: Scrip,
     server: ScripInMemory,
 ) -> None:
     server.faults += [unreachable] * 8
     with pytest.raises(UnavailableError), scrip.charge("chat", ACCOUNT_ID):
         raise AssertionError("it runs")
-    assert server.asked == []
+    assert server.keys == []
 
     server.faults += [answer_lost] * 8
     with pytest.raises(UnavailableError) as failed, scrip.charge("chat", ACCOUNT_ID):
@@ -320,7 +318,7 @@ def test_without_scrip_the_block_does_not_run_and_a_lost_charge_is_asked_back(
         [answer_lost, lambda _: httpx.Response(403, json={"code": "forbidden"})],
     ],
 )
-def test_whatever_is_answered_in_place_of_scrip_the_charge_is_asked_back(
+def test_a_charge_answered_by_something_other_than_scrip_is_refunded(
     scrip: Scrip,
     server: ScripInMemory,
     faults: list[Fault],
@@ -332,7 +330,7 @@ def test_whatever_is_answered_in_place_of_scrip_the_charge_is_asked_back(
     assert server.ledger == [("usage", -CHAT), ("refund", CHAT)]
 
 
-def test_a_charge_that_may_still_arrive_is_told(
+def test_a_charge_that_may_still_arrive_is_noted_and_logged(
     scrip: Scrip,
     server: ScripInMemory,
     caplog: pytest.LogCaptureFixture,
@@ -344,12 +342,12 @@ def test_a_charge_that_may_still_arrive_is_told(
     [note] = failed.value.__notes__
     [record] = caplog.records
     assert record.levelno == logging.WARNING
-    for told in (note, record.getMessage()):
-        assert f"if the charge still arrives, refund entry {charge.entry_id}" in told
-        assert f"idempotency key {charge.entry_id}.refund" in told
+    for message in (note, record.getMessage()):
+        assert f"if the charge still arrives, refund entry {charge.entry_id}" in message
+        assert f"idempotency key {charge.entry_id}.refund" in message
 
 
-def test_what_fails_before_the_charge_is_sent_is_not_asked_back(
+def test_a_charge_that_was_never_sent_is_not_refunded(
     server: ScripInMemory,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -364,7 +362,7 @@ def test_what_fails_before_the_charge_is_sent_is_not_asked_back(
     ask(Scrip("https://api.example", token="t", http=http), TypeError, metadata={"a": object()})
     http.close()
     ask(Scrip("https://api.example", token="t", http=http), RuntimeError)
-    assert (server.asked, caplog.records) == ([], [])
+    assert (server.keys, caplog.records) == ([], [])
 
 
 def test_fail_open_lets_the_block_run_uncharged(
@@ -381,16 +379,16 @@ def test_fail_open_lets_the_block_run_uncharged(
     server.faults += [unreachable] * 8
     with pytest.raises(ModelError), scrip.charge("chat", ACCOUNT_ID, fail_open=True):
         raise ModelError
-    assert server.asked == []
+    assert server.keys == []
 
 
-def test_fail_open_is_for_an_absent_scrip_not_for_its_refusals(scrip: Scrip) -> None:
+def test_fail_open_does_not_ignore_refusals(scrip: Scrip) -> None:
     refused = scrip.charge(None, ACCOUNT_ID, amount=200, fail_open=True)
     with pytest.raises(InsufficientCreditsError), refused:
         raise AssertionError("it runs")
 
 
-def test_fail_open_after_a_lost_answer_gives_back_what_was_taken_if_anything_was(
+def test_fail_open_refunds_a_failed_block_if_a_lost_charge_was_made(
     scrip: Scrip,
     server: ScripInMemory,
 ) -> None:
@@ -410,7 +408,7 @@ def test_fail_open_after_a_lost_answer_gives_back_what_was_taken_if_anything_was
     assert len(server.ledger) == 2
 
 
-def test_fail_open_lets_the_block_run_to_its_end_though_a_part_cannot_be_refunded(
+def test_fail_open_ignores_a_partial_refund_that_fails(
     scrip: Scrip,
     server: ScripInMemory,
     caplog: pytest.LogCaptureFixture,
@@ -425,7 +423,7 @@ def test_fail_open_lets_the_block_run_to_its_end_though_a_part_cannot_be_refunde
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, ModelError, SoftLimit])
-def test_an_interrupted_charge_is_asked_back(
+def test_an_interrupted_charge_is_refunded(
     scrip: Scrip,
     server: ScripInMemory,
     kind: type[BaseException],
@@ -441,7 +439,7 @@ def test_an_interrupted_charge_is_asked_back(
 
 
 @pytest.mark.parametrize("moment", ["charging", "working", "refunding"])
-def test_a_task_that_is_cancelled_at_any_moment_is_refunded(
+def test_a_task_cancelled_at_any_moment_is_refunded(
     server: ScripInMemory,
     moment: str,
 ) -> None:
@@ -487,7 +485,7 @@ def test_a_cancelled_charge_that_was_refused_is_not_refunded(server: ScripInMemo
             server.go_on.set()
 
     run(session())
-    assert (len(server.asked), server.ledger) == (1, [])
+    assert (len(server.keys), server.ledger) == (1, [])
 
 
 class SpeechlessError(Exception):
@@ -507,14 +505,14 @@ class SpeechlessError(Exception):
         (SyntaxError("bad", ("f", 1, 2, "x y")), "SyntaxError: bad"),
     ],
 )
-def test_the_reason_is_the_type_and_the_message_in_one_line(
+def test_a_reason_is_the_exceptions_type_and_message_on_one_line(
     exc: BaseException,
     reason: str,
 ) -> None:
     assert reason_of(exc) == reason
 
 
-def test_no_exception_is_without_a_reason_or_with_too_long_a_one() -> None:
+def test_every_exception_has_a_reason_of_limited_length() -> None:
     assert "SpeechlessError" in reason_of(SpeechlessError())
     assert len(reason_of(ValueError("x" * 1_000))) == REASON_LENGTH_MAX
     noted = ValueError("said")

@@ -23,7 +23,13 @@ from scrip_client import (
     UnreadableAnswerError,
 )
 from tests.event_loops import run
-from tests.unit.clients.scrip_in_memory import ACCOUNT_ID, ScripInMemory, answer_lost, well
+from tests.unit.clients.scrip_in_memory import (
+    ACCOUNT_ID,
+    ModelError,
+    ScripInMemory,
+    answer_lost,
+    no_fault,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -31,12 +37,8 @@ if TYPE_CHECKING:
     from scrip_client.calls import BatchUse
 
 
-class ModelError(Exception):
-    """What the app's own work raises."""
-
-
 class Promise:
-    """Work that is not done yet."""
+    """An awaitable: work that is not done yet."""
 
     def __await__(self) -> Iterator[None]:
         yield
@@ -58,8 +60,8 @@ def test_an_account_is_quoted_charged_refunded_and_explained(
     assert scrip.consume(ACCOUNT_ID, amount=7).account.available == 138
     assert scrip.balance(ACCOUNT_ID).used == 12
 
-    told = [(entry.type, entry.amount) for entry in scrip.entries(ACCOUNT_ID)]
-    assert told == [
+    lines = [(entry.type, entry.amount) for entry in scrip.entries(ACCOUNT_ID)]
+    assert lines == [
         ("usage", -7),
         ("refund", 5),
         ("usage", -10),
@@ -70,7 +72,7 @@ def test_an_account_is_quoted_charged_refunded_and_explained(
     assert list(scrip.entries(ACCOUNT_ID, feature="tokens")) == []
 
 
-def test_uses_are_taken_together_or_not_at_all(scrip: Scrip, server: ScripInMemory) -> None:
+def test_a_batch_is_charged_completely_or_not_at_all(scrip: Scrip, server: ScripInMemory) -> None:
     uses: list[BatchUse] = [{"feature": "chat"}, {"amount": 7, "reference": "order-1"}]
     first, again = (scrip.consume_batch(ACCOUNT_ID, uses, idempotency_key="b") for _ in range(2))
     assert [(entry.entry_id, entry.amount) for entry in first.entries] == [("b", -5), ("b~2", -7)]
@@ -107,7 +109,7 @@ def test_a_hold_is_opened_extended_captured_and_released(
     assert scrip.balance(ACCOUNT_ID).available == 135
 
 
-def test_an_answer_about_another_hold_is_none(scrip: Scrip, server: ScripInMemory) -> None:
+def test_an_answer_about_another_hold_is_unreadable(scrip: Scrip, server: ScripInMemory) -> None:
     scrip.open_hold(ACCOUNT_ID, amount=5, idempotency_key="mine")
     server.faults.append(
         lambda answer: httpx.Response(200, text=answer().text.replace("mine", "x"))
@@ -116,13 +118,13 @@ def test_an_answer_about_another_hold_is_none(scrip: Scrip, server: ScripInMemor
         scrip.extend_hold(ACCOUNT_ID, "mine")
 
 
-def test_the_catalog_tells_prices(scrip: Scrip) -> None:
+def test_the_catalog_has_prices(scrip: Scrip) -> None:
     [tokens] = [found for found in scrip.catalog().features if found.feature_id == "tokens"]
     assert (tokens.cost, tokens.per) == (3, 1_000)
     assert [tokens.price(quantity) for quantity in (1, 333, 334, 1_000, 1_001)] == [1, 1, 2, 3, 4]
 
 
-def test_both_clients_take_the_same_and_say_what_they_do() -> None:
+def test_both_clients_have_the_same_documented_methods() -> None:
     for name in (name for name in vars(Scrip) if not name.startswith("_") and name != "close"):
         blocking, for_asyncio = getattr(Scrip, name), getattr(AsyncScrip, name)
         parameters = [inspect.signature(method).parameters for method in (blocking, for_asyncio)]
@@ -132,14 +134,14 @@ def test_both_clients_take_the_same_and_say_what_they_do() -> None:
         assert for_asyncio.__doc__
 
 
-def test_pages_are_read_as_they_are_asked_for(scrip: Scrip, server: ScripInMemory) -> None:
+def test_pages_are_fetched_as_they_are_read(scrip: Scrip, server: ScripInMemory) -> None:
     entries = scrip.entries(ACCOUNT_ID)
-    assert server.asked == []
+    assert server.keys == []
     next(entries)
-    assert len(server.asked) == 1
+    assert len(server.keys) == 1
 
 
-def test_a_repeated_key_is_answered_as_the_first_time(scrip: Scrip, server: ScripInMemory) -> None:
+def test_a_repeated_key_gets_the_first_answer(scrip: Scrip, server: ScripInMemory) -> None:
     first, again = (scrip.consume(ACCOUNT_ID, "chat", idempotency_key="k") for _ in range(2))
     assert (again.entry, again.account, again.replayed) == (first.entry, first.account, True)
     with pytest.raises(IdempotencyKeyReusedError):
@@ -147,7 +149,7 @@ def test_a_repeated_key_is_answered_as_the_first_time(scrip: Scrip, server: Scri
     assert server.ledger == [("usage", -5)]
 
 
-def test_refusals_have_classes_and_data(scrip: Scrip, server: ScripInMemory) -> None:
+def test_refusals_have_typed_classes(scrip: Scrip, server: ScripInMemory) -> None:
     with pytest.raises(InsufficientCreditsError) as refused:
         scrip.consume(ACCOUNT_ID, amount=200)
     error = refused.value
@@ -176,7 +178,7 @@ def test_the_decorator_charges_each_call_of_a_function(scrip: Scrip, server: Scr
     assert server.ledger == [("usage", -5), ("usage", -5), ("refund", 5)]
 
 
-def test_the_decorator_refuses_what_returns_before_its_work_is_done(
+def test_the_decorator_rejects_functions_that_return_before_their_work_is_done(
     scrip: Scrip,
     server: ScripInMemory,
 ) -> None:
@@ -200,7 +202,7 @@ def test_the_decorator_refuses_what_returns_before_its_work_is_done(
             server.async_client().charged("chat", account_id=lambda: ACCOUNT_ID)(function)
 
 
-def test_the_decorator_refunds_what_is_still_to_be_awaited(
+def test_the_decorator_refunds_a_function_that_returns_an_awaitable(
     scrip: Scrip,
     server: ScripInMemory,
 ) -> None:
@@ -224,10 +226,10 @@ def test_an_async_client_serves_one_event_loop(server: ScripInMemory) -> None:
     with pytest.raises(RuntimeError, match="one event loop") as refused:
         run(charge())
     assert not hasattr(refused.value, "__notes__")
-    assert (len(server.asked), server.ledger) == (1, [("usage", -5)])
+    assert (len(server.keys), server.ledger) == (1, [("usage", -5)])
 
 
-def test_the_async_client_does_the_same(server: ScripInMemory) -> None:
+def test_the_async_client_behaves_the_same(server: ScripInMemory) -> None:
     async def session() -> None:
         async with server.async_client() as scrip:
 
@@ -238,7 +240,7 @@ def test_the_async_client_does_the_same(server: ScripInMemory) -> None:
             assert await answer(ACCOUNT_ID) == f"to {ACCOUNT_ID}"
             async with scrip.charge("chat", ACCOUNT_ID, quantity=2) as charge:
                 await charge.refund(3, reason="a part")
-            server.faults += [answer_lost, well, answer_lost, well]
+            server.faults += [answer_lost, no_fault, answer_lost, no_fault]
             with pytest.raises(ModelError):
                 async with scrip.charge("chat", ACCOUNT_ID):
                     raise ModelError

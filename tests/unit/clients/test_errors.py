@@ -1,4 +1,4 @@
-"""Every refusal that the API documents has a class, with its data typed."""
+"""Every problem that the API documents has an error class with typed data."""
 
 import pickle
 from collections.abc import Iterator
@@ -29,11 +29,11 @@ USED = {
 ALWAYS = {"type", "title", "status", "detail", "instance", "code"}
 
 UNTYPED = {errors.InvalidRequestError, errors.ServerError}
-"""Errors of the program and of Scrip itself: `problem` has their data, for people to read."""
+"""Errors of the program and of Scrip itself, whose data is only for people, in `problem`."""
 
 
 def problems(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every problem that a schema of the OpenAPI document allows."""
+    """Yield the problems that a schema of the OpenAPI document allows."""
     if "$ref" in schema:
         schema = openapi()["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
     for one in schema.get("anyOf", []):
@@ -43,20 +43,20 @@ def problems(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def documented() -> list[tuple[int, str, set[str]]]:
-    """Status, code and data of every problem that the client's calls can get."""
+    """Return status, code and data of every problem that the client's calls can get."""
     found = {}
     for method, path in USED:
         responses = openapi()["paths"][path][method]["responses"].items()
         for status, response in responses:
             for content in response.get("content", {}).values():
-                for told in problems(content["schema"]):
-                    assert told["status"]["const"] == int(status)
-                    found[told["code"]["const"]] = (int(status), set(told) - ALWAYS)
+                for problem in problems(content["schema"]):
+                    assert problem["status"]["const"] == int(status)
+                    found[problem["code"]["const"]] = (int(status), set(problem) - ALWAYS)
     return [(status, code, data) for code, (status, data) in sorted(found.items())]
 
 
 @pytest.mark.parametrize(("status", "code", "data"), documented())
-def test_every_documented_problem_has_a_class_that_names_its_data(
+def test_every_documented_problem_has_a_class_with_its_data(
     status: int,
     code: str,
     data: set[str],
@@ -80,8 +80,8 @@ def test_every_class_is_in_the_tree_and_can_be_imported_from_the_package() -> No
     assert classes <= set(scrip_client.__all__)
 
 
-def test_no_credits_says_how_many_are_missing_and_until_when() -> None:
-    told = {
+def test_insufficient_credits_has_the_shortfall_and_the_next_reset() -> None:
+    problem = {
         "code": "insufficient_credits",
         "detail": "Not enough credits.",
         "required": 25,
@@ -91,7 +91,7 @@ def test_no_credits_says_how_many_are_missing_and_until_when() -> None:
         "next_reset_at": "2026-12-01T00:00:00+00:00",
         "top_up_url": None,
     }
-    error = errors.api_error(402, told)
+    error = errors.api_error(402, problem)
     assert isinstance(error, errors.InsufficientCreditsError)
     assert (error.required, error.available, error.shortfall) == (25, 5, 20)
     assert error.next_reset_at == datetime(2026, 12, 1, tzinfo=UTC)
@@ -100,7 +100,7 @@ def test_no_credits_says_how_many_are_missing_and_until_when() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "told", "kind"),
+    ("status", "problem", "kind"),
     [
         (401, {"message": "Unauthorized"}, errors.UnauthorizedError),
         (404, {"message": "Not Found"}, errors.NotFoundError),
@@ -112,17 +112,17 @@ def test_no_credits_says_how_many_are_missing_and_until_when() -> None:
         (403, {"code": []}, errors.ForbiddenError),
     ],
 )
-def test_answers_of_the_gateway_and_of_a_newer_scrip_have_a_class_too(
+def test_answers_of_the_gateway_and_unknown_codes_have_a_class(
     status: int,
-    told: dict[str, Any],
+    problem: dict[str, Any],
     kind: type[errors.ApiError],
 ) -> None:
-    error = errors.api_error(status, told)
+    error = errors.api_error(status, problem)
     assert type(error) is kind
-    assert error.code == (told.get("code") or f"http_{status}")
+    assert error.code == (problem.get("code") or f"http_{status}")
 
 
-def test_errors_cross_the_border_of_a_process() -> None:
+def test_errors_can_be_pickled() -> None:
     refused = errors.api_error(402, {"code": "insufficient_credits", "shortfall": 3})
     again = pickle.loads(pickle.dumps(refused))
     assert (type(again), again.shortfall) == (errors.InsufficientCreditsError, 3)
@@ -133,13 +133,3 @@ def test_errors_cross_the_border_of_a_process() -> None:
     unpaid = errors.NotPaidError("u1", 200, 1, "e", "h")
     again = pickle.loads(pickle.dumps(unpaid))
     assert (str(again), vars(again)) == (str(unpaid), vars(unpaid))
-
-
-def test_whose_a_hold_is_and_how_often_it_may_be_touched_have_classes() -> None:
-    yours = errors.api_error(403, {"code": "hold_not_yours", "hold_id": "h"})
-    assert isinstance(yours, errors.HoldNotYoursError)
-    assert yours.hold_id == "h"
-    told = {"code": "hold_rate_limited", "calls_max": 600, "retry_after": 3_000}
-    limited = errors.api_error(429, told)
-    assert isinstance(limited, errors.HoldRateLimitedError)
-    assert (limited.calls_max, limited.retry_after) == (600, 3_000)

@@ -1,4 +1,4 @@
-"""FastAPI routes that charge. Annotations stay what they are here: FastAPI reads them."""
+"""FastAPI routes that charge. FastAPI reads annotations, so they are not postponed here."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -61,7 +61,7 @@ def app_of(server: ScripInMemory) -> FastAPI:
 
 
 async def hang_up(server: ScripInMemory, spec_version: str) -> None:
-    """Ask for an answer that never ends, and hang up after its first words."""
+    """Request an endless answer, and disconnect after its first words."""
     scope = {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": spec_version},
@@ -95,13 +95,13 @@ def post(server: ScripInMemory, path: str) -> httpx.Response:
     return run(posted())
 
 
-def test_a_route_is_charged_and_knows_what_is_left(server: ScripInMemory) -> None:
+def test_a_route_is_charged_and_receives_the_remaining_balance(server: ScripInMemory) -> None:
     answer = post(server, "/answers")
     assert (answer.status_code, answer.json()) == (200, {"credits_left": 145})
     assert server.ledger == [("usage", -5)]
 
 
-def test_a_route_that_raises_is_refunded_and_answers_as_it_would(server: ScripInMemory) -> None:
+def test_a_route_that_raises_is_refunded_and_its_answer_is_unchanged(server: ScripInMemory) -> None:
     answer = post(server, "/broken")
     assert (answer.status_code, answer.json()) == (422, {"detail": "no question"})
     assert server.ledger == [("usage", -5), ("refund", 5)]
@@ -117,7 +117,7 @@ def test_a_stream_that_breaks_off_is_refunded(server: ScripInMemory) -> None:
     ("spec_version", "ledger"),
     [("2.3", [("usage", -5)]), ("2.4", [("usage", -5), ("refund", 5)])],
 )
-def test_a_stream_that_nobody_hears_to_its_end_is_refunded_if_the_server_raises(
+def test_an_abandoned_stream_is_refunded_only_if_the_server_raises(
     server: ScripInMemory,
     spec_version: str,
     ledger: list[tuple[str, int]],
@@ -126,18 +126,18 @@ def test_a_stream_that_nobody_hears_to_its_end_is_refunded_if_the_server_raises(
     assert server.ledger == ledger
 
 
-def test_no_credits_is_a_402_that_a_page_can_explain(server: ScripInMemory) -> None:
+def test_insufficient_credits_is_a_402_with_scrips_problem(server: ScripInMemory) -> None:
     post(server, "/answers")
     answer = post(server, "/everything")
     assert answer.status_code == 402
     assert answer.headers["Content-Type"] == "application/problem+json"
-    told = answer.json()
-    assert told["code"] == "insufficient_credits"
-    assert (told["required"], told["available"], told["shortfall"]) == (150, 145, 5)
-    assert "next_reset_at" in told
+    problem = answer.json()
+    assert problem["code"] == "insufficient_credits"
+    assert (problem["required"], problem["available"], problem["shortfall"]) == (150, 145, 5)
+    assert "next_reset_at" in problem
 
 
-def test_without_scrip_a_route_is_503(server: ScripInMemory) -> None:
+def test_without_scrip_a_route_answers_503(server: ScripInMemory) -> None:
     server.faults += [unreachable] * 8
     answer = post(server, "/answers")
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")

@@ -1,4 +1,4 @@
-"""What a hold sets aside, charges and gives back, whatever goes wrong on the way."""
+"""What a hold sets aside, charges and gives back, whatever goes wrong."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ from scrip_client import (
 from tests.event_loops import run
 from tests.unit.clients.scrip_in_memory import (
     ACCOUNT_ID,
+    CHAT,
+    ModelError,
     ScripInMemory,
     answer_lost,
+    no_fault,
     request_lost,
     unreachable,
-    well,
 )
 from tests.unit.domain.examples import freeze
 
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
 
     from scrip_client import Hold
 
-CHAT = 5
 HOLD, RELEASE = ("hold", 0), ("release", 0)
 
 
@@ -45,11 +46,7 @@ def taken(credits_: int) -> tuple[str, int]:
     return "usage", -credits_
 
 
-class ModelError(Exception):
-    """What the app's own work raises."""
-
-
-def test_a_block_is_charged_for_what_it_says_it_used(scrip: Scrip, server: ScripInMemory) -> None:
+def test_a_block_is_charged_for_what_it_used(scrip: Scrip, server: ScripInMemory) -> None:
     with scrip.hold("chat", ACCOUNT_ID, quantity=20, reference="order-1") as hold:
         assert hold.held is not None
         assert (hold.held.amount, scrip.balance(ACCOUNT_ID).available) == (100, 50)
@@ -62,7 +59,7 @@ def test_a_block_is_charged_for_what_it_says_it_used(scrip: Scrip, server: Scrip
     assert (hold.account.available, hold.account.held) == (135, 0)
 
 
-def test_a_block_that_says_nothing_is_charged_for_all_and_one_that_used_nothing_for_nothing(
+def test_a_block_without_reported_use_is_charged_in_full_and_zero_use_is_free(
     scrip: Scrip,
     server: ScripInMemory,
 ) -> None:
@@ -74,7 +71,7 @@ def test_a_block_that_says_nothing_is_charged_for_all_and_one_that_used_nothing_
 
 
 @pytest.mark.parametrize("kind", [ModelError, KeyboardInterrupt, GeneratorExit])
-def test_a_block_that_raises_is_charged_only_for_what_it_captured_itself(
+def test_a_block_that_raises_is_charged_only_for_what_it_captured(
     scrip: Scrip,
     server: ScripInMemory,
     kind: type[BaseException],
@@ -93,11 +90,11 @@ def test_a_block_that_raises_is_charged_only_for_what_it_captured_itself(
     assert str(server.newest.reason).endswith(kind.__name__)
 
 
-def test_parts_and_the_rest_are_each_charged_once_though_answers_get_lost(
+def test_parts_and_the_rest_are_charged_once_even_if_answers_are_lost(
     scrip: Scrip,
     server: ScripInMemory,
 ) -> None:
-    server.faults += [answer_lost, well]
+    server.faults += [answer_lost, no_fault]
     with scrip.hold("chat", ACCOUNT_ID, quantity=20) as hold:
         hold.use(3)
         server.faults += [answer_lost] * 8
@@ -105,11 +102,11 @@ def test_parts_and_the_rest_are_each_charged_once_though_answers_get_lost(
             hold.capture()
         assert failed.value.idempotency_key == f"{hold.hold_id}.capture-1"
         hold.use(4)
-        server.faults += [well, answer_lost, well]
+        server.faults += [no_fault, answer_lost, no_fault]
     assert server.ledger == [HOLD, taken(3 * CHAT), RELEASE, taken(4 * CHAT)]
 
 
-def test_captures_of_several_threads_charge_each_unit_once(
+def test_concurrent_captures_charge_each_unit_once(
     scrip: Scrip,
     server: ScripInMemory,
 ) -> None:
@@ -126,7 +123,9 @@ def test_captures_of_several_threads_charge_each_unit_once(
     assert server.ledger == [HOLD, taken(3 * CHAT), RELEASE, taken(1 * CHAT)]
 
 
-def test_nothing_is_used_or_captured_outside_the_block(scrip: Scrip, server: ScripInMemory) -> None:
+def test_a_hold_can_be_used_and_captured_only_in_its_block(
+    scrip: Scrip, server: ScripInMemory
+) -> None:
     hold = scrip.hold("chat", ACCOUNT_ID, quantity=20)
     for _ in range(2):
         with pytest.raises(RuntimeError, match="in its block only"):
@@ -138,7 +137,7 @@ def test_nothing_is_used_or_captured_outside_the_block(scrip: Scrip, server: Scr
     assert server.ledger == [HOLD, RELEASE, taken(2 * CHAT)]
 
 
-def test_a_capture_that_nobody_waits_for_any_more_counts_once(server: ScripInMemory) -> None:
+def test_a_capture_whose_task_was_cancelled_counts_once(server: ScripInMemory) -> None:
     async def session() -> None:
         scrip = server.async_client()
         async with scrip, scrip.hold("chat", ACCOUNT_ID, quantity=20) as hold:
@@ -154,7 +153,7 @@ def test_a_capture_that_nobody_waits_for_any_more_counts_once(server: ScripInMem
     assert server.ledger == [HOLD, taken(3 * CHAT), RELEASE, taken(1 * CHAT)]
 
 
-def test_a_generator_that_is_not_read_to_its_end_may_charge_for_what_was_read(
+def test_a_generator_can_charge_for_what_was_read_when_it_is_closed_early(
     scrip: Scrip,
     server: ScripInMemory,
 ) -> None:
@@ -173,7 +172,7 @@ def test_a_generator_that_is_not_read_to_its_end_may_charge_for_what_was_read(
     assert server.ledger == [HOLD, taken(2 * CHAT), RELEASE]
 
 
-def test_what_is_used_above_the_hold_is_taken_from_what_is_available(
+def test_use_beyond_the_hold_is_taken_from_available_credits(
     scrip: Scrip,
     server: ScripInMemory,
 ) -> None:
@@ -182,7 +181,7 @@ def test_what_is_used_above_the_hold_is_taken_from_what_is_available(
     assert server.ledger == [HOLD, taken(150)]
 
 
-def test_what_cannot_be_taken_above_the_hold_is_raised_and_the_hold_is_charged_whole(
+def test_use_beyond_the_hold_that_is_refused_raises_after_the_hold_is_charged_in_full(
     scrip: Scrip,
     server: ScripInMemory,
 ) -> None:
@@ -203,7 +202,7 @@ def test_what_cannot_be_taken_above_the_hold_is_raised_and_the_hold_is_charged_w
     assert [line for line in server.ledger if line[1]] == [taken(20), taken(20)]
 
 
-def test_what_is_used_after_all_was_captured_and_cannot_be_taken_is_raised(
+def test_use_beyond_a_fully_captured_hold_that_is_refused_raises(
     scrip: Scrip,
     server: ScripInMemory,
 ) -> None:
@@ -216,7 +215,7 @@ def test_what_is_used_after_all_was_captured_and_cannot_be_taken_is_raised(
     assert server.ledger == [HOLD, taken(20)]
 
 
-def test_a_hold_is_extended_for_as_long_as_its_block_runs(
+def test_a_hold_is_extended_while_its_block_runs(
     scrip: Scrip,
     server: ScripInMemory,
     monkeypatch: pytest.MonkeyPatch,
@@ -224,21 +223,21 @@ def test_a_hold_is_extended_for_as_long_as_its_block_runs(
 ) -> None:
     monkeypatch.setattr("scrip_client.holding.EXTEND_AFTER", 1e-5)
     monkeypatch.setattr("scrip_client.holding.TRY_AGAIN_AFTER", 1e-5)
-    server.faults += [well, *[unreachable] * 8]
+    server.faults += [no_fault, *[unreachable] * 8]
     with scrip.hold("chat", ACCOUNT_ID, quantity=4):
         for _ in range(3):
             server.wait(200)
-            asked = len(server.asked)
-            while len(server.asked) < asked + 2:
+            before = len(server.keys)
+            while len(server.keys) < before + 2:
                 sleep(0.001)
     assert server.ledger[-1] == taken(20)
     assert "Could not extend" in caplog.text
-    extensions = len(server.asked)
+    extensions = len(server.keys)
     sleep(0.02)
-    assert len(server.asked) == extensions
+    assert len(server.keys) == extensions
 
 
-def test_a_hold_that_expired_meanwhile_is_charged_once_without_it(
+def test_a_hold_that_expired_in_its_block_is_charged_once_to_the_account(
     scrip: Scrip,
     server: ScripInMemory,
 ) -> None:
@@ -246,13 +245,13 @@ def test_a_hold_that_expired_meanwhile_is_charged_once_without_it(
         with scrip.hold("chat", ACCOUNT_ID, quantity=4) as hold:
             server.wait(301)
             assert server.account.held == 0
-            server.faults += [well, answer_lost, well]
+            server.faults += [no_fault, answer_lost, no_fault]
             if used:
                 hold.use(used)
     assert server.ledger == [HOLD, RELEASE, taken(20), HOLD, RELEASE, taken(15)]
 
 
-def test_a_hold_that_cannot_be_had_lets_no_block_run(scrip: Scrip, server: ScripInMemory) -> None:
+def test_without_a_hold_the_block_does_not_run(scrip: Scrip, server: ScripInMemory) -> None:
     refused = scrip.hold("chat", ACCOUNT_ID, quantity=31, fail_open=True)
     with pytest.raises(InsufficientCreditsError), refused:
         raise AssertionError("it runs")
@@ -264,7 +263,7 @@ def test_a_hold_that_cannot_be_had_lets_no_block_run(scrip: Scrip, server: Scrip
     assert server.ledger == [HOLD, RELEASE]
 
 
-def test_fail_open_charges_afterwards_if_it_can(
+def test_fail_open_charges_at_the_end_of_the_block_if_possible(
     scrip: Scrip,
     server: ScripInMemory,
     caplog: pytest.LogCaptureFixture,
@@ -285,24 +284,24 @@ def test_fail_open_charges_afterwards_if_it_can(
     assert server.ledger[4:] == [HOLD, RELEASE]
 
 
-def test_a_capture_that_nobody_answers_is_raised_with_what_to_do(
+def test_an_unanswered_capture_raises_with_instructions(
     scrip: Scrip,
     server: ScripInMemory,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    server.faults += [well, *[unreachable] * 8]
+    server.faults += [no_fault, *[unreachable] * 8]
     with (
         pytest.raises(UnavailableError) as failed,
         scrip.hold("chat", ACCOUNT_ID, quantity=4, reference="order-1") as hold,
     ):
         hold.use(1)
     key = f"{hold.hold_id}.capture"
-    asked: dict[str, Any] = {"quantity": 1, "final": True, "excess": "available"}
-    asked["reference"] = "order-1"
-    assert f"capture it with {asked} and the idempotency key {key}" in failed.value.__notes__[0]
+    body: dict[str, Any] = {"quantity": 1, "final": True, "excess": "available"}
+    body["reference"] = "order-1"
+    assert f"capture it with {body} and the idempotency key {key}" in failed.value.__notes__[0]
     assert f"idempotency key {key}" in caplog.text
     for _ in range(2):
-        scrip.capture_hold(ACCOUNT_ID, hold.hold_id, idempotency_key=key, **asked)
+        scrip.capture_hold(ACCOUNT_ID, hold.hold_id, idempotency_key=key, **body)
     assert server.ledger == [HOLD, RELEASE, taken(CHAT)]
 
 
@@ -311,7 +310,7 @@ def test_a_release_that_fails_does_not_hide_why_the_block_raised(
     server: ScripInMemory,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    server.faults += [well, *[unreachable] * 8]
+    server.faults += [no_fault, *[unreachable] * 8]
     with pytest.raises(ModelError), scrip.hold("chat", ACCOUNT_ID, quantity=4):
         raise ModelError
     assert "which will expire" in caplog.text
@@ -320,7 +319,7 @@ def test_a_release_that_fails_does_not_hide_why_the_block_raised(
 
 
 def deliver(scrip: Scrip, *, fails: bool = False, dies: bool = False, used: int = 2) -> bool:
-    """Run a job once; return whether an earlier delivery was charged."""
+    """Deliver a job once; return whether an earlier delivery was charged."""
     hold = scrip.hold("chat", ACCOUNT_ID, quantity=4, idempotency_key="job")
     if dies:
         hold.__enter__()
@@ -344,10 +343,10 @@ def test_a_job_that_is_delivered_again_is_charged_once(
     charged = [line for line in server.ledger if line[1]]
     assert charged == [taken(2 * CHAT)]
     assert server.account.held == 0
-    assert {"job", "job.release", "job.2", "job.2.capture"} <= set(server.asked)
+    assert {"job", "job.release", "job.2", "job.2.capture"} <= set(server.keys)
 
 
-def test_a_job_whose_hold_expired_holds_again_unless_it_was_charged_late(
+def test_a_job_whose_hold_expired_holds_again_unless_it_was_charged(
     scrip: Scrip,
     server: ScripInMemory,
 ) -> None:
@@ -360,7 +359,7 @@ def test_a_job_whose_hold_expired_holds_again_unless_it_was_charged_late(
     assert [line for line in server.ledger if line[1]] == [taken(4 * CHAT)]
 
 
-def test_a_named_hold_that_another_delivery_may_use_is_not_released(
+def test_a_hold_that_another_delivery_may_rely_on_is_not_released(
     scrip: Scrip,
     server: ScripInMemory,
 ) -> None:
@@ -372,7 +371,7 @@ def test_a_named_hold_that_another_delivery_may_use_is_not_released(
     assert server.ledger[-1] == taken(2 * CHAT)
 
 
-def test_two_deliveries_at_once_are_charged_once(scrip: Scrip, server: ScripInMemory) -> None:
+def test_concurrent_deliveries_are_charged_once(scrip: Scrip, server: ScripInMemory) -> None:
     for fails in (False, True):
         name = f"job-{fails}"
         with scrip.hold("chat", ACCOUNT_ID, quantity=4, idempotency_key=name) as hold:
@@ -384,7 +383,7 @@ def test_two_deliveries_at_once_are_charged_once(scrip: Scrip, server: ScripInMe
     assert [line for line in server.ledger if line[1]] == [taken(CHAT), taken(CHAT)]
 
 
-def test_a_charged_job_that_was_refunded_is_charged_again_and_not_for_ever(
+def test_a_refunded_job_is_charged_again_a_limited_number_of_times(
     scrip: Scrip,
     server: ScripInMemory,
     monkeypatch: pytest.MonkeyPatch,
@@ -399,7 +398,7 @@ def test_a_charged_job_that_was_refunded_is_charged_again_and_not_for_ever(
     assert server.account.available == 150
 
 
-def test_what_an_unlimited_plan_held_for_nothing_is_charged_at_its_price_when_that_plan_ends(
+def test_a_free_hold_of_an_unlimited_plan_is_charged_if_the_plan_has_ended(
     scrip: Scrip,
     server: ScripInMemory,
 ) -> None:
@@ -414,20 +413,20 @@ def test_what_an_unlimited_plan_held_for_nothing_is_charged_at_its_price_when_th
     assert server.ledger == [HOLD, taken(6 * CHAT)]
 
 
-def test_an_app_with_its_users_own_token_holds_and_is_charged_as_one_with_a_services(
+def test_an_app_with_a_users_token_holds_and_is_charged_like_a_service(
     server: ScripInMemory,
 ) -> None:
     scrip = server.client("user")
-    server.faults += [answer_lost, well, answer_lost, well]
+    server.faults += [answer_lost, no_fault, answer_lost, no_fault]
     with scrip.hold("chat", ACCOUNT_ID, quantity=4) as hold:
         assert hold.hold_id.startswith("user:")
         hold.use(1)
         hold.capture()
         hold.use(1)
-        server.faults += [answer_lost, well]
+        server.faults += [answer_lost, no_fault]
     with scrip.hold("chat", ACCOUNT_ID, quantity=4) as hold:
         server.wait(301)
-        server.faults += [well, answer_lost, well]
+        server.faults += [no_fault, answer_lost, no_fault]
     with pytest.raises(ModelError), scrip.hold("chat", ACCOUNT_ID, quantity=4):
         raise ModelError
     assert [line for line in server.ledger if line[1]] == [
@@ -441,7 +440,7 @@ def test_an_app_with_its_users_own_token_holds_and_is_charged_as_one_with_a_serv
     assert (server.account.held, server.account.available) == (0, 150 - 8 * CHAT)
 
 
-def test_a_hold_of_a_user_whose_opening_was_not_answered_is_found_under_the_users_name(
+def test_an_unanswered_hold_of_a_users_token_is_found_under_its_prefixed_id(
     server: ScripInMemory,
 ) -> None:
     scrip = server.client("user")
@@ -460,13 +459,13 @@ def test_a_hold_of_a_user_whose_opening_was_not_answered_is_found_under_the_user
     assert server.account.held == 0
 
 
-def test_the_hold_that_follows_one_that_was_let_go_is_not_taken_for_it(
+def test_an_unanswered_second_hold_is_not_mistaken_for_the_first(
     scrip: Scrip,
     server: ScripInMemory,
 ) -> None:
     deliver(scrip, dies=True)
     server.wait(301)
-    server.faults += [well, well, well, *[answer_lost] * 8]
+    server.faults += [no_fault, no_fault, no_fault, *[answer_lost] * 8]
     name = {"idempotency_key": "job", "fail_open": True}
     with scrip.hold("chat", ACCOUNT_ID, quantity=4, **name) as hold:  # type: ignore[arg-type]
         assert (hold.hold_id, hold.is_held) == ("job.2", False)
@@ -474,7 +473,7 @@ def test_the_hold_that_follows_one_that_was_let_go_is_not_taken_for_it(
     assert (server.account.held, server.ledger[-1]) == (0, taken(CHAT))
 
 
-def test_use_is_a_whole_number(scrip: Scrip, server: ScripInMemory) -> None:
+def test_use_requires_a_whole_number(scrip: Scrip, server: ScripInMemory) -> None:
     with scrip.hold("chat", ACCOUNT_ID, quantity=4) as hold:
         mistakes: list[Any] = [-1, 1.5, "1"]
         for units in mistakes:
@@ -485,7 +484,7 @@ def test_use_is_a_whole_number(scrip: Scrip, server: ScripInMemory) -> None:
 
 
 @pytest.mark.parametrize("moment", ["holding", "working", "ending"])
-def test_a_task_that_is_cancelled_at_any_moment_holds_nothing(
+def test_a_task_cancelled_at_any_moment_holds_nothing(
     server: ScripInMemory,
     moment: str,
 ) -> None:
@@ -519,7 +518,7 @@ def test_a_task_that_is_cancelled_at_any_moment_holds_nothing(
     assert server.ledger == [HOLD, *ended]
 
 
-def test_the_async_hold_does_the_same(
+def test_the_async_hold_behaves_the_same(
     server: ScripInMemory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Keys that follow from keys."""
+"""Idempotency keys: new, derived and invalid ones."""
 
 import re
 from typing import Any
@@ -12,13 +12,13 @@ from tests.unit.clients.scrip_in_memory import ACCOUNT_ID, ScripInMemory
 ALLOWED = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
-def test_new_keys_are_allowed_and_differ() -> None:
+def test_new_keys_are_valid_and_unique() -> None:
     keys = {new_key() for _ in range(100)}
     assert len(keys) == 100
     assert all(ALLOWED.fullmatch(key) for key in keys)
 
 
-def test_a_derived_key_another_is_its_own_allowed_and_always_the_same() -> None:
+def test_derived_keys_are_valid_distinct_and_stable() -> None:
     suffix = ".refund"
     assert derived_key("image-1", suffix) == "image-1.refund"
     fits = "k" * (KEY_LENGTH_MAX - len(suffix))
@@ -31,7 +31,7 @@ def test_a_derived_key_another_is_its_own_allowed_and_always_the_same() -> None:
 
 
 @pytest.mark.parametrize("key", ["", ".", "..", "a b", "a/b", "\u00fc", "a\n", "k" * 129, 7])
-def test_what_is_no_key_is_said_to_be_none_before_anything_is_sent(
+def test_an_invalid_key_is_rejected_before_anything_is_sent(
     scrip: Scrip,
     server: ScripInMemory,
     key: Any,
@@ -43,11 +43,11 @@ def test_what_is_no_key_is_said_to_be_none_before_anything_is_sent(
     ):
         with pytest.raises(ValueError, match="key"):
             ask()
-    assert server.asked == []
+    assert server.keys == []
 
 
 @pytest.mark.parametrize("name", ["", ".", ".."])
-def test_what_is_no_part_of_an_address_is_no_account_and_no_entry(scrip: Scrip, name: str) -> None:
+def test_an_id_that_cannot_be_part_of_a_path_is_rejected(scrip: Scrip, name: str) -> None:
     with pytest.raises(ValueError, match="URL path"):
         scrip.charge("chat", name)
     with pytest.raises(ValueError, match="URL path"):

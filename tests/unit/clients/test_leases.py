@@ -1,4 +1,4 @@
-"""Leases as apps use them: from many threads or tasks, in one process, until they are closed."""
+"""Leases as apps use them, from many threads or tasks of one process, until they are closed."""
 
 from __future__ import annotations
 
@@ -27,11 +27,9 @@ if TYPE_CHECKING:
 FOREVER = 1_000
 
 
-def charged(server: ScripInMemory) -> int:
-    return -sum(amount for _, amount in server.ledger)
-
-
-def test_many_threads_use_exactly_what_there_is(scrip: Scrip, server: ScripInMemory) -> None:
+def test_many_threads_use_exactly_the_available_credits(
+    scrip: Scrip, server: ScripInMemory
+) -> None:
     def use_up(lease: Lease) -> int:
         for number in range(FOREVER):
             try:
@@ -42,39 +40,39 @@ def test_many_threads_use_exactly_what_there_is(scrip: Scrip, server: ScripInMem
 
     with scrip.lease(None, ACCOUNT_ID, slice_credits=20) as lease, ThreadPoolExecutor(16) as pool:
         used = sum(pool.map(use_up, [lease] * 16))
-    assert (used, charged(server), server.account.balance) == (150, 150, 0)
+    assert (used, server.charged, server.account.balance) == (150, 150, 0)
     assert server.account.held == 0
 
 
-def test_what_is_counted_is_charged_in_the_background(scrip: Scrip, server: ScripInMemory) -> None:
+def test_counted_uses_are_charged_in_the_background(scrip: Scrip, server: ScripInMemory) -> None:
     for seconds, uses in ((0.001, FOREVER), (FOREVER, 1)):
         lease = scrip.lease("chat", ACCOUNT_ID, capture_seconds=seconds, capture_uses=uses)
-        before = charged(server)
+        before = server.charged
         lease.consume(2)
-        while charged(server) == before:
+        while server.charged == before:
             sleep(0.001)
         lease.close()
-    assert charged(server) == 4 * 5
+    assert server.charged == 4 * 5
     assert server.account.held == 0
 
 
-def test_a_lease_that_is_not_used_asks_for_nothing(scrip: Scrip, server: ScripInMemory) -> None:
+def test_an_unused_lease_sends_nothing(scrip: Scrip, server: ScripInMemory) -> None:
     with scrip.lease("chat", ACCOUNT_ID):
         pass
-    assert server.asked == []
+    assert server.keys == []
 
 
-def test_nothing_goes_through_a_closed_lease(scrip: Scrip, server: ScripInMemory) -> None:
+def test_a_closed_lease_counts_nothing(scrip: Scrip, server: ScripInMemory) -> None:
     lease = scrip.lease(None, ACCOUNT_ID)
     lease.consume()
     lease.close()
     lease.close()
     with pytest.raises(RuntimeError, match="closed"):
         lease.consume()
-    assert charged(server) == 1
+    assert server.charged == 1
 
 
-def test_a_close_that_nobody_answers_may_be_tried_again(
+def test_an_unanswered_close_can_be_repeated(
     scrip: Scrip,
     server: ScripInMemory,
 ) -> None:
@@ -84,10 +82,10 @@ def test_a_close_that_nobody_answers_may_be_tried_again(
     with pytest.raises(UnavailableError, match="7 credits for 1 uses"):
         lease.close()
     lease.close()
-    assert (charged(server), server.account.held) == (7, 0)
+    assert (server.charged, server.account.held) == (7, 0)
 
 
-def test_a_close_that_nobody_answers_is_made_up_for_in_the_background(
+def test_an_unanswered_close_is_completed_in_the_background(
     scrip: Scrip,
     server: ScripInMemory,
     caplog: pytest.LogCaptureFixture,
@@ -103,7 +101,7 @@ def test_a_close_that_nobody_answers_is_made_up_for_in_the_background(
         lease.close()
     [worker] = set(threading.enumerate()) - before
     worker.join()
-    assert (charged(server), server.account.held) == (7, 0)
+    assert (server.charged, server.account.held) == (7, 0)
     caplog.clear()
     at_exit[0]()
     lease.close()
@@ -114,10 +112,10 @@ def test_a_block_that_raises_is_charged_for_its_uses(scrip: Scrip, server: Scrip
     with pytest.raises(KeyError), scrip.lease(None, ACCOUNT_ID) as lease:  # noqa: PT012 - two steps
         lease.consume(3)
         raise KeyError
-    assert charged(server) == 3
+    assert server.charged == 3
 
 
-def test_what_makes_no_lease_or_no_use(scrip: Scrip) -> None:
+def test_invalid_options_and_uses_are_rejected(scrip: Scrip) -> None:
     no_terms: list[dict[str, Any]] = [
         {"slice_credits": 0},
         {"slice_credits": 1.5},
@@ -138,7 +136,7 @@ def test_what_makes_no_lease_or_no_use(scrip: Scrip) -> None:
             lease.consume(units)
 
 
-def test_a_client_that_is_closed_first_tells_what_is_left(
+def test_closing_the_client_before_the_lease_logs_what_is_uncharged(
     scrip: Scrip,
     server: ScripInMemory,
     caplog: pytest.LogCaptureFixture,
@@ -158,7 +156,7 @@ def test_a_client_that_is_closed_first_tells_what_is_left(
         lease.close()
 
 
-def test_a_fork_does_not_count_on_what_its_parent_holds(
+def test_a_fork_cannot_use_its_parents_lease(
     scrip: Scrip,
     server: ScripInMemory,
     monkeypatch: pytest.MonkeyPatch,
@@ -169,12 +167,12 @@ def test_a_fork_does_not_count_on_what_its_parent_holds(
         with pytest.raises(RuntimeError, match="fork"):
             lease.consume()
         lease.close()
-        assert charged(server) == 0
+        assert server.charged == 0
         monkeypatch.undo()
-    assert charged(server) == 3
+    assert server.charged == 3
 
 
-def test_a_program_that_forgets_to_close_is_told_and_charged(
+def test_a_lease_left_open_at_exit_is_logged_and_charged(
     scrip: Scrip,
     server: ScripInMemory,
     caplog: pytest.LogCaptureFixture,
@@ -186,10 +184,10 @@ def test_a_program_that_forgets_to_close_is_told_and_charged(
     [leave] = at_exit
     leave()
     [record] = caplog.records
-    assert (record.levelno, charged(server)) == (logging.WARNING, 7)
+    assert (record.levelno, server.charged) == (logging.WARNING, 7)
 
 
-def test_the_async_lease_does_the_same(
+def test_the_async_lease_behaves_the_same(
     server: ScripInMemory,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -210,10 +208,10 @@ def test_the_async_lease_does_the_same(
                 assert sum(used) == 150
             server.client().refund(ACCOUNT_ID, server.newest.entry_id, "a gift", 10)
             forgotten = scrip.lease(None, ACCOUNT_ID, slice_credits=10)
-            server.asked.clear()
+            server.keys.clear()
             await asyncio.gather(*[forgotten.consume() for _ in range(4)])
-            assert len(server.asked) == 1
+            assert len(server.keys) == 1
         assert "4 credits for 4 uses may not be charged yet" in caplog.text
 
     run(session())
-    assert (charged(server), server.account.balance) == (140, 10)
+    assert (server.charged, server.account.balance) == (140, 10)

@@ -1,4 +1,4 @@
-"""Answers as typed values, in step with the OpenAPI document."""
+"""Answers are typed values that match the OpenAPI document."""
 
 from dataclasses import MISSING, FrozenInstanceError, fields
 from datetime import UTC, datetime
@@ -31,7 +31,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("model", SHAPES)
-def test_every_field_without_a_default_is_one_that_the_api_always_tells(model: type) -> None:
+def test_the_api_always_sends_every_field_without_a_default(model: type) -> None:
     schema = openapi()["components"]["schemas"][SHAPES[model]]
     named = {field.name for field in fields(model)}
     assert {field.name for field in fields(model) if field.default is MISSING} <= set(
@@ -40,7 +40,7 @@ def test_every_field_without_a_default_is_one_that_the_api_always_tells(model: t
     assert set(schema["properties"]) - named <= {"request_hash"}
 
 
-def test_what_a_newer_scrip_tells_is_passed_over_at_every_depth() -> None:
+def test_unknown_fields_of_a_newer_scrip_are_ignored_at_every_depth() -> None:
     grant = {
         "grant_id": "g",
         "kind": "of_tomorrow",
@@ -60,7 +60,7 @@ def test_what_a_newer_scrip_tells_is_passed_over_at_every_depth() -> None:
     assert account.period.end == datetime(2026, 12, 1, tzinfo=UTC)
 
 
-def test_what_an_older_scrip_or_a_users_token_does_not_tell_is_none() -> None:
+def test_a_missing_field_with_a_default_is_none() -> None:
     assert read(models.Actor, {"type": "admin"}) == models.Actor(type="admin", id=None)
     with pytest.raises(KeyError):
         read(models.Actor, {"id": "a1"})

@@ -1,4 +1,4 @@
-"""When a call is tried again, and how long it waits before."""
+"""When a call is retried, and how long it pauses before."""
 
 from datetime import UTC, datetime
 
@@ -9,7 +9,7 @@ from scrip_client.retries import PAUSE_SECONDS, PAUSE_SECONDS_MAX, is_transient,
 NOW = datetime(2026, 11, 21, 13, 5, 0, tzinfo=UTC)
 
 
-def test_pauses_grow_up_to_a_bound_and_are_anywhere_below() -> None:
+def test_pauses_are_random_below_a_bound_that_grows_to_a_limit() -> None:
     for number in (0, 1, 10):
         highest = min(PAUSE_SECONDS_MAX, PAUSE_SECONDS * 2**number)
         pauses = [pause_seconds(number, None, NOW) for _ in range(300)]
@@ -33,13 +33,15 @@ def test_pauses_grow_up_to_a_bound_and_are_anywhere_below() -> None:
         ("Sat, 21 Nov 2026 13:05:07 +999999999999999", 0),
     ],
 )
-def test_retry_after_is_waited_out_and_never_cut_short(retry_after: str, seconds: float) -> None:
+def test_a_pause_lasts_at_least_as_long_as_retry_after_asks(
+    retry_after: str, seconds: float
+) -> None:
     pauses = [pause_seconds(0, retry_after, NOW) for _ in range(50)]
     assert seconds <= min(pauses) <= max(pauses) <= seconds + PAUSE_SECONDS
     assert len(set(pauses)) > 1
 
 
-def test_only_what_may_pass_is_tried_again() -> None:
+def test_only_transient_failures_are_retried() -> None:
     assert all(is_transient(status, {}) for status in (408, 429, *range(500, 600)))
     assert not any(is_transient(status, {}) for status in (200, 302, *range(400, 405), 409, 422))
     odd: list[object] = ["internal_error", "x", None, []]

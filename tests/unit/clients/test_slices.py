@@ -1,4 +1,4 @@
-"""What a lease holds, counts and asks of Scrip, step by step on a clock of its own."""
+"""What a lease holds, counts and sends, step by step on a clock of the test's own."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from tests.unit.clients.scrip_in_memory import (
     ACCOUNT_ID,
     ScripInMemory,
     answer_lost,
+    no_fault,
     request_lost,
     unreachable,
-    well,
 )
 from tests.unit.domain.examples import freeze
 
@@ -41,7 +41,7 @@ SPEC = LeaseSpec(
 
 @dataclass
 class Driver:
-    """Whoever drives a lease: it counts, and takes the steps, one request a step."""
+    """Drives a lease: counts uses and takes the steps, with one request each."""
 
     server: ScripInMemory
     slices: Slices
@@ -93,15 +93,13 @@ def driver(server: ScripInMemory, **changes: Any) -> Driver:
 
 @pytest.fixture
 def lease(server: ScripInMemory) -> Driver:
-    """A lease of credits, 40 at a time."""
+    """A lease that holds 40 credits at a time."""
     return driver(server)
 
 
-def charged(server: ScripInMemory) -> int:
-    return -sum(amount for _, amount in server.ledger)
-
-
-def test_uses_are_counted_here_and_charged_together(lease: Driver, server: ScripInMemory) -> None:
+def test_uses_are_counted_locally_and_charged_together(
+    lease: Driver, server: ScripInMemory
+) -> None:
     lease.use(3)
     lease.use(4)
     assert server.ledger == [("hold", 0)]
@@ -110,10 +108,10 @@ def test_uses_are_counted_here_and_charged_together(lease: Driver, server: Scrip
     assert server.newest.metadata == {"uses": 2}
     assert (lease.slices.room, lease.slices.uncaptured.credits) == (33, 0)
     lease.catch_up()
-    assert len(server.asked) == 2
+    assert len(server.keys) == 2
 
 
-def test_a_use_says_when_something_is_due(server: ScripInMemory) -> None:
+def test_counting_reports_when_a_step_is_due(server: ScripInMemory) -> None:
     counted, due = CountResult.COUNTED, CountResult.STEP_DUE
     lease = driver(server, capture_uses=3)
     assert [lease.use() for _ in range(4)] == [counted, counted, due, counted]
@@ -123,7 +121,7 @@ def test_a_use_says_when_something_is_due(server: ScripInMemory) -> None:
     assert [lease.use(units) for units in (19, 1, 1)] == [counted, due, counted]
 
 
-def test_the_next_slice_is_held_before_this_one_is_used_up(
+def test_the_next_slice_is_held_before_the_current_one_is_used_up(
     lease: Driver,
     server: ScripInMemory,
 ) -> None:
@@ -136,10 +134,10 @@ def test_the_next_slice_is_held_before_this_one_is_used_up(
     lease.use(30)
     lease.catch_up()
     assert [hold.left for hold in server.account.holds] == [29]
-    assert (lease.slices.room, charged(server)) == (29, 51)
+    assert (lease.slices.room, server.charged) == (29, 51)
 
 
-def test_never_more_is_counted_than_is_held_nor_than_a_slice_without_being_charged(
+def test_uncharged_uses_never_exceed_what_is_held_or_one_slice(
     lease: Driver,
     server: ScripInMemory,
 ) -> None:
@@ -150,13 +148,13 @@ def test_never_more_is_counted_than_is_held_nor_than_a_slice_without_being_charg
     with pytest.raises(InsufficientCreditsError):
         lease.use(1)
     lease.catch_up()
-    assert (charged(server), server.account.available, server.account.held) == (150, 0, 0)
+    assert (server.charged, server.account.available, server.account.held) == (150, 0, 0)
     lease = driver(ScripInMemory())
     lease.use(100)
     assert lease.slices.uncaptured.credits == 100
 
 
-def test_the_last_credits_are_held_for_a_use_that_needs_them_and_no_others(
+def test_the_last_credits_are_held_only_for_a_use_that_fits(
     lease: Driver,
     server: ScripInMemory,
 ) -> None:
@@ -174,16 +172,16 @@ def test_the_last_credits_are_held_for_a_use_that_needs_them_and_no_others(
     assert server.account.balance == 0
 
 
-def test_a_refusal_is_remembered_for_a_while_for_what_costs_as_much(
+def test_a_refusal_is_remembered_for_a_while_for_uses_of_that_cost(
     lease: Driver,
     server: ScripInMemory,
 ) -> None:
     with pytest.raises(InsufficientCreditsError):
         lease.use(151)
-    asked = len(server.asked)
+    before = len(server.keys)
     with pytest.raises(InsufficientCreditsError):
         lease.use(160)
-    assert len(server.asked) == asked
+    assert len(server.keys) == before
     lease.use(150)
     lease.catch_up()
     with pytest.raises(InsufficientCreditsError):
@@ -198,12 +196,12 @@ def test_each_use_costs_what_it_would_cost_alone(server: ScripInMemory) -> None:
     for units in (1, 400, 334, 1_000):
         lease.use(units)
     lease.catch_up()
-    assert charged(server) == 3 + 3 * 3 - 4
+    assert server.charged == 3 + 3 * 3 - 4
     assert server.newest.feature == "tokens"
     assert server.newest.metadata == {"uses": 4, "quantity": 1_735}
 
 
-def test_a_new_price_counts_from_the_next_slice_on(server: ScripInMemory) -> None:
+def test_a_new_price_applies_from_the_next_slice_on(server: ScripInMemory) -> None:
     lease = driver(server, feature="chat")
     lease.use(1)
     dearer = replace(server.catalog.features["chat"], cost=10, version=2)
@@ -211,16 +209,16 @@ def test_a_new_price_counts_from_the_next_slice_on(server: ScripInMemory) -> Non
     server.catalog = replace(server.catalog, features=features)
     lease.use(3)
     lease.catch_up()
-    assert charged(server) == 4 * 5
+    assert server.charged == 4 * 5
     lease.use(1)
     lease.catch_up()
     lease.use(1)
     lease.catch_up()
-    assert charged(server) == 5 * 5 + 10
+    assert server.charged == 5 * 5 + 10
 
 
 @pytest.mark.parametrize("feature", ["time-travel", "retired"])
-def test_what_has_no_price_is_not_free(server: ScripInMemory, feature: str) -> None:
+def test_a_use_without_a_price_is_not_free(server: ScripInMemory, feature: str) -> None:
     lease = driver(server, feature=feature)
     with pytest.raises(ScripError, match="unknown_feature"):
         lease.use(1)
@@ -228,7 +226,7 @@ def test_what_has_no_price_is_not_free(server: ScripInMemory, feature: str) -> N
 
 
 @pytest.mark.parametrize("fault", [answer_lost, request_lost])
-def test_whatever_gets_lost_a_use_is_held_and_charged_once(
+def test_a_use_is_held_and_charged_once_whatever_is_lost(
     lease: Driver,
     server: ScripInMemory,
     fault: Any,
@@ -246,10 +244,10 @@ def test_whatever_gets_lost_a_use_is_held_and_charged_once(
     assert lease.slices.uncaptured.credits == 30
     lease.wait(1)
     lease.catch_up()
-    assert (lease.slices.uncaptured.credits, charged(server)) == (0, 30)
+    assert (lease.slices.uncaptured.credits, server.charged) == (0, 30)
 
 
-def test_while_scrip_is_away_uses_are_counted_up_to_a_slice(
+def test_while_scrip_is_unreachable_up_to_a_slice_of_uses_is_counted(
     lease: Driver,
     server: ScripInMemory,
 ) -> None:
@@ -265,19 +263,19 @@ def test_while_scrip_is_away_uses_are_counted_up_to_a_slice(
     lease.use(1)
     lease.slices.close()
     lease.catch_up()
-    assert charged(server) == 41
+    assert server.charged == 41
 
 
-def test_a_scrip_that_is_broken_has_not_refused(lease: Driver, server: ScripInMemory) -> None:
+def test_a_server_error_is_not_a_refusal(lease: Driver, server: ScripInMemory) -> None:
     lease.use(10)
     server.faults.append(lambda _: httpx.Response(500, json={"code": "catalog_unsound"}))
     lease.catch_up()
     assert lease.slices.uncaptured.credits == 10
     lease.catch_up()
-    assert charged(server) == 10
+    assert server.charged == 10
 
 
-def test_a_slice_lives_while_it_is_used_and_is_given_back_when_it_is_not(
+def test_a_slice_is_extended_while_it_is_used_and_released_when_idle(
     lease: Driver,
     server: ScripInMemory,
 ) -> None:
@@ -286,18 +284,18 @@ def test_a_slice_lives_while_it_is_used_and_is_given_back_when_it_is_not(
         lease.wait(29)
         lease.catch_up()
     assert sum(isinstance(step, Extend) for step in lease.taken) == 5
-    assert (charged(server), server.account.held) == (10, 30)
+    assert (server.charged, server.account.held) == (10, 30)
     for _ in range(5):
         lease.wait(29)
         lease.catch_up()
     assert sum(isinstance(step, Release) for step in lease.taken) == 1
     assert (server.account.held, server.account.available) == (0, 140)
-    asked = len(server.asked)
+    before = len(server.keys)
     lease.use(1)
-    assert len(server.asked) == asked + 1
+    assert len(server.keys) == before + 1
 
 
-def test_a_slice_that_cannot_be_extended_any_more_is_charged_and_let_go_in_time(
+def test_a_slice_at_its_limit_is_charged_and_released_in_time(
     lease: Driver,
     server: ScripInMemory,
 ) -> None:
@@ -315,61 +313,54 @@ def test_a_slice_that_cannot_be_extended_any_more_is_charged_and_let_go_in_time(
     [extend] = [step for step in lease.taken if isinstance(step, Extend)]
     assert (extend.slice.ends_at, extend.slice.is_at_limit) == (60, True)
     assert [type(step) for step in lease.taken[-3:-1]] == [Capture, Release]
-    assert (charged(server), [hold.left for hold in server.account.holds]) == (2, [40])
+    assert (server.charged, [hold.left for hold in server.account.holds]) == (2, [40])
     for _ in range(3):
         lease.use(1)
         lease.wait(29)
         lease.catch_up()
-    assert (charged(server), server.account.held) == (5, 37)
+    assert (server.charged, server.account.held) == (5, 37)
 
 
-def test_uses_that_can_never_be_charged_are_raised(lease: Driver, server: ScripInMemory) -> None:
+def test_uses_that_cannot_be_charged_are_logged_and_raised(
+    lease: Driver,
+    server: ScripInMemory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     lease.use(10)
     assert lease.slices.not_paid is None
     lease.wait(61)
     server.client().consume(ACCOUNT_ID, amount=145)
     lease.catch_up()
+    assert lease.slices.uncaptured.credits == 0
     assert lease.slices.not_paid is not None
     assert (lease.slices.not_paid.expected, lease.slices.not_paid.paid) == (10, 0)
+    assert "10 credits for 1 uses remain unpaid on account u1" in caplog.text
 
 
-def test_what_was_counted_on_a_slice_that_is_gone_is_charged_once_without_it(
+def test_uses_counted_on_a_lost_slice_are_charged_once_to_the_account(
     lease: Driver,
     server: ScripInMemory,
 ) -> None:
     lease.use(10)
     lease.wait(61)
     assert lease.slices.count(1, lease.now) is CountResult.NO_ROOM
-    server.faults += [well, well, answer_lost]
+    server.faults += [no_fault, no_fault, answer_lost]
     lease.use(1)
     for _ in range(3):
         lease.catch_up()
         lease.wait(1)
-    assert charged(server) == 11
+    assert server.charged == 11
     [hold] = server.account.holds
     server.client().release_hold(ACCOUNT_ID, hold.hold_id)
     lease.use(2)
-    server.faults += [well, answer_lost]
+    server.faults += [no_fault, answer_lost]
     for _ in range(2):
         lease.catch_up()
         lease.wait(1)
     assert [amount for _, amount in server.ledger if amount] == [-11, -2]
 
 
-def test_what_cannot_be_charged_any_more_is_told(
-    lease: Driver,
-    server: ScripInMemory,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    lease.use(10)
-    lease.wait(61)
-    server.client().consume(ACCOUNT_ID, amount=145)
-    lease.catch_up()
-    assert "10 credits for 1 uses remain unpaid on account u1" in caplog.text
-    assert lease.slices.uncaptured.credits == 0
-
-
-def test_a_frozen_account_is_charged_for_what_was_held_and_no_more(
+def test_a_frozen_account_is_charged_only_for_what_was_held(
     lease: Driver,
     server: ScripInMemory,
 ) -> None:
@@ -379,10 +370,10 @@ def test_a_frozen_account_is_charged_for_what_was_held_and_no_more(
     with pytest.raises(AccountFrozenError):
         lease.use(1)
     lease.catch_up()
-    assert charged(server) == 40
+    assert server.charged == 40
 
 
-def test_a_lease_that_is_closed_charges_for_all_and_gives_back_the_rest(
+def test_closing_charges_all_uses_and_releases_the_rest(
     lease: Driver,
     server: ScripInMemory,
 ) -> None:
@@ -392,6 +383,6 @@ def test_a_lease_that_is_closed_charges_for_all_and_gives_back_the_rest(
     assert len(server.account.holds) == 2
     lease.slices.close()
     lease.catch_up()
-    assert (charged(server), server.account.held, server.account.available) == (24, 0, 126)
+    assert (server.charged, server.account.held, server.account.available) == (24, 0, 126)
     with pytest.raises(RuntimeError, match="closed"):
         lease.use(1)

@@ -1,4 +1,4 @@
-"""Tokens of client credentials: fetched when needed, kept until shortly before they expire."""
+"""Tokens are fetched when needed, and kept until shortly before they expire."""
 
 import threading
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from tests.unit.clients.conftest import ACCOUNT, CREDENTIALS, Answers, Clock
 type Connect = Callable[..., Scrip]
 
 
-def test_a_token_serves_until_shortly_before_it_expires(connect: Connect, clock: Clock) -> None:
+def test_a_token_is_used_until_shortly_before_it_expires(connect: Connect, clock: Clock) -> None:
     answers = Answers([200])
     scrip = connect(answers, credentials=CREDENTIALS)
     for now, fetched in ((0, 1), (89.9, 1), (90, 2), (179.9, 2), (180, 3)):
@@ -23,8 +23,8 @@ def test_a_token_serves_until_shortly_before_it_expires(connect: Connect, clock:
         assert answers.tokens == fetched, now
 
 
-def test_threads_that_need_a_token_at_once_fetch_one(connect: Connect) -> None:
-    everybody = threading.Barrier(8)
+def test_concurrent_threads_fetch_one_token(connect: Connect) -> None:
+    barrier = threading.Barrier(8)
     fetched: list[httpx.Request] = []
 
     def answers(request: httpx.Request) -> httpx.Response:
@@ -36,7 +36,7 @@ def test_threads_that_need_a_token_at_once_fetch_one(connect: Connect) -> None:
     scrip = connect(answers, credentials=CREDENTIALS)
 
     def ask(_: int) -> int:
-        everybody.wait()
+        barrier.wait()
         return scrip.balance("alice").balance
 
     with ThreadPoolExecutor(8) as pool:
@@ -49,7 +49,7 @@ def test_threads_that_need_a_token_at_once_fetch_one(connect: Connect) -> None:
     assert request.headers["Authorization"] == "Basic c2VydmljZTpzZWNyZXQ="
 
 
-def test_refused_credentials_are_an_error_of_their_own(connect: Connect, clock: Clock) -> None:
+def test_refused_credentials_raise_a_token_error(connect: Connect, clock: Clock) -> None:
     def refuse(request: httpx.Request) -> httpx.Response:
         return httpx.Response(400, json={"error": "invalid_client"})
 
@@ -57,7 +57,7 @@ def test_refused_credentials_are_an_error_of_their_own(connect: Connect, clock: 
         connect(refuse, credentials=CREDENTIALS).consume("alice", "chat")
 
 
-def test_credentials_that_are_refused_do_not_hide_an_earlier_try(
+def test_refused_credentials_do_not_hide_that_an_earlier_try_may_have_taken_effect(
     connect: Connect,
     clock: Clock,
 ) -> None:
@@ -73,20 +73,20 @@ def test_credentials_that_are_refused_do_not_hide_an_earlier_try(
     assert refused.value.may_have_taken_effect
 
 
-def test_a_token_endpoint_that_is_away_is_tried_again_within_the_same_bounds(
+def test_an_unreachable_token_endpoint_is_retried_within_the_same_limits(
     connect: Connect,
     clock: Clock,
 ) -> None:
-    asked: list[httpx.Request] = []
+    requests: list[httpx.Request] = []
 
     def away(request: httpx.Request) -> httpx.Response:
-        asked.append(request)
+        requests.append(request)
         raise httpx.ReadTimeout("silent")
 
     retries = Retries(tries_max=3)
     with pytest.raises(UnavailableError, match=r"auth\.example") as failed:
         connect(away, credentials=CREDENTIALS, retries=retries).consume("alice", "chat")
-    assert len(asked) == 3
+    assert len(requests) == 3
     assert not failed.value.may_have_taken_effect
 
 
@@ -94,7 +94,7 @@ def test_a_token_endpoint_that_is_away_is_tried_again_within_the_same_bounds(
     "body",
     ["<html>", "[]", "{}", '{"access_token": "t", "expires_in": "x"}', "[" * 100_000],
 )
-def test_what_is_no_token_is_said_to_be_none(connect: Connect, clock: Clock, body: str) -> None:
+def test_an_answer_without_a_token_is_unreadable(connect: Connect, clock: Clock, body: str) -> None:
     def answers(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, text=body)
 
@@ -102,5 +102,5 @@ def test_what_is_no_token_is_said_to_be_none(connect: Connect, clock: Clock, bod
         connect(answers, credentials=CREDENTIALS).balance("alice")
 
 
-def test_a_secret_is_not_shown() -> None:
+def test_a_secret_is_not_in_the_repr() -> None:
     assert "secret" not in repr(CREDENTIALS).replace("client_secret", "")

@@ -1,8 +1,8 @@
-"""Who ended or used what, and when: what the app's block does then, and what the app is paid.
+"""What others do to the app's holds and keys, and what the app's block does and is paid then.
 
-The app is paid exactly what it asks for, whatever else happens, or it gets an exception. What a
-user's own token does changes nothing for it; an earlier Scrip lets users end the app's holds and
-use its keys, and the client must not rely on that being over.
+The app is paid exactly what it asks for, or it gets an exception. What a user's own token does
+changes nothing for it. An earlier version of Scrip let users end the app's holds and use its keys;
+the client must protect the app there, too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from scrip_client import (
     ScripError,
 )
 from tests.event_loops import run
-from tests.unit.clients.scrip_in_memory import ACCOUNT_ID, ScripInMemory
+from tests.unit.clients.scrip_in_memory import ACCOUNT_ID, CHAT, ModelError, ScripInMemory
 from tests.unit.domain.examples import ADMIN
 
 if TYPE_CHECKING:
@@ -34,20 +34,15 @@ if TYPE_CHECKING:
 HELD, USED = 60, 50
 """What the app's blocks hold and use, of the account's 150 credits."""
 
-CHAT = 5
 PRICED: list[tuple[str | None, dict[str, Any], int]] = [
     (None, {"amount": HELD}, USED),
     ("chat", {"quantity": HELD // CHAT}, USED // CHAT),
 ]
 
 
-class ModelError(Exception):
-    """What the app's own work raises."""
-
-
 @dataclass(frozen=True)
 class World:
-    """What those who act see: the server, the app's hold and its name, and what was used of it."""
+    """What an act can see: the server, the app's hold, and what was used of it."""
 
     server: ScripInMemory
     hold_id: str
@@ -75,7 +70,7 @@ type Act = Callable[[World], object]
 
 
 def nothing(world: World) -> None:
-    """Nobody does anything."""
+    """Nothing happens."""
 
 
 # What a user's own token does.
@@ -114,7 +109,7 @@ def user_releases_and_spends_all(world: World) -> None:
 
 
 def user_uses_the_key(suffix: str, *acts: Act) -> Act:
-    """The user consumes 1 under a key that the app will use, before other things happen."""
+    """The user consumes 1 credit under a key that the app will use, before other acts."""
 
     def act(world: World) -> None:
         world.user.consume(ACCOUNT_ID, amount=1, idempotency_key=world.key(suffix))
@@ -131,7 +126,7 @@ def user_charges_late_as_the_app_would(world: World) -> None:
     user_releases(world)
 
 
-# What a service's, an operator's and nobody's token does.
+# What a service, an operator and the clock do.
 
 
 def service_captures(amount: int, *, final: bool = True) -> Act:
@@ -162,7 +157,7 @@ def it_expires(world: World) -> None:
 
 
 def other_deployment_captures(credits_: int) -> Act:
-    """Another version of the app ends its delivery of the same job, with its own idea of it."""
+    """Another version of the app completes the same job, but with a different use."""
 
     def act(world: World) -> None:
         units = credits_ // CHAT if world.feature else credits_
@@ -176,7 +171,7 @@ def other_deployment_captures(credits_: int) -> Act:
 
 
 def paid(server: ScripInMemory) -> int:
-    """What the app has been paid: what users have charged to themselves is not for the app."""
+    """Return what the app has been paid; what users charged to themselves does not count."""
     entries = list(server.client().entries(ACCOUNT_ID))
     mine = {entry.entry_id: entry for entry in entries if entry.actor.type != "user"}
     taken = sum(entry.cost or 0 for entry in mine.values() if entry.type == "usage")
@@ -184,7 +179,7 @@ def paid(server: ScripInMemory) -> int:
 
 
 def outcome(block: Callable[[], object]) -> type[ScripError] | None:
-    """What the app's block raises."""
+    """Return the type of error that the app's block raises."""
     try:
         block()
     except ScripError as error:
@@ -238,7 +233,7 @@ def named(row: tuple[Any, ...]) -> str:
 @pytest.mark.parametrize("is_job", [False, True], ids=["unnamed", "job"])
 @pytest.mark.parametrize("row", DURING, ids=named)
 @pytest.mark.parametrize("is_async", [False, True], ids=["blocking", "async"])
-def test_during_the_block_of_a_hold(
+def test_what_others_do_during_the_block_of_a_hold(
     server: ScripInMemory,
     feature: str | None,
     use: dict[str, Any],
@@ -265,8 +260,8 @@ def test_during_the_block_of_a_hold(
         async with server.async_client() as scrip, scrip.hold(feature, ACCOUNT_ID, **order) as hold:
             work(hold)
 
-    told = outcome((lambda: run(session())) if is_async else block)
-    assert (told, paid(server)) == (raised, credits_)
+    error = outcome((lambda: run(session())) if is_async else block)
+    assert (error, paid(server)) == (raised, credits_)
 
 
 # who does what (before the block)          | Scrip | the block raises         | and the app is paid
@@ -287,7 +282,7 @@ BEFORE: list[tuple[Act, bool, type[ScripError] | None, int]] = [
 
 @pytest.mark.parametrize(("feature", "use", "units"), PRICED, ids=["amount", "feature"])
 @pytest.mark.parametrize("row", BEFORE, ids=named)
-def test_before_the_block_of_a_hold(
+def test_what_others_do_before_the_block_of_a_hold(
     server: ScripInMemory,
     feature: str | None,
     use: dict[str, Any],
@@ -326,7 +321,7 @@ BETWEEN: list[tuple[Act, bool, type[ScripError] | None, int]] = [
 
 @pytest.mark.parametrize(("feature", "use", "units"), PRICED, ids=["amount", "feature"])
 @pytest.mark.parametrize("row", BETWEEN, ids=named)
-def test_between_two_deliveries_of_a_job(
+def test_what_others_do_between_two_deliveries_of_a_job(
     server: ScripInMemory,
     feature: str | None,
     use: dict[str, Any],
@@ -362,7 +357,7 @@ AFTER: list[tuple[Act, bool]] = [
 
 
 @pytest.mark.parametrize("row", AFTER, ids=named)
-def test_after_the_block_the_job_is_not_charged_again(
+def test_what_others_do_after_the_block_does_not_charge_the_job_again(
     server: ScripInMemory, row: tuple[Act, bool]
 ) -> None:
     act, server.is_older = row
@@ -377,7 +372,7 @@ def test_after_the_block_the_job_is_not_charged_again(
 
 
 @pytest.mark.parametrize("act", [user_captures_one_of_it, service_captures(7, final=False)])
-def test_a_block_that_says_nothing_is_paid_all_that_was_held_though_others_took_of_it(
+def test_a_block_without_reported_use_is_paid_in_full_even_if_others_captured_a_part(
     server: ScripInMemory, act: Act
 ) -> None:
     server.is_older = True
@@ -392,7 +387,7 @@ def test_a_block_that_says_nothing_is_paid_all_that_was_held_though_others_took_
     ("amount", "raised"),
     [(10, None), (20, None), (30, None), (50, None), (51, NotPaidError)],
 )
-def test_what_a_foreign_capture_has_paid_counts_once_for_all_parts(
+def test_a_foreign_capture_counts_once_for_all_parts(
     server: ScripInMemory,
     amount: int,
     raised: type[ScripError] | None,
@@ -408,7 +403,7 @@ def test_what_a_foreign_capture_has_paid_counts_once_for_all_parts(
     assert (outcome(block), paid(server)) == (raised, max(amount, USED))
 
 
-def test_what_an_earlier_delivery_has_paid_counts_once_for_all_parts(scrip: Scrip) -> None:
+def test_an_earlier_delivery_counts_once_for_all_parts(scrip: Scrip) -> None:
     def deliver(*parts: int) -> None:
         with scrip.hold(None, ACCOUNT_ID, amount=HELD, idempotency_key="job") as hold:
             for part in parts[:-1]:
@@ -425,7 +420,7 @@ def test_what_an_earlier_delivery_has_paid_counts_once_for_all_parts(scrip: Scri
         deliver(20, 20)
 
 
-def test_the_error_tells_what_is_in_the_way(scrip: Scrip) -> None:
+def test_the_error_names_the_entry_that_was_found(scrip: Scrip) -> None:
     hold = scrip.hold(None, ACCOUNT_ID, amount=HELD).__enter__()
     hold.use(USED)
     scrip.capture_hold(ACCOUNT_ID, hold.hold_id, amount=HELD, idempotency_key="by-hand")
@@ -507,7 +502,7 @@ CHARGES: list[tuple[Act, bool, type[ScripError] | None, int]] = [
 
 @pytest.mark.parametrize("row", CHARGES, ids=named)
 @pytest.mark.parametrize("is_async", [False, True], ids=["blocking", "async"])
-def test_before_the_block_of_a_charge(
+def test_what_others_do_before_the_block_of_a_charge(
     server: ScripInMemory,
     row: tuple[Act, bool, type[ScripError] | None, int],
     *,
@@ -529,8 +524,8 @@ def test_before_the_block_of_a_charge(
         ):
             has_run.append(True)
 
-    told = outcome((lambda: run(session())) if is_async else block)
-    assert (told, paid(server)) == (raised, credits_)
+    error = outcome((lambda: run(session())) if is_async else block)
+    assert (error, paid(server)) == (raised, credits_)
     assert bool(has_run) is (raised is None)
 
 
@@ -538,8 +533,8 @@ def test_before_the_block_of_a_charge(
 
 
 def user_captures_as_the_lease_would(world: World) -> None:
-    told = {"uses": 1, "quantity": world.units} if world.feature else {"uses": 1}
-    world.user.capture_hold(ACCOUNT_ID, world.hold_id, amount=USED, metadata=told)
+    metadata = {"uses": 1, "quantity": world.units} if world.feature else {"uses": 1}
+    world.user.capture_hold(ACCOUNT_ID, world.hold_id, amount=USED, metadata=metadata)
 
 
 LEASES: list[tuple[Act, bool, type[ScripError] | None, int]] = [
@@ -560,7 +555,7 @@ LEASES: list[tuple[Act, bool, type[ScripError] | None, int]] = [
 @pytest.mark.parametrize(("feature", "units"), [(None, USED), ("chat", USED // CHAT)])
 @pytest.mark.parametrize("row", LEASES, ids=named)
 @pytest.mark.parametrize("is_async", [False, True], ids=["blocking", "async"])
-def test_while_a_lease_is_open(
+def test_what_others_do_while_a_lease_is_open(
     server: ScripInMemory,
     feature: str | None,
     units: int,
@@ -590,5 +585,5 @@ def test_while_a_lease_is_open(
             await lease.consume(units)
             others_act()
 
-    told = outcome((lambda: run(session())) if is_async else block)
-    assert (told, paid(server)) == (raised, credits_)
+    error = outcome((lambda: run(session())) if is_async else block)
+    assert (error, paid(server)) == (raised, credits_)
