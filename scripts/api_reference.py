@@ -1,6 +1,5 @@
 """Prints docs/reference/api.md from the OpenAPI document; who may call what comes from the code."""
 
-import ast
 import inspect
 import json
 from importlib import import_module
@@ -10,6 +9,7 @@ from typing import Any, get_type_hints
 from aws_lambda_powertools.event_handler import Depends
 
 from scrip.http import principals
+from scrip.http.resolver import Api
 
 ROOT = Path(__file__).parent.parent
 OPENAPI = json.loads((ROOT / "functions/docs/openapi.json").read_text())
@@ -77,25 +77,14 @@ def page() -> str:
 
 
 def _code() -> dict[tuple[str, str], tuple[str, str]]:
-    """Return who may call each operation, and its handler's docstring."""
+    """Return who may call each operation, and its handler's description, by method and path."""
     found = {}
     for path in sorted((ROOT / "functions").glob("*/handler.py")):
-        module = import_module(f"functions.{path.parent.name}.handler")
-        for node in ast.parse(path.read_text()).body:
-            match node:
-                case ast.FunctionDef(
-                    name=name,
-                    decorator_list=[
-                        ast.Call(
-                            func=ast.Attribute(value=ast.Name(id="app"), attr=method),
-                            args=[ast.Constant(value=str(route))],
-                        ),
-                    ],
-                ):
-                    handler = getattr(module, name)
-                    description = " ".join(inspect.cleandoc(handler.__doc__ or "").split())
-                    key = (method.upper(), route.replace("<", "{").replace(">", "}"))
-                    found[key] = (WHO[_principal(handler)], description)
+        app = getattr(import_module(f"functions.{path.parent.name}.handler"), "app", None)
+        if isinstance(app, Api):
+            for route in app.routes:
+                said = " ".join(inspect.cleandoc(route.func.__doc__ or "").split())
+                found[route.method, route.openapi_path] = (WHO[_principal(route.func)], said)
     return found
 
 

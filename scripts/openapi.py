@@ -1,17 +1,30 @@
-"""Prints the OpenAPI document of all HTTP functions, from their code."""
+"""Prints the OpenAPI document of all HTTP functions, made from their code.
+
+A handler's decorator and its signature say what its operation is. What follows from those (which
+problems there are, which headers an answer has, where to go from it) is in here, and so in no
+function.
+"""
 
 import json
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import Any, Literal, get_type_hints
 
+from aws_lambda_powertools.event_handler.api_gateway import Route
+from aws_lambda_powertools.event_handler.openapi.dependant import get_dependant
 from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Server
+from pydantic import BaseModel, create_model
 
-from scrip.http.operations import OPERATIONS
+from scrip.domain import errors
+from scrip.domain.errors import ScripError
+from scrip.http import problems
+from scrip.http.resolver import Api, Operation
 
 FUNCTIONS = Path(__file__).parent.parent / "functions"
-
-WEBHOOKS = "/v1/webhooks/{provider}"
 
 DESCRIPTION = """\
 Credits for apps that sell AI features: sign-up credits, metered use, refunds, adjustments, and a
@@ -23,6 +36,17 @@ the first answer, with `Idempotency-Replayed: true`. Edits of the catalog name t
 replace in `If-Match`. Errors are RFC 9457 problems; switch on `code`. Every answer by Scrip itself
 has an `X-Request-Id`, which is also in logs, entries and events.
 """
+
+HEALTH = "health"
+"""It reads nothing, so it can refuse nothing."""
+
+ACCOUNT_ID = "$response.body#/account_id"
+ENTRY_ID = "$response.body#/entry/entry_id"
+HOLD_ID = "$response.body#/hold/hold_id"
+WEBHOOK_ID = "$response.body#/webhook_id"
+SAME_ACCOUNT = {"account_id": "$request.path.account_id"}
+
+Document = dict[str, Any]
 
 
 def openapi() -> str:
@@ -42,15 +66,232 @@ def openapi() -> str:
         security=[{"token": []}],
         on_conflict="error",
     )
+    public = []
     for path in sorted(FUNCTIONS.glob("*/handler.py")):
-        handler = import_module(f"functions.{path.parent.name}.handler")
-        if hasattr(handler, "app"):
-            handler.app.describe(OPERATIONS)
-            merge.add_schema(handler.app.get_openapi_schema())
+        app = getattr(import_module(f"functions.{path.parent.name}.handler"), "app", None)
+        if isinstance(app, Api):
+            for route in app.routes:
+                if route.include_in_schema:
+                    described = _Described(route, app.operations[route.operation_id])
+                    route.responses = described.responses()
+                    if not described.needs_token:
+                        public.append(route)
+            merge.add_schema(json.loads(app.get_openapi_json_schema()))
     document = json.loads(merge.get_openapi_json_schema())
-    for method, public in (("get", "/v1/health"), ("get", "/v1/catalog"), ("post", WEBHOOKS)):
-        document["paths"][public][method]["security"] = []  # Powertools drops an empty list
+    for route in public:  # Powertools drops an empty list
+        document["paths"][route.openapi_path][route.method.lower()]["security"] = []
     return json.dumps(document, indent=1) + "\n"
+
+
+class _Described:
+    """An operation with all that follows from its declaration."""
+
+    def __init__(self, route: Route, operation: Operation) -> None:
+        self.operation_id = route.operation_id
+        self.operation = operation
+        self.answer: type = operation.answer
+        takes = get_dependant(path=route.openapi_path, call=route.func)
+        self.needs_token = bool(takes.dependencies)
+        self.has_body = bool(takes.body_params)
+        self.has_key = any(
+            field.alias.lower() == "idempotency-key" for field in takes.header_params
+        )
+        self.path = [field.alias for field in takes.path_params]
+        self.query = {field.alias: field.required for field in takes.query_params}
+        self.answered = get_type_hints(self.answer)
+
+    def responses(self) -> dict[int, Any]:
+        """Return every response, by status."""
+        status = self.operation.status
+        success = {
+            "description": (self.answer.__doc__ or "").splitlines()[0],
+            "content": {"application/json": {"model": self.answer}},
+            **{
+                name: found
+                for name, found in (("headers", self._headers()), ("links", self._links()))
+                if found
+            },
+        }
+        found = {status: success}
+        if self.operation_id == "add_account":
+            found[200] = {**success, "description": "The account already exists."}
+        if self.operation_id != HEALTH:
+            found |= self._problems()
+        return found
+
+    def _problems(self) -> dict[int, Any]:
+        """Return the refusals and failures, by status, with those of API Gateway."""
+        found: dict[int, Any] = {}
+        for error in dict.fromkeys(self._errors()):
+            one = found.setdefault(error.status, {"description": "", "content": {}})
+            one["description"] += f"`{error.code}` "
+            if issubclass(error, errors.BusyError | errors.HoldRateLimitedError):
+                one["headers"] = RETRY_AFTER
+            shape = _problem_model(error)  # type: ignore[arg-type] # a class can be hashed
+            one["content"].setdefault(problems.CONTENT_TYPE, {"model": shape})["model"] |= shape
+        by_gateway = {429: "Too many requests (API Gateway's answer)."}
+        if self.needs_token:
+            by_gateway[401] = "No valid token (API Gateway's answer)."
+        for status, description in by_gateway.items():
+            one = found.setdefault(status, {"description": "", "content": {}})
+            one["description"] += description
+            one["content"]["application/json"] = {"model": GatewayMessage}
+        return found
+
+    def _errors(self) -> Iterator[type[ScripError]]:
+        if self.has_body:
+            yield problems.MalformedError
+            yield problems.BodyTooLargeError
+            yield problems.UnsupportedMediaTypeError
+        if self.operation.command:
+            yield from self.operation.command.refusals
+        if self.has_key:
+            yield errors.IdempotencyKeyReusedError
+        if "cursor" in self.query:
+            yield errors.InvalidCursorError
+        yield from self.operation.refusals
+        if self.needs_token:
+            yield problems.ForbiddenError
+        if self.needs_token or self.path:
+            yield problems.RouteNotFoundError
+            yield problems.InvalidError
+        if "account_id" in self.path:
+            yield errors.UnusableAccountIdError
+            yield errors.AccountNotFoundError
+            yield errors.CatalogUnsoundError
+            yield errors.CorruptAccountError
+        yield ScripError
+        yield errors.BusyError
+
+    def _headers(self) -> Document:
+        """Return the headers of success: an item's version, and whether entries are a replay."""
+        if "version" in self.answered:
+            return ETAG
+        return REPLAYED if self.has_key and {"entry", "entries"} & self.answered.keys() else {}
+
+    def _links(self) -> Document:
+        """Return where to go on from success."""
+        links = LINKS.get(self.operation_id, {})
+        if "entry" in self.answered:
+            links = ENTRY | links
+        if "version" in self.answered:
+            name = self.answer.__name__.removesuffix("Answer").lower()
+            item = {f"{name}_id": f"$response.body#/{name}_id"}
+            edited = {**item, "if-match": "$response.header.ETag"}
+            links = {
+                "change": _link(f"change_{name}", "Replace it.", edited),
+                "deactivate": _link(f"deactivate_{name}", "Make it inactive.", edited),
+            }
+        if "cursor" in self.query:
+            same = {name: f"$request.path.{name}" for name in self.path}
+            same |= {
+                name: f"$request.query.{name}" for name, required in self.query.items() if required
+            }
+            links = {
+                "next": _link(
+                    self.operation_id,
+                    "The next page: the same query with this cursor, unless it is null.",
+                    {**same, "cursor": "$response.body#/cursor"},
+                )
+            }
+        return links
+
+
+def _link(
+    operation_id: str,
+    description: str,
+    parameters: Mapping[str, str],
+    body: Mapping[str, str] | None = None,
+) -> Document:
+    """Return a link to an operation; parameters and body say what to take from the answer."""
+    link = {"operationId": operation_id, "description": description, "parameters": parameters}
+    return {**link, "requestBody": body} if body else link
+
+
+RETRY_AFTER = {
+    "Retry-After": {"description": "Seconds.", "required": True, "schema": {"type": "integer"}},
+}
+REPLAYED = {
+    "Idempotency-Replayed": {
+        "description": "`true` if this repeats the first answer; otherwise absent.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+}
+ETAG = {
+    "ETag": {
+        "description": "The current version, for `If-Match`.",
+        "required": True,
+        "schema": {"type": "string", "pattern": '^"[0-9]+"$'},
+    },
+}
+ENTRY = {"entry": _link("get_entry", "The entry.", {**SAME_ACCOUNT, "entry_id": ENTRY_ID})}
+REFUND = {
+    "refund": _link(
+        "refund",
+        "Give the credits back.",
+        SAME_ACCOUNT,
+        {"entry_id": ENTRY_ID, "reason": "The work failed."},
+    ),
+}
+LINKS: Mapping[str, Document] = {
+    "consume": REFUND,
+    "capture_hold": REFUND,
+    "open_hold": {
+        name: _link(f"{name}_hold", description, {**SAME_ACCOUNT, "hold_id": HOLD_ID})
+        for name, description in {
+            "capture": "Spend it.",
+            "extend": "Keep it open longer.",
+            "release": "Give it back.",
+        }.items()
+    },
+    "add_account": {
+        name: _link(operation_id, description, {"account_id": ACCOUNT_ID})
+        for name, operation_id, description in (
+            ("account", "get_account", "The account."),
+            ("quota", "get_quota", "What it may use."),
+            ("adjust", "adjust", "Change its balance."),
+            ("consume", "consume", "Spend its credits."),
+        )
+    },
+    "webhook": {
+        "webhook": _link("get_webhook", "The message and its outcome.", {"webhook_id": WEBHOOK_ID}),
+        "replay": _link("replay_webhook", "Apply it again.", {"webhook_id": WEBHOOK_ID}),
+    },
+}
+"""Where to go on from an operation, beside what its answer alone suggests."""
+
+
+class ProblemAnswer(BaseModel):
+    """A refusal or failure, RFC 9457. `code` is for programs; `instance` names the request."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+
+
+class GatewayMessage(BaseModel):
+    """What API Gateway answers by itself."""
+
+    message: str
+
+
+@cache
+def _problem_model(error: type[ScripError]) -> type[ProblemAnswer]:
+    """Return the schema of the problem that reports an error, as `problems.problem` fills it."""
+    data: dict[str, Any] = {field.name: (field.type, ...) for field in fields(error)}
+    if issubclass(error, errors.InsufficientCreditsError):
+        data |= {"unit": (Literal["credits"], ...), "top_up_url": (str | None, ...)}
+    return create_model(
+        error.__name__.removesuffix("Error") + "Problem",
+        __base__=ProblemAnswer,
+        __doc__=error.__doc__,
+        status=(Literal[error.status], ...),
+        code=(Literal[error.code], ...),
+        **data,
+    )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from aws_lambda_powertools.event_handler import Depends, Response
 from aws_lambda_powertools.event_handler.openapi.params import Body
 
 from scrip.domain.errors import InsufficientCreditsError
-from scrip.http import operations
 from scrip.http.answers import answer
 from scrip.http.models import ConsumeRequest
 from scrip.http.principals import Caller, any_caller
@@ -19,7 +18,13 @@ def consume_api(take: Callable[[str, str, int], None]) -> Api:
     """Return an API with consume; `take` receives the account, the key and the amount."""
     app = api()
 
-    @app.post("/v1/accounts/<account_id>/consume", **operations.CONSUME)
+    @app.operation(
+        "POST",
+        "/v1/accounts/<account_id>/consume",
+        operation_id="consume",
+        summary="Spend credits",
+        tag="Credits",
+    )
     def post_consume(
         account_id: AccountId,  # noqa: ARG001 - `any_caller` checks it
         body: Annotated[ConsumeRequest, Body()],

@@ -8,10 +8,12 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions.account.answers import EntriesAnswer, OneEntryAnswer, UsageAnswer, usage_json
 from scrip.domain.commands import ENTRY_ID_PATTERN
 from scrip.domain.entries import EntryType
 from scrip.domain.errors import EntryNotFoundError
-from scrip.http.answers import account_json, answer, usage_json
+from scrip.http.accounts import AccountAnswer, account_json
+from scrip.http.answers import answer, entry_json
 from scrip.http.models import Cursor, Instant, Name
 from scrip.http.principals import Caller, any_caller
 from scrip.http.problems import InvalidError
@@ -30,17 +32,29 @@ USAGE_DAYS_MAX = 366
 app = api()
 
 
-@app.get("/v1/accounts/<account_id>", operation_id="get_account")
+@app.operation(
+    "GET",
+    "/v1/accounts/<account_id>",
+    operation_id="get_account",
+    summary="Read an account",
+    tag="Accounts",
+)
 def get_account(
     account_id: AccountId,
     caller: Annotated[Caller, Depends(any_caller)],
-) -> Response[Any]:
+) -> Response[AccountAnswer]:
     """Return the balance, the grants that make it up, and the period."""
     account = ledger().account(caller.account_id, opening_for(caller))
     return answer(account_json(account, ledger().catalog()))
 
 
-@app.get("/v1/accounts/<account_id>/entries", operation_id="list_entries")
+@app.operation(
+    "GET",
+    "/v1/accounts/<account_id>/entries",
+    operation_id="list_entries",
+    summary="List entries",
+    tag="Accounts",
+)
 def get_entries(  # noqa: PLR0917 - query parameters
     account_id: AccountId,
     caller: Annotated[Caller, Depends(any_caller)],
@@ -50,7 +64,7 @@ def get_entries(  # noqa: PLR0917 - query parameters
     to: Annotated[Instant | None, Query(description="Not included.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     cursor: Annotated[Cursor | None, Query(description="Of the page before.")] = None,
-) -> Response[Any]:
+) -> Response[EntriesAnswer]:
     """Return a page of the ledger, newest first; instants are when entries were recorded.
 
     A page can be short, even empty, before the end: the end is where `cursor` is null.
@@ -64,25 +78,38 @@ def get_entries(  # noqa: PLR0917 - query parameters
         to=to,
     )
     entries, next_cursor = read_entries(ledger().table, asked, limit=limit, cursor=cursor)
-    shown = [entry.shown_to(caller.actor.type) for entry in entries]
+    shown = [entry_json(entry, caller.actor.type) for entry in entries]
     return answer({"entries": shown, "cursor": next_cursor})
 
 
-@app.get("/v1/accounts/<account_id>/entries/<entry_id>", operation_id="get_entry")
+@app.operation(
+    "GET",
+    "/v1/accounts/<account_id>/entries/<entry_id>",
+    operation_id="get_entry",
+    summary="Read one entry",
+    tag="Accounts",
+    refusals=(EntryNotFoundError,),
+)
 def get_entry(
     account_id: AccountId,
     entry_id: Annotated[str, Path(description="The entry's id.", pattern=ENTRY_ID_PATTERN)],
     caller: Annotated[Caller, Depends(any_caller)],
-) -> Response[Any]:
+) -> Response[OneEntryAnswer]:
     """Return an entry with its refunded total."""
     ledger().account(caller.account_id, opening_for(caller))
     found = read(ledger().table, caller.account_id, refunds=entry_id).refundable
     if found is None:
         raise EntryNotFoundError(entry_id)
-    return answer({**found.entry.shown_to(caller.actor.type), "refunded": found.refunded})
+    return answer({**entry_json(found.entry, caller.actor.type), "refunded": found.refunded})
 
 
-@app.get("/v1/accounts/<account_id>/usage", operation_id="get_usage")
+@app.operation(
+    "GET",
+    "/v1/accounts/<account_id>/usage",
+    operation_id="get_usage",
+    summary="Read usage by day and feature",
+    tag="Accounts",
+)
 def get_usage(
     account_id: AccountId,
     caller: Annotated[Caller, Depends(any_caller)],
@@ -95,7 +122,7 @@ def get_usage(
         Query(description="Not included, but the day it is in, if it is in one; now unless given."),
     ] = None,
     group_by: Annotated[Literal["day,feature", "day", "feature", "total"], Query()] = "day,feature",
-) -> Response[Any]:
+) -> Response[UsageAnswer]:
     """Return what was used in whole UTC days, seconds after it was.
 
     An answer holds 4 MB: where it would be more, ask for fewer days or group by less.

@@ -9,6 +9,14 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions.adjust.answers import (
+    AuditAnswer,
+    AuditsAnswer,
+    ClosedAnswer,
+    QuotaAnswer,
+    audit_json,
+    quota_json,
+)
 from scrip.domain.account import Account
 from scrip.domain.commands import (
     Adjust,
@@ -27,7 +35,7 @@ from scrip.http.admin_models import (
     QuotaRequest,
     ResetRequest,
 )
-from scrip.http.answers import answer, audit_json, posted, quota_json
+from scrip.http.answers import PostedAnswer, answer, posted
 from scrip.http.models import Cursor
 from scrip.http.principals import Caller, admin_caller
 from scrip.http.requests import carry_out, command_of, opening_for
@@ -50,7 +58,15 @@ Admin = Annotated[Caller, Depends(admin_caller)]
 app = api()
 
 
-@app.post("/v1/accounts/<account_id>/adjustments", operation_id="adjust")
+@app.operation(
+    "POST",
+    "/v1/accounts/<account_id>/adjustments",
+    operation_id="adjust",
+    summary="Add, deduct or set credits",
+    tag="Admin",
+    status=201,
+    command=Adjust,
+)
 def post_adjustment(
     account_id: AccountId,
     body: Annotated[AdjustRequest, Body()],
@@ -58,7 +74,7 @@ def post_adjustment(
     *,
     idempotency_key: IdempotencyKey = None,
     dry_run: DryRun = False,
-) -> Response[Any]:
+) -> Response[PostedAnswer]:
     """Change a balance by hand, with the reason why."""
     command = command_of(
         Adjust,
@@ -71,7 +87,14 @@ def post_adjustment(
     return posted(command, carry_out(command, caller, dry_run=dry_run), 201)
 
 
-@app.post("/v1/accounts/<account_id>/freeze", operation_id="freeze")
+@app.operation(
+    "POST",
+    "/v1/accounts/<account_id>/freeze",
+    operation_id="freeze",
+    summary="Stop an account from spending",
+    tag="Admin",
+    command=SetFrozen,
+)
 def post_freeze(
     account_id: AccountId,
     caller: Admin,
@@ -79,13 +102,20 @@ def post_freeze(
     *,
     idempotency_key: IdempotencyKey = None,
     dry_run: DryRun = False,
-) -> Response[Any]:
+) -> Response[PostedAnswer]:
     """Refuse every consume until the account is unfrozen."""
     command = command_of(SetFrozen, caller, body, idempotency_key, frozen=True)
     return posted(command, carry_out(command, caller, dry_run=dry_run), 200)
 
 
-@app.post("/v1/accounts/<account_id>/unfreeze", operation_id="unfreeze")
+@app.operation(
+    "POST",
+    "/v1/accounts/<account_id>/unfreeze",
+    operation_id="unfreeze",
+    summary="Let an account spend again",
+    tag="Admin",
+    command=SetFrozen,
+)
 def post_unfreeze(
     account_id: AccountId,
     caller: Admin,
@@ -93,26 +123,39 @@ def post_unfreeze(
     *,
     idempotency_key: IdempotencyKey = None,
     dry_run: DryRun = False,
-) -> Response[Any]:
+) -> Response[PostedAnswer]:
     """Let the account consume again."""
     command = command_of(SetFrozen, caller, body, idempotency_key, frozen=False)
     return posted(command, carry_out(command, caller, dry_run=dry_run), 200)
 
 
-@app.get("/v1/accounts/<account_id>/quota", operation_id="get_quota")
-def get_quota(account_id: AccountId, caller: Admin) -> Response[Any]:
+@app.operation(
+    "GET",
+    "/v1/accounts/<account_id>/quota",
+    operation_id="get_quota",
+    summary="Read plan, limits and usage",
+    tag="Admin",
+)
+def get_quota(account_id: AccountId, caller: Admin) -> Response[QuotaAnswer]:
     """Return the plan, the allowance and limits in force, the use of the period."""
     return _quota(caller, None)
 
 
-@app.put("/v1/accounts/<account_id>/quota", operation_id="change_quota")
+@app.operation(
+    "PUT",
+    "/v1/accounts/<account_id>/quota",
+    operation_id="change_quota",
+    summary="Change plan, allowance or limits",
+    tag="Admin",
+    command=SetQuota,
+)
 def put_quota(
     account_id: AccountId,
     body: Annotated[QuotaRequest, Body()],
     caller: Admin,
     *,
     dry_run: DryRun = False,
-) -> Response[Any]:
+) -> Response[QuotaAnswer]:
     """Change plan, allowance or limits: more at once, fewer credits with the next period.
 
     Repeating it changes nothing.
@@ -121,7 +164,14 @@ def put_quota(
     return _quota(caller, carry_out(command, caller, dry_run=dry_run).account)
 
 
-@app.post("/v1/accounts/<account_id>/reset", operation_id="reset")
+@app.operation(
+    "POST",
+    "/v1/accounts/<account_id>/reset",
+    operation_id="reset",
+    summary="Reset the period's usage",
+    tag="Admin",
+    command=ResetUsage,
+)
 def post_reset(
     account_id: AccountId,
     caller: Admin,
@@ -129,13 +179,20 @@ def post_reset(
     *,
     idempotency_key: IdempotencyKey = None,
     dry_run: DryRun = False,
-) -> Response[Any]:
+) -> Response[PostedAnswer]:
     """Count the period's use from 0 and refill what the plan gave for it."""
     command = command_of(ResetUsage, caller, body, idempotency_key)
     return posted(command, carry_out(command, caller, dry_run=dry_run), 200)
 
 
-@app.delete("/v1/accounts/<account_id>", operation_id="close")
+@app.operation(
+    "DELETE",
+    "/v1/accounts/<account_id>",
+    operation_id="close",
+    summary="Close an account permanently",
+    tag="Admin",
+    command=CloseAccount,
+)
 def delete_account(
     account_id: AccountId,
     caller: Admin,
@@ -143,7 +200,7 @@ def delete_account(
     *,
     idempotency_key: IdempotencyKey = None,
     dry_run: DryRun = False,
-) -> Response[Any]:
+) -> Response[ClosedAnswer]:
     """Close the account and erase whose it is. Its ledger stays, under an id that leads nowhere."""
     command = command_of(CloseAccount, caller, body, idempotency_key)
     if dry_run:
@@ -154,18 +211,24 @@ def delete_account(
     return answer({"account_id": caller.account_id, "status": "closed"})
 
 
-@app.get("/v1/accounts/<account_id>/audit", operation_id="list_audit")
+@app.operation(
+    "GET",
+    "/v1/accounts/<account_id>/audit",
+    operation_id="list_audit",
+    summary="List audit records",
+    tag="Admin",
+)
 def get_audit(
     account_id: AccountId,
     caller: Admin,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     cursor: Annotated[Cursor | None, Query(description="Of the page before.")] = None,
-) -> Response[Any]:
+) -> Response[AuditsAnswer]:
     """Return what admins did to the account, newest first."""
     if cursor is not None and not ULID_PATTERN.fullmatch(cursor):
         raise InvalidCursorError
     ledger().account(caller.account_id, opening_for(caller))
-    page: Page[dict[str, Any]] = Page(limit)
+    page: Page[AuditAnswer] = Page(limit)
     for record in read_audit(ledger().table, caller.account_id, before=cursor, at_once=limit + 1):
         shown = audit_json(*record)
         page.add(shown, shown)
@@ -174,7 +237,7 @@ def get_audit(
     return answer({"audit": page.items, "cursor": None})
 
 
-def _quota(caller: Caller, account: Account | None) -> Response[Any]:
+def _quota(caller: Caller, account: Account | None) -> Response[QuotaAnswer]:
     """Return the quota of an account: as a command left it, else (None) as it is now."""
     if account is None:
         account = ledger().account(caller.account_id, opening_for(caller))

@@ -1,22 +1,45 @@
 """What admins ask about all accounts together: lists, the inbox, sync, and how the stack is."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from aws_lambda_powertools.event_handler import Depends, Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions.admin.answers import (
+    AccountsAnswer,
+    AdminHealthAnswer,
+    ArchivedEntriesAnswer,
+    ArchivedEntryAnswer,
+    ListedWebhook,
+    OneWebhookAnswer,
+    SyncAnswer,
+    WebhooksAnswer,
+    health_json,
+    sync_json,
+    webhook_json,
+)
 from scrip.domain.entries import Actor, EntryType
-from scrip.domain.errors import WebhookNotFoundError
+from scrip.domain.errors import (
+    AccountClosedError,
+    CatalogUnsoundError,
+    CorruptAccountError,
+    EmailTakenError,
+    InvalidCursorError,
+    NotConfiguredError,
+    PayloadErasedError,
+    ProviderBusyError,
+    WebhookNotFoundError,
+)
 from scrip.health import examine
+from scrip.http.accounts import ListedAccount, listed_account_json, listed_accounts
 from scrip.http.admin_models import Email, NewAccountRequest, SyncRequest
-from scrip.http.answers import answer, audit_health_json, listed_account_json, webhook_json
-from scrip.http.lists import listed_accounts
+from scrip.http.answers import answer
 from scrip.http.models import Cursor, Instant, Name
 from scrip.http.principals import admin_actor
 from scrip.http.problems import InvalidError
@@ -50,7 +73,13 @@ def archive() -> Archive:
     return open_archive(settings().bucket_name)
 
 
-@app.get("/v1/admin/entries", operation_id="list_all_entries")
+@app.operation(
+    "GET",
+    "/v1/admin/entries",
+    operation_id="list_all_entries",
+    summary="List entries of all accounts",
+    tag="Admin",
+)
 def get_all_entries(  # noqa: PLR0917 - query parameters
     admin: Admin,
     from_: Annotated[Instant, Query(alias="from", description="Included.")],
@@ -60,7 +89,7 @@ def get_all_entries(  # noqa: PLR0917 - query parameters
     account_id: Annotated[Name | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: PageCursor = None,
-) -> Response[Any]:
+) -> Response[ArchivedEntriesAnswer]:
     """Return a page of the ledger of all accounts, oldest hour first, at most a day of it.
 
     A page can be short, even empty, before the end: the end is where `cursor` is null.
@@ -69,17 +98,23 @@ def get_all_entries(  # noqa: PLR0917 - query parameters
         raise InvalidError(["query.to: after `from`, by at most a day"])
     asked = LineFilter(from_=from_, to=to, type=type_, feature=feature, account_id=account_id)
     entries, next_cursor = read_lines(archive(), asked, limit=limit, cursor=cursor)
-    return answer({"entries": entries, "cursor": next_cursor})
+    return answer({"entries": cast("list[ArchivedEntryAnswer]", entries), "cursor": next_cursor})
 
 
-@app.get("/v1/admin/accounts", operation_id="list_accounts")
+@app.operation(
+    "GET",
+    "/v1/admin/accounts",
+    operation_id="list_accounts",
+    summary="List accounts, or find one by its ID or an email address",
+    tag="Admin",
+)
 def get_accounts(
     admin: Admin,
     email: Annotated[Email | None, Query(description="The one that it leads to.")] = None,
     account_id: Annotated[Name | None, Query(description="The one of that id.")] = None,
     limit: Limit = 25,
     cursor: PageCursor = None,
-) -> Response[Any]:
+) -> Response[AccountsAnswer]:
     """Return a page of all open accounts, or the one that an id or an address leads to."""
     table = ledger().table
     next_cursor = None
@@ -95,26 +130,45 @@ def get_accounts(
     return answer({"accounts": listed_accounts(ledger(), account_ids), "cursor": next_cursor})
 
 
-@app.post("/v1/admin/accounts", operation_id="add_account")
+@app.operation(
+    "POST",
+    "/v1/admin/accounts",
+    operation_id="add_account",
+    summary="Open an account",
+    tag="Admin",
+    status=201,
+    refusals=(
+        AccountClosedError,
+        EmailTakenError,
+        CatalogUnsoundError,
+        CorruptAccountError,
+    ),
+)
 def post_account(
     admin: Admin,
     body: Annotated[NewAccountRequest, Body()],
     *,
     dry_run: DryRun = False,
-) -> Response[Any]:
+) -> Response[ListedAccount]:
     """Open an account as its owner's sign-up would; one that is there keeps what it has."""
     account, is_new = add_account(ledger(), body.account_id, body.email, dry_run=dry_run)
     emails = {*emails_of(ledger(), body.account_id), *([body.email.lower()] if body.email else [])}
     return answer(listed_account_json(account, sorted(emails)), 201 if is_new else 200)
 
 
-@app.get("/v1/admin/webhooks", operation_id="list_webhooks")
+@app.operation(
+    "GET",
+    "/v1/admin/webhooks",
+    operation_id="list_webhooks",
+    summary="List providers' messages",
+    tag="Admin",
+)
 def get_webhooks(
     admin: Admin,
     status: Annotated[InboxStatus | None, Query()] = None,
     limit: Limit = 25,
     cursor: PageCursor = None,
-) -> Response[Any]:
+) -> Response[WebhooksAnswer]:
     """Return a page of the messages of the past year, newest first."""
     today = ledger().clock().date()
     records, next_cursor = list_messages(
@@ -123,8 +177,15 @@ def get_webhooks(
     return answer({"webhooks": [webhook_json(record) for record in records], "cursor": next_cursor})
 
 
-@app.get("/v1/admin/webhooks/<webhook_id>", operation_id="get_webhook")
-def get_webhook(admin: Admin, webhook_id: WebhookId) -> Response[Any]:
+@app.operation(
+    "GET",
+    "/v1/admin/webhooks/<webhook_id>",
+    operation_id="get_webhook",
+    summary="Read a provider's message",
+    tag="Admin",
+    refusals=(WebhookNotFoundError,),
+)
+def get_webhook(admin: Admin, webhook_id: WebhookId) -> Response[OneWebhookAnswer]:
     """Return a message with what it said, unless that was erased."""
     record = read_message(ledger().table, webhook_id)
     if record is None:
@@ -133,18 +194,32 @@ def get_webhook(admin: Admin, webhook_id: WebhookId) -> Response[Any]:
     return answer({**webhook_json(record), "payload": payload})
 
 
-@app.post("/v1/admin/webhooks/<webhook_id>/replay", operation_id="replay_webhook")
-def post_replay(admin: Admin, webhook_id: WebhookId) -> Response[Any]:
+@app.operation(
+    "POST",
+    "/v1/admin/webhooks/<webhook_id>/replay",
+    operation_id="replay_webhook",
+    summary="Apply a provider's message again",
+    tag="Admin",
+    refusals=(WebhookNotFoundError, PayloadErasedError),
+)
+def post_replay(admin: Admin, webhook_id: WebhookId) -> Response[ListedWebhook]:
     """Apply a message again, whatever became of it; what took effect takes none again."""
     from scrip.webhooks.apply import replay  # noqa: PLC0415 - no list should wait for it
 
     return answer(webhook_json(replay(ledger(), webhook_id)))
 
 
-@app.post("/v1/admin/sync", operation_id="sync")
-def post_sync(admin: Admin, body: Annotated[SyncRequest, Body()]) -> Response[Any]:
+@app.operation(
+    "POST",
+    "/v1/admin/sync",
+    operation_id="sync",
+    summary="Repair what sign-ups and webhooks missed",
+    tag="Admin",
+    refusals=(InvalidCursorError, NotConfiguredError, ProviderBusyError),
+)
+def post_sync(admin: Admin, body: Annotated[SyncRequest, Body()]) -> Response[SyncAnswer]:
     """Repair what was missed, as far as there is time. Safe to repeat, from anywhere."""
-    from scrip.webhooks.sync import Result, Sync, SyncMode  # noqa: PLC0415 - no list should wait for it
+    from scrip.webhooks.sync import Sync, SyncMode  # noqa: PLC0415 - no list should wait for it
 
     sync = Sync(
         ledger(),
@@ -157,22 +232,17 @@ def post_sync(admin: Admin, body: Annotated[SyncRequest, Body()]) -> Response[An
         body.cursor,
         in_time=lambda: app.lambda_context.get_remaining_time_in_millis() > SPARE_MILLISECONDS,
     )
-    return answer(
-        {
-            "complete": report.cursor is None,
-            "cursor": report.cursor,
-            "counts": {
-                "seen": report.seen,
-                **{result: report.results[result] for result in Result},
-            },
-            "differences": [asdict(difference) for difference in report.differences],
-            "failures": [asdict(failure) for failure in report.failures],
-        },
-    )
+    return answer(sync_json(report))
 
 
-@app.get("/v1/admin/health", operation_id="admin_health")
-def get_health(admin: Admin) -> Response[Any]:
+@app.operation(
+    "GET",
+    "/v1/admin/health",
+    operation_id="admin_health",
+    summary="Check the health of the stack",
+    tag="Admin",
+)
+def get_health(admin: Admin) -> Response[AdminHealthAnswer]:
     """Return how the stack is; degraded where something wants a look."""
     stack = settings()
     renew = renew_queue()
@@ -181,17 +251,7 @@ def get_health(admin: Admin) -> Response[Any]:
         "renew_dead_letters": replace(renew, url=stack.renew_dead_letters_url),
         "events_dead_letters": replace(renew, url=stack.events_dead_letters_url),
     }
-    health = examine(ledger(), stack.default_plan, queues)
-    age = health.watermark_age
-    return answer(
-        {
-            "status": "degraded" if health.problems else "ok",
-            "problems": [asdict(problem) for problem in health.problems],
-            "queues": health.queues,
-            "watermark_age_seconds": int(age.total_seconds()) if age is not None else None,
-            "audit": audit_health_json(health.audit, health.audit_age),
-        },
-    )
+    return answer(health_json(examine(ledger(), stack.default_plan, queues)))
 
 
 @logger.inject_lambda_context(correlation_id_path=API_GATEWAY_HTTP)

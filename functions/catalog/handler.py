@@ -3,7 +3,7 @@
 An edit names the version that it replaces (`If-Match`), so that nobody undoes an edit unseen.
 """
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Depends, Response
@@ -11,11 +11,29 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from scrip.domain.catalog import ID_PATTERN
+from functions.catalog.answers import (
+    CatalogAnswer,
+    FeatureAnswer,
+    FeaturesAnswer,
+    PlanAnswer,
+    PlansAnswer,
+    catalog_json,
+    feature_json,
+    plan_json,
+)
+from scrip.domain.catalog import ID_PATTERN, Feature, Plan
 from scrip.domain.editing import Edit, Editor
 from scrip.domain.entries import Actor
+from scrip.domain.errors import (
+    AlreadyExistsError,
+    DefaultPlanError,
+    FeatureNotFoundError,
+    PlanNotFoundError,
+    ProviderIdTakenError,
+    StaleVersionError,
+)
 from scrip.http.admin_models import FeatureRequest, NewFeatureRequest, NewPlanRequest, PlanRequest
-from scrip.http.answers import answer, catalog_json
+from scrip.http.answers import answer
 from scrip.http.models import Text
 from scrip.http.principals import admin_actor
 from scrip.http.requests import feature_of, plan_of
@@ -28,6 +46,9 @@ from scrip.warm_up import warm_up
 
 PUBLIC = {"Cache-Control": "public, max-age=30"}
 
+PLAN_RULES = (DefaultPlanError, ProviderIdTakenError)
+"""Why a plan may be refused."""
+
 Admin = Annotated[Actor, Depends(admin_actor)]
 PlanId = Annotated[str, Path(description="The plan's id.", pattern=ID_PATTERN)]
 FeatureId = Annotated[str, Path(description="The feature's id.", pattern=ID_PATTERN)]
@@ -36,87 +57,157 @@ Reason = Annotated[Text | None, Query(description="For the audit record.")]
 app = api()
 
 
-@app.get("/v1/catalog", operation_id="get_catalog")
-def get_catalog() -> Response[Any]:
+@app.operation(
+    "GET",
+    "/v1/catalog",
+    operation_id="get_catalog",
+    summary="Read prices and plans",
+    tag="Catalog",
+)
+def get_catalog() -> Response[CatalogAnswer]:
     """Return the active plans and features, as they were at most 30 seconds ago."""
     return answer(catalog_json(ledger().catalog()), headers=PUBLIC)
 
 
-@app.get("/v1/admin/plans", operation_id="list_plans")
-def get_plans(_: Admin) -> Response[Any]:
+@app.operation(
+    "GET",
+    "/v1/admin/plans",
+    operation_id="list_plans",
+    summary="List plans",
+    tag="Admin",
+)
+def get_plans(_: Admin) -> Response[PlansAnswer]:
     """Return all plans as they are now, inactive ones too."""
     plans = read_catalog(ledger().table).plans.values()
-    return answer({"plans": [asdict(plan) for plan in plans]})
+    return answer({"plans": [plan_json(plan) for plan in plans]})
 
 
-@app.post("/v1/admin/plans", operation_id="create_plan")
-def post_plan(body: Annotated[NewPlanRequest, Body()], actor: Admin) -> Response[Any]:
+@app.operation(
+    "POST",
+    "/v1/admin/plans",
+    operation_id="create_plan",
+    summary="Create a plan",
+    tag="Admin",
+    status=201,
+    refusals=(AlreadyExistsError, *PLAN_RULES),
+)
+def post_plan(body: Annotated[NewPlanRequest, Body()], actor: Admin) -> Response[PlanAnswer]:
     """Create a plan, its version being 1."""
-    return _edited(_editor(actor, body.reason).create(plan_of(body.plan_id, body)), 201)
+    return _edited_plan(_editor(actor, body.reason).create(plan_of(body.plan_id, body)), 201)
 
 
-@app.put("/v1/admin/plans/<plan_id>", operation_id="change_plan")
+@app.operation(
+    "PUT",
+    "/v1/admin/plans/<plan_id>",
+    operation_id="change_plan",
+    summary="Replace a plan",
+    tag="Admin",
+    refusals=(PlanNotFoundError, StaleVersionError, *PLAN_RULES),
+)
 def put_plan(
     plan_id: PlanId,
     body: Annotated[PlanRequest, Body()],
     actor: Admin,
     if_match: IfMatch,
-) -> Response[Any]:
+) -> Response[PlanAnswer]:
     """Replace the whole plan; what is left out of it gets its default."""
     editor = _editor(actor, body.reason)
-    return _edited(editor.change(editor.plan(plan_id), plan_of(plan_id, body), _version(if_match)))
+    return _edited_plan(
+        editor.change(editor.plan(plan_id), plan_of(plan_id, body), _version(if_match))
+    )
 
 
-@app.delete("/v1/admin/plans/<plan_id>", operation_id="deactivate_plan")
+@app.operation(
+    "DELETE",
+    "/v1/admin/plans/<plan_id>",
+    operation_id="deactivate_plan",
+    summary="Close a plan to new accounts",
+    tag="Admin",
+    refusals=(PlanNotFoundError, StaleVersionError, *PLAN_RULES),
+)
 def delete_plan(
     plan_id: PlanId,
     actor: Admin,
     if_match: IfMatch,
     reason: Reason = None,
-) -> Response[Any]:
+) -> Response[PlanAnswer]:
     """Make a plan inactive: its accounts stay on it, and no other can come to it."""
     editor = _editor(actor, reason)
     plan = editor.plan(plan_id)
-    return _edited(editor.change(plan, replace(plan, active=False), _version(if_match)))
+    return _edited_plan(editor.change(plan, replace(plan, active=False), _version(if_match)))
 
 
-@app.get("/v1/admin/features", operation_id="list_features")
-def get_features(_: Admin) -> Response[Any]:
+@app.operation(
+    "GET",
+    "/v1/admin/features",
+    operation_id="list_features",
+    summary="List features",
+    tag="Admin",
+)
+def get_features(_: Admin) -> Response[FeaturesAnswer]:
     """Return all features as they are now, inactive ones too."""
     features = read_catalog(ledger().table).features.values()
-    return answer({"features": [asdict(feature) for feature in features]})
+    return answer({"features": [feature_json(feature) for feature in features]})
 
 
-@app.post("/v1/admin/features", operation_id="create_feature")
-def post_feature(body: Annotated[NewFeatureRequest, Body()], actor: Admin) -> Response[Any]:
+@app.operation(
+    "POST",
+    "/v1/admin/features",
+    operation_id="create_feature",
+    summary="Create a feature",
+    tag="Admin",
+    status=201,
+    refusals=(AlreadyExistsError,),
+)
+def post_feature(
+    body: Annotated[NewFeatureRequest, Body()], actor: Admin
+) -> Response[FeatureAnswer]:
     """Create a feature, its version being 1."""
-    return _edited(_editor(actor, body.reason).create(feature_of(body.feature_id, body)), 201)
+    return _edited_feature(
+        _editor(actor, body.reason).create(feature_of(body.feature_id, body)), 201
+    )
 
 
-@app.put("/v1/admin/features/<feature_id>", operation_id="change_feature")
+@app.operation(
+    "PUT",
+    "/v1/admin/features/<feature_id>",
+    operation_id="change_feature",
+    summary="Replace a feature",
+    tag="Admin",
+    refusals=(FeatureNotFoundError, StaleVersionError),
+)
 def put_feature(
     feature_id: FeatureId,
     body: Annotated[FeatureRequest, Body()],
     actor: Admin,
     if_match: IfMatch,
-) -> Response[Any]:
+) -> Response[FeatureAnswer]:
     """Replace the whole feature: within 30 seconds every consume pays the new price."""
     editor = _editor(actor, body.reason)
     before, after = editor.feature(feature_id), feature_of(feature_id, body)
-    return _edited(editor.change(before, after, _version(if_match)))
+    return _edited_feature(editor.change(before, after, _version(if_match)))
 
 
-@app.delete("/v1/admin/features/<feature_id>", operation_id="deactivate_feature")
+@app.operation(
+    "DELETE",
+    "/v1/admin/features/<feature_id>",
+    operation_id="deactivate_feature",
+    summary="Deactivate a feature",
+    tag="Admin",
+    refusals=(FeatureNotFoundError, StaleVersionError),
+)
 def delete_feature(
     feature_id: FeatureId,
     actor: Admin,
     if_match: IfMatch,
     reason: Reason = None,
-) -> Response[Any]:
+) -> Response[FeatureAnswer]:
     """Make a feature inactive: within 30 seconds every consume of it is refused."""
     editor = _editor(actor, reason)
     feature = editor.feature(feature_id)
-    return _edited(editor.change(feature, replace(feature, active=False), _version(if_match)))
+    return _edited_feature(
+        editor.change(feature, replace(feature, active=False), _version(if_match))
+    )
 
 
 def _editor(actor: Actor, reason: str | None) -> Editor:
@@ -129,9 +220,20 @@ def _editor(actor: Actor, reason: str | None) -> Editor:
     )
 
 
-def _edited(edit: Edit, status: int = 200) -> Response[Any]:
+def _edited_plan(edit: Edit, status: int = 200) -> Response[PlanAnswer]:
     commit_edit(ledger().table, edit)
-    return answer(asdict(edit.after), status, {"ETag": f'"{edit.after.version}"'})
+    assert isinstance(edit.after, Plan)
+    return answer(plan_json(edit.after), status, _etag(edit))
+
+
+def _edited_feature(edit: Edit, status: int = 200) -> Response[FeatureAnswer]:
+    commit_edit(ledger().table, edit)
+    assert isinstance(edit.after, Feature)
+    return answer(feature_json(edit.after), status, _etag(edit))
+
+
+def _etag(edit: Edit) -> dict[str, str]:
+    return {"ETag": f'"{edit.after.version}"'}
 
 
 def _version(if_match: str) -> int:

@@ -1,6 +1,5 @@
 """Consume, quote and hold: of a user's own account, or of any for a service."""
 
-from dataclasses import asdict
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Depends, Response
@@ -8,7 +7,9 @@ from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions.consume.answers import BatchAnswer, QuoteAnswer, posted_batch, quote_json
 from scrip.domain.commands import (
+    UNPRICEABLE,
     CaptureHold,
     Consume,
     ConsumeBatch,
@@ -17,13 +18,15 @@ from scrip.domain.commands import (
     ReleaseHold,
     Use,
 )
+from scrip.domain.errors import AccountClosedError
 from scrip.domain.spending import quote
-from scrip.http.answers import (
-    answer,
+from scrip.http.answers import PostedAnswer, answer, posted
+from scrip.http.holds import (
+    ExtendedAnswer,
+    HoldAnswer,
+    HoldsAnswer,
     extended_hold,
     hold_json,
-    posted,
-    posted_batch,
     posted_hold,
 )
 from scrip.http.models import (
@@ -44,7 +47,14 @@ from scrip.warm_up import warm_up
 app = api()
 
 
-@app.post("/v1/accounts/<account_id>/consume", operation_id="consume")
+@app.operation(
+    "POST",
+    "/v1/accounts/<account_id>/consume",
+    operation_id="consume",
+    summary="Spend credits",
+    tag="Credits",
+    command=Consume,
+)
 def post_consume(
     account_id: AccountId,
     body: Annotated[ConsumeRequest, Body()],
@@ -52,13 +62,20 @@ def post_consume(
     *,
     idempotency_key: IdempotencyKey = None,
     dry_run: DryRun = False,
-) -> Response[Any]:
+) -> Response[PostedAnswer]:
     """Take the price of a feature, or an amount: all of it or none."""
     command = command_of(Consume, caller, body, idempotency_key)
     return posted(command, carry_out(command, caller, dry_run=dry_run), 200)
 
 
-@app.post("/v1/accounts/<account_id>/consume/batch", operation_id="consume_batch")
+@app.operation(
+    "POST",
+    "/v1/accounts/<account_id>/consume/batch",
+    operation_id="consume_batch",
+    summary="Spend credits for several uses at once",
+    tag="Credits",
+    command=ConsumeBatch,
+)
 def post_batch(
     account_id: AccountId,
     body: Annotated[BatchRequest, Body()],
@@ -66,14 +83,22 @@ def post_batch(
     *,
     idempotency_key: IdempotencyKey = None,
     dry_run: DryRun = False,
-) -> Response[Any]:
+) -> Response[BatchAnswer]:
     """Take the prices of several uses: all of them or none, an entry each."""
     uses = tuple(Use(**use.model_dump()) for use in body.uses)
     command = command_of(ConsumeBatch, caller, None, idempotency_key, uses=uses)
     return posted_batch(command, carry_out(command, caller, dry_run=dry_run))
 
 
-@app.post("/v1/accounts/<account_id>/holds", operation_id="open_hold")
+@app.operation(
+    "POST",
+    "/v1/accounts/<account_id>/holds",
+    operation_id="open_hold",
+    summary="Set credits aside for a use that is to come",
+    tag="Holds",
+    status=201,
+    command=OpenHold,
+)
 def post_hold(
     account_id: AccountId,
     body: Annotated[HoldRequest, Body()],
@@ -81,23 +106,36 @@ def post_hold(
     *,
     idempotency_key: IdempotencyKey = None,
     dry_run: DryRun = False,
-) -> Response[Any]:
+) -> Response[HoldAnswer]:
     """Set aside the price of a feature, or an amount, for a while."""
     command = command_of(OpenHold, caller, body, idempotency_key)
     return posted_hold(command, carry_out(command, caller, dry_run=dry_run))
 
 
-@app.get("/v1/accounts/<account_id>/holds", operation_id="list_holds")
+@app.operation(
+    "GET",
+    "/v1/accounts/<account_id>/holds",
+    operation_id="list_holds",
+    summary="List open holds",
+    tag="Holds",
+)
 def get_holds(
     account_id: AccountId,
     caller: Annotated[Caller, Depends(any_caller)],
-) -> Response[Any]:
+) -> Response[HoldsAnswer]:
     """List what is set aside now, in the order in which it was."""
     account = ledger().account(caller.account_id, opening_for(caller))
     return answer({"holds": [hold_json(hold) for hold in account.holds]})
 
 
-@app.post("/v1/accounts/<account_id>/holds/<hold_id>/capture", operation_id="capture_hold")
+@app.operation(
+    "POST",
+    "/v1/accounts/<account_id>/holds/<hold_id>/capture",
+    operation_id="capture_hold",
+    summary="Spend held credits",
+    tag="Holds",
+    command=CaptureHold,
+)
 def post_capture(
     account_id: AccountId,
     hold_id: HoldId,
@@ -106,7 +144,7 @@ def post_capture(
     *,
     idempotency_key: IdempotencyKey = None,
     dry_run: DryRun = False,
-) -> Response[Any]:
+) -> Response[PostedAnswer]:
     """Spend what was set aside, a part of it, or more than it."""
     body = body or CaptureRequest()
     excess = body.excess == "available"
@@ -114,7 +152,14 @@ def post_capture(
     return posted(command, carry_out(command, caller, dry_run=dry_run), 200)
 
 
-@app.post("/v1/accounts/<account_id>/holds/<hold_id>/extend", operation_id="extend_hold")
+@app.operation(
+    "POST",
+    "/v1/accounts/<account_id>/holds/<hold_id>/extend",
+    operation_id="extend_hold",
+    summary="Extend a hold",
+    tag="Holds",
+    command=ExtendHold,
+)
 def post_extension(
     account_id: AccountId,
     hold_id: HoldId,
@@ -122,7 +167,7 @@ def post_extension(
     body: Annotated[ExtendRequest | None, Body()] = None,
     *,
     dry_run: DryRun = False,
-) -> Response[Any]:
+) -> Response[ExtendedAnswer]:
     """Let a hold live longer. That writes no entry, so no key names it."""
     command = command_of(ExtendHold, caller, body or ExtendRequest(), None, hold_id=hold_id)
     outcome = carry_out(command, caller, dry_run=dry_run)
@@ -130,7 +175,14 @@ def post_extension(
     return extended_hold(hold_id, outcome.account, ledger().catalog())
 
 
-@app.post("/v1/accounts/<account_id>/holds/<hold_id>/release", operation_id="release_hold")
+@app.operation(
+    "POST",
+    "/v1/accounts/<account_id>/holds/<hold_id>/release",
+    operation_id="release_hold",
+    summary="Release a hold",
+    tag="Holds",
+    command=ReleaseHold,
+)
 def post_release(
     account_id: AccountId,
     hold_id: HoldId,
@@ -139,23 +191,30 @@ def post_release(
     *,
     idempotency_key: IdempotencyKey = None,
     dry_run: DryRun = False,
-) -> Response[Any]:
+) -> Response[PostedAnswer]:
     """Give back all that is left of a hold."""
     command = command_of(ReleaseHold, caller, body, idempotency_key, hold_id=hold_id)
     return posted(command, carry_out(command, caller, dry_run=dry_run), 200)
 
 
-@app.post("/v1/accounts/<account_id>/quote", operation_id="quote")
+@app.operation(
+    "POST",
+    "/v1/accounts/<account_id>/quote",
+    operation_id="quote",
+    summary="Quote the price of a consume",
+    tag="Credits",
+    refusals=(AccountClosedError, *UNPRICEABLE),
+)
 def post_quote(
     account_id: AccountId,
     body: Annotated[ConsumeRequest, Body()],
     caller: Annotated[Caller, Depends(any_caller)],
     idempotency_key: IdempotencyKey = None,
-) -> Response[Any]:
+) -> Response[QuoteAnswer]:
     """Price a consume against the account as it is now. Changes nothing."""
     command = command_of(Consume, caller, body, idempotency_key)
     account = ledger().account(caller.account_id, opening_for(caller))
-    return answer(asdict(quote(account, command, ledger().catalog())))
+    return answer(quote_json(quote(account, command, ledger().catalog())))
 
 
 @logger.inject_lambda_context(correlation_id_path=API_GATEWAY_HTTP)

@@ -5,7 +5,7 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
@@ -25,8 +25,20 @@ PAGE_POLICY = (
 app = api()
 
 
-@app.get("/v1/health", operation_id="health")
-def get_health() -> Response[Any]:
+class HealthAnswer(TypedDict):
+    """The API is up."""
+
+    status: Literal["ok"]
+
+
+@app.operation(
+    "GET",
+    "/v1/health",
+    operation_id="health",
+    summary="Check that the API is up",
+    tag="Service",
+)
+def get_health() -> Response[HealthAnswer]:
     """Answer as long as API Gateway and Lambda do."""
     return answer({"status": "ok"})
 

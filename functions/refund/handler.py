@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from scrip.domain.commands import Refund
 from scrip.domain.entries import ActorType
-from scrip.http.answers import posted
+from scrip.http.answers import PostedAnswer, posted
 from scrip.http.models import RefundRequest
 from scrip.http.principals import Caller, service_caller
 from scrip.http.problems import InvalidError
@@ -22,7 +22,15 @@ from scrip.warm_up import warm_up
 app = api()
 
 
-@app.post("/v1/accounts/<account_id>/refunds", operation_id="refund")
+@app.operation(
+    "POST",
+    "/v1/accounts/<account_id>/refunds",
+    operation_id="refund",
+    summary="Refund a consume",
+    tag="Credits",
+    status=201,
+    command=Refund,
+)
 def post_refund(
     account_id: AccountId,
     body: Annotated[RefundRequest, Body()],
@@ -30,7 +38,7 @@ def post_refund(
     *,
     idempotency_key: IdempotencyKey = None,
     dry_run: DryRun = False,
-) -> Response[Any]:
+) -> Response[PostedAnswer]:
     """Give credits back to the grants that the entry took them from, last taken first."""
     if body.note is not None and caller.actor.type is not ActorType.ADMIN:
         raise InvalidError(["body.note: only an admin can leave one, for the audit record"])

@@ -1,19 +1,24 @@
 """What billing systems and identity providers tell: verified, kept in the inbox, and applied."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypedDict, cast
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from scrip.domain.errors import SignatureError
+from scrip.domain.errors import (
+    CatalogUnsoundError,
+    CorruptAccountError,
+    PayloadError,
+    SignatureError,
+)
 from scrip.http.answers import answer
-from scrip.http.problems import BodyTooLargeError, RouteNotFoundError
+from scrip.http.problems import BodyTooLargeError, RouteNotFoundError, UnsupportedMediaTypeError
 from scrip.http.resolver import api, read_body
 from scrip.ledger import ledger
 from scrip.observability import count, logger
-from scrip.store.inbox import STORED_BYTES_MAX, MessageTooLargeError
+from scrip.store.inbox import STORED_BYTES_MAX, InboxStatus, MessageTooLargeError
 from scrip.warm_up import warm_up
 from scrip.webhooks.apply import accept
 from scrip.webhooks.messages import Provider, read_message
@@ -26,12 +31,36 @@ secrets = Secrets()
 app = api()
 
 
-@app.post("/v1/webhooks/<provider>", operation_id="webhook")
+Kept = Literal[InboxStatus.APPLIED, InboxStatus.IGNORED, InboxStatus.UNMATCHED]
+
+
+class WebhookAnswer(TypedDict):
+    """What became of a message; `unmatched` ones wait until their account or payment is known."""
+
+    webhook_id: str
+    status: Kept
+
+
+@app.operation(
+    "POST",
+    "/v1/webhooks/<provider>",
+    operation_id="webhook",
+    summary="Receive a message from a billing or identity provider",
+    tag="Webhooks",
+    refusals=(
+        SignatureError,
+        PayloadError,
+        BodyTooLargeError,
+        UnsupportedMediaTypeError,
+        CatalogUnsoundError,
+        CorruptAccountError,
+    ),
+)
 def post_webhook(
     provider: Annotated[
         str, Path(description="Who sends it.", json_schema_extra={"enum": [*Provider]})
     ],
-) -> Response[Any]:
+) -> Response[WebhookAnswer]:
     """Take a message and answer once it is applied, or is known to need nothing or to wait.
 
     Sending one again does no harm. What fails is answered 5xx, and is to be sent again.
@@ -49,7 +78,7 @@ def post_webhook(
         record = accept(ledger(), message, body)
     except MessageTooLargeError as exc:
         raise BodyTooLargeError(STORED_BYTES_MAX) from exc
-    return answer({"webhook_id": record.inbox_id, "status": record.status})
+    return answer({"webhook_id": record.inbox_id, "status": cast("Kept", record.status)})
 
 
 def _verify_with_new_secrets(provider: Provider, body: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import date, datetime
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -12,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import boto3
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, FormatChecker
 from moto import mock_aws
 from samcli.yamlhelper import yaml_parse
 
@@ -115,7 +116,23 @@ def documented(route_key: str, status: int, content_type: str) -> Draft202012Val
     method, path = route_key.split()
     responses = openapi()["paths"][path][method.lower()]["responses"]
     schema = responses[str(status)]["content"][content_type]["schema"]
-    return Draft202012Validator({**schema, "components": openapi()["components"]})
+    return Draft202012Validator(
+        {**schema, "components": openapi()["components"]},
+        format_checker=formats,
+    )
+
+
+def _is_instant(value: object) -> bool:
+    return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
+
+
+def _is_day(value: object) -> bool:
+    return not isinstance(value, str) or bool(date.fromisoformat(value))
+
+
+formats = FormatChecker()
+formats.checks("date-time", raises=ValueError)(_is_instant)
+formats.checks("date", raises=ValueError)(_is_day)
 
 
 @cache

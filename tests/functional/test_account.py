@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from scrip.http.answer_models import AccountAnswer, EntriesAnswer, OneEntryAnswer
 from scrip.store.client import Table
 from scrip.store.queries import EntryFilter
 from tests.functional.conftest import USER, event, invoke, items, send
@@ -14,7 +13,6 @@ from tests.unit.domain.test_invariants import hash_chain
 
 def test_an_account_shows_its_balance_and_what_it_is_made_of(table: Table) -> None:
     body = send("account/me").body
-    AccountAnswer.model_validate(body)
     assert (body["balance"], body["available"], body["used"]) == (150, 150, 0)
     assert [(grant["kind"], grant["remaining"]) for grant in body["grants"]] == [
         ("plan", 100),
@@ -64,7 +62,6 @@ def pages(query: dict[str, str], name: str = "account/entries") -> list[list[dic
     found, cursor = [], None
     for _ in range(20):
         body = send(name, query={**query, **({"cursor": cursor} if cursor else {})}).body
-        EntriesAnswer.model_validate(body)
         found.append(body["entries"])
         cursor = body["cursor"]
         if cursor is None:
@@ -126,7 +123,6 @@ def test_bad_filters_are_refused(aws: Table, query: dict[str, str]) -> None:
 def test_one_entry_tells_its_refunded_total(table: Table) -> None:
     send("consume/feature")
     body = send("account/entry").body
-    OneEntryAnswer.model_validate(body)
     assert (body["entry_id"], body["refunded"]) == ("user:chat-1", 0)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scrip.http.answers import account_json
+from scrip.http.accounts import account_json
 from scrip.ledger import ledger, utc_now
 from scrip.store.queries import read
 from tests.functional.conftest import USER, Answer, send
@@ -43,7 +43,7 @@ def as_written(clock: Clock) -> dict[str, Any]:
     account = read(ledger().table, USER).account
     assert account is not None
     assert ledger().settled(account) == account, "a command leaves nothing undone"
-    shown = account_json(account, ledger().catalog())
+    shown: dict[str, Any] = {**account_json(account, ledger().catalog())}
     return {name: shown[name] for name in SHOWN}
 
 

@@ -2,9 +2,11 @@
 
 from openapi_spec_validator import validate
 
-from scrip.http.answer_models import AccountAnswer, EntriesAnswer, PostedAnswer
+from tests.functional.conftest import documented
 from tests.integration.conftest import Api
 from tests.unit.domain.test_invariants import hash_chain
+
+ACCOUNT, JSON = "/v1/accounts/{account_id}", "application/json"
 
 
 def test_a_new_user_has_credits_spends_them_and_reads_why(
@@ -13,13 +15,13 @@ def test_a_new_user_has_credits_spends_them_and_reads_why(
     admin: Api,
 ) -> None:
     account = user.get("/me")
-    AccountAnswer.model_validate(account.json())
+    documented(f"GET {ACCOUNT}", 200, JSON).validate(account.json())
     assert account.json()["balance"] == 10_100
     assert account.json()["account_id"] == user.account_id
 
     spent = user.post("/me/consume", {"feature": "image-generation"}, key="image-1")
     assert spent.status_code == 200, spent.text
-    PostedAnswer.model_validate(spent.json())
+    documented(f"POST {ACCOUNT}/consume", 200, JSON).validate(spent.json())
     assert spent.json()["account"]["balance"] == 10_075
 
     body = {"entry_id": "user:image-1", "reason": "the model failed"}
@@ -33,7 +35,7 @@ def test_a_new_user_has_credits_spends_them_and_reads_why(
     assert adjusted.json()["account"]["balance"] == 10_150
 
     ledger = user.get("/me/entries").json()
-    EntriesAnswer.model_validate(ledger)
+    documented(f"GET {ACCOUNT}/entries", 200, JSON).validate(ledger)
     assert [(entry["type"], entry["amount"]) for entry in ledger["entries"]] == [
         ("admin_grant", 50),
         ("refund", 25),

@@ -1,16 +1,16 @@
 """`scrip accounts`: look at accounts, and change them as an admin does through the API."""
 
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from scrip.domain.account import Account
 from scrip.domain.commands import Adjust, AdjustAction, ReleaseHold, SetFrozen
 from scrip.domain.grants import GrantKind
+from scrip.http.accounts import account_json, listed_account_json, listed_accounts
 from scrip.http.admin_models import AdjustRequest, FreezeRequest, NewAccountRequest
-from scrip.http.answers import account_json, hold_json, listed_account_json
-from scrip.http.lists import listed_accounts
+from scrip.http.holds import hold_json
 from scrip.http.models import ReleaseRequest
 from scrip.ledger import Ledger, utc_now
 from scrip.store.directory import list_account_ids
@@ -90,8 +90,10 @@ def show(
         ledger = Ledger(find_target(stack_name, port, state, region).table(), utc_now)
         account_id = account_named(ledger.table, account)
         found = patiently(lambda: ledger.account(account_id))
-        told = account_json(found, ledger.catalog())
-        told["emails"] = emails_of(ledger, account_id)
+        told: dict[str, Any] = {
+            **account_json(found, ledger.catalog()),
+            "emails": emails_of(ledger, account_id),
+        }
     if as_json:
         show_json(told)
         return

@@ -78,9 +78,10 @@ def _show(command: Command, outcome: Outcome, *, as_json: bool) -> None:
     if outcome.replayed:
         report.note("This has been done before, and not again.")
     body = posted(command, outcome, 200).body
-    assert isinstance(body, dict)
+    assert body is not None
     if as_json:
         show_json(body)
     else:
-        told = ("entry_id", "seq", "type", "amount", "recorded_at")
-        show_facts({**body["account"], **{name: body["entry"][name] for name in told}})
+        told = {"entry_id", "seq", "type", "amount", "recorded_at"}
+        entry = {name: value for name, value in body["entry"].items() if name in told}
+        show_facts({**body["account"], **entry})

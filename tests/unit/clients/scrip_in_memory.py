@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from functions.catalog.answers import catalog_json
+from functions.consume.answers import posted_batch
 from scrip.domain import errors
 from scrip.domain.commands import (
     CaptureHold,
@@ -28,14 +30,9 @@ from scrip.domain.commands import (
 from scrip.domain.entries import Actor, ActorType
 from scrip.domain.settle import settled
 from scrip.domain.spending import quote
-from scrip.http.answers import (
-    account_json,
-    catalog_json,
-    hold_json,
-    posted,
-    posted_batch,
-    posted_hold,
-)
+from scrip.http.accounts import account_json
+from scrip.http.answers import posted
+from scrip.http.holds import hold_json, posted_hold
 from scrip.http.models import (
     BatchRequest,
     CaptureRequest,
@@ -51,7 +48,9 @@ from scrip_client.keys import USER_PREFIX
 from tests.unit.domain.examples import CATALOG, NOW, USER, do, opening, own_entry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from aws_lambda_powertools.event_handler import Response
 
     from scrip.domain.account import Account
     from scrip.domain.entries import Entry
@@ -181,14 +180,14 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
                 return self._execute(_hold(request), 201)
         return self._changed(_change_of_hold(request, *what[1:]))
 
-    def _read(self, what: list[str], request: httpx.Request) -> dict[str, Any]:
+    def _read(self, what: list[str], request: httpx.Request) -> Mapping[str, Any]:
         match what:
             case []:
                 return account_json(self.account, self.catalog)
             case ["v1", "catalog"]:
                 return catalog_json(self.catalog)
             case ["holds"]:
-                return {"holds": [_opened(hold_json(hold)) for hold in self.account.holds]}
+                return {"holds": [hold_json(hold) for hold in self.account.holds]}
             case ["entries"]:
                 return self._page(dict(request.url.params))
             case ["quote"]:
@@ -211,7 +210,7 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
         account = account_json(self._account, self.catalog)
         hold = self._account.hold(command.hold_id)
         assert hold is not None
-        return httpx.Response(200, json={"hold": _opened(hold_json(hold)), "account": account})
+        return httpx.Response(200, json={"hold": hold_json(hold), "account": account})
 
     def _is_apart(self, command: Command) -> bool:
         return command.actor.type is ActorType.USER and not self.is_older
@@ -230,13 +229,12 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
             outcome = self._outcome(command, replayed=True)
         else:
             raise errors.IdempotencyKeyReusedError(entry.entry_id)
+        answer: Response[Any]
         match command:
             case ConsumeBatch():
                 answer = posted_batch(command, outcome)
             case OpenHold():
                 answer = posted_hold(command, outcome)
-                assert answer.body is not None
-                answer.body["hold"] = _opened(answer.body["hold"])
             case _:
                 answer = posted(command, outcome, status)
         headers = {name: str(value) for name, value in answer.headers.items()}
@@ -330,11 +328,6 @@ def _named(request: httpx.Request) -> dict[str, Any]:
     key = request.headers.get("Idempotency-Key", "")
     actor = USER if request.headers["Authorization"] == "Bearer user" else SERVICE
     return {"account_id": ACCOUNT_ID, "entry_id": key, "actor": actor}
-
-
-def _opened(hold: dict[str, Any]) -> dict[str, Any]:
-    opener = "user" if hold["hold_id"].startswith(USER_PREFIX) else "service"
-    return {"opened_by": opener, **hold}
 
 
 def _problem(status: int, code: str, **data: Any) -> httpx.Response:

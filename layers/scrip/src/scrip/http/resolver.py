@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 from urllib.parse import parse_qsl
 
@@ -31,12 +32,14 @@ from scrip.http.problems import (
 from scrip.observability import count, logger, summary
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from aws_lambda_powertools.event_handler.api_gateway import Route
     from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
     from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from scrip.domain.commands import Command
 
 BODY_BYTES_MAX = 64 * 1024
 
@@ -89,12 +92,30 @@ SECURITY_HEADERS = {
 """On every answer of a function, but where a route has another of its own."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """What the OpenAPI document says about a route and the route's parameters do not.
+
+    `answer` is the type of the JSON that its handler returns, with `status`. `refusals` are the
+    errors of its own; what `command` may be refused for is that class's to say.
+    """
+
+    answer: Any
+    status: int
+    command: type[Command] | None
+    refusals: tuple[type[ScripError], ...]
+
+
 class Api(APIGatewayHttpResolver):
-    """Reads strictly, answers every error as a problem, and says how an answer is to be treated."""
+    """Resolver with strict parsing, problem responses for all errors, and security headers.
+
+    `operations` are those of the routes that the OpenAPI document describes, by operation ID.
+    """
 
     def __init__(self, *, any_query: bool) -> None:
-        """Have Powertools check requests, but read their queries and bodies as we do."""
+        """Let Powertools validate requests, but parse queries and bodies here."""
         super().__init__(enable_validation=True)
+        self.operations: dict[str, Operation] = {}
         self._request_validation_middleware = _Validation(any_query=any_query)
         self.exception_handler_manager.update_exception_handlers({Exception: self._failed})
 
@@ -108,16 +129,37 @@ class Api(APIGatewayHttpResolver):
 
     @property
     def routes(self) -> tuple[Route, ...]:
-        """Every route that there is."""
+        """All routes."""
         return (*self._static_routes, *self._dynamic_routes)
 
-    def describe(self, operations: Mapping[str, Mapping[str, Any]]) -> None:
-        """Have the OpenAPI document tell of each route what its operation says, found by its id."""
-        for route in self.routes:
-            if route.include_in_schema:
-                told = operations[route.operation_id]
-                route.summary, route.tags = told["summary"], told["tags"]
-                route.responses = told["responses"]
+    def operation[Handler: Callable[..., Response[Any]]](
+        self,
+        method: str,
+        path: str,
+        *,
+        operation_id: str,
+        summary: str,
+        tag: str,
+        status: int = 200,
+        command: type[Command] | None = None,
+        refusals: tuple[type[ScripError], ...] = (),
+    ) -> Callable[[Handler], Handler]:
+        """Register a handler as an operation of the API, which `scripts/openapi.py` documents."""
+        route = self.route(path, method, operation_id=operation_id, summary=summary, tags=[tag])
+
+        def register(handler: Handler) -> Handler:
+            (answer,) = handler.__annotations__["return"].__args__
+            self.operations[operation_id] = Operation(
+                answer=answer,
+                status=status,
+                command=command,
+                refusals=refusals,
+            )
+            # mypy has checked the answer; Powertools would build a model to check it again.
+            handler.__annotations__["return"] = Response[Any]
+            return route(handler)
+
+        return register
 
     def _failed(self, exc: Exception) -> Response[str]:
         error = _error_of(exc)

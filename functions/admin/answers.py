@@ -1,0 +1,242 @@
+"""The answers to what admins ask about all accounts together."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, TypedDict, cast
+
+from pydantic import Field, JsonValue
+
+from scrip.domain.audit.rounds import Progress
+from scrip.domain.entries import iso
+from scrip.health import Health
+from scrip.http.accounts import ListedAccount, UnreadableAccount
+from scrip.http.answers import EntryAnswer, IsoInstant
+from scrip.store.inbox import InboxRecord, InboxStatus
+
+if TYPE_CHECKING:
+    from scrip.webhooks.sync import Report
+
+
+class ArchivedEntryAnswer(EntryAnswer):
+    """An archived entry, its account, and the call that wrote it.
+
+    `correlation_id` is the `X-Request-Id` of the request, or the ID of a message or an invocation.
+    """
+
+    account_id: str
+    correlation_id: NotRequired[Annotated[str | None, Field(default=None)]]
+
+
+class ArchivedEntriesAnswer(TypedDict):
+    """Entries of all accounts, oldest hour first. A page may be short before the end."""
+
+    entries: list[ArchivedEntryAnswer]
+    cursor: str | None
+
+
+class AccountsAnswer(TypedDict):
+    """Accounts, by the day and time of their anchor. The end is `cursor: null`."""
+
+    accounts: list[ListedAccount | UnreadableAccount]
+    cursor: str | None
+
+
+class ListedWebhook(TypedDict):
+    """A provider's message and its outcome. `waits_for` are names that no account has yet."""
+
+    webhook_id: str
+    provider: str
+    type: str
+    status: InboxStatus
+    reason: str | None
+    account_id: str | None
+    attempts: int
+    waits_for: list[str]
+    sent_at: IsoInstant
+    received_at: IsoInstant
+    changed_at: IsoInstant
+
+
+class WebhooksAnswer(TypedDict):
+    """Messages, newest first. A page may be short before the end; the end is `cursor: null`."""
+
+    webhooks: list[ListedWebhook]
+    cursor: str | None
+
+
+class OneWebhookAnswer(ListedWebhook):
+    """A message with its payload, which is null once it has been erased."""
+
+    payload: dict[str, Any] | None
+
+
+class SyncCounts(TypedDict):
+    """How many users, subscriptions and overrides were checked, by outcome."""
+
+    seen: int
+    unchanged: int
+    changed: int
+    skipped: int
+    unmatched: int
+    failed: int
+
+
+class SyncDifference(TypedDict):
+    """What was repaired in an account, or would be."""
+
+    account_id: str
+    field: str
+    before: JsonValue
+    after: JsonValue
+
+
+class SyncFailure(TypedDict):
+    """What could not be repaired: the ID of an account or a subscription, and the error's code."""
+
+    subject: str
+    code: str
+
+
+class SyncAnswer(TypedDict):
+    """What this call did. Unless it is `complete`, call again with the cursor."""
+
+    complete: bool
+    cursor: str | None
+    counts: SyncCounts
+    differences: list[SyncDifference]
+    failures: list[SyncFailure]
+
+
+HealthCode = Literal[
+    "unreadable_item",
+    "default_plan_missing",
+    "default_plan_inactive",
+    "provider_id_on_two_plans",
+    "sweep_late",
+    "audit_mismatches",
+    "accounts_unaudited",
+    "audit_late",
+    "dead_letters",
+    "queue_unreadable",
+]
+
+
+class HealthProblem(TypedDict):
+    """Something that needs attention."""
+
+    code: HealthCode
+    subject: str
+
+
+class QueueDepths(TypedDict):
+    """Approximate number of messages in each queue; null where it could not be read."""
+
+    renew: int | None
+    renew_dead_letters: int | None
+    events_dead_letters: int | None
+
+
+class AuditHealth(TypedDict):
+    """Results of the audit of all accounts.
+
+    `accounts` and `unaudited` are those of the last complete round; `ended_at` is null before the
+    first one. `mismatches` is what that round found, or the round in progress if it has found more.
+    `age_seconds` is how long ago the last round began, and so how old an unseen fault can be.
+    """
+
+    ended_at: IsoInstant | None
+    age_seconds: int
+    accounts: int
+    mismatches: int
+    unaudited: int
+
+
+class AdminHealthAnswer(TypedDict):
+    """The state of the stack.
+
+    `watermark_age_seconds` is null before the first sweep, and for a watermark in the future.
+    """
+
+    status: Literal["ok", "degraded"]
+    problems: list[HealthProblem]
+    queues: QueueDepths
+    watermark_age_seconds: int | None
+    audit: Annotated[AuditHealth | None, Field(description="Null before the first audit.")]
+
+
+def webhook_json(record: InboxRecord) -> ListedWebhook:
+    """Return a message of the inbox without its payload."""
+    return {
+        "webhook_id": record.inbox_id,
+        "provider": record.provider,
+        "type": record.type,
+        "status": record.status,
+        "reason": record.reason,
+        "account_id": record.account_id,
+        "attempts": record.attempts,
+        "waits_for": list(record.waits_for),
+        "sent_at": iso(record.sent_at),
+        "received_at": iso(record.received_at),
+        "changed_at": iso(record.changed_at),
+    }
+
+
+def sync_json(report: "Report") -> SyncAnswer:
+    """Return what a sync did."""
+    from scrip.webhooks.sync import Result  # noqa: PLC0415 - no list should wait for it
+
+    return {
+        "complete": report.cursor is None,
+        "cursor": report.cursor,
+        "counts": {
+            "seen": report.seen,
+            "unchanged": report.results[Result.UNCHANGED],
+            "changed": report.results[Result.CHANGED],
+            "skipped": report.results[Result.SKIPPED],
+            "unmatched": report.results[Result.UNMATCHED],
+            "failed": report.results[Result.FAILED],
+        },
+        "differences": [
+            {
+                "account_id": difference.account_id,
+                "field": difference.field,
+                "before": difference.before,
+                "after": difference.after,
+            }
+            for difference in report.differences
+        ],
+        "failures": [
+            {"subject": failure.subject, "code": failure.code} for failure in report.failures
+        ],
+    }
+
+
+def health_json(health: Health) -> AdminHealthAnswer:
+    """Return the state of the stack."""
+    age = health.watermark_age
+    return {
+        "status": "degraded" if health.problems else "ok",
+        "problems": [
+            {"code": cast("HealthCode", problem.code), "subject": problem.subject}
+            for problem in health.problems
+        ],
+        "queues": {
+            "renew": health.queues["renew"],
+            "renew_dead_letters": health.queues["renew_dead_letters"],
+            "events_dead_letters": health.queues["events_dead_letters"],
+        },
+        "watermark_age_seconds": int(age.total_seconds()) if age is not None else None,
+        "audit": _audit_json(health.audit, health.audit_age),
+    }
+
+
+def _audit_json(progress: Progress, age: timedelta | None) -> AuditHealth | None:
+    if age is None:
+        return None
+    last = progress.last
+    return {
+        "ended_at": iso(last.ended_at) if last and last.ended_at else None,
+        "age_seconds": int(age.total_seconds()),
+        "accounts": last.accounts if last else 0,
+        "mismatches": progress.mismatches,
+        "unaudited": last.unaudited if last else 0,
+    }

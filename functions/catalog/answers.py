@@ -1,0 +1,117 @@
+"""Plans and features, as anyone can read them and as admins see them."""
+
+from typing import TypedDict
+
+from scrip.domain.catalog import Catalog, Feature, Plan
+
+
+class RolloverAnswer(TypedDict):
+    """How much of an unspent allowance outlives its period."""
+
+    max: int
+    periods: int
+
+
+class PublicPlan(TypedDict):
+    """What an account gets every period. Credits."""
+
+    plan_id: str
+    name: str
+    monthly_credits: int
+    unlimited: bool
+    rollover: RolloverAnswer | None
+    overdraft_limit: int
+    limits: dict[str, int]
+    version: int
+
+
+class PlanAnswer(PublicPlan):
+    """A plan as admins see it."""
+
+    provider_ids: list[str]
+    active: bool
+
+
+class PlansAnswer(TypedDict):
+    """All plans, by id."""
+
+    plans: list[PlanAnswer]
+
+
+class PublicFeature(TypedDict):
+    """What a use costs: `cost` credits for each `per` units."""
+
+    feature_id: str
+    name: str
+    cost: int
+    per: int
+    unit: str
+    version: int
+
+
+class FeatureAnswer(PublicFeature):
+    """A feature as admins see it."""
+
+    active: bool
+
+
+class FeaturesAnswer(TypedDict):
+    """All features, by id."""
+
+    features: list[FeatureAnswer]
+
+
+class CatalogAnswer(TypedDict):
+    """The active plans and features, by id."""
+
+    plans: list[PublicPlan]
+    features: list[PublicFeature]
+
+
+def catalog_json(catalog: Catalog) -> CatalogAnswer:
+    """Return the catalog as `GET /v1/catalog` shows it to anyone."""
+    return {
+        "plans": [_public_plan(plan) for plan in catalog.plans.values() if plan.active],
+        "features": [
+            _public_feature(feature) for feature in catalog.features.values() if feature.active
+        ],
+    }
+
+
+def plan_json(plan: Plan) -> PlanAnswer:
+    """Return a plan as admins see it."""
+    return {
+        **_public_plan(plan),
+        "provider_ids": list(plan.provider_ids),
+        "active": plan.active,
+    }
+
+
+def feature_json(feature: Feature) -> FeatureAnswer:
+    """Return a feature as admins see it."""
+    return {**_public_feature(feature), "active": feature.active}
+
+
+def _public_plan(plan: Plan) -> PublicPlan:
+    rollover = plan.rollover
+    return {
+        "plan_id": plan.plan_id,
+        "name": plan.name,
+        "monthly_credits": plan.monthly_credits,
+        "unlimited": plan.unlimited,
+        "rollover": {"max": rollover.max, "periods": rollover.periods} if rollover else None,
+        "overdraft_limit": plan.overdraft_limit,
+        "limits": dict(plan.limits),
+        "version": plan.version,
+    }
+
+
+def _public_feature(feature: Feature) -> PublicFeature:
+    return {
+        "feature_id": feature.feature_id,
+        "name": feature.name,
+        "cost": feature.cost,
+        "per": feature.per,
+        "unit": feature.unit,
+        "version": feature.version,
+    }

@@ -1,0 +1,153 @@
+"""Accounts as the API and the command line show them: one in full, or a list."""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypedDict
+
+from scrip.domain.account import Account, AccountStatus
+from scrip.domain.catalog import Catalog
+from scrip.domain.entries import iso
+from scrip.domain.errors import BusyError, CorruptAccountError, ScripError
+from scrip.domain.grants import Grant, GrantKind
+from scrip.http.answers import AccountSummary, IsoInstant, summary
+from scrip.ledger import Ledger
+from scrip.observability import logger
+from scrip.store.directory import read_accounts
+from scrip.users import emails_of
+
+THREADS = 8
+"""How many accounts' email addresses are looked up at once."""
+
+
+class Period(TypedDict):
+    """A period, half-open."""
+
+    start: IsoInstant
+    end: IsoInstant
+
+
+class GrantAnswer(TypedDict):
+    """A bucket of credits."""
+
+    grant_id: str
+    kind: GrantKind
+    amount: int
+    remaining: int
+    priority: int
+    granted_at: IsoInstant
+    expires_at: IsoInstant | None
+    source: str
+
+
+class AccountAnswer(AccountSummary):
+    """An account as it is now."""
+
+    status: AccountStatus
+    plan_id: str
+    subscription_status: str | None
+    period: Period
+    used: int
+    granted_total: int
+    consumed_total: int
+    grants: list[GrantAnswer]
+
+
+class ListedAccount(TypedDict):
+    """An account in a list, as it is now. Credits."""
+
+    account_id: str
+    emails: list[str]
+    status: AccountStatus
+    plan_id: str
+    subscription_status: str | None
+    balance: int
+    available: int
+    held: int
+    debt: int
+
+
+class UnreadableAccount(TypedDict):
+    """An account that cannot be shown; `error` is the code of the reason."""
+
+    account_id: str
+    error: str
+
+
+def account_json(account: Account, catalog: Catalog) -> AccountAnswer:
+    """Return a settled account as `GET /v1/accounts/{account_id}` shows it."""
+    return {
+        **summary(account, catalog),
+        "status": account.status,
+        "plan_id": account.plan_id,
+        "subscription_status": account.subscription.status if account.subscription else None,
+        "period": period_json(account),
+        "used": account.used,
+        "granted_total": account.granted_total,
+        "consumed_total": account.consumed_total,
+        "grants": [
+            _grant_json(grant)
+            for grant in sorted(account.grants, key=lambda grant: grant.spend_order)
+        ],
+    }
+
+
+def period_json(account: Account) -> Period:
+    """Return the current period of a settled account."""
+    return {"start": iso(account.begins(account.period)), "end": iso(account.period_end)}
+
+
+def _grant_json(grant: Grant) -> GrantAnswer:
+    return {
+        "grant_id": grant.grant_id,
+        "kind": grant.kind,
+        "amount": grant.amount,
+        "remaining": grant.remaining,
+        "priority": grant.priority,
+        "granted_at": iso(grant.granted_at),
+        "expires_at": iso(grant.expires_at) if grant.expires_at else None,
+        "source": grant.source,
+    }
+
+
+def listed_account_json(account: Account, emails: Iterable[str]) -> ListedAccount:
+    """Return a settled account as a list of accounts shows it."""
+    return {
+        "account_id": account.account_id,
+        "emails": list(emails),
+        "status": account.status,
+        "plan_id": account.plan_id,
+        "subscription_status": account.subscription.status if account.subscription else None,
+        "balance": account.balance,
+        "available": account.available,
+        "held": account.held,
+        "debt": account.debt,
+    }
+
+
+def listed_accounts(
+    ledger: Ledger,
+    account_ids: Iterable[str],
+) -> list[ListedAccount | UnreadableAccount]:
+    """Return up to 100 accounts as they are now; one that cannot be read hides no other."""
+    known = read_accounts(ledger.table, list(account_ids))
+    ledger.catalog()  # once, and not by each thread
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(partial(_listed, ledger), known.keys(), known.values()))
+
+
+def _listed(
+    ledger: Ledger,
+    account_id: str,
+    account: Account | None,
+) -> ListedAccount | UnreadableAccount:
+    if account is None:
+        return {"account_id": account_id, "error": CorruptAccountError.code}
+    try:
+        return listed_account_json(ledger.settled(account), emails_of(ledger, account_id))
+    except BusyError:
+        raise
+    except Exception as exc:  # noqa: BLE001 - one that cannot be read hides no other
+        logger.exception("cannot be shown", extra={"account_id": account_id})
+        code = exc.code if isinstance(exc, ScripError) else ScripError.code
+        return {"account_id": account_id, "error": code}
