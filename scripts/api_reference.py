@@ -38,7 +38,7 @@ like) are not repeated. Instants are ISO 8601 with an offset, and UTC in answers
 numbers.
 
 The OpenAPI document links what was created to what can be done with it: an entry to its refund, a
-list to its next page, an item to its next edit. You supply what a link leaves out, for example an
+list to its next page, an item to its next edit. You supply what a link leaves out, such as an
 amount.
 """
 

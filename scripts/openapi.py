@@ -1,8 +1,7 @@
-"""Prints the OpenAPI document of all HTTP functions, made from their code.
+"""Prints the OpenAPI document of all HTTP functions, generated from their code.
 
-A handler's decorator and its signature say what its operation is. What follows from those (which
-problems there are, which headers an answer has, where to go from it) is in here, and so in no
-function.
+A handler's decorator and signature declare its operation. Its problems, headers and links follow
+from these by the rules in this file, which no function needs at run time.
 """
 
 import json
@@ -38,7 +37,7 @@ has an `X-Request-Id`, which is also in logs, entries and events.
 """
 
 HEALTH = "health"
-"""It reads nothing, so it can refuse nothing."""
+"""An operation that reads nothing and so refuses nothing."""
 
 ACCOUNT_ID = "$response.body#/account_id"
 ENTRY_ID = "$response.body#/entry/entry_id"
@@ -84,7 +83,7 @@ def openapi() -> str:
 
 
 class _Described:
-    """An operation with all that follows from its declaration."""
+    """An operation, with everything that follows from its declaration."""
 
     def __init__(self, route: Route, operation: Operation) -> None:
         self.operation_id = route.operation_id
@@ -120,7 +119,7 @@ class _Described:
         return found
 
     def _problems(self) -> dict[int, Any]:
-        """Return the refusals and failures, by status, with those of API Gateway."""
+        """Return the problems of the operation and the answers of API Gateway, by status."""
         found: dict[int, Any] = {}
         for error in dict.fromkeys(self._errors()):
             one = found.setdefault(error.status, {"description": "", "content": {}})
@@ -164,13 +163,13 @@ class _Described:
         yield errors.BusyError
 
     def _headers(self) -> Document:
-        """Return the headers of success: an item's version, and whether entries are a replay."""
+        """Return the headers of success: an item's version, or a mark on replayed entries."""
         if "version" in self.answered:
             return ETAG
         return REPLAYED if self.has_key and {"entry", "entries"} & self.answered.keys() else {}
 
     def _links(self) -> Document:
-        """Return where to go on from success."""
+        """Return the links from success to other operations."""
         links = LINKS.get(self.operation_id, {})
         if "entry" in self.answered:
             links = ENTRY | links
@@ -258,7 +257,7 @@ LINKS: Mapping[str, Document] = {
         "replay": _link("replay_webhook", "Apply it again.", {"webhook_id": WEBHOOK_ID}),
     },
 }
-"""Where to go on from an operation, beside what its answer alone suggests."""
+"""Links from the answer to an operation, beside those that follow from the answer's fields."""
 
 
 class ProblemAnswer(BaseModel):
@@ -273,7 +272,7 @@ class ProblemAnswer(BaseModel):
 
 
 class GatewayMessage(BaseModel):
-    """What API Gateway answers by itself."""
+    """An answer from API Gateway itself."""
 
     message: str
 

@@ -1,4 +1,4 @@
-"""Read an account, its entries, or one of them: of one's own, or of any for a service."""
+"""Read an account, its entries and its usage: the caller's own, or any for a service."""
 
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -60,14 +60,14 @@ def get_entries(  # noqa: PLR0917 - query parameters
     caller: Annotated[Caller, Depends(any_caller)],
     type_: Annotated[EntryType | None, Query(alias="type")] = None,
     feature: Annotated[Name | None, Query()] = None,
-    from_: Annotated[Instant | None, Query(alias="from", description="Included.")] = None,
-    to: Annotated[Instant | None, Query(description="Not included.")] = None,
+    from_: Annotated[Instant | None, Query(alias="from", description="Inclusive.")] = None,
+    to: Annotated[Instant | None, Query(description="Exclusive.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-    cursor: Annotated[Cursor | None, Query(description="Of the page before.")] = None,
+    cursor: Annotated[Cursor | None, Query(description="From the previous page.")] = None,
 ) -> Response[EntriesAnswer]:
-    """Return a page of the ledger, newest first; instants are when entries were recorded.
+    """Return a page of the ledger, newest first. `from` and `to` filter by `recorded_at`.
 
-    A page can be short, even empty, before the end: the end is where `cursor` is null.
+    A page can be short, even empty, before the end: the last page has a null `cursor`.
     """
     ledger().account(caller.account_id, opening_for(caller))
     asked = EntryFilter(
@@ -92,10 +92,10 @@ def get_entries(  # noqa: PLR0917 - query parameters
 )
 def get_entry(
     account_id: AccountId,
-    entry_id: Annotated[str, Path(description="The entry's id.", pattern=ENTRY_ID_PATTERN)],
+    entry_id: Annotated[str, Path(description="The entry's ID.", pattern=ENTRY_ID_PATTERN)],
     caller: Annotated[Caller, Depends(any_caller)],
 ) -> Response[OneEntryAnswer]:
-    """Return an entry with its refunded total."""
+    """Return an entry and how many of its credits have been refunded."""
     ledger().account(caller.account_id, opening_for(caller))
     found = read(ledger().table, caller.account_id, refunds=entry_id).refundable
     if found is None:
@@ -115,17 +115,19 @@ def get_usage(
     caller: Annotated[Caller, Depends(any_caller)],
     from_: Annotated[
         Instant | None,
-        Query(alias="from", description="Its day is included; 30 days unless given."),
+        Query(alias="from", description="Its day is included. By default, 30 days before `to`."),
     ] = None,
     to: Annotated[
         Instant | None,
-        Query(description="Not included, but the day it is in, if it is in one; now unless given."),
+        Query(
+            description="Exclusive, but its day is included unless it is midnight. Now by default."
+        ),
     ] = None,
     group_by: Annotated[Literal["day,feature", "day", "feature", "total"], Query()] = "day,feature",
 ) -> Response[UsageAnswer]:
-    """Return what was used in whole UTC days, seconds after it was.
+    """Return usage in whole UTC days, a few seconds behind.
 
-    An answer holds 4 MB: where it would be more, ask for fewer days or group by less.
+    An answer has at most 4 MB: if it would be larger, request fewer days or group by less.
     """
     start, end = _whole_days(from_, to or utc_now())
     ledger().account(caller.account_id, opening_for(caller))
@@ -133,13 +135,13 @@ def get_usage(
     rows = usage_json(days, frozenset(group_by.split(",")))
     if sent_bytes(rows) > PAGE_BYTES_MAX:
         raise InvalidError(
-            ["query: more than an answer holds; ask for fewer days or group by less"]
+            ["query: the answer would be too large; request fewer days or group by less"]
         )
     return answer({"usage": rows, "from": start.isoformat(), "to": end.isoformat()})
 
 
 def _whole_days(from_: datetime | None, to: datetime) -> tuple[date, date]:
-    """Return the first day that was asked for, and the first one after them.
+    """Return the first requested day, and the first day after the last.
 
     Raises:
         InvalidError: there are none, or too many.

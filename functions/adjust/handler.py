@@ -1,4 +1,4 @@
-"""What admins do to one account: its balance, its quota, freezing and closing it; all audited."""
+"""Admin operations on one account: balance, quota, freezing and closing. All are audited."""
 
 import re
 from itertools import islice
@@ -48,10 +48,10 @@ from scrip.store.queries import read_audit
 from scrip.warm_up import warm_up
 
 AUDIT_SHOWN = 10
-"""How many audit records a quota is shown with."""
+"""How many audit records the answer to a quota has."""
 
 ULID_PATTERN = re.compile("[0-9A-Z]{26}")
-"""A cursor is the id of the last record of the page before."""
+"""A cursor is the ID of the last record on the previous page."""
 
 Admin = Annotated[Caller, Depends(admin_caller)]
 
@@ -75,7 +75,7 @@ def post_adjustment(
     idempotency_key: IdempotencyKey = None,
     dry_run: DryRun = False,
 ) -> Response[PostedAnswer]:
-    """Change a balance by hand, with the reason why."""
+    """Add, deduct or set credits by hand, with a reason for the user."""
     command = command_of(
         Adjust,
         caller,
@@ -137,7 +137,7 @@ def post_unfreeze(
     tag="Admin",
 )
 def get_quota(account_id: AccountId, caller: Admin) -> Response[QuotaAnswer]:
-    """Return the plan, the allowance and limits in force, the use of the period."""
+    """Return the plan, the current allowance and limits, and the period's usage."""
     return _quota(caller, None)
 
 
@@ -156,9 +156,9 @@ def put_quota(
     *,
     dry_run: DryRun = False,
 ) -> Response[QuotaAnswer]:
-    """Change plan, allowance or limits: more at once, fewer credits with the next period.
+    """Change plan, allowance or limits. Fewer credits take effect with the next period.
 
-    Repeating it changes nothing.
+    Anything else takes effect at once. Repeating the request changes nothing.
     """
     command = command_of(SetQuota, caller, body, None)
     return _quota(caller, carry_out(command, caller, dry_run=dry_run).account)
@@ -180,7 +180,7 @@ def post_reset(
     idempotency_key: IdempotencyKey = None,
     dry_run: DryRun = False,
 ) -> Response[PostedAnswer]:
-    """Count the period's use from 0 and refill what the plan gave for it."""
+    """Set the period's usage to 0 and refill the plan's allowance."""
     command = command_of(ResetUsage, caller, body, idempotency_key)
     return posted(command, carry_out(command, caller, dry_run=dry_run), 200)
 
@@ -201,7 +201,7 @@ def delete_account(
     idempotency_key: IdempotencyKey = None,
     dry_run: DryRun = False,
 ) -> Response[ClosedAnswer]:
-    """Close the account and erase whose it is. Its ledger stays, under an id that leads nowhere."""
+    """Close the account and erase its owner's data. Its ledger stays, but leads to no person."""
     command = command_of(CloseAccount, caller, body, idempotency_key)
     if dry_run:
         ledger().rehearse(command)
@@ -222,9 +222,9 @@ def get_audit(
     account_id: AccountId,
     caller: Admin,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
-    cursor: Annotated[Cursor | None, Query(description="Of the page before.")] = None,
+    cursor: Annotated[Cursor | None, Query(description="From the previous page.")] = None,
 ) -> Response[AuditsAnswer]:
-    """Return what admins did to the account, newest first."""
+    """Return the audit records of the account, newest first."""
     if cursor is not None and not ULID_PATTERN.fullmatch(cursor):
         raise InvalidCursorError
     ledger().account(caller.account_id, opening_for(caller))

@@ -1,4 +1,4 @@
-"""What admins ask about all accounts together: lists, the inbox, sync, and how the stack is."""
+"""Admin operations on all accounts together: lists, the inbox, sync, and health."""
 
 import json
 from dataclasses import replace
@@ -57,12 +57,18 @@ from scrip.users import add_account, emails_of
 WINDOW_MAX = timedelta(days=1)
 
 SPARE_MILLISECONDS = 12_000
-"""A sync ends with so much time left: what it has begun may take that long."""
+"""Time that a sync leaves for the work in progress when it stops."""
 
 Admin = Annotated[Actor, Depends(admin_actor)]
 Limit = Annotated[int, Query(ge=1, le=100)]
-PageCursor = Annotated[Cursor | None, Query(description="Of the page before.")]
-WebhookId = Annotated[str, Path(description="As the webhook's answer told it.", max_length=300)]
+PageCursor = Annotated[Cursor | None, Query(description="From the previous page.")]
+WebhookId = Annotated[
+    str,
+    Path(
+        description="The message's ID, from the answer to the webhook or from the list.",
+        max_length=300,
+    ),
+]
 
 app = api()
 
@@ -82,8 +88,8 @@ def archive() -> Archive:
 )
 def get_all_entries(  # noqa: PLR0917 - query parameters
     admin: Admin,
-    from_: Annotated[Instant, Query(alias="from", description="Included.")],
-    to: Annotated[Instant, Query(description="Not included; at most a day after `from`.")],
+    from_: Annotated[Instant, Query(alias="from", description="Inclusive.")],
+    to: Annotated[Instant, Query(description="Exclusive; at most a day after `from`.")],
     type_: Annotated[EntryType | None, Query(alias="type")] = None,
     feature: Annotated[Name | None, Query()] = None,
     account_id: Annotated[Name | None, Query()] = None,
@@ -92,7 +98,7 @@ def get_all_entries(  # noqa: PLR0917 - query parameters
 ) -> Response[ArchivedEntriesAnswer]:
     """Return a page of the ledger of all accounts, oldest hour first, at most a day of it.
 
-    A page can be short, even empty, before the end: the end is where `cursor` is null.
+    A page can be short, even empty, before the end: the last page has a null `cursor`.
     """
     if not timedelta(0) < to - from_ <= WINDOW_MAX:
         raise InvalidError(["query.to: after `from`, by at most a day"])
@@ -110,12 +116,14 @@ def get_all_entries(  # noqa: PLR0917 - query parameters
 )
 def get_accounts(
     admin: Admin,
-    email: Annotated[Email | None, Query(description="The one that it leads to.")] = None,
-    account_id: Annotated[Name | None, Query(description="The one of that id.")] = None,
+    email: Annotated[
+        Email | None, Query(description="Only the account of this email address.")
+    ] = None,
+    account_id: Annotated[Name | None, Query(description="Only the account with this ID.")] = None,
     limit: Limit = 25,
     cursor: PageCursor = None,
 ) -> Response[AccountsAnswer]:
-    """Return a page of all open accounts, or the one that an id or an address leads to."""
+    """Return a page of all open accounts, or the one with an ID or an email address."""
     table = ledger().table
     next_cursor = None
     match email, account_id:
@@ -150,7 +158,7 @@ def post_account(
     *,
     dry_run: DryRun = False,
 ) -> Response[ListedAccount]:
-    """Open an account as its owner's sign-up would; one that is there keeps what it has."""
+    """Open an account as its owner's sign-up would. An existing account keeps what it has."""
     account, is_new = add_account(ledger(), body.account_id, body.email, dry_run=dry_run)
     emails = {*emails_of(ledger(), body.account_id), *([body.email.lower()] if body.email else [])}
     return answer(listed_account_json(account, sorted(emails)), 201 if is_new else 200)
@@ -169,7 +177,7 @@ def get_webhooks(
     limit: Limit = 25,
     cursor: PageCursor = None,
 ) -> Response[WebhooksAnswer]:
-    """Return a page of the messages of the past year, newest first."""
+    """Return a page of the past year's messages, newest first."""
     today = ledger().clock().date()
     records, next_cursor = list_messages(
         ledger().table, today, status=status, limit=limit, cursor=cursor
@@ -186,7 +194,7 @@ def get_webhooks(
     refusals=(WebhookNotFoundError,),
 )
 def get_webhook(admin: Admin, webhook_id: WebhookId) -> Response[OneWebhookAnswer]:
-    """Return a message with what it said, unless that was erased."""
+    """Return a message with its payload, unless that has been erased."""
     record = read_message(ledger().table, webhook_id)
     if record is None:
         raise WebhookNotFoundError(webhook_id)
@@ -203,7 +211,7 @@ def get_webhook(admin: Admin, webhook_id: WebhookId) -> Response[OneWebhookAnswe
     refusals=(WebhookNotFoundError, PayloadErasedError),
 )
 def post_replay(admin: Admin, webhook_id: WebhookId) -> Response[ListedWebhook]:
-    """Apply a message again, whatever became of it; what took effect takes none again."""
+    """Apply a message again, whatever its status. Effects it has had are not repeated."""
     from scrip.webhooks.apply import replay  # noqa: PLC0415 - no list should wait for it
 
     return answer(webhook_json(replay(ledger(), webhook_id)))
@@ -218,7 +226,7 @@ def post_replay(admin: Admin, webhook_id: WebhookId) -> Response[ListedWebhook]:
     refusals=(InvalidCursorError, NotConfiguredError, ProviderBusyError),
 )
 def post_sync(admin: Admin, body: Annotated[SyncRequest, Body()]) -> Response[SyncAnswer]:
-    """Repair what was missed, as far as there is time. Safe to repeat, from anywhere."""
+    """Repair missed sign-ups and subscriptions, as far as time allows. Safe to repeat."""
     from scrip.webhooks.sync import Sync, SyncMode  # noqa: PLC0415 - no list should wait for it
 
     sync = Sync(
@@ -243,7 +251,7 @@ def post_sync(admin: Admin, body: Annotated[SyncRequest, Body()]) -> Response[Sy
     tag="Admin",
 )
 def get_health(admin: Admin) -> Response[AdminHealthAnswer]:
-    """Return how the stack is; degraded where something wants a look."""
+    """Return the state of the stack, `degraded` if anything needs attention."""
     stack = settings()
     renew = renew_queue()
     queues = {

@@ -1,6 +1,6 @@
-"""The catalog: what features cost and what plans give, for anybody; edited by admins.
+"""The catalog: plans and the prices of features, for anyone to read and for admins to edit.
 
-An edit names the version that it replaces (`If-Match`), so that nobody undoes an edit unseen.
+An edit names the version that it replaces (`If-Match`), so no edit silently undoes another.
 """
 
 from dataclasses import replace
@@ -50,8 +50,8 @@ PLAN_RULES = (DefaultPlanError, ProviderIdTakenError)
 """Why a plan may be refused."""
 
 Admin = Annotated[Actor, Depends(admin_actor)]
-PlanId = Annotated[str, Path(description="The plan's id.", pattern=ID_PATTERN)]
-FeatureId = Annotated[str, Path(description="The feature's id.", pattern=ID_PATTERN)]
+PlanId = Annotated[str, Path(description="The plan's ID.", pattern=ID_PATTERN)]
+FeatureId = Annotated[str, Path(description="The feature's ID.", pattern=ID_PATTERN)]
 Reason = Annotated[Text | None, Query(description="For the audit record.")]
 
 app = api()
@@ -77,7 +77,7 @@ def get_catalog() -> Response[CatalogAnswer]:
     tag="Admin",
 )
 def get_plans(_: Admin) -> Response[PlansAnswer]:
-    """Return all plans as they are now, inactive ones too."""
+    """Return all plans, including inactive ones, as they are now."""
     plans = read_catalog(ledger().table).plans.values()
     return answer({"plans": [plan_json(plan) for plan in plans]})
 
@@ -92,7 +92,7 @@ def get_plans(_: Admin) -> Response[PlansAnswer]:
     refusals=(AlreadyExistsError, *PLAN_RULES),
 )
 def post_plan(body: Annotated[NewPlanRequest, Body()], actor: Admin) -> Response[PlanAnswer]:
-    """Create a plan, its version being 1."""
+    """Create a plan, at version 1."""
     return _edited_plan(_editor(actor, body.reason).create(plan_of(body.plan_id, body)), 201)
 
 
@@ -110,7 +110,7 @@ def put_plan(
     actor: Admin,
     if_match: IfMatch,
 ) -> Response[PlanAnswer]:
-    """Replace the whole plan; what is left out of it gets its default."""
+    """Replace the whole plan. Omitted fields get their default."""
     editor = _editor(actor, body.reason)
     return _edited_plan(
         editor.change(editor.plan(plan_id), plan_of(plan_id, body), _version(if_match))
@@ -131,7 +131,7 @@ def delete_plan(
     if_match: IfMatch,
     reason: Reason = None,
 ) -> Response[PlanAnswer]:
-    """Make a plan inactive: its accounts stay on it, and no other can come to it."""
+    """Make a plan inactive: its accounts stay on it, and no others can join."""
     editor = _editor(actor, reason)
     plan = editor.plan(plan_id)
     return _edited_plan(editor.change(plan, replace(plan, active=False), _version(if_match)))
@@ -145,7 +145,7 @@ def delete_plan(
     tag="Admin",
 )
 def get_features(_: Admin) -> Response[FeaturesAnswer]:
-    """Return all features as they are now, inactive ones too."""
+    """Return all features, including inactive ones, as they are now."""
     features = read_catalog(ledger().table).features.values()
     return answer({"features": [feature_json(feature) for feature in features]})
 
@@ -162,7 +162,7 @@ def get_features(_: Admin) -> Response[FeaturesAnswer]:
 def post_feature(
     body: Annotated[NewFeatureRequest, Body()], actor: Admin
 ) -> Response[FeatureAnswer]:
-    """Create a feature, its version being 1."""
+    """Create a feature, at version 1."""
     return _edited_feature(
         _editor(actor, body.reason).create(feature_of(body.feature_id, body)), 201
     )
@@ -182,7 +182,7 @@ def put_feature(
     actor: Admin,
     if_match: IfMatch,
 ) -> Response[FeatureAnswer]:
-    """Replace the whole feature: within 30 seconds every consume pays the new price."""
+    """Replace the whole feature. Within 30 seconds every consume pays the new price."""
     editor = _editor(actor, body.reason)
     before, after = editor.feature(feature_id), feature_of(feature_id, body)
     return _edited_feature(editor.change(before, after, _version(if_match)))
@@ -202,7 +202,7 @@ def delete_feature(
     if_match: IfMatch,
     reason: Reason = None,
 ) -> Response[FeatureAnswer]:
-    """Make a feature inactive: within 30 seconds every consume of it is refused."""
+    """Make a feature inactive. Within 30 seconds every consume of it is refused."""
     editor = _editor(actor, reason)
     feature = editor.feature(feature_id)
     return _edited_feature(

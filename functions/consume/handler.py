@@ -1,4 +1,4 @@
-"""Consume, quote and hold: of a user's own account, or of any for a service."""
+"""Consume, quote and hold credits: of the caller's own account, or of any for a service."""
 
 from typing import Annotated, Any
 
@@ -63,7 +63,7 @@ def post_consume(
     idempotency_key: IdempotencyKey = None,
     dry_run: DryRun = False,
 ) -> Response[PostedAnswer]:
-    """Take the price of a feature, or an amount: all of it or none."""
+    """Charge the price of a feature, or an amount: all of it or nothing."""
     command = command_of(Consume, caller, body, idempotency_key)
     return posted(command, carry_out(command, caller, dry_run=dry_run), 200)
 
@@ -84,7 +84,7 @@ def post_batch(
     idempotency_key: IdempotencyKey = None,
     dry_run: DryRun = False,
 ) -> Response[BatchAnswer]:
-    """Take the prices of several uses: all of them or none, an entry each."""
+    """Charge for several uses: all of them or none, one entry each."""
     uses = tuple(Use(**use.model_dump()) for use in body.uses)
     command = command_of(ConsumeBatch, caller, None, idempotency_key, uses=uses)
     return posted_batch(command, carry_out(command, caller, dry_run=dry_run))
@@ -94,7 +94,7 @@ def post_batch(
     "POST",
     "/v1/accounts/<account_id>/holds",
     operation_id="open_hold",
-    summary="Set credits aside for a use that is to come",
+    summary="Hold credits for a future use",
     tag="Holds",
     status=201,
     command=OpenHold,
@@ -123,7 +123,7 @@ def get_holds(
     account_id: AccountId,
     caller: Annotated[Caller, Depends(any_caller)],
 ) -> Response[HoldsAnswer]:
-    """List what is set aside now, in the order in which it was."""
+    """Return the open holds, oldest first."""
     account = ledger().account(caller.account_id, opening_for(caller))
     return answer({"holds": [hold_json(hold) for hold in account.holds]})
 
@@ -145,7 +145,7 @@ def post_capture(
     idempotency_key: IdempotencyKey = None,
     dry_run: DryRun = False,
 ) -> Response[PostedAnswer]:
-    """Spend what was set aside, a part of it, or more than it."""
+    """Spend a hold, a part of it, or more than it."""
     body = body or CaptureRequest()
     excess = body.excess == "available"
     command = command_of(CaptureHold, caller, body, idempotency_key, hold_id=hold_id, excess=excess)
@@ -168,7 +168,7 @@ def post_extension(
     *,
     dry_run: DryRun = False,
 ) -> Response[ExtendedAnswer]:
-    """Let a hold live longer. That writes no entry, so no key names it."""
+    """Keep a hold open longer. This writes no entry, so it takes no idempotency key."""
     command = command_of(ExtendHold, caller, body or ExtendRequest(), None, hold_id=hold_id)
     outcome = carry_out(command, caller, dry_run=dry_run)
     assert outcome.account is not None, outcome
@@ -192,7 +192,7 @@ def post_release(
     idempotency_key: IdempotencyKey = None,
     dry_run: DryRun = False,
 ) -> Response[PostedAnswer]:
-    """Give back all that is left of a hold."""
+    """Give back the rest of a hold."""
     command = command_of(ReleaseHold, caller, body, idempotency_key, hold_id=hold_id)
     return posted(command, carry_out(command, caller, dry_run=dry_run), 200)
 

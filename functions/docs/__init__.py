@@ -1,1 +1,1 @@
-"""What anybody may read: health and the API's documentation."""
+"""Health and the API's documentation, for anyone."""

@@ -39,7 +39,7 @@ class HealthAnswer(TypedDict):
     tag="Service",
 )
 def get_health() -> Response[HealthAnswer]:
-    """Answer as long as API Gateway and Lambda do."""
+    """Answer if API Gateway and Lambda are up."""
     return answer({"status": "ok"})
 
 

@@ -1,4 +1,4 @@
-"""What billing systems and identity providers tell: verified, kept in the inbox, and applied."""
+"""Messages from billing and identity providers: verified, kept in the inbox, and applied."""
 
 from typing import Annotated, Any, Literal, TypedDict, cast
 
@@ -35,7 +35,7 @@ Kept = Literal[InboxStatus.APPLIED, InboxStatus.IGNORED, InboxStatus.UNMATCHED]
 
 
 class WebhookAnswer(TypedDict):
-    """What became of a message; `unmatched` ones wait until their account or payment is known."""
+    """The outcome of a message; an `unmatched` one waits for its account or payment."""
 
     webhook_id: str
     status: Kept
@@ -58,12 +58,12 @@ class WebhookAnswer(TypedDict):
 )
 def post_webhook(
     provider: Annotated[
-        str, Path(description="Who sends it.", json_schema_extra={"enum": [*Provider]})
+        str, Path(description="The sender.", json_schema_extra={"enum": [*Provider]})
     ],
 ) -> Response[WebhookAnswer]:
-    """Take a message and answer once it is applied, or is known to need nothing or to wait.
+    """Receive a message, and answer once it has been applied, ignored or set to wait.
 
-    Sending one again does no harm. What fails is answered 5xx, and is to be sent again.
+    Sending it again is harmless. After a 5xx the provider must send it again.
     """
     if provider not in Provider:
         raise RouteNotFoundError

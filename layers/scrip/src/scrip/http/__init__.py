@@ -1,1 +1,1 @@
-"""The HTTP API: who asks, what may be asked, and how it is answered."""
+"""The HTTP API: callers, requests, answers and problems."""

@@ -1,4 +1,4 @@
-"""The shapes of what admins ask for, checked once on the way in."""
+"""Request bodies that admins send, and the types of their fields."""
 
 from typing import Annotated, Literal, Self
 
@@ -29,11 +29,11 @@ from scrip.http.models import (
 )
 
 NO_SPACE = r"[^@\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
-"""A character of an address; `\\s` is not the same to every reader of the document."""
+"""A character of an email address; not every reader of the document takes `\\s` for the same."""
 
 OBJECT: JsonDict = {"type": "object"}
 AT_LEAST_1: JsonDict = {"minimum": 1}
-OF_ADD_ONLY: JsonDict = {"kind": NULL, "expires_at": NULL}
+ONLY_WHEN_ADDING: JsonDict = {"kind": NULL, "expires_at": NULL}
 
 type Limits = Annotated[
     dict[LimitName, Count],
@@ -57,25 +57,27 @@ type Email = Annotated[str, Field(pattern=f"^{NO_SPACE}+@{NO_SPACE}+$", max_leng
 
 def _can_be_named(account_id: str) -> str:
     if account_id in RESERVED_ACCOUNT_IDS:
-        raise ValueError("that means something else in an address")
+        raise ValueError("is reserved in paths")
     return account_id
 
 
 def _distinct(values: list[str]) -> list[str]:
     if len(set(values)) < len(values):
-        raise ValueError("no value twice")
+        raise ValueError("must not contain a value twice")
     return values
 
 
 class AdjustRequest(AdminRequest):
-    """An admin's change of a balance. `kind` and `expires_at` are of what is added."""
+    """An admin's change of a balance. `kind` and `expires_at` are for `add` only."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "anyOf": [
                 schema_with({"action": {"const": "add"}, "amount": AT_LEAST_1}),
-                schema_with({"action": {"const": "deduct"}, "amount": AT_LEAST_1, **OF_ADD_ONLY}),
-                schema_with({"action": {"const": "set"}, **OF_ADD_ONLY}),
+                schema_with(
+                    {"action": {"const": "deduct"}, "amount": AT_LEAST_1, **ONLY_WHEN_ADDING}
+                ),
+                schema_with({"action": {"const": "set"}, **ONLY_WHEN_ADDING}),
             ],
         },
     )
@@ -89,18 +91,18 @@ class AdjustRequest(AdminRequest):
     @model_validator(mode="after")
     def _fits_action(self) -> Self:
         if self.action != "set" and self.amount == 0:
-            raise ValueError("an amount is at least 1")
+            raise ValueError("the amount must be at least 1")
         if self.action != "add" and (self.kind or self.expires_at):
-            raise ValueError("kind and expires_at are of what is added")
+            raise ValueError("kind and expires_at are for add only")
         return self
 
 
 class FreezeRequest(AdminRequest):
-    """Why an account is frozen or unfrozen, if anybody wants to say."""
+    """An optional reason for freezing or unfreezing an account."""
 
 
 class EditRequest(BaseModel):
-    """An admin's edit: exact types, no unknown fields; what is left out has its default."""
+    """An edit of the catalog: exact types, no unknown fields; omitted fields get their default."""
 
     model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)
 
@@ -110,7 +112,7 @@ class EditRequest(BaseModel):
 
 
 class RolloverRequest(BaseModel):
-    """What of an unspent allowance outlives its period: up to `max` credits, for `periods`."""
+    """Unspent allowance that outlives its period: up to `max` credits, for `periods` periods."""
 
     model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)
 
@@ -119,7 +121,7 @@ class RolloverRequest(BaseModel):
 
 
 class PlanRequest(EditRequest):
-    """The whole of a plan."""
+    """A complete plan."""
 
     monthly_credits: Count
     unlimited: bool = False
@@ -132,20 +134,20 @@ class PlanRequest(EditRequest):
         Field(
             max_length=PROVIDER_IDS_MAX,
             json_schema_extra={"uniqueItems": True},
-            description="What billing providers call it (price, product, plan). No two plans "
-            "have the same.",
+            description="IDs of the plan at billing providers (price, product, plan). An ID "
+            "belongs to one plan only.",
         ),
     ] = []
 
 
 class NewPlanRequest(PlanRequest):
-    """A plan and its id."""
+    """A complete plan with its ID."""
 
     plan_id: CatalogId
 
 
 class FeatureRequest(EditRequest):
-    """The whole of a feature: `cost` credits for each `per` units."""
+    """A complete feature: `cost` credits for each `per` units."""
 
     cost: Credits
     per: Credits = 1
@@ -153,15 +155,15 @@ class FeatureRequest(EditRequest):
 
 
 class NewFeatureRequest(FeatureRequest):
-    """A feature and its id."""
+    """A complete feature with its ID."""
 
     feature_id: CatalogId
 
 
 class QuotaRequest(AdminRequest):
-    """A plan, or an allowance and limits of the account's own.
+    """A plan, or an allowance and limits that replace the plan's own.
 
-    With a `plan_id` what is not given is the plan's own; without one it stays as it is.
+    With a `plan_id`, omitted fields revert to the plan's values; without one, they keep theirs.
     """
 
     model_config = ConfigDict(
@@ -187,15 +189,15 @@ class QuotaRequest(AdminRequest):
 
 
 class ResetRequest(AdminRequest):
-    """Why the period's use begins anew, if anybody wants to say."""
+    """An optional reason for resetting the period's usage."""
 
 
 class CloseRequest(AdminRequest):
-    """Why an account is closed, if anybody wants to say."""
+    """An optional reason for closing an account."""
 
 
 class NewAccountRequest(BaseModel):
-    """An account to open, and an address that is known to be its owner's."""
+    """An account to open, and an email address known to be its owner's."""
 
     model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)
 
@@ -204,7 +206,7 @@ class NewAccountRequest(BaseModel):
 
 
 class SyncRequest(BaseModel):
-    """What to repair. `cursor` is that of the answer before, to the same request."""
+    """What to repair. `cursor` comes from the previous answer to the same request."""
 
     model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)
 
@@ -212,6 +214,6 @@ class SyncRequest(BaseModel):
     dry_run: bool = False
     credit_overrides: Annotated[
         dict[AccountName, Count],
-        Field(max_length=1000, description="Balances to set, by account."),
+        Field(max_length=1000, description="Balances to set, by account ID."),
     ] = {}
     cursor: Cursor | None = None

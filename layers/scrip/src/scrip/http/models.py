@@ -1,4 +1,4 @@
-"""The shapes of requests, checked once on the way in."""
+"""Request bodies that users and services send, and the types of their fields."""
 
 import re
 from datetime import UTC, datetime
@@ -25,46 +25,46 @@ from scrip.domain.holds import HOLD_SECONDS, HOLD_SECONDS_MAX
 METADATA_BYTES_MAX = 4096
 METADATA_DEPTH_MAX = 16
 
-FOR_USER = "The user reads this."
+FOR_USER = "Shown to the user."
 
 WITHOUT_NUL = r"^[^\x00]*$"
-"""Text ends at a NUL character for many a tool and database that may get to see it."""
+"""Many tools and databases cut text at a NUL character."""
 
 NUL = re.compile(rb"(?<!\\)(\\\\)*\\u0000")
-"""How one stands in JSON: the backslash is not itself escaped."""
+"""A NUL character in JSON: an escape whose backslash is not itself escaped."""
 
 
 INSTANT_CHARACTERS_MAX = 64
 CURSOR_CHARACTERS_MAX = 8192
-"""More than any is: the longest hold a token of Cognito's, or nine keys of the archive."""
+"""No cursor is longer: the longest ones contain a Cognito token, or nine keys of the archive."""
 
 
 def _instant(value: object) -> datetime:
-    """Read ISO 8601 with an offset, or a date (its first instant in UTC)."""
+    """Parse ISO 8601 with an offset, or a date (its first instant in UTC)."""
     if not isinstance(value, str):
-        raise ValueError("an instant is a string in ISO 8601")  # noqa: TRY004 - pydantic's way
+        raise ValueError("must be a string in ISO 8601")  # noqa: TRY004 - pydantic's way
     if len(value) > INSTANT_CHARACTERS_MAX:
-        raise ValueError(f"an instant has at most {INSTANT_CHARACTERS_MAX} characters")
+        raise ValueError(f"must have at most {INSTANT_CHARACTERS_MAX} characters")
     instant = datetime.fromisoformat(value)
     if instant.tzinfo is None:
         if len(value) != len("2026-12-01"):
-            raise ValueError("an instant needs an offset, such as Z")
+            raise ValueError("must have a UTC offset, such as Z")
         instant = instant.replace(tzinfo=UTC)
     try:
         instant = instant.astimezone(UTC)
     except OverflowError as exc:
-        raise ValueError("an instant within the years 1 to 9999") from exc
+        raise ValueError("must be within the years 1 to 9999") from exc
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
 
 
 def _small(metadata: dict[str, Any]) -> dict[str, Any]:
     if _depth(metadata) > METADATA_DEPTH_MAX:
         raise ValueError(f"metadata is nested deeper than {METADATA_DEPTH_MAX} levels")
-    told = canonical_json(metadata)
-    if len(told) > METADATA_BYTES_MAX:
-        raise ValueError(f"metadata is {len(told)} bytes of JSON, more than {METADATA_BYTES_MAX}")
-    if NUL.search(told):
-        raise ValueError("metadata has a NUL character")
+    text = canonical_json(metadata)
+    if len(text) > METADATA_BYTES_MAX:
+        raise ValueError(f"metadata is {len(text)} bytes of JSON, more than {METADATA_BYTES_MAX}")
+    if NUL.search(text):
+        raise ValueError("metadata contains a NUL character")
     return metadata
 
 
@@ -78,7 +78,7 @@ def _depth(value: object) -> int:
 
 
 def schema_with(properties: JsonDict, *required: str) -> JsonDict:
-    """Return what the document says of fields that depend on each other."""
+    """Return a schema for fields that depend on each other."""
     return {"properties": properties, "required": list(required)}
 
 
@@ -87,7 +87,7 @@ INTEGER: JsonDict = {"type": "integer"}
 NULL: JsonDict = {"type": "null"}
 
 
-# Strict by name: the strictness of a model does not reach into a type alias.
+# Strict one by one: a model's strict mode does not reach into a type alias.
 type Credits = Annotated[int, Field(strict=True, ge=1, le=CREDITS_MAX)]
 type Count = Annotated[int, Field(strict=True, ge=0, le=CREDITS_MAX)]
 type Instant = Annotated[
@@ -109,7 +109,7 @@ type Metadata = Annotated[
     AfterValidator(_small),
     Field(
         description=f"Up to {METADATA_BYTES_MAX} bytes and {METADATA_DEPTH_MAX} levels of JSON. "
-        "The user can read it.",
+        "Shown to the user.",
     ),
 ]
 type EntryId = Annotated[str, Field(pattern=ENTRY_ID_PATTERN)]
@@ -120,7 +120,7 @@ type Cursor = Annotated[str, Field(max_length=CURSOR_CHARACTERS_MAX)]
 
 
 class CommandRequest(BaseModel):
-    """A request: exact types, no unknown fields, and what any command may tell."""
+    """The fields of every command: exact types, no unknown fields."""
 
     model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)
 
@@ -130,10 +130,10 @@ class CommandRequest(BaseModel):
 
 
 class AdminRequest(CommandRequest):
-    """What an admin's change may tell besides."""
+    """The fields of every admin's command."""
 
     note: Annotated[
-        Note | None, Field(description="Only staff read this: it is in the audit record alone.")
+        Note | None, Field(description="For staff only: kept in the audit record and nowhere else.")
     ] = None
 
 
@@ -153,23 +153,23 @@ class ConsumeRequest(CommandRequest):
     feature: Name | None = None
     quantity: Annotated[
         Credits | None,
-        Field(description="Units of the feature; 1 unless given."),
+        Field(description="Units of the feature; 1 by default."),
     ] = None
     amount: Credits | None = None
 
     @model_validator(mode="after")
     def _one_price(self) -> Self:
         if (self.feature is None) == (self.amount is None):
-            raise ValueError("name a feature or an amount, and not both")
+            raise ValueError("give either a feature or an amount")
         if self.feature is None and self.quantity is not None:
-            raise ValueError("a quantity is of a feature")
+            raise ValueError("a quantity needs a feature")
         if self.feature is not None and self.quantity is None:
             self.quantity = 1
         return self
 
 
 class BatchRequest(BaseModel):
-    """Uses that are taken together, all of them or none: an entry each, in this order."""
+    """Uses to charge together, all of them or none: one entry each, in this order."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -177,13 +177,13 @@ class BatchRequest(BaseModel):
 
 
 class HoldRequest(ConsumeRequest):
-    """A use that is to come: `quantity` units of a feature at its price, or an amount."""
+    """A future use: `quantity` units of a feature at its price, or an amount of credits."""
 
     expires_in: Annotated[HoldSeconds, Field(description="Seconds.")] = HOLD_SECONDS
 
 
 class ExtendRequest(BaseModel):
-    """How long a hold is to live from now. There is no entry to keep more in."""
+    """How long to keep a hold open from now. It has no other fields, as no entry records them."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -191,7 +191,7 @@ class ExtendRequest(BaseModel):
 
 
 class CaptureRequest(CommandRequest):
-    """What of a hold to spend: an amount, the price of a quantity, or all that is left."""
+    """How much of a hold to spend: an amount, the price of a quantity, or all that is left."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -202,32 +202,32 @@ class CaptureRequest(CommandRequest):
     amount: Credits | None = None
     quantity: Annotated[
         Credits | None,
-        Field(description="Units of the feature that the hold is for."),
+        Field(description="Units of the feature that the hold was opened for."),
     ] = None
     final: Annotated[
         bool,
-        Field(description="Whether this ends the hold; what is left of it then goes back."),
+        Field(description="Whether this ends the hold and gives back what is left of it."),
     ] = True
     excess: Annotated[
         Literal["refuse", "available"],
-        Field(description="Whether what is above the hold is taken from what is available."),
+        Field(description="Whether to take an amount above the hold from the available credits."),
     ] = "refuse"
 
     @model_validator(mode="after")
     def _one_amount(self) -> Self:
         if self.amount is not None and self.quantity is not None:
-            raise ValueError("name an amount or a quantity, and not both")
+            raise ValueError("give an amount or a quantity, not both")
         return self
 
 
 class ReleaseRequest(CommandRequest):
-    """Why a hold is released, if anybody wants to say."""
+    """An optional reason for releasing a hold."""
 
 
 class RefundRequest(AdminRequest):
     """Credits of a usage entry to give back: `amount` of them, or all that is left.
 
-    A `note` is an admin's; a service leaves none.
+    Only an admin can leave a `note`.
     """
 
     entry_id: EntryId

@@ -1,9 +1,9 @@
-"""Who is calling: a user, a service or an admin, told by the claims of a verified token.
+"""The caller of a request: a user, a service or an admin, from the claims of a verified token.
 
-API Gateway's JWT authorizer has checked the token. It hands every claim over as a string, a list
-as `[a b]`: a list of names with spaces in them reads as another list. So groups are believed only
-of the stack's own user pool, whose groups have no spaces in their names; and only from the
-console's client, because an admin's token in the app is in the hands of the app's pages.
+API Gateway's JWT authorizer has checked the token. It passes every claim on as a string, a list as
+`[a b]`, so a name with a space in it reads as two. Groups are therefore trusted only from the
+stack's own user pool, whose group names have no spaces; and only from the console's client, because
+the pages of the app can use any token that the app has, an admin's too.
 """
 
 from collections.abc import Mapping
@@ -21,18 +21,18 @@ ADMIN_SCOPE = "scrip/admin"
 SERVICE_SCOPE = "scrip/service"
 
 OWN_ID_CHARACTERS_MAX = 500
-"""More than any account has that is older than the rule for ids."""
+"""No account has a longer ID, not even those older than the rule for IDs."""
 
 ID_TOKEN = "id"  # noqa: S105 - a word, no secret
-"""What Cognito calls a token that tells an app who has signed in; it is no key to anything."""
+"""Cognito's name for a token that identifies a user to an app; it authorizes nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who makes a request, and about which account. `is_owner`: it is the caller's own.
+    """Who makes a request, and the account that it is about; `is_owner` if that is their own.
 
-    `pool_username` is what the stack's own user pool calls them; None for a caller of another
-    issuer. `email` is their verified address, where the token has it.
+    `pool_username` is their username in the stack's own user pool; None with another issuer.
+    `email` is their verified email address, if the token has it.
     """
 
     actor: Actor
@@ -43,37 +43,37 @@ class Caller:
 
 
 def any_caller(request: Request) -> Caller:
-    """Return the caller of what a user may do with their own account.
+    """Return the caller of an operation that users may call for their own account.
 
     Raises:
-        ForbiddenError: the account is somebody else's, or the token is nobody's.
+        ForbiddenError: the account is another user's, or the token identifies no caller.
     """
     return _caller(request, ActorType.USER, ActorType.SERVICE, ActorType.ADMIN)
 
 
 def service_caller(request: Request) -> Caller:
-    """Return the caller of what a service may do with any account.
+    """Return the caller of an operation that services may call for any account.
 
     Raises:
-        ForbiddenError: a user asks.
+        ForbiddenError: the caller is a user.
     """
     return _caller(request, ActorType.SERVICE, ActorType.ADMIN)
 
 
 def admin_caller(request: Request) -> Caller:
-    """Return the caller of what only an admin may do.
+    """Return the caller of an operation on an account that only admins may call.
 
     Raises:
-        ForbiddenError: a user or a service asks.
+        ForbiddenError: the caller is a user or a service.
     """
     return _caller(request, ActorType.ADMIN)
 
 
 def admin_actor(request: Request) -> Actor:
-    """Return who asks for what only an admin may do and what is about no account.
+    """Return the caller of an operation that only admins may call and that is about no account.
 
     Raises:
-        ForbiddenError: a user or a service asks.
+        ForbiddenError: the caller is a user or a service.
     """
     actor = _actor(_claims(request))
     if actor.type is not ActorType.ADMIN:
@@ -87,20 +87,21 @@ def _caller(request: Request, *allowed: ActorType) -> Caller:
     if actor.type not in allowed:
         raise ForbiddenError
     own = None if _is_machine(claims) else claims["sub"]
-    named = request.path_parameters["account_id"]
-    if named == "me":
+    account_id = request.path_parameters["account_id"]
+    if account_id == "me":
         if own is None:
             raise ForbiddenError
-        named = own
-    elif actor.type is ActorType.USER and named != own:
-        # The same for every account that is not the user's own, so nobody learns which exist.
+        account_id = own
+    elif actor.type is ActorType.USER and account_id != own:
+        # The same for every account that is not the user's own, so no user learns which exist.
         raise ForbiddenError
-    if named == own and not (named.isprintable() and len(named) <= OWN_ID_CHARACTERS_MAX):
+    is_key = account_id.isprintable() and len(account_id) <= OWN_ID_CHARACTERS_MAX
+    if account_id == own and not is_key:
         raise UnusableAccountIdError  # no table has such a key; others are refused when they open
     return Caller(
         actor=actor,
-        account_id=named,
-        is_owner=named == own,
+        account_id=account_id,
+        is_owner=account_id == own,
         pool_username=_pool_username(claims),
         email=claims.get("email") if claims.get("email_verified") == "true" else None,
     )
@@ -113,10 +114,10 @@ def _claims(request: Request) -> Mapping[str, str]:
 
 
 def actor_of(claims: Mapping[str, str], *, pool_issuer: str, console_client_id: str) -> Actor:
-    """Return who a token's claims say is calling.
+    """Return the caller that a token's claims identify.
 
     Raises:
-        ForbiddenError: it is nobody's token, a machine's without a scope, or an id token.
+        ForbiddenError: they identify no caller, a machine without a scope, or are an ID token's.
     """
     if "sub" not in claims or claims.get("token_use") == ID_TOKEN:
         raise ForbiddenError
@@ -143,9 +144,9 @@ def _actor(claims: Mapping[str, str]) -> Actor:
 
 
 def _groups(claims: Mapping[str, str]) -> list[str]:
-    """Return the groups of a token of the stack's own pool; what is no list names none."""
-    told = claims.get("cognito:groups", "")
-    return told[1:-1].split(" ") if told.startswith("[") and told.endswith("]") else []
+    """Return the groups in a token from the stack's own pool; none if the claim is no list."""
+    groups = claims.get("cognito:groups", "")
+    return groups[1:-1].split(" ") if groups.startswith("[") and groups.endswith("]") else []
 
 
 def _pool_username(claims: Mapping[str, str]) -> str | None:
@@ -155,5 +156,5 @@ def _pool_username(claims: Mapping[str, str]) -> str | None:
 
 
 def _is_machine(claims: Mapping[str, str]) -> bool:
-    """Whether a token was issued to a client by itself, not to a person through one."""
+    """Whether a token was issued to a client for itself, not for a person who uses it."""
     return claims["sub"] == claims.get("client_id")

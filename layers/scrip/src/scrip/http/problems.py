@@ -1,4 +1,4 @@
-"""Problem details (RFC 9457): every refusal and failure as `application/problem+json`."""
+"""Problem details (RFC 9457): refusals and failures as `application/problem+json`."""
 
 import json
 from dataclasses import dataclass, fields

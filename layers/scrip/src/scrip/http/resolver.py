@@ -1,4 +1,4 @@
-"""The resolver that every HTTP function uses: strict reading, problems for all that goes wrong."""
+"""The resolver of every HTTP function: operations, strict parsing, problems and headers."""
 
 from __future__ import annotations
 
@@ -44,16 +44,17 @@ if TYPE_CHECKING:
 BODY_BYTES_MAX = 64 * 1024
 
 FAILURE = 500
-"""From this status on it is not the caller's doing."""
+"""The first status of a failure that the caller did not cause."""
 
 AccountId = Annotated[
     str,
-    Path(description="An account's id, or `me` for the caller's own.", max_length=128),
+    Path(description="The account's ID, or `me` for the caller's own account.", max_length=128),
 ]
 HoldId = Annotated[
     str,
     Path(
-        description="A hold's id: the key that opened it, after `user:` if a user's token did.",
+        description="The hold's ID: the idempotency key that opened it, prefixed with "
+        f"`{USER_PREFIX}` if a user's token did.",
         pattern=HOLD_ID_PATTERN,
     ),
 ]
@@ -62,8 +63,8 @@ IdempotencyKey = Annotated[
     Header(
         alias="Idempotency-Key",
         description=(
-            "Names the request: repeating it with its key has no further effect. Its entry has "
-            f"that name, after `{USER_PREFIX}` if a user's token asks."
+            "Identifies the request: repeating it with the same key has no further effect. It "
+            f"becomes the entry's ID, prefixed with `{USER_PREFIX}` for a user's token."
         ),
         pattern=KEY_PATTERN,
     ),
@@ -76,7 +77,7 @@ IfMatch = Annotated[
     str,
     Header(
         alias="If-Match",
-        description="The version that is to be replaced, as its ETag said.",
+        description="The version to replace, from the `ETag` header.",
         pattern='^("[0-9]{1,15}"|[0-9]{1,15})$',
     ),
 ]
@@ -89,15 +90,15 @@ SECURITY_HEADERS = {
     "Strict-Transport-Security": "max-age=63072000",
     "X-Content-Type-Options": "nosniff",
 }
-"""On every answer of a function, but where a route has another of its own."""
+"""Headers of every response, unless a route sets its own value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """What the OpenAPI document says about a route and the route's parameters do not.
+    """What a route's parameters do not say about an operation of the API.
 
-    `answer` is the type of the JSON that its handler returns, with `status`. `refusals` are the
-    errors of its own; what `command` may be refused for is that class's to say.
+    `answer` is the type of the JSON in its response, whose status is `status`. `refusals` are the
+    errors of this operation beside those of its `command`, which that class lists.
     """
 
     answer: Any
@@ -122,9 +123,9 @@ class Api(APIGatewayHttpResolver):
     def resolve(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Answer one request."""
         answer = super().resolve(event, context)
-        # Under its id the request is found in logs, entries and events.
-        told = {"X-Request-Id": event["requestContext"]["requestId"]}
-        answer["headers"] = SECURITY_HEADERS | told | answer["headers"]
+        # Logs, entries and events record the request under this ID.
+        request_id = {"X-Request-Id": event["requestContext"]["requestId"]}
+        answer["headers"] = SECURITY_HEADERS | request_id | answer["headers"]
         return answer
 
     @property
@@ -163,11 +164,11 @@ class Api(APIGatewayHttpResolver):
 
     def _failed(self, exc: Exception) -> Response[str]:
         error = _error_of(exc)
-        told = {"code": error.code, "status": error.status}
+        details = {"code": error.code, "status": error.status}
         if error.status >= FAILURE and error.__cause__ is not None:
-            # Throttled, unreachable, or not allowed to: who operates the stack has to know.
-            told["cause"] = summary(error.__cause__)
-        logger.info("refused", extra=told)
+            # Throttled, unreachable or not permitted: the stack's operator has to know.
+            details["cause"] = summary(error.__cause__)
+        logger.info("refused", extra=details)
         if isinstance(error, BusyError):
             count("Busy")
         request_id = self.current_event.request_context.request_id
@@ -177,21 +178,21 @@ class Api(APIGatewayHttpResolver):
 def api(*, any_query: bool = False) -> Api:
     """Return the resolver of a function.
 
-    `any_query` is for pages that a browser may open with parameters of somebody else's, which a
-    sign-in comes back with: they are not looked at.
+    `any_query` ignores unknown query parameters. A page needs it if a browser can open it with
+    parameters that a sign-in has added.
     """
     return Api(any_query=any_query)
 
 
 def read_body(event: APIGatewayProxyEventV2, bytes_max: int) -> bytes:
-    """Return the bytes of a body that is not too large and said to be JSON.
+    """Return the bytes of a body of at most `bytes_max` bytes whose media type is JSON.
 
     Raises:
-        BodyTooLargeError: it has more than `bytes_max` bytes.
-        UnsupportedMediaTypeError: it is said to be something else.
+        BodyTooLargeError: it has more bytes.
+        UnsupportedMediaTypeError: it has another media type.
     """
     body = (event.body or "").encode()
-    if event.is_base64_encoded:  # as API Gateway hands over what it does not take for text
+    if event.is_base64_encoded:  # API Gateway encodes what it does not recognize as text
         body = base64.b64decode(body)
     if len(body) > bytes_max:
         raise BodyTooLargeError(bytes_max)
@@ -202,25 +203,25 @@ def read_body(event: APIGatewayProxyEventV2, bytes_max: int) -> bytes:
 
 
 class _Validation(OpenAPIRequestValidationMiddleware):
-    """Takes no query parameter that a route has not, or twice, as a body has no such field either.
+    """Validation that refuses unknown and repeated query parameters, as it does fields of a body.
 
-    Reads no body that is too large, and none of the forms that Powertools would read, too.
+    It parses no body that is too large, and none of the form encodings that Powertools accepts.
     """
 
     def __init__(self, *, any_query: bool) -> None:
-        """Know whether queries are looked at."""
+        """Check query parameters, unless the function accepts any."""
         super().__init__()  # type: ignore[no-untyped-call] # theirs
         self._any_query = any_query
 
     def handler(self, app: Any, next_middleware: NextMiddleware) -> Response[Any]:
-        """Check a request before its route is called.
+        """Validate a request before its handler is called.
 
         Raises:
-            InvalidError: a parameter is unknown here or stands twice.
-            RequestValidationError: one that is known, or the body, is not as it should be.
+            InvalidError: a query parameter is unknown or repeated.
+            RequestValidationError: another parameter or the body is invalid.
         """
         route = app.context["_route"]
-        # Powertools makes a route of what is not found, too, whatever its query.
+        # Powertools also makes a route for paths that are not found, whatever their query.
         if route in app.routes and not self._any_query:
             known = {field.alias for field in route.dependant.query_params}
             _check_query(app.current_event["rawQueryString"], known)
@@ -229,29 +230,29 @@ class _Validation(OpenAPIRequestValidationMiddleware):
     def _get_body(self, app: Any) -> Any:
         body = read_body(app.current_event, BODY_BYTES_MAX)
         found = _read_json(body) if body else None
-        # Powertools takes a list for no body at all, where there may be none.
+        # Powertools treats a list as a missing body where the body is optional.
         if not isinstance(found, dict | None):
-            raise InvalidError(["body: an object is wanted"])
+            raise InvalidError(["body: must be an object"])
         return found
 
 
 def _check_query(query: str, known: Collection[str]) -> None:
-    """Return if every name in a query is known, and stands once.
+    """Check that every name in a query is known and occurs once.
 
     Raises:
-        InvalidError: one is not, or does not: which of the two would count?
+        InvalidError: a name is unknown or repeated.
     """
     given = Counter(name for name, _ in parse_qsl(query, keep_blank_values=True))
     errors = [
-        *(f"query.{name}: there is no such parameter here" for name in given if name not in known),
-        *(f"query.{name}: stands {times} times" for name, times in given.items() if times > 1),
+        *(f"query.{name}: unknown parameter" for name in given if name not in known),
+        *(f"query.{name}: given {times} times" for name, times in given.items() if times > 1),
     ]
     if errors:
         raise InvalidError(errors)
 
 
 def _error_of(exc: Exception) -> ScripError:
-    """Return what to tell the caller of an exception."""
+    """Return the error to report for an exception."""
     match exc:
         case ScripError():
             return exc
@@ -270,7 +271,7 @@ def _error_of(exc: Exception) -> ScripError:
 
 
 def _read_json(body: bytes) -> Any:
-    """Read a body as JSON, without what is ambiguous or not JSON."""
+    """Parse a body as strict JSON: no duplicate names, no NaN, no lone surrogates."""
     try:
         found = json.loads(
             body.decode(),
@@ -283,7 +284,7 @@ def _read_json(body: bytes) -> Any:
     except (ValueError, RecursionError) as exc:
         raise MalformedError("the body is not JSON") from exc
     if not has_text:
-        raise InvalidError(["body: half a character (a lone surrogate) is no text"])
+        raise InvalidError(["body: contains half a character (a lone surrogate)"])
     return found
 
 
@@ -294,5 +295,5 @@ def _no_such_number(name: str) -> NoReturn:
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a name stands twice")
+        raise ValueError("duplicate name")
     return found
