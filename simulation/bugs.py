@@ -413,14 +413,14 @@ BUGS = (
     Bug(
         "a payment is named by the message that told of it",
         "scrip.webhooks.standard",
-        '        payment_id=f"standard:payment:{data.payment_id}",\n        credits',
-        '        payment_id=f"standard:payment:{message.message_id}",\n        credits',
+        '            payment_id=f"standard:payment:{self.payment_id}",',
+        '            payment_id=f"standard:payment:{message.message_id}",',
     ),
     Bug(
         "a paid period is named by the message that told of it",
         "scrip.webhooks.standard",
-        '        ("standard:payment", data.payment_id),\n    )\n    return PeriodPaid(',
-        '        ("standard:payment", message.message_id),\n    )\n    return PeriodPaid(',
+        '            ("standard:payment", self.payment_id),',
+        '            ("standard:payment", message.message_id),',
     ),
     Bug(
         "what waited for an account is not woken",

@@ -21,7 +21,7 @@ from scrip.observability import count, logger
 from scrip.store.inbox import STORED_BYTES_MAX, InboxStatus, MessageTooLargeError
 from scrip.warm_up import warm_up
 from scrip.webhooks.apply import accept
-from scrip.webhooks.messages import Provider, read_message
+from scrip.webhooks.providers import Provider, read_message
 from scrip.webhooks.secrets import FRESH_SECONDS, Secrets
 from scrip.webhooks.signatures import verify
 
@@ -70,7 +70,7 @@ def post_webhook(
     sender, event = Provider(provider), app.current_event
     body = read_body(event, BODY_BYTES_MAX)
     try:
-        verify(sender, event.headers, body, secrets.of(sender))
+        verify(sender.scheme, event.headers, body, secrets.of(sender))
     except SignatureError:
         _verify_with_new_secrets(sender, body)
     message = read_message(sender, event.headers, body)
@@ -84,7 +84,7 @@ def post_webhook(
 def _verify_with_new_secrets(provider: Provider, body: bytes) -> None:
     try:
         known = secrets.of(provider, within=FRESH_SECONDS)
-        verify(provider, app.current_event.headers, body, known)
+        verify(provider.scheme, app.current_event.headers, body, known)
     except SignatureError:
         count("WebhookRefused")
         raise

@@ -21,7 +21,8 @@ from scrip.store.sweeps import move_watermark
 from scrip.users import open_account
 from scrip.webhooks import stripe
 from scrip.webhooks.apply import accept
-from scrip.webhooks.messages import Message, Provider
+from scrip.webhooks.messages import Message
+from scrip.webhooks.providers import Provider
 from tests.functional.conftest import USER, event, invoke, items, send
 from tests.functional.deliveries import Clock
 from tests.functional.faults import THROTTLED, instead_of
@@ -201,20 +202,20 @@ def test_a_replay_applies_what_was_ignored_and_undoes_nothing(
 ) -> None:
     told, raw = message("checkout_payment")
     with monkeypatch.context() as older:
-        older.delitem(stripe.TRANSLATORS, told.type)
+        older.delitem(stripe.EVENTS, told.type)
         assert accept(ledger(), told, raw).status == "ignored"
     kept_until = inbox_item(table)["purge_at"]["N"]
     assert send("admin/replay").body["status"] == "unmatched"
     assert inbox_item(table)["purge_at"]["N"] > kept_until, "what waits is kept for longer"
     with monkeypatch.context() as older:
-        older.delitem(stripe.TRANSLATORS, told.type)
+        older.delitem(stripe.EVENTS, told.type)
         assert send("admin/replay").body["status"] == "ignored"
     ledger().execute(opening(ALICE))
     assert send("admin/replay").body["status"] == "applied"
     with monkeypatch.context() as broken:
-        broken.setitem(stripe.TRANSLATORS, told.type, lambda _: 1 / 0)
+        broken.setattr(stripe.Session, "facts", lambda *_: 1 / 0)
         assert send("admin/replay").body["status"] == "applied"
-        broken.delitem(stripe.TRANSLATORS, told.type)
+        broken.delitem(stripe.EVENTS, told.type)
         assert send("admin/replay").body["status"] == "applied"
     assert ledger().account(ALICE).balance == 150 + 500
 
@@ -222,7 +223,7 @@ def test_a_replay_applies_what_was_ignored_and_undoes_nothing(
 def test_a_replay_that_fails_says_so(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     told, raw = message("checkout_payment")
     accept(ledger(), told, raw)
-    monkeypatch.setitem(stripe.TRANSLATORS, told.type, lambda _: 1 / 0)
+    monkeypatch.setattr(stripe.Session, "facts", lambda *_: 1 / 0)
     failed = send("admin/replay").body
     assert (failed["status"], failed["reason"]) == (
         "failed",

@@ -20,7 +20,7 @@ from scrip.settings import settings
 from scrip.store.items import plan_item, to_wire
 from scrip.user_pool import UserPool
 from scrip.users import emails_of, open_account
-from scrip.webhooks.messages import Provider
+from scrip.webhooks.providers import Provider
 from tests.functional.conftest import Answer, items, send
 from tests.functional.deliveries import Clock
 from tests.functional.stripe_server import KEY, StripeServer, stripe_server

@@ -24,7 +24,7 @@ from scrip.settings import settings
 from scrip.store.aliases import link_account
 from scrip.store.sweeps import move_watermark
 from scrip.user_pool import PoolUser
-from scrip.webhooks.messages import Provider
+from scrip.webhooks.providers import Provider
 from scrip.webhooks.secrets import Secrets
 from tests.functional.conftest import USER, event, invoke, resources, send
 from tests.functional.deliveries import deliver

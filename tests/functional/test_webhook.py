@@ -22,7 +22,7 @@ from scrip.store.client import Table
 from scrip.store.inbox import read_message
 from scrip.store.items import plan_item, to_wire
 from scrip.store.queries import EntryFilter, read_entries
-from scrip.webhooks.messages import Provider
+from scrip.webhooks.providers import Provider
 from scrip.webhooks.secrets import Secrets
 from tests.functional.conftest import event, invoke, items
 from tests.functional.deliveries import Clock, deliver, signed
@@ -340,7 +340,7 @@ def test_a_reference_that_is_no_accounts_id_is_kept_with_the_reason_until_anothe
     assert (answer.status, answer.body["status"]) == (200, "unmatched")
     record = read_message(table, f"stripe:{checkout['id']}")
     assert record
-    assert f"nobody can ever have the name account:{account_id[:50]}" in str(record.reason)
+    assert f"no account can ever have the name account:{account_id[:50]}" in str(record.reason)
     assert len(str(record.reason)) < 600
     assert record.waits_for == ("stripe:cus_1",)
     ledger().execute(opening(ALICE))

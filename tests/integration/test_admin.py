@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from scrip.webhooks.messages import Provider
+from scrip.webhooks.providers import Provider
 from scrip_cli.local import demo
 from scrip_cli.local.deploy import outputs
 from scrip_cli.local.stack import STACK_NAME, LocalStack

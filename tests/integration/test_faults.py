@@ -26,7 +26,7 @@ from uuid import uuid4
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from scrip.webhooks.messages import Provider
+from scrip.webhooks.providers import Provider
 from scrip_cli.local import demo
 from scrip_cli.local.ministack_gaps import bring_console_home
 from scrip_cli.local.process import running_pid

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 from uuid import uuid4
 
-from scrip.webhooks.messages import Provider
+from scrip.webhooks.providers import Provider
 from scrip_cli.local import demo
 from scrip_cli.webhook_signing import sign
 from tests.integration.conftest import Api, items_of

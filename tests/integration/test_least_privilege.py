@@ -27,7 +27,7 @@ from scrip.domain.entries import CLOCK
 from scrip.ledger import utc_now
 from scrip.store.inbox import DONE
 from scrip.store.items import account_item, entry_item, to_wire
-from scrip.webhooks.messages import Provider
+from scrip.webhooks.providers import Provider
 from scrip_cli.webhook_signing import sign
 from tests.functional.conftest import event
 from tests.functional.stripe_server import stripe_server

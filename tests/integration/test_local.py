@@ -16,6 +16,7 @@ import httpx
 import pytest
 from ministack.core.lambda_runtime import Worker  # type: ignore[import-untyped]
 
+from scrip.webhooks.providers import Provider
 from scrip_cli.local import demo
 from scrip_cli.local.server import invoke
 from scrip_cli.local.stack import LocalStack, find_stack
@@ -74,7 +75,7 @@ def test_env_tells_a_program_all_that_it_needs(stack: LocalStack) -> None:
         "accounts",
         "webhook_secrets",
     }
-    assert set(found["webhook_secrets"]) == {"stripe", "clerk", "standard", "polar"}
+    assert set(found["webhook_secrets"]) == set(Provider)
     health = httpx.get(f"{found['api_url']}/v1/health", trust_env=False, timeout=60)
     assert health.json() == {"status": "ok"}
 

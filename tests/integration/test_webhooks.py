@@ -19,7 +19,7 @@ from scrip.ledger import ledger, opening
 from scrip.settings import settings as read_settings
 from scrip.store.inbox import read_message
 from scrip.store.queries import EntryFilter, read_entries
-from scrip.webhooks.messages import Provider
+from scrip.webhooks.providers import Provider
 from scrip.webhooks.secrets import Secrets
 from scrip_cli.local import demo
 from scrip_cli.local.deploy import outputs

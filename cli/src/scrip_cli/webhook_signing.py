@@ -5,9 +5,7 @@ import hashlib
 import hmac
 from datetime import datetime
 
-from scrip.webhooks.messages import Provider
-
-_SECRET_PREFIX = "whsec_"  # noqa: S105  what comes before a secret
+from scrip.webhooks.providers import Provider
 
 
 def sign(
@@ -18,15 +16,17 @@ def sign(
     message_id: str,
     at: datetime,
 ) -> dict[str, str]:
-    """Return the headers that prove a body; Stripe's message id is in the body, not in them."""
+    """Return the headers that sign a body; Stripe's message ID is in the body.
+
+    Raises:
+        ValueError: the secret is not base64, where it should be.
+    """
     seconds = str(int(at.timestamp()))
-    if provider is Provider.STRIPE:
-        proof = _digest(secret.encode(), f"{seconds}.", body).hex()
+    key, prefix = provider.scheme.key(secret), provider.scheme.headers
+    if provider.scheme.is_stripes:
+        proof = _digest(key, f"{seconds}.", body).hex()
         return {"stripe-signature": f"t={seconds},v1={proof}"}
-    encoded = secret.startswith(_SECRET_PREFIX) and provider is not Provider.POLAR
-    key = base64.b64decode(secret.removeprefix(_SECRET_PREFIX)) if encoded else secret.encode()
     proof = base64.b64encode(_digest(key, f"{message_id}.{seconds}.", body)).decode()
-    prefix = "svix" if provider is Provider.CLERK else "webhook"
     return {
         f"{prefix}-id": message_id,
         f"{prefix}-timestamp": seconds,

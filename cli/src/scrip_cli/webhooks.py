@@ -9,7 +9,7 @@ import httpx
 import typer
 
 from scrip.ledger import utc_now
-from scrip.webhooks.messages import Provider
+from scrip.webhooks.providers import Provider
 from scrip_cli.exit_codes import ExitCode
 from scrip_cli.local.commands import DEFAULT_PORT, Port, State
 from scrip_cli.local.errors import StackError

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from scrip.webhooks.messages import Provider
+from scrip.webhooks.providers import Provider
 from scrip_cli.local.errors import StackError
 from scrip_cli.webhooks import find_fixture, override, provider_of, read_payload, read_secret
 

@@ -1,4 +1,4 @@
-"""Messages of all providers, from `events/webhook`, as sent or with a difference."""
+"""Sample messages of all providers from `events/webhook`, as they are or with changes."""
 
 import json
 from datetime import UTC, datetime
@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from scrip.webhooks.facts import Fact
-from scrip.webhooks.messages import Message, Provider, read_message
-from scrip.webhooks.translation import facts_of
+from scrip.webhooks.messages import Message
+from scrip.webhooks.providers import Provider, facts_of, read_message
 from scrip_cli.webhook_signing import sign
 
 EVENTS = Path(__file__).parents[3] / "events" / "webhook"
 
 ALICE = "5d1f0c7e-9d4e-4c7e-8a55-0a6d3f1b2c3d"
-"""The account of whom all of them tell; Clerk has ids of its own."""
+"""The account in all of them; Clerk has IDs of its own."""
 
 SECRETS = {
     Provider.STRIPE: "whsec_stripe_0123456789abcdef",
@@ -23,7 +23,7 @@ SECRETS = {
 }
 
 SENT_AT = datetime(2027, 1, 1, tzinfo=UTC)
-"""When a provider tries to deliver, long after what it tells of."""
+"""When a provider tries to deliver a message, long after what happened."""
 
 
 def body(provider: Provider, name: str) -> Any:
@@ -32,19 +32,19 @@ def body(provider: Provider, name: str) -> Any:
 
 
 def message(provider: Provider, payload: Any) -> Message:
-    """Read a payload as it is when it has come through the headers of its provider."""
+    """Read a payload as delivered with the headers of its provider."""
     sent = json.dumps(payload).encode()
     headers = sign(provider, sent, SECRETS[provider], message_id="msg_01", at=SENT_AT)
     return read_message(provider, headers, sent)
 
 
 def translated(provider: Provider, payload: Any) -> tuple[Fact, ...]:
-    """Return what a payload tells."""
+    """Return the facts that a payload states."""
     return facts_of(message(provider, payload))
 
 
-def told(provider: Provider, name: str, *, of: str = "data", **changes: Any) -> tuple[Fact, ...]:
-    """Return what a message tells, with other fields at a path of it."""
+def sample(provider: Provider, name: str, *, of: str = "data", **changes: Any) -> tuple[Fact, ...]:
+    """Return the facts that a sample states with other fields at a path of it."""
     payload = body(provider, name)
     place = payload
     for step in filter(None, of.split(".")):

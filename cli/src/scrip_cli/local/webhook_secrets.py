@@ -3,9 +3,8 @@
 import base64
 import json
 import secrets
-import string
-from collections.abc import Callable
 
+from scrip.webhooks.providers import Provider
 from scrip_cli.local.deploy import outputs
 from scrip_cli.local.stack import LocalStack
 
@@ -13,10 +12,10 @@ from scrip_cli.local.stack import LocalStack
 def ensure_webhook_secrets(stack: LocalStack) -> None:
     """Give each provider a secret that has none yet. Safe to repeat."""
     manager, secret_id = stack.client("secretsmanager"), outputs(stack)["WebhookSecretsArn"]
-    told = json.loads(manager.get_secret_value(SecretId=secret_id)["SecretString"])
-    lacking = {name: [make()] for name, make in _MAKERS.items() if not told.get(name)}
-    if lacking:
-        manager.put_secret_value(SecretId=secret_id, SecretString=json.dumps(told | lacking))
+    known = json.loads(manager.get_secret_value(SecretId=secret_id)["SecretString"])
+    missing = {provider: [_random()] for provider in Provider if not known.get(provider)}
+    if missing:
+        manager.put_secret_value(SecretId=secret_id, SecretString=json.dumps(known | missing))
 
 
 def webhook_secrets(stack: LocalStack) -> dict[str, str]:
@@ -25,22 +24,10 @@ def webhook_secrets(stack: LocalStack) -> dict[str, str]:
     if secret_id is None:
         return {}
     answer = stack.client("secretsmanager").get_secret_value(SecretId=secret_id)
-    told = json.loads(answer["SecretString"])
-    return {provider: told[provider][0] for provider in _MAKERS if told.get(provider)}
+    known = json.loads(answer["SecretString"])
+    return {provider: known[provider][0] for provider in Provider if known.get(provider)}
 
 
-def _encoded() -> str:
+def _random() -> str:
+    """Return a secret that every provider's scheme takes."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
-
-
-def _letters() -> str:
-    return "polar_whs_" + "".join(secrets.choice(string.ascii_letters) for _ in range(32))
-
-
-_MAKERS: dict[str, Callable[[], str]] = {
-    "stripe": _encoded,
-    "clerk": _encoded,
-    "standard": _encoded,
-    "polar": _letters,
-}
-"""How each provider's secrets look."""

@@ -1,1 +1,1 @@
-"""What billing systems and identity providers tell: verified, translated, kept and applied."""
+"""Messages of billing systems and identity providers: verified, kept, translated and applied."""

@@ -1,7 +1,7 @@
-"""Applying messages: from the inbox to commands, whenever they come and however often.
+"""Applying messages: from the inbox to commands, in whatever order and however often they arrive.
 
-A message whose account or payment nobody knows waits for its names. Whoever makes a name lead
-somewhere (a link, a payment, a sign-up) wakes what waits for it.
+A message whose account or payment is not known yet waits for one of its names. Everything that
+gives a name a target (a link, a payment, a sign-up) wakes the messages that wait for the name.
 """
 
 import json
@@ -38,18 +38,20 @@ from scrip.store.inbox import DONE, InboxRecord, InboxStatus, mark, read_message
 from scrip.store.queries import is_closed, read_payment
 from scrip.users import open_account
 from scrip.webhooks.facts import (
+    AccountFact,
     Disputed,
     Fact,
     MoneyReturned,
     PaymentNamed,
     PeriodPaid,
     Purchased,
-    SubscriptionTold,
+    SubscriptionUpdated,
     UserCreated,
     UserDeleted,
 )
-from scrip.webhooks.messages import IgnoredError, Message, Provider
-from scrip.webhooks.translation import facts_of
+from scrip.webhooks.messages import IgnoredError, Message
+from scrip.webhooks.providers import facts_of
+from scrip.webhooks.shapes import distinct
 
 REASON_CHARACTERS_MAX = 500
 NAME_CHARACTERS_SHOWN = 64
@@ -57,22 +59,22 @@ NAME_CHARACTERS_SHOWN = 64
 
 @dataclass(eq=False)
 class UnmatchedError(Exception):
-    """Nobody knows yet what a message is about; `names` are those that would tell."""
+    """A message cannot be applied until one of `names` leads to an account or a payment."""
 
     reason: str
     names: tuple[str, ...] = ()
 
 
 def accept(ledger: Ledger, message: Message, body: bytes) -> InboxRecord:
-    """Keep a message and apply it; one that is done already is left as it is.
+    """Keep a message and apply it, unless it has been dealt with already.
 
     Raises:
-        ScripError: it could not be applied, which the inbox says, too; it may be sent again.
+        ScripError: it could not be applied; its inbox record says so. It may be sent again.
         ValueError: it is too large to be kept.
     """
     now = ledger.clock()
     record = InboxRecord(
-        inbox_id=f"{message.provider}:{message.message_id}",
+        inbox_id=message.inbox_id,
         type=message.type,
         payload=body,
         sent_at=message.sent_at,
@@ -86,24 +88,24 @@ def accept(ledger: Ledger, message: Message, body: bytes) -> InboxRecord:
 
 
 def process(ledger: Ledger, record: InboxRecord) -> InboxRecord:
-    """Apply a message that is in the inbox, and all that waited for what it makes known.
+    """Apply a message from the inbox, and all messages that waited for the names it gives.
 
     Raises:
-        ScripError: it could not be applied, which the inbox says, too.
-        BusyError: what waited could not be; processing it again is safe, and needed.
+        ScripError: it could not be applied; its inbox record says so.
+        BusyError: a waiting message could not be applied. Process the message again; that is safe.
     """
     chain = _Chain(ledger)
-    done = chain.apply(record)
+    attempt = chain.apply(record)
     chain.wake()
     chain.finish()
-    return done.record
+    return attempt.record
 
 
 def wake(ledger: Ledger, names: Iterable[str]) -> None:
-    """Apply the messages that waited for names which lead somewhere now.
+    """Apply the messages that wait for names which have a target now.
 
     Raises:
-        BusyError: not all could be applied; waking them again is safe, and needed.
+        BusyError: not all could be applied. Wake them again; that is safe.
     """
     chain = _Chain(ledger)
     chain.names.extend(names)
@@ -112,14 +114,14 @@ def wake(ledger: Ledger, names: Iterable[str]) -> None:
 
 
 def replay(ledger: Ledger, inbox_id: str) -> InboxRecord:
-    """Apply a message of the inbox again, whatever became of it; return it as it is then.
+    """Apply a message from the inbox again, whatever its status; return its new record.
 
-    What took effect takes none again. One that fails says so in its status and reason.
+    What has taken effect does so only once. A failure is in the record's status and reason.
 
     Raises:
         WebhookNotFoundError: there is no such message.
-        PayloadErasedError: nothing is left of it to be applied.
-        BusyError: the table did not answer; replaying it again is safe.
+        PayloadErasedError: its payload was erased.
+        BusyError: the table did not answer. Replay it again; that is safe.
     """
     record = read_message(ledger.table, inbox_id)
     if record is None:
@@ -136,10 +138,10 @@ def replay(ledger: Ledger, inbox_id: str) -> InboxRecord:
 
 
 def command_of(ledger: Ledger, inbox_id: str, fact: Fact, account_id: str) -> Command | None:
-    """Return what a fact asks of the account that it is about; None where it asks nothing.
+    """Return the command that a fact means for its account, or None.
 
     Raises:
-        UnmatchedError: no plan is known by the names that it tells.
+        UnmatchedError: no plan has one of the fact's names.
     """
     match fact:
         case Purchased():
@@ -160,7 +162,7 @@ def command_of(ledger: Ledger, inbox_id: str, fact: Fact, account_id: str) -> Co
                 money=fact.money,
                 plan_after=settings().default_plan,
             )
-        case SubscriptionTold():
+        case SubscriptionUpdated():
             return FollowSubscription(
                 **_common(inbox_id, account_id, fact.subscription_id),
                 subscription_id=fact.subscription_id,
@@ -173,33 +175,33 @@ def command_of(ledger: Ledger, inbox_id: str, fact: Fact, account_id: str) -> Co
 
 
 class _Chain:
-    """Messages applied after one another, each because of what the one before made known.
+    """A message and those that it wakes, directly or through each other, applied one by one.
 
-    None counts as done before all are: if this process dies, whoever began it begins it again, and
-    what took effect takes none again.
+    They are marked as done only when all are. If this process dies before that, its caller tries
+    again, and what has taken effect does so only once.
     """
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.names: deque[str] = deque()
-        self.applied: dict[str, _Application] = {}
+        self.attempts: dict[str, _Attempt] = {}
         self.is_busy = False
 
-    def apply(self, record: InboxRecord) -> "_Application":
-        """Apply one message; the names that it makes known are next."""
-        application = _Application(self.ledger, replace(record, attempts=record.attempts + 1))
+    def apply(self, record: InboxRecord) -> "_Attempt":
+        """Apply one message; the names that it gives are due to wake others."""
+        attempt = _Attempt(self.ledger, replace(record, attempts=record.attempts + 1))
         try:
-            application.run()
+            attempt.run()
         except Exception as exc:
-            application.note(InboxStatus.FAILED, repr(exc))
-            mark(self.ledger.table, application.record)
+            attempt.end(InboxStatus.FAILED, repr(exc))
+            mark(self.ledger.table, attempt.record)
             raise
-        self.applied[record.inbox_id] = application
-        self.names.extend(application.woken)
-        return application
+        self.attempts[record.inbox_id] = attempt
+        self.names.extend(attempt.given)
+        return attempt
 
     def wake(self) -> None:
-        """Go through the names that came to lead somewhere, each once, and what waits for them."""
+        """Apply the messages that wait for the names that are due, each name once."""
         seen: set[str] = set()
         while self.names:
             name = self.names.popleft()
@@ -209,7 +211,7 @@ class _Chain:
                     self._try(inbox_id, name)
 
     def _try(self, inbox_id: str, name: str) -> None:
-        known = self.applied.get(inbox_id)
+        known = self.attempts.get(inbox_id)
         if known is not None and known.record.status in DONE:
             return
         try:
@@ -220,56 +222,56 @@ class _Chain:
                 self.apply(record)
         except BusyError:
             self.is_busy = True
-        except Exception:  # noqa: BLE001 - what is wrong with one stops none of the others
+        except Exception:  # noqa: BLE001 - one broken message must not stop the others
             logger.exception("a waiting message failed", extra={"inbox_id": inbox_id})
 
     def finish(self) -> None:
-        """Write down what became of the messages, unless some of them are to be tried again.
+        """Mark the messages in the inbox, unless some have to be tried again.
 
         Raises:
-            BusyError: some are.
+            BusyError: some have.
         """
         if self.is_busy:
             raise BusyError
-        # The one that began it last: it alone is sent again until it is marked.
-        for inbox_id, application in reversed(self.applied.items()):
-            record = application.record
+        # The first one last: only that one is sent again as long as it is not marked.
+        for inbox_id, attempt in reversed(self.attempts.items()):
+            record = attempt.record
             if record.account_id and is_closed(self.ledger.table, record.account_id):
                 erase_message(self.ledger.table, inbox_id, record.waits_for)
             mark(self.ledger.table, record)
             if record.status in DONE:
-                # Not before: by these it is found again.
-                aliases.wait_no_more(self.ledger.table, inbox_id, application.waited_for)
+                # Not before: a process that dies is repeated by finding these.
+                aliases.wait_no_more(self.ledger.table, inbox_id, attempt.waited_for)
 
 
-class _Application:
-    """One attempt to apply a message: what becomes of it, and the names that it made known."""
+class _Attempt:
+    """One attempt to apply a message: its record, and the names that it gave a target."""
 
     def __init__(self, ledger: Ledger, record: InboxRecord) -> None:
         self.ledger = ledger
         self.waited_for = record.waits_for
         self.record = replace(record, waits_for=())
-        self.woken: list[str] = []
+        self.given: list[str] = []
 
-    def note(self, status: InboxStatus, reason: str | None = None) -> None:
-        """Set what has become of the message."""
+    def end(self, status: InboxStatus, reason: str | None = None) -> None:
+        """Set the outcome in the record."""
         changed_at = self.ledger.clock()
         reason = reason and reason[:REASON_CHARACTERS_MAX]
         self.record = replace(self.record, status=status, reason=reason, changed_at=changed_at)
 
     def run(self) -> None:
-        """Apply every fact, or say why not.
+        """Apply every fact, or set the reason why not.
 
-        What is unmatched is tried once more after it has begun to wait: a name that came to lead
-        somewhere just before that woke nobody.
+        A message that starts to wait is tried once more: a name may have been given a target just
+        before, which woke nothing.
         """
         if not self.record.payload:
-            self.note(InboxStatus.IGNORED, "erased")
+            self.end(InboxStatus.IGNORED, "erased")
             return
         try:
             facts = facts_of(_message(self.record))
         except IgnoredError as exc:
-            self.note(InboxStatus.IGNORED, exc.reason)
+            self.end(InboxStatus.IGNORED, exc.reason)
             return
         for _ in range(2):
             refused: list[str] = []
@@ -280,17 +282,17 @@ class _Application:
                 except UnmatchedError as exc:
                     unmatched.append(exc)
                 except RefusalError as exc:
-                    # Asking again would change nothing: it is closed, or another's payment.
+                    # Final: the account is closed, or the payment is another account's.
                     refused.append(exc.code)
             self.waited_for += self.record.waits_for
             if not unmatched:
                 self.record = replace(self.record, waits_for=())
                 status = InboxStatus.IGNORED if len(refused) == len(facts) else InboxStatus.APPLIED
-                self.note(status, ", ".join(refused) or None)
+                self.end(status, ", ".join(refused) or None)
                 return
-            names = tuple(dict.fromkeys(name for exc in unmatched for name in exc.names))
+            names = distinct(*(name for exc in unmatched for name in exc.names))
             aliases.wait_for(self.ledger.table, self.record.inbox_id, names)
-            self.note(InboxStatus.UNMATCHED, unmatched[0].reason)
+            self.end(InboxStatus.UNMATCHED, unmatched[0].reason)
             self.record = replace(self.record, waits_for=names)
 
     def _apply(self, fact: Fact) -> None:
@@ -303,68 +305,66 @@ class _Application:
                 self._name_payment(fact.payment_id, fact.also)
             case MoneyReturned() | Disputed():
                 self._take_back(fact)
-            case _:
+            case AccountFact():
                 self._apply_to_account(fact, self._account_of(fact))
 
-    def _apply_to_account(self, fact: Fact, account_id: str) -> None:
+    def _apply_to_account(self, fact: AccountFact, account_id: str) -> None:
         command = command_of(self.ledger, self.record.inbox_id, fact, account_id)
         if command is not None:
             self._execute(command)
         match fact:
             case Purchased():
-                self.woken.append(fact.payment_id)
+                self.given.append(fact.payment_id)
             case PeriodPaid():
-                self.woken.append(fact.payment_id)
+                self.given.append(fact.payment_id)
                 self._name_payment(fact.payment_id, fact.also)
 
-    def _account_of(self, fact: Fact) -> str:
-        """Return the account that a fact names, and give it the provider's names for it."""
+    def _account_of(self, fact: AccountFact) -> str:
+        """Return the account that a fact names, and link the provider's names to it."""
         known = aliases.accounts_named(self.ledger.table, fact.names)
         if not known:
-            raise _nobody_named(fact.names)
+            raise _no_account(fact.names)
         account_id = next(known[name] for name in fact.names if name in known)
         self.record = replace(self.record, account_id=account_id)
         outside = [name for name in fact.names if name.startswith(f"{self.record.provider}:")]
         for name in outside:
             if name not in known:
                 aliases.link_account(self.ledger.table, account_id, name)
-        self.woken += outside
+        self.given += outside
         return account_id
 
     def _name_payment(self, payment_id: str, names: Iterable[str]) -> None:
         for name in names:
             aliases.link_payment(self.ledger.table, payment_id, name)
-            self.woken.append(name)
+            self.given.append(name)
 
     def _take_back(self, fact: MoneyReturned | Disputed) -> None:
         payment_id = aliases.payment_named(self.ledger.table, fact.payment_ids)
         payment = read_payment(self.ledger.table, payment_id) if payment_id else None
         if payment is None:
-            names = (*fact.payment_ids, *([payment_id] if payment_id else []))
-            raise UnmatchedError(
-                "no payment is known by its names yet", tuple(dict.fromkeys(names))
-            )
+            names = distinct(*fact.payment_ids, payment_id)
+            raise UnmatchedError("no payment is known by its names yet", names)
         if isinstance(fact, Disputed):
-            told: dict[str, Any] = {
+            details: dict[str, Any] = {
                 "reason": f"dispute {fact.outcome}",
                 "dispute_id": fact.dispute_id,
                 "outcome": fact.outcome,
                 "money": fact.money,
             }
         elif fact.refund_id is not None:
-            told = {"reason": "refund", "refund_id": fact.refund_id, "money": fact.money}
+            details = {"reason": "refund", "refund_id": fact.refund_id, "money": fact.money}
         else:
-            told = {"reason": "refund", "returned": fact.total}
+            details = {"reason": "refund", "returned": fact.total}
         inbox_id = self.record.inbox_id
         common = _common(inbox_id, payment.account_id, entry_id=inbox_id)
-        self._execute(TakeBack(**common, payment_id=payment.payment_id, **told))
+        self._execute(TakeBack(**common, payment_id=payment.payment_id, **details))
 
     def _open(self, fact: UserCreated) -> None:
         check_account_id(fact.account_id)
         self.record = replace(self.record, account_id=fact.account_id)
         at = self.record.sent_at
-        self.woken += open_account(self.ledger, fact.account_id, fact.emails, at=at)
-        self.woken.append(f"{aliases.OWN}{fact.account_id}")
+        self.given += open_account(self.ledger, fact.account_id, fact.emails, at=at)
+        self.given.append(f"{aliases.OWN}{fact.account_id}")
 
     def _close(self, fact: UserDeleted) -> None:
         entry_id = f"{self.record.provider}:user_deleted"
@@ -376,7 +376,7 @@ class _Application:
         try:
             self.ledger.execute(command)
         except AccountNotFoundError as exc:
-            if not is_account_id(command.account_id):  # nor will it ever be there
+            if not is_account_id(command.account_id):  # it cannot be opened later either
                 self.record = replace(self.record, account_id=None)
                 raise UnusableAccountIdError from exc
             own_name = f"{aliases.OWN}{command.account_id}"
@@ -384,7 +384,7 @@ class _Application:
 
 
 def _common(inbox_id: str, account_id: str, entry_id: str) -> dict[str, Any]:
-    """Return the fields of `Command` that all commands of messages have alike."""
+    """Return the fields of `Command` that the commands of all messages have in common."""
     provider = inbox_id.partition(":")[0]
     return {
         "account_id": account_id,
@@ -395,12 +395,12 @@ def _common(inbox_id: str, account_id: str, entry_id: str) -> dict[str, Any]:
     }
 
 
-def _nobody_named(names: tuple[str, ...]) -> UnmatchedError:
-    """Return the error for names without an account; it lists those that can never have one."""
+def _no_account(names: tuple[str, ...]) -> UnmatchedError:
+    """Return the error for names without an account; its reason lists those that cannot get one."""
     possible = tuple(filter(aliases.can_lead, names))
     never = [name[:NAME_CHARACTERS_SHOWN] for name in names if name not in possible]
-    told = f"; nobody can ever have the name {', '.join(never)}" if never else ""
-    return UnmatchedError(f"no account is linked to it yet{told}", possible)
+    detail = f"; no account can ever have the name {', '.join(never)}" if never else ""
+    return UnmatchedError(f"no account is linked to it yet{detail}", possible)
 
 
 def _plan_of(ledger: Ledger, fact: PeriodPaid) -> str:
@@ -414,7 +414,7 @@ def _message(record: InboxRecord) -> Message:
     """Return the message that an inbox record keeps."""
     provider, _, message_id = record.inbox_id.partition(":")
     return Message(
-        provider=Provider(provider),
+        provider=provider,
         message_id=message_id,
         type=record.type,
         payload=json.loads(record.payload),

@@ -1,102 +1,81 @@
-"""Clerk: users, and what Clerk Billing tells.
+"""Clerk: users, and the subscriptions of Clerk Billing.
 
 Shapes: `UserJSON` and `Billing...WebhookEventJSON` in
 https://github.com/clerk/javascript/blob/main/packages/backend/src/api/resources/JSON.ts; events:
 https://clerk.com/docs/guides/development/webhooks/billing.
 
-- A period is named by the subscription item and its start, so that the item's own events and those
-  of its payment tell of one and the same. Items do not name the subscription they are of, and an
-  upgrade ends one item and begins another, so the item is what Scrip takes for the subscription.
-- A renewal is an item's update with a new start; no event has a name of its own for it.
-- A free plan tells nothing. A trial tells a period like any other: its item is active, and nothing
-  in it says reliably that it is one.
-- `canceled` is no end: access lasts until `ended`.
+- A subscription item serves as Scrip's subscription: items do not name the subscription they belong
+  to, and an upgrade ends one item and starts another.
+- A period is named by its item and its start, so that the events of an item and those of its
+  payment count once. A renewal is an update of the item with a new start; it has no event type of
+  its own.
+- A free plan is ignored. A trial is a period like any other: its item is active, and no field says
+  reliably that it is a trial.
+- A `canceled` item has not ended: access lasts until it is `ended`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import override
 
 from scrip.domain.errors import PayloadError
-from scrip.webhooks.facts import Fact, PeriodPaid, SubscriptionTold, UserCreated, UserDeleted
-from scrip.webhooks.messages import IgnoredError, Message
-from scrip.webhooks.shapes import Id, Instant, Money, Shape, Word, names, read
+from scrip.webhooks.facts import Fact, PeriodPaid, SubscriptionUpdated, UserCreated, UserDeleted
+from scrip.webhooks.messages import IgnoredError, Message, Scheme, base64_key
+from scrip.webhooks.shapes import (
+    Currency,
+    Email,
+    Event,
+    Id,
+    Instant,
+    Money,
+    Shape,
+    Word,
+    at,
+    distinct,
+    names,
+)
 
 ENDED = ("ended", "expired")
-STANDING = ("active", "past_due", "canceled", *ENDED)
-"""An item of another status has not begun: `upcoming`, `incomplete`, `abandoned`."""
-
-
-def facts(message: Message) -> tuple[Fact, ...]:
-    """Return what an event tells.
-
-    Raises:
-        IgnoredError: nothing about credits.
-        PayloadError: it lacks what it should have.
-    """
-    match message.type.split("."):
-        case ["user", "created" | "updated"]:
-            return _user(read(User, message.payload, "data"))
-        case ["user", "deleted"]:
-            user = read(DeletedUser, message.payload, "data")
-            return (UserDeleted(names=names(("account", user.id)), account_id=user.id),)
-        case ["subscriptionItem", _]:
-            item = read(PayersItem, message.payload, "data")
-            told = tuple(_standing(item, item.payer, message))
-        case ["subscription", _]:
-            subscription = read(Subscription, message.payload, "data")
-            payer = subscription.payer
-            told = tuple(
-                fact for item in subscription.items for fact in _standing(item, payer, message)
-            )
-        case ["paymentAttempt", "updated"]:
-            told = _paid(read(PaymentAttempt, message.payload, "data"))
-        case _:
-            raise IgnoredError(f"{message.type} is not about credits")
-    if not told:
-        raise IgnoredError("nothing in it is of a plan that costs money and has begun")
-    return told
-
-
-class Verification(Shape):
-    """How an address was verified, if it was."""
-
-    status: str
+STARTED = ("active", "past_due", "canceled", *ENDED)
+"""The other statuses are of items that have not started: `upcoming`, `incomplete`, `abandoned`."""
 
 
 class EmailAddress(Shape):
     """An address of a user."""
 
-    email_address: str
-    verification: Verification | None = None
+    email_address: Email
+    verification: str | None = at("verification.status")
 
 
-class DeletedUser(Shape):
-    """A user who is no more."""
+class User(Event):
+    """A user who was created or updated."""
+
+    id: Id
+    email_addresses: tuple[EmailAddress, ...]
+
+    @override
+    def facts(self, message: Message) -> Iterator[Fact]:
+        yield UserCreated(
+            account_id=self.id,
+            emails=tuple(
+                address.email_address
+                for address in self.email_addresses
+                if address.verification == "verified"
+            ),
+        )
+
+
+class DeletedUser(Event):
+    """A user who was deleted."""
 
     id: Id
 
-
-class User(DeletedUser):
-    """A user."""
-
-    email_addresses: tuple[EmailAddress, ...]
-
-
-def _user(user: User) -> tuple[Fact, ...]:
-    return (
-        UserCreated(
-            names=names(("account", user.id)),
-            account_id=user.id,
-            emails=tuple(
-                address.email_address.strip().lower()
-                for address in user.email_addresses
-                if address.verification and address.verification.status == "verified"
-            ),
-        ),
-    )
+    @override
+    def facts(self, message: Message) -> Iterator[Fact]:
+        yield UserDeleted(account_id=self.id)
 
 
 class Payer(Shape):
-    """Who pays: a user, or an organization, which some account has to be linked to."""
+    """The user or organization that pays. An organization must be linked to an account first."""
 
     id: Id
     user_id: str | None = None
@@ -104,20 +83,18 @@ class Payer(Shape):
 
 
 class Amount(Shape):
-    """Money."""
+    """An amount of money."""
 
     amount: Money
-    currency: Word
+    currency: Currency
 
 
-class Plan(Shape):
-    """A plan."""
+class Plan(Amount):
+    """A plan and its price."""
 
     id: Id
     slug: str
-    amount: Money
     is_default: bool
-    currency: Word
 
 
 class Item(Shape):
@@ -130,77 +107,110 @@ class Item(Shape):
     amount: Amount | None = None
     plan: Plan | None = None
 
+    @property
+    def paid_plan(self) -> Plan | None:
+        """Its plan, unless that is free."""
+        return (
+            None
+            if self.plan is None or self.plan.is_default or self.plan.amount == 0
+            else self.plan
+        )
 
-class PayersItem(Item):
-    """A subscription item that says whose it is."""
+    def names(self, payer: Payer) -> tuple[str, ...]:
+        """Return the names of the account that it belongs to."""
+        return names(
+            ("account", payer.user_id),
+            ("clerk", self.id),
+            ("clerk", payer.organization_id),
+            ("clerk", payer.id),
+        )
+
+    def period(self, payer: Payer, plan: Plan) -> PeriodPaid:
+        """Return the period that it is in, which is paid."""
+        if self.period_end is None:
+            raise PayloadError(f"the subscription item {self.id} has no period_end")
+        paid = self.amount or plan
+        return PeriodPaid(
+            names=self.names(payer),
+            payment_id=f"clerk:{self.id}:{int(self.period_start.timestamp())}",
+            subscription_id=f"clerk:{self.id}",
+            plan_names=distinct(plan.id, plan.slug),
+            start=self.period_start,
+            end=self.period_end,
+            money=paid.amount,
+            currency=paid.currency,
+        )
+
+    def facts_for(self, payer: Payer, message: Message) -> Iterator[Fact]:
+        """Yield the period that it is in and its status, once it has started on a paid plan."""
+        if self.paid_plan is None or self.status not in STARTED:
+            return
+        if self.status == "active":
+            yield self.period(payer, self.paid_plan)
+        yield SubscriptionUpdated(
+            names=self.names(payer),
+            subscription_id=f"clerk:{self.id}",
+            status=self.status,
+            ended=self.status in ENDED,
+            at=message.sent_at,
+        )
+
+
+class PayersItem(Item, Event):
+    """A subscription item with its payer."""
 
     payer: Payer
 
+    @override
+    def facts(self, message: Message) -> Iterator[Fact]:
+        yield from _required(self.facts_for(self.payer, message))
 
-class Subscription(Shape):
+
+class Subscription(Event):
     """All subscription items of a payer."""
 
     payer: Payer
     items: tuple[Item, ...]
 
+    @override
+    def facts(self, message: Message) -> Iterator[Fact]:
+        yield from _required(
+            fact for item in self.items for fact in item.facts_for(self.payer, message)
+        )
 
-class PaymentAttempt(Shape):
-    """A payment, or one that did not succeed."""
+
+class PaymentAttempt(Event):
+    """A payment for subscription items, or one that failed."""
 
     status: str
     payer: Payer
     subscription_items: tuple[Item, ...]
 
-
-def _standing(item: Item, payer: Payer, message: Message) -> Iterator[Fact]:
-    """Tell how an item stands, and the period that it is in."""
-    if item.plan is None or _is_free(item.plan) or item.status not in STANDING:
-        return
-    if item.status == "active":
-        yield _period(item, item.plan, payer)
-    yield SubscriptionTold(
-        names=_names(item, payer),
-        subscription_id=f"clerk:{item.id}",
-        status=item.status,
-        ended=item.status in ENDED,
-        at=message.sent_at,
-    )
+    @override
+    def facts(self, message: Message) -> Iterator[Fact]:
+        if self.status != "paid":
+            raise IgnoredError(f"the payment is {self.status}")
+        yield from _required(
+            item.period(self.payer, item.paid_plan)
+            for item in self.subscription_items
+            if item.paid_plan
+        )
 
 
-def _paid(attempt: PaymentAttempt) -> tuple[Fact, ...]:
-    if attempt.status != "paid":
-        raise IgnoredError(f"the payment is {attempt.status}")
-    return tuple(
-        _period(item, item.plan, attempt.payer)
-        for item in attempt.subscription_items
-        if item.plan and not _is_free(item.plan)
-    )
+def _required(facts: Iterable[Fact]) -> tuple[Fact, ...]:
+    found = tuple(facts)
+    if not found:
+        raise IgnoredError("no item in it has started on a plan that costs money")
+    return found
 
 
-def _is_free(plan: Plan) -> bool:
-    return plan.is_default or plan.amount == 0
+SCHEME = Scheme(headers="svix", key=base64_key)
 
-
-def _period(item: Item, plan: Plan, payer: Payer) -> PeriodPaid:
-    if item.period_end is None:
-        raise PayloadError(f"the subscription item {item.id} has no period_end")
-    paid = item.amount or plan
-    return PeriodPaid(
-        names=_names(item, payer),
-        payment_id=f"clerk:{item.id}:{int(item.period_start.timestamp())}",
-        subscription_id=f"clerk:{item.id}",
-        plan_names=(plan.id, plan.slug),
-        start=item.period_start,
-        end=item.period_end,
-        money=paid.amount,
-        currency=paid.currency.lower(),
-    )
-
-
-def _names(item: Item, payer: Payer) -> tuple[str, ...]:
-    return names(
-        ("account", payer.user_id),
-        ("clerk", item.id),
-        ("clerk", payer.organization_id),
-        ("clerk", payer.id),
-    )
+EVENTS: Mapping[str, type[Event]] = {
+    "user.created": User,
+    "user.updated": User,
+    "user.deleted": DeletedUser,
+    "subscriptionItem.*": PayersItem,
+    "subscription.*": Subscription,
+    "paymentAttempt.updated": PaymentAttempt,
+}

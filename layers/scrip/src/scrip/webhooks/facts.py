@@ -1,12 +1,12 @@
-"""Facts: what a provider's message says, in Scrip's words and free of the provider's.
+"""Facts: what a provider's message says, in Scrip's terms.
 
-A message tells any number of facts. Each is additive and named by what happened (a payment, an
-invoice), not by the message, so that messages may come twice, late and in any order.
+A message states any number of facts. Facts are additive and named after what happened (a payment,
+an invoice) rather than after the message, so messages may arrive twice, late and in any order.
 
 Names are strings of a kind and a value: `account:<account_id>`, `email:<address, lower case>`, or
-`<provider>:<the provider's id>` such as `stripe:cus_1`. All other ids (of payments, subscriptions,
-refunds, disputes) are `<provider>:<id>`, too. Money is in the currency's smallest unit; 0 is what a
-provider that does not say tells, too. Instants are in UTC and whole milliseconds.
+`<provider>:<the provider's ID>` such as `stripe:cus_1`. All other IDs (of payments, subscriptions,
+refunds, disputes) are `<provider>:<ID>`, too. Money is in the currency's smallest unit; it is 0
+where the provider does not say. Instants are in UTC and whole milliseconds.
 """
 
 from dataclasses import dataclass
@@ -17,29 +17,34 @@ from scrip.domain.payments import DisputeOutcome
 
 PERIOD_START_MIN = datetime(2000, 1, 1, tzinfo=UTC)
 PERIOD_MAX = timedelta(days=10 * 366)
-"""No period is paid that begins before, or is longer."""
+"""A paid period that starts earlier or is longer is refused: its months are counted one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something that happened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
-    """What every fact tells.
+class AccountFact(Fact):
+    """Something that happened to an account, which the message may name in several ways.
 
-    `names` are those by which the message names the account, most trusted first: an explicit
-    account id (`client_reference_id`, metadata `account_id`), the provider's customer, an email.
-    The provider's own names among them are linked to the account once one of them leads to it.
+    `names` has the most trusted first: an explicit account ID (`client_reference_id`, metadata
+    `account_id`), the provider's customer, an email address. Once one of them leads to an account,
+    the provider's own names among them are linked to it.
     """
 
     names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Linked(Fact):
-    """The names belong together, and nothing else happened."""
+class Linked(AccountFact):
+    """The names belong together; nothing else happened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Purchased(Fact):
-    """Credits were bought and paid: `payment_id` names the payment, `money` what it cost."""
+class Purchased(AccountFact):
+    """Credits were bought and paid for with `money`."""
 
     payment_id: str
     credits: int
@@ -48,16 +53,15 @@ class Purchased(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PeriodPaid(Fact):
-    """A subscription was paid for a period [start, end): `payment_id` names the invoice.
+class PeriodPaid(AccountFact):
+    """A subscription was paid for the period [start, end). `payment_id` names the invoice.
 
-    `plan_names` are the provider's ids that may stand in a plan's `provider_ids` (price, product,
-    plan). `also` are further names of the same payment, such as its payment intent; another message
-    of the same period may tell others. `start` is the day of the change when a plan was changed
-    within a period.
+    `plan_names` are the provider's IDs to look for in the plans' `provider_ids` (price, product,
+    plan). `also` has further names of the payment, such as its payment intent; another message for
+    the same period may have others. After a change of plan, `start` is the day of the change.
 
     Raises:
-        PayloadError: nobody is paid for so long, or so long ago; its months are counted one by one.
+        PayloadError: the period is empty, too long or too long ago.
     """
 
     payment_id: str
@@ -80,21 +84,10 @@ class PeriodPaid(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentNamed(Fact):
-    """A payment has another name: the payment intent of an invoice, told by a message of its own.
+class SubscriptionUpdated(AccountFact):
+    """The status of a subscription at `at`, by the provider's clock. It moves no credits.
 
-    It names no account (`names` is empty).
-    """
-
-    payment_id: str
-    also: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionTold(Fact):
-    """How a subscription stands at `at`, the provider's time. It moves no credits.
-
-    `ended` says that it will not be paid again: what is paid for lasts to its end.
+    `ended` means that it will not be paid again; what has been paid for lasts until its end.
     """
 
     subscription_id: str
@@ -104,10 +97,18 @@ class SubscriptionTold(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MoneyReturned(Fact):
-    """Money of a payment went back: `total` of it up to now, or one refund (`refund_id`, `money`).
+class PaymentNamed(Fact):
+    """A payment has further names: an invoice's payment intent that comes in its own message."""
 
-    `payment_ids` are the names that the payment may be known by. `names` is empty.
+    payment_id: str
+    also: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoneyReturned(Fact):
+    """A payment was refunded: `total` so far, or one refund (`refund_id` and its `money`).
+
+    `payment_ids` are the names that the payment may be known by.
     """
 
     payment_ids: tuple[str, ...]
@@ -118,7 +119,7 @@ class MoneyReturned(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disputed(Fact):
-    """A payment is disputed, or was: `money` of it. `names` is empty."""
+    """`money` of a payment is disputed, or the dispute is over."""
 
     payment_ids: tuple[str, ...]
     dispute_id: str
@@ -128,7 +129,7 @@ class Disputed(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserCreated(Fact):
-    """Somebody signed up with an identity provider whose user ids are account ids.
+    """A user signed up with an identity provider whose user IDs are account IDs.
 
     `emails` are the addresses that the provider has verified.
     """
@@ -139,6 +140,6 @@ class UserCreated(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserDeleted(Fact):
-    """Somebody's user was deleted."""
+    """An identity provider's user was deleted."""
 
     account_id: str

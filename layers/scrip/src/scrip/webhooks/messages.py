@@ -1,86 +1,67 @@
-"""Messages: what a provider sent, taken out of headers and body and not yet translated."""
+"""Messages: what a provider sent, read from its headers and body but not yet translated."""
 
-import json
-from collections.abc import Mapping
+from __future__ import annotations
+
+import base64
 from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
 
-from scrip.domain.errors import PayloadError
-from scrip.webhooks.shapes import Instant, Shape, read
-
-
-class Provider(StrEnum):
-    """Who sends messages; the last part of the path that they are sent to."""
-
-    STRIPE = "stripe"
-    CLERK = "clerk"
-    STANDARD = "standard"
-    POLAR = "polar"
+SECRET_PREFIX = "whsec_"  # noqa: S105 - what comes before a secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A message: `message_id` is the provider's, and the same when it is sent again.
+    """A message. `message_id` is the provider's, and the same when the provider sends it again.
 
-    `sent_at` is when the provider says that it happened, `payload` the whole body.
+    `sent_at` is when the provider says that it happened. `payload` is the whole body.
     """
 
-    provider: Provider
+    provider: str
     message_id: str
     type: str
     payload: Mapping[str, Any]
     sent_at: datetime
 
+    @property
+    def inbox_id(self) -> str:
+        """The message's ID in the inbox."""
+        return f"{self.provider}:{self.message_id}"
+
 
 @dataclass(eq=False)
 class IgnoredError(Exception):
-    """The message is understood, and tells nothing about credits."""
+    """The message is valid, and has nothing to do with credits."""
 
     reason: str
 
 
-class Envelope(Shape):
-    """What all providers tell, wherever they put it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheme:
+    """How a provider signs and wraps its messages.
 
-    message_id: Annotated[str, Field(pattern="^[!-~]{1,256}$")]
-    type: Annotated[str, Field(min_length=1, max_length=256)]
-    sent_at: Instant
+    The headers are `<headers>-id`, `<headers>-timestamp` and `<headers>-signature`, as in
+    https://www.standardwebhooks.com. Stripe has only the last; its ID and time are in the body.
+    `key` makes the HMAC key from a secret, `path` leads to the event's object within the payload.
+    """
+
+    headers: str = "webhook"
+    key: Callable[[str], bytes]
+    path: tuple[str, ...] = ("data",)
+
+    @property
+    def is_stripes(self) -> bool:
+        """Whether all but the signature is in the body."""
+        return self.headers == "stripe"
 
 
-def read_message(provider: Provider, headers: Mapping[str, str], body: bytes) -> Message:
-    """Read a message whose signature was verified, or one that was kept.
+def base64_key(secret: str) -> bytes:
+    """Decode a secret of Standard Webhooks, with or without its prefix and padding.
 
     Raises:
-        PayloadError: it is no JSON object, or lacks what every message has.
+        ValueError: it is not base64.
     """
-    try:
-        payload = json.loads(body)
-    except (ValueError, RecursionError) as exc:
-        raise PayloadError("the body is not JSON") from exc
-    if not isinstance(payload, dict):
-        raise PayloadError("the body is not a JSON object")
-    given = {name.lower(): value for name, value in headers.items()}
-    # A header's time is that of the attempt, the body's that of what happened.
-    match provider:
-        case Provider.STRIPE:
-            message_id, sent_at = payload.get("id"), payload.get("created")
-        case Provider.CLERK:
-            # What an event has no id for of its own, its delivery has.
-            message_id = given.get("svix-id")
-            sent_at = payload.get("timestamp") or given.get("svix-timestamp")
-        case Provider.STANDARD | Provider.POLAR:
-            message_id = given.get("webhook-id")
-            sent_at = payload.get("timestamp") or given.get("webhook-timestamp")
-    told = {"message_id": message_id, "type": payload.get("type"), "sent_at": sent_at}
-    envelope = read(Envelope, told)
-    return Message(
-        provider=provider,
-        message_id=envelope.message_id,
-        type=envelope.type,
-        payload=payload,
-        sent_at=envelope.sent_at,
-    )
+    return base64.b64decode(secret.removeprefix(SECRET_PREFIX) + "==")

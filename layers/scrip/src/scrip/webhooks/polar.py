@@ -1,11 +1,15 @@
 """Polar: orders, refunds, subscriptions and customers.
 
 Shapes: `Order`, `Refund`, `Subscription` and `Customer` of https://polar.sh/docs/api-reference,
-sent as `{type, timestamp, data}`. Amounts are read without tax, paid and returned alike.
+sent as `{type, timestamp, data}`. Amounts are read without tax, for payments and refunds alike.
 
-An order has the metadata of its checkout, which visitors may write: it says nothing about credits,
-and whose it is only where nothing else does but an address. A product's metadata is the merchant's.
+An order carries the metadata of its checkout, which visitors can write: it never sets the credits,
+and it names the account only after everything else except an address. The metadata of a product is
+the merchant's.
 """
+
+from collections.abc import Iterator, Mapping
+from typing import override
 
 from scrip.domain.errors import PayloadError
 from scrip.webhooks.facts import (
@@ -14,180 +18,168 @@ from scrip.webhooks.facts import (
     MoneyReturned,
     PeriodPaid,
     Purchased,
-    SubscriptionTold,
+    SubscriptionUpdated,
 )
-from scrip.webhooks.messages import IgnoredError, Message
+from scrip.webhooks.messages import IgnoredError, Message, Scheme
 from scrip.webhooks.shapes import (
+    REFUND_WITHOUT_EFFECT,
+    SUBSCRIPTION_ENDED,
+    Currency,
+    Email,
+    Event,
     Id,
     Instant,
-    Metadata,
+    MetadataCredits,
+    MetadataText,
     Money,
-    OrEmpty,
-    PurchaseMetadata,
     Shape,
     Word,
+    at,
+    distinct,
     names,
-    read,
 )
 
-RETURNED_NOTHING = ("failed", "canceled")
-ENDED = ("canceled", "unpaid", "incomplete_expired")
-SUBSCRIPTION_EVENTS = ("created", "active", "updated", "canceled", "uncanceled", "revoked")
 
-
-def facts(message: Message) -> tuple[Fact, ...]:
-    """Return what an event tells.
-
-    Raises:
-        IgnoredError: nothing about credits.
-        PayloadError: it lacks what it should have.
-    """
-    match message.type.split("."):
-        case ["order", "paid"]:
-            return _order_paid(read(Order, message.payload, "data"))
-        case ["order", "refunded"]:
-            order = read(RefundedOrder, message.payload, "data")
-            payment_ids = (f"polar:{order.id}",)
-            return (MoneyReturned(names=(), payment_ids=payment_ids, total=order.refunded_amount),)
-        case ["refund", "created" | "updated"]:
-            return _refund(read(Refund, message.payload, "data"))
-        case ["subscription", event] if event in SUBSCRIPTION_EVENTS:
-            return _subscription(read(Subscription, message.payload, "data"), message)
-        case ["customer", "created" | "updated"]:
-            return (Linked(names=_names(read(Customer, message.payload, "data"))),)
-    raise IgnoredError(f"{message.type} is not about credits")
-
-
-class Customer(Shape):
-    """A customer; `external_id` is the app's own id of them."""
+class Customer(Event):
+    """A customer; `external_id` is the app's own ID for them."""
 
     id: Id
     external_id: str | None = None
-    email: str | None = None
+    email: Email | None = None
 
+    def names(
+        self,
+        in_metadata: str | None = None,
+        subscription_id: str | None = None,
+    ) -> tuple[str, ...]:
+        """Return the names of the account that the customer, or something of theirs, belongs to."""
+        return names(
+            ("account", self.external_id),
+            ("polar", subscription_id),
+            ("polar", self.id),
+            ("account", in_metadata),
+            ("email", self.email),
+        )
 
-class Product(Shape):
-    """What was bought."""
-
-    metadata: OrEmpty[PurchaseMetadata] = PurchaseMetadata()
+    @override
+    def facts(self, message: Message) -> Iterator[Fact]:
+        yield Linked(names=self.names())
 
 
 class Period(Shape):
-    """A subscription as an order shows it."""
+    """The subscription that an order is for."""
 
     current_period_start: Instant
     current_period_end: Instant
 
 
-class Order(Shape):
-    """An order. `net_amount` is `amount` in older versions."""
+class Order(Event):
+    """A paid order. `net_amount` is `amount` in older versions."""
 
     id: Id
     net_amount: Money | None = None
     amount: Money | None = None
-    currency: Word
+    currency: Currency
     customer: Customer
     product_id: str | None = None
     product_price_id: str | None = None
-    product: OrEmpty[Product] = Product()
-    metadata: OrEmpty[Metadata] = Metadata()
+    credits: MetadataCredits | None = at("product.metadata.credits")
+    account_id: MetadataText | None = at("metadata.account_id")
     subscription_id: Id | None = None
     subscription: Period | None = None
 
-
-def _order_paid(order: Order) -> tuple[Fact, ...]:
-    whose = _names(order.customer, order.metadata, order.subscription_id)
-    money = order.amount if order.net_amount is None else order.net_amount
-    if order.subscription_id:
-        if order.subscription is None:
-            raise PayloadError("data.subscription: missing")
-        return (
-            PeriodPaid(
+    @override
+    def facts(self, message: Message) -> Iterator[Fact]:
+        whose = self.customer.names(self.account_id, self.subscription_id)
+        payment_id = f"polar:{self.id}"
+        money = (self.amount if self.net_amount is None else self.net_amount) or 0
+        if self.subscription_id:
+            if self.subscription is None:
+                raise PayloadError("data.subscription: missing")
+            yield PeriodPaid(
                 names=whose,
-                payment_id=f"polar:{order.id}",
-                subscription_id=f"polar:{order.subscription_id}",
-                plan_names=tuple(
-                    name for name in (order.product_id, order.product_price_id) if name
-                ),
-                start=order.subscription.current_period_start,
-                end=order.subscription.current_period_end,
-                money=money or 0,
-                currency=order.currency.lower(),
-            ),
-        )
-    credits_bought = order.product.metadata.credits
-    if credits_bought is None:
-        raise IgnoredError("the product's metadata names no credits")
-    return (
-        Purchased(
-            names=whose,
-            payment_id=f"polar:{order.id}",
-            credits=credits_bought,
-            money=money or 0,
-            currency=order.currency.lower(),
-        ),
-    )
+                payment_id=payment_id,
+                subscription_id=f"polar:{self.subscription_id}",
+                plan_names=distinct(self.product_id, self.product_price_id),
+                start=self.subscription.current_period_start,
+                end=self.subscription.current_period_end,
+                money=money,
+                currency=self.currency,
+            )
+        elif self.credits is None:
+            raise IgnoredError("the product's metadata names no credits")
+        else:
+            yield Purchased(
+                names=whose,
+                payment_id=payment_id,
+                credits=self.credits,
+                money=money,
+                currency=self.currency,
+            )
 
 
-class RefundedOrder(Shape):
-    """An order of which money went back, up to now."""
+class RefundedOrder(Event):
+    """An order with the total of its refunds so far."""
 
     id: Id
     refunded_amount: Money
 
+    @override
+    def facts(self, message: Message) -> Iterator[Fact]:
+        yield MoneyReturned(payment_ids=(f"polar:{self.id}",), total=self.refunded_amount)
 
-class Refund(Shape):
-    """Money of an order that went back, or is to."""
+
+class Refund(Event):
+    """A refund of an order, which may be pending."""
 
     id: Id
     status: str
     amount: Money
     order_id: Id
 
-
-def _refund(refund: Refund) -> tuple[Fact, ...]:
-    if refund.status in RETURNED_NOTHING:
-        raise IgnoredError(f"the refund has {refund.status}")
-    return (
-        MoneyReturned(
-            names=(),
-            payment_ids=(f"polar:{refund.order_id}",),
-            refund_id=f"polar:{refund.id}",
-            money=refund.amount,
-        ),
-    )
+    @override
+    def facts(self, message: Message) -> Iterator[Fact]:
+        if self.status in REFUND_WITHOUT_EFFECT:
+            raise IgnoredError(f"the refund is {self.status}")
+        yield MoneyReturned(
+            payment_ids=(f"polar:{self.order_id}",),
+            refund_id=f"polar:{self.id}",
+            money=self.amount,
+        )
 
 
-class Subscription(Shape):
-    """A subscription. Its status stays `active` when it was canceled for a period's end."""
+class Subscription(Event):
+    """A subscription. Its status stays `active` if it was canceled for the end of a period."""
 
     id: Id
     status: Word
     customer: Customer
-    metadata: OrEmpty[Metadata] = Metadata()
+    account_id: MetadataText | None = at("metadata.account_id")
 
-
-def _subscription(subscription: Subscription, message: Message) -> tuple[Fact, ...]:
-    return (
-        SubscriptionTold(
-            names=_names(subscription.customer, subscription.metadata, subscription.id),
-            subscription_id=f"polar:{subscription.id}",
-            status=subscription.status,
-            ended=message.type == "subscription.revoked" or subscription.status in ENDED,
+    @override
+    def facts(self, message: Message) -> Iterator[Fact]:
+        yield SubscriptionUpdated(
+            names=self.customer.names(self.account_id, self.id),
+            subscription_id=f"polar:{self.id}",
+            status=self.status,
+            ended=message.type == "subscription.revoked" or self.status in SUBSCRIPTION_ENDED,
             at=message.sent_at,
-        ),
-    )
+        )
 
 
-def _names(
-    customer: Customer,
-    metadata: Metadata | None = None,
-    subscription_id: str | None = None,
-) -> tuple[str, ...]:
-    return names(
-        ("account", customer.external_id),
-        ("polar", subscription_id),
-        ("polar", customer.id),
-        ("account", metadata.account_id if metadata else None),
-        ("email", customer.email),
-    )
+SCHEME = Scheme(key=str.encode)
+
+EVENTS: Mapping[str, type[Event]] = {
+    "order.paid": Order,
+    "order.refunded": RefundedOrder,
+    "refund.created": Refund,
+    "refund.updated": Refund,
+    "subscription.created": Subscription,
+    "subscription.active": Subscription,
+    "subscription.updated": Subscription,
+    "subscription.canceled": Subscription,
+    "subscription.uncanceled": Subscription,
+    "subscription.revoked": Subscription,
+    "customer.created": Customer,
+    "customer.updated": Customer,
+}

@@ -1,11 +1,14 @@
-"""What the shapes of all providers' payloads are made of, and how one is read."""
+"""The parts that all providers' payloads are made of, and how to read one."""
 
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
+    AliasChoices,
+    AliasPath,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -16,9 +19,15 @@ from pydantic import (
 
 from scrip.domain.catalog import CREDITS_MAX
 from scrip.domain.errors import PayloadError
+from scrip.webhooks.facts import Fact
+from scrip.webhooks.messages import Message
 
 CREDITS_DIGITS_MAX = len(str(CREDITS_MAX))
 MONEY_MAX = 10**15
+
+SUBSCRIPTION_ENDED = ("canceled", "unpaid", "incomplete_expired")
+REFUND_WITHOUT_EFFECT = ("failed", "canceled")
+"""Statuses in the terms of Stripe, which Polar has adopted."""
 
 
 def _milliseconds(instant: datetime) -> datetime:
@@ -33,12 +42,12 @@ def _id_of(value: object) -> object:
     return value.get("id") if isinstance(value, Mapping) else value
 
 
-def _whole(value: object) -> object:
-    return {"id": value} if isinstance(value, str) else value
+def _normalized(address: str) -> str:
+    return address.strip().lower()
 
 
 def _from_digits(value: object) -> object:
-    """Read digits: metadata knows nothing but strings at some providers."""
+    """Read digits: some providers allow only strings in metadata."""
     if isinstance(value, str):
         if not (value.isascii() and value.isdigit() and len(value) <= CREDITS_DIGITS_MAX):
             raise ValueError("credits are a whole number in digits")
@@ -50,58 +59,67 @@ type Instant = Annotated[AwareDatetime, AfterValidator(_milliseconds)]
 """ISO 8601 with an offset, or an epoch number in seconds or in milliseconds."""
 
 type Id = Annotated[str, Field(pattern="^[!-~]{1,255}$"), BeforeValidator(_id_of)]
-"""An id, or the whole object that has it where the provider was asked to expand it.
+"""An ID, or the whole object with that ID where the provider was asked to expand it.
 
-Names and keys are made of ids, hence the bound; an id of the app's own (`account_id`,
-`client_reference_id`) is a mere text until it has led to somebody.
+It is bounded because it becomes part of names and keys. The app's own IDs (`account_id`,
+`client_reference_id`) are plain text until they have led to an account.
 """
 
 type Word = Annotated[str, Field(max_length=64)]
-"""A word of the provider's that is kept: a status, a currency."""
+"""A status of the provider's, which Scrip keeps."""
+
+type Currency = Annotated[str, Field(max_length=64), AfterValidator(str.lower)]
+"""A currency's code in lower case."""
 
 type Money = Annotated[int, Field(ge=0, le=MONEY_MAX)]
 """An amount in the currency's smallest unit."""
 
-type BoughtCredits = Annotated[
-    int,
-    Field(strict=True, ge=1, le=CREDITS_MAX),
-    BeforeValidator(_from_digits),
-]
-"""Credits that a provider's metadata names."""
+type Email = Annotated[str, AfterValidator(_normalized)]
+"""An email address in lower case."""
+
+type Credits = Annotated[int, Field(strict=True, ge=1, le=CREDITS_MAX)]
+"""How many credits were bought."""
+
+type MetadataCredits = Annotated[Credits, BeforeValidator(_from_digits)]
+"""Credits in a provider's metadata, perhaps as digits."""
+
+type MetadataText = Annotated[str, Field(coerce_numbers_to_str=True)]
+"""Text in a provider's metadata."""
+
+
+def at(*paths: str, default: Any = None) -> Any:
+    """Return a field whose value is at the first of these paths that exists, such as `plan.id`.
+
+    A path through null does not exist. The field is required if the default is `...`.
+    """
+    choices = [AliasPath(*path.split(".")) for path in paths]
+    return Field(default, validation_alias=AliasChoices(*choices))
 
 
 class Shape(BaseModel):
-    """A part of a payload: what Scrip reads of it. What else it has is the provider's business."""
+    """Part of a payload: the fields that Scrip reads. Others are ignored."""
 
     model_config = ConfigDict(frozen=True)
 
 
-type OrEmpty[S: Shape] = Annotated[S, BeforeValidator(lambda value: value or {})]
-"""A part that may be null, which then has nothing in it."""
+class Event(Shape):
+    """The object of an event that Scrip handles."""
 
-type IdOr[S: Shape] = Annotated[S, BeforeValidator(_whole)]
-"""A part that may be whole, or nothing but its id."""
+    @abstractmethod
+    def facts(self, message: Message) -> Iterator[Fact]:
+        """Yield what the event says, at least one fact.
 
-
-class Metadata(Shape):
-    """What an app tells Scrip through a provider's metadata."""
-
-    model_config = ConfigDict(frozen=True, coerce_numbers_to_str=True)
-
-    account_id: str | None = None
-
-
-class PurchaseMetadata(Metadata):
-    """What it tells of something that is bought once."""
-
-    credits: BoughtCredits | None = None
+        Raises:
+            IgnoredError: it has nothing to do with credits.
+            PayloadError: it lacks something that it needs.
+        """
 
 
 def read[S: Shape](shape: type[S], payload: Mapping[str, Any], *path: str) -> S:
-    """Read what is at a path of a payload.
+    """Read the part at a path of a payload.
 
     Raises:
-        PayloadError: something is missing there or is not what it should be; it says where.
+        PayloadError: something is missing or invalid; the reason starts with its path.
     """
     found: Any = payload
     for depth, name in enumerate(path, start=1):
@@ -116,12 +134,11 @@ def read[S: Shape](shape: type[S], payload: Mapping[str, Any], *path: str) -> S:
         raise PayloadError(f"{where}: {first['msg']}") from exc
 
 
-def names(*told: tuple[str, str | None]) -> tuple[str, ...]:
-    """Return `kind:value` of each value that there is, in order and without repeats."""
-    return tuple(
-        dict.fromkeys(
-            f"{kind}:{value.strip().lower() if kind == 'email' else value}"
-            for kind, value in told
-            if value
-        ),
-    )
+def distinct(*values: str | None) -> tuple[str, ...]:
+    """Return the values that are not empty, in order and without repeats."""
+    return tuple(dict.fromkeys(value for value in values if value))
+
+
+def names(*values: tuple[str, str | None]) -> tuple[str, ...]:
+    """Return `kind:value` for each value that is not empty, in order and without repeats."""
+    return distinct(*(f"{kind}:{value}" for kind, value in values if value))

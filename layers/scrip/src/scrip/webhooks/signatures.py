@@ -1,4 +1,4 @@
-"""Signatures: whether a message comes from whom it says, and came just now.
+"""Signatures: whether a message comes from its provider, and was sent just now.
 
 The only module that needs the providers' libraries; they are installed for one function alone.
 """
@@ -12,20 +12,18 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError
 from stripe import SignatureVerificationError, WebhookSignature
 
 from scrip.domain.errors import SignatureError
-from scrip.webhooks.messages import Provider
+from scrip.webhooks.messages import Scheme
 
 TOLERANCE_SECONDS = 300
 """How far a message's time may be from now, either way."""
 
-# The libraries read more than they need to: 1e9, NaN, spaces, digits of other scripts.
+# The libraries accept more than they should: 1e9, NaN, spaces, digits of other scripts.
 EPOCH_SECONDS = re.compile(r"[1-9][0-9]{0,10}")
 STRIPE_TIMESTAMP = re.compile(r"(?:^|,)t=([1-9][0-9]{0,10})(?=,|\Z)")
 
-SECRET_PREFIX = "whsec_"  # noqa: S105 - what comes before a secret
-
 
 def verify(
-    provider: Provider,
+    scheme: Scheme,
     headers: Mapping[str, str],
     body: bytes,
     secrets: Sequence[str],
@@ -33,27 +31,26 @@ def verify(
     """Return if the body was signed with one of the secrets within the last 5 minutes.
 
     Raises:
-        SignatureError: it was not, or cannot be told: headers are missing or malformed.
+        SignatureError: it was not, or headers are missing or malformed.
     """
     given = {name.lower(): value for name, value in headers.items()}
     try:
         text = body.decode()
     except UnicodeDecodeError as exc:
         raise SignatureError from exc
-    if provider is Provider.STRIPE:
+    if scheme.is_stripes:
         _verify_stripe(given.get("stripe-signature", ""), text, secrets)
     else:
-        prefix = "svix" if provider is Provider.CLERK else "webhook"
         signed = {
-            f"webhook-{name}": given.get(f"{prefix}-{name}", "")
+            f"webhook-{name}": given.get(f"{scheme.headers}-{name}", "")
             for name in ("id", "timestamp", "signature")
         }
-        _verify_standard(signed, text, [_key(provider, secret) for secret in secrets])
+        _verify_standard(signed, text, scheme, secrets)
 
 
 def _verify_stripe(header: str, text: str, secrets: Sequence[str]) -> None:
     times = STRIPE_TIMESTAMP.findall(header)
-    # The library refuses what is too old, and nothing that is too new.
+    # The library refuses what is too old, but not what is too new.
     if not header.isascii() or len(times) != 1 or int(times[0]) > time.time() + TOLERANCE_SECONDS:
         raise SignatureError
     for secret in secrets:
@@ -65,23 +62,19 @@ def _verify_stripe(header: str, text: str, secrets: Sequence[str]) -> None:
     raise SignatureError
 
 
-def _verify_standard(signed: dict[str, str], text: str, keys: Sequence[str | bytes]) -> None:
+def _verify_standard(
+    signed: dict[str, str],
+    text: str,
+    scheme: Scheme,
+    secrets: Sequence[str],
+) -> None:
     if not EPOCH_SECONDS.fullmatch(signed["webhook-timestamp"]):
         raise SignatureError
-    for key in keys:
+    for secret in secrets:
         try:
-            Webhook(key).verify(text, signed, json_parse=False)
-        # ValueError: a signature or a secret that is no base64 or no ASCII, or no list of them.
+            Webhook(scheme.key(secret)).verify(text, signed, json_parse=False)
+        # ValueError: a signature or a secret that is not base64 or ASCII, or not a list of them.
         except (WebhookVerificationError, EmptyWebhookSecretError, ValueError):
             continue
         return
     raise SignatureError
-
-
-def _key(provider: Provider, secret: str) -> str | bytes:
-    """Return a secret as the library wants it: text is base64, bytes are the key itself."""
-    if provider is Provider.POLAR:
-        return secret.encode()
-    if provider is Provider.STANDARD and not secret.startswith(SECRET_PREFIX):
-        return secret.encode()
-    return secret

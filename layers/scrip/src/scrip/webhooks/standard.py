@@ -1,15 +1,14 @@
-"""Standard: Scrip's own payload, for any billing system, as docs/reference/webhooks.md has it.
+"""Standard: Scrip's own payload for any billing system, as docs/reference/webhooks.md describes it.
 
-Ids are the sender's: a customer, a subscription and a payment may have the same, so a name says
-what it is of.
+IDs are the sender's: a customer, a subscription and a payment may have the same one, so a name
+includes what it is the ID of.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, Self
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Self, override
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from scrip.domain.catalog import CREDITS_MAX
 from scrip.domain.payments import DisputeOutcome
 from scrip.webhooks.facts import (
     Disputed,
@@ -18,49 +17,39 @@ from scrip.webhooks.facts import (
     MoneyReturned,
     PeriodPaid,
     Purchased,
-    SubscriptionTold,
+    SubscriptionUpdated,
     UserCreated,
     UserDeleted,
 )
-from scrip.webhooks.messages import IgnoredError, Message
-from scrip.webhooks.shapes import MONEY_MAX, Instant, Shape, names, read
+from scrip.webhooks.messages import SECRET_PREFIX, Message, Scheme, base64_key
+from scrip.webhooks.shapes import MONEY_MAX, Credits, Event, Instant, names
 
 NO_CURRENCY = "xxx"
-"""What ISO 4217 has for no currency."""
+"""ISO 4217's code for no currency."""
 
 # Strict by name: the strictness of a model does not reach into a type alias.
 type OwnId = Annotated[str, Field(strict=True, pattern="^[!-~]{1,128}$")]
-type Email = Annotated[str, Field(strict=True, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
-type OwnCredits = Annotated[int, Field(strict=True, ge=1, le=CREDITS_MAX)]
+type OwnEmail = Annotated[
+    str,
+    Field(strict=True, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$"),
+    AfterValidator(str.lower),
+]
 type OwnMoney = Annotated[int, Field(strict=True, ge=0, le=MONEY_MAX)]
-type Currency = Annotated[str, Field(strict=True, pattern="^[a-z]{3}$")]
+type OwnCurrency = Annotated[str, Field(strict=True, pattern="^[a-z]{3}$")]
 
 
-def facts(message: Message) -> tuple[Fact, ...]:
-    """Return what a message tells.
-
-    Raises:
-        IgnoredError: its type is none of these.
-        PayloadError: it is not as documented.
-    """
-    translator = TRANSLATORS.get(message.type)
-    if translator is None:
-        raise IgnoredError(f"{message.type} is not a type that Scrip knows")
-    return (translator(message),)
-
-
-class Data(Shape):
-    """The data of a message: exact types, and no field that Scrip does not know."""
+class Data(Event):
+    """The data of a message: exact types, and no unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Owned(Data):
-    """What belongs to an account, which is named in one way at least."""
+    """Something that belongs to an account, which is named in at least one way."""
 
     account_id: OwnId | None = None
     customer_id: OwnId | None = None
-    email: Email | None = None
+    email: OwnEmail | None = None
 
     @model_validator(mode="after")
     def _is_named(self) -> Self:
@@ -69,7 +58,7 @@ class Owned(Data):
         return self
 
     def names(self, subscription_id: str | None = None) -> tuple[str, ...]:
-        """Whose it is."""
+        """Return the names of the account."""
         return names(
             ("account", self.account_id),
             ("standard:subscription", subscription_id),
@@ -79,32 +68,31 @@ class Owned(Data):
 
 
 class Paid(Owned):
-    """What was paid for. `money` is in the currency's smallest unit, 0 when nobody says."""
+    """Something that was paid for; `money` is in the currency's smallest unit."""
 
     money: OwnMoney = 0
-    currency: Currency = NO_CURRENCY
+    currency: OwnCurrency = NO_CURRENCY
 
 
 class CreditsPurchased(Paid):
     """Credits were bought."""
 
     payment_id: OwnId
-    credits: OwnCredits
+    credits: Credits
 
-
-def _purchased(message: Message) -> Fact:
-    data = read(CreditsPurchased, message.payload, "data")
-    return Purchased(
-        names=data.names(),
-        payment_id=f"standard:payment:{data.payment_id}",
-        credits=data.credits,
-        money=data.money,
-        currency=data.currency,
-    )
+    @override
+    def facts(self, message: Message) -> Iterator[Fact]:
+        yield Purchased(
+            names=self.names(),
+            payment_id=f"standard:payment:{self.payment_id}",
+            credits=self.credits,
+            money=self.money,
+            currency=self.currency,
+        )
 
 
 class SubscriptionRenewed(Paid):
-    """A subscription was paid for a period; by its invoice if there is one, else by its payment."""
+    """A subscription was paid for a period; it is named by its invoice or else by its payment."""
 
     payment_id: OwnId | None = None
     invoice_id: OwnId | None = None
@@ -114,56 +102,62 @@ class SubscriptionRenewed(Paid):
     period_end: Instant
 
     @model_validator(mode="after")
-    def _is_a_paid_period(self) -> Self:
+    def _is_paid(self) -> Self:
         if not (self.payment_id or self.invoice_id):
             raise ValueError("name a payment_id or an invoice_id")
-        if self.period_end <= self.period_start:
-            raise ValueError("a period ends after it starts")
         return self
 
-
-def _renewed(message: Message) -> Fact:
-    data = read(SubscriptionRenewed, message.payload, "data")
-    payment_id, *also = names(
-        ("standard:invoice", data.invoice_id),
-        ("standard:payment", data.payment_id),
-    )
-    return PeriodPaid(
-        names=data.names(data.subscription_id),
-        payment_id=payment_id,
-        also=tuple(also),
-        subscription_id=f"standard:subscription:{data.subscription_id}",
-        plan_names=(data.plan,),
-        start=data.period_start,
-        end=data.period_end,
-        money=data.money,
-        currency=data.currency,
-    )
+    @override
+    def facts(self, message: Message) -> Iterator[Fact]:
+        payment_id, *also = names(
+            ("standard:invoice", self.invoice_id),
+            ("standard:payment", self.payment_id),
+        )
+        yield PeriodPaid(
+            names=self.names(self.subscription_id),
+            payment_id=payment_id,
+            also=tuple(also),
+            subscription_id=f"standard:subscription:{self.subscription_id}",
+            plan_names=(self.plan,),
+            start=self.period_start,
+            end=self.period_end,
+            money=self.money,
+            currency=self.currency,
+        )
 
 
 class SubscriptionStatus(Data):
-    """How a subscription stands: `status` is the sender's word for it."""
+    """A subscription's status, in the sender's word for it."""
 
     subscription_id: OwnId
     status: Annotated[str, Field(strict=True, min_length=1, max_length=64)]
     at: Instant | None = None
 
+    @override
+    def facts(self, message: Message) -> Iterator[Fact]:
+        yield SubscriptionUpdated(
+            names=names(("standard:subscription", self.subscription_id)),
+            subscription_id=f"standard:subscription:{self.subscription_id}",
+            status=self.status,
+            ended=message.type == "subscription.ended",
+            at=self.at or message.sent_at,
+        )
 
-def _subscription(message: Message) -> Fact:
-    data = read(SubscriptionStatus, message.payload, "data")
-    return SubscriptionTold(
-        names=names(("standard:subscription", data.subscription_id)),
-        subscription_id=f"standard:subscription:{data.subscription_id}",
-        status=data.status,
-        ended=message.type == "subscription.ended",
-        at=data.at or message.sent_at,
-    )
 
-
-class PaymentRefunded(Data):
-    """Money went back: `total` of the payment up to now, or the `money` of one refund."""
+class OfPayment(Data):
+    """Something that happened to a payment."""
 
     payment_id: OwnId
+
+    @property
+    def payment_ids(self) -> tuple[str, ...]:
+        """The names that the payment may be known by; `payment_id` may be that of an invoice."""
+        return names(("standard:payment", self.payment_id), ("standard:invoice", self.payment_id))
+
+
+class PaymentRefunded(OfPayment):
+    """A payment was refunded: `total` so far, or `money` by one refund."""
+
     total: OwnMoney | None = None
     refund_id: OwnId | None = None
     money: OwnMoney | None = None
@@ -175,88 +169,83 @@ class PaymentRefunded(Data):
             raise ValueError("name a total, or a refund_id and its money")
         return self
 
-
-def _refunded(message: Message) -> Fact:
-    data = read(PaymentRefunded, message.payload, "data")
-    return MoneyReturned(
-        names=(),
-        payment_ids=_payment_ids(data.payment_id),
-        total=data.total,
-        refund_id=data.refund_id and f"standard:refund:{data.refund_id}",
-        money=data.money or 0,
-    )
+    @override
+    def facts(self, message: Message) -> Iterator[Fact]:
+        yield MoneyReturned(
+            payment_ids=self.payment_ids,
+            total=self.total,
+            refund_id=self.refund_id and f"standard:refund:{self.refund_id}",
+            money=self.money or 0,
+        )
 
 
-class PaymentDisputed(Data):
-    """A payment is disputed, or was."""
+class PaymentDisputed(OfPayment):
+    """A payment is disputed, or the dispute is over."""
 
-    payment_id: OwnId
     dispute_id: OwnId
     outcome: DisputeOutcome
     money: OwnMoney = 0
 
+    @override
+    def facts(self, message: Message) -> Iterator[Fact]:
+        yield Disputed(
+            payment_ids=self.payment_ids,
+            dispute_id=f"standard:dispute:{self.dispute_id}",
+            outcome=self.outcome,
+            money=self.money,
+        )
 
-def _disputed(message: Message) -> Fact:
-    data = read(PaymentDisputed, message.payload, "data")
-    return Disputed(
-        names=(),
-        payment_ids=_payment_ids(data.payment_id),
-        dispute_id=f"standard:dispute:{data.dispute_id}",
-        outcome=data.outcome,
-        money=data.money,
-    )
+
+class User(Data):
+    """A user who was created, with an address that the sender has verified."""
+
+    account_id: OwnId
+    email: OwnEmail | None = None
+
+    @override
+    def facts(self, message: Message) -> Iterator[Fact]:
+        yield UserCreated(
+            account_id=self.account_id,
+            emails=(self.email,) if self.email else (),
+        )
 
 
 class DeletedUser(Data):
-    """A user who is no more."""
+    """A user who was deleted."""
 
     account_id: OwnId
 
-
-def _user_deleted(message: Message) -> Fact:
-    account_id = read(DeletedUser, message.payload, "data").account_id
-    return UserDeleted(names=names(("account", account_id)), account_id=account_id)
-
-
-class User(DeletedUser):
-    """A user, with an address that the sender has verified."""
-
-    email: Email | None = None
-
-
-def _user_created(message: Message) -> Fact:
-    data = read(User, message.payload, "data")
-    return UserCreated(
-        names=names(("account", data.account_id)),
-        account_id=data.account_id,
-        emails=(data.email.lower(),) if data.email else (),
-    )
+    @override
+    def facts(self, message: Message) -> Iterator[Fact]:
+        yield UserDeleted(account_id=self.account_id)
 
 
 class AccountLinked(Owned):
-    """A customer is an account's."""
+    """A customer belongs to an account."""
 
     account_id: OwnId
     customer_id: OwnId
 
-
-def _linked(message: Message) -> Fact:
-    return Linked(names=read(AccountLinked, message.payload, "data").names())
-
-
-def _payment_ids(payment_id: str) -> tuple[str, ...]:
-    """Return what a payment may be known by; a sender may call an invoice its payment."""
-    return names(("standard:payment", payment_id), ("standard:invoice", payment_id))
+    @override
+    def facts(self, message: Message) -> Iterator[Fact]:
+        yield Linked(names=self.names())
 
 
-TRANSLATORS: Mapping[str, Callable[[Message], Fact]] = {
-    "credits.purchased": _purchased,
-    "subscription.renewed": _renewed,
-    "subscription.updated": _subscription,
-    "subscription.ended": _subscription,
-    "payment.refunded": _refunded,
-    "payment.disputed": _disputed,
-    "user.created": _user_created,
-    "user.deleted": _user_deleted,
-    "account.linked": _linked,
+def _key(secret: str) -> bytes:
+    """Return the HMAC key of a secret: without the prefix, it is its own bytes."""
+    return base64_key(secret) if secret.startswith(SECRET_PREFIX) else secret.encode()
+
+
+SCHEME = Scheme(key=_key)
+
+EVENTS: Mapping[str, type[Event]] = {
+    "credits.purchased": CreditsPurchased,
+    "subscription.renewed": SubscriptionRenewed,
+    "subscription.updated": SubscriptionStatus,
+    "subscription.ended": SubscriptionStatus,
+    "payment.refunded": PaymentRefunded,
+    "payment.disputed": PaymentDisputed,
+    "user.created": User,
+    "user.deleted": DeletedUser,
+    "account.linked": AccountLinked,
 }

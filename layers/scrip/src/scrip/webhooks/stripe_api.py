@@ -1,4 +1,4 @@
-"""Stripe's API: subscriptions as it tells them now, in the words of its messages."""
+"""Stripe's API: current subscriptions, in the shapes of its messages."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from stripe.params import SubscriptionListParams
 
 PAGE = 100
-"""How many subscriptions are asked for at once: the most that Stripe tells."""
+"""How many subscriptions are in a page; Stripe returns no more."""
 
 SECONDS_MAX = 8
-"""How long Stripe may take. It is not asked twice: whoever asks for a sync goes on where it was."""
+"""How long Stripe may take. There are no retries: the caller of a sync continues at its cursor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ class StripeApi:
         Each has its whole `latest_invoice`, that one's payments included.
 
         Raises:
-            NotConfiguredError: Stripe does not take the key.
-            InvalidCursorError: it knows no subscription `after`.
+            NotConfiguredError: Stripe does not accept the key.
+            InvalidCursorError: there is no subscription `after`.
             ProviderBusyError: it did not answer.
         """
         client = stripe.StripeClient(
@@ -43,15 +43,15 @@ class StripeApi:
             http_client=stripe.RequestsClient(timeout=SECONDS_MAX),
             max_network_retries=0,
         )
-        asked: SubscriptionListParams = {
+        query: SubscriptionListParams = {
             "status": "all",
             "limit": PAGE,
             "expand": ["data.latest_invoice.payments"],
         }
         if after is not None:
-            asked["starting_after"] = after
+            query["starting_after"] = after
         try:
-            page = client.v1.subscriptions.list(asked)
+            page = client.v1.subscriptions.list(query)
         except (stripe.AuthenticationError, stripe.PermissionError) as exc:
             raise NotConfiguredError(STRIPE_API_KEY) from exc
         except stripe.InvalidRequestError as exc:
@@ -60,4 +60,4 @@ class StripeApi:
             raise InvalidCursorError from exc
         except stripe.StripeError as exc:
             raise ProviderBusyError from exc
-        return [told.to_dict(for_json=True) for told in page.data], not page.has_more
+        return [item.to_dict(for_json=True) for item in page.data], not page.has_more

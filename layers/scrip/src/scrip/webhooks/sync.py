@@ -38,10 +38,10 @@ from scrip.store.queries import read, read_payment
 from scrip.user_pool import PoolUser, user_pool
 from scrip.users import emails_of, open_account
 from scrip.webhooks.apply import UnmatchedError, accept, command_of, wake
-from scrip.webhooks.facts import PeriodPaid, SubscriptionTold
-from scrip.webhooks.messages import IgnoredError, Message, Provider
+from scrip.webhooks.facts import PeriodPaid, SubscriptionUpdated
+from scrip.webhooks.messages import IgnoredError, Message
+from scrip.webhooks.providers import Provider, facts_of
 from scrip.webhooks.secrets import STRIPE_API_KEY, Secrets
-from scrip.webhooks.translation import facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -273,7 +273,7 @@ class Sync:
         """Bring an account up to what Stripe told of a subscription at `asked_at`."""
         invoice = _paid_invoice(told, asked_at)
         paid = _fact(invoice, PeriodPaid) if invoice else None
-        state = _fact(_state(told, asked_at), SubscriptionTold)
+        state = _fact(_state(told, asked_at), SubscriptionUpdated)
         assert state is not None
         names = tuple(dict.fromkeys((*state.names, *(paid.names if paid else ()))))
         known = accounts_named(self.ledger.table, names)
@@ -411,7 +411,7 @@ def _fact[F: Fact](message: Message, kind: type[F]) -> F | None:
     return next((fact for fact in told if isinstance(fact, kind)), None)
 
 
-def _is_news(state: SubscriptionTold, created: datetime, followed: Subscription | None) -> bool:
+def _is_news(state: SubscriptionUpdated, created: datetime, followed: Subscription | None) -> bool:
     """Tell whether an account does not know that a subscription stands so.
 
     What Stripe tells is as of now, whichever of its subscriptions the account follows. So of two
