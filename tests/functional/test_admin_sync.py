@@ -1,4 +1,4 @@
-"""Sync: what was missed is repaired, once, however often it is cut off and repeated."""
+"""Sync: what was missed is repaired once, however often it is cut off and repeated."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ PAID_UNTIL = "2026-12-01T00:00:00.000Z"
 
 
 class Cognito:
-    """The users of a pool, two a page, as Cognito tells them."""
+    """The users of a pool, two to a page, as Cognito lists them."""
 
     def __init__(self) -> None:
         self.users: list[dict[str, Any]] = []
 
     def add(self, sub: str, *, verified: bool = True, status: str = "CONFIRMED") -> None:
-        told = {
+        values = {
             "sub": sub,
             "email": f"{sub}@Example.com",
             "email_verified": "true" if verified else "false",
         }
-        attributes = [{"Name": name, "Value": value} for name, value in told.items()]
+        attributes = [{"Name": name, "Value": value} for name, value in values.items()]
         self.users.append({"Username": sub, "Attributes": attributes, "UserStatus": status})
 
     def list_users(self, *, PaginationToken: str = "0", **_: Any) -> dict[str, Any]:  # noqa: N803 - Cognito's
@@ -78,8 +78,8 @@ def cognito(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Cognito:
 def secret(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The stack's secret, with the key for Stripe's API."""
     client = boto3.client("secretsmanager")
-    told = json.dumps({"stripe": ["whsec_1"], "stripe_api_key": KEY})
-    made = client.create_secret(Name="webhooks", SecretString=told)
+    secret = json.dumps({"stripe": ["whsec_1"], "stripe_api_key": KEY})
+    made = client.create_secret(Name="webhooks", SecretString=secret)
     monkeypatch.setenv("WEBHOOK_SECRETS", made["ARN"])
     yield client
     client.delete_secret(SecretId="webhooks", ForceDeleteWithoutRecovery=True)
@@ -87,7 +87,7 @@ def secret(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 @pytest.fixture
 def stripe(secret: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[StripeServer]:
-    """Stripe, at another address."""
+    """A server in place of Stripe."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with stripe_server() as server:
         monkeypatch.setenv("STRIPE_API_URL", server.url)
@@ -100,7 +100,7 @@ def subscription(
     sub: str, account_id: str | None, invoice_status: str = "paid", **changes: Any
 ) -> dict[str, Any]:
     """Return a subscription with its newest invoice, as Stripe lists it."""
-    told = deepcopy(body(Provider.STRIPE, "subscription_updated")["data"]["object"])
+    listed = deepcopy(body(Provider.STRIPE, "subscription_updated")["data"]["object"])
     invoice = deepcopy(body(Provider.STRIPE, "invoice_paid")["data"]["object"])
     metadata = {"account_id": account_id} if account_id else {}
     invoice |= {"id": f"in_{sub}", "customer": f"cus_{sub}", "customer_email": f"{sub}@example.com"}
@@ -108,8 +108,8 @@ def subscription(
     invoice["status"] = invoice_status
     payment = {"type": "payment_intent", "payment_intent": f"pi_{sub}"}
     invoice["payments"] = {"object": "list", "data": [{"id": "inpay_1", "payment": payment}]}
-    told |= {"id": sub, "customer": f"cus_{sub}", "metadata": metadata, "latest_invoice": invoice}
-    return {**told, **changes}
+    listed |= {"id": sub, "customer": f"cus_{sub}", "metadata": metadata, "latest_invoice": invoice}
+    return {**listed, **changes}
 
 
 def sync(**asked: Any) -> Answer:
@@ -137,7 +137,7 @@ def out_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handler, "SPARE_MILLISECONDS", 10**9)
 
 
-def test_every_confirmed_user_gets_an_account_and_the_address_that_is_theirs(
+def test_every_confirmed_user_gets_an_account_and_their_address(
     table: Table,
     cognito: Cognito,
     monkeypatch: pytest.MonkeyPatch,
@@ -145,7 +145,7 @@ def test_every_confirmed_user_gets_an_account_and_the_address_that_is_theirs(
     for sub in ("anna", "bert", "carl"):
         cognito.add(sub)
     cognito.add("dora", verified=False)
-    cognito.add("nobody", status="UNCONFIRMED")
+    cognito.add("emil", status="UNCONFIRMED")
     open_account(ledger(), "bert", ["bert@example.com"], at=ledger().clock())
     open_account(ledger(), "carl", ["old@example.com"], at=ledger().clock())
     before = items(table)
@@ -178,21 +178,61 @@ def test_every_confirmed_user_gets_an_account_and_the_address_that_is_theirs(
     assert counted(synced(mode="users")) == {"seen": 5, "unchanged": 4, "skipped": 1}
 
 
+def test_a_dry_run_reports_what_the_real_run_then_does_and_writes_nothing(
+    table: Table,
+    cognito: Cognito,
+    stripe: StripeServer,
+) -> None:
+    for sub in ("sub_new", "known", "team/anna"):
+        cognito.add(sub)
+    for account_id in (ALICE, "known", "gone"):
+        ledger().execute(opening(account_id))
+    ledger().execute(CloseAccount(account_id="gone", entry_id="close", actor=CLOCK))
+    broken, unmapped = subscription("sub_broken", ALICE), subscription("sub_unmapped", ALICE)
+    broken["latest_invoice"]["lines"] = None
+    line = unmapped["latest_invoice"]["lines"]["data"][0]
+    line["pricing"]["price_details"] = {"price": "price_x", "product": "prod_x"}
+    stripe.subscriptions = [
+        subscription("sub_new", None),  # of the user whose account the sync opens
+        subscription("sub_second", ALICE, created=0),
+        subscription("sub_first", ALICE),
+        broken,
+        unmapped,
+        subscription("sub_nobody", None),
+        subscription("sub_gone", "gone"),
+        subscription("sub_ended", "known", status="canceled"),
+    ]
+    overrides = {ALICE: 900, "sub_new": 2_050, "known": 150, "nobody": 1}
+    before = items(table)
+    [rehearsed] = synced(mode="all", credit_overrides=overrides, dry_run=True)
+    assert items(table) == before
+    [done] = synced(mode="all", credit_overrides=overrides)
+    assert done == rehearsed
+    assert {one["account_id"] for one in done["differences"]} == {ALICE, "known", "sub_new"}
+    assert [one["code"] for one in done["failures"]] == [
+        "unusable_account_id",
+        "unreadable_payload",
+        "unmatched",
+        "unmatched",
+        "account_not_found",
+    ]
+
+
 @pytest.mark.parametrize("dry_run", [True, False])
-def test_a_user_whose_id_no_account_can_have_is_told_and_gets_none(
+def test_a_user_whose_id_no_account_can_have_is_reported_and_gets_none(
     table: Table,
     cognito: Cognito,
     dry_run: bool,  # noqa: FBT001 - a parameter
 ) -> None:
     cognito.add("team/anna")
     before = items(table)
-    [told] = synced(mode="users", dry_run=dry_run)
-    assert told["failures"] == [{"subject": "team/anna", "code": "unusable_account_id"}]
-    assert counted([told]) == {"seen": 1, "failed": 1}
+    [report] = synced(mode="users", dry_run=dry_run)
+    assert report["failures"] == [{"subject": "team/anna", "code": "unusable_account_id"}]
+    assert counted([report]) == {"seen": 1, "failed": 1}
     assert items(table) == before
 
 
-def test_what_webhooks_missed_is_told_by_the_very_messages_that_they_would_have_been(
+def test_missed_webhooks_go_through_the_inbox_as_the_messages_that_they_would_have_been(
     table: Table,
     stripe: StripeServer,
 ) -> None:
@@ -239,13 +279,13 @@ def test_what_webhooks_missed_is_told_by_the_very_messages_that_they_would_have_
     assert len(items(table)) == len(after)
     # The payment's own name is known, by which a refund finds it.
     assert any(item["pk"]["S"] == "ALIAS#stripe:pi_sub_alice" for item in after)
-    # Whom nobody knew is known once they have signed up.
+    # A subscription without an account finds one once its payer has signed up.
     open_account(ledger(), "carl", ["sub_nobody@example.com"], at=ledger().clock())
     assert counted(synced()) == {"seen": 3, "unchanged": 1, "skipped": 1, "changed": 1}
     assert ledger().account("carl").plan_id == "pro"
 
 
-def test_a_subscription_is_followed_as_it_stands_now_and_two_do_not_take_turns(
+def test_an_account_follows_the_current_state_of_its_newest_subscription(
     stripe: StripeServer,
     clock: Clock,
 ) -> None:
@@ -276,7 +316,7 @@ def test_a_subscription_is_followed_as_it_stands_now_and_two_do_not_take_turns(
     assert [one["after"] for one in report["differences"]] == ["canceled"]
 
 
-def test_it_goes_on_where_it_was_cut_off_by_the_time_or_by_stripe(
+def test_a_sync_continues_where_time_ran_out_or_stripe_failed(
     stripe: StripeServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -300,17 +340,17 @@ def test_it_goes_on_where_it_was_cut_off_by_the_time_or_by_stripe(
     assert counted(synced()) == {"seen": 3, "unchanged": 3}
 
 
-def test_an_answer_stays_small_and_tells_all_of_it(
+def test_a_long_report_is_split_into_several_answers(
     stripe: StripeServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("scrip.webhooks.sync.DIFFERENCES_MAX", 2)
     stripe.subscriptions = [subscription(f"sub_{number}", None) for number in range(5)]
-    told = synced(dry_run=True)
-    assert [len(answer["failures"]) for answer in told] == [2, 2, 1]
+    answers = synced(dry_run=True)
+    assert [len(answer["failures"]) for answer in answers] == [2, 2, 1]
 
 
-def test_one_that_is_wrong_stops_no_other(stripe: StripeServer) -> None:
+def test_one_failure_does_not_stop_the_others(stripe: StripeServer) -> None:
     for account_id in (ALICE, "anna", "bob"):
         ledger().execute(opening(account_id))
     ledger().execute(CloseAccount(account_id=ALICE, entry_id="close", actor=CLOCK))
@@ -358,14 +398,14 @@ def test_balances_are_set_once_by_the_admin_who_asks(table: Table) -> None:
     assert sync(credit_overrides={"anna": -1}).status == 422
 
 
-def test_without_a_key_that_stripe_takes_nothing_is_done(
+def test_without_a_valid_stripe_key_nothing_is_done(
     stripe: StripeServer,
     secret: Any,
     cognito: Cognito,
     table: Table,
 ) -> None:
-    for told in ({}, {"stripe_api_key": "rk_wrong"}):
-        secret.put_secret_value(SecretId="webhooks", SecretString=json.dumps(told))
+    for listed in ({}, {"stripe_api_key": "rk_wrong"}):
+        secret.put_secret_value(SecretId="webhooks", SecretString=json.dumps(listed))
         answer = sync(mode="all")
         assert (answer.status, answer.body["code"]) == (409, "not_configured")
         assert answer.body["setting"] == "stripe_api_key"

@@ -1,4 +1,4 @@
-"""Users: opening their accounts, to be found by the addresses that are verified as theirs."""
+"""Users: opening their accounts and linking them to their verified addresses."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -12,6 +12,7 @@ from scrip.settings import Settings
 from scrip.store.aliases import (
     EMAIL,
     accounts_named,
+    can_lead,
     link_account,
     names_of,
     note_addresses,
@@ -23,7 +24,7 @@ from scrip.store.queries import read
 from scrip.user_pool import user_pool
 
 MAILBOXES_MAX = 50
-"""How many of a new user's mailboxes are looked at: they fit a transaction."""
+"""How many of a new user's mailboxes are checked for earlier sign-ups: what fits a transaction."""
 
 
 def open_account(
@@ -33,28 +34,33 @@ def open_account(
     stack: Settings | None = None,
     *,
     at: datetime,
+    dry_run: bool = False,
 ) -> list[str]:
-    """Open the account of a user and link it to their addresses; return those that are linked now.
+    """Open a user's account and link it to their addresses; return the names that are linked now.
 
-    An address is of one account only, and the first keeps it. One that the user has no longer
-    leads nowhere. Repeated, it changes nothing, and neither does what is older than what is known:
-    the addresses are those that the user had `at` that time. `stack` are the settings,
-    by default this process's own.
+    `emails` are the addresses that the user had `at` that time; nothing changes if newer ones are
+    known. An address belongs to the first account that had it. One that the user no longer has
+    leads nowhere. `stack` are the settings, by default this process's own. A dry run writes
+    nothing.
 
     Raises:
         BusyError: it may be half done; doing it again is safe.
     """
     mailboxes = hashed(emails, ledger.mailbox_key)
-    ledger.execute(opening(account_id, mailboxes[:MAILBOXES_MAX], stack))
+    wanted = sorted({f"{EMAIL}{email.lower()}" for email in emails})
+    carry_out = ledger.rehearse if dry_run else ledger.execute
+    carry_out(opening(account_id, mailboxes[:MAILBOXES_MAX], stack))
+    if dry_run:
+        known = accounts_named(ledger.table, wanted)
+        return [name for name in wanted if can_lead(name) and known.get(name) in {None, account_id}]
     if not note_addresses(ledger.table, account_id, at):
         return []
-    # An account may be older than the rule, and have another address than it was opened with.
+    # The account may have been opened without mailboxes, or with others than these.
     note_welcomed(ledger.table, mailboxes)
-    wanted = {f"{EMAIL}{email.lower()}" for email in emails}
     for name in names_of(ledger.table, account_id):
         if name.startswith(EMAIL) and name not in wanted:
             unlink(ledger.table, account_id, name)
-    return [name for name in sorted(wanted) if link_account(ledger.table, account_id, name)]
+    return [name for name in wanted if link_account(ledger.table, account_id, name)]
 
 
 def first_opening(
@@ -63,11 +69,11 @@ def first_opening(
     username: str | None,
     email: str | None = None,
 ) -> OpenAccount:
-    """Return what opens the account of a signed-in user on their first call, as the trigger would.
+    """Return the command that opens a user's account on their first call, as the trigger would.
 
-    `username` is theirs in the stack's own pool, which knows their address; None for a user of
-    another issuer, whose address is known only if their token has a verified `email`. A user who
-    has left the pool gets no sign-up credits.
+    `username` is the user's in the stack's own pool, which has their address. It is None for a user
+    of another issuer, whose address is known only if their token has a verified `email`. A user who
+    is no longer in the pool gets no sign-up credits.
 
     Raises:
         BusyError: the pool did not answer.
@@ -89,9 +95,9 @@ def add_account(
     *,
     dry_run: bool = False,
 ) -> tuple[Account, bool]:
-    """Open an account as a sign-up would, by hand, and link it to an address.
+    """Open an account by hand, as a sign-up would, and link it to an address.
 
-    Return the account and whether it is new. An account that exists already keeps all that it has.
+    Return the account and whether it is new. An existing account keeps everything that it has.
     `stack` are the settings, by default this process's own. A dry run writes nothing.
 
     Raises:

@@ -72,8 +72,17 @@ def accept(ledger: Ledger, message: Message, body: bytes) -> InboxRecord:
         ScripError: it could not be applied; its inbox record says so. It may be sent again.
         ValueError: it is too large to be kept.
     """
+    record = new_record(ledger, message, body)
+    known = receive(ledger.table, record)
+    if known is not None and known.status in DONE:
+        return known
+    return process(ledger, known or record)
+
+
+def new_record(ledger: Ledger, message: Message, body: bytes) -> InboxRecord:
+    """Return the inbox record of a message that arrives now."""
     now = ledger.clock()
-    record = InboxRecord(
+    return InboxRecord(
         inbox_id=message.inbox_id,
         type=message.type,
         payload=body,
@@ -81,10 +90,6 @@ def accept(ledger: Ledger, message: Message, body: bytes) -> InboxRecord:
         received_at=now,
         changed_at=now,
     )
-    known = receive(ledger.table, record)
-    if known is not None and known.status in DONE:
-        return known
-    return process(ledger, known or record)
 
 
 def process(ledger: Ledger, record: InboxRecord) -> InboxRecord:
@@ -184,12 +189,12 @@ class _Chain:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.names: deque[str] = deque()
-        self.attempts: dict[str, _Attempt] = {}
+        self.attempts: dict[str, Attempt] = {}
         self.is_busy = False
 
-    def apply(self, record: InboxRecord) -> "_Attempt":
+    def apply(self, record: InboxRecord) -> "Attempt":
         """Apply one message; the names that it gives are due to wake others."""
-        attempt = _Attempt(self.ledger, replace(record, attempts=record.attempts + 1))
+        attempt = Attempt(self.ledger, replace(record, attempts=record.attempts + 1))
         try:
             attempt.run()
         except Exception as exc:
@@ -244,10 +249,11 @@ class _Chain:
                 aliases.wait_no_more(self.ledger.table, inbox_id, attempt.waited_for)
 
 
-class _Attempt:
+class Attempt:
     """One attempt to apply a message: its record, and the names that it gave a target."""
 
     def __init__(self, ledger: Ledger, record: InboxRecord) -> None:
+        """Start with the record as it is in the inbox."""
         self.ledger = ledger
         self.waited_for = record.waits_for
         self.record = replace(record, waits_for=())
@@ -273,14 +279,15 @@ class _Attempt:
         except IgnoredError as exc:
             self.end(InboxStatus.IGNORED, exc.reason)
             return
+        refused: list[str] = []
+        remaining = facts
         for _ in range(2):
-            refused: list[str] = []
-            unmatched: list[UnmatchedError] = []
-            for fact in facts:
+            unmatched: dict[Fact, UnmatchedError] = {}
+            for fact in remaining:
                 try:
-                    self._apply(fact)
+                    self.apply(fact)
                 except UnmatchedError as exc:
-                    unmatched.append(exc)
+                    unmatched[fact] = exc
                 except RefusalError as exc:
                     # Final: the account is closed, or the payment is another account's.
                     refused.append(exc.code)
@@ -290,12 +297,23 @@ class _Attempt:
                 status = InboxStatus.IGNORED if len(refused) == len(facts) else InboxStatus.APPLIED
                 self.end(status, ", ".join(refused) or None)
                 return
-            names = distinct(*(name for exc in unmatched for name in exc.names))
-            aliases.wait_for(self.ledger.table, self.record.inbox_id, names)
-            self.end(InboxStatus.UNMATCHED, unmatched[0].reason)
+            remaining = tuple(unmatched)
+            names = distinct(*(name for exc in unmatched.values() for name in exc.names))
+            self.wait(names)
+            self.end(InboxStatus.UNMATCHED, unmatched[remaining[0]].reason)
             self.record = replace(self.record, waits_for=names)
 
-    def _apply(self, fact: Fact) -> None:
+    def wait(self, names: Iterable[str]) -> None:
+        """Wait for any of these names."""
+        aliases.wait_for(self.ledger.table, self.record.inbox_id, names)
+
+    def apply(self, fact: Fact) -> None:
+        """Apply one fact.
+
+        Raises:
+            UnmatchedError: its account, payment or plan is not known yet.
+            RefusalError: the account cannot take it.
+        """
         match fact:
             case UserCreated():
                 self._open(fact)

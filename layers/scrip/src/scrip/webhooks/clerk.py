@@ -110,11 +110,8 @@ class Item(Shape):
     @property
     def paid_plan(self) -> Plan | None:
         """Its plan, unless that is free."""
-        return (
-            None
-            if self.plan is None or self.plan.is_default or self.plan.amount == 0
-            else self.plan
-        )
+        is_free = self.plan is None or self.plan.is_default or self.plan.amount == 0
+        return None if is_free else self.plan
 
     def names(self, payer: Payer) -> tuple[str, ...]:
         """Return the names of the account that it belongs to."""

@@ -115,10 +115,10 @@ class Line(Shape):
 
 
 class Payment(Shape):
-    """What an invoice was paid with."""
+    """A payment of an invoice: part of a newer one, or in the fields of an older one itself."""
 
-    payment_intent: Id | None = None
-    charge: Id | None = None
+    payment_intent: Id | None = at("payment.payment_intent", "payment_intent")
+    charge: Id | None = at("payment.charge", "charge")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -126,16 +126,11 @@ class Payment(Shape):
         return names(("stripe", self.payment_intent), ("stripe", self.charge))
 
 
-class PartialPayment(Shape):
-    """One of the payments of an invoice."""
-
-    payment: Payment
-
-
 class Invoice(Payment, Event):
-    """A paid invoice. Its own payment intent and charge are from before 2025-03-31.
+    """A paid invoice.
 
-    Since then they are in `payments` if that was expanded, and otherwise in `invoice_payment.paid`.
+    Since 2025-03-31 its payments are in `payments` if that was expanded, and otherwise in the event
+    `invoice_payment.paid`.
     """
 
     id: Id
@@ -144,7 +139,7 @@ class Invoice(Payment, Event):
     amount_paid: Money
     currency: Currency
     lines: tuple[Line, ...] = at("lines.data", default=...)
-    payments: tuple[PartialPayment, ...] = at("payments.data", default=())
+    payments: tuple[Payment, ...] = at("payments.data", default=())
     subscription: Id | None = at("parent.subscription_details.subscription", "subscription")
     account_id: MetadataText | None = at(
         "parent.subscription_details.metadata.account_id",
@@ -176,11 +171,10 @@ class Invoice(Payment, Event):
         if not lines:
             yield Linked(names=whose)
             return
-        payments = (self, *(part.payment for part in self.payments))
         yield PeriodPaid(
             names=whose,
             payment_id=f"stripe:{self.id}",
-            also=distinct(*(name for payment in payments for name in payment.names)),
+            also=distinct(*(name for payment in (self, *self.payments) for name in payment.names)),
             subscription_id=f"stripe:{self.subscription}",
             plan_names=distinct(
                 *(name for line in lines for name in (line.price, line.product, line.lookup_key))
@@ -192,16 +186,16 @@ class Invoice(Payment, Event):
         )
 
 
-class InvoicePayment(PartialPayment, Event):
+class InvoicePayment(Payment, Event):
     """A payment of an invoice, which has an event of its own since 2025-03-31."""
 
     invoice: Id
 
     @override
     def facts(self, message: Message) -> Iterator[Fact]:
-        if not self.payment.names:
+        if not self.names:
             raise IgnoredError("the invoice was paid outside of Stripe")
-        yield PaymentNamed(payment_id=f"stripe:{self.invoice}", also=self.payment.names)
+        yield PaymentNamed(payment_id=f"stripe:{self.invoice}", also=self.names)
 
 
 class Subscription(Event):
