@@ -1,7 +1,7 @@
 """Opens an account for a user who has just confirmed their sign-up.
 
-It never keeps anybody from signing in: whatever fails, or takes longer than Cognito waits, is
-logged and counted, and the user's first call opens the account instead.
+It never keeps a user from signing in: a failure, or a delay longer than Cognito waits, is logged
+and counted, and the user's first call opens the account instead.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -16,14 +16,14 @@ from scrip.users import open_account
 from scrip.warm_up import warm_up
 
 SECONDS_MAX = 3
-"""Cognito fails a sign-up whose trigger takes 5 seconds; a cold start is among them."""
+"""Cognito fails a sign-up whose trigger takes 5 seconds, including a cold start."""
 
 THREAD = ThreadPoolExecutor(max_workers=1)
 
 
 @logger.inject_lambda_context
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Open the account and return the event, as Cognito wants it."""
+    """Open the account and return the event, as Cognito requires."""
     logger.set_correlation_id(context.aws_request_id)
     # The trigger also fires after a forgotten password.
     if event["triggerSource"] == "PostConfirmation_ConfirmSignUp":
@@ -36,11 +36,11 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 
 def _open(attributes: dict[str, str]) -> None:
-    """Open the account, to be found by an address only if it was verified as theirs."""
+    """Open the account, and link it to the user's address if that was verified."""
     is_verified = attributes.get("email_verified") == "true"
     emails = [attributes["email"]] if is_verified and "email" in attributes else []
     open_account(ledger(), attributes["sub"], emails, at=ledger().clock())
 
 
-# The key itself is not read yet: a snapshot would keep it, whatever is put in its place.
+# The key itself is not read yet: a snapshot would keep it, even after it is replaced.
 warm_up(lambda: (ledger(), parameter_store()))

@@ -12,7 +12,7 @@ from tests.unit.webhooks.examples import SECRETS
 
 
 class Clock:
-    """A clock that stands where it is put."""
+    """A clock that shows the time that is set."""
 
     now = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -54,7 +54,7 @@ def deliver(
     sent["isBase64Encoded"] = in_base64
     sent["body"] = base64.b64encode(raw).decode() if in_base64 else raw.decode()
     answer = invoke("webhook", sent)
-    told = json.loads(answer["body"])
+    content = json.loads(answer["body"])
     content_type = answer["headers"]["Content-Type"]
-    documented(sent["routeKey"], answer["statusCode"], content_type).validate(told)
-    return Answer(answer["statusCode"], answer["headers"], told)
+    documented(sent["routeKey"], answer["statusCode"], content_type).validate(content)
+    return Answer(answer["statusCode"], answer["headers"], content)

@@ -1,4 +1,4 @@
-"""Stripe's list of subscriptions on loopback: real HTTP, in pages, with what goes wrong there."""
+"""Stripe's list of subscriptions on the loopback interface: real HTTP, pages and errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEY = "rk_test_scrip"
 
 @dataclass
 class StripeServer:
-    """What it tells, newest first; which requests it fails, by their number; what it was asked."""
+    """Subscriptions, newest first; the numbers of the requests that fail; the queries so far."""
 
     url: str = ""
     subscriptions: list[dict[str, Any]] = field(default_factory=list)
@@ -28,13 +28,13 @@ class StripeServer:
 
     def answer(self, path: str, authorization: str) -> tuple[int, dict[str, Any]]:
         """Answer a request as Stripe does."""
-        told = urlsplit(path)
-        self.asked.append(parse_qs(told.query))
+        url = urlsplit(path)
+        self.asked.append(parse_qs(url.query))
         if authorization != f"Bearer {KEY}":
             return 401, {"error": {"type": "invalid_request_error", "message": "Invalid API Key"}}
         if len(self.asked) in self.failing:
             return 500, {"error": {"type": "api_error", "message": "An unknown error occurred"}}
-        assert told.path == "/v1/subscriptions"
+        assert url.path == "/v1/subscriptions"
         assert self.asked[-1]["status"] == ["all"]
         assert self.asked[-1]["expand[0]"] == ["data.latest_invoice.payments"]
         ids = [subscription["id"] for subscription in self.subscriptions]
@@ -42,7 +42,7 @@ class StripeServer:
         first = ids.index(after) + 1 if after else 0
         page = self.subscriptions[first : first + PAGE]
         has_more = first + PAGE < len(ids)
-        return 200, {"object": "list", "data": page, "has_more": has_more, "url": told.path}
+        return 200, {"object": "list", "data": page, "has_more": has_more, "url": url.path}
 
 
 @contextmanager
@@ -52,8 +52,8 @@ def stripe_server() -> Iterator[StripeServer]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, told = served.answer(self.path, self.headers["Authorization"])
-            body = json.dumps(told).encode()
+            status, content = served.answer(self.path, self.headers["Authorization"])
+            body = json.dumps(content).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))

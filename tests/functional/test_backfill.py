@@ -1,4 +1,4 @@
-"""Accounts for users who are older than Scrip."""
+"""Accounts for users who signed up before Scrip was installed."""
 
 from collections import Counter
 
@@ -25,14 +25,14 @@ def backfill(table: Table, *people: Person, dry_run: bool = False) -> Backfill:
     return work
 
 
-def test_an_account_is_opened_by_the_very_command_of_the_trigger(table: Table) -> None:
+def test_an_account_is_opened_by_the_same_command_as_the_triggers(table: Table) -> None:
     assert opening("anna", stack=SETTINGS) == opening("anna")
     assert backfill(table, ANNA, BERT).counts == Counter({Result.CREATED: 2})
     assert Ledger(table, utc_now).account("anna").balance == 150
     assert accounts_named(table, ["email:anna@example.com"]) == {"email:anna@example.com": "anna"}
 
 
-def test_an_account_that_is_there_gets_the_address_that_it_lacks(table: Table) -> None:
+def test_an_existing_account_gets_a_missing_address(table: Table) -> None:
     ledger = Ledger(table, utc_now)
     open_account(ledger, "anna", ["other@example.com"], at=ledger.clock())
     assert backfill(table, ANNA).counts == Counter({Result.ALREADY_THERE: 1})
@@ -48,13 +48,13 @@ def test_a_dry_run_counts_and_a_repeated_run_changes_nothing(table: Table) -> No
     assert items(table) == before
 
 
-def test_who_has_not_finished_signing_up_gets_nothing(table: Table) -> None:
+def test_an_unconfirmed_user_gets_no_account(table: Table) -> None:
     counts = backfill(table, Person(account_id="anna", confirmed=False)).counts
     assert counts == Counter({Result.NOT_CONFIRMED: 1})
     assert items(table) == []
 
 
-def test_a_busy_table_is_waited_for_and_then_told_of(
+def test_a_busy_table_is_retried_and_then_reported(
     table: Table,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

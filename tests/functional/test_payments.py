@@ -1,4 +1,4 @@
-"""Payments in the table: what was edited by hand moves no credits."""
+"""Payments in the table: one that was edited by hand moves no credits."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -15,8 +15,8 @@ from tests.functional.conftest import USER, event, invoke, items, send
 from tests.functional.faults import THROTTLED, instead_of
 
 
-def items_but_when_told(table: Table) -> list[dict[str, Any]]:
-    """Everything but when somebody's addresses were so, which is later each time."""
+def items_but_addresses_time(table: Table) -> list[dict[str, Any]]:
+    """Return all items but the time of a user's addresses, which is later each time."""
     return [item for item in items(table) if item["sk"]["S"] != "ADDRESSES"]
 
 
@@ -29,22 +29,22 @@ def test_a_confirmed_signup_opens_an_account(table: Table) -> None:
 def test_a_second_signup_changes_nothing_and_succeeds(table: Table) -> None:
     invoke("signup", event("signup/confirmed"))
     send("consume/feature")
-    before = items_but_when_told(table)
+    before = items_but_addresses_time(table)
     invoke("signup", event("signup/confirmed"))
-    assert items_but_when_told(table) == before
+    assert items_but_addresses_time(table) == before
 
 
-def test_what_is_told_late_does_not_replace_newer_addresses(table: Table) -> None:
+def test_an_older_message_does_not_replace_newer_addresses(table: Table) -> None:
     noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
     second = timedelta(seconds=1)
-    for told, at, linked in (
+    for email, at, linked in (
         ("new@example.com", noon, ["email:new@example.com"]),
         ("old@example.com", noon - second, []),
         ("new@example.com", noon, ["email:new@example.com"]),
         ("newer@example.com", noon + second, ["email:newer@example.com"]),
         ("new@example.com", noon, []),
     ):
-        assert open_account(ledger(), USER, [told], at=at) == linked
+        assert open_account(ledger(), USER, [email], at=at) == linked
     assert emails_of(ledger(), USER) == ["newer@example.com"]
 
 
@@ -54,7 +54,7 @@ def test_the_first_call_opens_what_the_trigger_would_have(table: Table) -> None:
     invoke("signup", event("signup/confirmed"))
     after = items(table)
     assert all(item in after for item in before)
-    # A token tells no address; the trigger does.
+    # The token has no address; the trigger does.
     added = {item["sk"]["S"] for item in after if item not in before}
     [mailbox] = hashed(["alice@example.com"], own_mailbox_key)
     assert added == {"ALIAS#email:alice@example.com", "ADDRESSES", f"WELCOME#{mailbox}"}
@@ -66,7 +66,7 @@ def test_a_forgotten_password_opens_nothing(table: Table) -> None:
     assert items(table) == before
 
 
-def test_the_trigger_never_keeps_anybody_from_signing_in(
+def test_the_trigger_never_keeps_a_user_from_signing_in(
     table: Table,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Webhooks over HTTP: what is refused, what is kept, and what it does to accounts."""
+"""Webhooks over HTTP: which messages are refused or kept, and what they do to accounts."""
 
 import json
 import os
@@ -35,7 +35,7 @@ STRIPE = Provider.STRIPE
 
 @pytest.fixture
 def clock(table: Table, monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The ledger's clock; providers sign by the real one."""
+    """The ledger's clock; providers sign with the real time."""
     clock = Clock()
     monkeypatch.setattr("scrip.ledger.utc_now", clock)
     ledger.cache_clear()
@@ -101,7 +101,7 @@ def test_bad_signatures_and_bodies_that_are_too_large_leave_nothing(table: Table
     assert items(table) == []
 
 
-def test_a_purchase_counts_once_however_often_and_however_wrapped_it_is_told(
+def test_a_purchase_counts_once_however_often_and_in_whatever_encoding_it_arrives(
     table: Table,
 ) -> None:
     ledger().execute(opening(ALICE))
@@ -112,7 +112,7 @@ def test_a_purchase_counts_once_however_often_and_however_wrapped_it_is_told(
         {"webhook_id": f"stripe:{checkout['id']}", "status": "applied"},
     )
     assert deliver(STRIPE, checkout).body == first.body
-    checkout["id"] = "evt_told_anew"
+    checkout["id"] = "evt_sent_again"
     assert deliver(STRIPE, checkout).body["status"] == "applied"
     assert alice().balance == 150 + 500
     [entry] = [entry for entry in alices_entries() if entry.type is EntryType.PURCHASE]
@@ -120,7 +120,7 @@ def test_a_purchase_counts_once_however_often_and_however_wrapped_it_is_told(
     assert (entry.entry_id, entry.source, entry.actor.id) == (payment, payment, "stripe")
 
 
-def test_a_payment_is_of_one_account_for_ever(table: Table) -> None:
+def test_a_payment_belongs_to_one_account_only(table: Table) -> None:
     ledger().execute(opening(ALICE))
     ledger().execute(opening("bob"))
     checkout = body(STRIPE, "checkout_payment")
@@ -132,7 +132,7 @@ def test_a_payment_is_of_one_account_for_ever(table: Table) -> None:
     assert read_message(table, "stripe:evt_of_bob").reason == "payment_taken"  # type: ignore[union-attr]
 
 
-def test_what_nobody_is_linked_to_waits_for_the_sign_up(table: Table) -> None:
+def test_messages_without_an_account_wait_for_the_sign_up(table: Table) -> None:
     checkout = body(STRIPE, "checkout_payment")
     checkout["data"]["object"] |= {"client_reference_id": None, "metadata": {"credits": "500"}}
     checkout["data"]["object"]["customer_details"]["email"] = "Alice@Example.com"
@@ -143,7 +143,7 @@ def test_what_nobody_is_linked_to_waits_for_the_sign_up(table: Table) -> None:
     signup["request"]["userAttributes"] |= {"sub": ALICE, "email": "alice@example.com"}
     invoke("signup", signup)
     invoke("match", event("match/address_linked"))
-    # The checkout named the customer whom the invoice is of.
+    # The checkout linked the invoice's customer.
     assert alice().balance == 50 + 500 + 2_000
     assert {item["status"]["S"] for item in items(table) if item["sk"]["S"] == "INBOX"} == {
         "applied"
@@ -151,7 +151,7 @@ def test_what_nobody_is_linked_to_waits_for_the_sign_up(table: Table) -> None:
     assert not [item for item in items(table) if item["sk"]["S"].startswith("WAITING#")]
 
 
-def test_what_waits_is_tried_in_a_number_of_calls_that_grows_with_it_and_no_faster(
+def test_waking_takes_a_number_of_calls_proportional_to_the_messages_that_wait(
     table: Table,
 ) -> None:
     ledger().execute(opening(ALICE))
@@ -160,14 +160,14 @@ def test_what_waits_is_tried_in_a_number_of_calls_that_grows_with_it_and_no_fast
         for number in range(waiting):
             invoice = body(STRIPE, "invoice_paid")
             invoice["id"] = f"evt_{waiting}_{number}"
-            told = invoice["data"]["object"]
-            told |= {"id": f"in_{waiting}_{number}", "customer": f"cus_{waiting}"}
-            told["customer_email"] = None
-            told["lines"]["data"][0]["pricing"]["price_details"] |= {
+            paid = invoice["data"]["object"]
+            paid |= {"id": f"in_{waiting}_{number}", "customer": f"cus_{waiting}"}
+            paid["customer_email"] = None
+            paid["lines"]["data"][0]["pricing"]["price_details"] |= {
                 "price": "price_of_no_plan",
                 "product": "prod_of_no_plan",
             }
-            told["parent"]["subscription_details"]["subscription"] = f"sub_{waiting}"
+            paid["parent"]["subscription_details"]["subscription"] = f"sub_{waiting}"
             assert deliver(STRIPE, invoice).body["status"] == "unmatched"
         checkout = body(STRIPE, "checkout_subscription")
         checkout["id"] = f"evt_{waiting}"
@@ -181,15 +181,15 @@ def test_what_waits_is_tried_in_a_number_of_calls_that_grows_with_it_and_no_fast
     assert counts[2] - counts[1] <= 2 * (counts[1] - counts[0]) + 5
 
 
-def test_one_message_that_was_spoilt_by_hand_keeps_no_other_waiting(table: Table) -> None:
-    for number in ("spoilt", "sound"):
+def test_a_message_that_was_corrupted_by_hand_does_not_keep_others_waiting(table: Table) -> None:
+    for number in ("corrupt", "sound"):
         checkout = body(STRIPE, "checkout_payment")
         checkout["id"] = f"evt_{number}"
         checkout["data"]["object"]["payment_intent"] = f"pi_{number}"
         assert deliver(STRIPE, checkout).body["status"] == "unmatched"
     table.client.update_item(
         TableName=table.name,
-        Key={"pk": {"S": "INBOX#stripe#evt_spoilt"}, "sk": {"S": "INBOX"}},
+        Key={"pk": {"S": "INBOX#stripe#evt_corrupt"}, "sk": {"S": "INBOX"}},
         UpdateExpression="SET sent_at = :never",
         ExpressionAttributeValues={":never": {"S": "never"}},
     )
@@ -198,7 +198,7 @@ def test_one_message_that_was_spoilt_by_hand_keeps_no_other_waiting(table: Table
     assert alice().balance == 150 + 500
 
 
-def test_a_price_that_was_mapped_just_now_counts(table: Table) -> None:
+def test_a_price_that_was_just_mapped_counts(table: Table) -> None:
     ledger().execute(opening(ALICE))
     invoice = body(STRIPE, "invoice_paid")
     invoice["data"]["object"]["lines"]["data"][0]["pricing"]["price_details"]["price"] = "price_new"
@@ -210,7 +210,7 @@ def test_a_price_that_was_mapped_just_now_counts(table: Table) -> None:
     assert alice().plan_id == "pro"
 
 
-def test_what_is_heard_of_somebody_who_has_gone_is_not_kept(table: Table) -> None:
+def test_the_payload_of_a_message_about_a_closed_account_is_not_kept(table: Table) -> None:
     ledger().execute(opening(ALICE))
     deliver(STRIPE, body(STRIPE, "checkout_subscription"))
     assert "Alice@example.com" in str(bodies(table))
@@ -230,18 +230,18 @@ def bodies(table: Table) -> list[bytes]:
     return [record.payload for record in records if record]
 
 
-def test_an_address_that_was_not_verified_leads_to_nobody(table: Table) -> None:
+def test_an_unverified_address_leads_to_no_account(table: Table) -> None:
     signup = event("signup/confirmed")
     signup["request"]["userAttributes"]["email_verified"] = "false"
     invoke("signup", signup)
     assert not [item for item in items(table) if item["pk"]["S"].startswith("ALIAS#")]
 
 
-def test_credits_that_go_back_after_they_were_spent_are_owed_and_paid_first() -> None:
+def test_refunded_credits_that_were_already_spent_become_a_debt_that_is_paid_first() -> None:
     ledger().execute(opening(ALICE))
     deliver(STRIPE, body(STRIPE, "checkout_payment"))
     spend(600)
-    # 400 of 1 000 cents went back, and then the rest; told refund by refund, and as totals.
+    # 400 of 1 000 cents are refunded, then the rest; each refund comes by itself and in a total.
     deliver(STRIPE, body(STRIPE, "refund_created"))
     deliver(STRIPE, body(STRIPE, "charge_refunded_partly"))
     assert (alice().balance, alice().debt) == (50 - 200, 150)
@@ -272,7 +272,7 @@ def test_a_dispute_that_is_lost_takes_back_what_was_bought() -> None:
     assert (alice().balance, alice().held, alice().debt) == (-100, 0, 100)
 
 
-def test_what_fails_says_so_and_is_applied_when_it_comes_again(table: Table) -> None:
+def test_a_message_that_fails_is_marked_and_applied_when_it_is_sent_again(table: Table) -> None:
     ledger().execute(opening(ALICE))
     checkout = body(STRIPE, "checkout_payment")
     with instead_of(table, "TransactWriteItems", THROTTLED, times=100):
@@ -288,7 +288,7 @@ def test_secrets_are_rotated_without_a_gap(
     secrets: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The old one is valid as long as it is listed, the new one half a minute after it is."""
+    """The old one is valid while it is listed, the new one half a minute after it is listed."""
     ledger().execute(opening(ALICE))
     checkout = body(STRIPE, "checkout_payment")
     assert deliver(STRIPE, checkout).status == 200
@@ -300,7 +300,7 @@ def test_secrets_are_rotated_without_a_gap(
     assert deliver(STRIPE, checkout).status == 200
 
 
-def test_a_user_of_the_identity_provider_has_an_account_from_first_to_last(table: Table) -> None:
+def test_an_identity_providers_user_has_an_account_until_they_are_deleted(table: Table) -> None:
     user = body(Provider.CLERK, "user_created")["data"]["id"]
     assert deliver(Provider.CLERK, body(Provider.CLERK, "user_created")).body["status"] == "applied"
     assert ledger().account(user).balance == 150
@@ -308,7 +308,7 @@ def test_a_user_of_the_identity_provider_has_an_account_from_first_to_last(table
     deleted = body(Provider.CLERK, "user_deleted")
     assert deliver(Provider.CLERK, deleted, message_id="msg_2").body["status"] == "applied"
     assert (ledger().account(user).status, ledger().account(user).balance) == ("closed", 0)
-    # Whose it was is nowhere any more.
+    # No trace of the user remains.
     assert not any(item["pk"]["S"].startswith("ALIAS#") for item in items(table))
     assert "@example.com" not in str(items(table))
     assert deliver(Provider.CLERK, deleted, message_id="msg_3").body["status"] == "applied"
@@ -328,14 +328,14 @@ UNUSABLE = ("x" * 3_000, "team/anna", "anna smith", "an\x00na", "me", "müller")
 
 
 @pytest.mark.parametrize("account_id", UNUSABLE)
-def test_a_reference_that_is_no_accounts_id_is_kept_with_the_reason_until_another_name_leads(
+def test_a_message_with_an_unusable_reference_waits_with_the_reason_for_another_name(
     table: Table,
     account_id: str,
 ) -> None:
     checkout = body(STRIPE, "checkout_payment")
-    told = checkout["data"]["object"]
-    told |= {"client_reference_id": account_id, "metadata": {"credits": "500"}}
-    told |= {"customer": "cus_1", "customer_email": None, "customer_details": None}
+    session = checkout["data"]["object"]
+    session |= {"client_reference_id": account_id, "metadata": {"credits": "500"}}
+    session |= {"customer": "cus_1", "customer_email": None, "customer_details": None}
     answer = deliver(STRIPE, checkout)
     assert (answer.status, answer.body["status"]) == (200, "unmatched")
     record = read_message(table, f"stripe:{checkout['id']}")
@@ -350,7 +350,7 @@ def test_a_reference_that_is_no_accounts_id_is_kept_with_the_reason_until_anothe
     assert {item["account_id"]["S"] for item in items(table) if "account_id" in item} == {ALICE}
 
 
-def test_addresses_that_no_key_could_hold_lead_to_nobody(table: Table) -> None:
+def test_addresses_too_long_for_a_key_lead_to_no_account(table: Table) -> None:
     user = body(Provider.CLERK, "user_created")
     for address in user["data"]["email_addresses"]:
         address["email_address"] = f"{'x' * 3_000}@example.com"
@@ -374,7 +374,7 @@ def test_a_user_whose_id_no_account_can_have_is_ignored_with_the_reason(
     assert left["sk"]["S"] == "INBOX"
 
 
-def test_half_a_character_in_a_payers_address_is_unreadable_and_not_busy(table: Table) -> None:
+def test_a_lone_surrogate_in_a_payers_address_is_unreadable_and_not_busy(table: Table) -> None:
     checkout = body(STRIPE, "checkout_payment")
     checkout["data"]["object"]["customer_details"]["email"] = "ann\ud800@example.com"
     answer = deliver(STRIPE, checkout)
@@ -385,7 +385,7 @@ def test_half_a_character_in_a_payers_address_is_unreadable_and_not_busy(table: 
     assert "half a character" in str(record.reason)
 
 
-def test_a_write_that_meets_a_transaction_is_busy_and_done_when_it_comes_again(
+def test_a_write_that_conflicts_with_a_transaction_is_busy_and_succeeds_when_sent_again(
     table: Table,
 ) -> None:
     invoice = body(STRIPE, "invoice_paid")
