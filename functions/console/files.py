@@ -1,37 +1,32 @@
-"""The console's files as they are served: scripts joined, and all of one version.
+"""The console's files, and the name of the folder that they are served from.
 
-No file is read before the first is asked for.
+The name is a hash of all files. So a file's content never changes under its address, imports are
+relative, and a page never mixes the files of two deployments.
+
+Nothing is read before the first request.
 """
 
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-from functions.console.modules import joined
-
 STATIC = Path(__file__).parent / "static"
-VERSION = "@version@"
-"""Stands in index.html for the hash of all files."""
+PAGE = "index.html"
 
-LIBRARIES = ("preact.min.umd.js", "hooks.umd.js", "htm.umd.js", "oidc-client-ts.min.js")
-"""Of vendor/, those that the page needs at once, each behind what it needs itself."""
+VERSION = "@version@"
+"""Placeholder in the page: the name of the folder."""
+
+MODULES = "@modules@"
+"""Placeholder in the page: a link for each module."""
 
 
 @cache
 def files() -> dict[str, str]:
-    """Read all files, by their paths from the page; scripts that are needed at once are joined."""
-    found = {
+    """Return the text of every file by its path below `static`."""
+    return {
         path.relative_to(STATIC).as_posix(): path.read_text(encoding="utf-8")
         for path in sorted(STATIC.rglob("*"))
         if path.is_file()
-    }
-    libraries = [found.pop(f"vendor/{name}") for name in LIBRARIES]
-    own = [path for path in found if path.endswith(".js") and not path.startswith("vendor/")]
-    modules = {path: found.pop(path) for path in own}
-    return {
-        **found,
-        "libraries.js": "\n".join(libraries),
-        "app.js": joined(modules, "app.js"),
     }
 
 
@@ -44,6 +39,12 @@ def version() -> str:
     return digest.hexdigest()[:16]
 
 
+@cache
 def page() -> str:
-    """Return the one page, which asks for the files of this version."""
-    return files()["index.html"].replace(VERSION, version())
+    """Return the console's only page, which links to the files of this version."""
+    links = "\n".join(
+        f'<link rel="modulepreload" href="{VERSION}/{path}">'
+        for path in files()
+        if path.endswith(".js") and not path.startswith("vendor/")
+    )
+    return files()[PAGE].replace(MODULES, links).replace(VERSION, version())

@@ -1,8 +1,7 @@
-"""The admin console: static files, and what they need to know to sign somebody in.
+"""The admin console: static files, and the settings that they need to sign users in.
 
-Public, and without access to anything: what the console shows, it asks the API for with its user's
-own token. Its files need no build. Their common hash is in the addresses of all but the first, so
-that they are cached for ever and a page never mixes those of two deployments.
+Public and without access to data: the console gets what it shows from the API, with its user's own
+token. The files need no build.
 """
 
 from pathlib import PurePosixPath
@@ -29,15 +28,15 @@ CONTENT_TYPES = {
     ".txt": "text/plain; charset=utf-8",
 }
 
-FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
-ASK_AGAIN = {"Cache-Control": "no-cache"}
+IMMUTABLE = {"Cache-Control": "public, max-age=31536000, immutable"}
+REVALIDATE = {"Cache-Control": "no-cache"}
 
 app = api(any_query=True)
 
 
 @app.get("/console", include_in_schema=False)
 def get_without_slash() -> Response[str]:
-    """Send to the address that everything in the page is relative to."""
+    """Redirect to the address that everything in the page is relative to."""
     return Response(
         status_code=308,
         content_type=CONTENT_TYPES[".txt"],
@@ -48,9 +47,9 @@ def get_without_slash() -> Response[str]:
 
 @app.get("/console/", include_in_schema=False)
 def get_page() -> Response[str]:
-    """Return the one page, or tell that the browser has it already."""
+    """Return the page, or 304 if the browser already has it."""
     etag = f'"{version()}"'
-    headers = {**_page_headers(), **ASK_AGAIN, "ETag": etag}
+    headers = {**_page_headers(), **REVALIDATE, "ETag": etag}
     if etag in app.current_event.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers, body="")
     return _file("index.html", page(), headers)
@@ -58,7 +57,7 @@ def get_page() -> Response[str]:
 
 @app.get("/console/config.json", include_in_schema=False)
 def get_config() -> Response[Any]:
-    """Return where to sign in, and as which client of it."""
+    """Return the sign-in settings: the issuer and the console's client ID there."""
     return answer(
         {
             "authority": settings().sign_in_authority,
@@ -66,21 +65,21 @@ def get_config() -> Response[Any]:
             "audience": settings().sign_in_audience,
             "scope": "openid email",
         },
-        headers=ASK_AGAIN,
+        headers=REVALIDATE,
     )
 
 
 @app.get("/console/.+", include_in_schema=False)
 def get_file() -> Response[str]:
-    """Return a file of this deployment; those of an earlier one are gone.
+    """Return a file of this deployment; files of earlier deployments are gone.
 
     Raises:
-        RouteNotFoundError: there is no such file.
+        RouteNotFoundError: this deployment has no such file.
     """
-    of, _, path = app.current_event.path.removeprefix("/console/").partition("/")
-    if of != version() or path not in files():
+    folder, _, path = app.current_event.path.removeprefix("/console/").partition("/")
+    if folder != version() or path not in files():
         raise RouteNotFoundError
-    return _file(path, files()[path], FOR_EVER)
+    return _file(path, files()[path], IMMUTABLE)
 
 
 def _file(path: str, body: str, headers: dict[str, str]) -> Response[str]:
@@ -94,7 +93,7 @@ def _file(path: str, body: str, headers: dict[str, str]) -> Response[str]:
 
 
 def _page_headers() -> dict[str, str]:
-    """Return what keeps the page to its own files, the API, and where its user signs in."""
+    """Return headers that limit the page to its own files, the API and the sign-in issuer."""
     sign_in = {
         "{0.scheme}://{0.netloc}".format(urlsplit(url))
         for url in (settings().sign_in_authority, settings().sign_in_token_url)
@@ -111,7 +110,9 @@ def _page_headers() -> dict[str, str]:
         "frame-ancestors": "'none'",
     }
     return {
-        "Content-Security-Policy": "; ".join(f"{name} {said}" for name, said in policy.items()),
+        "Content-Security-Policy": "; ".join(
+            f"{name} {sources}" for name, sources in policy.items()
+        ),
         "Cross-Origin-Opener-Policy": "same-origin",
     }
 

@@ -41,7 +41,7 @@ def text(answer: dict[str, Any]) -> str:
 
 
 def version() -> str:
-    found = re.search(r'src="([0-9a-f]{16})/app\.js"', text(get("page")))
+    found = re.search(r'src="([0-9a-f]{16})/start\.js"', text(get("page")))
     assert found
     return found[1]
 
@@ -69,19 +69,25 @@ def test_the_page_is_asked_for_each_time_and_told_only_when_it_is_another() -> N
     assert get("page", **{"if-none-match": '"0123456789abcdef"'})["statusCode"] == 200
 
 
-def test_the_pages_files_are_few_typed_and_cached_for_ever() -> None:
-    page = text(get("page"))
-    files = re.findall(r'(?:href|src|content)="[0-9a-f]{16}/([^"]+)"', page)
-    assert len(files) <= 6, "each is a call of the function, and all come at once"
+def test_every_file_of_the_page_is_typed_and_cached_for_good() -> None:
     types = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
-    for path in files:
+    for path in re.findall(r'(?:href|src)="[0-9a-f]{16}/([^"]+)"', text(get("page"))):
         answer = get("file", f"/console/{version()}/{path}")
         assert answer["statusCode"] == 200, path
         assert answer["headers"]["Cache-Control"] == "public, max-age=31536000, immutable"
         assert answer["headers"]["X-Content-Type-Options"] == "nosniff"
         assert answer["headers"]["Content-Type"].startswith(types[path.rpartition(".")[2]])
-    style = text(get("file", f"/console/{version()}/style.css"))
-    assert style == (STATIC / "style.css").read_text(encoding="utf-8")
+        assert text(answer) == (STATIC / path).read_text(encoding="utf-8")
+
+
+def test_the_page_preloads_every_module_a_few_at_a_time() -> None:
+    page = text(get("page"))
+    [template] = re.findall(r'<template id="modules">(.*?)</template>', page, re.DOTALL)
+    preloaded = re.findall(r'<link rel="modulepreload" href="[0-9a-f]{16}/([^"]+)">', template)
+    modules = {path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.js")}
+    assert set(preloaded) == {path for path in modules if not path.startswith("vendor/")}
+    at_once = page.replace(template, "").count(f'="{version()}/')
+    assert at_once <= 8, "each is a call of the function, and the browser sends all at once"
 
 
 def test_licences_come_with_the_libraries() -> None:

@@ -6,9 +6,6 @@ from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 
-import pytest
-
-from functions.console.modules import joined
 from scrip.domain.account import PAYMENT_GRACE
 
 STATIC = Path(__file__).parents[2] / "functions/console/static"
@@ -49,41 +46,13 @@ def test_the_page_has_nothing_that_its_policy_forbids() -> None:
         assert not re.search(r"\beval\(|new Function|innerHTML|dangerouslySet", text), name
 
 
-def test_modules_become_one_in_which_each_stands_once_behind_what_it_imports() -> None:
-    modules = {
-        "app.js": 'import { one, two } from "./lib/b.js";\n'
-        'import {\n  three,\n} from "./c.js";\n'
-        "run();\n",
-        "lib/b.js": 'import { three } from "../c.js";\n'
-        "export const one = 1;\n"
-        "export async function two() {}\n",
-        "c.js": "const three = 3;\nexport {\n  three,\n};\n",
+def test_every_module_is_imported_and_every_import_is_a_module() -> None:
+    imported = {
+        (STATIC / name).parent.joinpath(path).resolve().relative_to(STATIC).as_posix()
+        for name in OURS
+        for path in re.findall(r'(?:from|import\() ?"(\.[^"]+)"', (STATIC / name).read_text())
     }
-    assert joined(modules, "app.js").splitlines() == [
-        *("const module0 = (() => {", "const three = 3;", "return { three };", "})();", ""),
-        *("const module1 = (() => {", "const { three } = module0;", "const one = 1;"),
-        *("async function two() {}", "return { one, two };", "})();", ""),
-        *("const module2 = (() => {", "const { one, two } = module1;", "const {", "  three,"),
-        *("} = module0;", "run();", "return {  };", "})();"),
-    ]
-
-
-def test_what_cannot_be_joined_is_said() -> None:
-    circle = {"a.js": 'import { b } from "./b.js";\n', "b.js": 'import { a } from "./a.js";\n'}
-    for modules in (
-        circle,
-        {"a.js": 'import b from "./b.js";\n', "b.js": ""},
-        {"a.js": 'import { b as c } from "./b.js";\n', "b.js": ""},
-        {"a.js": "export default 1;\n"},
-        {"a.js": "const here = import.meta.url;\n"},
-    ):
-        with pytest.raises(ValueError, match=r"a\.js"):
-            joined(modules, "a.js")
-
-
-def test_every_module_is_used() -> None:
-    modules = {name: (STATIC / name).read_text() for name in OURS}
-    assert joined(modules, "app.js").count("= (() => {\n//") == len(OURS)
+    assert imported | {"start.js"} == set(OURS)
 
 
 def test_the_console_reckons_with_the_same_grace_as_the_domain() -> None:

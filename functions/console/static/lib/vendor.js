@@ -21,7 +21,7 @@ let plotLoaded = null;
 export function loadPlot() {
   plotLoaded ??= new Promise((done, failed) => {
     const script = document.createElement("script");
-    script.src = document.querySelector("meta[name=chart-library]").content;
+    script.src = new URL("../vendor/uPlot.iife.min.js", import.meta.url);
     script.onload = () => done(globalThis.uPlot);
     script.onerror = () => failed(new Error("The chart library could not be loaded."));
     document.head.append(script);
