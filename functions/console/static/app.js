@@ -1,4 +1,4 @@
-// The console: signs people in, lets admins through, and shows the page that the address names.
+// The console: signs users in, admits admins and shows the page of the current route.
 
 import { html, render, useEffect, useErrorBoundary } from "./lib/vendor.js";
 import { get } from "./lib/api.js";
@@ -14,7 +14,7 @@ import { InboxPage } from "./pages/inbox.js";
 import { MessagePage } from "./pages/message.js";
 import { NotFoundPage } from "./pages/not-found.js";
 
-/** Everything, once somebody is signed in who may see it. */
+/** The console of a signed-in admin. */
 function Console({ name }) {
   const { segments, query } = useRoute();
   const [place] = segments;
@@ -28,7 +28,7 @@ function Console({ name }) {
   <//>`;
 }
 
-/** A page that fails says so; the rest of the console goes on, and so does the next page. */
+/** Show a page's failure in its place; the rest of the console and the next page keep working. */
 function Guarded({ address, children }) {
   const [error, recover] = useErrorBoundary((thrown) => console.error(thrown));
   useEffect(() => {
@@ -61,7 +61,7 @@ function Page({ segments: [place, id, ...rest], query }) {
   }
 }
 
-/** A page of its own for those who are not in. */
+/** A page for users who are not signed in or not admins. */
 const Door = ({ title, children }) => html`<main class="door card">
   <p class="brand"><${Brand} /></p>
   <h1>${title}</h1>
@@ -76,10 +76,10 @@ const SignedOut = () => html`<${Door} title="You have signed out">
 const NotAdmin = ({ name }) => html`<${Door} title="This console is for admins">
   <p>You are signed in as <strong>${name}</strong>, who is not an admin.</p>
   <p>
-    Whoever runs Scrip can put you into the group <code>admin</code>. Then sign out and in again.
+    Your Scrip operator can add you to the group <code>admin</code>. Then sign out and in again.
   </p>
   <button type="button" class="button primary" onClick=${signOut}>
-    Sign out, and in as somebody else
+    Sign out, and in as another user
   </button>
 <//>`;
 
@@ -93,7 +93,7 @@ const NotReached = ({ error }) => html`<${Door} title="Scrip cannot be reached">
   <${Failure} error=${error} retry=${() => location.reload()} />
 <//>`;
 
-/** Tell what to show first: the console, or why not. */
+/** Return the first view: the console, or the reason why it cannot be shown. */
 async function opened() {
   try {
     if (!(await begin())) {

@@ -1,4 +1,4 @@
-// The dialog of every change: a form, then what it will do in a sentence, then the server's word.
+// The dialog of every change: a form, then a confirmation of its effect, then the server's response.
 
 import { html, useEffect, useRef, useState } from "../lib/vendor.js";
 import { NetworkError } from "../lib/api.js";
@@ -6,19 +6,19 @@ import { Dialog } from "./dialog.js";
 import { Failure } from "./states.js";
 
 const UNKNOWN =
-  "Nobody can tell yet whether the change was made. Try again: it is made once at most.";
+  "The change may or may not have been made. Try again: it takes effect at most once.";
 
 /**
- * `prepare()` reads the form, which are the `children`, and returns the change that it means, or
- * null if something in it is wrong: `{body, effect, label}`, the request's body, what it will do
- * and the button's name. `send(body, key)` makes the change and `done(answer)` is told of it.
+ * `children` are the form's fields. `prepare()` reads them and returns the change, or null if a field
+ * is invalid: `{body, effect, label}`, which are the request's body, a description of its effect and
+ * the button's label. `send(body, key)` makes the change, and `done(answer)` receives the response.
  *
- * An error of `send` may have a way of its own to be `shown(back)`, and words for trying `again`.
- * The key names the change at the API. It lives as long as the form says the same: repeating is safe.
+ * An error of `send` may bring its own view, `shown(back)`, and its own label for the retry, `again`.
+ * `key` is the idempotency key. It stays the same while the body does, so a retry is safe.
  *
- * `close(trouble)` is told what the page does not show: "refused" where the change met something
- * else than the page told of, "unknown" where nobody knows whether it was made; or null. While
- * nobody knows, it is repeated as it was sent or left: the form could only say something else.
+ * `close(trouble)` receives what the page does not show: "refused" if the account was not as the page
+ * shows it, "unknown" if the change may have been made, or null. While that is unknown, the change can
+ * only be repeated or left: an edited form would be another change.
  */
 export function ChangeDialog({ title, close, prepare, send, done, children }) {
   const [change, setChange] = useState(null);
@@ -97,12 +97,12 @@ export function ChangeDialog({ title, close, prepare, send, done, children }) {
   <//>`;
 }
 
-/** Whether a failure leaves open what became of the change: no answer came, or none of Scrip's own. */
+/** Return whether the change may have been made: no response came, or none that Scrip sent. */
 const isUnknown = (error) =>
   error instanceof NetworkError ||
   (error.status >= 500 && (error.code === null || error.code === "internal_error"));
 
-/** What a change will do. It takes the focus, so that it is read before it is agreed to. */
+/** The effect of a change. It takes the focus, so that screen readers read it before the buttons. */
 function Effect({ children }) {
   const effect = useRef(null);
   useEffect(() => effect.current.focus(), []);

@@ -1,4 +1,4 @@
-// A chart of days: bars, stacked by name. What it shows stands in a table beside it, too.
+// A stacked bar chart by day. A table on the same page has the same numbers.
 
 import { html, loadPlot, useEffect, useRef, useState } from "../lib/vendor.js";
 import { number, utcDay } from "../lib/format.js";
@@ -8,13 +8,13 @@ const HALF_DAY = 12 * 3600;
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const tick = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
 
-/** How many colours there are; what comes after them has to share one. */
-export const COLOURS = 7;
+/** The number of colors; stacks beyond it share one. */
+export const COLORS = 7;
 
 /**
  * `days` are UTC days in order, `stacks` are `{name, values}` with a value for each day.
  *
- * `read(index)` is called with the day that is pointed at, or null.
+ * `read(index)` receives the index of the day under the pointer, or null.
  */
 export function Chart({ label, days, stacks, read }) {
   const place = useRef(null);
@@ -26,7 +26,7 @@ export function Chart({ label, days, stacks, read }) {
   }, []);
   const [Plot, setPlot] = useState(null);
   useEffect(() => {
-    // Without the library there is no picture, and the table still tells everything.
+    // Without the library there is no chart, but the table has everything.
     loadPlot().then(
       (loaded) => setPlot(() => loaded),
       () => {},
@@ -51,7 +51,7 @@ export function Chart({ label, days, stacks, read }) {
   return html`<div class="chart" role="img" aria-label=${label} ref=${place}></div>`;
 }
 
-/** Each bar is drawn over the one before and ends lower, so that what is left to see is its own. */
+/** Stack the values: each bar is drawn over the previous, taller one, which stays visible above it. */
 function data(days, stacks) {
   const sums = [];
   let above = days.map(() => 0);
@@ -64,13 +64,13 @@ function data(days, stacks) {
 
 function options(Plot, place, stacks, read) {
   const style = getComputedStyle(document.documentElement);
-  const colour = (name) => style.getPropertyValue(name).trim();
+  const color = (name) => style.getPropertyValue(name).trim();
   const bars = Plot.paths.bars({ size: [0.72, 28] });
   const axis = {
-    stroke: colour("--text-quiet"),
+    stroke: color("--text-quiet"),
     font: "12px system-ui, sans-serif",
     ticks: { show: false },
-    grid: { stroke: colour("--line"), width: 1 },
+    grid: { stroke: color("--line"), width: 1 },
   };
   return {
     width: place.clientWidth,
@@ -97,8 +97,8 @@ function options(Plot, place, stacks, read) {
       {},
       ...stacks.map((_, index) => ({
         paths: bars,
-        fill: colour(`--chart-${index + 1}`),
-        stroke: colour("--surface"),
+        fill: color(`--chart-${index + 1}`),
+        stroke: color("--surface"),
         width: 1,
         points: { show: false },
       })),
@@ -107,7 +107,7 @@ function options(Plot, place, stacks, read) {
   };
 }
 
-/** What was used on a day, in a line: Sat 21 Nov 2026: 45 credits (Chat 20, PDF chat 25). */
+/** Return a day's use as a line: Sat 21 Nov 2026: 45 (Chat 20, PDF chat 25). */
 export function dayRead(day, stacks, index) {
   const used = stacks.filter(({ values }) => values[index] > 0);
   const sum = used.reduce((total, { values }) => total + values[index], 0);

@@ -1,8 +1,8 @@
-// A modal dialog: the browser's own, which keeps the focus inside and gives it back.
+// A modal dialog: the browser's own, which traps the focus and restores it.
 
 import { html, useEffect, useRef } from "../lib/vendor.js";
 
-/** Shown as long as it is rendered. `close` is called when somebody wants it to go away. */
+/** Open while it is rendered. `close` is called when the user dismisses it. */
 export function Dialog({ title, close, isBusy = false, children }) {
   const dialog = useRef(null);
   useEffect(() => {
@@ -13,7 +13,7 @@ export function Dialog({ title, close, isBusy = false, children }) {
     event.preventDefault();
     if (!isBusy) close();
   };
-  // The browser lets a second Escape close a dialog unasked.
+  // A second Escape closes a dialog without a cancel event.
   const closed = () => {
     if (dialog.current === null) return;
     if (isBusy) dialog.current.showModal();

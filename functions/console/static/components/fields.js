@@ -1,11 +1,11 @@
-// Labelled inputs of forms: a label, the input, a hint, and what is wrong with it.
+// Form fields: a label, an input, a hint and an error.
 
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../lib/vendor.js";
 import { date, isDay } from "../lib/format.js";
 
 const TYPING_MS = 700;
 
-/** What ties an input to its hint and error. */
+/** Return the IDs of an input's hint and error. */
 const describedBy = (id, hint, error) =>
   [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(" ") || undefined;
 
@@ -14,7 +14,7 @@ const Notes = ({ id, hint, error }) => html`
   ${error && html`<p class="field-error" id=${`${id}-error`}>${error}</p>`}
 `;
 
-/** A line of text, or another `type` of input. `change` gets the value. */
+/** A line of text, or another `type` of input. `change` receives the value. */
 export const Field = ({
   id,
   label,
@@ -38,10 +38,10 @@ export const Field = ({
 </div>`;
 
 /**
- * A day. `change` gets it once it has been typed: after a pause, on Enter, or when one goes on.
+ * A day. `change` receives it when typing is finished: after a pause, on Enter or on blur.
  *
- * A date input tells a new value with each digit: the years 2, 20 and 202 on the way to 2026. Only a
- * whole day within `min` and `max` is handed on; none at all is too, unless one is `required`.
+ * A date input reports a new value with each digit: the years 2, 20 and 202 on the way to 2026. Only
+ * a complete day between `min` and `max` is passed on, or an empty value unless `required`.
  */
 export function DayField({
   id,
@@ -55,7 +55,7 @@ export function DayField({
   const input = useRef(null);
   const timer = useRef(null);
   const [error, setError] = useState(null);
-  // Before the field can take a key: set later, the value would wipe the first digit typed.
+  // Before the field can receive a key: set later, the value would erase the first digit typed.
   useLayoutEffect(() => {
     if (input.current.value !== value) input.current.value = value;
     setError(null);
@@ -63,7 +63,7 @@ export function DayField({
   useEffect(() => () => clearTimeout(timer.current), []);
   const handOn = () => {
     clearTimeout(timer.current);
-    // A field that goes away while it has the focus is blurred once more.
+    // Removing a field that has the focus blurs it once more.
     if (!input.current) return true;
     const { value: day, validity } = input.current;
     const isFit = validity.valid && (day === "" || isDay(day));
@@ -97,9 +97,9 @@ export function DayField({
 }
 
 /**
- * Ties inputs to a form: bound("cost", "Cost") are the properties of the input of `form.cost`.
+ * Bind inputs to a form: bound("cost", "Cost") returns the properties of the input of `form.cost`.
  *
- * `change` gets the whole form; `errors` say what is wrong, by field.
+ * `change` receives the whole form; `errors` are messages by field.
  */
 export const binder = (form, change, errors) => (name, label) => ({
   id: name,
@@ -112,11 +112,11 @@ export const binder = (form, change, errors) => (name, label) => ({
 const REASON_MAX = 256;
 const NOTE_MAX = 1024;
 
-/** Why somebody edits the catalog, as the audit record will tell. */
+/** The reason for an edit of the catalog, for the audit record. */
 export const EditReasonField = (props) =>
   html`<${Field} id="reason" label="Reason" hint="For the audit record." maxlength=${REASON_MAX} ...${props} />`;
 
-/** Why somebody changes an account, as its user will read it. */
+/** The reason for a change to an account, which its user reads. */
 export const ReasonField = (props) => html`<${Field}
   id="reason"
   label="Reason (the user reads this)"
@@ -125,7 +125,7 @@ export const ReasonField = (props) => html`<${Field}
   ...${props}
 />`;
 
-/** The reason, and a note that goes to the audit record alone. `value` is a form that has both. */
+/** The reason, and a note for the audit record only. `value` is a form with both fields. */
 export const WhyFields = ({ value, change, error, ...rest }) => html`
   <${ReasonField}
     value=${value.reason}
@@ -144,25 +144,25 @@ export const WhyFields = ({ value, change, error, ...rest }) => html`
   />
 `;
 
-/** What WhyFields begin with. */
+/** Initial values of WhyFields. */
 export const NOTHING_SAID = { reason: "", note: "" };
 
-/** What WhyFields say, before it is agreed to. */
+/** Reason and note in a confirmation. */
 export const Why = ({ reason, note }) => html`
   <p class="quiet">The user reads: ${reason}</p>
   ${note.trim() && html`<p class="quiet">Only staff read: ${note}</p>`}
 `;
 
-/** What is asked for where a reason must be given. */
+/** Error for a missing reason. */
 export const SAY_WHY = "Say why. The user will want to know.";
 
-/** Reason and note as a request takes them: nothing where none was given. */
+/** Reason and note as fields of a request; empty ones are left out. */
 export const whyOf = ({ reason, note = "" }) => ({
   ...(reason.trim() && { reason: reason.trim() }),
   ...(note.trim() && { note: note.trim() }),
 });
 
-/** A whole number as text, so that nothing is lost while it is typed. */
+/** A whole number, kept as text while it is typed. */
 export const NumberField = (props) =>
   html`<${Field} inputmode="numeric" spellcheck=${false} class="number" ...${props} />`;
 
@@ -188,7 +188,7 @@ export const TextArea = ({
   <${Notes} id=${id} hint=${hint} error=${error} />
 </div>`;
 
-/** One of several: `options` are [value, label]. */
+/** A drop-down list: `options` are [value, label]. */
 export const Choice = ({ id, label, hint, value, change, options }) => html`<div class="field">
   <label for=${id}>${label}</label>
   <select
@@ -202,7 +202,7 @@ export const Choice = ({ id, label, hint, value, change, options }) => html`<div
   <${Notes} id=${id} hint=${hint} />
 </div>`;
 
-/** One of a few, all in sight: `options` are [value, label, what it means]. */
+/** Radio buttons: `options` are [value, label, description]. */
 export const Radios = ({ id, label, value, change, options }) => html`<fieldset>
   <legend>${label}</legend>
   <div class="radio-row">
@@ -221,7 +221,7 @@ export const Radios = ({ id, label, value, change, options }) => html`<fieldset>
   </div>
 </fieldset>`;
 
-/** Yes or no. */
+/** A checkbox. */
 export const Check = ({ id, label, hint, value, change }) => html`<div class="field check">
   <input
     type="checkbox"
@@ -234,7 +234,7 @@ export const Check = ({ id, label, hint, value, change }) => html`<div class="fi
   <${Notes} id=${id} hint=${hint} />
 </div>`;
 
-/** A text as a whole number from `min` up; null if it is none. Spaces between digits are fine. */
+/** Parse a whole number of at least `min`; null if it is not one. Digits may be grouped by spaces. */
 export function wholeNumber(text, min = 1) {
   const digits = text.replaceAll(/[\s\u202f]/g, "");
   if (!/^\d{1,13}$/.test(digits)) return null;

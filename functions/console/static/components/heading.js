@@ -1,17 +1,17 @@
-// A page's heading, which names the page in the browser and takes the focus when one comes to it.
+// A page's heading. It sets the document's title and takes the focus after navigation.
 
 import { html, useEffect, useRef } from "../lib/vendor.js";
 
 let isFirstPage = true;
 
-/** The h1 of a page. `title` names the page where the heading alone would not; `place` its address. */
+/** The h1 of a page. `title` is the document's title; the focus moves whenever `place` changes. */
 export function Heading({ title, place = title, children }) {
   const heading = useRef(null);
   useEffect(() => {
     document.title = `${title} · Scrip`;
   }, [title]);
   useEffect(() => {
-    // Whoever has just opened the console starts at its top, as in any page.
+    // The first page leaves the focus at the top, as the browser does.
     if (!isFirstPage) {
       heading.current.focus({ preventScroll: true });
       scrollTo(0, 0);

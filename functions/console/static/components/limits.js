@@ -1,13 +1,13 @@
-// Rows of named limits in a form: storage_bytes 10 000 000 000.
+// Rows of named limits in a form, such as storage_bytes 10 000 000 000.
 
 import { html } from "../lib/vendor.js";
 import { wholeNumber } from "./fields.js";
 
-/** Limits as rows of text. */
+/** Convert limits to rows of text. */
 export const limitRows = (limits) =>
   Object.entries(limits).map(([name, value]) => ({ name, value: String(value) }));
 
-/** Rows as limits; null if a name or a number is wrong, or a name stands twice. Empty rows are none. */
+/** Convert rows to limits; null if a name or number is invalid or a name repeats. Skips empty rows. */
 export function limitsOf(rows) {
   const filled = rows.filter(({ name, value }) => name.trim() || value.trim());
   const limits = {};
@@ -19,7 +19,7 @@ export function limitsOf(rows) {
   return limits;
 }
 
-/** The rows, each with a button to take it away, and one to add another. */
+/** The rows, each with a Remove button, and a button that adds a row. */
 export function LimitsField({ value: rows, change, error }) {
   const set = (index, field) => (event) =>
     change(rows.map((row, at) => (at === index ? { ...row, [field]: event.target.value } : row)));

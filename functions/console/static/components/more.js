@@ -1,10 +1,10 @@
-// The end of a list that is read page by page: loads on when it comes into sight, or by its button.
+// The end of a paginated list, which loads the next page on scrolling or by a button.
 
 import { html, useEffect, useRef } from "../lib/vendor.js";
 import { counted } from "../lib/format.js";
 import { Failure, Loading } from "./states.js";
 
-/** Shows what comes after the items of `pages`; `isEndless` loads more by itself on scrolling. */
+/** The end of `pages`: loading, error, button or total; `isEndless` loads more on scrolling. */
 export function More({ pages, noun, plural, label = "Show more", isEndless = false }) {
   const end = useRef(null);
   const { items, isComplete, isLoading, error, more } = pages;

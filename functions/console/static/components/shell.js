@@ -1,4 +1,4 @@
-// What surrounds every page: name, navigation, search, who is signed in, and the last notice.
+// The frame of every page: brand, navigation, search, the signed-in user and the latest notice.
 
 import { html, useEffect, useRef, useState } from "../lib/vendor.js";
 import { go, href } from "../lib/router.js";
@@ -12,10 +12,10 @@ const PLACES = [
   ["Health", ["health"]],
 ];
 
-// An id may have an @ or two in it as well; what looks like an address is tried as one first.
+// An ID may contain @, too. Text that looks like an email address is tried as one first.
 const ADDRESS = /^[^@\s|]+@[^@\s|]+$/;
 
-/** The frame of the console around a page; `place` is the first segment of where one is. */
+/** The frame around a page; `place` is the first segment of the route. */
 export function Shell({ place, userName, children }) {
   const main = useRef(null);
   const skip = (event) => {
@@ -49,7 +49,7 @@ export function Shell({ place, userName, children }) {
   `;
 }
 
-/** The product's sign and name. */
+/** The product's logo and name. */
 export const Brand = () => html`
   <svg viewBox="0 0 32 32" aria-hidden="true">
     <rect width="32" height="32" rx="8" />
@@ -59,7 +59,7 @@ export const Brand = () => html`
   Scrip
 `;
 
-/** Goes to the account of an email address or an id, from anywhere; / leads here. */
+/** Find an account by email address or ID, from any page; the / key moves the focus here. */
 function Search() {
   const input = useRef(null);
   const [text, setText] = useState("");
@@ -102,7 +102,7 @@ function Search() {
   </form>`;
 }
 
-/** The last notice: seen for a while, and spoken once. */
+/** The latest notice: shown for a few seconds and announced once. */
 function Notice() {
   const [notice, setNotice] = useState({ text: "", isShown: false });
   useEffect(() => {

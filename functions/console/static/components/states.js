@@ -1,4 +1,4 @@
-// What a page shows instead of its content: that it loads, that there is none, what went wrong.
+// What a page shows instead of its content: a loading state, an empty state, an error.
 
 import { html } from "../lib/vendor.js";
 import { NetworkError } from "../lib/api.js";
@@ -9,12 +9,12 @@ const ADVICE = {
   account_not_found: "Check the id: it is the one that the identity provider gave the user.",
   busy: "Wait a moment and try again.",
   catalog_unsound: "The account is on a plan that is not in the catalog. See Health.",
-  corrupt_account: "Somebody changed its record by hand. Nothing here can be trusted or changed.",
+  corrupt_account: "Its record was edited by hand. Nothing here can be trusted or changed.",
   entry_not_found:
-    "What the clock brings is written down with the account's next command. Until then it is reckoned.",
+    "Expiries and renewals are written with the account's next command. Until then they are only computed.",
   forbidden: "Your sign-in does not allow that. Sign out and in again if you were made admin.",
-  idempotency_key_reused: "Close this and begin again.",
-  internal_error: "Try again. If it stays, give the request's name to whoever runs Scrip.",
+  idempotency_key_reused: "Close this and start over.",
+  internal_error: "Try again. If it keeps failing, give the request ID to your Scrip operator.",
   invalid_cursor: "Load the page again.",
 };
 
@@ -29,9 +29,9 @@ const STATUS_ADVICE = {
 };
 
 /**
- * What went wrong, in the server's own words, what to do, and the request's name for the logs.
+ * An error in the server's own words, advice, and the request ID that the logs use.
  *
- * `unknown` is what to do where no answer came.
+ * `unknown` is the advice when no response arrived.
  */
 export function Failure({ error, title, retry, unknown = UNANSWERED }) {
   if (error instanceof NetworkError) {
@@ -41,7 +41,7 @@ export function Failure({ error, title, retry, unknown = UNANSWERED }) {
       <${Retry} retry=${retry} />
     </div>`;
   }
-  const told = ADVICE[error.code] ?? STATUS_ADVICE[error.status];
+  const advice = ADVICE[error.code] ?? STATUS_ADVICE[error.status];
   const invalid = error.problem?.errors;
   const rest = error.title ? error.message.replace(error.title, "").trim() : error.message;
   return html`<div class="state failure" role="alert">
@@ -53,7 +53,7 @@ export function Failure({ error, title, retry, unknown = UNANSWERED }) {
         </ul>`
         : rest && html`<p>${rest}</p>`
     }
-    ${told && html`<p>${told}</p>`}
+    ${advice && html`<p>${advice}</p>`}
     ${error.instance && html`<p class="fine">Request <code>${error.instance}</code></p>`}
     <${Retry} retry=${retry} />
   </div>`;
@@ -62,19 +62,19 @@ export function Failure({ error, title, retry, unknown = UNANSWERED }) {
 const Retry = ({ retry }) =>
   retry && html`<button type="button" class="button" onClick=${retry}>Try again</button>`;
 
-/** There is nothing to show, and that is no error. */
+/** An empty result, which is not an error. */
 export const Empty = ({ title, children }) => html`<div class="state">
   <p class="state-title">${title}</p>
   ${children && html`<p>${children}</p>`}
 </div>`;
 
-/** Lines where content will be; says once that it loads. */
+/** Placeholder lines for content that is loading; announced once. */
 export const Loading = ({ lines = 4, what }) => html`<div class="skeleton" role="status">
   <span class="unseen">Loading ${what}</span>
   ${Array.from({ length: lines }, (_, index) => html`<span key=${index} class="skeleton-line"></span>`)}
 </div>`;
 
-/** Content once it is loaded; before, that it loads or what went wrong. `children` is a function. */
+/** Loaded content, or its loading or error state. `children` is a function of the data. */
 export function Loaded({ of: { data, error, isLoading, reload }, what, lines, children }) {
   if (error) return html`<${Failure} error=${error} retry=${reload} />`;
   if (data === undefined) return html`<${Loading} what=${what} lines=${lines} />`;

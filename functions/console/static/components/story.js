@@ -1,4 +1,4 @@
-// The full story of an entry: who, when, why, at which price, out of which grants, and what became of it.
+// The details of an entry: actor, time, reason, price, grants and refunds.
 
 import { html } from "../lib/vendor.js";
 import { get, path } from "../lib/api.js";
@@ -8,7 +8,7 @@ import { useLoaded } from "../lib/loading.js";
 import { Loaded } from "./states.js";
 import { Change, Copy, Credits, Facts, Id, Json, Time } from "./values.js";
 
-/** Told of one entry by its id. `account`'s live grants say which entries brought them. */
+/** The details of one entry. `account` supplies the sources of grants that are still live. */
 export function Story({ accountId, entryId, account, features, turn, open }) {
   const story = useLoaded(
     async (signal) => {
@@ -51,7 +51,7 @@ export function Story({ accountId, entryId, account, features, turn, open }) {
   <//>`;
 }
 
-/** The entries that brought an entry's grants, by grant: known of live ones, looked up for others. */
+/** Find the entry that created each of an entry's grants; the ledger is searched for ended grants. */
 async function sourcesOf(account, entry, signal) {
   const sources = new Map(
     account.grants.map(({ grant_id: grantId, source, kind }) => [
@@ -102,7 +102,7 @@ const identity = (entry) => [
   ["Request", entry.request_hash && html`<${Id}>${entry.request_hash}<//>`],
 ];
 
-/** Which grants an entry's credits came from or went to. */
+/** The grants that an entry's credits came from or went to. */
 function Moved({ accountId, entry, sources }) {
   if (entry.allocations.length === 0) {
     return html`<p class="story-change"><${Change} value=${entry.amount} /> No grant was touched.</p>`;

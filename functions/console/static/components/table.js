@@ -1,10 +1,10 @@
-// A table with a caption and headed columns, which becomes a list of cards on a phone.
+// A table with a caption and column headings, which becomes a list of cards on a phone.
 
 import { Fragment, html } from "../lib/vendor.js";
 
 /**
- * `columns` are `{name, cell(row), isNumber, isRowHeader, isQuiet}` (quiet: its name is for screen
- * readers only); `detail(row)` is what stands below a row, if anything.
+ * `columns` are `{name, cell(row), isNumber, isRowHeader, isQuiet}`; only screen readers see the name
+ * of a quiet column. `detail(row)` returns the content below a row, if any.
  */
 export const Table = ({ caption, columns, rows, keyOf, detail }) => html`<table>
   <caption class="unseen">

@@ -1,4 +1,4 @@
-// Values that look the same everywhere: credits, times, names, states.
+// Values that look the same on every page: credits, times, names, states.
 
 import { html, useState } from "../lib/vendor.js";
 import {
@@ -15,7 +15,7 @@ import {
 /** A number of credits. */
 export const Credits = ({ value }) => html`<span class="number">${number(value)}</span>`;
 
-/** A change of credits: its sign is written, and only repeated by its colour. */
+/** A change of credits. The color only repeats the sign, which is written out. */
 export function Change({ value }) {
   const tone = value > 0 ? "gain" : value < 0 ? "loss" : "still";
   return html`<span class=${`number ${tone}`}>${signed(value)}</span>`;
@@ -28,7 +28,7 @@ export function Time({ at, as = "instant" }) {
   return html`<time datetime=${at} title=${title}>${shown}</time>`;
 }
 
-/** A short state with a tone: good, bad, warn, info or plain. */
+/** A short state in a `tone`: good, bad, warn, info or plain. */
 export const Chip = ({ tone = "plain", children }) =>
   html`<span class=${`chip ${tone}`}>${children}</span>`;
 
@@ -42,20 +42,20 @@ const ENTRY_TONES = {
   hold: "info",
 };
 
-/** What kind of entry it is. */
+/** The type of an entry. */
 export const EntryType = ({ type }) =>
   html`<${Chip} tone=${ENTRY_TONES[type] ?? "plain"}>${words(type)}<//>`;
 
 const STATUS_TONES = { active: "good", frozen: "bad", closed: "plain" };
 
-/** Whether an account may spend. */
+/** The status of an account. */
 export const AccountStatus = ({ status }) =>
   html`<${Chip} tone=${STATUS_TONES[status]}>${words(status)}<//>`;
 
-/** An id as it is, never broken by a renderer's idea of words. */
+/** An ID, which is never hyphenated or translated. */
 export const Id = ({ children }) => html`<code class="id">${children}</code>`;
 
-/** A button that puts an id on the clipboard, and says so. */
+/** A button that copies an ID to the clipboard and confirms it. */
 export function Copy({ text }) {
   const [isDone, setDone] = useState(false);
   const copy = async () => {
@@ -68,17 +68,17 @@ export function Copy({ text }) {
   </button>`;
 }
 
-/** How much of a whole is left or used, as a small bar; the numbers stand beside it. */
+/** A small bar of a part of a whole; the numbers are in the text beside it. */
 export function Bar({ part, whole }) {
   const width = whole ? Math.min(100, Math.max(0, (100 * part) / whole)) : 0;
   return html`<span class="bar" aria-hidden="true"><span style=${{ width: `${width}%` }}></span></span>`;
 }
 
-/** A value as JSON, to be read. */
+/** A value as formatted JSON. */
 export const Json = ({ value, name }) =>
   html`<pre class="json" tabindex="0" role="region" aria-label=${name}>${JSON.stringify(value, null, 2)}</pre>`;
 
-/** Facts as names and values: [["Plan", "Free"], ...]; those that are null are left out. */
+/** A list of names and values: [["Plan", "Free"], ...]; null values are left out. */
 export const Facts = ({ facts }) => html`<dl class="facts">
   ${facts
     .filter(([, value]) => value !== null && value !== undefined)
@@ -92,6 +92,6 @@ export const Facts = ({ facts }) => html`<dl class="facts">
 
 const MESSAGE_TONES = { applied: "good", unmatched: "warn", failed: "bad", received: "info" };
 
-/** What became of a message. */
+/** The status of a message. */
 export const MessageStatus = ({ status }) =>
   html`<${Chip} tone=${MESSAGE_TONES[status] ?? "plain"}>${words(status)}<//>`;

@@ -1,4 +1,4 @@
-// Takes a plan or a feature out of use, or brings it back.
+// Deactivates or activates a plan or a feature.
 
 import { html, useRef, useState } from "../lib/vendor.js";
 import { path, put, remove } from "../lib/api.js";
@@ -9,7 +9,7 @@ import { ChangeDialog } from "../components/change.js";
 import { EditReasonField, whyOf } from "../components/fields.js";
 import { Table } from "../components/table.js";
 
-/** `shelf` is what the item is one of; see the catalog page. */
+/** `shelf` is PLANS or FEATURES. */
 export function DeactivateDialog({ shelf, item, close, done }) {
   const [reason, setReason] = useState("");
   const verb = item.active ? "Deactivate" : "Activate";
@@ -28,7 +28,7 @@ export function DeactivateDialog({ shelf, item, close, done }) {
     }
   };
 
-  /** It is of another version: done if it is as wanted, or else the next try is for that one. */
+  /** Handle a changed version: done if the item is as requested, else the retry is for that version. */
   const settled = async (error) => {
     const [before, theirs] = [base.current, await itemOf(shelf, item[shelf.id])];
     if (theirs.active !== item.active) return theirs;
@@ -57,7 +57,7 @@ export function DeactivateDialog({ shelf, item, close, done }) {
 }
 
 const Changed = ({ before, theirs }) => html`<div class="state failure" role="alert">
-  <p class="state-title">Somebody else has changed it meanwhile</p>
+  <p class="state-title">Another admin has changed it</p>
   <${Table}
     caption="What they changed"
     columns=${[

@@ -1,4 +1,4 @@
-// Edits or creates a plan or a feature; where somebody else has changed it meanwhile, shows both.
+// Edits or creates a plan or a feature, and shows both versions if another admin changed it.
 
 import { html, useRef, useState } from "../lib/vendor.js";
 import { path, post, put } from "../lib/api.js";
@@ -10,10 +10,10 @@ import { Field, EditReasonField, whyOf } from "../components/fields.js";
 import { Table } from "../components/table.js";
 
 /**
- * `shelf` is what the item is one of (see the catalog page); `item` is null to create one.
+ * `shelf` is PLANS or FEATURES; `item` is null to create one.
  *
- * The shelf gives `Fields`, the inputs of a `form`; `formOf(item)` and `read(form)`, which returns
- * `{item}` or `{errors}`; and `note`, what an edit means for those who have it.
+ * The shelf supplies `Fields`, the inputs of a form; `formOf(item)`; `read(form)`, which returns
+ * `{item}` or `{errors}`; and `note`, the effect of an edit on accounts.
  */
 export function EditDialog({ shelf, item, close, done }) {
   const [form, setForm] = useState(shelf.formOf(item ?? shelf.blank));
@@ -39,7 +39,7 @@ export function EditDialog({ shelf, item, close, done }) {
             ? html`<p><strong>${base.current.name}</strong> changes like this. ${shelf.note}</p>
               <${Changes} changes=${changes} />`
             : html`<p>
-                <strong>${wanted.name}</strong> is created, with the id <code>${wanted[shelf.id]}</code>, for ever.
+                <strong>${wanted.name}</strong> is created, with the permanent ID <code>${wanted[shelf.id]}</code>.
               </p>`
         }
       `,
@@ -59,7 +59,7 @@ export function EditDialog({ shelf, item, close, done }) {
     }
   };
 
-  /** What is there already as it should be was created by what is repeated here. */
+  /** Create the item. An identical one is the result of an earlier try. */
   const create = async (body) => {
     try {
       return await post(`admin/${shelf.name}`, body);
@@ -72,7 +72,7 @@ export function EditDialog({ shelf, item, close, done }) {
     }
   };
 
-  /** Somebody was faster: done if they made the same of it, or else a conflict that shows theirs. */
+  /** Handle an edit by another admin: done if it is the same, else a conflict that shows both. */
   const settled = async (error, mine) => {
     const theirs = await itemOf(shelf, item[shelf.id]);
     if (differences(bare(theirs, shelf), mine).length === 0) return theirs;
@@ -107,7 +107,7 @@ export function EditDialog({ shelf, item, close, done }) {
   <//>`;
 }
 
-/** An item as a PUT takes it: without its id and version. */
+/** Return an item as the body of a PUT, without its ID and version. */
 const bare = (item, shelf) => {
   const { version: _, [shelf.id]: __, ...rest } = item;
   return rest;
@@ -132,7 +132,7 @@ function Conflict({ before, theirs, mine, take }) {
     Object.fromEntries(differences({}, item).map(({ field, after }) => [field, after]));
   const [was, other, own] = [of(before), of(theirs), of(mine)];
   return html`<div class="state failure" role="alert">
-    <p class="state-title">Somebody else has changed it meanwhile</p>
+    <p class="state-title">Another admin has changed it</p>
     <${Table}
       caption="What they changed, beside yours"
       columns=${[

@@ -1,11 +1,11 @@
-// Stops an account from spending, or lets it spend again.
+// Freezes or unfreezes an account.
 
 import { html, useState } from "../lib/vendor.js";
 import { path, post } from "../lib/api.js";
 import { ChangeDialog } from "../components/change.js";
 import { NOTHING_SAID, WhyFields, whyOf } from "../components/fields.js";
 
-/** Freezes what is not frozen, and the other way round. */
+/** Unfreezes a frozen account, freezes any other. */
 export function FreezeDialog({ accountId, account, close, done }) {
   const [why, setWhy] = useState(NOTHING_SAID);
   const isFrozen = account.status === "frozen";
@@ -16,8 +16,7 @@ export function FreezeDialog({ accountId, account, close, done }) {
     effect: isFrozen
       ? html`<p>${accountId} may spend again, <strong>at once</strong>.</p>`
       : html`<p>
-          Every use by ${accountId} is refused from now on, until somebody unfreezes it. Credits still arrive and expire as
-          ever.
+          Every use by ${accountId} is refused until the account is unfrozen. Credits still arrive and expire.
         </p>`,
   });
   return html`<${ChangeDialog}

@@ -1,4 +1,4 @@
-// Ends a hold and gives back what it has set aside.
+// Releases a hold.
 
 import { html, useState } from "../lib/vendor.js";
 import { path, post } from "../lib/api.js";
@@ -6,7 +6,7 @@ import { credits } from "../lib/format.js";
 import { ChangeDialog } from "../components/change.js";
 import { ReasonField, whyOf } from "../components/fields.js";
 
-/** Whoever works on what was held finds the hold ended, and cannot capture it. */
+/** A released hold can no longer be captured. */
 export function ReleaseDialog({ accountId, holds, holdId, close, done }) {
   const [reason, setReason] = useState("");
   const { amount } = holds.find((hold) => hold.hold_id === holdId);

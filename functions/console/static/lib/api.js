@@ -1,4 +1,4 @@
-// The API as the console calls it: signed requests, tries again where that is safe, errors to read.
+// The API client: sends the access token, retries when that is safe, throws readable errors.
 
 import { accessToken, signIn } from "./session.js";
 
@@ -7,9 +7,9 @@ const RETRY_SECONDS_MAX = 5;
 const root = new URL("../v1/", document.baseURI);
 
 /**
- * A refusal or failure that the API told.
+ * An error response of the API.
  *
- * `problem` is the whole of it (RFC 9457), `instance` the request's name for the logs.
+ * `problem` is its body (RFC 9457), `instance` the request ID that the logs use.
  */
 class ApiError extends Error {
   constructor(status, problem) {
@@ -22,26 +22,26 @@ class ApiError extends Error {
   }
 }
 
-/** No answer came, so nobody knows whether the request did anything. */
+/** No response arrived, so the request may have taken effect. */
 export class NetworkError extends Error {}
 
-/** A path of the API; what is put in is escaped: path`accounts/${id}/entries`. */
+/** Build a path; values are escaped: path`accounts/${id}/entries`. */
 export const path = (texts, ...values) =>
   String.raw({ raw: texts }, ...values.map((value) => encodeURIComponent(value)));
 
-/** Read something. `query` values that are null or empty are left out. */
+/** Send a GET. Empty `query` values are left out. */
 export const get = (to, { query = {}, signal } = {}) =>
   request("GET", to, { query, signal, isSafe: true });
 
-/** Give a command. With its `key` it takes effect once, however often it is sent. */
+/** Send a POST. With an idempotency `key` it takes effect at most once, so it is retried. */
 export const post = (to, body, { key } = {}) =>
   request("POST", to, { body, headers: key ? { "Idempotency-Key": key } : {}, isSafe: !!key });
 
-/** Put something in place. With a `version`, only in the place of that one. */
+/** Send a PUT. With a `version` it replaces only that version. */
 export const put = (to, body, { version } = {}) =>
   request("PUT", to, { body, headers: ifMatch(version) });
 
-/** Take something out of use, if it still is of that `version`. */
+/** Send a DELETE of that `version`. */
 export const remove = (to, { version, query = {} }) =>
   request("DELETE", to, { query, headers: ifMatch(version) });
 
@@ -61,7 +61,7 @@ async function request(method, to, { query = {}, body, headers = {}, signal, isS
     const wait = Number(answer.headers.get("Retry-After"));
     const asksAgain = answer.status === 503 || answer.status === 429;
     if (!isSafe || !asksAgain || tries === RETRIES)
-      throw new ApiError(answer.status, await told(answer));
+      throw new ApiError(answer.status, await problemOf(answer));
     await pause(Math.min(wait || 1, RETRY_SECONDS_MAX));
   }
 }
@@ -83,7 +83,7 @@ async function send(url, { method, body, headers, signal, token }) {
   }
 }
 
-/** An answer that breaks off has told nothing either. */
+/** Parse a response. One that breaks off is as good as none. */
 async function read(answer) {
   try {
     return await answer.json();
@@ -92,14 +92,14 @@ async function read(answer) {
   }
 }
 
-/** What to throw instead of what the browser throws; who stops reading is told so. */
+/** Translate the browser's error; an abort stays what it is. */
 const unanswered = (error) =>
   error.name === "AbortError"
     ? error
     : new NetworkError("There was no answer.", { cause: error });
 
-/** What an answer says went wrong; API Gateway's own answers have only a `message`. */
-async function told(answer) {
+/** Parse the problem of an error response; API Gateway's own have only a `message`. */
+async function problemOf(answer) {
   try {
     return await answer.json();
   } catch {

@@ -1,6 +1,6 @@
-// What differs between two values, field by field, as the audit and a conflict show it.
+// The differences between two objects, field by field, for audit records and conflicts.
 
-/** The fields that differ: `{field, before, after}` with nested names joined, such as limits.seats. */
+/** List the fields that differ: `{field, before, after}`; nested names are joined: limits.seats. */
 export function differences(before, after) {
   const [old, now] = [flat(before), flat(after)];
   return [...new Set([...Object.keys(old), ...Object.keys(now)])]
@@ -18,7 +18,7 @@ function flat(value, prefix = "") {
   return fields;
 }
 
-/** A value of a field as people read it. */
+/** Format a field's value. */
 export function shown(value) {
   if (value === undefined || value === null || value === "") return "none";
   if (typeof value === "boolean") return value ? "yes" : "no";

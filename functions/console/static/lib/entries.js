@@ -1,10 +1,10 @@
-// Entries of the ledger: what each says in words, and how to find those that it points at.
+// Entries of the ledger: their descriptions, and how to find related ones.
 
 import { get, path } from "./api.js";
 import { credits, number, words } from "./format.js";
 import { href } from "./router.js";
 
-/** All types, as the ledger can be asked for them. */
+/** All types of entries. */
 export const TYPES = [
   "usage",
   "refund",
@@ -37,7 +37,7 @@ const SAID = {
   plan: "Allowance of the plan",
   rollover: "Carried over from the period before",
   clawback: "Taken back with a payment",
-  reset: "Use of the period counted anew",
+  reset: "Usage of the period reset",
   hold: "Set aside",
   release: "Set free again",
   debt_settled: "Debt paid",
@@ -45,7 +45,7 @@ const SAID = {
   unfreeze: "Unfrozen",
 };
 
-/** What happened, in a few words: Chat × 3, Refund of Chat, Credits bought. */
+/** Describe an entry in a few words: Chat × 3, Refund of Chat, Credits bought. */
 export function said(entry, features) {
   const name = entry.feature && nameOf(entry.feature, features);
   switch (entry.type) {
@@ -58,7 +58,7 @@ export function said(entry, features) {
   }
 }
 
-/** What a feature is called; its id if the catalog has it no more. */
+/** Return a feature's name, or its ID if it is no longer in the catalog. */
 export const nameOf = (featureId, features) =>
   features.find((feature) => feature.feature_id === featureId)?.name ?? featureId;
 
@@ -70,10 +70,10 @@ const ACTORS = {
   webhook: "a payment provider",
 };
 
-/** Who made a change, in words; their id stands beside it. */
+/** Describe the kind of an actor. */
 export const actorKind = ({ type }) => ACTORS[type] ?? words(type);
 
-/** What a use cost and why: 15 credits for 3 uses, at 5 credits for 1 use (version 2 of the price). */
+/** Explain the cost of a use: 15 credits for 3 × use, by version 2 of the price: 5 credits for each. */
 export function priced(entry, features) {
   if (entry.type !== "usage") return null;
   if (entry.feature === null) return `${credits(entry.cost)}, as the app asked`;
@@ -88,16 +88,16 @@ export function priced(entry, features) {
     : `${paid}. Today it is version ${feature.version}: ${price}`;
 }
 
-/** The address of an entry's own page. */
+/** Return the address of an entry's page. */
 export const entryHref = (accountId, entryId) => href(["accounts", accountId, "entries", entryId]);
 
 const PAGE = 1000;
 const PAGES_MAX = 20;
 
 /**
- * Find the entries that brought grants, by the grants' ids, going back through the ledger.
+ * Find the entries that created grants, by the grants' IDs, going back through the ledger.
  *
- * A grant is named after the seq of its entry: g12. Returns a Map; what is too far back is missing.
+ * A grant's ID contains the seq of its entry: g12. Returns a Map without entries that are too old.
  */
 export async function bringersOf(accountId, grantIds, signal) {
   const wanted = new Map(grantIds.map((grantId) => [Number(grantId.slice(1)), grantId]));
@@ -118,7 +118,7 @@ export async function bringersOf(accountId, grantIds, signal) {
   return found;
 }
 
-/** Find the refunds of a use: they come after it, and are of its feature. */
+/** Find the refunds of a use among the later entries of its feature. */
 export async function refundsOf(accountId, entry, signal) {
   const found = [];
   let cursor = null;

@@ -1,4 +1,4 @@
-// Numbers, times and names as people read them: thin spaces, local time, plain words.
+// Formats of numbers, times and names: thin spaces, local time, plain words.
 
 const NARROW_SPACE = "\u202f";
 const MINUS = "\u2212";
@@ -19,36 +19,36 @@ const utcDays = new Intl.DateTimeFormat("en-GB", {
 });
 const spans = new Intl.RelativeTimeFormat("en-GB", { numeric: "auto" });
 
-/** A number with thin grouping and a true minus: 10 150. */
+/** Format a number with thin spaces and a true minus sign: 10 150. */
 export const number = (value) =>
   numbers
     .formatToParts(value)
     .map(({ type, value: part }) => ({ group: NARROW_SPACE, minusSign: MINUS })[type] ?? part)
     .join("");
 
-/** A change with its sign: +50, −25, 0. */
+/** Format a change with its sign: +50, −25, 0. */
 export const signed = (value) => (value > 0 ? `+${number(value)}` : number(value || 0));
 
-/** A count with its noun: 1 credit, 50 credits. */
+/** Format a count with its noun: 1 period, 2 periods. */
 export const counted = (value, noun, plural = `${noun}s`) =>
   `${number(value)} ${Math.abs(value) === 1 ? noun : plural}`;
 
-/** Credits in words: 1 credit, 50 credits. */
+/** Format credits: 1 credit, 50 credits. */
 export const credits = (value) => counted(value, "credit");
 
-/** An instant in local time, to the minute. */
+/** Format an instant in local time, to the minute. */
 export const instant = (iso) => instants.format(new Date(iso));
 
-/** An instant in local time, to the second. */
+/** Format an instant in local time, to the second. */
 export const exactInstant = (iso) => exactInstants.format(new Date(iso));
 
-/** The day of an instant in local time. */
+/** Format the local day of an instant. */
 export const date = (iso) => dates.format(new Date(iso));
 
-/** A UTC day such as 2026-11-21 in words. */
+/** Format a UTC day such as 2026-11-21. */
 export const utcDay = (day) => utcDays.format(new Date(`${day}T00:00:00Z`));
 
-/** An instant in UTC, as the API tells it, to be read: 2026-11-21 13:05:00.123 UTC. */
+/** Format an instant in UTC: 2026-11-21 13:05:00.123 UTC. */
 export const utc = (iso) => `${new Date(iso).toISOString().replace("T", " ").replace("Z", "")} UTC`;
 
 const UNITS = [
@@ -60,40 +60,40 @@ const UNITS = [
   ["minute", 60],
 ];
 
-/** How far an instant is from now: in 3 days, 2 hours ago. */
+/** Format an instant relative to now: in 3 days, 2 hours ago. */
 export function relative(iso) {
   const seconds = (new Date(iso) - Date.now()) / 1000;
   const unit = UNITS.find(([, length]) => Math.abs(seconds) >= length);
   return unit ? spans.format(Math.trunc(seconds / unit[1]), unit[0]) : "just now";
 }
 
-/** A length of time in words, coarse: 5 minutes, 3 hours. */
+/** Format a duration in its largest unit: 5 minutes, 3 hours. */
 export function duration(seconds) {
   const [unit, length] = UNITS.find(([, size]) => seconds >= size) ?? ["second", 1];
   return counted(Math.floor(seconds / length), unit);
 }
 
-/** A name from code as words: admin_grant becomes Admin grant. */
+/** Turn an identifier into words: admin_grant becomes Admin grant. */
 export function words(name) {
   const text = String(name).replaceAll("_", " ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-/** Says whether a text is a day such as 2026-11-21, of a year from 2000 to 2100. */
+/** Return whether a text is a day such as 2026-11-21 in the years 2000 to 2100. */
 export function isDay(text) {
   if (!/^(20\d\d|2100)-\d\d-\d\d$/.test(text ?? "")) return false;
   const at = new Date(`${text}T00:00:00Z`);
   return !Number.isNaN(at.getTime()) && at.toISOString().startsWith(text);
 }
 
-/** The UTC day, as the API names it, that is `days` from today. */
+/** Return the UTC day that is `days` from today, such as 2026-11-21. */
 export function dayFromToday(days) {
   const day = new Date();
   day.setUTCDate(day.getUTCDate() + days);
   return day.toISOString().slice(0, 10);
 }
 
-/** The first instant of a local day such as 2026-11-21, `after` days later, in UTC. */
+/** Return the start, in UTC, of the local day that is `after` days after a day such as 2026-11-21. */
 export function localMidnight(day, after = 0) {
   const at = new Date(`${day}T00:00:00`);
   at.setDate(at.getDate() + after);

@@ -1,4 +1,4 @@
-// Hooks that read from the API for a page, and stop when one leaves it.
+// Hooks that read from the API for a page and stop when the user leaves it.
 
 import { useCallback, useEffect, useRef, useState } from "./vendor.js";
 
@@ -9,9 +9,9 @@ const isEmptyOnTheWay = ({ items, cursor }) => items.length === 0 && cursor !== 
 const areSame = (some, others) => some.every((input, index) => input === others[index]);
 
 /**
- * Read something once, and again whenever `inputs` or `turn` change or `reload` is called.
+ * Call `read(signal)` once, and again whenever `inputs` or `turn` change or `reload` is called.
  *
- * `read(signal)` returns a promise. While the same is read again, what was read before stays.
+ * `read` returns a promise. The previous data stays while it is reloaded for the same `inputs`.
  */
 export function useLoaded(read, inputs, turn = 0) {
   const [state, setState] = useState({ inputs, isLoading: true });
@@ -36,10 +36,11 @@ export function useLoaded(read, inputs, turn = 0) {
 }
 
 /**
- * Read a list page by page: `items` so far, `more()` for the next, `isComplete` at its end.
+ * Read a list page by page: `items` so far, `more()` to load the next, `isComplete` at the end.
  *
- * `readPage(cursor, signal)` returns `{items, cursor}`. A page may be empty before the end: then the
- * next ones are read at once, up to `EMPTY_PAGES_MAX`. It begins anew whenever `inputs` or `turn` change or `reload` is called.
+ * `readPage(cursor, signal)` returns `{items, cursor}`. A page before the end may be empty; then the
+ * next ones follow immediately, up to `EMPTY_PAGES_MAX`. The list starts over whenever `inputs` or
+ * `turn` change or `reload` is called.
  */
 export function usePages(readPage, inputs, turn = 0) {
   const nothing = { inputs, items: [], cursor: null, isComplete: false, isLoading: true };

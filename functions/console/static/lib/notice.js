@@ -1,11 +1,11 @@
-// The one line that tells people what their last action did; the shell shows and speaks it.
+// Notices: a line about the user's last action, which the shell shows and announces.
 
 let listener = () => {};
 
-/** Tell what was done: "50 credits added; balance 10 150". */
+/** Show a notice: "50 credits added; balance 10 150". */
 export const announce = (text) => listener(text);
 
-/** Be called with each text that is announced; there is one listener. */
+/** Register the only listener of notices. */
 export function onNotice(callback) {
   listener = callback;
 }

@@ -1,21 +1,21 @@
-// Where in the console one is: the part of the address behind #, as segments and a query.
+// The current route: the part of the address after #, as segments and a query.
 
 import { useEffect, useState } from "./vendor.js";
 
-/** The address of a page: href(["accounts", id, "ledger"], { type: "usage" }). */
+/** Return the address of a page: href(["accounts", id, "ledger"], { type: "usage" }). */
 export function href(segments, query = {}) {
-  const told = Object.entries(query).filter(([, value]) => value);
-  const search = new URLSearchParams(told).toString();
+  const filled = Object.entries(query).filter(([, value]) => value);
+  const search = new URLSearchParams(filled).toString();
   return `#/${segments.map(encodeURIComponent).join("/")}${search ? `?${search}` : ""}`;
 }
 
-/** Go to a page; with `replace` the one before is forgotten. */
+/** Go to a page; `replace` replaces the current one in the browser's history. */
 export function go(to, { replace = false } = {}) {
   if (replace) location.replace(to);
   else location.hash = to;
 }
 
-/** The page that the address names: its `segments`, and its `query` as an object. */
+/** Return the current route: its `segments`, and its `query` as an object. */
 export function useRoute() {
   const [hash, setHash] = useState(location.hash);
   useEffect(() => {

@@ -1,4 +1,4 @@
-// Who is signed in: the OAuth code flow with PKCE, against the issuer that config.json names.
+// The session: the OAuth code flow with PKCE, with the issuer in config.json.
 
 import { UserManager, WebStorageStateStore } from "./vendor.js";
 
@@ -7,13 +7,13 @@ const SIGNED_OUT = "scrip:signed-out";
 let manager;
 let config;
 
-/** The page's own address, where the issuer sends people back to. */
+/** The page's own address, which is the redirect URI. */
 const home = () => location.origin + location.pathname;
 
 /**
- * Tell whether somebody is signed in; takes up an answer of the issuer that the address carries.
+ * Return whether a user is signed in, after handling an issuer's response in the address.
  *
- * Throws what the issuer refused.
+ * Throws the issuer's error.
  */
 export async function begin() {
   const answer = await fetch(new URL("config.json", document.baseURI));
@@ -33,16 +33,16 @@ export async function begin() {
   });
   const query = new URLSearchParams(location.search);
   if (query.has("state") && (query.has("code") || query.has("error"))) {
-    await takeUp();
+    await handleCallback();
   }
   const user = await manager.getUser();
   return user !== null && (!user.expired || (await renewed(user)) !== null);
 }
 
-/** Whether somebody signed out here, rather than came for the first time. */
+/** Return whether the user signed out in this tab. */
 export const hasSignedOut = () => sessionStorage.getItem(SIGNED_OUT) !== null;
 
-/** Go to the issuer's page to sign in, and come back to where one is now. Never returns. */
+/** Go to the issuer's sign-in page, then back to the current route. Never returns. */
 export async function signIn() {
   sessionStorage.removeItem(SIGNED_OUT);
   await manager.signinRedirect({ state: { hash: location.hash } });
@@ -53,18 +53,18 @@ export async function signIn() {
 export async function signOut() {
   sessionStorage.setItem(SIGNED_OUT, "yes");
   try {
-    // Cognito wants to hear both of these under names of its own.
-    const told = { client_id: config.client_id, logout_uri: home() };
-    await manager.signoutRedirect({ extraQueryParams: told });
+    // Cognito's own names for these parameters.
+    const extraQueryParams = { client_id: config.client_id, logout_uri: home() };
+    await manager.signoutRedirect({ extraQueryParams });
   } catch {
-    // Not every issuer has a page for that. Then at least nothing is left here.
+    // Not every issuer has a sign-out page. End at least the local session.
     await manager.removeUser();
     location.replace(home());
   }
   return new Promise(() => {});
 }
 
-/** The access token, renewed if it is about to end; null if nobody is signed in any more. */
+/** Return the access token, renewed if it has expired; null if the session has ended. */
 export async function accessToken() {
   const user = await manager.getUser();
   if (!user) return null;
@@ -72,14 +72,14 @@ export async function accessToken() {
   return (await renewed(user))?.access_token ?? null;
 }
 
-/** What the issuer calls whoever is signed in: an address, or else an id. */
+/** Return the user's email address, name or ID, as the issuer has it. */
 export async function userName() {
   const { profile } = await manager.getUser();
   return profile.email ?? profile.name ?? profile.sub;
 }
 
-/** Read the issuer's answer off the address, and put the address back to what it was before. */
-async function takeUp() {
+/** Handle the issuer's response in the address, then restore the address. */
+async function handleCallback() {
   const address = location.href;
   history.replaceState(null, "", home());
   const user = await manager.signinCallback(address);

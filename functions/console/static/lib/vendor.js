@@ -1,4 +1,4 @@
-// The libraries of vendor/, which come as scripts with global names, as a module.
+// A module of the libraries in vendor/, which are scripts that define globals.
 
 const { h, render, Fragment } = globalThis.preact;
 const {
@@ -12,12 +12,12 @@ const {
 } = globalThis.preactHooks;
 const { UserManager, WebStorageStateStore } = globalThis.oidc;
 
-/** Markup as a tagged template: html`<p>${text}</p>`. */
+/** Build elements from a tagged template: html`<p>${text}</p>`. */
 const html = globalThis.htm.bind(h);
 
 let plotLoaded = null;
 
-/** The chart library, loaded when the first chart is to be drawn. */
+/** Load the chart library, once, for the first chart. */
 export function loadPlot() {
   plotLoaded ??= new Promise((done, failed) => {
     const script = document.createElement("script");

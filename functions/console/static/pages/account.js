@@ -1,4 +1,4 @@
-// One account: what it has, what can be done to it, and its tabs.
+// An account: its figures, the actions on it, and its tabs.
 
 import { html, useCallback, useState } from "../lib/vendor.js";
 import { get, path } from "../lib/api.js";
@@ -33,10 +33,10 @@ const TABS = [
 const UNKNOWN = "The change may have been made: look at the ledger and the audit";
 
 /**
- * `rest` are the segments behind the account's id: the tab, and an entry's id.
+ * `rest` are the segments after the account's ID: the tab and an entry's ID.
  *
- * Each change that is made here begins another `turn`. Tabs read theirs anew once the account has
- * been: an older account beside newer entries would not add up.
+ * Each change starts another `turn`. Tabs reload after the account has: an older account would not
+ * add up with newer entries.
  */
 export function AccountPage({ accountId, rest: [tab, entryId], query }) {
   const [turn, setTurn] = useState(0);
@@ -107,13 +107,13 @@ export function AccountPage({ accountId, rest: [tab, entryId], query }) {
   `;
 }
 
-/** The addresses of an account, which only the list of all tells. */
+/** Return an account's email addresses, which only the list of accounts contains. */
 async function emailsOf(accountId, signal) {
   const { accounts } = await get("admin/accounts", { query: { account_id: accountId }, signal });
   return accounts[0]?.emails ?? [];
 }
 
-/** An entry's own page is part of the ledger. */
+/** An entry's page belongs to the Ledger tab. */
 const isAt = (tab, segment) => tab === segment || (tab === "entries" && segment === "ledger");
 
 function Tab({ tab, entryId, shared }) {
@@ -151,7 +151,7 @@ function Dialogs({ dialog: { name, entry }, shared, close, done }) {
   }
 }
 
-/** Its name, and what can be done to it once it has been read. */
+/** The account's name, and the actions once it has loaded. */
 function Head({ accountId, account, emails: [email, ...others], place, open }) {
   return html`<div class="account-head">
     <div>

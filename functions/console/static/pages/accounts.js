@@ -1,4 +1,4 @@
-// All accounts, page by page, or the one that an email address leads to.
+// A list of all accounts, or the result of a search by email address.
 
 import { html, useEffect } from "../lib/vendor.js";
 import { get } from "../lib/api.js";
@@ -13,7 +13,7 @@ import { AccountStatus, Chip, Credits } from "../components/values.js";
 
 const ID_LENGTH_MAX = 128;
 
-/** Lists accounts. An `email` that leads to one leads on to its page. */
+/** List accounts. If `email` has exactly one, its page opens. */
 export function AccountsPage({ email }) {
   const isMaybeId = email && email.length <= ID_LENGTH_MAX;
   const pages = usePages(
@@ -53,7 +53,7 @@ export function AccountsPage({ email }) {
   `;
 }
 
-/** The account of an id that looks like an address, as the one page of a list. */
+/** Read the account of an ID that looks like an email address, as the only page of a list. */
 async function named(accountId, signal) {
   const answer = await get("admin/accounts", { query: { account_id: accountId }, signal });
   return { items: answer.accounts, cursor: null };
@@ -82,8 +82,8 @@ const Status = ({ account: { status, error } }) =>
     ? html`<${Chip} tone="bad">Cannot be read<//> <span class="under">${error}</span>`
     : html`<${AccountStatus} status=${status} />`;
 
-const Subscription = ({ account: { subscription_status: told, error } }) =>
-  error ? null : told ? words(told) : html`<span class="quiet">None</span>`;
+const Subscription = ({ account: { subscription_status: status, error } }) =>
+  error ? null : status ? words(status) : html`<span class="quiet">None</span>`;
 
 const Amount = ({ value }) => (value === undefined ? null : html`<${Credits} value=${value} />`);
 
@@ -99,5 +99,5 @@ const NoAccounts = ({ email }) =>
         search for its id.
       <//>`
     : html`<${Empty} title="There are no accounts yet">
-        The first one opens when somebody signs up.
+        The first one opens when a user signs up.
       <//>`;

@@ -1,4 +1,4 @@
-// What admins did to an account: who, when, why, and each field before and after.
+// Audit records of an account: actor, time, reason, and each field before and after.
 
 import { html } from "../lib/vendor.js";
 import { get, path } from "../lib/api.js";
@@ -11,7 +11,7 @@ import { Empty } from "../components/states.js";
 import { Table } from "../components/table.js";
 import { Id, Time } from "../components/values.js";
 
-/** Records, newest first. */
+/** Audit records, newest first. */
 export function AuditTab({ accountId, turn }) {
   const pages = usePages(
     async (cursor, signal) => {
@@ -50,7 +50,7 @@ const Record = ({ accountId, record }) => html`<li>
   <${Differences} caption=${`Changed by ${record.action}`} before=${record.before} after=${record.after} />
 </li>`;
 
-/** An action such as quota.change as words. */
+/** Turn an action such as quota.change into words. */
 const said = (action) => words(action.split(".").reverse().join(" "));
 
 function Differences({ caption, before, after }) {

@@ -1,4 +1,4 @@
-// The catalog: what plans give and what features cost, and the dialogs that edit them.
+// The catalog: plans, features and the dialogs that edit them.
 
 import { html, useState } from "../lib/vendor.js";
 import { features, forgetCatalog, plans } from "../lib/catalog.js";
@@ -16,7 +16,7 @@ import { PLANS } from "./plans.js";
 
 const SHELVES = { plans: { ...PLANS, load: plans }, features: { ...FEATURES, load: features } };
 
-/** `shelf` is the name of what is shown: plans, or features. */
+/** `shelf` is "plans" or "features". */
 export function CatalogPage({ shelf: name = "plans" }) {
   const shelf = SHELVES[name] ?? SHELVES.plans;
   const [dialog, setDialog] = useState(null);

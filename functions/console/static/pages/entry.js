@@ -1,4 +1,4 @@
-// One entry of an account on a page of its own, for links.
+// The page of one entry, for links.
 
 import { html } from "../lib/vendor.js";
 import { features } from "../lib/catalog.js";
@@ -7,7 +7,7 @@ import { href } from "../lib/router.js";
 import { Loaded } from "../components/states.js";
 import { Story } from "../components/story.js";
 
-/** The story of the entry `entryId`. */
+/** The details of the entry `entryId`. */
 export function EntryTab({ accountId, account, entryId, turn, open }) {
   const known = useLoaded(features, []);
   return html`<section class="card padded">

@@ -1,4 +1,4 @@
-// Features on the catalog page: their columns, their form, and what editing one means.
+// Features on the catalog page: columns, form and notes.
 
 import { html } from "../lib/vendor.js";
 import { credits, number } from "../lib/format.js";
@@ -9,7 +9,7 @@ const price = ({ cost, per, unit }) =>
 
 function Fields({ form, change, errors, isNew }) {
   const bound = binder(form, change, errors);
-  const idHint = "What apps call it, for ever: letters, digits and . _ -";
+  const idHint = "What apps call it. Permanent: letters, digits and . _ -";
   return html`
     ${isNew && html`<${Field} ...${bound("feature_id", "Id")} hint=${idHint} autofocus />`}
     <${Field} ...${bound("name", "Name")} maxlength="128" />
@@ -38,7 +38,7 @@ function read(form, isNew) {
   return { item: isNew ? { feature_id: form.feature_id.trim(), ...item } : item };
 }
 
-/** See the edit dialog for what these are. */
+/** The shelf of features; the edit dialog describes its fields. */
 export const FEATURES = {
   name: "features",
   one: "feature",

@@ -1,4 +1,4 @@
-// How the stack is: what wants a look and what to do about it, its queues and its clock.
+// The stack's health: problems and advice, queues and the clock.
 
 import { html } from "../lib/vendor.js";
 import { get } from "../lib/api.js";
@@ -11,15 +11,15 @@ import { Chip, Facts, Id } from "../components/values.js";
 const PROBLEMS = {
   unreadable_item: [
     "A plan or feature cannot be read",
-    "Somebody changed it in the table by hand. It is left out of the catalog until it is put right there.",
+    "It was edited by hand in the table. The catalog leaves it out until it is corrected there.",
   ],
   default_plan_missing: [
     "The plan of new accounts is not in the catalog",
-    "Nobody can sign up. Create it in the catalog, or name another as DefaultPlan.",
+    "No one can sign up. Create it in the catalog, or set DefaultPlan to another.",
   ],
   default_plan_inactive: [
     "The plan of new accounts is inactive",
-    "Activate it in the catalog, or name another as DefaultPlan.",
+    "Activate it in the catalog, or set DefaultPlan to another.",
   ],
   provider_id_on_two_plans: [
     "Two plans have the same id at a provider",
@@ -27,11 +27,11 @@ const PROBLEMS = {
   ],
   sweep_late: [
     "The hourly sweep has not run for two hours",
-    "No balance is wrong, but renewals are told late. Look at the schedule and the reset function's log.",
+    "No balance is wrong, but events of renewals are late. Check the schedule and the reset function's log.",
   ],
   audit_mismatches: [
     "The audit has found something wrong",
-    "The log of the audit function names the accounts, and scrip audit tells what it is. Keep the evidence before you repair anything.",
+    "The log of the audit function names the accounts; scrip audit shows what is wrong. Keep the evidence before you repair anything.",
   ],
   accounts_unaudited: [
     "Accounts were too long to be audited in time",
@@ -39,11 +39,11 @@ const PROBLEMS = {
   ],
   audit_late: [
     "Not every account was audited within a day",
-    "Look at the schedule and the log of the audit function. Or there are more accounts than it can audit in a day.",
+    "Check the schedule and the log of the audit function. Or there are more accounts than it can audit in a day.",
   ],
   dead_letters: [
-    "Messages could not be dealt with",
-    "Read them in the queue, mend what they tell, and move them back.",
+    "Messages could not be processed",
+    "Read them in the queue, fix the cause, and move them back.",
   ],
   queue_unreadable: [
     "A queue does not say how long it is",
@@ -51,7 +51,7 @@ const PROBLEMS = {
   ],
 };
 
-/** Read anew each time one comes here, and by the button. */
+/** Loaded on each visit and by the button. */
 export function HealthPage() {
   const health = useLoaded((signal) => get("admin/health", { signal }), []);
   return html`
@@ -81,7 +81,7 @@ const Report = ({ health }) => html`
       ${
         health.status === "ok"
           ? html`<${Chip} tone="good">All is well<//>`
-          : html`<${Chip} tone="warn">Wants a look<//>`
+          : html`<${Chip} tone="warn">Needs attention<//>`
       }
       ${health.problems.length === 0 && html`<p>The table answers and the catalog is sound.</p>`}
     </div>

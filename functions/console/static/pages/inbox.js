@@ -1,4 +1,4 @@
-// The inbox: what billing and identity providers told, and what became of it.
+// The inbox: messages of billing and identity providers, and their status.
 
 import { html } from "../lib/vendor.js";
 import { get } from "../lib/api.js";
@@ -14,7 +14,7 @@ import { MessageStatus, Time } from "../components/values.js";
 
 const STATUSES = ["received", "applied", "ignored", "unmatched", "failed"];
 
-/** Messages of the past year, newest first; `status` is one of theirs, or empty for all. */
+/** Messages of the past year, newest first, filtered by `status` unless it is empty. */
 export function InboxPage({ status }) {
   const pages = usePages(
     async (cursor, signal) => {

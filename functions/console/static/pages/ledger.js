@@ -1,4 +1,4 @@
-// The ledger of an account: every change, newest first, by type, feature and date.
+// The ledger of an account: every entry, newest first, with filters by type, feature and date.
 
 import { html, useState } from "../lib/vendor.js";
 import { get, path } from "../lib/api.js";
@@ -14,7 +14,7 @@ import { Story } from "../components/story.js";
 import { Table } from "../components/table.js";
 import { Change, Credits, EntryType, Time } from "../components/values.js";
 
-/** `query` holds the filters, so that an address can be shared: type, feature, from and to (days). */
+/** `query` contains the filters, so that links keep them: type, feature, from and to (days). */
 export function LedgerTab({ accountId, account, turn, query, open }) {
   const known = useLoaded(features, []);
   const asked = { ...query, from: dayOf(query.from), to: dayOf(query.to) };

@@ -1,4 +1,4 @@
-// One message of the inbox: what it said, what became of it, and the button that applies it again.
+// A message of the inbox: its payload, its status and a button that replays it.
 
 import { html, useState } from "../lib/vendor.js";
 import { get, path, post } from "../lib/api.js";
@@ -9,15 +9,15 @@ import { Heading } from "../components/heading.js";
 import { Empty, Failure, Loaded } from "../components/states.js";
 import { Facts, Id, Json, MessageStatus, Time } from "../components/values.js";
 
-const UNMATCHED = `Nothing here has the names that it tells: see the reason. An account that turns up
-  applies it by itself. Where a plan is missing, edit the catalog and replay it.`;
+const UNMATCHED = `No account or plan has the IDs in it: see the reason. It is applied once the account
+  exists. If a plan is missing, edit the catalog and replay it.`;
 
 const MEANINGS = {
-  received: "It came, and what became of it is not known yet. Its provider sends it again.",
-  applied: "What it told has taken effect. Replaying it changes nothing.",
+  received: "It has arrived but is not processed yet. Its provider sends it again.",
+  applied: "It has taken effect. Replaying it changes nothing.",
   ignored: "There was nothing to do, for the reason given.",
   unmatched: UNMATCHED,
-  failed: "It could not be applied, for the reason given. Mend that, then replay it.",
+  failed: "It could not be applied, for the reason given. Fix that, then replay it.",
 };
 
 /** The message `webhookId`. */
@@ -32,12 +32,12 @@ export function MessagePage({ webhookId }) {
       <a href=${href(["inbox"])}>The whole inbox</a>
     </div>
     <${Loaded} of=${message} what="the message">
-      ${(data) => html`<${Told} message=${data} reload=${message.reload} />`}
+      ${(data) => html`<${Message} message=${data} reload=${message.reload} />`}
     <//>
   `;
 }
 
-const Told = ({ message, reload }) => html`
+const Message = ({ message, reload }) => html`
   <section class="card padded" aria-label="What became of it">
     <div class="title-row">
       <${MessageStatus} status=${message.status} />

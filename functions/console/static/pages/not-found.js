@@ -1,11 +1,11 @@
-// The page of an address that leads nowhere.
+// The page of an unknown route.
 
 import { html } from "../lib/vendor.js";
 import { href } from "../lib/router.js";
 import { Heading } from "../components/heading.js";
 import { Empty } from "../components/states.js";
 
-/** Says so, and where to go. */
+/** Say that the page does not exist, with a link to one that does. */
 export const NotFoundPage = () => html`
   <${Heading} title="Nothing is here" />
   <${Empty} title="This address leads nowhere">

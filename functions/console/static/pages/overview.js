@@ -1,4 +1,4 @@
-// Why the balance is what it is: the grants that make it up, and the entries that led to it.
+// An explanation of the balance: the grants that it consists of and the entries that led to it.
 
 import { html, useEffect, useState } from "../lib/vendor.js";
 import { get, path } from "../lib/api.js";
@@ -13,10 +13,10 @@ import { Bar, Change, Credits, Facts, Id, Time } from "../components/values.js";
 const ENTRIES_A_PAGE = 100;
 
 /**
- * The whole answer on one screen.
+ * The overview of an account.
  *
- * Entries may be newer than the account that the page has. Where they do not add up, both are read
- * once more before the clock is given as the reason.
+ * Entries may be newer than the account that the page shows. If they do not add up, both are read
+ * again before the page explains the difference by the clock.
  */
 export function OverviewTab({ accountId, account: given, quota, holds, plans, turn, open }) {
   const [again, setAgain] = useState(null);
@@ -42,7 +42,7 @@ export function OverviewTab({ accountId, account: given, quota, holds, plans, tu
   `;
 }
 
-/** What is set aside now, for what, and until when. */
+/** Current holds: amount, purpose and expiry. */
 function Holds({ accountId, holds, open }) {
   return html`<section class="card" aria-label="Holds">
     <h3 class="card-title">Set aside</h3>
@@ -55,7 +55,7 @@ function Holds({ accountId, holds, open }) {
   </section>`;
 }
 
-/** A dispute's hold ends with the dispute; nobody can release it. */
+/** A dispute's hold ends with the dispute and cannot be released. */
 const holdColumns = (accountId, open) => [
   {
     name: "Hold",
@@ -91,7 +91,7 @@ const holdColumns = (accountId, open) => [
   },
 ];
 
-/** The grants, and the sum: what is left in them + held - owed = balance. */
+/** The grants and their sum: remaining + held - owed = balance. */
 function MadeOf({ accountId, account }) {
   const left = account.grants.reduce((sum, grant) => sum + grant.remaining, 0);
   return html`<section class="card" aria-label="Grants">
@@ -152,9 +152,9 @@ const grantColumns = (accountId, grants) => [
 ];
 
 /**
- * Opening balance, changes by type, closing balance, over the newest entries.
+ * Opening balance, changes by type and closing balance of the newest entries.
  *
- * `outdated` are the entries that were there when the account was read again.
+ * `outdated` are the entries that were loaded when the account was read again.
  */
 function History({ accountId, account, turn, outdated, readAgain }) {
   const pages = usePages(
@@ -178,7 +178,7 @@ function History({ accountId, account, turn, outdated, readAgain }) {
         readAgain(newer, entries);
         pages.reload();
       },
-      () => {}, // Nothing is claimed then.
+      () => {}, // Then there is nothing to explain.
     );
     return () => stop.abort();
   }, [isToRead, account]);
@@ -248,10 +248,10 @@ function Sums({ accountId, account, entries, isSure }) {
   </dl>`;
 }
 
-/** Says of a value that it stands in for the plan's. */
+/** Mark a value that overrides the plan's. */
 const owned = (isOwn) => (isOwn ? ", of its own" : "");
 
-/** Plan, allowance, limits, and what comes next. */
+/** Plan, allowance, limits and the pending change. */
 function Quota({ account, quota, plans, open }) {
   const nameOf = (planId) => plans.find((plan) => plan.plan_id === planId)?.name ?? planId;
   const { next, overrides } = quota;

@@ -1,4 +1,4 @@
-// Plans on the catalog page: their columns, their form, and what editing one means.
+// Plans on the catalog page: columns, form and notes.
 
 import { html } from "../lib/vendor.js";
 import { counted, number } from "../lib/format.js";
@@ -11,7 +11,7 @@ const PROVIDERS_HINT =
 
 function Fields({ form, change, errors, isNew }) {
   const bound = binder(form, change, errors);
-  const idHint = "For ever: letters, digits and . _ -";
+  const idHint = "Permanent: letters, digits and . _ -";
   return html`
     ${isNew && html`<${Field} ...${bound("plan_id", "Id")} hint=${idHint} autofocus />`}
     <${Field} ...${bound("name", "Name")} maxlength="128" />
@@ -77,7 +77,7 @@ function read(form, isNew) {
   return { item: isNew ? { plan_id: form.plan_id.trim(), ...item } : item };
 }
 
-/** See the edit dialog for what these are. */
+/** The shelf of plans; the edit dialog describes its fields. */
 export const PLANS = {
   name: "plans",
   one: "plan",

@@ -1,4 +1,4 @@
-// What an account used: credits by day and feature, as a chart and as tables.
+// An account's usage: credits by day and feature, as a chart and as tables.
 
 import { html, useMemo, useState } from "../lib/vendor.js";
 import { get, path } from "../lib/api.js";
@@ -7,7 +7,7 @@ import { nameOf } from "../lib/entries.js";
 import { counted, credits, dayFromToday, isDay, number, utcDay } from "../lib/format.js";
 import { useLoaded } from "../lib/loading.js";
 import { go, href } from "../lib/router.js";
-import { COLOURS, Chart, dayRead } from "../components/chart.js";
+import { COLORS, Chart, dayRead } from "../components/chart.js";
 import { DayField, Radios } from "../components/fields.js";
 import { Empty, Loaded } from "../components/states.js";
 import { Table } from "../components/table.js";
@@ -19,9 +19,9 @@ const OTHERS = "Other features";
 const SPANS = ["30", "90"];
 
 /**
- * `query` holds the range: `days` back from today, or `from` and `to` (UTC days, both included).
+ * `query` contains the range: `days` back from today, or `from` and `to` (UTC days, both included).
  *
- * People write addresses by hand: what makes no sense in one is as if it were not there.
+ * Users edit addresses by hand, so invalid values are ignored.
  */
 export function UsageTab({ accountId, turn, query }) {
   const range = rangeOf(query);
@@ -80,7 +80,7 @@ function Range({ accountId, chosen, from, to }) {
   </div>`;
 }
 
-/** Rows of the API as days and stacks, the most used feature first; the rarest share the last. */
+/** Convert the API's rows to days and stacks, the most used first; the least used share the last. */
 function stacked(rows, { from, to }, list) {
   const days = [];
   for (let day = from; day <= to; day = dayAfter(day)) days.push(day);
@@ -96,8 +96,8 @@ function stacked(rows, { from, to }, list) {
     for (const field of ["credits", "count", "refunded"]) stack[field] += row[field];
   }
   const stacks = [...found.values()].sort((one, other) => other.credits - one.credits);
-  if (stacks.length <= COLOURS) return { days, stacks };
-  const rest = stacks.splice(COLOURS - 1);
+  if (stacks.length <= COLORS) return { days, stacks };
+  const rest = stacks.splice(COLORS - 1);
   const total = (field) => rest.reduce((sum, stack) => sum + stack[field], 0);
   const values = days.map((_, index) => rest.reduce((sum, stack) => sum + stack.values[index], 0));
   stacks.push({
