@@ -56,6 +56,7 @@ class QuotaAnswer(NextQuota):
     next: NextQuota | None
     period: Period
     used: int
+    balance: int
     audit: list[AuditAnswer]
 
 
@@ -98,6 +99,7 @@ def quota_json(
         "next": _in_force(pending, catalog) if pending else None,
         "period": period_json(account),
         "used": account.used,
+        "balance": account.balance,
         "audit": [audit_json(*record) for record in audit],
     }
 

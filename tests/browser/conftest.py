@@ -107,6 +107,8 @@ def sign_in(browser: Browser, details: Details, seen: Seen) -> Iterator[Callable
         contexts.append(browser.new_context(**{"viewport": DESKTOP, **context}))
         page = contexts[-1].new_page()
         page.set_default_timeout(SECONDS_MAX * 1000)
+        # The first visit loads every module, each by a call of the function.
+        page.set_default_navigation_timeout(2 * SECONDS_MAX * 1000)
         page.on("request", seen.see)
         page.on("pageerror", lambda error: seen.complaints.append(str(error)))
         page.on(

@@ -6,7 +6,7 @@ import re
 import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from playwright.sync_api import expect
@@ -138,6 +138,82 @@ def test_credits_are_added_after_a_preview_and_once_however_often_one_clicks(
     assert entry["actor"] == {"type": "admin"}
 
 
+def test_a_preview_is_the_servers_answer_and_nothing_is_written(
+    page: Page, somebody: Somebody
+) -> None:
+    open_account(page, somebody)
+    before = somebody.api.get("/me/entries").json()
+    answers: list[dict[str, Any]] = []
+
+    def change_the_answer(route: Route) -> None:
+        answer = route.fetch().json()
+        answer["account"]["balance"] += 1
+        answers.append(answer)
+        route.fulfill(json=answer)
+
+    page.route("**/adjustments?dry_run=true", change_the_answer)
+    page.get_by_role("button", name="Manage credits").click()
+    dialog = page.get_by_role("dialog", name="Manage credits")
+    dialog.get_by_label("Amount").press_sequentially("1234", delay=20)
+    preview = dialog.locator(".preview")
+    expect(preview).to_contain_text(f"{grouped(1_234)} credits arrive")
+    expect(preview).to_contain_text(grouped(11_335))
+    assert [answer["entry"]["amount"] for answer in answers] == [1234], "once typing has paused"
+
+    dialog.get_by_label("Set").check()
+    expect(preview).to_contain_text("taken")
+    dialog.get_by_label("New balance").fill("")
+    expect(preview).not_to_contain_text("taken")
+    page.keyboard.press("Escape")
+    assert somebody.api.get("/me/entries").json() == before
+
+
+def test_a_preview_of_what_is_no_longer_in_the_form_is_dropped(
+    page: Page, somebody: Somebody
+) -> None:
+    open_account(page, somebody)
+    late: list[Route] = []
+
+    def answer_the_first_late(route: Route) -> None:
+        if late:
+            route.continue_()
+        else:
+            late.append(route)
+
+    page.route("**/adjustments?dry_run=true", answer_the_first_late)
+    page.get_by_role("button", name="Manage credits").click()
+    dialog = page.get_by_role("dialog", name="Manage credits")
+    with page.expect_request("**/adjustments?dry_run=true"):
+        dialog.get_by_label("Amount").fill("1")
+    dialog.get_by_label("Amount").fill("50")
+    preview = dialog.locator(".preview")
+    expect(preview).to_contain_text(grouped(10_150))
+    late[0].continue_()
+    page.wait_for_timeout(1_000)
+    expect(preview).to_contain_text(grouped(10_150))
+
+
+def test_a_change_of_plan_is_previewed_with_what_comes_at_once_and_later(
+    page: Page, somebody: Somebody
+) -> None:
+    open_account(page, somebody)
+    page.get_by_role("button", name="Allowance and limits").click()
+    dialog = page.get_by_role("dialog", name="Allowance and limits")
+    dialog.get_by_label("Of its own").check()
+    dialog.get_by_label("Credits a period").fill("40")
+    preview = dialog.locator(".preview")
+    expect(preview).to_contain_text("Nothing changes now.")
+    expect(preview).to_contain_text("With the next period")
+    rows = preview.locator("dl > div")
+    later = rows.filter(has_text="Credits a period").locator("strong")
+    expect(later).to_have_text("40")
+    dialog.get_by_label("Credits a period").fill("150")
+    expect(preview).to_contain_text("at once")
+    balance = rows.filter(has_text="Balance").locator("strong")
+    expect(balance).to_have_text(grouped(10_150))
+    assert somebody.balance() == 10_100
+
+
 def test_a_change_whose_answer_was_lost_is_made_once(page: Page, somebody: Somebody) -> None:
     open_account(page, somebody)
     lost: list[str] = []
@@ -225,16 +301,17 @@ def test_too_large_a_deduction_is_warned_of_and_refused_in_the_servers_words(
     dialog.get_by_label("Deduct").check()
     dialog.get_by_label("Amount").fill("20 000")
     dialog.get_by_label("Reason").fill("a mistake")
-    expect(dialog.get_by_text("Scrip will refuse this.")).to_be_visible()
+    expect(dialog.locator(".preview")).to_contain_text("enough")
     dialog.get_by_role("button", name="Continue").click()
-    dialog.get_by_role("button", name=f"Deduct {grouped(20_000)} credits").click()
     refusal = dialog.get_by_role("alert")
     expect(refusal).to_contain_text("enough")
     expect(refusal).to_contain_text("urn:scrip:request:")
     # Nothing of the form is lost.
+    dialog.get_by_label("Amount").fill("100")
+    dialog.get_by_role("button", name="Continue").click()
+    expect(dialog.locator(".effect")).to_contain_text("100 credits are taken")
     dialog.get_by_role("button", name="Back").click()
     expect(dialog.get_by_label("Reason")).to_have_value("a mistake")
-    dialog.get_by_label("Amount").fill("100")
     dialog.get_by_role("button", name="Continue").click()
     dialog.get_by_role("button", name="Deduct 100 credits").click()
     told(page, f"100 credits deducted; balance {grouped(10_000)}")
@@ -462,7 +539,7 @@ def test_a_reset_and_an_allowance_tell_what_they_do_to_the_account_as_it_is_by_n
     dialog.get_by_label("Of its own").check()
     dialog.get_by_label("Credits a period").fill("500")
     dialog.get_by_role("button", name="Continue").click()
-    expect(dialog.locator(".effect")).to_contain_text("400 credits arrive now")
+    expect(dialog.locator(".effect")).to_contain_text("at once")
     expect(dialog.locator(".effect")).to_contain_text(f"becomes {grouped(10_475)}")
     dialog.get_by_role("button", name="Save").click()
     expect(figure(page, "Balance")).to_have_text(grouped(10_475))
@@ -471,7 +548,9 @@ def test_a_reset_and_an_allowance_tell_what_they_do_to_the_account_as_it_is_by_n
     dialog.get_by_label("Name of limit 1").fill("constructor")
     dialog.get_by_label("Value of limit 1").fill("5")
     dialog.get_by_role("button", name="Continue").click()
-    expect(dialog.locator(".effect")).to_contain_text("No credits arrive now")
+    rows = dialog.locator(".effect dl > div")
+    expect(rows.filter(has_text="Limit constructor")).to_contain_text("none")
+    expect(rows.filter(has_text="Balance").locator("dd")).to_have_text(grouped(10_475))
 
 
 def test_the_next_use_pays_the_price_that_was_edited_and_a_conflict_is_shown(

@@ -2,11 +2,8 @@
 
 import json
 import re
-from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
-
-from scrip.domain.account import PAYMENT_GRACE
 
 STATIC = Path(__file__).parents[2] / "functions/console/static"
 VENDOR = STATIC / "vendor"
@@ -53,9 +50,3 @@ def test_every_module_is_imported_and_every_import_is_a_module() -> None:
         for path in re.findall(r'(?:from|import\() ?"(\.[^"]+)"', (STATIC / name).read_text())
     }
     assert imported | {"start.js"} == set(OURS)
-
-
-def test_the_console_reckons_with_the_same_grace_as_the_domain() -> None:
-    text = (STATIC / "dialogs/quota-effect.js").read_text()
-    [days] = re.findall(r"PAYMENT_GRACE = (\d+) \* 24 \* 60 \* 60 \* 1000;", text)
-    assert timedelta(days=int(days)) == PAYMENT_GRACE

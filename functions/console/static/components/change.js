@@ -11,7 +11,7 @@ const UNKNOWN =
 /**
  * `children` are the form's fields. `prepare()` reads them and returns the change, or null if a field
  * is invalid: `{body, effect, label}`, which are the request's body, a description of its effect and
- * the button's label. `send(body, key)` makes the change, and `done(answer)` receives the response.
+ * the button's label. `send(body, {key})` makes the change, and `done(answer)` receives the response.
  *
  * An error of `send` may bring its own view, `shown(back)`, and its own label for the retry, `again`.
  * `key` is the idempotency key. It stays the same while the body does, so a retry is safe.
@@ -41,6 +41,7 @@ export function ChangeDialog({ title, close, prepare, send, done, children }) {
       }
     } catch (failed) {
       setError(failed);
+      setTrouble((before) => before ?? "refused");
     }
     setBusy(false);
   };
@@ -52,7 +53,7 @@ export function ChangeDialog({ title, close, prepare, send, done, children }) {
     setError(null);
     setBusy(true);
     try {
-      done(await send(change.body, key.current.value));
+      done(await send(change.body, { key: key.current.value }));
     } catch (failed) {
       setError(failed);
       setTrouble((before) => (isUnknown(failed) ? "unknown" : (before ?? "refused")));

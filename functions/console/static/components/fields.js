@@ -148,8 +148,8 @@ export const WhyFields = ({ value, change, error, ...rest }) => html`
 export const NOTHING_SAID = { reason: "", note: "" };
 
 /** Reason and note in a confirmation. */
-export const Why = ({ reason, note }) => html`
-  <p class="quiet">The user reads: ${reason}</p>
+export const Why = ({ reason, note = "" }) => html`
+  ${reason.trim() && html`<p class="quiet">The user reads: ${reason}</p>`}
   ${note.trim() && html`<p class="quiet">Only staff read: ${note}</p>`}
 `;
 

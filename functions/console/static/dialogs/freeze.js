@@ -23,7 +23,7 @@ export function FreezeDialog({ accountId, account, close, done }) {
     title=${`${verb} the account`}
     close=${close}
     prepare=${prepare}
-    send=${(body, key) => post(path`accounts/${accountId}/${isFrozen ? "unfreeze" : "freeze"}`, body, { key })}
+    send=${(body, options) => post(path`accounts/${accountId}/${isFrozen ? "unfreeze" : "freeze"}`, body, options)}
     done=${() => done(isFrozen ? "The account may spend again" : "The account is frozen")}
   >
     <p>

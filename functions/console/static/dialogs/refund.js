@@ -1,4 +1,4 @@
-// Gives back what a use took, whole or in part.
+// Refunds a use, in whole or in part.
 
 import { html, useState } from "../lib/vendor.js";
 import { get, path, post } from "../lib/api.js";
@@ -6,23 +6,21 @@ import { features } from "../lib/catalog.js";
 import { said } from "../lib/entries.js";
 import { credits, instant, number } from "../lib/format.js";
 import { useLoaded } from "../lib/loading.js";
-import { ChangeDialog } from "../components/change.js";
 import { Dialog } from "../components/dialog.js";
 import {
   NOTHING_SAID,
   SAY_WHY,
   NumberField,
   Radios,
-  Why,
   WhyFields,
   binder,
-  whyOf,
   wholeNumber,
 } from "../components/fields.js";
 import { Loaded } from "../components/states.js";
 import { Facts } from "../components/values.js";
+import { AccountChangeDialog, Balances, readAccount } from "./account-change.js";
 
-/** Of the use `entryId`, which is read anew. */
+/** Refunds the use `entryId`. */
 export function RefundDialog({ accountId, entryId, close, done }) {
   const loaded = useLoaded(
     async (signal) => ({
@@ -39,54 +37,41 @@ export function RefundDialog({ accountId, entryId, close, done }) {
   <//>`;
 }
 
-function RefundForm({ accountId, entry: entryShown, features: list, close, done }) {
-  const [entry, setEntry] = useState(entryShown);
-  const left = entry.cost - entry.refunded;
+const leftOf = ({ cost, refunded }) => cost - refunded;
+
+function RefundForm({ accountId, entry, features: list, close, done }) {
+  const entryId = entry.entry_id;
   const [form, setForm] = useState({ extent: "whole", amount: "", ...NOTHING_SAID });
   const [isChecked, setChecked] = useState(false);
-  const amount = form.extent === "whole" ? left : wholeNumber(form.amount);
+  const isPart = form.extent === "part";
+  const amount = wholeNumber(form.amount);
   const wrong = {
-    ...(amount === null && { amount: "Give a whole number of at least 1." }),
+    ...(isPart && amount === null && { amount: "Give a whole number of at least 1." }),
     ...(form.reason.trim() === "" && { reason: SAY_WHY }),
   };
   const errors = isChecked ? wrong : {};
   const bound = binder(form, setForm, errors);
 
-  const prepare = async () => {
-    setChecked(true);
-    if (Object.keys(wrong).length > 0) return null;
-    const current = await get(path`accounts/${accountId}/entries/${entry.entry_id}`);
-    setEntry(current);
-    return meant(current);
-  };
-
-  /** The refund of what can still be refunded, or a part of it; null if that is nothing any more. */
-  const meant = (current) => {
-    const rest = current.cost - current.refunded;
-    const given = form.extent === "whole" ? rest : amount;
-    if (rest === 0) return null;
-    return {
-      body: { entry_id: entry.entry_id, amount: given, ...whyOf(form) },
-      label: `Refund ${credits(given)}`,
-      effect: html`<p>
-          ${
-            entry.unlimited
-              ? html`The use is taken back: <strong>${credits(given)}</strong> fewer count as used. It cost nothing, so no
-                credits move.`
-              : html`<strong>${credits(given)}</strong> go back to the grants that they came from. What came from a grant
-                that has expired lives for 7 days.`
-          }
-          ${given < rest ? ` Then ${credits(rest - given)} can still be refunded.` : " Then all of it is refunded."}
-        </p>
-        <${Why} ...${form} />`,
-    };
-  };
-
-  return html`<${ChangeDialog}
+  return html`<${AccountChangeDialog}
+    accountId=${accountId}
     title="Refund"
     close=${close}
-    prepare=${prepare}
-    send=${(body, key) => post(path`accounts/${accountId}/refunds`, body, { key })}
+    form=${isPart && amount === null ? null : { entry_id: entryId, ...(isPart && { amount }) }}
+    why=${form}
+    check=${() => {
+      setChecked(true);
+      return Object.keys(wrong).length === 0;
+    }}
+    read=${async (signal) => ({
+      ...(await readAccount(accountId, signal)),
+      entry: await get(path`accounts/${accountId}/entries/${entryId}`, { signal }),
+    })}
+    send=${(body, options) => post(path`accounts/${accountId}/refunds`, body, options)}
+    label=${({ entry: refund }) => `Refund ${credits(refund.cost)}`}
+    effect=${(now, { entry: refund, account }) => html`
+      <p>${refunded(refund)} ${leftover(leftOf(now.entry) - refund.cost)}</p>
+      <${Balances} before=${now.account} after=${account} />
+    `}
     done=${({ entry: refund, account }) =>
       done(`${credits(refund.cost)} refunded; balance ${number(account.balance)}`)}
   >
@@ -95,22 +80,25 @@ function RefundForm({ accountId, entry: entryShown, features: list, close, done 
         ["Use", `${said(entry, list)}, ${instant(entry.recorded_at)}`],
         ["Taken", credits(entry.cost)],
         ["Refunded", credits(entry.refunded)],
-        ["Left to refund", credits(left)],
+        ["Left to refund", credits(leftOf(entry))],
       ]}
     />
     <${Radios}
       ...${bound("extent", "How much")}
       options=${[
-        ["whole", "All that is left", credits(left)],
+        ["whole", "All that is left", credits(leftOf(entry))],
         ["part", "A part of it"],
       ]}
     />
-    ${
-      form.extent === "part" &&
-      html`<${NumberField} ...${bound("amount", "Amount")} />
-      ${amount > left && html`<p class="warning">Only ${number(left)} are left. Scrip will refuse this.</p>`}`
-    }
+    ${isPart && html`<${NumberField} ...${bound("amount", "Amount")} />`}
     <${WhyFields} value=${form} change=${setForm} error=${errors.reason} />
-    ${left === 0 && html`<p class="field-error" role="alert">All of it has been refunded meanwhile.</p>`}
   <//>`;
 }
+
+const refunded = ({ amount, cost }) =>
+  amount === 0
+    ? html`<strong>${credits(cost)}</strong> fewer count as used. The use cost nothing, so no credits move.`
+    : html`<strong>${credits(cost)}</strong> go back to the grants that they came from.`;
+
+const leftover = (left) =>
+  left > 0 ? `Then ${credits(left)} can still be refunded.` : "Then all of it is refunded.";

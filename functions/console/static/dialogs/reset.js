@@ -1,46 +1,37 @@
-// Counts the use of the period anew and refills the plan's grant.
+// Resets the count of the period's usage and refills the plan's grant.
 
 import { html, useState } from "../lib/vendor.js";
 import { path, post } from "../lib/api.js";
 import { credits, number } from "../lib/format.js";
-import { ChangeDialog } from "../components/change.js";
-import { NOTHING_SAID, WhyFields, whyOf } from "../components/fields.js";
-import { readAnew } from "./fresh.js";
-import { planGrant } from "./quota-effect.js";
+import { NOTHING_SAID, WhyFields } from "../components/fields.js";
+import { AccountChangeDialog, Balances } from "./account-change.js";
 
-/** What was used is forgotten by the counter only; the ledger keeps it. */
+/** Only the count changes; the ledger keeps every use. */
 export function ResetDialog({ accountId, close, done }) {
   const [why, setWhy] = useState(NOTHING_SAID);
-  const prepare = async () => {
-    const { account } = await readAnew(accountId);
-    const plan = planGrant(account);
-    const refill = plan ? plan.amount - plan.remaining : 0;
-    return {
-      body: whyOf(why),
-      label: "Reset usage",
-      effect: html`<p>
-          What ${accountId} has used this period goes from <strong>${number(account.used)}</strong> to <strong>0</strong>.
-        </p>
-        <p>
-          ${
-            refill > 0
-              ? html`The plan's grant is refilled with <strong>${credits(refill)}</strong>${
-                  account.held > 0 ? ", less what is held of it" : ""
-                }. No other grant changes.`
-              : "The plan's grant is full, so no credits arrive."
-          }
-        </p>`,
-    };
-  };
-  return html`<${ChangeDialog}
+  return html`<${AccountChangeDialog}
+    accountId=${accountId}
     title="Reset usage"
     close=${close}
-    prepare=${prepare}
-    send=${(body, key) => post(path`accounts/${accountId}/reset`, body, { key })}
+    why=${why}
+    form=${{}}
+    send=${(body, options) => post(path`accounts/${accountId}/reset`, body, options)}
+    label=${() => "Reset usage"}
+    effect=${({ account }, { entry, account: after }) => html`
+      <p>
+        What ${accountId} has used this period goes from <strong>${number(account.used)}</strong> to <strong>0</strong>.${" "}
+        ${
+          entry.amount > 0
+            ? html`The plan's grant is refilled with <strong>${credits(entry.amount)}</strong>.`
+            : "No credits arrive."
+        }
+      </p>
+      <${Balances} before=${account} after=${after} />
+    `}
     done=${({ entry, account: after }) =>
       done(`Usage reset; ${credits(entry.amount)} refilled; balance ${number(after.balance)}`)}
   >
-    <p>The count of the running period begins anew. The ledger keeps every use.</p>
+    <p>The count of the current period starts over. The ledger keeps every use.</p>
     <${WhyFields} value=${why} change=${setWhy} autofocus />
   <//>`;
 }

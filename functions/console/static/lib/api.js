@@ -33,13 +33,29 @@ export const path = (texts, ...values) =>
 export const get = (to, { query = {}, signal } = {}) =>
   request("GET", to, { query, signal, isSafe: true });
 
-/** Send a POST. With an idempotency `key` it takes effect at most once, so it is retried. */
-export const post = (to, body, { key } = {}) =>
-  request("POST", to, { body, headers: key ? { "Idempotency-Key": key } : {}, isSafe: !!key });
+/**
+ * Send a POST. With an idempotency `key` it takes effect at most once, so it is retried.
+ *
+ * With `isDryRun` the response is what the command would do, and nothing is written.
+ */
+export const post = (to, body, { key, isDryRun, signal } = {}) =>
+  request("POST", to, {
+    query: { dry_run: isDryRun },
+    body,
+    headers: key ? { "Idempotency-Key": key } : {},
+    signal,
+    isSafe: Boolean(key || isDryRun),
+  });
 
-/** Send a PUT. With a `version` it replaces only that version. */
-export const put = (to, body, { version } = {}) =>
-  request("PUT", to, { body, headers: ifMatch(version) });
+/** Send a PUT. With a `version` it replaces only that version; `isDryRun` is as in `post`. */
+export const put = (to, body, { version, isDryRun, signal } = {}) =>
+  request("PUT", to, {
+    query: { dry_run: isDryRun },
+    body,
+    headers: ifMatch(version),
+    signal,
+    isSafe: isDryRun,
+  });
 
 /** Send a DELETE of that `version`. */
 export const remove = (to, { version, query = {} }) =>
@@ -107,4 +123,5 @@ async function problemOf(answer) {
   }
 }
 
-const pause = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
+/** Resolve after a number of seconds. */
+export const pause = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
