@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import scrip.admission
 import scrip.ledger
+import scrip.retrying
 from bench.ledgers import catalog_items
 from scrip.audit.accounts import audit_account
 from scrip.domain.commands import OpenAccount, ResetAnchor
@@ -151,7 +152,7 @@ class Crowd:
         places = [
             (scrip.ledger, "time"),
             (scrip.admission, "time"),
-            (scrip.admission, "random"),
+            (scrip.retrying, "random"),
         ]
         real = [getattr(module, name) for module, name in places]
         for module, name in places:

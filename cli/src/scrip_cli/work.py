@@ -1,7 +1,5 @@
 """Long work: several things at once, under a progress bar, and patient with a busy table."""
 
-import random
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import batched
@@ -9,7 +7,7 @@ from itertools import batched
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from scrip.domain.errors import BusyError
+from scrip.retrying import retrying
 
 WORKERS = 8
 BATCH = 200
@@ -17,7 +15,7 @@ BATCH = 200
 
 TRIES_MAX = 4
 PAUSE_SECONDS = 1.0
-"""After try n the pause is up to PAUSE * 2^n; a try by itself lasts as long as the ledger's."""
+"""How often, and after which pauses; one try by itself takes as long as the ledger's tries."""
 
 
 def work_through[Item](
@@ -39,16 +37,11 @@ def work_through[Item](
 
 
 def patiently[Answer](do: Callable[[], Answer]) -> Answer:
-    """Do something that is safe to repeat, again and again while the table is busy.
+    """Do something that is safe to repeat, and repeat it while the table is busy.
 
-    Raises BusyError when it stays so.
+    Raises BusyError if it stays busy.
     """
-    for n in range(TRIES_MAX - 1):
-        try:
-            return do()
-        except BusyError:
-            time.sleep(random.uniform(0, PAUSE_SECONDS * 2**n))  # noqa: S311  jitter is no secret
-    return do()
+    return retrying(do, tries=TRIES_MAX, backoff=PAUSE_SECONDS)
 
 
 def progress_bar() -> Progress:

@@ -11,12 +11,12 @@ rate how crowded an account is. Accounts without lost races cost nothing.
 from __future__ import annotations
 
 import math
-import random
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
 from scrip.domain.errors import BusyError
+from scrip.retrying import jitter
 
 WANTED_PER_DONE = 4.0
 """How many tries are admitted for each success."""
@@ -89,8 +89,3 @@ class Admission:
         crowd = self._crowds.get(account_id)
         chance = 0.0 if crowd is None else crowd.chance_of_refusal()
         return BusyError(retry_after=1 + int(jitter(RETRY_AFTER_SECONDS_MAX * chance)))
-
-
-def jitter(most: float) -> float:
-    """Return a random number between 0 and `most`."""
-    return random.uniform(0, most)  # noqa: S311 - jitter is no secret

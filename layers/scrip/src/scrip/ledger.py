@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from ulid import ULID
 
-from scrip.admission import Admission, jitter
+from scrip.admission import Admission
 from scrip.domain.commands import Command, OpenAccount, Renew
 from scrip.domain.decide import SIGNUP_ENTRY_ID, PostingTooLongError, decide
 from scrip.domain.entries import CLOCK, Actor, ActorType
@@ -32,6 +32,7 @@ from scrip.domain.errors import (
     UnknownPlanError,
 )
 from scrip.domain.settle import settled
+from scrip.retrying import jitter
 from scrip.settings import Settings, settings
 from scrip.store.catalogs import read_catalog
 from scrip.store.client import Table, open_table

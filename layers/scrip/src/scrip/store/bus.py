@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import random
-import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scrip.aws import client
 from scrip.domain.entries import canonical_json
 from scrip.domain.errors import BusyError
+from scrip.retrying import retrying
 from scrip.store.client import CONFIG, answered
 
 if TYPE_CHECKING:
@@ -52,22 +52,23 @@ def publish(bus: Bus, events: Sequence[Event]) -> list[int]:
 
 
 def _send(bus: Bus, events: Sequence[Event], positions: Sequence[int]) -> Sequence[int]:
-    """Send up to EVENTS_MAX events, those again that were not taken, and return what is left."""
-    for n in range(TRIES_MAX):
-        try:
-            with answered():
-                answer = bus.client.put_events(
-                    Entries=[_entry(bus, events[position]) for position in positions],
-                )
-        except BusyError:
-            pass
-        else:
-            told = zip(positions, answer["Entries"], strict=True)
-            positions = [position for position, entry in told if "ErrorCode" in entry]
-        if not positions:
-            break
-        time.sleep(random.uniform(0, BACKOFF_SECONDS * 2**n))  # noqa: S311 - no secret
-    return positions
+    """Send up to EVENTS_MAX events, and again those that are refused; return what is left."""
+    left = positions
+
+    def send() -> None:
+        nonlocal left
+        with answered():
+            answer = bus.client.put_events(
+                Entries=[_entry(bus, events[position]) for position in left],
+            )
+        results = zip(left, answer["Entries"], strict=True)
+        left = [position for position, result in results if "ErrorCode" in result]
+        if left:
+            raise BusyError
+
+    with suppress(BusyError):
+        retrying(send, tries=TRIES_MAX, backoff=BACKOFF_SECONDS)
+    return left
 
 
 def _entry(bus: Bus, event: Event) -> Any:

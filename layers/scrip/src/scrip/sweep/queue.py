@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import batched
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from scrip.aws import client
 from scrip.domain.errors import BusyError
+from scrip.retrying import retrying
 from scrip.settings import settings
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ BATCH_MAX = 10
 """The most messages in one call to SQS."""
 
 TRIES_MAX = 3
-"""How often a batch is sent, each time with the messages that SQS has not accepted."""
-
+BACKOFF_SECONDS = 0.05
+"""How often, and after which pauses, a batch is sent, each time with what SQS has not accepted."""
 
 DEPTH: tuple[QueueAttributeNameType, ...] = (
     "ApproximateNumberOfMessages",
@@ -84,16 +85,18 @@ class Queue:
         """
         for batch in batched(messages, BATCH_MAX, strict=False):
             left = {str(n): message.model_dump_json() for n, message in enumerate(batch)}
-            for _ in range(TRIES_MAX):
-                answer = self.client.send_message_batch(
-                    QueueUrl=self.url,
-                    Entries=[{"Id": n, "MessageBody": body} for n, body in left.items()],
-                )
-                left = {failed["Id"]: left[failed["Id"]] for failed in answer.get("Failed", [])}
-                if not left:
-                    break
-            else:
-                raise BusyError
+            retrying(partial(self._send, left), tries=TRIES_MAX, backoff=BACKOFF_SECONDS)
+
+    def _send(self, left: dict[str, str]) -> None:
+        """Send messages, named by their number in the batch, and drop those that SQS accepts."""
+        answer = self.client.send_message_batch(
+            QueueUrl=self.url,
+            Entries=[{"Id": n, "MessageBody": body} for n, body in left.items()],
+        )
+        for sent in answer.get("Successful", []):
+            del left[sent["Id"]]
+        if left:
+            raise BusyError
 
     def depth(self) -> int:
         """Return about how many messages there are, including those in flight.
