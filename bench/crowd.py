@@ -35,7 +35,7 @@ from scrip.domain.errors import BusyError
 from scrip.ledger import Ledger
 from scrip.store.client import Table
 from scrip.store.queries import read
-from simulation.dynamodb import EXCEPTIONS, Paginator, SimulatedDynamoDB, item_size
+from simulation.dynamodb import EXCEPTIONS, SimulatedDynamoDB, item_size
 from simulation.scheduler import Scheduler
 
 if TYPE_CHECKING:
@@ -191,9 +191,8 @@ class _Network:
     def get_item(self, **params: Any) -> Any:
         return self._read(partial(self.database.get_item, **params))
 
-    def get_paginator(self, operation: str) -> Paginator:
-        assert operation == "query"
-        return Paginator(lambda **params: self._read(partial(self.database.query, **params)))
+    def query(self, **params: Any) -> Any:
+        return self._read(partial(self.database.query, **params))
 
     def transact_write_items(self, **params: Any) -> Any:
         self.pause(WAY_SECONDS)

@@ -348,30 +348,6 @@ def _operation[Method: Callable[..., Any]](method: Method) -> Method:
     return cast("Method", call)
 
 
-class Paginator:
-    """boto3's paginator of an operation: `ask` is the client's method, or what stands before it."""
-
-    def __init__(self, ask: Callable[..., dict[str, Any]]) -> None:
-        self.ask = ask
-
-    def paginate(
-        self,
-        *,
-        PaginationConfig: dict[str, int] | None = None,
-        **request: Any,
-    ) -> Iterator[dict[str, Any]]:
-        """Yield one answer after the other; each is asked for when it is wanted."""
-        for name, value in (PaginationConfig or {}).items():
-            assert name == "PageSize", f"The simulation knows no {name}"
-            request["Limit"] = value
-        while True:
-            page = self.ask(**request)
-            yield page
-            if "LastEvaluatedKey" not in page:
-                return
-            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-
-
 class SimulatedDynamoDB:
     """One table, as boto3's client of it.
 
@@ -393,11 +369,6 @@ class SimulatedDynamoDB:
             for name, keys in INDEX_KEYS.items()
         }
         self._unseen: deque[Callable[[], None]] = deque()
-
-    def get_paginator(self, operation: str) -> Paginator:
-        """Return what asks for page after page."""
-        assert operation in {"query", "scan"}, f"Nothing pages {operation}"
-        return Paginator(getattr(self, operation))
 
     @_operation
     def describe_table(self, *, TableName: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from simulation.scheduler import current
 from simulation.traffic import email_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from simulation.faults import Faults
     from simulation.scheduler import Scheduler
@@ -218,27 +218,10 @@ class Table:
             asked["TransactItems"],
         )
 
-    def get_paginator(self, _: str) -> Any:
-        return _Pages(self.query)
-
     def _write(self, write: Callable[..., Any], asked: dict[str, Any]) -> Any:
         answer = write(**asked)
         self._written()
         return answer
-
-
-class _Pages:
-    def __init__(self, query: Callable[..., Any]) -> None:
-        self._query = query
-
-    def paginate(self, **asked: Any) -> Iterator[Any]:
-        asked.pop("PaginationConfig", None)
-        while True:
-            page = self._query(**asked)
-            yield page
-            if "LastEvaluatedKey" not in page:
-                return
-            asked["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
 class Queue:

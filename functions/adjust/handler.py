@@ -1,7 +1,5 @@
 """Admin operations on one account: balance, quota, freezing and closing. All are audited."""
 
-import re
-from itertools import islice
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Depends, Response
@@ -10,7 +8,6 @@ from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.adjust.answers import (
-    AuditAnswer,
     AuditsAnswer,
     ClosedAnswer,
     QuotaAnswer,
@@ -26,7 +23,6 @@ from scrip.domain.commands import (
     SetFrozen,
     SetQuota,
 )
-from scrip.domain.errors import InvalidCursorError
 from scrip.domain.grants import GrantKind
 from scrip.http.admin_models import (
     AdjustRequest,
@@ -43,15 +39,11 @@ from scrip.http.resolver import AccountId, DryRun, IdempotencyKey, api
 from scrip.ledger import ledger
 from scrip.observability import logger
 from scrip.store.erasure import erase
-from scrip.store.pages import Page
 from scrip.store.queries import read_audit
 from scrip.warm_up import warm_up
 
 AUDIT_SHOWN = 10
 """How many audit records the answer to a quota has."""
-
-ULID_PATTERN = re.compile("[0-9A-Z]{26}")
-"""A cursor is the ID of the last record on the previous page."""
 
 Admin = Annotated[Caller, Depends(admin_caller)]
 
@@ -225,24 +217,17 @@ def get_audit(
     cursor: Annotated[Cursor | None, Query(description="From the previous page.")] = None,
 ) -> Response[AuditsAnswer]:
     """Return the audit records of the account, newest first."""
-    if cursor is not None and not ULID_PATTERN.fullmatch(cursor):
-        raise InvalidCursorError
     ledger().account(caller.account_id, opening_for(caller))
-    page: Page[AuditAnswer] = Page(limit)
-    for record in read_audit(ledger().table, caller.account_id, before=cursor, at_once=limit + 1):
-        shown = audit_json(*record)
-        page.add(shown, shown)
-        if page.is_full:
-            return answer({"audit": page.items, "cursor": shown["audit_id"]})
-    return answer({"audit": page.items, "cursor": None})
+    records, next_cursor = read_audit(ledger().table, caller.account_id, limit=limit, cursor=cursor)
+    return answer({"audit": [audit_json(*record) for record in records], "cursor": next_cursor})
 
 
 def _quota(caller: Caller, account: Account | None) -> Response[QuotaAnswer]:
     """Return the quota of an account: as a command left it, else (None) as it is now."""
     if account is None:
         account = ledger().account(caller.account_id, opening_for(caller))
-    audit = read_audit(ledger().table, caller.account_id, before=None, at_once=AUDIT_SHOWN)
-    return answer(quota_json(account, ledger().catalog(), islice(audit, AUDIT_SHOWN)))
+    audit, _ = read_audit(ledger().table, caller.account_id, limit=AUDIT_SHOWN, cursor=None)
+    return answer(quota_json(account, ledger().catalog(), audit))
 
 
 @logger.inject_lambda_context(correlation_id_path=API_GATEWAY_HTTP)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from scrip.store.client import Table
+from scrip.store.cursors import seal
 from scrip.store.queries import EntryFilter
 from tests.functional.conftest import USER, event, invoke, items, send
 from tests.unit.domain.test_invariants import hash_chain
@@ -97,9 +98,10 @@ def test_a_filtered_page_has_a_limit_too(table: Table) -> None:
 
 
 def test_a_cursor_made_by_hand_is_refused(table: Table) -> None:
-    made = EntryFilter(account_id=USER)
+    query = repr(EntryFilter(account_id=USER))
     by_hand = ("", "x", "####", "e30", "ü", base64.urlsafe_b64encode(b"123456783").decode())
-    for cursor in (*by_hand, made.cursor(10**40), made.cursor(1), made.cursor(-5)):
+    places: tuple[Any, ...] = (10**40, 1, -5, "5", [5])
+    for cursor in (*by_hand, *(seal(query, place) for place in places)):
         answer = send("account/entries", query={"cursor": cursor})
         assert (answer.status, answer.body["code"]) == (400, "invalid_cursor"), cursor
 

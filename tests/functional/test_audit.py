@@ -29,8 +29,8 @@ from scrip.domain.entries import Actor, ActorType
 from scrip.domain.errors import BusyError
 from scrip.ledger import Ledger, opening
 from scrip.store.aliases import link_account
-from scrip.store.audit import books
 from scrip.store.audit.books import account_pages, newest_entry_at, read_ledger
+from scrip.store.client import Table
 from scrip.store.usage import count_usage
 from scrip_cli.audit import TableAudit
 from scrip_cli.main import app
@@ -40,8 +40,6 @@ from tests.functional.faults import THROTTLED, instead_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from scrip.store.client import Table
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 ADMIN = Actor(ActorType.ADMIN, "a1")
@@ -434,8 +432,12 @@ def test_a_busy_table_is_asked_again_and_in_the_end_told_of(lived: Table) -> Non
 
 
 def test_long_ledgers_are_read_page_by_page(lived: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    pages = books._pages  # noqa: SLF001 - a page holds 1 MB otherwise
-    monkeypatch.setattr(books, "_pages", lambda ask, asked: pages(ask, {**asked, "Limit": 2}))
+    page = Table._page  # noqa: SLF001 - a page holds 1 MB otherwise
+    monkeypatch.setattr(
+        Table,
+        "_page",
+        lambda table, ask, after, request: page(table, ask, after, {**request, "Limit": 2}),
+    )
     assert found(lived, "u1") == []
     assert accounts(lived) == {"u1", "u2"}
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from botocore.exceptions import ClientError
 from hypothesis import strategies as st
 
-from scrip.store import aliases, catalogs, commit, inbox, sweeps, usage
+from scrip.store import aliases, catalogs, client, commit, inbox, sweeps, usage
 from tests.functional.conftest import resources
 
 if TYPE_CHECKING:
@@ -46,10 +46,12 @@ CONDITIONS = (
     f"{commit.SAME_VERSION} AND {commit.CAN_GIVE}",
     commit.NO_ENTRY,
     commit.SAME_REFUNDED,
-    aliases.FREE_OR_SAME,
+    aliases.NEW_OR_SAME_ACCOUNT,
+    aliases.NEW_OR_SAME_PAYMENT,
     aliases.IS_OPEN,
     aliases.NOT_OLDER,
-    catalogs.NOT_THERE,
+    catalogs.SAME_VERSION,
+    client.IS_NEW,
     inbox.NOT_DONE,
     inbox.IS_KEPT,
     sweeps.FURTHER,
@@ -156,8 +158,6 @@ VALUES: dict[str, SearchStrategy[dict[str, Any]]] = {
     ":later": text("12:30#bert", "13:00"),
     ":nothing": st.just({"B": b""}),
 }
-ATTRIBUTE_OF = {"target": "account_id"}
-"""What a `#name` stands for, if not for itself."""
 
 KEYS = st.fixed_dictionaries({"pk": PKS, "sk": SKS})
 ITEMS = st.fixed_dictionaries({"pk": PKS, "sk": SKS}, optional=ATTRIBUTES)
@@ -166,7 +166,7 @@ ITEMS = st.fixed_dictionaries({"pk": PKS, "sk": SKS}, optional=ATTRIBUTES)
 def used(draw: DrawFn, *texts: str | None) -> dict[str, Any]:
     """Return the names and values that expressions need."""
     whole = " ".join(text for text in texts if text)
-    names = {name: ATTRIBUTE_OF.get(name[1:], name[1:]) for name in re.findall(r"#\w+", whole)}
+    names = {name: name[1:] for name in re.findall(r"#\w+", whole)}
     values = {name: draw(VALUES[name]) for name in dict.fromkeys(re.findall(r":\w+", whole))}
     asked: dict[str, Any] = {}
     if names:

@@ -24,6 +24,7 @@ from tests.simulation.comparison import (
     Call,
     Refused,
     accepted,
+    all_pages,
     create_table,
     outcome,
 )
@@ -236,12 +237,11 @@ def test_a_page_ends_at_its_limit_or_at_a_megabyte(client: SimulatedDynamoDB) ->
     # DynamoDB does not look whether there is more.
     assert "LastEvaluatedKey" in client.query(**LEDGER, Limit=6)
     assert "LastEvaluatedKey" not in client.query(**LEDGER, Limit=7)
-    paginate = client.get_paginator("query").paginate
-    pages = [seqs(page) for page in paginate(**LEDGER, PaginationConfig={"PageSize": 4})]
+    pages = [seqs(page) for page in all_pages(client.query, {**LEDGER, "Limit": 4})]
     assert pages == [[1, 2, 3, 4], [5, 6]]
     for number in range(2, 7):
         put(client, number, payload={"B": b"x" * 300_000})
-    assert [seqs(page) for page in paginate(**LEDGER)] == [[1, 2, 3, 4, 5], [6]]
+    assert [seqs(page) for page in all_pages(client.query, LEDGER)] == [[1, 2, 3, 4, 5], [6]]
 
 
 def test_the_stream_has_every_change_and_nothing_else(client: SimulatedDynamoDB) -> None:

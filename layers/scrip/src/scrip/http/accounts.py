@@ -13,7 +13,7 @@ from scrip.domain.grants import Grant, GrantKind
 from scrip.http.answers import AccountSummary, IsoInstant, summary
 from scrip.ledger import Ledger
 from scrip.observability import logger
-from scrip.store.directory import read_accounts
+from scrip.store.queries import read_accounts
 from scrip.users import emails_of
 
 THREADS = 8

@@ -1,18 +1,19 @@
-"""Aliases: the outside names of accounts and payments, each of one only, and what waits for them.
+"""Aliases: outside names of accounts and payments, and the messages that wait for a name.
 
-Names are strings of a kind and a value: `email:<address>`, `<provider>:<the provider's id>`. An
-account's own name is `account:<account_id>`; it needs no alias.
+Names are strings of a kind and a value: `email:<address>`, `<provider>:<the provider's ID>`. Each
+leads to at most one account or payment. Every account also has the name `account:<account_id>`,
+without an alias.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from scrip.domain.account import AccountStatus
 from scrip.domain.commands import is_account_id
-from scrip.domain.errors import BusyError
-from scrip.store.client import Table, answered
-from scrip.store.items import from_wire, to_wire
+from scrip.store.client import ConditionFailedError, checking, putting
+from scrip.store.items import from_wire
 from scrip.store.keys import (
     account_alias_key,
     account_key,
@@ -30,17 +31,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
+    from scrip.store.client import Table
     from scrip.store.items import Wire
+    from scrip.store.keys import Key
 
 OWN = "account:"
-"""What an account's own name begins with."""
+"""Prefix of an account's own name."""
 
 EMAIL = "email:"
-"""What the name begins with that an address is."""
+"""Prefix of the name of an address."""
 
-# Holds for a name that nobody has, or that this account or payment has already.
-FREE_OR_SAME = "attribute_not_exists(pk) OR #target = :id"
-# Holds while the account is there and open; a closed one has no names.
+# Hold if the name is new, or leads to this account or payment already.
+NEW_OR_SAME_ACCOUNT = "attribute_not_exists(pk) OR account_id = :id"
+NEW_OR_SAME_PAYMENT = "attribute_not_exists(pk) OR payment_id = :id"
+# Holds if the account exists and is not closed: closed accounts have no names.
 IS_OPEN = "attribute_exists(pk) AND (attribute_not_exists(#status) OR #status <> :closed)"
 
 # Holds unless a later state of the addresses is known.
@@ -48,25 +52,25 @@ NOT_OLDER = "attribute_not_exists(pk) OR told_at <= :told_at"
 
 
 def name_of(keys: Wire) -> str:
-    """Return the name that leads somewhere since an account or alias of these keys is there."""
+    """Return the name that leads somewhere now that an account or alias of these keys exists."""
     partition, _, id_ = keys["pk"]["S"].partition("#")
     return f"{OWN}{id_}" if partition == "ACCOUNT" else id_
 
 
 def can_lead(name: str) -> bool:
-    """Tell whether a name could come to lead to an account, or to a payment."""
+    """Tell whether a name can ever lead to an account or a payment."""
     if name.startswith(OWN):
         return is_account_id(name.removeprefix(OWN))
     return is_possible(alias_key(name))
 
 
 def accounts_named(table: Table, names: Sequence[str]) -> dict[str, str]:
-    """Return the accounts that names lead to, for those that do. One round trip."""
+    """Return the account of each name that leads to one. One round trip."""
     keys = {
         name: account_key(name.removeprefix(OWN)) if name.startswith(OWN) else alias_key(name)
         for name in names
     }
-    # An account that is older than the rule for ids may have another than one could have today.
+    # Accounts older than the rules for IDs may have an ID that no new account could have.
     keys = {name: key for name, key in keys.items() if is_possible(key)}
     found = _read(table, keys.values())
     accounts = {}
@@ -79,12 +83,11 @@ def accounts_named(table: Table, names: Sequence[str]) -> dict[str, str]:
 
 
 def payment_named(table: Table, names: Sequence[str]) -> str | None:
-    """Return the id of the payment that one of its names leads to, or None. One round trip.
+    """Return the ID of the payment that one of its names leads to, or None. One round trip.
 
-    A payment may be named before anything is known of it.
+    A payment can have names before anything else is known about it.
     """
-    keys = [key for name in names for key in (payment_key(name), alias_key(name))]
-    found = _read(table, keys)
+    found = _read(table, [key for name in names for key in (payment_key(name), alias_key(name))])
     for name in names:
         if payment_key(name)["pk"] in found:
             return name
@@ -92,75 +95,54 @@ def payment_named(table: Table, names: Sequence[str]) -> str | None:
 
 
 def link_account(table: Table, account_id: str, name: str) -> bool:
-    """Give an account a name; False where it is another's or no key, or the account is not open."""
+    """Give an account a name. Return False if that is impossible.
+
+    It is if the name belongs to another account or cannot be a key, or if the account is not open.
+    """
     if not can_lead(name):
         return False
-    condition = {
-        "ConditionCheck": {
-            "TableName": table.name,
-            "Key": to_wire(account_key(account_id)),
-            "ConditionExpression": IS_OPEN,
-            "ExpressionAttributeNames": {"#status": "status"},
-            "ExpressionAttributeValues": to_wire({":closed": AccountStatus.CLOSED}),
-        },
-    }
-    reverse = {
-        "Put": {"TableName": table.name, "Item": to_wire(account_alias_key(account_id, name))}
-    }
-    actions: Any = [_alias_put(table, name, "account_id", account_id), reverse, condition]
+    alias = {**alias_key(name), "account_id": account_id}
     try:
-        with answered():
-            table.client.transact_write_items(TransactItems=actions)
-    except table.client.exceptions.TransactionCanceledException as exc:
-        reasons = exc.response["CancellationReasons"]
-        if any(reason["Code"] == "ConditionalCheckFailed" for reason in reasons):
-            return False
-        raise BusyError from exc
+        table.transact(
+            putting(alias, NEW_OR_SAME_ACCOUNT, {":id": account_id}),
+            putting(account_alias_key(account_id, name)),
+            checking(account_key(account_id), IS_OPEN, {":closed": AccountStatus.CLOSED}),
+        )
+    except ConditionFailedError:
+        return False
     return True
 
 
-def note_addresses(table: Table, account_id: str, told_at: datetime) -> bool:
-    """Note when an account's addresses were so as they are told; False if later ones are known."""
-    item = to_wire({**addresses_key(account_id), "told_at": told_at})
+def note_addresses(table: Table, account_id: str, at: datetime) -> bool:
+    """Note when an account's addresses were seen; return False if later ones are known."""
     try:
-        with answered():
-            table.client.put_item(
-                TableName=table.name,
-                Item=item,
-                ConditionExpression=NOT_OLDER,
-                ExpressionAttributeValues={":told_at": item["told_at"]},
-            )
-    except table.client.exceptions.ConditionalCheckFailedException:
+        table.put({**addresses_key(account_id), "told_at": at}, NOT_OLDER, {":told_at": at})
+    except ConditionFailedError:
         return False
     return True
 
 
 def link_payment(table: Table, payment_id: str, name: str) -> None:
-    """Give a payment another name; the first payment of that name keeps it."""
-    put = _alias_put(table, name, "payment_id", payment_id)["Put"]
-    try:
-        with answered():
-            table.client.put_item(**put)
-    except table.client.exceptions.ConditionalCheckFailedException:
-        return
+    """Give a payment another name, unless the name belongs to another payment already."""
+    alias = {**alias_key(name), "payment_id": payment_id}
+    with suppress(ConditionFailedError):
+        table.put(alias, NEW_OR_SAME_PAYMENT, {":id": payment_id})
 
 
 def wait_for(table: Table, inbox_id: str, names: Iterable[str]) -> None:
-    """Let a message wait for any of some names."""
+    """Have a message wait for any of some names."""
     for name in names:
-        with answered():
-            table.client.put_item(TableName=table.name, Item=to_wire(waiting_key(name, inbox_id)))
+        table.put(waiting_key(name, inbox_id))
 
 
 def wait_no_more(table: Table, inbox_id: str, names: Iterable[str]) -> None:
-    """Let a message wait for these names no longer."""
+    """Have a message wait for these names no longer."""
     for name in names:
-        with answered():
-            table.client.delete_item(TableName=table.name, Key=to_wire(waiting_key(name, inbox_id)))
+        table.delete(waiting_key(name, inbox_id))
 
 
 def waiting(table: Table, name: str) -> list[str]:
-    """Return the ids of the messages that wait for a name."""
+    """Return the IDs of the messages that wait for a name."""
     return [id_of(sk) for sk in sort_keys(table, alias_key(name)["pk"], "WAITING#")]
 
 
@@ -170,33 +152,14 @@ def names_of(table: Table, account_id: str) -> list[str]:
 
 
 def unlink(table: Table, account_id: str, name: str) -> None:
-    """Take a name from an account; nobody will find it by that again."""
-    with answered():
-        for key in (alias_key(name), account_alias_key(account_id, name)):
-            table.client.delete_item(TableName=table.name, Key=to_wire(key))
+    """Take a name away from an account, so that it leads nowhere."""
+    table.delete(alias_key(name))
+    table.delete(account_alias_key(account_id, name))
 
 
-def _alias_put(table: Table, name: str, target: str, id_: str) -> Any:
+def _read(table: Table, keys: Iterable[Key]) -> dict[str, dict[str, Any]]:
+    """Return those of some items that exist, by their partition."""
+    different = {key["pk"]: key for key in keys}.values()
     return {
-        "Put": {
-            "TableName": table.name,
-            "Item": to_wire({**alias_key(name), target: id_}),
-            "ConditionExpression": FREE_OR_SAME,
-            "ExpressionAttributeNames": {"#target": target},
-            "ExpressionAttributeValues": to_wire({":id": id_}),
-        },
+        item["pk"]: item for item in map(from_wire, table.get_batch(different, consistent=True))
     }
-
-
-def _read(table: Table, keys: Iterable[dict[str, str]]) -> dict[str, dict[str, Any]]:
-    """Return what is found of some items, by their partition; BusyError if not all was read."""
-    wanted: Any = [to_wire(key) for key in {key["pk"]: key for key in keys}.values()]
-    if not wanted:
-        return {}
-    with answered():
-        answer = table.client.batch_get_item(
-            RequestItems={table.name: {"Keys": wanted, "ConsistentRead": True}},
-        )
-    if answer["UnprocessedKeys"]:
-        raise BusyError
-    return {item["pk"]: item for item in map(from_wire, answer["Responses"][table.name])}

@@ -15,7 +15,7 @@ import gzip
 import hashlib
 import json
 from collections import defaultdict
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +23,7 @@ from scrip.aws import client
 from scrip.domain.entries import ActorType, canonical_json, iso
 from scrip.domain.events import detail_of
 from scrip.store.client import CONFIG, answered
-from scrip.store.cursors import seal, unseal
-from scrip.store.pages import Page
+from scrip.store.pages import read_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
     from scrip.domain.entries import EntryType
+    from scrip.store.pages import Steps
     from scrip.store.stream import EntryAdded
 
 PREFIX = "entries/"
@@ -114,23 +114,6 @@ class LineFilter:
             )
         )
 
-    def cursor(self, place: Place) -> str:
-        """Return a cursor at a place: opaque, and good for this filter only."""
-        return seal(self._question, [place.key, place.lines, place.open])
-
-    def place_of(self, cursor: str) -> Place:
-        """Return the place that a cursor stands at.
-
-        Raises:
-            InvalidCursorError: it was not made for this filter.
-        """
-        key, lines, open_ = unseal(self._question, cursor)
-        return Place(key=key, lines=lines, open=open_)
-
-    @property
-    def _question(self) -> list[str]:
-        return [str(getattr(self, field.name)) for field in fields(self)]
-
 
 @dataclass(slots=True, kw_only=True)
 class Place:
@@ -157,31 +140,33 @@ def read_lines(
     limit: int,
     cursor: str | None,
 ) -> tuple[list[Line], str | None]:
-    """Return up to `limit` entries, oldest hour first, and a cursor behind them, None at the end.
+    """Return up to `limit` entries, oldest hour first, and the cursor after them, None at the end.
 
     A page can be short before the end, even empty. An entry that several objects hold is returned
     once.
 
     Raises:
-        InvalidCursorError: the cursor was not made for this filter.
+        InvalidCursorError: the cursor belongs to a different query.
     """
-    place = Place(key=_hour_prefix(asked.from_)) if cursor is None else asked.place_of(cursor)
-    seen = {_identity(line) for key in place.open for line in _lines(archive, key)}
-    page: Page[Line] = Page(limit)
-    keys, is_last = _list(archive, asked, place)
-    for key in keys:
-        if key != place.key:
-            place = place.next(key)
-        lines = _lines(archive, key)
-        seen |= {_identity(line) for line in lines[: place.lines]}
-        for line in lines[place.lines :]:
-            if page.is_full:
-                return page.items, asked.cursor(place)
-            place.lines += 1
-            if _identity(line) not in seen and asked.wants(line):
-                page.add(line, line)
-            seen.add(_identity(line))
-    return page.items, None if is_last else asked.cursor(place)
+
+    def steps_after(after: Any) -> Steps[Line]:
+        place = Place(key=_hour_prefix(asked.from_)) if after is None else Place(**after)
+        seen = {_identity(line) for key in place.open for line in _lines(archive, key)}
+        keys, is_last = _list(archive, asked, place)
+        for key in keys:
+            if key != place.key:
+                place = place.next(key)
+            lines = _lines(archive, key)
+            seen |= {_identity(line) for line in lines[: place.lines]}
+            for line in lines[place.lines :]:
+                place.lines += 1
+                if _identity(line) not in seen and asked.wants(line):
+                    yield line, asdict(place)
+                seen.add(_identity(line))
+        if not is_last:
+            yield None, asdict(place)
+
+    return read_page(repr(asked), steps_after, limit=limit, cursor=cursor, shown=lambda line: line)
 
 
 def _list(archive: Archive, asked: LineFilter, place: Place) -> tuple[list[str], bool]:

@@ -1,16 +1,15 @@
-"""The catalog's items: reading them all, loading a first set, and editing one."""
+"""Items of the catalog: reading all of them, loading the first ones, and editing one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ulid import ULID
 
 from scrip.domain.catalog import Catalog, Plan
-from scrip.domain.errors import AlreadyExistsError, BusyError, StaleVersionError
+from scrip.domain.errors import AlreadyExistsError, StaleVersionError
 from scrip.observability import logger
-from scrip.store.client import Table, answered
-from scrip.store.commit import RETRYABLE_REASONS
+from scrip.store.client import IS_NEW, ConditionFailedError, putting
 from scrip.store.items import (
     audit_item,
     feature_item,
@@ -18,73 +17,62 @@ from scrip.store.items import (
     from_wire,
     plan_item,
     plan_of,
-    to_wire,
 )
 from scrip.store.keys import CATALOG, FEATURE_PREFIX, PLAN_PREFIX, catalog_audit_key
 
 if TYPE_CHECKING:
     from scrip.domain.catalog import Feature
     from scrip.domain.editing import Edit
+    from scrip.store.client import Table
 
-# Holds while nobody has made, or edited, an item of that id.
-NOT_THERE = "attribute_not_exists(pk)"
-# Holds while nobody has edited the plan or feature since it was read.
+# Holds if the plan or feature has not been edited since it was read.
 SAME_VERSION = "#version = :seen"
 
 
 def read_catalog(table: Table) -> Catalog:
-    """Return all plans and features but those that cannot be read, which are logged."""
+    """Return all plans and features that can be read; the others are logged."""
     return examine_catalog(table)[0]
 
 
 def examine_catalog(table: Table) -> tuple[Catalog, list[str]]:
     """Return all plans and features, and the sort keys of those that cannot be read.
 
-    One round trip for a megabyte of them: the audit records of the same partition, which grow for
-    ever, are out of the range of keys that is read. Strongly consistent, so that whoever finds an
-    account on a plan finds the plan, too.
+    One round trip for each megabyte. The range of keys excludes the audit records of the same
+    partition, which grow without bound. Strongly consistent: anyone who reads an account on a plan
+    can then read the plan.
     """
     plans: dict[str, Plan] = {}
     features: dict[str, Feature] = {}
     unreadable: list[str] = []
-    query: dict[str, Any] = {
-        "TableName": table.name,
-        "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
-        "ExpressionAttributeValues": to_wire(
-            {":pk": CATALOG, ":first": FEATURE_PREFIX, ":last": f"{PLAN_PREFIX}\uffff"},
-        ),
-        "ConsistentRead": True,
-    }
-    with answered():
-        for page in table.client.get_paginator("query").paginate(**query):
-            for item in map(from_wire, page["Items"]):
-                try:
-                    if item["sk"].startswith(PLAN_PREFIX):
-                        plan = plan_of(item)
-                        plans[plan.plan_id] = plan
-                    elif item["sk"].startswith(FEATURE_PREFIX):
-                        feature = feature_of(item)
-                        features[feature.feature_id] = feature
-                except ValueError:
-                    # One item that was spoilt by hand must not stop what does not need it.
-                    logger.exception("left out of the catalog", extra={"key": item["sk"]})
-                    unreadable.append(item["sk"])
+    found = table.query_all(
+        "pk = :pk AND sk BETWEEN :first AND :last",
+        {":pk": CATALOG, ":first": FEATURE_PREFIX, ":last": f"{PLAN_PREFIX}\uffff"},
+        ConsistentRead=True,
+    )
+    for item in map(from_wire, found):
+        try:
+            if item["sk"].startswith(PLAN_PREFIX):
+                plan = plan_of(item)
+                plans[plan.plan_id] = plan
+            elif item["sk"].startswith(FEATURE_PREFIX):
+                feature = feature_of(item)
+                features[feature.feature_id] = feature
+        except ValueError:
+            # One item that was damaged by hand must not stop what does not need it.
+            logger.exception("left out of the catalog", extra={"key": item["sk"]})
+            unreadable.append(item["sk"])
     return Catalog(plans=plans, features=features), unreadable
 
 
 def load_catalog(table: Table, catalog: Catalog) -> list[str]:
-    """Put the plans and features that are not there yet; return the keys of those."""
+    """Put the plans and features that do not exist yet; return their keys."""
     loaded = []
     items = [plan_item(plan) for plan in catalog.plans.values()]
     items += [feature_item(feature) for feature in catalog.features.values()]
     for item in items:
         try:
-            table.client.put_item(
-                TableName=table.name,
-                Item=to_wire(item),
-                ConditionExpression=NOT_THERE,
-            )
-        except table.client.exceptions.ConditionalCheckFailedException:
+            table.put(item, IS_NEW)
+        except ConditionFailedError:
             continue
         loaded.append(item["sk"])
     return loaded
@@ -94,33 +82,20 @@ def commit_edit(table: Table, edit: Edit) -> None:
     """Write an edit and its audit record, both or neither. One round trip.
 
     Raises:
-        AlreadyExistsError, StaleVersionError: somebody was faster.
-        BusyError: it may have been written; what the catalog says then tells.
+        AlreadyExistsError, StaleVersionError: another edit was faster.
+        BusyError: the edit may have been written; read the catalog to find out.
     """
     item = plan_item(edit.after) if isinstance(edit.after, Plan) else feature_item(edit.after)
-    put: Any = {
-        "TableName": table.name,
-        "Item": to_wire(item),
-        "ConditionExpression": NOT_THERE,
-        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-    }
-    if edit.before:
-        put |= {
-            "ConditionExpression": SAME_VERSION,
-            "ExpressionAttributeNames": {"#version": "version"},
-            "ExpressionAttributeValues": to_wire({":seen": edit.before.version}),
-        }
-    record = to_wire(audit_item(catalog_audit_key(str(ULID())), edit.audit))
-    actions: Any = [{"Put": put}, {"Put": {"TableName": table.name, "Item": record}}]
+    condition, values = (
+        (SAME_VERSION, {":seen": edit.before.version}) if edit.before else (IS_NEW, None)
+    )
+    record = audit_item(catalog_audit_key(str(ULID())), edit.audit)
     try:
-        with answered():
-            table.client.transact_write_items(TransactItems=actions)
-    except table.client.exceptions.TransactionCanceledException as exc:
-        reasons = exc.response.get("CancellationReasons", [])
-        if any(reason["Code"] in RETRYABLE_REASONS for reason in reasons):
-            raise BusyError from exc
-        if "Item" not in reasons[0]:
+        table.transact(putting(item, condition, values, return_old=True), putting(record))
+    except ConditionFailedError as exc:
+        [current, _] = exc.items
+        if current is None:
             raise
         if edit.before is None:
             raise AlreadyExistsError from exc
-        raise StaleVersionError(from_wire(reasons[0]["Item"])["version"]) from exc
+        raise StaleVersionError(from_wire(current)["version"]) from exc

@@ -1,10 +1,11 @@
-"""The table and its client, with short time-outs and the code's own retries."""
+"""The table and its client: short time-outs, and one translation of DynamoDB's errors."""
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
@@ -12,11 +13,15 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from scrip.aws import client
 from scrip.domain.errors import BusyError
+from scrip.store.items import to_wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from types_boto3_dynamodb import DynamoDBClient
+
+    from scrip.store.items import Item, Wire
+    from scrip.store.keys import Key
 
 RETRYABLE_CODES = frozenset(
     {
@@ -28,11 +33,18 @@ RETRYABLE_CODES = frozenset(
         "ServiceUnavailable",
         "SlowDown",
         "ThrottlingException",
-        # A single write, while a transaction is at work on its item.
+        # A single write to an item that a transaction is writing.
         "TransactionConflictException",
         "TransactionInProgressException",
     },
 )
+
+CONDITION_REASON = "ConditionalCheckFailed"
+CONFLICT_REASON = "TransactionConflict"
+RETRYABLE_REASONS = frozenset(
+    {"ProvisionedThroughputExceeded", "ThrottlingError", CONFLICT_REASON},
+)
+"""Why a transaction was canceled that may succeed when it is repeated."""
 
 CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 2},
@@ -41,20 +53,196 @@ CONFIG = Config(
     parameter_validation=False,
     user_agent="scrip",
 )
-"""Of every client. botocore's default waits seconds on a throttle and never retries a conflict.
+"""The configuration of every client.
 
-So it only tries twice for what is lost on the wire; who calls owns the rest. And it neither checks
-the shape of what our own code asks for, as the service does anyway, nor puts together anew for
-each request what it says of itself: that is a quarter of the CPU of its calls.
+By default botocore waits for seconds when it is throttled, and never retries a conflict. Here it
+retries once, for requests that are lost on the wire; callers decide about the rest. It neither
+validates parameters, which the service does anyway, nor builds a user agent for each request:
+together they take a quarter of the CPU of a call.
 """
+
+BATCH_MAX = 100
+"""How many keys one BatchGetItem takes."""
+
+# Holds if no item has the key.
+IS_NEW = "attribute_not_exists(pk)"
+
+_NAME = re.compile(r"#(\w+)")
+
+type Action = dict[str, dict[str, Any]]
+"""One action of a transaction, such as {"Put": {...}}, without the table's name."""
+
+
+@dataclass(eq=False)
+class ConditionFailedError(Exception):
+    """A condition failed, and nothing was written.
+
+    `items` has an element for each action. It is the item as it was if the action asked for that
+    and its own condition failed, and None otherwise.
+    """
+
+    items: Sequence[Wire | None]
 
 
 @dataclass(frozen=True)
 class Table:
-    """The one table: its client and its name."""
+    """The one table: its client and its name.
+
+    Each method makes one request, except `query_all` and `get_batch`. If the table does not answer,
+    it raises BusyError; a write may have taken effect then. In expressions `#name` stands for the
+    attribute `name`.
+    """
 
     client: DynamoDBClient
     name: str
+
+    def get(self, key: Key, *attributes: str) -> Wire | None:
+        """Return an item, or only some attributes of it; None if there is none.
+
+        Strongly consistent.
+        """
+        request = {"TableName": self.name, "Key": to_wire(key), "ConsistentRead": True}
+        projection = _expressions(None, ProjectionExpression=_listed(attributes))
+        answer = self.call(self.client.get_item, **request, **projection)
+        item: Wire | None = answer.get("Item")
+        return item
+
+    def get_together(self, *keys: Key) -> list[Wire | None]:
+        """Return items as they were at one moment, None for each that does not exist."""
+        gets = [{"Get": {"TableName": self.name, "Key": to_wire(key)}} for key in keys]
+        answer = self.call(self.client.transact_get_items, TransactItems=gets)
+        return [found.get("Item") for found in answer["Responses"]]
+
+    def get_batch(
+        self, keys: Iterable[Key], *attributes: str, consistent: bool = False
+    ) -> list[Wire]:
+        """Return those of up to 100 different items that exist, in no particular order.
+
+        DynamoDB can return only some of them, and is asked for the others again. That ends: a
+        request of which it returns nothing fails.
+        """
+        projection = _expressions(None, ProjectionExpression=_listed(attributes))
+        request = {"Keys": [to_wire(key) for key in keys], "ConsistentRead": consistent}
+        wanted = {self.name: request | projection} if request["Keys"] else {}
+        found: list[Wire] = []
+        while wanted:
+            answer = self.call(self.client.batch_get_item, RequestItems=wanted)
+            found += answer["Responses"][self.name]
+            wanted = answer["UnprocessedKeys"]
+        return found
+
+    def query(
+        self,
+        keys: str,
+        values: Item,
+        *attributes: str,
+        where: str | None = None,
+        after: Wire | None = None,
+        **options: Any,
+    ) -> tuple[list[Wire], Wire | None]:
+        """Return a page of a partition, and the key to go on after; None at the end.
+
+        `keys` is the key condition and `where` the filter. The options are those of DynamoDB's
+        Query.
+        """
+        expressions = _expressions(
+            values,
+            KeyConditionExpression=keys,
+            FilterExpression=where,
+            ProjectionExpression=_listed(attributes),
+        )
+        return self._page(self.client.query, after, options | expressions)
+
+    def query_all(
+        self, keys: str, values: Item, *attributes: str, **options: Any
+    ) -> Iterator[Wire]:
+        """Yield all items of a query. Each page is requested when it is needed."""
+        after = None
+        while True:
+            items, after = self.query(keys, values, *attributes, after=after, **options)
+            yield from items
+            if after is None:
+                return
+
+    def scan(
+        self, *attributes: str, after: Wire | None, **options: Any
+    ) -> tuple[list[Wire], Wire | None]:
+        """Return a page of the table, and the key to go on after; None at the end.
+
+        The options are those of DynamoDB's Scan.
+        """
+        expressions = _expressions(None, ProjectionExpression=_listed(attributes))
+        return self._page(self.client.scan, after, options | expressions)
+
+    def put(
+        self,
+        item: Item,
+        condition: str | None = None,
+        values: Item | None = None,
+        *,
+        return_old: bool = False,
+    ) -> None:
+        """Put an item.
+
+        Raises:
+            ConditionFailedError: nothing was written. It has the old item if `return_old` is set.
+        """
+        request = putting(item, condition, values, return_old=return_old)["Put"]
+        self.call(self.client.put_item, TableName=self.name, **request)
+
+    def update(self, key: Key, update: str, condition: str, values: Item) -> None:
+        """Change attributes of an item.
+
+        Raises:
+            ConditionFailedError: nothing was changed.
+        """
+        expressions = _expressions(values, UpdateExpression=update, ConditionExpression=condition)
+        self.call(self.client.update_item, TableName=self.name, Key=to_wire(key), **expressions)
+
+    def delete(self, key: Key) -> None:
+        """Delete an item if it exists."""
+        self.call(self.client.delete_item, TableName=self.name, Key=to_wire(key))
+
+    def transact(self, *actions: Action) -> None:
+        """Carry out all actions or none.
+
+        Raises:
+            ConditionFailedError: the condition of at least one action failed.
+        """
+        for action in actions:
+            for request in action.values():
+                request["TableName"] = self.name
+        self.call(self.client.transact_write_items, TransactItems=list(actions))
+
+    def call(self, operation: Callable[..., Any], **request: Any) -> Any:
+        """Make a request.
+
+        Raises:
+            ConditionFailedError: nothing was written.
+            BusyError: the table did not answer, or another transaction was faster.
+        """
+        try:
+            with answered():
+                return operation(**request)
+        except ClientError as exc:
+            answer: Any = exc.response
+            reasons = answer.get("CancellationReasons", [])
+            codes = {reason["Code"] for reason in reasons}
+            if codes & RETRYABLE_REASONS:
+                raise BusyError from exc
+            if CONDITION_REASON in codes:
+                raise ConditionFailedError([reason.get("Item") for reason in reasons]) from exc
+            if answer["Error"]["Code"] == "ConditionalCheckFailedException":
+                raise ConditionFailedError([answer.get("Item")]) from exc
+            raise
+
+    def _page(
+        self, operation: Callable[..., Any], after: Wire | None, request: dict[str, Any]
+    ) -> tuple[list[Wire], Wire | None]:
+        if after is not None:
+            request["ExclusiveStartKey"] = after
+        answer = self.call(operation, TableName=self.name, **request)
+        return answer["Items"], answer.get("LastEvaluatedKey")
 
 
 def open_table(name: str) -> Table:
@@ -62,12 +250,50 @@ def open_table(name: str) -> Table:
     return Table(client("dynamodb", CONFIG), name)
 
 
+def putting(
+    item: Item,
+    condition: str | None = None,
+    values: Item | None = None,
+    *,
+    return_old: bool = False,
+) -> Action:
+    """Return the action of a transaction that puts an item."""
+    request = {"Item": to_wire(item), **_expressions(values, ConditionExpression=condition)}
+    if return_old:
+        request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+    return {"Put": request}
+
+
+def checking(key: Key, condition: str, values: Item) -> Action:
+    """Return the action of a transaction that changes nothing and has a condition."""
+    expressions = _expressions(values, ConditionExpression=condition)
+    return {"ConditionCheck": {"Key": to_wire(key), **expressions}}
+
+
+def _listed(attributes: Iterable[str]) -> str:
+    """Return the projection of some attributes; none means all of them."""
+    return ", ".join(f"#{name}" for name in attributes)
+
+
+def _expressions(values: Item | None, **texts: str | None) -> dict[str, Any]:
+    """Return expressions with their values, and with the names that they use."""
+    request: dict[str, Any] = {name: text for name, text in texts.items() if text}
+    names = {f"#{name}": name for text in request.values() for name in _NAME.findall(text)}
+    if names:
+        request["ExpressionAttributeNames"] = names
+    if values:
+        request["ExpressionAttributeValues"] = to_wire(values)
+    return request
+
+
 @contextmanager
 def answered() -> Iterator[None]:
-    """Turn every way in which a service does not answer into one. What was asked may stand or not.
+    """Raise BusyError for each of the ways in which an AWS service fails to answer.
+
+    The request may have taken effect or not.
 
     Raises:
-        BusyError: it throttled, failed or could not be reached.
+        BusyError: the service throttled the request, failed or could not be reached.
     """
     try:
         yield

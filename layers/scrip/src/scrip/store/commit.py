@@ -1,16 +1,16 @@
-"""Committing a posting: one transaction that changes the account and writes its entries, or none.
+"""Committing a posting: one transaction that changes the account and writes its entries.
 
 | action                           | condition                                                  |
 |----------------------------------|------------------------------------------------------------|
 | update the account               | its version is the one that was read, its balance suffices |
 | put each entry                   | no entry has that key                                      |
 | update an entry's refunded total | it is the total that was read                              |
-| put the payment                  | it is new, or as it was read                               |
-| say by which entry a hold ended  | nothing has ended it                                       |
+| put the payment                  | it is new, or unchanged since it was read                  |
+| note which entry ended a hold    | nothing has ended it                                       |
 | put the audit record             | none: its key is new                                       |
-| note each mailbox of a new owner | nobody has noted it                                        |
+| note each mailbox of a new owner | it has not been noted before                               |
 
-A failed condition returns the item as it is, so the caller knows why without another read.
+A failed condition returns the current item, so the caller knows why without another read.
 """
 
 from __future__ import annotations
@@ -23,7 +23,13 @@ from ulid import ULID
 from scrip.domain.errors import BusyError, CorruptAccountError, PaymentTakenError
 from scrip.domain.payments import Payment
 from scrip.observability import logger
-from scrip.store.client import Table, answered
+from scrip.store.client import (
+    CONDITION_REASON,
+    CONFLICT_REASON,
+    RETRYABLE_REASONS,
+    Table,
+    answered,
+)
 from scrip.store.items import (
     account_changes,
     account_item,
@@ -55,46 +61,39 @@ if TYPE_CHECKING:
     from scrip.domain.grants import Grant
     from scrip.domain.posting import Posting, Refundable
 
-# Holds while nobody has changed the account since it was read.
+# Holds if the account has not changed since it was read.
 SAME_VERSION = "#version = :seen"
-# Holds for a new account only.
+# Holds only for a new account.
 NO_ACCOUNT = "attribute_not_exists(pk)"
-# Holds when the balance can give what the posting takes; debt is what the rules let it lack.
+# Holds if the balance covers what the posting takes, except for the debt that the rules allow.
 CAN_GIVE = "#balance >= :taken"
-# Holds when the idempotency key, or whatever names the entry, has not taken effect yet.
+# Holds if the idempotency key, or whatever names the entry, has not taken effect yet.
 NO_ENTRY = "attribute_not_exists(pk)"
-# Holds while nobody has refunded more of the entry since its total was read.
+# Hold if no more of the entry has been refunded since its total was read.
 SAME_REFUNDED = "refunded = :refunded_before"
 NOTHING_REFUNDED = "attribute_not_exists(pk)"
-# Holds while no command has ended the hold.
+# Holds if no command has ended the hold.
 NOT_ENDED = "attribute_not_exists(pk)"
-# Holds while the payment has brought no credits to anybody.
+# Holds if the payment has not brought credits to any account.
 NEW_PAYMENT = "attribute_not_exists(pk)"
-# Holds while nothing more has become known of the payment since it was read.
+# Holds if the payment has not changed since it was read.
 SAME_PAYMENT = "version = :seen"
-# Holds for a mailbox that has had no sign-up credits, whatever became of the account.
+# Holds if the mailbox has had no sign-up credits, even for an account that is closed now.
 NOT_WELCOMED = "attribute_not_exists(pk)"
-
-CONDITION_REASON = "ConditionalCheckFailed"
-
-CONFLICT_REASON = "TransactionConflict"
-RETRYABLE_REASONS = frozenset(
-    {"ProvisionedThroughputExceeded", "ThrottlingError", CONFLICT_REASON},
-)
 
 
 @dataclass(eq=False)
 class EntryExistsError(Exception):
-    """The command took effect before: this is its entry."""
+    """The command took effect before. `entry` is its entry."""
 
     entry: Entry
 
 
 @dataclass(eq=False)
 class AccountMovedError(Exception):
-    """Somebody changed the account first.
+    """Another command changed the account first.
 
-    `snapshot` is what a read would give now; None where more than the account is to be read.
+    `snapshot` is what a read would return now; None if more than the account has to be read.
     """
 
     snapshot: Snapshot | None
@@ -105,15 +104,15 @@ class AlreadyWelcomedError(Exception):
 
 
 class ConflictError(Exception):
-    """Another transaction is at work on one of the items; nothing was written."""
+    """Another transaction is writing one of the items; nothing was written."""
 
 
 def commit(table: Table, posting: Posting) -> None:
-    """Write a posting, whole or not at all. One round trip.
+    """Write a posting, all of it or nothing. One round trip.
 
     Raises:
         EntryExistsError, AccountMovedError, AlreadyWelcomedError, ConflictError,
-            PaymentTakenError: it was not written, and why.
+            PaymentTakenError: it was not written, for that reason.
         BusyError: it may have been written; committing it again is safe.
         CorruptAccountError: the table was changed by hand.
     """
@@ -161,7 +160,7 @@ def check(table: Table, posting: Posting) -> None:
 
 
 def _account_update(before: Account | None, after: Account) -> Any:
-    """Change what differs; the balance by arithmetic, so that the condition is about the same."""
+    """Return the update of what differs. The balance is added to, to suit its condition."""
     key = account_key(after.account_id)
     changed, removed = account_changes(before, after) if before else (account_item(after), [])
     changed = {name: value for name, value in changed.items() if name not in key}
@@ -218,7 +217,7 @@ def _refunded_update(account: Account, refundable: Refundable, refunded_after: i
 
 
 def _retired_update(account: Account, grant: Grant) -> Any:
-    """Keep a grant as it was when it left the account's item, whenever it did before."""
+    """Keep a grant as it was when it left the account's item, even if it left before."""
     item = retired_item(grant)
     return {
         "Update": {
@@ -254,7 +253,7 @@ def _payment_put(before: Payment | None, after: Payment) -> Any:
 
 
 def note_welcomed(table: Table, mailboxes: Iterable[str]) -> None:
-    """Note that mailboxes, as keyed hashes, are those of somebody who has an account already."""
+    """Note that the owners of mailboxes, given as keyed hashes, have an account already."""
     for mailbox in mailboxes:
         with answered():
             table.client.put_item(TableName=table.name, Item=to_wire(welcome_key(mailbox)))
@@ -267,7 +266,7 @@ def _welcome_put(mailbox: str) -> Any:
 
 
 def _explain(reasons: Any, posting: Posting, exc: ClientError) -> None:
-    """Raise why a transaction was cancelled, most telling reason first."""
+    """Raise the error of why a transaction was canceled, the most specific reason first."""
     account_reason, *entry_reasons = reasons[: 1 + len(posting.entries)]
     for entry, reason in zip(posting.entries, entry_reasons, strict=True):
         orphan = posting.before is None and account_reason["Code"] == "None"
@@ -285,8 +284,8 @@ def _explain(reasons: Any, posting: Posting, exc: ClientError) -> None:
         match posting.payment:
             case None, Payment() as payment:
                 raise PaymentTakenError(payment.payment_id) from exc
-        # The account is as it was read, and yet an entry stands that it knows nothing of, or
-        # another total was refunded: not by any posting of ours.
+        # The account has not changed, and yet there is an entry that it does not count, or another
+        # refunded total. No posting writes that.
         raise CorruptAccountError(posting.after.account_id) from exc
     if posting.refund or posting.payment:
         raise AccountMovedError(None) from exc

@@ -1,7 +1,6 @@
-"""Cursors: where the next page begins, opaque and good for one question only."""
+"""Cursors: opaque positions in a list, each good for one query only."""
 
 import base64
-import binascii
 import hashlib
 import json
 from typing import Any
@@ -10,30 +9,28 @@ from scrip.domain.entries import canonical_json
 from scrip.domain.errors import InvalidCursorError
 
 DIGEST_BYTES = 8
-"""How much of a cursor tells which question it belongs to."""
+"""How many bytes at the start of a cursor bind it to its query."""
 
 
-def seal(question: object, place: object) -> str:
-    """Return a cursor at a place of the answer to a question, both of them JSON."""
-    told = canonical_json(place)
-    return base64.urlsafe_b64encode(_digest(question, told) + told).decode().rstrip("=")
+def seal(query: object, place: object) -> str:
+    """Return the cursor of a place in the results of a query; both are JSON."""
+    text = canonical_json(place)
+    digest = hashlib.sha256(canonical_json(query) + b"\0" + text).digest()[:DIGEST_BYTES]
+    return base64.urlsafe_b64encode(digest + text).decode().rstrip("=")
 
 
-def unseal(question: object, cursor: str) -> Any:
-    """Return the place that a cursor stands at.
+def unseal(query: object, cursor: str) -> Any:
+    """Return the place of a cursor.
 
     Raises:
-        InvalidCursorError: it was not made for this question.
+        InvalidCursorError: it belongs to a different query.
     """
     try:
-        decoded = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-    except (binascii.Error, ValueError) as exc:
+        sealed = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        place = json.loads(sealed[DIGEST_BYTES:])
+        is_of_query = seal(query, place) == cursor
+    except (ValueError, RecursionError) as exc:
         raise InvalidCursorError from exc
-    digest, told = decoded[:DIGEST_BYTES], decoded[DIGEST_BYTES:]
-    if digest != _digest(question, told):
+    if not is_of_query:
         raise InvalidCursorError
-    return json.loads(told)
-
-
-def _digest(question: object, told: bytes) -> bytes:
-    return hashlib.sha256(canonical_json(question) + b"\0" + told).digest()[:DIGEST_BYTES]
+    return place

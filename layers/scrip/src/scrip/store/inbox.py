@@ -1,4 +1,4 @@
-"""The inbox: every message that a provider sent and signed, and what became of it."""
+"""The inbox: every signed message from a provider, and its status."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from scrip.domain.errors import BusyError
 from scrip.observability import logger
-from scrip.store.client import Table, answered
-from scrip.store.items import from_wire, to_wire
+from scrip.store.client import IS_NEW, ConditionFailedError
+from scrip.store.items import from_wire
 from scrip.store.keys import (
     account_inbox_key,
     id_of,
@@ -27,31 +26,30 @@ from scrip.store.queries import sort_keys
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from scrip.store.client import Table
     from scrip.store.items import Wire
 
-# Holds for a message that was not received before.
-NEW_MESSAGE = "attribute_not_exists(pk)"
-# Holds unless somebody else has finished with the message meanwhile. What was applied stays so;
-# what was ignored is open to a later attempt, for which a plan or a name may be known.
+# Holds unless the message has been processed in the meantime. An applied message stays applied; an
+# ignored one can be tried again, since its plan or name may be known by then.
 NOT_DONE = (
     "attribute_exists(pk) AND (NOT #status IN (:applied, :ignored)"
     " OR (#status = :ignored AND #attempts < :attempts))"
 )
-# Holds until a message is deleted, some time after its `purge_at`.
+# Holds until the message is deleted, some time after its `purge_at`.
 IS_KEPT = "attribute_exists(pk)"
 
 KEPT_WAITING = timedelta(days=400)
-"""How long a message is kept that somebody may still have to do something about."""
+"""How long a message is kept that may still need attention."""
 
 KEPT = timedelta(days=90)
-"""How long a message is kept that nobody has to do anything about."""
+"""How long a message is kept that needs no attention."""
 
 STORED_BYTES_MAX = 350_000
-"""What fits an item of 400 KB, compressed."""
+"""How long a compressed payload can be, in an item of at most 400 KB."""
 
 
 class InboxStatus(StrEnum):
-    """What became of a message."""
+    """The status of a message."""
 
     RECEIVED = "received"
     APPLIED = "applied"
@@ -61,18 +59,19 @@ class InboxStatus(StrEnum):
 
 
 class MessageTooLargeError(ValueError):
-    """A message does not fit an item, compressed as it is."""
+    """A compressed message does not fit into an item."""
 
 
 DONE = frozenset({InboxStatus.APPLIED, InboxStatus.IGNORED})
-"""What needs nobody's attention."""
+"""The statuses that need no attention."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboxRecord:
-    """A message as it was received. `waits_for` are the names that would make it apply.
+    """A message as it was received.
 
-    `payload` is the raw body, empty once personal data has been erased.
+    It can be applied once one of the names in `waits_for` leads somewhere. `payload` is the raw
+    body, empty once personal data has been erased.
     """
 
     inbox_id: str
@@ -89,7 +88,7 @@ class InboxRecord:
 
     @property
     def provider(self) -> str:
-        """Who sent it."""
+        """The provider that sent the message."""
         return self.inbox_id.partition(":")[0]
 
 
@@ -98,11 +97,11 @@ _record = TypeAdapter(InboxRecord)
 HEAD = tuple(
     field.name for field in fields(InboxRecord) if field.name not in {"inbox_id", "payload"}
 )
-"""What is told of a message where many are listed."""
+"""The attributes of a message that lists show."""
 
 
 def receive(table: Table, record: InboxRecord) -> InboxRecord | None:
-    """Keep a message before anything is made of it; return the one kept earlier, if it came before.
+    """Keep a message before it is processed; if it came before, return the one kept earlier.
 
     Raises:
         MessageTooLargeError: it cannot be kept.
@@ -118,52 +117,27 @@ def receive(table: Table, record: InboxRecord) -> InboxRecord | None:
     if len(item["payload"]) > STORED_BYTES_MAX:
         raise MessageTooLargeError
     try:
-        with answered():
-            table.client.put_item(
-                TableName=table.name,
-                Item=to_wire(item),
-                ConditionExpression=NEW_MESSAGE,
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-    except table.client.exceptions.ConditionalCheckFailedException as exc:
-        return _record_of(exc.response["Item"])  # type: ignore[typeddict-item] # missing in the stubs
+        table.put(item, IS_NEW, return_old=True)
+    except ConditionFailedError as exc:
+        [kept] = exc.items
+        assert kept is not None  # `return_old` has it returned
+        return _record_of(kept)
     return None
 
 
 def read_message(table: Table, inbox_id: str) -> InboxRecord | None:
     """Return a message, or None."""
-    with answered():
-        answer = table.client.get_item(
-            TableName=table.name,
-            Key=to_wire(inbox_key(inbox_id)),
-            ConsistentRead=True,
-        )
-    return _record_of(answer["Item"]) if "Item" in answer else None
+    item = table.get(inbox_key(inbox_id))
+    return _record_of(item) if item else None
 
 
 def read_heads(table: Table, inbox_ids: Sequence[str]) -> list[InboxRecord]:
-    """Return messages without their payloads, in the order of their ids. At most 100.
+    """Return up to 100 messages without their payloads, in the order of their IDs.
 
-    One that is not there any more, or cannot be read, is left out.
+    Messages that no longer exist, or cannot be read, are left out.
     """
-    if not inbox_ids:
-        return []
-    keys: Any = [to_wire(inbox_key(inbox_id)) for inbox_id in inbox_ids]
-    names = {f"#{name}": name for name in ("pk", *HEAD)}
-    with answered():
-        answer = table.client.batch_get_item(
-            RequestItems={
-                table.name: {
-                    "Keys": keys,
-                    "ProjectionExpression": ", ".join(names),
-                    "ExpressionAttributeNames": names,
-                },
-            },
-        )
-    if answer["UnprocessedKeys"]:
-        raise BusyError
     found = {}
-    for item in answer["Responses"][table.name]:
+    for item in table.get_batch(map(inbox_key, inbox_ids), "pk", *HEAD):
         try:
             record = _record_of({**item, "payload": {"B": b""}})
         except ValueError:
@@ -174,11 +148,11 @@ def read_heads(table: Table, inbox_ids: Sequence[str]) -> list[InboxRecord]:
 
 
 def mark(table: Table, record: InboxRecord) -> None:
-    """Write down what became of a message, and at the account that it was about.
+    """Save the status of a message, and note at its account that the message was about it.
 
-    What somebody else has finished with meanwhile stays as it is.
+    A message that has been processed in the meantime stays unchanged.
     """
-    told = {
+    changes = {
         "status": record.status,
         "reason": record.reason,
         "changed_at": record.changed_at,
@@ -187,47 +161,34 @@ def mark(table: Table, record: InboxRecord) -> None:
         "waits_for": record.waits_for,
         "purge_at": _purge_at(record),
     }
-    values = {f":{name}": value for name, value in told.items()}
+    values = {f":{name}": value for name, value in changes.items()}
     values |= {":applied": InboxStatus.APPLIED, ":ignored": InboxStatus.IGNORED}
-    with answered():
-        if record.account_id is not None:
-            key = account_inbox_key(record.account_id, record.inbox_id)
-            table.client.put_item(TableName=table.name, Item=to_wire(key))
-        with suppress(table.client.exceptions.ConditionalCheckFailedException):
-            table.client.update_item(
-                TableName=table.name,
-                Key=to_wire(inbox_key(record.inbox_id)),
-                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in told),
-                ConditionExpression=NOT_DONE,
-                ExpressionAttributeNames={f"#{name}": name for name in told},
-                ExpressionAttributeValues=to_wire(values),
-            )
+    update = "SET " + ", ".join(f"#{name} = :{name}" for name in changes)
+    if record.account_id is not None:
+        table.put(account_inbox_key(record.account_id, record.inbox_id))
+    with suppress(ConditionFailedError):
+        table.update(inbox_key(record.inbox_id), update, NOT_DONE, values)
 
 
 def _purge_at(record: InboxRecord) -> int:
-    """Return when DynamoDB may delete a message, in epoch seconds."""
+    """Return from when on DynamoDB can delete a message, in epoch seconds."""
     kept = KEPT if record.status in DONE else KEPT_WAITING
     return int((record.received_at + kept).timestamp())
 
 
 def messages_of(table: Table, account_id: str) -> list[str]:
-    """Return the ids of the messages that were about an account."""
+    """Return the IDs of the messages about an account."""
     return [id_of(sk) for sk in sort_keys(table, names_partition(account_id), "INBOX#")]
 
 
 def blank(table: Table, inbox_id: str) -> None:
-    """Take out of a message what may say whose it was; that it came and what became of it stays.
+    """Erase everything from a message that may say whose it was; its type and status stay.
 
-    One that is not there any more stays away.
+    A message that no longer exists is not put back.
     """
-    with answered(), suppress(table.client.exceptions.ConditionalCheckFailedException):
-        table.client.update_item(
-            TableName=table.name,
-            Key=to_wire(inbox_key(inbox_id)),
-            UpdateExpression="SET payload = :nothing REMOVE waits_for, reason",
-            ConditionExpression=IS_KEPT,
-            ExpressionAttributeValues=to_wire({":nothing": b""}),
-        )
+    update = "SET payload = :nothing REMOVE waits_for, reason"
+    with suppress(ConditionFailedError):
+        table.update(inbox_key(inbox_id), update, IS_KEPT, {":nothing": b""})
 
 
 def _record_of(wire: Wire) -> InboxRecord:

@@ -1,65 +1,51 @@
-"""The usage items: counting entries into the days they were recorded on, and reading them."""
+"""Usage items: counting entries by the day on which they were recorded, and reading the counts."""
 
 from __future__ import annotations
 
-import random
-import time
-from contextlib import suppress
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from scrip.domain.errors import BusyError, CorruptAccountError
 from scrip.domain.usage import DayUsage
-from scrip.store.client import Table, answered
-from scrip.store.items import from_wire, to_wire, usage_item, usage_of
+from scrip.retrying import retrying
+from scrip.store.client import IS_NEW, ConditionFailedError
+from scrip.store.items import usage_item, usage_of
 from scrip.store.keys import id_of, usage_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from scrip.domain.entries import Entry
+    from scrip.store.client import Table
 
-# Holds for the first entries of a day only.
-NOT_THERE = "attribute_not_exists(pk)"
-# Holds while nobody has counted anything since the item was read.
+# Holds if no entries have been counted since the item was read.
 SAME_COUNTED = "counted = :seen"
 
 TRIES_MAX = 6
 BACKOFF_SECONDS = 0.01
-"""Usage is counted so often; the pause after try n is up to BACKOFF * 2^n."""
 
 
 def count_usage(table: Table, account_id: str, day: date, entries: Iterable[Entry]) -> None:
-    """Count entries of one account and day, each once for ever. Two round trips, one if all were.
+    """Count entries of one account and day, each at most once.
+
+    Two round trips, one if all were counted before.
 
     Raises:
-        BusyError: too contended or too slow; counting again is safe.
+        BusyError: the item is too contended, or the table too slow; counting again is safe.
     """
-    entries = tuple(entries)
-    for n in range(TRIES_MAX):
-        with suppress(BusyError, table.client.exceptions.ConditionalCheckFailedException):
-            _count_if_unchanged(table, account_id, day, entries)
-            return
-        time.sleep(random.uniform(0, BACKOFF_SECONDS * 2**n))  # noqa: S311 - no secret
-    raise BusyError
+    count = partial(_count_if_unchanged, table, account_id, day, tuple(entries))
+    retrying(count, tries=TRIES_MAX, backoff=BACKOFF_SECONDS)
 
 
 def read_usage(table: Table, account_id: str, from_: date, to: date) -> dict[date, DayUsage]:
     """Return an account's usage by day, oldest first; `from_` is included, `to` is not."""
     first, last = usage_key(account_id, from_), usage_key(account_id, to - timedelta(days=1))
-    query: dict[str, Any] = {
-        "TableName": table.name,
-        "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
-        "ExpressionAttributeValues": to_wire(
-            {":pk": first["pk"], ":first": first["sk"], ":last": last["sk"]},
-        ),
-    }
-    found = {}
-    with answered():
-        for page in table.client.get_paginator("query").paginate(**query):
-            for item in page["Items"]:
-                found[date.fromisoformat(id_of(from_wire(item)["sk"]))] = usage_of(item)
-    return found
+    found = table.query_all(
+        "pk = :pk AND sk BETWEEN :first AND :last",
+        {":pk": first["pk"], ":first": first["sk"], ":last": last["sk"]},
+    )
+    return {date.fromisoformat(id_of(item["sk"]["S"])): usage_of(item) for item in found}
 
 
 def _count_if_unchanged(
@@ -68,26 +54,17 @@ def _count_if_unchanged(
     day: date,
     entries: tuple[Entry, ...],
 ) -> None:
-    key = to_wire(usage_key(account_id, day))
-    with answered():
-        answer = table.client.get_item(TableName=table.name, Key=key, ConsistentRead=True)
-    before = usage_of(answer["Item"]) if "Item" in answer else DayUsage()
-    if "Item" in answer and not before.counted:
-        raise CorruptAccountError(account_id)  # somebody has taken away what it has counted
+    item = table.get(usage_key(account_id, day))
+    before = usage_of(item) if item else DayUsage()
+    if item and not before.counted:
+        raise CorruptAccountError(account_id)  # its counted entries were removed by hand
     after = before.with_entries(entries)
-    if after != before:
-        with answered():
-            table.client.put_item(
-                TableName=table.name,
-                Item=to_wire(usage_item(account_id, day, after)),
-                **_unchanged(before),
-            )
-
-
-def _unchanged(before: DayUsage) -> dict[str, Any]:
-    if not before.counted:
-        return {"ConditionExpression": NOT_THERE}
-    return {
-        "ConditionExpression": SAME_COUNTED,
-        "ExpressionAttributeValues": to_wire({":seen": before.counted}),
-    }
+    if after == before:
+        return
+    condition, values = (
+        (SAME_COUNTED, {":seen": before.counted}) if before.counted else (IS_NEW, None)
+    )
+    try:
+        table.put(usage_item(account_id, day, after), condition, values)
+    except ConditionFailedError as exc:
+        raise BusyError from exc

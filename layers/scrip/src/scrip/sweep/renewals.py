@@ -21,12 +21,8 @@ from scrip.domain.sweeps import due_anchors
 from scrip.ledger import renewal
 from scrip.observability import logger, measure
 from scrip.store.keys import DIRECTORY_SHARDS, id_of
-from scrip.store.sweeps import (
-    directory_pages,
-    move_watermark,
-    read_sound_accounts,
-    read_watermark,
-)
+from scrip.store.queries import read_accounts
+from scrip.store.sweeps import directory_pages, move_watermark, read_watermark
 from scrip.sweep.queue import DirectoryRange, OneAccount, Queue
 
 if TYPE_CHECKING:
@@ -118,7 +114,7 @@ def _up_to_date(ledger: Ledger, account_ids: list[str]) -> set[str]:
     The sweep visits an account some hours before and after it is due, so most need no more.
     """
     found = set()
-    for account in read_sound_accounts(ledger.table, account_ids):
+    for account in filter(None, read_accounts(ledger.table, account_ids).values()):
         with suppress(Exception):  # a broken account shows when it is renewed
             if settled(account, ledger.catalog(), ledger.clock()) == account:
                 found.add(account.account_id)

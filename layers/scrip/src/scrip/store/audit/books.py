@@ -1,24 +1,23 @@
-"""Reading whole accounts for the audit: what is there, and every entry, however it was left."""
+"""Reading whole accounts for the audit: every item, whatever its state."""
 
 from __future__ import annotations
 
-import random
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import partial
 from itertools import batched, islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 from botocore.exceptions import ClientError
 
 from scrip.domain.audit.books import Books, StoredEntry
 from scrip.domain.audit.findings import Code
-from scrip.domain.errors import BusyError, CorruptAccountError
+from scrip.domain.errors import CorruptAccountError
+from scrip.retrying import retrying
 from scrip.store.aliases import names_of
-from scrip.store.client import Table, answered
+from scrip.store.client import BATCH_MAX, Table
 from scrip.store.items import (
     BESIDE_ACCOUNT,
     BESIDE_ENTRY,
@@ -57,17 +56,14 @@ if TYPE_CHECKING:
     from scrip.store.keys import Key
 
 CLOSED = "account.close"
-"""The action of the audit record that tells of an account's closing."""
+"""The action of the audit record of an account's closing."""
 
 TRIES_MAX = 6
 BACKOFF_SECONDS = 0.05
-"""A page is asked for so often; the pause after try n is up to BACKOFF * 2^n."""
+"""How often, and after which pauses, a page is requested from a busy table."""
 
 PAGE = 1_000
-"""So many entries of an account are in memory at once."""
-
-BATCH = 100
-"""How many keys one BatchGetItem takes."""
+"""How many entries of an account are in memory at once."""
 
 DIRECTORY = frozenset({"directory_pk", "directory_sk"})
 """The attributes that put an account into the directory."""
@@ -80,21 +76,37 @@ UNREADABLE_ABOUT = {
     "REFUNDED": "refunded total of {}",
     "USAGE": "usage of {}",
 }
-"""What an item that nobody can read is, by the kind that its key tells."""
+"""How findings name an item, by the kind in its key."""
 
 UNNUMBERED_MAX = 100
-"""So many entries without a seq are told of one account."""
+"""How many entries without a seq are reported for one account."""
 
 
 class TableRefusedError(Exception):
-    """The table may not be read, or not so: that is the role's fault, or ours, and no account's."""
+    """The table refused a request. That is due to the role or to Scrip, not to an account."""
+
+
+class _PatientTable(Table):
+    """The table as the audit reads it: each request is repeated while the table is busy."""
+
+    @override
+    def call(self, operation: Callable[..., Any], **request: Any) -> Any:
+        call = partial(super().call, operation, **request)
+        try:
+            return retrying(call, tries=TRIES_MAX, backoff=BACKOFF_SECONDS)
+        except ClientError as exc:
+            raise TableRefusedError from exc
+
+
+def _patient(table: Table) -> Table:
+    return _PatientTable(table.client, table.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lead:
-    """A payment, or a name, that leads to an account; `back` is what leads from there to it.
+    """A payment or a name that leads to an account; `back` is what leads from there to it.
 
-    The code is of the finding, should nothing do so.
+    `code` is the code of the finding if nothing leads back.
     """
 
     code: Code
@@ -106,7 +118,7 @@ class Lead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountPage:
-    """What a page of the table is about. `last` is the key to go on after; None at the end."""
+    """What a page of the table holds. `last` is the key to go on after; None at the end."""
 
     account_ids: list[str]
     leads: list[Lead]
@@ -122,28 +134,24 @@ def account_pages(
     after: Key | None = None,
     items_max: int | None = None,
 ) -> Iterator[AccountPage]:
-    """Yield the accounts that the table holds, or a segment of it, and what leads to accounts.
+    """Yield the accounts in the table, or a segment of it, and what leads to accounts.
 
-    They come with the page that has their account item. What else is in an account's partitions
-    is seen too, and where the account item is missing the account comes all the same, perhaps
-    several times. A page has up to `items_max` items, or up to 1 MB.
+    An account comes with the page that has its account item. Its other items are looked at, too: if
+    they have no account item, the account comes all the same, perhaps several times. A page has up
+    to `items_max` items, or up to 1 MB.
 
     Raises:
         BusyError: the table did not answer, several times.
     """
+    table = _patient(table)
     checked: set[str] = set()
-    request: dict[str, Any] = {
-        "TableName": table.name,
-        "ProjectionExpression": "pk, sk, account_id",
-        "Segment": segment,
-        "TotalSegments": segments,
-    }
-    if after:
-        request["ExclusiveStartKey"] = to_wire(after)
+    options: dict[str, Any] = {"Segment": segment, "TotalSegments": segments}
     if items_max:
-        request["Limit"] = items_max
-    for page in _pages(table.client.scan, request):
-        items = [from_wire(item) for item in page["Items"]]
+        options["Limit"] = items_max
+    last = to_wire(after) if after else None
+    while True:
+        found, last = table.scan("pk", "sk", "account_id", after=last, **options)
+        items = [from_wire(item) for item in found]
         owners = {account_id for item in items if (account_id := owner_of(item["pk"])) is not None}
         there = [
             account_id
@@ -151,51 +159,55 @@ def account_pages(
             if (account_id := owner_of(item["pk"])) is not None
             and _place(item) == _place(account_key(account_id))
         ]
-        # A long ledger goes on from page to page.
+        # A long ledger continues from page to page.
         unsure = owners - set(there) - checked
         checked = owners
         yield AccountPage(
             account_ids=there + sorted(unsure - _existing(table, unsure)),
             leads=[lead for item in items if (lead := _lead(item))],
             items=len(items),
-            last=from_wire(page["LastEvaluatedKey"]) if "LastEvaluatedKey" in page else None,
+            last=from_wire(last) if last else None,
         )
+        if last is None:
+            return
 
 
 def stray(table: Table, leads: Iterable[Lead]) -> list[Lead]:
-    """Return what leads to accounts that know nothing of it.
+    """Return those that lead to accounts which do not know about them.
 
     Raises:
         BusyError: the table did not answer, several times.
     """
+    table = _patient(table)
     leads = list(leads)
-    seen = _found(table, [lead.back for lead in leads])
+    seen = _existing_places(table, [lead.back for lead in leads])
     unsure = [lead for lead in leads if _place(lead.back) not in seen]
-    # Names are taken away and both are put at once: what still is there, and leads nowhere back.
+    # Names are removed one by one and both directions are written at once. So what matters is what
+    # still exists, and leads nowhere back.
     keys = [key for lead in unsure for key in (lead.key, lead.back)]
-    there = _found(table, keys, ConsistentRead=True)
+    there = _existing_places(table, keys, consistent=True)
     return [lead for lead in unsure if _place(lead.key) in there and _place(lead.back) not in there]
 
 
 def estimated_items(table: Table) -> int | None:
-    """Tell how many items the table has, as of some hours ago; None where that is not known."""
-    with answered():
-        answer = table.client.describe_table(TableName=table.name)
+    """Return how many items the table had some hours ago; None if that is unknown."""
+    answer = table.call(table.client.describe_table, TableName=table.name)
     return answer["Table"].get("ItemCount") or None
 
 
-def read_books(  # noqa: C901 - a line for each kind of item
+def read_books(  # noqa: C901 - a case for each kind of item
     table: Table,
     account_id: str,
 ) -> Books:
-    """Return what the table holds of an account beside its entries.
+    """Return everything that the table holds about an account, except its entries.
 
-    Strongly consistent, but not of one moment: a posting may come in between.
+    Strongly consistent, but not as of one moment: postings may be written in between.
 
     Raises:
         BusyError: the table did not answer, several times.
     """
-    told: dict[str, Any] = {"account": None}
+    table = _patient(table)
+    account_fields: dict[str, Any] = {"account": None}
     refunded: dict[str, int] = {}
     hold_ends: dict[str, str] = {}
     retired: dict[str, Grant] = {}
@@ -205,14 +217,14 @@ def read_books(  # noqa: C901 - a line for each kind of item
     unreadable: list[str] = []
     unknown_beside: dict[str, frozenset[str]] = {}
     partition = account_key(account_id)["pk"]
-    for wire in _items(table, partition, ConsistentRead=True):
+    for wire in table.query_all("pk = :pk", {":pk": partition}, ConsistentRead=True):
         kind, _, name = wire["sk"]["S"].partition("#")
         if unknown := wire.keys() - BESIDE_ACCOUNT.get(kind, wire.keys()) - BESIDE_ENTRY:
             unknown_beside[UNREADABLE_ABOUT[kind].format(name)] = frozenset(unknown)
         try:
             match kind:
                 case "ACCOUNT" if wire["sk"]["S"] == kind:
-                    told = _account(wire)
+                    account_fields = _account_fields(wire)
                 case "AUDIT":
                     record = audit_of(wire)
                     audited.add(record.entry_id or "")
@@ -230,8 +242,10 @@ def read_books(  # noqa: C901 - a line for each kind of item
                     unreadable.append(f"item {wire['sk']['S']}")
         except (CorruptAccountError, ValueError):
             unreadable.append(UNREADABLE_ABOUT[kind].format(name))
-    names = _patiently(lambda: names_of(table, account_id))
-    leading = _read(table, [alias_key(name) for name in names])
+    names = names_of(table, account_id)
+    leading = {
+        wire["pk"]["S"]: wire for wire in _batches(table, [alias_key(name) for name in names])
+    }
     return Books(
         account_id=account_id,
         refunded=refunded,
@@ -247,18 +261,20 @@ def read_books(  # noqa: C901 - a line for each kind of item
         unreadable=tuple(unreadable),
         unknown_beside=unknown_beside,
         unnumbered=_unnumbered(table, account_id),
-        **told,
+        **account_fields,
     )
 
 
 def read_ledger(table: Table, account_id: str) -> Iterator[StoredEntry]:
-    """Yield the entries of an account by seq, a page at a time, maybe as they were a moment ago.
+    """Yield the entries of an account by seq. They may be as they were a moment ago.
 
     Raises:
         BusyError: the table did not answer, several times.
     """
-    partition = ledger_partition(account_id)
-    for wire in _items(table, partition, IndexName="history", Limit=PAGE):
+    entries = _patient(table).query_all(
+        "pk = :pk", {":pk": ledger_partition(account_id)}, IndexName="history", Limit=PAGE
+    )
+    for wire in entries:
         key = {name: wire[name]["S"] for name in ("pk", "sk")}
         entry_id = id_of(key["sk"])
         entry = None
@@ -274,13 +290,13 @@ def read_ledger(table: Table, account_id: str) -> Iterator[StoredEntry]:
 
 
 def read_payments(table: Table, payment_ids: Collection[str]) -> dict[str, Payment]:
-    """Return payments by their ids, those that are there and can be read.
+    """Return payments by their IDs. Those that do not exist or cannot be read are left out.
 
     Raises:
         BusyError: the table did not answer, several times.
     """
     found = {}
-    for wire in _read(table, [payment_key(name) for name in payment_ids]).values():
+    for wire in _batches(_patient(table), map(payment_key, payment_ids)):
         with suppress(CorruptAccountError):
             payment = payment_of(wire)
             found[payment.payment_id] = payment
@@ -288,14 +304,14 @@ def read_payments(table: Table, payment_ids: Collection[str]) -> dict[str, Payme
 
 
 def newest_entry_at(table: Table, account_id: str) -> datetime | None:
-    """Tell when the newest entry was recorded; None where there is none, or nobody can read it.
+    """Return when the newest entry was recorded; None if there is none or it cannot be read.
 
     Raises:
         BusyError: the table did not answer, several times.
     """
-    newest = _items(
-        table,
-        ledger_partition(account_id),
+    newest, _ = _patient(table).query(
+        "pk = :pk",
+        {":pk": ledger_partition(account_id)},
         IndexName="history",
         ScanIndexForward=False,
         Limit=1,
@@ -306,8 +322,11 @@ def newest_entry_at(table: Table, account_id: str) -> datetime | None:
     return None
 
 
-def _account(wire: Wire) -> dict[str, Any]:
-    """Return what an account's item says, and where that is not as Scrip would have written it."""
+def _account_fields(wire: Wire) -> dict[str, Any]:
+    """Return the fields of the books that come from an account's item.
+
+    They include where the item differs from what Scrip would have written.
+    """
     account, item, written = account_as_stored(wire)
     different = {
         name for name in item.keys() | written.keys() if item.get(name) != written.get(name)
@@ -321,10 +340,10 @@ def _account(wire: Wire) -> dict[str, Any]:
 
 
 def _day(name: str) -> date:
-    """Return the day of a usage item. 20261122 is a day too, and no name that Scrip gives.
+    """Return the day of a usage item.
 
     Raises:
-        ValueError: it is not named as Scrip names days.
+        ValueError: Scrip does not write days like this, for example 20261122.
     """
     day = date.fromisoformat(name)
     if day.isoformat() != name:
@@ -333,23 +352,23 @@ def _day(name: str) -> date:
 
 
 def _unnumbered(table: Table, account_id: str) -> tuple[str, ...]:
-    """Return the entries that the index does not have, because they have no seq."""
-    stray = _items(
-        table,
-        ledger_partition(account_id),
-        FilterExpression="attribute_not_exists(seq)",
-        ProjectionExpression="sk",
+    """Return the entries that have no seq, and so are missing from the index."""
+    found = table.query_all(
+        "pk = :pk",
+        {":pk": ledger_partition(account_id)},
+        "sk",
+        where="attribute_not_exists(seq)",
     )
-    return tuple(id_of(wire["sk"]["S"]) for wire in islice(stray, UNNUMBERED_MAX))
+    return tuple(id_of(wire["sk"]["S"]) for wire in islice(found, UNNUMBERED_MAX))
 
 
 def _lead(item: Item) -> Lead | None:
-    """Return where an item outside of accounts leads, if to an account."""
+    """Return the lead that an item outside of accounts is, if it is one."""
     account_id, name = item.get("account_id"), id_of(item["pk"])
     if not isinstance(account_id, str):
         if _place(payment_key(name)) != _place(item):
             return None
-        account_id = ""  # a payment of nobody's brings nobody anything: no entry leads to it
+        account_id = ""  # a payment that belongs to no account: no entry leads to it
     for code, kind, key, back in (
         (Code.PAYMENT_WRONG, "payment", payment_key(name), entry_key(account_id, name)),
         (Code.ALIAS_WRONG, "alias", alias_key(name), account_alias_key(account_id, name)),
@@ -361,66 +380,25 @@ def _lead(item: Item) -> Lead | None:
 
 
 def _existing(table: Table, account_ids: Collection[str]) -> set[str]:
-    """Return those of some accounts that are there."""
-    keys = [account_key(account_id) for account_id in account_ids]
-    return {id_of(pk) for pk, _ in _found(table, keys, ConsistentRead=True)}
+    """Return those of some accounts that exist."""
+    keys = map(account_key, account_ids)
+    return {id_of(pk) for pk, _ in _existing_places(table, keys, consistent=True)}
 
 
 def _place(key: Mapping[str, Any]) -> tuple[str, str]:
     return key["pk"], key["sk"]
 
 
-def _found(table: Table, keys: Iterable[Key], **how: Any) -> set[tuple[str, str]]:
-    """Return which of some items are there; what hands have written may ask for impossible ones."""
-    possible = filter(is_possible, keys)
-    answers = _batches(table, possible, ProjectionExpression="pk, sk", **how)
-    return {(wire["pk"]["S"], wire["sk"]["S"]) for wire in answers}
+def _existing_places(
+    table: Table, keys: Iterable[Key], *, consistent: bool = False
+) -> set[tuple[str, str]]:
+    """Return those of some places that have items; hands can have written impossible places."""
+    found = _batches(table, filter(is_possible, keys), "pk", "sk", consistent=consistent)
+    return {(wire["pk"]["S"], wire["sk"]["S"]) for wire in found}
 
 
-def _read(table: Table, keys: Iterable[Key]) -> dict[str, Wire]:
-    """Return what is found of some items, by their partition."""
-    return {wire["pk"]["S"]: wire for wire in _batches(table, keys)}
-
-
-def _batches(table: Table, keys: Iterable[Key], **how: Any) -> Iterator[Wire]:
-    for some in batched(keys, BATCH, strict=False):
-        wanted: Any = {table.name: {"Keys": [to_wire(key) for key in some], **how}}
-        while wanted:
-            answer = _patiently(partial(table.client.batch_get_item, RequestItems=wanted))
-            yield from answer["Responses"][table.name]
-            wanted = answer["UnprocessedKeys"]
-
-
-def _items(table: Table, partition: str, **how: Any) -> Iterator[Wire]:
-    """Yield the items of a partition, of the table or an index."""
-    request = {
-        "TableName": table.name,
-        "KeyConditionExpression": "pk = :pk",
-        "ExpressionAttributeValues": to_wire({":pk": partition}),
-        **how,
-    }
-    for page in _pages(table.client.query, request):
-        yield from page["Items"]
-
-
-def _pages(ask: Callable[..., Any], request: dict[str, Any]) -> Iterator[Any]:
-    """Yield the pages of a query or a scan, each asked for again while the table is busy."""
-    while True:
-        page = _patiently(partial(ask, **request))
-        yield page
-        if "LastEvaluatedKey" not in page:
-            return
-        request = {**request, "ExclusiveStartKey": page["LastEvaluatedKey"]}
-
-
-def _patiently[Answer](ask: Callable[[], Answer]) -> Answer:
-    """Ask, again and again while the table is busy."""
-    try:
-        for n in range(TRIES_MAX - 1):
-            with suppress(BusyError), answered():
-                return ask()
-            time.sleep(random.uniform(0, BACKOFF_SECONDS * 2**n))  # noqa: S311 - no secret
-        with answered():
-            return ask()
-    except ClientError as exc:
-        raise TableRefusedError from exc
+def _batches(
+    table: Table, keys: Iterable[Key], *attributes: str, consistent: bool = False
+) -> Iterator[Wire]:
+    for some in batched(keys, BATCH_MAX, strict=False):
+        yield from table.get_batch(some, *attributes, consistent=consistent)

@@ -1,4 +1,4 @@
-"""The audit's own item: how far its round has come."""
+"""The audit's own item: its progress through the current round."""
 
 from __future__ import annotations
 
@@ -6,56 +6,44 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scrip.domain.audit.rounds import COUNT_MAX
-from scrip.store.client import Table, answered
-from scrip.store.items import progress_item, progress_of, to_wire
+from scrip.store.client import ConditionFailedError
+from scrip.store.items import progress_item, progress_of
 from scrip.store.keys import progress_key
 
 if TYPE_CHECKING:
     from scrip.domain.audit.rounds import Progress
-    from scrip.store.items import Wire
+    from scrip.store.client import Table
 
-# Holds before the first round, while nobody has saved it since, and for a step that no save made.
+# Holds before the first round, unless another run has saved since, and for an impossible step.
 NOT_OVERTAKEN = (
     "attribute_not_exists(pk) OR NOT attribute_type(step, :number) OR step <= :seen OR step > :most"
 )
 
 
 class OvertakenError(Exception):
-    """Another run has gone on with the round, and knows better."""
+    """Another run has continued the round, and has the current progress."""
 
 
 def read_progress(table: Table) -> Progress:
-    """Return how far the audit has come; what cannot be so is as if it had never begun.
+    """Return the progress of the audit. If the item is impossible, the audit starts over.
 
     Raises:
         BusyError: the table did not answer.
     """
-    with answered():
-        answer = table.client.get_item(
-            TableName=table.name,
-            Key=to_wire(progress_key()),
-            ConsistentRead=True,
-        )
-    return progress_of(answer.get("Item", {}))
+    return progress_of(table.get(progress_key()) or {})
 
 
 def save_progress(table: Table, progress: Progress) -> Progress:
-    """Save how far the audit has come, and return it as it is now.
+    """Save the progress of the audit, and return it as it is now.
 
     Raises:
-        OvertakenError: somebody else has saved it since it was read.
+        OvertakenError: another run has saved progress since this was read.
         BusyError: the table did not answer.
     """
     saved = replace(progress, step=progress.step + 1)
-    values: Wire = to_wire({":seen": progress.step, ":number": "N", ":most": COUNT_MAX})
+    values = {":seen": progress.step, ":number": "N", ":most": COUNT_MAX}
     try:
-        with answered():
-            table.client.put_item(
-                TableName=table.name,
-                Item=to_wire(progress_item(saved)),
-                ConditionExpression=NOT_OVERTAKEN,
-                ExpressionAttributeValues=values,
-            )
-    except table.client.exceptions.ConditionalCheckFailedException as exc:
+        table.put(progress_item(saved), NOT_OVERTAKEN, values)
+    except ConditionFailedError as exc:
         raise OvertakenError from exc
     return saved

@@ -1,0 +1,60 @@
+"""Pages of lists: what a page holds, and which cursors continue it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scrip.domain.errors import InvalidCursorError
+from scrip.store.cursors import seal
+from scrip.store.pages import read_page
+
+if TYPE_CHECKING:
+    from scrip.store.pages import Place, Steps
+
+LAST = 5
+
+
+def numbers_after(place: Place) -> Steps[int]:
+    """The numbers up to LAST; a request reads no further than an even number."""
+    for number in range((place or 0) + 1, LAST + 1):
+        yield number, number if number < LAST else None
+        if number % 2 == 0:
+            yield None, number
+
+
+def page(limit: int, cursor: str | None, query: str = "numbers") -> tuple[list[int], str | None]:
+    return read_page(query, numbers_after, limit=limit, cursor=cursor, shown=str)
+
+
+@pytest.mark.parametrize(
+    ("limit", "pages"),
+    [(1, [[1], [2], [3], [4], [5]]), (2, [[1, 2], [3, 4], [5]]), (3, [[1, 2], [3, 4], [5]])],
+)
+def test_pages_end_at_the_limit_or_when_enough_was_read_and_the_last_has_no_cursor(
+    limit: int, pages: list[list[int]]
+) -> None:
+    items, cursor = page(limit, None)
+    found = [items]
+    while cursor:
+        items, cursor = page(limit, cursor)
+        found.append(items)
+    assert found == pages
+
+
+def test_a_cursor_of_a_different_query_is_refused() -> None:
+    _, cursor = page(1, None)
+    with pytest.raises(InvalidCursorError):
+        page(1, cursor, "letters")
+
+
+@pytest.mark.parametrize("changed", ["", "x", "####", "\ud800", "e30", "ü"])
+def test_what_is_no_cursor_is_refused(changed: str) -> None:
+    with pytest.raises(InvalidCursorError):
+        page(1, changed)
+
+
+def test_a_cursor_with_anything_added_is_refused() -> None:
+    with pytest.raises(InvalidCursorError):
+        page(1, seal("numbers", 1) + "!")
