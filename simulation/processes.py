@@ -251,7 +251,7 @@ def _stand_in() -> None:
     for module, attribute, simulated in (
         (HANDLERS["signup"], "THREAD", _Inline()),
         (scrip.domain.holds, "HOLD_CALLS_MAX", HOLD_CALLS_MAX),
-        (scrip.observability, "_tell", lambda *_: None),
+        (scrip.observability, "_emit", lambda *_: None),
         (scrip.sweep.renewals, "DIRECTORY_SHARDS", DIRECTORY_SHARDS),
         (scrip.store.keys, "DIRECTORY_SHARDS", DIRECTORY_SHARDS),
         (parameters, "get_secret", lambda *_, **__: {"standard": [SECRET]}),

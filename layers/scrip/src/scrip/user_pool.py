@@ -1,4 +1,4 @@
-"""The stack's user pool: who has signed up, as Cognito tells it, and where they may sign in."""
+"""The stack's user pool in Cognito: who has signed up, and where users can sign in."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ if TYPE_CHECKING:
     from types_boto3_cognito_idp.type_defs import AttributeTypeTypeDef, UserTypeTypeDef
 
 PAGE = 60
-"""How many users Cognito tells at once, at the most."""
+"""How many users Cognito returns at once at most."""
 
 SIGNED_IN_HOURS_MAX = 12
-"""How long an admin stays signed in to the console at the most."""
+"""How long an admin stays signed in to the console at most."""
 
 UNREADABLE = frozenset({"InvalidParameterException", "InvalidPaginationTokenException"})
-"""How Cognito refuses a token that is older than an hour."""
+"""The error codes with which Cognito refuses a token that is older than an hour."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolUser:
-    """A user. `email` is one that Cognito has verified.
+    """A user. `email` is an address that Cognito has verified.
 
-    Whom an admin or another provider brought in counts as confirmed whatever they have still to
-    do: only who came by themselves can be unconfirmed, and anybody can make any number of those.
+    Only users who signed up themselves can be unconfirmed, and anyone can create any number of
+    those. Users who were added by an admin or another provider count as confirmed, even if they
+    have not finished signing in.
     """
 
     account_id: str
@@ -42,13 +43,13 @@ class PoolUser:
     is_confirmed: bool
 
 
-def user_of(told: UserTypeTypeDef) -> PoolUser:
-    """Return a user as Cognito's ListUsers tells them."""
-    return _user(told["Attributes"], told["UserStatus"])
+def user_of(user: UserTypeTypeDef) -> PoolUser:
+    """Return a user from a result of Cognito's ListUsers."""
+    return _user(user["Attributes"], user["UserStatus"])
 
 
-def _user(told: Sequence[AttributeTypeTypeDef], status: str) -> PoolUser:
-    attributes = {item["Name"]: item.get("Value", "") for item in told}
+def _user(items: Sequence[AttributeTypeTypeDef], status: str) -> PoolUser:
+    attributes = {item["Name"]: item.get("Value", "") for item in items}
     is_verified = attributes.get("email_verified") == "true"
     return PoolUser(
         account_id=attributes["sub"],
@@ -59,16 +60,16 @@ def _user(told: Sequence[AttributeTypeTypeDef], status: str) -> PoolUser:
 
 @dataclass(frozen=True)
 class UserPool:
-    """A user pool: its client and its id."""
+    """A user pool: its client and its ID."""
 
     client: CognitoIdentityProviderClient
     pool_id: str
 
     def page(self, token: str | None) -> tuple[list[PoolUser], str | None]:
-        """Return a page of users, and the token of the next, None at the end.
+        """Return a page of users and the token of the next page, None at the end.
 
         Raises:
-            InvalidCursorError: Cognito takes the token no longer.
+            InvalidCursorError: Cognito no longer accepts the token.
             ProviderBusyError: Cognito did not answer.
         """
         asked: dict[str, Any] = {"UserPoolId": self.pool_id, "Limit": PAGE}
@@ -82,29 +83,29 @@ class UserPool:
             raise ProviderBusyError from exc
         except BotoCoreError as exc:
             raise ProviderBusyError from exc
-        return [user_of(told) for told in answer["Users"]], answer.get("PaginationToken")
+        return [user_of(user) for user in answer["Users"]], answer.get("PaginationToken")
 
     def user(self, username: str) -> PoolUser | None:
-        """Return a user, None if there is no such any more.
+        """Return a user; None if the user no longer exists.
 
         Raises:
             BusyError: Cognito did not answer.
         """
         try:
-            told = self.client.admin_get_user(UserPoolId=self.pool_id, Username=username)
+            user = self.client.admin_get_user(UserPoolId=self.pool_id, Username=username)
         except self.client.exceptions.UserNotFoundException:
             return None
         except (ClientError, BotoCoreError) as exc:
             raise BusyError from exc
-        return _user(told["UserAttributes"], told["UserStatus"])
+        return _user(user["UserAttributes"], user["UserStatus"])
 
     def let_sign_in(self, client_id: str, url: str) -> None:
-        """Let people sign in with a public client at one address: the code flow, with PKCE.
+        """Let users sign in with a public client at one address: the code flow, with PKCE.
 
-        Anyone who may administer the pool can also get a person's token with their password, for
-        the command line. What is not named here falls back to Cognito's defaults. No scope of
-        Scrip's is among the client's, because Cognito gives a client's scopes to everyone who signs
-        in. Group membership decides who is an admin.
+        Administrators of the pool can also get a user's token with the user's password, for the
+        command line. Settings that are not named here fall back to Cognito's defaults. The client
+        has no scopes of Scrip, because Cognito grants a client's scopes to everyone who signs in.
+        Group membership decides who is an admin.
         """
         self.client.update_user_pool_client(
             UserPoolId=self.pool_id,

@@ -1,1 +1,1 @@
-"""The one table: the only place that knows DynamoDB."""
+"""The table. Nothing else knows DynamoDB."""

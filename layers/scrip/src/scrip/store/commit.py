@@ -140,7 +140,7 @@ def commit(table: Table, posting: Posting) -> None:
 
 
 def check(table: Table, posting: Posting) -> None:
-    """Raise what `commit` would for a posting on an account as it is now; write nothing.
+    """Raise what `commit` would raise for a posting on the current account; write nothing.
 
     Up to a round trip for its own entry, its payment and each of its mailboxes.
 

@@ -1,4 +1,4 @@
-"""Erasing whose an account is; its ledger stays, under an id that leads nowhere."""
+"""Erasing whose an account is. Its ledger stays, under an ID that leads to no one."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def erase(table: Table, account_id: str) -> None:
-    """Take every outside name from an account, and what says whose it was out of its messages.
+    """Remove all outside names of an account, and personal data from the messages about it.
 
-    It may be repeated: names go one by one, and what is gone is gone.
+    It is safe to repeat, and continues where it was interrupted.
     """
     for name in names_of(table, account_id):
         unlink(table, account_id, name)
@@ -26,9 +26,9 @@ def erase(table: Table, account_id: str) -> None:
 
 
 def erase_message(table: Table, inbox_id: str, waits_for: Iterable[str]) -> None:
-    """Take out of a message what may say whose it was. It waits for none of these names any more.
+    """Erase personal data from a message, which stops waiting for these names.
 
-    The names go first: they are known from the message only.
+    The names go first, because only the message knows them.
     """
     wait_no_more(table, inbox_id, waits_for)
     blank(table, inbox_id)

@@ -1,7 +1,7 @@
-"""Faults on the way to DynamoDB, for a stack that is there to be tried (template.yaml's Faults).
+"""Injected faults between Scrip and DynamoDB, for test stacks (parameter Faults of template.yaml).
 
-A stack without that parameter never imports this. They are put in at the wire, below botocore's own
-retries: so what botocore makes of them is tried, too.
+A stack without that parameter never imports this. Faults are injected at the wire, below botocore's
+own retries, so that those are tested, too.
 """
 
 import io
@@ -22,16 +22,16 @@ from scrip.observability import logger
 from scrip.store.client import Table
 
 LATE_SECONDS = 0.2
-"""Long enough for others to be faster, and within the client's read time-out."""
+"""Long enough for other requests to be faster, and within the client's read time-out."""
 
 SEND_SECONDS = 1
 
 EXIT_CODE = 70
-"""Of a process that was made to die."""
+"""The exit code of a process that a fault has ended."""
 
 
 class Fault(StrEnum):
-    """What can happen to a call. The last two happen to transactions only."""
+    """What can happen to a request. The last two happen only to transactions."""
 
     REQUEST_LOST = "request_lost"
     ANSWER_LOST = "answer_lost"
@@ -47,29 +47,29 @@ TRANSACTIONS_ONLY = {Fault.CONFLICT, Fault.IN_PROGRESS}
 
 
 def inject(table: Table, chances: str) -> None:
-    """Let every call of a table's client meet faults, and log each one.
+    """Inject faults into the requests of a table's client, and log each fault.
 
-    `chances` are those of each fault for one call, such as `answer_lost=0.02,throttled=0.05`.
+    `chances` has the probability of each fault, such as `answer_lost=0.02,throttled=0.05`.
 
     Raises:
-        ValueError: they are none.
+        ValueError: it has another form.
     """
     parts = [part.split("=") for part in chances.split(",")]
-    told = {Fault(name): float(chance) for name, chance in parts}
+    chance_of = {Fault(name): float(chance) for name, chance in parts}
 
     def before_send(request: AWSPreparedRequest, event_name: str, **_: Any) -> Any:
-        fault = _drawn(told)
+        fault = _drawn(chance_of)
         in_transaction = event_name.endswith("TransactWriteItems")
         if fault is None or (fault in TRANSACTIONS_ONLY and not in_transaction):
             return None
         logger.info("fault", extra={"fault": fault})
-        return _met(fault, request)
+        return _injected(fault, request)
 
     table.client.meta.events.register("before-send.dynamodb", before_send)
 
 
 def _drawn(chances: dict[Fault, float]) -> Fault | None:
-    drawn = random.random()  # noqa: S311 - these dice are no secret
+    drawn = random.random()  # noqa: S311 - not a secret
     for fault, chance in chances.items():
         drawn -= chance
         if drawn < 0:
@@ -77,8 +77,8 @@ def _drawn(chances: dict[Fault, float]) -> Fault | None:
     return None
 
 
-def _met(fault: Fault, request: AWSPreparedRequest) -> AWSResponse | None:
-    """Return what is answered instead; None where the call just goes on."""
+def _injected(fault: Fault, request: AWSPreparedRequest) -> AWSResponse | None:
+    """Return the answer in place of DynamoDB's; None to send the request as usual."""
     match fault:
         case Fault.LATE:
             time.sleep(LATE_SECONDS)
@@ -97,7 +97,7 @@ def _met(fault: Fault, request: AWSPreparedRequest) -> AWSResponse | None:
         case Fault.IN_PROGRESS:
             return _refusal(request, "TransactionInProgressException")
         case Fault.CONFLICT:
-            # Over the account, which is the first of what a posting writes.
+            # On the account, which is the first item that a posting writes.
             body: Any = request.body
             _, *others = json.loads(body)["TransactItems"]
             reasons = [{"Code": "TransactionConflict"}, *({"Code": "None"} for _ in others)]
@@ -109,8 +109,8 @@ def _send(request: AWSPreparedRequest) -> None:
     URLLib3Session(timeout=SEND_SECONDS).send(request)
 
 
-def _refusal(request: AWSPreparedRequest, code: str, **told: Any) -> AWSResponse:
-    """Return DynamoDB's way to say no."""
-    body = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "injected", **told}
+def _refusal(request: AWSPreparedRequest, code: str, **details: Any) -> AWSResponse:
+    """Return an error as DynamoDB returns it."""
+    body = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "injected", **details}
     raw = HTTPResponse(io.BytesIO(json.dumps(body).encode()), preload_content=False)
     return AWSResponse(request.url, 400, HTTPHeaders(), raw)

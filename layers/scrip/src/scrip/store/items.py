@@ -1,7 +1,7 @@
-"""Every item mapping: what the domain's values look like in the table, and back.
+"""Every item mapping: how the domain's values are stored in the table, and read back.
 
-An item has its value's fields under their names, but for those that its key tells; what has its
-default is left out. Instants are epoch milliseconds and hashes binary, so that an account with four
+An item has its value's fields under their names, except those that its key contains and those with
+their default. Instants are epoch milliseconds and hashes are binary, so that an account with four
 grants fits into 1 KB.
 """
 
@@ -46,12 +46,12 @@ from scrip.store.keys import (
 type Item = dict[str, Any]
 """An item in plain Python values."""
 type Wire = dict[str, Any]
-"""An item as DynamoDB's API has it: {"balance": {"N": "5"}}."""
+"""An item as in DynamoDB's API: {"balance": {"N": "5"}}."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
-# Each is built when it is first needed: no function needs them all.
+# Each is built when it is first needed, since no function needs all of them.
 _account = cache(lambda: TypeAdapter(Account))
 _entry = cache(lambda: TypeAdapter(Entry))
 _grant = cache(lambda: TypeAdapter(Grant))
@@ -63,8 +63,8 @@ _usage = cache(lambda: TypeAdapter(DayUsage))
 _progress = cache(lambda: TypeAdapter(Progress))
 
 BESIDE_ENTRY = frozenset({"correlation_id", "restored_at"})
-"""What an entry's item says beside the entry: which request, message or invocation of a function
-wrote it, and when it was put back from a backup, if it was. The chain does not cover them."""
+"""The attributes of an entry's item that are not part of the entry: which request, message or
+invocation wrote it, and when it was restored from a backup. The chain does not cover them."""
 
 BESIDE_ACCOUNT = {
     "AUDIT": frozenset({"pk", "sk"} | {field.name for field in fields(AuditRecord)}),
@@ -73,15 +73,15 @@ BESIDE_ACCOUNT = {
     "REFUNDED": frozenset({"pk", "sk", "refunded"}),
     "USAGE": frozenset({"pk", "sk"} | {field.name for field in fields(DayUsage)}),
 }
-"""The attributes of the items beside an account, by the kind that their key tells."""
+"""The attributes of the other items of an account, by the kind in their key."""
 
 HOLD_BOUNDS = "hold_bounds"
 BOUNDS = ("ends_by", "rolls_over", "rolls_until")
-"""The attribute of an account's item beside its holds, and what it has of each."""
+"""The attribute of an account's item that has these fields of its holds."""
 
 _ACCOUNT = tuple(field.name for field in fields(Account))
 _LISTED_BY = frozenset({"anchor", "status"})
-"""What the index `directory` lists an account by; its id never changes."""
+"""The fields that decide where the index `directory` lists an account; its ID never changes."""
 
 _ENTRY_ATTRIBUTES = {"pk", "sk"} | {field.name for field in fields(Entry)} - {"entry_id"}
 
@@ -89,21 +89,21 @@ _ENTRY_ATTRIBUTES = {"pk", "sk"} | {field.name for field in fields(Entry)} - {"e
 def to_wire(item: Mapping[str, Any]) -> Wire:
     """Return an item as DynamoDB's API takes it.
 
-    boto3's own serializer does the same in five times the time, which was a third of a consume's.
+    boto3's own serializer takes five times as long, which was a third of the time of a consume.
 
     Raises:
-        TypeError: a value is of a type that no item of Scrip's has, such as a float.
+        TypeError: a value has a type that no item has, such as a float.
     """
     return {name: _wire(value) for name, value in item.items()}
 
 
 def from_wire(wire: Mapping[str, Any]) -> Item:
-    """Return an item that DynamoDB's API gave; instants are still numbers."""
+    """Return an item from DynamoDB's API as plain values; instants are still numbers."""
     return {name: _read(value) for name, value in wire.items()}
 
 
 def with_bytes(value: Any) -> Any:
-    """Return an image as DynamoDB's API has it; in JSON, binary is base64 text."""
+    """Return an image from JSON, in which binary is base64 text, as in DynamoDB's API."""
     match value:
         case {"B": str(text)} if len(value) == 1:
             return {"B": base64.b64decode(text)}
@@ -115,7 +115,7 @@ def with_bytes(value: Any) -> Any:
 
 
 def account_item(account: Account) -> Item:
-    """Return an account as it is stored; `balance` is there to be a condition."""
+    """Return an account as it is stored. `balance` is stored for the sake of conditions."""
     dumped = _account().dump_python(account, exclude_defaults=True, exclude={"account_id"})
     return {
         **account_key(account.account_id),
@@ -126,9 +126,9 @@ def account_item(account: Account) -> Item:
 
 
 def account_changes(before: Account, after: Account) -> tuple[Item, list[str]]:
-    """Return the attributes that an account's item gets by a change, and the names that it loses.
+    """Return the attributes that a change sets in an account's item, and the names that it removes.
 
-    Only what differs is written out: most of an account stays as it is in most changes.
+    Only what differs is serialized: most changes leave most of an account as it was.
     """
     changed = {name for name in _ACCOUNT if getattr(before, name) != getattr(after, name)}
     item = _with_bounds_apart(_account().dump_python(after, exclude_defaults=True, include=changed))
@@ -149,13 +149,13 @@ def account_changes(before: Account, after: Account) -> tuple[Item, list[str]]:
 
 
 def account_of(wire: Wire) -> Account:
-    """Return the account that an item holds.
+    """Return the account in an item.
 
     Raises:
-        CorruptAccountError: Scrip would not have written it so.
+        CorruptAccountError: Scrip would not have written the item like this.
     """
     account, written = _readable(wire)
-    # Nearly always it is the same to the letter; but 1E3 is a thousand, too.
+    # Nearly always the text is the same; but 1E3 is also a thousand.
     is_same = written.items() <= wire.items() or (
         from_wire(written).items() <= from_wire(wire).items()
     )
@@ -165,9 +165,9 @@ def account_of(wire: Wire) -> Account:
 
 
 def account_as_stored(wire: Wire) -> tuple[Account, Item, Item]:
-    """Return the account that an item holds, even one that contradicts itself.
+    """Return the account in an item, even one that contradicts itself.
 
-    With it the item, and the item that Scrip would have written for that account.
+    Also return the item, and the item that Scrip would have written for that account.
 
     Raises:
         CorruptAccountError: it cannot be read, or has no periods.
@@ -177,17 +177,17 @@ def account_as_stored(wire: Wire) -> tuple[Account, Item, Item]:
 
 
 def _readable(wire: Wire) -> tuple[Account, Wire]:
-    """Return the account that an item holds, and the item that Scrip would have written for it."""
+    """Return the account in an item, and the item that Scrip would have written for it."""
     item = from_wire(wire)
     account_id = item["account_id"] = id_of(item["pk"])
     try:
         account = _account().validate_python(_with_bounds_joined(item))
         written = to_wire(account_item(account))
-        if HOLD_BOUNDS in wire:  # version 0.1.0 may have ended holds since, and left their bounds
+        if HOLD_BOUNDS in wire:  # version 0.1.0 may have ended holds and left their bounds
             written[HOLD_BOUNDS] = wire[HOLD_BOUNDS]
         has_periods = account.period_end > account.anchor
     except (
-        *(ValueError, TypeError, KeyError, AttributeError),  # holds or bounds are something else
+        *(ValueError, TypeError, KeyError, AttributeError),  # holds or bounds of other types
         *(OverflowError, OSError, ZoneInfoNotFoundError),
     ) as exc:
         raise CorruptAccountError(account_id) from exc
@@ -197,10 +197,10 @@ def _readable(wire: Wire) -> tuple[Account, Wire]:
 
 
 def _with_bounds_apart(dumped: Item) -> Item:
-    """Return an account's item in which what bounds its holds stands beside them, by their ids.
+    """Return an account's item with the bounds of its holds in an attribute of their own, by ID.
 
-    Version 0.1.0 takes a hold with more attributes than it knows for one that was edited by hand,
-    and other attributes of an account for nothing. It may still run while this one is deployed.
+    Version 0.1.0, which may still run while this one is deployed, refuses holds with attributes
+    that it does not know as edited by hand, and ignores other attributes of an account.
     """
     bounds = {
         hold["hold_id"]: bound
@@ -211,7 +211,7 @@ def _with_bounds_apart(dumped: Item) -> Item:
 
 
 def _with_bounds_joined(item: Item) -> Item:
-    """Return an account's item in which its holds have what bounds them."""
+    """Return an account's item with the bounds of its holds put back into them."""
     bounds = item.get(HOLD_BOUNDS) or {}
     if "holds" not in item or not bounds:
         return item
@@ -229,18 +229,18 @@ def _is_sound(account: Account) -> bool:
 
 
 def entry_item(account_id: str, entry: Entry, correlation_id: str | None = None) -> Item:
-    """Return an entry as it is stored. `seq` makes it appear in the index `history`."""
+    """Return an entry as it is stored. With `seq` it appears in the index `history`."""
     item = _entry().dump_python(entry, exclude_defaults=True, exclude={"entry_id"})
     if correlation_id is not None:
         item["correlation_id"] = correlation_id
     if entry.metadata is not None:
-        # As text: DynamoDB has no floats, and the chain's hash needs the very same JSON.
+        # As text: DynamoDB has no floats, and the chain's hash needs exactly the same JSON.
         item["metadata"] = canonical_json(entry.metadata).decode()
     return {**entry_key(account_id, entry.entry_id), **item}
 
 
 def entry_of(wire: Wire) -> Entry:
-    """Return the entry that an item holds.
+    """Return the entry in an item.
 
     Raises:
         CorruptAccountError: it cannot be read.
@@ -249,16 +249,18 @@ def entry_of(wire: Wire) -> Entry:
     try:
         if "metadata" in item:
             item["metadata"] = json.loads(item["metadata"])
-            canonical_json(item["metadata"])  # what has none has no hash, and is not Scrip's
+            canonical_json(
+                item["metadata"]
+            )  # without canonical JSON there is no hash: not from Scrip
         return _entry().validate_python({**item, "entry_id": id_of(item["sk"])})
     except (ValueError, RecursionError) as exc:
         raise CorruptAccountError(id_of(item["pk"])) from exc
 
 
 def unknown_in_entry(wire: Wire, entry: Entry | None) -> frozenset[str]:
-    """Return the attributes of an entry's item that Scrip did not write, or not so.
+    """Return the attributes of an entry's item that Scrip did not write, or with another type.
 
-    The chain covers what they say, and not of which type they are.
+    The chain covers their values, but not their types.
     """
     unknown = wire.keys() - _ENTRY_ATTRIBUTES - BESIDE_ENTRY
     if entry is None:
@@ -270,23 +272,23 @@ def unknown_in_entry(wire: Wire, entry: Entry | None) -> frozenset[str]:
 
 
 def correlation_id_of(wire: Wire) -> str | None:
-    """Return what wrote an entry: the id of a request, a message, or a function's invocation."""
+    """Return what wrote an entry: the ID of a request, a message or a function's invocation."""
     correlation_id: str | None = wire.get("correlation_id", {}).get("S")
     return correlation_id
 
 
 def restored(wire: Wire, at: datetime) -> Wire:
-    """Return an entry's item as it is put back from a backup."""
+    """Return an entry's item as it is restored from a backup."""
     return {**wire, **to_wire({"restored_at": at})}
 
 
 def is_restored(wire: Wire) -> bool:
-    """Tell whether an entry was put back from a backup: all was told of it when it was new."""
+    """Tell whether an entry was restored from a backup. Its events were sent when it was new."""
     return "restored_at" in wire
 
 
 def refunded_of(wire: Wire) -> int:
-    """Return the refunded total that an item holds.
+    """Return the refunded total in an item.
 
     Raises:
         CorruptAccountError: it cannot be read.
@@ -298,13 +300,13 @@ def refunded_of(wire: Wire) -> int:
 
 
 def retired_item(grant: Grant) -> Item:
-    """Return what is kept of a grant that has left the account's item: nothing was left of it."""
+    """Return a used-up grant that has left the account's item, as it is stored, without its key."""
     item: Item = _grant().dump_python(grant, exclude={"grant_id", "remaining"})
     return item
 
 
 def retired_of(wire: Wire) -> Grant:
-    """Return the retired grant that an item holds.
+    """Return the retired grant in an item.
 
     Raises:
         CorruptAccountError: it cannot be read.
@@ -317,7 +319,7 @@ def retired_of(wire: Wire) -> Grant:
 
 
 def hold_end_of(wire: Wire) -> str:
-    """Return the entry by which a hold ended, as an item says.
+    """Return the ID of the entry by which a hold ended.
 
     Raises:
         CorruptAccountError: it cannot be read.
@@ -329,12 +331,12 @@ def hold_end_of(wire: Wire) -> str:
 
 
 def audit_item(key: Key, record: AuditRecord) -> Item:
-    """Return an audit record as it is stored: of an account or of the catalog, as its key says."""
+    """Return an audit record as it is stored. The key is one of an account or of the catalog."""
     return {**key, **_audit().dump_python(record, exclude_defaults=True)}
 
 
 def audit_of(wire: Wire) -> AuditRecord:
-    """Return the audit record that an item holds."""
+    """Return the audit record in an item."""
     return _audit().validate_python(from_wire(wire))
 
 
@@ -345,10 +347,10 @@ def payment_item(payment: Payment) -> Item:
 
 
 def payment_of(wire: Wire) -> Payment:
-    """Return the payment that an item holds.
+    """Return the payment in an item.
 
     Raises:
-        CorruptAccountError: Scrip would not have written it so.
+        CorruptAccountError: Scrip would not have written the item like this.
     """
     item = from_wire(wire)
     payment_id = id_of(item["pk"])
@@ -367,7 +369,7 @@ def usage_item(account_id: str, day: date, usage: DayUsage) -> Item:
 
 
 def usage_of(wire: Wire) -> DayUsage:
-    """Return the usage that an item holds.
+    """Return the usage in an item.
 
     Raises:
         CorruptAccountError: it cannot be read.
@@ -385,7 +387,7 @@ def plan_item(plan: Plan) -> Item:
 
 
 def plan_of(item: Item) -> Plan:
-    """Return the plan that an item holds."""
+    """Return the plan in an item."""
     return _plan().validate_python({**item, "plan_id": id_of(item["sk"])})
 
 
@@ -396,7 +398,7 @@ def feature_item(feature: Feature) -> Item:
 
 
 def feature_of(item: Item) -> Feature:
-    """Return the feature that an item holds."""
+    """Return the feature in an item."""
     return _feature().validate_python({**item, "feature_id": id_of(item["sk"])})
 
 
@@ -406,7 +408,7 @@ def watermark_item(watermark: datetime) -> Item:
 
 
 def watermark_of(wire: Wire) -> datetime | None:
-    """Return the watermark that an item holds; None for one that nobody can read."""
+    """Return the watermark in an item; None if it cannot be read."""
     try:
         return _EPOCH + timedelta(milliseconds=from_wire(wire)["watermark"])
     except (KeyError, TypeError, ValueError, OverflowError):
@@ -414,12 +416,12 @@ def watermark_of(wire: Wire) -> datetime | None:
 
 
 def progress_item(progress: Progress) -> Item:
-    """Return how far the audit has come as it is stored."""
+    """Return the progress of the audit as it is stored."""
     return {**progress_key(), **_progress().dump_python(progress, exclude_defaults=True)}
 
 
 def progress_of(wire: Wire) -> Progress:
-    """Return how far the audit has come by an item; of one that cannot be so only the step."""
+    """Return the progress of the audit in an item; only the step if the rest is impossible."""
     item = from_wire(wire)
     with suppress(ValueError, OverflowError):
         progress = _progress().validate_python(item)
@@ -432,12 +434,12 @@ def progress_of(wire: Wire) -> Progress:
 
 
 def _is_place(key: dict[str, str]) -> bool:
-    """Tell whether a scan can go on behind a key."""
+    """Tell whether a scan can continue after a key."""
     return key.keys() == {"pk", "sk"} and all(key.values()) and is_possible(key)
 
 
 def _kinds(value: Any) -> Any:
-    """Return of which types a value of DynamoDB's API is, and nothing of what it says."""
+    """Return the types in a value of DynamoDB's API, without its content."""
     match value:
         case {"M": dict(parts)}:
             return {name: _kinds(part) for name, part in parts.items()}
@@ -472,18 +474,18 @@ _WRITE: Mapping[type, Callable[[Any], Wire]] = {
     tuple: lambda parts: {"L": [_wire(part) for part in parts]},
     type(None): lambda _: {"NULL": True},
 }
-"""How a value of each type is written. By its type: this is done for every value of a consume."""
+"""How to write a value of each type. The lookup is fast, since a consume writes many values."""
 
 
 def _read(wire: Wire) -> Any:
-    """Return a value that DynamoDB's API gave; what is none of Scrip's types stays as it is."""
+    """Return a value from DynamoDB's API; types that Scrip does not use stay unchanged."""
     [[kind, value]] = wire.items()
     read = _READ.get(kind)
     return read(value) if read else value
 
 
 def _number(text: str) -> int | Decimal:
-    """Return a number; what is not written as an integer may be one, too: 1E3."""
+    """Return a number. Even one that is not written as an integer can be one: 1E3."""
     if text.lstrip("-").isdecimal():
         return int(text)
     number = Decimal(text)
@@ -496,7 +498,7 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "L": lambda parts: [_read(part) for part in parts],
     "NULL": lambda _: None,
 }
-"""How a value of each kind is read; all others are as they are."""
+"""How to read a value of each kind; values of other kinds stay unchanged."""
 
 
 def _milliseconds(instant: datetime) -> int:

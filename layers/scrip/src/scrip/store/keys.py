@@ -1,7 +1,7 @@
 """Every key of the table, and the keys of its two sparse indexes.
 
-The ledger has a partition of its own beside the account's, so that a role can be allowed to put
-into it and never to update or delete there.
+The ledger has its own partition, apart from the account's, so that a role can be allowed to put
+items there without being allowed to update or delete them.
 """
 
 import hashlib
@@ -15,13 +15,13 @@ CATALOG = "CATALOG"
 PLAN_PREFIX = "PLAN#"
 FEATURE_PREFIX = "FEATURE#"
 DIRECTORY_SHARDS = 16
-"""Over how many partitions the directory spreads the accounts of one anchor day."""
+"""How many partitions the directory uses for the accounts of one anchor day."""
 
 PK_BYTES_MAX, SK_BYTES_MAX = 2_048, 1_024
-"""How long keys may be in DynamoDB."""
+"""How long keys can be in DynamoDB."""
 
 ANCHOR_DAYS = 31
-"""How many anchor days there are: a month's."""
+"""How many anchor days there are: the days of a month."""
 
 
 def account_key(account_id: str) -> Key:
@@ -35,12 +35,12 @@ def refunded_key(account_id: str, entry_id: str) -> Key:
 
 
 def retired_key(account_id: str, grant_id: str) -> Key:
-    """A grant that was exhausted and has left the account's item."""
+    """A grant that was used up and has left the account's item."""
     return {"pk": f"ACCOUNT#{account_id}", "sk": f"GRANT#{grant_id}"}
 
 
 def hold_end_key(account_id: str, hold_id: str) -> Key:
-    """Which entry captured a hold for good, or released it."""
+    """Which entry ended a hold: a final capture or a release."""
     return {"pk": f"ACCOUNT#{account_id}", "sk": f"HOLD#{hold_id}"}
 
 
@@ -75,35 +75,35 @@ def is_entry(pk: str) -> bool:
 
 
 def payment_key(payment_id: str) -> Key:
-    """A payment that brought credits, whoever got them."""
+    """A payment that brought credits, to any account."""
     return {"pk": f"FACT#{payment_id}", "sk": f"FACT#{payment_id}"}
 
 
 def welcome_key(mailbox: str) -> Key:
-    """That a mailbox was welcomed; by its keyed hash, and nothing says whose it was."""
+    """That a mailbox has had sign-up credits. Its keyed hash does not reveal whose it is."""
     return {"pk": f"WELCOME#{mailbox}", "sk": f"WELCOME#{mailbox}"}
 
 
 def alias_key(name: str) -> Key:
-    """An outside name of an account or a payment: an email, a provider's customer or invoice."""
+    """An outside name of an account or payment: an address, or a provider's customer or invoice."""
     return {"pk": f"ALIAS#{name}", "sk": f"ALIAS#{name}"}
 
 
 def names_partition(account_id: str) -> str:
-    """The partition of what leads to an account: its outside names, and messages about it.
+    """The partition of an account's outside names and of the messages about it.
 
-    It is not the account's own, so that a role can be allowed to delete here and not there.
+    It is not the account's own partition, so that a role can be allowed to delete only here.
     """
     return f"NAMES#{account_id}"
 
 
 def account_alias_key(account_id: str, name: str) -> Key:
-    """The same name at its account, so that it is found when the account is closed."""
+    """The same name at its account, to find it when the account is closed."""
     return {"pk": names_partition(account_id), "sk": f"ALIAS#{name}"}
 
 
 def addresses_key(account_id: str) -> Key:
-    """When an account's addresses were so as they are known now."""
+    """When the addresses of an account, as they are known now, were seen."""
     return {"pk": names_partition(account_id), "sk": "ADDRESSES"}
 
 
@@ -113,7 +113,7 @@ def waiting_key(name: str, inbox_id: str) -> Key:
 
 
 def inbox_key(inbox_id: str) -> Key:
-    """A provider's message; its id is `<provider>:<the provider's id>`."""
+    """A provider's message; its ID is `<provider>:<the provider's ID>`."""
     return {"pk": f"INBOX#{inbox_id.replace(':', '#', 1)}", "sk": "INBOX"}
 
 
@@ -133,22 +133,22 @@ def feature_key(feature_id: str) -> Key:
 
 
 def watermark_key() -> Key:
-    """Until when the sweep has asked for renewals."""
+    """Up to which instant the sweep has requested renewals."""
     return {"pk": "SWEEP", "sk": "WATERMARK"}
 
 
 def restore_key() -> Key:
-    """How far putting a backup back has come, as long as it has not come to its end."""
+    """The progress of a restore, until it is complete."""
     return {"pk": "RESTORE", "sk": "RESTORE"}
 
 
 def progress_key() -> Key:
-    """How far the audit has come."""
+    """The progress of the audit."""
     return {"pk": "AUDIT", "sk": "PROGRESS"}
 
 
 def is_possible(key: Key) -> bool:
-    """Tell whether DynamoDB could hold an item of a key: none longer, nor with half a character."""
+    """Tell whether DynamoDB can have an item of a key: not too long, and no lone surrogates."""
     try:
         return len(key["pk"].encode()) <= PK_BYTES_MAX and len(key["sk"].encode()) <= SK_BYTES_MAX
     except UnicodeEncodeError:
@@ -156,18 +156,18 @@ def is_possible(key: Key) -> bool:
 
 
 def owner_of(pk: str) -> str | None:
-    """Return the account whose account item or entries a partition holds; None for any other."""
+    """Return the account whose account item or entries are in a partition; None for others."""
     kind, _, account_id = pk.partition("#")
     return account_id if kind in {"ACCOUNT", "LEDGER"} else None
 
 
 def id_of(key: str) -> str:
-    """Return what a `pk` or `sk` names, such as the id of an account or an entry."""
+    """Return the ID in a `pk` or `sk`, for example of an account or an entry."""
     return key.partition("#")[2]
 
 
 def inbox_directory_keys(inbox_id: str, received_at: datetime) -> Key:
-    """Where the index `directory` lists a message: by the day it came (UTC), then its time."""
+    """Where the index `directory` lists a message: by the day it arrived (UTC), then time."""
     return {
         "directory_pk": inbox_directory_partition(received_at.date()),
         "directory_sk": f"{received_at:%H:%M:%S.%f}#{inbox_id}",
@@ -182,8 +182,8 @@ def inbox_directory_partition(day: date) -> str:
 def directory_keys(account: Account) -> Key:
     """Where the index `directory` lists an account: by anchor day and shard, then time of day.
 
-    They depend on the anchor alone, so nothing that happens to a balance writes to the index. A
-    closed account is not listed.
+    The keys depend only on the anchor, so changes of a balance do not write to the index. A closed
+    account is not listed.
     """
     if account.status is AccountStatus.CLOSED:
         return {}
@@ -201,5 +201,5 @@ def directory_partition(day: int, shard: int) -> str:
 
 
 def directory_end(time: str) -> str:
-    """Sorts behind all that the directory lists under a time of day, `HH:MM`."""
+    """Return a key that sorts after everything the directory lists under a time of day, `HH:MM`."""
     return f"{time}$"  # the next character after the "#" of its keys

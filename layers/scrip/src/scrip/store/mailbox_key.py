@@ -1,7 +1,7 @@
-"""The key of a stack: with it mailboxes are hashed, and without it no hash leads to an address.
+"""The key of a stack, with which mailboxes are hashed.
 
-It is made by the first deployment, kept encrypted in the Parameter Store, and never beside the
-hashes: who has a copy of the table cannot try addresses on it.
+The first deployment makes it. It is kept encrypted in the Parameter Store, apart from the hashes,
+so that a copy of the table does not allow anyone to try addresses.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ KEY_BYTES = 32
 
 @cache
 def own_mailbox_key() -> bytes:
-    """Return the key of this process's stack. It never changes, so one read is enough.
+    """Return the key of this process's stack. It never changes, so it is read once.
 
     Raises:
         BusyError: the Parameter Store did not answer, or has none yet.
@@ -36,12 +36,12 @@ def own_mailbox_key() -> bytes:
 
 @cache
 def parameter_store() -> Any:
-    """Return this process's client of the Parameter Store; making it takes longer than asking."""
+    """Return this process's client of the Parameter Store. Creating it is slower than a call."""
     return client("ssm", CONFIG)
 
 
 def make_mailbox_key(ssm: Any, name: str) -> None:
-    """Make a stack's key, unless it has one: another would forget everybody who was welcomed."""
+    """Make a stack's key, unless it has one. Another key would match none of the known hashes."""
     with suppress(ssm.exceptions.ParameterAlreadyExists):
         ssm.put_parameter(Name=name, Value=token_hex(KEY_BYTES), Type="SecureString")
 
@@ -62,6 +62,6 @@ def read_mailbox_key(ssm: Any, name: str) -> bytes:
 
 
 def hashed(addresses: Iterable[str], key: Callable[[], bytes]) -> tuple[str, ...]:
-    """Return the mailboxes of addresses as keyed hashes, each once; without any it needs no key."""
+    """Return the mailboxes of addresses as keyed hashes, each once. Without any, no key is read."""
     mailboxes = {mailbox(address) for address in addresses}
     return tuple(sorted(hmac.digest(key(), one.encode(), "sha256").hex() for one in mailboxes))
