@@ -15,8 +15,8 @@ from samcli.yamlhelper import yaml_parse
 
 from bench.ledgers import catalog_items
 from scrip.ledger import ledger
+from scrip.renew_queue import renew_queue
 from scrip.settings import settings
-from scrip.sweep.queue import renew_queue
 from scrip_cli.local import process
 from scrip_cli.local.stack import find_stack
 

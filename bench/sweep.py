@@ -23,9 +23,9 @@ from functions.reset.handler import lambda_handler as reset
 from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.domain.decide import decide
 from scrip.ledger import ledger, opening
+from scrip.renew_queue import renew_queue
 from scrip.store.items import account_item, entry_item, to_wire
 from scrip.store.sweeps import move_watermark
-from scrip.sweep.queue import renew_queue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -436,7 +436,7 @@ BUGS = (
     ),
     Bug(
         "running low is told again and again",
-        "scrip.domain.thresholds",
+        "functions.events.thresholds",
         "    if before > low_credits >= after:",
         "    if low_credits >= after:",
     ),
@@ -455,7 +455,7 @@ BUGS = (
     Bug(
         "what could not be told is not told again",
         "functions.events.handler",
-        "        yield told[position][0]",
+        "        yield events[position][0]",
         "        yield from ()",
     ),
 )

@@ -21,16 +21,16 @@ from aws_lambda_powertools.event_handler.api_gateway import BaseRouter
 from aws_lambda_powertools.utilities import parameters
 from ulid import ULID
 
+import functions.reset.sweep
 import scrip.domain.holds
 import scrip.observability
 import scrip.store.keys
-import scrip.sweep.renewals
+from functions.events.bus import Bus as EventBus
 from scrip.ledger import Ledger, ledger, utc_now
+from scrip.renew_queue import Queue as RenewQueue
+from scrip.renew_queue import renew_queue
 from scrip.store.archive import Archive
-from scrip.store.bus import Bus as EventBus
 from scrip.store.client import Table as ScripTable
-from scrip.sweep.queue import Queue as RenewQueue
-from scrip.sweep.queue import renew_queue
 from scrip.user_pool import user_pool
 from simulation import services
 from simulation.environment import HOLD_CALLS_MAX, MAILBOX_KEY, QUEUE_URL, SECRET
@@ -252,7 +252,7 @@ def _stand_in() -> None:
         (HANDLERS["signup"], "THREAD", _Inline()),
         (scrip.domain.holds, "HOLD_CALLS_MAX", HOLD_CALLS_MAX),
         (scrip.observability, "_emit", lambda *_: None),
-        (scrip.sweep.renewals, "DIRECTORY_SHARDS", DIRECTORY_SHARDS),
+        (functions.reset.sweep, "DIRECTORY_SHARDS", DIRECTORY_SHARDS),
         (scrip.store.keys, "DIRECTORY_SHARDS", DIRECTORY_SHARDS),
         (parameters, "get_secret", lambda *_, **__: {"standard": [SECRET]}),
     ):

@@ -24,6 +24,8 @@ from functions.admin.answers import (
     sync_json,
     webhook_json,
 )
+from functions.admin.archive import LineFilter, read_lines
+from functions.admin.health import examine
 from scrip.domain.entries import Actor, EntryType
 from scrip.domain.errors import (
     AccountClosedError,
@@ -36,7 +38,6 @@ from scrip.domain.errors import (
     ProviderBusyError,
     WebhookNotFoundError,
 )
-from scrip.health import examine
 from scrip.http.accounts import ListedAccount, listed_account_json, listed_accounts
 from scrip.http.admin_models import Email, NewAccountRequest, SyncRequest
 from scrip.http.answers import answer
@@ -46,12 +47,12 @@ from scrip.http.problems import InvalidError
 from scrip.http.resolver import DryRun, api
 from scrip.ledger import ledger
 from scrip.observability import logger
+from scrip.renew_queue import renew_queue
 from scrip.settings import settings
 from scrip.store.aliases import EMAIL, accounts_named
-from scrip.store.archive import Archive, LineFilter, open_archive, read_lines
+from scrip.store.archive import Archive, open_archive
 from scrip.store.directory import list_account_ids, list_messages
 from scrip.store.inbox import InboxStatus, read_message
-from scrip.sweep.queue import renew_queue
 from scrip.users import add_account, emails_of
 
 WINDOW_MAX = timedelta(days=1)

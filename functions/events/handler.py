@@ -1,9 +1,10 @@
-"""Tells the outside what the table's stream tells: archive, usage, events.
+"""Passes the table's stream on: to the archive, to usage, and to the event bus.
 
-Everything here may be repeated. The archive's objects have names that a repetition writes again,
-usage knows what it has counted, and events are told at least once. Of an entry that was put back
-from a backup all has been told before: it is only counted. A batch is worked on as a whole,
-by hour and by day, which costs a fraction of record by record: hence no batch processor.
+Everything here may be repeated: the archive's objects are written again under the same names, usage
+knows which entries it has counted, and events are sent at least once. An entry that was restored
+from a backup is only counted, because its events were sent and it was archived when it was new. A
+batch is handled as a whole, by hour and by day, which costs a fraction of handling each record;
+hence no batch processor.
 """
 
 from collections import defaultdict
@@ -13,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions.events.archive import append
+from functions.events.bus import Bus, open_bus, publish
+from functions.events.events import Event, crossing_events, entry_event
+from functions.events.stream import AccountChanged, Batch, EntryAdded, read_batch
 from scrip.domain.errors import CorruptAccountError, ScripError
-from scrip.domain.events import Event, crossing_events, entry_event
 from scrip.ledger import ledger
 from scrip.observability import count, logger
 from scrip.settings import settings
-from scrip.store.archive import Archive, append, open_archive
-from scrip.store.bus import Bus, open_bus, publish
-from scrip.store.stream import AccountChanged, Batch, EntryAdded, read_batch
+from scrip.store.archive import Archive, open_archive
 from scrip.store.usage import count_usage
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class UndeliveredError(Exception):
-    """The first record of a batch could not be dealt with."""
+    """The first record of a batch could not be processed."""
 
 
 @cache
@@ -45,10 +47,10 @@ def bus() -> Bus:
 
 @logger.inject_lambda_context
 def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
-    """Deal with a batch, and name the first record that could not be dealt with.
+    """Process a batch, and return the first record that could not be processed.
 
-    Lambda hands over again from there. When it is the very first, only an error makes Lambda cut
-    the batch in two, until what can never be dealt with is alone and goes to the dead-letter queue.
+    Lambda delivers again from there. When it is the very first, only an error makes Lambda split
+    the batch, until a record that always fails is alone and goes to the dead-letter queue.
     """
     batch = read_batch(event["Records"])
     _log(batch)
@@ -61,10 +63,13 @@ def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
 
 
 def _log(batch: Batch) -> None:
-    """Say whose entries these are: one line, so that it costs little whatever comes."""
+    """Log what wrote these entries, in one line for the whole batch."""
     correlation_ids = dict.fromkeys(added.correlation_id for added in batch.added)
-    told = {"entries": len(batch.added), "correlation_ids": [one for one in correlation_ids if one]}
-    logger.info("entries of the stream", extra=told)
+    fields = {
+        "entries": len(batch.added),
+        "correlation_ids": [one for one in correlation_ids if one],
+    }
+    logger.info("entries of the stream", extra=fields)
 
 
 def _archive(batch: Batch) -> Iterator[str]:
@@ -86,7 +91,7 @@ def _count(batch: Batch) -> Iterator[str]:
         try:
             count_usage(ledger().table, account_id, day, [added.entry for added in group])
         except CorruptAccountError:
-            # It stays so until somebody mends it, and all other accounts wait behind it.
+            # Retrying would not help, and all other accounts would wait behind it.
             logger.exception("not to be counted", extra={"account_id": account_id, "day": str(day)})
             count("UsageCorrupt")
         except ScripError:
@@ -95,14 +100,14 @@ def _count(batch: Batch) -> Iterator[str]:
 
 
 def _publish(batch: Batch) -> Iterator[str]:
-    """Tell the events, those of an account by seq; yield the numbers of records that failed."""
-    told: list[tuple[str, Event]] = []
+    """Send the events, each account's by seq; yield the numbers of records that failed."""
+    events: list[tuple[str, Event]] = []
     for one in batch.in_order:
         if isinstance(one, AccountChanged):
             crossed = crossing_events(one.before, one.after, settings().low_credits)
-            told += [(one.number, event) for event in crossed]
+            events += [(one.number, event) for event in crossed]
         elif not one.is_restored:
             event = entry_event(one.account_id, one.entry, one.correlation_id)
-            told.append((one.number, event))
-    for position in publish(bus(), [event for _, event in told]):
-        yield told[position][0]
+            events.append((one.number, event))
+    for position in publish(bus(), [event for _, event in events]):
+        yield events[position][0]

@@ -4,24 +4,24 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions.renew.renewals import renew_account, renew_range
 from scrip.ledger import ledger
 from scrip.observability import logger
-from scrip.sweep.queue import OneAccount, message_of, renew_queue
-from scrip.sweep.renewals import renew_account, renew_range
+from scrip.renew_queue import OneAccount, message_of, renew_queue
 
 MARGIN_MILLISECONDS = 5_000
-"""What is left for the last account, and for queueing the rest of every message."""
+"""Time reserved for the last account, and for queueing the rest of every message."""
 
 
 @logger.inject_lambda_context
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Do what each message asks for, and tell SQS which of them failed and are to come again."""
+    """Process each message; return those that failed, which SQS delivers again."""
     failures = []
     for record in event["Records"]:
         logger.set_correlation_id(record["messageId"])
         try:
             _renew(record["body"], context)
-        except Exception:  # one message that fails must not take the others with it
+        except Exception:  # one message must not fail the others
             logger.exception("not renewed", extra={"message_id": record["messageId"]})
             failures.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": failures}

@@ -4,13 +4,13 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions.reset.sweep import queue_due_renewals
 from scrip.ledger import ledger
 from scrip.observability import logger
-from scrip.sweep.queue import renew_queue
-from scrip.sweep.renewals import start
+from scrip.renew_queue import renew_queue
 
 
 @logger.inject_lambda_context
 def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, int]:
-    """Queue what can be due since the last run and tell in how many messages."""
-    return {"messages": start(ledger(), renew_queue())}
+    """Queue the renewals that can be due since the last run; return the number of messages."""
+    return {"messages": queue_due_renewals(ledger(), renew_queue())}

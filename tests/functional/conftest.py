@@ -19,10 +19,10 @@ from samcli.yamlhelper import yaml_parse
 
 from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.ledger import ledger
+from scrip.renew_queue import Queue, open_queue, renew_queue
 from scrip.store.client import open_table
 from scrip.store.items import feature_item, plan_item, to_wire
 from scrip.store.mailbox_key import make_mailbox_key
-from scrip.sweep.queue import Queue, open_queue, renew_queue
 from tests.functional.outside import Outside, make_outside
 from tests.functional.renewals import NOW, Renewals
 
@@ -215,11 +215,11 @@ def renewals(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Renewals]:
     """The sweep at noon, with two shards: with all of them it is the same, only slower."""
-    for module in ("scrip.sweep.renewals", "scrip.store.keys"):
+    for module in ("functions.reset.sweep", "scrip.store.keys"):
         monkeypatch.setattr(f"{module}.DIRECTORY_SHARDS", 2)
     monkeypatch.setattr("scrip.ledger.utc_now", lambda: NOW)
     monkeypatch.setattr("scrip.ledger.PAUSE_SECONDS_MAX", 0.0001)
-    monkeypatch.setattr("scrip.sweep.queue.open_queue", lambda _: queue)
+    monkeypatch.setattr("scrip.renew_queue.open_queue", lambda _: queue)
     renew_queue.cache_clear()
     dead_letters = queue.client.create_queue(QueueName="dead")["QueueUrl"]
     redrive = {

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from functions.events.bus import Bus, open_bus
 from scrip.store.archive import Archive, open_archive
-from scrip.store.bus import Bus, open_bus
 
 if TYPE_CHECKING:
     import pytest

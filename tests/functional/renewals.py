@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scrip.domain.account import Account
+    from scrip.renew_queue import Queue
     from scrip.store.client import Table
-    from scrip.sweep.queue import Queue
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 ROUNDS_MAX = 100

@@ -85,7 +85,7 @@ def test_entries_are_filtered_by_time_type_feature_and_account() -> None:
 
 @pytest.mark.usefixtures("table", "outside")
 def test_one_request_reads_a_bounded_number_of_objects(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scrip.store.archive.OBJECTS_MAX", 1)
+    monkeypatch.setattr("functions.admin.archive.OBJECTS_MAX", 1)
     deliver(slice(None))
     sizes = [len(page) for page in pages(type="usage")]
     assert (sum(sizes), len(sizes) > 3) == (4, True)

@@ -265,7 +265,7 @@ def test_an_event_that_the_bus_does_not_take_is_sent_again(
     monkeypatch: pytest.MonkeyPatch,
     times: int,
 ) -> None:
-    monkeypatch.setattr("scrip.store.bus.BACKOFF_SECONDS", 0)
+    monkeypatch.setattr("functions.events.bus.BACKOFF_SECONDS", 0)
     batch, left = records("depleted"), [times]
 
     def before_call(params: dict[str, Any], **_: Any) -> Any:

@@ -9,9 +9,9 @@ from scrip.domain.entries import Entry
 from scrip.domain.errors import BusyError
 from scrip.ledger import Ledger, opening, utc_now
 from scrip.store.client import Table
-from scrip.store.history import HistoryFilter, describe_history, read_history
 from scrip.store.items import to_wire
 from scrip.store.keys import entry_key
+from scrip_cli.history import HistoryFilter, describe_history, read_history
 from tests.functional.faults import THROTTLED, instead_of
 
 DAY = timedelta(days=1)

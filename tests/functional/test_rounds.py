@@ -29,7 +29,7 @@ def opened(renewals: Renewals, monkeypatch: pytest.MonkeyPatch) -> Renewals:
     """Three accounts, of which a run audits about one: the time of a test's context is short."""
     monkeypatch.setattr("scrip.audit.accounts.PAUSES_SECONDS", ())
     monkeypatch.setattr("scrip.store.audit.books.BACKOFF_SECONDS", 0.0001)
-    monkeypatch.setattr("scrip.audit.rounds.PAGE_ITEMS", 5)
+    monkeypatch.setattr("functions.audit.rounds.PAGE_ITEMS", 5)
     renewals.open(dict.fromkeys(NAMES, NOW - HOUR))
     return renewals
 
@@ -89,7 +89,7 @@ def test_whatever_becomes_of_a_run_the_round_leaves_nothing_out_and_counts_nothi
     def another_run() -> None:
         run()
 
-    monkeypatch.setattr("scrip.audit.rounds.PAGE_ITEMS", 2)
+    monkeypatch.setattr("functions.audit.rounds.PAGE_ITEMS", 2)
     with instead_of(opened.table, "PutItem", THROTTLED, times=1), pytest.raises(BusyError):
         run()
     with instead_of(opened.table, "Scan", THROTTLED, times=100), pytest.raises(BusyError):
@@ -185,7 +185,7 @@ def test_nothing_is_audited_while_a_backup_is_being_put_back(
     key = to_wire(restore_key())
     opened.table.client.put_item(TableName=opened.table.name, Item=key)
     assert run("anew") == {"is_under_way": False, "accounts": 0, "mismatches": 0}
-    assert "a backup is being put back" in caplog.text
+    assert "a backup is being restored" in caplog.text
     opened.table.client.delete_item(TableName=opened.table.name, Key=key)
     assert run_to_the_end()[-1]["mismatches"] == 1
 
@@ -204,7 +204,7 @@ def test_accounts_that_take_too_long_stop_no_other(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("scrip.audit.rounds.ACCOUNT_SECONDS_MAX", -1)
+    monkeypatch.setattr("functions.audit.rounds.ACCOUNT_SECONDS_MAX", -1)
     assert run_to_the_end()[-1] == {"is_under_way": False, "accounts": 3, "mismatches": 0}
     assert {vars(line)["account_id"] for line in caplog.records} == set(NAMES)
     pass_time(24.1)

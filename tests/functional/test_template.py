@@ -9,7 +9,7 @@ import pytest
 from samcli.yamlhelper import yaml_parse
 
 from functions.audit.handler import MARGIN_MILLISECONDS
-from scrip.audit.rounds import ACCOUNT_SECONDS_MAX
+from functions.audit.rounds import ACCOUNT_SECONDS_MAX
 from scrip_cli.local.intrinsics import Intrinsics
 from tests.functional.conftest import ROOT, openapi, resources
 

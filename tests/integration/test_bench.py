@@ -57,7 +57,7 @@ def measured(stack: LocalStack) -> Iterator[dict[str, Rows]]:
             text=True,
         ) as faults,
     ):
-        for module in ("scrip.sweep.renewals", "scrip.store.keys"):
+        for module in ("functions.reset.sweep", "scrip.store.keys"):
             monkeypatch.setattr(f"{module}.DIRECTORY_SHARDS", 2)
         parts = {
             "consume": consume.measure_on(aws, consume.Sizes(rounds=1, consumes=2), None),

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from moto import mock_aws
 
-from scrip.store.stream import read_batch
+from functions.events.stream import read_batch
 from simulation.dynamodb import INDEX_KEYS, KEY_TYPES, KEYS, KEYS_ONLY, SimulatedDynamoDB
 from tests.functional.conftest import event, resources
 from tests.simulation.comparison import (

@@ -12,7 +12,10 @@ import typer
 
 from scrip.ledger import utc_now
 from scrip.store.audit.books import estimated_items
-from scrip.store.backup import (
+from scrip.store.client import Table
+from scrip.store.items import Wire
+from scrip_cli.backup_folder import Backup, BackupWriter, DataFile, read_backup
+from scrip_cli.backup_table import (
     BATCH,
     Restore,
     Stage,
@@ -24,9 +27,6 @@ from scrip.store.backup import (
     save_restore,
     stage_of,
 )
-from scrip.store.client import Table
-from scrip.store.items import Wire
-from scrip_cli.backup_folder import Backup, BackupWriter, DataFile, read_backup
 from scrip_cli.exit_codes import ExitCode
 from scrip_cli.local import report
 from scrip_cli.local.commands import DEFAULT_PORT, Port, State

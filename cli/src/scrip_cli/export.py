@@ -10,10 +10,10 @@ import typer
 
 from scrip.domain.entries import iso
 from scrip.store.client import Table
-from scrip.store.history import HistoryFilter, describe_history, read_history
 from scrip_cli.account_names import account_named
 from scrip_cli.exit_codes import ExitCode
 from scrip_cli.export_formats import Format, encoded, header
+from scrip_cli.history import HistoryFilter, describe_history, read_history
 from scrip_cli.local import report
 from scrip_cli.local.commands import DEFAULT_PORT, Port, State
 from scrip_cli.local.errors import StackError

@@ -1,1 +1,1 @@
-"""The audit: of an account, and of all accounts in rounds."""
+"""The audit of accounts."""

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo, available_timezones
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from functions.reset.due_anchors import AnchorTimes, due_anchors
 from scrip.domain.periods import boundary
-from scrip.domain.sweeps import AnchorTimes, due_anchors
 
 HOUR = timedelta(hours=1)
 ALL_DAYS = [AnchorTimes(day=day) for day in range(1, 32)]

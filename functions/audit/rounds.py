@@ -1,9 +1,9 @@
-"""Rounds of the audit: every account is proved within a day, by runs that each do what they can.
+"""Rounds of the audit: every account is audited within a day, by runs that each do what they can.
 
-    begin a round if one is due -> a page of the table -> its accounts, some at once -> save how far
+    begin a round if one is due -> read a page of the table -> audit its accounts -> save the place
 
-A run may die anywhere: the next goes on after the last page that was saved. Of two at once the one
-that saves a page first goes on, and the other ends. So nothing is left out, and no page counts
+A run may stop at any point: the next one continues after the last page that was saved. If two runs
+overlap, the first to save a page continues and the other one ends. So no page is skipped or counted
 twice.
 """
 
@@ -19,7 +19,7 @@ from scrip.audit.accounts import OutOfTimeError, audit_account, audit_leads
 from scrip.observability import count, logger, measure
 from scrip.store.audit.books import account_pages
 from scrip.store.audit.rounds import OvertakenError, read_progress, save_progress
-from scrip.store.backup import is_being_restored
+from scrip.store.restores import read_restore_item
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from scrip.store.client import Table
 
 PAGE_ITEMS = 500
-"""So many items of the table, at most, are done with before a run looks at its time."""
+"""The most items of the table that are processed before a run checks its time."""
 
 ACCOUNT_SECONDS_MAX = 240
-"""No account is audited for longer: one of some million entries must not stop the rest."""
+"""The most time for one account: one with some million entries must not stop the others."""
 
 WORKERS = 8
-"""So many accounts at once; they wait for the table, and for their next readings."""
+"""How many accounts are audited at once; they wait for the table and for repeated readings."""
 
 
 class _Verdict(Enum):
@@ -46,45 +46,47 @@ class _Verdict(Enum):
     UNAUDITED = auto()
 
 
-def go_on(ledger: Ledger, *, in_time: Callable[[], bool], anew: bool = False) -> Progress:
-    """Audit accounts while there is time, a page at least; return how far the audit has come.
+def continue_round(
+    ledger: Ledger, *, in_time: Callable[[], bool], restart: bool = False
+) -> Progress:
+    """Audit accounts while there is time, at least one page; return the progress.
 
-    Between two rounds there is nothing to do, unless a round is to begin `anew`; nor is there while
-    a backup is being put back, of which accounts are not whole yet.
+    Between two rounds there is nothing to do unless `restart` begins a new one. Nothing is audited
+    during a restore, because accounts are incomplete then.
 
     Raises:
-        BusyError: the table did not answer; the next run goes on from there.
-        TableRefusedError: the role does not allow to read it.
+        BusyError: the table did not answer; the next run continues from there.
+        TableRefusedError: the role is not allowed to read it.
     """
     now = ledger.clock()
     progress = read_progress(ledger.table).believed(now)
-    # At once: a run that dies tells at least for how long nothing was proved.
+    # At once, so that even a run that dies reports how old the last audit is.
     _measure(progress, now)
-    if is_being_restored(ledger.table):
-        logger.warning("nothing is audited, since a backup is being put back")
+    if read_restore_item(ledger.table) is not None:
+        logger.warning("nothing is audited while a backup is being restored")
         return progress
     try:
-        if anew or progress.is_due(now):
+        if restart or progress.is_due(now):
             progress = save_progress(ledger.table, progress.begun(now))
-            # The first round, too, tells of itself at once: a new stack rings no alarm.
+            # The first round reports at once, too: a new stack must not raise an alarm.
             _measure(progress, now)
         if progress.current:
             progress = _walk(ledger, progress, in_time)
             _measure(progress, ledger.clock())
     except OvertakenError:
-        logger.info("another run goes on with the round")
+        logger.info("another run continues the round")
         return read_progress(ledger.table)
     return progress
 
 
 def _walk(ledger: Ledger, progress: Progress, in_time: Callable[[], bool]) -> Progress:
-    """Go on with the round under way until it or the time ends."""
+    """Continue the current round until it ends or time runs out."""
     table = ledger.table
     with ThreadPoolExecutor(WORKERS) as pool:
         for page in account_pages(table, after=progress.after, items_max=PAGE_ITEMS):
             verdicts = Counter(pool.map(partial(_audit, table, ledger.clock()), page.account_ids))
             astray = audit_leads(table, page.leads)
-            _tell(astray)
+            _log(astray)
             progress = progress.moved(
                 page.last,
                 accounts=verdicts.total() - verdicts[None],
@@ -101,23 +103,30 @@ def _walk(ledger: Ledger, progress: Progress, in_time: Callable[[], bool]) -> Pr
 
 
 def _audit(table: Table, now: datetime, account_id: str) -> _Verdict | None:
-    """Audit an account and tell what is wrong with it; None where there is nothing of it."""
+    """Audit an account and log its findings; return None if nothing of the account exists."""
     try:
         audited = audit_account(table, account_id, now, seconds_max=ACCOUNT_SECONDS_MAX)
     except OutOfTimeError:
-        logger.warning("it has too many entries", extra={"account_id": account_id})
+        logger.warning("the account has too many entries", extra={"account_id": account_id})
         return _Verdict.UNAUDITED
     if audited is None:
         return None
-    _tell(audited.findings)
+    _log(audited.findings)
     return _Verdict.WRONG if audited.findings else _Verdict.RIGHT
 
 
-def _tell(findings: Iterable[Finding]) -> None:
-    """Log findings. What they are about can be an address, so only `scrip audit` tells that."""
+def _log(findings: Iterable[Finding]) -> None:
+    """Log findings without what they are about, which may contain an address."""
     for found in findings:
-        told = {"code": found.code, "entry_id": found.entry_id, "seq": found.seq}
-        logger.error("the audit has found", extra={"account_id": found.account_id, **told})
+        logger.error(
+            "the audit has found",
+            extra={
+                "account_id": found.account_id,
+                "code": found.code,
+                "entry_id": found.entry_id,
+                "seq": found.seq,
+            },
+        )
 
 
 def _measure(progress: Progress, now: datetime) -> None:

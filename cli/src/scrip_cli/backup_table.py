@@ -1,7 +1,7 @@
-"""All items of a table, to be kept elsewhere and put back into an empty one.
+"""Reading all items of a table for a backup, and writing them into an empty one.
 
-What is put back comes in stages, so that nobody finds an account before all that belongs to it:
-what stands beside the accounts, the entries, the accounts, and last how far schedules have come.
+A restore runs in stages, so that no account is visible before everything that belongs to it:
+related items, entries, accounts, and last the progress of schedules.
 """
 
 from collections.abc import Sequence
@@ -17,18 +17,19 @@ from scrip.domain.errors import BusyError
 from scrip.store.client import Table, answered
 from scrip.store.items import Wire, from_wire, restored, to_wire
 from scrip.store.keys import CATALOG, account_key, id_of, is_entry, progress_key, restore_key
+from scrip.store.restores import read_restore_item
 
 BATCH = 25
 """How many items one BatchWriteItem takes."""
 
-# Holds while nobody has the account: what happened to one since is never undone.
+# Holds while the account does not exist: what happened to one since is never undone.
 NO_ACCOUNT = "attribute_not_exists(pk)"
-# Holds for what belongs to an account, a payment or a message; all that a new stack has is its own.
-OF_SOMEBODY = "contains(pk, :separator)"
+# Holds for items of accounts, payments and messages; a new stack has none of these.
+OWNED = "contains(pk, :separator)"
 
 
 class Stage(IntEnum):
-    """The order in which items are put back: usage before the entries, which count into it."""
+    """The order in which items are restored: usage before the entries, which count into it."""
 
     BESIDE = 0
     ENTRIES = 1
@@ -38,9 +39,9 @@ class Stage(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restore:
-    """How far putting back has come: so many files of a stage, so many items in all.
+    """The progress of a restore: files done in the current stage, and items in all.
 
-    `backup` names what is put back, `at` is when that began.
+    `backup` names the backup, `at` is when the restore began.
     """
 
     backup: str
@@ -54,9 +55,9 @@ _restore = TypeAdapter(Restore)
 
 
 def read_items(table: Table, place: Wire | None) -> tuple[list[Wire], Wire | None]:
-    """Return items, up to a megabyte, and the place behind them, None at the end. One round trip.
+    """Return up to a megabyte of items and the place of the next page, None at the end.
 
-    Each is as it is now: of a table that is used meanwhile, all together are of no one moment.
+    One round trip. The pages of a table that is in use are not a snapshot of one moment.
 
     Raises:
         BusyError: the table did not answer.
@@ -70,10 +71,10 @@ def read_items(table: Table, place: Wire | None) -> tuple[list[Wire], Wire | Non
 
 
 def is_used(table: Table) -> bool:
-    """Tell whether anybody has anything in the table."""
+    """Return whether the table has items of any account, payment or message."""
     pages = table.client.get_paginator("scan").paginate(
         TableName=table.name,
-        FilterExpression=OF_SOMEBODY,
+        FilterExpression=OWNED,
         ExpressionAttributeValues=to_wire({":separator": "#"}),
         ProjectionExpression="pk",
         ConsistentRead=True,
@@ -83,9 +84,9 @@ def is_used(table: Table) -> bool:
 
 
 def stage_of(wire: Wire) -> Stage | None:
-    """Return when an item is put back; None for what a restore or the audit has said of itself.
+    """Return the stage that restores an item; None for the progress of a restore or of the audit.
 
-    What the audit has proved was another table.
+    That progress belongs to another table.
     """
     key = {name: wire[name]["S"] for name in ("pk", "sk")}
     if key in (restore_key(), progress_key()):
@@ -99,12 +100,12 @@ def stage_of(wire: Wire) -> Stage | None:
 
 
 def put_back(table: Table, restore: Restore, wires: Sequence[Wire]) -> None:
-    """Put items of the stage back. Doing it again is safe.
+    """Restore items of the current stage. Repeating it is safe.
 
-    An account that somebody has used since is left as it is.
+    An account that has been used since is left unchanged.
 
     Raises:
-        BusyError: not all were; doing it again is safe.
+        BusyError: not all items were written; repeating it is safe.
     """
     match restore.stage:
         case Stage.ACCOUNTS:
@@ -117,35 +118,22 @@ def put_back(table: Table, restore: Restore, wires: Sequence[Wire]) -> None:
 
 
 def read_restore(table: Table) -> Restore | None:
-    """Return how far a restore has come that did not come to its end; None if there is none."""
-    item = _restore_item(table)
+    """Return the progress of an unfinished restore; None if there is none."""
+    item = read_restore_item(table)
     return None if item is None else _restore.validate_python(from_wire(item))
 
 
-def is_being_restored(table: Table) -> bool:
-    """Tell whether a restore has begun that did not come to its end."""
-    return _restore_item(table) is not None
-
-
 def save_restore(table: Table, restore: Restore) -> None:
-    """Write down how far a restore has come."""
+    """Save the progress of a restore."""
     item = to_wire({**restore_key(), **asdict(restore)})
     with answered():
         table.client.put_item(TableName=table.name, Item=item)
 
 
 def end_restore(table: Table) -> None:
-    """Forget a restore that has come to its end."""
+    """Delete the progress of a finished restore."""
     with answered():
         table.client.delete_item(TableName=table.name, Key=to_wire(restore_key()))
-
-
-def _restore_item(table: Table) -> Wire | None:
-    with answered():
-        answer = table.client.get_item(
-            TableName=table.name, Key=to_wire(restore_key()), ConsistentRead=True
-        )
-    return answer.get("Item")
 
 
 def _put(table: Table, wires: Sequence[Wire]) -> None:

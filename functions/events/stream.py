@@ -1,4 +1,4 @@
-"""The table's stream: what Lambda hands over of it, as entries and changes of accounts."""
+"""The table's stream: its records as new entries and changes of accounts."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryAdded:
-    """An entry was written. `number` is the record's sequence number in the stream.
+    """A new entry. `number` is the record's sequence number in the stream.
 
-    `correlation_id` names the request, message or invocation that wrote it. `is_restored` says that
-    it came from a backup.
+    `correlation_id` names the request, message or invocation that wrote it; `is_restored` is True
+    for an entry from a backup.
     """
 
     number: str
@@ -46,7 +46,7 @@ class EntryAdded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountChanged:
-    """A posting changed an account; there is one record of it, however many entries it has."""
+    """A posting's change of an account: one record, however many entries the posting has."""
 
     number: str
     before: Account
@@ -54,13 +54,13 @@ class AccountChanged:
 
     @property
     def place(self) -> tuple[str, int, int]:
-        """Sort key: behind the posting's last entry."""
+        """Sort key: after the posting's last entry."""
         return self.after.account_id, self.after.seq_last, 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Records of the stream; `unreadable` are the numbers of those that nobody can read."""
+    """Records of the stream; `unreadable` are the numbers of entries that cannot be read."""
 
     added: list[EntryAdded]
     changed: list[AccountChanged]
@@ -68,16 +68,16 @@ class Batch:
 
     @property
     def in_order(self) -> list[EntryAdded | AccountChanged]:
-        """What happened to each account by seq; of several entries the stream promises no order."""
-        happened: list[EntryAdded | AccountChanged] = [*self.added, *self.changed]
-        return sorted(happened, key=lambda one: one.place)
+        """All records, each account's by seq: the stream orders only changes of the same item."""
+        records: list[EntryAdded | AccountChanged] = [*self.added, *self.changed]
+        return sorted(records, key=lambda one: one.place)
 
 
 def read_batch(records: Iterable[dict[str, Any]]) -> Batch:
-    """Read the records that the function's event filters let through.
+    """Read the records that pass the function's event filters.
 
-    An account that cannot be read is left out: it crosses no bound that anybody could tell, and
-    its entries are records of their own. An entry that cannot be read must not be lost.
+    An account that cannot be read is left out: no threshold can be checked, and its entries are
+    records of their own. An entry that cannot be read must not be lost.
     """
     batch = Batch(added=[], changed=[], unreadable=[])
     for record in records:

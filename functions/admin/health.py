@@ -1,4 +1,4 @@
-"""Health: what an operator should know of a stack before its users do."""
+"""The health of a stack: what an operator should know before users notice."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
     from scrip.domain.catalog import Catalog
     from scrip.ledger import Ledger
-    from scrip.sweep.queue import Queue
+    from scrip.renew_queue import Queue
 
 WATERMARK_AGE_MAX = timedelta(hours=2)
-"""A sweep comes every hour; two that are missing are not a coincidence."""
+"""The sweep runs every hour; two missing runs are not a coincidence."""
 
 DEAD_LETTERS = "dead_letters"
-"""What the names of queues end with that should be empty."""
+"""The end of the names of queues that should be empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Something that wants a look: a code for programs, and what it is about."""
+    """Something that needs attention: a code for programs, and its subject."""
 
     code: str
     subject: str
@@ -39,9 +39,9 @@ class Problem:
 
 @dataclass(slots=True, kw_only=True)
 class Health:
-    """How a stack is. `queues` are messages by queue, None for one that did not say.
+    """The health of a stack. `queues` are numbers of messages, None for a queue that is unreadable.
 
-    The ages are None where nothing is known: before the first run, or by an instant in the future.
+    An age is None before the first run, or if the stored instant is in the future.
     """
 
     audit: Progress
@@ -52,7 +52,7 @@ class Health:
 
 
 def examine(ledger: Ledger, default_plan: str, queues: Mapping[str, Queue]) -> Health:
-    """Return how a stack is.
+    """Return the health of a stack.
 
     Raises:
         BusyError: its table cannot be read.
@@ -70,14 +70,14 @@ def examine(ledger: Ledger, default_plan: str, queues: Mapping[str, Queue]) -> H
         problems=[Problem(code="unreadable_item", subject=key) for key in unreadable],
         audit=progress.believed(ledger.clock()),
     )
-    health.problems += _unsound(catalog, default_plan)
+    health.problems += _catalog_problems(catalog, default_plan)
     if watermark is not None:
         if not is_ahead(watermark, ledger.clock()):
             health.watermark_age = ledger.clock() - watermark
-        health.problems += _swept(health)
+        health.problems += _sweep_problems(health)
     if health.audit.since is not None:
         health.audit_age = ledger.clock() - health.audit.since
-    health.problems += _audited(health, is_believed=health.audit == progress)
+    health.problems += _audit_problems(health, is_believed=health.audit == progress)
     for name, queue in queues.items():
         try:
             depth = health.queues[name] = queue.depth()
@@ -91,14 +91,14 @@ def examine(ledger: Ledger, default_plan: str, queues: Mapping[str, Queue]) -> H
     return health
 
 
-def _swept(health: Health) -> Iterator[Problem]:
-    """Yield what is wrong with a watermark."""
+def _sweep_problems(health: Health) -> Iterator[Problem]:
+    """Yield the problems of the sweep."""
     if health.watermark_age is None or health.watermark_age > WATERMARK_AGE_MAX:
         yield Problem(code="sweep_late", subject="watermark")
 
 
-def _audited(health: Health, *, is_believed: bool) -> Iterator[Problem]:
-    """Yield what the audit has found, or has not come to."""
+def _audit_problems(health: Health, *, is_believed: bool) -> Iterator[Problem]:
+    """Yield the problems that the audit found, or that it has."""
     if health.audit.mismatches:
         yield Problem(code="audit_mismatches", subject="audit")
     if health.audit.last and health.audit.last.unaudited:
@@ -107,8 +107,8 @@ def _audited(health: Health, *, is_believed: bool) -> Iterator[Problem]:
         yield Problem(code="audit_late", subject="audit")
 
 
-def _unsound(catalog: Catalog, default_plan: str) -> Iterator[Problem]:
-    """Yield what new accounts or payments will stumble over."""
+def _catalog_problems(catalog: Catalog, default_plan: str) -> Iterator[Problem]:
+    """Yield catalog problems that would affect new accounts or payments."""
     plan = catalog.plans.get(default_plan)
     if plan is None:
         yield Problem(code="default_plan_missing", subject=default_plan)

@@ -1,61 +1,27 @@
-"""The sweep: accounts without requests begin their periods on time, too.
+"""Renewals: walk a range of the directory and settle each account; queue what is left over.
 
-start: queue the ranges of the directory that can be due since the watermark -> move the watermark
-renew: walk a range of the directory, settle each account; out of time: queue what is left
-
-No balance depends on it, since every read or change of an account settles it first. So the sweep
-can be late, die anywhere, or run twice at once: what is done is keyed by its period, and what is
-not done is queued again.
+Stopping at any point and running twice at once are safe: a renewal is keyed by its period, and SQS
+delivers again what was not finished.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from scrip.domain.audit.skew import is_ahead
 from scrip.domain.errors import AccountNotFoundError, BusyError
 from scrip.domain.settle import settled
-from scrip.domain.sweeps import due_anchors
 from scrip.ledger import renewal
-from scrip.observability import logger, measure
-from scrip.store.keys import DIRECTORY_SHARDS, id_of
+from scrip.observability import logger
+from scrip.renew_queue import DirectoryRange, OneAccount, Queue
+from scrip.store.keys import id_of
 from scrip.store.queries import read_accounts
-from scrip.store.sweeps import directory_pages, move_watermark, read_watermark
-from scrip.sweep.queue import DirectoryRange, OneAccount, Queue
+from scrip.store.sweeps import directory_pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scrip.ledger import Ledger
-
-
-def start(ledger: Ledger, queue: Queue) -> int:
-    """Queue the renewal of all accounts that can be due by now; return how many messages that took.
-
-    A watermark in the future is ignored: all accounts are queued.
-
-    Raises:
-        BusyError: not all were queued; the watermark stays, and the next run queues them again.
-    """
-    now, watermark = ledger.clock(), read_watermark(ledger.table)
-    if watermark and is_ahead(watermark, now):
-        logger.warning("the watermark is in the future", extra={"watermark": watermark.isoformat()})
-        watermark = None
-    if watermark:
-        measure("WatermarkAge", now - watermark)
-    ranges = [
-        DirectoryRange(day=times.day, shard=shard, first=times.first, last=times.last)
-        for times in due_anchors(watermark, now)
-        for shard in range(DIRECTORY_SHARDS)
-    ]
-    queue.send(ranges)
-    move_watermark(ledger.table, now)
-    if not watermark:
-        # Only now: a first run that fails emits no metric, which sets off the alarm.
-        measure("WatermarkAge", timedelta())
-    return len(ranges)
 
 
 def renew_range(

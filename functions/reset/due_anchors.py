@@ -1,4 +1,4 @@
-"""The sweep's arithmetic: whose period can have begun between two instants.
+"""Due anchors: whose period can have begun between two instants.
 
 The directory lists accounts by the UTC day of the month and time of day of their anchors, but a
 boundary is a local one, clamped to the end of short months. So what is due within an hour is to be
@@ -6,11 +6,12 @@ found under more than one day:
 
 - Had the zone's offset never changed since the anchor, every boundary would lie on the anchor's own
   UTC time of day, and as many days from its local day as the anchor does: one before, none, or one
-  after. That tells which anchor days lead to a UTC day, whatever their zones.
-- Offsets do change, for the summer and by decree: OFFSET_CHANGE_MAX is looked at to either side.
+  after. So the anchor days that lead to a UTC day are known, whatever the zones.
+- Offsets do change, for the summer and by decree: the search extends OFFSET_CHANGE_MAX to either
+  side.
 
-What is found is more than what is due. Whoever goes there settles each account, and an account that
-is not due is left alone.
+The result includes more than what is due. Each account found is settled, and one that is not due
+stays unchanged.
 """
 
 from calendar import monthrange
@@ -19,10 +20,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 OFFSET_CHANGE_MAX = timedelta(hours=3)
-"""How far a zone's offset moves between an anchor and a boundary; since 2012 none did further."""
+"""How far a zone's offset moves between an anchor and a boundary; none moved further since 2012."""
 
 MONTH_MAX = timedelta(days=31)
-"""After so long every account has come into a new period."""
+"""Within this time every account enters a new period."""
 
 MONTH_LASTS = frozenset({28, 29, 30, 31})
 """The days that can be the last of a month."""

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from functions.events.thresholds import thresholds_crossed
 from scrip.domain.account import Account
 from scrip.domain.entries import ActorType, Entry, EntryType, Json
-from scrip.domain.thresholds import thresholds_crossed
 
 EVENT_NAMES = {
     EntryType.SIGNUP: "credits.granted",

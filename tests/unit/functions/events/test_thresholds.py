@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scrip.domain.thresholds import Threshold, thresholds_crossed
+from functions.events.thresholds import Threshold, thresholds_crossed
 
 
 @pytest.mark.parametrize(

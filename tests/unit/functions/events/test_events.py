@@ -4,8 +4,8 @@ import json
 import re
 from dataclasses import replace
 
+from functions.events.events import EVENT_NAMES, crossing_events, entry_event
 from scrip.domain.entries import ActorType, EntryType
-from scrip.domain.events import EVENT_NAMES, crossing_events, entry_event
 from tests.documentation import ROOT, examples
 from tests.unit.domain.examples import consume, do, freeze, hold, opened, own_entry
 

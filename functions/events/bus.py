@@ -1,4 +1,4 @@
-"""The EventBridge bus of the stack: telling events, in order, at least once."""
+"""The stack's EventBridge bus, which receives events in order and at least once."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 
     from types_boto3_events import EventBridgeClient
 
-    from scrip.domain.events import Event
+    from functions.events.events import Event
 
 SOURCE = "scrip"
 """The source of every event."""
 
 EVENTS_MAX = 10
-"""How many events one call may carry."""
+"""The most events that one call may carry."""
 
 TRIES_MAX = 4
 BACKOFF_SECONDS = 0.05
+"""The pause after try n is up to BACKOFF * 2^n."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,12 @@ class Bus:
 
 
 def open_bus(name: str) -> Bus:
-    """Return the bus by name."""
+    """Return the bus of a name."""
     return Bus(client("events", CONFIG), name)
 
 
 def publish(bus: Bus, events: Sequence[Event]) -> list[int]:
-    """Send events in their order; return the positions of those that were not taken."""
+    """Send events in order; return the positions of those that the bus did not accept."""
     return [
         position
         for first in range(0, len(events), EVENTS_MAX)

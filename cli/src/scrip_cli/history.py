@@ -1,7 +1,7 @@
-"""The ledger of all accounts: the index that holds nothing but entries, a page at a time.
+"""The ledger of all accounts, read from the index of entries a page at a time.
 
-It is eventually consistent, by milliseconds as a rule: an entry that is committed while it is read
-may be among what is read or not. What was there before is read once.
+The index is eventually consistent, usually within milliseconds: an entry that is committed while it
+is read may or may not be included. Entries from before are read exactly once.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 INDEX = "history"
 
 type Place = dict[str, Any]
-"""Where a page ended, as DynamoDB tells it; it is JSON."""
+"""Where a page ended: DynamoDB's `LastEvaluatedKey`, which is JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryFilter:
-    """Which entries are asked for: all, one account's, those of a time (`until` is not included).
+    """Which entries to return: all, those of one account, or by `recorded_at` (`until` excluded).
 
-    A time is of when an entry was recorded. It spares nothing: all entries are read, and paid for.
+    A time does not make the export cheaper: all entries are read and paid for.
     """
 
     account_id: str | None = None
@@ -39,9 +39,9 @@ class HistoryFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryPage:
-    """Entries with their account's id; `place` is where the next page begins, None at the end.
+    """Entries with their account IDs; `place` is where the next page begins, None at the end.
 
-    `unreadable` are the account's and the entry's ids of what was spoilt by hand.
+    `unreadable` are the account and entry IDs of entries that cannot be read.
     """
 
     entries: list[tuple[str, Entry]]
@@ -50,9 +50,9 @@ class HistoryPage:
 
 
 def read_history(table: Table, asked: HistoryFilter, place: Place | None) -> HistoryPage:
-    """Return a page of up to a megabyte, in an order of DynamoDB's own. One round trip.
+    """Return a page of up to a megabyte in no particular order, or one account's by seq.
 
-    With a time, a page can be short before the end, even empty. One account's are in order of seq.
+    One round trip. With a time filter, a page may be short or empty before the end.
 
     Raises:
         BusyError: the table did not answer.
@@ -85,11 +85,8 @@ def read_history(table: Table, asked: HistoryFilter, place: Place | None) -> His
 
 
 def describe_history(table: Table) -> tuple[str, int]:
-    """Return the table's ARN, and how many entries there are as far as DynamoDB knows.
-
-    It counts every six hours or so.
-    """
+    """Return the table's ARN and the number of entries, which DynamoDB updates every six hours."""
     with answered():
-        told = table.client.describe_table(TableName=table.name)["Table"]
-    [index] = [one for one in told["GlobalSecondaryIndexes"] if one["IndexName"] == INDEX]
-    return told["TableArn"], index.get("ItemCount", 0)
+        described = table.client.describe_table(TableName=table.name)["Table"]
+    [index] = [one for one in described["GlobalSecondaryIndexes"] if one["IndexName"] == INDEX]
+    return described["TableArn"], index.get("ItemCount", 0)

@@ -1,1 +1,0 @@
-"""The sweep: it renews accounts that get no requests."""
