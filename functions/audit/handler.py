@@ -14,12 +14,12 @@ MARGIN_MILLISECONDS = 330_000
 
 @logger.inject_lambda_context
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Continue the round, or begin a new one with `{"anew": true}`; return the progress."""
+    """Continue the round, or begin a new one with `{"restart": true}`; return the progress."""
 
     def in_time() -> bool:
         return context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS
 
-    progress = continue_round(ledger(), in_time=in_time, restart=event.get("anew") is True)
+    progress = continue_round(ledger(), in_time=in_time, restart=event.get("restart") is True)
     newest = progress.current or progress.last
     return {
         "is_under_way": progress.current is not None,

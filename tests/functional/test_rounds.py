@@ -173,7 +173,7 @@ def test_what_is_wrong_is_told_until_a_round_finds_it_right(
 
     set_balance(opened, "u1", 150)
     assert run()["mismatches"] == 1
-    assert run("anew")["is_under_way"]
+    assert run("restart")["is_under_way"]
     assert run_to_the_end()[-1]["mismatches"] == 0
 
 
@@ -184,7 +184,7 @@ def test_nothing_is_audited_while_a_backup_is_being_put_back(
     set_balance(opened, "u1", 10**6)
     key = to_wire(restore_key())
     opened.table.client.put_item(TableName=opened.table.name, Item=key)
-    assert run("anew") == {"is_under_way": False, "accounts": 0, "mismatches": 0}
+    assert run("restart") == {"is_under_way": False, "accounts": 0, "mismatches": 0}
     assert "a backup is being restored" in caplog.text
     opened.table.client.delete_item(TableName=opened.table.name, Key=key)
     assert run_to_the_end()[-1]["mismatches"] == 1

@@ -113,7 +113,7 @@ def findings_of_the_function(stack: LocalStack) -> set[tuple[str, str, str | Non
     """Let the function audit all accounts; return account, code and entry of what it has logged."""
     table, began = table_of(stack), utc_now()
     function = {"FunctionName": outputs(stack)["AuditFunction"], "InvocationType": "Event"}
-    stack.client("lambda").invoke(**function, Payload=b'{"anew": true}')
+    stack.client("lambda").invoke(**function, Payload=b'{"restart": true}')
     deadline = time.monotonic() + AUDITED_SECONDS_MAX
     while True:
         progress = read_progress(table)

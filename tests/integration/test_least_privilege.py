@@ -277,7 +277,7 @@ def renew(functions: Functions) -> None:
 def audit(functions: Functions) -> None:
     """Audit a page of the table, in which others may have left what is wrong."""
     functions.ask("account/me", new_account())
-    told = functions.call("AuditFunction", {"anew": True})
+    told = functions.call("AuditFunction", {"restart": True})
     must(told["accounts"] > 0, "no account was audited")
 
 
