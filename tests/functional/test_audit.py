@@ -379,7 +379,7 @@ def test_the_command_tells_each_finding_in_a_line_and_what_was_audited(
     assert command("--since", "2026-02-01")[1][0] == "accounts  0"
 
     Hands(lived).edit(USE, reason={"S": "another"})
-    sentence = "Entry 3 is not what its hash says: it was edited."
+    sentence = "Entry 3 does not match its hash: it was edited."
     code, [line, *totals] = command()
     assert (code, line) == (6, f"entry_hash_wrong  u1  entry c1: {sentence}")
     assert totals == ["accounts  2", "entries   11", "findings  1"]

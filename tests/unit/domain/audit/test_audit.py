@@ -13,10 +13,12 @@ import pytest
 from scrip.domain.account import AccountStatus, Hold
 from scrip.domain.audit.audit import audit
 from scrip.domain.audit.books import StoredEntry
+from scrip.domain.audit.checks import check
+from scrip.domain.audit.checks.check import Checks
 from scrip.domain.audit.findings import Code
 from scrip.domain.commands import AdjustAction
 from scrip.domain.entries import EntryType
-from scrip.domain.grants import Allocation
+from scrip.domain.grants import Allocation, GrantKind
 from scrip.domain.payments import Dispute, DisputeOutcome
 from scrip.domain.usage import DayUsage
 from tests.unit.domain.examples import DAY, NOW, adjust, close, consume, opening, refund
@@ -147,6 +149,12 @@ def grant_a_period_twice(life: Life) -> None:
     life.seal()
 
 
+def add_a_second_plan_grant(life: Life) -> None:
+    assert life.account
+    [granted] = [grant for grant in life.account.grants if grant.kind is GrantKind.PLAN]
+    life.change(grants=(*life.account.grants, replace(granted, grant_id="x")))
+
+
 def refund_too_much(life: Life) -> None:
     life.edit("r1", cost=21, amount=21)
     life.seal()
@@ -258,6 +266,11 @@ TAMPERED = {
         grant_a_period_twice,
         Code.PERIOD_GRANTED_TWICE,
         "entry period:2026-02-28T12:00:00.000Z",
+    ),
+    "a second plan grant of the period": (
+        add_a_second_plan_grant,
+        Code.PERIOD_GRANTED_TWICE,
+        "account",
     ),
     "a period renamed, hashes and account too": (
         rename_a_period,
@@ -541,7 +554,7 @@ def test_what_was_tampered_with_of_holds_is_named(
     assert (code, about) in {(found.code, found.about) for found in life.audit()}
 
 
-FOUND_OTHERWISE = {
+FOUND_OTHERWISE: dict[str, tuple[dict[str, Any], Code, str]] = {
     # kind of tampering: (what is found in its place, the code that names it, what it is about)
     "the account removed": ({"account": None}, Code.ACCOUNT_MISSING, "account"),
     "an account that nobody can read": (
@@ -590,6 +603,29 @@ def test_names_that_lead_to_their_account_are_all_right() -> None:
 def test_every_code_is_found_by_a_test() -> None:
     kinds = (*TAMPERED.values(), *HOLDS_TAMPERED.values(), *FOUND_OTHERWISE.values())
     assert {code for _, code, _ in kinds} == set(Code)
+
+
+def test_every_check_reports_something_that_was_tampered_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reported = set()
+
+    def run(self: Checks[Any, Any], *given: Any) -> Iterator[Any]:
+        for code, registered in self.registered:
+            for wrong in registered(*given):
+                reported.add(registered)
+                yield code, wrong
+
+    monkeypatch.setattr(Checks, "run", run)
+    for make, kinds in ((lived, TAMPERED), (lived_with_holds, HOLDS_TAMPERED)):
+        for tamper, _, _ in kinds.values():
+            life = make()
+            tamper(life)
+            life.audit()
+    for changed, _, _ in FOUND_OTHERWISE.values():
+        lived().audit(**changed)
+    kinds_of_checks = [one for one in vars(check).values() if isinstance(one, Checks)]
+    assert reported == {one for kind in kinds_of_checks for _, one in kind.registered}
 
 
 def test_the_documentation_tells_what_to_do_about_every_code() -> None:

@@ -1,7 +1,4 @@
-"""Auditing the table: every account, each read again before anything is said of it.
-
-find the accounts, whatever is left of them -> read each one whole -> add it up anew
-"""
+"""Auditing an account of the table, which is read again before a finding is reported."""
 
 from __future__ import annotations
 
@@ -32,20 +29,19 @@ if TYPE_CHECKING:
     from scrip.store.client import Table
 
 PAUSES_SECONDS = (0.5, 2.0)
-"""Before each further reading of an account in which something was found. The index and the usage
-lag behind by less, as a rule."""
+"""Pauses before an account with findings is read again; index and usage usually lag less."""
 
 FINDINGS_MAX = 100
-"""So many findings of one account are told; the first of them are the cause of the others."""
+"""The most findings reported of one account; the first ones usually cause the others."""
 
 
 class OutOfTimeError(Exception):
-    """An account has more entries than there was time for."""
+    """An account has more entries than can be read in time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audited:
-    """What came out: how many entries the account has, and what is wrong with it."""
+    """The result: how many entries the account has, and what is wrong with it."""
 
     account_id: str
     entries: int
@@ -55,15 +51,14 @@ class Audited:
 def audit_account(
     table: Table, account_id: str, now: datetime, *, seconds_max: float = math.inf
 ) -> Audited | None:
-    """Return what is wrong with an account; None where there is nothing of it at all.
+    """Return what is wrong with an account; None if nothing of it exists.
 
-    Others may change the account meanwhile. What is read in one go is not of one moment, so only
-    what several readings find alike is told: what stands there wrongly stays, what was seen in
-    between does not.
+    The account may change while it is read, so a reading is not a snapshot. Only what all readings
+    find is reported: a real fault stays, an intermediate state does not.
 
     Raises:
         BusyError: the table did not answer, several times.
-        TableRefusedError: it may not be read.
+        TableRefusedError: the table refused a request.
         OutOfTimeError: it takes longer than `seconds_max`.
     """
     deadline = time.monotonic() + seconds_max
@@ -83,9 +78,9 @@ def audit_account(
 
 
 def audit_leads(table: Table, leads: Iterable[Lead]) -> list[Finding]:
-    """Return what is wrong with payments and names that lead to accounts.
+    """Return the payments and names that lead to accounts which do not lead back to them.
 
-    Accounts find their own; this finds those that were put in or turned away by hand.
+    An account's own audit cannot find these: they were added or redirected by hand.
 
     Raises:
         BusyError: the table did not answer, several times.
@@ -95,7 +90,7 @@ def audit_leads(table: Table, leads: Iterable[Lead]) -> list[Finding]:
             code=lead.code,
             account_id=lead.account_id,
             about=lead.about,
-            sentence="It leads to this account, and nothing leads from there to it.",
+            sentence="It leads to this account, but nothing in the account leads to it.",
         )
         for lead in stray(table, leads)
     ]
@@ -118,10 +113,12 @@ def _read_once(table: Table, account_id: str, now: datetime, deadline: float) ->
         findings = tuple(islice(found, FINDINGS_MAX))
     except (BusyError, TableRefusedError, OutOfTimeError):
         raise
-    except Exception as exc:  # noqa: BLE001 - whatever hands have left there stops no other account
-        told = f"It cannot be added up: {exc!r}."
+    except Exception as exc:  # noqa: BLE001 - no account may stop the audit of others
         finding = Finding(
-            code=Code.ITEM_UNREADABLE, account_id=account_id, about="account", sentence=told
+            code=Code.ITEM_UNREADABLE,
+            account_id=account_id,
+            about="account",
+            sentence=f"Its entries cannot be added up: {exc!r}.",
         )
         return Audited(account_id=account_id, entries=seen, findings=(finding,))
     if not seen and books == Books(account_id=account_id, account=None):

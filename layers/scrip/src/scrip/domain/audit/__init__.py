@@ -1,1 +1,1 @@
-"""The audit's rules, which share none with those of the ledger."""
+"""The audit's rules, which share nothing with those of the ledger."""

@@ -1,32 +1,32 @@
 """The audit: whether what the table holds of an account is what its entries say.
 
-Nothing of the rules is used. The entries are added up anew, one after the other, as an outsider
-would: what an entry says of itself, what it says of the one before, and what all of them together
-leave in the account, in each grant, and in all that is kept beside them.
+It uses none of the ledger's rules. It adds the entries up one after the other, as an outsider
+would, and checks what each says of itself, what it says of the one before, and what all of them
+together leave in the account, in each grant, and in the records beside them.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 
 from scrip.domain.audit.books import Books, StoredEntry
-from scrip.domain.audit.checks.account import Counters, Grants, Holds, Status
-from scrip.domain.audit.checks.check import Check, Reporter
-from scrip.domain.audit.checks.derived_records import (
-    AdminChanges,
-    HoldEnds,
-    Names,
-    Payments,
-    Periods,
-    Refunds,
-    Usage,
+from scrip.domain.audit.checks.check import (
+    AboutItem,
+    account_checks,
+    entry_checks,
+    item_checks,
+    payment_checks,
+    record_checks,
+    step_checks,
 )
-from scrip.domain.audit.checks.ledger import Chain, Sums
+from scrip.domain.audit.checks.items import unknown_attributes
 from scrip.domain.audit.findings import Code, Finding
+from scrip.domain.audit.tally import Tally
+from scrip.domain.entries import Entry, chain_hash
 from scrip.domain.payments import Payment
 
 SAME_SEQ_MAX = 10
-"""So many entries of one seq are looked at; more than one is wrong."""
+"""The most entries of one seq that are read; more than one is wrong."""
 
 
 def audit(
@@ -37,62 +37,100 @@ def audit(
 ) -> Iterator[Finding]:
     """Yield what is wrong with an account.
 
-    `entries` come by seq. They are seen once and not kept: what grows with their number is only
-    what is kept of refunded entries, payments and days of use. `find_payments` returns payments by
-    their ids, as far as they are there; it is asked once, when all entries were seen.
+    `entries` come by seq, are read once and not kept. `find_payments` returns those payments, by
+    their IDs, that exist; it is called at most once, after the last entry.
     """
-    items = Reporter(books)
-    chain, sums = Chain(books), Sums(books)
-    derived: list[Check] = [
-        *(Grants(books), Holds(books), Counters(books), Status(books), Refunds(books)),
-        *(Usage(books, now), Periods(books), Payments(books, find_payments)),
-        *(AdminChanges(books), HoldEnds(books)),
-    ]
-    yield from _items(items)
-    yield from Names(books).close()
-    for seq, group in groupby(entries, key=lambda stored: stored.seq):
-        same_seq = list(islice(group, SAME_SEQ_MAX))
-        if books.account is not None and not 0 < seq <= books.account.seq_last:
-            told = f"Its seq is {seq}, and the account's newest entry is {books.account.seq_last}."
-            about = f"entry {same_seq[0].entry_id}"
-            yield items.found(Code.ENTRY_BEYOND_ACCOUNT, about, told, same_seq[0].entry)
-            if seq > 0:
-                break  # whoever goes on adding entries would never let it come to an end
-            continue
-        yield from chain.numbered(same_seq)
-        entry = chain.choose(same_seq)
-        if entry is None:
-            chain.skip(seq)
-            continue
-        # What follows on a gap cannot be checked against the entry before it.
-        follows = chain.newest_hash is not None
-        yield from chain.take(entry)
-        if follows:
-            yield from sums.take(entry)
+    tally = Tally(books, now)
+    for code, (about, sentence) in item_checks.run(books):
+        yield books.finding(code, about, sentence)
+    for found in _in_sequence(tally, entries):
+        if isinstance(found, Finding):
+            yield found
         else:
-            sums.resume(entry)
-        for check in derived:
-            yield from check.take(entry)
-    yield from chain.end()
-    if chain.is_whole:
-        for check in (sums, *derived):
-            yield from check.close()
+            yield from _audit_entry(tally, found)
+            tally.add(found)
+    account = books.account
+    if account is not None and tally.hash not in {None, account.hash}:
+        sentence = f"The account does not hold the hash of its newest entry, {account.seq_last}."
+        yield books.finding(Code.NEWEST_HASH_WRONG, "account", sentence)
+    if tally.is_whole:
+        if payment_ids := tally.paid.keys() | tally.taken_back.keys():
+            tally.payments = find_payments(payment_ids)
+        for code, (about, sentence) in _audit_whole(tally):
+            yield books.finding(code, about, sentence)
 
 
-def _items(items: Reporter) -> Iterator[Finding]:
-    """Tell of items that are not there or nobody can read, whatever the entries say."""
-    books = items.books
-    for about in books.unreadable:
-        yield items.found(Code.ITEM_UNREADABLE, about, "It cannot be read.")
-    if books.account is None and "account" not in books.unreadable:
-        told = "There are entries or other items of this account, and no account."
-        yield items.found(Code.ACCOUNT_MISSING, "account", told)
-    if books.unknown:
-        told = f"It has attributes that Scrip did not write: {', '.join(sorted(books.unknown))}."
-        yield items.found(Code.UNKNOWN_ATTRIBUTE, "account", told)
-    for about, names in books.unknown_beside.items():
-        told = f"It has attributes that Scrip did not write: {', '.join(sorted(names))}."
-        yield items.found(Code.UNKNOWN_ATTRIBUTE, about, told)
-    for entry_id in books.unnumbered:
-        told = "It has no seq, so no list of entries shows it."
-        yield items.found(Code.ENTRY_WITHOUT_SEQ, f"entry {entry_id}", told)
+def _audit_entry(tally: Tally, entry: Entry) -> Iterator[Finding]:
+    """Check the next entry."""
+    found = entry_checks.run(tally, entry)
+    if tally.hash is not None:
+        found = chain(found, step_checks.run(tally, entry))
+    for code, sentence in found:
+        yield tally.books.finding(code, f"entry {entry.entry_id}", sentence, entry)
+
+
+def _audit_whole(tally: Tally) -> Iterator[tuple[Code, AboutItem]]:
+    """Check the account and all records against the whole of the entries."""
+    if tally.account is not None:
+        yield from account_checks.run(tally, tally.account)
+    yield from record_checks.run(tally)
+    for name in sorted(tally.paid.keys() & tally.payments.keys()):
+        yield from payment_checks.run(tally, tally.payments[name])
+
+
+def _in_sequence(tally: Tally, entries: Iterable[StoredEntry]) -> Iterator[Finding | Entry]:
+    """Yield one readable entry of each seq, and what is wrong with the sequence 1, 2, 3 ..."""
+    books, account = tally.books, tally.account
+    for seq, group in groupby(entries, key=lambda stored: stored.seq):
+        first, *others = islice(group, SAME_SEQ_MAX)
+        if account is not None and not 0 < seq <= account.seq_last:
+            about = f"entry {first.entry_id}"
+            sentence = f"Its seq is {seq}, but the account's newest entry is {account.seq_last}."
+            yield books.finding(Code.ENTRY_BEYOND_ACCOUNT, about, sentence, first.entry)
+            if seq > 0:
+                break  # otherwise entries that keep being added would never let it end
+            continue
+        yield from _audit_seq(tally, [first, *others])
+        yield from _missing_before(tally, seq)
+        entry = _choose(tally, [first, *others])
+        if entry is None:
+            tally.skip(seq)
+        else:
+            yield entry
+    if account is not None:
+        yield from _missing_before(tally, account.seq_last + 1)
+
+
+def _audit_seq(tally: Tally, same_seq: Sequence[StoredEntry]) -> Iterator[Finding]:
+    """Check that a seq has one entry, which can be read."""
+    books, seq = tally.books, same_seq[0].seq
+    for stored in same_seq:
+        about = f"entry {stored.entry_id}"
+        if stored.entry is None:
+            yield books.finding(Code.ITEM_UNREADABLE, about, f"Entry {seq} cannot be read.")
+        if stored.unknown:
+            sentence = unknown_attributes(stored.unknown)
+            yield books.finding(Code.UNKNOWN_ATTRIBUTE, about, sentence, stored.entry)
+    if len(same_seq) > 1:
+        names = ", ".join(sorted(stored.entry_id for stored in same_seq))
+        sentence = f"Several entries have seq {seq}: {names}."
+        yield books.finding(Code.SEQ_REPEATED, f"seq {seq}", sentence)
+
+
+def _missing_before(tally: Tally, seq: int) -> Iterator[Finding]:
+    """Report the entries between the last one and a seq, and pass over them."""
+    first, last = tally.seq + 1, seq - 1
+    if first <= last:
+        which = f"Entry {first} is" if first == last else f"Entries {first} to {last} are"
+        yield tally.books.finding(Code.ENTRY_MISSING, f"seq {first}", f"{which} missing.")
+        tally.skip(last)
+
+
+def _choose(tally: Tally, same_seq: Sequence[StoredEntry]) -> Entry | None:
+    """Return the readable entry of a seq, of several the one that continues the chain."""
+    readable = [stored.entry for stored in same_seq if stored.entry]
+    if len(readable) > 1:
+        readable.sort(
+            key=lambda entry: entry.previous_hash == tally.hash and entry.hash == chain_hash(entry)
+        )
+    return readable[-1] if readable else None

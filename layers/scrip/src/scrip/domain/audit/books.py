@@ -1,10 +1,11 @@
-"""Books: what the table holds of one account, as the audit takes it."""
+"""Books: what the table holds of one account, as the audit reads it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
 from scrip.domain.account import Account
+from scrip.domain.audit.findings import Code, Finding
 from scrip.domain.entries import Entry
 from scrip.domain.grants import Grant
 from scrip.domain.usage import DayUsage
@@ -12,7 +13,7 @@ from scrip.domain.usage import DayUsage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredEntry:
-    """An entry as it was found. `entry` is None where nobody can read it.
+    """An entry as it was found. `entry` is None if it cannot be read.
 
     `unknown` are the attributes that Scrip would not have written.
     """
@@ -25,16 +26,16 @@ class StoredEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Books:
-    """An account with all that is kept beside its entries.
+    """An account with everything that is stored beside its entries.
 
-    `account` is None where there is none, or nobody can read it: then it is among the `unreadable`
-    items. `balance` is the one that is stored, and `listed` says whether the directory lists the
-    account where its anchor puts it. `refunded` are the totals by entry, `hold_ends` the entries
-    that are said to have ended holds, by the hold, `retired` the grants that have left the
-    account's item, by their ids, `audited` the entries that audit records name, `closings` those of
-    them that closed the account, `names` the outside names with the account that each leads to,
-    `unnumbered` the entries that have no seq, and `unknown_beside` the attributes of items beside
-    the account that Scrip did not write.
+    - `account`: None if it is missing, or if it is among the `unreadable` items.
+    - `balance`: the stored one. `listed`: whether the directory lists the account by its anchor.
+    - `refunded`: refunded totals by entry. `hold_ends`: by hold, the entry that ended it.
+    - `retired`: grants that have left the account's item, by ID. `usage`: by day.
+    - `audited`: the entries that audit records name. `closings`: those that closed the account.
+    - `names`: outside names, each with the account that it leads to.
+    - `unnumbered`: entries without a seq.
+    - `unknown`, `unknown_beside`: attributes that Scrip did not write, of the account and by item.
     """
 
     account_id: str
@@ -52,3 +53,14 @@ class Books:
     unreadable: tuple[str, ...] = ()
     unknown_beside: Mapping[str, frozenset[str]] = field(default_factory=dict)
     unnumbered: tuple[str, ...] = ()
+
+    def finding(self, code: Code, about: str, sentence: str, entry: Entry | None = None) -> Finding:
+        """Return a finding about an item of the account, which may be an entry."""
+        return Finding(
+            code=code,
+            account_id=self.account_id,
+            about=about,
+            sentence=sentence,
+            entry_id=entry.entry_id if entry else None,
+            seq=entry.seq if entry else None,
+        )

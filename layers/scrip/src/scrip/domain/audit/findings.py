@@ -1,11 +1,11 @@
-"""Findings: what an audit says is wrong with an account, each with a code that stays the same."""
+"""Findings: what is wrong with an account, each with a stable code."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Code(StrEnum):
-    """What kind of fault it is. docs/reference/audit.md says what to do about each."""
+    """The kind of a fault. docs/reference/audit.md says what to do about each."""
 
     ACCOUNT_MISSING = "account_missing"
     ALIAS_WRONG = "alias_wrong"
@@ -42,10 +42,10 @@ class Code(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is wrong. `about` names the item; `entry_id` and `seq` are of an entry's.
+    """One thing that is wrong. `about` names the item, `entry_id` and `seq` the entry, if any.
 
-    The sentence tells what stands there and what should, so that two readings of an account that
-    is being changed find the same only where it really is so.
+    The sentence has the stored value and the right one. So two readings of an account that is in
+    use have the same finding only if it is real.
     """
 
     code: Code

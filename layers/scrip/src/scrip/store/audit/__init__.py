@@ -1,1 +1,1 @@
-"""What the audit reads of the table, and how far it has come."""
+"""What the audit reads from the table, and the progress that it saves."""

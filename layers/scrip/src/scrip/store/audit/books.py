@@ -49,9 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from datetime import datetime
 
-    from scrip.domain.grants import Grant
     from scrip.domain.payments import Payment
-    from scrip.domain.usage import DayUsage
     from scrip.store.items import Item, Wire
     from scrip.store.keys import Key
 
@@ -68,7 +66,7 @@ PAGE = 1_000
 DIRECTORY = frozenset({"directory_pk", "directory_sk"})
 """The attributes that put an account into the directory."""
 
-UNREADABLE_ABOUT = {
+ABOUT = {
     "ACCOUNT": "account",
     "AUDIT": "audit record {}",
     "GRANT": "retired grant {}",
@@ -195,65 +193,46 @@ def estimated_items(table: Table) -> int | None:
     return answer["Table"].get("ItemCount") or None
 
 
-def read_books(  # noqa: C901 - a case for each kind of item
-    table: Table,
-    account_id: str,
-) -> Books:
+def read_books(table: Table, account_id: str) -> Books:
     """Return everything that the table holds about an account, except its entries.
 
-    Strongly consistent, but not as of one moment: postings may be written in between.
+    Strongly consistent, but not a snapshot: postings may be written in between.
 
     Raises:
         BusyError: the table did not answer, several times.
     """
     table = _patient(table)
     account_fields: dict[str, Any] = {"account": None}
-    refunded: dict[str, int] = {}
-    hold_ends: dict[str, str] = {}
-    retired: dict[str, Grant] = {}
-    usage: dict[date, DayUsage] = {}
-    audited: set[str] = set()
-    closings: set[str] = set()
+    found: dict[str, dict[Any, Any]] = {kind: {} for kind in READ}
     unreadable: list[str] = []
     unknown_beside: dict[str, frozenset[str]] = {}
     partition = account_key(account_id)["pk"]
     for wire in table.query_all("pk = :pk", {":pk": partition}, ConsistentRead=True):
         kind, _, name = wire["sk"]["S"].partition("#")
         if unknown := wire.keys() - BESIDE_ACCOUNT.get(kind, wire.keys()) - BESIDE_ENTRY:
-            unknown_beside[UNREADABLE_ABOUT[kind].format(name)] = frozenset(unknown)
+            unknown_beside[ABOUT[kind].format(name)] = frozenset(unknown)
         try:
-            match kind:
-                case "ACCOUNT" if wire["sk"]["S"] == kind:
-                    account_fields = _account_fields(wire)
-                case "AUDIT":
-                    record = audit_of(wire)
-                    audited.add(record.entry_id or "")
-                    if record.action == CLOSED:
-                        closings.add(record.entry_id or "")
-                case "GRANT":
-                    retired[name] = retired_of(wire)
-                case "HOLD":
-                    hold_ends[name] = hold_end_of(wire)
-                case "REFUNDED":
-                    refunded[name] = refunded_of(wire)
-                case "USAGE":
-                    usage[_day(name)] = usage_of(wire)
-                case _:
-                    unreadable.append(f"item {wire['sk']['S']}")
+            if wire["sk"]["S"] == "ACCOUNT":
+                account_fields = _account_fields(wire)
+            elif kind in READ:
+                found[kind][_day(name) if kind == "USAGE" else name] = READ[kind](wire)
+            else:
+                unreadable.append(f"item {wire['sk']['S']}")
         except (CorruptAccountError, ValueError):
-            unreadable.append(UNREADABLE_ABOUT[kind].format(name))
+            unreadable.append(ABOUT[kind].format(name))
     names = names_of(table, account_id)
     leading = {
         wire["pk"]["S"]: wire for wire in _batches(table, [alias_key(name) for name in names])
     }
+    changes = found["AUDIT"].values()
     return Books(
         account_id=account_id,
-        refunded=refunded,
-        hold_ends=hold_ends,
-        retired=retired,
-        usage=usage,
-        audited=frozenset(audited - {""}),
-        closings=frozenset(closings),
+        refunded=found["REFUNDED"],
+        hold_ends=found["HOLD"],
+        retired=found["GRANT"],
+        usage=found["USAGE"],
+        audited=frozenset(entry_id for entry_id, _ in changes if entry_id),
+        closings=frozenset(entry_id for entry_id, closes in changes if entry_id and closes),
         names={
             name: leading.get(alias_key(name)["pk"], {}).get("account_id", {}).get("S")
             for name in names
@@ -320,6 +299,22 @@ def newest_entry_at(table: Table, account_id: str) -> datetime | None:
         for wire in newest:
             return entry_of(wire).recorded_at
     return None
+
+
+def _admin_change(wire: Wire) -> tuple[str | None, bool]:
+    """Return the entry that an audit record names, and whether it closed the account."""
+    record = audit_of(wire)
+    return record.entry_id, record.action == CLOSED
+
+
+READ: Mapping[str, Callable[[Wire], Any]] = {
+    "AUDIT": _admin_change,
+    "GRANT": retired_of,
+    "HOLD": hold_end_of,
+    "REFUNDED": refunded_of,
+    "USAGE": usage_of,
+}
+"""How the items beside an account are read, by the kind in their key."""
 
 
 def _account_fields(wire: Wire) -> dict[str, Any]:

@@ -1,73 +1,66 @@
-"""What all checks have in common."""
+"""The kinds of checks, and how they are registered.
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
+A check is a generator that yields what is wrong. It is named for what is right.
+"""
 
+from collections.abc import Callable, Iterator
+
+from scrip.domain.account import Account
 from scrip.domain.audit.books import Books
-from scrip.domain.audit.findings import Code, Finding
-from scrip.domain.entries import Entry, EntryType
+from scrip.domain.audit.findings import Code
+from scrip.domain.audit.tally import Tally
+from scrip.domain.entries import Entry
+from scrip.domain.payments import Payment
 
-NEW_CREDITS = frozenset(
-    {
-        *(EntryType.SIGNUP, EntryType.PURCHASE, EntryType.PLAN),
-        *(EntryType.ADMIN_GRANT, EntryType.PROMO, EntryType.REFERRAL),
-    },
-)
-"""The types by which credits come that nobody had before."""
+type AboutItem = tuple[str, str]
+"""The item that is wrong, and a sentence that says how."""
 
-GAINS = NEW_CREDITS | {EntryType.ROLLOVER, EntryType.REFUND, EntryType.RESET}
-"""The types by which a balance grows."""
-
-LOSSES = frozenset(
-    {EntryType.USAGE, EntryType.EXPIRY, EntryType.ADMIN_DEDUCT, EntryType.CLAWBACK},
-)
-"""The types by which a balance shrinks. All others move nothing or only within the account."""
-
-INTO_GRANTS = GAINS | {EntryType.RELEASE}
-"""The types whose allocations went into grants; those of all others came out of them."""
+type Check[Wrong, *Given] = Callable[[*Given], Iterator[Wrong]]
 
 
-class Reporter:
-    """What tells findings about one account."""
+class Checks[Wrong, *Given]:
+    """The checks of one kind, in the order of their definition, each with the code it reports."""
 
-    def __init__(self, books: Books) -> None:
-        """Know the account and what is kept beside its entries."""
-        self.books = books
+    def __init__(self) -> None:
+        """Start without any."""
+        self.registered: list[tuple[Code, Check[Wrong, *Given]]] = []
 
-    def found(self, code: Code, about: str, sentence: str, entry: Entry | None = None) -> Finding:
-        """Return a finding."""
-        return Finding(
-            code=code,
-            account_id=self.books.account_id,
-            about=about,
-            sentence=sentence,
-            entry_id=entry.entry_id if entry else None,
-            seq=entry.seq if entry else None,
-        )
+    def reporting(self, code: Code) -> Callable[[Check[Wrong, *Given]], Check[Wrong, *Given]]:
+        """Register the decorated function as a check whose findings have this code."""
 
-    def found_in(self, entry: Entry, code: Code, sentence: str) -> Finding:
-        """Return a finding about an entry."""
-        return self.found(code, f"entry {entry.entry_id}", sentence, entry)
+        def register(check: Check[Wrong, *Given]) -> Check[Wrong, *Given]:
+            self.registered.append((code, check))
+            return check
 
+        return register
 
-class Check(Reporter, ABC):
-    """One promise, checked entry by entry and, once all were seen, against what stands beside."""
-
-    @abstractmethod
-    def take(self, entry: Entry) -> Iterator[Finding]:
-        """Look at the next entry."""
-
-    def close(self) -> Iterator[Finding]:
-        """Compare what the entries came to. Only when every one of them was seen."""
-        yield from ()
+    def run(self, *given: *Given) -> Iterator[tuple[Code, Wrong]]:
+        """Run all checks and yield what is wrong."""
+        for code, check in self.registered:
+            for wrong in check(*given):
+                yield code, wrong
 
 
-def is_capture(entry: Entry) -> bool:
-    """Tell whether an entry spends what was held."""
-    return entry.type is EntryType.USAGE and entry.hold_id is not None
+def compare(about: str, what: str, stored: object, by_entries: object) -> Iterator[AboutItem]:
+    """Yield what is wrong unless the stored value is the one that the entries lead to."""
+    if stored != by_entries:
+        yield about, f"{what} is {stored}, but by the entries it is {by_entries}."
 
 
-def moved(entry: Entry) -> int:
-    """Return what an entry's allocations came to: into grants, or below 0 out of them."""
-    total = sum(allocation.amount for allocation in entry.allocations)
-    return total if entry.type in INTO_GRANTS else -total
+item_checks: Checks[AboutItem, Books] = Checks()
+"""Checks of what is stored, before any entry is read."""
+
+entry_checks: Checks[str, Tally, Entry] = Checks()
+"""Checks of each entry against those before it, which the tally has. They yield sentences."""
+
+step_checks: Checks[str, Tally, Entry] = Checks()
+"""Checks of each entry that need the one directly before it: they do not run after a gap."""
+
+account_checks: Checks[AboutItem, Tally, Account] = Checks()
+"""Checks of the account against all its entries. Like the following, only if none is missing."""
+
+record_checks: Checks[AboutItem, Tally] = Checks()
+"""Checks of the records kept beside the entries, whether or not there is an account."""
+
+payment_checks: Checks[AboutItem, Tally, Payment] = Checks()
+"""Checks of each payment that exists and has an entry."""

@@ -1,0 +1,117 @@
+"""What the types and IDs of entries mean, stated again so that the audit shares no rule."""
+
+from zoneinfo import ZoneInfo
+
+from scrip.domain.commands import CaptureHold
+from scrip.domain.entries import Entry, EntryType, iso
+from scrip.domain.grants import GrantKind
+
+NEW_CREDITS = frozenset(
+    {
+        *(EntryType.SIGNUP, EntryType.PURCHASE, EntryType.PLAN),
+        *(EntryType.ADMIN_GRANT, EntryType.PROMO, EntryType.REFERRAL),
+    },
+)
+"""The types that bring new credits."""
+
+GAINS = NEW_CREDITS | {EntryType.ROLLOVER, EntryType.REFUND, EntryType.RESET}
+"""The types that may raise a balance."""
+
+LOSSES = frozenset(
+    {EntryType.USAGE, EntryType.EXPIRY, EntryType.ADMIN_DEDUCT, EntryType.CLAWBACK},
+)
+"""The types that may lower a balance. All others move credits only within the account."""
+
+INTO_GRANTS = GAINS | {EntryType.RELEASE}
+"""The types whose allocations go into grants; those of all others come out of them."""
+
+ADMIN_TYPES = frozenset(
+    {
+        *(EntryType.ADMIN_GRANT, EntryType.PROMO, EntryType.REFERRAL, EntryType.ADMIN_DEDUCT),
+        *(EntryType.RESET, EntryType.FREEZE, EntryType.UNFREEZE),
+    },
+)
+"""The types that only an admin's command writes, with an audit record."""
+
+ORIGINS = {
+    kind: EntryType.ADMIN_GRANT if kind is GrantKind.ADMIN else EntryType(kind)
+    for kind in GrantKind
+}
+"""The type of the entry that brings a grant of each kind."""
+
+CLAWBACK = ":clawback:"
+"""In the ID of a clawback: after the payment's ID, before the amount returned so far."""
+
+EXPIRY = "expiry:"
+"""The start of the ID of an expiry."""
+
+OPENED = ":opened"
+"""The end of the ID of an entry that opens a dispute's hold, after the hold's ID."""
+
+PERIOD = "period:"
+"""The start of the ID of a plan entry that the clock wrote."""
+
+RELEASE = "release:"
+"""The start of the ID of a release that no command on the hold asked for."""
+
+USER = "user:"
+"""The start of the ID of a hold that a user's token opened."""
+
+
+def moved(entry: Entry) -> int:
+    """Return the sum of an entry's allocations: positive into grants, negative out of them."""
+    total = sum(allocation.amount for allocation in entry.allocations)
+    return total if entry.type in INTO_GRANTS else -total
+
+
+def is_capture(entry: Entry) -> bool:
+    """Return whether an entry spends held credits."""
+    return entry.type is EntryType.USAGE and entry.hold_id is not None
+
+
+def is_requested_plan(entry: Entry) -> bool:
+    """Return whether a plan entry was requested; the clock requests nothing."""
+    return entry.type is EntryType.PLAN and entry.request_hash is not None
+
+
+def is_clock_plan(entry: Entry) -> bool:
+    """Return whether the clock wrote a plan entry at the start of a period."""
+    return entry.type is EntryType.PLAN and entry.request_hash is None
+
+
+def period_part(entry: Entry, zone: ZoneInfo) -> str:
+    """Return what follows the start of the period in the ID of the clock's plan entry.
+
+    The start is a local day, or an instant after which the ID may name what was paid.
+    """
+    name = entry.entry_id.removeprefix(PERIOD)
+    day = entry.effective_at.astimezone(zone).date().isoformat()
+    return "" if name == day else name.removeprefix(iso(entry.effective_at))
+
+
+def ends_hold(entry: Entry) -> bool:
+    """Return whether a command ended a hold with this entry; the clock's ends are not recorded.
+
+    Only the hash of the request shows whether a capture was final.
+    """
+    if entry.type is EntryType.RELEASE:
+        # What a capture leaves over and what expires is released under an ID of its own.
+        return entry.hold_id is not None and not entry.entry_id.startswith(RELEASE)
+    return is_capture(entry) and any(
+        entry.request_hash
+        == CaptureHold(
+            account_id="",
+            entry_id="",
+            actor=entry.actor,
+            reason=entry.reason,
+            reference=entry.reference,
+            metadata=entry.metadata,
+            hold_id=entry.hold_id or "",
+            quantity=entry.quantity,
+            amount=amount,
+            final=True,
+            excess=excess,
+        ).request_hash
+        for amount in (None, None if entry.quantity else entry.cost)
+        for excess in (False, True)
+    )
