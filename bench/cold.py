@@ -33,11 +33,11 @@ EVENTS = {
     "consume": "consume/feature",
     "docs": "docs/health",
     "events": "events/day",
-    "match": "match/account_opened",
     "refund": "refund/whole",
     "renew": "renew/account",
     "reset": "reset/schedule",
     "signup": "signup/confirmed",
+    "wake": "wake/account_opened",
     "webhook": "webhook/request",
 }
 """The first request of each function; bootstrap has none, since no one waits for it."""
@@ -109,16 +109,17 @@ class Cold:
     def _bare(self, function: str | None) -> Path:
         """Return a copy of the layer and a function without bytecode."""
         bare = self._scratch / "bare"
-        for name in ("Layer", folder(bare, function).name) if function else ():
+        for name in ("Layer", folder(self.build_dir, function).name) if function else ():
             if not (bare / name).exists():
                 ignored = shutil.ignore_patterns("__pycache__")
                 shutil.copytree(self.build_dir / name, bare / name, ignore=ignored)
         return bare
 
 
-def folder(build_dir: Path, function: str | None) -> Path:
-    """Return the folder into which SAM builds a function."""
-    return build_dir / f"{str(function).capitalize()}Function"
+def folder(build_dir: Path, function: str) -> Path:
+    """Return the folder into which SAM builds a function, named by its logical ID."""
+    [handler] = build_dir.glob(f"*/functions/{function}/handler.py")
+    return handler.parents[2]
 
 
 def import_ratios(build_dir: Path, function: str, repeats: int) -> dict[str, float]:

@@ -21,7 +21,7 @@ STREAM_BATCHES = (1, 10, 40, 100)
 """How many records there may be in a batch of the stream."""
 
 QUEUE = "queue"
-STREAM = ("events", "match")
+STREAM = ("events", "wake")
 """The functions that read the stream."""
 
 
@@ -139,7 +139,7 @@ def _is_told(change: Change) -> bool:
 
 
 def _leads_somewhere(change: Change) -> bool:
-    """The match function's filter, as template.yaml has it."""
+    """The wake function's filter, as template.yaml has it."""
     return change.before is None and (
         change.sk == "ACCOUNT"
         or (change.pk.startswith("ALIAS#") and change.sk.startswith("ALIAS#"))

@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from simulation.world import World
 
 FUNCTIONS = (
-    "account", "adjust", "admin", "catalog", "consume", "events", "match", "refund", "renew",
-    "reset", "signup", "webhook",
+    "account", "adjust", "admin", "catalog", "consume", "events", "refund", "renew",
+    "reset", "signup", "wake", "webhook",
 )  # fmt: skip
 SKEW_SECONDS = 20.0
 """How far a process's clock may be from the time, either way."""
@@ -59,7 +59,7 @@ DIRECTORY_SHARDS = 2
 """With all sixteen the sweep does the same, only in more messages."""
 
 REQUESTS = "requests"
-HANDED_OVER = {"renew": "messages", "events": "records", "match": "records"}
+HANDED_OVER = {"renew": "messages", "events": "records", "wake": "records"}
 """What functions are handed, several at a time; all others one request, sign-up or tick."""
 
 CLOCK_JUMP_SECONDS = 3_600.0

@@ -99,7 +99,12 @@ class Uses:
 def statements(function: str) -> list[list[Grant]]:
     """Return what each statement about the table allows a function."""
     found = []
-    for policy in resources()[f"{function.capitalize()}Function"]["Properties"]["Policies"]:
+    [properties] = [
+        resource["Properties"]
+        for resource in resources().values()
+        if resource.get("Properties", {}).get("CodeUri") == f"functions/{function}"
+    ]
+    for policy in properties["Policies"]:
         for statement in policy["Statement"]:
             service, action = statement["Action"].split(":")
             if service != "dynamodb":
@@ -253,10 +258,10 @@ def test_each_role_may_do_what_its_function_does_and_nothing_else(
         waiting = tell("carl", MESSAGES[1:]), tell("dora", MESSAGES[1:])
     assert ledger().account("bob").status == "closed"
     ledger().execute(opening("dora"))
-    with uses.of("match"):
-        opened = event("match/account_opened")
+    with uses.of("wake"):
+        opened = event("wake/account_opened")
         opened["Records"][0]["dynamodb"]["Keys"]["pk"]["S"] = "ACCOUNT#dora"
-        invoke("match", opened)
+        invoke("wake", opened)
     assert ledger().account("dora").status == "closed"
     for number in ("ANCHOR_DAYS", "DIRECTORY_SHARDS", "INBOX_DAYS"):
         monkeypatch.setattr(f"scrip.store.directory.{number}", 2)

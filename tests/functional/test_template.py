@@ -222,6 +222,26 @@ def test_what_people_own_outlives_the_stack(name: str) -> None:
     assert resources()[name]["DeletionPolicy"] == "Retain"
 
 
+def test_an_update_replaces_nothing_that_has_state_or_is_known_by_its_name() -> None:
+    # CloudFormation would make it new under another logical ID, and delete or abandon the old one.
+    # Under another ID, what reads the stream would also begin again a day ago.
+    assert resources().keys() >= {
+        *("Table", "Bucket", "MailboxKey", "WebhookSecrets", "Api", "EventBus", "Alarms"),
+        *("UserPool", "UserPoolDomain", "ResourceServer"),
+        *("AppClient", "ConsoleClient", "ServiceClient"),
+        *("EventsDeadLetters", "RenewQueue", "RenewDeadLetters"),
+        *("EventsFunction", "MatchFunction"),
+    }
+
+
+def test_all_functions_log_to_one_group() -> None:
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    assert template["Globals"]["Function"]["LoggingConfig"] == {"LogGroup": {"Ref": "FunctionLogs"}}
+    assert all("LoggingConfig" not in resources()[name]["Properties"] for name in functions())
+    kept = {"RetentionInDays": {"Ref": "LogRetentionDays"}}
+    assert resources()["FunctionLogs"]["Properties"] == kept
+
+
 def test_a_message_that_fails_waits_for_the_worker_and_is_never_lost() -> None:
     worker = resources()["RenewFunction"]["Properties"]
     queue = resources()["RenewQueue"]["Properties"]

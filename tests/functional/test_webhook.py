@@ -142,7 +142,7 @@ def test_messages_without_an_account_wait_for_the_sign_up(table: Table) -> None:
     signup = event("signup/confirmed")
     signup["request"]["userAttributes"] |= {"sub": ALICE, "email": "alice@example.com"}
     invoke("signup", signup)
-    invoke("match", event("match/address_linked"))
+    invoke("wake", event("wake/address_linked"))
     # The checkout linked the invoice's customer.
     assert alice().balance == 50 + 500 + 2_000
     assert {item["status"]["S"] for item in items(table) if item["sk"]["S"] == "INBOX"} == {
@@ -194,7 +194,7 @@ def test_a_message_that_was_corrupted_by_hand_does_not_keep_others_waiting(table
         ExpressionAttributeValues={":never": {"S": "never"}},
     )
     ledger().execute(opening(ALICE))
-    invoke("match", event("match/account_opened"))
+    invoke("wake", event("wake/account_opened"))
     assert alice().balance == 150 + 500
 
 

@@ -217,12 +217,13 @@ class Functions:
         return {item["sk"]["S"]: item for item in answer["Items"]}
 
     def is_denied(self, function: str, permission: Permission, since: datetime) -> bool:
-        """Tell whether a function's log says, soon enough, what it was not allowed to do."""
+        """Return whether a function logs, soon enough, what it was not allowed to do."""
         deadline = time.monotonic() + PATIENCE_SECONDS
+        denied = f"not authorized to perform: {permission.action}"
         while not self._logs.filter_log_events(
-            logGroupName=self.ids[f"{function.removesuffix('Function')}Logs"],
+            logGroupName=self.ids["FunctionLogs"],
             startTime=int(since.timestamp() * 1000),
-            filterPattern=f'"not authorized to perform: {permission.action}"',
+            filterPattern=f'"{self.ids[function]}" "{denied}"',
         )["events"]:
             if time.monotonic() > deadline:
                 return False

@@ -124,10 +124,14 @@ def findings_of_the_function(stack: LocalStack) -> set[tuple[str, str, str | Non
         time.sleep(0.5)
     assert progress.last.mismatches == progress.mismatches > 0
     resources = stack.client("cloudformation").describe_stack_resource(
-        StackName=STACK_NAME, LogicalResourceId="AuditLogs"
+        StackName=STACK_NAME, LogicalResourceId="FunctionLogs"
     )
     group = resources["StackResourceDetail"]["PhysicalResourceId"]
-    pages = stack.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+    pages = (
+        stack.client("logs")
+        .get_paginator("filter_log_events")
+        .paginate(logGroupName=group, filterPattern=f'"{function}"')
+    )
     lines = [event["message"] for page in pages for event in page["events"]]
     told = [json.loads(line) for line in lines if line.startswith("{")]
     return {

@@ -9,7 +9,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from bench.cold import RUNTIME, import_ratios
+from bench.cold import RUNTIME, folder, import_ratios
 from scrip_cli.local.stack import LocalStack
 
 FUNCTIONS = sorted(path.parent.name for path in Path("functions").glob("*/handler.py"))
@@ -34,7 +34,7 @@ def test_a_function_imports_with_nothing_but_its_layer_and_the_runtime(
     for package in RUNTIME:
         (tmp_path / package).symlink_to(site_packages / package)
     places = [
-        stack.build_dir / f"{function.capitalize()}Function",
+        folder(stack.build_dir, function),
         stack.build_dir / "Layer" / "python",
         tmp_path,
     ]

@@ -28,12 +28,14 @@ def until[T](ask: Callable[[], T], right: Callable[[T], bool]) -> T:
 
 def logged(stack: LocalStack, function: str, words: str) -> list[dict[str, Any]]:
     """The lines of a function's log that have these words in them."""
-    [group] = stack.client("cloudformation").describe_stack_resources(
-        StackName=demo.details(stack).stack_name,
-        LogicalResourceId=f"{function}Logs",
-    )["StackResources"]
+    group, name = (
+        stack.client("cloudformation").describe_stack_resource(
+            StackName=demo.details(stack).stack_name, LogicalResourceId=logical_id
+        )["StackResourceDetail"]["PhysicalResourceId"]
+        for logical_id in ("FunctionLogs", f"{function}Function")
+    )
     found = stack.client("logs").filter_log_events(
-        logGroupName=group["PhysicalResourceId"], filterPattern=f'"{words}"'
+        logGroupName=group, filterPattern=f'"{name}" "{words}"'
     )["events"]
     return [json.loads(event["message"]) for event in found]
 

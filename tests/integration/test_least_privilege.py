@@ -154,12 +154,12 @@ def hear(functions: Functions) -> None:
     is_told(functions, account_id, tell(functions, account_id))
 
 
-def match(functions: Functions) -> None:
+def wake(functions: Functions) -> None:
     """Open an account that messages wait for, the last of which closes it."""
     account_id = new_account()
     webhook_ids = tell(functions, account_id, MESSAGES[1:])
     functions.ask("account/me", account_id)
-    functions.call("MatchFunction", about(account_id, event("match/account_opened")))
+    functions.call("MatchFunction", about(account_id, event("wake/account_opened")))
     is_told(functions, account_id, webhook_ids)
 
 
@@ -289,7 +289,7 @@ WORK: dict[str, Callable[[Functions], None]] = {
     "AccountFunction": read,
     "CatalogFunction": edit_catalog,
     "WebhookFunction": hear,
-    "MatchFunction": match,
+    "MatchFunction": wake,
     "AdminFunction": administer,
     "EventsFunction": tell_events,
     "BootstrapFunction": bootstrap,

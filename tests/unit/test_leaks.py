@@ -4,7 +4,7 @@ import pytest
 
 from tests.leaks import CANARY, leaks
 
-GROUP = "/scrip/ConsumeLogs"
+GROUP = "/scrip/FunctionLogs"
 
 
 @pytest.mark.parametrize(
