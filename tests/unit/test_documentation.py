@@ -26,7 +26,7 @@ NO_SECRETS = {
 PATH = re.compile(r"`([\w.*-]+(?:/[\w.*-]+)+\.(?:py|md|yaml|toml|json|html))`")
 PATHS_BEGIN_AT = (ROOT, ROOT / "layers/scrip/src/scrip")
 
-DOCUMENTS = [README, *DOCS]
+DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *DOCS]
 
 
 def named(document: Path) -> str:
