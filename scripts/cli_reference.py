@@ -13,6 +13,7 @@ INTRODUCTION = """\
 # The command line
 
 Made from the code by `make reference`; `scrip COMMAND --help` prints the same.
+`scrip --version` prints the version.
 
 ## Which stack
 

@@ -18,6 +18,7 @@ from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Server
 from pydantic import BaseModel, create_model
 
+from scrip import __version__
 from scrip.domain import errors
 from scrip.domain.errors import ScripError
 from scrip.http import problems
@@ -52,7 +53,7 @@ def openapi() -> str:
     """Return the document as JSON."""
     merge = OpenAPIMerge(
         title="Scrip",
-        version="1",
+        version=__version__,
         description=DESCRIPTION,
         servers=[Server(url="..", description="The stack that serves this document.")],
         security_schemes={
@@ -98,6 +99,8 @@ class _Described:
         self.path = [field.alias for field in takes.path_params]
         self.query = {field.alias: field.required for field in takes.query_params}
         self.answered = get_type_hints(self.answer)
+        # Items of the catalog count their versions. Health answers the version of the code.
+        self.is_versioned = self.answered.get("version") is int
 
     def responses(self) -> dict[int, Any]:
         """Return every response, by status."""
@@ -164,7 +167,7 @@ class _Described:
 
     def _headers(self) -> Document:
         """Return the headers of success: an item's version, or a mark on replayed entries."""
-        if "version" in self.answered:
+        if self.is_versioned:
             return ETAG
         return REPLAYED if self.has_key and {"entry", "entries"} & self.answered.keys() else {}
 
@@ -173,7 +176,7 @@ class _Described:
         links = LINKS.get(self.operation_id, {})
         if "entry" in self.answered:
             links = ENTRY | links
-        if "version" in self.answered:
+        if self.is_versioned:
             name = self.answer.__name__.removesuffix("Answer").lower()
             item = {f"{name}_id": f"$response.body#/{name}_id"}
             edited = {**item, "if-match": "$response.header.ETag"}

@@ -3,6 +3,7 @@
 `Custom::Catalog` loads the default catalog. Plans and features that exist are left as they are, so
 a later deployment undoes nobody's edits. `Custom::MailboxKey` makes the key by which mailboxes are
 hashed, once. `Custom::ConsoleSignIn` lets people sign in to the console at its address.
+`Custom::Version` has the version of this code as its attribute `Version`.
 """
 
 import json
@@ -12,6 +13,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from scrip import __version__
 from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.ledger import ledger
 from scrip.observability import logger
@@ -32,8 +34,8 @@ def lambda_handler(event: dict[str, Any], _: LambdaContext) -> None:
         "PhysicalResourceId": event["LogicalResourceId"],
         **{name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")},
     }
-    if event["RequestType"] != "Delete" and (reason := _try(event)):
-        answer |= {"Status": "FAILED", "Reason": reason}
+    if event["RequestType"] != "Delete":
+        answer |= _try(event)
     request = urllib.request.Request(  # noqa: S310 - CloudFormation's own address
         event["ResponseURL"],
         data=json.dumps(answer).encode(),
@@ -43,22 +45,23 @@ def lambda_handler(event: dict[str, Any], _: LambdaContext) -> None:
     urllib.request.urlopen(request, timeout=ANSWER_SECONDS).close()  # noqa: S310
 
 
-def _try(event: dict[str, Any]) -> str | None:
-    """Do it and return why not, if not. A new role takes seconds to be in force."""
-    reason = None
+def _try(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the resource's attributes, or why it failed. A new role takes effect after seconds."""
+    answer: dict[str, Any] = {}
     for _ in range(TRIES_MAX):
         try:
-            _do(event["ResourceType"], event["ResourceProperties"])
+            attributes = _do(event["ResourceType"], event["ResourceProperties"])
         except Exception as exc:  # whatever it is, CloudFormation must hear of it
             logger.exception("a custom resource failed")
-            reason = repr(exc)
+            answer = {"Status": "FAILED", "Reason": repr(exc)}
             time.sleep(PAUSE_SECONDS)
         else:
-            return None
-    return reason
+            return {"Data": attributes}
+    return answer
 
 
-def _do(resource_type: str, properties: dict[str, Any]) -> None:
+def _do(resource_type: str, properties: dict[str, Any]) -> dict[str, str]:
+    """Create or update a resource; return its attributes."""
     match resource_type:
         case "Custom::Catalog":
             keys = load_catalog(ledger().table, DEFAULT_CATALOG)
@@ -68,5 +71,8 @@ def _do(resource_type: str, properties: dict[str, Any]) -> None:
         case "Custom::ConsoleSignIn":
             pool = open_user_pool(properties["UserPoolId"])
             pool.let_sign_in(properties["ClientId"], properties["Url"])
+        case "Custom::Version":
+            return {"Version": __version__}
         case _:
             raise ValueError(f"{resource_type} is none of this function's resources")
+    return {}

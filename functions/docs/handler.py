@@ -5,13 +5,15 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import Field
 
+from scrip import __version__
 from scrip.http.answers import answer
 from scrip.http.resolver import api
 from scrip.observability import logger
@@ -29,6 +31,7 @@ class HealthAnswer(TypedDict):
     """The API is up."""
 
     status: Literal["ok"]
+    version: Annotated[str, Field(description="Version of the deployed code.")]
 
 
 @app.operation(
@@ -40,7 +43,7 @@ class HealthAnswer(TypedDict):
 )
 def get_health() -> Response[HealthAnswer]:
     """Answer if API Gateway and Lambda are up."""
-    return answer({"status": "ok"})
+    return answer({"status": "ok", "version": __version__})
 
 
 @app.get("/v1/openapi.json", include_in_schema=False)

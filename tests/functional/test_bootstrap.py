@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 import pytest
 
+from scrip import __version__
 from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.store.catalogs import read_catalog
 from scrip.store.client import Table
@@ -121,6 +122,15 @@ def test_the_mailboxes_key_is_made_by_the_first_deployment_and_never_changed(
     assert {told["Status"] for told in heard} == {"SUCCESS"}
     assert len(set(keys)) == 1
     assert keys[0] != own_mailbox_key()
+
+
+def test_the_stack_shows_the_version_of_its_code(
+    aws: Table,
+    cloudformation: tuple[str, list[dict[str, Any]]],
+) -> None:
+    url, heard = cloudformation
+    tell("bootstrap/version", url)
+    assert (heard[0]["Status"], heard[0]["Data"]) == ("SUCCESS", {"Version": __version__})
 
 
 def test_admins_can_sign_in_to_the_console_and_get_no_scope_by_it(

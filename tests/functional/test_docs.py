@@ -6,18 +6,20 @@ import sys
 
 from openapi_spec_validator import validate
 
+from scrip import __version__
 from scrip.store.client import Table
 from tests.functional.conftest import ROOT, event, invoke, openapi, resources, send
 
 
 def test_health_needs_no_token_and_no_table(table: Table) -> None:
     answer = send("docs/health")
-    assert (answer.status, answer.body) == (200, {"status": "ok"})
+    assert (answer.status, answer.body) == (200, {"status": "ok", "version": __version__})
 
 
 def test_the_openapi_document_is_valid_and_served(table: Table) -> None:
     document = json.loads(invoke("docs", event("docs/openapi"))["body"])
     validate(document)
+    assert document["info"]["version"] == __version__
     assert "/v1/accounts/{account_id}/consume" in document["paths"]
 
 

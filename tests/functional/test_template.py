@@ -242,6 +242,13 @@ def test_all_functions_log_to_one_group() -> None:
     assert resources()["FunctionLogs"]["Properties"] == kept
 
 
+def test_the_version_is_read_again_whenever_the_code_changes() -> None:
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    assert template["Outputs"]["Version"]["Value"] == {"Fn::GetAtt": ["Version", "Version"]}
+    # The layer has the version, and another ARN for each of its contents.
+    assert resources()["Version"]["Properties"]["Layer"] == {"Ref": "Layer"}
+
+
 def test_a_message_that_fails_waits_for_the_worker_and_is_never_lost() -> None:
     worker = resources()["RenewFunction"]["Properties"]
     queue = resources()["RenewQueue"]["Properties"]

@@ -16,8 +16,10 @@ import httpx
 import pytest
 from ministack.core.lambda_runtime import Worker  # type: ignore[import-untyped]
 
+from scrip import __version__
 from scrip.webhooks.providers import Provider
 from scrip_cli.local import demo
+from scrip_cli.local.deploy import outputs
 from scrip_cli.local.server import invoke
 from scrip_cli.local.stack import LocalStack, find_stack
 from tests.conftest import SCRIP, UP_SECONDS, free_port, scrip
@@ -77,7 +79,8 @@ def test_env_tells_a_program_all_that_it_needs(stack: LocalStack) -> None:
     }
     assert set(found["webhook_secrets"]) == set(Provider)
     health = httpx.get(f"{found['api_url']}/v1/health", trust_env=False, timeout=60)
-    assert health.json() == {"status": "ok"}
+    assert health.json() == {"status": "ok", "version": __version__}
+    assert outputs(stack)["Version"] == __version__
 
 
 def test_env_is_a_script_for_the_shell_too(stack: LocalStack) -> None:

@@ -2,9 +2,11 @@
 
 import sys
 from logging import StreamHandler
+from typing import Annotated
 
 import typer
 
+from scrip import __version__
 from scrip.observability import logger
 from scrip_cli.accounts import app as accounts
 from scrip_cli.audit import audit
@@ -39,8 +41,21 @@ app.command(epilog="Example: scrip backup backup-2026-11-21")(backup)
 app.command(epilog="Example: scrip restore backup-2026-11-21")(restore)
 
 
+def print_version(is_asked_for: bool) -> None:  # noqa: FBT001 - Typer passes the option's value
+    """Print the version and exit, if asked for."""
+    if is_asked_for:
+        typer.echo(f"scrip {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def main() -> None:
+def main(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=print_version, is_eager=True),
+    ] = False,
+) -> None:
     """Run, inspect and repair Scrip, the credits service."""
 
 

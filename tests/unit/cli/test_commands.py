@@ -12,6 +12,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner, Result
 
+from scrip import __version__
 from scrip.domain import errors
 from scrip_cli.exit_codes import ExitCode, exit_code_of
 from scrip_cli.main import app
@@ -37,6 +38,10 @@ def test_the_help_of_every_command_says_what_it_does_and_has_an_example() -> Non
     for words, command in commands(ROOT_COMMAND):
         assert command.help, words
         assert command.epilog.startswith(f"Example: scrip {words}"), words
+
+
+def test_the_version_is_printed_as_it_is_in_the_code() -> None:
+    assert run("--version").output == f"scrip {__version__}\n"
 
 
 def test_no_command_takes_a_secret_as_an_argument() -> None:
