@@ -27,10 +27,9 @@ as in the API. Their entries and audit records have your credentials' ARN as the
 
 ## Which account
 
-An `ACCOUNT` is an id, an email address, or a provider's name for it, such as `stripe:cus_123`. Ids
+An `ACCOUNT` is an ID, an email address, or a provider's name for it, such as `stripe:cus_123`. IDs
 can look like any of these. If a value matches several accounts, the command refuses it, because the
-wrong person could get the credits;
-`account:ID` always means the account with that id.
+wrong person could get the credits; `account:ID` always means the account with that ID.
 
 ## Output
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 from scrip.audit.accounts import audit_account
 from scrip.store.client import Table as ScripTable
 from scrip.webhooks.providers import Provider
-from scrip_cli.webhook_signing import sign
+from scrip_cli.webhooks.signing import sign
 from simulation import services
 from simulation.deliveries import Deliveries
 from simulation.dynamodb import EXCEPTIONS, SimulatedDynamoDB, freeze

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from scrip.webhooks.providers import Provider
-from scrip_cli.webhook_signing import sign
+from scrip_cli.webhooks.signing import sign
 from tests.functional.conftest import Answer, documented, event, invoke
 from tests.unit.webhooks.examples import SECRETS
 

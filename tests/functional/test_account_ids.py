@@ -13,9 +13,9 @@ from scrip.domain.errors import UnusableAccountIdError
 from scrip.ledger import Ledger, ledger, utc_now
 from scrip.settings import Settings
 from scrip.users import add_account, open_account
-from scrip_cli.account_names import account_named
-from scrip_cli.backfill import Backfill, Result
-from scrip_cli.people import Person
+from scrip_cli.accounts.backfill import Backfill, Result
+from scrip_cli.accounts.names import account_named
+from scrip_cli.accounts.people import Person
 from tests.functional.conftest import event, invoke, items, send
 from tests.functional.test_http import ask, routes
 

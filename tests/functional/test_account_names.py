@@ -8,7 +8,8 @@ from scrip.settings import Settings
 from scrip.store.aliases import link_account
 from scrip.store.client import Table
 from scrip.users import add_account
-from scrip_cli.account_names import AmbiguousNameError, account_named
+from scrip_cli.accounts.names import account_named
+from scrip_cli.errors import CommandError
 from scrip_cli.exit_codes import ExitCode
 
 SETTINGS = Settings(table_name="scrip", signup_credits=7)
@@ -36,9 +37,9 @@ def test_a_word_that_is_an_id_and_somebody_elses_address_is_refused(table: Table
     ledger = Ledger(table, utc_now)
     add_account(ledger, "a@b.org", None, SETTINGS)
     add_account(ledger, "other", "a@b.org", SETTINGS)
-    with pytest.raises(AmbiguousNameError, match="several accounts") as refused:
+    with pytest.raises(CommandError, match="several accounts") as refused:
         account_named(table, "a@b.org")
     assert refused.value.exit_code == ExitCode.USAGE
-    assert refused.value.remedy == "Say account:a@b.org or account:other."
+    assert refused.value.remedy == "Name account:a@b.org or account:other."
     assert account_named(table, "account:a@b.org") == "a@b.org"
     assert account_named(table, "email:a@b.org") == "other"

@@ -34,7 +34,7 @@ from scrip.store.client import Table
 from scrip.store.usage import count_usage
 from scrip_cli.audit import TableAudit
 from scrip_cli.main import app
-from scrip_cli.target import Target
+from scrip_cli.session import Session
 from tests.functional.conftest import items
 from tests.functional.faults import THROTTLED, instead_of
 
@@ -417,9 +417,7 @@ def audit_command(
     table: Table, monkeypatch: pytest.MonkeyPatch, *words: str
 ) -> tuple[int, list[str]]:
     """Run `scrip audit` on a table; return the exit code and what it printed."""
-    target = Target("scrip", lambda _: table.client)
-    monkeypatch.setattr(Target, "table", lambda _: table)
-    monkeypatch.setattr("scrip_cli.audit.find_target", lambda *_: target)
+    monkeypatch.setattr(Session, "table", lambda _: table)
     answer = CliRunner().invoke(app, ["audit", "--segments", "1", *words])
     return answer.exit_code, answer.stdout.splitlines()
 

@@ -9,8 +9,8 @@ from scrip.settings import Settings
 from scrip.store.aliases import accounts_named
 from scrip.store.client import Table
 from scrip.users import emails_of, open_account
-from scrip_cli.backfill import Backfill, Result
-from scrip_cli.people import Person
+from scrip_cli.accounts.backfill import Backfill, Result
+from scrip_cli.accounts.people import Person
 from tests.functional.conftest import items
 from tests.functional.faults import THROTTLED, instead_of
 
@@ -35,7 +35,7 @@ def test_an_account_is_opened_by_the_same_command_as_the_triggers(table: Table) 
 def test_an_existing_account_gets_a_missing_address(table: Table) -> None:
     ledger = Ledger(table, utc_now)
     open_account(ledger, "anna", ["other@example.com"], at=ledger.clock())
-    assert backfill(table, ANNA).counts == Counter({Result.ALREADY_THERE: 1})
+    assert backfill(table, ANNA).counts == Counter({Result.ALREADY_OPEN: 1})
     assert emails_of(ledger, "anna") == ["anna@example.com", "other@example.com"]
 
 
@@ -43,8 +43,8 @@ def test_a_dry_run_counts_and_a_repeated_run_changes_nothing(table: Table) -> No
     backfill(table, ANNA)
     before = items(table)
     counts = backfill(table, ANNA, BERT, dry_run=True).counts
-    assert counts == Counter({Result.CREATED: 1, Result.ALREADY_THERE: 1})
-    assert backfill(table, ANNA).counts == Counter({Result.ALREADY_THERE: 1})
+    assert counts == Counter({Result.CREATED: 1, Result.ALREADY_OPEN: 1})
+    assert backfill(table, ANNA).counts == Counter({Result.ALREADY_OPEN: 1})
     assert items(table) == before
 
 
@@ -65,5 +65,5 @@ def test_a_busy_table_is_retried_and_then_reported(
         work = backfill(table, BERT)
     assert (work.counts, work.failures) == (Counter({Result.FAILED: 1}), {"bert": "busy"})
     assert backfill(table, ANNA, BERT).counts == Counter(
-        {Result.ALREADY_THERE: 1, Result.CREATED: 1},
+        {Result.ALREADY_OPEN: 1, Result.CREATED: 1},
     )

@@ -32,10 +32,10 @@ from scrip.store.items import to_wire
 from scrip.store.keys import restore_key
 from scrip.store.sweeps import move_watermark, read_watermark
 from scrip.store.usage import count_usage
-from scrip_cli.backup_folder import BackupWriter
+from scrip_cli.backup.folder import BackupWriter
 from scrip_cli.exit_codes import ExitCode
 from scrip_cli.main import app
-from scrip_cli.target import Target
+from scrip_cli.session import Session
 from tests.functional.conftest import items
 from tests.functional.faults import THROTTLED, instead_of
 
@@ -107,11 +107,8 @@ def live(ledger: Ledger) -> None:
 @pytest.fixture
 def run(table: Table, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return a function that runs a command on the table."""
-    target = Target("scrip", lambda _: table.client)
-    monkeypatch.setattr(Target, "table", lambda _: table)
-    for module in ("backup", "audit"):
-        monkeypatch.setattr(f"scrip_cli.{module}.find_target", lambda *_: target)
-    monkeypatch.setattr("scrip_cli.backup.WORKERS", 1)
+    monkeypatch.setattr(Session, "table", lambda _: table)
+    monkeypatch.setattr("scrip_cli.backup.commands.WORKERS", 1)
     monkeypatch.setattr("scrip_cli.work.PAUSE_SECONDS", 0)
     monkeypatch.setattr("scrip.audit.accounts.PAUSES_SECONDS", ())
     return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
@@ -244,7 +241,7 @@ def test_an_account_that_somebody_has_used_since_is_not_put_back_again(
     ledger.execute(consume("too early"))
     used = ledger.account("u1")
     done = run("restore", folder)
-    assert (done.exit_code, "Goes on behind" in done.stderr) == (0, True)
+    assert (done.exit_code, "Continuing after" in done.stderr) == (0, True)
     assert ledger.account("u1") == used
     assert run("audit", "--segments", "1").exit_code == 0
 
@@ -286,7 +283,7 @@ def test_nothing_is_put_where_something_is_nor_the_half_of_a_backup(
     last.unlink()
     assert refused("cannot be read")
     (folder / "manifest-files.json").unlink()
-    assert refused("is no backup")
+    assert refused("is not a backup")
     assert without_mark(items(table)) == empty
     taken = run("backup", folder)
     assert (taken.exit_code, "cannot be made" in taken.stderr) == (ExitCode.FAILED, True)

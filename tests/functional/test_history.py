@@ -11,7 +11,7 @@ from scrip.ledger import Ledger, opening, utc_now
 from scrip.store.client import Table
 from scrip.store.items import to_wire
 from scrip.store.keys import entry_key
-from scrip_cli.history import HistoryFilter, describe_history, read_history
+from scrip_cli.export.history import HistoryFilter, describe_history, read_history
 from tests.functional.faults import THROTTLED, instead_of
 
 DAY = timedelta(days=1)

@@ -24,8 +24,8 @@ from scrip.store.erasure import erase
 from scrip.store.mailbox_key import hashed, make_mailbox_key, own_mailbox_key, read_mailbox_key
 from scrip.user_pool import PoolUser, UserPool, user_pool
 from scrip.users import add_account, open_account
-from scrip_cli.backfill import Backfill
-from scrip_cli.people import Person
+from scrip_cli.accounts.backfill import Backfill
+from scrip_cli.accounts.people import Person
 from tests.functional.conftest import event, invoke, items
 from tests.functional.faults import answer_lost, instead_of
 

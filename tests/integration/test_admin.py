@@ -12,7 +12,7 @@ from scrip.webhooks.providers import Provider
 from scrip_cli.local import demo
 from scrip_cli.local.deploy import outputs
 from scrip_cli.local.stack import STACK_NAME, LocalStack
-from scrip_cli.webhook_signing import sign
+from scrip_cli.webhooks.signing import sign
 from tests.functional.stripe_server import KEY, stripe_server
 from tests.functional.test_admin_sync import subscription
 from tests.integration.test_catalog import ask

@@ -18,7 +18,7 @@ WHY = ["--reason", "a late answer", "--yes"]
 ARN = "arn:aws:iam::000000000000:root"
 
 
-def told(stack: LocalStack, *words: str) -> Any:
+def answered(stack: LocalStack, *words: str) -> Any:
     """Run a command that succeeds, and read the JSON that it prints."""
     done = operator(stack, *words, "--json")
     assert done.exit_code == ExitCode.DONE, done.stderr
@@ -29,10 +29,10 @@ def test_credits_are_granted_once_under_a_key_and_the_ledger_names_the_operator(
     stack: LocalStack, user: Api, admin: Api
 ) -> None:
     grant = ["accounts", "grant", user.account_id, "50", *WHY, "--idempotency-key", "ticket-1"]
-    first = told(stack, *grant, "--note", "ticket 4711")
+    first = answered(stack, *grant, "--note", "ticket 4711")
     assert (first["account"]["balance"], first["entry"]["type"]) == (10_150, "admin_grant")
     assert first["entry"]["actor"] == {"type": "admin", "id": ARN}
-    assert told(stack, *grant) == first
+    assert answered(stack, *grant) == first
     assert user.get("/me").json()["balance"] == 10_150
     # The same request through the API is the same request.
     asked = {"action": "add", "amount": 50, "reason": "a late answer"}
@@ -49,7 +49,9 @@ def test_credits_are_granted_once_under_a_key_and_the_ledger_names_the_operator(
     assert (reused.exit_code, "idempotency_key_reused" in reused.stderr) == (4, True)
 
 
-def test_what_the_rules_refuse_is_told_and_changes_nothing(stack: LocalStack, user: Api) -> None:
+def test_what_the_rules_refuse_is_reported_and_changes_nothing(
+    stack: LocalStack, user: Api
+) -> None:
     deduct = ["accounts", "deduct", user.account_id]
     refused = operator(stack, *deduct, "10101", *WHY)
     assert (refused.exit_code, refused.stdout) == (ExitCode.REFUSED, "")
@@ -68,7 +70,7 @@ def test_a_frozen_account_does_not_consume_until_it_is_unfrozen(
     stack: LocalStack, user: Api
 ) -> None:
     for action, status in (("freeze", 403), ("unfreeze", 200)):
-        told(stack, "accounts", action, user.account_id, *WHY, "--note", "ticket 4711")
+        answered(stack, "accounts", action, user.account_id, *WHY, "--note", "ticket 4711")
         assert user.post("/me/consume", {"feature": "chat"}).status_code == status
 
 
@@ -79,9 +81,9 @@ def test_a_forgotten_hold_is_found_and_released(stack: LocalStack, user: Api) ->
     assert (hold["hold_id"], hold["amount"], hold["opened_by"]) == ("user:job-1", 60, "user")
     release = ["accounts", "release", user.account_id, hold["hold_id"], *WHY]
     release += ["--idempotency-key", "t-1"]
-    first = told(stack, *release)
+    first = answered(stack, *release)
     assert (first["account"]["available"], first["entry"]["type"]) == (10_100, "release")
-    assert told(stack, *release) == first
+    assert answered(stack, *release) == first
     ended = operator(stack, *release[:4], "--reason", "another", "--yes")
     assert (ended.exit_code, "hold_ended" in ended.stderr) == (ExitCode.REFUSED, True)
     assert user.get("/me/holds").json() == {"holds": []}
@@ -102,7 +104,7 @@ def test_the_question_says_what_will_be_and_nothing_happens_without_a_yes(
 def test_accounts_are_shown_as_the_api_shows_them(
     stack: LocalStack, user: Api, service: Api
 ) -> None:
-    shown = told(stack, "accounts", "show", user.account_id)
+    shown = answered(stack, "accounts", "show", user.account_id)
     [email] = shown.pop("emails")
     assert shown == service.get(f"/{user.account_id}").json()
     assert operator(stack, "accounts", "show", email).stdout.splitlines()[1].split() == [
@@ -110,7 +112,7 @@ def test_accounts_are_shown_as_the_api_shows_them(
         "10100",
     ]
     opened = ["accounts", "open", f"opened|{user.account_id}", "--email", f"x{email}", "--yes"]
-    assert told(stack, *opened) == told(stack, *opened)
+    assert answered(stack, *opened) == answered(stack, *opened)
     taken = operator(stack, *opened[:4], email, "--yes")
     assert (taken.exit_code, "email_taken" in taken.stderr) == (ExitCode.REFUSED, True)
 

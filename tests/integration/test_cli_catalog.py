@@ -89,5 +89,5 @@ def test_an_edit_that_came_between_is_told_and_not_undone(
         )
         assert edited.status_code == 200
         assert screen.type("y\n") == ExitCode.REFUSED
-        screen.wait_for("edited by somebody else")
+        screen.wait_for("edited in the meantime")
     assert features(admin)["cli-race"]["cost"] == 7

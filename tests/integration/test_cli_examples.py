@@ -1,4 +1,4 @@
-"""Every command's example, as `--help` and the reference show it, works as it stands."""
+"""Every command's example, as `--help` and the reference show it, works."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def test_every_example_works(stack: LocalStack, tmp_path: Path, subtests: pytest
         examples.items(), key=lambda item: (" > " not in item[1][0], item[0])
     ):
         with subtests.test(words):
-            told, _, out = example.partition(" > ")
-            typed = [
-                str(tmp_path / word) if FILE.search(word) else word for word in shlex.split(told)
+            typed, _, out = example.partition(" > ")
+            words_run = [
+                str(tmp_path / word) if FILE.search(word) else word for word in shlex.split(typed)
             ]
             asks = any(param.name == "yes" for param in command.params)
-            done = operator(stack, *typed, *(["--yes"] if asks else []))
+            done = operator(stack, *words_run, *(["--yes"] if asks else []))
             assert done.exit_code == ExitCode.DONE, done.output
             if out:
                 (tmp_path / out).write_text(done.stdout)

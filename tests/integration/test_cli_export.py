@@ -74,7 +74,7 @@ def entries_in(stack: LocalStack) -> Counter[tuple[str, str, str]]:
     )
 
 
-def bytes_told(resume: Path) -> int:
+def bytes_recorded(resume: Path) -> int:
     """How long the file is known to be; 0 where nothing says so."""
     try:
         return int(json.loads(resume.read_text())["point"]["bytes"])
@@ -90,19 +90,19 @@ def test_an_export_that_was_killed_and_stopped_goes_on_and_nothing_is_lost_or_tw
     resume = tmp_path / "ledger.ndjson.resume"
     words = ["export", "--out", str(out)]
     for end, exit_code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)):
-        before = bytes_told(resume)
+        before = bytes_recorded(resume)
         process = subprocess.Popen([SCRIP, *words, *local(stack)], cwd=stack.root, stderr=-1)
         deadline = time.monotonic() + SECONDS_MAX
-        while bytes_told(resume) <= before:
+        while bytes_recorded(resume) <= before:
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline
             time.sleep(0.005)
         process.send_signal(end)
-        told = process.communicate(timeout=SECONDS_MAX)[1].decode()
-        assert process.returncode == exit_code, told
-        assert out.stat().st_size >= bytes_told(resume) > before
+        stderr = process.communicate(timeout=SECONDS_MAX)[1].decode()
+        assert process.returncode == exit_code, stderr
+        assert out.stat().st_size >= bytes_recorded(resume) > before
     done = operator(stack, *words)
-    assert (done.exit_code, "Goes on behind" in done.stderr) == (0, True)
+    assert (done.exit_code, "Continuing after" in done.stderr) == (0, True)
     lines = map(json.loads, out.read_text().splitlines())
     exported = Counter(
         (line["account_id"], line["entry_id"], line["hash"])
@@ -128,7 +128,7 @@ def test_one_account_is_exported_in_order_as_csv(stack: LocalStack, tmp_path: Pa
     assert [row["seq"] for row in rows] == [str(seq) for seq in range(1, ENTRIES + 1)]
     assert {row["account_id"] for row in rows} == {"export-3"}
     refused = operator(stack, *words)
-    assert (refused.exit_code, "is there already" in refused.stderr) == (1, True)
+    assert (refused.exit_code, "already exists" in refused.stderr) == (1, True)
 
 
 @pytest.mark.usefixtures("ledger_of_many")

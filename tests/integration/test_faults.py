@@ -31,7 +31,7 @@ from scrip_cli.local import demo
 from scrip_cli.local.ministack_gaps import bring_console_home
 from scrip_cli.local.process import running_pid
 from scrip_cli.local.stack import STACK_NAME, LocalStack
-from scrip_cli.webhook_signing import sign
+from scrip_cli.webhooks.signing import sign
 from tests.integration.test_audit import audited, items
 from tests.integration.test_events import logged
 from tests.integration.test_races import entries_of

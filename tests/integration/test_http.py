@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from scrip.webhooks.providers import Provider
 from scrip_cli.local import demo
-from scrip_cli.webhook_signing import sign
+from scrip_cli.webhooks.signing import sign
 from tests.integration.conftest import Api, items_of
 from tests.leaks import CANARY, leaks, log_lines, secrets_of
 from tests.unit.webhooks.examples import body

@@ -28,7 +28,7 @@ from scrip.ledger import utc_now
 from scrip.store.inbox import DONE
 from scrip.store.items import account_item, entry_item, to_wire
 from scrip.webhooks.providers import Provider
-from scrip_cli.webhook_signing import sign
+from scrip_cli.webhooks.signing import sign
 from tests.functional.conftest import event
 from tests.functional.stripe_server import stripe_server
 from tests.functional.test_roles import MESSAGES

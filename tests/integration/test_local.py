@@ -56,7 +56,7 @@ def balance(stack: LocalStack) -> int:
 
 
 def uses(stack: LocalStack) -> int:
-    """Count the uses that the stream has told of."""
+    """Count the uses that the stream has delivered."""
     return sum(row["count"] for row in ask(stack, "/usage")["usage"])
 
 

@@ -99,7 +99,7 @@ def test_a_backfill_interrupted_and_repeated_opens_every_account_once(
     assert again.exit_code == 0, again.stderr
     assert counts(again.stdout) == {
         "created": USERS - opened,
-        "already there": opened,
+        "already open": opened,
         "not confirmed": 0,
         "failed": 0,
     }
@@ -133,7 +133,7 @@ def test_a_backfill_of_a_pool_reads_every_page_and_leaves_out_who_is_unconfirmed
     done = operator(stack, *backfill, by_name=STACK_NAME)
     assert counts(done.stdout) == {
         "created": 65,
-        "already there": 0,
+        "already open": 0,
         "not confirmed": 1,
         "failed": 0,
     }
@@ -190,7 +190,7 @@ def test_no_stage_but_dev_is_seeded(stack: LocalStack) -> None:
     assert (refused.exit_code, "stage prod" in refused.stderr) == (1, True)
 
 
-def test_what_is_not_there_is_told_in_a_sentence(stack: LocalStack) -> None:
+def test_what_does_not_exist_is_reported_in_a_sentence(stack: LocalStack) -> None:
     absent = operator(stack, "seed", by_name="nothing-here")
     assert (absent.exit_code, "no stack nothing-here" in absent.stderr) == (1, True)
     stopped = CliRunner().invoke(app, ["seed", "--port", "1", "--state", "/nowhere"])
@@ -242,10 +242,10 @@ def test_a_webhook_is_sent_signed_with_the_stacks_secret(
     assert json.loads(body) == {"type": "paid", "data": {"name": "Zoë", "account_id": "a-1"}}
     secret = demo.details(stack).webhook_secrets[provider]
     if provider == "stripe":
-        told = dict(part.split("=") for part in headers["stripe-signature"].split(","))
-        signed = f"{told['t']}.".encode() + body
-        assert told["v1"] == hmac.digest(secret.encode(), signed, hashlib.sha256).hex()
-        assert abs(int(told["t"]) - time.time()) < SECONDS_MAX
+        fields = dict(part.split("=") for part in headers["stripe-signature"].split(","))
+        signed = f"{fields['t']}.".encode() + body
+        assert fields["v1"] == hmac.digest(secret.encode(), signed, hashlib.sha256).hex()
+        assert abs(int(fields["t"]) - time.time()) < SECONDS_MAX
     else:
         key = secret.encode() if provider == "polar" else base64.b64decode(secret[6:])
         parts = f"{headers[prefix + '-id']}.{headers[prefix + '-timestamp']}."
@@ -263,7 +263,9 @@ def test_a_webhook_that_is_not_accepted_is_a_failure(stack: LocalStack, tmp_path
         sent = operator(stack, *words, "--url", url)
     assert (sent.exit_code, sent.stdout.splitlines()[0]) == (1, "401 Unauthorized")
     [(_, headers, body)] = arrived
-    told = dict(part.split("=") for part in headers["stripe-signature"].split(","))
-    assert told["v1"] == hmac.digest(b"whsec_x", f"{told['t']}.".encode() + body, "sha256").hex()
+    fields = dict(part.split("=") for part in headers["stripe-signature"].split(","))
+    assert (
+        fields["v1"] == hmac.digest(b"whsec_x", f"{fields['t']}.".encode() + body, "sha256").hex()
+    )
     unreachable = operator(stack, *words, "--url", url)
     assert (unreachable.exit_code, "no answer" in unreachable.stderr) == (1, True)

@@ -23,7 +23,7 @@ from scrip.webhooks.providers import Provider
 from scrip.webhooks.secrets import Secrets
 from scrip_cli.local import demo
 from scrip_cli.local.deploy import outputs
-from scrip_cli.webhook_signing import sign
+from scrip_cli.webhooks.signing import sign
 from tests.functional.deliveries import Clock, deliver
 from tests.functional.faults import failing_at
 from tests.integration.conftest import items_of

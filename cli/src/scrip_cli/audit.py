@@ -1,4 +1,4 @@
-"""`scrip audit`: proves from the table alone that every account is what its entries say."""
+"""`scrip audit`: proves from the table alone that every account matches its entries."""
 
 import json
 import sys
@@ -20,28 +20,20 @@ from scrip.domain.audit.findings import Code, Finding
 from scrip.ledger import utc_now
 from scrip.store.audit.books import account_pages, estimated_items, newest_entry_at
 from scrip.store.client import Table
+from scrip_cli.errors import CommandError
 from scrip_cli.exit_codes import ExitCode
-from scrip_cli.local import report
-from scrip_cli.local.commands import DEFAULT_PORT, Json, Port, State
-from scrip_cli.local.errors import StackError
-from scrip_cli.target import CONNECTIONS_MAX, find_target
-from scrip_cli.terminal import INTERRUPTED, Region, StackName, instant, plain_errors
-from scrip_cli.work import progress_bar
+from scrip_cli.options import Json, instant
+from scrip_cli.report import note, progress_bar
+from scrip_cli.session import CONNECTIONS_MAX, Session, with_session
 
 SEGMENTS = 8
 WAITING_MAX = 100
-"""So many results wait to be told; who audits faster waits."""
-
-
-class UnknownAccountError(StackError):
-    """There is nothing of an account that was asked for."""
-
-    exit_code = ExitCode.NOT_FOUND
+"""How many results may wait to be printed; a faster thread waits, too."""
 
 
 @dataclass
 class Totals:
-    """What was audited so far, and how much was found."""
+    """What has been audited so far, and how much was found."""
 
     accounts: int = 0
     entries: int = 0
@@ -55,10 +47,10 @@ class Totals:
 
 
 class TableAudit:
-    """All accounts of a table, one segment of it in each of some threads."""
+    """The audit of all accounts of a table, with a thread for each segment of the table."""
 
     def __init__(self, table: Table, segments: int, since: datetime | None) -> None:
-        """Know what to audit: with `since` only accounts that have an entry of then or later."""
+        """Take what to audit; with `since`, only accounts with an entry at that time or later."""
         self.table = table
         self.segments = segments
         self.since = since
@@ -67,14 +59,14 @@ class TableAudit:
         self._results: Queue[Audited | Finding | float | Exception | None] = Queue(WAITING_MAX)
 
     def results(self) -> Iterator[Audited | Finding | float]:
-        """Yield each account as it was found and, in between, how many more items are done with.
+        """Yield each audited account and, in between, how many more items were read.
 
-        What is wrong with items that lead to accounts comes by itself.
+        A finding about an item that leads to an account is yielded by itself.
 
         Raises what a thread raised.
         """
         for segment in range(self.segments):
-            # They only read: whoever stops this process need not wait for them.
+            # They only read, so the process can end without waiting for them.
             threading.Thread(target=self._walk, args=(segment,), daemon=True).start()
         running = self.segments
         try:
@@ -103,7 +95,7 @@ class TableAudit:
                     self._results.put(page.items)
                 for finding in audit_leads(self.table, page.leads):
                     self._results.put(finding)
-        except Exception as error:  # noqa: BLE001 - it is raised where the results are read
+        except Exception as error:  # noqa: BLE001 - raised where the results are read
             self._results.put(error)
         else:
             self._results.put(None)
@@ -116,6 +108,7 @@ class TableAudit:
         return audit_account(self.table, account_id, self.now)
 
 
+@with_session
 def audit(
     *,
     account: Annotated[
@@ -126,40 +119,36 @@ def audit(
         typer.Option(
             parser=instant,
             metavar="TIME",
-            help="Only accounts with an entry of that time or later; each is audited whole.",
+            help="Only accounts with an entry at this time or later; each is audited in full.",
             show_default="all",
         ),
     ] = None,
     as_json: Json = False,
     segments: Annotated[
-        int, typer.Option(min=1, max=CONNECTIONS_MAX, help="So many parts of the table at once.")
+        int, typer.Option(min=1, max=CONNECTIONS_MAX, help="Segments of the table read at once.")
     ] = SEGMENTS,
-    stack_name: StackName = None,
-    region: Region = None,
-    port: Port = DEFAULT_PORT,
-    state: State = None,
+    session: Session,
 ) -> None:
-    """Prove that every account is what its entries say, and name what is not. Changes nothing.
+    """Prove that every account matches its entries, and list what does not. Changes nothing.
 
-    Hashes, sums, grants, refunds, periods, payments, usage: docs/reference/audit.md tells all that
-    is checked and what to do about each finding. Accounts may be used meanwhile.
+    Hashes, sums, grants, refunds, periods, payments, usage: docs/reference/audit.md lists every
+    check and what to do about each finding. Accounts may be in use meanwhile.
 
-    Exit codes: 0 all is right, 6 something was found, 5 no such account, 130 stopped by Ctrl-C.
+    Exit codes: 0 no findings, 6 findings, 5 no such account, 130 stopped by Ctrl-C.
     """
     if account is not None and since is not None:
-        raise typer.BadParameter("one account is audited whole", param_hint="--since")
-    with plain_errors(local=stack_name is None):
-        table = find_target(stack_name, port, state, region).table()
-        totals, started = Totals(), time.monotonic()
-        told = _told_as_json if as_json else _told
-        try:
-            if account is not None:
-                _audit_one(table, account, totals, told)
-            else:
-                _audit_all(TableAudit(table, segments, since), totals, told)
-        except KeyboardInterrupt:
-            report.note(f"Stopped after {totals.accounts} accounts; {totals.findings} findings.")
-            raise typer.Exit(INTERRUPTED) from None
+        raise typer.BadParameter("a single account is audited in full", param_hint="--since")
+    table = session.table()
+    totals, started = Totals(), time.monotonic()
+    line_of = _json_line if as_json else _line
+    try:
+        if account is not None:
+            _audit_one(table, account, totals, line_of)
+        else:
+            _audit_all(TableAudit(table, segments, since), totals, line_of)
+    except KeyboardInterrupt:
+        note(f"Stopped after {totals.accounts} accounts; {totals.findings} findings.")
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
     if as_json:
         seconds = round(time.monotonic() - started, 1)
         typer.echo(json.dumps({**asdict(totals), "seconds": seconds}))
@@ -171,20 +160,21 @@ def audit(
 
 
 def _audit_one(
-    table: Table, account_id: str, totals: Totals, told: Callable[[Finding], str]
+    table: Table, account_id: str, totals: Totals, line_of: Callable[[Finding], str]
 ) -> None:
     audited = audit_account(table, account_id, utc_now())
     if audited is None:
-        raise UnknownAccountError(
-            f"There is no account {account_id}, and nothing is left of one.",
-            "Accounts go by their ids here, not by addresses.",
+        raise CommandError(
+            f"There is no account {account_id}, and nothing remains of one.",
+            "Name the account by its ID, not by an address.",
+            exit_code=ExitCode.NOT_FOUND,
         )
     totals.add(audited)
     for finding in audited.findings:
-        typer.echo(told(finding))
+        typer.echo(line_of(finding))
 
 
-def _audit_all(audit: TableAudit, totals: Totals, told: Callable[[Finding], str]) -> None:
+def _audit_all(audit: TableAudit, totals: Totals, line_of: Callable[[Finding], str]) -> None:
     missing: set[str] = set()
     with _echo_beside_bar() as (progress, echo):
         task = progress.add_task("Auditing", total=estimated_items(audit.table))
@@ -194,22 +184,22 @@ def _audit_all(audit: TableAudit, totals: Totals, told: Callable[[Finding], str]
                 continue
             if isinstance(result, Finding):
                 totals.findings += 1
-                echo(told(result))
+                echo(line_of(result))
                 continue
             if any(finding.code is Code.ACCOUNT_MISSING for finding in result.findings):
-                # It comes with each page that has something of it.
+                # Every page that has something of this account reports it.
                 if result.account_id in missing:
                     continue
                 missing.add(result.account_id)
             totals.add(result)
             for finding in result.findings:
-                echo(told(finding))
+                echo(line_of(finding))
 
 
 @contextmanager
 def _echo_beside_bar() -> Iterator[tuple[Progress, Callable[[str], None]]]:
     """Show a progress bar, and print lines to stdout, above the bar where they share a terminal."""
-    stdout = sys.stdout  # the bar stands in for it
+    stdout = sys.stdout  # the bar replaces it
     with progress_bar() as progress:
         if stdout.isatty():
             console = progress.console
@@ -218,10 +208,9 @@ def _echo_beside_bar() -> Iterator[tuple[Progress, Callable[[str], None]]]:
             yield progress, partial(typer.echo, file=stdout)
 
 
-def _told(finding: Finding) -> str:
-    """Tell a finding in a line."""
+def _line(finding: Finding) -> str:
     return f"{finding.code}  {finding.account_id}  {finding.about}: {finding.sentence}"
 
 
-def _told_as_json(finding: Finding) -> str:
+def _json_line(finding: Finding) -> str:
     return json.dumps(asdict(finding))

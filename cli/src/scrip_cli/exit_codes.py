@@ -1,4 +1,4 @@
-"""The exit codes of every command, in one place; docs/reference/cli.md is made from here, too."""
+"""The exit codes of every command; docs/reference/cli.md lists them from here."""
 
 from enum import IntEnum
 from http import HTTPStatus
@@ -8,29 +8,29 @@ from scrip.domain.errors import ScripError
 
 
 class ExitCode(IntEnum):
-    """What became of a command; `meaning` says it in words."""
+    """How a command ended; `meaning` describes it."""
 
     meaning: str
 
     def __new__(cls, code: int, meaning: str) -> Self:
-        """Make a number that knows its meaning."""
+        """Make a number with a meaning."""
         member = int.__new__(cls, code)
         member._value_ = code
         member.meaning = meaning
         return member
 
     DONE = 0, "Done."
-    FAILED = 1, "Something failed, or did not answer. Running the command again is safe."
-    USAGE = 2, "The command was used wrongly, or wants `--yes` where nobody can be asked."
+    FAILED = 1, "Something failed or did not answer. Running the command again is safe."
+    USAGE = 2, "Wrong usage, or `--yes` is missing where there is no terminal to ask at."
     NOT_RUNNING = 3, "The local stack is not running, or not ready yet."
     REFUSED = 4, "A rule refused it: not enough credits, a conflict, a reused key."
     NOT_FOUND = 5, "There is no such account, plan or feature."
-    FOUND = 6, "`scrip catalog diff` found differences, or `scrip audit` something wrong."
-    INTERRUPTED = 130, "Stopped by Ctrl-C, or by whoever was asked and said no."
+    FOUND = 6, "`scrip catalog diff` found differences, or `scrip audit` found a problem."
+    INTERRUPTED = 130, "Stopped by Ctrl-C, or by answering no."
 
 
 def exit_code_of(error: ScripError) -> ExitCode:
-    """Return the exit code that tells an error, as its HTTP status does in the API."""
+    """Return the exit code for an error, which follows from its HTTP status in the API."""
     if error.status == HTTPStatus.NOT_FOUND:
         return ExitCode.NOT_FOUND
     return ExitCode.REFUSED if HTTPStatus(error.status).is_client_error else ExitCode.FAILED

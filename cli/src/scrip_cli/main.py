@@ -8,23 +8,23 @@ import typer
 
 from scrip import __version__
 from scrip.observability import logger
-from scrip_cli.accounts import app as accounts
+from scrip_cli.accounts.backfill import backfill
+from scrip_cli.accounts.commands import app as accounts
+from scrip_cli.accounts.entries import entries
 from scrip_cli.audit import audit
-from scrip_cli.backfill import backfill
-from scrip_cli.backup import backup, restore
-from scrip_cli.catalog import app as catalog
-from scrip_cli.entries import entries
-from scrip_cli.export import export
+from scrip_cli.backup.commands import backup, restore
+from scrip_cli.catalog.commands import app as catalog
+from scrip_cli.export.commands import export
 from scrip_cli.local.commands import app as local
-from scrip_cli.seed import seed
+from scrip_cli.seed.commands import seed
 from scrip_cli.sweep import sweep
-from scrip_cli.webhooks import app as webhooks
+from scrip_cli.webhooks.commands import app as webhooks
 
 app = typer.Typer(
     name="scrip",
     no_args_is_help=True,
-    rich_markup_mode="markdown",  # so that help is not broken where its source is
-    # Local variables hold tokens.
+    rich_markup_mode="markdown",  # so that help is wrapped to the terminal
+    # Local variables may hold tokens.
     pretty_exceptions_show_locals=False,
 )
 app.add_typer(local, name="local")
@@ -60,8 +60,8 @@ def main(
 
 
 def run() -> None:
-    """Run the command of this process."""
-    # What is logged is no part of an answer that a program reads.
+    """Run the command that this process was started with."""
+    # A program reads stdout, where log lines do not belong.
     for handler in logger.handlers:
         if isinstance(handler, StreamHandler):
             handler.setStream(sys.stderr)

@@ -1,4 +1,4 @@
-"""`scrip sweep`: how far the monthly resets have come and, with --now, one more of them."""
+"""`scrip sweep`: how far the monthly resets have come and, with --now, one more sweep."""
 
 import json
 import time
@@ -6,28 +6,24 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from scrip.ledger import utc_now
 from scrip.store.sweeps import read_watermark
-from scrip_cli.local import report
-from scrip_cli.local.commands import DEFAULT_PORT, Port, State
-from scrip_cli.local.errors import StackError
-from scrip_cli.target import Target, find_target
-from scrip_cli.terminal import INTERRUPTED, Region, StackName, plain_errors
+from scrip_cli import report
+from scrip_cli.errors import CommandError
+from scrip_cli.exit_codes import ExitCode
+from scrip_cli.session import Session, with_session
 
 POLL_SECONDS = 1.0
 EMPTY_POLLS = 3
-"""SQS counts approximately: a queue is empty once it has said so that often in a row."""
+"""SQS counts are approximate: a queue is empty once it has said so this many times in a row."""
 
 WAIT_SECONDS_MAX = 3_600
-
-_progress = Console(stderr=True, highlight=False)
 
 
 @dataclass(frozen=True)
 class Work:
-    """How many messages wait, are being worked on, and have failed for good."""
+    """How many messages are waiting, in flight, and failed for good."""
 
     queued: int
     in_flight: int
@@ -39,43 +35,43 @@ class Work:
         return not self.queued and not self.in_flight
 
     def __str__(self) -> str:
-        """Tell it in a line."""
+        """Describe it in a line."""
         return f"{self.queued} queued, {self.in_flight} in flight, {self.dead} dead letters"
 
 
 class Sweep:
     """The sweep of one stack."""
 
-    def __init__(self, target: Target) -> None:
-        """Know the stack's queues and functions. Raises StackError if it is not deployed."""
-        self.target = target
-        self.outputs = target.outputs()
-        self.sqs = target.client("sqs")
+    def __init__(self, session: Session) -> None:
+        """Look up the stack's queues and functions."""
+        self.session = session
+        self.outputs = session.outputs()
+        self.sqs = session.client("sqs")
 
     def work(self) -> Work:
-        """Count what there is to do, and what has failed."""
+        """Count the work to do, and the work that has failed."""
         queued, in_flight = self._count(self.outputs["RenewQueueUrl"])
         dead, dead_in_flight = self._count(self.outputs["DeadLetterQueueUrl"])
         return Work(queued, in_flight, dead + dead_in_flight)
 
     def start(self) -> int:
-        """Queue all that can be due by now; return in how many messages.
+        """Queue all accounts that may be due by now; return the number of messages.
 
-        Raises StackError if the function fails.
+        Raises CommandError if the function fails.
         """
-        answer = self.target.client("lambda").invoke(FunctionName=self.outputs["ResetFunction"])
-        told = json.load(answer["Payload"])
+        answer = self.session.client("lambda").invoke(FunctionName=self.outputs["ResetFunction"])
+        payload = json.load(answer["Payload"])
         if "FunctionError" in answer:
-            raise StackError(
+            raise CommandError(
                 "The sweep could not be started.",
-                "See the function's log; what was queued already is done all the same.",
-                output=json.dumps(told, indent=2),
+                "See the function's log. Work that is already queued continues.",
+                output=json.dumps(payload, indent=2),
             )
-        return int(told["messages"])
+        return int(payload["messages"])
 
     def show(self) -> None:
         """Print how far it has come."""
-        watermark = read_watermark(self.target.table())
+        watermark = read_watermark(self.session.table())
         if watermark is None:
             typer.echo("swept     never")
         else:
@@ -84,10 +80,10 @@ class Sweep:
         typer.echo(f"messages  {self.work()}")
 
     def wait(self) -> Work:
-        """Show progress until nothing is left to do. Raises StackError if that takes too long."""
+        """Show progress until no work is left. Raises CommandError if that takes too long."""
         deadline = time.monotonic() + WAIT_SECONDS_MAX
         empty_polls = 0
-        with _progress.status("Renewing ...") as status:
+        with report.stderr.status("Renewing ...") as status:
             while time.monotonic() < deadline:
                 work = self.work()
                 status.update(f"Renewing ... {work}")
@@ -95,9 +91,9 @@ class Sweep:
                 if empty_polls == EMPTY_POLLS:
                     return work
                 time.sleep(POLL_SECONDS)
-        raise StackError(
+        raise CommandError(
             f"There is still work after {WAIT_SECONDS_MAX // 60} minutes.",
-            "It goes on by itself; `scrip sweep` tells how far it has come.",
+            "It continues by itself; `scrip sweep` shows how far it has come.",
         )
 
     def _count(self, url: str) -> tuple[int, int]:
@@ -111,33 +107,30 @@ class Sweep:
         return int(answer["Attributes"][visible]), int(answer["Attributes"][in_flight])
 
 
+@with_session
 def sweep(
     *,
     now: Annotated[
-        bool, typer.Option("--now", help="Renew all that is due by now, and see it through.")
+        bool, typer.Option("--now", help="Renew all accounts that are due by now, and wait.")
     ] = False,
-    stack_name: StackName = None,
-    region: Region = None,
-    port: Port = DEFAULT_PORT,
-    state: State = None,
+    session: Session,
 ) -> None:
-    """Tell how far the monthly resets have come; with --now, renew what is due."""
-    with plain_errors(local=stack_name is None):
-        found = Sweep(find_target(stack_name, port, state, region))
-        if not now:
-            found.show()
-            return
-        dead_before = found.work().dead
-        messages = found.start()
-        report.note(f"Queued {messages} ranges of the directory.")
-        try:
-            work = found.wait()
-        except KeyboardInterrupt:
-            report.note("It goes on by itself; `scrip sweep` tells how far it has come.")
-            raise typer.Exit(INTERRUPTED) from None
+    """Show how far the monthly resets have come; with --now, renew what is due."""
+    found = Sweep(session)
+    if not now:
         found.show()
-        if work.dead > dead_before:
-            raise StackError(
-                f"{work.dead - dead_before} messages could not be done.",
-                f"They name the accounts, in {found.outputs['DeadLetterQueueUrl']}.",
-            )
+        return
+    dead_before = found.work().dead
+    messages = found.start()
+    report.note(f"Queued {messages} ranges of the directory.")
+    try:
+        work = found.wait()
+    except KeyboardInterrupt:
+        report.note("It continues by itself; `scrip sweep` shows how far it has come.")
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    found.show()
+    if work.dead > dead_before:
+        raise CommandError(
+            f"{work.dead - dead_before} messages failed for good.",
+            f"They name the accounts, and are in {found.outputs['DeadLetterQueueUrl']}.",
+        )

@@ -14,7 +14,7 @@ def test_text_that_would_begin_a_formula_is_marked(start: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "'", "a=1", "'quoted'", " =1", "1-1", "it's"])
-def test_other_text_is_a_cell_as_it_is_and_back(text: str) -> None:
+def test_other_text_is_a_cell_unchanged_and_back(text: str) -> None:
     assert (marked(text), unmarked(text)) == (text, text)
 
 

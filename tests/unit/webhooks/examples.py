@@ -8,7 +8,7 @@ from typing import Any
 from scrip.webhooks.facts import Fact
 from scrip.webhooks.messages import Message
 from scrip.webhooks.providers import Provider, facts_of, read_message
-from scrip_cli.webhook_signing import sign
+from scrip_cli.webhooks.signing import sign
 
 EVENTS = Path(__file__).parents[3] / "events" / "webhook"
 

@@ -12,7 +12,7 @@ from stripe import WebhookSignature
 from scrip.domain.errors import SignatureError
 from scrip.webhooks.providers import Provider
 from scrip.webhooks.signatures import verify
-from scrip_cli.webhook_signing import sign
+from scrip_cli.webhooks.signing import sign
 from tests.unit.webhooks.examples import SECRETS
 
 BODY = '{"type": "user.created", "data": {"name": "Åsa"}}'.encode()

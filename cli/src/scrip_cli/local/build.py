@@ -1,4 +1,4 @@
-"""Build the functions and the layer with SAM, once for each state of the sources."""
+"""Build the functions and the layer with SAM, once for each version of the sources."""
 
 import hashlib
 import os
@@ -7,15 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from scrip_cli.local.errors import StackError, ToolError
+from scrip_cli.errors import CommandError
 from scrip_cli.local.ministack_gaps import leave_out_metric_math
 from scrip_cli.local.stack import LocalStack, template_parameters, tool_path
 
+_LOG_LINES_SHOWN = 30
 _SOURCES = ("template.yaml", "samconfig.toml", "functions", "layers")
 
 
 def source_hash(stack: LocalStack) -> str:
-    """Hash all that a build depends on: the sources, byte for byte, and the parameters."""
+    """Hash everything that a build depends on: the bytes of the sources, and the parameters."""
     digest = hashlib.sha256(" ".join(template_parameters()).encode())
     for path in _source_files(stack.root):
         content = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -24,15 +25,15 @@ def source_hash(stack: LocalStack) -> str:
 
 
 def is_built(stack: LocalStack, wanted_hash: str) -> bool:
-    """Tell whether the build folder holds a finished build of these sources."""
+    """Return whether the build folder has a finished build of these sources."""
     recorded = _hash_file(stack)
     return recorded.is_file() and recorded.read_text() == wanted_hash
 
 
 def build(stack: LocalStack, wanted_hash: str) -> None:
-    """Build everything afresh.
+    """Build everything.
 
-    Raises ToolError with SAM's last words, and StackError if the machine lacks what SAM needs.
+    Raises CommandError if SAM fails, or if the machine lacks a tool that SAM needs.
     """
     _check_tools()
     _hash_file(stack).unlink(missing_ok=True)
@@ -53,12 +54,12 @@ def build(stack: LocalStack, wanted_hash: str) -> None:
 
 
 def run_sam(stack: LocalStack, command: str, *arguments: str) -> None:
-    """Run SAM against this stack and keep its output in STATE/sam-COMMAND.log.
+    """Run SAM against this stack and write its output to STATE/sam-COMMAND.log.
 
-    Raises ToolError if it fails.
+    Raises CommandError, with the end of the output, if it fails.
     """
     log = stack.state_dir / f"sam-{command}.log"
-    # None of the person's own AWS settings may reach SAM.
+    # The person's own AWS settings must not reach SAM.
     own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment = {
         **own,
@@ -67,13 +68,13 @@ def run_sam(stack: LocalStack, command: str, *arguments: str) -> None:
         **{name: f"{own.get(name, '')},127.0.0.1" for name in ("NO_PROXY", "no_proxy")},
         "SAM_CLI_TELEMETRY": "0",
         "SAM_CLI_POLL_DELAY": "0.2",
-        # SAM cuts its tables, reasons of failures included, to the terminal's width.
+        # SAM truncates its tables, with the reasons of failures, to the terminal's width.
         "COLUMNS": "200",
     }
     with log.open("wb") as output:
         finished = subprocess.run(
             ["sam", command, *arguments],
-            # SAM keeps a cache in the current folder; two stacks would clear each other's.
+            # SAM has a cache in the current folder; two stacks would clear each other's.
             cwd=stack.state_dir,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -82,7 +83,12 @@ def run_sam(stack: LocalStack, command: str, *arguments: str) -> None:
             check=False,
         )
     if finished.returncode != 0:
-        raise ToolError(f"sam {command}", log)
+        lines = log.read_text(errors="replace").splitlines()
+        raise CommandError(
+            f"sam {command} failed.",
+            f"The whole output is in {log}.",
+            output="\n".join(lines[-_LOG_LINES_SHOWN:]),
+        )
 
 
 def _hash_file(stack: LocalStack) -> Path:
@@ -90,7 +96,7 @@ def _hash_file(stack: LocalStack) -> Path:
 
 
 def _source_files(root: Path) -> list[Path]:
-    """List the files of a build in a fixed order, without bytecode and the tools' dot-folders."""
+    """List the source files in a fixed order, without bytecode and the tools' dot-folders."""
     found = []
     for source in _SOURCES:
         path = root / source
@@ -104,16 +110,16 @@ def _source_files(root: Path) -> list[Path]:
 
 def _check_tools() -> None:
     if shutil.which("sam", path=tool_path()) is None:
-        raise StackError("The AWS SAM CLI is not installed.", "Run `uv sync` in the project.")
+        raise CommandError("The AWS SAM CLI is not installed.", "Run `uv sync` in the project.")
     python = shutil.which("python3.13", path=tool_path())
     if python is None or not _has_pip(python):
-        raise StackError(
+        raise CommandError(
             "SAM needs a python3.13 with pip on the PATH, and there is none.",
             "Create the environment with `python3.13 -m venv .venv` and run scrip from there.",
         )
 
 
 def _has_pip(python: str) -> bool:
-    """Try it: a pyenv shim may have no version behind it, and uv's environments have no pip."""
+    """Try pip: a pyenv shim may have no Python behind it, and uv's environments have no pip."""
     tried = subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False)
     return tried.returncode == 0

@@ -1,8 +1,8 @@
 """Compile what SAM built, so that a cold start compiles nothing.
 
-SAM's zips lose the times of files, by which Python knows whether bytecode is out of date. So this
-bytecode is never checked against its source, which no function can change anyway. It names files
-as they are in Lambda, and is the same wherever it is made.
+SAM's zips lose the times of files, by which Python detects stale bytecode. So this bytecode is
+never checked against its source, which no function can change anyway. It names files by their paths
+in Lambda, so it is the same wherever it is compiled.
 
 Run as `python -m scrip_cli.local.bytecode BUILD_FOLDER` with the functions' version of Python.
 """
@@ -19,7 +19,7 @@ def compile_build(build_dir: Path) -> None:
         compile_dir(
             folder,
             force=True,
-            # A file that does not compile (packages ship such templates) costs only its own.
+            # A file that does not compile (some packages ship templates) is skipped.
             quiet=2,
             workers=0,
             stripdir=folder,

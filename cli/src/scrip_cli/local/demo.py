@@ -1,18 +1,18 @@
-"""Two people to try the local stack with, and a token for each kind of caller."""
+"""Two users to try the local stack with, and a token for each kind of caller."""
 
 from dataclasses import dataclass
 
 import httpx
 
+from scrip_cli.errors import CommandError
 from scrip_cli.local.deploy import outputs
-from scrip_cli.local.errors import StackError
 from scrip_cli.local.ministack_gaps import post_confirmation
 from scrip_cli.local.stack import STACK_NAME, LocalStack
 from scrip_cli.local.webhook_secrets import webhook_secrets
 
 USER_EMAIL = "alice@example.com"
 ADMIN_EMAIL = "admin@example.com"
-PASSWORD = "Correct-horse-9-battery"  # noqa: S105  of two people who do not exist
+PASSWORD = "Correct-horse-9-battery"  # noqa: S105  of two users who do not exist
 
 _ADMIN_GROUP = "admin"
 _SERVICE_SCOPE = "scrip/service"
@@ -20,7 +20,7 @@ _SERVICE_SCOPE = "scrip/service"
 
 @dataclass(frozen=True)
 class Details:
-    """All that a client of the local stack needs; the field names are `scrip local env`'s."""
+    """Everything that a client of the local stack needs; `scrip local env` prints these fields."""
 
     api_url: str
     console_url: str
@@ -38,7 +38,7 @@ class Details:
 
 
 def sign_up_demo_users(stack: LocalStack) -> None:
-    """Sign both people up the way anybody is, and make one of them an admin. Safe to repeat."""
+    """Sign both users up as any user is, and make one of them an admin. Safe to repeat."""
     deployed = outputs(stack)
     for email in (USER_EMAIL, ADMIN_EMAIL):
         sign_up(stack, email)
@@ -75,7 +75,7 @@ def details(stack: LocalStack) -> Details:
 
 
 def sign_up(stack: LocalStack, email: str) -> str:
-    """Sign somebody up, confirm it, and return their account id. Safe to repeat."""
+    """Sign a user up, confirm them, and return their account ID. Safe to repeat."""
     deployed = outputs(stack)
     cognito = stack.client("cognito-idp")
     pool = {"UserPoolId": deployed["UserPoolId"], "Username": email}
@@ -87,10 +87,10 @@ def sign_up(stack: LocalStack, email: str) -> str:
             UserAttributes=[{"Name": "email", "Value": email}],
         )
     except cognito.exceptions.UsernameExistsException:
-        # Unless an earlier run was interrupted right here, the rest has been done.
+        # Unless an earlier run was interrupted here, the rest has been done.
         if cognito.admin_get_user(**pool)["UserStatus"] == "CONFIRMED":
             return _attributes(stack, deployed, email)["sub"]
-    # A real person types the code from the mail, which verifies the address too.
+    # A real user enters the code from the mail, which verifies the address, too.
     cognito.admin_update_user_attributes(
         **pool, UserAttributes=[{"Name": "email_verified", "Value": "true"}]
     )
@@ -118,7 +118,7 @@ def user_token(stack: LocalStack, email: str) -> str:
 
 
 def console_token(stack: LocalStack, email: str) -> str:
-    """Sign a demo user in through the console's client, as admins do; return their access token."""
+    """Sign a demo user in to the console, as admins do, and return their access token."""
     deployed = outputs(stack)
     answer = stack.client("cognito-idp").admin_initiate_auth(
         UserPoolId=deployed["UserPoolId"],
@@ -148,9 +148,9 @@ def _service_token(stack: LocalStack, deployed: dict[str, str]) -> str:
             data={"grant_type": "client_credentials", "scope": _SERVICE_SCOPE},
         )
     if not answer.is_success:
-        raise StackError(
-            "Cognito gave no token for the service client.",
-            f"Check in template.yaml that ServiceClientId is allowed the scope {_SERVICE_SCOPE}.",
+        raise CommandError(
+            "Cognito returned no token for the service client.",
+            f"Check in template.yaml that ServiceClient may request the scope {_SERVICE_SCOPE}.",
             output=answer.text,
         )
     return str(answer.json()["access_token"])

@@ -1,11 +1,11 @@
-"""Deploy a build to the running ministack, and read back what was deployed."""
+"""Deploy a build to the running ministack, and read the stack's outputs."""
 
 from contextlib import suppress
 
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from scrip_cli.errors import NotReadyError
 from scrip_cli.local.build import run_sam
-from scrip_cli.local.errors import NotReadyError
 from scrip_cli.local.ministack_gaps import (
     allow_http,
     bound_roles,
@@ -14,15 +14,15 @@ from scrip_cli.local.ministack_gaps import (
 )
 from scrip_cli.local.stack import REGION, STACK_NAME, LocalStack, template_parameters
 
-# A tag on the API says from which sources it was deployed. It is set last, and saved and lost
-# together with ministack's state: what it says holds whenever anything was interrupted or killed.
+# A tag on the API records the sources that it was deployed from. It is set last, and saved and lost
+# together with ministack's state, so it is right even if something was interrupted or killed.
 _BUILD_TAG = "scrip:build"
 
 _BUCKET = f"{STACK_NAME}-artifacts"
 
 
 def is_deployed(stack: LocalStack, source_hash: str) -> bool:
-    """Tell whether the running stack was deployed, whole, from these sources."""
+    """Return whether the running stack was deployed completely from these sources."""
     try:
         arn = _api_arn(stack)
     except NotReadyError:
@@ -34,11 +34,11 @@ def is_deployed(stack: LocalStack, source_hash: str) -> bool:
 def deploy(stack: LocalStack, source_hash: str) -> None:
     """Create or update the CloudFormation stack, then what ministack leaves out of it.
 
-    Raises ToolError with SAM's last words.
+    Raises CommandError, with the end of SAM's output, if it fails.
     """
     with suppress(NotReadyError):
         _mark(stack, "unfinished")
-    # Not --resolve-s3: interrupted in the wrong moment, it leaves a bucket stack that SAM refuses.
+    # Not --resolve-s3: interrupted at the wrong moment, it leaves a bucket stack that SAM refuses.
     s3 = stack.client("s3")
     # A killed ministack keeps its buckets and forgets everything else.
     with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
@@ -52,7 +52,7 @@ def deploy(stack: LocalStack, source_hash: str) -> None:
         *("--capabilities", "CAPABILITY_IAM"),
         "--no-confirm-changeset",
         "--no-fail-on-empty-changeset",
-        # A first deploy that fails would leave a stack that can be neither updated nor used.
+        # Otherwise a failed first deployment leaves a stack that can be neither updated nor used.
         *("--on-failure", "DELETE"),
         *("--parameter-overrides", *template_parameters()),
     )
@@ -64,13 +64,13 @@ def deploy(stack: LocalStack, source_hash: str) -> None:
 
 
 def outputs(stack: LocalStack) -> dict[str, str]:
-    """Read the stack's outputs. Raises NotReadyError if it has never been deployed whole."""
+    """Read the stack's outputs. Raises NotReadyError if no deployment has ever finished."""
     try:
         found = stack.client("cloudformation").describe_stacks(StackName=STACK_NAME)
     except EndpointConnectionError as exc:
         raise NotReadyError(stack.port) from exc
     except ClientError as exc:
-        # What CloudFormation calls a stack that does not exist.
+        # CloudFormation's code for a stack that does not exist.
         if exc.response["Error"]["Code"] != "ValidationError":
             raise
         raise NotReadyError(stack.port) from exc

@@ -1,30 +1,30 @@
-"""Work out CloudFormation's functions (`Ref`, `Fn::Sub`, `Fn::If` ...) in a piece of a template."""
+"""Evaluate CloudFormation's functions (`Ref`, `Fn::Sub`, `Fn::If` ...) in part of a template."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scrip_cli.local.errors import StackError
+from scrip_cli.errors import CommandError
 
 _PLACEHOLDER = re.compile(r"\$\{([^!}][^}]*)\}")
 
 
 @dataclass(frozen=True)
 class Intrinsics:
-    """What the functions look up.
+    """The values that the functions look up.
 
-    `names` gives the value of each parameter, pseudo parameter and resource (`Table`), and of the
-    attributes that are known (`Consume.Arn`). `conditions` is the template's section of that name.
+    `names` has the value of each parameter, pseudo parameter and resource (`Table`), and of known
+    attributes (`Consume.Arn`). `conditions` is the template's section of that name.
     """
 
     names: Mapping[str, Any]
     conditions: Mapping[str, Any]
 
     def resolve(self, node: Any) -> Any:
-        """Replace every function in a node by its value; what is AWS::NoValue disappears.
+        """Replace every function in a node with its value; AWS::NoValue is dropped.
 
-        Raises StackError for a function or a name that is not known here.
+        Raises CommandError for an unknown function or name.
         """
         if isinstance(node, list):
             return [item for item in map(self.resolve, node) if item is not None]
@@ -37,7 +37,7 @@ class Intrinsics:
         resolved = {key: self.resolve(value) for key, value in node.items()}
         return {key: value for key, value in resolved.items() if value is not None}
 
-    def _call(self, name: str, argument: Any) -> Any:  # noqa: C901, PLR0911  a line each
+    def _call(self, name: str, argument: Any) -> Any:  # noqa: C901, PLR0911  one line per function
         match name, argument:
             case "Ref", str():
                 return self._look_up(argument)
@@ -82,8 +82,8 @@ class Intrinsics:
         return _PLACEHOLDER.sub(value, text).replace("${!", "${")
 
 
-def _unknown(name: str) -> StackError:
-    return StackError(
+def _unknown(name: str) -> CommandError:
+    return CommandError(
         f"The API's definition in template.yaml uses {name}, which is not supported locally.",
-        "Teach it to scrip_cli/local/intrinsics.py, or say it otherwise in the template.",
+        "Add it to scrip_cli/local/intrinsics.py, or write the template without it.",
     )

@@ -1,21 +1,21 @@
-"""Bring a local stack up, in order: build, start, deploy, people."""
+"""Start a local stack, in order: build, start, deploy, sign up users."""
 
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from scrip_cli.local import build, demo, deploy, process
-from scrip_cli.local.report import step
 from scrip_cli.local.stack import LocalStack
 from scrip_cli.local.webhook_secrets import ensure_webhook_secrets
+from scrip_cli.report import step
 
 
 @contextmanager
-def brought_up(stack: LocalStack, lock: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Bring everything up that is not up yet, and hand out ministack's process.
+def running(stack: LocalStack, lock: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Start everything that is not running yet, and yield ministack's process.
 
-    It stays up behind the `with` block, unless that or the bringing up is left by an exception:
-    then ministack is stopped and its state saved. Raises StackError.
+    It keeps running after the `with` block, unless an exception ends the block or the start: then
+    ministack is stopped and its state saved. Raises CommandError.
     """
     process.check_port(stack)
     sources = build.source_hash(stack)
@@ -33,6 +33,6 @@ def brought_up(stack: LocalStack, lock: int) -> Iterator[subprocess.Popen[bytes]
         with step("Signing up demo users"):
             demo.sign_up_demo_users(stack)
         yield server
-    except BaseException:  # Ctrl-C among them: no ministack is left behind
+    except BaseException:  # Ctrl-C among them: leave no ministack running
         process.stop(stack, server.pid)
         raise

@@ -1,22 +1,22 @@
-"""What ministack 1.5.33 leaves undone and AWS does by itself. On AWS nothing here is needed.
+"""What ministack 1.5.33 does not do and AWS does. On AWS nothing here is needed.
 
 - CloudFormation on ministack creates an HTTP API but ignores its OpenAPI `Body`, which is what SAM
   turns `HttpApi` events into: no route, no authorizer, no CORS. `import_http_apis` creates them.
-- ministack hands SAM no parameters, and so gets a template with their defaults in it. For the API
-  `import_http_apis` has SAM translate it again, with what was given.
+- ministack translates the template without the stack's parameters, with their defaults. For the
+  API, `import_http_apis` translates it again with the parameters.
 - Cognito on ministack never calls the pool's PostConfirmation trigger. `post_confirmation` does.
-- CloudFormation on ministack makes roles without their permissions boundary. `bound_roles` gives
-  the functions' roles the one that template.yaml has for all of them.
-- ministack speaks HTTP, which the bucket's policy rightly refuses. `allow_http` removes the policy.
-- ministack's API and hosted sign-in page are elsewhere than AWS's. `bring_console_home` tells the
-  console and its client.
-- ministack makes no alarm of several metrics, and refuses a template that has one.
-  `leave_out_metric_math` takes them out of what was built.
+- CloudFormation on ministack makes roles without their permissions boundary. `bound_roles` sets the
+  boundary that template.yaml has for the roles of all functions.
+- ministack uses HTTP, which the bucket's policy rightly refuses. `allow_http` removes the policy.
+- ministack's API and hosted sign-in page have other addresses than AWS's. `bring_console_home`
+  configures the console and its client for them.
+- ministack refuses a template with an alarm on several metrics. `leave_out_metric_math` removes
+  such alarms from the built template.
 
-One gap is left open: of a stream's batch that a function dealt with in part (`batchItemFailures`)
-ministack forgets the rest. A batch whose function raises it hands over again, as AWS does.
+One gap remains: when a function processes part of a stream's batch (`batchItemFailures`), ministack
+drops the rest. When the function raises, ministack retries the batch, as AWS does.
 
-template.yaml stays as AWS wants it. Delete a function here once ministack has caught up.
+template.yaml is written for AWS. Delete a function here once ministack has caught up.
 """
 
 import json
@@ -28,7 +28,7 @@ import boto3
 from samcli.yamlhelper import yaml_dump, yaml_parse
 
 from scrip.user_pool import UserPool
-from scrip_cli.local.errors import StackError
+from scrip_cli.errors import CommandError
 from scrip_cli.local.intrinsics import Intrinsics
 from scrip_cli.local.stack import REGION, STACK_NAME, LocalStack
 
@@ -39,7 +39,7 @@ _INTEGRATION = "x-amazon-apigateway-integration"
 
 
 def leave_out_metric_math(template: Path) -> None:
-    """Take the alarms out of a built template that reckon with several metrics: it knows none."""
+    """Remove the alarms on several metrics from a built template."""
     content = yaml_parse(template.read_text(encoding="utf-8"))
     content["Resources"] = {
         name: resource
@@ -50,7 +50,7 @@ def leave_out_metric_math(template: Path) -> None:
 
 
 def import_http_apis(stack: LocalStack) -> None:
-    """Make every HTTP API of the deployed stack behave as its OpenAPI body says."""
+    """Make every HTTP API of the deployed stack match its OpenAPI body."""
     template = yaml_parse(
         stack.client("cloudformation").get_template(StackName=STACK_NAME, TemplateStage="Original")[
             "TemplateBody"
@@ -85,7 +85,7 @@ def allow_http(stack: LocalStack, bucket: str) -> None:
 
 
 def bring_console_home(stack: LocalStack) -> None:
-    """Let people sign in to the console where this machine serves it."""
+    """Let users sign in to the console at its address on this machine."""
     described = stack.client("cloudformation").describe_stack_resources(StackName=STACK_NAME)
     names = {
         resource["LogicalResourceId"]: resource["PhysicalResourceId"]
@@ -111,7 +111,7 @@ def post_confirmation(
 ) -> None:
     """Invoke the sign-up function with the event that Cognito sends once a user is confirmed.
 
-    `user` are the user's attributes, `sub` among them. Raises StackError if the function fails.
+    `user` has the user's attributes, with `sub`. Raises CommandError if the function fails.
     """
     event = {
         "version": "1",
@@ -125,7 +125,7 @@ def post_confirmation(
     }
     answer = stack.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
     if "FunctionError" in answer:
-        raise StackError(
+        raise CommandError(
             f"The sign-up function failed for {user['email']}.",
             f"See {stack.log_file}.",
             output=answer["Payload"].read().decode(),
@@ -133,7 +133,7 @@ def post_confirmation(
 
 
 def _translated(template: dict[str, Any], intrinsics: Intrinsics) -> dict[str, Any]:
-    """Let SAM translate a template with the parameters that the stack was deployed with."""
+    """Translate a template with SAM, using the parameters that the stack was deployed with."""
     from samtranslator.parser.parser import Parser  # noqa: PLC0415  slow, and for deployments only
     from samtranslator.translator.translator import Translator  # noqa: PLC0415
 
@@ -144,7 +144,7 @@ def _translated(template: dict[str, Any], intrinsics: Intrinsics) -> dict[str, A
 
 
 def _deployed_names(stack: LocalStack, template: dict[str, Any]) -> Intrinsics:
-    """Gather what the template's functions may refer to, as deployed."""
+    """Collect the deployed values that the template's functions may refer to."""
     cloudformation = stack.client("cloudformation")
     described = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]
     account_id = described["StackId"].split(":")[4]
@@ -171,7 +171,7 @@ def _deployed_names(stack: LocalStack, template: dict[str, Any]) -> Intrinsics:
 
 
 def _import_body(gateway: Any, api_id: str, body: dict[str, Any]) -> None:
-    """Replace all that the API has by what the body says, as an import on AWS does."""
+    """Replace everything in the API with what is in the body, as an import on AWS does."""
     for route in gateway.get_routes(ApiId=api_id)["Items"]:
         gateway.delete_route(ApiId=api_id, RouteId=route["RouteId"])
     for integration in gateway.get_integrations(ApiId=api_id)["Items"]:
@@ -208,7 +208,7 @@ def _operations(paths: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _authorization(operation: dict[str, Any], authorizers: dict[str, str]) -> dict[str, Any]:
-    """Translate an operation's `security`: SAM marks an open route by the scheme NONE."""
+    """Translate an operation's `security`: SAM marks an open route with the scheme NONE."""
     for requirement in operation.get("security", []):
         for scheme, scopes in requirement.items():
             if scheme in authorizers:

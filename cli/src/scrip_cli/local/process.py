@@ -1,8 +1,8 @@
 """Start, find and stop the ministack process of a stack.
 
-A running ministack holds a lock on the stack's pid file, and the kernel drops the lock with the
-process. So a pid is only ever trusted while the lock is held: never a stale one, never a recycled
-one, and two `up` on one folder cannot both win.
+A running ministack holds a lock on the stack's pid file, and the kernel releases the lock when the
+process ends. A pid is trusted only while the lock is held, so it is never stale or recycled, and of
+two `up` in one folder only one wins.
 """
 
 import fcntl
@@ -17,29 +17,29 @@ from contextlib import suppress
 
 import httpx
 
-from scrip_cli.local.errors import PortTakenError, StackError
+from scrip_cli.errors import CommandError
 from scrip_cli.local.stack import LocalStack
 
 READY_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 30
 _POLL_SECONDS = 0.1
 
-# All that ministack and the functions get to see of the person's environment.
+# All of the person's environment that ministack and the functions get.
 _INHERITED = ("HOME", "LANG", "LC_ALL", "TZ")
 
 
 def claim(stack: LocalStack) -> int | None:
-    """Lock the stack's pid file and write our own pid; None if a running stack holds it.
+    """Lock the stack's pid file and write our own pid; None if a running stack holds the lock.
 
-    The stack's folder is closed to everybody else. The answer is the file's descriptor, to be
-    handed to `start`.
+    The stack's folder is closed to other users of the machine. Returns the file's descriptor, for
+    `start`. Raises CommandError if the folder cannot be used.
     """
     try:
         stack.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        stack.state_dir.chmod(0o700)  # one that was there already
+        stack.state_dir.chmod(0o700)  # it may be older
         lock = os.open(stack.pid_file, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as exc:
-        raise StackError(
+        raise CommandError(
             f"{stack.state_dir} cannot hold a stack: {exc.strerror}.",
             "Name another folder with --state.",
         ) from exc
@@ -53,9 +53,9 @@ def claim(stack: LocalStack) -> int | None:
 
 
 def running_pid(stack: LocalStack) -> int | None:
-    """Tell the pid of the running stack, or None. A stack still being built counts.
+    """Return the pid of the running stack, or None. A stack that is being built counts.
 
-    Raises StackError if the folder's stack runs on another port than the one that was named.
+    Raises CommandError if the folder's stack runs on another port than this one.
     """
     with suppress(FileNotFoundError, NotADirectoryError), stack.pid_file.open() as pid_file:
         try:
@@ -63,28 +63,31 @@ def running_pid(stack: LocalStack) -> int | None:
         except BlockingIOError:
             pid, port = map(int, pid_file.read().split())
             if port != stack.port:
-                raise StackError(
+                raise CommandError(
                     f"The stack in {stack.state_dir} runs on port {port}.",
-                    f"Say --port {port}, or name another folder with --state.",
+                    f"Use --port {port}, or name another folder with --state.",
                 ) from None
             return pid
     return None
 
 
 def check_port(stack: LocalStack) -> None:
-    """Raise PortTakenError if something listens on the stack's port."""
+    """Raise CommandError if something listens on the stack's port."""
     with socket.socket() as probe:
-        # As the server will bind: a port in TIME_WAIT is free.
+        # As the server binds: a port in TIME_WAIT is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", stack.port))
         except OSError as exc:
-            raise PortTakenError(stack.port) from exc
+            raise CommandError(
+                f"Port {stack.port} is in use by another program.",
+                "Stop that program, or choose another port with --port.",
+            ) from exc
 
 
 def start(stack: LocalStack, lock: int) -> subprocess.Popen[bytes]:
-    """Start ministack and hand it the lock. It outlives this process unless it is stopped."""
-    # Each function process unpacks its layers here and nobody ever clears them away.
+    """Start ministack and give it the lock. It outlives this process unless it is stopped."""
+    # Each function process unpacks its layers here, and nothing ever removes them.
     scratch = stack.state_dir / "tmp"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
@@ -95,7 +98,7 @@ def start(stack: LocalStack, lock: int) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            # A session of its own: Ctrl-C in the terminal reaches only us, and we ask it to stop.
+            # Its own session: Ctrl-C in the terminal reaches only us, and we ask it to stop.
             start_new_session=True,
             pass_fds=[lock],
         )
@@ -105,7 +108,7 @@ def start(stack: LocalStack, lock: int) -> subprocess.Popen[bytes]:
 
 
 def wait_until_ready(stack: LocalStack, process: subprocess.Popen[bytes]) -> None:
-    """Wait until ministack answers. Raises StackError if it ends or takes too long."""
+    """Wait until ministack answers. Raises CommandError if it ends or takes too long."""
     deadline = time.monotonic() + READY_SECONDS_MAX
     with httpx.Client(trust_env=False) as http:
         while time.monotonic() < deadline and process.poll() is None:
@@ -113,13 +116,13 @@ def wait_until_ready(stack: LocalStack, process: subprocess.Popen[bytes]) -> Non
                 if http.get(f"{stack.endpoint_url}/_ministack/ready").is_success:
                     return
             time.sleep(_POLL_SECONDS)
-    raise StackError("ministack did not start.", f"See {stack.log_file}.")
+    raise CommandError("ministack did not start.", f"See {stack.log_file}.")
 
 
 def stop(stack: LocalStack, pid: int) -> None:
-    """Ask the stack to stop and wait until its state is on disk, if it still runs.
+    """Ask the stack to stop, if it still runs, and wait until its state is on disk.
 
-    Raises StackError if it hangs.
+    Raises CommandError if it hangs.
     """
     if running_pid(stack) != pid:
         return
@@ -127,18 +130,18 @@ def stop(stack: LocalStack, pid: int) -> None:
     deadline = time.monotonic() + STOP_SECONDS_MAX
     while running_pid(stack) is not None:
         if time.monotonic() > deadline:
-            raise StackError(
+            raise CommandError(
                 f"The stack (pid {pid}) is still stopping after {STOP_SECONDS_MAX} seconds.",
-                f"See {stack.log_file}; `kill -9 {pid}` ends it, and loses what it had not saved.",
+                f"See {stack.log_file}; `kill -9 {pid}` ends it and loses unsaved data.",
             )
         time.sleep(_POLL_SECONDS)
-    # The processes of its functions: they would linger for seconds, holding memory.
+    # The processes of its functions would otherwise linger for seconds, using memory.
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGTERM)
 
 
 def _write_pid(lock: int, pid: int, port: int) -> None:
-    # In one write and of one length, so that nobody ever reads half a number.
+    # In one write and of a fixed length, so that no reader sees half a number.
     os.pwrite(lock, f"{pid:<10} {port:<5}\n".encode(), 0)
 
 
@@ -154,7 +157,7 @@ def _server_environment(stack: LocalStack) -> dict[str, str]:
         "S3_PERSIST": "1",
         "S3_DATA_DIR": str(stack.state_dir / "s3"),
         "TMPDIR": str(stack.state_dir / "tmp"),
-        # Listeners on fixed ports: two stacks would clash, and nothing here speaks either.
+        # Listeners on fixed ports: two stacks would clash, and nothing here uses either.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
     }

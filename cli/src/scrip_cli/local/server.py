@@ -1,17 +1,17 @@
-"""ministack, behind a door that lets a bounded number of API calls in at once.
+"""ministack, with a limit on the API calls that it handles at once.
 
-Like AWS, ministack gives each concurrent call a process of its own, but its only bound is a 429.
-Sixty-four callers of one function on a laptop of two cores are 64 cold starts: 4 GB and 40 seconds.
-Here the calls past the bound wait for their turn instead, and nobody is refused.
+Like AWS, ministack gives each concurrent call its own process, but its only limit is a 429.
+Sixty-four callers of one function on a laptop with two cores are 64 cold starts: 4 GB and 40
+seconds. Here calls over the limit wait for their turn, and none is refused.
 
-And ministack 1.5.33 asks a role for `sqs:SendMessageBatch`, of which IAM knows nothing: on AWS
-`sqs:SendMessage` allows both, and here it does, too.
+ministack 1.5.33 requires a role to allow `sqs:SendMessageBatch`, an action that IAM does not have:
+on AWS `sqs:SendMessage` allows both, and here it does, too.
 
-It also saves how far a function has read a table's stream, and not the stream: started again, it
-would pass over as many records as there were before. Here each stream is read from its beginning.
+It also saves how far a function has read a table's stream, but not the stream: after a restart it
+would skip as many new records. Here each stream is read from its beginning.
 
-A function's process that ends while it is starting takes all others of its function with it, those
-that are starting, too, and they do the same to each other for minutes. Here it fails alone.
+A function's process that ends while it starts takes all other processes of its function with it,
+even those that are starting, and they do the same to each other for minutes. Here it fails alone.
 
 Run as `python -m scrip_cli.local.server`, with ministack's own environment variables.
 """
@@ -36,7 +36,7 @@ _slots = asyncio.Semaphore(4 * (os.cpu_count() or 1))
 
 
 async def door(scope: Any, receive: Any, send: Any) -> None:
-    """Pass everything on to ministack; a call of an HTTP API first waits for a free slot."""
+    """Pass every request to ministack; a call of an HTTP API first waits for a free slot."""
     if scope["type"] != "http" or not scope["path"].startswith(API_PREFIX):
         await ministack(scope, receive, send)
         return
@@ -45,7 +45,7 @@ async def door(scope: Any, receive: Any, send: Any) -> None:
 
 
 def _name_stage(scope: dict[str, Any]) -> dict[str, Any]:
-    """Put the stage into an address that leaves it out.
+    """Add the stage to an address without one.
 
     ministack guesses it, but then turns `/console/` into `/console`, which is another route.
     """
@@ -61,22 +61,22 @@ def _name_stage(scope: dict[str, Any]) -> dict[str, Any]:
 
 
 def _iam_action(*request: Any) -> str | None:
-    """Name the action that a request needs, as IAM does."""
+    """Return the action that a request needs, by IAM's name."""
     action: str | None = _ministack_action(*request)
     return "sqs:SendMessage" if action == "sqs:SendMessageBatch" else action
 
 
 def _restore(state: Any) -> None:
-    """Restore functions and what calls them, all streams being empty."""
+    """Restore functions and event sources, with all streams empty."""
     _restore_functions(state)
     lambda_svc._dynamodb_stream_positions.clear()  # noqa: SLF001 - there is no other way to it
 
 
-def invoke(worker: Any, *event: Any, **told: Any) -> Any:
-    """Invoke a function; one that cannot be started is one that failed, and no more."""
+def invoke(worker: Any, *event: Any, **options: Any) -> Any:
+    """Invoke a function; one that cannot be started counts as failed, and no more."""
     try:
-        return _invoke_worker(worker, *event, **told)
-    except Exception as exc:  # noqa: BLE001 - whatever it is, others' processes are not to blame
+        return _invoke_worker(worker, *event, **options)
+    except Exception as exc:  # noqa: BLE001 - whatever it is, other processes are not affected
         return {"status": "error", "error": str(exc)}
 
 
@@ -89,8 +89,8 @@ async def main() -> None:
     config.bind = [f"{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"]
     config.keep_alive_timeout = 75
     await serve(door, config, mode="asgi")
-    # A thread may still wait, for up to an hour, for an answer that can no longer come in: that of
-    # a custom resource's function. A usual exit would wait with it.
+    # A thread may wait for up to an hour for an answer from a custom resource's function that can
+    # no longer arrive. A normal exit would wait with it.
     os._exit(0)
 
 

@@ -1,4 +1,4 @@
-"""Where a local stack lives: its project, its port, its folder, and how to talk to its AWS."""
+"""A local stack: its project, port and folder, and clients of its AWS."""
 
 import os
 import platform
@@ -12,14 +12,14 @@ import boto3
 from botocore.config import Config
 from botocore.session import Session as BotocoreSession
 
-from scrip_cli.local.errors import StackError
+from scrip_cli.errors import CommandError
 
 STACK_NAME = "scrip-local"
 REGION = "us-east-1"
 
-# ministack's root caller. With AUTH=true every other key needs a user or a role behind it.
+# ministack's root caller. With AUTH=true every other key needs a user or a role.
 ACCESS_KEY = "test"
-SECRET_KEY = "test"  # noqa: S105  a local emulator's fixed key, and nobody's secret
+SECRET_KEY = "test"  # noqa: S105  a local emulator's fixed key is no secret
 
 
 @dataclass(frozen=True)
@@ -32,30 +32,30 @@ class LocalStack:
 
     @property
     def endpoint_url(self) -> str:
-        """Where all of ministack's AWS services answer."""
+        """The address of all of ministack's AWS services."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def build_dir(self) -> Path:
-        """What SAM built."""
+        """The folder of SAM's build."""
         return self.state_dir / "build"
 
     @property
     def pid_file(self) -> Path:
-        """The pid of the running ministack, which holds a lock on this file while it lives."""
+        """The file with the pid of the running ministack, which holds a lock on it."""
         return self.state_dir / "pid"
 
     @property
     def log_file(self) -> Path:
-        """What ministack and the functions printed."""
+        """The output of ministack and the functions."""
         return self.state_dir / "ministack.log"
 
     def api_url(self, api_id: str) -> str:
-        """Address an HTTP API's default stage."""
+        """Return the address of an HTTP API's default stage."""
         return f"{self.endpoint_url}/_aws/execute-api/{api_id}"
 
     def client(self, service: str) -> Any:
-        """Make a client of this stack's AWS, whatever profile, region or proxy the person uses."""
+        """Make a client of this stack's AWS that ignores the person's profile, region and proxy."""
         return _session().client(
             service,  # type: ignore[call-overload]
             endpoint_url=self.endpoint_url,
@@ -66,7 +66,7 @@ class LocalStack:
         )
 
     def aws_environment(self) -> dict[str, str]:
-        """Environment variables that point any AWS tool at this stack and at nothing else."""
+        """Return environment variables that point any AWS tool at this stack only."""
         return {
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
@@ -81,8 +81,8 @@ class LocalStack:
 
 @cache
 def _session() -> boto3.Session:
-    """Make a session that never looks at the person's own profile and files."""
-    # Each: key in the config file, environment variable, default, conversion.
+    """Make a session that never reads the person's own profile and files."""
+    # Each value: key in the config file, environment variable, default, conversion.
     settings: dict[str, Any] = {
         "profile": (None, None, None, None),
         "config_file": (None, None, os.devnull, None),
@@ -92,38 +92,38 @@ def _session() -> boto3.Session:
 
 
 def find_stack(port: int, state_dir: Path | None) -> LocalStack:
-    """Find the project that the current folder is in, and the stack on a port of it.
+    """Find the project that the current folder is in, and its stack on a port.
 
-    Raises StackError outside a project.
+    Raises CommandError outside a project.
     """
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / "template.yaml").is_file():
             state = state_dir.resolve() if state_dir else folder / ".scrip" / str(port)
             return LocalStack(root=folder, port=port, state_dir=state)
-    raise StackError(
+    raise CommandError(
         "There is no template.yaml in this folder or any above it.",
         "Run the command inside the Scrip project.",
     )
 
 
 def tool_path() -> str:
-    """PATH with this interpreter's own tools first: `sam`, and the Python that SAM builds with."""
+    """Return PATH with this interpreter's tools first: `sam`, and the Python that SAM uses."""
     return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 
 def host_architecture() -> str:
-    """Name this machine's architecture as Lambda does: compiled wheels must load right here."""
+    """Return this machine's architecture by Lambda's name: compiled wheels must load here."""
     return "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
 
 
 def template_parameters() -> list[str]:
-    """Name the parameters a local stack is built and deployed with, as SAM wants to read them."""
+    """Return the parameters that a local stack is built and deployed with, in SAM's syntax."""
     return [
         "Stage=dev",
         f"Architecture={host_architecture()}",
-        # Pages of whatever dev server runs on this machine may call the API.
+        # Pages from any dev server on this machine may call the API.
         "AllowedOrigins=*",
-        # So that the alarms are there to be tried; the local AWS sends no e-mail.
+        # So that the alarms exist and can be tried; the local AWS sends no email.
         "AlarmEmail=operator@example.com",
     ]

@@ -1,4 +1,4 @@
-"""The signing secrets of a local stack's webhooks: random, made once, kept with its data."""
+"""The signing secrets of a local stack's webhooks: random, made once, stored with its data."""
 
 import base64
 import json
@@ -10,7 +10,7 @@ from scrip_cli.local.stack import LocalStack
 
 
 def ensure_webhook_secrets(stack: LocalStack) -> None:
-    """Give each provider a secret that has none yet. Safe to repeat."""
+    """Make a secret for each provider that has none. Safe to repeat."""
     manager, secret_id = stack.client("secretsmanager"), outputs(stack)["WebhookSecretsArn"]
     known = json.loads(manager.get_secret_value(SecretId=secret_id)["SecretString"])
     missing = {provider: [_random()] for provider in Provider if not known.get(provider)}
@@ -19,7 +19,7 @@ def ensure_webhook_secrets(stack: LocalStack) -> None:
 
 
 def webhook_secrets(stack: LocalStack) -> dict[str, str]:
-    """Return a secret for each provider; none if the stack was deployed before there were any."""
+    """Return a secret for each provider; none if the stack is older than the secrets."""
     secret_id = outputs(stack).get("WebhookSecretsArn")
     if secret_id is None:
         return {}

@@ -1,0 +1,1 @@
+"""`scrip accounts`, `scrip entries` and `scrip backfill`: accounts, one or many."""

@@ -1,0 +1,282 @@
+"""`scrip accounts`: look at accounts, and change them as an admin does through the API."""
+
+from functools import partial
+from typing import Annotated, Any, Literal
+
+import typer
+
+from scrip.domain.account import Account
+from scrip.domain.commands import Adjust, AdjustAction, ReleaseHold, SetFrozen
+from scrip.domain.grants import GrantKind
+from scrip.http.accounts import account_json, listed_account_json, listed_accounts
+from scrip.http.admin_models import AdjustRequest, FreezeRequest, NewAccountRequest
+from scrip.http.holds import hold_json
+from scrip.http.models import ReleaseRequest
+from scrip.ledger import Ledger, utc_now
+from scrip.store.directory import list_account_ids
+from scrip.store.queries import read
+from scrip.users import add_account, emails_of
+from scrip_cli import report
+from scrip_cli.accounts.changes import ChangeOptions, change
+from scrip_cli.accounts.names import AccountName, account_named
+from scrip_cli.accounts.paging import LIMIT, Page, paged
+from scrip_cli.options import All, Json, Limit, Note, Reason, Yes
+from scrip_cli.session import Session, with_session
+from scrip_cli.work import patiently
+
+app = typer.Typer(help="Look at accounts, and change them.", no_args_is_help=True)
+
+Amount = Annotated[int, typer.Argument(metavar="CREDITS", help="How many.", show_default=False)]
+
+LIST_COLUMNS = (
+    "account_id",
+    "emails",
+    "status",
+    "plan_id",
+    "balance",
+    "available",
+    "held",
+    "debt",
+)
+HOLD_COLUMNS = ("hold_id", "opened_by", "amount", "left", "feature", "expires_at")
+GRANT_COLUMNS = (
+    "kind",
+    "remaining",
+    "amount",
+    "expires_at",
+    "granted_at",
+    "source",
+    "grant_id",
+)
+
+
+@app.command("list", epilog="Example: scrip accounts list --limit 10")
+@with_session
+def list_(
+    *,
+    limit: Limit = LIMIT,
+    all_: All = False,
+    as_json: Json = False,
+    session: Session,
+) -> None:
+    """List open accounts, ordered by the day and time on which their periods begin.
+
+    With --json, prints a line of JSON for each.
+    """
+    ledger = Ledger(session.table(), utc_now)
+
+    def accounts(size: int, cursor: str | None) -> Page:
+        account_ids, after = list_account_ids(ledger.table, limit=size, cursor=cursor)
+        return listed_accounts(ledger, account_ids), after
+
+    found = paged(accounts, limit=None if all_ else limit)
+    if as_json:
+        report.show_lines(found)
+    else:
+        report.show_table(found, LIST_COLUMNS)
+
+
+@app.command(epilog="Example: scrip accounts show alice@example.com")
+@with_session
+def show(account: AccountName, *, as_json: Json = False, session: Session) -> None:
+    """Show the present state of an account: its balance, and the grants that make it up."""
+    ledger = Ledger(session.table(), utc_now)
+    account_id = account_named(ledger.table, account)
+    found = patiently(lambda: ledger.account(account_id))
+    fields: dict[str, Any] = {
+        **account_json(found, ledger.catalog()),
+        "emails": emails_of(ledger, account_id),
+    }
+    if as_json:
+        report.show_json(fields)
+        return
+    grants, period = fields.pop("grants"), fields.pop("period")
+    report.show_facts({**fields, "period_start": period["start"], "period_end": period["end"]})
+    typer.echo()
+    report.show_table(grants, GRANT_COLUMNS)
+
+
+@app.command("open", epilog="Example: scrip accounts open user-17 --email bob@example.com")
+@with_session
+def open_(
+    account_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="ACCOUNT_ID",
+            help="Its ID: the `sub` claim of its owner's tokens.",
+            show_default=False,
+        ),
+    ],
+    *,
+    email: Annotated[
+        str | None, typer.Option(help="An address known to belong to its owner.")
+    ] = None,
+    yes: Yes = False,
+    as_json: Json = False,
+    session: Session,
+) -> None:
+    """Open an account as its owner's sign-up would. Safe to repeat."""
+    report.check_can_ask(yes=yes)
+    request = NewAccountRequest(account_id=account_id, email=email)
+    ledger, settings = session.ledger(), session.settings()
+    if read(ledger.table, account_id).account is not None:
+        report.note(f"The account {account_id} already exists and keeps what it has.")
+    else:
+        credits_ = report.grouped(settings.signup_credits)
+        unless = ", unless their mailbox received them before" if request.email else ""
+        report.note(
+            f"Opens account {account_id} on plan {settings.default_plan} with {credits_} sign-up "
+            f"credits{unless}."
+        )
+    report.confirm(yes=yes)
+    patiently(lambda: add_account(ledger, account_id, request.email, settings))
+    opened = listed_account_json(ledger.account(account_id), emails_of(ledger, account_id))
+    (report.show_json if as_json else report.show_facts)(opened)
+
+
+@app.command(epilog='Example: scrip accounts grant alice@example.com 50 --reason "a late answer"')
+@with_session
+def grant(
+    account: AccountName,
+    amount: Amount,
+    *,
+    reason: Reason,
+    note: Note = None,
+    kind: Annotated[
+        Literal["admin", "promo", "referral"], typer.Option(help="Their kind in the ledger.")
+    ] = "admin",
+    expires_at: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="When unused credits expire.", show_default="never"),
+    ] = None,
+    options: ChangeOptions,
+    session: Session,
+) -> None:
+    """Add credits to an account. They pay off its debt first, if it has any."""
+    # Validated as the API validates it: exact types, from plain JSON values.
+    request = AdjustRequest.model_validate(
+        {
+            "action": "add",
+            "amount": amount,
+            "reason": reason,
+            "note": note,
+            "kind": kind,
+            "expires_at": expires_at,
+        }
+    )
+    command_of = partial(
+        Adjust,
+        action=AdjustAction.ADD,
+        amount=request.amount,
+        reason=request.reason,
+        note=request.note,
+        kind=GrantKind(kind),
+        expires_at=request.expires_at,
+    )
+    change(session, account, command_of, summary=_credits, options=options)
+
+
+@app.command(epilog='Example: scrip accounts deduct alice@example.com 50 --reason "given twice"')
+@with_session
+def deduct(
+    account: AccountName,
+    amount: Amount,
+    *,
+    reason: Reason,
+    note: Note = None,
+    options: ChangeOptions,
+    session: Session,
+) -> None:
+    """Take credits from an account: all of them, or none if it has fewer."""
+    request = AdjustRequest(action="deduct", amount=amount, reason=reason, note=note)
+    command_of = partial(
+        Adjust,
+        action=AdjustAction.DEDUCT,
+        amount=request.amount,
+        reason=request.reason,
+        note=request.note,
+    )
+    change(session, account, command_of, summary=_credits, options=options)
+
+
+@app.command(epilog='Example: scrip accounts freeze alice@example.com --reason "card reported"')
+@with_session
+def freeze(
+    account: AccountName,
+    *,
+    reason: Reason,
+    note: Note = None,
+    options: ChangeOptions,
+    session: Session,
+) -> None:
+    """Refuse every use of an account until it is unfrozen."""
+    request = FreezeRequest(reason=reason, note=note)
+    command_of = partial(SetFrozen, frozen=True, reason=request.reason, note=request.note)
+    change(session, account, command_of, summary=_status, options=options)
+
+
+@app.command(epilog='Example: scrip accounts unfreeze alice@example.com --reason "card replaced"')
+@with_session
+def unfreeze(
+    account: AccountName,
+    *,
+    reason: Reason,
+    note: Note = None,
+    options: ChangeOptions,
+    session: Session,
+) -> None:
+    """Allow an account to be used again."""
+    request = FreezeRequest(reason=reason, note=note)
+    command_of = partial(SetFrozen, frozen=False, reason=request.reason, note=request.note)
+    change(session, account, command_of, summary=_status, options=options)
+
+
+@app.command(epilog="Example: scrip accounts holds alice@example.com")
+@with_session
+def holds(account: AccountName, *, as_json: Json = False, session: Session) -> None:
+    """List the open holds of an account, and when they expire.
+
+    With --json, prints a line of JSON for each.
+    """
+    ledger = Ledger(session.table(), utc_now)
+    account_id = account_named(ledger.table, account)
+    found = [hold_json(hold) for hold in patiently(lambda: ledger.account(account_id)).holds]
+    if as_json:
+        report.show_lines(found)
+    else:
+        report.show_table(found, HOLD_COLUMNS)
+
+
+@app.command(epilog='Example: scrip accounts release alice@example.com job-17 --reason "job died"')
+@with_session
+def release(
+    account: AccountName,
+    hold_id: Annotated[
+        str,
+        typer.Argument(help="As `scrip accounts holds` lists it.", show_default=False),
+    ],
+    *,
+    reason: Reason,
+    options: ChangeOptions,
+    session: Session,
+) -> None:
+    """Release a forgotten hold; its credits are available again."""
+    request = ReleaseRequest(reason=reason)
+    command_of = partial(ReleaseHold, hold_id=hold_id, reason=request.reason)
+    change(session, account, command_of, summary=_credits, options=options)
+
+
+def _credits(account: Account) -> str:
+    """Describe a balance, and the part of it that cannot be spent."""
+    parts = {
+        "credits": account.balance,
+        "held": account.held,
+        "owed": account.debt,
+    }
+    return ", ".join(
+        f"{report.grouped(n)} {what}" for what, n in parts.items() if n or what == "credits"
+    )
+
+
+def _status(account: Account) -> str:
+    return account.status

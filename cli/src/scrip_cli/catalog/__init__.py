@@ -1,0 +1,1 @@
+"""`scrip catalog`: plans and features as a file under version control."""

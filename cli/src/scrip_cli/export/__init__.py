@@ -1,0 +1,1 @@
+"""`scrip export`: the ledger of all accounts as a file."""

@@ -1,0 +1,1 @@
+"""`scrip seed`: demo accounts with a month of plausible use."""

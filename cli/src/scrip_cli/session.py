@@ -1,0 +1,211 @@
+"""What a command works in: a session with one deployed stack, the local one or one on AWS."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, is_dataclass
+from functools import cache, cached_property, wraps
+from inspect import Signature, signature
+from typing import Any
+
+import boto3
+import httpx
+import typer
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import ValidationError
+
+from scrip.domain.entries import Actor, ActorType
+from scrip.domain.errors import ScripError
+from scrip.ledger import Ledger, utc_now
+from scrip.settings import Settings
+from scrip.store.client import Table
+from scrip.store.mailbox_key import read_mailbox_key
+from scrip_cli import report
+from scrip_cli.errors import CommandError, NotRunningError, explained, faults_in
+from scrip_cli.local import deploy, process
+from scrip_cli.local.stack import STACK_NAME, LocalStack, find_stack
+from scrip_cli.options import DEFAULT_PORT, Port, Region, StackName, State
+
+CONNECTIONS_MAX = 16
+"""Per client, which the threads of a command share; each has one open call at a time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalSession:
+    """A session with a local stack, running or not. The fields are options."""
+
+    port: Port = DEFAULT_PORT
+    state: State = None
+
+    is_local = True
+
+    @cached_property
+    def stack(self) -> LocalStack:
+        """The stack. Raises CommandError outside a project."""
+        return find_stack(self.port, self.state)
+
+    @cached_property
+    def running_stack(self) -> LocalStack:
+        """The stack. Raises NotRunningError if it is not running."""
+        if process.running_pid(self.stack) is None:
+            raise NotRunningError(self.port)
+        return self.stack
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """A session with one deployed stack. The fields are options.
+
+    The stack is looked up when it is first needed, so wrong usage is reported before that. Every
+    method then raises NotRunningError if the local stack is not running, and CommandError if there
+    is no project, region or stack.
+    """
+
+    stack_name: StackName = None
+    region: Region = None
+    port: Port = DEFAULT_PORT
+    state: State = None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the stack is the local one."""
+        return self.stack_name is None
+
+    @property
+    def name(self) -> str:
+        """The stack's name."""
+        return self.stack_name or STACK_NAME
+
+    def client(self, service: str) -> Any:
+        """Make a client of an AWS service where the stack is."""
+        if self.is_local:
+            return self._local.client(service)
+        return self._aws.client(  # type: ignore[call-overload]
+            service, config=Config(max_pool_connections=CONNECTIONS_MAX)
+        )
+
+    def outputs(self) -> dict[str, str]:
+        """Read the stack's outputs."""
+        if self.is_local:
+            return deploy.outputs(self._local)
+        found = self._description().get("Outputs", [])
+        return {item["OutputKey"]: item["OutputValue"] for item in found}
+
+    def output(self, name: str) -> str:
+        """Read one output. Raises CommandError if the stack is older than this output."""
+        try:
+            return self.outputs()[name]
+        except KeyError as exc:
+            raise CommandError(
+                f"The stack {self.name} has no output {name}.",
+                "Name another stack, or deploy the current template to this one.",
+            ) from exc
+
+    def stage(self) -> str:
+        """Return the stage that the stack was deployed for: dev, staging or prod."""
+        parameters = self._description().get("Parameters", [])
+        values = {item["ParameterKey"]: item["ParameterValue"] for item in parameters}
+        return str(values.get("Stage", "unknown"))
+
+    def settings(self) -> Settings:
+        """Read the settings of the deployed sign-up function."""
+        function = self.client("lambda").get_function_configuration(
+            FunctionName=self.output("SignupFunction")
+        )
+        values: dict[str, Any] = {
+            name.lower(): value
+            for name, value in function["Environment"]["Variables"].items()
+            if name.lower() in Settings.model_fields
+        }
+        return Settings(**values)
+
+    def table(self) -> Table:
+        """Return the stack's table."""
+        return Table(self.client("dynamodb"), self.output("TableName"))
+
+    def ledger(self) -> Ledger:
+        """Return the stack's ledger. It hashes mailboxes with the stack's own key."""
+        name = self.output("MailboxKeyName")
+        return Ledger(
+            self.table(),
+            utc_now,
+            cache(lambda: read_mailbox_key(self.client("ssm"), name)),
+        )
+
+    def operator(self) -> Actor:
+        """Return the person as an actor: an admin, named by the ARN of their credentials."""
+        return Actor(ActorType.ADMIN, self.client("sts").get_caller_identity()["Arn"])
+
+    def api_url(self) -> str:
+        """Return the address of the stack's API."""
+        if self.is_local:
+            return self._local.api_url(self.output("ApiId"))
+        return self.output("ApiUrl")
+
+    @cached_property
+    def _local(self) -> LocalStack:
+        return LocalSession(port=self.port, state=self.state).running_stack
+
+    @cached_property
+    def _aws(self) -> boto3.Session:
+        session = boto3.Session(region_name=self.region)
+        if session.region_name is None:
+            raise CommandError("No AWS region is set.", "Name it with --region.")
+        return session
+
+    def _description(self) -> dict[str, Any]:
+        try:
+            found = self.client("cloudformation").describe_stacks(StackName=self.name)
+        except ClientError as exc:
+            # CloudFormation's code for a stack that does not exist.
+            if exc.response["Error"]["Code"] != "ValidationError":
+                raise
+            raise CommandError(
+                f"There is no stack {self.name} in this account and region.",
+                "Name it with --stack-name and its region with --region, and check AWS_PROFILE.",
+            ) from exc
+        return dict(found["Stacks"][0])
+
+
+def with_session(command: Callable[..., None]) -> Callable[..., None]:
+    """Run a command in a session, and turn failures into a sentence and an exit code.
+
+    The parameter `session` becomes the options that name a stack: the fields of its type, Session
+    or LocalSession. Every other parameter whose type is a dataclass becomes options in the same
+    way.
+    """
+    parameters = signature(command).parameters.values()
+    groups = [item for item in parameters if is_dataclass(item.annotation)]
+    options = {group.name: signature(group.annotation).parameters for group in groups}
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        for group in groups:
+            fields = {option: given.pop(option) for option in options[group.name]}
+            given[group.name] = group.annotation(**fields)
+        with _plain_errors(local=given["session"].is_local):
+            command(**given)
+
+    run.__signature__ = Signature(  # type: ignore[attr-defined]
+        [
+            option
+            for item in parameters
+            for option in (options[item.name].values() if item.name in options else [item])
+        ]
+    )
+    return run
+
+
+@contextmanager
+def _plain_errors(*, local: bool) -> Iterator[None]:
+    try:
+        yield
+    except ValidationError as error:
+        raise typer.BadParameter(faults_in(error)) from error
+    except CommandError as error:
+        report.trouble(error)
+        raise typer.Exit(error.exit_code) from error
+    except (ScripError, ClientError, BotoCoreError, httpx.HTTPError, httpx.InvalidURL) as error:
+        explanation = explained(error, local=local)
+        report.trouble(explanation)
+        raise typer.Exit(explanation.exit_code) from error

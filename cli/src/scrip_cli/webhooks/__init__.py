@@ -1,0 +1,1 @@
+"""`scrip webhooks`: signed test events."""

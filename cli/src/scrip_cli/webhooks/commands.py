@@ -1,0 +1,134 @@
+"""`scrip webhooks`: send a signed test event to a stack, as the provider would."""
+
+import json
+import uuid
+from typing import Annotated, TextIO
+
+import httpx
+import typer
+
+from scrip.ledger import utc_now
+from scrip.webhooks.providers import Provider
+from scrip_cli.errors import CommandError
+from scrip_cli.exit_codes import ExitCode
+from scrip_cli.session import Session, with_session
+from scrip_cli.webhooks.fixtures import (
+    FIXTURES,
+    find_fixture,
+    override,
+    provider_of,
+    read_payload,
+)
+from scrip_cli.webhooks.signing import sign
+
+app = typer.Typer(help="Test the webhooks of a stack.", no_args_is_help=True)
+
+TIMEOUT_SECONDS = 30
+
+_EXAMPLE = (
+    "Example: scrip webhooks send stripe/checkout_payment "
+    "--set data.object.client_reference_id=ACCOUNT_ID"
+)
+
+
+@app.command(epilog=_EXAMPLE)
+@with_session
+def send(
+    fixture: Annotated[
+        str,
+        typer.Argument(
+            help=f"One in {FIXTURES}, such as stripe/checkout_payment, or a path to a JSON file.",
+        ),
+    ],
+    *,
+    provider: Annotated[
+        Provider | None,
+        typer.Option(help="Who sends it.", show_default="the fixture's folder"),
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(help="The API's address.", show_default="the stack's")
+    ] = None,
+    secret_file: Annotated[
+        typer.FileText | None,
+        typer.Option(
+            metavar="FILE",
+            help="A file with the signing secret; - is standard input.",
+            show_default="the stack's secret",
+        ),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="PATH=VALUE",
+            help="Change the payload; the value is JSON, or a string. May be repeated.",
+        ),
+    ] = None,
+    session: Session,
+) -> None:
+    """Send a test event, signed just now, and print the answer.
+
+    Exit codes: 0 if the answer was 2xx, otherwise 1.
+    """
+    path = find_fixture(fixture)
+    sender = provider or provider_of(path)
+    payload = read_payload(path)
+    for assignment in set_ or []:
+        override(payload, assignment)
+    body = json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()
+    secret = read_secret(secret_file) if secret_file else _secret(session, sender)
+    address = f"{(url or session.api_url()).rstrip('/')}/v1/webhooks/{sender}"
+    answer = _post(address, body, sender, secret)
+    typer.echo(f"{answer.status_code} {answer.reason_phrase}")
+    typer.echo(answer.text)
+    if not answer.is_success:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def read_secret(file: TextIO) -> str:
+    """Read a signing secret without the white space around it.
+
+    Raises CommandError if there is none.
+    """
+    try:
+        secret = file.read().strip()
+    except UnicodeDecodeError as exc:
+        raise CommandError(f"{file.name} is not UTF-8.", "Name the file with the secret.") from exc
+    if not secret:
+        raise CommandError(f"{file.name} is empty.", "Put the signing secret into it.")
+    return secret
+
+
+def _secret(session: Session, provider: Provider) -> str:
+    """Return the first of a provider's secrets. Raises CommandError if the stack has none."""
+    arn = session.output("WebhookSecretsArn")
+    text = session.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
+    secrets = json.loads(text).get(provider)
+    if not secrets:
+        raise CommandError(
+            f"The stack {session.name} has no signing secret for {provider}.",
+            f'Put {{"{provider}": ["..."]}} into {arn}, or name a file with --secret-file.',
+        )
+    return str(secrets[0])
+
+
+def _post(address: str, body: bytes, provider: Provider, secret: str) -> httpx.Response:
+    try:
+        message_id = f"msg_{uuid.uuid4().hex}"
+        signature = sign(provider, body, secret, message_id=message_id, at=utc_now())
+    except ValueError as exc:
+        raise CommandError(
+            f"The secret cannot be one of {provider}'s: {exc}.",
+            "After `whsec_`, a secret continues in base64.",
+        ) from exc
+    try:
+        # The person's proxy is not for what runs on this machine.
+        proxied = httpx.URL(address).host not in {"127.0.0.1", "localhost"}
+        with httpx.Client(trust_env=proxied, timeout=TIMEOUT_SECONDS) as http:
+            return http.post(
+                address, content=body, headers={**signature, "Content-Type": "application/json"}
+            )
+    except (httpx.HTTPError, httpx.InvalidURL) as exc:
+        raise CommandError(
+            f"There was no answer from {address}: {exc}.", "Check the address."
+        ) from exc

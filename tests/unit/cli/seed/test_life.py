@@ -1,0 +1,41 @@
+"""The month that `scrip seed` makes up."""
+
+from datetime import UTC, date, datetime, timedelta
+
+from scrip.domain.commands import Adjust, Consume, Purchase, Refund
+from scrip_cli.seed.life import TimedCommand, account_ids, commands_on, opened_at
+
+FEATURES = ["pdf-chat", "chat", "image-generation", "text-to-speech"]
+FIRST = date(2026, 10, 22)
+DAYS = [FIRST + timedelta(days=n) for n in range(30)]
+
+
+def month(seed: int, account_id: str) -> list[TimedCommand]:
+    return [one for day in DAYS for one in commands_on(seed, account_id, day, FEATURES)]
+
+
+def test_a_day_is_always_the_same_however_the_catalog_lists_its_features() -> None:
+    for day in DAYS:
+        lived = commands_on(1, "demo-001", day, FEATURES)
+        assert lived == commands_on(1, "demo-001", day, FEATURES[::-1])
+    assert month(1, "demo-001") != month(2, "demo-001")
+
+
+def test_an_account_lives_forward_from_its_sign_up_and_each_key_is_used_once() -> None:
+    for account_id in account_ids(20):
+        lived = month(1, account_id)
+        times = [opened_at(1, account_id, FIRST), *(one.at for one in lived)]
+        assert times == sorted(times)
+        assert times[-1] < datetime(2026, 11, 21, tzinfo=UTC)
+        keys = [one.command.entry_id for one in lived]
+        assert len(keys) == len(set(keys))
+
+
+def test_the_month_has_every_kind_of_command() -> None:
+    commands = [one.command for account_id in account_ids(20) for one in month(1, account_id)]
+    assert {type(command) for command in commands} == {Consume, Refund, Adjust, Purchase}
+    used = {(one.account_id, one.entry_id) for one in commands if isinstance(one, Consume)}
+    assert all(entry_id.startswith("user:") for _, entry_id in used)
+    refunds = [one for one in commands if isinstance(one, Refund)]
+    assert all((one.account_id, one.refunds) in used and one.reason for one in refunds)
+    assert len(refunds) < len(used) / 10
