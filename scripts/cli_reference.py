@@ -42,6 +42,9 @@ A command that changes something describes the change and asks for confirmation;
 it requires `--yes`. Each change to an account has an idempotency key, which is printed. Repeating
 the command with that `--idempotency-key` never makes the change twice.
 
+A command that changes an account takes `--dry-run`: it asks the ledger what would happen, prints
+that, and writes nothing. A change that would be refused is refused with the same exit code.
+
 ## The catalog as a file
 
 `scrip catalog export` prints a stack's plans and features. Keep them under version control; check

@@ -94,6 +94,9 @@ IdempotencyKey = Annotated[
         show_default="a new key, which is printed",
     ),
 ]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would happen, and write nothing.")
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 Limit = Annotated[int, typer.Option(min=1, help="How many to show at most.")]
 All = Annotated[bool, typer.Option("--all", help="Show all of them.")]

@@ -57,6 +57,11 @@ def note(sentence: str) -> None:
     stderr.print(Text(sentence), soft_wrap=True)
 
 
+def note_dry_run() -> None:
+    """Say that a dry run wrote nothing."""
+    note("Dry run: nothing was written.")
+
+
 def trouble(error: CommandError) -> None:
     """Print what went wrong and what to do about it."""
     if error.output:

@@ -44,6 +44,24 @@ def test_the_version_is_printed_as_it_is_in_the_code() -> None:
     assert run("--version").output == f"scrip {__version__}\n"
 
 
+def test_every_command_names_its_stack_by_the_same_options() -> None:
+    for words, command in commands(ROOT_COMMAND):
+        last = [param.name for param in command.params][-4:]
+        shared = ["stack_name", "region", "port", "state"]
+        assert last[-2:] == shared[2:] if words.startswith("local ") else last == shared, words
+
+
+def test_every_change_to_an_account_can_be_rehearsed() -> None:
+    changes = {
+        words: {param.name for param in command.params}
+        for words, command in commands(ROOT_COMMAND)
+        if words.startswith("accounts ")
+    }
+    assert {words for words, names in changes.items() if "yes" in names} == {
+        words for words, names in changes.items() if "dry_run" in names
+    }
+
+
 def test_no_command_takes_a_secret_as_an_argument() -> None:
     """Other people on the machine see arguments, and shells remember them."""
     options = [
@@ -108,7 +126,7 @@ def test_an_exit_code_says_whether_to_ask_again(error: errors.ScripError, code: 
 @pytest.mark.parametrize(
     "words",
     [
-        ["accounts", "grant", "a", "5", "--reason", "b"],  # nobody can be asked
+        ["accounts", "grant", "a", "5", "--reason", "b"],  # there is no terminal to ask at
         ["accounts", "grant", "a", "5", "--yes"],  # no reason
         ["accounts", "grant", "a", "5", "--yes", "--reason", ""],
         ["accounts", "grant", "a", "0", "--yes", "--reason", "b"],
@@ -123,15 +141,15 @@ def test_an_exit_code_says_whether_to_ask_again(error: errors.ScripError, code: 
         ["export"],
     ],
 )
-def test_wrong_usage_is_told_before_anything_is_asked_of_aws(words: list[str]) -> None:
-    told = run(*words)
-    assert (told.exit_code, told.stdout) == (ExitCode.USAGE, ""), told.output
-    assert "Usage: scrip" in told.stderr
+def test_wrong_usage_is_reported_before_any_call_to_aws(words: list[str]) -> None:
+    answer = run(*words)
+    assert (answer.exit_code, answer.stdout) == (ExitCode.USAGE, ""), answer.output
+    assert "Usage: scrip" in answer.stderr
 
 
-def test_no_stack_is_an_exit_code_of_its_own(tmp_path: Path) -> None:
-    told = run("accounts", "list", "--port", "1", "--state", str(tmp_path))
-    assert (told.exit_code, "scrip local up" in told.stderr) == (ExitCode.NOT_RUNNING, True)
+def test_a_stack_that_does_not_run_has_its_own_exit_code(tmp_path: Path) -> None:
+    answer = run("accounts", "list", "--port", "1", "--state", str(tmp_path))
+    assert (answer.exit_code, "scrip local up" in answer.stderr) == (ExitCode.NOT_RUNNING, True)
 
 
 @pytest.mark.parametrize("note", ["", "   ", "x" * 1025])

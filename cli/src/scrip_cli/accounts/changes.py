@@ -1,22 +1,22 @@
 """Changing one account: show what would change, ask, and do it once under its idempotency key."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
+from pydantic import BaseModel
 from ulid import ULID
 
 from scrip.domain.account import Account
 from scrip.domain.commands import Command
-from scrip.domain.decide import decide
-from scrip.domain.errors import HoldNotFoundError
 from scrip.http.answers import posted
+from scrip.http.principals import Caller
+from scrip.http.requests import command_of
 from scrip.ledger import Ledger, Outcome, utc_now
-from scrip.store.queries import read_entry
 from scrip.users import emails_of
 from scrip_cli.accounts.names import account_named
-from scrip_cli.options import IdempotencyKey, Json, Yes
-from scrip_cli.report import check_can_ask, confirm, note, show_facts, show_json
+from scrip_cli.options import DryRun, IdempotencyKey, Json, Yes
+from scrip_cli.report import check_can_ask, confirm, note, note_dry_run, show_facts, show_json
 from scrip_cli.session import Session
 from scrip_cli.work import patiently
 
@@ -28,39 +28,47 @@ class ChangeOptions:
     """How to make a change. The fields are options."""
 
     idempotency_key: IdempotencyKey = None
+    dry_run: DryRun = False
     yes: Yes = False
     as_json: Json = False
 
 
-def change(
-    session: Session,
+def change[C: Command](
+    kind: type[C],
     name: str,
-    command_of: Callable[..., Command],
+    request: BaseModel,
+    /,
     *,
     summary: Callable[[Account], str],
     options: ChangeOptions,
+    session: Session,
+    **fields: Any,
 ) -> None:
-    """Execute the command that `command_of` makes on the account that a name leads to.
+    """Change the account that a name leads to, as the API does when it gets the request.
 
-    The change is decided before the question, so a refusal comes first and the question says what
-    the change will do. `summary` describes in a few words the part of an account that changes.
+    The command, of this kind and with these fields besides the request's, is rehearsed before the
+    question, so a refusal comes first and the question says what the command will do. A dry run
+    ends there. `summary` describes in a few words the part of an account that changes.
     """
-    check_can_ask(yes=options.yes)
-    ledger, key = Ledger(session.table(), utc_now), options.idempotency_key
+    check_can_ask(yes=options.yes or options.dry_run)
+    ledger = Ledger(session.table(), utc_now)
     account_id = account_named(ledger.table, name)
-    entry_id = key or str(ULID())
-    command = command_of(account_id=account_id, entry_id=entry_id, actor=session.operator())
-    # A change whose key has an entry is not made again, so there is nothing to ask.
-    if key is None or read_entry(ledger.table, account_id, key) is None:
-        before = ledger.account(account_id)
-        # Only the ledger knows how a hold ended that is not open; nothing will change.
-        with suppress(HoldNotFoundError):
-            after = decide(before, command, catalog=ledger.catalog(), now=ledger.clock()).after
-            owner = ", ".join([*emails_of(ledger, account_id), f"account {account_id}"])
-            note(f"{owner}: now {summary(before)}; after this {summary(after)}.")
-            confirm(yes=options.yes)
-    if key is None:
-        note(f"If this is interrupted, repeat it with --idempotency-key {entry_id}")
+    caller = Caller(actor=session.operator(), account_id=account_id, is_owner=False)
+    key = options.idempotency_key or str(ULID())
+    command = command_of(kind, caller, request, key, **fields)
+    rehearsed = patiently(lambda: ledger.rehearse(command))
+    if rehearsed.account is not None:  # else it was done before, so there is nothing to ask
+        before = patiently(lambda: ledger.account(account_id))
+        owner = ", ".join([*emails_of(ledger, account_id), f"account {account_id}"])
+        note(f"{owner}: now {summary(before)}; after this {summary(rehearsed.account)}.")
+    if options.dry_run:
+        _show(command, rehearsed, as_json=options.as_json)
+        note_dry_run()
+        return
+    if rehearsed.account is not None:
+        confirm(yes=options.yes)
+    if options.idempotency_key is None:
+        note(f"If this is interrupted, repeat it with --idempotency-key {key}")
     _show(command, patiently(lambda: ledger.execute(command)), as_json=options.as_json)
 
 

@@ -14,13 +14,12 @@ from scrip.http.holds import hold_json
 from scrip.http.models import ReleaseRequest
 from scrip.ledger import Ledger, utc_now
 from scrip.store.directory import list_account_ids
-from scrip.store.queries import read
 from scrip.users import add_account, emails_of
 from scrip_cli import report
 from scrip_cli.accounts.changes import ChangeOptions, change
 from scrip_cli.accounts.names import AccountName, account_named
 from scrip_cli.accounts.paging import LIMIT, Page, paged
-from scrip_cli.options import All, Json, Limit, Note, Reason, Yes
+from scrip_cli.options import All, DryRun, Json, Limit, Note, Reason, Yes
 from scrip_cli.session import Session, with_session
 from scrip_cli.work import patiently
 
@@ -111,27 +110,30 @@ def open_(
     email: Annotated[
         str | None, typer.Option(help="An address known to belong to its owner.")
     ] = None,
+    dry_run: DryRun = False,
     yes: Yes = False,
     as_json: Json = False,
     session: Session,
 ) -> None:
     """Open an account as its owner's sign-up would. Safe to repeat."""
-    report.check_can_ask(yes=yes)
+    report.check_can_ask(yes=yes or dry_run)
     request = NewAccountRequest(account_id=account_id, email=email)
     ledger, settings = session.ledger(), session.settings()
-    if read(ledger.table, account_id).account is not None:
-        report.note(f"The account {account_id} already exists and keeps what it has.")
-    else:
-        credits_ = report.grouped(settings.signup_credits)
-        unless = ", unless their mailbox received them before" if request.email else ""
-        report.note(
-            f"Opens account {account_id} on plan {settings.default_plan} with {credits_} sign-up "
-            f"credits{unless}."
-        )
-    report.confirm(yes=yes)
-    patiently(lambda: add_account(ledger, account_id, request.email, settings))
-    opened = listed_account_json(ledger.account(account_id), emails_of(ledger, account_id))
-    (report.show_json if as_json else report.show_facts)(opened)
+    add = partial(add_account, ledger, account_id, request.email, settings)
+    account, is_new = patiently(partial(add, dry_run=True))
+    report.note(
+        f"Opens account {account_id} on plan {account.plan_id} with {_credits(account)}."
+        if is_new
+        else f"The account {account_id} already exists and keeps what it has."
+    )
+    if not dry_run:
+        report.confirm(yes=yes)
+        account, _ = patiently(add)
+    emails = {*emails_of(ledger, account_id), *([request.email.lower()] if request.email else [])}
+    show = report.show_json if as_json else report.show_facts
+    show(listed_account_json(account, sorted(emails)))
+    if dry_run:
+        report.note_dry_run()
 
 
 @app.command(epilog='Example: scrip accounts grant alice@example.com 50 --reason "a late answer"')
@@ -164,16 +166,16 @@ def grant(
             "expires_at": expires_at,
         }
     )
-    command_of = partial(
+    change(
         Adjust,
+        account,
+        request,
         action=AdjustAction.ADD,
-        amount=request.amount,
-        reason=request.reason,
-        note=request.note,
         kind=GrantKind(kind),
-        expires_at=request.expires_at,
+        summary=_credits,
+        options=options,
+        session=session,
     )
-    change(session, account, command_of, summary=_credits, options=options)
 
 
 @app.command(epilog='Example: scrip accounts deduct alice@example.com 50 --reason "given twice"')
@@ -189,14 +191,16 @@ def deduct(
 ) -> None:
     """Take credits from an account: all of them, or none if it has fewer."""
     request = AdjustRequest(action="deduct", amount=amount, reason=reason, note=note)
-    command_of = partial(
+    change(
         Adjust,
+        account,
+        request,
         action=AdjustAction.DEDUCT,
-        amount=request.amount,
-        reason=request.reason,
-        note=request.note,
+        kind=GrantKind.ADMIN,
+        summary=_credits,
+        options=options,
+        session=session,
     )
-    change(session, account, command_of, summary=_credits, options=options)
 
 
 @app.command(epilog='Example: scrip accounts freeze alice@example.com --reason "card reported"')
@@ -211,8 +215,15 @@ def freeze(
 ) -> None:
     """Refuse every use of an account until it is unfrozen."""
     request = FreezeRequest(reason=reason, note=note)
-    command_of = partial(SetFrozen, frozen=True, reason=request.reason, note=request.note)
-    change(session, account, command_of, summary=_status, options=options)
+    change(
+        SetFrozen,
+        account,
+        request,
+        frozen=True,
+        summary=_status,
+        options=options,
+        session=session,
+    )
 
 
 @app.command(epilog='Example: scrip accounts unfreeze alice@example.com --reason "card replaced"')
@@ -227,8 +238,15 @@ def unfreeze(
 ) -> None:
     """Allow an account to be used again."""
     request = FreezeRequest(reason=reason, note=note)
-    command_of = partial(SetFrozen, frozen=False, reason=request.reason, note=request.note)
-    change(session, account, command_of, summary=_status, options=options)
+    change(
+        SetFrozen,
+        account,
+        request,
+        frozen=False,
+        summary=_status,
+        options=options,
+        session=session,
+    )
 
 
 @app.command(epilog="Example: scrip accounts holds alice@example.com")
@@ -262,8 +280,15 @@ def release(
 ) -> None:
     """Release a forgotten hold; its credits are available again."""
     request = ReleaseRequest(reason=reason)
-    command_of = partial(ReleaseHold, hold_id=hold_id, reason=request.reason)
-    change(session, account, command_of, summary=_credits, options=options)
+    change(
+        ReleaseHold,
+        account,
+        request,
+        hold_id=hold_id,
+        summary=_credits,
+        options=options,
+        session=session,
+    )
 
 
 def _credits(account: Account) -> str:
