@@ -13,34 +13,40 @@ from simulation.bugs import put_in
 from simulation.environment import ENVIRONMENT
 
 BUGS_SEED = 5
-"""One at which every bug is found soon."""
+"""A seed that finds every bug soon."""
 
 
 def main() -> int:
-    """Do what the command line asks for; return the exit code."""
+    """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m simulation", description=__doc__)
-    parser.add_argument("--seed", type=int, help="what decides all chance; else a fresh one")
-    parser.add_argument("--operations", type=int, default=100_000, help="how many at least")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes to run in")
-    parser.add_argument("--world", type=int, help="run just this world, as a run has named it")
-    parser.add_argument("--bug", help="run with this bug put in, as the table names it")
-    parser.add_argument("--bugs", action="store_true", help="put each bug in, and look for it")
-    asked = parser.parse_args()
-    if asked.bugs:
-        return show_bugs(asked.seed or BUGS_SEED, asked.operations, asked.jobs)
-    seed = secrets.randbelow(10**9) if asked.seed is None else asked.seed
-    if asked.bug is not None:
-        put_in(asked.bug)
+    parser.add_argument("--seed", type=int, help="the seed of all chance (default: a new one)")
+    parser.add_argument(
+        "--operations", type=int, default=100_000, help="how many operations to run at least"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count(), help="how many processes to run in"
+    )
+    parser.add_argument(
+        "--world", type=int, help="run only this world, by the number that a run printed"
+    )
+    parser.add_argument("--bug", help="put in this bug, by its name in the table")
+    parser.add_argument("--bugs", action="store_true", help="put in each bug and look for it")
+    arguments = parser.parse_args()
+    if arguments.bugs:
+        return show_bugs(arguments.seed or BUGS_SEED, arguments.operations, arguments.jobs)
+    seed = secrets.randbelow(10**9) if arguments.seed is None else arguments.seed
+    if arguments.bug is not None:
+        put_in(arguments.bug)
     # The product is imported only now, with the bug in it.
     from simulation.run import run, run_world  # noqa: PLC0415
 
     began = time.monotonic()
-    if asked.world is not None:
-        report = run_world(asked.world)
-        seed = asked.world
+    if arguments.world is not None:
+        report = run_world(arguments.world)
+        seed = arguments.world
     else:
         print(f"seed {seed}", file=sys.stderr)
-        report = run(seed, asked.operations, asked.jobs)
+        report = run(seed, arguments.operations, arguments.jobs)
     for story in report.stories:
         print(story)
     print(", ".join(f"{count} {kind}" for kind, count in report.operations.most_common()))

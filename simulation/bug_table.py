@@ -1,4 +1,4 @@
-"""The table of seeded bugs: each is put in, in a process of its own, and must be found."""
+"""The table of seeded bugs: each is put into a process of its own, and must be found."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ SHARED = (
     "standardwebhooks",
     "stripe",
 )
-"""What every process imports is imported once; nothing of the product may be among it."""
+"""Modules that every process needs, imported once. None of them may import the product."""
 
 SENTENCE_MAX = 100
 
 
 def show_bugs(seed: int, operations: int, jobs: int) -> int:
-    """Print what found each bug, and after how many operations; return 1 if one was not found."""
+    """Print when each bug was found, and the finding; return 1 if one was not found."""
     for name in SHARED:
         import_module(name)
     assert not any(name.partition(".")[0] in {"scrip", "functions"} for name in sys.modules)
@@ -46,7 +46,7 @@ def show_bugs(seed: int, operations: int, jobs: int) -> int:
 
 
 def _hunt(bug: Bug, seed: int, operations: int) -> tuple[int, str]:
-    """Look for a bug; return after how many operations, and what was found, "" if nothing was."""
+    """Look for a bug; return the number of operations, and the finding or ""."""
     context = get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
     worker = context.Process(target=_look, args=(bug, seed, operations, theirs))
@@ -59,7 +59,7 @@ def _hunt(bug: Bug, seed: int, operations: int) -> tuple[int, str]:
     return found
 
 
-def _look(bug: Bug, seed: int, operations: int, told: Connection) -> None:
+def _look(bug: Bug, seed: int, operations: int, result: Connection) -> None:
     put_in(bug.name)
     # The product is imported only now, with the bug in it.
     from simulation.run import run_world, worlds_of  # noqa: PLC0415
@@ -71,4 +71,4 @@ def _look(bug: Bug, seed: int, operations: int, told: Connection) -> None:
         if report.stories or done >= operations:
             break
     [sentence, *_] = [*report.stories, ""]
-    told.send((done, sentence.partition("\n")[0]))
+    result.send((done, sentence.partition("\n")[0]))

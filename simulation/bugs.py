@@ -1,7 +1,7 @@
-"""Seeded bugs: what an engineer might have written, each in one place of the product.
+"""Seeded bugs: mistakes that an engineer might have made, each in one place of the product.
 
-A simulation that finds nothing proves something only if it finds these. A bug is put in as source
-text when its module is imported, so each needs a Python of its own.
+A simulation that finds nothing proves something only if it finds these. A bug is inserted as source
+text when its module is imported, so each needs its own Python process.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bug:
-    """A bug: what it is, and the text of a module that it takes the place of."""
+    """A bug: its name, and the text of a module that it replaces."""
 
     name: str
     module: str
@@ -38,74 +38,74 @@ BUGS = (
         'SAME_VERSION = "(#version = :seen OR #version <> :seen)"',
     ),
     Bug(
-        "an entry may be written over another",
+        "an entry may overwrite another",
         "scrip.store.commit",
         'NO_ENTRY = "attribute_not_exists(pk)"',
         f"NO_ENTRY = {ALWAYS}",
     ),
     Bug(
-        "entries are not in the transaction",
+        "the entries are written outside the transaction",
         "scrip.store.commit",
         "            table.client.transact_write_items(TransactItems=actions)",
         "            table.client.transact_write_items(TransactItems=actions[:1])\n"
         "            table.client.transact_write_items(TransactItems=actions[1:])",
     ),
     Bug(
-        "a conflict counts as done",
+        "a transaction conflict counts as success",
         "scrip.store.commit",
         "    if CONFLICT_REASON in codes:\n        raise ConflictError from exc",
         "    if CONFLICT_REASON in codes:\n        return",
     ),
     Bug(
-        "a payment is not unique across accounts",
+        "a payment may be credited to two accounts",
         "scrip.store.commit",
         'NEW_PAYMENT = "attribute_not_exists(pk)"',
         f"NEW_PAYMENT = {ALWAYS}",
     ),
     Bug(
-        "a mailbox is welcomed again with every account",
+        "every account of a mailbox gets sign-up credits",
         "scrip.store.commit",
         'NOT_WELCOMED = "attribute_not_exists(pk)"',
         f"NOT_WELCOMED = {ALWAYS}",
     ),
     Bug(
-        "a returning user is welcomed, and nothing is noted",
+        "a returning user gets sign-up credits that are not recorded",
         "scrip.ledger",
         "replace(command, signup_credits=0, mailboxes=())",
         "replace(command, mailboxes=())",
     ),
     Bug(
-        "the first call asks nobody whose mailbox it is",
+        "an account's first call ignores the user's mailbox",
         "scrip.users",
         "    return opening(account_id, hashed(emails, ledger.mailbox_key))",
         "    return opening(account_id)",
     ),
     Bug(
-        "an edit of the catalog overwrites another",
+        "a catalog edit overwrites another",
         "scrip.store.catalogs",
         'SAME_VERSION = "#version = :seen"',
         'SAME_VERSION = "(#version = :seen OR #version <> :seen)"',
     ),
     Bug(
-        "a replay is answered from the new posting",
+        "a replay returns the new posting",
         "scrip.ledger",
         "                return self._replayed(command, exists.entry)",
         "                return Outcome(entry=posting.entry)",
     ),
     Bug(
-        "another request under the same key is taken for a replay",
+        "another request under the same key counts as a replay",
         "scrip.ledger",
         "    if command.keyed and entry.request_hash != command.request_hash:",
         "    if False:",
     ),
     Bug(
-        "a refusal is not compared with what stands",
+        "a refusal is not checked against a committed entry",
         "scrip.ledger",
         "            if may_stand and (entry := ",
         "            if not may_stand and (entry := ",
     ),
     Bug(
-        "the catalog is trusted for ever",
+        "the cached catalog never expires",
         "scrip.ledger",
         "> CATALOG_SECONDS",
         "> 1e9",
@@ -117,7 +117,7 @@ BUGS = (
         "            draft = Draft(account, account, catalog.plan(account.plan_id), now)",
     ),
     Bug(
-        "a refund is not capped by those before",
+        "a refund is not limited by earlier refunds",
         "scrip.domain.decide",
         "    if amount > left:",
         "    if amount > usage.cost:",
@@ -129,13 +129,13 @@ BUGS = (
         "refund=(refundable, amount)",
     ),
     Bug(
-        "what cannot go back to its grant is lost",
+        "refunded credits that do not fit their grant are lost",
         "scrip.domain.decide",
         "        homeless += part - fitting",
         "        homeless += 0",
     ),
     Bug(
-        "refund grants live ten weeks",
+        "refund grants live for ten weeks",
         "scrip.domain.decide",
         "REFUND_LIFE = timedelta(days=7)",
         "REFUND_LIFE = timedelta(days=70)",
@@ -147,7 +147,7 @@ BUGS = (
         "    ...",
     ),
     Bug(
-        "an overdraft has no end",
+        "an overdraft has no limit",
         "scrip.domain.spending",
         "    shortfall = cost - account.available - plan.overdraft_limit\n",
         "    shortfall = cost - account.available - 10**6\n",
@@ -159,20 +159,20 @@ BUGS = (
         "taken=cost,",
     ),
     Bug(
-        "a closed account goes on",
+        "a closed account accepts commands",
         "scrip.domain.decide",
         "        case Account(status=AccountStatus.CLOSED), _:\n"
         "            raise errors.AccountClosedError\n",
         "",
     ),
     Bug(
-        "a balance is set by the difference to one from before it was settled",
+        "setting a balance uses the unsettled balance",
         "scrip.domain.decide",
         "AdjustAction.SET: command.amount - draft.account.balance",
         "AdjustAction.SET: command.amount - draft.before.balance",
     ),
     Bug(
-        "a boundary is counted from the boundary before",
+        "a period boundary is counted from the previous boundary",
         "scrip.domain.account",
         "        return boundary(self.anchor, self.zone, period)",
         "        at = self.anchor\n"
@@ -181,7 +181,7 @@ BUGS = (
         "        return at",
     ),
     Bug(
-        "a rollover is not capped",
+        "a rollover has no limit",
         "scrip.domain.settle",
         "    kept = min(unused, ending.rollover.max - live)",
         "    kept = unused",
@@ -193,25 +193,25 @@ BUGS = (
         "    if kept >= 0:",
     ),
     Bug(
-        "an expired grant is spendable for another hour",
+        "an expired grant can be spent until the hour ends",
         "scrip.domain.settle",
         "        if end(grant) > draft.now or (",
         "        if end(grant) > draft.now.replace(minute=0) or (",
     ),
     Bug(
-        "missed periods bring their allowances all at once",
+        "missed periods bring all their allowances at once",
         "scrip.domain.settle",
         "        allowance = lived.quota.allowance(draft.plan)",
         "        allowance = lived.quota.allowance(draft.plan) * opened",
     ),
     Bug(
-        "credits that arrive do not pay debt first",
+        "incoming credits do not pay debt first",
         "scrip.domain.posting",
         "        if paid:\n",
         "        if False:\n",
     ),
     Bug(
-        "the chain leaves out the hash before",
+        "the chain omits the previous hash",
         "scrip.domain.entries",
         "    return hashlib.sha256(entry.previous_hash + canonical_json(hashed)).digest()",
         "    return hashlib.sha256(canonical_json(hashed)).digest()",
@@ -223,7 +223,7 @@ BUGS = (
         "        return self.expires_at_or_never, self.priority, self.granted_at",
     ),
     Bug(
-        "grants are merged whatever their expiry",
+        "grants with different expiries are merged",
         "scrip.domain.grants",
         "(grant.kind, grant.expires_at) == (new.kind, new.expires_at) and not alone",
         "grant.kind == new.kind and not alone",
@@ -235,98 +235,98 @@ BUGS = (
         "        cost = quantity * self.cost // self.per",
     ),
     Bug(
-        "a batch is affordable if each of its uses is",
+        "a batch is allowed if each use alone is affordable",
         "scrip.domain.spending",
         "check_affordable(draft, sum(cost for cost, _ in prices))",
         "check_affordable(draft, max(cost for cost, _ in prices))",
     ),
     Bug(
-        "the uses of all batches have the same names",
+        "the uses of all batches have the same entry IDs",
         "scrip.domain.commands",
         'f"{self.entry_id}~{number}"',
         'f"batch~{number}"',
     ),
     Bug(
-        "more may be held than there is",
+        "a hold may exceed the available credits",
         "scrip.domain.holds",
         "    if wanted > account.available:",
         "    if wanted > account.available + 100:",
     ),
     Bug(
-        "what is above a hold is taken whether it is there or not",
+        "a capture above its hold ignores what is available",
         "scrip.domain.holds",
         "        check_affordable(draft, excess)\n",
         "",
     ),
     Bug(
-        "an extension may make a hold live shorter",
+        "an extension may shorten a hold",
         "scrip.domain.holds",
         "    if expires_at > hold.expires_at:",
         "    if expires_at != hold.expires_at:",
     ),
     Bug(
-        "what comes back from a hold outlives its grant",
+        "credits released from a hold outlive their grant",
         "scrip.domain.holds",
         "    _expire_again(draft, entry, gone)\n",
         "",
     ),
     Bug(
-        "a hold whose time is over is there until a month ends",
+        "an expired hold stays open until the month ends",
         "scrip.domain.settle",
         "    release_dead(draft, now)\n    end_free(draft)\n",
         "    end_free(draft)\n",
     ),
     Bug(
-        "what comes back from a hold within a month does not roll over with it",
+        "credits released within a month do not roll over with it",
         "scrip.domain.settle",
         "    release_dead(draft, min(now, account.period_end))\n",
         "",
     ),
     Bug(
-        "nothing says by which entry a hold has ended",
+        "the entry that ended a hold is not recorded",
         "scrip.store.commit",
         "    if posting.ended_hold and posting.entry:",
         "    if False:",
     ),
     Bug(
-        "any end of a hold is answered as its first",
+        "any end of a hold counts as a replay of the first",
         "scrip.ledger",
         "        if end.entry and end.entry.request_hash == command.request_hash:",
         "        if end.entry:",
     ),
     Bug(
-        "a hold that was just opened is told to have ended",
+        "a hold that was just opened is refused as ended",
         "scrip.ledger",
         "        if end.hold and not end.hold.has_died(self.clock()):",
         "        if False:",
     ),
     Bug(
-        "users name their entries as the app does",
+        "a user's entries share the app's IDs",
         "scrip.domain.commands",
         "    return USER_PREFIX + key if actor.type is ActorType.USER else key",
         "    return key",
     ),
     Bug(
-        "a user ends whatever hold they know of",
+        "a user may end any hold by its ID",
         "scrip.domain.holds",
         "    if command.actor.type is ActorType.USER and not is_users(command.hold_id):",
         "    if False:",
     ),
     Bug(
-        "only a capture asks whose hold it is",
+        "only a capture checks who owns the hold",
         "scrip.domain.holds",
         "    if command.actor.type is ActorType.USER and not is_users(command.hold_id):",
         "    if isinstance(command, CaptureHold) and command.actor.type is ActorType.USER and not "
         "is_users(command.hold_id):",
     ),
     Bug(
-        "a user's hold lives as long as the app's",
+        "a user's hold may live as long as the app's",
         "scrip.domain.holds",
         "    return USER_HOLD_LIFE if is_users(hold_id) else SERVICE_HOLD_LIFE",
         "    return SERVICE_HOLD_LIFE",
     ),
     Bug(
-        "an extension has no bound",
+        "an extension has no limit",
         "scrip.domain.holds",
         "    expires_at = min(ends_by, draft.now + timedelta(seconds=command.expires_in))",
         "    expires_at = draft.now + timedelta(seconds=command.expires_in)",
@@ -338,62 +338,62 @@ BUGS = (
         "HELD_PAST_EXPIRY = timedelta(days=30)",
     ),
     Bug(
-        "what an unlimited plan gave for nothing outlives it",
+        "an uncharged hold outlives its unlimited plan",
         "scrip.domain.settle",
         "    end_free(draft)\n    return draft\n",
         "    return draft\n",
     ),
     Bug(
-        "the user of a frozen account ends holds",
+        "the user of a frozen account may end holds",
         "scrip.domain.decide",
         "    if command.actor.type is ActorType.USER:\n"
         "        spending.check_not_frozen(draft.account)\n",
         "",
     ),
     Bug(
-        "a deduction stops at what a user holds",
+        "a deduction cannot take what a user holds",
         "scrip.domain.decide",
         " and holds.release_own(draft, command):",
         " and False:",
     ),
     Bug(
-        "a deduction ends what the app holds",
+        "a deduction ends the app's holds",
         "scrip.domain.holds",
         "        if is_users(hold.hold_id)",
         "        if hold.expires_at",
     ),
     Bug(
-        "what a user does to holds is not counted",
+        "a user's calls about holds are not counted",
         "scrip.domain.holds",
         "    counted = replace(counted, calls=counted.calls + 1)",
         "    ...",
     ),
     Bug(
-        "a release is answered with what expires by it",
+        "a release's response includes credits that expired with it",
         "scrip.domain.entries",
         "        return self.balance_after - (self.expired or 0)",
         "        return self.balance_after",
     ),
     Bug(
-        "a refund looks for no grant that was retired",
+        "a refund ignores retired grants",
         "scrip.store.queries",
         "    retired = tuple(retired_of(wire) for wire in found if wire)",
         "    retired = ()",
     ),
     Bug(
-        "what is retired is kept nowhere",
+        "retired grants are not kept",
         "scrip.store.commit",
         "    actions += [_retired_update(posting.after, grant) for grant in posting.retired]\n",
         "",
     ),
     Bug(
-        "a clawback forgets what was taken back before",
+        "a clawback ignores earlier clawbacks",
         "scrip.domain.billing",
         "    due = payment.credits_back - payment.taken - payment.owed",
         "    due = payment.credits_back",
     ),
     Bug(
-        "a dispute that was won frees nothing",
+        "winning a dispute releases nothing",
         "scrip.domain.billing",
         "    if command.outcome is DisputeOutcome.OPEN:\n        return updated",
         "    if command.outcome is not DisputeOutcome.LOST:\n        return updated",
@@ -405,25 +405,25 @@ BUGS = (
         "    latest = reported",
     ),
     Bug(
-        "a clawback forgives what was spent",
+        "a clawback creates no debt for spent credits",
         "scrip.domain.billing",
         "        debt=draft.account.debt + due - taken,",
         "        debt=draft.account.debt,",
     ),
     Bug(
-        "a payment is named by the message that told of it",
+        "a payment's ID comes from its message",
         "scrip.webhooks.standard",
         '            payment_id=f"standard:payment:{self.payment_id}",',
         '            payment_id=f"standard:payment:{message.message_id}",',
     ),
     Bug(
-        "a paid period is named by the message that told of it",
+        "a paid period's ID comes from its message",
         "scrip.webhooks.standard",
         '            ("standard:payment", self.payment_id),',
         '            ("standard:payment", message.message_id),',
     ),
     Bug(
-        "what waited for an account is not woken",
+        "messages waiting for an account are not resumed",
         "scrip.webhooks.apply",
         "    chain.names.extend(names)",
         "    chain.names.extend(())",
@@ -435,7 +435,7 @@ BUGS = (
         "            if entry.seq in seqs:",
     ),
     Bug(
-        "running low is told again and again",
+        "the low-credits event repeats with every use",
         "functions.events.thresholds",
         "    if before > low_credits >= after:",
         "    if low_credits >= after:",
@@ -447,13 +447,13 @@ BUGS = (
         "append(archive(), added[:-1])",
     ),
     Bug(
-        "events are told in whatever order they came",
+        "events are sent out of order",
         "functions.events.handler",
         "    for one in batch.in_order:",
         "    for one in [*batch.changed, *reversed(batch.added)]:",
     ),
     Bug(
-        "what could not be told is not told again",
+        "events that the bus refused are not sent again",
         "functions.events.handler",
         "        yield events[position][0]",
         "        yield from ()",
@@ -462,17 +462,19 @@ BUGS = (
 
 
 class _Loader(SourceFileLoader):
-    """Loads a module with a bug in it."""
+    """Loads a module with a bug."""
 
     def __init__(self, name: str, path: str, bug: Bug) -> None:
         super().__init__(name, path)
         self._bug = bug
 
     def get_code(self, fullname: str) -> CodeType:
-        """Return the module's code, never that of a cached file."""
+        """Return the changed module's code, never a cached file's."""
         assert fullname == self._bug.module, fullname
         source = self.get_data(self.path).decode()
-        assert source.count(self._bug.right) == 1, f"{self._bug.name}: its place is gone"
+        assert source.count(self._bug.right) == 1, (
+            f"{self._bug.name}: the text that it replaces is gone"
+        )
         source = source.replace(self._bug.right, self._bug.wrong)
         return compile(source, self.path, "exec")
 
@@ -495,7 +497,7 @@ class _Finder(MetaPathFinder):
 
 
 def put_in(name: str) -> None:
-    """Put a bug into the product. Nothing of it may be imported yet."""
+    """Put a bug into the product, whose module must not be imported yet."""
     [bug] = [bug for bug in BUGS if bug.name == name]
     assert bug.module not in sys.modules, f"{bug.module} is imported already"
     sys.meta_path.insert(0, _Finder(bug))

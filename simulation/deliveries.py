@@ -1,4 +1,4 @@
-"""Deliveries: SQS and the table's stream hand over all that waits, at least once."""
+"""Deliveries: SQS and the table's stream deliver everything at least once."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from simulation.world import World
 
 RECEIVES_MAX = 5
-"""After so many times a message is a dead letter."""
+"""After this many receives a message is a dead letter."""
 
 BATCH_MAX = 10
 STREAM_BATCHES = (1, 10, 40, 100)
-"""How many records there may be in a batch of the stream."""
+"""The possible sizes of a batch of the stream."""
 
 QUEUE = "queue"
 STREAM = ("events", "wake")
@@ -29,29 +29,29 @@ class Deliveries:
     """The queue's messages and the stream's records. Each reader has one delivery at a time."""
 
     def __init__(self, world: World) -> None:
-        """Know the world; nothing waits yet."""
+        """Start with nothing to deliver."""
         self.world = world
         self._queue: deque[tuple[str, int]] = deque()
         self._working: set[str] = set()
         self._position = dict.fromkeys(STREAM, 0)
 
     def arrived(self, body: str) -> None:
-        """Take a message into the queue, and have it delivered."""
+        """Add a message to the queue and start its delivery."""
         self._queue.append((body, 0))
         self.wake(QUEUE)
 
     def written(self) -> None:
-        """Have what was written delivered."""
+        """Start to deliver the stream's new records."""
         for function in STREAM:
             self.wake(function)
 
     def wake_all(self) -> None:
-        """Have everything delivered that waits."""
+        """Start to deliver everything that waits."""
         for reader in (*STREAM, QUEUE):
             self.wake(reader)
 
     def wake(self, reader: str) -> None:
-        """Begin to hand over to a reader, unless somebody does."""
+        """Start to deliver to a reader, unless a delivery is running."""
         if reader in self._working:
             return
         self._working.add(reader)
@@ -76,7 +76,7 @@ class Deliveries:
         self._working.remove(QUEUE)
 
     def _receive(self, bodies: list[str]) -> set[int]:
-        """Hand a batch to the worker; return the numbers of those that it failed at."""
+        """Deliver a batch to the worker; return the numbers of the messages that failed."""
         in_time = not self.world.faults.drawn(Fault.OUT_OF_TIME, current().random)
         records = [{"messageId": str(n), "body": body} for n, body in enumerate(bodies)]
         try:
@@ -100,9 +100,9 @@ class Deliveries:
             last = min(first + random.choice(STREAM_BATCHES), len(stream))
             if last - first > 1 and world.faults.happens(Fault.STREAM_SPLIT, random):
                 last = first + (last - first + 1) // 2
-            wanted = _is_told if function == "events" else _leads_somewhere
+            wanted = _has_event if function == "events" else _may_wake
             changes = list(filter(wanted, stream[first:last]))
-            done = self._hand_over(function, changes, first, last) if changes else last - first
+            done = self._deliver(function, changes, first, last) if changes else last - first
             if changes and done and world.faults.happens(Fault.STREAM_REPEATED, random):
                 done = 0
             self._position[function] += done
@@ -110,15 +110,15 @@ class Deliveries:
                 world.scheduler.pause(random.uniform(0.1, 5))
         self._working.remove(function)
 
-    def _hand_over(self, function: str, changes: list[Change], first: int, last: int) -> int:
-        """Hand over what is wanted of some records; return how many of them are done."""
+    def _deliver(self, function: str, changes: list[Change], first: int, last: int) -> int:
+        """Deliver records that passed the filter; return how many records are done."""
         records = [change.record() for change in changes]
         try:
             answer = self.world.processes.invoke(function, {"Records": records})
         except Died:
             return 0
         except Exception:
-            # Lambda hands the same over again.
+            # Lambda delivers the same batch again.
             if self.world.faults.over:
                 raise
             return 0
@@ -131,15 +131,15 @@ class Deliveries:
         return self.world.database.stream.index(failed) - first
 
 
-def _is_told(change: Change) -> bool:
-    """The event function's filter, as template.yaml has it."""
+def _has_event(change: Change) -> bool:
+    """The event function's filter in template.yaml."""
     if change.pk.startswith("LEDGER#"):
         return change.before is None
     return change.sk == "ACCOUNT" and change.name == "MODIFY"
 
 
-def _leads_somewhere(change: Change) -> bool:
-    """The wake function's filter, as template.yaml has it."""
+def _may_wake(change: Change) -> bool:
+    """The wake function's filter in template.yaml."""
     return change.before is None and (
         change.sk == "ACCOUNT"
         or (change.pk.startswith("ALIAS#") and change.sk.startswith("ALIAS#"))

@@ -1,9 +1,9 @@
-"""A DynamoDB in memory: boto3's client of one table, as far as Scrip uses it, and very fast.
+"""A fast in-memory DynamoDB: the part of boto3's client that Scrip uses, for one table.
 
-It has the schema of template.yaml, answers as DynamoDB answers, and refuses what DynamoDB refuses.
-An argument or an expression that it does not know is a TypeError or an AssertionError, never an
-answer. Every method is one atomic step. What it leaves out: time to live, capacity, the names that
-DynamoDB reserves, and answers cut short at 16 MB.
+It has the schema of template.yaml, and accepts and refuses requests as DynamoDB does. An unknown
+argument or expression raises a TypeError or an AssertionError; it never gets a response. Every
+method is one atomic step. Missing are time to live, capacity, reserved names, and the 16 MB limit
+of responses.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ INDEX_KEYS = {
     "directory": {"directory_pk": "S", "directory_sk": "S"},
 }
 KEYS_ONLY = frozenset({"directory"})
-"""The indexes that have nothing but keys."""
+"""The indexes that contain only keys."""
 
 KEY_TYPES = KEYS | INDEX_KEYS["history"] | INDEX_KEYS["directory"]
 INDEX_ONLY_KEYS = ("seq", "directory_pk", "directory_sk")
@@ -56,11 +56,11 @@ BATCH_GET_MAX = 100
 BATCH_WRITE_MAX = 25
 
 UNSHARED = 2
-"""The version of marshal that writes everything out, however often it occurs."""
+"""The version of marshal that writes repeated objects in full."""
 
 ARN = "arn:aws:dynamodb:eu-central-1:123456789012:table/scrip"
 FIRST_NUMBER = 100_000_000_000_000_000_000
-"""Sequence numbers have 21 digits and more."""
+"""Sequence numbers have at least 21 digits."""
 
 
 EXCEPTIONS: dict[str, type[ClientError]] = {
@@ -76,7 +76,7 @@ EXCEPTIONS: dict[str, type[ClientError]] = {
         "TransactionInProgressException",
     )
 }
-"""The errors that boto3's client has classes for, as far as anything here raises them."""
+"""The error classes of boto3's client that this module raises."""
 
 
 def client_error(operation: str, code: str, message: str, **more: Any) -> ClientError:
@@ -86,14 +86,14 @@ def client_error(operation: str, code: str, message: str, **more: Any) -> Client
 
 
 type Stored = bytes
-"""An item as it is kept: serialised, so that nobody can change it, and quick to copy."""
+"""A stored item: serialized, so that it cannot change and is quick to copy."""
 
 
 def freeze(item: Item) -> Stored:
-    """Return an item as it is kept.
+    """Serialize an item for storage.
 
     Raises:
-        InvalidRequestError: it is too large.
+        InvalidRequestError: the item is too large.
     """
     stored = marshal.dumps(item, UNSHARED)
     # That is never less than DynamoDB counts.
@@ -103,12 +103,12 @@ def freeze(item: Item) -> Stored:
 
 
 def thaw(stored: Stored) -> Item:
-    """Return an item that was kept; whoever has it may do with it what they like."""
+    """Return a new copy of a stored item."""
     return marshal.loads(stored)  # type: ignore[no-any-return]
 
 
 class Change(NamedTuple):
-    """A record of the stream: an item before and after a write, None where there was none."""
+    """A record of the stream: an item before and after a write, None if it did not exist."""
 
     number: int
     pk: str
@@ -124,9 +124,9 @@ class Change(NamedTuple):
         return "REMOVE" if self.after is None else "MODIFY"
 
     def record(self) -> dict[str, Any]:
-        """Return the record as Lambda hands it over."""
+        """Return the record as Lambda receives it."""
         images = {"OldImage": self.before, "NewImage": self.after}
-        told = {name: as_json(thaw(image)) for name, image in images.items() if image is not None}
+        shown = {name: as_json(thaw(image)) for name, image in images.items() if image is not None}
         return {
             "eventID": f"{self.number:032x}",
             "eventName": self.name,
@@ -135,7 +135,7 @@ class Change(NamedTuple):
             "awsRegion": "eu-central-1",
             "dynamodb": {
                 "Keys": {"pk": {"S": self.pk}, "sk": {"S": self.sk}},
-                **told,
+                **shown,
                 "SequenceNumber": str(self.number),
                 "SizeBytes": sum(item_size(thaw(image)) for image in images.values() if image),
                 "StreamViewType": "NEW_AND_OLD_IMAGES",
@@ -145,7 +145,7 @@ class Change(NamedTuple):
 
 
 def as_json(value: Any) -> Any:
-    """Return an image as Lambda hands it over, with binary as base64 text."""
+    """Return an image as Lambda receives it, with binary values in base64."""
     match value:
         case bytes():
             return base64.b64encode(value).decode()
@@ -157,11 +157,11 @@ def as_json(value: Any) -> Any:
 
 
 type _Place = tuple[Any, ...]
-"""Where an item stands in its partition: its sort key, in an index with the item's own key."""
+"""The position of an item in its partition: its sort key, in an index also its own key."""
 
 
 class _Partition:
-    """The items of a partition, sorted."""
+    """The sorted items of a partition."""
 
     __slots__ = ("items", "places")
 
@@ -171,7 +171,7 @@ class _Partition:
 
 
 class _Sorted:
-    """The table or an index: its items by partition, sorted there."""
+    """The table or an index: its items by partition, in order."""
 
     def __init__(self, keys: tuple[str, ...], *, keys_only: bool = False) -> None:
         self.keys = keys
@@ -180,7 +180,7 @@ class _Sorted:
         self.in_order: list[str] | None = None
 
     def address(self, item: Item) -> tuple[str, _Place] | None:
-        """Return where an item belongs, None if it has not what it takes."""
+        """Return an item's partition and position, None if it lacks a key of the index."""
         partition, sort = self.keys[:2]
         if sort not in item or partition not in item:
             return None
@@ -213,10 +213,10 @@ class _Sorted:
         return sum(len(partition.places) for partition in self.partitions.values())
 
     def start(self, key: Item | None) -> tuple[str, _Place] | None:
-        """Return where a page begins.
+        """Return the position where a page begins.
 
         Raises:
-            InvalidRequestError: the key is none of these items.
+            InvalidRequestError: the key does not fit these items.
         """
         if key is None:
             return None
@@ -231,7 +231,7 @@ class _Sorted:
         *,
         forward: bool,
     ) -> Iterator[Stored]:
-        """Yield the items of a partition that a query asks for, in order, behind its start."""
+        """Yield the items of a partition that match a query, in order, after its start."""
         name = values[asked.partition[1]]["S"]
         partition = self.partitions.get(name, _Partition())
         places, low, high = partition.places, 0, len(partition.places)
@@ -267,7 +267,7 @@ class _Sorted:
         segments: int,
         start: tuple[str, _Place] | None,
     ) -> Iterator[Stored]:
-        """Yield the items of a segment, partitions in the order of a hash, behind a start."""
+        """Yield the items of a segment after a start, with partitions in hash order."""
         if self.in_order is None:
             self.in_order = sorted(self.partitions, key=hashed)
         first = bisect_left(self.in_order, hashed(start[0]), key=hashed) if start else 0
@@ -286,27 +286,27 @@ FIRST = itemgetter(0)
 
 
 def hashed(name: str) -> tuple[int, str]:
-    """Return where a partition comes in a scan."""
+    """Return a partition's position in a scan."""
     return zlib.crc32(name.encode()), name
 
 
 def sort_value(attribute: Attribute) -> Any:
-    """Return what a key is sorted by."""
+    """Return the value by which a key is sorted."""
     return attribute["S"] if "S" in attribute else Decimal(attribute["N"])
 
 
 class _Write(NamedTuple):
-    """A write before it is decided: of which item, under which condition, what becomes of it."""
+    """A requested write: the item's key, the condition, and the new item."""
 
     place: tuple[str, str]
     becomes: Callable[[Item | None, Item], Item | None]
     condition: Condition | None
     values: Item
-    tells: bool
+    returns_item: bool
 
 
 class _Decided(NamedTuple):
-    """A write that can be done: its item before and after, as it is and as it is stored."""
+    """A possible write: its item before and after, plain and stored."""
 
     place: tuple[str, str]
     before: Item | None
@@ -316,19 +316,19 @@ class _Decided(NamedTuple):
 
 
 class _NotFoundError(Exception):
-    """There is no table of that name."""
+    """The table does not exist."""
 
 
 class _ConditionError(Exception):
-    """The condition of a write does not hold. `told` has the item, where that was asked for."""
+    """The condition of a write does not hold. `details` has the item if it was requested."""
 
-    def __init__(self, told: dict[str, Item]) -> None:
-        self.told = told
+    def __init__(self, details: dict[str, Item]) -> None:
+        self.details = details
         super().__init__("The conditional request failed")
 
 
 def _operation[Method: Callable[..., Any]](method: Method) -> Method:
-    """Count the calls of a method, and raise what boto3 raises for a request that is refused."""
+    """Count a method's calls, and raise boto3's errors for refused requests."""
     name = method.__name__.title().replace("_", "")
 
     @wraps(method)
@@ -343,16 +343,16 @@ def _operation[Method: Callable[..., Any]](method: Method) -> Method:
             raise client_error(name, "ResourceNotFoundException", message) from exc
         except _ConditionError as exc:
             code = "ConditionalCheckFailedException"
-            raise client_error(name, code, str(exc), **exc.told) from exc
+            raise client_error(name, code, str(exc), **exc.details) from exc
 
     return cast("Method", call)
 
 
 class SimulatedDynamoDB:
-    """One table, as boto3's client of it.
+    """boto3's client of one table.
 
-    `stream` has every change in order. Of the indexes' last `index_lag` changes nothing is seen
-    yet. `calls` counts the requests by operation.
+    `stream` has every change in order. Queries do not yet see the last `index_lag` changes of
+    the indexes. `calls` counts the requests by operation.
     """
 
     exceptions = SimpleNamespace(**EXCEPTIONS)
@@ -372,7 +372,7 @@ class SimulatedDynamoDB:
 
     @_operation
     def describe_table(self, *, TableName: str) -> dict[str, Any]:
-        """Describe the table, with numbers that are right at once."""
+        """Describe the table, with counts that are always current."""
         self._find(TableName)
         indexes = [
             {"IndexName": name, "IndexStatus": "ACTIVE", "ItemCount": index.count()}
@@ -392,12 +392,12 @@ class SimulatedDynamoDB:
 
     @_operation
     def get_item(self, **get: Any) -> dict[str, Any]:
-        """Return an item, as it is now whatever is asked for."""
+        """Return an item. Every read is strongly consistent."""
         return self._get(**get)
 
     @_operation
     def batch_get_item(self, *, RequestItems: dict[str, dict[str, Any]]) -> dict[str, Any]:
-        """Return what is there of some items."""
+        """Return those of several items that exist."""
         responses = {}
         for name, wanted in RequestItems.items():
             how = dict(wanted)
@@ -410,7 +410,7 @@ class SimulatedDynamoDB:
 
     @_operation
     def transact_get_items(self, *, TransactItems: list[dict[str, Any]]) -> dict[str, Any]:
-        """Return items as they are at one moment."""
+        """Return several items as of one moment."""
         _refuse_count(TransactItems, TRANSACTION_MAX)
         gets = [action["Get"] for action in TransactItems]
         answers = [self._get(**get) for get in gets]
@@ -433,7 +433,7 @@ class SimulatedDynamoDB:
         ProjectionExpression: str | None = None,
         Limit: int | None = None,
     ) -> dict[str, Any]:
-        """Return a page of a partition, of the table or an index."""
+        """Return a page of a partition of the table or an index."""
         source = self._source(TableName, IndexName, consistent=ConsistentRead)
         names = tuple((ExpressionAttributeNames or {}).items())
         asked = expressions.key_condition(KeyConditionExpression, names)
@@ -461,7 +461,7 @@ class SimulatedDynamoDB:
         ProjectionExpression: str | None = None,
         Limit: int | None = None,
     ) -> dict[str, Any]:
-        """Return a page of the table, an index or a segment of it, in an order without meaning."""
+        """Return a page of the table, an index or a segment, in no meaningful order."""
         source = self._source(TableName, IndexName, consistent=ConsistentRead)
         names = tuple((ExpressionAttributeNames or {}).items())
         page = _Page(source, names, FilterExpression, ProjectionExpression, Limit)
@@ -477,22 +477,22 @@ class SimulatedDynamoDB:
 
     @_operation
     def put_item(self, *, ReturnValues: str = "NONE", **put: Any) -> dict[str, Any]:
-        """Put an item in place of whatever is there."""
+        """Put an item, and replace an existing one."""
         return self._write(self._put(**put), ReturnValues)
 
     @_operation
     def update_item(self, *, ReturnValues: str = "NONE", **update: Any) -> dict[str, Any]:
-        """Change attributes of an item, or make one that has them."""
+        """Change attributes of an item, or create one that has them."""
         return self._write(self._update(**update), ReturnValues)
 
     @_operation
     def delete_item(self, *, ReturnValues: str = "NONE", **delete: Any) -> dict[str, Any]:
-        """Delete an item, if it is there."""
+        """Delete an item if it exists."""
         return self._write(self._delete(**delete), ReturnValues)
 
     @_operation
     def batch_write_item(self, *, RequestItems: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-        """Put and delete several items; here they are written all at once."""
+        """Put and delete several items; the simulation writes all of them at once."""
         writes = []
         for name, requests in RequestItems.items():
             for request in requests:
@@ -507,7 +507,7 @@ class SimulatedDynamoDB:
 
     @_operation
     def transact_write_items(self, *, TransactItems: list[dict[str, Any]]) -> dict[str, Any]:
-        """Do all of some writes, or none of them."""
+        """Execute all writes, or none of them."""
         _refuse_count(TransactItems, TRANSACTION_MAX)
         writes = []
         for action in TransactItems:
@@ -520,7 +520,7 @@ class SimulatedDynamoDB:
             try:
                 decided.append(self._decide(write))
             except _ConditionError as exc:
-                reason = {"Code": "ConditionalCheckFailed", "Message": str(exc), **exc.told}
+                reason = {"Code": "ConditionalCheckFailed", "Message": str(exc), **exc.details}
             except InvalidRequestError as exc:
                 reason = {"Code": "ValidationError", "Message": str(exc)}
             reasons.append(reason)
@@ -536,7 +536,7 @@ class SimulatedDynamoDB:
             self._apply(one)
         return {}
 
-    # How it is done
+    # Implementation
 
     def _find(self, name: str) -> None:
         if name != self.table_name:
@@ -624,7 +624,7 @@ class SimulatedDynamoDB:
         return _prepared(_place(Key), lambda old, _: old, **how)
 
     def _write(self, write: _Write, returned: str) -> dict[str, Any]:
-        assert returned in {"NONE", "ALL_OLD"}, f"The simulation returns no {returned}"
+        assert returned in {"NONE", "ALL_OLD"}, f"The simulation does not return {returned}"
         decided = self._decide(write)
         self._apply(decided)
         if returned == "ALL_OLD" and decided.before is not None:
@@ -632,16 +632,16 @@ class SimulatedDynamoDB:
         return {}
 
     def _decide(self, write: _Write) -> _Decided:
-        """Work out what a write makes of the table as it is; nothing changes yet.
+        """Compute the effect of a write without changing anything.
 
         Raises:
-            _ConditionError, InvalidRequestError: the write cannot be done.
+            _ConditionError, InvalidRequestError: the write is refused.
         """
         pk, sk = write.place
         stored = self._table.get(pk, (sk,))
         before = None if stored is None else thaw(stored)
         if write.condition is not None and not write.condition.holds(before or {}, write.values):
-            raise _ConditionError({"Item": before} if write.tells and before else {})
+            raise _ConditionError({"Item": before} if write.returns_item and before else {})
         after = write.becomes(before, write.values)
         return _Decided(
             place=write.place,
@@ -652,7 +652,7 @@ class SimulatedDynamoDB:
         )
 
     def _apply(self, decided: _Decided) -> None:
-        """Do what was decided; a write that changes nothing leaves no trace."""
+        """Apply a write; one that changes nothing adds no record to the stream."""
         if decided.before == decided.after:
             return
         pk, sk = decided.place
@@ -668,7 +668,7 @@ class SimulatedDynamoDB:
         self.stream.append(Change(self._number, pk, sk, *stored))
 
     def _note(self, index: _Sorted, decided: _Decided) -> None:
-        """Remember what a write changes in an index."""
+        """Queue the change of an index by a write."""
         before = index.address(decided.before) if decided.before else None
         after = index.address(decided.after) if decided.after else None
         if index.keys_only and before == after:
@@ -676,13 +676,13 @@ class SimulatedDynamoDB:
         if before is not None and before != after:
             self._unseen.append(partial(index.drop, before))
         if after is not None and decided.after is not None and decided.stored_after is not None:
-            told = decided.stored_after
+            projected = decided.stored_after
             if index.keys_only:
-                told = freeze({key: decided.after[key] for key in index.keys})
-            self._unseen.append(partial(index.put, after, told))
+                projected = freeze({key: decided.after[key] for key in index.keys})
+            self._unseen.append(partial(index.put, after, projected))
 
     def _see(self) -> None:
-        """Let the indexes see all changes but the last few."""
+        """Apply all queued index changes except the last `index_lag`."""
         while len(self._unseen) > self.index_lag:
             self._unseen.popleft()()
 
@@ -691,7 +691,7 @@ ACTIONS = {"Put": "_put", "Update": "_update", "Delete": "_delete", "ConditionCh
 
 
 class _Page:
-    """What is to be read of the table or an index at once, and made of it."""
+    """A page to read from the table or an index, with its filter and projection."""
 
     def __init__(
         self,
@@ -701,33 +701,33 @@ class _Page:
         projected: str | None,
         limit: int | None,
     ) -> None:
-        assert limit is None or limit > 0, "boto3 sends no such Limit"
+        assert limit is None or limit > 0, "boto3 never sends such a Limit"
         self.keys = source.keys
         self.filter = expressions.condition(filtered, names) if filtered is not None else None
         self.chosen = expressions.projection(projected, names) if projected is not None else None
         self.limit = limit
         for one in (self.filter, self.chosen):
             if one is not None and source.keys_only:
-                assert set(one.attributes) <= set(self.keys), "The index has nothing but keys"
+                assert set(one.attributes) <= set(self.keys), "The index contains only keys"
 
     @property
     def expressions(self) -> tuple[Expression | None, ...]:
         return self.filter, self.chosen
 
     def refuse_keys(self) -> None:
-        """Refuse a query that filters by what its key condition is for."""
+        """Refuse a query that filters by a key."""
         if self.filter is not None and not self.filter.attributes.isdisjoint(self.keys[:2]):
             raise InvalidRequestError(
                 "Filter Expression can only contain non-primary key attributes"
             )
 
     def of(self, found: Iterable[Stored], values: Item) -> dict[str, Any]:
-        """Read until the page is full; tell where it ended if that was before the end."""
+        """Read until the page is full; include the last key if there may be more."""
         items, scanned, size, last = [], 0, 0, None
         for stored in found:
             item = thaw(stored)
             scanned += 1
-            size += len(stored)  # somewhat more than DynamoDB counts
+            size += len(stored)  # slightly more than DynamoDB counts
             if self.filter is None or self.filter.holds(item, values):
                 items.append(self.chosen.of(item) if self.chosen else item)
             if scanned == self.limit or size >= PAGE_BYTES_MAX:
@@ -750,13 +750,13 @@ def _prepared(
     if ConditionExpression is not None:
         names = tuple((ExpressionAttributeNames or {}).items())
         condition = expressions.condition(ConditionExpression, names)
-    assert ReturnValuesOnConditionCheckFailure in {"NONE", "ALL_OLD"}, "There is nothing else"
+    assert ReturnValuesOnConditionCheckFailure in {"NONE", "ALL_OLD"}, "There is no other value"
     return _Write(
         place=place,
         becomes=becomes,
         condition=condition,
         values=_bound(ExpressionAttributeNames, ExpressionAttributeValues, condition, update),
-        tells=ReturnValuesOnConditionCheckFailure == "ALL_OLD",
+        returns_item=ReturnValuesOnConditionCheckFailure == "ALL_OLD",
     )
 
 
@@ -768,7 +768,7 @@ def _bound(
     """Return a request's values in their normal form.
 
     Raises:
-        InvalidRequestError: a name or value is missing or not used, or cannot stand where it is.
+        InvalidRequestError: a name or value is missing, unused, or not allowed in its place.
     """
     found = {} if values is None else {name: normal(value) for name, value in values.items()}
     if names == {} or values == {}:
@@ -786,7 +786,7 @@ def _bound(
 
 
 def item_size(item: Item) -> int:
-    """Return how many bytes DynamoDB counts for an item."""
+    """Return the size of an item in bytes, as DynamoDB counts it."""
     return sum(len(name.encode()) + _size(value) for name, value in item.items())
 
 
@@ -809,13 +809,13 @@ def _size(attribute: Attribute) -> int:
 
 
 def normal(attribute: Attribute) -> Attribute:
-    """Return a value in its normal form, the same object if it can be.
+    """Return a value in its normal form, the same object if it is normal.
 
     Raises:
-        InvalidRequestError: it is none that DynamoDB takes.
+        InvalidRequestError: DynamoDB does not accept the value.
     """
     if len(attribute) == 1 and "S" in attribute and type(attribute["S"]) is str:
-        return attribute  # as most are
+        return attribute  # the most common case
     [(kind, content)] = attribute.items()
     match kind:
         case "S":
@@ -830,7 +830,7 @@ def normal(attribute: Attribute) -> Attribute:
             assert isinstance(content, bytes | bytearray), f"{content!r} is not binary"
             plain = bytes(content)
         case "BOOL" | "NULL":
-            assert isinstance(content, bool), f"{content!r} is no truth value"
+            assert isinstance(content, bool), f"{content!r} is not a bool"
             plain = content
         case _:
             plain = _normal_set(kind, content)
@@ -848,15 +848,15 @@ def _normal_set(kind: str, content: Any) -> list[Any]:
 
 
 def _text(content: Any) -> str:
-    assert isinstance(content, str), f"{content!r} is no text"
+    assert isinstance(content, str), f"{content!r} is not text"
     return str(content)
 
 
 def _place(key: Item) -> tuple[str, str]:
-    """Return where in the table an item is.
+    """Return the partition key and sort key of an item.
 
     Raises:
-        InvalidRequestError: that is no key.
+        InvalidRequestError: the key does not match the schema.
     """
     _refuse_keys(key, KEYS.keys())
     return str(key["pk"]["S"]), str(key["sk"]["S"])
@@ -909,4 +909,4 @@ def _refuse_count(asked: Collection[Any], most: int) -> None:
 def _refuse_repetition(places: Iterable[tuple[str, str]]) -> None:
     places = list(places)
     if len(set(places)) < len(places):
-        raise InvalidRequestError("The request includes several of one item")
+        raise InvalidRequestError("The request includes the same item several times")

@@ -1,13 +1,13 @@
-"""The environment of the simulated functions: what template.yaml sets, and nobody's secrets."""
+"""The environment of the simulated functions: the variables in template.yaml, fake secrets."""
 
 from __future__ import annotations
 
 SIGNUP_CREDITS = 50
 HOLD_CALLS_MAX = 4
-"""How often a user opens, extends and releases holds within an hour: few enough to be reached."""
+"""How often a user may open, extend and release holds an hour: a limit that runs reach."""
 
 SECRET = "whsec_c2ltdWxhdGVkLXNlY3JldC1vZi0zMi1ieXRlcy4uLi4="
-"""What webhooks are signed with."""
+"""The webhooks' signing secret."""
 
 POOL_ID = "simulated"
 """The stack's own user pool."""
@@ -27,5 +27,5 @@ ENVIRONMENT = {
     "POWERTOOLS_SERVICE_NAME": "scrip",
     "POWERTOOLS_METRICS_DISABLED": "true",
     "POWERTOOLS_LOG_LEVEL": "CRITICAL",
-    "PYTHONHASHSEED": "0",  # the order of sets is chance, too
+    "PYTHONHASHSEED": "0",  # makes the order of sets repeatable
 }

@@ -1,7 +1,7 @@
-"""DynamoDB's expressions, as far as Scrip uses them: parsed once, into functions.
+"""The part of DynamoDB's expressions that Scrip uses, parsed once into functions.
 
-Paths are names of attributes, nothing nested. What is not understood is an AssertionError, so that
-nobody takes it for an answer of DynamoDB.
+Paths are attribute names; nested paths are not supported. An unknown expression raises an
+AssertionError, so that it is never mistaken for an error of DynamoDB.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ type Attribute = dict[str, Any]
 """A value as DynamoDB's API has it: {"N": "5"}. Numbers and sets are in their normal form."""
 type Item = dict[str, Attribute]
 type Names = tuple[tuple[str, str], ...]
-"""What the `#names` of a request stand for."""
+"""The attribute names of a request's `#names`."""
 
 type Operand = Callable[[Item, Item], Attribute | None]
-"""Return an attribute of an item, or one of the request's values; None if there is none."""
+"""Returns an attribute of an item or one of the request's values; None if it is missing."""
 type Test = Callable[[Item, Item], bool]
-"""Tell whether something holds for an item and the request's values."""
+"""Returns whether a condition holds for an item and the request's values."""
 type Check = Callable[[Item], None]
-"""Refuse a request whose values cannot stand where it has them."""
+"""Refuses a request whose values are not allowed in their places."""
 
 TOKEN = re.compile(r"\s*(#?\w+|:\w+|<>|<=|>=|[-=<>(),+])")
 ORDERINGS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 ORDERED = frozenset({"S", "N", "B"})
-"""The types of which one value can be less than another."""
+"""The types whose values have an order."""
 
 TYPES = frozenset({"S", "SS", "N", "NS", "B", "BS", "BOOL", "NULL", "L", "M"})
 DIGITS_MAX = 38
 MAGNITUDE_MAX = 125
 MAGNITUDE_MIN = -130
 CACHED = 4096
-"""So many expressions are remembered; the product has far fewer."""
+"""How many expressions are cached; the product has far fewer."""
 
 
 class InvalidRequestError(Exception):
@@ -46,7 +46,7 @@ class InvalidRequestError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Expression:
-    """An expression, with the `#names` and `:values` that it uses and what it asks of these."""
+    """An expression, with the `#names` and `:values` that it uses, and the checks of these."""
 
     names: frozenset[str]
     values: frozenset[str]
@@ -55,7 +55,7 @@ class Expression:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Condition(Expression):
-    """A condition or a filter. `attributes` are those that it looks at."""
+    """A condition or a filter. `attributes` are those that it reads."""
 
     attributes: frozenset[str]
     holds: Test
@@ -63,9 +63,9 @@ class Condition(Expression):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class KeyCondition(Expression):
-    """Which items of a partition are asked for: the partition, and what holds for the sort key.
+    """A partition, and a condition on the sort key.
 
-    `low` and `high` are bounds of the sort key, where it has such; `prefix` is what it begins with.
+    `low` and `high` are its bounds, `prefix` is its beginning; None if there is no such condition.
     """
 
     partition: tuple[str, str]
@@ -77,32 +77,32 @@ class KeyCondition(Expression):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Projection(Expression):
-    """The attributes that are asked for."""
+    """The attributes that a request returns."""
 
     attributes: tuple[str, ...]
 
     def of(self, item: Item) -> Item:
-        """Return what an item has of them."""
+        """Return these attributes of an item."""
         return {name: item[name] for name in self.attributes if name in item}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Update(Expression):
-    """What is to change: attributes with what they are set to, and those that are removed."""
+    """The attributes to set, with their operands, and those to remove."""
 
     sets: tuple[tuple[str, Operand], ...]
     removes: tuple[str, ...]
 
     @property
     def attributes(self) -> tuple[str, ...]:
-        """The attributes that change."""
+        """The attributes that it changes."""
         return (*(name for name, _ in self.sets), *self.removes)
 
     def of(self, item: Item, values: Item) -> Item:
-        """Return an item as it is after the update; every operand is of the item before it.
+        """Return an item after the update; every operand reads the item before it.
 
         Raises:
-            InvalidRequestError: an operand is not there.
+            InvalidRequestError: an operand does not exist.
         """
         after = dict(item)
         for name, operand in self.sets:
@@ -121,7 +121,7 @@ def number(text: str) -> str:
     """Return a number in its normal form.
 
     Raises:
-        InvalidRequestError: it has too many digits, is too large or too small, or is none.
+        InvalidRequestError: it has too many digits, is too large or too small, or not a number.
     """
     if text.isdecimal() and text.isascii() and text[0] != "0" and len(text) <= DIGITS_MAX:
         return text
@@ -152,7 +152,7 @@ def condition(text: str, names: Names) -> Condition:
 
 @lru_cache(CACHED)
 def key_condition(text: str, names: Names) -> KeyCondition:
-    """Parse a KeyConditionExpression; the one with `=` that comes first is the partition's."""
+    """Parse a KeyConditionExpression, in which the partition's condition comes first."""
     parser = _Parser(text, names)
     partition = (parser.path(), parser.after("=", parser.value))
     sort = parser.sort_key() if parser.took("and") else {}
@@ -190,7 +190,7 @@ def update(text: str, names: Names) -> Update:
 
 @lru_cache(CACHED)
 def together(*used: Expression | None) -> Expression:
-    """Return what several expressions of one request use between them; None is one that is not."""
+    """Combine the names, values and checks of a request's expressions; None is a missing one."""
     parsed = [one for one in used if one is not None]
     return Expression(
         names=frozenset().union(*(one.names for one in parsed)),
@@ -200,7 +200,7 @@ def together(*used: Expression | None) -> Expression:
 
 
 class _Parser:
-    """Reads an expression from left to right, and knows what it has seen of it."""
+    """Reads an expression from left to right, and collects the names and values that it uses."""
 
     def __init__(self, text: str, names: Names) -> None:
         self.text = text
@@ -224,10 +224,10 @@ class _Parser:
         return bool(self.tokens)
 
     def give_up(self) -> NoReturn:
-        raise AssertionError(f"This expression is none that the simulation knows: {self.text}")
+        raise AssertionError(f"The simulation does not support this expression: {self.text}")
 
     def end(self) -> dict[str, Any]:
-        """Return what every expression has, once all of it was read."""
+        """Return the fields of every expression, after all of it has been read."""
         if self.tokens:
             self.give_up()
         return {
@@ -237,7 +237,7 @@ class _Parser:
         }
 
     def took(self, *words: str) -> str:
-        """Take the next token if it is one of these; return it in lower case, or ''."""
+        """Consume the next token if it is one of these; return it in lower case, or ''."""
         if self.tokens and self.tokens[-1].lower() in words:
             return self.tokens.pop().lower()
         return ""
@@ -369,7 +369,7 @@ class _Parser:
         return _ordering(holds, left, right)
 
     def must_be(self, operand: Operand, kinds: frozenset[str]) -> None:
-        """Refuse requests that have a value of another type there."""
+        """Refuse requests that have a value of another type here."""
         if name := self.placeholders.get(operand):
             self.checks.append(lambda values: _refuse_type(values[name], kinds))
 

@@ -1,4 +1,4 @@
-"""Faults: what the network, DynamoDB and Lambda do to a call, each with a rate of its own."""
+"""Faults of the network, DynamoDB and Lambda, each with its rate."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 class Died(BaseException):
-    """The process of a function is gone, in the middle of whatever it did: nothing catches that."""
+    """A function's process died in the middle of its work. The product cannot catch this."""
 
 
 class Fault(StrEnum):
-    """What can go wrong, or come otherwise than one thinks."""
+    """What can go wrong, or happen in an unexpected way."""
 
     REQUEST_LOST = "request lost"
-    ANSWER_LOST = "answer lost after the effect"
+    ANSWER_LOST = "response lost after the effect"
     EFFECT_LATE = "effect after the caller gave up"
     DIES_BEFORE = "function dies before a call"
     DIES_AFTER = "function dies after a call"
@@ -27,12 +27,12 @@ class Fault(StrEnum):
     CONFLICT = "TransactionConflict"
     THROTTLE = "throttle"
     IN_PROGRESS = "TransactionInProgress"
-    PARTLY_TAKEN = "batch taken in part"
+    PARTLY_TAKEN = "batch accepted in part"
     SENT_TWICE = "submitted twice at once"
-    SENT_AGAIN = "submitted again hours later"
-    CALLER_LOST = "the caller's answer lost"
-    SKEW = "process with a skewed clock"
-    CLOCK_JUMP = "a process's clock jumps"
+    SENT_AGAIN = "resubmitted hours later"
+    CALLER_LOST = "response to the caller lost"
+    SKEW = "skewed clock of a process"
+    CLOCK_JUMP = "jump of a process's clock"
     STREAM_REPEATED = "stream batch repeated"
     STREAM_SPLIT = "stream batch split"
     STREAM_LATE = "stream batch late"
@@ -70,7 +70,7 @@ RATES = {
     Fault.WEBHOOK_LATE: 0.15,
     Fault.SWEEP_TWICE: 0.3,
 }
-"""How often each happens, where it can: to one call of one service, one request, one batch."""
+"""How often each happens where it can: per service call, request, batch or process."""
 
 TO_A_READ = (
     Fault.REQUEST_LOST,
@@ -81,36 +81,36 @@ TO_A_READ = (
 )
 TO_A_WRITE = (*TO_A_READ, Fault.EFFECT_LATE)
 TO_A_TRANSACTION = (*TO_A_WRITE, Fault.VERSION_RACE, Fault.CONFLICT, Fault.IN_PROGRESS)
-"""What can happen to a call of each kind."""
+"""The faults of each kind of call."""
 
 
 class Faults:
-    """Chance: draws faults at their rates, and counts those that were injected.
+    """Draws faults at their rates, and counts those that were injected.
 
-    None is drawn once it is `over`. A fault is counted where it takes place; some that are drawn
+    None is drawn once `over` is set. A fault is counted where it takes place; some that are drawn
     find nothing to disturb.
     """
 
     def __init__(self, without: Collection[Fault]) -> None:
-        """Draw all but some."""
+        """Draw all faults except those in `without`."""
         self.rates = {fault: 0.0 if fault in without else rate for fault, rate in RATES.items()}
         self.injected: Counter[Fault] = Counter()
         self.over = False
 
     def drawn(self, fault: Fault, random: Random) -> bool:
-        """Tell whether a fault is to happen now."""
+        """Return whether a fault should happen now."""
         drawn = random.random()  # whatever the phase, so that the next draw is the same
         return not self.over and drawn < self.rates[fault]
 
     def happens(self, fault: Fault, random: Random) -> bool:
-        """Tell whether a fault happens now, and count it: to be drawn is to happen."""
+        """Return whether a fault happens now, and count it if it does."""
         if self.drawn(fault, random):
             self.count(fault)
             return True
         return False
 
     def one_of(self, faults: tuple[Fault, ...], random: Random) -> Fault | None:
-        """Return which of some faults is to happen now, if any."""
+        """Return the one of several faults that should happen now, if any."""
         drawn = random.random()
         if self.over:
             return None

@@ -1,6 +1,6 @@
-"""Findings: what the model says is wrong, of one of four kinds.
+"""Findings of the model, each of one of four kinds.
 
-- lost: credits are gone, or an answer said that something stands which does not;
+- lost: credits are gone, or a response has an entry that does not exist;
 - made: credits came out of nowhere;
 - double: one request, payment or period took effect more than once;
 - violation: any other rule is broken.
@@ -14,16 +14,16 @@ KINDS = ("lost", "made", "double", "violation")
 
 
 class Wrong(BaseException):
-    """Something is not as it must be. The product must not catch it."""
+    """A rule is broken. The product cannot catch this."""
 
     def __init__(self, kind: str, sentence: str) -> None:
-        """Say what it is, and of which kind."""
+        """Create a finding of a kind."""
         super().__init__(f"{kind}: {sentence}")
         self.kind = kind
 
 
 def wrong(kind: str, sentence: str) -> NoReturn:
-    """Say what is wrong.
+    """Report a finding.
 
     Raises:
         Wrong: always.

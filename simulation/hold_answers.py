@@ -1,6 +1,6 @@
-"""What callers are told of holds, held to what the model knows of them.
+"""Compares what responses say about holds with what the model knows.
 
-Instants are in seconds; a process's clock may be off by `apart`.
+Times are in seconds; a process's clock may be off by `apart`.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from simulation.traffic import Step
 
 NOT_OF_THE_HOLD = {"account_frozen", "account_not_found", "idempotency_key_reused"}
-"""Refusals that say nothing of the hold that a call is about."""
+"""Refusals that do not depend on the hold."""
 
 
 def may_end_with_plan(books: Books, hold: Hold) -> bool:
-    """Tell whether a reader may see a hold for nothing end before anybody has written that down."""
+    """Return whether a reader may see an uncharged hold end before that is written."""
     return bool(hold.free and (books.is_billed or (books.image or {}).get("next_quota")))
 
 
 def check_extended(
-    books: Books, step: Step, told: dict[str, Any], *, since: float, apart: float
+    books: Books, step: Step, answer: dict[str, Any], *, since: float, apart: float
 ) -> None:
-    """An extension is answered with a hold that lives as long as was asked for, or as it may."""
-    name = told["hold"]["hold_id"]
-    if name != step.hold_id or told["hold"]["opened_by"] != books.openers[name]:
-        wrong("violation", f"{step} was told of another hold than its own")
-    ends_at = milliseconds(told["hold"]["expires_at"])
+    """Check that the extended hold lives as long as requested, or as long as it may."""
+    name = answer["hold"]["hold_id"]
+    if name != step.hold_id or answer["hold"]["opened_by"] != books.openers[name]:
+        wrong("violation", f"the response to {step} has the wrong hold")
+    ends_at = milliseconds(answer["hold"]["expires_at"])
     if ends_at not in {end for _, end in books.lives[name]}:
-        wrong("lost", f"{step} was told that {name} ends at {ends_at}, which it does not")
+        wrong("lost", f"the response to {step} says that {name} ends at {ends_at}; it does not")
     wanted = min(books.bounds[name], (since + step.body["expires_in"]) * 1000 - apart)
     if ends_at < wanted and not books.is_billed:
         wrong("lost", f"{step}: {name} ends at {ends_at}")
@@ -47,63 +47,63 @@ def check_extended(
 def check_listed(
     books: Books, listed: Sequence[dict[str, Any]], *, since: float, now: float, apart: float
 ) -> None:
-    """Compare the holds that a reader was told of with those that were open since it asked."""
+    """Compare the holds of a response with those that have been open since the request began."""
     for hold in listed:
         name, end = hold["hold_id"], books.hold_ends.get(hold["hold_id"])
         if name not in books.opened:
-            wrong("made", f"{books.account_id} is told of a hold that is not there: {name}")
+            wrong("made", f"{books.account_id} is shown with a hold that never was: {name}")
         if end is not None and end.at < since:
-            wrong("violation", f"{books.account_id} is told of the hold {name}, which has ended")
+            wrong("violation", f"{books.account_id} is shown with hold {name}, which has ended")
         if hold["opened_by"] != books.openers[name]:
-            wrong("violation", f"{books.account_id} is told that {name} is {hold['opened_by']}'s")
+            wrong("violation", f"{books.account_id}: {name} is shown as {hold['opened_by']}'s")
         if hold["expires_at"] and milliseconds(hold["expires_at"]) / 1000 < now - apart:
-            wrong("violation", f"{books.account_id} is told of the hold {name}, which is over")
-    told = {hold["hold_id"] for hold in listed}
+            wrong("violation", f"{books.account_id} is shown with hold {name}, which has expired")
+    names = {hold["hold_id"] for hold in listed}
     for name, kept in books.holds.items():
         # It may have been extended since it was read.
         ends = [kept.expires_at, *books.ends_since(name, since)]
         is_open = min(ends) / 1000 > now + apart and books.opened[name] < since
-        if is_open and not may_end_with_plan(books, kept) and name not in told:
-            wrong("lost", f"{books.account_id} is not told of the hold {name}")
+        if is_open and not may_end_with_plan(books, kept) and name not in names:
+            wrong("lost", f"{books.account_id} is shown without the hold {name}")
 
 
 def check_refusal(
-    books: Books, step: Step, told: dict[str, Any], *, since: float, now: float, apart: float
+    books: Books, step: Step, answer: dict[str, Any], *, since: float, now: float, apart: float
 ) -> None:
-    """A user is refused what they may not do, and nobody what they may."""
-    if told["code"] == "hold_rate_limited":
-        if not step.by_user or told["retry_after"] > 3_600 + apart:
-            wrong("violation", f"{step} is told {told}")
+    """Check that a refusal is justified."""
+    if answer["code"] == "hold_rate_limited":
+        if not step.by_user or answer["retry_after"] > 3_600 + apart:
+            wrong("violation", f"{step} is refused: {answer}")
     elif "hold_id" in step.path:
-        _check_owner(books, step, told)
-        if told["code"] == "hold_not_found":
+        _check_owner(books, step, answer)
+        if answer["code"] == "hold_not_found":
             if books.opened.get(step.hold_id, inf) < since:
                 wrong("lost", f"{step}: the hold is not found")
-        elif told["code"] == "hold_ended":
-            _check_ended(books, step, told, since=since, now=now, apart=apart)
+        elif answer["code"] == "hold_ended":
+            _check_ended(books, step, answer, since=since, now=now, apart=apart)
 
 
-def _check_owner(books: Books, step: Step, told: dict[str, Any]) -> None:
-    """A user is told of every hold but a user's that it is not theirs, if it is there or not."""
+def _check_owner(books: Books, step: Step, answer: dict[str, Any]) -> None:
+    """Check that users get `hold_not_yours` for holds of others, whether or not they exist."""
     opener = books.openers.get(step.hold_id, "user" if step.hold_id.startswith("user:") else None)
     is_forbidden = step.by_user and opener != "user"
-    is_told = told["code"] == "hold_not_yours"
-    if is_told != is_forbidden and told["code"] not in NOT_OF_THE_HOLD:
-        wrong("violation", f"{step}: the hold is a {opener}'s, and is told {told}")
-    if told["code"] == "account_frozen" and not step.by_user and "excess" not in step.body:
-        wrong("violation", f"{step}: a service may end what is held")
+    is_refused = answer["code"] == "hold_not_yours"
+    if is_refused != is_forbidden and answer["code"] not in NOT_OF_THE_HOLD:
+        wrong("violation", f"{step}: the opener is a {opener}, the response is {answer}")
+    if answer["code"] == "account_frozen" and not step.by_user and "excess" not in step.body:
+        wrong("violation", f"{step}: the account is frozen, but a service may end holds")
 
 
 def _check_ended(
-    books: Books, step: Step, told: dict[str, Any], *, since: float, now: float, apart: float
+    books: Books, step: Step, answer: dict[str, Any], *, since: float, now: float, apart: float
 ) -> None:
-    """A hold is refused as ended when it has, and by what has ended it."""
+    """Check that `hold_ended` is true and names the entry that ended the hold."""
     hold, end = books.holds.get(step.hold_id), books.hold_ends.get(step.hold_id)
     if hold is not None and hold.expires_at / 1000 > now + apart:
         if not may_end_with_plan(books, hold):
-            wrong("lost", f"{step}: the hold is open, and is told to have ended")
-    elif told["ended_by"] is None:
+            wrong("lost", f"{step}: the hold is open but refused as ended")
+    elif answer["ended_by"] is None:
         if end is not None and end.by and end.at < since:
-            wrong("violation", f"{step}: the hold was ended by {end.by}, and nobody is told")
-    elif end is None or end.by != told["ended_by"]:
-        wrong("violation", f"{step}: the hold was ended by {end}, not by {told['ended_by']}")
+            wrong("violation", f"{step}: the hold was ended by {end.by}, which is not shown")
+    elif end is None or end.by != answer["ended_by"]:
+        wrong("violation", f"{step}: the hold was ended by {end}, not by {answer['ended_by']}")

@@ -1,4 +1,4 @@
-"""Holds, as the model knows them: what each has of which grant, and how it ended."""
+"""Holds in the model: their credits by grant, and how they ended."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from simulation.facts import Facts
 
 type Parts = list[tuple[str, int]]
-"""Grants, and credits of each."""
+"""Grant IDs, each with a number of credits."""
 
 HOLDS_MAX = 32
 HOLD_SECONDS = 300
-"""How many of them callers have open at most, and how long each lives unless told otherwise."""
+"""How many holds callers may have open, and how long each lives by default."""
 
 HOLD_LIFE = {"user": DAY, "service": 7 * DAY}
-"""How long a hold lives at most from its opening, by who opened it."""
+"""How long a hold lives at most after its opening, by who opened it."""
 
 HELD_PAST_EXPIRY = DAY
 """How long credits are held at most after they would have expired."""
@@ -32,9 +32,9 @@ HOUR = 3_600_000
 
 
 class Hold(NamedTuple):
-    """An open hold: credits in the order in which they came into it, and use that costs nothing.
+    """An open hold: credits in the order in which they were added, and `free` uncharged ones.
 
-    One of a dispute has no end of its own.
+    The hold of a dispute never expires.
     """
 
     parts: Parts
@@ -49,11 +49,11 @@ class Hold(NamedTuple):
 
     @property
     def left(self) -> int:
-        """How many credits of use may be captured within it."""
+        """How many credits may be captured from it."""
         return self.amount + self.free
 
     def split(self, cost: int) -> tuple[Parts, Hold]:
-        """Take a use out of it; return the credits that are out then, and what is left of it."""
+        """Return the credits that a use takes out of the hold, and what is left of it."""
         free = min(self.free, cost)
         wanted, used, kept = cost - free, [], []
         for name, amount in self.parts:
@@ -65,14 +65,14 @@ class Hold(NamedTuple):
 
 
 class End(NamedTuple):
-    """How a hold ended: by which entry, None if its time was over, and when (seconds)."""
+    """How a hold ended: by which entry (None if it expired), and when (seconds)."""
 
     by: str | None
     at: float
 
 
 def total(parts: Iterable[tuple[str, int]]) -> int:
-    """Return how many credits parts are together."""
+    """Return the sum of the parts."""
     return sum(amount for _, amount in parts)
 
 
@@ -82,7 +82,7 @@ def some(parts: Iterable[tuple[str, int]]) -> Parts:
 
 
 def joined(parts: Iterable[tuple[str, int]]) -> Parts:
-    """Return parts with those of the same grant made one, where the first of them was."""
+    """Merge the parts of each grant, in the place of the first of them."""
     amounts: dict[str, int] = {}
     for name, amount in parts:
         amounts[name] = amounts.get(name, 0) + amount
@@ -90,12 +90,12 @@ def joined(parts: Iterable[tuple[str, int]]) -> Parts:
 
 
 def is_cut(books: Books, image: dict[str, Any], hold: Hold, ends_at: float) -> bool:
-    """Tell whether a hold may end sooner than it said: of a plan grant that a payment has ended."""
+    """Return whether a hold may end early because a payment ended its plan grant."""
     return books.is_billed and has_ended(books, image, hold) and ends_at < hold.expires_at
 
 
 def has_ended(books: Books, image: dict[str, Any], hold: Hold) -> bool:
-    """Tell whether a hold has credits of a plan grant that is there no more."""
+    """Return whether a hold has credits of a plan grant that no longer exists."""
     there = {grant["grant_id"] for grant in image.get("grants", ())}
     plans = {name for name, _ in hold.parts if books.grants[name]["kind"] == "plan"}
     return not plans <= there
@@ -110,9 +110,9 @@ def check_extensions(
     now: float,
     apart: float,
 ) -> None:
-    """Take that holds end later: no entry says so, so somebody must have asked for it.
+    """Process new ends of holds. No entry records them, so find the step that asked for each.
 
-    `now` is in milliseconds, as `apart`, by which a process's clock may be off.
+    `now` is in milliseconds, and so is `apart`, by which a process's clock may be off.
     """
     counted = [one for one in posting if _is_counted(one, facts)]
     most = len(counted)
@@ -136,14 +136,14 @@ def check_extensions(
 
 
 def _is_counted(entry: dict[str, Any], facts: Facts) -> bool:
-    """Tell whether a user has opened or released a hold by it."""
+    """Return whether an entry is of a user who opened or released a hold."""
     step = facts.steps.get(entry.get("reference", ""))
     is_own = step is not None and step.kind in {"hold", "release"}
     return is_own and entry["actor"]["type"] == "user"
 
 
 def _extended(books: Books, name: str, ends_at: float, facts: Facts, apart: float) -> bool:
-    """Check that somebody asked for an extension who may; tell whether it was a user, perhaps."""
+    """Check that a permitted caller asked for an extension; return whether it may be a user."""
     image, who = books.image or {}, books.account_id
     asked = [
         step
@@ -154,14 +154,14 @@ def _extended(books: Books, name: str, ends_at: float, facts: Facts, apart: floa
         and not (step.by_user and image.get("status") == "frozen")
     ]
     if not asked:
-        wrong("made", f"{who}: nobody who may has extended {name} to {ends_at}")
+        wrong("made", f"{who}: {name} was extended to {ends_at} without permission")
     return any(step.by_user for step in asked)
 
 
 def _check_calls(
     books: Books, image: dict[str, Any], counted: Sequence[dict[str, Any]], most: int
 ) -> None:
-    """What a user's token does to holds is counted, hour by hour, and bounded."""
+    """Check that calls about holds with a user's token are counted and limited by the hour."""
     before = (books.image or {}).get("hold_calls", {"hour": 0, "calls": 0})
     after = image.get("hold_calls", before)
     new = after["calls"] - (before["calls"] if after["hour"] == before["hour"] else 0)
@@ -170,11 +170,11 @@ def _check_calls(
     if counted and after["hour"] != max(before["hour"], counted[0]["recorded_at"] // HOUR * HOUR):
         wrong("violation", f"{books.account_id}: {counted[0]} is counted within {after}")
     if after["calls"] > HOLD_CALLS_MAX:
-        wrong("violation", f"{books.account_id}: its user asked more often than may be: {after}")
+        wrong("violation", f"{books.account_id}: more calls than a user may make: {after}")
 
 
-def _lasts(books: Books, image: dict[str, Any], facts: Facts) -> bool:
-    """Tell whether an unlimited plan was in force all the time since the item was written last."""
+def _stays_unlimited(books: Books, image: dict[str, Any], facts: Facts) -> bool:
+    """Return whether an unlimited plan has been in force since the item was last written."""
     before = books.image or image
     is_same = all(before[name] == image[name] for name in ("plan_id", "period", "anchor"))
     return is_same and facts.is_unlimited(image["plan_id"])
@@ -183,7 +183,7 @@ def _lasts(books: Books, image: dict[str, Any], facts: Facts) -> bool:
 def check_holds(books: Books, image: dict[str, Any], facts: Facts, now: float) -> None:
     """Compare an account's holds with what its entries say. `now` is in milliseconds.
 
-    No entry tells of the end of one that has no credits: its time is over, or its plan.
+    A hold without credits ends without an entry: it expires, or its plan ends.
     """
     stored = {
         hold["hold_id"]: Hold(
@@ -196,16 +196,18 @@ def check_holds(books: Books, image: dict[str, Any], facts: Facts, now: float) -
     }
     for name in sorted(books.holds.keys() - stored.keys()):
         hold = books.holds[name]
-        if not hold.amount and (hold.expires_at <= now or not _lasts(books, image, facts)):
+        if not hold.amount and (
+            hold.expires_at <= now or not _stays_unlimited(books, image, facts)
+        ):
             books.end(name, None)
     who = books.account_id
     if stored != books.holds:
-        wrong("violation", f"{who} has the holds {stored}, its entries say {books.holds}")
+        wrong("violation", f"{who} has the holds {stored}, but its entries say {books.holds}")
     plans = [one["plan_id"] for one in (books.image, image) if one]
     if any(hold.free for hold in stored.values()) and not any(map(facts.is_unlimited, plans)):
-        wrong("made", f"{who} has a hold for nothing, and no unlimited plan: {stored}")
+        wrong("made", f"{who} has an uncharged hold but no unlimited plan: {stored}")
     if sum(hold.expires_at != inf for hold in stored.values()) > HOLDS_MAX:
         wrong("violation", f"{who} has {len(stored)} holds")
     by_entries = {name: end.by for name, end in books.hold_ends.items() if end.by}
     if books.ended_by != by_entries:
-        wrong("violation", f"{who}: {books.ended_by} ended holds, its entries say {by_entries}")
+        wrong("violation", f"{who}: {books.ended_by} ended holds, but entries say {by_entries}")

@@ -1,4 +1,4 @@
-"""What is left when everything is delivered: archive, events and usage, held to the model."""
+"""Compares the archive, the events and the usage with the model after the last delivery."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ type Uses = dict[tuple[str, str, str | None], list[int]]
 
 
 def check_archive(model: Model, objects: Mapping[str, bytes]) -> None:
-    """Every entry is in the archive, and nothing else."""
+    """Check that the archive has every entry and nothing else."""
     archived = {
         (line["account_id"], line["seq"]): line["hash"]
         for body in objects.values()
@@ -37,37 +37,37 @@ def check_archive(model: Model, objects: Mapping[str, bytes]) -> None:
         if archived.get(place) != hash_:
             wrong("lost", f"{place} is not in the archive")
     if len(archived) > len(entries):
-        wrong("made", "the archive has entries of its own")
+        wrong("made", "the archive has entries that the ledger lacks")
 
 
 def check_events(model: Model, sent: Iterable[Sent]) -> None:
-    """Every entry was told of, those of an account in order; and every crossing, once.
+    """Check that there was an event for every entry, in order, and one for every crossing.
 
-    What the bus did not take at first comes late: the order is that of sending.
+    An event that the bus first refused arrives late; what counts is the order of sending.
     """
     last: dict[str, int] = defaultdict(int)
-    told: dict[str, set[int]] = defaultdict(set)
+    accepted: dict[str, set[int]] = defaultdict(set)
     crossed: dict[str, set[tuple[str, int]]] = defaultdict(set)
     for event in sent:
         detail = json.loads(event.detail)
         who, seq = detail["account_id"], detail["seq"]
         if "entry_id" in detail:
             if seq > last[who] + 1:
-                wrong("violation", f"entry {seq} of {who} was told after {last[who]}")
+                wrong("violation", f"the event of entry {seq} of {who} came after {last[who]}")
             last[who] = max(last[who], seq)
-            if event.is_taken:
-                told[who].add(seq)
-        elif event.is_taken:
+            if event.is_accepted:
+                accepted[who].add(seq)
+        elif event.is_accepted:
             crossed[who].add((event.name, seq))
     for who, books in model.books.items():
-        if len(told[who]) != len(books.entries):
-            wrong("lost", f"not every entry of {who} was told of")
+        if len(accepted[who]) != len(books.entries):
+            wrong("lost", f"an entry of {who} has no event")
         if crossed[who] != books.crossings:
-            wrong("violation", f"{who} crossed {books.crossings}, told: {crossed[who]}")
+            wrong("violation", f"{who} crossed {books.crossings}, but events say {crossed[who]}")
 
 
 def check_usage(model: Model, items: Iterable[dict[str, Any]]) -> None:
-    """The usage items count every use and refund once."""
+    """Check that the usage items count every use and refund once."""
     stored: Uses = {}
     for item in map(plain, items):
         if item["sk"].startswith("USAGE#"):
@@ -80,7 +80,7 @@ def check_usage(model: Model, items: Iterable[dict[str, Any]]) -> None:
         _count(books, counted)
     if stored != counted:
         differing = {key for key in stored | counted if stored.get(key) != counted.get(key)}
-        wrong("violation", f"usage is counted wrongly: {sorted(map(str, differing))}")
+        wrong("violation", f"the usage is wrong: {sorted(map(str, differing))}")
 
 
 def _count(books: Books, counted: Uses) -> None:

@@ -1,7 +1,7 @@
 """The naive model: a list of entries and a dictionary of grants for each account.
 
-It shares nothing with the product. It is told every item that is written, as DynamoDB keeps it,
-adds everything up anew, and knows the rules of the ledger in the plainest words.
+It shares no code with the product. It receives every written item as DynamoDB stores it, adds
+everything up from scratch, and states the rules of the ledger as plainly as possible.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ if TYPE_CHECKING:
 PAYS_DEBT = {
     "signup", "purchase", "plan", "admin_grant", "promo", "referral", "refund", "reset",
 }  # fmt: skip
-"""The entries whose credits pay what is owed before they are anybody's to spend."""
+"""The entries whose credits pay debt before they can be spent."""
 
 CLOCKS_APART = 2 * 3600 * 1000
-"""Milliseconds that a process's clock may be off, all faults together, and some more."""
+"""By how many milliseconds a process's clock may be off, with all faults and a margin."""
 
 GRANTS_MAX = 50
 RETURNED_MAX = 60
-"""How many grants a command may leave, and how many a refund, with a refund grant beside them."""
+"""How many grants a command may leave, and a refund; a refund grant may be added to either."""
 
 LATE = ("rollover:release:", "rollover:user:")
-"""What names begin with that roll over after their period, as a hold had kept them."""
+"""Prefixes of the IDs of late rollovers: of credits that were held when their period ended."""
 
 LOW_CREDITS = 20
 
 
 class Model:
-    """All accounts. Raises `Wrong` at whatever is not as it must be."""
+    """All accounts. Raises `Wrong` when a rule is broken."""
 
     def __init__(self, steps: Iterable[Step], signup_credits: int) -> None:
-        """Know who asks for what."""
+        """Start with no accounts and the given steps."""
         self.facts = Facts(steps, signup_credits)
         self.books: dict[str, Books] = {}
 
@@ -55,7 +55,7 @@ class Model:
     # ---- What is written -------------------------------------------------------------------------
 
     def written(self, changes: Sequence[Change], now: float) -> None:
-        """Take what one write has changed, all of it at once; `now` is in seconds."""
+        """Process all changes of one write; `now` is in seconds."""
         self.facts.now = now
         entries: list[tuple[str, dict[str, Any]]] = []
         image: tuple[str, dict[str, Any]] | None = None
@@ -82,7 +82,7 @@ class Model:
             self.facts.opened(account_id, with_credits="signup" in types, is_noted=is_noted)
 
     def _beside(self, name: str, sort_key: str, item: dict[str, Any]) -> None:
-        """Take an item that is neither an account nor an entry."""
+        """Process an item that is neither an account nor an entry."""
         kind, _, of = sort_key.partition("#")
         if kind == "REFUNDED":
             self.of(name).refunded_totals[of] = item["refunded"]
@@ -91,7 +91,7 @@ class Model:
         elif kind == "HOLD":
             ended_by = self.of(name).ended_by.setdefault(of, item["ended_by"])
             if ended_by != item["ended_by"]:
-                wrong("double", f"{of} of {name} was ended by {ended_by}, and is ended again")
+                wrong("double", f"{of} of {name} was ended by {ended_by} and is ended again")
         elif kind in {"PLAN", "FEATURE"}:
             self.facts.edited(sort_key, item)
 
@@ -100,7 +100,7 @@ class Model:
         entries: list[tuple[str, dict[str, Any]]],
         image: tuple[str, dict[str, Any]] | None,
     ) -> None:
-        """Take the entries of one write, and the account's item, if it was among what changed."""
+        """Process the entries of one write, and the account's item if it changed."""
         for account_id, entry in entries:
             if image is None or image[0] != account_id:
                 kind = "lost" if entry["amount"] > 0 else "made"
@@ -110,22 +110,22 @@ class Model:
             self._posting(self.of(image[0]), posting, image[1])
 
     def _posting(self, books: Books, posting: list[dict[str, Any]], image: dict[str, Any]) -> None:
-        """Take a change of an account, and the entries that explain it."""
+        """Process a change to an account and the entries that explain it."""
         before = books.image
         books.now, books.holds_before = self.facts.now, dict(books.holds)
         if books.is_closed:
-            wrong("violation", f"{books.account_id} was closed, and goes on")
+            wrong("violation", f"{books.account_id} was closed but changed again")
         if before is not None and image["version"] != before["version"] + 1:
             wrong("violation", f"version {before['version']} was followed by {image['version']}")
         grants = _grants_seen(books, image)
-        _see_payments(books, posting, image)
+        _note_payments(books, posting, image)
         opens_period = (
             before is not None and image["period"] == before["period"] + 1 and not books.is_billed
         )
         available, rolled_before, end = books.available, 0, books.period_end
         for n, entry in enumerate(posting):
             if _is_allowance_left(books, entry):
-                # What comes back from holds at the end of a period has done so.
+                # Everything that holds return at the end of a period has been returned.
                 rolled_before = _rolled_over_beyond(books, end)
             self._entry(books, entry, posting, image)
             _check_debt_is_paid(books, entry, posting[n + 1 :])
@@ -148,7 +148,7 @@ class Model:
         left |= {"available": books.available, "debt": books.debt}
         left["unlimited"] = self.facts.is_unlimited(image["plan_id"])
         books.left |= {entry_id(entry): left for entry in posting}
-        books.balances.append((self.facts.now, books.balance, _stands_until(books, image)))
+        books.balances.append((self.facts.now, books.balance, _unchanged_until(books, image)))
 
     def _entry(
         self,
@@ -169,18 +169,24 @@ class Model:
         movements.move(line)
         books.balance += line.amount
         if entry["balance_after"] != books.balance:
-            wrong("violation", f"{line} says {entry['balance_after']}, it is {books.balance}")
+            wrong(
+                "violation",
+                f"{line} says {entry['balance_after']}, but the balance is {books.balance}",
+            )
         if books.spendable + books.held - books.debt != books.balance:
-            wrong("violation", f"{line}: grants, holds and debt are not the balance")
-        told = entry.get("held_after", 0), entry.get("debt_after", 0)
-        if told != (books.held, books.debt):
-            wrong("violation", f"{line} says {told} held and owed, not {books.held}, {books.debt}")
+            wrong("violation", f"{line}: grants, holds and debt do not add up to the balance")
+        held_and_owed = entry.get("held_after", 0), entry.get("debt_after", 0)
+        if held_and_owed != (books.held, books.debt):
+            wrong(
+                "violation",
+                f"{line} says {held_and_owed} held and owed, not {books.held}, {books.debt}",
+            )
         books.entries.append(entry)
         books.by_id[line.entry_id] = entry
         books.hash = entry["hash"]
 
     def _check_time(self, line: Line) -> None:
-        """An entry is recorded when it is written, or with the entry before that was ahead."""
+        """Check that it was recorded when written, or with a previous entry from a fast clock."""
         recorded_at, now = line.entry["recorded_at"], self.facts.now * 1000
         last = line.books.entries[-1]["recorded_at"] if line.books.entries else 0
         is_off = abs(recorded_at - now) > CLOCKS_APART
@@ -190,7 +196,7 @@ class Model:
     def _check_rollover(
         self, books: Books, posting: list[dict[str, Any]], rolled_before: int
     ) -> None:
-        """What an allowance leaves at its end rolls over, as far as the plan lets it."""
+        """Check that unspent allowance rolls over, up to the plan's limit."""
         assert books.image is not None
         bound = self.facts.rollover_max(books.image["plan_id"])
         unspent = -sum(one["amount"] for one in posting if _is_allowance_left(books, one))
@@ -204,100 +210,104 @@ class Model:
             kind = "made" if rolled > expected else "lost"
             wrong(kind, f"{rolled} roll over to {books.account_id}, not {expected}")
 
-    # ---- What callers are told -------------------------------------------------------------------
+    # ---- Responses -------------------------------------------------------------------------------
 
-    def answered(self, step: Step, account_id: str, told: dict[str, Any]) -> None:
-        """Take what a caller was told of an entry: it must stand just so in the ledger."""
-        entries = told["entries"] if step.kind == "batch" else [told["entry"]]
+    def check_answer(self, step: Step, account_id: str, answer: dict[str, Any]) -> None:
+        """Check a successful response: its entries must be in the ledger, unchanged."""
+        entries = answer["entries"] if step.kind == "batch" else [answer["entry"]]
         entry: dict[str, Any] | None = None
-        for told_entry, reference in zip(entries, step.asked, strict=True):
-            entry = self.of(account_id).by_id.get(told_entry["entry_id"])
+        for shown, reference in zip(entries, step.asked, strict=True):
+            entry = self.of(account_id).by_id.get(shown["entry_id"])
             if entry is None:
-                wrong("lost", f"{step} was told of an entry that is not there")
-            if entry["hash"].hex() != told_entry["hash"] or entry.get("reference") != reference:
-                wrong("violation", f"{step} was told of another entry than its own")
+                wrong("lost", f"the response to {step} has an entry that does not exist")
+            if entry["hash"].hex() != shown["hash"] or entry.get("reference") != reference:
+                wrong("violation", f"the response to {step} has the wrong entry")
             if (entry["actor"]["type"] == "user") not in self.facts.asked_by_users(reference):
-                wrong("violation", f"{step} was done by {entry['actor']}")
+                wrong("violation", f"{step} was recorded as {entry['actor']}'s")
         assert entry is not None
-        if told["account"] != (left := self.of(account_id).left[entry_id(entry)]):
-            wrong("violation", f"{step} was told of {told['account']}, and left {left}")
-        if "hold" in told:
-            said = (told["hold"][name] for name in ("hold_id", "amount", "left"))
+        if answer["account"] != (left := self.of(account_id).left[entry_id(entry)]):
+            wrong("violation", f"the response to {step} has {answer['account']}, not {left}")
+        if "hold" in answer:
+            said = (answer["hold"][name] for name in ("hold_id", "amount", "left"))
             amount = sum(part["amount"] for part in entry.get("allocations", ()))
             if tuple(said) != (entry_id(entry), amount, entry["cost"]):
-                wrong("violation", f"{step} was told of another hold than its own")
+                wrong("violation", f"the response to {step} has the wrong hold")
 
-    def extended(self, step: Step, account_id: str, told: dict[str, Any], *, since: float) -> None:
-        """Take what a caller was told of a hold that they extended: no entry says so."""
+    def check_extension(
+        self, step: Step, account_id: str, answer: dict[str, Any], *, since: float
+    ) -> None:
+        """Check the response to an extension, which writes no entry."""
         books = self.of(account_id)
-        hold_answers.check_extended(books, step, told, since=since, apart=CLOCKS_APART)
-        if told["account"]["balance"] not in {one for _, one, _ in _possible_since(books, since)}:
-            wrong("violation", f"{step} was told of {told['account']}")
+        hold_answers.check_extended(books, step, answer, since=since, apart=CLOCKS_APART)
+        if answer["account"]["balance"] not in {one for _, one, _ in _possible_since(books, since)}:
+            wrong("violation", f"the response to {step} has {answer['account']}")
 
-    def refused(
+    def check_refusal(
         self,
         step: Step,
         account_id: str,
-        told: dict[str, Any],
+        answer: dict[str, Any],
         *,
         since: float,
         now: float,
         has_taken_effect: bool,
     ) -> None:
-        """Take a refusal: of nothing that stands. `since` is when it was asked for.
+        """Check a refusal: what took effect must not be refused. `since` is the request's start.
 
-        What ends a hold is known by what it says, whatever its key; but not once all is closed, and
-        not to a user where it is not theirs, or they may do nothing.
+        The end of a hold is recognized by its content, whatever its key. The exceptions are a
+        closed account, and a user who does not own the hold or whose account is frozen.
         """
         books = self.books.get(account_id, Books(account_id))
         by_itself = step.ends_hold and (step.key is None or self.facts.is_shared(step))
-        is_shut = step.by_user and told["code"] in {"hold_not_yours", "account_frozen"}
+        is_shut = step.by_user and answer["code"] in {"hold_not_yours", "account_frozen"}
         if by_itself and books.is_closed:
             return
-        stands = step.reference in self.facts.effects and not step.may_be_repeated
-        if (has_taken_effect or stands) and not (by_itself and is_shut):
-            wrong("violation", f"{step} took effect, and is then refused: {told}")
+        is_in_ledger = step.reference in self.facts.effects and not step.may_be_repeated
+        if (has_taken_effect or is_in_ledger) and not (by_itself and is_shut):
+            wrong("violation", f"{step} took effect but is refused: {answer}")
         if not books.is_closed:
             apart = CLOCKS_APART / 1000
-            hold_answers.check_refusal(books, step, told, since=since, now=now, apart=apart)
-            _check_deduction(books, step, told, since=since, now=now)
+            hold_answers.check_refusal(books, step, answer, since=since, now=now, apart=apart)
+            _check_deduction(books, step, answer, since=since, now=now)
 
-    def read(
-        self, step: Step, account_id: str, told: dict[str, Any], *, since: float, now: float
+    def check_read(
+        self, step: Step, account_id: str, answer: dict[str, Any], *, since: float, now: float
     ) -> None:
-        """Take what a reader was told: what the account had since it asked."""
+        """Check the response to a read: something that was true since the request began."""
         if step.kind == "account":
-            self._read_account(account_id, told, since=since, now=now)
+            self._read_account(account_id, answer, since=since, now=now)
         if step.kind == "holds":
             apart = CLOCKS_APART / 1000
             hold_answers.check_listed(
-                self.of(account_id), told["holds"], since=since, now=now, apart=apart
+                self.of(account_id), answer["holds"], since=since, now=now, apart=apart
             )
 
     def _read_account(
-        self, account_id: str, told: dict[str, Any], *, since: float, now: float
+        self, account_id: str, answer: dict[str, Any], *, since: float, now: float
     ) -> None:
-        """A balance that the account had."""
+        """Check that the account had this balance."""
         books = self.of(account_id)
-        grants = sum(grant["remaining"] for grant in told["grants"])
-        if told["balance"] != grants + told["held"] - told["debt"]:
-            wrong("violation", f"{account_id} was read with grants that are not its balance")
+        grants = sum(grant["remaining"] for grant in answer["grants"])
+        if answer["balance"] != grants + answer["held"] - answer["debt"]:
+            wrong(
+                "violation", f"{account_id} was read with grants that do not add up to its balance"
+            )
         possible = _possible_since(books, since)
-        # What was read is rolled forward to the reader's clock, which may be ahead.
+        # The product rolls what it reads forward to the reader's clock, which may be fast.
         certain = all(until > now * 1000 + CLOCKS_APART for _, _, until in possible)
-        if possible and certain and told["balance"] not in {one for _, one, _ in possible}:
-            wrong("violation", f"{account_id} was read as {told['balance']}, not {possible}")
+        if possible and certain and answer["balance"] not in {one for _, one, _ in possible}:
+            wrong("violation", f"{account_id} was read as {answer['balance']}, not {possible}")
 
-    # ---- When all is delivered -------------------------------------------------------------------
+    # ---- After the last delivery -----------------------------------------------------------------
 
     def all_delivered(self) -> None:
-        """What messages told of accounts that are known has been done, whatever their order."""
+        """Check that messages about known accounts took effect, whatever their order."""
         self._check_payments()
         self._check_disputes()
         self._check_subscriptions()
 
     def _check_payments(self) -> None:
-        """Every payment has arrived, and went back as far as anybody told."""
+        """Check that every payment arrived and was taken back as far as messages say."""
         facts = self.facts
         linked = {
             data["customer_id"]: data["account_id"]
@@ -316,10 +326,10 @@ class Model:
             owner = self.books[facts.payments[payment]]
             is_bought = type_ == "credits.purchased" and not owner.is_closed
             if is_bought and facts.clawed[payment] != facts.to_claw_back(payment):
-                wrong("made", f"of {payment} {facts.clawed[payment]} were taken back")
+                wrong("made", f"{facts.clawed[payment]} of {payment} were taken back")
 
     def _check_disputes(self) -> None:
-        """Nothing is held of a payment any more once its dispute is over."""
+        """Check that no credits of a payment are held once its dispute is closed."""
         over = {
             payment_of(data)
             for type_, data in self.facts.messages()
@@ -331,7 +341,7 @@ class Model:
                     wrong("lost", f"{hold['hold_id']} holds credits of {books.account_id}")
 
     def _check_subscriptions(self) -> None:
-        """Of several states of a subscription the latest stands."""
+        """Check that each subscription is in its latest state."""
         latest: dict[str, int] = {}
         for type_, data in self.facts.messages():
             if type_ in {"subscription.updated", "subscription.ended"}:
@@ -344,7 +354,7 @@ class Model:
 
 
 def _possible_since(books: Books, since: float) -> list[tuple[float, int, float]]:
-    """Return which balances the account had since some time, with that which it had then."""
+    """Return the balances that the account has had since a time, including the one at that time."""
     later = [n for n, (at, _, _) in enumerate(books.balances) if at >= since]
     return books.balances[max(0, (later[0] if later else len(books.balances)) - 1) :]
 
@@ -357,7 +367,7 @@ def _check_retired(
     is_closed: bool,
     has_room: bool,
 ) -> None:
-    """What is exhausted and never expires leaves the account's item; what leaves it is kept."""
+    """Check that exhausted grants without an expiry leave the account's item and are kept."""
     if is_closed or books.image is None:
         return
     for grant in books.image.get("grants", ()):
@@ -366,20 +376,23 @@ def _check_retired(
         if name in grants or known["expires_at"] <= now or known["kind"] == "plan":
             continue
         ends_at = inf if kept.get("expires_at") is None else kept["expires_at"]
-        told = kept.get("kind"), ends_at, kept.get("granted_at")
-        if told != (known["kind"], known["expires_at"], known["granted_at"]):
-            wrong("lost", f"nobody finds grant {name} of {books.account_id} any more: {kept}")
+        retired = kept.get("kind"), ends_at, kept.get("granted_at")
+        if retired != (known["kind"], known["expires_at"], known["granted_at"]):
+            wrong("lost", f"grant {name} of {books.account_id} was not kept: {kept}")
     for name, grant in grants.items():
         is_exhausted = not grant["remaining"] and not books.held_of(name)
         if is_exhausted and grant["expires_at"] == inf and has_room:
-            wrong("violation", f"grant {name} of {books.account_id} has nothing, and stays")
+            wrong(
+                "violation",
+                f"grant {name} of {books.account_id} is exhausted but stays in the item",
+            )
 
 
 def _check_deduction(
-    books: Books, step: Step, told: dict[str, Any], *, since: float, now: float
+    books: Books, step: Step, answer: dict[str, Any], *, since: float, now: float
 ) -> None:
-    """What a user holds does not keep an admin from taking it."""
-    if told["code"] != "insufficient_credits" or step.kind != "adjustment" or not books.balances:
+    """Check that a user's holds do not prevent an admin's deduction."""
+    if answer["code"] != "insufficient_credits" or step.kind != "adjustment" or not books.balances:
         return
     at, _, until = books.balances[-1]
     if at >= since or until <= now * 1000 + CLOCKS_APART:
@@ -393,11 +406,12 @@ def _check_deduction(
         if books.openers[name] == "user" and grant in there
     )
     if wanted <= max(0, books.available + own):
-        wrong("violation", f"{step} is refused, and there are {books.available} and {own} held")
+        enough = f"{books.available} available and {own} in the user's holds"
+        wrong("violation", f"{step} is refused despite {enough}")
 
 
 def _grants_seen(books: Books, image: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the grants of an account's item; the new ones are in the books from now on, empty."""
+    """Return the grants of an account's item, and add the new ones to the books, empty."""
     grants = {
         grant["grant_id"]: {**grant, "expires_at": grant.get("expires_at", inf)}
         for grant in image.get("grants", ())
@@ -413,15 +427,15 @@ def _grants_seen(books: Books, image: dict[str, Any]) -> dict[str, dict[str, Any
     return grants
 
 
-def _see_payments(books: Books, posting: list[dict[str, Any]], image: dict[str, Any]) -> None:
-    """Note that payments move the periods; what they bring has its own rules."""
+def _note_payments(books: Books, posting: list[dict[str, Any]], image: dict[str, Any]) -> None:
+    """Note that payments move the periods; paid credits have rules of their own."""
     books.is_billed |= bool(image.get("subscriptions") or image.get("paid_until")) or any(
         entry["type"] == "plan" and entry_id(entry).startswith(PAYMENT) for entry in posting
     )
 
 
 def _note_late(books: Books, grants: dict[str, dict[str, Any]], bound: int) -> None:
-    """Note what of each hold would have rolled over with the period that has just ended."""
+    """Note how much of each hold would have rolled over with the period that just ended."""
     live = sum(
         grant["remaining"] + books.held_of(name)
         for name, grant in grants.items()
@@ -440,7 +454,7 @@ def _note_late(books: Books, grants: dict[str, dict[str, Any]], bound: int) -> N
 
 
 def _rolled_over_beyond(books: Books, end: float) -> int:
-    """Return what has rolled over and lives longer than until `end`."""
+    """Return the credits that have rolled over and expire after `end`."""
     return sum(
         grant["remaining"] + books.held_of(name)
         for name, grant in books.grants.items()
@@ -451,16 +465,16 @@ def _rolled_over_beyond(books: Books, end: float) -> int:
 def _check_debt_is_paid(
     books: Books, entry: dict[str, Any], following: list[dict[str, Any]]
 ) -> None:
-    """Credits that arrive pay what is owed first, at once; so do those that were held."""
+    """Check that incoming credits, and those that holds return, pay debt first."""
     arrived = entry["amount"] if entry["type"] in PAYS_DEBT else 0
     if entry["type"] == "release" and "hold_id" in entry:
         arrived = _moved(entry)
     if (paid := min(books.debt, arrived)) > 0:
         name = entry_id(entry)
         if not following or entry_id(following[0]) != f"debt:{name}":
-            wrong("violation", f"{books.account_id}: {name} pays no debt first")
+            wrong("violation", f"{books.account_id}: {name} does not pay the debt first")
         if _moved(following[0]) != paid:
-            wrong("violation", f"{books.account_id}: {name} pays another debt than {paid}")
+            wrong("violation", f"{books.account_id}: {name} does not pay {paid} of the debt")
 
 
 def _moved(entry: dict[str, Any]) -> int:
@@ -468,7 +482,7 @@ def _moved(entry: dict[str, Any]) -> int:
 
 
 def _is_allowance_left(books: Books, entry: dict[str, Any]) -> bool:
-    """Tell whether an entry says what an allowance has left at its end."""
+    """Return whether an entry is about what was unspent of an allowance when it ended."""
     if entry["type"] != "expiry":
         return False
     name = entry_id(entry).removeprefix("expiry:")
@@ -480,13 +494,13 @@ def _check_sums(books: Books, grants: dict[str, dict[str, Any]], image: dict[str
     who = books.account_id
     if image["balance"] != books.balance:
         kind = "made" if image["balance"] > books.balance else "lost"
-        wrong(kind, f"{who} has {image['balance']}, its entries say {books.balance}")
+        wrong(kind, f"{who} has {image['balance']}, but its entries say {books.balance}")
     for name, grant in books.grants.items():
         remaining = grants[name]["remaining"] if name in grants else 0
         if remaining != grant["remaining"]:
             kind = "made" if remaining > grant["remaining"] else "lost"
             said = grant["remaining"]
-            wrong(kind, f"grant {name} of {who} has {remaining}, its entries say {said}")
+            wrong(kind, f"grant {name} of {who} has {remaining}, but its entries say {said}")
         if name in grants and not 0 <= remaining <= grant["amount"] - books.held_of(name):
             wrong("violation", f"grant {name} of {who} has {remaining} of {grant['amount']}")
         grant.pop("is_new", None)
@@ -500,22 +514,22 @@ def _check_sums(books: Books, grants: dict[str, dict[str, Any]], image: dict[str
         ("consumed_total", image.get("consumed_total", 0), books.consumed),
     ):
         if stored != added_up:
-            wrong("violation", f"{name} of {who} is {stored!r}, its entries say {added_up!r}")
+            wrong("violation", f"{name} of {who} is {stored!r}, not {added_up!r}")
     if len(grants) > RETURNED_MAX + 1:
         wrong("violation", f"{who} has {len(grants)} grants")
 
 
 def _check_settled(books: Books, grants: dict[str, dict[str, Any]], image: dict[str, Any]) -> None:
-    """A command is decided on the account as it is by then: nothing expired, no old period."""
+    """Check that the account was settled first: nothing has expired, the period is current."""
     who, decided_at = books.account_id, books.entries[-1]["recorded_at"]
     if image.get("status") == "closed":
         return
     for name, grant in grants.items():
         if grant["expires_at"] <= decided_at:
-            wrong("violation", f"grant {name} of {who} lives on after its end")
+            wrong("violation", f"grant {name} of {who} outlives its end")
     for name, hold in books.holds.items():
         if hold.expires_at <= decided_at:
-            wrong("violation", f"the hold {name} of {who} lives on after its end")
+            wrong("violation", f"the hold {name} of {who} outlives its end")
     if books.anchor is None or books.is_billed:
         return
     if month(books.anchor, image["period"] + 1) <= decided_at:
@@ -525,7 +539,7 @@ def _check_settled(books: Books, grants: dict[str, dict[str, Any]], image: dict[
 
 
 def _note_crossings(books: Books, before: int) -> None:
-    """Note which bounds a posting has crossed; each is to be told, once. `before` was available."""
+    """Note the thresholds that a posting crossed: one event each. `before` was available."""
     if books.image is None:
         return
     seq = books.entries[-1]["seq"]
@@ -536,8 +550,8 @@ def _note_crossings(books: Books, before: int) -> None:
         books.crossings.add(("credits.recovered", seq))
 
 
-def _stands_until(books: Books, image: dict[str, Any]) -> float:
-    """Return until when time alone changes nothing in an account."""
+def _unchanged_until(books: Books, image: dict[str, Any]) -> float:
+    """Return the time until which an account changes only by a posting."""
     if books.is_billed or books.anchor is None:
         return 0
     ends: list[float] = [grant.get("expires_at", inf) for grant in image.get("grants", ())]

@@ -1,4 +1,4 @@
-"""Movements: where the credits of an entry of each type come from, and where they go."""
+"""Movements: the grants that entries of each type take credits from or add credits to."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ GRANT_KINDS = {
     "signup": "signup", "purchase": "purchase", "plan": "plan", "rollover": "rollover",
     "admin_grant": "admin", "promo": "promo", "referral": "referral",
 }  # fmt: skip
-"""The entries that bring new credits, and the kind of grant that they go into."""
+"""The entry types that bring new credits, each with its kind of grant."""
 
 GRANTS_MAX = 50
 RETURNED_MAX = 60
 REFUND_LIFE = 7 * DAY
 HOUR = 3_600_000
-"""Up to so much longer does a refund grant live."""
+"""By how much longer a refund grant may live."""
 
 
 def move(line: Line) -> None:
-    """Move the credits of an entry, as its type says."""
+    """Move the credits of an entry according to its type."""
     if any(part <= 0 for _, part in line.moved):
-        wrong("violation", f"{line} moves nothing, or backwards")
+        wrong("violation", f"{line} moves no credits, or in the wrong direction")
     MOVEMENTS[line.type](line)
     books = line.books
     if books.debt < 0 or books.held < 0:
-        wrong("violation", f"{line} leaves a debt of {books.debt} and {books.held} held")
+        wrong("violation", f"{line} leaves a debt of {books.debt}, with {books.held} held")
 
 
 def _take(line: Line) -> None:
@@ -60,7 +60,7 @@ def _change_grants(line: Line, moved: Parts, sign: int) -> None:
     for name, part in moved:
         grant = line.books.grants.setdefault(
             name,
-            # It comes and goes in one posting, such as one that closes the account.
+            # It is added and removed in one posting, such as one that closes the account.
             {
                 "kind": "refund" if line.type == "refund" else GRANT_KINDS.get(line.type, "plan"),
                 "expires_at": inf,
@@ -71,7 +71,7 @@ def _change_grants(line: Line, moved: Parts, sign: int) -> None:
         )
         grant["remaining"] += sign * part
         if grant["remaining"] < 0:
-            wrong("made", f"{line} takes more out of grant {name} than is there")
+            wrong("made", f"{line} takes more out of grant {name} than it has")
 
 
 # ---- Out of grants -------------------------------------------------------------------------------
@@ -99,9 +99,9 @@ def _admin_deduct(line: Line) -> None:
 
 
 def _check_order(line: Line, held: Parts) -> Parts:
-    """Credits are drawn in the order of spending, from what is alive, and borrowed last.
+    """Check that an entry takes credits in order, from live grants, and borrows last.
 
-    Those that were `held` come first. Returns what is drawn from grants.
+    The credits that were `held` come first. Returns the credits taken from grants.
     """
     left = line.total - total(held)
     expected: Parts = []
@@ -112,7 +112,7 @@ def _check_order(line: Line, held: Parts) -> Parts:
             expected.append((name, part))
             left -= part
     if joined([*held, *expected]) != line.moved:
-        wrong("violation", f"{line} draws on {line.moved}, not on {held} and {expected}")
+        wrong("violation", f"{line} takes {line.moved}, not {held} and {expected}")
     borrows = line.type == "usage" and -line.amount > line.total
     if (left or borrows) and line.books.spendable > total(expected):
         wrong("violation", f"{line} borrows although there are credits")
@@ -120,12 +120,12 @@ def _check_order(line: Line, held: Parts) -> Parts:
 
 
 def _check_debt(line: Line) -> None:
-    """Only a clawback or an overdraft may leave less than nothing."""
+    """Check that only a clawback or an overdraft leaves a negative balance."""
     books = line.books
     lent = line.facts.overdraft(line.image["plan_id"]) + books.clawed_into_debt
     borrows = -line.amount > line.total
     if borrows and books.spendable - books.debt < -lent:
-        wrong("made", f"{line} spends what is not there")
+        wrong("made", f"{line} spends more than is available")
 
 
 def _expiry(line: Line) -> None:
@@ -135,7 +135,7 @@ def _expiry(line: Line) -> None:
     released = _released_before(line)
     is_of_dispute = any("hold_id" not in one for one in line.posting if one["type"] == "release")
     if line.total != -line.amount or any(books.grants[name]["remaining"] for name, _ in line.moved):
-        wrong("violation", f"{line} leaves something")
+        wrong("violation", f"{line} leaves credits in its grant")
     for name, _ in line.moved:
         grant = books.grants[name]
         if grant["kind"] != "plan":
@@ -149,7 +149,7 @@ def _expiry(line: Line) -> None:
 
 
 def _released_before(line: Line) -> bool:
-    """Tell whether it is about what came back from a hold, when its grant had expired."""
+    """Return whether it expires what a hold returned to an expired grant."""
     releases = [entry_id(one) for one in line.posting if one["type"] == "release"]
     names = {name if ":" in name else f"release:{name}" for name in releases}
     return line.entry_id.removeprefix("expiry:") in names
@@ -191,22 +191,22 @@ def _hold(line: Line) -> None:
 
 
 def _open_hold(line: Line) -> Hold:
-    """Return the hold that an entry is about: it was open, and its time not over."""
+    """Return an entry's hold, which must be open and not expired."""
     hold = line.books.holds_before.get(line.entry["hold_id"])
     if hold is None:
         wrong("double", f"{line} is about a hold that is not open")
     if hold.expires_at <= line.entry["recorded_at"]:
-        wrong("violation", f"{line} is about a hold whose time was over")
+        wrong("violation", f"{line} is about a hold that had expired")
     return hold
 
 
 def _captured(line: Line) -> Parts:
-    """Take what is captured out of its hold, and return the credits of that which are charged."""
+    """Take the captured credits out of their hold, and return those that are charged."""
     books, name = line.books, line.entry["hold_id"]
     used, rest = _open_hold(line).split(line.entry["cost"])
     names = {entry_id(one) for one in line.posting}
     if _freed(line, line.entry) and f"release:{line.entry_id}" not in names:
-        wrong("lost", f"{line} leaves something that goes back to no grant")
+        wrong("lost", f"{line} leaves credits that return to no grant")
     books.holds[name] = rest
     if line.asked.get("final", True):
         books.end(name, line.entry_id)
@@ -214,7 +214,7 @@ def _captured(line: Line) -> Parts:
 
 
 def _freed(line: Line, usage: dict[str, Any]) -> Parts:
-    """Return what goes back to grants with a capture: the rest, and all that costs nothing."""
+    """Return what a capture returns to grants: the rest, and everything if it is not charged."""
     used, rest = line.books.holds_before[usage["hold_id"]].split(usage["cost"])
     freed = used if usage.get("unlimited") else []
     return joined([*freed, *rest.parts]) if line.asked.get("final", True) else freed
@@ -232,12 +232,12 @@ def _release(line: Line) -> None:
         name = entry["hold_id"]
         hold, ended_at = books.holds_before.get(name), entry["effective_at"]
         if hold is None or ended_at > entry["recorded_at"]:
-            wrong("violation", f"{line}: its time was not over")
+            wrong("violation", f"{line}: the hold had not expired")
         if hold.expires_at != ended_at and not is_cut(books, line.image, hold, ended_at):
-            wrong("violation", f"{line}: its time was over at {hold.expires_at}")
+            wrong("violation", f"{line}: the hold expired at {hold.expires_at}")
         _check_returned(line, hold.parts)
         books.end(name, None)
-    elif line.step.kind in {"adjustment", "message"}:  # a deduction or a dispute wants its credits
+    elif line.step.kind in {"adjustment", "message"}:  # a deduction or a dispute takes its credits
         _check_returned(line, books.holds[entry["hold_id"]].parts)
         books.end(entry["hold_id"], None)
     elif line.step.kind == "capture":
@@ -252,9 +252,9 @@ def _release(line: Line) -> None:
 
 
 def _check_expired(line: Line) -> None:
-    """A release says what of it expired at once, which a user would else take for theirs.
+    """Check that a release says how much of it expired at once: the user cannot spend that.
 
-    What would have rolled over, had it not been held at the end of its period, does so now.
+    What would have rolled over at the end of its period, had it not been held, does so now.
     """
     name = line.entry_id if ":" in line.entry_id else f"release:{line.entry_id}"
     expired = sum(-one["amount"] for one in line.posting if entry_id(one) == f"expiry:{name}")
@@ -272,14 +272,14 @@ def _check_expired(line: Line) -> None:
 def _check_returned(line: Line, parts: Parts) -> None:
     if line.moved != parts:
         kind = "made" if line.total > total(parts) else "lost"
-        wrong(kind, f"{line} gives back {line.moved}, not {parts}")
+        wrong(kind, f"{line} returns {line.moved}, not {parts}")
 
 
 # ---- Into grants ---------------------------------------------------------------------------------
 
 
 def _refund(line: Line) -> None:
-    """What comes back lives as long as it would have lived, or a week if it would not live."""
+    """Check that refunded credits live as long as before, or a week if they had expired."""
     books, entry = line.books, line.entry
     books.consumed -= entry["cost"]
     homes, ends = _homes(line)
@@ -287,9 +287,9 @@ def _refund(line: Line) -> None:
     others = {name for name in given if given[name] != homes.get(name, 0)}
     _put_all(line)
     for name in {name for name in homes if homes[name] != given.get(name, 0)} - others:
-        wrong("lost", f"{line} gives nothing back to grant {name}, which lives")
+        wrong("lost", f"{line} returns nothing to grant {name}, which is alive")
     if not ends and others:
-        wrong("violation", f"{line} gives back {given}, not {homes}")
+        wrong("violation", f"{line} returns {given}, not {homes}")
     for name in others:
         grant = books.grants[name]
         if grant["kind"] != "refund":
@@ -305,9 +305,9 @@ def _refund(line: Line) -> None:
 
 
 def _homes(line: Line) -> tuple[dict[str, int], list[float]]:
-    """Return what of a refund goes back to which grant, and how long the rest lives at least.
+    """Return what a refund returns to each grant, and until when the rest lives at least.
 
-    What was taken last goes back first.
+    The credits that were taken last return first.
     """
     books, entry = line.books, line.entry
     usage, now = books.by_id[entry["refunds"]], entry["recorded_at"]
@@ -322,14 +322,14 @@ def _homes(line: Line) -> tuple[dict[str, int], list[float]]:
         grant = books.grants.get(name)
         if not part:
             continue
-        if not name:  # an overdraft lent it, and credits of any life have paid it back
+        if not name:  # borrowed, and paid back by credits of any life
             ends.append(inf)
             continue
         if grant is None or grant["expires_at"] <= now:
             ends.append(now + REFUND_LIFE)
             continue
         if name not in there and name not in books.retired:
-            # A payment has ended it before its time, or a process whose clock was ahead.
+            # A payment ended it early, or a process whose clock was fast.
             ends.append(now + REFUND_LIFE)
             continue
         room = grant["amount"] - grant["remaining"] - books.held_of(name)
@@ -348,7 +348,7 @@ def _reset(line: Line) -> None:
 
 
 def _credit(line: Line) -> None:
-    """New credits go into a grant of their kind, for as long as that kind lives."""
+    """Check that new credits go into a grant of their kind, with the expiry of that kind."""
     _put_all(line)
     line.books.granted += line.amount
     for grant in _grants_of_its_kind(line):
@@ -356,8 +356,8 @@ def _credit(line: Line) -> None:
         if grant["kind"] in {"signup", "purchase"} and expires_at != inf:
             wrong("lost", f"{line} expires")
         if grant["kind"] in {"admin", "promo", "referral"} and line.step is not None:
-            told = line.asked.get("expires_at")
-            if expires_at != (milliseconds(told) if told else inf):
+            requested = line.asked.get("expires_at")
+            if expires_at != (milliseconds(requested) if requested else inf):
                 wrong("violation", f"{line} expires at {expires_at}")
 
 
@@ -373,7 +373,7 @@ def _plan(line: Line) -> None:
 
 
 def _check_period(line: Line, grant: dict[str, Any]) -> None:
-    """A period begins at a boundary, is granted once, and brings what its plan says."""
+    """Check that a period begins at a boundary, is granted once, and has its allowance."""
     books, start, period = line.books, line.entry["effective_at"], line.image["period"]
     if books.anchor is None:
         books.anchor = start
@@ -383,7 +383,7 @@ def _check_period(line: Line, grant: dict[str, Any]) -> None:
         wrong("violation", f"{line} begins at {start}, which is no boundary")
     if grant["expires_at"] not in {inf, month(books.anchor, period + 1)}:
         wrong("violation", f"{line} expires at {grant['expires_at']}")
-    # An earlier period in the same posting says only what its allowance paid of a debt.
+    # The entry of an earlier period in the posting is only about the debt that it paid.
     if start == month(books.anchor, period):
         books.periods.add(start)
         _check_allowance(line)
@@ -408,9 +408,9 @@ def _rollover(line: Line) -> None:
     if books.is_billed:
         return
     if books.image is None or line.entry_id in books.by_id:
-        wrong("double", f"{line} rolled over before")
-    # Of several periods that were missed, the later ones may have been on the plan to come. What
-    # rolls over late does so by the plan of its own period.
+        wrong("double", f"{line}: this rolled over before")
+    # The later ones of several missed periods may have been on the next plan. A late
+    # rollover uses the plan of its own period.
     quotas = [books.image, books.image.get("next_quota")]
     bounds = [line.facts.rollover_max(quota["plan_id"]) for quota in quotas if quota]
     bound = max(*bounds, books.rollover_bound)

@@ -1,7 +1,7 @@
-"""What the table has, in plain values: items, the hash of an entry, instants and months.
+"""Plain values: items, entry hashes, times and months.
 
-Written anew, so that the model shares nothing with the product. Instants are in milliseconds since
-1970, as the table has them.
+Written separately, so that the model shares no code with the product. Times are in milliseconds
+since 1970, as in the table.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 
 DAY = 24 * 3600 * 1000
 NOT_HASHED = {"pk", "sk", "hash", "previous_hash", "correlation_id"}
-"""What an item of the ledger has beside what its hash is of."""
+"""The attributes of a ledger item that are not part of its hash."""
 
 
 def plain(item: dict[str, Any]) -> dict[str, Any]:
-    """Return an item of DynamoDB's API as plain values."""
+    """Convert an item of DynamoDB's API to plain values."""
     return {name: _value(value) for name, value in item.items()}
 
 
@@ -37,7 +37,7 @@ def _value(typed: dict[str, Any]) -> Any:
 
 
 def typed(item: dict[str, Any]) -> dict[str, Any]:
-    """Return plain values as an item of DynamoDB's API."""
+    """Convert plain values to an item of DynamoDB's API."""
     return {name: _typed(value) for name, value in item.items()}
 
 
@@ -59,23 +59,23 @@ def _typed(value: Any) -> dict[str, Any]:
 
 
 def chained(entry: dict[str, Any]) -> bytes:
-    """Return the hash that an entry must have, of its canonical JSON and the hash before."""
-    told = {"held_after": 0, "debt_after": 0, "unlimited": False, "allocations": []}
-    told |= {name: value for name, value in entry.items() if name not in NOT_HASHED}
-    told["entry_id"] = entry_id(entry)
+    """Return the hash that an entry must have: of its canonical JSON and the previous hash."""
+    fields = {"held_after": 0, "debt_after": 0, "unlimited": False, "allocations": []}
+    fields |= {name: value for name, value in entry.items() if name not in NOT_HASHED}
+    fields["entry_id"] = entry_id(entry)
     for name in {"recorded_at", "effective_at", "expires_at"} & entry.keys():
         instant = datetime.fromtimestamp(entry[name] // 1000, UTC)
-        told[name] = f"{instant:%Y-%m-%dT%H:%M:%S}.{entry[name] % 1000:03}Z"
+        fields[name] = f"{instant:%Y-%m-%dT%H:%M:%S}.{entry[name] % 1000:03}Z"
     if "metadata" in entry:
-        told["metadata"] = json.loads(entry["metadata"])
+        fields["metadata"] = json.loads(entry["metadata"])
     if "request_hash" in entry:
-        told["request_hash"] = entry["request_hash"].hex()
-    text = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        fields["request_hash"] = entry["request_hash"].hex()
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(entry["previous_hash"] + text.encode()).digest()
 
 
 def entry_id(entry: dict[str, Any]) -> str:
-    """Return the name of an entry, which its sort key has."""
+    """Return an entry's ID, which is in its sort key."""
     return str(entry["sk"]).removeprefix("ENTRY#")
 
 
@@ -89,10 +89,10 @@ def month(anchor: int, k: int) -> int:
 
 
 def milliseconds(instant: str) -> int:
-    """Return an instant of the API as the table has it."""
+    """Convert a time of the API to milliseconds."""
     return round(datetime.fromisoformat(instant).timestamp() * 1000)
 
 
 def day_of(instant: int) -> str:
-    """Return the day of an instant, in UTC."""
+    """Return the UTC day of a time."""
     return f"{datetime.fromtimestamp(instant / 1000, UTC):%Y-%m-%d}"

@@ -1,8 +1,8 @@
-"""Processes: the functions as Lambda runs them, many of each, every one with a clock of its own.
+"""Processes: the functions as Lambda runs them, many of each, every process with its own clock.
 
-All of them share one Python process here. So what the product keeps for a process (its ledger, its
-clock) is looked up at the task that is running, and what Powertools keeps of a request in globals
-is put aside at each switch.
+All of them share one Python process here. So what the product keeps per process (its ledger, its
+clock) is looked up from the running task, and what Powertools keeps of a request in globals is
+saved and restored at each switch.
 """
 
 from __future__ import annotations
@@ -53,17 +53,17 @@ FUNCTIONS = (
     "reset", "signup", "wake", "webhook",
 )  # fmt: skip
 SKEW_SECONDS = 20.0
-"""How far a process's clock may be from the time, either way."""
+"""How far off a process's clock may be, either way."""
 
 DIRECTORY_SHARDS = 2
-"""With all sixteen the sweep does the same, only in more messages."""
+"""With all sixteen, the sweep would only send more messages."""
 
 REQUESTS = "requests"
 HANDED_OVER = {"renew": "messages", "events": "records", "wake": "records"}
-"""What functions are handed, several at a time; all others one request, sign-up or tick."""
+"""What some functions receive in batches; others receive one request, sign-up or tick."""
 
 CLOCK_JUMP_SECONDS = 3_600.0
-"""How far it may jump, either way."""
+"""How far a process's clock may jump, either way."""
 
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -71,7 +71,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(eq=False)
 class Process:
-    """One process of a function: what it keeps from one invocation to the next."""
+    """One process of a function, with what it keeps between invocations."""
 
     function: str
     skew: float
@@ -81,26 +81,26 @@ class Process:
     archive: Archive
     bus: EventBus
     milliseconds: int = 0
-    """What is left of its time."""
+    """The time left of the invocation."""
 
-    was_told: bool = False
-    """Whether it has asked for that."""
+    has_read_time: bool = False
+    """Whether it has read that time."""
 
 
 class Processes:
-    """All processes: makes them, and lets them work on events, each on one at a time."""
+    """Starts processes and invokes them, each with one event at a time."""
 
     def __init__(self, world: World) -> None:
-        """Know the world that they share."""
+        """Start with no processes."""
         self.world = world
         self.idle: dict[str, list[Process]] = defaultdict(list)
         self.handed_over: Counter[str] = Counter()
 
     def invoke(self, function: str, event: dict[str, Any], *, milliseconds: int = 29_000) -> Any:
-        """Let a process work on an event and return what it answers.
+        """Invoke a process with an event and return its response.
 
         Raises:
-            Died: it died over it.
+            Died: the process died.
         """
         task, outer = current(), current().process
         idle = self.idle[function]
@@ -108,7 +108,7 @@ class Processes:
         self.handed_over[HANDED_OVER.get(function, REQUESTS)] += len(event.get("Records", "1"))
         if self.world.faults.happens(Fault.CLOCK_JUMP, task.random):
             process.skew = task.random.uniform(-CLOCK_JUMP_SECONDS, CLOCK_JUMP_SECONDS)
-        process.milliseconds, process.was_told = milliseconds, False
+        process.milliseconds, process.has_read_time = milliseconds, False
         handler = HANDLERS[function]
         if app := getattr(handler, "app", None):
             app.context = {}
@@ -117,7 +117,7 @@ class Processes:
             answer = handler.lambda_handler(event, CONTEXT)
         finally:
             task.process = outer
-            if process.was_told and not milliseconds:
+            if process.has_read_time and not milliseconds:
                 self.world.faults.count(Fault.OUT_OF_TIME)
         idle.append(process)
         return answer
@@ -146,15 +146,15 @@ class Processes:
 
 
 def at(seconds: float) -> datetime:
-    """Return a time as the product keeps it: UTC, in whole milliseconds."""
+    """Convert seconds since 1970 to the product's times: UTC, in whole milliseconds."""
     return EPOCH + timedelta(milliseconds=int(seconds * 1000))
 
 
 class SwitchingScheduler(Scheduler):
-    """A scheduler that keeps apart what Powertools keeps of a request in globals."""
+    """A scheduler that gives each task its own copy of Powertools's globals."""
 
     def pause(self, seconds: float) -> None:
-        """Let others run for some virtual seconds."""
+        """Let other tasks run for some virtual seconds."""
         process = current().process
         if process is None:
             super().pause(seconds)
@@ -170,10 +170,10 @@ class SwitchingScheduler(Scheduler):
 
 
 class _Now:
-    """Stands in for `time`, and for `random` where it only makes pauses."""
+    """Replaces `time`, and `random` where it only sets the length of pauses."""
 
     scheduler: Scheduler
-    """That of the world which is running."""
+    """The scheduler of the running world."""
 
     def monotonic(self) -> float:
         return self.scheduler.now
@@ -186,10 +186,10 @@ class _Now:
 
 
 class _Inline:
-    """Stands in for a pool of one thread: does its work once somebody waits for it."""
+    """Replaces a pool of one thread: does the work when its result is read."""
 
-    def submit(self, work: Callable[..., Any], *told: Any) -> Any:
-        return SimpleNamespace(result=lambda **_: work(*told))
+    def submit(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        return SimpleNamespace(result=lambda **_: work(*arguments))
 
 
 def _ulid() -> str:
@@ -200,21 +200,21 @@ def _ulid() -> str:
 
 
 def _utc_now() -> datetime:
-    """Return the time by the clock of the process that is running."""
+    """Return the time by the clock of the running process."""
     return _process().ledger.clock()
 
 
 def _remaining() -> int:
-    """Tell the process that is running how long it has; a fault only if it asks."""
+    """Return the time left to the running process. Being out of time is a fault only if read."""
     process = _process()
-    process.was_told = True
+    process.has_read_time = True
     return process.milliseconds
 
 
 def _process() -> Process:
-    """Return the process that is running."""
+    """Return the running process."""
     process = current().process
-    assert process is not None, "nobody's process is running"
+    assert process is not None, "no process is running"
     return process
 
 
@@ -229,9 +229,9 @@ CONTEXT = SimpleNamespace(
 HANDLERS: dict[str, Any] = {name: import_module(f"functions.{name}.handler") for name in FUNCTIONS}
 
 
-def _stand_in() -> None:
-    """Let the product take time, chance and its process's own things from here."""
-    stand_ins = {
+def _patch_product() -> None:
+    """Replace the product's time, chance and per-process objects."""
+    replacements = {
         "ledger": (ledger, lambda: _process().ledger),
         "user_pool": (user_pool, lambda: _process().pool),
         "renew_queue": (renew_queue, lambda: _process().queue),
@@ -243,9 +243,9 @@ def _stand_in() -> None:
         "random": (random, NOW),
     }
     for name, module in list(sys.modules.items()):
-        # Signatures are as old as the real time says.
+        # Signatures use the real time.
         if name.startswith(("scrip.", "functions.")) and name != "scrip.webhooks.signatures":
-            for attribute, (real, simulated) in stand_ins.items():
+            for attribute, (real, simulated) in replacements.items():
                 if vars(module).get(attribute) is real:
                     setattr(module, attribute, simulated)
     for module, attribute, simulated in (
@@ -259,4 +259,4 @@ def _stand_in() -> None:
         setattr(module, attribute, simulated)
 
 
-_stand_in()
+_patch_product()

@@ -1,4 +1,4 @@
-"""Rules: what an entry of each type may say, given who asked for it."""
+"""Rules: what an entry of each type may say, given its request."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from simulation.traffic import Step
 
 BY_ITSELF = {"signup", "plan", "rollover", "expiry", "debt_settled"}
-"""The entries that nobody asks for."""
+"""The entry types that need no request."""
 
 
 def check_request(line: Line) -> None:
-    """Every entry has somebody who asked for it, once."""
+    """Check that an entry was requested, and that its request took effect once."""
     reference, step, facts = line.entry.get("reference"), line.step, line.facts
     if reference is None:
         if line.type not in BY_ITSELF and not line.ends_hold_by_itself:
-            wrong("made", f"nobody asked for {line}")
+            wrong("made", f"{line} was not requested")
         return
     if step is None or step.account_id not in {None, line.books.account_id}:
         wrong("made", f"{line}: {reference} did not ask for it")
@@ -31,33 +31,33 @@ def check_request(line: Line) -> None:
         return
     if line.type not in step.writes:
         wrong("violation", f"{line} is no {step.kind}")
-    _check_may(line)
+    _check_permission(line)
     if line.type == "release" and step.kind == "adjustment":
-        _check_is_in_the_way(line)
+        _check_deduction_ends_hold(line)
         return
     if line.type == "release" and step.kind == "capture":
-        _check_is_of_capture(line)
+        _check_belongs_to_capture(line)
         return
-    # To repeat a change of quota after another one is to change it back.
+    # Repeating a change of quota after another one changes it back.
     if reference in facts.effects and step.kind != "quota":
         wrong("double", f"{reference} took effect twice: {facts.effects[reference]}, {line}")
     facts.effects[reference] = line.entry_id
     _check_name(line, reference, step)
 
 
-def _check_may(line: Line) -> None:
-    """A user ends no hold of the app's, and does nothing at all while the account is frozen."""
+def _check_permission(line: Line) -> None:
+    """Check that a user ends no hold of the app's and does nothing to a frozen account."""
     if line.entry["actor"]["type"] != "user":
         return
     image, books = line.books.image, line.books
     if image is not None and image.get("status") == "frozen":
-        wrong("violation", f"{line}: the account is frozen, for its user")
+        wrong("violation", f"{line}: a user changed a frozen account")
     if "hold_id" in line.entry and books.openers.get(line.entry["hold_id"], "user") != "user":
-        wrong("made", f"{line}: a user ends what the app holds")
+        wrong("made", f"{line}: a user ends the app's hold")
 
 
-def _check_is_in_the_way(line: Line) -> None:
-    """An admin's deduction ends the newest hold of the user's, if there is too little without."""
+def _check_deduction_ends_hold(line: Line) -> None:
+    """Check that a deduction ends the user's newest hold, and only if it needs the credits."""
     books, asked = line.books, line.asked
     own = [
         name for name, hold in books.holds.items() if hold.amount and books.openers[name] == "user"
@@ -67,41 +67,41 @@ def _check_is_in_the_way(line: Line) -> None:
         wrong("violation", f"{line}: of {own} the newest ends first")
     wanted = asked["amount"] if asked["action"] == "deduct" else books.balance - asked["amount"]
     if asked["action"] == "add" or wanted <= max(0, books.available):
-        wrong("violation", f"{line}: {wanted} could be deducted without")
+        wrong("violation", f"{line}: {wanted} could be deducted without ending it")
 
 
-def _check_is_of_capture(line: Line) -> None:
-    """What a capture leaves of a hold goes back beside it."""
+def _check_belongs_to_capture(line: Line) -> None:
+    """Check that the release of what a capture leaves is in the capture's posting."""
     names = {f"release:{entry_id(one)}" for one in line.posting if one["type"] == "usage"}
     if line.entry_id not in names:
-        wrong("made", f"{line}: nothing was captured with it")
+        wrong("made", f"{line}: its posting has no capture")
 
 
 def _check_name(line: Line, reference: str, step: Step) -> None:
-    """An entry is named by the key; of a batch the first is, and all of them are written.
+    """Check that the key names the entry, or the first of a batch, which is written whole.
 
-    What a user's token has written is named as nothing of the app's is.
+    The IDs of entries that a user's token wrote differ from all of the app's.
     """
     references = list(step.asked)
     number = references.index(reference)
     key = line.entry_id.removesuffix(f"~{number + 1}") if number else line.entry_id
     by_user = line.entry["actor"]["type"] == "user"
     if key.startswith("user:") != by_user:
-        wrong("violation", f"{line} is by {line.entry['actor']}, and named as nothing of theirs")
+        wrong("violation", f"{line} is by {line.entry['actor']}, whose entries have other IDs")
     askers = line.facts.askers[reference if not number else references[0]]
     if not {(by_user, None), (by_user, key)} & askers:
-        wrong("violation", f"{line} is not named as one of {askers}")
+        wrong("violation", f"{line} has an ID that none of {askers} gives")
     if step.kind == "batch":
         uses = [
             (entry_id(one), one.get("reference")) for one in line.posting if one["type"] == "usage"
         ]
         names = [key, *(f"{key}~{n}" for n in range(2, len(references) + 1))]
         if uses != list(zip(names, references, strict=True)):
-            wrong("violation", f"{line} is of {step}, of which was written: {uses}")
+            wrong("violation", f"{line} is of {step}, but the entries are {uses}")
 
 
 def check_amount(line: Line) -> None:
-    """How much an entry moves follows from what was asked for."""
+    """Check that an entry moves the requested amount."""
     if (rule := RULES.get(line.type)) is not None:
         rule(line)
 
@@ -138,11 +138,11 @@ def _hold(line: Line) -> None:
     if line.total != (0 if line.entry.get("unlimited") else cost):
         wrong("violation", f"{line} holds {line.total} for {cost}")
     if line.total > books.available:
-        wrong("made", f"{line} holds what is not there")
+        wrong("made", f"{line} holds more than is available")
 
 
 def _capture(line: Line) -> None:
-    """What is captured is what was asked for, and above the hold only if it was."""
+    """Check that a capture is for the request, and exceeds the hold only if that was requested."""
     asked, cost = line.asked, line.entry["cost"]
     hold = line.books.holds_before.get(line.entry["hold_id"])
     if hold is None:
@@ -157,7 +157,7 @@ def _capture(line: Line) -> None:
             wrong("made", f"{line} takes {excess} more than was held")
         _check_not_frozen(line)
     if cost <= 0 or line.entry.get("feature") != hold.feature:
-        wrong("violation", f"{line} is no use of {hold}")
+        wrong("violation", f"{line} is for another use than {hold}")
     if line.amount != (0 if is_free or hold.free else -cost):
         wrong("violation", f"{line} takes {line.amount} for {cost}")
 
@@ -167,17 +167,17 @@ def _refund(line: Line) -> None:
     of = line.entry["refunds"]
     taken = books.by_id.get(of)
     if taken is None or taken["type"] != "usage":
-        wrong("made", f"{line} gives back what was never taken")
+        wrong("made", f"{line} returns credits that were never taken")
     books.refunded[of] += cost
     total = books.refunded[of]
     if total > taken["cost"]:
-        wrong("double", f"{line}: {total} were given back of {taken['cost']}")
+        wrong("double", f"{line}: {total} were returned of {taken['cost']}")
     if books.refunded_totals.get(of) != total:
-        wrong("violation", f"{line}: the refunded total is another than {total}")
+        wrong("violation", f"{line}: the refunded total is not {total}")
     if "amount" in asked and cost != asked["amount"]:
-        wrong("violation", f"{line} gives back {cost}")
+        wrong("violation", f"{line} returns {cost}")
     if "amount" not in asked and total != taken["cost"]:
-        wrong("lost", f"{line} gives back less than all")
+        wrong("lost", f"{line} returns less than everything")
     if line.amount != (cost if taken["amount"] else 0):
         wrong("violation", f"{line} moves {line.amount} for {cost}")
 
@@ -197,7 +197,7 @@ def _adjustment(line: Line) -> None:
 
 def _signup(line: Line) -> None:
     if line.books.entries:
-        wrong("double", f"{line}: there was a sign-up before")
+        wrong("double", f"{line}: the account has sign-up credits")
     if line.amount != line.facts.signup_credits:
         wrong("violation", f"{line} brings {line.amount}")
 
@@ -213,7 +213,7 @@ def _clawback(line: Line) -> None:
     payment, facts = payment_clawed_back(line.entry), line.facts
     facts.clawed[payment] -= line.amount
     if facts.clawed[payment] > facts.to_claw_back(payment):
-        wrong("lost", f"{line} takes more than the money that went back had bought")
+        wrong("lost", f"{line} takes more than the returned money had bought")
 
 
 RULES: dict[str, Callable[[Line], None]] = {

@@ -1,4 +1,4 @@
-"""Runs worlds, one after another in each of some processes, until there were enough operations."""
+"""Runs worlds in several processes until they have done enough operations."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ if TYPE_CHECKING:
     from simulation.traffic import Step
 
 STEPS = 120
-"""What is asked for in most worlds; with all that is repeated it takes twice the operations."""
+"""The steps of most worlds; with repetitions they take about twice as many operations."""
 
 LONG_STEPS = 600
 LONG_EVERY = 25
-"""Every so-manieth world is long: an account lives there until it has all grants that it may."""
+"""Every 25th world is long, so that accounts reach the limit of their grants."""
 
 WORLDS_MAX = 1_000_003
-"""How far apart the worlds of two seeds are."""
+"""The number of worlds of each seed; no two seeds share a world."""
 
 FAILURES_MAX = 3
-"""After so many worlds that went wrong a run ends: there is enough to look at."""
+"""A run ends after this many failed worlds: they are enough to look at."""
 
 SHRINK_SECONDS = 60.0
 PROGRESS_SECONDS = 5.0
-TOLD_LINES = 25
+STORY_LINES = 25
 
 
 @dataclass
 class Report:
     """What was done and found.
 
-    An operation is one thing that a function was handed: a request (or a sign-up, or a tick of the
-    schedule), a message of the queue, a record of the stream.
+    An operation is one thing that a function received: a request (or a sign-up, or a tick of the
+    schedule), a message of the queue, or a record of the stream.
     """
 
     operations: Counter[str] = field(default_factory=Counter)
@@ -53,18 +53,18 @@ class Report:
     wrong: Counter[str] = field(default_factory=Counter)
     stories: list[str] = field(default_factory=list)
     tables: dict[int, str] = field(default_factory=dict)
-    """By the world, a hash of its table in the end."""
+    """By world, a hash of its final table."""
 
     @property
     def worlds(self) -> int:
-        """How many worlds were run."""
+        """The number of worlds."""
         return len(self.tables)
 
     @property
     def digest(self) -> str:
-        """A hash of all tables: the same seed ends with the same."""
-        told = "".join(self.tables[seed] for seed in sorted(self.tables))
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        """A hash of all final tables, the same for each run of a seed."""
+        hashes = "".join(self.tables[seed] for seed in sorted(self.tables))
+        return hashlib.sha256(hashes.encode()).hexdigest()[:16]
 
     def add(self, other: Report) -> None:
         """Add another report to this one."""
@@ -89,7 +89,7 @@ def worlds_of(seed: int, first: int, stride: int) -> Iterator[int]:
 
 
 def run_world(seed: int, *, shrinking: bool = True) -> Report:
-    """Run the world of a seed; what goes wrong is told with the fewest steps that show it."""
+    """Run the world of a seed; report a failure with the fewest steps that show it."""
     steps = Plan(seed).steps(STEPS if seed % LONG_EVERY else LONG_STEPS)
     world, found = World(seed, steps), None
     try:
@@ -103,33 +103,33 @@ def run_world(seed: int, *, shrinking: bool = True) -> Report:
     )
     if found is not None:
         report.wrong[found.kind] += 1
-        story = [f"world {seed}: {found}", f"again: make simulate WORLD={seed}"]
+        story = [f"world {seed}: {found}", f"reproduce: make simulate WORLD={seed}"]
         story += _shrunk(seed, steps, found) if shrinking else _last_lines(world)
         report.stories.append("\n".join(story))
     return report
 
 
 def _shrunk(seed: int, steps: Sequence[Step], found: Wrong) -> list[str]:
-    """Tell what goes wrong with as few steps and faults as it takes."""
+    """Return the story of a failure with the fewest steps and faults that show it."""
     fewer, without = shrink(seed, steps, found.kind, seconds=SHRINK_SECONDS)
     again = went_wrong(seed, fewer, without)
-    assert again is not None, "the same goes wrong each time"
+    assert again is not None, "the same steps fail each time"
     found, world = again
-    took = ", ".join(sorted(world.faults.injected)) or "none"
+    faults = ", ".join(sorted(world.faults.injected)) or "none"
     return [
         f"with {len(fewer)} of {len(steps)} steps: {found}",
-        f"faults: {took}",
+        f"faults: {faults}",
         *_last_lines(world),
     ]
 
 
 def _last_lines(world: World) -> list[str]:
-    return ["what happened last:", *(f"  {line}" for line in [*world.log][-TOLD_LINES:])]
+    return ["last events:", *(f"  {line}" for line in [*world.log][-STORY_LINES:])]
 
 
 def run(seed: int, operations: int, jobs: int) -> Report:
-    """Run worlds of a seed until there were so many operations, in some processes at once."""
-    total, began, told = Report(), time.monotonic(), 0.0
+    """Run worlds of a seed in `jobs` processes until they have done `operations` operations."""
+    total, began, shown = Report(), time.monotonic(), 0.0
     context = get_context("fork")
     reports: Queue[Report | None] = context.Queue()
     share = -(-operations // jobs)
@@ -146,10 +146,10 @@ def run(seed: int, operations: int, jobs: int) -> Report:
             running -= 1
             continue
         total.add(report)
-        if time.monotonic() - told > PROGRESS_SECONDS:
-            told = time.monotonic()
+        if time.monotonic() - shown > PROGRESS_SECONDS:
+            shown = time.monotonic()
             done = total.operations.total()
-            progress = f"{done} of {operations} operations, {done / (told - began):.0f} a second"
+            progress = f"{done} of {operations} operations, {done / (shown - began):.0f} a second"
             print(progress, file=sys.stderr)
     for worker in workers:
         worker.terminate()
@@ -158,9 +158,9 @@ def run(seed: int, operations: int, jobs: int) -> Report:
 
 
 def _work(seed: int, job: int, jobs: int, share: int, reports: Queue[Report | None]) -> None:
-    """Run every so-manieth world, until this process has done its share."""
+    """Run every `jobs`-th world until this process has done its share."""
     gc.freeze()
-    gc.disable()  # what a world leaves behind is collected between two worlds
+    gc.disable()  # garbage is collected between two worlds
     done = 0
     for world in worlds_of(seed, job, jobs):
         gc.collect()

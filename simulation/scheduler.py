@@ -1,4 +1,4 @@
-"""The one scheduler: greenlets that take turns, at virtual times, as a seed decides."""
+"""The scheduler: greenlets that take turns at virtual times, in the order that a seed gives."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Task(greenlet):
-    """Something that runs beside others. `random` decides all that chance decides for it."""
+    """Something that runs beside other tasks. All its random decisions come from `random`."""
 
     def __init__(self, run: Callable[[], Any], hub: greenlet, random: Random) -> None:
-        """Know what to run; `hub` goes on when it has ended."""
+        """Create a task; `hub` continues when it has ended."""
         super().__init__(run, hub)
         self.random = random
         self.process: Process | None = None
@@ -32,28 +32,28 @@ def current() -> Task:
 
 
 class Scheduler:
-    """Tasks by the virtual time at which each goes on; `now` is in seconds since 1970."""
+    """Tasks by the virtual time at which each continues; `now` is in seconds since 1970."""
 
     def __init__(self, now: float) -> None:
-        """Begin at a time."""
+        """Start the clock at a time."""
         self.now = now
         self._hub = getcurrent()
         self._waiting: list[tuple[float, int, Task]] = []
         self._count = 0
 
     def spawn(self, run: Callable[[], Any], random: Random, after: float = 0.0) -> Task:
-        """Let something run beside all else, from `after` seconds on."""
+        """Start a task in `after` seconds."""
         task = Task(run, self._hub, random)
         self._wait(task, after)
         return task
 
     def pause(self, seconds: float) -> None:
-        """Let others run for some virtual seconds."""
+        """Let other tasks run for some virtual seconds."""
         self._wait(current(), seconds)
         self._hub.switch()
 
     def run(self) -> None:
-        """Run everything to its end. Raises what a task raises."""
+        """Run all tasks to their ends. Raises what a task raises."""
         while self._waiting:
             at, _, task = heappop(self._waiting)
             self.now = max(self.now, at)

@@ -1,7 +1,7 @@
-"""The services that functions call, as they reach them: over a wire, with all that goes wrong.
+"""The services that functions call, over a network where everything goes wrong.
 
-A call takes effect at one moment between its request and its answer. Others run before, in between
-and after; that is where all races are.
+A call takes effect at one moment between its request and its response. Other tasks run before, in
+between and after; that is where all races happen.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ENDPOINT = "https://simulated"
 READ_TIMEOUT_SECONDS = 1.0
 ATTEMPTS = 2
-"""botocore's own, as scrip.store.client sets them."""
+"""botocore's settings in scrip.store.client."""
 
 RETRIED = frozenset(
     {
@@ -36,11 +36,11 @@ RETRIED = frozenset(
         "TransactionInProgressException",
     },
 )
-"""The errors after which botocore tries again by itself."""
+"""The errors after which botocore retries by itself."""
 
 
 class Wire:
-    """How a process's calls travel, and what happens to them on the way."""
+    """The network between functions and services, with its faults."""
 
     def __init__(
         self,
@@ -49,10 +49,10 @@ class Wire:
         canceled: type[ClientError],
         race: Callable[[str, str], bool],
     ) -> None:
-        """Know who is waited for, chance, and how DynamoDB says that a transaction was not done.
+        """Create the network. `canceled` is the error class of a canceled transaction.
 
-        `race` lets somebody else change the first item of a transaction, by its keys, and tells
-        whether they did.
+        `race` lets another caller change the first item of a transaction, by its keys, and
+        returns whether the item changed.
         """
         self.scheduler = scheduler
         self.faults = faults
@@ -61,19 +61,19 @@ class Wire:
         self._refuses_until = 0.0
 
     def read(self, ask: Callable[[], Any]) -> Any:
-        """Ask a service for something that changes nothing."""
+        """Make a call that changes nothing."""
         return self._call(ask, TO_A_READ)
 
     def write(self, effect: Callable[[], Any]) -> Any:
-        """Have an effect on a service and return its answer."""
+        """Make a call that has an effect, and return its response."""
         return self._call(effect, TO_A_WRITE)
 
     def transact(self, effect: Callable[[], Any], actions: list[Any]) -> Any:
-        """Carry out a transaction. It carries a token, by which DynamoDB knows what it has seen."""
+        """Execute a transaction. Its token lets DynamoDB recognize a repetition."""
         return self._call(_once(effect), TO_A_TRANSACTION, actions)
 
     def refused(self, count: int) -> int | None:
-        """Return which part of a batch a service refuses now, if any: once it does, for a while."""
+        """Return the part of a batch that a service refuses now, if any; refusals last a while."""
         random, now = current().random, self.scheduler.now
         if self.faults.happens(Fault.PARTLY_TAKEN, random):
             self._refuses_until = now + random.expovariate(1)
@@ -118,7 +118,7 @@ class Wire:
     def _disturb(
         self, fault: Fault | None, effect: Callable[[], Any], actions: Sequence[Any]
     ) -> None:
-        """Do to a call what happens to it before its effect."""
+        """Inject the faults that precede a call's effect."""
         random = current().random
         match fault:
             case Fault.REQUEST_LOST:
@@ -147,7 +147,7 @@ def _error(code: str) -> ClientError:
 
 
 def _conflict(actions: int) -> Any:
-    """Return what DynamoDB says when another transaction holds the first of the items."""
+    """Return DynamoDB's response when another transaction has locked the first item."""
     return {
         "Error": {"Code": "TransactionCanceledException", "Message": "simulated"},
         "CancellationReasons": [
@@ -157,12 +157,12 @@ def _conflict(actions: int) -> Any:
 
 
 def _latency(drawn: float) -> float:
-    """Return the seconds of one way: mostly some milliseconds, rarely much more."""
+    """Return the seconds of one way: usually a few milliseconds, rarely much more."""
     return 0.001 + 0.004 * drawn if drawn < 0.95 else 0.3 * drawn
 
 
 def _once(effect: Callable[[], Any]) -> Callable[[], Any]:
-    """Return an effect that is had once, if it is had: the same answer to each later attempt."""
+    """Return an effect that happens at most once, with the same response to later attempts."""
     answers: list[Any] = []
 
     def take_effect() -> Any:
@@ -174,7 +174,7 @@ def _once(effect: Callable[[], Any]) -> Callable[[], Any]:
 
 
 def _late(effect: Callable[[], Any]) -> None:
-    """Let a call take effect when nobody waits for its answer any more."""
+    """Let a call take effect after its caller has given up."""
     try:
         effect()
     except ClientError:
@@ -182,10 +182,10 @@ def _late(effect: Callable[[], Any]) -> None:
 
 
 class Table:
-    """DynamoDB's client as one process has it."""
+    """A process's DynamoDB client."""
 
     def __init__(self, database: Any, wire: Wire, written: Callable[[], None]) -> None:
-        """Reach a database over a wire; `written` is told after each write."""
+        """Connect to a database over a wire; `written` is called after each write."""
         self._database = database
         self._wire = wire
         self._written = written
@@ -225,7 +225,7 @@ class Table:
 
 
 class Queue:
-    """SQS's client: what it takes has `arrived`."""
+    """A process's SQS client. `arrived` is called with each message that it accepts."""
 
     def __init__(self, wire: Wire, arrived: Callable[[str], None]) -> None:
         self._wire = wire
@@ -245,7 +245,7 @@ class Queue:
 
 
 class Bucket:
-    """S3's client, and what is in the bucket."""
+    """A process's S3 client, with the objects of the bucket."""
 
     def __init__(self, wire: Wire, objects: dict[str, bytes]) -> None:
         self._wire = wire
@@ -256,7 +256,7 @@ class Bucket:
 
 
 class Pool:
-    """The user pool: everybody is in it, with an address that was verified."""
+    """The user pool. It has every user, with a verified email address."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -271,15 +271,15 @@ def _user(username: str) -> PoolUser:
 
 
 class Sent(NamedTuple):
-    """An event that the bus was sent: its name, its detail in JSON, and whether it was taken."""
+    """An event sent to the bus: its name, its detail in JSON, and whether it was accepted."""
 
     name: str
     detail: str
-    is_taken: bool
+    is_accepted: bool
 
 
 class Bus:
-    """EventBridge's client, and all events that it was sent."""
+    """A process's EventBridge client, with all events sent to the bus."""
 
     def __init__(self, wire: Wire, sent: list[Sent]) -> None:
         self._wire = wire
@@ -290,9 +290,9 @@ class Bus:
             refused = self._wire.refused(len(asked["Entries"]))
             answers: list[dict[str, str]] = []
             for n, one in enumerate(asked["Entries"]):
-                is_taken = n != refused
-                self._sent.append(Sent(one["DetailType"], one["Detail"], is_taken))
-                answers.append({"EventId": f"{n}"} if is_taken else {"ErrorCode": "Throttling"})
+                is_accepted = n != refused
+                self._sent.append(Sent(one["DetailType"], one["Detail"], is_accepted))
+                answers.append({"EventId": f"{n}"} if is_accepted else {"ErrorCode": "Throttling"})
             return {"FailedEntryCount": int(refused is not None), "Entries": answers}
 
         return self._wire.write(take)

@@ -1,4 +1,4 @@
-"""Shrinking: from a world that went wrong to the fewest steps and faults that do it."""
+"""Shrinking: reduces a failed world to the fewest steps and faults that show the failure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def went_wrong(
     seed: int, steps: Sequence[Step], without: Collection[Fault]
 ) -> tuple[Wrong, World] | None:
-    """Run a world; return what was found wrong in it, and the world as it was then."""
+    """Run a world; return what was found and the world at that moment, None if it is sound."""
     world = World(seed, steps, without)
     try:
         world.run()
@@ -30,15 +30,15 @@ def went_wrong(
 def shrink(
     seed: int, steps: Sequence[Step], kind: str, *, seconds: float
 ) -> tuple[list[Step], set[Fault]]:
-    """Return fewer steps, and the faults that it takes none of, with which the same goes wrong.
+    """Return fewer steps that still show the failure, and the faults that it does not need.
 
-    It leaves out ever smaller parts (Zeller's ddmin), as long as there is time.
+    It leaves out smaller and smaller parts (Zeller's ddmin) for up to `seconds`.
     """
     end = time.monotonic() + seconds
     without: set[Fault] = set()
     kept = list(steps)
 
-    def still(tried: Sequence[Step], left_out: Collection[Fault]) -> bool:
+    def still_fails(tried: Sequence[Step], left_out: Collection[Fault]) -> bool:
         found = went_wrong(seed, tried, left_out)
         return found is not None and found[0].kind == kind
 
@@ -47,12 +47,12 @@ def shrink(
         first = 0
         while first < len(kept) and time.monotonic() < end:
             fewer = kept[:first] + kept[first + size :]
-            if still(fewer, without):
+            if still_fails(fewer, without):
                 kept = fewer
             else:
                 first += size
         size //= 2
     for fault in Fault:
-        if time.monotonic() < end and still(kept, {*without, fault}):
+        if time.monotonic() < end and still_fails(kept, {*without, fault}):
             without.add(fault)
     return kept, without

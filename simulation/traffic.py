@@ -1,7 +1,7 @@
-"""Traffic: who asks for what and when, made from a seed before anything runs.
+"""Traffic: who requests what and when, generated from a seed before anything runs.
 
-Steps know nothing of each other but by number, so that any of them can be left out and the others
-stay as they are.
+Steps refer to each other only by number, so that any of them can be left out without changing
+the others.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CATALOG: tuple[tuple[str, dict[str, Any]], ...] = (
     ("FEATURE#tokens", {"name": "Tokens", "cost": 3, "per": 1000, "unit": "token"}),
     ("FEATURE#image", {"name": "Image", "cost": 25, "per": 1, "unit": "use"}),
 )  # fmt: skip
-"""What is sold, as the table has it."""
+"""The catalog, as stored in the table."""
 
 WEIGHTS = {
     "consume": 33, "batch": 3, "hold": 9, "extend": 2, "capture": 9, "release": 3, "end_again": 2,
@@ -45,7 +45,7 @@ WEIGHTS = {
 }  # fmt: skip
 
 STORIES = {"job": 4, "hoard": 0.7}
-"""What takes several steps: an app's calls for a job of its user's, and a hold kept for long."""
+"""Kinds that make several steps: an app's calls for a user's job, and a hoarded hold."""
 
 MESSAGE_WEIGHTS = {
     "bought": 5, "bought_again": 1, "returned": 3, "disputed": 1.5, "linked": 1, "renewed": 2,
@@ -59,10 +59,10 @@ WRITES = {
     "quota": {"plan"}, "reset": {"reset"}, "freeze": {"freeze"}, "unfreeze": {"unfreeze"},
     "close": {"admin_deduct"},
 }  # fmt: skip
-"""The entries that each kind of step may write."""
+"""The entry types that each kind of step may write."""
 
 HOSTILE = {"takes_key": 4, "ends_hold": 5, "hoards": 2, "starts_over": 0.15}
-"""What a hostile user does between two calls of an app."""
+"""What a hostile user does between two calls of an app, each with its weight."""
 
 READS = {"quote", "account", "entries", "holds"}
 
@@ -98,31 +98,31 @@ ROUTES = {
 }
 
 NEXT_LIFE = 1_000
-"""How far apart the numbers of one user's accounts are."""
+"""The distance between the numbers of a user's successive accounts."""
 
 ADMIN = {"sub": "ops", "client_id": "ops", "scope": "scrip/admin"}
 SERVICE = {"sub": "app", "client_id": "app", "scope": "scrip/service"}
 
 
 def user(account_id: str) -> dict[str, str]:
-    """Return what the token of a user of the stack's own pool says."""
+    """Return the claims of a token of the stack's own user pool."""
     return {"sub": account_id, "client_id": "web", "iss": f"https://simulated/{POOL_ID}"}
 
 
 def email_of(account_id: str) -> str:
-    """Return the address that a user signs up with; two by two they are of one mailbox."""
+    """Return a user's email address; every two users share a mailbox."""
     number = int(account_id.removeprefix("user-"))
     return f"mailbox-{number % NEXT_LIFE // 2}+{number}@example.com"
 
 
 def next_life(account_id: str) -> str:
-    """Return the id that a user gets who was deleted, and signs up again."""
+    """Return the ID that a deleted user gets when signing up again."""
     return f"user-{int(account_id.removeprefix('user-')) + NEXT_LIFE}"
 
 
 @dataclass(eq=False)
 class Step:
-    """One thing that somebody asks for, at a time (seconds since 1970), perhaps with a key."""
+    """One request at a time (seconds since 1970), perhaps with a key."""
 
     number: int
     at: float
@@ -134,73 +134,73 @@ class Step:
     path: dict[str, str] = field(default_factory=dict)
     message_id: str | None = None
     repeats: str | None = None
-    """The reference of a step that asks for the same under another key."""
+    """The reference of an earlier step that asks for the same under another key."""
 
     def __str__(self) -> str:
-        """Tell the step in a line."""
+        """Describe the step in one line."""
         asked = " ".join(f"{name}={value}" for name, value in self.body.items())
         key = f" key={self.key}" if self.key else ""
         return f"#{self.number} {self.kind} {self.account_id or ''}{key} {asked}".rstrip()
 
     @property
     def reference(self) -> str:
-        """What the entries that it writes refer to."""
+        """The reference of the entries that it writes."""
         return self.message_id or self.repeats or f"step-{self.number}"
 
     @property
     def by_user(self) -> bool:
-        """Whether a user's token asks."""
+        """Whether it has a user's token."""
         return self.claims["client_id"] == "web"
 
     @property
     def name(self) -> str | None:
-        """What its key names: an entry, and so a hold. Users have names of their own."""
+        """The ID that its key gives to an entry, and so to a hold. Users have their own prefix."""
         return f"user:{self.key}" if self.by_user and self.key is not None else self.key
 
     @property
     def asked(self) -> dict[str, dict[str, Any]]:
-        """What it asks for, by the reference that the entry of it has."""
+        """Its uses or its body, by the reference of the entry."""
         if self.kind == "batch":
             return {use["reference"]: use for use in self.body["uses"]}
         return {self.reference: self.body}
 
     @property
     def hold_id(self) -> str:
-        """The hold that it is about."""
+        """The hold in its path."""
         return self.path["hold_id"]
 
     @property
     def ends_hold(self) -> bool:
-        """Whether the hold that it is about ends with it."""
+        """Whether it ends its hold."""
         return self.kind == "release" or (self.kind == "capture" and self.body.get("final", True))
 
     @property
     def function(self) -> str:
-        """The function that it asks."""
+        """The function that serves it."""
         return FUNCTIONS[self.kind]
 
     @property
     def writes(self) -> set[str]:
-        """The types of entry that it may write."""
+        """The entry types that it may write."""
         return WRITES.get(self.kind, set())
 
     @property
     def changes_something(self) -> bool:
-        """Whether it asks for more than to be told something."""
+        """Whether it is more than a read."""
         return self.kind not in READS
 
     @property
     def may_be_repeated(self) -> bool:
-        """Whether whoever asks may ask again without asking for more: ends are ends for ever."""
+        """Whether its caller may repeat it without a second effect: a hold ends only once."""
         is_safe = self.kind not in WRITES or self.kind in {"quota", "close"} or self.ends_hold
         return self.key is not None or is_safe
 
 
 class Plan:
-    """Makes the steps of one world."""
+    """Generates the steps of one world."""
 
     def __init__(self, seed: int) -> None:
-        """Take a world's seed."""
+        """Start from a world's seed."""
         self.random = Random(seed)
         self.accounts = [f"user-{n}" for n in range(self.random.choice((1, 2, 3, 5)))]
         self.at = START + self.random.uniform(0, 5 * 24 * 3600)
@@ -214,9 +214,9 @@ class Plan:
         self.versions = {"chat": 1, "tokens": 1, "image": 1}
 
     def steps(self, count: int) -> list[Step]:
-        """Return so many steps, in bursts with hours, days or a month in between."""
-        told = WEIGHTS | STORIES
-        kinds, weights = list(told), list(told.values())
+        """Return `count` steps, in bursts with hours, days or a month in between."""
+        weight_of = WEIGHTS | STORIES
+        kinds, weights = list(weight_of), list(weight_of.values())
         steps: list[Step] = []
         while len(steps) < count:
             self.at += self._gap()
@@ -239,7 +239,7 @@ class Plan:
         return self.random.uniform(low, high)
 
     def _keyed(self, number: int, at: float, kind: str, account_id: str, /, **body: Any) -> Step:
-        """Return a step that carries a key, as it should; some do not."""
+        """Return a step that has a key, as it should in most cases."""
         step = Step(number, at, kind, account_id, body, claims=ADMIN)
         step.path = {"account_id": account_id}
         step.key = f"key-{number}" if self.random.random() < 0.93 else None
@@ -247,14 +247,14 @@ class Plan:
         return step
 
     def _spending(self, number: int, at: float, kind: str, account_id: str, /, **body: Any) -> Step:
-        """Return a step of a user, or of a service for one."""
+        """Return a step of a user, or of a service on a user's behalf."""
         step = self._keyed(number, at, kind, account_id, **body)
         step.claims = self.random.choice((SERVICE, user(account_id)))
         step.body["reference"] = step.reference
         return step
 
     def _use(self) -> dict[str, Any]:
-        """Return what a use is of."""
+        """Return the body of a use."""
         random = self.random
         body: dict[str, Any] = {"feature": random.choice(("chat", "chat", "tokens", "image"))}
         if body["feature"] == "tokens":
@@ -271,7 +271,7 @@ class Plan:
         return step
 
     def _batch(self, number: int, at: float, account_id: str) -> Step:
-        """Ask for several uses, which often is more than there is."""
+        """Consume several uses, often for more than the balance."""
         step = self._spending(number, at, "batch", account_id)
         references = [step.reference, *(f"{step.reference}~{n}" for n in range(2, 26))]
         uses = self.random.choice((1, 2, 2, 3, 5, 25))
@@ -280,7 +280,7 @@ class Plan:
         return step
 
     def _same_key(self, number: int, at: float, account_id: str) -> Step:
-        """Ask for something else under a key that was used before."""
+        """Make another request under a key that was used before."""
         step = self._consume(number, at, account_id)
         step.kind = "same_key"
         self.consumed[account_id].pop()
@@ -371,7 +371,7 @@ class Plan:
     # ---- Holds -----------------------------------------------------------------------------------
 
     def _hold(self, number: int, at: float, account_id: str) -> Step:
-        """Set something aside; what has no key is left until its time is over."""
+        """Open a hold; one without a key is left to expire."""
         body = self._use()
         if self.random.random() < 0.8:
             body["expires_in"] = self.random.choice((1, 60, 900, HOUR, DAY, DAY))
@@ -381,11 +381,11 @@ class Plan:
         return step
 
     def _of_hold(self, number: int, at: float, kind: str, account_id: str, /, **body: Any) -> Step:
-        """Return a step about one of the holds that there may be, mostly about a recent one."""
+        """Return a step about a hold that may be open, usually a recent one."""
         step = self._spending(number, at, kind, account_id, **body)
         held = self.held[account_id]
         if step.by_user:
-            # There are jobs for users who are hostile.
+            # What hostile users do is in the jobs.
             held = [opened for opened in held if opened.by_user] or held
         if self.random.random() < 0.8:
             held = [opened for opened in held if self._is_open(opened)] or held
@@ -396,7 +396,7 @@ class Plan:
         return step
 
     def _is_open(self, opened: Step) -> bool:
-        """Tell whether a hold should be open by now, if all went well."""
+        """Return whether a hold should be open by now if everything went well."""
         is_alive = opened.at < self.at < opened.at + opened.body.get("expires_in", HOLD_SECONDS)
         ended = {step.hold_id for step in self.ended[str(opened.account_id)]}
         return is_alive and opened.name not in ended
@@ -409,7 +409,7 @@ class Plan:
         return step
 
     def _capture(self, number: int, at: float, account_id: str) -> Step:
-        """Capture all of a hold, a part, more than it, or the price of what was used."""
+        """Capture all of a hold, a part of it, more than it, or the price of a quantity."""
         if not self.held[account_id]:
             return self._hold(number, at, account_id)
         random = self.random
@@ -432,7 +432,7 @@ class Plan:
         return self._of_hold(number, at, "release", account_id)
 
     def _end_again(self, number: int, at: float, account_id: str) -> Step:
-        """Ask for a hold's end as somebody did before, and under another key."""
+        """Repeat an earlier end of a hold under another key."""
         if not self.ended[account_id]:
             return self._capture(number, at, account_id)
         earlier = self.random.choice(self.ended[account_id][-3:])
@@ -448,7 +448,7 @@ class Plan:
     # ---- An app's job, and its hostile user ------------------------------------------------------
 
     def _job(self, number: int, at: float, account_id: str) -> list[Step]:
-        """An app's calls for one job, and what its user's token does before and between them."""
+        """Return an app's calls for a job, and what its user's token does between them."""
         steps: list[Step] = []
         for call in self._calls(f"job-{number}", account_id):
             for _ in range(self.random.choice((0, 1, 1, 2))):
@@ -456,7 +456,7 @@ class Plan:
                 steps += getattr(self, f"_user_{act}")(account_id, call)
             steps.append(call)
         for step in steps:
-            # They ask while the app asks, or between two of its calls.
+            # Some run at the same time as the app's calls, some between them.
             at += self.random.choice((0, 0.01, 0.1, 1, 10, 0.2 * HOUR))
             step.number, step.at = number, at
             number += 1
@@ -464,7 +464,7 @@ class Plan:
         return steps
 
     def _calls(self, job: str, account_id: str) -> list[Step]:
-        """Return what an app asks for: the keys of all its calls are the job's, so guessable."""
+        """Return the calls of an app. Their keys derive from the job, so they can be guessed."""
         amount, part = self.random.choice(((7, 5), (20, 20), (40, 15), (120, 100)))
         hold, of_hold = (
             {"amount": amount, "expires_in": HOUR},
@@ -491,8 +491,8 @@ class Plan:
         )
         if calls[-1].kind != "release" and self.random.random() < 0.4:
             taken = f"{job}~2" if calls[-1] is batch else str(calls[-1].key)
-            told = {"entry_id": taken, "reason": "it failed"}
-            calls.append(self._call("refund", account_id, f"{job}.refund", **told))
+            refund = {"entry_id": taken, "reason": "it failed"}
+            calls.append(self._call("refund", account_id, f"{job}.refund", **refund))
         return calls
 
     def _call(self, kind: str, account_id: str, key: str, /, **body: Any) -> Step:
@@ -501,7 +501,7 @@ class Plan:
         return Step(0, 0, kind, account_id, body, key, SERVICE, path)
 
     def _named(self, step: Step) -> None:
-        """Let what a step asks for refer to the step, now that it has a number."""
+        """Set the references in a step's body, now that the step has a number."""
         if step.kind == "batch":
             for n, use in enumerate(step.body["uses"]):
                 use["reference"] = step.reference if not n else f"{step.reference}~{n + 1}"
@@ -514,7 +514,7 @@ class Plan:
         return step
 
     def _user_takes_key(self, account_id: str, call: Step) -> list[Step]:
-        """Use the very key that the app is about to use, for as little as can be."""
+        """Use the key that the app is about to use, for one credit."""
         kind = self.random.choice(("consume", "hold", "batch"))
         body: dict[str, Any] = {"amount": 1}
         if kind == "batch":
@@ -522,7 +522,7 @@ class Plan:
         return [self._by_user(kind, account_id, str(call.key), **body)]
 
     def _user_ends_hold(self, account_id: str, call: Step) -> list[Step]:
-        """Read the holds, and end the app's, or what an app's hold would be."""
+        """List the holds, and try to end the app's, by its real or its likely ID."""
         listed = Step(0, 0, "holds", account_id, claims=user(account_id), path={"account_id": "me"})
         kind = self.random.choice(("capture", "capture", "release", "extend"))
         body = {"capture": {"amount": 1}, "extend": {"expires_in": DAY}}.get(kind, {})
@@ -531,7 +531,7 @@ class Plan:
         return [listed, step]
 
     def _user_hoards(self, account_id: str, call: Step) -> list[Step]:
-        """Set aside what there is, and get it back, or not."""
+        """Hold credits, and perhaps release them."""
         amount = self.random.choice((1, 30, 100))
         opened = self._by_user("hold", account_id, f"{call.key}.own", amount=amount, expires_in=DAY)
         ended = self._by_user("release", account_id, f"{call.key}.back")
@@ -539,7 +539,7 @@ class Plan:
         return [opened, ended] if self.random.random() < 0.5 else [opened]
 
     def _user_starts_over(self, account_id: str, _: Step) -> list[Step]:
-        """Have the account deleted, as apps let users, and sign up again with the same address."""
+        """Delete the account, as apps let users do, and sign up again with the same address."""
         again = next_life(account_id)
         self.accounts = [again if one == account_id else one for one in self.accounts]
         closed = self._call("close", account_id, "")
@@ -547,9 +547,9 @@ class Plan:
         return [closed, Step(0, 0, "sign_up", again, {"email": email_of(again)})]
 
     def _hoard(self, number: int, at: float, account_id: str) -> list[Step]:
-        """Open a hold and extend it for as long as it can be, and longer.
+        """Open a hold and extend it up to its limit, and try to go further.
 
-        Meanwhile an admin wants the credits, or an unlimited plan ends under it.
+        Meanwhile an admin needs the credits, or the unlimited plan ends.
         """
         random = self.random
         claims = random.choice((SERVICE, user(account_id)))
@@ -560,18 +560,18 @@ class Plan:
         self._named(opened)
         steps = [opened]
         if random.random() < 0.3:
-            # What is held then has expired long before the hold may end.
+            # The held credits expire long before the hold's limit.
             number, gift = number + 1, self._adjustment(number + 1, at - 20, account_id)
             end = datetime.fromtimestamp(at + 3 * HOUR, UTC)
             gift.body |= {"action": "add", "kind": "promo", "amount": 300}
             gift.body["expires_at"] = f"{end:%Y-%m-%dT%H:%M:00Z}"
             steps.append(gift)
         if random.random() < 0.2:
-            number, told = number + 2, {"plan_id": "all", "reason": "sold"}
-            quota = self._keyed(number - 1, at - 10, "quota", account_id, **told)
+            number, change = number + 2, {"plan_id": "all", "reason": "sold"}
+            quota = self._keyed(number - 1, at - 10, "quota", account_id, **change)
             quota.key = None
             paid = self._renewed(at + 60, account_id)
-            steps += [quota, self._told(number, at + 60, *paid)]
+            steps += [quota, self._notification(number, at + 60, *paid)]
         for _ in range(random.randint(1, 3 if is_users else 9)):
             number, at = number + 1, at + random.uniform(5, 22) * HOUR
             step = self._call("extend", account_id, f"key-{number}", expires_in=DAY)
@@ -594,10 +594,10 @@ class Plan:
             kind = "bought"
         if kind == "renewed_again" and not self.renewals:
             kind = "renewed"
-        return self._told(number, at, *getattr(self, f"_{kind}")(at, account_id))
+        return self._notification(number, at, *getattr(self, f"_{kind}")(at, account_id))
 
-    def _told(self, number: int, at: float, type_: str, data: dict[str, Any]) -> Step:
-        """Return the message by which a billing system tells something."""
+    def _notification(self, number: int, at: float, type_: str, data: dict[str, Any]) -> Step:
+        """Return a message of a billing system."""
         self.messages += 1
         step = Step(number, at, "message", None, {"type": type_, "data": data})
         step.body["timestamp"] = f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
@@ -612,24 +612,23 @@ class Plan:
             "credits": random.choice((50, 100, 333)),
             "money": random.choice((100, 999)),
         }
-        # Some only name the customer, whom nobody may know yet.
+        # Some have only the customer, who may not be linked yet.
         data |= random.choice(({"account_id": account_id}, {"customer_id": f"cus-{account_id}"}))
         self.bought.append(data)
         return "credits.purchased", data
 
     def _bought_again(self, _: float, account_id: str) -> tuple[str, dict[str, Any]]:
-        """The same payment, told by a message of its own; perhaps of another account."""
+        """A second message about a payment, perhaps for another account."""
         data = self.random.choice(self.bought)
         if self.random.random() < 0.6:
-            told = {name: data[name] for name in ("payment_id", "credits", "money")}
-            return "credits.purchased", {**told, "account_id": account_id}
+            payment = {name: data[name] for name in ("payment_id", "credits", "money")}
+            return "credits.purchased", {**payment, "account_id": account_id}
         return "credits.purchased", data
 
     def _returned(self, _: float, __: str) -> tuple[str, dict[str, Any]]:
         data, random = self.random.choice(self.bought), self.random
         money = random.choice((data["money"], data["money"] // 2, data["money"] // 3))
-        told: dict[str, Any] = {"payment_id": data["payment_id"], "total": money}
-        return "payment.refunded", told
+        return "payment.refunded", {"payment_id": data["payment_id"], "total": money}
 
     def _disputed(self, _: float, __: str) -> tuple[str, dict[str, Any]]:
         data, random = self.random.choice(self.bought), self.random
@@ -659,7 +658,7 @@ class Plan:
         return "subscription.renewed", data
 
     def _renewed_again(self, _: float, __: str) -> tuple[str, dict[str, Any]]:
-        """The same payment, told by a message of its own."""
+        """A second message about a payment."""
         return "subscription.renewed", self.random.choice(self.renewals)
 
     def _updated(self, at: float, account_id: str) -> tuple[str, dict[str, Any]]:
@@ -675,7 +674,7 @@ class Plan:
 
 
 def http_event(step: Step, headers: dict[str, str] | None = None) -> dict[str, Any]:
-    """Return the event by which API Gateway hands a step over."""
+    """Return the event that API Gateway sends for a step."""
     route = ROUTES.get(step.kind, "POST /v1/webhooks/{provider}")
     method, path = route.split()
     path = path.format(**step.path)

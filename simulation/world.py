@@ -1,7 +1,7 @@
-"""One world: a table, processes, people and providers, run from a seed to its end.
+"""One world: a table, processes, callers and providers, run from a seed to its end.
 
-First with faults (safety), then without them until everybody has an answer (liveness). The model
-looks at every write and every answer; at the end it looks at everything.
+It runs with faults first (safety), then without them until every caller has a response (liveness).
+The model checks every write and every response, and the final state.
 """
 
 from __future__ import annotations
@@ -40,35 +40,35 @@ if TYPE_CHECKING:
 
 TABLE = "scrip"
 TRIES_MAX = 4
-"""How often a caller asks before it gives up, as long as there are faults."""
+"""How many attempts a caller makes while there are faults."""
 
 TRIES_MAX_WITHOUT_FAULTS = 12
 SEED_STRIDE = 100_000_000_007
-"""How far apart the chances of two worlds are: farther than any number inside a world."""
+"""The distance between two worlds' random seeds: more than any number inside a world."""
 
 LOG_LINES_MAX = 60
 RIVALS = 10_000_000
-"""The numbers of the steps that races add begin here."""
+"""The first number of the steps that races add."""
 
 
 class ModelError(BaseException):
-    """The model itself has failed: past the product, which would answer 500."""
+    """The model itself failed. The product cannot turn this into a 500."""
 
 
 @dataclass
-class Asked:
-    """A step and what came of it: when it was asked for, and the answers."""
+class Caller:
+    """The caller of a step, with the responses so far: status and body of each."""
 
     step: Step
-    answers: list[tuple[int, str]] = field(default_factory=list)
+    responses: list[tuple[int, str]] = field(default_factory=list)
     has_finished: bool = False
 
 
 class World:
-    """All of it, for one seed and some steps."""
+    """Everything that one seed and its steps need."""
 
     def __init__(self, seed: int, steps: Sequence[Step], without: Collection[Fault] = ()) -> None:
-        """Set the world up; nothing has happened yet."""
+        """Set up the world without running it."""
         self.seed = seed
         self.scheduler = SwitchingScheduler(START)
         NOW.scheduler = self.scheduler
@@ -81,7 +81,7 @@ class World:
         self.processes = Processes(self)
         self.model = Model(steps, SIGNUP_CREDITS)
         self.deliveries = Deliveries(self)
-        self.asked = [Asked(step) for step in steps]
+        self.callers = [Caller(step) for step in steps]
         self.log: deque[str] = deque(maxlen=LOG_LINES_MAX)
         self._seen = 0
         self._last_message = -1
@@ -92,37 +92,37 @@ class World:
     # ---- The two phases --------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Run it all.
+        """Run both phases and check the result.
 
         Raises:
-            Wrong: something is not as it must be.
+            Wrong: a rule is broken.
         """
         self._load_catalog()
-        for asked in self.asked:
-            after = asked.step.at - START
-            self.scheduler.spawn(partial(self._ask, asked), self._chance_of(asked), after)
+        for caller in self.callers:
+            after = caller.step.at - START
+            self.scheduler.spawn(partial(self._request, caller), self._chance_of(caller), after)
         self.scheduler.run()
         self.faults.over = True
         self._finish()
         self.scheduler.run()
-        self._look_at_everything()
+        self._check_final_state()
 
     def chance(self, number: int) -> Random:
-        """Return one of this world's chances."""
+        """Return one of this world's random generators."""
         return Random(self.seed * SEED_STRIDE + number)
 
-    def _chance_of(self, asked: Asked, part: int = 0) -> Random:
-        """Return the chance of a step: its own, so that it stays when others are left out."""
-        return self.chance(asked.step.number * 64 + part)
+    def _chance_of(self, caller: Caller, part: int = 0) -> Random:
+        """Return a step's own generator, which does not depend on the other steps."""
+        return self.chance(caller.step.number * 64 + part)
 
     def _load_catalog(self) -> None:
-        for key, told in CATALOG:
-            item = {"pk": "CATALOG", "sk": key, "version": 1, "active": True, **told}
+        for key, attributes in CATALOG:
+            item = {"pk": "CATALOG", "sk": key, "version": 1, "active": True, **attributes}
             self.database.put_item(TableName=TABLE, Item=typed(item))
         self.written()
 
     def written(self) -> None:
-        """Show the model what was written since it looked last, and wake who waits for it."""
+        """Pass new writes to the model, and start their deliveries."""
         changes = self.database.stream[self._seen :]
         if changes:
             self._seen = len(self.database.stream)
@@ -133,13 +133,13 @@ class World:
             self.deliveries.written()
 
     def _finish(self) -> None:
-        """Let every caller ask until there is an answer, and everything be delivered."""
-        for asked in self.asked:
-            if not asked.has_finished:
-                self.scheduler.spawn(partial(self._ask, asked), self._chance_of(asked, 9))
+        """Let every caller get a response, and deliver everything."""
+        for caller in self.callers:
+            if not caller.has_finished:
+                self.scheduler.spawn(partial(self._request, caller), self._chance_of(caller, 9))
         self.scheduler.spawn(self.deliveries.wake_all, Random(self.seed))
         self.scheduler.run()
-        # Nobody has a skewed clock from here on, and the clocks that were ahead are waited for.
+        # No clock is skewed from here on; three hours let the time pass those that were fast.
         self.processes.idle.clear()
         self.scheduler.spawn(self._sweep_last, Random(self.seed), 3 * 3600)
 
@@ -149,53 +149,57 @@ class World:
             self.deliveries.arrived(json.dumps({"account_id": account_id}))
 
     def digest(self) -> str:
-        """Return a hash of the whole table as it is."""
+        """Return a hash of the whole table."""
         items = self.database.scan(TableName=TABLE)["Items"]
         return hashlib.sha256(b"".join(map(freeze, items))).hexdigest()
 
     # ---- Callers ---------------------------------------------------------------------------------
 
-    def _ask(self, asked: Asked) -> None:
-        """Ask for something, again if need be, as callers do."""
-        step, random = asked.step, current().random
+    def _request(self, caller: Caller) -> None:
+        """Make a step's request, and retry it as callers do."""
+        step, random = caller.step, current().random
         faults, happens = self.faults, self.faults.happens
         if step.kind == "message" and not faults.over:
-            self._disturb_delivery(asked, random)
+            self._disturb_delivery(caller, random)
         elif step.changes_something and step.may_be_repeated and not faults.over:
             if happens(Fault.SENT_TWICE, random):
-                chance = self._chance_of(asked, 1)
-                self.scheduler.spawn(partial(self._try, asked), chance, random.uniform(0, 0.05))
+                chance = self._chance_of(caller, 1)
+                self.scheduler.spawn(
+                    partial(self._attempt, caller), chance, random.uniform(0, 0.05)
+                )
             if happens(Fault.SENT_AGAIN, random):
                 after = random.uniform(3600, 20 * 3600)
-                self.scheduler.spawn(partial(self._try, asked), self._chance_of(asked, 2), after)
+                self.scheduler.spawn(
+                    partial(self._attempt, caller), self._chance_of(caller, 2), after
+                )
         if step.kind == "sweep" and happens(Fault.SWEEP_TWICE, random):
-            self.scheduler.spawn(partial(self._try, asked), self._chance_of(asked, 3))
+            self.scheduler.spawn(partial(self._attempt, caller), self._chance_of(caller, 3))
         tries = TRIES_MAX_WITHOUT_FAULTS if faults.over else TRIES_MAX
         for _ in range(tries if step.may_be_repeated else 1):
-            if self._try(asked):
-                asked.has_finished = True
+            if self._attempt(caller):
+                caller.has_finished = True
                 return
             self.scheduler.pause(random.uniform(0.05, 2))
         if not step.may_be_repeated:
-            asked.has_finished = True
+            caller.has_finished = True
         elif faults.over:
-            wrong("violation", f"{step} gets no answer")
+            wrong("violation", f"{step} gets no response")
 
-    def _disturb_delivery(self, asked: Asked, random: Random) -> None:
+    def _disturb_delivery(self, caller: Caller, random: Random) -> None:
         happens = self.faults.happens
         if self.faults.drawn(Fault.WEBHOOK_SHUFFLED, random):
             self.scheduler.pause(random.uniform(1, 7200))
-            if self._last_message > asked.step.number:
+            if self._last_message > caller.step.number:
                 self.faults.count(Fault.WEBHOOK_SHUFFLED)
         if happens(Fault.WEBHOOK_LATE, random):
             self.scheduler.pause(3 * 24 * 3600)
         if happens(Fault.WEBHOOK_TWICE, random):
             after = random.choice((0, 30, 3600, 3 * 24 * 3600))
-            self.scheduler.spawn(partial(self._try, asked), self._chance_of(asked, 1), after)
+            self.scheduler.spawn(partial(self._attempt, caller), self._chance_of(caller, 1), after)
 
-    def _try(self, asked: Asked) -> bool:
-        """Ask once; tell whether there was an answer that stands."""
-        step, random = asked.step, current().random
+    def _attempt(self, caller: Caller) -> bool:
+        """Make one attempt; return whether there was a final response."""
+        step, random = caller.step, current().random
         began = self.scheduler.now
         took_effect = step.reference in self.model.facts.effects
         self.scheduler.pause(random.uniform(0.001, 0.02))
@@ -205,7 +209,7 @@ class World:
             self.log.append(f"{at(self.scheduler.now):%d %H:%M:%S.%f} {step}: died")
             return False
         except Exception:
-            # Nobody waits for an answer of the schedule's function; it is called again.
+            # The schedule needs no response; the function runs again.
             if self.faults.over or step.kind != "sweep":
                 raise
             return False
@@ -218,40 +222,40 @@ class World:
         if status == 503:
             return False
         if status >= 500:
-            wrong("violation", f"{step} is answered {status} {body}")
-        self._compare(asked, status, body, since=began, has_taken_effect=took_effect)
+            wrong("violation", f"the response to {step} is {status} {body}")
+        self._compare(caller, status, body, since=began, has_taken_effect=took_effect)
         return True
 
     def _compare(
-        self, asked: Asked, status: int, body: str, *, since: float, has_taken_effect: bool
+        self, caller: Caller, status: int, body: str, *, since: float, has_taken_effect: bool
     ) -> None:
-        """Compare an answer with the ledger and with the answers before."""
-        step, told = asked.step, json.loads(body)
+        """Compare a response with the ledger and with earlier responses."""
+        step, shown = caller.step, json.loads(body)
         is_done = status < 300
         if step.account_id is None:
             return
         if step.kind in READS and is_done:
-            self.model.read(step, step.account_id, told, since=since, now=self.scheduler.now)
+            self.model.check_read(step, step.account_id, shown, since=since, now=self.scheduler.now)
         if step.kind in {"quota", "close"} or not (step.writes or step.kind == "extend"):
             return
         if is_done and step.kind == "extend":
-            self.model.extended(step, step.account_id, told, since=since)
+            self.model.check_extension(step, step.account_id, shown, since=since)
             return
         if is_done:
-            self.model.answered(step, step.account_id, told)
-            for other_status, other in asked.answers:
+            self.model.check_answer(step, step.account_id, shown)
+            for other_status, other in caller.responses:
                 if step.may_be_repeated and other_status < 300 and other != body:
-                    wrong("violation", f"{step} is answered in two ways: {other} and {body}")
+                    wrong("violation", f"{step} has two responses: {other} and {body}")
         else:
-            self.model.refused(
+            self.model.check_refusal(
                 step,
                 step.account_id,
-                told,
+                shown,
                 since=since,
                 now=self.scheduler.now,
                 has_taken_effect=has_taken_effect,
             )
-        asked.answers.append((status, body))
+        caller.responses.append((status, body))
 
     def _event(self, step: Step) -> dict[str, Any]:
         if step.kind == "sweep":
@@ -282,13 +286,13 @@ class World:
         return http_event(step)
 
     def _race(self, partition_key: str, sort_key: str) -> bool:
-        """Let somebody else change an item before a transaction on it; tell whether they did."""
+        """Let a rival change an item before a transaction on it; return whether it changed."""
         step = self._rival(partition_key, sort_key)
         if step is None:
             return False
         key = {"pk": {"S": partition_key}, "sk": {"S": sort_key}}
         random, before = current().random, self.database.get_item(TableName=TABLE, Key=key)
-        self.scheduler.spawn(partial(self._try, Asked(step)), Random(random.getrandbits(64)))
+        self.scheduler.spawn(partial(self._attempt, Caller(step)), Random(random.getrandbits(64)))
         self.scheduler.pause(random.uniform(0.02, 0.2))
         return before != self.database.get_item(TableName=TABLE, Key=key)
 
@@ -311,28 +315,30 @@ class World:
 
     # ---- At the end ------------------------------------------------------------------------------
 
-    def _look_at_everything(self) -> None:
-        """Compare what is left with the model."""
+    def _check_final_state(self) -> None:
+        """Compare the final state with the model."""
         self.model.all_delivered()
         check_archive(self.model, self.objects)
         check_events(self.model, self.sent)
         check_usage(self.model, self.database.scan(TableName=TABLE)["Items"])
         for account_id in self.model.books:
-            look = partial(self._look_at_account, account_id)
-            self.scheduler.spawn(look, Random(self.seed))
+            check = partial(self._check_account, account_id)
+            self.scheduler.spawn(check, Random(self.seed))
         self.scheduler.run()
 
-    def _look_at_account(self, account_id: str) -> None:
-        """An account is read as the model has it, and the product's own audit finds it sound."""
+    def _check_account(self, account_id: str) -> None:
+        """Check that reading an account agrees with the model, and that its audit finds nothing."""
         books = self.model.books[account_id]
         if not books.is_closed:
             path = {"account_id": account_id}
             step = Step(0, self.scheduler.now, "account", account_id, claims=ADMIN, path=path)
-            told = json.loads(self.processes.invoke("account", http_event(step))["body"])
-            if told["balance"] != books.balance:
-                kind = "made" if told["balance"] > books.balance else "lost"
-                wrong(kind, f"{account_id} is {told['balance']}, not {books.balance}")
+            shown = json.loads(self.processes.invoke("account", http_event(step))["body"])
+            if shown["balance"] != books.balance:
+                kind = "made" if shown["balance"] > books.balance else "lost"
+                wrong(
+                    kind, f"the balance of {account_id} is {shown['balance']}, not {books.balance}"
+                )
         table = ScripTable(cast("DynamoDBClient", self.database), TABLE)
-        audited = audit_account(table, account_id, at(self.scheduler.now))
-        if audited is None or audited.findings:
-            wrong("violation", f"the audit of {account_id}: {audited}")
+        audit = audit_account(table, account_id, at(self.scheduler.now))
+        if audit is None or audit.findings:
+            wrong("violation", f"the audit of {account_id}: {audit}")

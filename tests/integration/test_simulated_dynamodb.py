@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 ACCEPTED_BY_MINISTACK = {
     "a query that filters by its key",
-    "a type that there is not",
-    "an order of truth values",
+    "an unknown type",
+    "an order of booleans",
     "arithmetic with a value that is text",
     "arithmetic with text",
     "one attribute set and removed",

@@ -1,7 +1,7 @@
-"""The same calls on two DynamoDBs: what Scrip asks, with what it asks it, and near misses of that.
+"""The same calls to two DynamoDBs: Scrip's own requests, and near misses of these.
 
-A call is an operation and its arguments. What comes out is compared but for messages, and for an
-order that DynamoDB does not promise.
+A call is an operation and its arguments. Outcomes are compared except for messages, and for
+orders that DynamoDB does not guarantee.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 NAME = "compared"
 UNASKED = {"ConsumedCapacity", "ItemCollectionMetrics", "ResponseMetadata"}
-"""What moto and boto3 add to answers."""
+"""The fields that moto and boto3 add to responses."""
 
 SCANNED = 2
-"""How many items a scan asks for at once."""
+"""The page size of scans."""
 
 type Call = tuple[str, dict[str, Any]]
 
 
 class Refused(NamedTuple):
-    """A call was refused: the error's code and item, and a transaction's reasons with theirs."""
+    """A refused call: the error's code and item, and a transaction's reasons with theirs."""
 
     code: str
     item: Any
@@ -39,7 +39,7 @@ class Refused(NamedTuple):
 
 
 type Outcome = Any
-"""`Refused`, or what was answered."""
+"""`Refused`, or the response."""
 
 CONDITIONS = (
     commit.SAME_VERSION,
@@ -56,7 +56,7 @@ CONDITIONS = (
     inbox.IS_KEPT,
     sweeps.FURTHER,
     usage.SAME_COUNTED,
-    # What nobody asks yet.
+    # Conditions that Scrip does not use yet.
     "#balance <= :few",
     "balance BETWEEN :few AND :many",
     "begins_with(#status, :prefix) OR NOT attribute_type(grants, :list)",
@@ -97,7 +97,7 @@ FILTERS = (
 )
 PROJECTIONS = ("sk", "pk, sk", "#status", "#version, #balance, nothing")
 PROJECTED = "pk, sk"
-"""What every index has."""
+"""Projections of attributes that every index has."""
 
 
 def number(low: int, high: int) -> SearchStrategy[dict[str, Any]]:
@@ -178,7 +178,7 @@ def used(draw: DrawFn, *texts: str | None) -> dict[str, Any]:
 
 @st.composite
 def writes(draw: DrawFn, kind: str) -> dict[str, Any]:
-    """The arguments of a put, an update, a deletion or a check."""
+    """Return the arguments of a put, an update, a deletion or a check."""
     asked: dict[str, Any] = {"TableName": NAME}
     condition = draw(st.sampled_from(CONDITIONS))
     if kind != "ConditionCheck" and draw(st.booleans()):
@@ -242,7 +242,7 @@ def gets(draw: DrawFn) -> Call:
 
 
 def filters(index: str | None) -> SearchStrategy[str | None]:
-    """What an index can be filtered by: not by its keys, and it may have nothing else."""
+    """Return the filters of an index: never by its keys, and it may have no other attributes."""
     filters = {None: FILTERS, "history": FILTERS[1:], "directory": ()}[index]
     return st.none() | st.sampled_from(filters) if filters else st.none()
 
@@ -282,7 +282,7 @@ def scans(draw: DrawFn) -> Call:
 
 
 def create_table(client: Any) -> None:
-    """Make a table of the schema that template.yaml has."""
+    """Create a table with the schema of template.yaml."""
     properties = resources()["Table"]["Properties"]
     wanted = ("AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema")
     client.create_table(TableName=NAME, **{name: properties[name] for name in wanted})
@@ -298,28 +298,28 @@ CALLS = st.lists(
 
 
 def accepted(client: Any) -> set[str]:
-    """Return what a DynamoDB does not refuse of `REFUSED`."""
+    """Return the calls of `REFUSED` that a DynamoDB accepts."""
     wrong = set()
     for name, call in REFUSED.items():
         client.put_item(**PUT)
         try:
             came = outcome(client, call)
         except TypeError:
-            came = None  # moto stumbles
+            came = None  # moto fails
         if not isinstance(came, Refused) or came.code != "ValidationException":
             wrong.add(name)
     return wrong
 
 
 def place_of(request: dict[str, Any]) -> tuple[str, str]:
-    """Return which item a request of a batch is about."""
+    """Return the key of the item in a request of a batch."""
     [asked] = request.values()
     key = asked.get("Item") or asked["Key"]
     return key["pk"]["S"], key["sk"]["S"]
 
 
 def outcome(client: Any, call: Call) -> Outcome:
-    """Make a call; return what came of it, of a query or a scan all pages together."""
+    """Make a call; return its outcome, for a query or a scan that of all pages."""
     operation, asked = call
     try:
         match operation:
@@ -331,7 +331,7 @@ def outcome(client: Any, call: Call) -> Outcome:
                 segments = ({**asked, "Segment": n, "TotalSegments": 2} for n in range(2))
                 pages = [page for one in segments for page in all_pages(client.scan, one)]
                 return sorted((plain(item) for page in pages for item in page["Items"]), key=repr)
-        return told(operation, getattr(client, operation)(**asked))
+        return response(operation, getattr(client, operation)(**asked))
     except ClientError as exc:
         reasons = [
             (reason["Code"], plain(reason.get("Item")))
@@ -350,8 +350,8 @@ def all_pages(ask: Callable[..., dict[str, Any]], asked: dict[str, Any]) -> Iter
         asked = {**asked, "ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
-def told(operation: str, answer: dict[str, Any]) -> Outcome:
-    """Return what an answer says."""
+def response(operation: str, answer: dict[str, Any]) -> Outcome:
+    """Return the comparable part of a response."""
     said = {name: part for name, part in answer.items() if name not in UNASKED}
     if operation == "batch_get_item":
         said["Responses"] = sorted(map(plain, answer["Responses"].get(NAME, [])), key=repr)
@@ -359,7 +359,7 @@ def told(operation: str, answer: dict[str, Any]) -> Outcome:
 
 
 def plain(value: Any) -> Any:
-    """Return a value so that what DynamoDB takes for the same is the same."""
+    """Return a value so that all that DynamoDB considers equal is equal."""
     match value:
         case {"SS": list(parts)} | {"NS": list(parts)}:
             return {"set": sorted(parts)}
@@ -380,14 +380,14 @@ ONE = {":one": {"N": "1"}}
 
 
 def updating(expression: str, **values: dict[str, Any]) -> Call:
-    """Return the update of an item by an expression."""
+    """Return an update of an item by an expression."""
     given = {f":{name}": value for name, value in values.items()}
     more = {"ExpressionAttributeValues": given} if given else {}
     return "update_item", {**UPDATE, "UpdateExpression": expression, **more}
 
 
 def putting(**attributes: dict[str, Any]) -> Call:
-    """Return the put of an item with other attributes."""
+    """Return a put of an item with other attributes."""
     return "put_item", {"TableName": NAME, "Item": {**HELD, **attributes}}
 
 
@@ -405,7 +405,7 @@ REFUSED: dict[str, Call] = {
     "an empty sort key": putting(sk={"S": ""}),
     "a sort key of another type": putting(sk={"N": "1"}),
     "a key without sk": ("get_item", {"TableName": NAME, "Key": PK}),
-    "a key with more": ("get_item", {"TableName": NAME, "Key": HELD}),
+    "a key with other attributes": ("get_item", {"TableName": NAME, "Key": HELD}),
     "an empty key of an index": putting(directory_pk={"S": ""}),
     "a key of an index of another type": putting(seq={"S": "1"}),
     "an update to a key of an index of another type": updating("SET seq = :x", x={"S": "1"}),
@@ -413,20 +413,20 @@ REFUSED: dict[str, Call] = {
     "an item of over 400 KB": putting(payload={"B": b"x" * 409_600}),
     "an update to over 400 KB": updating("SET payload = :x", x={"B": b"x" * 409_600}),
     "an empty set": putting(waits_for={"SS": []}),
-    "a set with the same twice": putting(waits_for={"SS": ["a", "a"]}),
+    "a set with a duplicate": putting(waits_for={"SS": ["a", "a"]}),
     "a number of 39 digits": putting(balance={"N": "1" * 39}),
     "a number over 10^126": putting(balance={"N": "1e126"}),
-    "a number that is none": putting(balance={"N": "much"}),
+    "text as a number": putting(balance={"N": "much"}),
     "an update of the key": updating("SET sk = :x", x={"S": "ENTRY#2"}),
     "one attribute set twice": updating("SET balance = :x, balance = :x", x={"N": "1"}),
     "one attribute set and removed": updating("SET balance = :x REMOVE balance", x={"N": "1"}),
     "arithmetic with text": updating("SET balance = pk + :x", x={"N": "1"}),
     "arithmetic with a value that is text": updating("SET balance = balance + :x", x={"S": "1"}),
-    "arithmetic with what is not there": updating("SET balance = debt + :x", x={"N": "1"}),
-    "a copy of what is not there": updating("SET balance = debt"),
-    "a value that is not used": updating("SET balance = :x", x={"N": "1"}, y={"N": "1"}),
-    "a value that is not given": updating("SET balance = :x, debt = :y", x={"N": "1"}),
-    "a name that is not used": (
+    "arithmetic with a missing attribute": updating("SET balance = debt + :x", x={"N": "1"}),
+    "a copy of a missing attribute": updating("SET balance = debt"),
+    "an unused value": updating("SET balance = :x", x={"N": "1"}, y={"N": "1"}),
+    "a missing value": updating("SET balance = :x, debt = :y", x={"N": "1"}),
+    "an unused name": (
         "get_item",
         {
             **UPDATE,
@@ -434,11 +434,11 @@ REFUSED: dict[str, Call] = {
             "ExpressionAttributeNames": {"#status": "status"},
         },
     ),
-    "a name that is not given": ("get_item", {**UPDATE, "ProjectionExpression": "#status"}),
+    "a missing name": ("get_item", {**UPDATE, "ProjectionExpression": "#status"}),
     "values without an expression": ("put_item", {**PUT, "ExpressionAttributeValues": ONE}),
-    "values that are none": ("put_item", {**PUT, "ExpressionAttributeValues": {}}),
-    "one attribute asked for twice": ("get_item", {**UPDATE, "ProjectionExpression": "sk, sk"}),
-    "an order of truth values": (
+    "empty values": ("put_item", {**PUT, "ExpressionAttributeValues": {}}),
+    "one attribute projected twice": ("get_item", {**UPDATE, "ProjectionExpression": "sk, sk"}),
+    "an order of booleans": (
         "put_item",
         {
             **PUT,
@@ -446,7 +446,7 @@ REFUSED: dict[str, Call] = {
             "ExpressionAttributeValues": {":yes": {"BOOL": True}},
         },
     ),
-    "a type that there is not": (
+    "an unknown type": (
         "put_item",
         {
             **PUT,
@@ -489,10 +489,10 @@ REFUSED: dict[str, Call] = {
         {"RequestItems": {NAME: {"Keys": [{**KEY, "sk": {"S": str(n)}} for n in range(101)]}}},
     ),
     "a query of an index by the table's key": querying("pk = :pk", "directory", pk=KEY["pk"]),
-    "a query of an index that there is not": querying("pk = :pk", "nothing", pk=KEY["pk"]),
+    "a query of an unknown index": querying("pk = :pk", "nothing", pk=KEY["pk"]),
     "a query by another attribute": querying("pk = :pk AND seq > :x", pk=KEY["pk"], x={"N": "1"}),
     "a query by a key of another type": querying("pk = :pk", pk={"N": "1"}),
-    "a query between bounds the wrong way round": querying(
+    "a query between reversed bounds": querying(
         "pk = :pk AND sk BETWEEN :x AND :y", pk=KEY["pk"], x={"S": "b"}, y={"S": "a"}
     ),
     "a query that filters by its key": (
@@ -508,7 +508,7 @@ REFUSED: dict[str, Call] = {
             "ExpressionAttributeValues": PK,
         },
     ),
-    "a page that begins at no key": (
+    "a page that begins at an incomplete key": (
         "query",
         {**QUERY, "ExclusiveStartKey": {"pk": KEY["pk"]}, "ExpressionAttributeValues": PK},
     ),
@@ -521,4 +521,4 @@ REFUSED: dict[str, Call] = {
         },
     ),
 }
-"""What DynamoDB refuses with a ValidationException, while it holds `HELD`."""
+"""Calls that DynamoDB refuses with a ValidationException while the table has `HELD`."""

@@ -1,4 +1,4 @@
-"""The simulated DynamoDB answers as DynamoDB does: as moto's, and where that is wrong, as AWS's."""
+"""The simulated DynamoDB responds as moto does, or as AWS does where moto is wrong."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ if TYPE_CHECKING:
 ACCEPTED_BY_MOTO = {
     "a batch of 26",
     "a key of an index of another type",
-    "a name that is not given",
+    "a missing name",
     "a number of 39 digits",
     "a number over 10^126",
-    "a page that begins at no key",
+    "a page that begins at an incomplete key",
     "a page that begins in another partition",
-    "a query between bounds the wrong way round",
+    "a query between reversed bounds",
     "a query by a key of another type",
-    "a query of an index that there is not",
+    "a query of an unknown index",
     "a query that filters by its key",
-    "a set with the same twice",
-    "a type that there is not",
-    "an order of truth values",
+    "a set with a duplicate",
+    "an unknown type",
+    "an order of booleans",
     "one item twice in a batch",
     "one item twice in a reading transaction",
     "values without an expression",
 }
-"""What moto lets pass, or stumbles over."""
+"""Requests that moto accepts or fails on, although DynamoDB refuses them."""
 
 LEDGER: dict[str, Any] = {
     "TableName": NAME,
@@ -63,7 +63,7 @@ LEDGER: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[Any]:
-    """moto, which is to judge of what botocore would not even send."""
+    """moto, without botocore's validation, so that it sees every request."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             monkeypatch.setenv(name, "testing")
@@ -90,20 +90,20 @@ def seqs(answer: dict[str, Any]) -> list[int]:
 
 
 def known_to_moto(came: Any) -> Any:
-    """Return what moto makes of an update that fails in a transaction: it refuses the request."""
+    """Return moto's outcome of an update that fails in a transaction: it refuses the request."""
     if isinstance(came, Refused) and "ValidationError" in dict(came.reasons):
         return Refused("ValidationException", None, [])
     return came
 
 
-# Always the same calls: what differs is moto's fault as a rule, and is to stop nobody later.
+# Always the same calls: differences are usually bugs of moto, and must not stop later work.
 @given(calls=CALLS)
 @settings(
     max_examples=15,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-def test_what_scrip_asks_is_answered_as_moto_answers_it(moto: Any, calls: list[Call]) -> None:
+def test_scrips_requests_get_the_same_responses_as_from_moto(moto: Any, calls: list[Call]) -> None:
     simulated = SimulatedDynamoDB(NAME)
     create_table(moto)
     try:
@@ -112,13 +112,13 @@ def test_what_scrip_asks_is_answered_as_moto_answers_it(moto: Any, calls: list[C
             try:
                 expected = outcome(moto, call)
             except TypeError:
-                return  # moto stumbles when it compares a number with text
+                return  # moto fails when it compares a number with text
             assert came == expected, call
     finally:
         moto.delete_table(TableName=NAME)
 
 
-def test_what_dynamodb_refuses_is_refused(moto: Any) -> None:
+def test_requests_that_dynamodb_refuses_are_refused(moto: Any) -> None:
     assert accepted(SimulatedDynamoDB(NAME)) == set()
     create_table(moto)
     try:
@@ -127,7 +127,7 @@ def test_what_dynamodb_refuses_is_refused(moto: Any) -> None:
         moto.delete_table(TableName=NAME)
 
 
-def test_the_schema_is_that_of_the_template() -> None:
+def test_the_schema_matches_the_template() -> None:
     properties = resources()["Table"]["Properties"]
     types = {
         one["AttributeName"]: one["AttributeType"] for one in properties["AttributeDefinitions"]
@@ -144,7 +144,7 @@ def test_the_schema_is_that_of_the_template() -> None:
     assert set(projections.values()) == {"ALL", "KEYS_ONLY"}
 
 
-def test_what_nobody_knows_is_no_answer(client: SimulatedDynamoDB) -> None:
+def test_unknown_requests_get_no_response(client: SimulatedDynamoDB) -> None:
     with pytest.raises(TypeError):
         client.get_item(**UPDATE, AttributesToGet=["sk"])
     for expression in (
@@ -169,7 +169,7 @@ def test_what_nobody_knows_is_no_answer(client: SimulatedDynamoDB) -> None:
         client.get_item(TableName="other", Key=KEY)
 
 
-def test_a_number_is_kept_in_its_normal_form(client: SimulatedDynamoDB) -> None:
+def test_a_number_is_stored_in_its_normal_form(client: SimulatedDynamoDB) -> None:
     for given_, kept in {
         "007": "7",
         "-0": "0",
@@ -183,7 +183,7 @@ def test_a_number_is_kept_in_its_normal_form(client: SimulatedDynamoDB) -> None:
         assert client.get_item(**UPDATE)["Item"]["balance"] == {"N": kept}
 
 
-def test_what_is_done_to_an_answer_or_an_argument_later_does_nothing(
+def test_changing_a_response_or_an_argument_later_changes_no_stored_item(
     client: SimulatedDynamoDB,
 ) -> None:
     item: Any = {**HELD, "grants": {"L": [{"M": {"amount": {"N": "1"}}}]}}
@@ -202,7 +202,7 @@ def test_what_is_done_to_an_answer_or_an_argument_later_does_nothing(
         assert client.get_item(**UPDATE)["Item"] == item
 
 
-def test_a_transaction_is_done_as_a_whole_or_not_at_all(client: SimulatedDynamoDB) -> None:
+def test_a_transaction_is_executed_as_a_whole_or_not_at_all(client: SimulatedDynamoDB) -> None:
     before = client.scan(TableName=NAME)
     other = {**HELD, "sk": {"S": "ENTRY#2"}}
     condition = {
@@ -234,7 +234,7 @@ def test_a_page_ends_at_its_limit_or_at_a_megabyte(client: SimulatedDynamoDB) ->
         "sk": {"S": "ENTRY#5"},
         "seq": {"N": "5"},
     }
-    # DynamoDB does not look whether there is more.
+    # DynamoDB does not check whether there is more.
     assert "LastEvaluatedKey" in client.query(**LEDGER, Limit=6)
     assert "LastEvaluatedKey" not in client.query(**LEDGER, Limit=7)
     pages = [seqs(page) for page in all_pages(client.query, {**LEDGER, "Limit": 4})]
@@ -268,17 +268,17 @@ def test_the_stream_has_every_change_and_nothing_else(client: SimulatedDynamoDB)
         assert record["dynamodb"]["Keys"] == KEY
 
 
-def test_the_stream_is_such_as_lambda_hands_over(client: SimulatedDynamoDB) -> None:
-    [told, *_] = event("events/day")["Records"]
-    [kept] = read_batch([told]).added
-    image = {**told["dynamodb"]["NewImage"]}
+def test_the_stream_has_records_as_lambda_receives_them(client: SimulatedDynamoDB) -> None:
+    [example, *_] = event("events/day")["Records"]
+    [kept] = read_batch([example]).added
+    image = {**example["dynamodb"]["NewImage"]}
     for name in ("request_hash", "previous_hash", "hash"):
         image[name] = {"B": getattr(kept.entry, name)}
     client.put_item(TableName=NAME, Item=image)
     record = client.stream[-1].record()
-    assert record.keys() == told.keys()
-    assert record["dynamodb"]["NewImage"] == told["dynamodb"]["NewImage"]
-    assert record["dynamodb"].keys() == told["dynamodb"].keys() - {"ApproximateCreationDateTime"}
+    assert record.keys() == example.keys()
+    assert record["dynamodb"]["NewImage"] == example["dynamodb"]["NewImage"]
+    assert record["dynamodb"].keys() == example["dynamodb"].keys() - {"ApproximateCreationDateTime"}
     assert read_batch([record]).added[0].entry == kept.entry
 
 
@@ -290,7 +290,7 @@ def test_an_index_may_lag_behind(client: SimulatedDynamoDB) -> None:
     assert seqs(client.scan(TableName=NAME, IndexName="history")) == [1, 2]
     table = {name: part for name, part in LEDGER.items() if name != "IndexName"}
     assert seqs(client.query(**table)) == [1, 2, 3, 4]
-    # What does not touch the index is no change of it.
+    # An item without the index's keys does not change the index.
     client.put_item(TableName=NAME, Item={"pk": {"S": "SWEEP"}, "sk": {"S": "WATERMARK"}})
     assert seqs(client.query(**LEDGER)) == [1, 2]
     client.index_lag = 0

@@ -1,4 +1,4 @@
-"""The model refuses what must not be: each of the four findings can be made."""
+"""The model reports broken rules with each of the four kinds of finding."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ SIGNUP_CREDITS = 50
 
 
 class Ledger:
-    """An account's items, written by hand, and the model that is told of them."""
+    """An account's items, written by hand, and the model that receives them."""
 
     def __init__(self) -> None:
         self.step = Step(1, NOW, "consume", "user-0", {"amount": 7, "reference": "step-1"})
@@ -35,8 +35,8 @@ class Ledger:
         return self._entry(entry_id or reference, "usage", -7, cost=7, reference=reference)
 
     def hold(self) -> dict[str, Any]:
-        told = {"cost": 7, "held_after": 7, "hold_id": "job", "reference": "step-3"}
-        opened = self._entry("job", "hold", 0, expires_at=milliseconds(HOUR), **told)
+        fields = {"cost": 7, "held_after": 7, "hold_id": "job", "reference": "step-3"}
+        opened = self._entry("job", "hold", 0, expires_at=milliseconds(HOUR), **fields)
         opened["allocations"] = [{"grant_id": "g1", "amount": 7}]
         self.holds = [
             {
@@ -48,17 +48,17 @@ class Ledger:
         return opened | {"hash": chained(opened)}
 
     def hostile_capture(self, entry_id: str) -> dict[str, Any]:
-        told = {"cost": 1, "held_after": 6, "hold_id": "job", "reference": "step-4"}
+        fields = {"cost": 1, "held_after": 6, "hold_id": "job", "reference": "step-4"}
         by = {"actor": {"type": "user", "id": "user-0"}}
-        return self._entry(entry_id, "usage", -1, **told, **by)
+        return self._entry(entry_id, "usage", -1, **fields, **by)
 
     def extend(self, seconds: int) -> None:
-        """Let the hold live longer, as no entry says."""
+        """Extend the hold without an entry."""
         self.holds = [{**self.holds[0], "expires_at": milliseconds(seconds)}]
         self.write(None, balance=SIGNUP_CREDITS)
 
     def commit(self, entry: dict[str, Any], *, balance: int | None = None) -> None:
-        """Write an entry with its account, as the entry has it unless told otherwise."""
+        """Write an entry and its account, with the entry's balance unless another is given."""
         self.entries.append(entry)
         self.write(entry, balance=entry["balance_after"] if balance is None else balance)
 
@@ -100,7 +100,7 @@ class Ledger:
         self.model.facts.catalog["PLAN#free"] = [(0, {"monthly_credits": 100})]
         self.model.written(changes, NOW)
 
-    def _entry(self, entry_id: str, type_: str, amount: int, **told: Any) -> dict[str, Any]:
+    def _entry(self, entry_id: str, type_: str, amount: int, **fields: Any) -> dict[str, Any]:
         first: dict[str, Any] = {"hash": bytes(32), "balance_after": 0}
         last = self.entries[-1] if self.entries else first
         entry = {
@@ -115,13 +115,13 @@ class Ledger:
             "recorded_at": int(NOW * 1000),
             "effective_at": int(NOW * 1000),
             "previous_hash": last["hash"],
-            **told,
+            **fields,
         }
         return entry | {"hash": chained(entry)}
 
 
 def milliseconds(seconds: int) -> int:
-    """Return the instant so many seconds after NOW, as the table has it."""
+    """Return the time some seconds after NOW, in milliseconds as in the table."""
     return int((NOW + seconds) * 1000)
 
 
@@ -130,14 +130,14 @@ def ledger() -> Ledger:
     return Ledger()
 
 
-def test_a_sign_up_and_a_use_are_right(ledger: Ledger) -> None:
+def test_a_sign_up_and_a_use_are_accepted(ledger: Ledger) -> None:
     ledger.commit(ledger.signup())
     ledger.commit(ledger.usage("step-1"))
     assert ledger.model.of("user-0").balance == 43
 
 
 def test_credits_that_the_account_lacks_are_lost(ledger: Ledger) -> None:
-    with pytest.raises(Wrong, match=r"^lost: user-0 has 49, its entries say 50$"):
+    with pytest.raises(Wrong, match=r"^lost: user-0 has 49, but its entries say 50$"):
         ledger.commit(ledger.signup(), balance=49)
 
 
@@ -148,11 +148,11 @@ def test_an_entry_that_is_deleted_is_lost(ledger: Ledger) -> None:
 
 
 def test_credits_that_no_entry_explains_are_made(ledger: Ledger) -> None:
-    with pytest.raises(Wrong, match=r"^made: user-0 has 51, its entries say 50$"):
+    with pytest.raises(Wrong, match=r"^made: user-0 has 51, but its entries say 50$"):
         ledger.commit(ledger.signup(), balance=51)
 
 
-def test_credits_that_nobody_asked_for_are_made(ledger: Ledger) -> None:
+def test_credits_that_were_not_requested_are_made(ledger: Ledger) -> None:
     ledger.commit(ledger.signup())
     with pytest.raises(Wrong, match=r"^made: entry step-2 .*: step-2 did not ask for it$"):
         ledger.commit(ledger.usage("step-2"))
@@ -168,38 +168,40 @@ def test_a_request_that_takes_effect_twice_is_double(ledger: Ledger) -> None:
 def test_a_broken_chain_is_a_violation(ledger: Ledger) -> None:
     ledger.commit(ledger.signup())
     with pytest.raises(Wrong, match=r"^violation: entry step-1 \(usage\) of user-0 breaks"):
-        ledger.commit(ledger.usage("step-1") | {"reason": "told otherwise"})
+        ledger.commit(ledger.usage("step-1") | {"reason": "another"})
 
 
-def test_an_answer_that_does_not_stand_is_lost(ledger: Ledger) -> None:
+def test_a_response_without_an_entry_in_the_ledger_is_lost(ledger: Ledger) -> None:
     ledger.commit(ledger.signup())
-    told = {"entry": {"entry_id": "step-1", "hash": ""}, "account": {"balance": 43}}
-    with pytest.raises(Wrong, match=r"^lost: .* was told of an entry that is not there$"):
-        ledger.model.answered(ledger.step, "user-0", told)
+    response = {"entry": {"entry_id": "step-1", "hash": ""}, "account": {"balance": 43}}
+    with pytest.raises(Wrong, match=r"^lost: the response to .* has an entry that does not exist$"):
+        ledger.model.check_answer(ledger.step, "user-0", response)
 
 
-def test_a_user_who_ends_what_the_app_holds_has_made_credits(ledger: Ledger) -> None:
+def test_a_user_who_ends_the_apps_hold_has_made_credits(ledger: Ledger) -> None:
     ledger.commit(ledger.signup())
     ledger.commit(ledger.hold())
-    with pytest.raises(Wrong, match=r"^made: entry user:job .*: a user ends what the app holds$"):
+    with pytest.raises(Wrong, match=r"^made: entry user:job .*: a user ends the app's hold$"):
         ledger.commit(ledger.hostile_capture("user:job"))
 
 
-def test_what_a_user_names_as_the_app_does_is_a_violation(ledger: Ledger) -> None:
+def test_a_users_entry_with_an_id_of_the_apps_is_a_violation(ledger: Ledger) -> None:
     ledger.commit(ledger.signup())
     ledger.model.of("user-0").openers["job"] = "user"
-    with pytest.raises(Wrong, match=r"^violation: entry job.capture .* named as nothing of theirs"):
+    with pytest.raises(
+        Wrong, match=r"^violation: entry job.capture .* whose entries have other IDs"
+    ):
         ledger.commit(ledger.hostile_capture("job.capture"))
 
 
-def test_an_extension_that_nobody_asked_for_has_made_credits(ledger: Ledger) -> None:
+def test_an_extension_that_was_not_requested_has_made_credits(ledger: Ledger) -> None:
     ledger.commit(ledger.signup())
     ledger.commit(ledger.hold())
-    with pytest.raises(Wrong, match=r"^made: user-0: nobody who may has extended job to"):
+    with pytest.raises(Wrong, match=r"^made: user-0: job was extended to .* without permission"):
         ledger.extend(2 * HOUR)
 
 
-def test_a_hold_that_lives_beyond_its_bound_has_made_credits(ledger: Ledger) -> None:
+def test_a_hold_that_lives_beyond_its_limit_has_made_credits(ledger: Ledger) -> None:
     ledger.commit(ledger.signup())
     ledger.commit(ledger.hold())
     body, path = {"expires_in": 9 * DAY}, {"hold_id": "job"}
@@ -210,11 +212,11 @@ def test_a_hold_that_lives_beyond_its_bound_has_made_credits(ledger: Ledger) -> 
         ledger.extend(7 * DAY + 1)
 
 
-def test_a_user_whose_extension_is_not_theirs_has_not_asked_for_it(ledger: Ledger) -> None:
+def test_a_user_may_not_extend_the_apps_hold(ledger: Ledger) -> None:
     ledger.commit(ledger.signup())
     ledger.commit(ledger.hold())
     body, path = {"expires_in": DAY}, {"hold_id": "job"}
     asks = Step(5, NOW, "extend", "user-0", body, claims=user("user-0"), path=path)
     ledger.model.facts.know(asks)
-    with pytest.raises(Wrong, match=r"^made: user-0: nobody who may has extended job to"):
+    with pytest.raises(Wrong, match=r"^made: user-0: job was extended to .* without permission"):
         ledger.extend(DAY)

@@ -1,4 +1,4 @@
-"""The simulation itself: it repeats, it injects what it counts, and it tells what it finds."""
+"""The simulation itself: it is repeatable, injects every fault that it counts, and reports bugs."""
 
 import re
 import subprocess
@@ -11,9 +11,9 @@ from simulation.faults import RATES, Fault
 from tests.documentation import ROOT
 
 SEED = "7"
-BUG = "a payment is named by the message that told of it"
+BUG = "a payment's ID comes from its message"
 BUG_SEED = "5"
-"""One whose first world finds it."""
+"""A bug that is found in the first world."""
 
 
 def simulate(*words: str) -> subprocess.CompletedProcess[str]:
@@ -27,37 +27,37 @@ def simulate(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def counts(closing_line: str) -> dict[str, int]:
-    told = dict(part.split("=") for part in closing_line.split())
-    return {name: int(value) for name, value in told.items()}
+    shown = dict(part.split("=") for part in closing_line.split())
+    return {name: int(value) for name, value in shown.items()}
 
 
-def test_the_same_seed_is_the_same_world() -> None:
+def test_the_same_seed_runs_the_same_world() -> None:
     one, other = (simulate("--seed", SEED, "--operations", "300", "--jobs", "1") for _ in range(2))
 
     assert (one.returncode, other.returncode) == (0, 0), one.stderr
     [*faults, worlds, closing_line] = one.stdout.splitlines()
     [*again, worlds_again, closing_line_again] = other.stdout.splitlines()
-    # After the seconds that it took: how many worlds, and the hash of all their tables.
+    # After the duration: the number of worlds, and the hash of all their tables.
     assert worlds.partition(",")[2] == worlds_again.partition(",")[2]
     assert (faults, closing_line) == (again, closing_line_again)
-    told = counts(closing_line)
-    assert list(told) == ["operations", "faults", "lost", "made", "double", "violations", "seed"]
-    assert told["operations"] >= 300
-    assert told["faults"] > told["operations"] * 0.3
+    shown = counts(closing_line)
+    assert list(shown) == ["operations", "faults", "lost", "made", "double", "violations", "seed"]
+    assert shown["operations"] >= 300
+    assert shown["faults"] > shown["operations"] * 0.3
 
 
-def test_a_bug_is_told_with_the_fewest_steps_and_shown_again() -> None:
+def test_a_bug_is_reported_with_the_fewest_steps_and_reproduced() -> None:
     found = simulate("--seed", BUG_SEED, "--operations", "1", "--jobs", "1", "--bug", BUG)
 
     assert found.returncode == 1, found.stdout
     assert found.stderr.startswith(f"seed {BUG_SEED}\n")
     story, closing_line = found.stdout, found.stdout.splitlines()[-1]
     assert counts(closing_line)["double"] == 1
-    [world] = re.findall(r"^again: make simulate WORLD=(\d+)$", story, re.MULTILINE)
+    [world] = re.findall(r"^reproduce: make simulate WORLD=(\d+)$", story, re.MULTILINE)
     shrunk = re.search(r"^with (\d+) of (\d+) steps: double: .+$", story, re.MULTILINE)
     assert shrunk is not None, story
     assert int(shrunk[1]) < int(shrunk[2]) / 4
-    assert re.search(r"^what happened last:\n  \d\d ", story, re.MULTILINE)
+    assert re.search(r"^last events:\n  \d\d ", story, re.MULTILINE)
 
     again = simulate("--world", world, "--bug", BUG)
     assert again.returncode == 1
@@ -74,13 +74,13 @@ def test_every_fault_is_injected() -> None:
     run = simulate("--seed", SEED, "--operations", "4000")
 
     assert run.returncode == 0, run.stdout
-    told = [line for line in run.stdout.splitlines() if line.startswith("  ")]
-    injected = {line.split(maxsplit=1)[1] for line in told}
+    shown = [line for line in run.stdout.splitlines() if line.startswith("  ")]
+    injected = {line.split(maxsplit=1)[1] for line in shown}
     assert injected == set(Fault)
     assert set(RATES) == set(Fault)
 
 
-def test_every_bug_has_its_place_in_the_product() -> None:
+def test_every_bug_replaces_text_of_the_product() -> None:
     for bug in BUGS:
         spec = find_spec(bug.module)
         assert spec is not None
@@ -91,7 +91,7 @@ def test_every_bug_has_its_place_in_the_product() -> None:
     assert len({bug.name for bug in BUGS}) == len(BUGS) >= 24
 
 
-def test_the_page_about_it_tells_every_fault_and_every_bug() -> None:
+def test_the_page_about_the_simulation_lists_every_fault_and_every_bug() -> None:
     page = (ROOT / "docs/explanation/proof.md").read_text()
     faults = [f"| {fault} | {rate:.1%} |" for fault, rate in RATES.items()]
     bugs = [f"| {bug.name} | `{bug.module}` |" for bug in BUGS]
