@@ -23,18 +23,18 @@ SCRIP = str(Path(sys.executable).parent / "scrip")
 UP_SECONDS = 420
 LEAKS_SHOWN = 20
 
-# A slow machine is not a fault of what is tested.
+# A slow machine is not a bug.
 hypothesis.settings.register_profile("scrip", deadline=None)
 hypothesis.settings.load_profile("scrip")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let tests that need no stack run on another day: `make test-later`."""
+    """Add an option to run tests without a stack on a later day: `make test-later`."""
     parser.addoption("--days-ahead", type=float, default=0, help="move this process's clock ahead")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Move the clock before a test module is imported: some read it then. It ticks on."""
+    """Move the clock before test modules are imported, as some read it then. It keeps ticking."""
     if days := config.getoption("days_ahead"):
         traveller = travel(datetime.now(UTC) + timedelta(days=days))
         traveller.start()
@@ -42,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def scrip(stack: LocalStack, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run `scrip local ...` on a stack, as a person would."""
+    """Run `scrip local ...` on a stack, as a developer would."""
     return subprocess.run(
         [SCRIP, "local", *words, "--port", str(stack.port), "--state", str(stack.state_dir)],
         cwd=stack.root,
@@ -54,7 +54,7 @@ def scrip(stack: LocalStack, *words: str, check: bool = True) -> subprocess.Comp
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -62,7 +62,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    """A stack of its own for the whole run; in the end its logs are looked through."""
+    """A stack for the whole run, whose logs are finally searched for leaks."""
     stack = find_stack(free_port(), tmp_path_factory.mktemp("stack"))
     up = scrip(stack, "up", "--detach", check=False)
     assert up.returncode == 0, up.stdout + up.stderr

@@ -1,13 +1,13 @@
-"""The documentation as its tests see it: pages, their fenced blocks, what of them is run.
+"""The documentation for its tests: pages, their fenced blocks, and those that are run.
 
-A page is a session. Its blocks are done in order, as a reader does them:
+A page is a session. Its blocks are executed in order, as a reader would:
 
     ```sh          commands, run in one shell
-    ```text        right behind commands: what they print; `...` stands for anything
-    ```python x.py a file that the reader saves as x.py; of any language
+    ```text        right after commands: what they print; `...` matches anything
+    ```python x.py a file that the reader saves as x.py, in any language
 
-A line `*Not run by our tests: needs AWS.*`, or needs whatever else, right before a block says that
-it is only shown. Other code that is not saved to a file is run by a test that names the page.
+A line `*Not run by our tests: needs AWS.*`, or another need, right before a block says that it is
+only shown. Other code that is not saved to a file is run by a test of its own for the page.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ BLOCK = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A fenced block. `heading` is the one above it, `file` what the reader saves it as."""
+    """A fenced block: `heading` is the one above it, `file` the name that a reader saves it as."""
 
     heading: str
     language: str
@@ -41,7 +41,7 @@ class Block:
     text: str
     is_run: bool
     is_shell: bool
-    """Commands, or what the commands right before it print."""
+    """Whether it has commands, or what the commands right before it print."""
 
 
 @cache
@@ -69,9 +69,9 @@ def blocks(page: Path) -> list[Block]:
 
 
 def session(page: Path) -> list[Block]:
-    """Return what of a page is run, in order: files, commands and what these print.
+    """Return the blocks of a page that are run, in order: files, commands and their output.
 
-    Every guide begins with what their index shows.
+    Every guide begins with the blocks of the guides' index.
     """
     found = [block for block in blocks(page) if block.is_run and (block.is_shell or block.file)]
     is_guide = page.parent == GUIDES.parent and page != GUIDES
@@ -84,6 +84,6 @@ def without_blocks(text: str) -> str:
 
 
 def examples(page: str, language: str) -> list[str]:
-    """Return what a page shows in a language, for what a test of its own does with it."""
+    """Return a page's blocks in a language, for a test of its own."""
     found = blocks(ROOT / page)
     return [block.text for block in found if block.language == language and block.is_run]

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def run[Result](coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """Return what a coroutine returns.
+    """Run a coroutine and return its result.
 
-    It has a thread of its own: once a test has used a browser, Playwright's event loop is in this
-    one until all tests are over.
+    It runs in another thread: once a test has used a browser, Playwright's event loop stays in
+    this one until all tests have finished.
     """
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, coroutine).result()

@@ -1,4 +1,4 @@
-"""Finds in the logs of a stack what must never be in a log line."""
+"""Finds in a stack's logs what must never be logged."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from scrip_cli.local.stack import LocalStack
 
 CANARY = "sings-in-no-log"
-"""Tests put it into whatever people may send: text, metadata, bodies that cannot be read."""
+"""Tests put it into everything that callers send: text, metadata, invalid bodies."""
 
 EVENTS_MAX = 10_000
-"""How many lines CloudWatch gives at once."""
+"""How many lines CloudWatch returns at once."""
 
 FORBIDDEN = {
     "a token": re.compile(r"eyJ[\w-]{8,}|\bBearer\b"),
@@ -27,41 +27,41 @@ FORBIDDEN = {
     "a provider's API key": re.compile(r"\b[rs]k_(test|live)_"),
     "a signature": re.compile(r"\bv1[=,][\w+/=]{16,}"),
     "an e-mail address": re.compile(r"[\w.+-]+@[\w-]+\.\w"),
-    "what somebody sent": re.compile(re.escape(CANARY)),
+    "a caller's text": re.compile(re.escape(CANARY)),
 }
 
 
 def leaks(lines: Iterable[tuple[str, str]], secrets: Mapping[str, str]) -> Iterator[str]:
-    """Yield what is wrong with lines, each given behind its log group; secrets are by name."""
+    """Yield each leak in lines, which come as (log group, line); secrets are by name."""
     known = {name: re.compile(re.escape(value)) for name, value in secrets.items()}
     for group, line in lines:
-        for what, pattern in (FORBIDDEN | known).items():
+        for name, pattern in (FORBIDDEN | known).items():
             if pattern.search(line):
-                yield f"{group} has {what}: {line}"
+                yield f"{group} has {name}: {line}"
 
 
 def log_lines(stack: LocalStack, since: float = 0) -> Iterator[tuple[str, str]]:
-    """Yield every line of every log group of a stack behind the group's name, some twice.
+    """Yield (log group, line) for every line of a stack's logs, some twice.
 
     `since` is an epoch time in seconds.
     """
     client = stack.client("logs")
     for page in client.get_paginator("describe_log_groups").paginate():
         for group in page["logGroups"]:
-            asked = {"logGroupName": group["logGroupName"], "startTime": int(since * 1000)}
-            # ministack gives no token for what is behind the first 10 000.
-            while events := client.filter_log_events(**asked, limit=EVENTS_MAX)["events"]:
+            request = {"logGroupName": group["logGroupName"], "startTime": int(since * 1000)}
+            # ministack returns no token after the first 10 000.
+            while events := client.filter_log_events(**request, limit=EVENTS_MAX)["events"]:
                 yield from ((group["logGroupName"], event["message"]) for event in events)
                 if len(events) < EVENTS_MAX:
                     break
-                assert events[-1]["timestamp"] > asked["startTime"], (
+                assert events[-1]["timestamp"] > request["startTime"], (
                     "more lines at once than a page"
                 )
-                asked["startTime"] = events[-1]["timestamp"]
+                request["startTime"] = events[-1]["timestamp"]
 
 
 def secrets_of(stack: LocalStack) -> dict[str, str]:
-    """What only this stack and its callers know, by name."""
+    """Return what only this stack and its callers know, by name."""
     deployed = outputs(stack)
     client = stack.client("cognito-idp").describe_user_pool_client(
         UserPoolId=deployed["UserPoolId"], ClientId=deployed["ServiceClientId"]

@@ -1,17 +1,16 @@
-"""Due anchors: whose period can have begun between two instants.
+"""Due anchors: the accounts whose period may have begun between two instants.
 
-The directory lists accounts by the UTC day of the month and time of day of their anchors, but a
-boundary is a local one, clamped to the end of short months. So what is due within an hour is to be
-found under more than one day:
+The directory lists accounts by the UTC day of the month and time of day of their anchors, but
+boundaries are local, clamped to the end of short months. So the accounts that are due within an
+hour are listed under more than one day:
 
-- Had the zone's offset never changed since the anchor, every boundary would lie on the anchor's own
-  UTC time of day, and as many days from its local day as the anchor does: one before, none, or one
-  after. So the anchor days that lead to a UTC day are known, whatever the zones.
-- Offsets do change, for the summer and by decree: the search extends OFFSET_CHANGE_MAX to either
-  side.
+- If the zone's offset never changed after the anchor, every boundary would be at the anchor's UTC
+  time of day, and its UTC day would differ from its local day as the anchor's does: by -1, 0 or 1.
+  This gives the anchor days that can be due on a UTC day, whatever the zone.
+- Offsets do change, for the summer and by law: OFFSET_CHANGE_MAX is added on either side.
 
-The result includes more than what is due. Each account found is settled, and one that is not due
-stays unchanged.
+The result contains more accounts than those that are due. The worker settles each of them, and
+leaves an account that is not due unchanged.
 """
 
 from calendar import monthrange
@@ -20,13 +19,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 OFFSET_CHANGE_MAX = timedelta(hours=3)
-"""How far a zone's offset moves between an anchor and a boundary; none moved further since 2012."""
+"""How far a zone's offset may move from an anchor to a boundary; none moved further since 2012."""
 
 MONTH_MAX = timedelta(days=31)
-"""Within this time every account enters a new period."""
+"""The longest month: within it every account enters a new period."""
 
 MONTH_LASTS = frozenset({28, 29, 30, 31})
-"""The days that can be the last of a month."""
+"""The days that can be a month's last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +38,9 @@ class AnchorTimes:
 
 
 def due_anchors(since: datetime | None, until: datetime) -> list[AnchorTimes]:
-    """Return where the accounts are whose period began after `since` and not after `until`.
+    """Return the anchor times of periods that may have begun after `since`, up to `until`.
 
-    Each day of the month comes once at most; without a `since` all of them come, whole.
+    Each day of the month is returned at most once. Without `since` all days are, in full.
     """
     if since is None or until - since >= MONTH_MAX:
         return [AnchorTimes(day=day) for day in range(1, 32)]
@@ -58,7 +57,7 @@ def due_anchors(since: datetime | None, until: datetime) -> list[AnchorTimes]:
 
 
 def _days_between(first: datetime, last: datetime) -> Iterator[tuple[AnchorTimes, set[int]]]:
-    """Yield the UTC days that a stretch of time touches, each with the anchor days due on it."""
+    """Yield the UTC days of a time range, each with the anchor days that may be due on it."""
     first, last = first.astimezone(UTC), last.astimezone(UTC)
     day = first.date()
     while day <= last.date():
@@ -73,12 +72,12 @@ def _days_between(first: datetime, last: datetime) -> Iterator[tuple[AnchorTimes
 
 
 def _anchor_days(day: date) -> set[int]:
-    """Return the days of the month, in UTC, of anchors that have a boundary on a UTC day."""
+    """Return the anchors' UTC days of the month that can have a boundary on a UTC day."""
     found = set()
     for shift in (-1, 0, 1):
         local = day + timedelta(days=shift)
         is_last = local.day == monthrange(local.year, local.month)[1]
-        # On the last day of a short month those are due, too, whose day it does not have.
+        # On the last day of a short month, anchors on the days it lacks are due, too.
         for local_day in range(local.day, 32 if is_last else local.day + 1):
             found.add(local_day - shift)
             if shift == 1 and local_day == 1:

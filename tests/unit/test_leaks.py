@@ -20,7 +20,7 @@ GROUP = "/scrip/FunctionLogs"
         ),
         ("v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN", "a signature"),
         ("input_value='alice@example.com', input_type=str", "an e-mail address"),
-        (f'{{"metadata": {{"prompt": "{CANARY}"}}}}', "what somebody sent"),
+        (f'{{"metadata": {{"prompt": "{CANARY}"}}}}', "a caller's text"),
         ("the key is Xy12", "the secret of the service's client"),
     ],
 )

@@ -1,4 +1,4 @@
-"""An account, commands and a catalog to make examples from."""
+"""An account, commands and a catalog for examples."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -77,9 +77,9 @@ CATALOG = Catalog(
 
 
 RETIRED: dict[bytes, dict[str, Grant]] = {}
-"""The grants that have left an account, as the store keeps them, by the hash of its newest entry.
+"""The retired grants of an account, as the store keeps them, by the hash of its newest entry.
 
-The chain makes that the name of all that ever happened to the account.
+The chain makes that hash an ID of the account's whole history.
 """
 
 
@@ -313,14 +313,14 @@ def dispute(
     return _take_back(payment_id, dispute_id=dispute_id, outcome=outcome, money=money)
 
 
-def _take_back(payment_id: str, **told: Any) -> TakeBack:
+def _take_back(payment_id: str, **fields: Any) -> TakeBack:
     return TakeBack(
         account_id="u1",
         entry_id="t1",
         keyed=False,
         actor=BILLING,
         payment_id=payment_id,
-        **told,
+        **fields,
     )
 
 

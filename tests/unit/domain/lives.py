@@ -1,4 +1,4 @@
-"""The whole life of an account, as the table would hold it, for tests to tamper with."""
+"""The whole history of an account, as stored in the table, for tests to tamper with."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ LONG_AFTER = timedelta(days=300)
 
 @dataclass
 class Life:
-    """An account, its entries by id, and what is kept beside them."""
+    """An account, its entries by ID, and its other items."""
 
     account: Account | None = None
     entries: dict[str, Entry] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class Life:
     closings: set[str] = field(default_factory=set)
 
     def do(self, command: Command, now: datetime) -> None:
-        """Carry out a command, as the ledger does."""
+        """Execute a command as the ledger does."""
         payment = self.payments.get(getattr(command, "payment_id", ""))
         of = getattr(command, "refunds", "")
         self.write(
@@ -76,7 +76,7 @@ class Life:
         )
 
     def write(self, posting: Posting) -> None:
-        """Keep what a posting changed, and count it, as the table and its stream do."""
+        """Store and count a posting, as the table and its stream do."""
         self.account = posting.after
         for entry in posting.entries:
             self.entries[entry.entry_id] = entry
@@ -95,11 +95,11 @@ class Life:
                 self.closings.add(posting.audit.entry_id)
 
     def edit(self, entry_id: str, **changed: Any) -> None:
-        """Edit an entry by hand, and nothing else."""
+        """Edit only an entry."""
         self.entries[entry_id] = replace(self.entries[entry_id], **changed)
 
     def rehash(self, *only: str) -> None:
-        """Compute hashes anew: of some entries, or along the whole chain."""
+        """Recompute the hashes of some entries, or of the whole chain."""
         if only:
             for entry_id in only:
                 self.edit(entry_id, hash=chain_hash(self.entries[entry_id]))
@@ -111,18 +111,18 @@ class Life:
             self.entries[entry.entry_id] = replace(linked, hash=newest)
 
     def change(self, **changed: Any) -> None:
-        """Edit the account by hand."""
+        """Edit only the account."""
         assert self.account
         self.account = replace(self.account, **changed)
 
     def seal(self) -> None:
-        """Rewrite the whole chain, and let the account hold what it comes to."""
+        """Rewrite the whole chain, and store its end in the account."""
         self.rehash()
         newest = max(self.entries.values(), key=lambda entry: entry.seq)
         self.change(hash=newest.hash, seq_last=newest.seq)
 
-    def books(self, **told: Any) -> Books:
-        """The account and what is beside its entries, or what a test tells instead."""
+    def books(self, **changed: Any) -> Books:
+        """Return the account and its items other than entries, with a test's changes."""
         mine = {
             "account": self.account,
             "balance": self.account.balance if self.account else None,
@@ -133,19 +133,19 @@ class Life:
             "audited": frozenset(self.audited),
             "closings": frozenset(self.closings),
         }
-        return Books(account_id="u1", **(mine | told))
+        return Books(account_id="u1", **(mine | changed))
 
     def payments_of(self, ids: Collection[str]) -> dict[str, Payment]:
-        """Find payments by their ids."""
+        """Find payments by their IDs."""
         return {name: self.payments[name] for name in ids if name in self.payments}
 
     def audit(
         self,
         *,
         stored: Sequence[StoredEntry] | None = None,
-        **told: Any,
+        **changed: Any,
     ) -> list[Finding]:
-        """Audit it long after, with other books or other entries if a test tells so."""
+        """Audit the account much later, with a test's changes to its books or entries."""
         if stored is None:
             stored = [
                 StoredEntry(entry_id=entry.entry_id, seq=entry.seq, entry=entry)
@@ -154,7 +154,7 @@ class Life:
         newest = max((entry.recorded_at for entry in self.entries.values()), default=NOW)
         return list(
             audit(
-                self.books(**told),
+                self.books(**changed),
                 sorted(stored, key=lambda one: one.seq),
                 self.payments_of,
                 newest + LONG_AFTER,
@@ -163,10 +163,10 @@ class Life:
 
 
 def lived() -> Life:
-    """A life with something of everything.
+    """Return a life with something of everything.
 
-    150 credits to begin with, uses and a refund, an upgrade, a purchase that is disputed and a
-    second one that is partly returned, a freeze, a reset, and a new month.
+    It has 150 credits at first, uses and a refund, an upgrade, a disputed purchase, another that is
+    partly refunded, a freeze, a reset, and a new month.
     """
     life = Life()
     commands = [
@@ -194,9 +194,9 @@ def lived() -> Life:
 
 
 def lived_with_holds() -> Life:
-    """A life with holds that were captured, released, left alone, and are open.
+    """Return a life with holds that were captured, released, left to expire, and are open.
 
-    150 credits to begin with. Of the last hold, on an unlimited plan, a part was used.
+    It has 150 credits at first. The last hold, on an unlimited plan, is partly used.
     """
     life = Life()
     commands = [

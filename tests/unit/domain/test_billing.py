@@ -1,4 +1,4 @@
-"""Payments, subscriptions, and what comes back: in whatever order it is heard."""
+"""Payments, subscriptions, refunds and disputes, whose messages arrive in any order."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -41,14 +41,14 @@ MONTH = 28 * DAY  # from the last of January to the last of February
 
 @dataclass
 class Story:
-    """An account and its payments; what names a payment that nobody knows yet waits for it."""
+    """An account and its payments. A command about an unknown payment waits for it."""
 
     account: Account = field(default_factory=lambda: opened(signup_credits=0))
     entries: list[Entry] = field(default_factory=list)
     payments: dict[str, Payment] = field(default_factory=dict)
     waiting: list[TakeBack] = field(default_factory=list)
 
-    def hear(self, command: Command, now: datetime = NOW) -> None:
+    def receive(self, command: Command, now: datetime = NOW) -> None:
         taken = {entry.entry_id: entry for entry in self.entries}
         if command.entry_id in taken and not isinstance(command, TakeBack):
             return
@@ -66,21 +66,21 @@ class Story:
         if posting.payment:
             payment = posting.payment[1]
             self.payments[payment.payment_id] = payment
-            woken = [told for told in self.waiting if told.payment_id == payment.payment_id]
-            self.waiting = [told for told in self.waiting if told not in woken]
-            for told in woken:
-                self.hear(told, now)
+            resumed = [one for one in self.waiting if one.payment_id == payment.payment_id]
+            self.waiting = [one for one in self.waiting if one not in resumed]
+            for waiting in resumed:
+                self.receive(waiting, now)
 
 
-def told(*commands: Command) -> Account:
+def account_after(*commands: Command) -> Account:
     story = Story()
     for command in commands:
-        story.hear(command)
+        story.receive(command)
     return story.account
 
 
 def test_a_purchase_has_a_grant_of_its_own_that_never_expires() -> None:
-    account = told(purchase(500), purchase(500, "stripe:pi_2"))
+    account = account_after(purchase(500), purchase(500, "stripe:pi_2"))
     bought = [grant for grant in account.grants if grant.kind == "purchase"]
     assert [(grant.amount, grant.expires_at, grant.source) for grant in bought] == [
         (500, None, "stripe:pi_1"),
@@ -89,11 +89,11 @@ def test_a_purchase_has_a_grant_of_its_own_that_never_expires() -> None:
     assert settled(account, CATALOG, NOW + 1_000 * DAY).balance == 1_100
 
 
-def test_a_paid_period_replaces_the_clocks_and_outlives_itself_for_a_slow_payment() -> None:
+def test_a_paid_period_replaces_the_calendars_and_lasts_longer_for_a_late_payment() -> None:
     story = Story(account=do(opened(), consume(60)).after)
-    story.hear(pay_period(NOW, NOW + MONTH))
+    story.receive(pay_period(NOW, NOW + MONTH))
     account = story.account
-    # Whatever was left of Free's allowance has ended with its period.
+    # The rest of Free's allowance ended with its period.
     assert (account.plan_id, account.balance, account.used) == ("pro", 50 + 2_000, 0)
     assert account.period_end == NOW + MONTH
     assert settled(account, CATALOG, NOW + MONTH).balance == 2_050
@@ -101,11 +101,11 @@ def test_a_paid_period_replaces_the_clocks_and_outlives_itself_for_a_slow_paymen
     assert settled(account, CATALOG, NOW + 1_000 * DAY).balance == 50
 
 
-def test_the_next_payment_ends_the_period_and_what_may_rolls_over() -> None:
+def test_the_next_payment_ends_the_period_and_rolls_over_up_to_the_limit() -> None:
     story = Story()
-    story.hear(pay_period(NOW, NOW + MONTH))
+    story.receive(pay_period(NOW, NOW + MONTH))
     later = NOW + MONTH + DAY
-    story.hear(pay_period(NOW + MONTH, NOW + 2 * MONTH, payment_id="stripe:in_2"), later)
+    story.receive(pay_period(NOW + MONTH, NOW + 2 * MONTH, payment_id="stripe:in_2"), later)
     assert story.account.balance == 1_000 + 2_000
     assert {entry.entry_id for entry in story.entries} >= {
         "stripe:in_1",
@@ -114,16 +114,16 @@ def test_the_next_payment_ends_the_period_and_what_may_rolls_over() -> None:
     }
 
 
-def test_when_a_subscription_has_ended_the_clock_goes_on_where_it_was_paid_until() -> None:
-    account = told(pay_period(NOW, NOW + MONTH), follow("canceled", NOW + DAY))
+def test_after_a_subscription_the_calendar_continues_at_the_end_of_the_paid_time() -> None:
+    account = account_after(pay_period(NOW, NOW + MONTH), follow("canceled", NOW + DAY))
     assert settled(account, CATALOG, NOW + MONTH - DAY).balance == 2_000
     after = settled(account, CATALOG, NOW + MONTH)
     assert (after.plan_id, after.paid_until, after.anchor) == ("free", None, NOW + MONTH)
     assert after.balance == 1_000 + 100
 
 
-def test_what_is_paid_for_a_year_comes_month_by_month() -> None:
-    account = told(pay_period(NOW, NOW + 365 * DAY))
+def test_a_paid_year_is_granted_month_by_month() -> None:
+    account = account_after(pay_period(NOW, NOW + 365 * DAY))
     for month in range(1, 12):
         at = account.begins(month)
         assert settled(account, CATALOG, at).period == month
@@ -131,30 +131,30 @@ def test_what_is_paid_for_a_year_comes_month_by_month() -> None:
     assert settled(account, CATALOG, account.begins(11)).period_end == NOW + 365 * DAY
 
 
-def test_an_upgrade_that_was_paid_raises_the_allowance_of_the_running_period() -> None:
+def test_a_paid_upgrade_raises_the_allowance_of_the_current_period() -> None:
     for plan, amount in (("long", 0), ("pro", 0)):
         story = Story()
-        story.hear(quota("free", monthly_credits=1))
-        story.hear(pay_period(NOW, NOW + MONTH, "pro"))
-        story.hear(pay_period(NOW + DAY, NOW + MONTH, plan, payment_id="stripe:in_2"), NOW + DAY)
+        story.receive(quota("free", monthly_credits=1))
+        story.receive(pay_period(NOW, NOW + MONTH, "pro"))
+        story.receive(pay_period(NOW + DAY, NOW + MONTH, plan, payment_id="stripe:in_2"), NOW + DAY)
         assert story.entries[-1].amount == amount
         assert (story.account.plan_id, story.account.balance) == ("pro", 2_000)
     story = Story()
-    story.hear(pay_period(NOW, NOW + MONTH, "long"))
-    story.hear(pay_period(NOW + DAY, NOW + MONTH, "pro", payment_id="stripe:in_2"), NOW + DAY)
+    story.receive(pay_period(NOW, NOW + MONTH, "long"))
+    story.receive(pay_period(NOW + DAY, NOW + MONTH, "pro", payment_id="stripe:in_2"), NOW + DAY)
     assert (story.account.plan_id, story.account.balance) == ("pro", 2_000)
     assert story.entries[-1].amount == 1_950
 
 
-def test_a_payment_for_a_period_that_has_gone_by_leaves_a_trace_and_no_credits() -> None:
-    account = told(pay_period(NOW - 90 * DAY, NOW - 60 * DAY))
+def test_a_payment_for_a_past_period_leaves_an_entry_and_no_credits() -> None:
+    account = account_after(pay_period(NOW - 90 * DAY, NOW - 60 * DAY))
     assert (account.balance, account.plan_id, account.paid_until) == (100, "free", None)
 
 
 def test_an_older_state_of_a_subscription_never_overwrites_a_newer_one() -> None:
     canceled, active = follow("canceled", NOW + DAY), follow("active", NOW)
     for order in ((canceled, active), (active, canceled)):
-        subscription = told(*order).subscription
+        subscription = account_after(*order).subscription
         assert subscription is not None
         assert subscription.status == "canceled"
 
@@ -163,31 +163,31 @@ def test_the_end_of_one_subscription_does_not_end_the_one_that_replaced_it() -> 
     old = follow("canceled", NOW + 2 * DAY, subscription_id="stripe:sub_1")
     new = follow("active", NOW + DAY, subscription_id="stripe:sub_2")
     for order in ((old, new), (new, old)):
-        subscription = told(follow("active", NOW), *order).subscription
+        subscription = account_after(follow("active", NOW), *order).subscription
         assert subscription is not None
         assert (subscription.subscription_id, subscription.status) == ("stripe:sub_2", "active")
 
 
 @pytest.mark.parametrize("spent", [0, 300, 600])
-def test_what_went_back_takes_its_own_grant_and_is_owed_beyond_it(spent: int) -> None:
+def test_refunded_money_takes_its_own_grant_and_the_rest_becomes_debt(spent: int) -> None:
     story = Story()
-    story.hear(purchase(500, money=1_000))
+    story.receive(purchase(500, money=1_000))
     if spent:
-        story.hear(consume(spent))
-    story.hear(returned(400))  # 200 credits
+        story.receive(consume(spent))
+    story.receive(returned(400))  # 200 credits
     left = 500 - max(0, spent - 100)
     assert story.account.balance == 600 - spent - 200
     assert story.account.debt == max(0, 200 - left)
-    story.hear(returned(1_000))
+    story.receive(returned(1_000))
     assert (story.account.balance, story.account.debt) == (100 - spent, max(0, spent - 100))
-    story.hear(purchase(700, "stripe:pi_2"))
+    story.receive(purchase(700, "stripe:pi_2"))
     assert story.account.debt == 0
     assert story.entries[-1].type is EntryType.DEBT_SETTLED or spent <= 100
 
 
-def test_a_refund_told_twice_in_both_ways_takes_back_once() -> None:
+def test_a_refund_reported_twice_in_both_ways_takes_back_once() -> None:
     story = Story()
-    story.hear(purchase(500, money=1_000))
+    story.receive(purchase(500, money=1_000))
     for command in (
         refund_of_money("stripe:re_1", 400),
         returned(400),
@@ -195,74 +195,74 @@ def test_a_refund_told_twice_in_both_ways_takes_back_once() -> None:
         returned(700),
         refund_of_money("stripe:re_2", 300),
     ):
-        story.hear(command)
+        story.receive(command)
     assert story.account.balance == 100 + 150
     clawbacks = [entry.amount for entry in story.entries if entry.type is EntryType.CLAWBACK]
     assert clawbacks == [-200, -150]
 
 
-@pytest.mark.parametrize("told", [(400, 700), (700, 400), (400, 700, 400)])
-def test_of_one_refund_told_with_several_amounts_the_largest_counts_in_any_order(
-    told: tuple[int, ...],
+@pytest.mark.parametrize("amounts", [(400, 700), (700, 400), (400, 700, 400)])
+def test_the_largest_of_several_amounts_of_a_refund_counts_in_any_order(
+    amounts: tuple[int, ...],
 ) -> None:
     story = Story()
-    story.hear(purchase(500, money=1_000))
-    for money in told:
-        story.hear(refund_of_money("stripe:re_1", money))
+    story.receive(purchase(500, money=1_000))
+    for money in amounts:
+        story.receive(refund_of_money("stripe:re_1", money))
     assert story.payments["stripe:pi_1"].refunds == {"stripe:re_1": 700}
     assert story.account.balance == 100 + 150
 
 
-def test_a_payment_heard_late_leaves_the_use_counted_and_one_heard_in_time_does_not() -> None:
+def test_a_late_payment_keeps_the_use_of_the_period_and_one_in_time_resets_it() -> None:
     for start, used in ((NOW, 0), (NOW - DAY, 60)):
         story = Story()
-        story.hear(consume(60))
-        story.hear(pay_period(start, start + MONTH))
+        story.receive(consume(60))
+        story.receive(pay_period(start, start + MONTH))
         assert story.account.used == used
 
 
-def test_a_payment_overrules_a_change_of_plan_that_was_to_come() -> None:
-    account = told(quota("none"), pay_period(NOW, NOW + MONTH), follow("canceled", NOW))
+def test_a_payment_overrides_a_scheduled_change_of_plan() -> None:
+    account = account_after(quota("none"), pay_period(NOW, NOW + MONTH), follow("canceled", NOW))
     assert account.next_quota is None
     assert settled(account, CATALOG, NOW + MONTH).plan_id == "free"
 
 
-def test_an_allowance_of_ones_own_holds_for_paid_periods_of_the_same_plan() -> None:
+def test_an_accounts_own_allowance_applies_to_paid_periods_of_the_same_plan() -> None:
     own = quota("pro", monthly_credits=2_500)
-    assert told(own, pay_period(NOW, NOW + MONTH)).balance == 2_500 + 1_000
-    assert told(own, pay_period(NOW, NOW + MONTH, "long")).balance == 50 + 1_000
+    assert account_after(own, pay_period(NOW, NOW + MONTH)).balance == 2_500 + 1_000
+    assert account_after(own, pay_period(NOW, NOW + MONTH, "long")).balance == 50 + 1_000
 
 
-def test_a_month_of_the_providers_is_never_split() -> None:
-    """From the last of February to the last of March, which is longer than a month from then."""
-    account = told(pay_period(NOW - 3 * DAY, NOW + 30 * DAY))
+def test_a_month_of_the_provider_is_never_split() -> None:
+    """From the last day of February to the last of March, longer than a calendar month."""
+    account = account_after(pay_period(NOW - 3 * DAY, NOW + 30 * DAY))
     assert settled(account, CATALOG, NOW + 29 * DAY).period_end == NOW + 30 * DAY
     assert settled(account, CATALOG, NOW + 29 * DAY).balance == 2_000
 
 
-def test_a_year_that_is_paid_for_anew_names_its_months_anew() -> None:
+def test_a_year_that_is_paid_again_has_months_with_new_entry_ids() -> None:
     story = Story()
     for days, paid, used in ((365, 5, 45), (400, 46, 50)):
         payment = f"stripe:in_{days}"
-        story.hear(pay_period(NOW, NOW + days * DAY, payment_id=payment), NOW + paid * DAY)
-        story.hear(consume(1, f"on-day-{used}"), NOW + used * DAY)
+        story.receive(pay_period(NOW, NOW + days * DAY, payment_id=payment), NOW + paid * DAY)
+        story.receive(consume(1, f"on-day-{used}"), NOW + used * DAY)
     names = [entry.entry_id for entry in story.entries]
     assert len(set(names)) == len(names)
     assert len([name for name in names if name.startswith("period:2026-02-28")]) == 2
 
 
-def test_an_allowance_that_was_to_come_comes_with_the_payment_for_its_plan() -> None:
+def test_a_scheduled_allowance_comes_with_the_payment_for_its_plan() -> None:
     story = Story()
-    story.hear(pay_period(NOW, NOW + MONTH))
-    story.hear(quota(monthly_credits=500))
+    story.receive(pay_period(NOW, NOW + MONTH))
+    story.receive(quota(monthly_credits=500))
     assert story.account.balance == 2_000
-    story.hear(pay_period(NOW + MONTH, NOW + 2 * MONTH, payment_id="stripe:in_2"), NOW + MONTH)
+    story.receive(pay_period(NOW + MONTH, NOW + 2 * MONTH, payment_id="stripe:in_2"), NOW + MONTH)
     assert story.account.balance == 1_000 + 500
 
 
-@pytest.mark.parametrize("heard_on", [7, 8, 9])
-def test_two_payments_heard_late_end_alike_in_either_order(heard_on: int) -> None:
-    """A week that has gone by, or a trial, and the one after it."""
+@pytest.mark.parametrize("received_on", [7, 8, 9])
+def test_two_late_payments_have_the_same_result_in_either_order(received_on: int) -> None:
+    """A past week, or a trial, and the period after it."""
     week = 7 * DAY
     first = pay_period(NOW, NOW + week)
     second = pay_period(NOW + week, NOW + 2 * week, payment_id="stripe:in_2")
@@ -270,13 +270,13 @@ def test_two_payments_heard_late_end_alike_in_either_order(heard_on: int) -> Non
     for order in ((first, second), (second, first)):
         story = Story()
         for command in order:
-            story.hear(command, NOW + heard_on * DAY)
+            story.receive(command, NOW + received_on * DAY)
         balances.append((story.account.balance, story.account.paid_until, story.account.plan_id))
     assert balances == [(1_000 + 2_000, NOW + 2 * week, "pro")] * 2
 
 
-def test_two_subscriptions_end_alike_in_every_order() -> None:
-    """A year, given up for a month by month, given up too."""
+def test_two_subscriptions_have_the_same_result_in_every_order() -> None:
+    """A yearly subscription, replaced by a monthly one, which is canceled, too."""
     messages = (
         pay_period(NOW, NOW + 365 * DAY),
         follow("canceled", NOW + DAY),
@@ -286,29 +286,27 @@ def test_two_subscriptions_end_alike_in_every_order() -> None:
     )
     ends = set()
     for order in permutations(messages):
-        account = settled(told(*order), CATALOG, NOW + 800 * DAY)
+        account = settled(account_after(*order), CATALOG, NOW + 800 * DAY)
         ends.add((account.plan_id, account.balance, account.awaits_payment))
     assert ends == {("free", 100, False)}
 
 
-def test_a_period_that_waits_for_its_payment_gets_nothing_by_a_change_of_quota() -> None:
+def test_a_period_that_awaits_its_payment_gets_nothing_from_a_change_of_quota() -> None:
     story = Story()
-    story.hear(pay_period(NOW, NOW + MONTH))
-    story.hear(quota(monthly_credits=5_000), NOW + MONTH + PAYMENT_GRACE)
+    story.receive(pay_period(NOW, NOW + MONTH))
+    story.receive(quota(monthly_credits=5_000), NOW + MONTH + PAYMENT_GRACE)
     assert story.account.balance == 0
 
 
-def test_a_payment_that_cost_nothing_that_is_known_goes_back_whole_and_none_more_than_whole() -> (
-    None
-):
+def test_a_payment_of_unknown_cost_is_taken_back_whole_and_none_more_than_whole() -> None:
     for price, back in ((0, 1), (1_000, 5_000)):
-        account = told(purchase(500, money=price), returned(back))
+        account = account_after(purchase(500, money=price), returned(back))
         assert (account.balance, account.debt) == (100, 0)
 
 
-def test_a_dispute_sets_aside_only_what_its_own_payment_brought() -> None:
+def test_a_dispute_holds_only_credits_of_its_own_payment() -> None:
     """An upgrade's payment shares the plan grant with the one before it."""
-    account = told(
+    account = account_after(
         pay_period(NOW, NOW + MONTH, "long", money=100),
         pay_period(NOW, NOW + MONTH, "pro", payment_id="stripe:in_2"),
         returned(40, "stripe:in_1"),
@@ -318,18 +316,18 @@ def test_a_dispute_sets_aside_only_what_its_own_payment_brought() -> None:
 
 
 def full_of_grants(*commands: Command) -> Account:
-    """An account with as many grants as it may have, after some commands."""
+    """Return an account with as many grants as allowed, after some commands."""
     story = Story()
     for command in commands:
-        story.hear(command)
+        story.receive(command)
     for number in range(GRANTS_MAX - len(story.account.grants)):
         day = NOW + (number + 40) * DAY
-        story.hear(adjust(AdjustAction.ADD, 1, f"a{number}", expires_at=day))
+        story.receive(adjust(AdjustAction.ADD, 1, f"a{number}", expires_at=day))
     assert len(story.account.grants) == GRANTS_MAX
     return story.account
 
 
-def test_at_the_bound_of_grants_what_is_still_needed_stays() -> None:
+def test_at_the_limit_of_grants_those_still_needed_stay() -> None:
     held = full_of_grants(purchase(500, money=1_000), dispute(DisputeOutcome.OPEN, 1_000))
     more = do(held, adjust(AdjustAction.ADD, 1, "one-more", expires_at=held.grants[-1].expires_at))
     assert more.after.grant("g2") is not None
@@ -339,7 +337,7 @@ def test_at_the_bound_of_grants_what_is_still_needed_stays() -> None:
     assert do(bought, quota("pro")).after.balance == bought.balance + 1_900
 
 
-def test_at_the_bound_of_grants_purchases_share_one() -> None:
+def test_at_the_limit_of_grants_purchases_share_one() -> None:
     account = full_of_grants(purchase(500))
     account = do(account, purchase(700, "stripe:pi_2")).after
     assert [grant.amount for grant in account.grants if grant.kind == "purchase"] == [1_200]
@@ -351,10 +349,10 @@ def test_at_the_bound_of_grants_purchases_share_one() -> None:
     assert len(do(exhausted, purchase(700)).after.grants) == GRANTS_MAX
 
 
-def test_a_closed_account_gets_nothing_and_owes_what_it_owed() -> None:
+def test_a_closed_account_gets_nothing_and_keeps_its_debt() -> None:
     story = Story()
-    story.hear(purchase(500, money=1_000))
-    story.hear(dispute(DisputeOutcome.OPEN, 1_000))
+    story.receive(purchase(500, money=1_000))
+    story.receive(dispute(DisputeOutcome.OPEN, 1_000))
     account = do(story.account, close()).after
     assert (account.balance, account.held, account.grants) == (0, 0, ())
     assert settled(account, CATALOG, NOW + 100 * DAY) == account
@@ -369,108 +367,108 @@ def test_a_closed_account_gets_nothing_and_owes_what_it_owed() -> None:
     assert do(account, close("again")).after == account
 
 
-def test_what_expired_unspent_is_not_owed() -> None:
+def test_credits_that_expired_unspent_create_no_debt() -> None:
     story = Story()
-    story.hear(pay_period(NOW, NOW + MONTH, money=2_000))
-    story.hear(follow("canceled", NOW + DAY))
-    story.hear(consume(500))
+    story.receive(pay_period(NOW, NOW + MONTH, money=2_000))
+    story.receive(follow("canceled", NOW + DAY))
+    story.receive(consume(500))
     late = NOW + 3 * MONTH
     before = settled(story.account, CATALOG, late)
-    story.hear(returned(1_500, "stripe:in_1"), late)
+    story.receive(returned(1_500, "stripe:in_1"), late)
     assert (story.account.balance, story.account.debt) == (before.balance, 0)
-    story.hear(returned(2_000, "stripe:in_1"), late)
+    story.receive(returned(2_000, "stripe:in_1"), late)
     assert (story.account.balance, story.account.debt) == (before.balance - 500, 500)
 
 
-def test_what_is_set_aside_counts_as_unspent_when_its_grant_has_expired() -> None:
+def test_disputed_credits_count_as_unspent_when_their_grant_has_expired() -> None:
     story = Story()
-    story.hear(pay_period(NOW, NOW + MONTH, money=2_000))
-    story.hear(follow("canceled", NOW))
-    story.hear(consume(500))
-    story.hear(dispute(DisputeOutcome.OPEN, 1_000, payment_id="stripe:in_1"))
+    story.receive(pay_period(NOW, NOW + MONTH, money=2_000))
+    story.receive(follow("canceled", NOW))
+    story.receive(consume(500))
+    story.receive(dispute(DisputeOutcome.OPEN, 1_000, payment_id="stripe:in_1"))
     late = NOW + 2 * MONTH
-    story.hear(returned(1_000, "stripe:in_1"), late)
+    story.receive(returned(1_000, "stripe:in_1"), late)
     assert (story.account.held, story.account.debt) == (1_500, 0)
-    story.hear(dispute(DisputeOutcome.LOST, 1_000, payment_id="stripe:in_1"), late)
+    story.receive(dispute(DisputeOutcome.LOST, 1_000, payment_id="stripe:in_1"), late)
     assert (story.account.balance, story.account.held, story.account.debt) == (-400, 0, 500)
 
 
-def test_what_rolled_over_stands_for_what_it_came_from() -> None:
+def test_rolled_over_credits_count_for_the_payment_they_came_from() -> None:
     story = Story()
-    story.hear(pay_period(NOW, NOW + MONTH))
-    story.hear(consume(500))
+    story.receive(pay_period(NOW, NOW + MONTH))
+    story.receive(consume(500))
     later = NOW + MONTH
-    story.hear(pay_period(later, NOW + 2 * MONTH, payment_id="stripe:in_2"), later)
-    story.hear(consume(300, "of-what-rolled-over"), later)
+    story.receive(pay_period(later, NOW + 2 * MONTH, payment_id="stripe:in_2"), later)
+    story.receive(consume(300, "of-what-rolled-over"), later)
     assert story.account.balance == 700 + 2_000
-    story.hear(returned(1_000, "stripe:in_1"), later)  # 500 of them had expired
+    story.receive(returned(1_000, "stripe:in_1"), later)  # 500 of them had expired
     assert (story.account.balance, story.account.debt) == (200 + 2_000, 0)
-    story.hear(returned(2_000, "stripe:in_1"), later)
+    story.receive(returned(2_000, "stripe:in_1"), later)
     assert (story.account.balance, story.account.debt) == (2_000 - 800, 800)
 
 
-def test_a_year_that_is_paid_back_gives_no_more_than_its_running_month() -> None:
+def test_a_refunded_year_grants_nothing_after_its_current_month() -> None:
     story = Story()
-    story.hear(pay_period(NOW, NOW + 365 * DAY, money=20_000))
-    story.hear(returned(20_000, "stripe:in_1"), NOW + DAY)
-    story.hear(follow("canceled", NOW + DAY), NOW + DAY)
+    story.receive(pay_period(NOW, NOW + 365 * DAY, money=20_000))
+    story.receive(returned(20_000, "stripe:in_1"), NOW + DAY)
+    story.receive(follow("canceled", NOW + DAY), NOW + DAY)
     assert story.account.balance == 0
     for month in range(1, 12):
         account = settled(story.account, CATALOG, NOW + (30 * month + 5) * DAY)
         assert (account.plan_id, account.balance) == ("free", 100)
 
 
-def test_what_is_set_aside_or_taken_back_is_not_refilled_by_a_reset() -> None:
+def test_a_reset_does_not_refill_disputed_or_refunded_credits() -> None:
     story = Story()
-    story.hear(pay_period(NOW, NOW + MONTH))
-    story.hear(consume(300))
-    story.hear(dispute(DisputeOutcome.OPEN, 2_000, payment_id="stripe:in_1"))
-    story.hear(reset())
+    story.receive(pay_period(NOW, NOW + MONTH))
+    story.receive(consume(300))
+    story.receive(dispute(DisputeOutcome.OPEN, 2_000, payment_id="stripe:in_1"))
+    story.receive(reset())
     assert (story.account.balance, story.account.held) == (2_000, 1_700)
-    story.hear(dispute(DisputeOutcome.WON, 2_000, payment_id="stripe:in_1"))
+    story.receive(dispute(DisputeOutcome.WON, 2_000, payment_id="stripe:in_1"))
     assert (story.account.balance, story.account.available) == (2_000, 2_000)
-    story.hear(returned(2_000, "stripe:in_1"))
-    story.hear(reset("reset-2"))
+    story.receive(returned(2_000, "stripe:in_1"))
+    story.receive(reset("reset-2"))
     assert story.account.balance == 0
-    # Paid anew, it brings what it is worth.
-    story.hear(pay_period(NOW, NOW + MONTH, payment_id="stripe:in_2"))
+    # Paid again, it brings its full allowance.
+    story.receive(pay_period(NOW, NOW + MONTH, payment_id="stripe:in_2"))
     assert story.account.balance == 2_000
 
 
-def test_a_dispute_sets_aside_what_is_left_and_its_end_says_what_of_it() -> None:
+def test_a_dispute_holds_what_is_left_and_its_outcome_decides_about_that() -> None:
     story = Story()
-    story.hear(purchase(500, money=1_000))
-    story.hear(consume(300))  # 100 of the plan, 200 of the purchase
-    story.hear(dispute(DisputeOutcome.OPEN, 1_000))
+    story.receive(purchase(500, money=1_000))
+    story.receive(consume(300))  # 100 of the plan, 200 of the purchase
+    story.receive(dispute(DisputeOutcome.OPEN, 1_000))
     held = story.account
     assert (held.balance, held.held, held.available) == (300, 300, 0)
-    story.hear(dispute(DisputeOutcome.WON, 1_000))
+    story.receive(dispute(DisputeOutcome.WON, 1_000))
     assert (story.account.balance, story.account.held, story.account.debt) == (300, 0, 0)
-    story.hear(dispute(DisputeOutcome.LOST, 1_000))  # it is over already
+    story.receive(dispute(DisputeOutcome.LOST, 1_000))  # it is closed already
     assert (story.account.balance, story.account.held, story.account.debt) == (300, 0, 0)
-    story.hear(dispute(DisputeOutcome.LOST, 1_000, dispute_id="stripe:dp_2"))
+    story.receive(dispute(DisputeOutcome.LOST, 1_000, dispute_id="stripe:dp_2"))
     assert (story.account.balance, story.account.held, story.account.debt) == (-200, 0, 200)
 
 
-def test_a_refund_during_a_dispute_is_taken_out_of_what_is_set_aside() -> None:
+def test_a_refund_during_a_dispute_is_taken_out_of_the_held_credits() -> None:
     story = Story()
-    story.hear(purchase(500, money=1_000))
-    story.hear(dispute(DisputeOutcome.OPEN, 600))
-    story.hear(returned(400))
+    story.receive(purchase(500, money=1_000))
+    story.receive(dispute(DisputeOutcome.OPEN, 600))
+    story.receive(returned(400))
     assert (story.account.balance, story.account.held, story.account.debt) == (400, 300, 0)
-    story.hear(dispute(DisputeOutcome.WON, 600))
+    story.receive(dispute(DisputeOutcome.WON, 600))
     assert (story.account.balance, story.account.held, story.account.available) == (400, 0, 400)
 
 
-def test_what_is_set_aside_of_a_grant_that_expires_meanwhile_is_gone_when_it_is_freed() -> None:
+def test_disputed_credits_of_a_grant_that_expires_meanwhile_are_gone_when_released() -> None:
     story = Story()
-    story.hear(pay_period(NOW, NOW + MONTH))
-    story.hear(follow("canceled", NOW))
-    story.hear(dispute(DisputeOutcome.OPEN, 2_000, payment_id="stripe:in_1"))
+    story.receive(pay_period(NOW, NOW + MONTH))
+    story.receive(follow("canceled", NOW))
+    story.receive(dispute(DisputeOutcome.OPEN, 2_000, payment_id="stripe:in_1"))
     late = NOW + 2 * MONTH
     before = settled(story.account, CATALOG, late)
     assert (before.held, before.available) == (2_000, 100)
-    story.hear(dispute(DisputeOutcome.WON, 2_000, payment_id="stripe:in_1"), late)
+    story.receive(dispute(DisputeOutcome.WON, 2_000, payment_id="stripe:in_1"), late)
     assert (story.account.balance, story.account.held) == (100, 0)
 
 
@@ -511,20 +509,20 @@ LIVES = {
 
 @settings(max_examples=200)
 @given(name=st.sampled_from(sorted(LIVES)), chance=st.randoms(use_true_random=False))
-def test_every_order_of_a_life_ends_alike(name: str, chance: Random) -> None:
-    """Each message twice, and each up to three days late."""
+def test_every_order_of_messages_has_the_same_result(name: str, chance: Random) -> None:
+    """Each message arrives twice, up to three days late."""
     messages = [*LIVES[name], *LIVES[name]]
     usual, story = Story(), Story()
     for command in messages:
-        usual.hear(command)
+        usual.receive(command)
     chance.shuffle(messages)
     late = sorted(chance.uniform(0, 3) * DAY for _ in messages)
     for command, delay in zip(messages, late, strict=True):
-        story.hear(command, NOW + delay)
+        story.receive(command, NOW + delay)
     assert not story.waiting
     assert state(story) == state(usual)
     if name != REFUNDED_IN_PARTS:
-        # What is heard bit by bit is taken back bit by bit; all else leaves the same entries.
+        # Partial refunds are taken back in parts; everything else leaves the same entries.
         assert moves(story) == moves(usual)
 
 
@@ -538,7 +536,7 @@ def state(story: Story) -> object:
 
 
 def moves(story: Story) -> Counter[tuple[EntryType, int]]:
-    """What the entries say; a refund during a dispute releases its part before it is taken."""
+    """Return what entries move; a refund during a dispute first releases its part."""
     return Counter(
         (entry.type, entry.amount) for entry in story.entries if entry.type is not EntryType.RELEASE
     )

@@ -1,4 +1,4 @@
-"""What an account may be called."""
+"""Account IDs."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ REAL = (
     "ME",
     "a" * 128,
 )
-"""What identity providers call users, and what an app may."""
+"""User IDs of identity providers, and IDs that an app may choose."""
 
 UNUSABLE = (
     "",
@@ -52,17 +52,17 @@ UNUSABLE = (
     ".",
     "..",
 )
-"""What another route, a key or the gateway could not carry, or would take for something else."""
+"""IDs that a route, a key or the gateway could not carry or would misinterpret."""
 
 
 @pytest.mark.parametrize("account_id", REAL)
-def test_whatever_providers_call_users_is_an_accounts_id(account_id: str) -> None:
+def test_user_ids_of_all_providers_are_account_ids(account_id: str) -> None:
     assert is_account_id(account_id)
     assert replace(opening(), account_id=account_id).account_id == account_id
 
 
 @pytest.mark.parametrize("account_id", UNUSABLE)
-def test_what_no_route_could_name_opens_no_account(account_id: str) -> None:
+def test_an_id_that_no_route_can_carry_opens_no_account(account_id: str) -> None:
     assert not is_account_id(account_id)
     with pytest.raises(UnusableAccountIdError):
         replace(opening(), account_id=account_id)

@@ -1,4 +1,4 @@
-"""What each command does to an account, by example."""
+"""Examples of what each command does to an account."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -67,24 +67,24 @@ class TestOpenAccount:
         command = opening(reset_anchor=ResetAnchor.MONTH, time_zone="Asia/Tokyo")
         assert do(None, command).after.anchor == datetime(2025, 12, 31, 15, tzinfo=UTC)
 
-    def test_nothing_else_is_done_to_an_account_that_is_not_there(self) -> None:
+    def test_no_other_command_works_on_an_account_that_does_not_exist(self) -> None:
         with pytest.raises(AccountNotFoundError):
             do(None, consume(1))
 
-    def test_a_plan_that_the_catalog_lacks_opens_nothing(self) -> None:
+    def test_an_account_cannot_open_on_a_plan_that_does_not_exist(self) -> None:
         with pytest.raises(CatalogUnsoundError):
             do(None, opening("gone"))
 
 
 class TestConsume:
     @pytest.mark.parametrize("amount", [1, 149, 150])
-    def test_what_is_available_can_be_spent_to_the_last_credit(self, amount: int) -> None:
+    def test_all_available_credits_can_be_spent(self, amount: int) -> None:
         posting = do(opened(), consume(amount))
         assert own_entry(posting).amount == -amount
         assert posting.after.balance == 150 - amount
         assert posting.after.used == posting.after.consumed_total == amount
 
-    def test_one_credit_more_is_refused_with_what_is_missing(self) -> None:
+    def test_one_credit_more_is_refused_with_the_shortfall(self) -> None:
         account = opened()
         with pytest.raises(InsufficientCreditsError) as refused:
             do(account, consume(151))
@@ -120,11 +120,11 @@ class TestConsume:
         assert (entry.cost, entry.amount, entry.feature_version) == (cost, -cost, 1)
 
     @pytest.mark.parametrize("feature", ["unknown", "retired"])
-    def test_what_has_no_price_is_never_free(self, feature: str) -> None:
+    def test_a_use_without_a_price_is_never_free(self, feature: str) -> None:
         with pytest.raises(UnknownFeatureError):
             do(opened("unlimited"), use(feature))
 
-    def test_a_cost_beyond_what_an_amount_can_be_is_refused(self) -> None:
+    def test_a_cost_above_the_largest_amount_is_refused(self) -> None:
         with pytest.raises(CostOutOfRangeError):
             do(opened("unlimited"), use("chat", 10**12))
 
@@ -135,7 +135,7 @@ class TestConsume:
         thawed = do(frozen, freeze(frozen=False)).after
         assert do(thawed, consume(1)).after.balance == 149
 
-    def test_an_unlimited_plan_records_the_use_and_touches_no_balance(self) -> None:
+    def test_an_unlimited_plan_records_the_use_and_leaves_the_balance(self) -> None:
         posting = do(opened("unlimited", signup_credits=7), use("chat", 100))
         entry = own_entry(posting)
         assert (entry.amount, entry.cost, entry.allocations) == (0, 500, ())
@@ -156,7 +156,7 @@ class TestConsume:
         assert own_entry(do(lent, adjust(AdjustAction.ADD, 10))).debt_left == 20
 
     @pytest.mark.parametrize(("amount", "allowed"), [(150, True), (151, False)])
-    def test_a_quote_says_what_a_consume_would(self, amount: int, *, allowed: bool) -> None:
+    def test_a_quote_predicts_a_consume(self, amount: int, *, allowed: bool) -> None:
         quoted = quote(opened(), consume(amount), CATALOG)
         assert (quoted.allowed, quoted.shortfall) == (allowed, 0 if allowed else 1)
 
@@ -165,7 +165,7 @@ class TestConsume:
 
 
 class TestRefund:
-    def test_credits_go_back_to_their_grants_last_taken_first(self) -> None:
+    def test_credits_return_to_their_grants_last_taken_first(self) -> None:
         spent = do(opened(), consume(120))
         usage = own_entry(spent)
         assert usage.allocations == (Allocation("g2", 100), Allocation("g1", 20))
@@ -177,24 +177,24 @@ class TestRefund:
         assert (rest.after.used, rest.after.consumed_total) == (0, 0)
 
     @pytest.mark.parametrize("amount", [39, 40])
-    def test_up_to_what_is_left_is_given_back(self, amount: int) -> None:
+    def test_a_refund_may_return_up_to_what_is_left(self, amount: int) -> None:
         spent = do(opened(), consume(50))
         posting = do(spent.after, refund("c1", amount), of=own_entry(spent), refunded=10)
         assert own_entry(posting).amount == amount
 
-    def test_more_than_is_left_is_refused_with_the_totals(self) -> None:
+    def test_a_refund_of_more_than_is_left_is_refused_with_the_totals(self) -> None:
         spent = do(opened(), consume(50))
         with pytest.raises(RefundTooLargeError) as refused:
             do(spent.after, refund("c1", 41), of=own_entry(spent), refunded=10)
         error = refused.value
         assert (error.taken, error.refunded, error.refundable) == (50, 10, 40)
 
-    def test_nothing_is_left_of_what_is_fully_refunded(self) -> None:
+    def test_a_fully_refunded_use_cannot_be_refunded_again(self) -> None:
         spent = do(opened(), consume(50))
         with pytest.raises(AlreadyRefundedError):
             do(spent.after, refund("c1"), of=own_entry(spent), refunded=50)
 
-    def test_what_came_from_an_expired_grant_lives_for_seven_days_more(self) -> None:
+    def test_credits_refunded_to_an_expired_grant_live_for_seven_days(self) -> None:
         spent = do(opened(signup_credits=0), consume(50))
         later = NOW + 40 * DAY
         posting = do(spent.after, refund("c1"), later, of=own_entry(spent))
@@ -233,7 +233,7 @@ class TestRefund:
         assert len(account.grants) <= GRANTS_MAX
         assert settled(account, CATALOG, later + 20 * DAY).balance == 0
 
-    def test_a_refund_may_meet_its_own_grant_again(self) -> None:
+    def test_a_refund_names_each_grant_once(self) -> None:
         lent = do(opened("overdraft", signup_credits=0), consume(130, "c1"))
         repaid = do(lent.after, adjust(AdjustAction.ADD, 30)).after
         back = do(repaid, refund("c1", 30), of=own_entry(lent)).after
@@ -243,13 +243,13 @@ class TestRefund:
         assert len({allocation.grant_id for allocation in allocations}) == len(allocations)
         assert (posting.after.balance, posting.after.debt) == (30, 0)
 
-    def test_a_refund_of_unlimited_use_takes_the_use_back_and_moves_no_credits(self) -> None:
+    def test_a_refund_of_unlimited_use_reduces_the_use_and_moves_no_credits(self) -> None:
         spent = do(opened("unlimited"), consume(30))
         posting = do(spent.after, refund("c1"), of=own_entry(spent))
         assert (own_entry(posting).amount, own_entry(posting).cost) == (0, 30)
         assert (posting.after.balance, posting.after.used) == (50, 0)
 
-    def test_a_refund_of_an_overdraft_pays_the_debt_that_is_left(self) -> None:
+    def test_a_refund_of_an_overdraft_pays_the_remaining_debt(self) -> None:
         spent = do(opened("overdraft", signup_credits=0), consume(130))
         posting = do(spent.after, refund("c1"), of=own_entry(spent))
         assert (posting.after.balance, posting.after.debt) == (100, 0)
@@ -270,13 +270,13 @@ class TestRefund:
         with pytest.raises(NotRefundableError):
             do(opened(), refund("signup:grant"), of=signup)
 
-    def test_an_entry_that_is_not_there_is_not_refunded(self) -> None:
+    def test_an_entry_that_does_not_exist_cannot_be_refunded(self) -> None:
         with pytest.raises(EntryNotFoundError):
             do(opened(), refund("c1"))
 
 
 class TestAdjust:
-    def test_adding_gives_a_grant_of_the_kind_and_expiry_asked_for(self) -> None:
+    def test_adding_creates_a_grant_of_the_requested_kind_and_expiry(self) -> None:
         command = adjust(AdjustAction.ADD, 10, kind=GrantKind.PROMO, expires_at=NOW + DAY)
         posting = do(opened(), command)
         assert own_entry(posting).type is EntryType.PROMO
@@ -284,7 +284,7 @@ class TestAdjust:
         assert do(posting.after, consume(1), NOW + DAY).entries[0].entry_id == "expiry:g3"
 
     @pytest.mark.parametrize("amount", [149, 150])
-    def test_deducting_takes_up_to_what_is_available(self, amount: int) -> None:
+    def test_a_deduction_may_take_all_that_is_available(self, amount: int) -> None:
         posting = do(opened(), adjust(AdjustAction.DEDUCT, amount))
         assert posting.after.balance == 150 - amount
 
@@ -294,27 +294,27 @@ class TestAdjust:
         assert refused.value.shortfall == 1
 
     @pytest.mark.parametrize(("amount", "change"), [(0, -150), (149, -1), (150, 0), (151, 1)])
-    def test_setting_is_turned_into_the_difference(self, amount: int, change: int) -> None:
+    def test_setting_a_balance_records_the_difference(self, amount: int, change: int) -> None:
         posting = do(opened(), adjust(AdjustAction.SET, amount))
         assert own_entry(posting).amount == change
         assert posting.after.balance == amount
 
-    def test_every_adjustment_says_who_why_and_from_what_to_what(self) -> None:
+    def test_every_adjustment_records_actor_reason_and_both_balances(self) -> None:
         audit = do(opened(), adjust(AdjustAction.ADD, 10)).audit
         assert audit is not None
         assert (audit.action, audit.actor.id, audit.reason) == ("adjustment.add", "a1", "support")
         assert (audit.before, audit.after) == ({"balance": 150}, {"balance": 160})
 
-    def test_credits_cannot_arrive_expired(self) -> None:
+    def test_credits_cannot_be_added_expired(self) -> None:
         with pytest.raises(ExpiryInThePastError):
             do(opened(), adjust(AdjustAction.ADD, 10, expires_at=NOW))
 
-    def test_alike_grants_are_merged(self) -> None:
+    def test_grants_of_the_same_kind_and_expiry_are_merged(self) -> None:
         account = do(opened(), adjust(AdjustAction.ADD, 10)).after
         account = do(account, adjust(AdjustAction.ADD, 5, "a2")).after
         assert (account.grants[-1].amount, len(account.grants)) == (15, 3)
 
-    def test_live_grants_are_bounded(self) -> None:
+    def test_live_grants_are_limited(self) -> None:
         account = opened("none")
         for n in range(1, GRANTS_MAX):
             command = adjust(AdjustAction.ADD, 1, f"a{n}", expires_at=NOW + n * DAY)
@@ -324,17 +324,17 @@ class TestAdjust:
         with pytest.raises(TooManyGrantsError):
             do(account, late)
         assert do(account, adjust(AdjustAction.ADD, 1, "a50", expires_at=NOW + DAY)).entries
-        # An exhausted grant gives way to a new one.
+        # A new grant may replace an exhausted one.
         spent = do(account, consume(51)).after
         assert do(spent, late).after.balance == spent.balance + 1
 
-    def test_room_that_was_made_is_not_made_twice(self) -> None:
+    def test_grants_stay_within_the_limit_when_the_plans_grant_returns(self) -> None:
         account = opened("free", signup_credits=0)
         for n in range(1, GRANTS_MAX):
             command = adjust(AdjustAction.ADD, 1, f"a{n}", expires_at=NOW + (9_000 + n) * DAY)
             account = do(account, command).after
         for month in range(12):
-            # The plan's grant is exhausted, gives way to another one, and comes again next month.
+            # The plan's exhausted grant is replaced by another, and returns next month.
             moment = account.begins(month)
             account = do(account, consume(100, f"c{month}"), moment).after
             more = adjust(
@@ -344,7 +344,7 @@ class TestAdjust:
                 account = do(account, more, moment).after
         assert len(account.grants) <= GRANTS_MAX + 1
 
-    def test_refunds_without_room_live_their_seven_days_too(self) -> None:
+    def test_refunds_at_the_limit_of_grants_live_for_seven_days_too(self) -> None:
         account = opened("none", signup_credits=10)
         spent = do(account, consume(10, "c0"))
         account = do(spent.after, adjust(AdjustAction.ADD, 10)).after
@@ -361,7 +361,7 @@ class TestAdjust:
 
 
 class TestFreeze:
-    def test_freezing_is_audited_and_has_an_entry_that_moves_nothing(self) -> None:
+    def test_freezing_is_audited_and_has_an_entry_that_moves_no_credits(self) -> None:
         posting = do(opened(), freeze())
         assert posting.after.status is AccountStatus.FROZEN
         assert posting.audit is not None
@@ -372,19 +372,19 @@ class TestFreeze:
         assert (own_entry(posting).type, own_entry(posting).amount) == (EntryType.FREEZE, 0)
 
 
-def test_a_decision_is_a_new_version_of_the_account() -> None:
+def test_a_decision_returns_a_new_version_of_the_account() -> None:
     account = opened()
     assert (account.version, do(account, consume(1)).after.version) == (1, 2)
 
 
-def test_a_request_is_the_same_by_what_it_asks_and_not_by_who_asks() -> None:
+def test_the_request_hash_covers_the_content_and_not_the_actor() -> None:
     asked = consume(5)
     assert replace(asked, entry_id="other", keyed=False).request_hash == asked.request_hash
     assert consume(6).request_hash != asked.request_hash
     assert use("chat").request_hash != asked.request_hash
 
 
-def test_the_remaining_of_each_grant_makes_up_the_balance() -> None:
+def test_the_balance_is_the_sum_of_what_grants_have_left() -> None:
     assert remaining(opened()) == {"signup:grant": 50, "period:2026-01-31": 100}
     assert decide(opened(), consume(1), catalog=CATALOG, now=NOW).after.balance == 149
 

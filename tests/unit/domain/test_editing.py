@@ -1,4 +1,4 @@
-"""What an admin may change in the catalog."""
+"""Changes that an admin may make to the catalog."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ EDITOR = Editor(catalog=CATALOG, default_plan="free", actor=ADMIN, reason="deare
 
 
 @pytest.mark.parametrize("seen", [0, 2])
-def test_only_the_version_that_is_there_can_be_replaced(seen: int) -> None:
+def test_only_the_current_version_can_be_replaced(seen: int) -> None:
     chat = EDITOR.feature("chat")
     with pytest.raises(StaleVersionError) as stale:
         EDITOR.change(chat, replace(chat, cost=6), seen)
@@ -21,7 +21,7 @@ def test_only_the_version_that_is_there_can_be_replaced(seen: int) -> None:
     assert EDITOR.change(chat, replace(chat, cost=6, version=7), 1).after.version == 2
 
 
-def test_the_default_plan_can_be_changed_and_not_closed() -> None:
+def test_the_default_plan_can_be_changed_but_not_closed() -> None:
     free = EDITOR.plan("free")
     assert EDITOR.change(free, replace(free, monthly_credits=1), 1).audit.action == "plan.change"
     with pytest.raises(DefaultPlanError):
@@ -32,7 +32,7 @@ def test_the_default_plan_can_be_changed_and_not_closed() -> None:
         )
 
 
-def test_an_id_at_a_provider_stands_for_the_same_plan_whichever_was_read_first() -> None:
+def test_a_provider_id_means_the_same_plan_whichever_was_read_first() -> None:
     one, other = (
         Plan(plan_id=name, name=name, monthly_credits=1, provider_ids=("price_1",))
         for name in ("one", "other")
@@ -43,7 +43,7 @@ def test_an_id_at_a_provider_stands_for_the_same_plan_whichever_was_read_first()
         assert catalog.plan_named(["price_2"]) is None
 
 
-def test_an_id_at_a_provider_stays_with_its_plan_though_it_is_closed() -> None:
+def test_a_provider_id_stays_with_its_plan_even_if_that_is_closed() -> None:
     closed = replace(EDITOR.plan("pro"), provider_ids=("price_1", "price_2"), active=False)
     editor = replace(EDITOR, catalog=replace(CATALOG, plans={**CATALOG.plans, "pro": closed}))
     other = Plan(plan_id="other", name="Other", monthly_credits=1, provider_ids=("price_2",))

@@ -1,4 +1,4 @@
-"""Whose a hold is, how long it may live, and how much a user may write for nothing."""
+"""Who owns a hold, how long it may live, and how often a user may write for free."""
 
 import re
 from collections.abc import Callable
@@ -61,23 +61,23 @@ ENDINGS: list[Callable[..., Command]] = [
     lambda of, actor: extend(600, of=of, actor=actor),
     lambda of, actor: release(of=of, actor=actor),
 ]
-"""All that somebody may want of a hold."""
+"""All commands about a hold."""
 
 
 def with_hold(hold_id: str, actor: "Actor") -> Account:
     return do(opened(), hold(60, hold_id, actor=actor)).after
 
 
-def test_users_have_names_of_their_own() -> None:
+def test_a_users_entries_have_their_own_prefix() -> None:
     assert entry_name(USER, "job") == "user:job"
     assert entry_name(APP, "job") == entry_name(ADMIN, "job") == "job"
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_user_ends_only_what_a_users_token_opened(ending: Callable[..., Command]) -> None:
+def test_a_user_ends_only_holds_that_a_users_token_opened(ending: Callable[..., Command]) -> None:
     own, app = with_hold("user:h1", USER), with_hold("h1", APP)
     assert do(own, ending("user:h1", USER)).after != own
-    for account in (app, opened()):  # it does not matter whether there is such a hold
+    for account in (app, opened()):  # whether the hold exists does not matter
         with pytest.raises(HoldNotYoursError):
             do(account, ending("h1", USER))
     for actor in (APP, ADMIN):
@@ -85,7 +85,7 @@ def test_a_user_ends_only_what_a_users_token_opened(ending: Callable[..., Comman
         assert do(own, ending("user:h1", actor)).after != own
 
 
-def test_nobody_ends_what_a_dispute_has_set_aside() -> None:
+def test_no_caller_ends_the_hold_of_a_dispute() -> None:
     bought = do(opened("none", signup_credits=0), purchase(100))
     assert bought.payment is not None
     payment = bought.payment[1]
@@ -96,14 +96,14 @@ def test_nobody_ends_what_a_dispute_has_set_aside() -> None:
             do(account, ending(set_aside.hold_id, ADMIN))
 
 
-# ---- How long it may live ------------------------------------------------------------------------
+# ---- How long a hold may live --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("hold_id", "actor", "bound"),
     [("user:h1", USER, DAY), ("h1", APP, 7 * DAY), ("h1", ADMIN, 7 * DAY)],
 )
-def test_no_extension_takes_a_hold_past_its_bound(
+def test_no_extension_takes_a_hold_past_its_limit(
     hold_id: str, actor: "Actor", bound: timedelta
 ) -> None:
     account, now = do(opened(), hold(60, hold_id, actor=actor, expires_in=3_600)).after, NOW
@@ -117,7 +117,7 @@ def test_no_extension_takes_a_hold_past_its_bound(
     assert not settled(account, CATALOG, NOW + bound).holds
 
 
-def test_a_hold_that_an_earlier_version_opened_is_extended_for_a_week_at_most() -> None:
+def test_a_hold_opened_by_an_earlier_version_is_extended_for_a_week_at_most() -> None:
     [old] = with_hold("h1", APP).holds
     account = replace(with_hold("h1", APP), holds=(replace(old, ends_by=None),))
     for half_day in range(20):
@@ -128,11 +128,9 @@ def test_a_hold_that_an_earlier_version_opened_is_extended_for_a_week_at_most() 
     assert account.holds[0].expires_at <= NOW + 7 * DAY
 
 
-def test_a_hold_that_an_earlier_version_opened_is_not_extended_past_credits_that_have_expired() -> (
-    None
-):
+def test_a_hold_opened_by_an_earlier_version_is_not_extended_past_expired_credits() -> None:
     account = do(gift(HOUR), hold(100, expires_in=86_400)).after
-    account = do(account, extend(1, of="h1"), NOW + 2 * HOUR).after  # the grant has gone
+    account = do(account, extend(1, of="h1"), NOW + 2 * HOUR).after  # the grant no longer exists
     [old] = settled(account, CATALOG, NOW + 2 * HOUR).holds
     account = replace(
         settled(account, CATALOG, NOW + 2 * HOUR), holds=(replace(old, ends_by=None),)
@@ -142,12 +140,12 @@ def test_a_hold_that_an_earlier_version_opened_is_not_extended_past_credits_that
 
 
 def gift(life: timedelta) -> Account:
-    """An account that has nothing but 100 credits for a while."""
+    """Return an account that has only 100 credits, which expire."""
     command = adjust(AdjustAction.ADD, 100, kind=GrantKind.PROMO, expires_at=NOW + life)
     return do(opened("none", signup_credits=0), command).after
 
 
-def test_credits_are_held_for_a_day_at_most_past_their_expiry() -> None:
+def test_credits_are_held_for_at_most_a_day_past_their_expiry() -> None:
     account = do(gift(HOUR), hold(100, expires_in=86_400)).after
     account = do(account, extend(86_400), NOW + 20 * HOUR).after
     assert account.holds[0].expires_at == NOW + 25 * HOUR
@@ -155,8 +153,8 @@ def test_credits_are_held_for_a_day_at_most_past_their_expiry() -> None:
     assert settled(account, CATALOG, NOW + 25 * HOUR).balance == 0
 
 
-def test_a_grant_that_ends_sooner_than_it_said_bounds_what_is_held_of_it() -> None:
-    """A paid period's allowance lives on for 3 days, unless the next payment comes."""
+def test_a_grant_that_ends_early_limits_holds_of_its_credits() -> None:
+    """A paid period's allowance lives for 3 more days unless the next payment arrives."""
     end = NOW + 28 * DAY
     account = do(opened("none", signup_credits=0), pay_period(NOW, end)).after
     account = do(account, hold(2_000, expires_in=86_400), end - HOUR).after
@@ -175,10 +173,10 @@ def test_a_grant_that_ends_sooner_than_it_said_bounds_what_is_held_of_it() -> No
         max_size=60,
     ),
 )
-def test_whatever_is_held_an_allowance_lives_no_longer_than_a_day_past_its_period(
+def test_no_hold_keeps_an_allowance_for_more_than_a_day_past_its_period(
     actions: list[str],
 ) -> None:
-    """Design 4: so holds defeat neither expiry, reset, the bound of rollovers nor a downgrade."""
+    """So holds circumvent neither expiry, resets, rollover limits nor downgrades."""
     account, now = opened("pro", signup_credits=0), NOW
     for number, action in enumerate(actions):
         now += 13 * HOUR
@@ -210,7 +208,7 @@ def test_whatever_is_held_an_allowance_lives_no_longer_than_a_day_past_its_perio
         assert account.balance <= of_now or not a_day_in
 
 
-# ---- Frozen, and deducted from -------------------------------------------------------------------
+# ---- Frozen accounts and deductions --------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -228,7 +226,7 @@ def test_the_user_of_a_frozen_account_can_only_read(command: Command) -> None:
         do(frozen, command)
 
 
-def test_a_service_ends_what_is_held_on_a_frozen_account() -> None:
+def test_a_service_ends_holds_of_a_frozen_account() -> None:
     frozen = do(with_hold("h1", APP), freeze()).after
     assert do(frozen, capture(60)).after.consumed_total == 60
     assert do(frozen, release()).after.held == 0
@@ -238,7 +236,7 @@ def test_a_service_ends_what_is_held_on_a_frozen_account() -> None:
         do(frozen, hold(1, "h2"))
 
 
-def test_a_deduction_ends_the_users_own_holds_as_far_as_it_needs() -> None:
+def test_a_deduction_ends_as_many_of_the_users_holds_as_it_needs() -> None:
     account = opened()  # 150 credits
     for number, amount in enumerate((50, 40, 60)):
         account = do(account, hold(amount, f"user:h{number}", actor=USER)).after
@@ -253,7 +251,7 @@ def test_a_deduction_ends_the_users_own_holds_as_far_as_it_needs() -> None:
     assert do(account, adjust(AdjustAction.SET, 0)).after.balance == 0
 
 
-def test_a_deduction_leaves_alone_what_the_app_holds() -> None:
+def test_a_deduction_ends_none_of_the_apps_holds() -> None:
     account = do(with_hold("h1", APP), hold(50, "user:h2", actor=USER)).after
     assert do(account, adjust(AdjustAction.DEDUCT, 90)).after.held == 60
     with pytest.raises(DeductionTooLargeError) as refused:
@@ -262,17 +260,17 @@ def test_a_deduction_leaves_alone_what_the_app_holds() -> None:
 
 
 @pytest.mark.parametrize("balance", [0, 20, 40, 70, 100])
-def test_a_balance_is_set_whatever_expires_as_holds_end(balance: int) -> None:
+def test_a_balance_can_be_set_whatever_expires_when_holds_end(balance: int) -> None:
     account = do(gift(HOUR), adjust(AdjustAction.ADD, 40, "a0")).after
     account = do(account, hold(100, "user:h1", expires_in=86_400, actor=USER)).after
     later = NOW + 2 * HOUR  # the 100 have expired and are held, 40 are available
     assert do(account, adjust(AdjustAction.SET, balance), later).after.balance == balance
 
 
-# ---- How much a user may write for nothing -------------------------------------------------------
+# ---- How often a user may write for free ---------------------------------------------------------
 
 
-def test_a_user_opens_extends_and_releases_only_so_often_an_hour() -> None:
+def test_a_users_calls_about_holds_are_limited_by_the_hour() -> None:
     account, now = opened(), NOW
     commands: list[Callable[[int], Command]] = [
         lambda n: hold(1, f"user:h{n}", expires_in=60, actor=USER),
@@ -285,7 +283,7 @@ def test_a_user_opens_extends_and_releases_only_so_often_an_hour() -> None:
     with pytest.raises(HoldRateLimitedError) as refused:
         do(account, hold(1, "user:more", actor=USER), late)
     assert (refused.value.calls_max, refused.value.retry_after) == (HOLD_CALLS_MAX, 59)
-    # What is paid for is not counted, and neither is what a service does.
+    # Charged calls and calls of a service are not counted.
     assert do(account, consume(1), late).after.consumed_total == 1
     assert do(account, hold(1, actor=APP), late).after.held == 1
     assert do(account, hold(1, "user:more", actor=USER), NOW + HOUR).after.held == 1
@@ -297,10 +295,10 @@ def test_an_extension_that_changes_nothing_writes_nothing() -> None:
     assert again.after == account
 
 
-# ---- What a caller is shown ----------------------------------------------------------------------
+# ---- Responses -----------------------------------------------------------------------------------
 
 
-def test_a_release_says_how_much_of_it_expired_at_once() -> None:
+def test_a_release_shows_how_much_of_it_expired_at_once() -> None:
     account = do(gift(HOUR), hold(60, expires_in=86_400)).after
     posting = do(account, release(), NOW + 2 * HOUR)
     own = own_entry(posting)
@@ -308,14 +306,14 @@ def test_a_release_says_how_much_of_it_expired_at_once() -> None:
     assert own.balance_left == posting.after.balance
 
 
-def test_a_users_hold_is_named_in_an_address() -> None:
+def test_the_id_of_a_users_hold_fits_into_a_path() -> None:
     for good in ("h1", "user:h1", "user:" + "k" * 128, "k" * 128):
         assert re.fullmatch(HOLD_ID_PATTERN, good)
     for bad in ("stripe:pi_1:dp_1", "user:", ":h1", "user:" + "k" * 129, "..", "a/b"):
         assert not re.fullmatch(HOLD_ID_PATTERN, bad)
 
 
-# ---- Held over the end of a period that rolls over -----------------------------------------------
+# ---- Holds over the end of a period that rolls over ----------------------------------------------
 
 MONTH = datetime(2026, 2, 28, 12, tzinfo=UTC)
 """The end of the first period."""
@@ -324,15 +322,15 @@ MONTH = datetime(2026, 2, 28, 12, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("used_before", "held", "captured", "balance"),
     [
-        (0, 2_000, 0, 1_000),  # as if it had not been held: no more than the bound rolls over
+        (0, 2_000, 0, 1_000),  # as if it had not been held: no more than the limit rolls over
         (1_500, 500, 0, 500),
-        (1_500, 200, 0, 500),  # 300 at the end of the month, 200 when they come back
+        (1_500, 200, 0, 500),  # 300 at the end of the month, 200 when they are released
         (1_500, 500, 120, 380),
         (200, 900, 0, 1_000),
         (0, 2_000, 2_000, 0),
     ],
 )
-def test_what_is_held_over_a_months_end_rolls_over_as_if_it_had_not_been(
+def test_credits_held_over_a_months_end_roll_over_as_if_they_had_not_been_held(
     used_before: int, held: int, captured: int, balance: int
 ) -> None:
     account = opened("pro", signup_credits=0)
@@ -343,20 +341,20 @@ def test_what_is_held_over_a_months_end_rolls_over_as_if_it_had_not_been(
     ended = do(account, end, MONTH + HOUR)
     assert ended.after.balance == 2_000 + balance
     assert own_entry(ended).balance_left == ended.after.balance
-    later = ended.after if captured else account  # one that nobody ends, ends by itself
+    later = ended.after if captured else account  # a hold that no one ends expires
     assert settled(later, CATALOG, MONTH + 20 * DAY).balance == 2_000 + balance
-    # It lives for a period, as all that rolls over does, and no longer.
+    # It lives for one period, as all rollovers do.
     rolled = [grant for grant in ended.after.grants if grant.kind is GrantKind.ROLLOVER]
     assert {grant.expires_at for grant in rolled} <= {datetime(2026, 3, 31, 12, tzinfo=UTC)}
     assert len(rolled) <= 1
 
 
-def test_a_plan_without_rollover_keeps_nothing_that_was_held() -> None:
+def test_a_plan_without_rollover_keeps_no_held_credits() -> None:
     account = do(opened("free", signup_credits=0), hold(100, expires_in=86_400), MONTH - HOUR).after
     assert do(account, release(), MONTH + HOUR).after.balance == 100
 
 
-def test_no_more_rolls_over_than_may_whatever_is_held_at_the_end_of_a_month() -> None:
+def test_holds_at_a_months_end_do_not_raise_the_rollover_limit() -> None:
     """Up to 120 credits live for three periods, and the user holds all of them each time."""
     account, now = opened("long", signup_credits=0), NOW
     for month in range(1, 9):
@@ -372,7 +370,7 @@ def test_no_more_rolls_over_than_may_whatever_is_held_at_the_end_of_a_month() ->
         assert rolled <= 120
 
 
-def test_a_dispute_sets_aside_what_the_user_holds_of_the_payment() -> None:
+def test_a_dispute_takes_the_payments_credits_out_of_the_users_holds() -> None:
     bought = do(opened("none", signup_credits=0), purchase(100))
     assert bought.payment is not None
     account = do(bought.after, hold(100, "user:h1", actor=USER)).after
@@ -385,7 +383,7 @@ def test_a_dispute_sets_aside_what_the_user_holds_of_the_payment() -> None:
 
 
 @pytest.mark.parametrize("key", ["2026-02-28", "2026-03-31", "g1", "g2"])
-def test_no_key_of_a_release_takes_a_name_that_time_has_or_will_have_for_its_own(key: str) -> None:
+def test_no_key_of_a_release_takes_the_id_of_an_entry_that_time_writes(key: str) -> None:
     account = do(opened("pro", signup_credits=0), consume(1_500, "before")).after
     account = do(account, hold(200, expires_in=86_400), MONTH - HOUR).after
     ended = do(account, release(key), MONTH + HOUR)

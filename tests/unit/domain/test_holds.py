@@ -1,4 +1,4 @@
-"""Holds: what is set aside, what becomes of it, and what happens when nothing does."""
+"""Holds: opening, capturing, releasing, and what happens when they expire."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -48,20 +48,20 @@ from tests.unit.domain.examples import (
 SECOND = timedelta(seconds=1)
 
 
-def held(amount: int = 60, **told: Any) -> Account:
-    """150 credits, of which some are held."""
-    return do(opened(), hold(amount, **told)).after
+def held(amount: int = 60, **fields: Any) -> Account:
+    """Return an account with 150 credits, some of them held."""
+    return do(opened(), hold(amount, **fields)).after
 
 
-def told(entries: tuple[Entry, ...]) -> list[tuple[str, str, int, int]]:
-    """What entries say, in short."""
+def summary(entries: tuple[Entry, ...]) -> list[tuple[str, str, int, int]]:
+    """Return ID, type, amount and moved credits of each entry."""
     return [
         (entry.entry_id, entry.type, entry.amount, sum(part.amount for part in entry.allocations))
         for entry in entries
     ]
 
 
-def test_a_hold_takes_nothing_from_the_balance_and_all_from_what_is_available() -> None:
+def test_a_hold_reduces_the_available_credits_and_not_the_balance() -> None:
     posting = do(opened(), hold(60))
     account = posting.after
     assert (account.balance, account.held, account.available) == (150, 60, 90)
@@ -70,7 +70,7 @@ def test_a_hold_takes_nothing_from_the_balance_and_all_from_what_is_available() 
     assert (entry.held_after, entry.expires_at) == (60, NOW + 300 * SECOND)
 
 
-def test_a_hold_is_priced_as_a_use() -> None:
+def test_a_hold_has_the_price_of_a_use() -> None:
     posting = do(opened(), hold(feature="tokens", quantity=4_000))
     assert posting.after.held == 12
     entry = own_entry(posting)
@@ -91,16 +91,16 @@ REFUSED: list[tuple[str, Callable[[], Account], Any, type[RefusalError]]] = [
 
 
 @pytest.mark.parametrize(("what", "account", "command", "refusal"), REFUSED)
-def test_what_cannot_be_held_or_captured_is_refused(
+def test_an_impossible_hold_or_capture_is_refused(
     what: str, account: Callable[[], Account], command: Any, refusal: type[RefusalError]
 ) -> None:
     with pytest.raises(refusal):
         do(account(), command)
 
 
-def test_a_capture_spends_a_part_and_gives_the_rest_back() -> None:
+def test_a_capture_spends_a_part_and_releases_the_rest() -> None:
     posting = do(held(60), capture(25))
-    assert told(posting.entries) == [("release:c1", "release", 0, 35), ("c1", "usage", -25, 25)]
+    assert summary(posting.entries) == [("release:c1", "release", 0, 35), ("c1", "usage", -25, 25)]
     account = posting.after
     assert (account.balance, account.held, account.available) == (125, 0, 125)
     assert (account.used, account.consumed_total) == (25, 25)
@@ -119,23 +119,23 @@ def test_captures_repeat_until_the_final_one() -> None:
     assert (posting.after.balance, posting.ended_hold) == (80, "h1")
 
 
-def test_a_capture_of_nothing_named_takes_all_that_is_left() -> None:
+def test_a_capture_without_an_amount_takes_all_that_is_left() -> None:
     assert do(held(60), capture()).after.balance == 90
 
 
-def test_a_capture_above_the_hold_takes_the_rest_from_what_is_available() -> None:
+def test_a_capture_above_the_hold_takes_the_excess_from_available_credits() -> None:
     posting = do(held(60), capture(100, excess=True))
     assert (posting.after.balance, posting.after.available) == (50, 50)
     assert own_entry(posting).allocations == (Allocation("g2", 100),)
 
 
-def test_above_a_hold_an_overdraft_lends_as_it_does_for_a_consume() -> None:
+def test_a_capture_above_the_hold_may_use_the_overdraft() -> None:
     account = do(opened("overdraft"), hold(150)).after
     posting = do(account, capture(200, excess=True))
     assert (posting.after.debt, own_entry(posting).amount) == (50, -200)
 
 
-def test_a_quantity_is_captured_at_its_price_even_of_a_feature_that_was_retired() -> None:
+def test_a_quantity_is_captured_at_its_price_even_of_a_deactivated_feature() -> None:
     account = do(opened(), hold(feature="tokens", quantity=4_000)).after
     retired = replace(
         CATALOG,
@@ -146,7 +146,7 @@ def test_a_quantity_is_captured_at_its_price_even_of_a_feature_that_was_retired(
     assert posting.after.balance == 145
 
 
-def test_a_freeze_stops_new_holds_and_not_what_is_held() -> None:
+def test_a_freeze_stops_new_holds_but_no_open_ones() -> None:
     account = do(held(60), freeze()).after
     with pytest.raises(AccountFrozenError):
         do(account, capture(61, excess=True))
@@ -161,20 +161,20 @@ def test_a_capture_is_refunded_like_any_use() -> None:
     assert (again.balance, again.grants) == (150, opened().grants)
 
 
-def test_a_release_gives_all_back() -> None:
+def test_a_release_returns_all_credits() -> None:
     posting = do(held(60), release())
-    assert told(posting.entries) == [("r1", "release", 0, 60)]
+    assert summary(posting.entries) == [("r1", "release", 0, 60)]
     assert (posting.after.available, posting.ended_hold) == (150, "h1")
     assert posting.after.grants == opened().grants
 
 
-def test_a_hold_ends_by_itself_when_its_time_is_over() -> None:
+def test_a_hold_ends_by_itself_when_it_expires() -> None:
     account = held(60)
     assert settled(account, CATALOG, NOW + 299 * SECOND).held == 60
     read = settled(account, CATALOG, NOW + 300 * SECOND)
     assert (read.held, read.available) == (0, 150)
     posting = do(account, consume(150), NOW + DAY)
-    assert told(posting.entries) == [
+    assert summary(posting.entries) == [
         ("release:h1", "release", 0, 60),
         ("c1", "usage", -150, 150),
     ]
@@ -193,7 +193,7 @@ def test_an_extension_leaves_no_entry() -> None:
     assert do(held(60), extend(3_600)).entries == ()
 
 
-def test_held_credits_outlive_their_grant_and_expire_when_they_come_back() -> None:
+def test_held_credits_outlive_their_grant_and_expire_when_released() -> None:
     gift = adjust(AdjustAction.ADD, 100, kind=GrantKind.PROMO, expires_at=NOW + 60 * SECOND)
     account = do(opened("none", signup_credits=0), gift).after
     account = do(account, hold(80)).after
@@ -201,7 +201,7 @@ def test_held_credits_outlive_their_grant_and_expire_when_they_come_back() -> No
     assert settled(account, CATALOG, later).balance == 80
     assert do(account, capture(80), later).after.balance == 0
     posting = do(account, capture(30), later)
-    assert told(posting.entries) == [
+    assert summary(posting.entries) == [
         ("expiry:g1", "expiry", -20, 20),
         ("release:c1", "release", 0, 50),
         ("expiry:release:c1", "expiry", -50, 50),
@@ -210,18 +210,18 @@ def test_held_credits_outlive_their_grant_and_expire_when_they_come_back() -> No
     assert posting.after.balance == 0
 
 
-def test_no_key_of_a_release_names_what_a_grant_left_when_it_expired() -> None:
+def test_no_key_of_a_release_takes_the_id_of_a_grants_expiry() -> None:
     gift = adjust(AdjustAction.ADD, 100, kind=GrantKind.PROMO, expires_at=NOW + 60 * SECOND)
     account = do(do(opened("none", signup_credits=0), gift).after, hold(80)).after
     posting = do(account, release("g1"), NOW + 120 * SECOND)
-    assert told(posting.entries) == [
+    assert summary(posting.entries) == [
         ("expiry:g1", "expiry", -20, 20),
         ("g1", "release", 0, 80),
         ("expiry:release:g1", "expiry", -80, 80),
     ]
 
 
-def test_what_comes_back_pays_what_is_owed_before_it_can_expire() -> None:
+def test_released_credits_pay_debt_before_they_expire() -> None:
     account = do(opened("overdraft", signup_credits=0), hold(100)).after
     account = do(account, consume(40)).after
     assert (account.debt, account.available) == (40, -40)
@@ -241,7 +241,7 @@ def test_a_hold_that_ended_within_a_month_rolls_over_with_it() -> None:
     assert settled(across, CATALOG, end + DAY).balance == 3_000
 
 
-def test_an_unlimited_plan_holds_nothing_and_records_what_is_captured() -> None:
+def test_an_unlimited_plan_holds_no_credits_and_records_captures() -> None:
     account = do(opened("unlimited"), hold(10**6)).after
     assert (account.held, account.available) == (0, 50)
     posting = do(account, capture(700, final=False))
@@ -253,7 +253,7 @@ def test_an_unlimited_plan_holds_nothing_and_records_what_is_captured() -> None:
         do(account, capture(10**6 + 1))
 
 
-def test_a_hold_that_was_given_for_nothing_ends_with_the_unlimited_plan() -> None:
+def test_an_uncharged_hold_ends_with_its_unlimited_plan() -> None:
     free = do(opened("unlimited"), hold(30)).after
     assert own_entry(do(free, capture(30))).amount == 0
     metered = replace(free, plan_id="free")
@@ -262,18 +262,18 @@ def test_a_hold_that_was_given_for_nothing_ends_with_the_unlimited_plan() -> Non
         do(metered, capture(30))
 
 
-def test_a_hold_is_charged_for_nothing_once_the_plan_is_unlimited() -> None:
+def test_a_capture_is_not_charged_once_the_plan_is_unlimited() -> None:
     upgraded = do(held(60), quota("unlimited")).after
     posting = do(upgraded, capture(25, final=False))
     assert (own_entry(posting).amount, posting.after.held) == (0, 35)
     assert posting.after.balance == upgraded.balance
     final = do(upgraded, capture(25))
-    assert told(final.entries) == [("release:c1", "release", 0, 60), ("c1", "usage", 0, 0)]
+    assert summary(final.entries) == [("release:c1", "release", 0, 60), ("c1", "usage", 0, 0)]
     [once] = final.entries[0].allocations
     assert once.amount == 60
 
 
-def test_an_account_has_so_many_holds_and_no_more() -> None:
+def test_an_account_has_a_limited_number_of_holds() -> None:
     account = opened()
     for number in range(HOLDS_MAX):
         account = do(account, hold(1, f"h{number}")).after
@@ -295,7 +295,7 @@ def test_a_batch_takes_all_or_nothing_with_an_entry_for_each_use() -> None:
 
 
 def lives(account: Account) -> list[tuple[str, int, datetime | None]]:
-    """What an account has, and for how long."""
+    """Return what is left in an account's grants, and when they expire."""
     return sorted((grant.kind, grant.remaining, grant.expires_at) for grant in account.grants)
 
 
@@ -306,10 +306,10 @@ def lives(account: Account) -> list[tuple[str, int, datetime | None]]:
     plan_id=st.sampled_from(["long", "pro", "none"]),
     used=st.integers(0, 40),
 )
-def test_what_does_not_fit_one_posting_is_written_down_in_steps_that_come_to_the_same(
+def test_changes_that_do_not_fit_one_posting_are_written_in_steps_with_the_same_result(
     ends: list[int], holds: int, days: int, plan_id: str, used: int
 ) -> None:
-    """Grants that end on some day, many of them in one instant, and holds that end together."""
+    """Grants that expire on some day, many of them at one time, and holds that expire together."""
     account = opened(plan_id, signup_credits=100)
     account = do(account, consume(used + 1)).after
     for number, end in enumerate(ends):

@@ -1,8 +1,7 @@
-"""What holds at every moment for every account, whatever is done to it and whenever.
+"""Invariants of every account at every moment, whatever commands it gets.
 
-The checks know nothing of the rules: they read the entries as an outsider would, with their own
-sums, their own hashes and their own idea of what is left in each grant. In the end each life is
-audited, and nothing is found.
+The checks do not use the product's rules: they read the entries as an outsider would, and compute
+their own sums, hashes and remaining credits of each grant. Finally each account passes an audit.
 """
 
 import hashlib
@@ -86,7 +85,7 @@ OUT = {"usage", "expiry", "admin_deduct", "clawback", "hold"}
 ANSWERED = (
     Consume, OpenHold, CaptureHold, ReleaseHold, Refund, Adjust, SetFrozen, ResetUsage,
 )  # fmt: skip
-"""The commands whose answer shows the account, as one entry of their posting says."""
+"""The commands whose response shows the account as of one entry of their posting."""
 
 MOVES = st.one_of(
     st.timedeltas(timedelta(0), timedelta(hours=3)),
@@ -97,12 +96,12 @@ AMOUNTS = st.one_of(st.integers(1, 60), st.integers(1, 3_000), st.just(10**12))
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """One account, a clock that moves as it likes, and callers who repeat themselves."""
+    """One account, a clock that moves arbitrarily, and callers who repeat themselves."""
 
     @initialize(
         plan_id=st.sampled_from(sorted(CATALOG.plans)),
         signup_credits=st.integers(0, 200),
-        # Around the changes of clocks in March, October and November, and the ends of months.
+        # Around the clock changes in March, October and November, and the ends of months.
         day=st.dates(date(2026, 1, 1), date(2026, 12, 31)),
         second=st.integers(0, 86_399),
         time_zone=st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Pacific/Apia"]),
@@ -128,7 +127,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.life = Life()
         self.keys = 0
         self.may_owe = CATALOG.plans[plan_id].overdraft_limit > 0
-        self.carry_out(
+        self.execute(
             opening(
                 plan_id,
                 signup_credits=signup_credits,
@@ -137,8 +136,8 @@ class LedgerMachine(RuleBasedStateMachine):
             ),
         )
 
-    def carry_out(self, command: Command) -> Posting | None:
-        """Do what the ledger does around `decide`: nothing twice, nothing when refused."""
+    def execute(self, command: Command) -> Posting | None:
+        """Do what the ledger does around `decide`: skip repeated and refused commands."""
         taken = {entry.entry_id for entry in self.entries}
         if command.entry_id in taken and self.account is not None:
             return None
@@ -166,8 +165,8 @@ class LedgerMachine(RuleBasedStateMachine):
             return None
         except PostingTooLongError:
             renewal = Renew(account_id="u1", entry_id=self.key(), keyed=False, actor=CLOCK)
-            assert self.carry_out(renewal)
-            return self.carry_out(command)
+            assert self.execute(renewal)
+            return self.execute(command)
         # With the account, a refunded total and an audit record it fits a transaction of 100 items.
         assert len(posting.entries) + len(posting.retired) <= 97
         self.account = posting.after
@@ -186,18 +185,18 @@ class LedgerMachine(RuleBasedStateMachine):
         return posting
 
     def note(self, command: Command, posting: Posting) -> None:
-        """Note when holds were opened and grants end; what is answered is what was written."""
+        """Note the starts of holds and the ends of grants; check the account in the response."""
         own = posting.entry
         if isinstance(command, ANSWERED) and own:
-            told = own.balance_left, own.held_after, own.debt_left
-            assert told == (posting.after.balance, posting.after.held, posting.after.debt)
+            shown = own.balance_left, own.held_after, own.debt_left
+            assert shown == (posting.after.balance, posting.after.held, posting.after.debt)
         if isinstance(command, OpenHold) and own:
             self.opened[command.entry_id] = own.recorded_at
         for grant in posting.after.grants:
             self.ends[grant.grant_id] = grant.expires_at_or_never
         for grant in posting.before.grants if posting.before else ():
             if grant.kind == "plan" and posting.after.grant(grant.grant_id) is None:
-                # A payment may have ended it before its time.
+                # A payment may have ended it early.
                 latest = max(self.now, posting.after.begins(posting.after.period))
                 self.ends[grant.grant_id] = min(grant.expires_at_or_never, latest)
 
@@ -211,7 +210,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.now += move
 
     @rule(offset=st.sampled_from([-1, 0, 1]))
-    def time_comes_to_the_boundary(self, offset: int) -> None:
+    def time_reaches_a_boundary(self, offset: int) -> None:
         assert self.account
         self.now = self.account.period_end + timedelta(milliseconds=offset)
 
@@ -220,17 +219,17 @@ class LedgerMachine(RuleBasedStateMachine):
         assert self.account
         before = settled(self.account, CATALOG, self.now)
         plan = CATALOG.plans[before.plan_id]
-        posting = self.carry_out(consume(amount, self.key()))
+        posting = self.execute(consume(amount, self.key()))
         enough = plan.unlimited or amount <= before.available + plan.overdraft_limit
         assert (posting is not None) == (enough and before.status == "active")
 
     @rule(feature=st.sampled_from(["chat", "tokens", "retired"]), quantity=st.integers(1, 5_000))
     def use_a_feature(self, feature: str, quantity: int) -> None:
-        self.carry_out(use(feature, quantity, self.key()))
+        self.execute(use(feature, quantity, self.key()))
 
     @rule(amounts=st.lists(AMOUNTS, min_size=1, max_size=25))
     def consume_a_batch(self, amounts: list[int]) -> None:
-        posting = self.carry_out(batch(*(Use(amount=amount) for amount in amounts), key=self.key()))
+        posting = self.execute(batch(*(Use(amount=amount) for amount in amounts), key=self.key()))
         assert posting is None or len(posting.entries) >= len(amounts)
 
     @rule(
@@ -244,7 +243,7 @@ class LedgerMachine(RuleBasedStateMachine):
         before = settled(self.account, CATALOG, self.now)
         asked = {"feature": feature, "quantity": amount} if feature else {"amount": amount}
         key = entry_name(actor, self.key())
-        posting = self.carry_out(hold(key=key, expires_in=seconds, actor=actor, **asked))
+        posting = self.execute(hold(key=key, expires_in=seconds, actor=actor, **asked))
         if posting:
             free = CATALOG.plans[before.plan_id].unlimited
             assert free or posting.after.available >= min(0, before.available)
@@ -259,7 +258,7 @@ class LedgerMachine(RuleBasedStateMachine):
         what=st.sampled_from(["capture", "capture", "capture", "release", "extend", "extend"]),
         actor=st.sampled_from([USER, APP]),
     )
-    def something_becomes_of_a_hold(
+    def end_or_extend_a_hold(
         self,
         pick: object,
         amount: int | None,
@@ -283,7 +282,7 @@ class LedgerMachine(RuleBasedStateMachine):
             case _:
                 command = extend(seconds, key, **by)
         before = self.account
-        posting = self.carry_out(command)
+        posting = self.execute(command)
         may_not = actor == USER and (not is_users(name) or before.status == "frozen")
         assert posting is None or not may_not
         if posting and (what == "release" or (what == "capture" and final)):
@@ -297,9 +296,9 @@ class LedgerMachine(RuleBasedStateMachine):
         of = pick.choice(used)  # type: ignore[attr-defined]
         taken = [self.ends[part.grant_id] for part in of.allocations]
         borrowed = -of.amount - sum(part.amount for part in of.allocations)
-        posting = self.carry_out(refund(of.entry_id, amount, self.key()))
+        posting = self.execute(refund(of.entry_id, amount, self.key()))
         if posting and posting.entry and posting.entry.amount and not borrowed:
-            # Credits that would never have expired never do, whatever became of their grant.
+            # Credits that never expire keep no expiry, whatever happened to their grant.
             given = [posting.after.grant(part.grant_id) for part in posting.entry.allocations]
             ends = [grant.expires_at_or_never for grant in given if grant]
             assert max(ends, default=self.now) >= min(taken)
@@ -319,7 +318,7 @@ class LedgerMachine(RuleBasedStateMachine):
     ) -> None:
         assert self.account
         adding, before = action is AdjustAction.ADD, settled(self.account, CATALOG, self.now)
-        posting = self.carry_out(
+        posting = self.execute(
             adjust(
                 action,
                 amount,
@@ -342,7 +341,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(frozen=st.booleans())
     def freeze_or_unfreeze(self, *, frozen: bool) -> None:
-        self.carry_out(freeze(frozen=frozen))
+        self.execute(freeze(frozen=frozen))
 
     @rule(
         plan_id=st.none() | st.sampled_from(sorted(CATALOG.plans)),
@@ -357,17 +356,17 @@ class LedgerMachine(RuleBasedStateMachine):
     ) -> None:
         self.may_owe |= plan_id == "overdraft"
         command = quota(plan_id, monthly_credits=monthly_credits, limits=limits, key=self.key())
-        self.carry_out(command)
-        again = self.carry_out(replace(command, entry_id=self.key()))
+        self.execute(command)
+        again = self.execute(replace(command, entry_id=self.key()))
         assert again is None or (not again.entries and again.after == again.before)
 
     @rule()
     def reset_the_usage(self) -> None:
-        self.carry_out(reset(self.key()))
+        self.execute(reset(self.key()))
 
     @rule(amount=AMOUNTS, money=st.sampled_from([0, 1, 500, 999]))
     def buy_credits(self, amount: int, money: int) -> None:
-        self.carry_out(purchase(amount, f"stripe:{self.key()}", money))
+        self.execute(purchase(amount, f"stripe:{self.key()}", money))
 
     @rule(
         plan_id=st.sampled_from(sorted(CATALOG.plans)),
@@ -380,7 +379,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.may_owe |= plan_id == "overdraft"
         start = self.account.paid_until or self.now
         start = (start if start > self.now - timedelta(days=40) else self.now) + timedelta(begins)
-        self.carry_out(
+        self.execute(
             pay_period(
                 start,
                 start + timedelta(days),
@@ -395,43 +394,43 @@ class LedgerMachine(RuleBasedStateMachine):
         subscription=st.sampled_from(["stripe:sub_1", "stripe:sub_2"]),
         ago=st.integers(0, 5),
     )
-    def hear_of_a_subscription(self, status: str, subscription: str, ago: int) -> None:
+    def follow_a_subscription(self, status: str, subscription: str, ago: int) -> None:
         at = self.now - timedelta(days=ago)
-        self.carry_out(follow(status, at, subscription_id=subscription))
+        self.execute(follow(status, at, subscription_id=subscription))
 
     @rule(
         pick=st.randoms(use_true_random=False),
         money=st.integers(0, 600),
         outcome=st.none() | st.sampled_from(list(DisputeOutcome)),
     )
-    def money_goes_back(self, pick: object, money: int, outcome: DisputeOutcome | None) -> None:
+    def take_a_payment_back(self, pick: object, money: int, outcome: DisputeOutcome | None) -> None:
         assume(self.payments)
         paid = pick.choice(sorted(self.payments))  # type: ignore[attr-defined]
         name = f"{paid}:{pick.randint(1, 2)}"  # type: ignore[attr-defined]
         self.may_owe = True
         if outcome is not None:
-            self.carry_out(dispute(outcome, money, payment_id=paid, dispute_id=f"{name}:dispute"))
+            self.execute(dispute(outcome, money, payment_id=paid, dispute_id=f"{name}:dispute"))
         elif money % 2:
-            self.carry_out(returned(money, paid))
+            self.execute(returned(money, paid))
         else:
-            self.carry_out(refund_of_money(f"{name}:refund", money, paid))
+            self.execute(refund_of_money(f"{name}:refund", money, paid))
 
     @precondition(lambda self: self.keys > 20)
     @rule()
     def close_the_account(self) -> None:
-        self.carry_out(close(self.key()))
+        self.execute(close(self.key()))
 
     @rule(pick=st.randoms(use_true_random=False))
-    def somebody_repeats_a_command(self, pick: object) -> None:
+    def repeat_a_command(self, pick: object) -> None:
         before, known = self.account, dict(self.payments)
         command = pick.choice(self.done)  # type: ignore[attr-defined]
         is_written = command.entry_id in {entry.entry_id for entry in self.entries}
-        posting = self.carry_out(command)
+        posting = self.execute(command)
         if is_written:
             assert self.account == before
         if isinstance(command, TakeBack):
             assert self.payments == known
-            # What its own time ended by now, such as a caller's hold, is the clock's doing.
+            # Whatever has expired by now, such as a hold, was ended by the clock.
             assert posting is None or not {"clawback", "hold", "release"} & {
                 entry.type for entry in posting.entries if entry.actor != CLOCK
             }
@@ -442,7 +441,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @invariant()
     @precondition(lambda self: hasattr(self, "account"))
-    def the_books_are_right(self) -> None:
+    def the_books_balance(self) -> None:
         account, entries = self.account, self.entries
         assert account
         # 1, 2: the entries add up, one by one and all together.
@@ -454,11 +453,11 @@ class LedgerMachine(RuleBasedStateMachine):
         # 3: no gap, and the chain is whole.
         assert [entry.seq for entry in entries] == list(range(1, len(entries) + 1))
         assert hash_chain([entry.to_json() for entry in entries]) == account.hash.hex()
-        # 4, 10: grants, holds and debt make up the balance.
+        # 4, 10: grants, holds and debt add up to the balance.
         held = sum(part.amount for hold in account.holds for part in hold.allocations)
         assert sum(grant.remaining for grant in account.grants) + held - account.debt == balance
         assert (account.held, entries[-1].held_after if entries else 0) == (held, held)
-        # No hold lives beyond its bound, nor for long with credits that would have expired.
+        # No hold outlives its limit, nor keeps expired credits for long.
         for one in account.holds:
             if one.expires_at:
                 life = timedelta(hours=24) if is_users(one.hold_id) else timedelta(days=7)
@@ -474,11 +473,11 @@ class LedgerMachine(RuleBasedStateMachine):
         for entry in entries:
             drawn_on = [allocation.grant_id for allocation in entry.allocations]
             assert len(set(drawn_on)) == len(drawn_on)
-        # 6: nobody owes without an overdraft or money that went back.
+        # 6: there is no debt without an overdraft or refunded money.
         if not self.may_owe:
             assert account.available >= 0
             assert account.debt == 0
-        # 7: never more back than was taken.
+        # 7: refunds never exceed what was taken.
         taken = {entry.entry_id: entry.cost or 0 for entry in entries if entry.type == "usage"}
         given_back: Counter[str] = Counter()
         for entry in entries:
@@ -491,22 +490,22 @@ class LedgerMachine(RuleBasedStateMachine):
         assert len(set(periods)) == len(periods)
         in_force = [grant for grant in account.grants if grant.kind == "plan"]
         assert len({grant.expires_at for grant in in_force}) == len(in_force)
-        # 11: credits enter and leave only by the types that may.
+        # 11: credits enter and leave only by the permitted types of entry.
         assert all(entry.type in IN for entry in entries if entry.amount > 0)
         assert all(entry.type in OUT for entry in entries if entry.amount < 0)
 
 
 def hash_chain(entries: list[dict[str, object]]) -> str:
-    """Recompute the chain from what the API shows, and return its newest hash."""
+    """Recompute the chain from entries as the API shows them; return the newest hash."""
     newest = "00" * 32
     for entry in entries:
         assert entry["previous_hash"] == newest
-        told = {
+        hashed = {
             name: value
             for name, value in entry.items()
             if value is not None and name not in {"hash", "previous_hash"}
         }
-        text = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        text = json.dumps(hashed, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         newest = hashlib.sha256(bytes.fromhex(newest) + text.encode()).hexdigest()
         assert entry["hash"] == newest
     return newest
@@ -528,7 +527,7 @@ def left_in_grants(entries: list[Entry]) -> dict[str, int]:
                 hold[grant_id] = amount
             if entry.hold_id and entry.type == "release":
                 hold[grant_id] -= amount
-        # What is captured has left its grants before, and leaves the hold in the order it came.
+        # Captured credits left their grants earlier, and leave the hold in the order of arrival.
         for grant_id in list(hold):
             part = min(captured, hold[grant_id])
             hold[grant_id] -= part

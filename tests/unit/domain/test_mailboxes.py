@@ -1,4 +1,4 @@
-"""Which addresses are one mailbox, and which are not."""
+"""Addresses that lead to the same mailbox, and those that do not."""
 
 from collections.abc import Callable
 
@@ -33,7 +33,7 @@ def test_dots_lead_to_the_same_mailbox_at_gmail_and_only_there(
 
 
 @given(one=LOCALS, other=LOCALS, domain=DOMAINS, other_domain=DOMAINS)
-def test_mailboxes_of_other_names_or_domains_are_others(
+def test_other_names_or_domains_lead_to_other_mailboxes(
     one: str, other: str, domain: str, other_domain: str
 ) -> None:
     assume((one, domain) != (other, other_domain))
@@ -41,7 +41,7 @@ def test_mailboxes_of_other_names_or_domains_are_others(
 
 
 @given(st.text(max_size=60) | st.emails())
-def test_any_text_has_one_mailbox_whose_own_is_itself(address: str) -> None:
+def test_the_mailbox_of_a_mailbox_is_itself(address: str) -> None:
     once = mailbox(address)
     assert mailbox(once) == once
     assert "@" in once
@@ -64,9 +64,9 @@ def test_any_text_has_one_mailbox_whose_own_is_itself(address: str) -> None:
         ("+tag@example.com", "+tag@example.com"),
     ],
 )
-def test_one_mailbox_is_written_in_many_ways(written: str, mailbox_of: str) -> None:
+def test_one_mailbox_has_many_spellings(written: str, mailbox_of: str) -> None:
     assert mailbox(written) == mailbox(mailbox_of)
 
 
-def test_what_is_only_a_tag_is_no_part_of_everybodys_mailbox() -> None:
+def test_addresses_that_are_only_a_tag_have_different_mailboxes() -> None:
     assert len({mailbox(f"+{tag}@example.com") for tag in ("a", "b", "a+b")}) == 3

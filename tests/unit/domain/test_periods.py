@@ -18,7 +18,7 @@ ZONES = [
     "America/New_York",
     "America/Sao_Paulo",  # clocks changed at midnight
     "Australia/Lord_Howe",  # by half an hour
-    "Pacific/Apia",  # skipped the whole 30 December 2011
+    "Pacific/Apia",  # skipped all of 30 December 2011
 ]
 
 YEARS_5 = 5 * 12
@@ -27,14 +27,14 @@ HOUR = timedelta(hours=1)
 
 
 def oracle(anchor: datetime, zone: ZoneInfo, k: int) -> datetime:
-    """Scan the clock, by the minute at last, for the first instant that shows the wall time."""
+    """Scan the clock, finally by the minute, for the first instant that shows the wall time."""
     local = anchor.astimezone(zone)
     month = local.year * 12 + local.month - 1 + k
     year, month = month // 12, month % 12 + 1
     day = min(local.day, monthrange(year, month)[1])
     wall = datetime(year, month, day, local.hour, local.minute)
-    instant = wall.replace(tzinfo=UTC) - 15 * HOUR  # no offset is above 14
-    # Whole hours well before it; where the clock may go back, steps shorter than it goes.
+    instant = wall.replace(tzinfo=UTC) - 15 * HOUR  # no offset exceeds 14 hours
+    # Whole hours until shortly before it, then shorter steps than any clock is set back.
     for step, margin in ((HOUR, 3 * HOUR), (HOUR / 4, 0 * HOUR), (HOUR / 60, 0 * HOUR)):
         while (instant + step).astimezone(zone).replace(tzinfo=None) < wall - margin:
             instant += step
@@ -43,9 +43,9 @@ def oracle(anchor: datetime, zone: ZoneInfo, k: int) -> datetime:
 
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("day", range(1, 32))
-def test_every_boundary_of_40_years_is_the_oracles(zone: str, day: int) -> None:
+def test_every_boundary_of_40_years_matches_the_oracle(zone: str, day: int) -> None:
     local = ZoneInfo(zone)
-    # Half past two lies in most zones' gaps and overlaps, midnight in the others'.
+    # Half past two is in most zones' gaps and overlaps, midnight in the others'.
     for hour, minute in ((2, 30), (0, 0)):
         anchor = datetime(2008, 1, day, hour, minute, tzinfo=local).astimezone(UTC)
         for k in range(YEARS_40 + 1) if hour else range(0, YEARS_40, 25):
@@ -70,13 +70,13 @@ def test_a_boundary_begins_its_period_and_ends_the_one_before(
     assert start < boundary(anchor, local, k + 1)
 
 
-def test_boundaries_come_from_the_anchor_and_not_from_the_boundary_before() -> None:
+def test_boundaries_count_from_the_anchor_and_not_from_the_previous_boundary() -> None:
     anchor = datetime(2026, 1, 31, 9, tzinfo=UTC)
     days = [boundary(anchor, ZoneInfo("UTC"), k).strftime("%d %b") for k in range(5)]
     assert days == ["31 Jan", "28 Feb", "31 Mar", "30 Apr", "31 May"]
 
 
-def test_a_skipped_moment_is_the_first_valid_instant_after_it() -> None:
+def test_a_skipped_time_becomes_the_first_valid_instant_after_it() -> None:
     berlin = ZoneInfo("Europe/Berlin")
     anchor = datetime(2026, 2, 28, 2, 30, tzinfo=berlin).astimezone(UTC)
     # On 29 March 2026 the clock jumps from 2 to 3 o'clock; the 28th is the day before.
@@ -85,7 +85,7 @@ def test_a_skipped_moment_is_the_first_valid_instant_after_it() -> None:
     assert boundary(anchor, berlin, 2) == datetime(2026, 3, 29, 1, 0, tzinfo=UTC)
 
 
-def test_of_a_moment_that_happens_twice_the_earlier_one_counts() -> None:
+def test_the_earlier_of_two_instants_with_the_same_time_counts() -> None:
     berlin = ZoneInfo("Europe/Berlin")
     anchor = datetime(2026, 9, 25, 2, 30, tzinfo=berlin).astimezone(UTC)
     assert boundary(anchor, berlin, 1) == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)

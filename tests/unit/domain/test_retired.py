@@ -1,4 +1,4 @@
-"""Exhausted grants leave the account's item; what is refunded lives as it would have lived."""
+"""Exhausted grants leave the account's item; refunded credits keep their lives."""
 
 from datetime import timedelta
 
@@ -37,7 +37,7 @@ def bare() -> Account:
 
 
 def with_gifts(account: Account, number: int, life: timedelta = 300 * DAY) -> Account:
-    """An account with so many grants more, of one credit each, that expire one after the other."""
+    """Add `number` grants of one credit each that expire one after another."""
     for n in range(number):
         end = NOW + life + n * timedelta(seconds=1)
         gift = adjust(AdjustAction.ADD, 1, f"gift-{n}", kind=GrantKind.PROMO, expires_at=end)
@@ -45,7 +45,7 @@ def with_gifts(account: Account, number: int, life: timedelta = 300 * DAY) -> Ac
     return account
 
 
-def test_what_is_exhausted_and_never_expires_leaves_the_item() -> None:
+def test_an_exhausted_grant_without_an_expiry_leaves_the_item() -> None:
     bought = do(bare(), purchase(100)).after
     assert [grant.kind for grant in do(bought, consume(99)).after.grants] == ["purchase"]
     spent = do(bought, consume(100))
@@ -54,13 +54,13 @@ def test_what_is_exhausted_and_never_expires_leaves_the_item() -> None:
     assert (gone.grant_id, gone.kind, gone.amount, gone.expires_at) == ("g1", "purchase", 100, None)
 
 
-def test_what_will_expire_stays_until_it_does() -> None:
+def test_an_exhausted_grant_with_an_expiry_stays_until_then() -> None:
     account = do(with_gifts(bare(), 1), consume(1)).after
     assert [(grant.remaining, grant.kind) for grant in account.grants] == [(0, "promo")]
     assert settled(account, CATALOG, NOW + YEARS).grants == ()
 
 
-def test_a_grant_to_which_a_hold_will_give_back_stays() -> None:
+def test_a_grant_to_which_a_hold_will_return_credits_stays() -> None:
     bought = do(bare(), purchase(100)).after
     held = do(bought, hold(100)).after
     assert [grant.remaining for grant in held.grants] == [0]
@@ -68,7 +68,7 @@ def test_a_grant_to_which_a_hold_will_give_back_stays() -> None:
     assert do(held, capture(100)).after.grants == ()
 
 
-def test_a_refund_brings_a_retired_grant_back_as_it_was() -> None:
+def test_a_refund_restores_a_retired_grant() -> None:
     account = do(bare(), purchase(100)).after
     [before] = account.grants
     spent = do(account, consume(100))
@@ -77,7 +77,7 @@ def test_a_refund_brings_a_retired_grant_back_as_it_was() -> None:
     assert settled(after, CATALOG, NOW + YEARS).balance == 100
 
 
-def test_a_part_of_a_use_of_many_grants_goes_back_to_the_last_of_them() -> None:
+def test_a_partial_refund_of_many_grants_returns_to_the_last_of_them() -> None:
     account = bare()
     for n in range(3):
         account = do(account, purchase(100, f"stripe:pi_{n}")).after
@@ -97,27 +97,27 @@ def test_bought_credits_never_expire_however_many_grants_there_are(live: int) ->
     assert settled(account, CATALOG, NOW + YEARS).balance == 100
 
 
-def test_what_gave_way_at_the_bound_lives_as_long_as_it_would_have() -> None:
+def test_a_grant_retired_at_the_limit_keeps_its_expiry() -> None:
     gift = adjust(AdjustAction.ADD, 60, kind=GrantKind.PROMO, expires_at=NOW + 90 * DAY)
     spent = do(do(bare(), gift).after, consume(60))
-    account = with_gifts(spent.after, GRANTS_MAX)  # the exhausted gift gives way to the last
+    account = with_gifts(spent.after, GRANTS_MAX)  # the last replaces the exhausted gift
     assert account.grant("g1") is None
     account = do(account, refund("c1"), NOW + DAY, of=own_entry(spent)).after
     assert settled(account, CATALOG, NOW + 89 * DAY).balance == GRANTS_MAX + 60
     assert settled(account, CATALOG, NOW + 91 * DAY).balance == GRANTS_MAX
 
 
-def test_what_gives_way_to_its_own_refund_comes_back() -> None:
+def test_a_grant_retired_by_its_own_refund_is_restored() -> None:
     gift = adjust(AdjustAction.ADD, 60, kind=GrantKind.PROMO, expires_at=NOW + 90 * DAY)
     spent = do(do(bare(), gift).after, consume(60))
-    account = with_gifts(spent.after, GRANTS_MAX - 1)  # with the exhausted gift there are fifty
+    account = with_gifts(spent.after, GRANTS_MAX - 1)  # fifty with the exhausted gift
     assert account.grant("g1") is not None
     account = do(account, refund("c1"), NOW + DAY, of=own_entry(spent)).after
     assert settled(account, CATALOG, NOW + 89 * DAY).balance == GRANTS_MAX - 1 + 60
 
 
-def test_what_had_expired_does_not_live_on_with_what_had_not() -> None:
-    """One use of both is refunded while the account has as many grants as it may."""
+def test_expired_credits_do_not_live_on_with_live_ones() -> None:
+    """One use of both is refunded while the account has the maximum of grants."""
     gift = adjust(AdjustAction.ADD, 99, kind=GrantKind.PROMO, expires_at=NOW + DAY)
     spent = do(do(do(bare(), purchase(1)).after, gift).after, consume(100))
     account = with_gifts(spent.after, GRANTS_MAX)
@@ -126,7 +126,7 @@ def test_what_had_expired_does_not_live_on_with_what_had_not() -> None:
     assert settled(account, CATALOG, NOW + YEARS).balance == 1
 
 
-def test_so_many_refunds_bring_back_no_more_grants_than_an_item_has_room_for() -> None:
+def test_many_refunds_restore_no_more_grants_than_fit_into_an_item() -> None:
     account, uses = bare(), []
     for n in range(GRANTS_MAX):
         account = do(account, purchase(1, f"stripe:pi_{n}")).after
@@ -140,7 +140,7 @@ def test_so_many_refunds_bring_back_no_more_grants_than_an_item_has_room_for() -
     assert settled(account, CATALOG, NOW + YEARS).balance == GRANTS_MAX
 
 
-def test_only_what_comes_back_into_an_expired_grant_lives_for_a_week() -> None:
+def test_only_credits_that_return_to_an_expired_grant_live_for_a_week() -> None:
     gift = adjust(AdjustAction.ADD, 60, kind=GrantKind.PROMO, expires_at=NOW + DAY)
     spent = do(do(bare(), gift).after, consume(60))
     account = do(spent.after, refund("c1"), NOW + 2 * DAY, of=own_entry(spent)).after
@@ -148,7 +148,7 @@ def test_only_what_comes_back_into_an_expired_grant_lives_for_a_week() -> None:
     assert settled(account, CATALOG, NOW + 9 * DAY + timedelta(hours=1)).balance == 0
 
 
-def test_what_is_refunded_to_a_disputed_payment_is_the_payments_again() -> None:
+def test_credits_refunded_to_a_disputed_payment_belong_to_the_payment_again() -> None:
     bought = do(bare(), purchase(100))
     assert bought.payment is not None
     spent = do(bought.after, consume(100))
@@ -161,7 +161,7 @@ def test_what_is_refunded_to_a_disputed_payment_is_the_payments_again() -> None:
 def test_credits_that_are_spent_and_refunded_live_as_if_they_had_not_been(
     data: st.DataObject,
 ) -> None:
-    """Against an oracle: each grant's life is written down when it arrives, and nothing else."""
+    """Against an oracle that knows only each grant's expiry at its arrival."""
     account, lives, uses = bare(), list[tuple[int, int | None]](), list[Entry]()
     for n in range(data.draw(st.integers(1, 8))):
         days = data.draw(st.sampled_from([None, None, 5, 20, 40]))
@@ -190,14 +190,14 @@ def test_bought_credits_that_paid_an_overdraft_back_never_expire_when_it_is_refu
     assert lent.after.debt == 500
     paid_back = do(lent.after, purchase(500)).after
     account = do(paid_back, refund("c1"), of=own_entry(lent)).after
-    # The plan's 100 are gone with their period, what was bought is not.
+    # The plan's 100 are gone with their period; the bought credits are not.
     assert settled(account, CATALOG, NOW + DAY).balance == 600
     assert settled(account, CATALOG, NOW + 27 * DAY).balance == 600
     later = settled(account, CATALOG, NOW + 29 * DAY)
     assert sum(grant.remaining for grant in later.grants if grant.expires_at is None) == 500
 
 
-def test_what_is_owed_costs_no_credits_of_a_longer_life() -> None:
+def test_paying_debt_takes_no_credits_that_live_longer() -> None:
     bought = do(opened("overdraft", signup_credits=0), purchase(100)).after
     used = do(bought, consume(250))  # the plan's 100, the bought 100 and 50 on credit
     account = do(used.after, refund("c1"), of=own_entry(used)).after

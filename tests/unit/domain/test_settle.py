@@ -1,4 +1,4 @@
-"""What time alone does to an account."""
+"""The effects of time on an account."""
 
 from datetime import UTC, datetime
 
@@ -21,7 +21,7 @@ from tests.unit.domain.examples import (
 )
 
 
-def test_a_grant_is_spendable_until_it_expires_and_not_at_that_instant() -> None:
+def test_a_grant_can_be_spent_until_the_instant_it_expires() -> None:
     expires_at = NOW + DAY
     account = do(opened(), adjust(AdjustAction.ADD, 10, expires_at=expires_at)).after
     moment = DAY / 86_400_000
@@ -40,7 +40,7 @@ def test_at_a_boundary_the_old_plan_grant_expires_and_the_new_one_arrives() -> N
     assert draft.entries[1].effective_at == account.period_end
 
 
-def test_what_was_not_granted_by_the_plan_is_untouched_by_a_boundary() -> None:
+def test_a_boundary_changes_no_grants_but_the_plans() -> None:
     account = do(opened(), adjust(AdjustAction.ADD, 10)).after
     after = settled(account, CATALOG, NOW + 100 * DAY)
     assert remaining(after)["signup:grant"] == 50
@@ -48,7 +48,7 @@ def test_what_was_not_granted_by_the_plan_is_untouched_by_a_boundary() -> None:
 
 
 @pytest.mark.parametrize(("used", "kept"), [(0, 1_000), (1_000, 1_000), (1_001, 999), (2_000, 0)])
-def test_unspent_credits_roll_over_up_to_the_plans_bound(used: int, kept: int) -> None:
+def test_unspent_credits_roll_over_up_to_the_plans_limit(used: int, kept: int) -> None:
     account = opened("pro", signup_credits=0)
     if used:
         account = do(account, consume(used)).after
@@ -64,7 +64,7 @@ def test_rolled_over_credits_are_spent_first_and_end_with_their_period() -> None
     assert remaining(after) == {"rollover:2026-03-31": 1_000, "period:2026-03-31": 2_000}
 
 
-def test_the_bound_of_a_rollover_holds_for_all_its_periods_together() -> None:
+def test_the_limit_of_rollovers_applies_to_all_periods_together() -> None:
     account = opened("long", signup_credits=0)
     assert [settled(account, CATALOG, account.begins(k)).balance for k in range(6)] == [
         50,
@@ -78,7 +78,9 @@ def test_the_bound_of_a_rollover_holds_for_all_its_periods_together() -> None:
 
 @pytest.mark.parametrize("plan_id", ["free", "pro", "long", "overdraft", "unlimited", "none"])
 @pytest.mark.parametrize("spent", [0, 20, 300, 590])
-def test_missed_periods_come_to_the_same_as_periods_one_by_one(plan_id: str, spent: int) -> None:
+def test_missed_periods_have_the_same_result_as_periods_one_by_one(
+    plan_id: str, spent: int
+) -> None:
     account = opened(plan_id)
     account = do(account, adjust(AdjustAction.ADD, 5, expires_at=NOW + 70 * DAY)).after
     if spent and (plan_id == "overdraft" or account.available >= spent):
@@ -101,7 +103,7 @@ def test_missed_periods_come_to_the_same_as_periods_one_by_one(plan_id: str, spe
         assert (at_once.period, at_once.used) == (one_by_one.period, one_by_one.used)
 
 
-def test_missed_periods_take_one_plan_entry_that_says_how_many() -> None:
+def test_missed_periods_take_one_plan_entry_with_their_number() -> None:
     draft = settle(opened(), CATALOG, datetime(2027, 4, 1, tzinfo=UTC))
     plan = [entry for entry in draft.entries if entry.type is EntryType.PLAN]
     assert [(entry.entry_id, entry.metadata) for entry in plan] == [
@@ -109,7 +111,7 @@ def test_missed_periods_take_one_plan_entry_that_says_how_many() -> None:
     ]
 
 
-def test_what_missed_allowances_paid_of_a_debt_is_written_down() -> None:
+def test_missed_allowances_that_paid_debt_are_recorded() -> None:
     lent = do(opened("overdraft", signup_credits=0), consume(350)).after
     draft = settle(lent, CATALOG, lent.begins(3))
     assert [(entry.type, entry.amount, entry.debt_after) for entry in draft.entries] == [
@@ -121,7 +123,7 @@ def test_what_missed_allowances_paid_of_a_debt_is_written_down() -> None:
     assert draft.account.balance == 50
 
 
-def test_an_account_left_alone_for_decades_takes_one_posting_that_fits_a_transaction() -> None:
+def test_an_account_unused_for_decades_takes_one_posting_that_fits_a_transaction() -> None:
     account = opened("long")
     for n in range(1, 48):
         command = adjust(AdjustAction.ADD, 1, f"a{n}", expires_at=NOW + n * DAY)
@@ -129,12 +131,12 @@ def test_an_account_left_alone_for_decades_takes_one_posting_that_fits_a_transac
     assert len(settle(account, CATALOG, NOW + 40 * 365 * DAY).entries) < 97
 
 
-def test_an_earlier_clock_undoes_nothing() -> None:
+def test_a_slow_clock_undoes_nothing() -> None:
     later = do(opened(), consume(1), NOW + 40 * DAY).after
     assert settled(later, CATALOG, NOW) == later
 
 
-def test_use_by_a_clock_that_is_behind_belongs_to_the_period_that_has_begun() -> None:
+def test_use_at_a_slow_clock_belongs_to_the_period_that_has_begun() -> None:
     account = opened()
     boundary = account.period_end
     begun = do(account, consume(1), boundary).after

@@ -1,4 +1,4 @@
-"""A misspelt field does not pass the type checker: the ledger takes no `**fields: Any`."""
+"""A misspelled field fails the type check: the ledger accepts no `**fields: Any`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ RIGHT = (
     "spend(draft, 'e1', command, charge=1, taken=1, feature='chat', quantity=1)",
     "give_back(draft, (), 'e1', hold_id='h1', source='e0')",
 )
-MISSPELT = (
+MISSPELLED = (
     "draft.account = replace(draft.account, usd=1)",
     "draft.account = replace(draft.account, used='1')",
     "draft.enter('e1', EntryType.USAGE, -1, command=command, featrue='chat', cost=1)",
@@ -45,16 +45,16 @@ MISSPELT = (
 )
 
 
-def test_every_misspelt_field_is_an_error_and_nothing_else_is(
+def test_every_misspelled_field_is_an_error_and_nothing_else_is(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("MYPYPATH", str(LAYER))
     planted = tmp_path / "planted.py"
-    planted.write_text(PREAMBLE + "".join(f"    {line}\n" for line in (*RIGHT, *MISSPELT)))
+    planted.write_text(PREAMBLE + "".join(f"    {line}\n" for line in (*RIGHT, *MISSPELLED)))
     options = ["--strict", "--cache-dir", str(tmp_path), "--config-file", "", "--no-error-summary"]
     found, trouble, _ = api.run([*options, str(planted)])
     assert not trouble
     lines = planted.read_text().splitlines()
     wrong = {lines[int(number) - 1].strip() for number in re.findall(r":(\d+): error:", found)}
-    assert wrong == set(MISSPELT), found
+    assert wrong == set(MISSPELLED), found

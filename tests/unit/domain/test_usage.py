@@ -1,4 +1,4 @@
-"""Usage of a day: every entry counts once, however the stream delivers it."""
+"""Daily usage: every entry counts once, however the stream delivers it."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ def entry(
 
 @st.composite
 def deliveries(draw: st.DrawFn) -> tuple[list[Entry], list[list[Entry]]]:
-    """A day's entries, and batches of them in any order and with any repeats that hold them all."""
+    """Return a day's entries, and batches that contain all of them, in any order with repeats."""
     first = draw(st.integers(1, 5))
     day = [
         entry(first + n, type_, cost, feature)
@@ -46,7 +46,7 @@ def deliveries(draw: st.DrawFn) -> tuple[list[Entry], list[list[Entry]]]:
 
 
 @given(deliveries())
-def test_every_entry_counts_once_in_any_order_and_any_parts(
+def test_every_entry_counts_once_in_any_order_and_any_batches(
     delivered: tuple[list[Entry], list[list[Entry]]],
 ) -> None:
     day, batches = delivered
@@ -65,7 +65,7 @@ def test_every_entry_counts_once_in_any_order_and_any_parts(
     assert usage.counted == (((day[0].seq, day[-1].seq),) if day else ())
 
 
-def test_what_was_counted_is_kept_as_ranges_that_join() -> None:
+def test_counted_entries_are_stored_as_ranges_that_merge() -> None:
     usage = DayUsage()
     for seq, counted in (
         (5, ((5, 5),)),
@@ -80,7 +80,7 @@ def test_what_was_counted_is_kept_as_ranges_that_join() -> None:
     assert usage.uses == (FeatureUse(credits=5, count=5),)
 
 
-def test_use_on_an_unlimited_plan_counts_at_its_price() -> None:
+def test_use_on_an_unlimited_plan_counts_with_its_price() -> None:
     used = own_entry(do(opened("unlimited"), consume(7)))
     assert used.amount == 0
     assert DayUsage().with_entries([used]).uses == (FeatureUse(credits=7, count=1),)

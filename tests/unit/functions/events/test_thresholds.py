@@ -1,4 +1,4 @@
-"""Bounds that available credits cross."""
+"""Thresholds that available credits cross."""
 
 from itertools import pairwise
 
@@ -28,7 +28,7 @@ from functions.events.thresholds import Threshold, thresholds_crossed
         (1, 100, []),
     ],
 )
-def test_a_bound_is_crossed_by_reaching_it_from_its_other_side(
+def test_a_threshold_is_crossed_by_reaching_it_from_its_other_side(
     before: int,
     after: int,
     crossed: list[str],
@@ -37,7 +37,7 @@ def test_a_bound_is_crossed_by_reaching_it_from_its_other_side(
 
 
 @given(st.lists(st.integers(-50, 50), min_size=2, max_size=30), st.integers(0, 30))
-def test_nobody_runs_out_twice_without_having_had_credits_again(
+def test_credits_run_out_again_only_after_recovering(
     available: list[int],
     low_credits: int,
 ) -> None:
@@ -48,7 +48,7 @@ def test_nobody_runs_out_twice_without_having_had_credits_again(
     ]
     out = [crossing for crossing in said if crossing is not Threshold.LOW]
     assert all(one != next_ for one, next_ in pairwise(out))
-    # Whoever hears everything knows at any time whether there are credits.
+    # The events always say whether there are credits.
     assert (
         out[-1] if out else Threshold.RECOVERED if available[0] > 0 else Threshold.DEPLETED
     ) == (Threshold.RECOVERED if available[-1] > 0 else Threshold.DEPLETED)

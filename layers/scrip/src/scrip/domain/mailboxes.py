@@ -1,18 +1,19 @@
-"""Mailboxes: which spellings of an email address lead to the same mailbox.
+"""Mailboxes: the spellings of an email address that lead to the same mailbox.
 
-Two mailboxes taken for one cost somebody their welcome; one taken for two gives it away as often as
-anybody likes. So what follows a `+` is cut at every provider, although some tell a+b from a.
+Treating two mailboxes as one costs a user the sign-up credits; treating one as two gives them away
+without limit. So the part after a `+` is removed for every provider, although a few distinguish
+a+b from a.
 """
 
 import unicodedata
 
 GMAIL = "gmail.com"
 NAMES_OF_GMAIL = frozenset({GMAIL, "googlemail.com"})
-"""There dots in the local part count for nothing, and both domains are one."""
+"""Gmail's domains, which are equivalent; Gmail ignores dots in the local part."""
 
 
 def mailbox(address: str) -> str:
-    """Return the mailbox that an address leads to, by one spelling."""
+    """Return the canonical spelling of an address's mailbox."""
     local, _, domain = _folded(address).rpartition("@")
     domain = _ascii(domain.rstrip("."))
     local = local.replace('"', "").replace("\\", "")
@@ -23,12 +24,12 @@ def mailbox(address: str) -> str:
 
 
 def _folded(text: str) -> str:
-    """Return a text in which letters that look or mean the same are the same: NFKC, lower case."""
+    """Unify letters that look or mean the same: NFKC, lower case."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower()).strip()
 
 
 def _ascii(domain: str) -> str:
-    """Return a domain as DNS has it; one that it cannot have stays as it is."""
+    """Return a domain in its DNS form, or unchanged if it has none."""
     try:
         return domain.encode("idna").decode()
     except UnicodeError:

@@ -1,8 +1,9 @@
-"""Calendar months from an anchor: where an account's periods begin and end.
+"""Calendar months from an anchor: the boundaries of an account's periods.
 
 The k-th boundary is `anchor + k months` on the wall clock of the account's time zone, always from
-the original anchor (31 January -> 28 February -> 31 March). Where the clock skips that moment the
-first valid instant counts, where it happens twice the earlier one. Periods are half-open.
+the original anchor (31 January -> 28 February -> 31 March). A wall time that the clock skips is
+replaced by the first valid instant after it; of one that occurs twice the earlier counts. Periods
+are half-open.
 """
 
 from calendar import monthrange
@@ -11,9 +12,9 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 
-@lru_cache(maxsize=1_024)  # a command asks several times for the same two
+@lru_cache(maxsize=1_024)  # a command needs the same two several times
 def boundary(anchor: datetime, zone: ZoneInfo, k: int) -> datetime:
-    """Return the instant (UTC) at which period k of an account begins; period 0 at the anchor."""
+    """Return the start (UTC) of an account's period k; period 0 starts at the anchor."""
     if k == 0:
         return anchor
     local = anchor.astimezone(zone)
@@ -24,7 +25,7 @@ def boundary(anchor: datetime, zone: ZoneInfo, k: int) -> datetime:
 
 
 def month_start(now: datetime, zone: ZoneInfo) -> datetime:
-    """Return the instant (UTC) at which the local month of `now` began."""
+    """Return the start (UTC) of the local month of `now`."""
     local = now.astimezone(zone)
     return _first_instant(
         local.replace(day=1, hour=0, minute=0, second=0, microsecond=0, fold=0),
@@ -32,12 +33,12 @@ def month_start(now: datetime, zone: ZoneInfo) -> datetime:
 
 
 def _first_instant(local: datetime) -> datetime:
-    """Return the first instant (UTC) at which the wall clock shows `local` or has skipped it."""
+    """Return the first instant (UTC) at which the wall clock shows or has skipped `local`."""
     instant = local.astimezone(UTC)
     if instant.astimezone(local.tzinfo).replace(tzinfo=None) == local.replace(tzinfo=None):
         return instant
-    # In a gap, fold=0 reads the offset from before it and fold=1 the one from after: the two
-    # instants enclose the moment at which the clock jumped. Offsets change at whole seconds.
+    # In a gap, fold=0 uses the offset before it and fold=1 the one after it: the two instants
+    # enclose the moment at which the clock jumped. Offsets change at whole seconds.
     low, high = local.replace(fold=1).astimezone(UTC), instant
     low, high = low.replace(microsecond=0), high.replace(microsecond=0)
     offset_after = high.astimezone(local.tzinfo).utcoffset()
