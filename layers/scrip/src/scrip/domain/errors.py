@@ -52,9 +52,10 @@ docs/reference/errors.md is generated from all of this.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, dataclass_transform
 
 
+@dataclass_transform(eq_default=False)
 @dataclass(eq=False, repr=False)
 class ScripError(Exception):
     """Something went wrong on our side.
@@ -67,13 +68,15 @@ class ScripError(Exception):
     code: ClassVar[str] = "internal_error"
     detail: ClassVar[str] = ""
 
+    def __init_subclass__(cls) -> None:
+        """Make every error a dataclass of its own data."""
+        dataclass(eq=False, repr=False)(cls)
 
-@dataclass(eq=False, repr=False)
+
 class RefusalError(ScripError):
     """The rules do not allow this on the account as it is."""
 
 
-@dataclass(eq=False, repr=False)
 class InsufficientCreditsError(RefusalError):
     """Not enough credits.
 
@@ -89,7 +92,6 @@ class InsufficientCreditsError(RefusalError):
     next_reset_at: datetime
 
 
-@dataclass(eq=False, repr=False)
 class AccountFrozenError(RefusalError):
     """This account is frozen and cannot spend.
 
@@ -100,7 +102,6 @@ class AccountFrozenError(RefusalError):
     status, code = 403, "account_frozen"
 
 
-@dataclass(eq=False, repr=False)
 class AccountClosedError(RefusalError):
     """This account is closed permanently.
 
@@ -110,7 +111,6 @@ class AccountClosedError(RefusalError):
     status, code = 403, "account_closed"
 
 
-@dataclass(eq=False, repr=False)
 class HoldNotYoursError(RefusalError):
     """This hold belongs to the app, so you cannot end it.
 
@@ -122,7 +122,6 @@ class HoldNotYoursError(RefusalError):
     hold_id: str
 
 
-@dataclass(eq=False, repr=False)
 class UnusableAccountIdError(RefusalError):
     """This ID cannot be used for an account, so none was opened.
 
@@ -133,7 +132,6 @@ class UnusableAccountIdError(RefusalError):
     status, code = 403, "unusable_account_id"
 
 
-@dataclass(eq=False, repr=False)
 class AccountNotFoundError(RefusalError):
     """This account does not exist.
 
@@ -144,7 +142,6 @@ class AccountNotFoundError(RefusalError):
     account_id: str
 
 
-@dataclass(eq=False, repr=False)
 class EntryNotFoundError(RefusalError):
     """This account has no such entry.
 
@@ -156,7 +153,6 @@ class EntryNotFoundError(RefusalError):
     entry_id: str
 
 
-@dataclass(eq=False, repr=False)
 class PaymentNotFoundError(RefusalError):
     """This account has no such payment.
 
@@ -167,7 +163,6 @@ class PaymentNotFoundError(RefusalError):
     payment_id: str
 
 
-@dataclass(eq=False, repr=False)
 class HoldNotFoundError(RefusalError):
     """This account has no such hold.
 
@@ -179,7 +174,6 @@ class HoldNotFoundError(RefusalError):
     hold_id: str
 
 
-@dataclass(eq=False, repr=False)
 class DeductionTooLargeError(RefusalError):
     """Not enough credits to deduct.
 
@@ -195,7 +189,6 @@ class DeductionTooLargeError(RefusalError):
     shortfall: int
 
 
-@dataclass(eq=False, repr=False)
 class RefundTooLargeError(RefusalError):
     """This is more than is left to refund.
 
@@ -209,7 +202,6 @@ class RefundTooLargeError(RefusalError):
     refundable: int
 
 
-@dataclass(eq=False, repr=False)
 class AlreadyRefundedError(RefundTooLargeError):
     """This entry has already been refunded in full.
 
@@ -220,7 +212,6 @@ class AlreadyRefundedError(RefundTooLargeError):
     detail = "All {taken} credits of this entry have already been refunded."
 
 
-@dataclass(eq=False, repr=False)
 class TooManyGrantsError(RefusalError):
     """This account has reached its limit of live grants.
 
@@ -233,7 +224,6 @@ class TooManyGrantsError(RefusalError):
     grants_max: int
 
 
-@dataclass(eq=False, repr=False)
 class TooManyHoldsError(RefusalError):
     """This account has reached its limit of open holds.
 
@@ -245,7 +235,6 @@ class TooManyHoldsError(RefusalError):
     holds_max: int
 
 
-@dataclass(eq=False, repr=False)
 class HoldEndedError(RefusalError):
     """This hold has ended.
 
@@ -259,7 +248,6 @@ class HoldEndedError(RefusalError):
     ended_by: str | None
 
 
-@dataclass(eq=False, repr=False)
 class HoldExceededError(RefusalError):
     """This is more than the hold has left.
 
@@ -274,7 +262,6 @@ class HoldExceededError(RefusalError):
     left: int
 
 
-@dataclass(eq=False, repr=False)
 class PaymentTakenError(RefusalError):
     """This payment's credits went to another account.
 
@@ -285,7 +272,6 @@ class PaymentTakenError(RefusalError):
     payment_id: str
 
 
-@dataclass(eq=False, repr=False)
 class UnknownPlanError(RefusalError):
     """There is no active plan with this ID.
 
@@ -297,7 +283,6 @@ class UnknownPlanError(RefusalError):
     plan_id: str
 
 
-@dataclass(eq=False, repr=False)
 class UnknownFeatureError(RefusalError):
     """There is no active feature with this ID.
 
@@ -310,7 +295,6 @@ class UnknownFeatureError(RefusalError):
     feature: str
 
 
-@dataclass(eq=False, repr=False)
 class CostOutOfRangeError(RefusalError):
     """This quantity costs more credits than one request can move.
 
@@ -323,7 +307,6 @@ class CostOutOfRangeError(RefusalError):
     cost_max: int
 
 
-@dataclass(eq=False, repr=False)
 class NotRefundableError(RefusalError):
     """Only usage entries can be refunded.
 
@@ -335,7 +318,6 @@ class NotRefundableError(RefusalError):
     entry_type: str
 
 
-@dataclass(eq=False, repr=False)
 class HoldWithoutFeatureError(RefusalError):
     """This hold has no feature, so a quantity has no price.
 
@@ -346,7 +328,6 @@ class HoldWithoutFeatureError(RefusalError):
     hold_id: str
 
 
-@dataclass(eq=False, repr=False)
 class ExpiryInThePastError(RefusalError):
     """Credits cannot expire in the past.
 
@@ -357,7 +338,6 @@ class ExpiryInThePastError(RefusalError):
     expires_at: datetime
 
 
-@dataclass(eq=False, repr=False)
 class HoldRateLimitedError(RefusalError):
     """Too many calls about holds within this hour.
 
@@ -371,7 +351,6 @@ class HoldRateLimitedError(RefusalError):
     retry_after: int
 
 
-@dataclass(eq=False, repr=False)
 class PlanNotFoundError(ScripError):
     """This plan does not exist.
 
@@ -382,7 +361,6 @@ class PlanNotFoundError(ScripError):
     plan_id: str
 
 
-@dataclass(eq=False, repr=False)
 class FeatureNotFoundError(ScripError):
     """This feature does not exist.
 
@@ -393,7 +371,6 @@ class FeatureNotFoundError(ScripError):
     feature_id: str
 
 
-@dataclass(eq=False, repr=False)
 class AlreadyExistsError(ScripError):
     """This ID is already in use.
 
@@ -404,7 +381,6 @@ class AlreadyExistsError(ScripError):
     status, code = 409, "already_exists"
 
 
-@dataclass(eq=False, repr=False)
 class DefaultPlanError(ScripError):
     """The plan for new accounts must stay active.
 
@@ -415,7 +391,6 @@ class DefaultPlanError(ScripError):
     plan_id: str
 
 
-@dataclass(eq=False, repr=False)
 class ProviderIdTakenError(ScripError):
     """Another plan already has this provider ID.
 
@@ -428,7 +403,6 @@ class ProviderIdTakenError(ScripError):
     plan_id: str
 
 
-@dataclass(eq=False, repr=False)
 class WebhookNotFoundError(ScripError):
     """The inbox has no such message.
 
@@ -439,7 +413,6 @@ class WebhookNotFoundError(ScripError):
     webhook_id: str
 
 
-@dataclass(eq=False, repr=False)
 class EmailTakenError(ScripError):
     """This email address belongs to another account.
 
@@ -449,7 +422,6 @@ class EmailTakenError(ScripError):
     status, code = 409, "email_taken"
 
 
-@dataclass(eq=False, repr=False)
 class PayloadErasedError(ScripError):
     """The content of this message was erased with the user's personal data.
 
@@ -459,7 +431,6 @@ class PayloadErasedError(ScripError):
     status, code = 409, "payload_erased"
 
 
-@dataclass(eq=False, repr=False)
 class NotConfiguredError(ScripError):
     """The stack lacks a setting that this needs, or its value is not accepted.
 
@@ -471,7 +442,6 @@ class NotConfiguredError(ScripError):
     setting: str
 
 
-@dataclass(eq=False, repr=False)
 class StaleVersionError(ScripError):
     """This was changed after the version you edited.
 
@@ -482,7 +452,6 @@ class StaleVersionError(ScripError):
     version: int
 
 
-@dataclass(eq=False, repr=False)
 class IdempotencyKeyReusedError(ScripError):
     """This idempotency key belongs to another request of this account.
 
@@ -494,7 +463,6 @@ class IdempotencyKeyReusedError(ScripError):
     entry_id: str
 
 
-@dataclass(eq=False, repr=False)
 class InvalidCursorError(ScripError):
     """This cursor belongs to a different query.
 
@@ -504,7 +472,6 @@ class InvalidCursorError(ScripError):
     status, code = 400, "invalid_cursor"
 
 
-@dataclass(eq=False, repr=False)
 class SignatureError(ScripError):
     """The signature of this message could not be verified.
 
@@ -515,7 +482,6 @@ class SignatureError(ScripError):
     status, code = 401, "bad_signature"
 
 
-@dataclass(eq=False, repr=False)
 class BusyError(ScripError):
     """Too busy right now; trying again is safe.
 
@@ -527,7 +493,6 @@ class BusyError(ScripError):
     retry_after: int = 1
 
 
-@dataclass(eq=False, repr=False)
 class ProviderBusyError(BusyError):
     """An external service did not answer; trying again is safe.
 
@@ -537,7 +502,6 @@ class ProviderBusyError(BusyError):
     code = "provider_busy"
 
 
-@dataclass(eq=False, repr=False)
 class CatalogUnsoundError(ScripError):
     """The catalog lacks a plan that is in use.
 
@@ -549,7 +513,6 @@ class CatalogUnsoundError(ScripError):
     plan_id: str
 
 
-@dataclass(eq=False, repr=False)
 class CorruptAccountError(ScripError):
     """The stored account contradicts itself: something other than Scrip changed it.
 
@@ -560,7 +523,6 @@ class CorruptAccountError(ScripError):
     account_id: str
 
 
-@dataclass(eq=False, repr=False)
 class PayloadError(ScripError):
     """The format of the provider's message was not recognized.
 

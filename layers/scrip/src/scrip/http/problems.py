@@ -1,7 +1,7 @@
 """Problem details (RFC 9457): refusals and failures as `application/problem+json`."""
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime
 
 from aws_lambda_powertools.event_handler import Response
@@ -23,7 +23,6 @@ DETAIL_CHARACTERS_MAX = 1_000
 """How much of a caller's input an error repeats at most, in characters."""
 
 
-@dataclass(eq=False, repr=False)
 class ForbiddenError(ScripError):
     """This token does not allow the request.
 
@@ -33,7 +32,6 @@ class ForbiddenError(ScripError):
     status, code = 403, "forbidden"
 
 
-@dataclass(eq=False, repr=False)
 class RouteNotFoundError(ScripError):
     """This path or method does not exist.
 
@@ -43,7 +41,6 @@ class RouteNotFoundError(ScripError):
     status, code = 404, "not_found"
 
 
-@dataclass(eq=False, repr=False)
 class MalformedError(ScripError):
     """The request could not be read.
 
@@ -55,7 +52,6 @@ class MalformedError(ScripError):
     problem: str
 
 
-@dataclass(eq=False, repr=False)
 class BodyTooLargeError(ScripError):
     """The body is too large.
 
@@ -67,7 +63,6 @@ class BodyTooLargeError(ScripError):
     bytes_max: int
 
 
-@dataclass(eq=False, repr=False)
 class UnsupportedMediaTypeError(ScripError):
     """The media type of the body is not supported.
 
@@ -79,7 +74,6 @@ class UnsupportedMediaTypeError(ScripError):
     expected: str
 
 
-@dataclass(eq=False, repr=False)
 class InvalidError(ScripError):
     """The request is not valid.
 
