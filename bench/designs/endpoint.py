@@ -6,9 +6,9 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler import Depends, Response
 from aws_lambda_powertools.event_handler.openapi.params import Body
 
+from functions.consume.requests import ConsumeRequest
 from scrip.domain.errors import InsufficientCreditsError
 from scrip.http.answers import answer
-from scrip.http.models import ConsumeRequest
 from scrip.http.principals import Caller, any_caller
 from scrip.http.resolver import AccountId, Api, IdempotencyKey, api
 from scrip.ledger import utc_now

@@ -14,6 +14,7 @@ from functions.adjust.answers import (
     audit_json,
     quota_json,
 )
+from functions.adjust.requests import CloseRequest, QuotaRequest, ResetRequest
 from scrip.domain.account import Account
 from scrip.domain.commands import (
     Adjust,
@@ -24,13 +25,7 @@ from scrip.domain.commands import (
     SetQuota,
 )
 from scrip.domain.grants import GrantKind
-from scrip.http.admin_models import (
-    AdjustRequest,
-    CloseRequest,
-    FreezeRequest,
-    QuotaRequest,
-    ResetRequest,
-)
+from scrip.http.admin_models import AdjustRequest, FreezeRequest
 from scrip.http.answers import PostedAnswer, answer, posted
 from scrip.http.models import Cursor
 from scrip.http.principals import Caller, admin_caller

@@ -13,7 +13,7 @@ from scrip.http.answers import EntryAnswer, IsoInstant
 from scrip.store.inbox import InboxRecord, InboxStatus
 
 if TYPE_CHECKING:
-    from scrip.webhooks.sync import Report
+    from functions.admin.sync import Report
 
 
 class ArchivedEntryAnswer(EntryAnswer):
@@ -182,7 +182,7 @@ def webhook_json(record: InboxRecord) -> ListedWebhook:
 
 def sync_json(report: "Report") -> SyncAnswer:
     """Return what a sync did."""
-    from scrip.webhooks.sync import Result  # noqa: PLC0415 - no list should wait for it
+    from functions.admin.sync import Result  # noqa: PLC0415 - no list should wait for it
 
     return {
         "complete": report.cursor is None,

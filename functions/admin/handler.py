@@ -26,6 +26,7 @@ from functions.admin.answers import (
 )
 from functions.admin.archive import LineFilter, read_lines
 from functions.admin.health import examine
+from functions.admin.requests import SyncRequest
 from scrip.domain.entries import Actor, EntryType
 from scrip.domain.errors import (
     AccountClosedError,
@@ -39,7 +40,7 @@ from scrip.domain.errors import (
     WebhookNotFoundError,
 )
 from scrip.http.accounts import ListedAccount, listed_account_json, listed_accounts
-from scrip.http.admin_models import Email, NewAccountRequest, SyncRequest
+from scrip.http.admin_models import Email, NewAccountRequest
 from scrip.http.answers import answer
 from scrip.http.models import Cursor, Instant, Name
 from scrip.http.principals import admin_actor
@@ -228,7 +229,7 @@ def post_replay(admin: Admin, webhook_id: WebhookId) -> Response[ListedWebhook]:
 )
 def post_sync(admin: Admin, body: Annotated[SyncRequest, Body()]) -> Response[SyncAnswer]:
     """Repair missed sign-ups and subscriptions, as far as time allows. Safe to repeat."""
-    from scrip.webhooks.sync import Sync, SyncMode  # noqa: PLC0415 - no list should wait for it
+    from functions.admin.sync import Sync, SyncMode  # noqa: PLC0415 - no list should wait for it
 
     sync = Sync(
         ledger(),

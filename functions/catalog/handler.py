@@ -21,6 +21,7 @@ from functions.catalog.answers import (
     feature_json,
     plan_json,
 )
+from functions.catalog.requests import NewFeatureRequest, NewPlanRequest
 from scrip.domain.catalog import ID_PATTERN, Feature, Plan
 from scrip.domain.editing import Edit, Editor
 from scrip.domain.entries import Actor
@@ -32,7 +33,7 @@ from scrip.domain.errors import (
     ProviderIdTakenError,
     StaleVersionError,
 )
-from scrip.http.admin_models import FeatureRequest, NewFeatureRequest, NewPlanRequest, PlanRequest
+from scrip.http.admin_models import FeatureRequest, PlanRequest
 from scrip.http.answers import answer
 from scrip.http.models import Text
 from scrip.http.principals import admin_actor

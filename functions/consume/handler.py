@@ -8,6 +8,13 @@ from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.consume.answers import BatchAnswer, QuoteAnswer, posted_batch, quote_json
+from functions.consume.requests import (
+    BatchRequest,
+    CaptureRequest,
+    ConsumeRequest,
+    ExtendRequest,
+    HoldRequest,
+)
 from scrip.domain.commands import (
     UNPRICEABLE,
     CaptureHold,
@@ -29,14 +36,7 @@ from scrip.http.holds import (
     hold_json,
     posted_hold,
 )
-from scrip.http.models import (
-    BatchRequest,
-    CaptureRequest,
-    ConsumeRequest,
-    ExtendRequest,
-    HoldRequest,
-    ReleaseRequest,
-)
+from scrip.http.models import ReleaseRequest
 from scrip.http.principals import Caller, any_caller
 from scrip.http.requests import carry_out, command_of, opening_for
 from scrip.http.resolver import AccountId, DryRun, HoldId, IdempotencyKey, api

@@ -7,10 +7,10 @@ from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions.refund.requests import RefundRequest
 from scrip.domain.commands import Refund
 from scrip.domain.entries import ActorType
 from scrip.http.answers import PostedAnswer, posted
-from scrip.http.models import RefundRequest
 from scrip.http.principals import Caller, service_caller
 from scrip.http.problems import InvalidError
 from scrip.http.requests import carry_out, command_of

@@ -70,7 +70,7 @@ def clock(table: Table, monkeypatch: pytest.MonkeyPatch) -> Clock:
 def cognito(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Cognito:
     """The stack's user pool."""
     cognito = Cognito()
-    monkeypatch.setattr("scrip.webhooks.sync.user_pool", lambda: UserPool(cognito, "pool"))  # type: ignore[arg-type]
+    monkeypatch.setattr("functions.admin.sync.user_pool", lambda: UserPool(cognito, "pool"))  # type: ignore[arg-type]
     return cognito
 
 
@@ -344,7 +344,7 @@ def test_a_long_report_is_split_into_several_answers(
     stripe: StripeServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("scrip.webhooks.sync.DIFFERENCES_MAX", 2)
+    monkeypatch.setattr("functions.admin.sync.DIFFERENCES_MAX", 2)
     stripe.subscriptions = [subscription(f"sub_{number}", None) for number in range(5)]
     answers = synced(dry_run=True)
     assert [len(answer["failures"]) for answer in answers] == [2, 2, 1]

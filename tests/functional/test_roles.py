@@ -266,7 +266,7 @@ def test_each_role_may_do_what_its_function_does_and_nothing_else(
     for number in ("ANCHOR_DAYS", "DIRECTORY_SHARDS", "INBOX_DAYS"):
         monkeypatch.setattr(f"scrip.store.directory.{number}", 2)
     no_users = SimpleNamespace(page=lambda _: ([], None))
-    monkeypatch.setattr("scrip.webhooks.sync.user_pool", lambda: no_users)
+    monkeypatch.setattr("functions.admin.sync.user_pool", lambda: no_users)
     with uses.of("admin"):
         added = {"account_id": "carl", "email": "carl@example.org"}
         assert send("admin/add_account", body=added).status == 201

@@ -269,7 +269,7 @@ def test_backfill_and_sync_know_those_who_are_older_than_the_rule(
     )
     leave(subs["a@example.com"])
     assert sign_up("again-a", "a@example.com") == ALLOWANCE
-    monkeypatch.setattr("scrip.webhooks.sync.user_pool", user_pool)
+    monkeypatch.setattr("functions.admin.sync.user_pool", user_pool)
     sent = event("admin/sync")
     sent["body"] = json.dumps({"mode": "users"})
     assert invoke("admin", sent)["statusCode"] == 200

@@ -14,6 +14,14 @@ import httpx
 
 from functions.catalog.answers import catalog_json
 from functions.consume.answers import posted_batch
+from functions.consume.requests import (
+    BatchRequest,
+    CaptureRequest,
+    ConsumeRequest,
+    ExtendRequest,
+    HoldRequest,
+)
+from functions.refund.requests import RefundRequest
 from scrip.domain import errors
 from scrip.domain.commands import (
     CaptureHold,
@@ -33,15 +41,7 @@ from scrip.domain.spending import quote
 from scrip.http.accounts import account_json
 from scrip.http.answers import posted
 from scrip.http.holds import hold_json, posted_hold
-from scrip.http.models import (
-    BatchRequest,
-    CaptureRequest,
-    ConsumeRequest,
-    ExtendRequest,
-    HoldRequest,
-    RefundRequest,
-    ReleaseRequest,
-)
+from scrip.http.models import ReleaseRequest
 from scrip.ledger import Outcome
 from scrip_client import AsyncScrip, Scrip
 from scrip_client.keys import USER_PREFIX

@@ -15,13 +15,10 @@ from scrip.domain.catalog import (
 from scrip.domain.commands import ACCOUNT_ID_PATTERN, RESERVED_ACCOUNT_IDS
 from scrip.http.models import (
     FOR_USER,
-    INTEGER,
     NULL,
-    STRING,
     AdminRequest,
     Count,
     Credits,
-    Cursor,
     Instant,
     Name,
     Text,
@@ -31,7 +28,6 @@ from scrip.http.models import (
 NO_SPACE = r"[^@\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
 """A character of an email address; not every reader of the document takes `\\s` for the same."""
 
-OBJECT: JsonDict = {"type": "object"}
 AT_LEAST_1: JsonDict = {"minimum": 1}
 ONLY_WHEN_ADDING: JsonDict = {"kind": NULL, "expires_at": NULL}
 
@@ -140,60 +136,12 @@ class PlanRequest(EditRequest):
     ] = []
 
 
-class NewPlanRequest(PlanRequest):
-    """A complete plan with its ID."""
-
-    plan_id: CatalogId
-
-
 class FeatureRequest(EditRequest):
     """A complete feature: `cost` credits for each `per` units."""
 
     cost: Credits
     per: Credits = 1
     unit: Name = "use"
-
-
-class NewFeatureRequest(FeatureRequest):
-    """A complete feature with its ID."""
-
-    feature_id: CatalogId
-
-
-class QuotaRequest(AdminRequest):
-    """A plan, or an allowance and limits that replace the plan's own.
-
-    With a `plan_id`, omitted fields revert to the plan's values; without one, they keep theirs.
-    """
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "anyOf": [
-                schema_with({"plan_id": STRING}, "plan_id"),
-                schema_with({"monthly_credits": INTEGER}, "monthly_credits"),
-                schema_with({"limits": OBJECT}, "limits"),
-            ],
-            "examples": [{"plan_id": "pro"}, {"limits": {"storage_bytes": 10_000_000_000}}],
-        },
-    )
-
-    plan_id: Name | None = None
-    monthly_credits: Count | None = None
-    limits: Limits | None = None
-
-    @model_validator(mode="after")
-    def _changes_something(self) -> Self:
-        if (self.plan_id, self.monthly_credits, self.limits) == (None, None, None):
-            raise ValueError("give a plan_id, monthly_credits or limits")
-        return self
-
-
-class ResetRequest(AdminRequest):
-    """An optional reason for resetting the period's usage."""
-
-
-class CloseRequest(AdminRequest):
-    """An optional reason for closing an account."""
 
 
 class NewAccountRequest(BaseModel):
@@ -203,17 +151,3 @@ class NewAccountRequest(BaseModel):
 
     account_id: AccountName
     email: Email | None = None
-
-
-class SyncRequest(BaseModel):
-    """What to repair. `cursor` comes from the previous answer to the same request."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)
-
-    mode: Literal["users", "plans", "all"]
-    dry_run: bool = False
-    credit_overrides: Annotated[
-        dict[AccountName, Count],
-        Field(max_length=1000, description="Balances to set, by account ID."),
-    ] = {}
-    cursor: Cursor | None = None

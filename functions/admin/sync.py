@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from ulid import ULID
 
+from functions.admin.rehearsal import RehearsalLedger, rehearse
 from scrip.domain.account import PAYMENT_GRACE, AccountStatus
 from scrip.domain.commands import Adjust, AdjustAction
 from scrip.domain.entries import canonical_json, iso
@@ -38,18 +39,17 @@ from scrip.webhooks.apply import accept, wake
 from scrip.webhooks.facts import PeriodPaid, SubscriptionUpdated
 from scrip.webhooks.messages import IgnoredError, Message
 from scrip.webhooks.providers import Provider, facts_of
-from scrip.webhooks.rehearsal import RehearsalLedger, rehearse
 from scrip.webhooks.secrets import STRIPE_API_KEY, Secrets
 from scrip.webhooks.shapes import distinct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from functions.admin.stripe_api import StripeApi
     from scrip.domain.account import Account, Subscription
     from scrip.domain.entries import Actor
     from scrip.ledger import Ledger
     from scrip.webhooks.facts import Fact
-    from scrip.webhooks.stripe_api import StripeApi
 
 DIFFERENCES_MAX = 200
 """A run ends after this many differences and failures, which keeps its report small."""
@@ -233,7 +233,7 @@ class Sync:
             NotConfiguredError: the stack's secret has no key for it.
         """
         # The library takes most of a second to import, and nothing else here needs it.
-        from scrip.webhooks.stripe_api import StripeApi  # noqa: PLC0415 - see above
+        from functions.admin.stripe_api import StripeApi  # noqa: PLC0415 - see above
 
         keys = Secrets().of(STRIPE_API_KEY)
         if not keys:

@@ -1,0 +1,18 @@
+"""The body of a refund."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from scrip.http.models import FOR_USER, AdminRequest, Credits, EntryId, Text
+
+
+class RefundRequest(AdminRequest):
+    """Credits of a usage entry to give back: `amount` of them, or all that is left.
+
+    Only an admin can leave a `note`.
+    """
+
+    entry_id: EntryId
+    amount: Credits | None = None
+    reason: Annotated[Text, Field(description=FOR_USER)]
