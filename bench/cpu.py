@@ -19,7 +19,7 @@ import boto3
 
 from bench.canned import canned_dynamodb
 from bench.requests import CONTEXT
-from scrip.default_catalog import DEFAULT_CATALOG
+from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from scrip.domain.account import Account
 from scrip.domain.commands import (
     Adjust,

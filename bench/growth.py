@@ -15,7 +15,7 @@ from bench.meter import Meter
 from bench.progress import report
 from bench.requests import CONTEXT, consume_event
 from bench.timing import Timing
-from scrip.default_catalog import DEFAULT_CATALOG
+from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from scrip.domain.commands import Consume, Refund
 from scrip.domain.decide import decide
 from scrip.domain.posting import Refundable

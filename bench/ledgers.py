@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from itertools import batched, chain, islice
 from typing import Any
 
-from scrip.default_catalog import DEFAULT_CATALOG
+from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from scrip.domain.commands import (
     Adjust,
     AdjustAction,

@@ -17,10 +17,10 @@ from bench.local import LocalAws, local_aws
 from bench.meter import Meter
 from bench.progress import report
 from bench.requests import CONTEXT, consume_event
+from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from functions.consume.handler import lambda_handler as consume
 from functions.renew.handler import lambda_handler as renew
 from functions.reset.handler import lambda_handler as reset
-from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.domain.decide import decide
 from scrip.ledger import ledger, opening
 from scrip.renew_queue import renew_queue

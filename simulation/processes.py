@@ -244,7 +244,7 @@ def _patch_product() -> None:
     }
     for name, module in list(sys.modules.items()):
         # Signatures use the real time.
-        if name.startswith(("scrip.", "functions.")) and name != "scrip.webhooks.signatures":
+        if name.startswith(("scrip.", "functions.")) and name != "functions.webhook.signatures":
             for attribute, (real, simulated) in replacements.items():
                 if vars(module).get(attribute) is real:
                     setattr(module, attribute, simulated)

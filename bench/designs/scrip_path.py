@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from functions.consume.handler import app, lambda_handler
-from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.domain.commands import Adjust, AdjustAction, OpenAccount, ResetAnchor
 from scrip.domain.decide import SIGNUP_ENTRY_ID, decide
 from scrip.domain.entries import Actor, ActorType

@@ -13,8 +13,8 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from scrip import __version__
-from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.ledger import ledger
 from scrip.observability import logger
 from scrip.store.catalogs import load_catalog

@@ -7,6 +7,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions.webhook.signatures import verify
 from scrip.domain.errors import (
     CatalogUnsoundError,
     CorruptAccountError,
@@ -23,7 +24,6 @@ from scrip.warm_up import warm_up
 from scrip.webhooks.apply import accept
 from scrip.webhooks.providers import Provider, read_message
 from scrip.webhooks.secrets import FRESH_SECONDS, Secrets
-from scrip.webhooks.signatures import verify
 
 BODY_BYTES_MAX = 1_000_000
 

@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from moto import mock_aws
 from samcli.yamlhelper import yaml_parse
 
-from scrip.default_catalog import DEFAULT_CATALOG
+from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from scrip.ledger import ledger
 from scrip.renew_queue import Queue, open_queue, renew_queue
 from scrip.store.client import open_table

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from functions.renew.handler import lambda_handler as renew
 from functions.reset.handler import lambda_handler as reset
-from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.domain.decide import decide
 from scrip.ledger import opening
 from scrip.store.items import account_item, entry_item, to_wire

@@ -12,7 +12,7 @@ import boto3
 import pytest
 
 from functions.admin import handler
-from scrip.default_catalog import DEFAULT_CATALOG
+from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from scrip.domain.commands import CloseAccount
 from scrip.domain.entries import CLOCK
 from scrip.ledger import ledger, opening

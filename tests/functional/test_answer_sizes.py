@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from functions.events.events import detail_of
-from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.domain.catalog import LIMITS_MAX
 from scrip.domain.entries import GENESIS_HASH, Actor, ActorType, Entry, EntryType, canonical_json
 from scrip.domain.posting import AuditRecord

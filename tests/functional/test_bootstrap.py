@@ -9,8 +9,8 @@ from typing import Any
 import boto3
 import pytest
 
+from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from scrip import __version__
-from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.store.catalogs import read_catalog
 from scrip.store.client import Table
 from scrip.store.mailbox_key import own_mailbox_key, read_mailbox_key

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scrip.default_catalog import DEFAULT_CATALOG
+from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from scrip.domain.commands import Adjust, AdjustAction, CaptureHold, Consume, OpenHold, Refund
 from scrip.domain.decide import decide
 from scrip.domain.entries import Actor, ActorType

@@ -11,8 +11,8 @@ from typing import Any
 import boto3
 import pytest
 
+from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from functions.webhook import handler
-from scrip.default_catalog import DEFAULT_CATALOG
 from scrip.domain.account import Account
 from scrip.domain.entries import Entry, EntryType
 from scrip.ledger import ledger, opening

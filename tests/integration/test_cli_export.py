@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scrip.default_catalog import DEFAULT_CATALOG
+from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from scrip.domain.commands import Consume
 from scrip.domain.decide import decide
 from scrip.domain.entries import Actor, ActorType

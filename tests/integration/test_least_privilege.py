@@ -20,7 +20,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from functions.audit.handler import MARGIN_MILLISECONDS
-from scrip.default_catalog import DEFAULT_CATALOG
+from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from scrip.domain.commands import OpenAccount, ResetAnchor
 from scrip.domain.decide import SIGNUP_ENTRY_ID, decide
 from scrip.domain.entries import CLOCK

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import pytest
 
-from scrip.default_catalog import DEFAULT_CATALOG
+from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from scrip_cli.local import demo
 from scrip_cli.local.deploy import outputs
 from tests.integration.test_audit import audited

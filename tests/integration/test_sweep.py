@@ -17,7 +17,7 @@ from uuid import uuid4
 
 import pytest
 
-from scrip.default_catalog import DEFAULT_CATALOG
+from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from scrip.domain.commands import Adjust, AdjustAction, OpenAccount, ResetAnchor
 from scrip.domain.decide import SIGNUP_ENTRY_ID, decide
 from scrip.domain.entries import Actor, ActorType, Entry, EntryType

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook
 from stripe import WebhookSignature
 
+from functions.webhook.signatures import verify
 from scrip.domain.errors import SignatureError
 from scrip.webhooks.providers import Provider
-from scrip.webhooks.signatures import verify
 from scrip_cli.webhooks.signing import sign
 from tests.unit.webhooks.examples import SECRETS
 

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from functions.webhook.signatures import verify
 from scrip.domain.errors import PayloadError
 from scrip.domain.payments import DisputeOutcome
 from scrip.webhooks.facts import (
@@ -20,7 +21,6 @@ from scrip.webhooks.facts import (
     UserDeleted,
 )
 from scrip.webhooks.providers import Provider, facts_of, read_message
-from scrip.webhooks.signatures import verify
 from scrip.webhooks.standard import EVENTS
 from tests import documentation
 from tests.unit.webhooks import examples

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scrip.default_catalog import DEFAULT_CATALOG
+from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from scrip.domain.catalog import Catalog, Feature, Plan, Rollover
 from scrip_cli.catalog.file import catalog_text, read_catalog_file
 from scrip_cli.errors import CommandError

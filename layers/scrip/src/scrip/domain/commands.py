@@ -8,35 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
+from scrip.domain import errors
 from scrip.domain.catalog import ID_PATTERN
 from scrip.domain.entries import Actor, ActorType, Json, canonical_json, iso
-from scrip.domain.errors import (
-    AccountClosedError,
-    AccountFrozenError,
-    AccountNotFoundError,
-    AlreadyRefundedError,
-    CostOutOfRangeError,
-    DeductionTooLargeError,
-    EntryNotFoundError,
-    ExpiryInThePastError,
-    HoldEndedError,
-    HoldExceededError,
-    HoldNotFoundError,
-    HoldNotYoursError,
-    HoldRateLimitedError,
-    HoldWithoutFeatureError,
-    InsufficientCreditsError,
-    NotRefundableError,
-    PaymentNotFoundError,
-    PaymentTakenError,
-    RefundTooLargeError,
-    RefusalError,
-    TooManyGrantsError,
-    TooManyHoldsError,
-    UnknownFeatureError,
-    UnknownPlanError,
-    UnusableAccountIdError,
-)
 from scrip.domain.grants import GrantKind
 from scrip.domain.payments import DisputeOutcome
 
@@ -91,7 +65,7 @@ def check_account_id(account_id: str) -> None:
         UnusableAccountIdError: it cannot.
     """
     if not is_account_id(account_id):
-        raise UnusableAccountIdError
+        raise errors.UnusableAccountIdError
 
 
 class AdjustAction(StrEnum):
@@ -109,7 +83,7 @@ class ResetAnchor(StrEnum):
     MONTH = "month"
 
 
-type Refusals = tuple[type[RefusalError], ...]
+type Refusals = tuple[type[errors.RefusalError], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +95,7 @@ class Command:
     read `reason`; an admin's `note` goes only to the audit record.
     """
 
-    refusals: ClassVar[Refusals] = (AccountNotFoundError, AccountClosedError)
+    refusals: ClassVar[Refusals] = (errors.AccountNotFoundError, errors.AccountClosedError)
     """The refusals that the command can get. The API's documentation lists them."""
 
     account_id: str
@@ -173,7 +147,7 @@ class OpenAccount(Command):
     of the request's hash, so nothing in the account leads to them.
     """
 
-    refusals: ClassVar[Refusals] = (UnknownPlanError, UnusableAccountIdError)
+    refusals: ClassVar[Refusals] = (errors.UnknownPlanError, errors.UnusableAccountIdError)
 
     plan_id: str
     signup_credits: int
@@ -192,7 +166,7 @@ class OpenAccount(Command):
         check_account_id(self.account_id)
 
 
-UNPRICEABLE: Refusals = (UnknownFeatureError, CostOutOfRangeError)
+UNPRICEABLE: Refusals = (errors.UnknownFeatureError, errors.CostOutOfRangeError)
 """A use that has no price."""
 
 
@@ -202,8 +176,8 @@ class Consume(Command):
 
     refusals: ClassVar[Refusals] = (
         *Command.refusals,
-        InsufficientCreditsError,
-        AccountFrozenError,
+        errors.InsufficientCreditsError,
+        errors.AccountFrozenError,
         *UNPRICEABLE,
     )
 
@@ -250,7 +224,11 @@ class OpenHold(Command):
     The use has the fields of `Consume`. The hold is named after the entry.
     """
 
-    refusals: ClassVar[Refusals] = (*Consume.refusals, HoldRateLimitedError, TooManyHoldsError)
+    refusals: ClassVar[Refusals] = (
+        *Consume.refusals,
+        errors.HoldRateLimitedError,
+        errors.TooManyHoldsError,
+    )
 
     feature: str | None = None
     quantity: int | None = None
@@ -258,7 +236,7 @@ class OpenHold(Command):
     expires_in: int
 
 
-NO_SUCH_HOLD: Refusals = (HoldNotFoundError, HoldNotYoursError, HoldEndedError)
+NO_SUCH_HOLD: Refusals = (errors.HoldNotFoundError, errors.HoldNotYoursError, errors.HoldEndedError)
 """A hold that the caller cannot reach."""
 
 
@@ -272,8 +250,8 @@ class ExtendHold(Command):
     refusals: ClassVar[Refusals] = (
         *Command.refusals,
         *NO_SUCH_HOLD,
-        AccountFrozenError,
-        HoldRateLimitedError,
+        errors.AccountFrozenError,
+        errors.HoldRateLimitedError,
     )
 
     hold_id: str
@@ -291,8 +269,8 @@ class CaptureHold(Command):
     refusals: ClassVar[Refusals] = (
         *Consume.refusals,
         *NO_SUCH_HOLD,
-        HoldExceededError,
-        HoldWithoutFeatureError,
+        errors.HoldExceededError,
+        errors.HoldWithoutFeatureError,
     )
 
     hold_id: str
@@ -321,10 +299,10 @@ class Refund(Command):
 
     refusals: ClassVar[Refusals] = (
         *Command.refusals,
-        EntryNotFoundError,
-        AlreadyRefundedError,
-        RefundTooLargeError,
-        NotRefundableError,
+        errors.EntryNotFoundError,
+        errors.AlreadyRefundedError,
+        errors.RefundTooLargeError,
+        errors.NotRefundableError,
     )
 
     refunds: str
@@ -342,9 +320,9 @@ class Adjust(Command):
 
     refusals: ClassVar[Refusals] = (
         *Command.refusals,
-        DeductionTooLargeError,
-        TooManyGrantsError,
-        ExpiryInThePastError,
+        errors.DeductionTooLargeError,
+        errors.TooManyGrantsError,
+        errors.ExpiryInThePastError,
     )
 
     action: AdjustAction
@@ -367,7 +345,7 @@ class SetQuota(Command):
     With a `plan_id`, fields left out have the plan's values; without one they stay unchanged.
     """
 
-    refusals: ClassVar[Refusals] = (*Command.refusals, UnknownPlanError)
+    refusals: ClassVar[Refusals] = (*Command.refusals, errors.UnknownPlanError)
 
     plan_id: str | None = None
     monthly_credits: int | None = None
@@ -391,7 +369,7 @@ class Purchase(Command):
     Money is in the smallest unit of its currency.
     """
 
-    refusals: ClassVar[Refusals] = (*Command.refusals, PaymentTakenError)
+    refusals: ClassVar[Refusals] = (*Command.refusals, errors.PaymentTakenError)
 
     credits: int
     money: int
@@ -404,7 +382,11 @@ class PayPeriod(Command):
     `plan_after` is the account's plan after the subscription has ended.
     """
 
-    refusals: ClassVar[Refusals] = (*Command.refusals, UnknownPlanError, PaymentTakenError)
+    refusals: ClassVar[Refusals] = (
+        *Command.refusals,
+        errors.UnknownPlanError,
+        errors.PaymentTakenError,
+    )
 
     subscription_id: str
     plan_id: str
@@ -433,7 +415,7 @@ class TakeBack(Command):
     a `dispute_id` with its `outcome` and the disputed `money`.
     """
 
-    refusals: ClassVar[Refusals] = (*Command.refusals, PaymentNotFoundError)
+    refusals: ClassVar[Refusals] = (*Command.refusals, errors.PaymentNotFoundError)
 
     payment_id: str
     returned: int | None = None

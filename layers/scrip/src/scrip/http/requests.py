@@ -15,6 +15,7 @@ from scrip.users import first_opening
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from _typeshed import DataclassInstance
     from pydantic import BaseModel
 
     from scrip.domain.commands import Command, OpenAccount
@@ -35,8 +36,6 @@ def command_of[C: Command](
 
     Fields that the body has under the command's names are taken over; `asked` are the others.
     """
-    names = {field.name for field in fields(kind)}
-    same = {name: value for name, value in body or () if name in names}
     # Last, so that no field of a body can say whose account it is, or who asks.
     identity = {
         "account_id": caller.account_id,
@@ -44,7 +43,7 @@ def command_of[C: Command](
         "keyed": idempotency_key is not None,
         "actor": caller.actor,
     }
-    return kind(**same | asked | identity)
+    return kind(**_same_fields(kind, body) | asked | identity)
 
 
 def carry_out(command: Command, caller: Caller, *, dry_run: bool) -> Outcome:
@@ -74,26 +73,17 @@ def opening_for(caller: Caller) -> Callable[[], OpenAccount] | None:
 
 def plan_of(plan_id: str, body: PlanRequest) -> Plan:
     """Return the plan that a request describes."""
-    return Plan(
-        plan_id=plan_id,
-        name=body.name,
-        monthly_credits=body.monthly_credits,
-        unlimited=body.unlimited,
-        rollover=Rollover(**body.rollover.model_dump()) if body.rollover else None,
-        overdraft_limit=body.overdraft_limit,
-        limits=body.limits,
-        provider_ids=tuple(body.provider_ids),
-        active=body.active,
-    )
+    rollover = Rollover(**body.rollover.model_dump()) if body.rollover else None
+    own = {"rollover": rollover, "provider_ids": tuple(body.provider_ids)}
+    return Plan(**_same_fields(Plan, body) | own | {"plan_id": plan_id})
 
 
 def feature_of(feature_id: str, body: FeatureRequest) -> Feature:
     """Return the feature that a request describes."""
-    return Feature(
-        feature_id=feature_id,
-        name=body.name,
-        cost=body.cost,
-        per=body.per,
-        unit=body.unit,
-        active=body.active,
-    )
+    return Feature(**_same_fields(Feature, body) | {"feature_id": feature_id})
+
+
+def _same_fields(kind: type[DataclassInstance], body: BaseModel | None) -> dict[str, Any]:
+    """Return the fields of a body that a dataclass has under the same names."""
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in body or () if name in names}
