@@ -35,6 +35,20 @@ def test_the_openapi_document_is_in_step_with_the_code() -> None:
     assert (ROOT / "functions/docs/openapi.json").read_text() == made, "run make openapi"
 
 
+def test_every_link_leads_to_an_operation() -> None:
+    operations = [
+        operation for methods in openapi()["paths"].values() for operation in methods.values()
+    ]
+    linked = {
+        link["operationId"]
+        for operation in operations
+        for response in operation["responses"].values()
+        for link in response.get("links", {}).values()
+    }
+    assert linked
+    assert linked <= {operation["operationId"] for operation in operations}
+
+
 def test_every_route_of_the_template_is_in_the_document_and_the_other_way_round() -> None:
     documented = {
         (method.upper(), path) for path, methods in openapi()["paths"].items() for method in methods
