@@ -112,8 +112,10 @@ def test_what_hands_do_to_the_table_is_found_and_named(
 def findings_of_the_function(stack: LocalStack) -> set[tuple[str, str, str | None]]:
     """Let the function audit all accounts; return account, code and entry of what it has logged."""
     table, began = table_of(stack), utc_now()
-    function = {"FunctionName": outputs(stack)["AuditFunction"], "InvocationType": "Event"}
-    stack.client("lambda").invoke(**function, Payload=b'{"restart": true}')
+    function = outputs(stack)["AuditFunction"]
+    stack.client("lambda").invoke(
+        FunctionName=function, InvocationType="Event", Payload=b'{"restart": true}'
+    )
     deadline = time.monotonic() + AUDITED_SECONDS_MAX
     while True:
         progress = read_progress(table)
