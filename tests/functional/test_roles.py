@@ -90,7 +90,10 @@ class Uses:
             case "PutItem":
                 keys = {params["Item"]["pk"]["S"]}
             case "Scan":
-                keys = set(params["ProjectionExpression"].split(", "))
+                # IAM sees the attributes, whatever the request calls them.
+                names = params.get("ExpressionAttributeNames", {})
+                shown = params["ProjectionExpression"].split(", ")
+                keys = {names.get(name, name) for name in shown}
             case _:
                 keys = {params["Key"]["pk"]["S"]}
         uses.add((model.name, params.get("IndexName", ""), frozenset(keys)))
