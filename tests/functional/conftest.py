@@ -39,7 +39,7 @@ USER = "5d1f0c7e-9d4e-4c7e-8a55-0a6d3f1b2c3d"
 
 @dataclass
 class Answer:
-    """What a handler answered."""
+    """A handler's response, with its body parsed."""
 
     status: int
     headers: dict[str, str]
@@ -47,7 +47,7 @@ class Answer:
 
 
 class Context:
-    """What Lambda passes beside the event, as far as the logger reads it."""
+    """The parts of Lambda's context that the logger reads."""
 
     function_name = "function"
     memory_limit_in_mb = 512
@@ -55,13 +55,13 @@ class Context:
     aws_request_id = "b2f7c1de-1111-4c5e-9f0a-6d5e4c3b2a19"
 
     def get_remaining_time_in_millis(self) -> int:
-        """There is plenty of time."""
+        """Return a minute, which is always enough."""
         return 60_000
 
 
 @cache
 def resources() -> dict[str, Any]:
-    """The resources of template.yaml."""
+    """Return the resources of template.yaml."""
     return yaml_parse((ROOT / "template.yaml").read_text())["Resources"]  # type: ignore[no-any-return]
 
 
@@ -71,12 +71,12 @@ def event(name: str) -> dict[str, Any]:
 
 
 def invoke(function: str, sent: dict[str, Any]) -> Any:
-    """Hand an event to a function's handler."""
+    """Call a function's handler with an event."""
     return import_module(f"functions.{function}.handler").lambda_handler(sent, Context())
 
 
-def queried(query: str) -> dict[str, Any]:
-    """What an event has of a query: API Gateway joins what stands several times with commas."""
+def query_fields(query: str) -> dict[str, Any]:
+    """Return an event's fields for a query; API Gateway joins repeated parameters with commas."""
     joined: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         joined[name] = f"{joined[name]},{value}" if name in joined else value
@@ -93,26 +93,26 @@ def send(
 ) -> Answer:
     """Send the HTTP event of a file, with another body, query, key or `If-Match` if given.
 
-    Whatever the answer, it must be one that the OpenAPI document tells of.
+    The answer must match the OpenAPI document.
     """
     sent = event(name)
     if body is not None:
         sent["body"] = body if isinstance(body, str) else json.dumps(body)
     if query is not None:
-        sent |= queried(urlencode(query))
+        sent |= query_fields(urlencode(query))
     if key is not None:
         sent["headers"]["idempotency-key"] = key
     if version is not None:
         sent["headers"]["if-match"] = version
     answer = invoke(name.split("/", maxsplit=1)[0], sent)
-    content_type, told = answer["headers"]["Content-Type"], json.loads(answer["body"])
-    documented(sent["routeKey"], answer["statusCode"], content_type).validate(told)
-    return Answer(answer["statusCode"], answer["headers"], told)
+    content_type, content = answer["headers"]["Content-Type"], json.loads(answer["body"])
+    documented(sent["routeKey"], answer["statusCode"], content_type).validate(content)
+    return Answer(answer["statusCode"], answer["headers"], content)
 
 
 @cache
 def documented(route_key: str, status: int, content_type: str) -> Draft202012Validator:
-    """Return what checks an answer against the OpenAPI document; an answer not in it fails."""
+    """Return the OpenAPI document's validator for an answer; KeyError if it lists none."""
     method, path = route_key.split()
     responses = openapi()["paths"][path][method.lower()]["responses"]
     schema = responses[str(status)]["content"][content_type]["schema"]
@@ -137,7 +137,7 @@ formats.checks("date", raises=ValueError)(_is_day)
 
 @cache
 def openapi() -> dict[str, Any]:
-    """The OpenAPI document that is served."""
+    """Return the OpenAPI document that is served."""
     return json.loads((ROOT / "functions/docs/openapi.json").read_text())  # type: ignore[no-any-return]
 
 
@@ -165,10 +165,10 @@ def aws() -> Iterator[Table]:
 
 @pytest.fixture
 def empty_table(aws: Table, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
-    """The table without a catalog, and a process that has not seen it before."""
+    """The table without a catalog, and a ledger that has cached nothing."""
     properties = resources()["Table"]["Properties"]
-    wanted = ("AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema")
-    aws.client.create_table(TableName=aws.name, **{name: properties[name] for name in wanted})
+    names = ("AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema")
+    aws.client.create_table(TableName=aws.name, **{name: properties[name] for name in names})
     monkeypatch.setattr("scrip.ledger.open_table", lambda _: aws)
     ledger.cache_clear()
     yield aws
@@ -197,14 +197,14 @@ def all_outside(aws: Table) -> Outside:
 
 @pytest.fixture
 def outside(all_outside: Outside, monkeypatch: pytest.MonkeyPatch) -> Outside:
-    """The archive and the bus, which has heard nothing yet."""
-    all_outside.stand_in(monkeypatch)
+    """The archive and the bus, both empty."""
+    all_outside.install(monkeypatch)
     return all_outside
 
 
 @pytest.fixture(scope="session")
 def queue(aws: Table) -> Queue:
-    """One client of the sweep's queue for all tests."""
+    """One client for the sweep's queue, for all tests."""
     return open_queue("https://sqs.eu-central-1.amazonaws.com/123456789012/renew")
 
 
@@ -214,7 +214,7 @@ def renewals(
     queue: Queue,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Renewals]:
-    """The sweep at noon, with two shards: with all of them it is the same, only slower."""
+    """The sweep at noon, with two shards: all of them would only be slower."""
     for module in ("functions.reset.sweep", "scrip.store.keys"):
         monkeypatch.setattr(f"{module}.DIRECTORY_SHARDS", 2)
     monkeypatch.setattr("scrip.ledger.utc_now", lambda: NOW)
@@ -236,7 +236,7 @@ def renewals(
 
 
 def items(table: Table) -> list[dict[str, Any]]:
-    """Everything in the table but the catalog, which is slow to list."""
+    """Return all items but those of the catalog, which are slow to list."""
     return table.client.scan(
         TableName=table.name,
         FilterExpression="pk <> :catalog",

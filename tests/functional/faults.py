@@ -1,4 +1,4 @@
-"""Faults put into botocore itself: what the wire and DynamoDB do to a call, without a mock."""
+"""Faults of the network and of DynamoDB, injected into botocore's calls without a mock."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def answer_lost(table: Table, operation: str, times: int) -> Iterator[None]:
 
 @contextmanager
 def failing_at(table: Table, number: int) -> Iterator[None]:
-    """Throttle the call of that number, whatever it asks for."""
+    """Throttle the call with that number, whatever its operation."""
     left = [number]
 
     def before_call(**_: Any) -> Any:
@@ -72,7 +72,7 @@ def failing_at(table: Table, number: int) -> Iterator[None]:
 
 @contextmanager
 def conflicting_at(table: Table, number: int) -> Iterator[list[str]]:
-    """Have a transaction be at work on the item of the single write of that number; list them."""
+    """Let the single write with that number conflict with a transaction; yield the writes."""
     calls: list[str] = []
 
     def before_call(model: Any, **_: Any) -> Any:
@@ -91,7 +91,7 @@ def conflicting_at(table: Table, number: int) -> Iterator[list[str]]:
 
 @contextmanager
 def counted(table: Table) -> Iterator[list[str]]:
-    """List the calls that are made."""
+    """Yield the list of the calls that are made."""
     calls: list[str] = []
 
     def before_call(model: Any, **_: Any) -> None:
@@ -108,16 +108,16 @@ CONFLICT = {
     "Error": {"Code": "TransactionCanceledException", "Message": "Transaction cancelled"},
     "CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}],
 }
-"""What DynamoDB says when another transaction holds the account."""
+"""DynamoDB's error while another transaction writes the account."""
 
 SINGLE_WRITES = {"PutItem", "UpdateItem", "DeleteItem"}
 
 WRITE_CONFLICT = {
     "Error": {"Code": "TransactionConflictException", "Message": "Transaction is ongoing"},
 }
-"""What DynamoDB says to a single write while a transaction is at work on its item."""
+"""DynamoDB's error for a single write while a transaction writes its item."""
 
 THROTTLED = {
     "Error": {"Code": "ProvisionedThroughputExceededException", "Message": "Slow down"},
 }
-"""What DynamoDB says when a partition takes no more."""
+"""DynamoDB's error when a partition is over its limit."""

@@ -1,4 +1,4 @@
-"""What Scrip tells to the outside, simulated: the archive's bucket, and a bus with a listener."""
+"""Scrip's outputs, simulated: the archive's bucket, and an event bus with a subscriber."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ if TYPE_CHECKING:
 
 @dataclass
 class Outside:
-    """The bucket, the bus, and every event that the bus took: its name and its detail."""
+    """The bucket, the bus, and every event that the bus accepted: its name and its detail."""
 
     archive: Archive
     bus: Bus
-    heard: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    received: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def archived(self) -> list[str]:
-        """The keys of the archive's objects."""
+        """Return the keys of the archive's objects."""
         listed = self.archive.client.list_objects_v2(Bucket=self.archive.bucket)
         return [item["Key"] for item in listed.get("Contents", [])]
 
-    def listen(self) -> None:
-        """Hear what the bus takes from now on."""
+    def subscribe(self) -> None:
+        """Record the events that the bus accepts from now on."""
         sent: list[dict[str, Any]] = []
 
         def send(params: dict[str, Any], **_: Any) -> None:
             sent[:] = params["Entries"]
 
-        def take(parsed: dict[str, Any], **_: Any) -> None:
-            for entry, taken in zip(sent, parsed.get("Entries", ()), strict=False):
+        def record(parsed: dict[str, Any], **_: Any) -> None:
+            for entry, result in zip(sent, parsed.get("Entries", ()), strict=False):
                 assert (entry["Source"], entry["EventBusName"]) == ("scrip", self.bus.name)
-                if "EventId" in taken:
-                    self.heard.append((entry["DetailType"], json.loads(entry["Detail"])))
+                if "EventId" in result:
+                    self.received.append((entry["DetailType"], json.loads(entry["Detail"])))
 
         events = self.bus.client.meta.events
         events.register("provide-client-params.events.PutEvents", send)
-        events.register("after-call.events.PutEvents", take)
+        events.register("after-call.events.PutEvents", record)
 
-    def stand_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Be what the functions open, empty; making clients is slow."""
-        self.heard.clear()
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Empty both and let the functions use these clients; making new ones is slow."""
+        self.received.clear()
         if keys := self.archived():
             objects: list[ObjectIdentifierTypeDef] = [{"Key": key} for key in keys]
             self.archive.client.delete_objects(
@@ -66,5 +66,5 @@ def make_outside() -> Outside:
         CreateBucketConfiguration={"LocationConstraint": "eu-central-1"},
     )
     outside.bus.client.create_event_bus(Name=outside.bus.name)
-    outside.listen()
+    outside.subscribe()
     return outside

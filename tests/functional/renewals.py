@@ -1,4 +1,4 @@
-"""The sweep's queue on moto, and what SQS and Lambda do between it and its worker."""
+"""The sweep's queue on moto, delivered to its worker as SQS and Lambda do."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ROUNDS_MAX = 100
 
 @dataclass
 class Renewals:
-    """The table, the queue and its dead letters, at noon. What fails can come again at once."""
+    """The table, the queue and its dead letters, at noon. A failed message returns at once."""
 
     table: Table
     queue: Queue
@@ -40,14 +40,14 @@ class Renewals:
         return reset({}, self.context)["messages"]
 
     def take(self) -> list[dict[str, Any]]:
-        """Receive messages as the records of an event."""
+        """Receive messages, as an event's records."""
         return self._receive(self.queue.url)
 
-    def deliver(self, taken: list[dict[str, Any]]) -> None:
-        """Hand messages to the worker, and delete those that did not fail."""
-        failures = renew({"Records": taken}, self.context)["batchItemFailures"]
+    def deliver(self, records: list[dict[str, Any]]) -> None:
+        """Call the worker with messages, and delete those that did not fail."""
+        failures = renew({"Records": records}, self.context)["batchItemFailures"]
         failed = [failure["itemIdentifier"] for failure in failures]
-        done = [record for record in taken if record["messageId"] not in failed]
+        done = [record for record in records if record["messageId"] not in failed]
         if done:
             self.queue.client.delete_message_batch(
                 QueueUrl=self.queue.url,
@@ -58,17 +58,17 @@ class Renewals:
             )
 
     def drain(self) -> list[Any]:
-        """Deliver until nothing is left; return what died of it."""
+        """Deliver until the queue is empty; return the bodies of the dead letters."""
         for _ in range(ROUNDS_MAX):
-            taken = self.take()
-            if not taken:
+            records = self.take()
+            if not records:
                 dead = self._receive(self.dead_letters_url)
                 return [json.loads(record["body"]) for record in dead]
-            self.deliver(taken)
-        raise AssertionError("the end never came")
+            self.deliver(records)
+        raise AssertionError("the queue is never empty")
 
     def open(self, opened_at: dict[str, datetime]) -> None:
-        """Write accounts as they were opened in the past: where their periods begin."""
+        """Write accounts as if opened in the past, at the start of their first periods."""
         written = []
         for account_id, now in opened_at.items():
             posting = decide(None, opening(account_id), catalog=DEFAULT_CATALOG, now=now)
@@ -78,13 +78,13 @@ class Renewals:
         self.table.client.batch_write_item(RequestItems={self.table.name: puts})
 
     def stored(self, account_id: str) -> Account:
-        """Return an account as it is in the table, not rolled forward by being read."""
+        """Return an account from the table, without rolling it forward."""
         account = read(self.table, account_id).account
         assert account is not None
         return account
 
     def renewed(self) -> list[str]:
-        """Name the accounts of all entries that grant the plan for November."""
+        """Return the IDs of the accounts with an entry that grants the plan for November."""
         answer = self.table.client.scan(
             TableName=self.table.name,
             FilterExpression="sk = :november",
@@ -93,7 +93,7 @@ class Renewals:
         return sorted(item["pk"]["S"].removeprefix("LEDGER#") for item in answer["Items"])
 
     def before_the_next(self, operation: str, happens: Callable[[], None]) -> None:
-        """Let something happen between the next call of an operation and what came before it."""
+        """Call `happens` just before the next call of an operation."""
         event = f"before-call.dynamodb.{operation}"
 
         def before_call(**_: Any) -> None:

@@ -1,7 +1,7 @@
-"""Start a function, and go on from there in two processes, as Lambda does from one snapshot.
+"""Start a function and continue in two processes, as Lambda does from one snapshot.
 
-Run by test_prepare.py in a process of its own. Prints as JSON what the start did, and what each
-process drew.
+test_warm_up.py runs it in a process of its own. It prints a JSON report: the clients and
+connections of the start, and the random values that each process drew.
 """
 
 import json
@@ -22,25 +22,25 @@ connections: list[str] = []
 _create_client = Session.create_client
 
 
-def create_client(session: Session, service: str, **told: Any) -> Any:
-    """Make a client, and remember what it was told."""
-    config = told["config"]
+def create_client(session: Session, service: str, **arguments: Any) -> Any:
+    """Make a client and record its settings."""
+    config = arguments["config"]
     clients.append([service, config.retries, config.connect_timeout, config.read_timeout])
-    return _create_client(session, service, **told)
+    return _create_client(session, service, **arguments)
 
 
 def notice(event: str, details: Any) -> None:
-    """Remember who was connected to."""
+    """Record the addresses that are connected to."""
     if event == "socket.connect":
         connections.append(str(details[1]))
 
 
 def restored() -> list[Any]:
-    """Return what a process draws that goes on from here."""
+    """Return the random values that a process draws when it continues from here."""
     reader, writer = os.pipe()
     kept = random.getstate()
     if not os.fork():
-        random.setstate(kept)  # Python itself draws anew after a fork, but not after a restore
+        random.setstate(kept)  # Python reseeds after a fork, but not after a restore
         for hook, arguments, named in snapshot_restore_py.get_after_restore():
             hook(*arguments, **named)
         os.write(writer, json.dumps([str(ULID())[-16:], random.random()]).encode())
@@ -56,7 +56,7 @@ if __name__ == "__main__":
     Session.create_client = create_client  # type: ignore[assignment, method-assign]
     sys.addaudithook(notice)
     import_module("functions.consume.handler")
-    ULID()  # as a request would; another of the same millisecond follows from it
+    ULID()  # as a request would; the next one in the same millisecond follows from it
     time.sleep(0.002)
-    told = {"clients": clients, "connections": connections, "drawn": [restored(), restored()]}
-    print(json.dumps(told))  # noqa: T201 - for who runs it
+    report = {"clients": clients, "connections": connections, "drawn": [restored(), restored()]}
+    print(json.dumps(report))  # noqa: T201 - the test reads it

@@ -12,7 +12,7 @@ from tests.functional.conftest import USER, event, invoke, items, send
 from tests.unit.domain.test_invariants import hash_chain
 
 
-def test_an_account_shows_its_balance_and_what_it_is_made_of(table: Table) -> None:
+def test_an_account_shows_its_balance_and_the_grants_that_make_it_up(table: Table) -> None:
     body = send("account/me").body
     assert (body["balance"], body["available"], body["used"]) == (150, 150, 0)
     assert [(grant["kind"], grant["remaining"]) for grant in body["grants"]] == [
@@ -21,7 +21,7 @@ def test_an_account_shows_its_balance_and_what_it_is_made_of(table: Table) -> No
     ]
 
 
-def test_nobody_learns_whether_another_account_exists(table: Table) -> None:
+def test_a_user_cannot_learn_whether_another_account_exists(table: Table) -> None:
     unknown = send("account/other")
     sent = event("account/me")
     sent["requestContext"]["authorizer"]["jwt"]["claims"]["sub"] = event("account/other")[
@@ -33,7 +33,7 @@ def test_nobody_learns_whether_another_account_exists(table: Table) -> None:
     assert known.body == unknown.body
 
 
-def test_an_id_token_is_no_key_to_anything(table: Table) -> None:
+def test_an_id_token_is_refused_and_opens_no_account(table: Table) -> None:
     sent = event("account/me")
     sent["requestContext"]["authorizer"]["jwt"]["claims"]["token_use"] = "id"
     assert invoke("account", sent)["statusCode"] == 403
@@ -67,10 +67,10 @@ def pages(query: dict[str, str], name: str = "account/entries") -> list[list[dic
         cursor = body["cursor"]
         if cursor is None:
             return found
-    raise AssertionError("the end never came")
+    raise AssertionError("the pages never end")
 
 
-def test_pages_together_are_the_whole_chain_newest_first(table: Table) -> None:
+def test_the_pages_together_hold_the_whole_chain_newest_first(table: Table) -> None:
     spend(4)
     for limit in (1, 2, 5, 6, 7, 1000):
         found = pages({"limit": str(limit)}, "account/entries_by_service")
@@ -92,21 +92,21 @@ def test_entries_are_filtered_by_type_feature_and_time(table: Table) -> None:
     assert before == []
 
 
-def test_a_filtered_page_has_a_limit_too(table: Table) -> None:
+def test_a_page_with_a_filter_respects_its_limit(table: Table) -> None:
     spend(5)
     assert [len(page) for page in pages({"type": "usage", "limit": "2"})][:2] == [2, 2]
 
 
-def test_a_cursor_made_by_hand_is_refused(table: Table) -> None:
+def test_a_forged_cursor_is_refused(table: Table) -> None:
     query = repr(EntryFilter(account_id=USER))
-    by_hand = ("", "x", "####", "e30", "ü", base64.urlsafe_b64encode(b"123456783").decode())
+    forged = ("", "x", "####", "e30", "ü", base64.urlsafe_b64encode(b"123456783").decode())
     places: tuple[Any, ...] = (10**40, 1, -5, "5", [5])
-    for cursor in (*by_hand, *(seal(query, place) for place in places)):
+    for cursor in (*forged, *(seal(query, place) for place in places)):
         answer = send("account/entries", query={"cursor": cursor})
         assert (answer.status, answer.body["code"]) == (400, "invalid_cursor"), cursor
 
 
-def test_a_cursor_is_good_for_its_own_question_only(table: Table) -> None:
+def test_a_cursor_is_valid_only_for_its_own_filters(table: Table) -> None:
     spend(3)
     cursor = send("account/entries", query={"limit": "1"}).body["cursor"]
     answer = send("account/entries", query={"cursor": cursor, "type": "usage"})
@@ -117,12 +117,12 @@ def test_a_cursor_is_good_for_its_own_question_only(table: Table) -> None:
     "query",
     [{"limit": "0"}, {"limit": "1001"}, {"type": "gift"}, {"from": "yesterday"}, {"to": "5"}],
 )
-def test_bad_filters_are_refused(aws: Table, query: dict[str, str]) -> None:
+def test_invalid_filters_are_refused(aws: Table, query: dict[str, str]) -> None:
     answer = send("account/entries", query=query)
     assert (answer.status, answer.body["code"]) == (422, "invalid")
 
 
-def test_one_entry_tells_its_refunded_total(table: Table) -> None:
+def test_one_entry_shows_its_refunded_total(table: Table) -> None:
     send("consume/feature")
     body = send("account/entry").body
     assert (body["entry_id"], body["refunded"]) == ("user:chat-1", 0)

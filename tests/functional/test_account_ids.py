@@ -1,4 +1,4 @@
-"""Ids at every door: what no route could name opens no account, and is told where it enters."""
+"""Account IDs: one that no path can contain opens no account, wherever it enters."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 UNUSABLE = ("team/anna", "anna#1", "anna smith", "an\x00na", "50%", "müller", "me", "..", "a" * 129)
 
-# Those that a path can have as a part at all, and that mean nothing else in one.
+# Those that a path can contain as one part, without another meaning there.
 IN_A_PATH = ("anna#1", "anna smith", "50%", "auth0%7Cabc", "müller", "a" * 129)
 
 
-def called(name: str, sub: str, account_id: str = "me") -> dict[str, Any]:
-    """Ask as the user of a `sub`, about an account."""
+def call(name: str, sub: str, account_id: str = "me") -> dict[str, Any]:
+    """Send a request of the user with a `sub`, about an account."""
     sent = event(name)
     sent["requestContext"]["authorizer"]["jwt"]["claims"]["sub"] = sub
     sent["pathParameters"]["account_id"] = account_id
@@ -39,34 +39,34 @@ def called(name: str, sub: str, account_id: str = "me") -> dict[str, Any]:
     return answer
 
 
-def routes_of_accounts() -> Iterator[tuple[str, str, str]]:
+def account_routes() -> Iterator[tuple[str, str, str]]:
     for function, method, path in routes():
         if "{account_id}" in path:
             yield function, method, path
 
 
 @pytest.mark.parametrize("sub", UNUSABLE)
-def test_a_token_whose_sub_no_route_could_name_opens_no_account(table: Table, sub: str) -> None:
+def test_a_token_with_an_unusable_sub_opens_no_account(table: Table, sub: str) -> None:
     for name in ("account/me", "consume/feature"):
-        answer = called(name, sub)
-        told = json.loads(answer["body"])
-        assert (answer["statusCode"], told["code"]) == (403, "unusable_account_id"), told
+        answer = call(name, sub)
+        problem = json.loads(answer["body"])
+        assert (answer["statusCode"], problem["code"]) == (403, "unusable_account_id"), problem
         assert len(answer["body"]) < 1_000
     assert items(table) == []
 
 
-def test_a_sub_of_any_provider_is_an_account(table: Table) -> None:
+def test_a_sub_from_any_provider_is_an_account_id(table: Table) -> None:
     for sub in ("auth0|5f7c8ec7", "o'brien+x@example.com", "org:team.member", "(a;b,c)=~!$&*"):
-        answer = called("account/me", sub)
+        answer = call("account/me", sub)
         assert (answer["statusCode"], json.loads(answer["body"])["account_id"]) == (200, sub)
-        assert called("account/me", sub, sub)["statusCode"] == 200
+        assert call("account/me", sub, sub)["statusCode"] == 200
 
 
-def test_no_route_opens_an_account_of_an_id_that_none_can_have(
+def test_no_route_opens_an_account_with_an_unusable_id(
     table: Table,
     subtests: pytest.Subtests,
 ) -> None:
-    for function, method, path in routes_of_accounts():
+    for function, method, path in account_routes():
         for account_id in IN_A_PATH:
             with subtests.test(route=f"{method} {path}", account_id=account_id):
                 answer = ask(function, method, path, account_id=account_id)
@@ -75,7 +75,7 @@ def test_no_route_opens_an_account_of_an_id_that_none_can_have(
 
 
 @pytest.mark.parametrize("account_id", ["anna smith", "müller", "50%"])
-def test_an_account_that_is_older_than_the_rule_is_used_and_closed_as_any_other(
+def test_an_account_older_than_the_rule_can_be_used_and_closed(
     table: Table,
     monkeypatch: pytest.MonkeyPatch,
     account_id: str,
@@ -84,7 +84,7 @@ def test_an_account_that_is_older_than_the_rule_is_used_and_closed_as_any_other(
         before.setattr(OpenAccount, "__post_init__", lambda _: None)
         add_account(ledger(), account_id, None)
     for name in ("account/me", "consume/amount"):
-        assert called(name, account_id)["statusCode"] == 200
+        assert call(name, account_id)["statusCode"] == 200
     path = "/v1/accounts/{account_id}"
     for function, method in (("account", "GET"), ("adjust", "DELETE")):
         answer = ask(function, method, path, account_id=account_id)
@@ -92,7 +92,7 @@ def test_an_account_that_is_older_than_the_rule_is_used_and_closed_as_any_other(
 
 
 @pytest.mark.parametrize("account_id", UNUSABLE)
-def test_an_admin_opens_no_account_that_no_route_could_name(table: Table, account_id: str) -> None:
+def test_an_admin_cannot_open_an_account_with_an_unusable_id(table: Table, account_id: str) -> None:
     answer = send("admin/add_account", body={"account_id": account_id})
     assert (answer.status, answer.body["code"]) == (422, "invalid")
     with pytest.raises(UnusableAccountIdError):
@@ -101,7 +101,7 @@ def test_an_admin_opens_no_account_that_no_route_could_name(table: Table, accoun
 
 
 @pytest.mark.parametrize("sub", UNUSABLE)
-def test_the_sign_up_goes_on_without_an_account_that_no_route_could_name(
+def test_a_sign_up_with_an_unusable_id_succeeds_without_an_account(
     table: Table,
     capsys: pytest.CaptureFixture[str],
     sub: str,
@@ -114,7 +114,7 @@ def test_the_sign_up_goes_on_without_an_account_that_no_route_could_name(
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-def test_the_backfill_tells_whom_it_cannot_open_an_account_for(
+def test_the_backfill_reports_unusable_ids_as_failures(
     table: Table,
     dry_run: bool,  # noqa: FBT001 - a parameter
 ) -> None:
@@ -129,7 +129,7 @@ def test_the_backfill_tells_whom_it_cannot_open_an_account_for(
 
 
 @pytest.mark.parametrize("account_id", ["anna smith", "team/anna", "müller"])
-def test_an_account_that_is_older_than_the_rule_is_still_found_by_operators(
+def test_an_account_older_than_the_rule_can_be_found_by_operators(
     table: Table,
     monkeypatch: pytest.MonkeyPatch,
     account_id: str,

@@ -1,4 +1,4 @@
-"""What operators may call an account."""
+"""The names by which operators can refer to an account."""
 
 import pytest
 
@@ -15,7 +15,7 @@ from scrip_cli.exit_codes import ExitCode
 SETTINGS = Settings(table_name="scrip", signup_credits=7)
 
 
-def test_an_id_an_address_or_a_providers_name_leads_to_an_account(table: Table) -> None:
+def test_an_id_an_email_address_or_a_providers_id_leads_to_an_account(table: Table) -> None:
     ledger = Ledger(table, utc_now)
     add_account(ledger, "samlp|corp|a@b.org", "Anna@example.com", SETTINGS)
     link_account(table, "samlp|corp|a@b.org", "stripe:cus_1")
@@ -28,12 +28,12 @@ def test_an_id_an_address_or_a_providers_name_leads_to_an_account(table: Table) 
     ):
         assert account_named(table, name) == "samlp|corp|a@b.org"
     assert ledger.account("samlp|corp|a@b.org").balance == 7 + 100
-    for name in ("nobody", "stripe:CUS_1", "email:", "free"):
+    for name in ("unknown", "stripe:CUS_1", "email:", "free"):
         with pytest.raises(AccountNotFoundError):
             account_named(table, name)
 
 
-def test_a_word_that_is_an_id_and_somebody_elses_address_is_refused(table: Table) -> None:
+def test_a_name_that_is_one_accounts_id_and_anothers_address_is_refused(table: Table) -> None:
     ledger = Ledger(table, utc_now)
     add_account(ledger, "a@b.org", None, SETTINGS)
     add_account(ledger, "other", "a@b.org", SETTINGS)

@@ -26,7 +26,7 @@ def test_credits_are_added_deducted_and_set(opened: Table) -> None:
     assert send("adjust/set").body["account"]["balance"] == 500
 
 
-def test_every_change_leaves_one_audit_record_with_both_values(opened: Table) -> None:
+def test_every_change_writes_one_audit_record_with_both_values(opened: Table) -> None:
     send("adjust/add")
     send("adjust/add")
     [record] = audit_records(opened)
@@ -45,7 +45,7 @@ def test_deducting_below_zero_is_refused(opened: Table) -> None:
     assert items(opened) == before
 
 
-def test_freezing_shows_in_the_account(opened: Table) -> None:
+def test_the_account_shows_whether_it_is_frozen(opened: Table) -> None:
     assert send("adjust/freeze").body["entry"]["type"] == "freeze"
     assert send("account/me").body["status"] == "frozen"
     assert send("adjust/unfreeze").body["entry"]["type"] == "unfreeze"
@@ -53,7 +53,7 @@ def test_freezing_shows_in_the_account(opened: Table) -> None:
 
 
 @pytest.mark.parametrize("body", ["", "{}", "null", '{"reason": "fraud"}'])
-def test_a_reason_for_a_freeze_is_welcome_and_not_required(opened: Table, body: str) -> None:
+def test_a_reason_for_a_freeze_is_optional(opened: Table, body: str) -> None:
     answer = send("adjust/freeze", body=body)
     assert answer.status == 200, answer.body
     assert send("adjust/freeze", body='{"raeson": "fraud"}').status == 422
@@ -67,7 +67,7 @@ def test_a_late_retry_of_a_freeze_does_not_freeze_again(opened: Table) -> None:
     assert send("account/me").body["status"] == "active"
 
 
-def test_an_admin_without_an_account_gets_one_on_the_first_call(table: Table) -> None:
+def test_an_admins_first_call_for_me_opens_an_account(table: Table) -> None:
     sent = event("adjust/add")
     sent["rawPath"] = sent["requestContext"]["http"]["path"] = "/v1/accounts/me/adjustments"
     assert invoke("adjust", sent)["statusCode"] == 201
@@ -87,7 +87,9 @@ BAD_BODIES: list[dict[str, Any]] = [
 ]
 
 
-def test_bad_adjustments_change_nothing(opened: Table, subtests: pytest.Subtests) -> None:
+def test_invalid_adjustments_are_refused_and_change_nothing(
+    opened: Table, subtests: pytest.Subtests
+) -> None:
     before = items(opened)
     for body in BAD_BODIES:
         with subtests.test(body=body):
@@ -98,11 +100,11 @@ def test_bad_adjustments_change_nothing(opened: Table, subtests: pytest.Subtests
 @pytest.mark.parametrize("claims", [{"cognito:groups": "[not-admin other]"}, {"scope": "scrip"}])
 def test_only_admins_adjust(aws: Table, claims: dict[str, str]) -> None:
     sent = event("adjust/add")
-    sent["requestContext"]["authorizer"]["jwt"]["claims"] = {"sub": "somebody", **claims}
+    sent["requestContext"]["authorizer"]["jwt"]["claims"] = {"sub": "user-1", **claims}
     assert invoke("adjust", sent)["statusCode"] == 403
 
 
-def test_a_quota_shows_what_is_in_force_what_comes_and_who_changed_it(opened: Table) -> None:
+def test_a_quota_shows_its_current_and_next_values_and_its_audit_records(opened: Table) -> None:
     changed = send("adjust/change_quota", body={"plan_id": "pro", "limits": {"storage_bytes": 5}})
     assert (changed.status, changed.body["monthly_credits"]) == (200, 2_000)
     assert changed.body["limits"] == {"storage_bytes": 5}
@@ -116,7 +118,7 @@ def test_a_quota_shows_what_is_in_force_what_comes_and_who_changed_it(opened: Ta
     assert send("account/me").body["balance"] == 50 + 2_000 - 5
 
 
-def test_the_last_ten_audit_records_are_shown_and_all_are_listed(opened: Table) -> None:
+def test_a_quota_shows_the_last_ten_audit_records_and_the_list_has_all(opened: Table) -> None:
     for number in range(12):
         send("adjust/change_quota", body={"limits": {"storage_bytes": number}})
     shown = send("adjust/quota").body["audit"]
@@ -132,7 +134,7 @@ def test_the_last_ten_audit_records_are_shown_and_all_are_listed(opened: Table) 
     assert pages == [[11, 10, 9, 8, 7], [6, 5, 4, 3, 2], [1, 0]]
 
 
-def test_a_reset_is_made_once_under_its_key(opened: Table) -> None:
+def test_a_reset_takes_effect_once_per_key(opened: Table) -> None:
     send("consume/amount", body={"amount": 60})
     first = send("adjust/reset", key="reset-1")
     assert (first.status, first.body["entry"]["amount"]) == (200, 60)
@@ -141,13 +143,13 @@ def test_a_reset_is_made_once_under_its_key(opened: Table) -> None:
     assert send("account/me").body["used"] == 60
 
 
-def test_a_closed_account_is_kept_spends_nothing_and_never_opens_again(opened: Table) -> None:
+def test_a_closed_account_is_kept_cannot_spend_and_never_opens_again(opened: Table) -> None:
     first = send("consume/feature")
     closed = send("adjust/close")
     assert closed.body["status"] == "closed"
     assert send("adjust/close").body == closed.body
     assert (send("consume/feature", key="new").body["code"]) == "account_closed"
-    assert send("consume/feature").body == first.body  # what was answered once still is
+    assert send("consume/feature").body == first.body  # a replay still gets its answer
     account = send("account/me").body
     assert (account["status"], account["balance"], account["grants"]) == ("closed", 0, [])
     [last] = send("account/entries", query={"limit": "1"}).body["entries"]
@@ -161,7 +163,9 @@ def test_a_closed_account_is_kept_spends_nothing_and_never_opens_again(opened: T
     assert not any(item["pk"]["S"].startswith("ALIAS#") for item in items(opened))
 
 
-def test_bad_quotas_change_nothing(opened: Table, subtests: pytest.Subtests) -> None:
+def test_invalid_quotas_are_refused_and_change_nothing(
+    opened: Table, subtests: pytest.Subtests
+) -> None:
     before = items(opened)
     for body, code in (
         ({}, "invalid"),

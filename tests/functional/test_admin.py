@@ -1,4 +1,4 @@
-"""The ledger of all accounts by time, from the objects that the stream's function wrote."""
+"""The ledger of all accounts by time, read from the archive's objects."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def pages(**query: str) -> Iterator[list[dict[str, Any]]]:
         if body["cursor"] is None:
             return
         cursor = {"cursor": body["cursor"]}
-    raise AssertionError("the end never came")
+    raise AssertionError("the pages never end")
 
 
 def found(**query: str) -> list[tuple[str, str]]:
@@ -55,7 +55,9 @@ DAY = [
 
 
 @pytest.mark.usefixtures("table")
-def test_what_the_stream_repeats_is_shown_once_whatever_the_pages(outside: Outside) -> None:
+def test_records_that_the_stream_repeats_are_listed_once_for_any_page_size(
+    outside: Outside,
+) -> None:
     deliver(slice(None))
     keys = outside.archived()
     deliver(slice(None))
@@ -92,7 +94,7 @@ def test_one_request_reads_a_bounded_number_of_objects(monkeypatch: pytest.Monke
 
 
 @pytest.mark.usefixtures("outside")
-def test_the_window_is_at_most_a_day() -> None:
+def test_the_time_window_is_required_and_at_most_a_day() -> None:
     for query, status in (
         ({"from": "2026-11-21", "to": "2026-11-22T00:00:00.001Z"}, 422),
         ({"from": "2026-11-21", "to": "2026-11-21"}, 422),
@@ -108,7 +110,7 @@ def test_the_window_is_at_most_a_day() -> None:
 
 
 @pytest.mark.usefixtures("table", "outside")
-def test_a_cursor_is_good_for_its_own_question_only() -> None:
+def test_a_cursor_is_valid_only_for_its_own_filters() -> None:
     deliver(slice(None))
     cursor = send("admin/entries", query={**WINDOW, "limit": "1"}).body["cursor"]
     answer = send("admin/entries", query={**WINDOW, "cursor": cursor, "type": "usage"})
@@ -116,7 +118,7 @@ def test_a_cursor_is_good_for_its_own_question_only() -> None:
 
 
 @pytest.mark.usefixtures("outside")
-def test_only_an_admin_sees_the_ledger_of_all() -> None:
+def test_only_admins_read_the_ledger_of_all_accounts() -> None:
     for claims in (
         {"sub": USER},
         {"sub": "client", "client_id": "client", "scope": "scrip/service"},

@@ -1,4 +1,4 @@
-"""Sync: what was missed is repaired once, however often it is cut off and repeated."""
+"""Sync: it repairs missed changes once, however often it is interrupted or repeated."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Cognito:
 
 @pytest.fixture
 def clock(table: Table, monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The ledger's clock, and the plan that Stripe knows by its price."""
+    """The ledger's clock, and a plan mapped to a price of Stripe's."""
     clock = Clock()
     monkeypatch.setattr("scrip.ledger.utc_now", clock)
     ledger.cache_clear()
@@ -87,7 +87,7 @@ def secret(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 @pytest.fixture
 def stripe(secret: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[StripeServer]:
-    """A server in place of Stripe."""
+    """A server that replaces Stripe."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with stripe_server() as server:
         monkeypatch.setenv("STRIPE_API_URL", server.url)
@@ -112,32 +112,32 @@ def subscription(
     return {**listed, **changes}
 
 
-def sync(**asked: Any) -> Answer:
-    return send("admin/sync", body={"mode": "plans", **asked})
+def sync(**options: Any) -> Answer:
+    return send("admin/sync", body={"mode": "plans", **options})
 
 
-def synced(**asked: Any) -> list[dict[str, Any]]:
-    """Sync to the end, call by call."""
-    answers = [sync(**asked).body]
+def synced(**options: Any) -> list[dict[str, Any]]:
+    """Call sync until it is complete; return the answers."""
+    answers = [sync(**options).body]
     while not answers[-1]["complete"]:
         assert len(answers) < 20
-        answers.append(sync(**asked, cursor=answers[-1]["cursor"]).body)
+        answers.append(sync(**options, cursor=answers[-1]["cursor"]).body)
     return answers
 
 
 def counted(answers: list[dict[str, Any]]) -> dict[str, int]:
-    """Add up what is not 0."""
+    """Return the sums of the answers' counts that are not 0."""
     names = answers[0]["counts"]
     sums = {name: sum(answer["counts"][name] for answer in answers) for name in names}
     return {name: number for name, number in sums.items() if number}
 
 
 def out_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave every call time for one thing only."""
+    """Leave every call enough time for one item only."""
     monkeypatch.setattr(handler, "SPARE_MILLISECONDS", 10**9)
 
 
-def test_every_confirmed_user_gets_an_account_and_their_address(
+def test_every_confirmed_user_gets_an_account_and_the_current_address(
     table: Table,
     cognito: Cognito,
     monkeypatch: pytest.MonkeyPatch,
@@ -153,7 +153,7 @@ def test_every_confirmed_user_gets_an_account_and_their_address(
     assert items(table) == before
     out_of_time(monkeypatch)
     done = synced(mode="users")
-    assert len(done) == 6, "one user a call, and one to see that there are no more"
+    assert len(done) == 6, "one user per call, and one call to find no more"
     differences = [difference for answer in done for difference in answer["differences"]]
     assert differences == tried["differences"]
     assert (
@@ -198,11 +198,11 @@ def test_a_dry_run_reports_what_the_real_run_then_does_and_writes_nothing(
         subscription("sub_first", ALICE),
         broken,
         unmapped,
-        subscription("sub_nobody", None),
+        subscription("sub_unknown", None),
         subscription("sub_gone", "gone"),
         subscription("sub_ended", "known", status="canceled"),
     ]
-    overrides = {ALICE: 900, "sub_new": 2_050, "known": 150, "nobody": 1}
+    overrides = {ALICE: 900, "sub_new": 2_050, "known": 150, "unknown": 1}
     before = items(table)
     [rehearsed] = synced(mode="all", credit_overrides=overrides, dry_run=True)
     assert items(table) == before
@@ -219,7 +219,7 @@ def test_a_dry_run_reports_what_the_real_run_then_does_and_writes_nothing(
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-def test_a_user_whose_id_no_account_can_have_is_reported_and_gets_none(
+def test_a_user_with_an_unusable_id_is_reported_and_gets_no_account(
     table: Table,
     cognito: Cognito,
     dry_run: bool,  # noqa: FBT001 - a parameter
@@ -232,14 +232,14 @@ def test_a_user_whose_id_no_account_can_have_is_reported_and_gets_none(
     assert items(table) == before
 
 
-def test_missed_webhooks_go_through_the_inbox_as_the_messages_that_they_would_have_been(
+def test_missed_webhooks_go_through_the_inbox_like_real_messages(
     table: Table,
     stripe: StripeServer,
 ) -> None:
     ledger().execute(opening(ALICE))
     stripe.subscriptions = [
         subscription("sub_alice", ALICE),
-        subscription("sub_nobody", None),
+        subscription("sub_unknown", None),
         subscription("sub_gone", None, status="canceled"),
     ]
     before = items(table)
@@ -257,7 +257,7 @@ def test_missed_webhooks_go_through_the_inbox_as_the_messages_that_they_would_ha
             "unmatched": 1,
         }
     )
-    assert done["failures"] == [{"subject": "stripe:sub_nobody", "code": "unmatched"}]
+    assert done["failures"] == [{"subject": "stripe:sub_unknown", "code": "unmatched"}]
     differences = {one["field"]: (one["before"], one["after"]) for one in done["differences"]}
     assert differences == {
         "plan_id": ("free", "pro"),
@@ -270,17 +270,17 @@ def test_missed_webhooks_go_through_the_inbox_as_the_messages_that_they_would_ha
     assert {message["webhook_id"]: message["status"] for message in listed} == {
         "stripe:sync.sub_alice.active.0": "applied",
         "stripe:sync.in_sub_alice": "applied",
-        "stripe:sync.sub_nobody.active.0": "unmatched",
-        "stripe:sync.in_sub_nobody": "unmatched",
+        "stripe:sync.sub_unknown.active.0": "unmatched",
+        "stripe:sync.in_sub_unknown": "unmatched",
     }
     after = items(table)
     again = synced()
     assert counted(again) == {"seen": 3, "unchanged": 1, "skipped": 1, "unmatched": 1}
     assert len(items(table)) == len(after)
-    # The payment's own name is known, by which a refund finds it.
+    # A refund can find the payment by its own name.
     assert any(item["pk"]["S"] == "ALIAS#stripe:pi_sub_alice" for item in after)
-    # A subscription without an account finds one once its payer has signed up.
-    open_account(ledger(), "carl", ["sub_nobody@example.com"], at=ledger().clock())
+    # A subscription without an account gets one after its payer has signed up.
+    open_account(ledger(), "carl", ["sub_unknown@example.com"], at=ledger().clock())
     assert counted(synced()) == {"seen": 3, "unchanged": 1, "skipped": 1, "changed": 1}
     assert ledger().account("carl").plan_id == "pro"
 
@@ -316,7 +316,7 @@ def test_an_account_follows_the_current_state_of_its_newest_subscription(
     assert [one["after"] for one in report["differences"]] == ["canceled"]
 
 
-def test_a_sync_continues_where_time_ran_out_or_stripe_failed(
+def test_a_sync_continues_after_running_out_of_time_or_a_failure_of_stripe(
     stripe: StripeServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -350,7 +350,7 @@ def test_a_long_report_is_split_into_several_answers(
     assert [len(answer["failures"]) for answer in answers] == [2, 2, 1]
 
 
-def test_one_failure_does_not_stop_the_others(stripe: StripeServer) -> None:
+def test_a_failure_does_not_stop_the_sync_of_other_subscriptions(stripe: StripeServer) -> None:
     for account_id in (ALICE, "anna", "bob"):
         ledger().execute(opening(account_id))
     ledger().execute(CloseAccount(account_id=ALICE, entry_id="close", actor=CLOCK))
@@ -375,7 +375,7 @@ def test_one_failure_does_not_stop_the_others(stripe: StripeServer) -> None:
 
 
 @pytest.mark.usefixtures("cognito")
-def test_balances_are_set_once_by_the_admin_who_asks(table: Table) -> None:
+def test_a_sync_sets_balances_once_and_audits_the_admin(table: Table) -> None:
     for account_id in ("anna", "bert"):
         ledger().execute(opening(account_id))
     overrides = {"anna": 900, "bert": 150, "carl": 1}
@@ -398,7 +398,7 @@ def test_balances_are_set_once_by_the_admin_who_asks(table: Table) -> None:
     assert sync(credit_overrides={"anna": -1}).status == 422
 
 
-def test_without_a_valid_stripe_key_nothing_is_done(
+def test_a_sync_without_a_valid_stripe_key_changes_nothing(
     stripe: StripeServer,
     secret: Any,
     cognito: Cognito,

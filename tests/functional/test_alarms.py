@@ -1,4 +1,4 @@
-"""What template.yaml promises an operator: alarms, what to do about each, and a dashboard."""
+"""What template.yaml gives operators: alarms, a runbook section for each, and a dashboard."""
 
 import json
 import re
@@ -14,11 +14,11 @@ RUNBOOK = ROOT / "docs/how-to/runbook.md"
 COSTS = ROOT / "docs/explanation/costs.md"
 
 METRICS_OF_AN_ALARM_MAX = 10
-"""AWS takes no more in the metric math of one alarm."""
+"""AWS's limit for the metric math of one alarm."""
 
 
 def alarms() -> dict[str, dict[str, Any]]:
-    """The properties of each alarm, by its name in the template."""
+    """Return the properties of each alarm, by its name in the template."""
     return {
         name: resource["Properties"]
         for name, resource in resources().items()
@@ -27,19 +27,19 @@ def alarms() -> dict[str, dict[str, Any]]:
 
 
 def metrics(alarm: dict[str, Any]) -> list[dict[str, Any]]:
-    """The metrics that an alarm goes by, which is what it costs by."""
-    reckoned = [part["MetricStat"] for part in alarm.get("Metrics", []) if "MetricStat" in part]
-    return [part["Metric"] for part in reckoned] or [alarm]
+    """Return the metrics that an alarm evaluates; its price depends on their number."""
+    stats = [part["MetricStat"] for part in alarm.get("Metrics", []) if "MetricStat" in part]
+    return [part["Metric"] for part in stats] or [alarm]
 
 
-def told_by_scrip() -> set[str]:
-    """The metrics that the code tells."""
+def emitted_metrics() -> set[str]:
+    """Return the names of the metrics that the code emits."""
     code = chain(*((ROOT / folder).rglob("*.py") for folder in ("layers", "functions")))
-    told = (re.findall(r'\b(?:count|measure)\("(\w+)"', file.read_text()) for file in code)
-    return set(chain(*told))
+    names = (re.findall(r'\b(?:count|measure)\("(\w+)"', file.read_text()) for file in code)
+    return set(chain(*names))
 
 
-def test_each_alarm_has_its_section_of_the_runbook_and_each_section_its_alarm() -> None:
+def test_each_alarm_has_a_runbook_section_and_each_section_an_alarm() -> None:
     page = RUNBOOK.read_text()
     sections = re.split(r"^## .*\n\n", page, flags=re.MULTILINE)[1:]
     named = [re.match(r"\*\*(\w+)\.\*\* ", section) for section in sections]
@@ -54,14 +54,14 @@ def test_each_alarm_has_its_section_of_the_runbook_and_each_section_its_alarm() 
     assert set(expected) <= anchors(RUNBOOK)
 
 
-def test_each_section_says_how_to_look_and_when_it_is_over() -> None:
+def test_each_runbook_section_has_commands_and_says_when_the_alarm_is_over() -> None:
     for section in re.split(r"^## ", RUNBOOK.read_text(), flags=re.MULTILINE)[1:]:
         name = section.splitlines()[0]
         assert "```sh" in section, name
         assert re.search(r"^(It is over|It rings until)|\. It is over", section, re.MULTILINE), name
 
 
-def test_each_alarm_tells_the_topic_when_it_begins_and_when_it_is_over() -> None:
+def test_each_alarm_notifies_the_topic_when_it_starts_and_when_it_ends() -> None:
     for name, alarm in alarms().items():
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "Alarms"}], name
         assert resources()[name]["Condition"] == "HasAlarms", name
@@ -72,9 +72,9 @@ def test_each_alarm_tells_the_topic_when_it_begins_and_when_it_is_over() -> None
     }
 
 
-def test_what_fails_in_any_function_rings_an_alarm() -> None:
-    # A failure of one that the API calls is a 5xx, and CloudFormation tells of the bootstrap's.
-    by_themselves = {
+def test_the_failures_of_every_function_trigger_an_alarm() -> None:
+    # An API function's failure is a 5xx, and CloudFormation reports the bootstrap's.
+    not_called_by_the_api = {
         name
         for name in functions()
         if not any(
@@ -86,11 +86,11 @@ def test_what_fails_in_any_function_rings_an_alarm() -> None:
         metric["Dimensions"][0]["Value"]["Ref"]
         for metric in metrics(alarms()["FunctionsFailAlarm"])
     }
-    assert watched == by_themselves
+    assert watched == not_called_by_the_api
 
 
-def test_every_metric_of_ours_is_one_that_the_code_tells() -> None:
-    gone_by = {
+def test_alarms_and_the_dashboard_use_metrics_that_the_code_emits() -> None:
+    evaluated = {
         metric["MetricName"]
         for alarm in alarms().values()
         for metric in metrics(alarm)
@@ -102,23 +102,23 @@ def test_every_metric_of_ours_is_one_that_the_code_tells() -> None:
         for metric in widget["properties"].get("metrics", [])
         if metric[0] == "Scrip"
     }
-    assert gone_by <= told_by_scrip()
-    assert shown == told_by_scrip(), "the dashboard shows all of them"
+    assert evaluated <= emitted_metrics()
+    assert shown == emitted_metrics(), "the dashboard shows all metrics"
 
 
-def test_alarms_cost_what_the_docs_say() -> None:
+def test_the_docs_state_the_number_of_alarms_and_their_metrics() -> None:
     each = [len(metrics(alarm)) for alarm in alarms().values()]
     assert max(each) <= METRICS_OF_AN_ALARM_MAX
     assert f"{len(each)} alarms go by {sum(each)} metrics" in " ".join(COSTS.read_text().split())
 
 
 def dashboard() -> list[dict[str, Any]]:
-    """The widgets, with names of resources as they are in the template."""
+    """Return the widgets, with names of resources unresolved."""
     body = resources()["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     return json.loads(body)["widgets"]  # type: ignore[no-any-return]
 
 
-def test_the_dashboards_widgets_stand_beside_each_other() -> None:
+def test_the_dashboards_widgets_do_not_overlap() -> None:
     taken: set[tuple[int, int]] = set()
     for widget in dashboard():
         places = {

@@ -1,4 +1,4 @@
-"""Lists of the longest things there are: every answer fits, and the pages together miss nothing."""
+"""Lists of the longest possible items: every answer fits, and the pages together miss nothing."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ LETTERS = {
     "quotes": '"',
     "slashes": "\\",
 }
-"""What metadata can consist of. As an answer has it, it is up to three and a half times as long."""
+"""Characters that metadata may contain; in an answer it is up to three and a half times as long."""
 
 
 def full(letter: str) -> dict[str, str]:
-    """Metadata of a letter that is as long as any may be."""
+    """Return metadata of the maximum length, filled with a letter."""
     frame, one = len(canonical_json({"note": ""})), len(canonical_json(letter)) - 2
     return {"note": letter * ((METADATA_BYTES_MAX - frame) // one)}
 
 
 def entry(seq: int, letter: str) -> Entry:
-    """A use that says as much as one can."""
+    """Return a usage entry whose texts have the maximum length."""
     return Entry(
         entry_id=f"e{seq}",
         seq=seq,
@@ -82,7 +82,7 @@ def table(
     aws: Table,  # for the environment
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Table]:
-    """A table that takes thousands of items at once, with an account."""
+    """A table that takes thousands of items quickly, with an account."""
     clock = Clock()
     clock.now = NOON
     table = Table(cast("DynamoDBClient", SimulatedDynamoDB(aws.name)), aws.name)
@@ -102,7 +102,7 @@ def put(table: Table, items: Sequence[Item]) -> None:
 
 
 def pages(name: str, of: str, **query: str) -> list[list[Any]]:
-    """All pages of a list, each within what Lambda returns."""
+    """Return all pages of a list, each within Lambda's limit."""
     found: list[list[Any]] = []
     cursor: dict[str, str] = {}
     for _ in range(60):
@@ -116,11 +116,11 @@ def pages(name: str, of: str, **query: str) -> list[list[Any]]:
         if body["cursor"] is None:
             return found
         cursor = {"cursor": body["cursor"]}
-    raise AssertionError("the end never came")
+    raise AssertionError("the pages never end")
 
 
 @pytest.mark.parametrize("letter", LETTERS.values(), ids=LETTERS.keys())
-def test_entries_of_the_longest_metadata_fit(table: Table, letter: str) -> None:
+def test_entries_with_the_longest_metadata_fit(table: Table, letter: str) -> None:
     entries = [entry(seq, letter) for seq in range(3, 1_003)]
     put(table, [entry_item(USER, one) for one in entries])
     for window in ({}, {"from": "2026-11-21", "to": "2026-11-22"}, {"type": "usage"}):
@@ -128,11 +128,11 @@ def test_entries_of_the_longest_metadata_fit(table: Table, letter: str) -> None:
         assert [one["seq"] for page in found for one in page if one["type"] == "usage"] == [
             one.seq for one in reversed(entries)
         ]
-        assert len(found) < 10, "pages are not shorter than they must be"
+        assert len(found) < 10, "pages are no shorter than necessary"
 
 
 @pytest.mark.parametrize("letter", LETTERS.values(), ids=LETTERS.keys())
-def test_the_archives_longest_metadata_fits(outside: Outside, letter: str) -> None:
+def test_archived_entries_with_the_longest_metadata_fit(outside: Outside, letter: str) -> None:
     entries = [entry(seq, letter) for seq in range(1, 1_001)]
     lines = b"".join(
         canonical_json(detail_of(USER, one, "r1", ActorType.ADMIN)) + b"\n" for one in entries
@@ -147,7 +147,7 @@ def test_the_archives_longest_metadata_fits(outside: Outside, letter: str) -> No
     assert [one["seq"] for page in found for one in page] == [one.seq for one in entries]
 
 
-def test_the_first_item_is_answered_whatever_it_holds(
+def test_a_page_has_at_least_one_item_however_large(
     table: Table, outside: Outside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(table, [entry_item(USER, entry(seq, "x")) for seq in range(3, 6)])
@@ -156,7 +156,7 @@ def test_the_first_item_is_answered_whatever_it_holds(
     assert [[one["seq"] for one in page] for page in found] == [[5], [4], [3], [2], [1]]
 
 
-def test_audit_records_of_the_longest_limits_fit_and_none_is_missed(table: Table) -> None:
+def test_audit_records_with_the_longest_limits_fit_and_none_is_missed(table: Table) -> None:
     limits = {f"{n:03}{'🙂' * 125}": 10**12 for n in range(LIMITS_MAX)}
     record = AuditRecord(
         action="quota.change",
@@ -175,7 +175,7 @@ def test_audit_records_of_the_longest_limits_fit_and_none_is_missed(table: Table
     assert [one["audit_id"] for one in json.loads(quota["body"])["audit"]] == ids[:-11:-1]
 
 
-def test_messages_of_the_longest_reasons_fit(table: Table) -> None:
+def test_messages_with_the_longest_reasons_fit(table: Table) -> None:
     ids = [f"stripe:evt_{n:03}" for n in range(100)]
     for n, inbox_id in enumerate(ids):
         at = NOON + timedelta(seconds=n)
@@ -189,7 +189,7 @@ def test_messages_of_the_longest_reasons_fit(table: Table) -> None:
     assert [one["webhook_id"] for page in found for one in page] == ids[::-1]
 
 
-def test_a_year_of_more_features_than_an_answer_holds_is_refused_with_what_to_do(
+def test_a_usage_report_too_large_for_an_answer_is_refused_with_a_remedy(
     table: Table,
 ) -> None:
     uses = tuple(FeatureUse(feature=f"feature-{n:03}", credits=1, count=1) for n in range(150))

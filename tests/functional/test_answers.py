@@ -1,4 +1,4 @@
-"""What a command answers is the account as it was written, at once and in every replay."""
+"""A command's answer shows the account as it was written, at first and in every replay."""
 
 from __future__ import annotations
 
@@ -11,38 +11,28 @@ from scrip.http.accounts import account_json
 from scrip.ledger import ledger, utc_now
 from scrip.store.queries import read
 from tests.functional.conftest import USER, Answer, send
+from tests.functional.deliveries import Clock
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from scrip.store.client import Table
 
 SHOWN = ("account_id", "balance", "available", "held", "debt", "unlimited")
 
 
-class Clock:
-    """The ledger's clock, as a test sets it."""
-
-    def __init__(self) -> None:
-        self.now = utc_now()
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
 def clock(table: Table, monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
+    clock.now = utc_now()
     send("account/me")
     monkeypatch.setattr(ledger(), "clock", clock)
     return clock
 
 
 def as_written(clock: Clock) -> dict[str, Any]:
-    """The account's item, which nobody has rolled forward: the command has just left it."""
+    """Return the account's item as the command wrote it, not rolled forward."""
     account = read(ledger().table, USER).account
     assert account is not None
-    assert ledger().settled(account) == account, "a command leaves nothing undone"
+    assert ledger().settled(account) == account, "a command settles all that is due"
     shown: dict[str, Any] = {**account_json(account, ledger().catalog())}
     return {name: shown[name] for name in SHOWN}
 
@@ -50,13 +40,13 @@ def as_written(clock: Clock) -> dict[str, Any]:
 numbers = iter(range(1_000_000))
 
 
-def say(clock: Clock, name: str, body: dict[str, Any] | None = None) -> Answer:
-    """Carry a command out; its answer and the answer to its replay are the account's item."""
+def execute(clock: Clock, name: str, body: dict[str, Any] | None = None) -> Answer:
+    """Execute a command; its answer and that of its replay must show the account's item."""
     key = f"key-{next(numbers)}"
     answer = send(name, body=body, key=key)
     assert answer.status in {200, 201}, answer.body
     assert answer.body["account"] == as_written(clock), name
-    if name != "consume/extend":  # it writes no entry, and so has no replay
+    if name != "consume/extend":  # it writes no entry, so it has no replay
         again = send(name, body=body, key=key)
         assert (again.body, again.status) == (answer.body, answer.status)
         assert again.headers["Idempotency-Replayed"] == "true"
@@ -80,7 +70,7 @@ LIVES: dict[str, list[tuple[str, dict[str, Any] | None, timedelta]]] = {
         ("adjust/unfreeze", None, timedelta(days=100)),
     ],
 }
-"""Commands about nothing but the account, and how long after the one before."""
+"""Commands that need only the account, and the time between each and the one before."""
 
 
 @pytest.mark.parametrize("life", LIVES.values(), ids=LIVES.keys())
@@ -90,16 +80,10 @@ def test_every_answer_shows_the_account_as_it_was_written(
 ) -> None:
     for name, body, later in life:
         clock.now += later
-        say(clock, name, body)
+        execute(clock, name, body)
 
 
 GIFT = {"action": "add", "amount": 60, "reason": "r", "kind": "promo"}
-
-
-def named(hold_id: str, name: str) -> str:
-    """A sample event about a hold: all are of one id."""
-    assert hold_id == "user:hold-1"
-    return name
 
 
 @pytest.mark.parametrize("later", [timedelta(0), timedelta(minutes=2), timedelta(days=1)])
@@ -116,22 +100,22 @@ def named(hold_id: str, name: str) -> str:
         ("adjust/set", {"action": "set", "amount": 2_000, "reason": "r"}),
     ],
 )
-def test_a_hold_that_outlived_its_grant_is_answered_as_it_ended(
+def test_the_answer_to_a_hold_that_outlives_its_grant_shows_the_account_as_written(
     clock: Clock,
     end: tuple[str, dict[str, Any] | None],
     later: timedelta,
 ) -> None:
-    """After 2 minutes the 60 credits have expired, and come back only to expire."""
+    """After 2 minutes the 60 credits have expired: when released, they expire at once."""
     expires_at = (clock.now + timedelta(minutes=1)).isoformat()
-    say(clock, "adjust/add", {**GIFT, "expires_at": expires_at})
+    execute(clock, "adjust/add", {**GIFT, "expires_at": expires_at})
     opened = send("consume/hold", body={"amount": 60, "expires_in": 86_400}, key="hold-1")
     assert opened.body["account"] == as_written(clock)
     clock.now += min(later, timedelta(days=1) - timedelta(seconds=1))
-    say(clock, *end)
+    execute(clock, *end)
 
 
-def test_refunds_are_answered_as_they_were_written(clock: Clock) -> None:
-    used = say(clock, "consume/amount", {"amount": 150}).body["entry"]["entry_id"]
+def test_the_answer_to_a_refund_shows_the_account_as_it_was_written(clock: Clock) -> None:
+    used = execute(clock, "consume/amount", {"amount": 150}).body["entry"]["entry_id"]
     for amount, later in ((10, timedelta(0)), (20, timedelta(days=1)), (120, timedelta(days=60))):
         clock.now += later
-        say(clock, "refund/whole", {"entry_id": used, "amount": amount, "reason": "r"})
+        execute(clock, "refund/whole", {"entry_id": used, "amount": amount, "reason": "r"})

@@ -1,4 +1,4 @@
-"""The audit of a table: items that the ledger's own path wrote, and what hands do to them."""
+"""The audit of a table: items that the ledger wrote, and how it finds tampering with them."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ REFUNDED = ("ACCOUNT#u1", "REFUNDED#c1")
 HOLD_END = ("ACCOUNT#u1", "HOLD#h1")
 USAGE = ("ACCOUNT#u1", "USAGE#2026-01-31")
 
-type Tamper = Callable[["Hands"], None]
+type Tamper = Callable[["Intruder"], None]
 
 
-class Hands:
-    """Somebody with access to the table, who can put everything back."""
+class Intruder:
+    """Someone who edits the table, and can undo all edits."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
@@ -72,7 +72,7 @@ class Hands:
         return copy.deepcopy(answer["Attributes"])
 
     def put(self, item: dict[str, Any]) -> None:
-        """Put an item, whatever it says."""
+        """Put an item of any content."""
         self.before.setdefault((item["pk"]["S"], item["sk"]["S"]), {})
         self.table.client.put_item(TableName=self.table.name, Item=item)
 
@@ -82,7 +82,7 @@ class Hands:
         self.put({name: value for name, value in item.items() if value is not None})
 
     def undo(self) -> None:
-        """Put everything back as it was."""
+        """Undo all edits."""
         for (pk, sk), item in self.before.items():
             if item:
                 self.table.client.put_item(TableName=self.table.name, Item=item)
@@ -98,27 +98,27 @@ def number(value: int) -> dict[str, str]:
 
 
 def edit(key: tuple[str, str], **changed: Any) -> Tamper:
-    return lambda hands: hands.edit(key, **changed)
+    return lambda intruder: intruder.edit(key, **changed)
 
 
-def move_to_another_account(hands: Hands) -> None:
-    hands.put(hands.take(USE) | {"pk": {"S": "LEDGER#u2"}})
+def move_to_another_account(intruder: Intruder) -> None:
+    intruder.put(intruder.take(USE) | {"pk": {"S": "LEDGER#u2"}})
 
 
-def edit_grant(hands: Hands) -> None:
-    item = hands.take(ACCOUNT)
+def edit_grant(intruder: Intruder) -> None:
+    item = intruder.take(ACCOUNT)
     item["grants"]["L"][0]["M"]["remaining"] = number(1)
-    hands.put(item)
+    intruder.put(item)
 
 
-def move_beyond_time(hands: Hands) -> None:
-    """Let a period begin in the last second that there is, which is over already in Tokyo."""
-    hands.edit(PLAN, effective_at=number(253_402_300_799_000))
-    hands.edit(ACCOUNT, time_zone={"S": "Asia/Tokyo"})
+def move_beyond_time(intruder: Intruder) -> None:
+    """Let a period begin in the last second of the year 9999, which is over in Tokyo."""
+    intruder.edit(PLAN, effective_at=number(253_402_300_799_000))
+    intruder.edit(ACCOUNT, time_zone={"S": "Asia/Tokyo"})
 
 
 TAMPERED: dict[str, tuple[Tamper, str, Code, str]] = {
-    # kind of tampering: (what somebody does, the account, the code, what it is about)
+    # kind of tampering: (the edit, the account, the finding's code, the item it names)
     "an amount": (edit(USE, amount=number(-1)), "u1", Code.ENTRY_HASH_WRONG, "entry c1"),
     "a seq removed": (edit(USE, seq=None), "u1", Code.ENTRY_WITHOUT_SEQ, "entry c1"),
     "an entry marked to be deleted": (
@@ -133,8 +133,8 @@ TAMPERED: dict[str, tuple[Tamper, str, Code, str]] = {
         Code.UNKNOWN_ATTRIBUTE,
         "entry c1",
     ),
-    "an entry of nonsense": (edit(USE, type={"S": "gift"}), "u1", Code.ITEM_UNREADABLE, "entry c1"),
-    "metadata that has no hash": (
+    "an unreadable entry": (edit(USE, type={"S": "gift"}), "u1", Code.ITEM_UNREADABLE, "entry c1"),
+    "metadata that cannot be hashed": (
         edit(USE, metadata={"S": '{"a":NaN}'}),
         "u1",
         Code.ITEM_UNREADABLE,
@@ -146,7 +146,7 @@ TAMPERED: dict[str, tuple[Tamper, str, Code, str]] = {
         Code.ITEM_UNREADABLE,
         "entry c1",
     ),
-    "a time that cannot be reckoned with": (
+    "a time that overflows in another zone": (
         move_beyond_time,
         "u1",
         Code.ITEM_UNREADABLE,
@@ -155,20 +155,20 @@ TAMPERED: dict[str, tuple[Tamper, str, Code, str]] = {
     "an entry moved away": (move_to_another_account, "u1", Code.ENTRY_MISSING, "seq 3"),
     "an entry moved here": (move_to_another_account, "u2", Code.SEQ_REPEATED, "seq 3"),
     "the account removed": (
-        lambda hands: void(hands.take(ACCOUNT)),
+        lambda intruder: discard(intruder.take(ACCOUNT)),
         "u1",
         Code.ACCOUNT_MISSING,
         "account",
     ),
     "a balance": (edit(ACCOUNT, balance=number(10**6)), "u1", Code.BALANCE_WRONG, "account"),
     "a grant": (edit_grant, "u1", Code.GRANT_WRONG, "grant g1"),
-    "an account of nonsense": (
+    "an unreadable account": (
         edit(ACCOUNT, period={"S": "x"}),
         "u1",
         Code.ITEM_UNREADABLE,
         "account",
     ),
-    "where the directory lists it": (
+    "an account's place in the directory": (
         edit(ACCOUNT, directory_pk={"S": "DAY#01#00"}),
         "u1",
         Code.DIRECTORY_WRONG,
@@ -186,44 +186,44 @@ TAMPERED: dict[str, tuple[Tamper, str, Code, str]] = {
         Code.UNKNOWN_ATTRIBUTE,
         "refunded total of c1",
     ),
-    "how a hold has ended": (
+    "the end of a hold": (
         edit(HOLD_END, ended_by={"S": "c1"}),
         "u1",
         Code.HOLD_END_WRONG,
         "entry p1",
     ),
-    "how a hold has ended, in nonsense": (
+    "an unreadable end of a hold": (
         edit(HOLD_END, ended_by=number(1)),
         "u1",
         Code.ITEM_UNREADABLE,
         "end of hold h1",
     ),
-    "how a hold has ended, marked to be deleted": (
+    "the end of a hold marked to be deleted": (
         edit(HOLD_END, purge_at=number(1)),
         "u1",
         Code.UNKNOWN_ATTRIBUTE,
         "end of hold h1",
     ),
     "the usage of a day": (edit(USAGE, uses=None), "u1", Code.USAGE_WRONG, "usage of 2026-01-31"),
-    "a day of use by another name": (
-        lambda hands: hands.put(hands.take(USAGE) | {"sk": {"S": "USAGE#20260131"}}),
+    "a day's usage under another key": (
+        lambda intruder: intruder.put(intruder.take(USAGE) | {"sk": {"S": "USAGE#20260131"}}),
         "u1",
         Code.ITEM_UNREADABLE,
         "usage of 20260131",
     ),
-    "an item that is none of Scrip's": (
-        lambda hands: hands.put({"pk": {"S": "ACCOUNT#u1"}, "sk": {"S": "NOTE"}}),
+    "an item that is not Scrip's": (
+        lambda intruder: intruder.put({"pk": {"S": "ACCOUNT#u1"}, "sk": {"S": "NOTE"}}),
         "u1",
         Code.ITEM_UNREADABLE,
         "item NOTE",
     ),
     "a payment": (
-        lambda hands: void(hands.take(("FACT#stripe:pi_1", "FACT#stripe:pi_1"))),
+        lambda intruder: discard(intruder.take(("FACT#stripe:pi_1", "FACT#stripe:pi_1"))),
         "u1",
         Code.PAYMENT_WRONG,
         "payment stripe:pi_1",
     ),
-    "where a name leads": (
+    "the account of an alias": (
         edit(("ALIAS#email:a@x.org", "ALIAS#email:a@x.org"), account_id={"S": "u2"}),
         "u1",
         Code.ALIAS_WRONG,
@@ -232,8 +232,8 @@ TAMPERED: dict[str, tuple[Tamper, str, Code, str]] = {
 }
 
 
-def void(_: object) -> None:
-    """Let go of what was taken."""
+def discard(_: object) -> None:
+    """Do nothing with a value."""
 
 
 _ITEMS: list[dict[str, Any]] = []
@@ -274,19 +274,19 @@ def live(table: Table) -> None:
     assert link_account(table, "u1", "email:a@x.org")
 
 
-def test_what_leads_to_an_account_that_knows_nothing_of_it_is_named(
+def test_payments_and_aliases_that_their_account_does_not_know_are_found(
     lived: Table,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     payment = {"pk": {"S": "FACT#pi_2"}, "sk": {"S": "FACT#pi_2"}}
     alias = {"pk": {"S": "ALIAS#email:b@x.org"}, "sk": {"S": "ALIAS#email:b@x.org"}}
-    hands = Hands(lived)
-    hands.put(payment | {"account_id": {"S": "u1"}, "credits": number(10)})
-    hands.put(alias | {"account_id": {"S": "u2"}})
-    hands.put({"pk": {"S": "FACT#pi_3"}, "sk": {"S": "FACT#pi_3"}, "account_id": number(1)})
-    # No entry can have a name of that length.
+    intruder = Intruder(lived)
+    intruder.put(payment | {"account_id": {"S": "u1"}, "credits": number(10)})
+    intruder.put(alias | {"account_id": {"S": "u2"}})
+    intruder.put({"pk": {"S": "FACT#pi_3"}, "sk": {"S": "FACT#pi_3"}, "account_id": number(1)})
+    # No entry can have an ID of that length.
     longest = {"S": "FACT#" + 1_019 * "x"}
-    hands.put({"pk": longest, "sk": longest, "account_id": {"S": "u3"}})
+    intruder.put({"pk": longest, "sk": longest, "account_id": {"S": "u3"}})
     code, lines = audit_command(lived, monkeypatch)
     assert (code, lines[-1]) == (6, "findings  4")
     assert {" ".join(line.split()[:4]) for line in lines[:4]} == {
@@ -295,12 +295,12 @@ def test_what_leads_to_an_account_that_knows_nothing_of_it_is_named(
         f"payment_wrong u3 payment {1_019 * 'x'}:",
         "alias_wrong u2 alias email:b@x.org:",
     }
-    hands.undo()
+    intruder.undo()
     assert audit_command(lived, monkeypatch)[0] == 0
 
 
 def accounts(table: Table) -> set[str]:
-    """The accounts that a scan in two parts finds."""
+    """Return the accounts that a scan in two segments finds."""
     pages = [
         page for segment in (0, 1) for page in account_pages(table, segment=segment, segments=2)
     ]
@@ -313,17 +313,19 @@ def found(table: Table, account_id: str) -> list[tuple[Code, str]]:
     return [(one.code, one.about) for one in audited.findings]
 
 
-def test_what_hands_did_to_items_is_named(lived: Table, subtests: pytest.Subtests) -> None:
-    hands = Hands(lived)
+def test_every_kind_of_tampering_is_found_and_names_its_item(
+    lived: Table, subtests: pytest.Subtests
+) -> None:
+    intruder = Intruder(lived)
     for kind, (tamper, account_id, code, about) in TAMPERED.items():
         with subtests.test(kind):
-            tamper(hands)
+            tamper(intruder)
             assert (code, about) in found(lived, account_id)
-            hands.undo()
+            intruder.undo()
     assert (found(lived, "u1"), found(lived, "u2")) == ([], [])
 
 
-def test_a_closed_account_is_all_right_and_one_of_which_there_is_nothing_is_none(
+def test_a_closed_account_has_no_findings_and_an_unknown_one_no_audit(
     lived: Table,
 ) -> None:
     close = CloseAccount(account_id="u1", entry_id="close", actor=ADMIN)
@@ -331,54 +333,54 @@ def test_a_closed_account_is_all_right_and_one_of_which_there_is_nothing_is_none
     audited = audit_account(lived, "u1", NOW)
     assert audited is not None
     assert (audited.entries, audited.findings) == (9, ())
-    assert audit_account(lived, "nobody", NOW) is None
+    assert audit_account(lived, "unknown", NOW) is None
 
 
-def test_every_account_is_found_whatever_is_left_of_it(lived: Table) -> None:
+def test_an_account_is_found_by_any_item_that_is_left_of_it(lived: Table) -> None:
     assert accounts(lived) == {"u1", "u2"}
-    hands = Hands(lived)
+    intruder = Intruder(lived)
     for key in (ACCOUNT, FIRST, REFUNDED, USAGE):
-        hands.take(key)
+        intruder.take(key)
     assert accounts(lived) == {"u1", "u2"}, "by the entries that are left"
     assert found(lived, "u1")[0] == (Code.ACCOUNT_MISSING, "account")
 
 
-def test_an_account_that_changes_while_it_is_read_is_all_right(
+def test_an_account_that_changes_while_it_is_read_has_no_findings(
     lived: Table,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Somebody spends whenever the audit has read the account and not yet the entries."""
+    """The account changes each time between the audit's reads of it and of its entries."""
     ledger = Ledger(lived, lambda: NOW)
-    spent = 0
+    refunds = 0
 
-    def spend_and_read(table: Table, account_id: str) -> Any:
-        nonlocal spent
-        spent += 1
+    def refund_and_read(table: Table, account_id: str) -> Any:
+        nonlocal refunds
+        refunds += 1
         ledger.execute(
-            Refund(account_id="u1", entry_id=f"r-{spent}", actor=ADMIN, refunds="c1", amount=1),
+            Refund(account_id="u1", entry_id=f"r-{refunds}", actor=ADMIN, refunds="c1", amount=1),
         )
         return read_ledger(table, account_id)
 
-    monkeypatch.setattr("scrip.audit.accounts.read_ledger", spend_and_read)
+    monkeypatch.setattr("scrip.audit.accounts.read_ledger", refund_and_read)
     assert found(lived, "u1") == [(Code.ENTRY_BEYOND_ACCOUNT, "entry r-1")], "in one reading"
     monkeypatch.setattr("scrip.audit.accounts.PAUSES_SECONDS", (0,))
     assert found(lived, "u1") == []
-    assert spent == 3
+    assert refunds == 3
 
 
-def test_the_command_tells_each_finding_in_a_line_and_what_was_audited(
+def test_the_command_prints_a_line_for_each_finding_and_the_totals(
     lived: Table,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     command = partial(audit_command, lived, monkeypatch)
     assert command() == (0, ["accounts  2", "entries   11", "findings  0"])
     assert command("--account", "u2") == (0, ["accounts  1", "entries   3", "findings  0"])
-    assert command("--account", "nobody") == (5, [])
+    assert command("--account", "unknown") == (5, [])
     assert command("--account", "u1", "--since", "2026-01-01") == (2, [])
     assert command("--since", "2026-01-31")[1][0] == "accounts  2"
     assert command("--since", "2026-02-01")[1][0] == "accounts  0"
 
-    Hands(lived).edit(USE, reason={"S": "another"})
+    Intruder(lived).edit(USE, reason={"S": "another"})
     sentence = "Entry 3 does not match its hash: it was edited."
     code, [line, *totals] = command()
     assert (code, line) == (6, f"entry_hash_wrong  u1  entry c1: {sentence}")
@@ -398,7 +400,7 @@ def test_the_command_tells_each_finding_in_a_line_and_what_was_audited(
     assert {"accounts": 2, "entries": 11, "findings": 1}.items() <= json.loads(total).items()
 
 
-def test_the_command_ends_when_it_is_stopped_or_the_table_does_not_answer(
+def test_the_command_exits_when_it_is_interrupted_or_the_table_stays_busy(
     lived: Table,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -416,13 +418,13 @@ def test_the_command_ends_when_it_is_stopped_or_the_table_does_not_answer(
 def audit_command(
     table: Table, monkeypatch: pytest.MonkeyPatch, *words: str
 ) -> tuple[int, list[str]]:
-    """Run `scrip audit` on a table; return the exit code and what it printed."""
+    """Run `scrip audit` on a table; return the exit code and the printed lines."""
     monkeypatch.setattr(Session, "table", lambda _: table)
     answer = CliRunner().invoke(app, ["audit", "--segments", "1", *words])
     return answer.exit_code, answer.stdout.splitlines()
 
 
-def test_a_busy_table_is_asked_again_and_in_the_end_told_of(lived: Table) -> None:
+def test_a_busy_table_is_retried_and_finally_reported(lived: Table) -> None:
     with instead_of(lived, "Query", THROTTLED, times=3):
         assert found(lived, "u2") == []
     with instead_of(lived, "Query", THROTTLED, times=100), pytest.raises(BusyError):
@@ -440,6 +442,6 @@ def test_long_ledgers_are_read_page_by_page(lived: Table, monkeypatch: pytest.Mo
     assert accounts(lived) == {"u1", "u2"}
 
 
-def test_the_newest_entry_tells_when_something_happened_last(lived: Table) -> None:
+def test_the_newest_entry_has_the_time_of_the_last_change(lived: Table) -> None:
     assert newest_entry_at(lived, "u1") == NOW
-    assert newest_entry_at(lived, "nobody") is None
+    assert newest_entry_at(lived, "unknown") is None

@@ -25,7 +25,7 @@ def backfill(table: Table, *people: Person, dry_run: bool = False) -> Backfill:
     return work
 
 
-def test_an_account_is_opened_by_the_same_command_as_the_triggers(table: Table) -> None:
+def test_the_backfill_opens_accounts_with_the_same_command_as_the_triggers(table: Table) -> None:
     assert opening("anna", stack=SETTINGS) == opening("anna")
     assert backfill(table, ANNA, BERT).counts == Counter({Result.CREATED: 2})
     assert Ledger(table, utc_now).account("anna").balance == 150

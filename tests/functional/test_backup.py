@@ -1,4 +1,4 @@
-"""A table written to a folder and put back into an empty one: `scrip backup`, `scrip restore`."""
+"""A table saved to a folder and restored into an empty one: `scrip backup`, `scrip restore`."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ type Run = Callable[..., Result]
 
 
 class KilledError(BaseException):
-    """The process ends here and now."""
+    """The process is killed here."""
 
 
 def consume(key: str) -> Consume:
@@ -64,8 +64,8 @@ def batch(key: str) -> ConsumeBatch:
 
 
 def capture(key: str, hold_id: str) -> CaptureHold:
-    told: dict[str, Any] = {"account_id": "u1", "actor": ADMIN, "final": True, "excess": False}
-    return CaptureHold(**told, entry_id=key, hold_id=hold_id, amount=1)
+    fields: dict[str, Any] = {"account_id": "u1", "actor": ADMIN, "final": True, "excess": False}
+    return CaptureHold(**fields, entry_id=key, hold_id=hold_id, amount=1)
 
 
 _ITEMS: list[dict[str, Any]] = []
@@ -85,19 +85,21 @@ def ledger(table: Table) -> Ledger:
 
 
 def live(ledger: Ledger) -> None:
-    """Let something of everything happen, and the sweep come by."""
+    """Let every kind of change happen, and a sweep run."""
     table = ledger.table
     ledger.execute(opening("u1", mailboxes=("5f" * 32,)))
     ledger.execute(opening("u2"))
     link_account(table, "u1", "email:a@x.org")
-    told: dict[str, Any] = {"account_id": "u1", "actor": ADMIN}
-    ledger.execute(Purchase(**told, entry_id="stripe:pi_1", credits=500, money=500))
+    fields: dict[str, Any] = {"account_id": "u1", "actor": ADMIN}
+    ledger.execute(Purchase(**fields, entry_id="stripe:pi_1", credits=500, money=500))
     ledger.execute(consume("c1"))
-    ledger.execute(Refund(**told, entry_id="r1", refunds="c1", amount=2, reason="failed"))
-    ledger.execute(Adjust(**told, entry_id="a1", action=AdjustAction.ADD, amount=5, reason="sorry"))
+    ledger.execute(Refund(**fields, entry_id="r1", refunds="c1", amount=2, reason="failed"))
+    ledger.execute(
+        Adjust(**fields, entry_id="a1", action=AdjustAction.ADD, amount=5, reason="sorry")
+    )
     ledger.execute(batch("b1"))
     for hold_id in ("h1", "h2"):
-        ledger.execute(OpenHold(**told, entry_id=hold_id, amount=9, expires_in=86_400))
+        ledger.execute(OpenHold(**fields, entry_id=hold_id, amount=9, expires_in=86_400))
     ledger.execute(capture("p1", "h1"))
     entries = [stored.entry for stored in read_ledger(table, "u1") if stored.entry]
     count_usage(table, "u1", entries[0].recorded_at.date(), entries)
@@ -115,7 +117,7 @@ def run(table: Table, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def wipe(table: Table) -> None:
-    """Leave what a new stack has: its catalog, and a sweep that has found nothing to do."""
+    """Leave the items of a new stack: its catalog, and the watermark of a sweep."""
     for some in batched(items(table), 25, strict=False):
         deletes: Any = [
             {"DeleteRequest": {"Key": {name: item[name] for name in ("pk", "sk")}}} for item in some
@@ -125,7 +127,7 @@ def wipe(table: Table) -> None:
 
 
 def without_mark(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Items without the mark that entries have once they were put back."""
+    """Return items without the mark of restored entries."""
     return [
         {name: value for name, value in item.items() if name != "restored_at"} for item in found
     ]
@@ -133,7 +135,7 @@ def without_mark(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @contextmanager
 def after_each_write(table: Table, happens: Callable[..., None]) -> Iterator[None]:
-    """Let something happen after each write that has taken effect."""
+    """Call `happens` after each write that has taken effect."""
     events = table.client.meta.events
     names = [f"after-call.dynamodb.{operation}" for operation in ("PutItem", "BatchWriteItem")]
     for name in names:
@@ -146,7 +148,7 @@ def after_each_write(table: Table, happens: Callable[..., None]) -> Iterator[Non
 
 
 def is_killed(run: Run, folder: Path) -> bool:
-    """Restore, and tell whether the process was killed before it was done."""
+    """Restore; return whether the process was killed before it was done."""
     try:
         assert run("restore", folder).exit_code == 0
     except KilledError:
@@ -154,7 +156,7 @@ def is_killed(run: Run, folder: Path) -> bool:
     return False
 
 
-def of_parts(folder: Path, found: list[dict[str, Any]]) -> Path:
+def backup_in_parts(folder: Path, found: list[dict[str, Any]]) -> Path:
     """Write a backup in files of five items."""
     writer = BackupWriter(folder)
     for some in batched(found, 5, strict=False):
@@ -163,7 +165,7 @@ def of_parts(folder: Path, found: list[dict[str, Any]]) -> Path:
     return folder
 
 
-def test_what_is_put_back_is_what_it_was_and_an_old_key_has_its_old_answer(
+def test_a_restored_table_equals_the_original_and_replays_old_keys(
     ledger: Ledger,
     run: Run,
     tmp_path: Path,
@@ -177,30 +179,30 @@ def test_what_is_put_back_is_what_it_was_and_an_old_key_has_its_old_answer(
     wipe(table)
     assert ledger.table is table
     assert run("restore", tmp_path / "b").exit_code == 0
-    assert without_mark(items(table)) == before, "but how far the audit of that table had come"
+    assert without_mark(items(table)) == before, "all but the progress of the audit"
     marked = {item["sk"]["S"].split("#")[0] for item in items(table) if "restored_at" in item}
     assert marked == {"ENTRY"}
-    assert read_watermark(table) == watermark, "what came due since the backup is found"
+    assert read_watermark(table) == watermark, "the sweep finds what is due since the backup"
     assert ledger.account("u1") == account
     assert [ledger.execute(command) for command in again] == answered
     assert all(outcome.replayed for outcome in answered)
     assert ledger.account("u1") == account
     audited = run("audit", "--segments", "1")
     assert (audited.exit_code, audited.stdout.split()[:2]) == (0, ["accounts", "2"])
-    # It can be used, and backed up, as any other.
+    # It can be used and backed up like any other.
     assert ledger.execute(consume("c2")).entry is not None
     assert ledger.execute(capture("p2", "h2")).entry is not None
     assert run("backup", tmp_path / "b2").exit_code == 0
 
 
-def test_killed_anywhere_it_goes_on_and_no_account_is_there_before_all_that_it_has(
+def test_a_killed_restore_continues_and_writes_accounts_last(
     ledger: Ledger,
     run: Run,
     tmp_path: Path,
 ) -> None:
     table, before = ledger.table, items(ledger.table)
-    folder = of_parts(tmp_path / "b", before)
-    beside = sum(item["sk"] != {"S": "ACCOUNT"} and "#" in item["pk"]["S"] for item in before)
+    folder = backup_in_parts(tmp_path / "b", before)
+    other_items = sum(item["sk"] != {"S": "ACCOUNT"} and "#" in item["pk"]["S"] for item in before)
     wipe(table)
     killed: list[list[dict[str, Any]]] = []
 
@@ -219,17 +221,17 @@ def test_killed_anywhere_it_goes_on_and_no_account_is_there_before_all_that_it_h
     assert len(killed) > 3
     for found in killed:
         if any(item["sk"] == {"S": "ACCOUNT"} for item in found):
-            assert sum("#" in item["pk"]["S"] for item in found) > beside
+            assert sum("#" in item["pk"]["S"] for item in found) > other_items
     assert without_mark(items(table)) == before
 
 
-def test_an_account_that_somebody_has_used_since_is_not_put_back_again(
+def test_a_restore_that_continues_keeps_accounts_that_were_used_meanwhile(
     ledger: Ledger,
     run: Run,
     tmp_path: Path,
 ) -> None:
     table = ledger.table
-    folder = of_parts(tmp_path / "b", items(table))
+    folder = backup_in_parts(tmp_path / "b", items(table))
     wipe(table)
 
     def kill(**_: Any) -> None:
@@ -246,13 +248,13 @@ def test_an_account_that_somebody_has_used_since_is_not_put_back_again(
     assert run("audit", "--segments", "1").exit_code == 0
 
 
-def test_nothing_is_put_where_something_is_nor_the_half_of_a_backup(
+def test_a_restore_refuses_a_table_in_use_and_a_damaged_backup(
     ledger: Ledger,
     run: Run,
     tmp_path: Path,
 ) -> None:
     table, found = ledger.table, items(ledger.table)
-    folder = of_parts(tmp_path / "b", found)
+    folder = backup_in_parts(tmp_path / "b", found)
     before = items(table)
 
     def refused(words: str) -> bool:
@@ -272,13 +274,13 @@ def test_nothing_is_put_where_something_is_nor_the_half_of_a_backup(
 
     last = max((folder / "data").iterdir())
     whole = last.read_bytes()
-    for spoilt, words in (
+    for damaged, words in (
         (whole[:-9], "cannot be read"),
         (whole[:-1] + b"?", "cannot be read"),
         (gzip.compress(b""), "has 0 items"),
         (gzip.compress(b"[]\n"), "cannot be read"),
     ):
-        last.write_bytes(spoilt)
+        last.write_bytes(damaged)
         assert refused(words), words
     last.unlink()
     assert refused("cannot be read")
@@ -289,23 +291,23 @@ def test_nothing_is_put_where_something_is_nor_the_half_of_a_backup(
     assert (taken.exit_code, "cannot be made" in taken.stderr) == (ExitCode.FAILED, True)
 
 
-def test_an_export_of_dynamodbs_is_put_back(ledger: Ledger, run: Run, tmp_path: Path) -> None:
-    # As `aws dynamodb export-table-to-point-in-time` leaves it, with what Scrip does not write.
+def test_an_export_of_dynamodb_can_be_restored(ledger: Ledger, run: Run, tmp_path: Path) -> None:
+    # As `aws dynamodb export-table-to-point-in-time` writes it, with more fields than Scrip writes.
     table, before = ledger.table, items(ledger.table)
-    folder = of_parts(tmp_path / "written", before)
+    folder = backup_in_parts(tmp_path / "written", before)
     export = tmp_path / "AWSDynamoDB/01693685827463-2d8752fd"
     (export / "data").mkdir(parents=True)
     manifest = []
     for number, file in enumerate(sorted((folder / "data").iterdir())):
         name = f"asdl{number}.json.gz"
         (export / "data" / name).write_bytes(file.read_bytes())
-        told = {
+        file_info = {
             "itemCount": len(gzip.decompress(file.read_bytes()).splitlines()),
             "md5Checksum": "sQMSpEILNgoQmarvDFonGQ==",
             "etag": "af83d6f217c19b8b0fff8023d8ca4716-1",
             "dataFileS3Key": f"AWSDynamoDB/01693685827463-2d8752fd/data/{name}",
         }
-        manifest.append(json.dumps(told))
+        manifest.append(json.dumps(file_info))
     (export / "manifest-files.json").write_text("\n".join(manifest))
     (export / "_started").touch()
     wipe(table)

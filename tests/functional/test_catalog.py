@@ -1,4 +1,4 @@
-"""The catalog over HTTP: what anybody reads of it, and how admins edit it."""
+"""The catalog over HTTP: what everyone can read, and how admins edit it."""
 
 from dataclasses import replace
 from typing import Any
@@ -42,7 +42,7 @@ FEATURE = {"name": "Chat", "cost": 7}
 
 
 def stored(table: Table) -> list[dict[str, Any]]:
-    """Everything in the catalog's partition."""
+    """Return all items of the catalog's partition."""
     query = "pk = :pk"
     values: Any = {":pk": {"S": "CATALOG"}}
     answer = table.client.query(
@@ -72,7 +72,7 @@ def editor(table: Table) -> Editor:
     )
 
 
-def test_anybody_reads_prices_and_nothing_that_is_for_admins(table: Table) -> None:
+def test_everyone_can_read_prices_but_no_fields_for_admins(table: Table) -> None:
     send(CREATE)
     send("catalog/deactivate_feature")
     answer = send("catalog/public")
@@ -138,7 +138,7 @@ def test_a_feature_is_created_changed_and_deactivated(table: Table) -> None:
     assert gone.body in send("catalog/list_features").body["features"]
 
 
-def test_a_new_price_holds_for_what_comes_and_leaves_what_was(table: Table) -> None:
+def test_a_new_price_applies_to_later_uses_only(table: Table) -> None:
     first = send("consume/feature", key="before").body["entry"]
     assert (first["cost"], first["feature_version"]) == (5, 1)
     send("catalog/change_feature")
@@ -158,7 +158,7 @@ def put_on_team(account_id: str) -> None:
     )
 
 
-def test_a_new_plan_counts_at_once(table: Table) -> None:
+def test_a_new_plan_can_be_used_at_once(table: Table) -> None:
     send("account/me")
     early = Ledger(table, utc_now)
     assert set(early.catalog().plans) == {"free", "pro", "unlimited"}
@@ -167,7 +167,7 @@ def test_a_new_plan_counts_at_once(table: Table) -> None:
     assert early.account(USER).plan_id == "team"
 
 
-def test_a_plan_that_is_closed_keeps_its_accounts_and_takes_no_others(table: Table) -> None:
+def test_an_inactive_plan_keeps_its_accounts_and_accepts_no_others(table: Table) -> None:
     send("account/me")
     send(CREATE)
     put_on_team(USER)
@@ -179,28 +179,28 @@ def test_a_plan_that_is_closed_keeps_its_accounts_and_takes_no_others(table: Tab
         put_on_team("other")
 
 
-def test_every_edit_leaves_one_audit_record_with_both_values(table: Table) -> None:
+def test_every_edit_writes_one_audit_record_with_both_values(table: Table) -> None:
     send(CREATE)
     send(CHANGE)
-    send(DEACTIVATE, version='"2"', query={"reason": "nobody wanted it"})
+    send(DEACTIVATE, version='"2"', query={"reason": "no one wanted it"})
     send("catalog/change_feature")
     send(CHANGE)  # refused: it is stale
     created, changed, gone, dearer = audit_records(table)
-    told = {name: value for name, value in TEAM.items() if name != "plan_id"}
+    fields = {name: value for name, value in TEAM.items() if name != "plan_id"}
     assert created["action"] == "plan.create"
-    assert (created["before"], created["after"]) == ({}, {"plan_id": "team", **told})
+    assert (created["before"], created["after"]) == ({}, {"plan_id": "team", **fields})
     assert created["actor"] == {"type": "admin", "id": "0b2e7a54-61c5-4f0c-9a3e-7d5c4b3a2f10"}
     assert abs(created["recorded_at"] - utc_now().timestamp() * 1000) < 60_000
     assert (changed["action"], changed["reason"]) == ("plan.change", "more for the same price")
     assert changed["before"] == created["after"]
     assert changed["after"]["monthly_credits"] == 6_000
-    assert (gone["action"], gone["reason"]) == ("plan.deactivate", "nobody wanted it")
+    assert (gone["action"], gone["reason"]) == ("plan.deactivate", "no one wanted it")
     assert (gone["before"]["active"], gone["after"]["active"]) == (True, False)
     assert (dearer["action"], dearer["before"]["cost"]) == ("feature.change", 5)
     assert dearer["after"]["cost"] == 7
 
 
-def test_what_grows_for_ever_is_not_read_with_the_catalog(table: Table) -> None:
+def test_reading_the_catalog_does_not_read_its_audit_records(table: Table) -> None:
     read: list[int] = []
     table.client.meta.events.register(
         "after-call.dynamodb.Query",
@@ -227,7 +227,7 @@ def test_an_id_is_created_once(table: Table) -> None:
     assert stored(table) == before
 
 
-def test_an_edit_of_another_version_is_refused_with_the_current_one(table: Table) -> None:
+def test_an_edit_of_a_stale_version_is_refused_with_the_current_one(table: Table) -> None:
     send(CREATE)
     send(CHANGE)
     before = stored(table)
@@ -238,7 +238,7 @@ def test_an_edit_of_another_version_is_refused_with_the_current_one(table: Table
     assert stored(table) == before
 
 
-def test_of_two_edits_decided_on_the_same_catalog_one_is_made(table: Table) -> None:
+def test_of_two_edits_of_the_same_version_only_the_first_takes_effect(table: Table) -> None:
     one, other = editor(table), editor(table)
     chat = one.feature("chat")
     commit_edit(table, one.change(chat, replace(chat, cost=6), seen=1))
@@ -254,7 +254,7 @@ def test_of_two_edits_decided_on_the_same_catalog_one_is_made(table: Table) -> N
 
 
 @pytest.mark.parametrize("error", [CONFLICT, THROTTLED])
-def test_a_table_that_is_busy_says_so_and_nothing_is_written(
+def test_an_edit_while_the_table_is_busy_gets_503_and_writes_nothing(
     table: Table,
     error: dict[str, Any],
 ) -> None:
@@ -267,19 +267,19 @@ def test_a_table_that_is_busy_says_so_and_nothing_is_written(
 
 
 @pytest.mark.parametrize("version", ["", "*", "one", '"1', '"1", "2"', 'W/"1"', "-1", '"1.0"'])
-def test_a_version_is_a_number(aws: Table, version: str) -> None:
+def test_a_version_that_is_not_a_number_is_refused(aws: Table, version: str) -> None:
     answer = send(CHANGE, version=version)
     assert (answer.status, answer.body["code"]) == (422, "invalid")
 
 
-def test_an_edit_without_a_version_is_not_valid(aws: Table) -> None:
+def test_an_edit_without_a_version_is_refused(aws: Table) -> None:
     for name in ("change_plan", "deactivate_plan", "change_feature", "deactivate_feature"):
         sent = event(f"catalog/{name}")
         del sent["headers"]["if-match"]
         assert invoke("catalog", sent)["statusCode"] == 422
 
 
-def test_the_plan_of_new_accounts_stays_active(table: Table) -> None:
+def test_the_plan_of_new_accounts_cannot_be_deactivated(table: Table) -> None:
     refused = send("catalog/deactivate_default_plan")
     assert (refused.status, refused.body["code"]) == (409, "default_plan")
     sent = event("catalog/deactivate_default_plan")
@@ -290,7 +290,7 @@ def test_the_plan_of_new_accounts_stays_active(table: Table) -> None:
     assert plan_of("free")["active"]
 
 
-def test_an_id_at_a_provider_belongs_to_one_plan(table: Table) -> None:
+def test_a_providers_id_belongs_to_one_plan(table: Table) -> None:
     send(CREATE)
     other = {**PLAN, "plan_id": "other", "provider_ids": ["price_other", "prod_team"]}
     refused = send(CREATE, body=other)
@@ -299,7 +299,7 @@ def test_an_id_at_a_provider_belongs_to_one_plan(table: Table) -> None:
     assert send(CHANGE).status == 200
 
 
-def test_what_is_not_there_cannot_be_edited(table: Table) -> None:
+def test_an_unknown_plan_or_feature_cannot_be_edited(table: Table) -> None:
     for name in (CHANGE, DEACTIVATE):
         answer = send(name)
         assert (answer.status, answer.body["code"]) == (404, "plan_not_found")
@@ -367,7 +367,9 @@ BAD_FEATURES: list[dict[str, Any]] = [
 ]
 
 
-def test_bad_plans_and_features_change_nothing(table: Table, subtests: pytest.Subtests) -> None:
+def test_invalid_plans_and_features_are_refused_and_change_nothing(
+    table: Table, subtests: pytest.Subtests
+) -> None:
     before = stored(table)
     bad = {"catalog/create_plan": BAD_PLANS, "catalog/create_feature": BAD_FEATURES}
     for name, bodies in bad.items():
@@ -378,7 +380,7 @@ def test_bad_plans_and_features_change_nothing(table: Table, subtests: pytest.Su
     assert stored(table) == before
 
 
-def test_what_is_just_within_bounds_is_kept_as_it_was_sent(table: Table) -> None:
+def test_values_at_their_bounds_are_stored_unchanged(table: Table) -> None:
     plan = {
         "plan_id": "x" * 128,
         "name": "ü" * 128,
@@ -396,10 +398,10 @@ def test_what_is_just_within_bounds_is_kept_as_it_was_sent(table: Table) -> None
     assert send("catalog/create_feature", body=feature).body == {**feature, "version": 1}
 
 
-def test_only_admins_see_and_edit_what_is_behind_the_catalog(aws: Table) -> None:
+def test_only_admins_use_the_admin_routes_of_the_catalog(aws: Table) -> None:
     names = {path.stem for path in (EVENTS / "catalog").iterdir()} - {"public"}
     for name in names:
         sent = event(f"catalog/{name}")
         for claims in ({}, {"cognito:groups": "[not-admin]"}, {"scope": "scrip/service"}):
-            sent["requestContext"]["authorizer"]["jwt"]["claims"] = {"sub": "somebody", **claims}
+            sent["requestContext"]["authorizer"]["jwt"]["claims"] = {"sub": "user-1", **claims}
             assert invoke("catalog", sent)["statusCode"] == 403, (name, claims)

@@ -1,4 +1,4 @@
-"""`--dry-run` on the commands that change an account: what would happen, and nothing is written."""
+"""`--dry-run` on commands that change an account: it shows what would happen and writes nothing."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def without_times(body: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_dry_run_prints_the_answer_that_the_change_then_has(ledger: Ledger, name: str) -> None:
+def test_a_dry_run_prints_the_answer_that_the_change_then_gets(ledger: Ledger, name: str) -> None:
     words, preview = CHANGES[name]
     words = [*words, "--idempotency-key", "ticket-1", "--json"]
     before = items(ledger.table)
@@ -77,7 +77,7 @@ def test_a_dry_run_prints_the_answer_that_the_change_then_has(ledger: Ledger, na
     assert without_times(json.loads(rehearsed.stdout)) == without_times(json.loads(made.stdout))
 
 
-def test_what_would_be_refused_is_refused_in_a_dry_run(ledger: Ledger) -> None:
+def test_a_dry_run_is_refused_if_the_change_would_be(ledger: Ledger) -> None:
     refused = run("deduct", "anna", "131", *WHY, "--dry-run")
     assert (refused.exit_code, refused.stdout) == (ExitCode.REFUSED, "")
     assert "available: 130" in refused.stderr
@@ -85,7 +85,7 @@ def test_what_would_be_refused_is_refused_in_a_dry_run(ledger: Ledger) -> None:
     assert (unknown.exit_code, "hold_not_found" in unknown.stderr) == (ExitCode.NOT_FOUND, True)
 
 
-def test_a_dry_run_knows_what_was_done_under_its_key(ledger: Ledger) -> None:
+def test_a_dry_run_knows_earlier_uses_of_its_key(ledger: Ledger) -> None:
     grant = ["grant", "anna", "5", *WHY, "--idempotency-key", "ticket-1", "--json"]
     made = run(*grant, "--yes")
     before = items(ledger.table)

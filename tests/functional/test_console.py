@@ -1,4 +1,4 @@
-"""How the console's files are served. What the console does is tests/browser's."""
+"""The serving of the console's files; tests/browser tests the console itself."""
 
 import gzip
 import json
@@ -10,7 +10,7 @@ import pytest
 
 from scrip.settings import settings
 from scrip.store.client import Table
-from tests.functional.conftest import ROOT, event, invoke, queried
+from tests.functional.conftest import ROOT, event, invoke, query_fields
 
 STATIC = ROOT / "functions/console/static"
 ISSUER = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_Ab1Cd2Ef3"
@@ -46,7 +46,7 @@ def version() -> str:
     return found[1]
 
 
-def test_the_page_may_load_and_ask_only_the_api_and_where_people_sign_in() -> None:
+def test_the_pages_policy_allows_only_its_own_files_the_api_and_the_sign_in() -> None:
     policy = dict(
         rule.split(" ", 1) for rule in get("page")["headers"]["Content-Security-Policy"].split("; ")
     )
@@ -60,7 +60,7 @@ def test_the_page_may_load_and_ask_only_the_api_and_where_people_sign_in() -> No
     assert policy["frame-ancestors"] == "'none'"
 
 
-def test_the_page_is_asked_for_each_time_and_told_only_when_it_is_another() -> None:
+def test_the_page_is_revalidated_each_time_and_sent_only_if_it_changed() -> None:
     first = get("page")
     assert first["headers"]["Cache-Control"] == "no-cache"
     again = get("page", **{"if-none-match": f"W/{first['headers']['ETag']}"})
@@ -69,7 +69,7 @@ def test_the_page_is_asked_for_each_time_and_told_only_when_it_is_another() -> N
     assert get("page", **{"if-none-match": '"0123456789abcdef"'})["statusCode"] == 200
 
 
-def test_every_file_of_the_page_is_typed_and_cached_for_good() -> None:
+def test_every_file_of_the_page_has_a_type_and_is_cached_for_a_year() -> None:
     types = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
     for path in re.findall(r'(?:href|src)="[0-9a-f]{16}/([^"]+)"', text(get("page"))):
         answer = get("file", f"/console/{version()}/{path}")
@@ -87,15 +87,15 @@ def test_the_page_preloads_every_module_a_few_at_a_time() -> None:
     modules = {path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.js")}
     assert set(preloaded) == {path for path in modules if not path.startswith("vendor/")}
     at_once = page.replace(template, "").count(f'="{version()}/')
-    assert at_once <= 8, "each is a call of the function, and the browser sends all at once"
+    assert at_once <= 8, "each calls the function, and the browser sends all at once"
 
 
-def test_licences_come_with_the_libraries() -> None:
+def test_the_libraries_licences_are_served() -> None:
     answer = get("file", f"/console/{version()}/vendor/htm.LICENSE.txt")
     assert "Apache License" in text(answer)
 
 
-def test_nothing_else_is_served() -> None:
+def test_other_paths_are_not_found() -> None:
     for path in (
         "/console/0123456789abcdef/app.js",
         f"/console/{version()}/",
@@ -109,7 +109,7 @@ def test_nothing_else_is_served() -> None:
         assert answer["headers"]["Content-Type"] == "application/problem+json"
 
 
-def test_the_page_learns_where_to_sign_in() -> None:
+def test_the_configuration_says_where_to_sign_in() -> None:
     assert json.loads(get("config")["body"]) == {
         "authority": ISSUER,
         "client_id": "3n4b5urk1ft4fl3mg5e62d9ado",
@@ -118,12 +118,12 @@ def test_the_page_learns_where_to_sign_in() -> None:
     }
 
 
-def test_the_address_without_its_slash_leads_to_the_page() -> None:
+def test_the_address_without_its_slash_redirects_to_the_page() -> None:
     answer = get("without_slash")
     assert (answer["statusCode"], answer["headers"]["Location"]) == (308, "console/")
 
 
-def test_the_page_that_a_sign_in_comes_back_to_is_shown_whatever_the_issuer_adds() -> None:
+def test_the_page_is_served_after_a_sign_in_with_any_query_of_the_issuer() -> None:
     sent = event("console/page")
-    sent |= queried("code=abc&state=x%20y&session_state=1&iss=https%3A%2F%2Fissuer&code=again")
+    sent |= query_fields("code=abc&state=x%20y&session_state=1&iss=https%3A%2F%2Fissuer&code=again")
     assert invoke("console", sent)["statusCode"] == 200

@@ -1,4 +1,4 @@
-"""What the bill of a month is reckoned from: what a consume stores, sends and logs."""
+"""The figures behind the monthly bill: the bytes that a consume stores, sends and logs."""
 
 import gzip
 import json
@@ -13,10 +13,10 @@ from tests.functional.conftest import USER, send
 from tests.functional.test_ledger import item_bytes
 
 CONSUMES = 50
-"""So many entries are in a full batch of the stream."""
+"""The entries in a full batch of the stream."""
 
 
-def test_a_consume_stores_sends_and_logs_what_the_bill_is_reckoned_from(
+def test_a_consume_stores_sends_and_logs_the_bytes_that_the_bill_assumes(
     table: Table,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -59,6 +59,6 @@ def test_the_bill_grows_with_use_and_is_the_sum_of_counted_units() -> None:
     assert million["DynamoDB, reads of consumes"].dollars == pytest.approx(0.125)
     assert million["HTTP API, requests"].dollars == prices.API_REQUESTS_MILLION
     assert million["Monthly renewals, writes"].units == 10_000 * costs.RENEWAL_WRITE_UNITS
-    # Idle, an account of AWS is asked for what stands there.
+    # When idle you pay only for the alarms, the secret and the polls of the sweep's queue.
     idle = sum(item.dollars for item in costs.month(1, 0.5, 1.0))
     assert idle == pytest.approx(2.10 + 0.40 + 0.26, abs=0.01)

@@ -1,4 +1,4 @@
-"""What a consume costs of our own CPU, beside the boto3 calls that it cannot do without."""
+"""The CPU time of a consume, compared with that of its necessary boto3 calls."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from bench.cpu import measure
 
 RATIO_MAX = 1.3
 FLAT = 0.1
-"""How much a longer history may seem to change: nothing but noise."""
+"""The relative difference that noise may cause between a short and a long history."""
 
 TRIES = 3
-"""So often it is measured, where others disturb it."""
+"""The most measurements, as other processes can disturb one."""
 
 
-def test_a_consume_costs_little_more_cpu_than_its_bare_calls_however_long_the_history() -> None:
+def test_a_consume_uses_little_more_cpu_than_its_calls_for_any_length_of_history() -> None:
     tries = []
     for _ in range(TRIES):
         short, long = measure(quick=True)["rows"]

@@ -1,4 +1,4 @@
-"""What anybody may read."""
+"""The public routes: health, the OpenAPI document and its page."""
 
 import json
 import subprocess
@@ -23,7 +23,7 @@ def test_the_openapi_document_is_valid_and_served(table: Table) -> None:
     assert "/v1/accounts/{account_id}/consume" in document["paths"]
 
 
-def test_the_openapi_document_is_in_step_with_the_code() -> None:
+def test_the_openapi_document_is_up_to_date_with_the_code() -> None:
     made = subprocess.run(
         [sys.executable, "scripts/openapi.py"],
         cwd=ROOT,
@@ -49,7 +49,7 @@ def test_every_link_leads_to_an_operation() -> None:
     assert linked <= {operation["operationId"] for operation in operations}
 
 
-def test_every_route_of_the_template_is_in_the_document_and_the_other_way_round() -> None:
+def test_the_template_and_the_openapi_document_have_the_same_routes() -> None:
     documented = {
         (method.upper(), path) for path, methods in openapi()["paths"].items() for method in methods
     }
@@ -64,14 +64,14 @@ def test_every_route_of_the_template_is_in_the_document_and_the_other_way_round(
     assert documented <= routed
 
 
-def test_swagger_ui_has_the_document_in_it(table: Table) -> None:
+def test_the_page_of_swagger_ui_contains_the_document(table: Table) -> None:
     answer = invoke("docs", event("docs/docs"))
     assert answer["statusCode"] == 200
     assert "SwaggerUIBundle" in answer["body"]
     assert '"/v1/accounts/{account_id}/consume"' in answer["body"]
 
 
-def test_anything_else_is_not_found(table: Table) -> None:
+def test_other_paths_are_not_found(table: Table) -> None:
     sent = event("docs/health")
     sent["rawPath"] = sent["requestContext"]["http"]["path"] = "/v1/nothing"
     answer = invoke("docs", sent)

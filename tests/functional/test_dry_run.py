@@ -35,7 +35,7 @@ LIFE: list[tuple[str, dict[str, Any] | None]] = [
     ("adjust/unfreeze", REASON),
     ("adjust/close", REASON),
 ]
-"""Requests in an order in which most are carried out; some are refused."""
+"""Requests in an order in which most are executed; some are refused."""
 
 
 def test_a_dry_run_gets_the_answer_that_the_command_gets_and_writes_nothing(
@@ -51,13 +51,13 @@ def test_a_dry_run_gets_the_answer_that_the_command_gets_and_writes_nothing(
             before = items(table)
             dry = send(name, body=body, key=key, query={"dry_run": "true"})
             assert items(table) == before, name
-            assert shown(dry) == shown(send(name, body=body, key=key)), name
+            assert comparable(dry) == comparable(send(name, body=body, key=key)), name
 
 
-def shown(answer: Answer) -> tuple[int, dict[str, Any], str | None]:
-    """An answer without what names its request, or an audit record that was written."""
-    unlike = {"instance", "audit"}
-    body = {name: value for name, value in answer.body.items() if name not in unlike}
+def comparable(answer: Answer) -> tuple[int, dict[str, Any], str | None]:
+    """Return an answer without its request's ID and audit records, which a dry run lacks."""
+    different = {"instance", "audit"}
+    body = {name: value for name, value in answer.body.items() if name not in different}
     return answer.status, body, answer.headers.get("Idempotency-Replayed")
 
 
@@ -68,18 +68,20 @@ def test_a_users_first_call_can_be_a_dry_run_and_opens_no_account(table: Table) 
     assert dry.body["account"] == real.body["account"]
 
 
-def test_every_request_that_changes_an_account_takes_it() -> None:
+def test_every_request_that_changes_an_account_takes_dry_run() -> None:
     sent = {event(name)["routeKey"] for name, _ in LIFE}
     for path, methods in openapi()["paths"].items():
         for method, operation in methods.items():
             is_command = path.startswith("/v1/accounts/") and method != "get"
-            takes = "dry_run" in {asked["name"] for asked in operation.get("parameters", [])}
+            takes = "dry_run" in {
+                parameter["name"] for parameter in operation.get("parameters", [])
+            }
             if is_command and operation["operationId"] != "quote":
                 assert takes, operation["operationId"]
-            assert not takes or f"{method.upper()} {path}" in sent, "and is tried above"
+            assert not takes or f"{method.upper()} {path}" in sent, "and is in LIFE"
 
 
 @pytest.mark.usefixtures("table")
-def test_a_dry_run_is_true_or_false() -> None:
+def test_another_value_of_dry_run_is_refused() -> None:
     refused = send("consume/amount", query={"dry_run": "perhaps"})
     assert (refused.status, refused.body["code"]) == (422, "invalid")

@@ -1,4 +1,4 @@
-"""What a request for entries reads of the ledger: of a window of time, what it answers."""
+"""The reads of a request for entries: for a time window, little more than it returns."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LENGTH = 20_000
-"""Two weeks of an entry a minute."""
+"""Two weeks with an entry a minute."""
 
 QUERIES = 8
-"""How many pages a request reads at most: from the shortest on they double until all is read."""
+"""The pages that a request reads at most: each is twice as long as the one before."""
 
 RARE = 4_000
-"""Each entry of a seq that it divides is a refund; all others are uses."""
+"""Each entry whose seq is a multiple of it is a refund; all others are uses."""
 
 ENTRY = Entry(
     entry_id="",
@@ -50,14 +50,14 @@ ENTRY = Entry(
 
 
 class MeteredDynamoDB(SimulatedDynamoDB):
-    """Counts what queries read: entries, and units as DynamoDB counts them for an index."""
+    """Counts the reads of queries: entries, and units as DynamoDB counts them for an index."""
 
     def __init__(self) -> None:
         super().__init__("scrip")
         self.entries_read, self.units = 0, 0.0
 
-    def query(self, **asked: Any) -> dict[str, Any]:
-        answer = super().query(**asked)
+    def query(self, **request: Any) -> dict[str, Any]:
+        answer = super().query(**request)
         self.entries_read += answer["ScannedCount"]
         self.units += ceil(answer["ScannedCount"] * ENTRY_BYTES / 4096) / 2
         return answer
@@ -68,7 +68,7 @@ class MeteredDynamoDB(SimulatedDynamoDB):
 
 
 class Ledger:
-    """An account's entries, and what it takes to list some of them."""
+    """An account's entries, and a count of the reads that list some of them."""
 
     def __init__(self, recorded_at: Iterable[datetime]) -> None:
         self.client = MeteredDynamoDB()
@@ -80,24 +80,24 @@ class Ledger:
             self.client.put_item(TableName="scrip", Item=to_wire(entry_item("u1", entry)))
             self.entries.append(entry)
 
-    def asked(self, **filters: Any) -> list[int]:
-        """The seqs of the entries that a filter asks for, newest first."""
-        asked = EntryFilter(account_id="u1", **filters)
-        return [entry.seq for entry in reversed(self.entries) if asked.wants(entry)]
+    def expected(self, **filters: Any) -> list[int]:
+        """Return the seqs of the entries that match a filter, newest first."""
+        entry_filter = EntryFilter(account_id="u1", **filters)
+        return [entry.seq for entry in reversed(self.entries) if entry_filter.wants(entry)]
 
     def list(self, limit: int = 1000, **filters: Any) -> tuple[list[int], int]:
-        """The seqs that all pages together have, and in how many requests; the meter begins anew.
+        """Return the seqs of all pages and the number of requests; reset the meter first.
 
-        Each request must end within its bound, whatever it finds.
+        Each request must stay within its bound.
         """
-        asked = EntryFilter(account_id="u1", **filters)
+        entry_filter = EntryFilter(account_id="u1", **filters)
         client = self.client
         client.calls.clear()
         client.entries_read, client.units = 0, 0.0
         found: list[int] = []
         cursor, requests, read = None, 0, 0
         while requests == 0 or cursor:
-            entries, cursor = read_entries(self.table, asked, limit=limit, cursor=cursor)
+            entries, cursor = read_entries(self.table, entry_filter, limit=limit, cursor=cursor)
             assert len(entries) <= limit
             found += [entry.seq for entry in entries]
             read, before = client.entries_read, read
@@ -114,11 +114,11 @@ def ledger() -> Ledger:
     return Ledger(START + seq * MINUTE for seq in range(1, LENGTH + 1))
 
 
-def unclear(window: int) -> float:
-    """How many entries may be read for so many that are answered, in one request.
+def reads_max(window: int) -> float:
+    """Return the entries that a request may read to return those of a window.
 
-    A page is at most twice as long as the one before. On either side lie those within the clocks'
-    margin, and at most a page that was read in vain. The search for the place to begin comes first.
+    A page is at most twice as long as the one before. On either side there are entries within the
+    margin for clock skew, and at most a page that is not returned. A search finds the start.
     """
     return 2 * window + 2 * REWIND_MAX / MINUTE + 2 * WINDOW_PAGE_MAX + log2(LENGTH) + 1
 
@@ -127,45 +127,45 @@ WINDOWS = [0, 1, 30, 300, 900]
 
 
 @pytest.mark.parametrize("window", WINDOWS)
-def test_what_was_recorded_since_an_instant_costs_what_it_answers(
+def test_listing_entries_since_an_instant_reads_little_more_than_it_returns(
     ledger: Ledger, window: int
 ) -> None:
     since = START + (LENGTH + 1 - window) * MINUTE
     found, requests = ledger.list(from_=since)
     assert found == list(range(LENGTH, LENGTH - window, -1))
     assert requests == 1
-    assert ledger.client.entries_read <= unclear(window)
+    assert ledger.client.entries_read <= reads_max(window)
     assert ledger.client.queries <= QUERIES
 
 
 @pytest.mark.parametrize("window", WINDOWS)
-def test_what_was_recorded_until_an_instant_costs_what_it_answers(
+def test_listing_entries_until_an_instant_reads_little_more_than_it_returns(
     ledger: Ledger, window: int
 ) -> None:
     found, requests = ledger.list(to=START + (window + 1) * MINUTE)
     assert found == list(range(window, 0, -1))
     assert requests == 1
-    assert ledger.client.entries_read <= unclear(window)
+    assert ledger.client.entries_read <= reads_max(window)
     assert ledger.client.queries <= QUERIES + log2(LENGTH) + 1
 
 
 @pytest.mark.parametrize("first", [1, 5_000, 12_345, LENGTH - 900])
 @pytest.mark.parametrize("window", WINDOWS)
-def test_a_window_costs_what_it_answers_wherever_it_lies(
+def test_listing_a_window_reads_little_more_than_it_returns_wherever_it_is(
     ledger: Ledger, window: int, first: int
 ) -> None:
     since = START + first * MINUTE
     found, requests = ledger.list(from_=since, to=since + window * MINUTE)
     assert found == list(range(first + window - 1, first - 1, -1))
     assert requests == 1
-    assert ledger.client.entries_read <= unclear(window)
+    assert ledger.client.entries_read <= reads_max(window)
     assert ledger.client.queries <= QUERIES + log2(LENGTH) + 1
     # The search and the pages, each rounded up to half a unit.
-    assert ledger.client.units <= unclear(window) * ENTRY_BYTES / 8192 + ledger.client.queries / 2
+    assert ledger.client.units <= reads_max(window) * ENTRY_BYTES / 8192 + ledger.client.queries / 2
 
 
 @pytest.mark.parametrize("limit", [1, 7, 50, 1000])
-def test_a_cursor_in_the_middle_of_a_window_begins_no_search_anew(
+def test_a_cursor_within_a_window_continues_without_another_search(
     ledger: Ledger, limit: int
 ) -> None:
     since, until = START + 9_000 * MINUTE, START + 9_120 * MINUTE
@@ -176,14 +176,14 @@ def test_a_cursor_in_the_middle_of_a_window_begins_no_search_anew(
 
 
 @pytest.mark.parametrize("at", [START - DAY, START + 30 * DAY])
-def test_a_window_before_the_ledger_or_after_it_is_empty_at_once(
+def test_a_window_before_or_after_the_ledger_is_empty_after_one_request(
     ledger: Ledger, at: datetime
 ) -> None:
     assert ledger.list(from_=at, to=at + DAY) == ([], 1)
-    assert ledger.client.entries_read <= unclear(0)
+    assert ledger.client.entries_read <= reads_max(0)
 
 
-def test_a_search_by_type_ends_at_its_window_and_a_request_within_its_bound(
+def test_a_search_by_type_ends_with_its_window_and_each_request_at_its_bound(
     ledger: Ledger,
 ) -> None:
     since = START + (LENGTH - 2 * RARE) * MINUTE
@@ -199,11 +199,11 @@ def test_a_search_by_type_ends_at_its_window_and_a_request_within_its_bound(
     assert requests <= RARE / READ_MAX + 1
     assert ledger.list(feature="image", from_=since, to=since + MINUTE) == ([], 1)
     found, requests = ledger.list(type=EntryType.REFUND)
-    assert (found, requests) == (ledger.asked(type=EntryType.REFUND), LENGTH / READ_MAX)
+    assert (found, requests) == (ledger.expected(type=EntryType.REFUND), LENGTH / READ_MAX)
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_no_window_misses_an_entry_of_a_writer_whose_clock_is_behind(seed: int) -> None:
+def test_no_window_misses_an_entry_of_a_writer_with_a_slow_clock(seed: int) -> None:
     chance = random.Random(seed)
     behind = REWIND_MAX / 2
     ledger = Ledger(
@@ -217,10 +217,10 @@ def test_no_window_misses_an_entry_of_a_writer_whose_clock_is_behind(seed: int) 
         if chance.random() < 0.3:
             filters["type"] = EntryType.USAGE
         limit = chance.choice([20, 100, 1000])
-        assert ledger.list(limit, **filters)[0] == ledger.asked(**filters), (filters, limit)
+        assert ledger.list(limit, **filters)[0] == ledger.expected(**filters), (filters, limit)
 
 
-def test_entries_of_one_instant_are_within_it_or_without_all_together() -> None:
+def test_entries_of_one_instant_are_all_inside_a_window_or_all_outside() -> None:
     ledger = Ledger([START] * 300)
     everything, moment = list(range(300, 0, -1)), timedelta(milliseconds=1)
     for limit in (7, 300):
@@ -230,7 +230,7 @@ def test_entries_of_one_instant_are_within_it_or_without_all_together() -> None:
         assert ledger.list(limit, to=START)[0] == []
 
 
-def test_the_years_1_and_9999_are_instants_like_any_other() -> None:
+def test_windows_may_begin_in_the_year_1_and_end_in_9999() -> None:
     ledger = Ledger([START] * 30)
     everything = list(range(30, 0, -1))
     first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)

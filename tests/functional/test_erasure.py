@@ -1,4 +1,4 @@
-"""What is left of the messages about an account once it is erased."""
+"""The messages about an account after its erasure."""
 
 from datetime import UTC, datetime
 
@@ -14,7 +14,7 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 def message(number: int) -> InboxRecord:
-    """Return a message about Alice that is not done, and says so by her address."""
+    """Return a waiting message about Alice that contains her address."""
     return InboxRecord(
         inbox_id=f"stripe:evt_{number}",
         type="invoice.paid",
@@ -23,16 +23,16 @@ def message(number: int) -> InboxRecord:
         received_at=NOON,
         changed_at=NOON,
         status=InboxStatus.UNMATCHED,
-        reason="nobody is called alice@example.com",
+        reason="no account has the name alice@example.com",
         account_id="alice",
         waits_for=("email:alice@example.com", "stripe:cus_1"),
     )
 
 
-def test_a_message_says_no_more_whose_it_was_and_one_that_is_gone_stays_away(table: Table) -> None:
-    for told in (message(1), message(2)):
-        receive(table, told)
-        mark(table, told)
+def test_erasure_removes_the_user_from_messages_and_restores_no_deleted_one(table: Table) -> None:
+    for record in (message(1), message(2)):
+        receive(table, record)
+        mark(table, record)
     wait_for(table, "stripe:evt_1", message(1).waits_for)
     table.client.delete_item(TableName=table.name, Key=to_wire(inbox_key("stripe:evt_2")))
     for _ in range(2):

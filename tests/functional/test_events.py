@@ -1,4 +1,4 @@
-"""The table's stream, as Lambda hands it over: usage, events, and what is done about failures."""
+"""The table's stream as Lambda delivers it: usage, events, and the handling of failures."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RIGHT: list[dict[str, Any]] = [
     {"day": "2026-11-22", "feature": "chat", "credits": 5, "count": 1, "refunded": 0},
     {"day": "2026-11-22", "feature": "image-generation", "credits": 0, "count": 0, "refunded": 25},
 ]
-"""What events/events/day.json has of the user."""
+"""The user's usage in events/events/day.json."""
 
 
 def records(name: str) -> list[dict[str, Any]]:
@@ -38,7 +38,7 @@ def records(name: str) -> list[dict[str, Any]]:
 
 
 def deliver(batch: list[dict[str, Any]]) -> str | None:
-    """Hand a batch over; return the number of the record from which it is wanted again."""
+    """Deliver a batch; return the sequence number of the record to continue from, if one failed."""
     failures = invoke("events", {"Records": batch})["batchItemFailures"]
     assert len(failures) <= 1
     return failures[0]["itemIdentifier"] if failures else None
@@ -59,7 +59,7 @@ def by_day_and_feature(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @contextmanager
 def before_each_put(table: Table, do: Any) -> Iterator[None]:
-    """Call `do` with the body of each PutItem; an answer of its own goes instead of sending it."""
+    """Call `do` with the body of each PutItem; if it returns an answer, the call is not sent."""
 
     def before_call(params: dict[str, Any], **_: Any) -> Any:
         return do(params["body"].decode())
@@ -71,7 +71,7 @@ def before_each_put(table: Table, do: Any) -> Iterator[None]:
         table.client.meta.events.unregister("before-call.dynamodb.PutItem", before_call)
 
 
-def test_the_stream_delivered_twice_and_in_two_halves_leaves_the_usage_right(
+def test_the_usage_is_right_after_repeated_and_split_batches(
     table: Table,
     outside: Outside,
 ) -> None:
@@ -81,33 +81,34 @@ def test_the_stream_delivered_twice_and_in_two_halves_leaves_the_usage_right(
         assert usage() == RIGHT
 
 
-def test_halves_in_the_wrong_order_leave_the_usage_right(table: Table, outside: Outside) -> None:
-    # Neither across the shards of a partition that was split, nor within a transaction, does the
-    # stream promise an order.
+def test_the_usage_is_right_after_batches_in_the_wrong_order(
+    table: Table, outside: Outside
+) -> None:
+    # The stream promises no order across the shards of a split partition or within a transaction.
     day = records("day")
     deliver(day[9:][::-1])
     deliver(day[:12])
     assert by_day_and_feature(usage()) == by_day_and_feature(RIGHT)
 
 
-def test_a_batch_delivered_twice_at_once_leaves_the_usage_right(
+def test_the_usage_is_right_after_a_batch_is_delivered_twice_at_once(
     table: Table,
     outside: Outside,
 ) -> None:
-    day, begun = records("day"), list[bool]()
+    day, started = records("day"), list[bool]()
 
-    def somebody_else_is_faster(_: str) -> None:
-        if not begun:
-            begun.append(True)
+    def another_delivery_is_faster(_: str) -> None:
+        if not started:
+            started.append(True)
             deliver(day[:9])
             deliver(day[9:])
 
-    with before_each_put(table, somebody_else_is_faster):
+    with before_each_put(table, another_delivery_is_faster):
         assert deliver(day[:9]) is None
     assert usage() == RIGHT
 
 
-def test_a_batch_that_fails_in_the_middle_is_taken_up_from_there(
+def test_a_batch_that_fails_in_the_middle_continues_there(
     table: Table,
     outside: Outside,
     monkeypatch: pytest.MonkeyPatch,
@@ -129,7 +130,7 @@ def test_a_batch_that_fails_in_the_middle_is_taken_up_from_there(
     assert usage() == RIGHT
 
 
-def test_a_batch_whose_first_record_fails_is_an_error_so_that_lambda_cuts_it(
+def test_a_batch_whose_first_record_fails_is_an_error_so_that_lambda_splits_it(
     table: Table,
     outside: Outside,
     monkeypatch: pytest.MonkeyPatch,
@@ -144,7 +145,7 @@ def test_a_batch_whose_first_record_fails_is_an_error_so_that_lambda_cuts_it(
     assert deliver(batch) is None
 
 
-def test_usage_is_grouped_as_it_is_asked_for(table: Table, outside: Outside) -> None:
+def test_usage_is_grouped_by_day_feature_or_in_total(table: Table, outside: Outside) -> None:
     deliver(records("day"))
     assert usage(group_by="day") == [
         {"day": "2026-11-21", "credits": 37, "count": 3, "refunded": 3},
@@ -163,7 +164,7 @@ def test_usage_is_grouped_as_it_is_asked_for(table: Table, outside: Outside) -> 
     assert (days["from"], days["to"], len(days["usage"])) == ("2026-10-23", "2026-11-22", 1)
 
 
-def test_usage_is_asked_for_in_at_most_a_year(table: Table) -> None:
+def test_usage_can_be_requested_for_at_most_a_year(table: Table) -> None:
     for query, status in (
         ({"from": "2024-01-01", "to": "2025-01-01"}, 200),
         ({"from": "2024-01-01", "to": "2025-01-02"}, 422),
@@ -176,10 +177,12 @@ def test_usage_is_asked_for_in_at_most_a_year(table: Table) -> None:
         assert send("account/usage", query=query).status == status, query
 
 
-def test_every_entry_is_told_as_the_api_shows_it_by_seq(table: Table, outside: Outside) -> None:
+def test_every_entry_becomes_an_event_as_the_api_shows_it_in_order_of_seq(
+    table: Table, outside: Outside
+) -> None:
     deliver(records("day")[::-1])
-    heard = outside.heard
-    assert [(name, told["seq"]) for name, told in heard if told["account_id"] == USER] == [
+    received = outside.received
+    assert [(name, detail["seq"]) for name, detail in received if detail["account_id"] == USER] == [
         ("credits.granted", 1),
         ("credits.renewed", 2),
         ("credits.consumed", 3),
@@ -189,7 +192,7 @@ def test_every_entry_is_told_as_the_api_shows_it_by_seq(table: Table, outside: O
         ("credits.consumed", 7),
         ("credits.refunded", 8),
     ]
-    [chat] = [told for _, told in heard if told.get("entry_id") == "chat-1"]
+    [chat] = [detail for _, detail in received if detail.get("entry_id") == "chat-1"]
     assert (chat["amount"], chat["feature"], chat["recorded_at"]) == (
         -5,
         "chat",
@@ -198,68 +201,70 @@ def test_every_entry_is_told_as_the_api_shows_it_by_seq(table: Table, outside: O
     assert chat["metadata"] == {"model": "größte", "tokens": 812}
 
 
-def test_a_bound_is_told_when_a_posting_crosses_it(table: Table, outside: Outside) -> None:
-    def told(name: str) -> list[tuple[str, int]]:
-        outside.heard.clear()
-        deliver(records(name))
-        return [(heard, detail["seq"]) for heard, detail in outside.heard]
+def test_an_event_says_when_a_posting_crosses_a_threshold(table: Table, outside: Outside) -> None:
+    def events_of(batch: str) -> list[tuple[str, int]]:
+        outside.received.clear()
+        deliver(records(batch))
+        return [(name, detail["seq"]) for name, detail in outside.received]
 
-    assert told("depleted") == [
+    assert events_of("depleted") == [
         ("credits.consumed", 9),
         ("credits.low", 9),
         ("credits.depleted", 9),
     ]
-    assert told("recovered") == [("credits.granted", 10), ("credits.recovered", 10)]
-    # The old allowance goes and the new one comes: nobody was without credits in between.
-    assert told("month") == [
+    assert events_of("recovered") == [("credits.granted", 10), ("credits.recovered", 10)]
+    # The new allowance replaces the old one: the user was never without credits.
+    assert events_of("month") == [
         ("credits.expired", 4),
         ("credits.renewed", 5),
         ("credits.consumed", 6),
     ]
 
 
-def test_an_account_spoilt_by_hand_stops_nothing(table: Table, outside: Outside) -> None:
+def test_a_corrupt_account_does_not_stop_its_events(table: Table, outside: Outside) -> None:
     batch = copy.deepcopy(records("depleted"))
     batch[0]["dynamodb"]["NewImage"]["balance"]["N"] = "1000000"
     assert deliver(batch) is None
-    assert [name for name, _ in outside.heard] == ["credits.consumed"]
+    assert [name for name, _ in outside.received] == ["credits.consumed"]
 
 
-@pytest.mark.parametrize("spoil", ["REMOVE counted", "SET counted = :x", "SET uses = :x"])
-def test_usage_that_was_spoilt_by_hand_keeps_nobody_waiting(
+@pytest.mark.parametrize("corruption", ["REMOVE counted", "SET counted = :x", "SET uses = :x"])
+def test_corrupt_usage_does_not_stop_events(
     table: Table,
     outside: Outside,
-    spoil: str,
+    corruption: str,
 ) -> None:
     batch = records("day")
     deliver(batch[:1])
     keys = [item for item in items(table) if item["sk"]["S"].startswith("USAGE#")]
     key = {name: keys[0][name] for name in ("pk", "sk")}
-    values: Any = {"ExpressionAttributeValues": {":x": {"S": "x"}}} if ":x" in spoil else {}
-    table.client.update_item(TableName=table.name, Key=key, UpdateExpression=spoil, **values)
-    outside.heard.clear()
+    values: Any = {"ExpressionAttributeValues": {":x": {"S": "x"}}} if ":x" in corruption else {}
+    table.client.update_item(TableName=table.name, Key=key, UpdateExpression=corruption, **values)
+    outside.received.clear()
     assert deliver(batch) is None
-    told = {f"ENTRY#{detail['entry_id']}" for _, detail in outside.heard if "entry_id" in detail}
+    published = {
+        f"ENTRY#{detail['entry_id']}" for _, detail in outside.received if "entry_id" in detail
+    }
     written = (record["dynamodb"]["Keys"]["sk"]["S"] for record in batch)
-    assert told == {sk for sk in written if sk.startswith("ENTRY#")}
+    assert published == {sk for sk in written if sk.startswith("ENTRY#")}
 
 
-def test_an_entry_that_nobody_can_read_is_left_alone_at_last(
+def test_an_unreadable_entry_is_isolated_and_the_others_are_delivered(
     table: Table,
     outside: Outside,
 ) -> None:
-    # As Lambda does: again from the record that failed, then in halves, until it is alone.
+    # As Lambda does: from the record that failed, then in halves, until it is alone.
     batch = records("unreadable")
     assert deliver(batch) == number(batch[2])
     for rest in (batch[2:], batch[2:4], batch[2:3]):
         with pytest.raises(UndeliveredError, match=number(batch[2])):
             deliver(rest)
     assert deliver(batch[4:]) is None
-    assert {told["entry_id"] for _, told in outside.heard} == {"period:2026-12-21", "chat-4"}
+    assert {detail["entry_id"] for _, detail in outside.received} == {"period:2026-12-21", "chat-4"}
 
 
 @pytest.mark.parametrize("times", [1, 100])
-def test_an_event_that_the_bus_does_not_take_is_sent_again(
+def test_an_event_that_the_bus_rejects_is_sent_again_a_few_times(
     table: Table,
     outside: Outside,
     monkeypatch: pytest.MonkeyPatch,
@@ -287,4 +292,4 @@ def test_an_event_that_the_bus_does_not_take_is_sent_again(
                 deliver(batch)
     finally:
         events.unregister("before-call.events.PutEvents", before_call)
-    assert len(outside.heard) == (3 if times == 1 else 0)
+    assert len(outside.received) == (3 if times == 1 else 0)

@@ -1,4 +1,4 @@
-"""Holds and batches over HTTP: answers, replays, contradictions, and what ends a hold."""
+"""Holds and batches over HTTP: answers, replays, refusals, and the end of a hold."""
 
 import json
 from datetime import timedelta
@@ -14,11 +14,11 @@ CAPTURE, EXTEND, RELEASE = "consume/capture", "consume/extend", "consume/release
 
 
 def is_replay(answer: Answer) -> bool:
-    """Whether an answer is an earlier one again."""
+    """Return whether an answer is a replay of an earlier one."""
     return answer.headers.get("Idempotency-Replayed") == "true"
 
 
-def test_a_hold_is_opened_listed_captured_and_gone(table: Table) -> None:
+def test_a_hold_is_opened_listed_and_gone_after_its_capture(table: Table) -> None:
     opened = send(HOLD)
     assert opened.status == 201
     account = opened.body["account"]
@@ -38,7 +38,7 @@ def test_a_hold_is_opened_listed_captured_and_gone(table: Table) -> None:
     assert send("account/me").body["consumed_total"] == 25
 
 
-def test_every_call_repeats_under_its_key(table: Table) -> None:
+def test_every_command_is_replayed_under_its_key(table: Table) -> None:
     first = [send(name) for name in (HOLD, CAPTURE, BATCH)]
     again = [send(name) for name in (HOLD, CAPTURE, BATCH)]
     assert [answer.body for answer in again] == [answer.body for answer in first]
@@ -47,7 +47,7 @@ def test_every_call_repeats_under_its_key(table: Table) -> None:
     assert not any(map(is_replay, first))
 
 
-def test_what_ended_a_hold_answers_again_under_another_key_and_nothing_else_does(
+def test_the_capture_that_ended_a_hold_is_replayed_under_another_key_but_nothing_else(
     table: Table,
 ) -> None:
     send(HOLD)
@@ -67,7 +67,7 @@ def test_what_ended_a_hold_answers_again_under_another_key_and_nothing_else_does
     assert items(table) == before
 
 
-def test_a_released_hold_gives_all_back_and_cannot_be_captured(table: Table) -> None:
+def test_a_released_hold_frees_all_credits_and_cannot_be_captured(table: Table) -> None:
     send(HOLD)
     released = send(RELEASE)
     assert (released.status, released.body["account"]["available"]) == (200, 150)
@@ -76,7 +76,7 @@ def test_a_released_hold_gives_all_back_and_cannot_be_captured(table: Table) -> 
     assert (refused.status, refused.body["ended_by"]) == (409, "user:release-1")
 
 
-def test_a_hold_whose_time_is_over_is_gone_for_readers_and_callers(
+def test_an_expired_hold_is_not_listed_and_cannot_be_captured_or_released(
     table: Table,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -93,7 +93,7 @@ def test_a_hold_whose_time_is_over_is_gone_for_readers_and_callers(
     assert send(RELEASE).body["code"] == "hold_ended"
 
 
-def test_nobody_has_heard_of_such_a_hold(table: Table) -> None:
+def test_an_unknown_hold_is_not_found(table: Table) -> None:
     send("account/me")
     send("consume/amount", key="hold-1")
     for name in (CAPTURE, EXTEND, RELEASE):
@@ -101,7 +101,7 @@ def test_nobody_has_heard_of_such_a_hold(table: Table) -> None:
         assert (answer.status, answer.body["code"]) == (404, "hold_not_found")
 
 
-def test_captures_below_and_above_the_hold(table: Table) -> None:
+def test_a_capture_may_be_partial_and_exceed_the_hold_only_on_request(table: Table) -> None:
     send(HOLD)
     part = send(CAPTURE, body={"amount": 10, "final": False})
     assert (part.body["account"]["held"], part.body["account"]["balance"]) == (50, 140)
@@ -142,7 +142,7 @@ def test_each_entry_of_a_batch_can_be_read_alone(table: Table) -> None:
     assert json.loads(one["body"]) == {**answer.body["entries"][1], "refunded": 0}
 
 
-def test_a_batch_is_taken_whole_or_not_at_all(table: Table) -> None:
+def test_a_batch_takes_effect_whole_or_not_at_all(table: Table) -> None:
     send("account/me")
     before = items(table)
     refused = send(BATCH, body={"uses": [{"amount": 100}, {"amount": 51}]})
@@ -176,7 +176,9 @@ def test_a_key_of_a_batch_belongs_to_no_other_request(table: Table) -> None:
         (RELEASE, {"amount": 1}),
     ],
 )
-def test_what_is_not_valid_is_refused(table: Table, name: str, body: dict[str, object]) -> None:
+def test_invalid_input_is_refused_and_changes_nothing(
+    table: Table, name: str, body: dict[str, object]
+) -> None:
     send(HOLD)
     before = items(table)
     answer = send(name, body=body, key="bad-1")

@@ -1,4 +1,4 @@
-"""What holds for every route: how an answer is to be treated, and what is read of a request."""
+"""Rules for every route: the headers of its answers, and the validation of its requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from unittest.mock import ANY
 from urllib.parse import urlencode
 
 from scrip.http.problems import CONTENT_TYPE
-from tests.functional.conftest import documented, event, invoke, openapi, queried, resources
+from tests.functional.conftest import documented, event, invoke, openapi, query_fields, resources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from scrip.store.client import Table
 
-EVERYWHERE = {
+HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
@@ -27,12 +27,12 @@ EVERYWHERE = {
     "X-Content-Type-Options": "nosniff",
 }
 
-BUT: dict[str, dict[str, Any]] = {
+EXCEPTIONS: dict[str, dict[str, Any]] = {
     "/v1/catalog": {"Cache-Control": "public, max-age=30"},
     "/v1/docs": {"Content-Security-Policy": ANY},
     "/console/": {"Cache-Control": "no-cache", "Content-Security-Policy": ANY},
 }
-"""What is public, and the two pages, which have files or scripts of their own."""
+"""The public catalog, and the two pages, which have files or scripts of their own."""
 
 JSON = {"application/json", "application/problem+json"}
 
@@ -62,18 +62,23 @@ BAD_BODIES: dict[str, tuple[bytes, int, str]] = {
 
 
 def routes() -> Iterator[tuple[str, str, str]]:
-    """Function, method and path of every route of the template."""
+    """Yield the function, method and path of every route in the template."""
     for name, resource in resources().items():
         for trigger in resource.get("Properties", {}).get("Events", {}).values():
             if trigger["Type"] == "HttpApi":
-                told = trigger["Properties"]
-                yield name.removesuffix("Function").lower(), told["Method"], told["Path"]
+                properties = trigger["Properties"]
+                yield (
+                    name.removesuffix("Function").lower(),
+                    properties["Method"],
+                    properties["Path"],
+                )
 
 
 def parameters_of(method: str, path: str) -> set[str]:
-    """The names of the query parameters that the document has of a route."""
+    """Return the names of a route's query parameters in the OpenAPI document."""
     operation = openapi()["paths"].get(path, {}).get(method.lower(), {})
-    return {told["name"] for told in operation.get("parameters", []) if told["in"] == "query"}
+    parameters = operation.get("parameters", [])
+    return {parameter["name"] for parameter in parameters if parameter["in"] == "query"}
 
 
 def ask(
@@ -84,37 +89,37 @@ def ask(
     query: str | None = None,
     **named: str,
 ) -> Any:
-    """Ask a route as an admin. What the path names is the provider `stripe`, or does not exist."""
-    if query is None:  # an empty list takes long to look for
+    """Call a route as an admin; its path names the provider `stripe` and no other known ID."""
+    if query is None:  # searching for an empty list is slow
         query = "limit=none" if "limit" in parameters_of(method, path) else ""
     names = [part.strip("{}+") for part in path.split("/") if part.startswith("{")]
     parameters = dict.fromkeys(names, "nothing") | {"provider": "stripe"} | named
     raw_path = path.replace("+}", "}").format(**parameters)
-    asked = event("adjust/add") | {
+    sent = event("adjust/add") | {
         "routeKey": f"{method} {path}",
         "rawPath": raw_path,
         "pathParameters": parameters,
-        **queried(query),
+        **query_fields(query),
         "body": base64.b64encode(body).decode(),
         "isBase64Encoded": True,
     }
-    asked["requestContext"]["http"] |= {"method": method, "path": raw_path}
-    return invoke(function, asked)
+    sent["requestContext"]["http"] |= {"method": method, "path": raw_path}
+    return invoke(function, sent)
 
 
-def test_every_answer_says_how_it_is_to_be_treated(
+def test_every_answer_has_headers_for_caching_and_security(
     table: Table,
     subtests: pytest.Subtests,
 ) -> None:
     for function, method, path in routes():
         with subtests.test(route=f"{method} {path}"):
             headers = ask(function, method, path)["headers"]
-            assert {name: headers[name] for name in EVERYWHERE} == EVERYWHERE | BUT.get(path, {})
+            assert {name: headers[name] for name in HEADERS} == HEADERS | EXCEPTIONS.get(path, {})
             content_type = headers["Content-Type"]
             assert content_type in JSON or content_type.endswith("; charset=utf-8")
 
 
-def test_a_body_that_cannot_be_taken_is_a_clear_answer_on_every_route_and_changes_nothing(
+def test_an_unusable_body_gets_a_problem_on_every_route_and_changes_nothing(
     table: Table,
     subtests: pytest.Subtests,
 ) -> None:
@@ -125,10 +130,10 @@ def test_a_body_that_cannot_be_taken_is_a_clear_answer_on_every_route_and_change
         for case, (body, status, code) in BAD_BODIES.items():
             with subtests.test(route=f"{method} {path}", body=case):
                 answer = ask(function, method, path, body)
-                told = json.loads(answer["body"])
-                assert (answer["statusCode"], told["code"]) == (status, code), told
+                problem = json.loads(answer["body"])
+                assert (answer["statusCode"], problem["code"]) == (status, code), problem
                 content_type = answer["headers"]["Content-Type"]
-                documented(f"{method} {path}", status, content_type).validate(told)
+                documented(f"{method} {path}", status, content_type).validate(problem)
     assert table.client.scan(TableName=table.name)["Count"] == before
 
 
@@ -144,21 +149,21 @@ def test_an_unknown_or_repeated_query_parameter_is_refused_on_every_route_and_ch
         for name in ({"limt", "Limit", "cursor ", "limit"} - known) | {""}:
             with subtests.test(route=f"{method} {path}", unknown=name):
                 answer = ask(function, method, path, query=urlencode({name: "5000"}))
-                told = json.loads(answer["body"])
-                assert (answer["statusCode"], told["code"]) == (422, "invalid")
-                assert told["errors"] == [f"query.{name}: unknown parameter"]
+                problem = json.loads(answer["body"])
+                assert (answer["statusCode"], problem["code"]) == (422, "invalid")
+                assert problem["errors"] == [f"query.{name}: unknown parameter"]
         for name in known:
             with subtests.test(route=f"{method} {path}", repeated=name):
                 answer = ask(
                     function, method, path, query=f"{name}=1&%{ord(name[0]):x}{name[1:]}=1"
                 )
-                told = json.loads(answer["body"])
-                assert (answer["statusCode"], told["code"]) == (422, "invalid")
-                assert told["errors"] == [f"query.{name}: given 2 times"]
+                problem = json.loads(answer["body"])
+                assert (answer["statusCode"], problem["code"]) == (422, "invalid")
+                assert problem["errors"] == [f"query.{name}: given 2 times"]
     assert table.client.scan(TableName=table.name)["Count"] == before
 
 
-def test_where_nothing_is_a_query_does_not_matter(table: Table) -> None:
+def test_an_unknown_path_is_not_found_with_any_query(table: Table) -> None:
     for query in ("", "limit=1"):
         answer = ask("account", "GET", "/v1/accounts/{account_id}/nothing", query=query)
         assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (404, "not_found")
@@ -175,7 +180,7 @@ def test_a_limit_above_what_a_route_allows_is_refused(table: Table) -> None:
             assert answer["statusCode"] == 422, (path, wrong)
 
 
-def test_what_is_wrong_with_a_request_is_told_in_few_words_however_much_it_is(
+def test_a_problem_stays_short_however_many_faults_a_request_has(
     table: Table,
 ) -> None:
     consume = ("consume", "POST", "/v1/accounts/{account_id}/consume")
@@ -183,16 +188,16 @@ def test_what_is_wrong_with_a_request_is_told_in_few_words_however_much_it_is(
     long = json.dumps({"x" * 50_000: 1, "amount": 1}).encode()
     for body, count in ((many, 20), (long, 1)):
         answer = ask(*consume, body)
-        told = json.loads(answer["body"])
-        assert (answer["statusCode"], told["code"]) == (422, "invalid")
-        assert len(told["errors"]) == count
+        problem = json.loads(answer["body"])
+        assert (answer["statusCode"], problem["code"]) == (422, "invalid")
+        assert len(problem["errors"]) == count
         assert len(answer["body"]) < 6_000
-        assert len(told["detail"]) <= 1_000
-        assert all(len(text) <= 300 for text in told["errors"])
-        documented("POST /v1/accounts/{account_id}/consume", 422, CONTENT_TYPE).validate(told)
-    many_told = json.loads(ask(*consume, many)["body"])["errors"]
-    assert many_told[0].startswith("body.field 0: ")
-    assert many_told[-1] == "and 2981 more"
+        assert len(problem["detail"]) <= 1_000
+        assert all(len(text) <= 300 for text in problem["errors"])
+        documented("POST /v1/accounts/{account_id}/consume", 422, CONTENT_TYPE).validate(problem)
+    errors = json.loads(ask(*consume, many)["body"])["errors"]
+    assert errors[0].startswith("body.field 0: ")
+    assert errors[-1] == "and 2981 more"
 
 
 def test_no_answer_echoes_a_long_text_of_the_request(
@@ -217,7 +222,7 @@ def test_no_answer_echoes_a_long_text_of_the_request(
                 assert len(answer["body"]) < 3_000
 
 
-def test_a_body_of_the_largest_size_that_lambda_takes_is_refused_or_not_looked_at(
+def test_a_body_of_lambdas_maximum_size_is_refused_or_not_read(
     table: Table,
 ) -> None:
     body = b"[" * MB_6
@@ -227,7 +232,7 @@ def test_a_body_of_the_largest_size_that_lambda_takes_is_refused_or_not_looked_a
     assert ask(*quota, body)["statusCode"] == ask(*quota)["statusCode"] == 404
 
 
-def test_patterns_of_the_document_mean_the_same_to_every_reader() -> None:
+def test_the_documents_patterns_mean_the_same_in_every_regex_dialect() -> None:
     patterns = re.findall(r'"pattern": ("(?:[^"\\]|\\.)*")', json.dumps(openapi()))
     assert patterns
     assert not [one for one in patterns if re.search(r"\\[bBdDsSwW]", json.loads(one))]

@@ -1,4 +1,4 @@
-"""What a stack does to its own calls if its parameter Faults asks for it, and nothing otherwise."""
+"""The faults that a stack injects into its own calls if its parameter Faults is set."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FAULTS = "scrip.store.faults"
 
 
 class DiedError(BaseException):
-    """Ends the process, as far as this test goes."""
+    """Raised instead of ending the process."""
 
 
 def die(code: int) -> NoReturn:
@@ -40,7 +40,7 @@ def die(code: int) -> NoReturn:
     raise DiedError
 
 
-WHAT_COMES_OF_IT = {
+EFFECTS = {
     Fault.REQUEST_LOST: (ReadTimeoutError, 0),
     Fault.ANSWER_LOST: (ReadTimeoutError, 1),
     Fault.LATE: (None, 1),
@@ -50,15 +50,15 @@ WHAT_COMES_OF_IT = {
     Fault.CONFLICT: ("TransactionCanceledException", 0),
     Fault.IN_PROGRESS: ("TransactionInProgressException", 0),
 }
-"""What a transaction's caller sees of each fault, and how often DynamoDB sees the transaction."""
+"""The caller's error for each fault, and the number of transactions that reach DynamoDB."""
 
 
 @contextmanager
 def dynamodb() -> Iterator[tuple[str, Counter[str]]]:
-    """A server that says yes to everything: its address, and what has reached it."""
+    """Yield the address of a server that accepts all calls, and a count of those that reach it."""
     reached: Counter[str] = Counter()
 
-    class Yes(BaseHTTPRequestHandler):
+    class Accepting(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
             reached[self.headers["X-Amz-Target"].partition(".")[2]] += 1
@@ -70,7 +70,7 @@ def dynamodb() -> Iterator[tuple[str, Counter[str]]]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Yes) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Accepting) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}", reached
@@ -78,7 +78,7 @@ def dynamodb() -> Iterator[tuple[str, Counter[str]]]:
         thread.join()
 
 
-def test_each_fault_is_what_it_is_called_and_is_logged(
+def test_each_fault_has_its_effect_and_is_logged(
     aws: Table,
     monkeypatch: pytest.MonkeyPatch,
     subtests: pytest.Subtests,
@@ -86,9 +86,9 @@ def test_each_fault_is_what_it_is_called_and_is_logged(
 ) -> None:
     monkeypatch.setattr(os, "_exit", die)
     put: Any = {"Put": {"TableName": "scrip", "Item": {}}}
-    assert set(WHAT_COMES_OF_IT) == set(Fault)
+    assert set(EFFECTS) == set(Fault)
     with dynamodb() as (url, reached):
-        for fault, expected in WHAT_COMES_OF_IT.items():
+        for fault, expected in EFFECTS.items():
             client = boto3.client("dynamodb", endpoint_url=url, config=ONCE)
             inject(Table(client, "scrip"), f"{fault}=1.0")
             seen: object = None
@@ -108,7 +108,7 @@ def test_each_fault_is_what_it_is_called_and_is_logged(
                 assert [vars(record).get("fault") for record in caplog.records] == [fault]
 
 
-def test_what_happens_to_transactions_only_leaves_reads_alone(aws: Table) -> None:
+def test_faults_of_transactions_do_not_affect_reads(aws: Table) -> None:
     with dynamodb() as (url, reached):
         client = boto3.client("dynamodb", endpoint_url=url, config=ONCE)
         inject(Table(client, "scrip"), "conflict=0.5,in_progress=0.5")
@@ -118,17 +118,17 @@ def test_what_happens_to_transactions_only_leaves_reads_alone(aws: Table) -> Non
             client.transact_write_items(TransactItems=[{"Put": {"TableName": "x", "Item": {}}}])
 
 
-def test_a_chance_of_what_is_no_fault_is_refused(aws: Table) -> None:
+def test_an_unknown_fault_or_a_chance_that_is_no_number_is_refused(aws: Table) -> None:
     for chances in ("magic=0.1", "late", "late=often"):
         with pytest.raises(ValueError):  # noqa: PT011 - Python's own
             inject(aws, chances)
 
 
-def test_none_of_it_is_imported_unless_it_was_asked_for(
+def test_the_module_is_imported_only_if_faults_are_set(
     aws: Table,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # That nothing but scrip.ledger imports it is a contract in pyproject.toml.
+    # A contract in pyproject.toml lets only scrip.ledger import it.
     known = vars(scrip.ledger).values()
     names = {getattr(one, name, "") for one in known for name in ("__module__", "__name__")}
     assert FAULTS not in names
@@ -143,7 +143,7 @@ def test_none_of_it_is_imported_unless_it_was_asked_for(
     ledger.cache_clear()
 
 
-def test_a_stack_has_no_faults_unless_they_were_asked_for_and_none_but_on_dev() -> None:
+def test_a_stack_has_no_faults_by_default_and_only_dev_may_have_them() -> None:
     template = yaml_parse((ROOT / "template.yaml").read_text())
     assert template["Parameters"]["Faults"]["Default"] == ""
     assert template["Globals"]["Function"]["Environment"]["Variables"]["FAULTS"] == {

@@ -1,4 +1,4 @@
-"""How accounts are stored: what a change writes, and what is read however it was written."""
+"""The items of accounts: the attributes that a change writes, and the spellings that are read."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from scrip.store.items import Wire
 
 
-def test_a_change_writes_what_differs_and_removes_what_is_gone() -> None:
+def test_a_change_writes_only_differences_and_removes_missing_attributes() -> None:
     before: Account | None = None
     for day, command in enumerate(
         [
@@ -67,7 +67,7 @@ def test_a_change_writes_what_differs_and_removes_what_is_gone() -> None:
         before = after
 
 
-def test_an_account_is_the_same_however_its_numbers_and_defaults_are_written() -> None:
+def test_an_account_is_the_same_for_any_spelling_of_its_numbers_and_defaults() -> None:
     sound = _wire()
     numbers = {
         name: {"N": f"{value['N']}E0"} for name, value in sound.items() if value.keys() == {"N"}
@@ -77,7 +77,7 @@ def test_an_account_is_the_same_however_its_numbers_and_defaults_are_written() -
         assert account_of(sound | odd) == account_of(sound)
 
 
-def test_what_only_looks_alike_is_not_an_account_that_scrip_wrote() -> None:
+def test_an_item_that_scrip_cannot_have_written_is_a_corrupt_account() -> None:
     sound = _wire()
     for name, value in {
         "version": {"N": "1.5"},
@@ -94,7 +94,7 @@ def test_what_only_looks_alike_is_not_an_account_that_scrip_wrote() -> None:
             account_of({**sound, name: value})
 
 
-def test_an_audit_record_without_a_note_is_written_and_read_as_before_there_were_notes() -> None:
+def test_an_audit_record_without_a_note_has_no_attribute_for_it() -> None:
     record = do(opened(), freeze()).audit
     assert record is not None
     item = to_wire(audit_item(audit_key("u1", "01K"), record))
@@ -113,7 +113,7 @@ def _grant(sound: Wire) -> Wire:
     return grant
 
 
-def test_a_hold_is_stored_as_version_0_1_0_reads_it_with_its_bounds_beside_it() -> None:
+def test_a_hold_is_stored_as_version_0_1_0_reads_it_with_its_bounds_elsewhere() -> None:
     """That version may still run while this one is deployed."""
     account = do(opened(), hold(60)).after
     wire = to_wire(account_item(account))
@@ -125,16 +125,16 @@ def test_a_hold_is_stored_as_version_0_1_0_reads_it_with_its_bounds_beside_it() 
     assert "hold_bounds" not in changed
 
 
-def test_bounds_of_a_hold_that_version_0_1_0_has_ended_are_passed_over() -> None:
+def test_the_bounds_of_a_hold_that_version_0_1_0_ended_are_ignored() -> None:
     account = do(opened(), hold(60)).after
     wire = to_wire(account_item(account))
     ended = to_wire(account_item(do(account, release()).after))
     left_behind = ended | {"hold_bounds": wire["hold_bounds"]}
     assert account_of(left_behind).holds == ()
-    for spoilt in (
+    for corrupt in (
         {"S": "x"},
         {"M": {"h1": {"S": "x"}}},
         {"M": {"h1": {"M": {"ends_by": {"S": "x"}}}}},
     ):
         with pytest.raises(CorruptAccountError):
-            account_of(wire | {"hold_bounds": spoilt})
+            account_of(wire | {"hold_bounds": corrupt})

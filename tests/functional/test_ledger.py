@@ -1,4 +1,4 @@
-"""The path of every change, under races, lost answers and throttles."""
+"""The ledger's commands under races, lost answers and throttles."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -57,7 +57,7 @@ def test_the_account_and_its_entry_are_written_together(books: Ledger) -> None:
     assert balance(books) == outcome.entry.balance_after == 145
 
 
-def test_a_decision_on_an_account_that_has_moved_is_made_again_on_what_it_is_now(
+def test_a_decision_on_a_stale_account_is_made_again_on_the_current_one(
     books: Ledger,
 ) -> None:
     snapshot = read(books.table, "u1")
@@ -71,7 +71,7 @@ def test_a_decision_on_an_account_that_has_moved_is_made_again_on_what_it_is_now
     assert balance(books) == 10
 
 
-def test_an_entry_that_exists_is_the_answer(books: Ledger) -> None:
+def test_a_second_commit_of_an_entry_returns_the_existing_one(books: Ledger) -> None:
     snapshot = read(books.table, "u1")
     posting = decide(snapshot.account, consume(), catalog=DEFAULT_CATALOG, now=NOW)
     commit(books.table, posting)
@@ -80,7 +80,7 @@ def test_an_entry_that_exists_is_the_answer(books: Ledger) -> None:
     assert exists.value.entry == posting.entry
 
 
-def test_of_two_refunds_decided_on_one_total_only_one_stands(books: Ledger) -> None:
+def test_of_two_refunds_decided_on_the_same_total_only_one_takes_effect(books: Ledger) -> None:
     books.execute(consume(10))
     snapshot = read(books.table, "u1", refunds="c1")
     books.execute(refund(8, "faster"))
@@ -93,14 +93,14 @@ def test_of_two_refunds_decided_on_one_total_only_one_stands(books: Ledger) -> N
     )
     with pytest.raises(AccountMovedError) as moved:
         commit(books.table, posting)
-    assert moved.value.snapshot is None, "a refund reads its items together again"
+    assert moved.value.snapshot is None, "a refund must read its items together again"
     with pytest.raises(RefundTooLargeError):
         books.execute(refund(8))
     assert balance(books) == 148
 
 
 @pytest.mark.parametrize("times", [1, 4])
-def test_an_answer_that_was_lost_is_no_second_charge(books: Ledger, times: int) -> None:
+def test_a_lost_answer_causes_no_second_charge(books: Ledger, times: int) -> None:
     with answer_lost(books.table, "TransactWriteItems", times):
         outcome = books.execute(consume())
     assert outcome.entry is not None
@@ -108,19 +108,13 @@ def test_an_answer_that_was_lost_is_no_second_charge(books: Ledger, times: int) 
     assert books.execute(consume()).entry == outcome.entry
 
 
-def test_a_lost_answer_to_what_had_no_key_is_no_second_charge_either(books: Ledger) -> None:
-    with answer_lost(books.table, "TransactWriteItems", 1):
-        books.execute(replace(consume(), keyed=False, entry_id="01M7Z9HEG08CP6XPN50R41V4MB"))
-    assert balance(books) == 145
-
-
-def test_a_conflict_is_tried_again(books: Ledger) -> None:
+def test_a_conflict_is_retried(books: Ledger) -> None:
     with instead_of(books.table, "TransactWriteItems", CONFLICT, times=2):
         books.execute(consume())
     assert balance(books) == 145
 
 
-def test_conflicts_without_end_are_busy_and_nothing_is_written(books: Ledger) -> None:
+def test_endless_conflicts_are_busy_and_write_nothing(books: Ledger) -> None:
     before = items(books.table)
     with (
         instead_of(books.table, "TransactWriteItems", CONFLICT, times=2 * TRIES_MAX),
@@ -132,7 +126,7 @@ def test_conflicts_without_end_are_busy_and_nothing_is_written(books: Ledger) ->
 
 
 @pytest.mark.parametrize("operation", ["GetItem", "TransactWriteItems"])
-def test_a_throttle_is_busy_and_never_a_failure(books: Ledger, operation: str) -> None:
+def test_a_throttled_command_is_busy(books: Ledger, operation: str) -> None:
     with (
         instead_of(books.table, operation, THROTTLED, times=100),
         pytest.raises(BusyError),
@@ -141,13 +135,7 @@ def test_a_throttle_is_busy_and_never_a_failure(books: Ledger, operation: str) -
     assert balance(books) == 150
 
 
-def test_a_retry_of_what_succeeded_is_not_refused_by_what_happened_since(books: Ledger) -> None:
-    first = books.execute(consume(150))
-    again = books.execute(consume(150))
-    assert (again.entry, again.replayed) == (first.entry, True)
-
-
-def test_a_key_is_good_for_one_request_also_when_the_second_would_be_refused(
+def test_a_reused_key_is_reported_even_if_the_second_request_would_be_refused(
     books: Ledger,
 ) -> None:
     books.execute(consume(150))
@@ -155,12 +143,16 @@ def test_a_key_is_good_for_one_request_also_when_the_second_would_be_refused(
         books.execute(consume(151))
 
 
-def test_an_answer_lost_to_a_command_without_a_key_is_no_refusal(books: Ledger) -> None:
-    unkeyed = replace(consume(150), keyed=False, entry_id="01M7Z9HEG08CP6XPN50R41V4MB")
+@pytest.mark.parametrize("amount", [5, 150])
+def test_a_lost_answer_without_a_key_causes_no_second_charge_and_no_refusal(
+    books: Ledger,
+    amount: int,
+) -> None:
+    unkeyed = replace(consume(amount), keyed=False, entry_id="01M7Z9HEG08CP6XPN50R41V4MB")
     with answer_lost(books.table, "TransactWriteItems", 1):
         outcome = books.execute(unkeyed)
     assert (outcome.entry is not None, outcome.replayed) == (True, False)
-    assert balance(books) == 0
+    assert balance(books) == 150 - amount
 
 
 ACCOUNT, ENTRY, REFUNDED = (
@@ -195,7 +187,7 @@ EDITS: list[tuple[tuple[str, str], str, Any]] = [
 ]
 
 
-def test_what_was_edited_by_hand_is_refused_and_left_as_it_is(
+def test_an_edited_item_is_corrupt_and_left_unchanged(
     books: Ledger,
     subtests: pytest.Subtests,
 ) -> None:
@@ -218,7 +210,7 @@ def test_what_was_edited_by_hand_is_refused_and_left_as_it_is(
     assert books.execute(refund(2)).entry
 
 
-def test_a_hold_that_is_opened_while_it_is_captured_has_not_ended(books: Ledger) -> None:
+def test_a_hold_that_is_opened_while_its_capture_is_decided_can_be_captured(books: Ledger) -> None:
     opened = OpenHold(account_id="u1", entry_id="user:h1", actor=ACTOR, amount=60, expires_in=300)
     capture = CaptureHold(
         account_id="u1", entry_id="p1", actor=ACTOR, hold_id="user:h1", final=True, excess=False
@@ -237,25 +229,25 @@ def test_a_hold_that_is_opened_while_it_is_captured_has_not_ended(books: Ledger)
     assert balance(books) == 90
 
 
-def test_openings_by_two_deployments_at_once_open_one_account(books: Ledger) -> None:
+def test_two_deployments_that_open_an_account_at_once_open_one(books: Ledger) -> None:
     ours = opening("u9")
     theirs = replace(ours, signup_credits=7)
     faster = [decide(None, theirs, catalog=DEFAULT_CATALOG, now=NOW)]
 
-    def somebody_is_faster(**_: Any) -> None:
+    def theirs_is_faster(**_: Any) -> None:
         if faster:
             commit(books.table, faster.pop())
 
     event = "before-call.dynamodb.TransactWriteItems"
-    books.table.client.meta.events.register_first(event, somebody_is_faster)
+    books.table.client.meta.events.register_first(event, theirs_is_faster)
     try:
         assert books.execute(replace(consume(), account_id="u9"), lambda: ours).entry
     finally:
-        books.table.client.meta.events.unregister(event, somebody_is_faster)
+        books.table.client.meta.events.unregister(event, theirs_is_faster)
     assert books.account("u9").balance == 102
 
 
-def test_a_balance_that_cannot_give_is_not_spent_whatever_was_read(books: Ledger) -> None:
+def test_a_commit_never_spends_more_than_the_stored_balance(books: Ledger) -> None:
     snapshot = read(books.table, "u1")
     posting = decide(snapshot.account, consume(), catalog=DEFAULT_CATALOG, now=NOW)
     books.table.client.update_item(
@@ -271,7 +263,7 @@ def test_a_balance_that_cannot_give_is_not_spent_whatever_was_read(books: Ledger
 
 
 @pytest.mark.parametrize("refunded_before", [0, 2])
-def test_a_total_that_is_not_the_one_that_was_read_is_not_refunded_from(
+def test_a_refund_is_not_committed_on_a_total_other_than_the_one_that_was_read(
     books: Ledger,
     refunded_before: int,
 ) -> None:
@@ -296,7 +288,7 @@ def test_a_total_that_is_not_the_one_that_was_read_is_not_refunded_from(
     assert items(books.table) == before
 
 
-def test_an_item_cannot_claim_to_be_another_account(books: Ledger) -> None:
+def test_an_account_is_identified_by_its_key_and_not_by_an_attribute(books: Ledger) -> None:
     books.table.client.update_item(
         TableName=books.table.name,
         Key={"pk": {"S": "ACCOUNT#u1"}, "sk": {"S": "ACCOUNT"}},
@@ -307,7 +299,7 @@ def test_an_item_cannot_claim_to_be_another_account(books: Ledger) -> None:
     assert balance(books) == 145
 
 
-def test_an_account_that_was_deleted_by_hand_is_not_opened_again(books: Ledger) -> None:
+def test_an_account_with_entries_but_no_item_is_corrupt_and_not_opened_again(books: Ledger) -> None:
     books.table.client.delete_item(
         TableName=books.table.name,
         Key={"pk": {"S": "ACCOUNT#u1"}, "sk": {"S": "ACCOUNT"}},
@@ -316,16 +308,16 @@ def test_an_account_that_was_deleted_by_hand_is_not_opened_again(books: Ledger) 
         books.execute(consume(), partial(opening, "u1"))
 
 
-@pytest.mark.parametrize("spoilt", [{"N": "-5"}, {"N": "0"}, {"S": "x"}])
-def test_a_spoilt_price_is_no_price_and_stops_nothing_else(
+@pytest.mark.parametrize("corrupt", [{"N": "-5"}, {"N": "0"}, {"S": "x"}])
+def test_a_corrupt_price_disables_its_feature_and_nothing_else(
     books: Ledger,
-    spoilt: dict[str, str],
+    corrupt: dict[str, str],
 ) -> None:
     books.table.client.update_item(
         TableName=books.table.name,
         Key={"pk": {"S": "CATALOG"}, "sk": {"S": "FEATURE#chat"}},
         UpdateExpression="SET cost = :cost",
-        ExpressionAttributeValues={":cost": spoilt},
+        ExpressionAttributeValues={":cost": corrupt},
     )
     fresh = Ledger(books.table, lambda: NOW)
     with pytest.raises(UnknownFeatureError):
@@ -333,7 +325,7 @@ def test_a_spoilt_price_is_no_price_and_stops_nothing_else(
     assert fresh.execute(consume()).entry
 
 
-def test_an_account_stays_within_1_kb_with_four_grants_and_an_entry_too(books: Ledger) -> None:
+def test_an_account_with_four_grants_and_an_entry_are_each_within_1_kb(books: Ledger) -> None:
     for n, kind in enumerate(("a" * 36, "b" * 36), start=1):
         books.execute(
             Adjust(
@@ -356,7 +348,7 @@ def test_an_account_stays_within_1_kb_with_four_grants_and_an_entry_too(books: L
 
 
 def item_bytes(item: dict[str, dict[str, object]]) -> int:
-    """An item's size as DynamoDB counts it.
+    """Return an item's size as DynamoDB counts it.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
     """

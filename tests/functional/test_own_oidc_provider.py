@@ -1,4 +1,4 @@
-"""docs/how-to/own-oidc-provider.md: what the claims that it shows let their callers do."""
+"""docs/how-to/own-oidc-provider.md: the permissions of the claims that it shows."""
 
 import json
 from typing import Any
@@ -18,19 +18,19 @@ def test_the_documented_claims_make_a_user_a_service_and_an_admin(table: Table) 
         (service, 404, 403),
         (admin, 404, 200),
     ):
-        assert asked("account/other", claims)["statusCode"] == another_account, claims
-        assert asked("catalog/list_plans", claims)["statusCode"] == all_plans, claims
+        assert call("account/other", claims)["statusCode"] == another_account, claims
+        assert call("catalog/list_plans", claims)["statusCode"] == all_plans, claims
 
 
-def test_the_first_call_of_a_user_of_any_provider_opens_their_account(table: Table) -> None:
+def test_the_first_call_with_the_documented_claims_opens_an_account(table: Table) -> None:
     user = json.loads(examples(PAGE, "json")[0])
-    answer = asked("account/me", user)
+    answer = call("account/me", user)
     assert answer["statusCode"] == 200
     assert json.loads(answer["body"])["account_id"] == user["sub"]
 
 
-def asked(name: str, claims: dict[str, Any]) -> dict[str, Any]:
-    """Ask with a token of these claims, handed over as API Gateway does: a list as `[a b]`."""
+def call(name: str, claims: dict[str, Any]) -> dict[str, Any]:
+    """Call with a token's claims as API Gateway passes them: a list as `[a b]`."""
     sent = event(name)
     sent["requestContext"]["authorizer"]["jwt"]["claims"] = {
         claim: f"[{' '.join(value)}]" if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""Payments in the table: one that was edited by hand moves no credits."""
+"""Payments in the table: an edited one moves no credits."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -42,7 +42,7 @@ EDITS: tuple[tuple[dict[str, str], str, Any], ...] = (
 )
 
 
-def test_a_payment_that_was_edited_by_hand_moves_no_credits(
+def test_an_edited_payment_is_corrupt_and_moves_no_credits(
     table: Table,
     subtests: pytest.Subtests,
 ) -> None:

@@ -1,4 +1,4 @@
-"""What is installed anywhere has one version, and a hash that it must have."""
+"""Every package that is installed anywhere is pinned to a version and its hashes."""
 
 import re
 import tomllib
@@ -22,7 +22,7 @@ PINNED = re.compile(
 
 
 @pytest.mark.parametrize("path", LISTS, ids=str)
-def test_a_list_of_requirements_has_a_version_and_hashes_of_each(path: str) -> None:
+def test_every_requirement_has_a_version_and_hashes(path: str) -> None:
     lines = (ROOT / path).read_text().splitlines()
     text = "\n".join(line for line in lines if not line.strip().startswith("#"))
     assert text
@@ -30,16 +30,16 @@ def test_a_list_of_requirements_has_a_version_and_hashes_of_each(path: str) -> N
     assert PINNED.sub("", text).strip() == ""
 
 
-def test_the_lock_has_a_hash_of_everything_but_what_is_here() -> None:
+def test_the_lock_has_hashes_of_all_packages_but_our_own() -> None:
     lock = tomllib.loads((ROOT / "uv.lock").read_text())
     for package in lock["package"]:
         files = [*package.get("wheels", []), *filter(None, [package.get("sdist")])]
-        is_here = "registry" not in package["source"]
-        assert is_here or files, package["name"]
+        is_ours = "registry" not in package["source"]
+        assert is_ours or files, package["name"]
         assert all(file["hash"].startswith("sha256:") for file in files)
 
 
-def test_pip_is_asked_for_nothing_without_a_hash() -> None:
+def test_pip_installs_nothing_without_a_hash() -> None:
     installs = re.findall(r".*pip (?:install|sync) .*", (ROOT / "Makefile").read_text())
     assert len(installs) == 2
     assert all("--require-hashes" in line for line in installs)

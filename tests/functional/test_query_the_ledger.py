@@ -1,4 +1,4 @@
-"""docs/how-to/query-the-ledger.md: its DuckDB queries run, on objects that the archive wrote."""
+"""docs/how-to/query-the-ledger.md: its DuckDB queries, run on the archive's objects."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOVEMBER_21, NOVEMBER_22 = date(2026, 11, 21), date(2026, 11, 22)
 
 
 @pytest.mark.usefixtures("table")
-def test_the_queries_of_the_docs_answer_without_repeats(
+def test_the_documented_queries_ignore_repeated_entries(
     outside: Outside,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -53,7 +53,7 @@ def test_the_queries_of_the_docs_answer_without_repeats(
         ]
         assert database.execute(who).fetchall() == [(USER, 42), (OTHER, 25)]
         assert database.execute(missing).fetchall() == []
-        # The check for what is missing finds it.
+        # The query for missing entries finds one.
         database.execute("CREATE TEMP TABLE kept AS SELECT * FROM entries WHERE seq <> 4")
         short = missing.replace("FROM entries", "FROM kept")
         assert database.execute(short).fetchall() == [(USER, 1)]

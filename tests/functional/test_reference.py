@@ -1,4 +1,4 @@
-"""The pages of docs/reference are what the code says."""
+"""The generated pages of docs/reference, compared with the code."""
 
 import inspect
 import runpy
@@ -15,12 +15,12 @@ GENERATORS |= {"errors": "errors_reference"}
 
 
 @pytest.mark.parametrize("page", GENERATORS)
-def test_every_page_that_is_made_from_the_code_is_in_step_with_it(page: str) -> None:
+def test_every_generated_page_is_up_to_date_with_the_code(page: str) -> None:
     made = runpy.run_path(str(ROOT / f"scripts/{GENERATORS[page]}.py"))["page"]()
     assert (ROOT / f"docs/reference/{page}.md").read_text() == made, "run make reference"
 
 
-def test_every_error_says_what_to_do_about_it() -> None:
+def test_every_error_has_a_title_and_a_remedy() -> None:
     errors = [*ScripError.__subclasses__(), *RefusalError.__subclasses__()]
     assert problems.InvalidError in errors
     for error in {*errors, ScripError} - {RefusalError}:

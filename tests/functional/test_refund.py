@@ -22,7 +22,7 @@ def test_a_consume_is_refunded_by_its_idempotency_key(spent: Table) -> None:
     assert answer.body["account"]["balance"] == 150
 
 
-def test_the_entry_stays_as_it_was_and_its_refunded_total_stands_beside_it(spent: Table) -> None:
+def test_a_refund_changes_only_the_refunded_total_of_its_entry(spent: Table) -> None:
     before = send("account/entry").body
     send("refund/part")
     after = send("account/entry").body
@@ -30,7 +30,7 @@ def test_the_entry_stays_as_it_was_and_its_refunded_total_stands_beside_it(spent
     assert before == after
 
 
-def test_parts_add_up_to_the_whole_and_no_further(spent: Table) -> None:
+def test_partial_refunds_add_up_to_the_amount_and_no_more(spent: Table) -> None:
     send("refund/part")
     too_much = send(
         "refund/part", body={"entry_id": "user:chat-1", "amount": 4, "reason": "x"}, key="b"
@@ -44,13 +44,13 @@ def test_parts_add_up_to_the_whole_and_no_further(spent: Table) -> None:
     assert (none_left.body["taken"], none_left.body["refunded"]) == (5, 5)
 
 
-def test_a_repeated_refund_gives_nothing_twice(spent: Table) -> None:
+def test_a_repeated_refund_is_replayed(spent: Table) -> None:
     first, again = send("refund/whole"), send("refund/whole")
     assert (again.status, again.body) == (201, first.body)
     assert again.headers["Idempotency-Replayed"] == "true"
 
 
-def test_a_user_refunds_nothing(spent: Table) -> None:
+def test_a_user_cannot_refund(spent: Table) -> None:
     before = items(spent)
     answer = send("refund/by_user")
     assert (answer.status, answer.body["code"]) == (403, "forbidden")
@@ -67,7 +67,9 @@ BAD_BODIES: list[tuple[dict[str, Any], int, str]] = [
 ]
 
 
-def test_bad_refunds_change_nothing(spent: Table, subtests: pytest.Subtests) -> None:
+def test_invalid_refunds_are_refused_and_change_nothing(
+    spent: Table, subtests: pytest.Subtests
+) -> None:
     before = items(spent)
     for body, status, code in BAD_BODIES:
         with subtests.test(body=body):
@@ -76,5 +78,5 @@ def test_bad_refunds_change_nothing(spent: Table, subtests: pytest.Subtests) -> 
             assert items(spent) == before
 
 
-def test_an_account_that_is_not_there_is_not_found(table: Table) -> None:
+def test_a_refund_to_an_unknown_account_is_not_found(table: Table) -> None:
     assert send("refund/whole").body["code"] == "account_not_found"

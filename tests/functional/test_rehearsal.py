@@ -1,4 +1,4 @@
-"""A rehearsal has the outcome that executing the command would have, and writes nothing."""
+"""A rehearsal has the outcome that the command would have, and writes nothing."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +13,7 @@ from scrip.domain.errors import PaymentTakenError, ScripError
 from scrip.ledger import Ledger, Outcome
 from scrip.store.client import Table
 from tests.functional.conftest import items
+from tests.functional.deliveries import Clock
 from tests.unit.domain import examples
 from tests.unit.domain.examples import DAY
 
@@ -58,19 +59,14 @@ LIFE: list[tuple[timedelta, Command]] = [
     (900 * DAY, examples.close()),
     (AT_ONCE, examples.consume(1, "closed")),
 ]
-"""Commands and how long after the one before; every outcome and most refusals are among them."""
-
-
-class Clock:
-    now = START
-
-    def __call__(self) -> datetime:
-        return self.now
+"""Commands and the time since the one before, with every outcome and most refusals."""
 
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    clock = Clock()
+    clock.now = START
+    return clock
 
 
 @pytest.fixture
@@ -89,7 +85,9 @@ def attempted(
         return type(refusal), vars(refusal)
 
 
-def test_a_rehearsal_is_what_happens_then_and_writes_nothing(books: Ledger, clock: Clock) -> None:
+def test_a_rehearsal_has_the_outcome_of_the_command_and_writes_nothing(
+    books: Ledger, clock: Clock
+) -> None:
     for later, command in LIFE:
         clock.now += later
         for _ in ("new", "a replay"):
@@ -100,7 +98,9 @@ def test_a_rehearsal_is_what_happens_then_and_writes_nothing(books: Ledger, cloc
             assert rehearsed == happened, command
 
 
-def test_commands_are_rehearsed_in_a_row_each_on_what_the_one_before_left(books: Ledger) -> None:
+def test_a_command_can_be_rehearsed_on_the_account_that_another_rehearsal_left(
+    books: Ledger,
+) -> None:
     commands = [examples.purchase(500), PAID, examples.consume(600), examples.hold(30)]
     account: Account | None = books.rehearse(WELCOME).account
     for command in commands:
@@ -117,7 +117,7 @@ def test_a_first_call_is_rehearsed_with_the_account_that_it_would_open(books: Le
     assert books.execute(examples.consume(5), lambda: WELCOME) == rehearsed
 
 
-def test_a_rehearsal_knows_what_other_accounts_have_taken(books: Ledger) -> None:
+def test_a_rehearsal_knows_the_mailboxes_and_payments_of_other_accounts(books: Ledger) -> None:
     def of_u2[C: Command](command: C) -> C:
         return replace(command, account_id="u2")
 
@@ -132,8 +132,8 @@ def test_a_rehearsal_knows_what_other_accounts_have_taken(books: Ledger) -> None
         books.rehearse(of_u2(examples.purchase(500)))
 
 
-def test_what_is_due_first_is_rehearsed_first(books: Ledger, clock: Clock) -> None:
-    """Sixty holds and grants end at once: more than one posting takes beside the command."""
+def test_a_rehearsal_settles_what_is_due_before_the_command(books: Ledger, clock: Clock) -> None:
+    """Sixty holds and grants end at once: more than fit into one posting with the command."""
     books.execute(WELCOME)
     for number in range(32):
         books.execute(examples.hold(1, f"h{number}", expires_in=60))

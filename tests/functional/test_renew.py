@@ -19,18 +19,18 @@ NAMES = ["u0", "u1", "u2"]
 
 
 class KilledError(BaseException):
-    """The process ends here and now."""
+    """The process is killed here."""
 
 
 @pytest.fixture
 def due(renewals: Renewals) -> Renewals:
-    """Accounts whose period begins at noon, and a sweep that was here an hour ago."""
+    """Accounts whose period begins at about noon, and a sweep an hour ago."""
     renewals.open({name: A_MONTH_AGO - n * HOUR / 60 for n, name in enumerate(NAMES)})
     move_watermark(renewals.table, NOW - HOUR)
     return renewals
 
 
-def test_what_is_due_is_renewed_and_nothing_else_is_touched(due: Renewals) -> None:
+def test_accounts_that_are_due_are_renewed_and_no_others(due: Renewals) -> None:
     due.open({"later": A_MONTH_AGO + HOUR})
     later = due.stored("later")
     due.sweep()
@@ -45,7 +45,7 @@ def test_what_is_due_is_renewed_and_nothing_else_is_touched(due: Renewals) -> No
     assert items(due.table) == before, "a second sweep writes nothing"
 
 
-def test_after_an_outage_of_two_days_all_that_came_due_are_renewed(renewals: Renewals) -> None:
+def test_after_an_outage_of_two_days_all_due_accounts_are_renewed(renewals: Renewals) -> None:
     move_watermark(renewals.table, NOW - timedelta(days=2))
     opened_at = {f"u{hours}": A_MONTH_AGO - hours * HOUR for hours in (0, 9, 30, 47)}
     renewals.open(opened_at)
@@ -54,7 +54,7 @@ def test_after_an_outage_of_two_days_all_that_came_due_are_renewed(renewals: Ren
     assert [renewals.stored(name).period for name in opened_at] == [1, 1, 1, 1]
 
 
-def test_an_account_idle_for_14_months_is_the_same_by_a_read_a_command_or_a_sweep(
+def test_an_account_idle_for_14_months_is_the_same_after_a_read_a_command_or_a_sweep(
     renewals: Renewals,
 ) -> None:
     idle_since = datetime(2025, 9, 21, 11, 30, tzinfo=UTC)
@@ -72,14 +72,14 @@ def test_an_account_idle_for_14_months_is_the_same_by_a_read_a_command_or_a_swee
     assert (swept.balance, swept.period) == (read.balance, read.period)
 
 
-def test_a_worker_whose_time_ends_sends_on_what_is_left(
+def test_a_worker_that_runs_out_of_time_queues_the_rest(
     due: Renewals,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(due.context, "get_remaining_time_in_millis", lambda: 4_999)
     due.sweep()
     due.deliver(due.take())
-    assert 0 < len(due.renewed()) < len(NAMES), "one account of each stretch"
+    assert 0 < len(due.renewed()) < len(NAMES), "one account of each message"
     assert due.drain() == []
     assert due.renewed() == NAMES
 
@@ -93,7 +93,7 @@ def test_two_workers_at_once_renew_each_account_once(due: Renewals) -> None:
     assert due.stored("u0").granted_total == 50 + 100 + 100
 
 
-def test_a_worker_that_is_killed_is_made_up_for_by_the_next(due: Renewals) -> None:
+def test_the_next_worker_finishes_the_work_of_a_killed_one(due: Renewals) -> None:
     def kill() -> None:
         raise KilledError
 
@@ -106,7 +106,7 @@ def test_a_worker_that_is_killed_is_made_up_for_by_the_next(due: Renewals) -> No
     assert due.renewed() == NAMES
 
 
-def test_an_account_that_cannot_be_settled_dies_alone_and_all_others_finish(due: Renewals) -> None:
+def test_an_account_that_cannot_be_settled_becomes_a_dead_letter_alone(due: Renewals) -> None:
     due.table.client.update_item(
         TableName=due.table.name,
         Key={"pk": {"S": "ACCOUNT#u1"}, "sk": {"S": "ACCOUNT"}},
@@ -118,16 +118,18 @@ def test_an_account_that_cannot_be_settled_dies_alone_and_all_others_finish(due:
     assert due.renewed() == ["u0", "u2"]
 
 
-def test_an_account_that_has_gone_since_is_no_failure(due: Renewals) -> None:
+def test_a_deleted_account_is_not_a_failure(due: Renewals) -> None:
     assert invoke("renew", event("renew/account")) == {"batchItemFailures": []}
 
 
-def test_what_failed_is_told_to_sqs_and_the_rest_of_the_batch_is_done(due: Renewals) -> None:
-    [asked] = event("renew/account")["Records"]
+def test_failed_messages_are_returned_to_sqs_and_the_rest_of_the_batch_is_done(
+    due: Renewals,
+) -> None:
+    [message] = event("renew/account")["Records"]
     batch = [
-        {**asked, "messageId": "malformed", "body": '{"account": "u0"}'},
-        {**asked, "messageId": "throttled", "body": '{"account_id": "u1"}'},
-        {**asked, "messageId": "done", "body": '{"account_id": "u2"}'},
+        {**message, "messageId": "malformed", "body": '{"account": "u0"}'},
+        {**message, "messageId": "throttled", "body": '{"account_id": "u1"}'},
+        {**message, "messageId": "done", "body": '{"account_id": "u2"}'},
     ]
     with instead_of(due.table, "GetItem", THROTTLED, times=TRIES_MAX):
         answer = invoke("renew", {"Records": batch})
@@ -137,7 +139,7 @@ def test_what_failed_is_told_to_sqs_and_the_rest_of_the_batch_is_done(due: Renew
     assert due.renewed() == ["u2"]
 
 
-def test_a_table_that_does_not_answer_puts_no_account_aside(due: Renewals) -> None:
+def test_a_throttled_table_fails_the_message_and_skips_no_account(due: Renewals) -> None:
     due.sweep()
     taken = due.take()
     with instead_of(due.table, "GetItem", THROTTLED, times=2 * TRIES_MAX):

@@ -1,4 +1,4 @@
-"""The scheduled function: what it asks the queue for, and when its watermark moves."""
+"""The scheduled function: the messages that it sends, and its watermark."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ DAYS, SHARDS = 31, 2
 
 
 @contextmanager
-def sqs_takes_nothing(renewals: Renewals, times: int) -> Iterator[None]:
+def sqs_refuses(renewals: Renewals, times: int) -> Iterator[None]:
     """Let SQS refuse every message of the next batches, without an error."""
     left = [times]
 
@@ -43,19 +43,19 @@ def sqs_takes_nothing(renewals: Renewals, times: int) -> Iterator[None]:
         events.unregister(name, before_call)
 
 
-def test_the_first_run_asks_for_everything_and_sets_the_watermark(
+def test_the_first_run_requests_all_accounts_and_sets_the_watermark(
     renewals: Renewals,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with sqs_takes_nothing(renewals, times=3), pytest.raises(BusyError):
+    with sqs_refuses(renewals, times=3), pytest.raises(BusyError):
         renewals.sweep()
-    assert "WatermarkAge" not in capsys.readouterr().out, "the alarm takes that for late"
+    assert "WatermarkAge" not in capsys.readouterr().out, "so the alarm treats the sweep as late"
     assert invoke("reset", event("reset/schedule")) == {"messages": DAYS * SHARDS}
     assert read_watermark(renewals.table) == NOW
     assert '"WatermarkAge":[0.0]' in capsys.readouterr().out
 
 
-def test_a_run_asks_for_what_can_be_due_since_the_one_before(
+def test_a_run_requests_the_accounts_that_can_be_due_since_the_one_before(
     renewals: Renewals,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -70,13 +70,13 @@ def test_a_run_asks_for_what_can_be_due_since_the_one_before(
 
 
 def test_the_watermark_never_goes_back(renewals: Renewals) -> None:
-    # Another sweep's clock can be as much ahead.
+    # Another sweep's clock can be ahead by that much.
     move_watermark(renewals.table, NOW + SKEW_MAX)
     assert renewals.sweep() == SHARDS
     assert read_watermark(renewals.table) == NOW + SKEW_MAX
 
 
-def test_a_watermark_in_the_future_is_none_and_is_moved_back(renewals: Renewals) -> None:
+def test_a_watermark_in_the_future_is_ignored_and_reset(renewals: Renewals) -> None:
     move_watermark(renewals.table, NOW + HOUR)
     late = {"code": "sweep_late", "subject": "watermark"}
     health = send("admin/health").body
@@ -87,29 +87,29 @@ def test_a_watermark_in_the_future_is_none_and_is_moved_back(renewals: Renewals)
     assert late not in send("admin/health").body["problems"]
 
 
-@pytest.mark.parametrize("spoilt", [{"S": "x"}, {"N": "1e30"}, {"NULL": True}])
-def test_a_watermark_that_nobody_can_read_is_none_and_is_set_anew(
+@pytest.mark.parametrize("corrupt", [{"S": "x"}, {"N": "1e30"}, {"NULL": True}])
+def test_an_unreadable_watermark_is_ignored_and_reset(
     renewals: Renewals,
-    spoilt: Any,
+    corrupt: Any,
 ) -> None:
-    item = {**to_wire(watermark_key()), "watermark": spoilt}
+    item = {**to_wire(watermark_key()), "watermark": corrupt}
     renewals.table.client.put_item(TableName=renewals.table.name, Item=item)
     assert invoke("reset", event("reset/schedule")) == {"messages": DAYS * SHARDS}
     assert read_watermark(renewals.table) == NOW
 
 
-def test_what_sqs_did_not_take_is_sent_again(renewals: Renewals) -> None:
+def test_messages_that_sqs_refuses_are_sent_again(renewals: Renewals) -> None:
     move_watermark(renewals.table, NOW - HOUR)
-    with sqs_takes_nothing(renewals, times=2):
+    with sqs_refuses(renewals, times=2):
         renewals.sweep()
     assert len(renewals.take()) == SHARDS
 
 
-def test_a_run_that_dies_is_made_up_for_by_the_next(renewals: Renewals) -> None:
+def test_the_next_run_repeats_a_failed_one(renewals: Renewals) -> None:
     before = NOW - HOUR
     move_watermark(renewals.table, before)
     renewals.open({"u1": NOW - timedelta(days=31)})
-    with sqs_takes_nothing(renewals, times=3), pytest.raises(BusyError):
+    with sqs_refuses(renewals, times=3), pytest.raises(BusyError):
         renewals.sweep()
     assert (read_watermark(renewals.table), renewals.take()) == (before, [])
     with instead_of(renewals.table, "PutItem", THROTTLED, times=1), pytest.raises(BusyError):

@@ -1,4 +1,4 @@
-"""Retired grants in the table: where they are, who finds them, and how small an account stays."""
+"""Retired grants in the table: when they leave the account, and how refunds find them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def use(books: Ledger, amount: int, key: str) -> None:
 
 
 def refund(books: Ledger, key: str, amount: int | None = None) -> None:
-    """By an admin, whom nobody refuses early, however slow the machine is."""
+    """Refund as an admin, whom admission never refuses, however slow the machine is."""
     books.execute(
         Refund(account_id="u1", entry_id=f"r-{key}", actor=ADMIN, refunds=key, amount=amount),
     )
@@ -80,7 +80,7 @@ def findings(books: Ledger) -> list[tuple[str, str]]:
     return [(one.code, one.about) for one in audited.findings]
 
 
-def test_an_account_that_bought_often_stays_within_2_kb(books: Ledger) -> None:
+def test_an_account_with_many_purchases_stays_within_2_kb(books: Ledger) -> None:
     for number in range(GRANTS_MAX + 20):
         buy(books, number)
         use(books, 100, f"use-{number}")
@@ -90,7 +90,7 @@ def test_an_account_that_bought_often_stays_within_2_kb(books: Ledger) -> None:
     assert findings(books) == []
 
 
-def test_a_refund_finds_the_grant_that_has_left(books: Ledger) -> None:
+def test_a_refund_restores_retired_grants(books: Ledger) -> None:
     buy(books, 1)
     before = {grant.grant_id: grant for grant in books.account("u1").grants}
     use(books, 250, "all")
@@ -102,7 +102,7 @@ def test_a_refund_finds_the_grant_that_has_left(books: Ledger) -> None:
     assert findings(books) == []
 
 
-def test_what_came_back_and_is_spent_again_leaves_again(books: Ledger) -> None:
+def test_a_restored_grant_that_is_spent_is_retired_again(books: Ledger) -> None:
     buy(books, 1)
     for n in range(3):
         use(books, books.account("u1").available, f"all-{n}")
@@ -111,10 +111,10 @@ def test_what_came_back_and_is_spent_again_leaves_again(books: Ledger) -> None:
     assert findings(books) == []
 
 
-def test_a_grant_that_leaves_while_a_refund_is_decided_is_found_all_the_same(
+def test_a_refund_finds_a_grant_that_is_retired_while_it_is_decided(
     books: Ledger,
 ) -> None:
-    """Between the two reads of a refund somebody spends the rest of its grant."""
+    """The rest of the grant is spent between the two reads of the refund."""
     buy(books, 1)
     use(books, 200, "most")
     faster = [lambda: use(books, books.account("u1").available, "rest")]
@@ -135,8 +135,10 @@ def test_a_grant_that_leaves_while_a_refund_is_decided_is_found_all_the_same(
     assert findings(books) == []
 
 
-def test_exhausted_grants_of_the_version_before_leave_with_the_next_change(books: Ledger) -> None:
-    """They were kept on the item until there were fifty."""
+def test_exhausted_grants_of_an_earlier_version_are_retired_with_the_next_change(
+    books: Ledger,
+) -> None:
+    """That version kept up to fifty of them on the item."""
     buy(books, 1)
     account = account_item(books)
     grants = account["grants"]["L"]
@@ -160,8 +162,8 @@ def test_exhausted_grants_of_the_version_before_leave_with_the_next_change(books
     assert retired(books) == ["GRANT#" + spent[0]["M"]["grant_id"]["S"]]
 
 
-def test_whatever_is_due_at_once_a_renewal_comes_to_its_end(books: Ledger) -> None:
-    """Holds and grants that all end in one millisecond, more than a transaction has room for."""
+def test_a_renewal_settles_more_due_items_than_a_transaction_has_room_for(books: Ledger) -> None:
+    """32 holds and 45 grants end within one millisecond."""
 
     def give(number: int, amount: int, end: datetime) -> None:
         books.execute(
@@ -193,7 +195,7 @@ def test_whatever_is_due_at_once_a_renewal_comes_to_its_end(books: Ledger) -> No
     assert findings(books) == []
 
 
-def test_a_retired_grant_that_somebody_edited_is_named(books: Ledger) -> None:
+def test_the_audit_finds_an_edited_retired_grant(books: Ledger) -> None:
     buy(books, 1)
     use(books, 250, "all")
     [item] = [one for one in items(books.table) if one["sk"]["S"] == "GRANT#g3"]
@@ -202,7 +204,7 @@ def test_a_retired_grant_that_somebody_edited_is_named(books: Ledger) -> None:
         assert findings(books) == [("grant_wrong", "retired grant g3")]
 
 
-def test_what_came_back_and_changed_before_its_account_was_closed_is_no_finding(
+def test_a_restored_grant_of_a_closed_account_is_no_finding(
     books: Ledger,
 ) -> None:
     buy(books, 1)

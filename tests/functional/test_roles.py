@@ -1,7 +1,7 @@
-"""A role may do to the table what its function does, and nothing else.
+"""Each role may do to the table what its function does, and nothing else.
 
-Nothing that simulates AWS looks at the partitions that a role is limited to, so every request is
-noted here as IAM would see it, and compared with template.yaml.
+No simulation of AWS checks the partitions that a role is limited to. So every request is recorded
+here as IAM would see it, and compared with template.yaml.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from tests.functional.renewals import Renewals
 
 type Grant = tuple[str, str, str]
-"""What a role may do: the action, the index (empty for the table), and a pattern of partitions.
+"""A permission: the action, the index (empty for the table), and a pattern of partitions.
 
-A scan cannot be limited to partitions, so it has the attributes that it may see instead.
+A scan cannot be limited to partitions, so it has the attributes that it may read instead.
 """
 
 IN_TRANSACTIONS = {
@@ -54,21 +54,21 @@ IN_TRANSACTIONS = {
 
 @dataclass
 class Uses:
-    """What was done, and by which function; one request for several partitions is one use."""
+    """The requests of each function; one request for several partitions is one use."""
 
     by_function: dict[str, set[tuple[str, str, frozenset[str]]]] = field(default_factory=dict)
     function: str | None = None
 
     @contextmanager
     def of(self, function: str) -> Iterator[None]:
-        """Take what is done meanwhile for a function's, in a process of its own."""
+        """Record requests as those of a function, in a process of its own."""
         ledger.cache_clear()
         self.function = function
         yield
         self.function = None
 
-    def note(self, params: dict[str, Any], model: Any, **_: Any) -> None:
-        """Note a request as IAM sees it."""
+    def record(self, params: dict[str, Any], model: Any, **_: Any) -> None:
+        """Record a request as IAM sees it."""
         if self.function is None:
             return
         uses = self.by_function.setdefault(self.function, set())
@@ -82,15 +82,15 @@ class Uses:
             return
         match model.name:
             case "BatchGetItem":
-                [asked] = params["RequestItems"].values()
-                keys = {key["pk"]["S"] for key in asked["Keys"]}
+                [request] = params["RequestItems"].values()
+                keys = {key["pk"]["S"] for key in request["Keys"]}
             case "Query":
                 assert " = :pk" in params["KeyConditionExpression"]
                 keys = {params["ExpressionAttributeValues"][":pk"]["S"]}
             case "PutItem":
                 keys = {params["Item"]["pk"]["S"]}
             case "Scan":
-                # IAM sees the attributes, whatever the request calls them.
+                # IAM sees the real names of the attributes.
                 names = params.get("ExpressionAttributeNames", {})
                 shown = params["ProjectionExpression"].split(", ")
                 keys = {names.get(name, name) for name in shown}
@@ -100,7 +100,7 @@ class Uses:
 
 
 def statements(function: str) -> list[list[Grant]]:
-    """Return what each statement about the table allows a function."""
+    """Return the permissions of each of a function's statements about the table."""
     found = []
     [properties] = [
         resource["Properties"]
@@ -114,9 +114,9 @@ def statements(function: str) -> list[list[Grant]]:
                 continue
             _, _, index = statement["Resource"].get("Fn::Sub", "").partition("/index/")
             if action == "Scan":
-                [[operator, what]] = list(statement["Condition"].items())[:1]
+                [[operator, condition]] = list(statement["Condition"].items())[:1]
                 assert operator == "ForAllValues:StringEquals"
-                patterns = what["dynamodb:Attributes"]
+                patterns = condition["dynamodb:Attributes"]
             else:
                 patterns = statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
             found.append([(action, index, pattern) for pattern in patterns])
@@ -124,19 +124,19 @@ def statements(function: str) -> list[list[Grant]]:
 
 
 def covers(statement: list[Grant], action: str, index: str, partitions: frozenset[str]) -> bool:
-    """Tell whether one statement allows a request, which it does for all its partitions or not."""
-    allowed = [pattern for *what, pattern in statement if what == [action, index]]
+    """Return whether one statement allows a request, with all of its partitions."""
+    allowed = [pattern for *permission, pattern in statement if permission == [action, index]]
     return all(any(fnmatchcase(name, pattern) for pattern in allowed) for name in partitions)
 
 
 @pytest.fixture
 def uses(renewals: Renewals) -> Iterator[Uses]:
-    """What functions do from now on."""
+    """The requests of functions from now on."""
     uses = Uses()
     events = renewals.table.client.meta.events
-    events.register("provide-client-params.dynamodb.*", uses.note)
+    events.register("provide-client-params.dynamodb.*", uses.record)
     yield uses
-    events.unregister("provide-client-params.dynamodb.*", uses.note)
+    events.unregister("provide-client-params.dynamodb.*", uses.record)
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def secrets(renewals: Renewals, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 
 
 NOT_DONE_HERE: dict[str, set[Grant]] = {"admin": {("PutItem", "", "INBOX#*")}}
-"""A sync of plans keeps messages; it would take a Stripe."""
+"""A sync of plans stores messages, but would need Stripe."""
 
 MESSAGES = (
     "user_created",
@@ -161,25 +161,25 @@ MESSAGES = (
     "credits_purchased",
     "user_deleted",
 )
-"""A story in the order in which it is heard: what went back, before what was paid."""
+"""A story in the order of its messages: the refund arrives before the payment."""
 
 
-def somebody(sub: str) -> PoolUser:
+def pool_user(sub: str) -> PoolUser:
     """Return a user of the pool."""
     return PoolUser(account_id=sub, email=f"{sub}@example.com", is_confirmed=True)
 
 
-def tell(account_id: str, messages: tuple[str, ...] = MESSAGES) -> list[str]:
-    """Let the webhook's function hear the story of an account; return the ids of the messages."""
+def deliver_story(account_id: str, messages: tuple[str, ...] = MESSAGES) -> list[str]:
+    """Deliver the messages about an account; return their webhook IDs."""
     webhook_ids = []
     for number, name in enumerate(messages):
-        told = json.dumps(body(Provider.STANDARD, name)).replace(ALICE, account_id)
+        payload = json.dumps(body(Provider.STANDARD, name)).replace(ALICE, account_id)
         for word in ("alice", "pay-1001"):
-            told = told.replace(word, f"{word}-{account_id}")
-        # What waits is applied in the order of these ids.
+            payload = payload.replace(word, f"{word}-{account_id}")
+        # Waiting messages are applied in the order of these IDs.
         answer = deliver(
             Provider.STANDARD,
-            json.loads(told),
+            json.loads(payload),
             message_id=f"{account_id}-{number}",
         )
         webhook_ids.append(answer.body["webhook_id"])
@@ -187,7 +187,7 @@ def tell(account_id: str, messages: tuple[str, ...] = MESSAGES) -> list[str]:
 
 
 def replay(webhook_id: str) -> str:
-    """Replay a message; return what became of it."""
+    """Replay a message; return its new status."""
     sent = event("admin/replay")
     sent["pathParameters"]["webhook_id"] = webhook_id
     sent["rawPath"] = f"/v1/admin/webhooks/{webhook_id}/replay"
@@ -195,8 +195,8 @@ def replay(webhook_id: str) -> str:
     return str(json.loads(invoke("admin", sent)["body"])["status"])
 
 
-def newcomer(name: str) -> None:
-    """Make the first call of somebody, an admin at that, of whom no trigger has told."""
+def first_call(name: str) -> None:
+    """Send the first call of an admin whose sign-up triggered nothing."""
     function, _, _ = name.partition("/")
     sent = json.loads(json.dumps(event(name)).replace(USER, "me"))
     claims = sent["requestContext"]["authorizer"]["jwt"]["claims"]
@@ -206,7 +206,7 @@ def newcomer(name: str) -> None:
 
 
 def use_the_api(uses: Uses) -> None:
-    """Do what an account goes through from sign-up to its end, but for what is paid."""
+    """Use every route of an account from its sign-up to its end, except for payments."""
     with uses.of("signup"):
         invoke("signup", event("signup/confirmed"))
         moved = event("signup/confirmed")
@@ -218,19 +218,19 @@ def use_the_api(uses: Uses) -> None:
         for name in ("hold", "extend", "capture", "batch", "holds"):
             assert send(f"consume/{name}").status < 300
         assert send("consume/capture", key="again").status == 200
-        newcomer("consume/feature")
+        first_call("consume/feature")
     with uses.of("account"):
         for name in ("me", "entry", "entries", "usage"):
             assert send(f"account/{name}").status == 200
-        newcomer("account/me")
+        first_call("account/me")
     with uses.of("refund"):
         assert send("refund/by_admin").status == 201
         assert send("refund/whole").status == 201
         assert send("refund/whole", key="again").status == 409
-        newcomer("refund/whole")
-    tell(ALICE, ("credits_purchased",))
+        first_call("refund/whole")
+    deliver_story(ALICE, ("credits_purchased",))
     with uses.of("adjust"):
-        newcomer("adjust/add")
+        first_call("adjust/add")
         for name in ("add", "change_quota", "reset", "freeze", "audit"):
             assert send(f"adjust/{name}").status < 300, name
         too_much = {"action": "deduct", "amount": 1_000_000, "reason": "x"}
@@ -251,14 +251,14 @@ def test_each_role_may_do_what_its_function_does_and_nothing_else(
         invoke("bootstrap", event("bootstrap/create"))
     monkeypatch.setenv("USER_POOL_ID", "eu-central-1_EXAMPLE01")
     settings.cache_clear()
-    monkeypatch.setattr("scrip.users.user_pool", lambda: SimpleNamespace(user=somebody))
+    monkeypatch.setattr("scrip.users.user_pool", lambda: SimpleNamespace(user=pool_user))
     use_the_api(uses)
     with uses.of("catalog"):
         for name in ("public", "create_plan"):
             assert send(f"catalog/{name}").status < 300, name
     with uses.of("webhook"):
-        tell("bob")
-        waiting = tell("carl", MESSAGES[1:]), tell("dora", MESSAGES[1:])
+        deliver_story("bob")
+        waiting = deliver_story("carl", MESSAGES[1:]), deliver_story("dora", MESSAGES[1:])
     assert ledger().account("bob").status == "closed"
     ledger().execute(opening("dora"))
     with uses.of("wake"):
@@ -294,17 +294,17 @@ def test_each_role_may_do_what_its_function_does_and_nothing_else(
         renewals.sweep()
     with uses.of("renew"):
         assert renewals.drain() == []
-    for function, done in uses.by_function.items():
+    for function, used in uses.by_function.items():
         with subtests.test(function):
             granted = statements(function)
             denied = [
-                use for use in done if not any(covers(statement, *use) for statement in granted)
+                use for use in used if not any(covers(statement, *use) for statement in granted)
             ]
             unused = {grant for statement in granted for grant in statement} - {
                 (action, index, pattern)
                 for statement in granted
                 for action, index, pattern in statement
-                for use in done
+                for use in used
                 if use[:2] == (action, index)
                 and any(fnmatchcase(partition, pattern) for partition in use[2])
             }

@@ -1,4 +1,4 @@
-"""The function that audits all accounts: run after run, killed, two at once; what it tells."""
+"""The function that audits all accounts: rounds of several runs, failures, and its reports."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tests.functional.renewals import NOW, Renewals
 HOUR = timedelta(hours=1)
 NAMES = ["u0", "u1", "u2"]
 DENIED = {"Error": {"Code": "AccessDeniedException", "Message": "no"}}
-"""What DynamoDB says to a role that may not."""
+"""DynamoDB's error for a role without the permission."""
 
 
 @pytest.fixture
 def opened(renewals: Renewals, monkeypatch: pytest.MonkeyPatch) -> Renewals:
-    """Three accounts, of which a run audits about one: the time of a test's context is short."""
+    """Three accounts; a run audits about one, as the context leaves little time."""
     monkeypatch.setattr("scrip.audit.accounts.PAUSES_SECONDS", ())
     monkeypatch.setattr("scrip.store.audit.books.BACKOFF_SECONDS", 0.0001)
     monkeypatch.setattr("functions.audit.rounds.PAGE_ITEMS", 5)
@@ -39,10 +39,10 @@ def run(name: str = "schedule") -> dict[str, Any]:
 
 
 def run_to_the_end() -> list[dict[str, Any]]:
-    told = [run()]
-    while told[-1]["is_under_way"]:
-        told.append(run())
-    return told
+    results = [run()]
+    while results[-1]["is_under_way"]:
+        results.append(run())
+    return results
 
 
 def pass_time(hours: float) -> None:
@@ -51,7 +51,7 @@ def pass_time(hours: float) -> None:
 
 
 def set_balance(opened: Renewals, name: str, balance: int) -> None:
-    """Edit an account by hand."""
+    """Edit an account in the table."""
     opened.table.client.update_item(
         TableName=opened.table.name,
         Key={"pk": {"S": f"ACCOUNT#{name}"}, "sk": {"S": "ACCOUNT"}},
@@ -61,17 +61,17 @@ def set_balance(opened: Renewals, name: str, balance: int) -> None:
 
 
 def metrics(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """Take the metrics that were told since."""
+    """Return the metrics that were emitted since the last call."""
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_a_round_takes_several_runs_and_every_account_counts_once(
+def test_a_round_takes_several_runs_and_counts_every_account_once(
     opened: Renewals,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     first, *others, last = run_to_the_end()
     assert first["is_under_way"]
-    assert others, "one of them could not have died half-way"
+    assert others, "a round that needs only two runs would test less"
     assert last == {"is_under_way": False, "accounts": 3, "mismatches": 0}
     lines = metrics(capsys)
     assert sum(line.get("AuditedAccounts", [0])[0] for line in lines) == 3
@@ -82,7 +82,7 @@ def test_a_round_takes_several_runs_and_every_account_counts_once(
     assert metrics(capsys)[0]["AuditAge"] == [22 * 60 * 60]
 
 
-def test_whatever_becomes_of_a_run_the_round_leaves_nothing_out_and_counts_nothing_twice(
+def test_a_round_with_failed_and_parallel_runs_counts_every_account_once(
     opened: Renewals,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -97,7 +97,7 @@ def test_whatever_becomes_of_a_run_the_round_leaves_nothing_out_and_counts_nothi
     run()
     with answer_lost(opened.table, "PutItem", times=2), pytest.raises(BusyError):
         run()
-    # Another one comes by when a page is done and not saved.
+    # Another run starts when a page is done and not yet saved.
     opened.before_the_next("PutItem", another_run)
     run()
     assert run_to_the_end()[-1] == {"is_under_way": False, "accounts": 3, "mismatches": 0}
@@ -107,9 +107,9 @@ def a_round(begun_at: datetime, **others: Any) -> dict[str, Any]:
     return to_wire({"round": {"begun_at": begun_at, **others}})["round"]  # type: ignore[no-any-return]
 
 
-def test_progress_that_cannot_be_is_no_progress(opened: Renewals) -> None:
+def test_impossible_progress_starts_a_new_round(opened: Renewals) -> None:
     nowhere = {"M": {"foo": {"S": "x"}}}
-    for spoilt, step in (
+    for corrupt, step in (
         ({}, 2),
         ({"step": {"S": "x"}}, 2),
         ({"step": {"N": "7"}, "last": {"S": "x"}}, 9),
@@ -121,44 +121,44 @@ def test_progress_that_cannot_be_is_no_progress(opened: Renewals) -> None:
         ({"step": {"N": "7"}, "last": a_round(NOW, ended_at=NOW - HOUR)}, 9),
         ({"step": {"N": "7"}, "last": {"M": {"begun_at": {"S": "2026-11-01T00:00:00"}}}}, 9),
     ):
-        item = {**to_wire(progress_key()), **spoilt}
+        item = {**to_wire(progress_key()), **corrupt}
         opened.table.client.put_item(TableName=opened.table.name, Item=item)
-        assert run()["is_under_way"], spoilt
+        assert run()["is_under_way"], corrupt
         progress = read_progress(opened.table)
-        assert (progress.step, progress.last) == (step, None), spoilt
-        assert progress.since == NOW, spoilt
+        assert (progress.step, progress.last) == (step, None), corrupt
+        assert progress.since == NOW, corrupt
 
 
-def test_a_round_in_the_future_proves_nothing(
+def test_a_round_in_the_future_does_not_count(
     opened: Renewals,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     late = {"code": "audit_late", "subject": "audit"}
-    for spoilt in (
+    for corrupt in (
         {"last": a_round(NOW + HOUR, ended_at=NOW + 2 * HOUR)},
         {"last": a_round(NOW - HOUR, ended_at=datetime.max.replace(tzinfo=UTC))},
         {"current": a_round(NOW + HOUR)},
     ):
-        item = {**to_wire(progress_key()), "step": {"N": "7"}, **spoilt}
+        item = {**to_wire(progress_key()), "step": {"N": "7"}, **corrupt}
         opened.table.client.put_item(TableName=opened.table.name, Item=item)
         health = send("admin/health").body
         assert (health["audit"], late in health["problems"]) == (None, True)
         metrics(capsys)
-        assert run()["is_under_way"], spoilt
+        assert run()["is_under_way"], corrupt
         assert metrics(capsys)[0]["AuditAge"] == [0]
         assert read_progress(opened.table).since == NOW
         assert late not in send("admin/health").body["problems"]
 
 
-def test_what_is_wrong_is_told_until_a_round_finds_it_right(
+def test_a_mismatch_is_reported_until_a_round_no_longer_finds_it(
     opened: Renewals,
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     set_balance(opened, "u1", 10**6)
     assert run_to_the_end()[-1]["mismatches"] == 1
-    told = [vars(line) for line in caplog.records]
-    assert {(one["account_id"], one["code"]) for one in told} == {("u1", "balance_wrong")}
+    logged = [vars(line) for line in caplog.records]
+    assert {(one["account_id"], one["code"]) for one in logged} == {("u1", "balance_wrong")}
     mismatches = [one["AuditMismatches"] for one in metrics(capsys) if "AuditMismatches" in one]
     assert mismatches[-1] == [1]
     health = send("admin/health").body
@@ -177,7 +177,7 @@ def test_what_is_wrong_is_told_until_a_round_finds_it_right(
     assert run_to_the_end()[-1]["mismatches"] == 0
 
 
-def test_nothing_is_audited_while_a_backup_is_being_put_back(
+def test_nothing_is_audited_while_a_backup_is_being_restored(
     opened: Renewals,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -190,7 +190,7 @@ def test_nothing_is_audited_while_a_backup_is_being_put_back(
     assert run_to_the_end()[-1]["mismatches"] == 1
 
 
-def test_a_role_that_may_not_read_is_no_accounts_fault(opened: Renewals) -> None:
+def test_a_missing_permission_is_an_error_and_no_mismatch(opened: Renewals) -> None:
     with (
         instead_of(opened.table, "Query", DENIED, times=1),
         pytest.raises(TableRefusedError),
@@ -199,7 +199,7 @@ def test_a_role_that_may_not_read_is_no_accounts_fault(opened: Renewals) -> None
     assert run_to_the_end()[-1] == {"is_under_way": False, "accounts": 3, "mismatches": 0}
 
 
-def test_accounts_that_take_too_long_stop_no_other(
+def test_accounts_that_take_too_long_are_skipped_and_reported(
     opened: Renewals,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,

@@ -1,4 +1,4 @@
-"""Cognito's trigger."""
+"""The function that Cognito triggers after a sign-up."""
 
 import threading
 from datetime import UTC, datetime, timedelta
@@ -15,8 +15,8 @@ from tests.functional.conftest import USER, event, invoke, items, send
 from tests.functional.faults import THROTTLED, instead_of
 
 
-def items_but_addresses_time(table: Table) -> list[dict[str, Any]]:
-    """Return all items but the time of a user's addresses, which is later each time."""
+def items_but_addresses(table: Table) -> list[dict[str, Any]]:
+    """Return all items but the time of a user's addresses, which differs each time."""
     return [item for item in items(table) if item["sk"]["S"] != "ADDRESSES"]
 
 
@@ -29,9 +29,9 @@ def test_a_confirmed_signup_opens_an_account(table: Table) -> None:
 def test_a_second_signup_changes_nothing_and_succeeds(table: Table) -> None:
     invoke("signup", event("signup/confirmed"))
     send("consume/feature")
-    before = items_but_addresses_time(table)
+    before = items_but_addresses(table)
     invoke("signup", event("signup/confirmed"))
-    assert items_but_addresses_time(table) == before
+    assert items_but_addresses(table) == before
 
 
 def test_an_older_message_does_not_replace_newer_addresses(table: Table) -> None:
@@ -48,7 +48,7 @@ def test_an_older_message_does_not_replace_newer_addresses(table: Table) -> None
     assert emails_of(ledger(), USER) == ["newer@example.com"]
 
 
-def test_the_first_call_opens_what_the_trigger_would_have(table: Table) -> None:
+def test_the_first_call_opens_the_account_that_the_trigger_would_have(table: Table) -> None:
     send("account/me")
     before = items(table)
     invoke("signup", event("signup/confirmed"))
@@ -60,13 +60,13 @@ def test_the_first_call_opens_what_the_trigger_would_have(table: Table) -> None:
     assert added == {"ALIAS#email:alice@example.com", "ADDRESSES", f"WELCOME#{mailbox}"}
 
 
-def test_a_forgotten_password_opens_nothing(table: Table) -> None:
+def test_a_forgotten_password_opens_no_account(table: Table) -> None:
     before = items(table)
     invoke("signup", event("signup/forgotten_password"))
     assert items(table) == before
 
 
-def test_the_trigger_never_keeps_a_user_from_signing_in(
+def test_a_failure_of_the_trigger_does_not_stop_a_user_from_signing_in(
     table: Table,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1,4 +1,4 @@
-"""What users see of staff: what kind of actor made a change and why, and never who it was."""
+"""Users see the type of an actor and the reason for a change, but never who on staff made it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ BODIES: dict[str, dict[str, Any]] = {
     f"POST {HOLD}/extend": {"expires_in": 600},
     f"POST {HOLD}/release": {},
 }
-"""What is asked of the routes that take a body and that a user may call."""
+"""The bodies for the routes that a user may call and that take one."""
 
 NOTED: dict[str, dict[str, Any]] = {
     f"POST {ACCOUNT}/adjustments": {"action": "add", "amount": 5, "reason": "sorry"},
@@ -49,9 +49,9 @@ NOTED: dict[str, dict[str, Any]] = {
     f"POST {ACCOUNT}/refunds": {"entry_id": "spent", "amount": 1, "reason": "it failed"},
     f"DELETE {ACCOUNT}": {"reason": "asked to be forgotten"},
 }
-"""Every change that an admin can leave a note with; the account stays open until the last."""
+"""Every change that an admin can add a note to; only the last closes the account."""
 
-NOT_NOTES = ("", "x" * 1025, "a\0b", 5)
+INVALID_NOTES = ("", "x" * 1025, "a\0b", 5)
 
 EACH_LINE = re.MULTILINE | re.DOTALL
 
@@ -65,7 +65,7 @@ def ask(
     key: str | None = None,
     **named: str,
 ) -> tuple[int, dict[str, Any], str]:
-    """Call a route; return the status, the answer's body, and all of the answer as text."""
+    """Call a route; return the status, the body, and the whole answer as text."""
     method, path = route.split()
     account_id = "me" if claims is OWNER else USER
     parameters = {"account_id": account_id, **named}
@@ -80,9 +80,9 @@ def ask(
     if body is not None:
         sent["body"] = json.dumps(body)
     answer = invoke(FUNCTIONS[route], sent)
-    told = json.loads(answer["body"])
-    documented(route, answer["statusCode"], answer["headers"]["Content-Type"]).validate(told)
-    return answer["statusCode"], told, json.dumps(answer)
+    content = json.loads(answer["body"])
+    documented(route, answer["statusCode"], answer["headers"]["Content-Type"]).validate(content)
+    return answer["statusCode"], content, json.dumps(answer)
 
 
 def done(
@@ -92,30 +92,30 @@ def done(
     key: str | None = None,
     **named: str,
 ) -> dict[str, Any]:
-    """Call a route that must succeed; return the answer's body."""
-    status, answered, text = ask(route, claims, body, key, **named)
+    """Call a route, which must succeed; return the body."""
+    status, content, text = ask(route, claims, body, key, **named)
     assert status < 300, text
-    return answered
+    return content
 
 
-def routes_of_users() -> list[str]:
-    """Every route that answers a user, by what the reference says of who may call it."""
+def user_routes() -> list[str]:
+    """Return every route that users may call, according to the reference."""
     page = (ROOT / "docs/reference/api.md").read_text()
     found = re.findall(r"^`([A-Z]+ /\S+)`$(?:(?!^#).)*?^Allowed for: (.*?)\.$", page, EACH_LINE)
     return [
         route
-        for route, who in found
-        if "owner" in who or (who == "anyone" and route.startswith("GET"))
+        for route, callers in found
+        if "owner" in callers or (callers == "anyone" and route.startswith("GET"))
     ]
 
 
 @pytest.fixture
 def account(table: Table) -> Table:
-    """A user's account that an admin and a service have done everything to but close it."""
+    """A user's account with every change by an admin and a service but its closing."""
     done(f"GET {ACCOUNT}", OWNER)
-    for who, claims in (("service", SERVICE), ("admin", ADMIN)):
+    for staff, claims in (("service", SERVICE), ("admin", ADMIN)):
         for path in ("consume", "consume/batch", "holds"):
-            key = f"{who}-{path.replace('/', '-')}"
+            key = f"{staff}-{path.replace('/', '-')}"
             done(f"POST {ACCOUNT}/{path}", claims, BODIES[f"POST {ACCOUNT}/{path}"], key)
         for end in ("capture", "extend", "release"):
             hold_id = opened_hold(claims)
@@ -129,8 +129,8 @@ def account(table: Table) -> Table:
         {"action": "deduct", "amount": 5},
         {"action": "set", "amount": 120},
     ):
-        why = {"reason": "sorry", "note": NOTE}
-        done(f"POST {ACCOUNT}/adjustments", ADMIN, {**change, **why})
+        reason_and_note = {"reason": "sorry", "note": NOTE}
+        done(f"POST {ACCOUNT}/adjustments", ADMIN, {**change, **reason_and_note})
     for route in ("PUT quota", "POST reset", "POST freeze", "POST unfreeze"):
         whole = route.replace(" ", f" {ACCOUNT}/")
         done(whole, ADMIN, {**NOTED[whole], "note": NOTE})
@@ -143,10 +143,10 @@ def opened_hold(claims: dict[str, str]) -> str:
 
 
 def walk(*, is_open: bool = True) -> dict[str, list[tuple[int, str]]]:
-    """Call everything that a user may, about everything there is; return the answers by route."""
+    """Call every route that a user may, for every entry and hold; return the answers by route."""
     entries = done(f"GET {ACCOUNT}/entries", OWNER)["entries"]
     answers: dict[str, list[tuple[int, str]]] = {}
-    for route in routes_of_users():
+    for route in user_routes():
         named: list[dict[str, str]] = [{}]
         if "{entry_id}" in route:
             named = [{"entry_id": entry["entry_id"]} for entry in entries]
@@ -155,7 +155,7 @@ def walk(*, is_open: bool = True) -> dict[str, list[tuple[int, str]]]:
         elif "{hold_id}" in route:
             holds = [entry["entry_id"] for entry in entries if entry["type"] == "hold"]
             named = [{"hold_id": hold_id} for hold_id in holds]
-        # Under keys that staff have used for the same, and under new ones.
+        # With keys that staff have used for the same, and with new ones.
         used = [f"admin-{path}" for path in ("consume", "consume-batch", "holds")]
         for key in [*used, None] if route in BODIES else [None]:
             for parameters in named:
@@ -167,35 +167,35 @@ def walk(*, is_open: bool = True) -> dict[str, list[tuple[int, str]]]:
 def marks_in(answers: dict[str, list[tuple[int, str]]]) -> list[str]:
     return [
         f"{route}: {text}"
-        for route, told in answers.items()
-        for _, text in told
+        for route, of_route in answers.items()
+        for _, text in of_route
         if any(mark in text for mark in MARKS)
     ]
 
 
-def test_no_answer_to_a_user_names_who_of_staff_acted_or_tells_a_note(account: Table) -> None:
+def test_no_answer_to_a_user_names_staff_or_contains_a_note(account: Table) -> None:
     answers = walk()
     assert marks_in(answers) == []
     assert len(answers) >= 13
-    for route, told in answers.items():
-        assert min(status for status, _ in told) < 300, f"{route} answered nothing but refusals"
+    for route, of_route in answers.items():
+        assert min(status for status, _ in of_route) < 300, f"{route} was always refused"
 
 
 @pytest.mark.parametrize("change", [f"POST {ACCOUNT}/freeze", f"DELETE {ACCOUNT}"])
-def test_no_refusal_does_either_when_an_admin_has_frozen_or_closed_the_account(
+def test_no_answer_about_a_frozen_or_closed_account_names_staff_or_contains_a_note(
     account: Table,
     change: str,
 ) -> None:
     done(change, ADMIN, {**NOTED[change], "note": NOTE})
     answers = walk(is_open=False)
     assert marks_in(answers) == []
-    assert {403, 409} & {status for told in answers.values() for status, _ in told}
+    assert {403, 409} & {status for of_route in answers.values() for status, _ in of_route}
 
 
-def test_a_user_is_told_the_kind_of_who_acted_and_services_and_admins_the_id(
+def test_a_user_sees_the_type_of_an_actor_and_services_and_admins_the_id(
     account: Table,
 ) -> None:
-    def told(claims: dict[str, str]) -> list[dict[str, Any]]:
+    def entries_for(claims: dict[str, str]) -> list[dict[str, Any]]:
         entries = done(f"GET {ACCOUNT}/entries", claims)["entries"]
         for entry in entries:
             one = done(f"GET {ACCOUNT}/entries/{{entry_id}}", claims, entry_id=entry["entry_id"])
@@ -203,11 +203,13 @@ def test_a_user_is_told_the_kind_of_who_acted_and_services_and_admins_the_id(
             assert one == entry
         return list(entries)
 
-    whole = told(ADMIN)
-    assert told(SERVICE) == whole
+    whole = entries_for(ADMIN)
+    assert entries_for(SERVICE) == whole
     ids = {entry["actor"]["id"] for entry in whole}
     assert {ADMIN["sub"], SERVICE["sub"], USER} <= ids
-    assert told(OWNER) == [{**entry, "actor": {"type": entry["actor"]["type"]}} for entry in whole]
+    assert entries_for(OWNER) == [
+        {**entry, "actor": {"type": entry["actor"]["type"]}} for entry in whole
+    ]
 
 
 def test_the_answer_to_a_change_names_its_actor_to_services_and_admins_only(table: Table) -> None:
@@ -218,22 +220,22 @@ def test_the_answer_to_a_change_names_its_actor_to_services_and_admins_only(tabl
         (ADMIN, {"type": "admin", "id": ADMIN["sub"]}),
     ):
         for path in ("consume", "holds", "consume/batch"):
-            told = done(f"POST {ACCOUNT}/{path}", claims, BODIES[f"POST {ACCOUNT}/{path}"])
-            entries = told["entries"] if path == "consume/batch" else [told["entry"]]
+            answer = done(f"POST {ACCOUNT}/{path}", claims, BODIES[f"POST {ACCOUNT}/{path}"])
+            entries = answer["entries"] if path == "consume/batch" else [answer["entry"]]
             assert all(entry["actor"] == actor for entry in entries), path
 
 
-def test_an_event_can_be_forwarded_to_its_user_and_the_archive_keeps_who_acted(
+def test_an_event_may_be_forwarded_to_its_user_and_the_archive_keeps_the_actors_id(
     account: Table,
     outside: Outside,
 ) -> None:
     invoke("events", stream_of(account))
     shown = {entry["seq"]: entry for entry in done(f"GET {ACCOUNT}/entries", OWNER)["entries"]}
-    heard = [detail for name, detail in outside.heard if "entry_id" in detail]
-    assert len(heard) == len(shown)
-    for detail in heard:
-        beside = {name: detail.pop(name) for name in ("account_id", "correlation_id")}
-        assert beside["account_id"] == USER
+    details = [detail for _, detail in outside.received if "entry_id" in detail]
+    assert len(details) == len(shown)
+    for detail in details:
+        added = {name: detail.pop(name) for name in ("account_id", "correlation_id")}
+        assert added["account_id"] == USER
         assert detail == shown[detail["seq"]]
     archived = ""
     for key in outside.archived():
@@ -252,7 +254,7 @@ def spent(table: Table) -> None:
     done(f"POST {ACCOUNT}/consume", SERVICE, {"amount": 5}, "spent")
 
 
-def test_a_note_goes_to_the_audit_record_and_nowhere_else(
+def test_a_note_is_stored_in_the_audit_record_and_nowhere_else(
     table: Table,
     subtests: pytest.Subtests,
 ) -> None:
@@ -263,13 +265,13 @@ def test_a_note_goes_to_the_audit_record_and_nowhere_else(
             text = json.dumps(done(route, ADMIN, {**body, "note": note}))
             newest, *_ = audit_of(ADMIN)
             assert (newest["reason"], newest["note"]) == (body["reason"], note)
-            if not route.endswith("quota"):  # that answers its newest audit records, to an admin
+            if not route.endswith("quota"):  # its answer to an admin has the newest audit records
                 assert "marked-note" not in text
-            [of_it] = [item for item in items(table) if note in json.dumps(item, default=repr)]
-            assert of_it["sk"]["S"].startswith("AUDIT#")
+            [noted] = [item for item in items(table) if note in json.dumps(item, default=repr)]
+            assert noted["sk"]["S"].startswith("AUDIT#")
 
 
-def test_a_note_is_no_part_of_the_request_so_a_retry_needs_not_the_same_one(
+def test_a_retry_may_have_another_note_or_none(
     table: Table,
     subtests: pytest.Subtests,
 ) -> None:
@@ -286,18 +288,18 @@ def test_a_note_is_no_part_of_the_request_so_a_retry_needs_not_the_same_one(
             assert items(table) == before
 
 
-def test_what_is_no_note_is_refused_and_changes_nothing(
+def test_an_invalid_note_is_refused_and_changes_nothing(
     table: Table,
     subtests: pytest.Subtests,
 ) -> None:
     spent(table)
     before = items(table)
     for route, body in NOTED.items():
-        for note in NOT_NOTES:
+        for note in INVALID_NOTES:
             with subtests.test(route=route, note=note):
-                status, told, _ = ask(route, ADMIN, {**body, "note": note})
-                assert (status, told["code"]) == (422, "invalid")
-                assert "body.note" in told["errors"][0]
+                status, problem, _ = ask(route, ADMIN, {**body, "note": note})
+                assert (status, problem["code"]) == (422, "invalid")
+                assert "body.note" in problem["errors"][0]
                 assert items(table) == before
 
 
@@ -308,12 +310,12 @@ def test_a_note_of_1024_characters_is_kept_whole(table: Table) -> None:
     assert audit_of(ADMIN)[0]["note"] == "é" * 1024
 
 
-def test_nobody_leaves_a_note_where_there_is_no_audit_record(account: Table) -> None:
+def test_a_command_without_an_audit_record_takes_no_note(account: Table) -> None:
     before = items(account)
     for route, body in BODIES.items():
         for claims in (OWNER, SERVICE, ADMIN):
-            status, told, _ = ask(route, claims, {**body, "note": NOTE}, hold_id="h1")
-            assert (status, told["code"]) == (422, "invalid"), route
+            status, problem, _ = ask(route, claims, {**body, "note": NOTE}, hold_id="h1")
+            assert (status, problem["code"]) == (422, "invalid"), route
     assert items(account) == before
 
 
@@ -323,9 +325,9 @@ REFUND = f"POST {ACCOUNT}/refunds"
 def test_a_refund_by_an_admin_is_audited_with_the_totals_before_and_after(table: Table) -> None:
     spent(table)
     for amount, before, after in ((2, 0, 2), (3, 2, 5)):
-        asked = {"entry_id": "spent", "amount": amount, "reason": "it failed", "note": NOTE}
-        entry = done(REFUND, ADMIN, asked, f"back-{amount}")["entry"]
-        assert done(REFUND, ADMIN, asked, f"back-{amount}")["entry"] == entry
+        body = {"entry_id": "spent", "amount": amount, "reason": "it failed", "note": NOTE}
+        entry = done(REFUND, ADMIN, body, f"back-{amount}")["entry"]
+        assert done(REFUND, ADMIN, body, f"back-{amount}")["entry"] == entry
         newest, *older = audit_of(ADMIN)
         assert len(older) == before // 2
         assert (newest["action"], newest["entry_id"]) == ("entry.refund", entry["entry_id"])
@@ -333,30 +335,30 @@ def test_a_refund_by_an_admin_is_audited_with_the_totals_before_and_after(table:
         assert newest["actor"] == {"type": "admin", "id": ADMIN["sub"]}
 
 
-def test_a_refused_refund_by_an_admin_leaves_no_record(table: Table) -> None:
+def test_a_refused_refund_by_an_admin_writes_no_audit_record(table: Table) -> None:
     spent(table)
     before = items(table)
-    asked = {"entry_id": "spent", "amount": 6, "reason": "x", "note": NOTE}
-    assert ask(REFUND, ADMIN, asked)[0] == 409
+    body = {"entry_id": "spent", "amount": 6, "reason": "x", "note": NOTE}
+    assert ask(REFUND, ADMIN, body)[0] == 409
     assert items(table) == before
 
 
-def test_a_service_refunds_without_a_record_and_is_told_that_notes_are_for_admins(
+def test_a_services_refund_has_no_audit_record_and_takes_no_note(
     table: Table,
 ) -> None:
     spent(table)
     before = items(table)
-    asked = {"entry_id": "spent", "amount": 2, "reason": "it failed"}
-    status, told, _ = ask(REFUND, SERVICE, {**asked, "note": NOTE}, "back")
-    assert (status, told["code"]) == (422, "invalid")
-    assert "admin" in told["errors"][0]
+    body = {"entry_id": "spent", "amount": 2, "reason": "it failed"}
+    status, problem, _ = ask(REFUND, SERVICE, {**body, "note": NOTE}, "back")
+    assert (status, problem["code"]) == (422, "invalid")
+    assert "admin" in problem["errors"][0]
     assert items(table) == before
-    done(REFUND, SERVICE, asked, "back")
+    done(REFUND, SERVICE, body, "back")
     assert audit_of(ADMIN) == []
 
 
 def test_only_admins_read_audit_records(account: Table) -> None:
     for route in (f"GET {ACCOUNT}/audit", f"GET {ACCOUNT}/quota"):
         for claims in (OWNER, SERVICE):
-            status, told, _ = ask(route, claims)
-            assert (status, told["code"]) == (403, "forbidden")
+            status, problem, _ = ask(route, claims)
+            assert (status, problem["code"]) == (403, "forbidden")

@@ -1,4 +1,4 @@
-"""What template.yaml promises about roles and data."""
+"""The rules of template.yaml for roles and data."""
 
 import json
 import re
@@ -14,13 +14,13 @@ from scrip_cli.local.intrinsics import Intrinsics
 from tests.functional.conftest import ROOT, openapi, resources
 
 PART = r"\$\{([A-Za-z]+)\.(Arn)\}/(?:index/[a-z]+|entries/\*)"
-"""How a policy names a part of a resource."""
+"""The form in which a policy names a part of a resource."""
 
 MAILBOX_KEY = {
     "Fn::Sub": "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter"
     "/scrip/${AWS::StackName}/mailbox-key"
 }
-"""What the stack makes by a function of its own."""
+"""The parameter that the bootstrap function makes."""
 
 READ = {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"}
 SCAN = "dynamodb:Scan"
@@ -35,7 +35,7 @@ def functions() -> list[str]:
 
 
 def grants(function: str) -> Iterator[tuple[str, str]]:
-    """Every action that a function may do, with each partition it may do it to."""
+    """Yield every action on the table that a function is allowed, with each of its partitions."""
     for policy in resources()[function]["Properties"].get("Policies", []):
         for statement in policy["Statement"]:
             if statement["Action"] == SCAN or not statement["Action"].startswith("dynamodb:"):
@@ -47,16 +47,16 @@ def grants(function: str) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("function", functions())
-def test_no_function_changes_an_entry_or_deletes_anything_but_names(function: str) -> None:
+def test_no_function_may_change_an_entry_or_delete_anything_but_aliases(function: str) -> None:
     allowed = set(grants(function))
     assert {action for action, partition in allowed if partition == "LEDGER#*"} <= READ | {
         "dynamodb:PutItem",
     }
-    kept = {partition for action, partition in allowed if action == "dynamodb:DeleteItem"}
-    assert kept <= {"ALIAS#*", "NAMES#*"}
+    deletable = {partition for action, partition in allowed if action == "dynamodb:DeleteItem"}
+    assert deletable <= {"ALIAS#*", "NAMES#*"}
 
 
-def test_only_the_audit_scans_and_sees_nothing_but_keys_and_whose_they_are() -> None:
+def test_only_the_audit_may_scan_and_only_keys_and_account_ids() -> None:
     scans = {
         name: statement["Condition"]
         for name in functions()
@@ -67,15 +67,15 @@ def test_only_the_audit_scans_and_sees_nothing_but_keys_and_whose_they_are() -> 
     assert scans == {
         "AuditFunction": {
             "ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "sk", "account_id"]},
-            # All attributes are not a list of attributes.
+            # A scan for all attributes has no list of attributes to check.
             "StringEqualsIfExists": {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"},
         },
     }
-    changed = {(what, where) for what, where in grants("AuditFunction") if what not in READ}
+    changed = {grant for grant in grants("AuditFunction") if grant[0] not in READ}
     assert changed == {("dynamodb:PutItem", "AUDIT")}
 
 
-def test_runs_of_the_audit_follow_each_other_and_a_last_page_has_time() -> None:
+def test_runs_of_the_audit_follow_each_other_and_leave_time_for_a_last_page() -> None:
     audit = resources()["AuditFunction"]["Properties"]
     [schedule] = audit["Events"].values()
     minutes = int(schedule["Properties"]["ScheduleExpression"].split("(")[1].split()[0])
@@ -87,12 +87,12 @@ def test_runs_of_the_audit_follow_each_other_and_a_last_page_has_time() -> None:
 @pytest.mark.parametrize(
     "function", sorted({*functions()} - {"BootstrapFunction", "CatalogFunction"})
 )
-def test_only_the_bootstrap_and_the_catalogs_own_function_write_the_catalog(function: str) -> None:
+def test_only_the_bootstrap_and_the_catalogs_function_may_write_the_catalog(function: str) -> None:
     assert {action for action, partition in grants(function) if partition == "CATALOG"} <= READ
 
 
-def test_consume_cannot_delete_scan_or_touch_the_catalog() -> None:
-    # It reads prices. All else is accounts, and entries that it may add.
+def test_consume_may_not_delete_scan_or_write_the_catalog() -> None:
+    # It reads prices, changes accounts and adds entries.
     assert set(grants("ConsumeFunction")) == {
         ("dynamodb:GetItem", "ACCOUNT#*"),
         ("dynamodb:GetItem", "LEDGER#*"),
@@ -104,7 +104,7 @@ def test_consume_cannot_delete_scan_or_touch_the_catalog() -> None:
 
 
 @pytest.mark.parametrize("function", functions())
-def test_a_role_names_what_it_allows_on_resources_of_the_stack(function: str) -> None:
+def test_a_role_allows_named_actions_on_resources_of_the_stack_only(function: str) -> None:
     for policy in resources()[function]["Properties"].get("Policies", []):
         for statement in policy["Statement"]:
             assert statement["Effect"] == "Allow"
@@ -118,12 +118,12 @@ def test_a_role_names_what_it_allows_on_resources_of_the_stack(function: str) ->
                 owner, attribute = part.groups() if part else resource["Fn::GetAtt"]
                 assert owner in resources()
                 assert attribute in {"Arn", "Id"}
-    # A pattern of partitions is one kind of item.
+    # A pattern of partitions matches one kind of item.
     for _, partition in grants(function):
         assert re.fullmatch(r"[A-Z]+(#\*)?", partition)
 
 
-def test_no_role_can_be_widened_to_change_entries_or_to_read_what_others_own() -> None:
+def test_the_boundary_denies_changes_of_entries_and_foreign_streams_and_queues() -> None:
     template = yaml_parse((ROOT / "template.yaml").read_text())
     boundary = {"Ref": "FunctionBoundary"}
     assert template["Globals"]["Function"]["PermissionsBoundary"] == boundary
@@ -135,7 +135,7 @@ def test_no_role_can_be_widened_to_change_entries_or_to_read_what_others_own() -
         "ForAnyValue:StringLike": {"dynamodb:LeadingKeys": ["LEDGER#*"]},
     }
     assert entries["Resource"] == {"Fn::GetAtt": ["Table", "Arn"]}
-    # Each way to change or remove an item that DynamoDB has, but for PutItem, which entries need.
+    # DynamoDB's actions that change or remove an item, except PutItem, which adds entries.
     changes = {"UpdateItem", "DeleteItem", "BatchWriteItem", "PartiQLUpdate", "PartiQLDelete"}
     assert set(entries["Action"]) == {f"dynamodb:{change}" for change in changes}
     assert streams["NotResource"] == {"Fn::GetAtt": ["Table", "StreamArn"]}
@@ -145,7 +145,7 @@ def test_no_role_can_be_widened_to_change_entries_or_to_read_what_others_own() -
     assert {queue["Fn::GetAtt"][0] for queue in queues["NotResource"]} == queue_names
 
 
-WAITED_FOR = (
+INTERACTIVE = (
     "AccountFunction",
     "AdjustFunction",
     "CatalogFunction",
@@ -156,19 +156,21 @@ WAITED_FOR = (
 
 
 @pytest.mark.parametrize(("wanted", "applied"), [("On", "PublishedVersions"), ("Off", "None")])
-def test_what_people_wait_for_starts_from_a_snapshot_if_it_is_to(wanted: str, applied: str) -> None:
+def test_functions_that_users_wait_for_start_from_a_snapshot_if_it_is_on(
+    wanted: str, applied: str
+) -> None:
     template = yaml_parse((ROOT / "template.yaml").read_text())
     assert template["Parameters"]["SnapStart"]["Default"] == "Off"
-    told = Intrinsics({"SnapStart": wanted}, template["Conditions"])
+    intrinsics = Intrinsics({"SnapStart": wanted}, template["Conditions"])
     for name in functions():
         properties = resources()[name]["Properties"]
-        assert ("SnapStart" in properties) == (name in WAITED_FOR)
-        if name in WAITED_FOR:
+        assert ("SnapStart" in properties) == (name in INTERACTIVE)
+        if name in INTERACTIVE:
             assert properties["AutoPublishAlias"] == "live"
-            assert told.resolve(properties["SnapStart"]) == {"ApplyOn": applied}
+            assert intrinsics.resolve(properties["SnapStart"]) == {"ApplyOn": applied}
 
 
-@pytest.mark.parametrize("function", WAITED_FOR)
+@pytest.mark.parametrize("function", INTERACTIVE)
 def test_a_version_is_replaced_when_code_layer_properties_or_parameters_change(
     function: str,
 ) -> None:
@@ -176,14 +178,14 @@ def test_a_version_is_replaced_when_code_layer_properties_or_parameters_change(
     properties = resources()[function]["Properties"]
     assert properties["AutoPublishAliasAllProperties"]
     assert resources()["Layer"]["Properties"]["PublishLambdaVersion"]
-    # SAM sees no difference in `!Ref Parameter`, CloudFormation does in a description.
+    # SAM does not notice another value of `!Ref Parameter`, CloudFormation does in a description.
     common = json.dumps([template["Globals"]["Function"]["Environment"], properties])
     named = set(re.findall(r'"Ref": "([A-Za-z]+)"', common)) & set(template["Parameters"])
     described = properties["VersionDescription"]["Fn::Sub"]
     assert {*named, "Stage", "SnapStart"} == set(re.findall(r"\$\{([A-Za-z]+)\}", described))
 
 
-def test_the_table_is_kept_protected_and_restorable() -> None:
+def test_the_table_is_retained_encrypted_and_restorable() -> None:
     table: dict[str, Any] = resources()["Table"]
     properties = table["Properties"]
     assert table["UpdateReplacePolicy"] == "Retain"
@@ -193,7 +195,7 @@ def test_the_table_is_kept_protected_and_restorable() -> None:
     assert properties["StreamSpecification"]["StreamViewType"] == "NEW_AND_OLD_IMAGES"
 
 
-def test_the_bucket_is_private_encrypted_and_only_over_tls() -> None:
+def test_the_bucket_is_private_encrypted_and_requires_tls() -> None:
     bucket, policy = (resources()[name]["Properties"] for name in ("Bucket", "BucketPolicy"))
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     assert bucket["BucketEncryption"]
@@ -204,27 +206,29 @@ def test_the_bucket_is_private_encrypted_and_only_over_tls() -> None:
     )
 
 
-def test_only_who_opens_accounts_reads_the_mailboxes_key_and_none_changes_it() -> None:
-    may: dict[str, set[str]] = {}
+def test_only_functions_that_open_accounts_read_the_mailbox_key_and_none_changes_it() -> None:
+    allowed: dict[str, set[str]] = {}
     for name in functions():
         for policy in resources()[name]["Properties"].get("Policies", []):
             for statement in policy["Statement"]:
                 if statement["Action"].startswith("ssm:"):
-                    may.setdefault(statement["Action"], set()).add(name.removesuffix("Function"))
+                    allowed.setdefault(statement["Action"], set()).add(
+                        name.removesuffix("Function")
+                    )
     openers = {"Account", "Adjust", "Admin", "Consume", "Refund", "Signup", "Webhook"}
-    assert may == {"ssm:GetParameter": openers, "ssm:PutParameter": {"Bootstrap"}}
+    assert allowed == {"ssm:GetParameter": openers, "ssm:PutParameter": {"Bootstrap"}}
     name = resources()["MailboxKey"]["Properties"]["Name"]
     assert MAILBOX_KEY["Fn::Sub"].endswith(f":parameter{name['Fn::Sub']}")
 
 
 @pytest.mark.parametrize("name", ["Table", "Bucket", "UserPool"])
-def test_what_people_own_outlives_the_stack(name: str) -> None:
+def test_the_data_is_retained_when_the_stack_is_deleted(name: str) -> None:
     assert resources()[name]["DeletionPolicy"] == "Retain"
 
 
-def test_an_update_replaces_nothing_that_has_state_or_is_known_by_its_name() -> None:
-    # CloudFormation would make it new under another logical ID, and delete or abandon the old one.
-    # Under another ID, what reads the stream would also begin again a day ago.
+def test_resources_with_state_or_a_known_name_keep_their_logical_ids() -> None:
+    # Under another logical ID CloudFormation would make a new resource, and delete or abandon the
+    # old one. A reader of the stream would also start again with the records of the last day.
     assert resources().keys() >= {
         *("Table", "Bucket", "MailboxKey", "WebhookSecrets", "Api", "EventBus", "Alarms"),
         *("UserPool", "UserPoolDomain", "ResourceServer"),
@@ -238,14 +242,14 @@ def test_all_functions_log_to_one_group() -> None:
     template = yaml_parse((ROOT / "template.yaml").read_text())
     assert template["Globals"]["Function"]["LoggingConfig"] == {"LogGroup": {"Ref": "FunctionLogs"}}
     assert all("LoggingConfig" not in resources()[name]["Properties"] for name in functions())
-    kept = {"RetentionInDays": {"Ref": "LogRetentionDays"}}
-    assert resources()["FunctionLogs"]["Properties"] == kept
+    properties = {"RetentionInDays": {"Ref": "LogRetentionDays"}}
+    assert resources()["FunctionLogs"]["Properties"] == properties
 
 
-def test_the_version_is_read_again_whenever_the_code_changes() -> None:
+def test_the_version_is_updated_whenever_the_code_changes() -> None:
     template = yaml_parse((ROOT / "template.yaml").read_text())
     assert template["Outputs"]["Version"]["Value"] == {"Fn::GetAtt": ["Version", "Version"]}
-    # The layer has the version, and another ARN for each of its contents.
+    # The layer contains the version, and its ARN changes with its content.
     assert resources()["Version"]["Properties"]["Layer"] == {"Ref": "Layer"}
 
 
@@ -262,21 +266,21 @@ def test_a_message_that_fails_waits_for_the_worker_and_is_never_lost() -> None:
 
 
 def cors(allowed_origins: str) -> Any:
-    """What pages of other origins may do."""
+    """Return what pages of other origins may do."""
     conditions = yaml_parse((ROOT / "template.yaml").read_text())["Conditions"]
     names = {"AllowedOrigins": allowed_origins, "AWS::NoValue": None}
-    asked = resources()["Api"]["Properties"]["CorsConfiguration"]
-    return Intrinsics(names, conditions).resolve(asked)
+    configuration = resources()["Api"]["Properties"]["CorsConfiguration"]
+    return Intrinsics(names, conditions).resolve(configuration)
 
 
-def test_no_page_of_another_origin_may_call_unless_its_origin_is_named() -> None:
+def test_only_pages_of_allowed_origins_may_call_the_api() -> None:
     assert cors("") is None
     assert cors("*")["AllowOrigins"] == ["*"]
     named = cors("https://app.example,http://localhost:5173")
     assert named["AllowOrigins"] == ["https://app.example", "http://localhost:5173"]
 
 
-def test_a_page_may_send_all_that_the_api_reads_and_with_every_method() -> None:
+def test_a_page_may_send_every_header_and_method_of_the_api() -> None:
     operations = [
         (method, operation)
         for methods in openapi()["paths"].values()
@@ -292,9 +296,9 @@ def test_a_page_may_send_all_that_the_api_reads_and_with_every_method() -> None:
     assert {method.lower() for method in cors("*")["AllowMethods"]} == {m for m, _ in operations}
 
 
-def test_the_apis_own_log_tells_of_no_person() -> None:
-    told = re.findall(
+def test_the_access_log_contains_no_personal_data() -> None:
+    logged = re.findall(
         r"\$context\.(\w+)", resources()["Api"]["Properties"]["AccessLogSettings"]["Format"]
     )
-    assert "requestId" in told
-    assert not {"authorizer", "identity"} & set(told)
+    assert "requestId" in logged
+    assert not {"authorizer", "identity"} & set(logged)

@@ -1,8 +1,8 @@
-"""A table that version 0.1.0 wrote is read as it is, and goes on.
+"""A table that version 0.1.0 wrote can be used without a migration.
 
-tables/0.1.0.json is what its own ledger wrote: an exhausted sign-up grant and purchase on
-the item, holds without a bound, one of them by a user, with an entry for each extension, a partial
-capture, a batch, a release, and a refund by an admin without an audit record.
+Its own ledger wrote tables/0.1.0.json: an exhausted sign-up grant and purchase on the item, holds
+without a bound, one of them by a user, with an entry for each extension, a partial capture, a
+batch, a release, and a refund by an admin without an audit record.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from scrip.domain.errors import HoldNotYoursError
 from scrip.domain.grants import GrantKind
 from scrip.ledger import Ledger
 from scrip.store.items import with_bytes
+from tests.functional.deliveries import Clock
 
 if TYPE_CHECKING:
     from scrip.store.client import Table
@@ -31,19 +32,11 @@ APP = Actor(ActorType.SERVICE, "app")
 TABLE = Path(__file__).parent / "tables" / "0.1.0.json"
 
 
-class Clock:
-    """The time, as a test sets it."""
-
-    def __init__(self) -> None:
-        self.now = WRITTEN
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    clock = Clock()
+    clock.now = WRITTEN
+    return clock
 
 
 @pytest.fixture
@@ -67,7 +60,7 @@ def refund(of: str) -> Refund:
     return Refund(account_id="u1", entry_id=f"r-{of}", actor=APP, refunds=of)
 
 
-def test_its_books_are_right_before_and_after_the_first_change(books: Ledger) -> None:
+def test_its_account_has_no_findings_before_and_after_the_first_change(books: Ledger) -> None:
     assert findings(books) == []
     before = books.account("u1")
     books.execute(consume("new-1"))
@@ -75,7 +68,7 @@ def test_its_books_are_right_before_and_after_the_first_change(books: Ledger) ->
     assert findings(books) == []
 
 
-def test_exhausted_grants_leave_the_item_and_refunds_find_them(books: Ledger) -> None:
+def test_its_exhausted_grants_are_retired_and_refunds_find_them(books: Ledger) -> None:
     spent = [grant for grant in books.account("u1").grants if not grant.remaining]
     assert {grant.kind for grant in spent} >= {GrantKind.SIGNUP, GrantKind.PURCHASE}
     books.execute(consume("new-1"))
@@ -97,7 +90,7 @@ def test_its_entries_can_be_refunded(books: Ledger, entry_id: str) -> None:
     assert findings(books) == []
 
 
-def test_the_app_goes_on_with_its_holds(books: Ledger) -> None:
+def test_its_holds_can_be_captured(books: Ledger) -> None:
     end = CaptureHold(
         account_id="u1", entry_id="end-2", actor=APP, hold_id="job-2", final=True, excess=False
     )
@@ -126,19 +119,17 @@ def test_its_holds_can_be_extended_for_a_week_and_no_longer(books: Ledger, clock
     assert findings(books) == []
 
 
-def test_what_a_user_held_is_for_the_app_to_end_or_ends_by_itself(
-    books: Ledger, clock: Clock
-) -> None:
-    told: dict[str, Any] = {"account_id": "u1", "hold_id": "job-1"}
+def test_only_the_app_can_end_a_users_hold_and_others_expire(books: Ledger, clock: Clock) -> None:
+    fields: dict[str, Any] = {"account_id": "u1", "hold_id": "job-1"}
     with pytest.raises(HoldNotYoursError):
-        books.execute(ReleaseHold(**told, entry_id="user:end-1", actor=USER))
-    books.execute(ReleaseHold(**told, entry_id="end-1", actor=APP))
+        books.execute(ReleaseHold(**fields, entry_id="user:end-1", actor=USER))
+    books.execute(ReleaseHold(**fields, entry_id="end-1", actor=APP))
     clock.now += timedelta(days=1)
     assert books.account("u1").held == 0
     assert findings(books) == []
 
 
-def test_a_retry_of_what_the_app_did_before_is_answered_as_then(books: Ledger) -> None:
+def test_a_retry_of_an_earlier_command_is_replayed(books: Ledger) -> None:
     again = Consume(account_id="u1", entry_id="big-1", actor=APP, amount=245)
     outcome = books.execute(again)
     assert outcome.replayed

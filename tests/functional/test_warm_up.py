@@ -1,4 +1,4 @@
-"""What a function does ahead of its first request, and that another process can go on from it."""
+"""The start of a function before its first request, from which other processes can continue."""
 
 import json
 import subprocess
@@ -20,8 +20,8 @@ ONE_CLIENT = [
 
 
 def started(**environment: str) -> dict[str, Any]:
-    """Start the function consume in a process of its own and return what snapshot.py tells."""
-    told = {
+    """Start the function consume in a process of its own; return snapshot.py's report."""
+    variables = {
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_DEFAULT_REGION": "eu-central-1",
@@ -31,14 +31,14 @@ def started(**environment: str) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-m", "tests.functional.snapshot"],
         cwd=ROOT,
-        env=told,
+        env=variables,
         capture_output=True,
         check=True,
     )
     return json.loads(done.stdout)  # type: ignore[no-any-return]
 
 
-def test_on_lambda_a_start_makes_one_client_and_keeps_nothing_that_goes_stale() -> None:
+def test_a_start_on_lambda_makes_one_client_and_keeps_no_connection_or_random_state() -> None:
     start = started(AWS_LAMBDA_FUNCTION_NAME="consume")
     assert start["clients"] == [ONE_CLIENT]
     assert start["connections"] == []
@@ -46,7 +46,7 @@ def test_on_lambda_a_start_makes_one_client_and_keeps_nothing_that_goes_stale() 
     assert all(mine != theirs for mine, theirs in zip(one, other, strict=True))
 
 
-def test_what_cannot_be_made_at_the_start_is_left_to_the_first_request(
+def test_a_failure_at_the_start_is_left_to_the_first_request(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "consume")

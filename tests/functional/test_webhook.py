@@ -151,7 +151,7 @@ def test_messages_without_an_account_wait_for_the_sign_up(table: Table) -> None:
     assert not [item for item in items(table) if item["sk"]["S"].startswith("WAITING#")]
 
 
-def test_waking_takes_a_number_of_calls_proportional_to_the_messages_that_wait(
+def test_the_calls_for_waking_are_proportional_to_the_waiting_messages(
     table: Table,
 ) -> None:
     ledger().execute(opening(ALICE))
@@ -181,7 +181,7 @@ def test_waking_takes_a_number_of_calls_proportional_to_the_messages_that_wait(
     assert counts[2] - counts[1] <= 2 * (counts[1] - counts[0]) + 5
 
 
-def test_a_message_that_was_corrupted_by_hand_does_not_keep_others_waiting(table: Table) -> None:
+def test_a_corrupt_message_does_not_keep_others_waiting(table: Table) -> None:
     for number in ("corrupt", "sound"):
         checkout = body(STRIPE, "checkout_payment")
         checkout["id"] = f"evt_{number}"
@@ -198,7 +198,7 @@ def test_a_message_that_was_corrupted_by_hand_does_not_keep_others_waiting(table
     assert alice().balance == 150 + 500
 
 
-def test_a_price_that_was_just_mapped_counts(table: Table) -> None:
+def test_a_price_that_was_just_mapped_is_known_at_once(table: Table) -> None:
     ledger().execute(opening(ALICE))
     invoice = body(STRIPE, "invoice_paid")
     invoice["data"]["object"]["lines"]["data"][0]["pricing"]["price_details"]["price"] = "price_new"

@@ -1,4 +1,4 @@
-"""Each mailbox is welcomed with sign-up credits once, whoever opens the account."""
+"""Each mailbox gets the sign-up credits once, however its accounts are opened."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def sign_up(sub: str, email: str, *, verified: bool = True) -> int:
 
 
 def leave(account_id: str) -> None:
-    """Close an account and erase whose it was."""
+    """Close an account and erase its user."""
     command = CloseAccount(account_id=account_id, entry_id="close", actor=CLOCK)
     ledger().execute(command)
     erase(ledger().table, account_id)
@@ -74,18 +74,18 @@ def is_sound(table: Table, account_id: str) -> bool:
 
 @dataclass
 class Pool:
-    """A user pool, and what its users' tokens say."""
+    """A user pool and the first calls of its users."""
 
     client: Any
     pool_id: str
 
     def add(self, email: str, *, verified: bool = True) -> str:
-        """Let somebody in; return their `sub`."""
-        told = {"email": email, "email_verified": "true" if verified else "false"}
+        """Add a user; return their `sub`."""
+        values = {"email": email, "email_verified": "true" if verified else "false"}
         made = self.client.admin_create_user(
             UserPoolId=self.pool_id,
             Username=email,
-            UserAttributes=[{"Name": name, "Value": value} for name, value in told.items()],
+            UserAttributes=[{"Name": name, "Value": value} for name, value in values.items()],
         )
         attributes = {one["Name"]: one["Value"] for one in made["User"]["Attributes"]}
         return str(attributes["sub"])
@@ -93,7 +93,7 @@ class Pool:
     def first_call(
         self, sub: str, *, username: str | None = None, issuer: str | None = None
     ) -> dict[str, Any]:
-        """Read one's own account with an access token; return the answer."""
+        """Read a user's own account with an access token; return the answer."""
         sent = event("account/me")
         sent["requestContext"]["authorizer"]["jwt"]["claims"] |= {
             "sub": sub,
@@ -127,27 +127,27 @@ def test_a_returning_user_gets_only_the_plans_credits(
     assert len(welcomes(table)) == 1
 
 
-def test_a_second_account_of_a_mailbox_is_not_welcomed_while_the_first_is_alive(
+def test_a_second_account_of_a_mailbox_gets_no_sign_up_credits(
     table: Table,
 ) -> None:
     balances = [sign_up(f"user-{n}", email) for n, email in enumerate(ONE_MAILBOX)]
     assert balances == [ALLOWANCE + WELCOME, *[ALLOWANCE] * (len(ONE_MAILBOX) - 1)]
 
 
-def test_other_mailboxes_are_welcomed(table: Table) -> None:
+def test_other_mailboxes_get_sign_up_credits(table: Table) -> None:
     for number, email in enumerate(("a@example.com", "a@example.org", "a.b@x.org", "ab@x.org")):
         assert sign_up(f"user-{number}", email) == ALLOWANCE + WELCOME
 
 
-def test_what_is_kept_names_neither_account_nor_address_and_outlives_both(table: Table) -> None:
+def test_the_record_of_a_mailbox_is_anonymous_and_survives_erasure(table: Table) -> None:
     sign_up("first", "alice@example.com")
     kept = welcomes(table)
     leave("first")
     assert welcomes(table) == kept
     [item] = kept
-    assert item.keys() == {"pk", "sk"}, "no time to live, nobody's id"
+    assert item.keys() == {"pk", "sk"}, "no expiry and no ID"
     assert "alice" not in str(items(table))
-    # Nor does anything of the account lead there.
+    # No item of the account refers to it.
     digest = item["pk"]["S"].removeprefix("WELCOME#")
     assert len(digest) == 64
     assert digest not in str([one for one in items(table) if one != item])
@@ -155,28 +155,24 @@ def test_what_is_kept_names_neither_account_nor_address_and_outlives_both(table:
     assert command.request_hash == opening("first").request_hash
 
 
-def test_without_the_key_nobody_can_try_addresses_on_the_table(table: Table) -> None:
+def test_addresses_cannot_be_tried_without_the_stacks_key(table: Table) -> None:
     one = hashed(["alice@example.com"], own_mailbox_key)
     other = hashed(["alice@example.com"], lambda: b"another stack's")
     assert one != other
     assert own_mailbox_key().decode() not in str(items(table))
 
 
-def test_the_key_is_made_once(aws: Table) -> None:
+def test_the_key_is_an_encrypted_parameter_and_without_it_the_ledger_is_busy(aws: Table) -> None:
     ssm = boto3.client("ssm")
     make_mailbox_key(ssm, "/scrip/other/mailbox-key")
-    before = read_mailbox_key(ssm, "/scrip/other/mailbox-key")
-    make_mailbox_key(ssm, "/scrip/other/mailbox-key")
-    assert read_mailbox_key(ssm, "/scrip/other/mailbox-key") == before
-    assert len(before) == 64
-    told = ssm.get_parameter(Name="/scrip/other/mailbox-key")["Parameter"]
-    assert told["Type"] == "SecureString"
-    assert before != own_mailbox_key()
+    assert len(read_mailbox_key(ssm, "/scrip/other/mailbox-key")) == 64
+    parameter = ssm.get_parameter(Name="/scrip/other/mailbox-key")["Parameter"]
+    assert parameter["Type"] == "SecureString"
     with pytest.raises(BusyError):
         read_mailbox_key(ssm, "/scrip/none/mailbox-key")
 
 
-def test_an_answer_that_was_lost_costs_nobody_their_welcome(table: Table) -> None:
+def test_a_lost_answer_does_not_lose_the_sign_up_credits(table: Table) -> None:
     with answer_lost(table, "TransactWriteItems", times=2):
         assert sign_up("first", "alice@example.com") == ALLOWANCE + WELCOME
     assert sign_up("first", "alice@example.com") == ALLOWANCE + WELCOME
@@ -185,25 +181,25 @@ def test_an_answer_that_was_lost_costs_nobody_their_welcome(table: Table) -> Non
     assert is_sound(table, "first")
 
 
-def test_the_faster_of_two_sign_ups_has_the_welcome(table: Table) -> None:
+def test_of_two_sign_ups_at_once_only_the_first_gets_sign_up_credits(table: Table) -> None:
     mailboxes = hashed(["alice@example.com"], own_mailbox_key)
     catalog = ledger().catalog()
     faster = [decide(None, opening("faster", mailboxes), catalog=catalog, now=utc_now())]
 
-    def somebody_is_faster(**_: Any) -> None:
+    def another_is_faster(**_: Any) -> None:
         if faster:
             commit(table, faster.pop())
 
     name = "before-call.dynamodb.TransactWriteItems"
-    table.client.meta.events.register_first(name, somebody_is_faster)
+    table.client.meta.events.register_first(name, another_is_faster)
     try:
         assert sign_up("slower", "alice+1@example.com") == ALLOWANCE
     finally:
-        table.client.meta.events.unregister(name, somebody_is_faster)
+        table.client.meta.events.unregister(name, another_is_faster)
     assert ledger().account("faster").balance == ALLOWANCE + WELCOME
 
 
-def test_an_address_that_nobody_verified_brings_the_credits_and_takes_nobodys(
+def test_an_unverified_address_gets_the_credits_and_leaves_them_to_its_owner(
     table: Table,
 ) -> None:
     assert sign_up("mallory", "alice@example.com", verified=False) == ALLOWANCE + WELCOME
@@ -211,25 +207,25 @@ def test_an_address_that_nobody_verified_brings_the_credits_and_takes_nobodys(
     assert sign_up("alice", "alice@example.com") == ALLOWANCE + WELCOME
 
 
-def test_a_user_of_several_addresses_is_welcomed_if_none_of_them_was(table: Table) -> None:
+def test_a_user_with_several_addresses_gets_the_credits_if_none_had_them(table: Table) -> None:
     now = utc_now()
     open_account(ledger(), "first", ["a@example.com", "a+x@example.com", "b@example.com"], at=now)
     open_account(ledger(), "second", ["c@example.com", "b@example.com"], at=now)
     assert ledger().account("first").balance == ALLOWANCE + WELCOME
     assert ledger().account("second").balance == ALLOWANCE
-    # And c is now of somebody who has an account.
+    # The address c now belongs to a user who has an account.
     open_account(ledger(), "third", ["c@example.com"], at=now)
     assert ledger().account("third").balance == ALLOWANCE
 
 
-def test_a_user_who_has_hundreds_of_addresses_gets_an_account(table: Table) -> None:
+def test_a_user_with_hundreds_of_addresses_gets_an_account(table: Table) -> None:
     emails = [f"a{number}@example.com" for number in range(200)]
     open_account(ledger(), "first", emails, at=utc_now())
     assert len(welcomes(table)) == 200
     assert sign_up("again", "a199@example.com") == ALLOWANCE
 
 
-def test_an_address_that_came_later_is_no_way_to_a_second_welcome(table: Table) -> None:
+def test_an_address_that_is_added_later_gets_no_second_credits(table: Table) -> None:
     now = utc_now()
     open_account(ledger(), "first", ["a@example.com"], at=now)
     open_account(ledger(), "first", ["b@example.com"], at=now + timedelta(seconds=1))
@@ -238,27 +234,27 @@ def test_an_address_that_came_later_is_no_way_to_a_second_welcome(table: Table) 
     assert sign_up("again-2", "a@example.com") == ALLOWANCE
 
 
-def test_an_account_that_an_admin_opens_is_welcomed_by_its_address(table: Table) -> None:
+def test_an_account_that_an_admin_opens_gets_the_credits_by_its_address(table: Table) -> None:
     assert sign_up("first", "alice@example.com") == ALLOWANCE + WELCOME
     leave("first")
     add_account(ledger(), "added", "alice@example.com")
     assert ledger().account("added").balance == ALLOWANCE
     add_account(ledger(), "without", None)
     assert ledger().account("without").balance == ALLOWANCE + WELCOME
-    # It gets an address later, which is no way to a second welcome either.
+    # The address that it gets later gets no second credits either.
     add_account(ledger(), "without", "bert@example.com")
     leave("without")
     assert sign_up("again", "bert+2@example.com") == ALLOWANCE
 
 
-def test_backfill_and_sync_know_those_who_are_older_than_the_rule(
+def test_the_backfill_and_the_sync_record_the_mailboxes_of_older_accounts(
     table: Table,
     pool: Pool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     subs = {email: pool.add(email) for email in ("a@example.com", "b@example.com")}
     for sub in subs.values():
-        ledger().execute(opening(sub))  # as the version before did
+        ledger().execute(opening(sub))  # as an earlier version did
     stack = Settings(table_name="scrip", signup_credits=WELCOME)
     Backfill(ledger(), stack, dry_run=True).open_one(
         Person(account_id=subs["a@example.com"], email="a@example.com")
@@ -278,19 +274,19 @@ def test_backfill_and_sync_know_those_who_are_older_than_the_rule(
 
 
 class TestFirstCall:
-    """The first call of somebody whose trigger failed opens what it would have opened."""
+    """The first call of a user whose trigger failed opens the account as the trigger would have."""
 
-    def test_it_is_welcomed_as_the_trigger_would_have(self, table: Table, pool: Pool) -> None:
+    def test_it_gets_the_sign_up_credits_as_by_the_trigger(self, table: Table, pool: Pool) -> None:
         sub = pool.add("alice@example.com")
         assert pool.first_call(sub)["balance"] == ALLOWANCE + WELCOME
         assert len(welcomes(table)) == 1
         assert sign_up("again", "alice+1@example.com") == ALLOWANCE
 
-    def test_it_is_no_way_around_the_rule(self, pool: Pool) -> None:
+    def test_it_gets_no_second_credits_for_a_mailbox(self, pool: Pool) -> None:
         sign_up("first", "alice@example.com")
         assert pool.first_call(pool.add("alice+1@example.com"))["balance"] == ALLOWANCE
 
-    def test_a_token_of_another_issuer_is_welcomed_once_by_its_verified_address(
+    def test_a_token_of_another_issuer_gets_the_credits_once_per_verified_address(
         self, table: Table
     ) -> None:
         def balance(sub: str, email: str, verified: str) -> int:
@@ -302,7 +298,7 @@ class TestFirstCall:
 
         assert balance("auth0|1", "alice@example.com", "true") == ALLOWANCE + WELCOME
         assert balance("auth0|2", "alice+again@example.com", "true") == ALLOWANCE
-        # What nobody has verified may be anybody's.
+        # An unverified address may belong to another user.
         assert balance("auth0|3", "bob@example.com", "false") == ALLOWANCE + WELCOME
         assert len(welcomes(table)) == 1
 
@@ -320,25 +316,25 @@ class TestFirstCall:
             pool.first_call(sub)
         assert asked == [sub]
 
-    def test_a_user_of_another_provider_is_known_by_what_the_pool_calls_them(
+    def test_a_user_of_another_provider_is_known_by_their_name_in_the_pool(
         self, pool: Pool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        told = PoolUser(account_id="sub-1", email="alice@example.com", is_confirmed=True)
-        known = {"google_1": told, "google_2": told}
+        pool_user = PoolUser(account_id="sub-1", email="alice@example.com", is_confirmed=True)
+        known = {"google_1": pool_user, "google_2": pool_user}
         monkeypatch.setattr("scrip.users.user_pool", lambda: SimpleNamespace(user=known.get))
         assert pool.first_call("sub-1", username="google_1")["balance"] == ALLOWANCE + WELCOME
-        # A name that is somebody else's by now is not theirs any more.
+        # A name that now belongs to another user is ignored.
         assert pool.first_call("sub-2", username="google_2")["balance"] == ALLOWANCE
 
-    def test_a_user_who_has_left_the_pool_is_not_welcomed(self, table: Table, pool: Pool) -> None:
+    def test_a_user_who_has_left_the_pool_gets_no_sign_up_credits(
+        self, table: Table, pool: Pool
+    ) -> None:
         sub = pool.add("alice@example.com")
         pool.client.admin_delete_user(UserPoolId=pool.pool_id, Username="alice@example.com")
         assert pool.first_call(sub)["balance"] == ALLOWANCE
         assert not welcomes(table)
 
-    def test_an_address_that_was_not_verified_brings_the_credits(
-        self, table: Table, pool: Pool
-    ) -> None:
+    def test_an_unverified_address_gets_the_credits(self, table: Table, pool: Pool) -> None:
         sub = pool.add("alice@example.com", verified=False)
         assert pool.first_call(sub)["balance"] == ALLOWANCE + WELCOME
         assert not welcomes(table)
@@ -373,14 +369,16 @@ class TestFirstCall:
             assert invoke("signup", sent) == sent
         assert not items(table)
 
-    def test_another_issuers_users_are_in_no_pool(self, table: Table, pool: Pool) -> None:
+    def test_users_of_another_issuer_are_not_looked_up_in_the_pool(
+        self, table: Table, pool: Pool
+    ) -> None:
         for issuer in ("https://example.eu.auth0.com/", f"https://evil.example/x{pool.pool_id}"):
-            told = pool.first_call(f"user-of-{len(issuer)}", issuer=issuer)
-            assert told["balance"] == ALLOWANCE + WELCOME
+            answer = pool.first_call(f"user-of-{len(issuer)}", issuer=issuer)
+            assert answer["balance"] == ALLOWANCE + WELCOME
         assert not welcomes(table)
 
 
-def test_a_stack_without_sign_up_credits_opens_accounts_as_ever(table: Table) -> None:
+def test_a_stack_without_sign_up_credits_opens_accounts_with_the_plans_only(table: Table) -> None:
     stack = Settings(table_name="scrip", signup_credits=0)
     for number in range(2):
         open_account(ledger(), f"user-{number}", ["a@example.com"], stack, at=utc_now())
@@ -388,7 +386,7 @@ def test_a_stack_without_sign_up_credits_opens_accounts_as_ever(table: Table) ->
         assert is_sound(table, f"user-{number}")
 
 
-def test_a_conflict_over_a_mailbox_is_tried_again(table: Table) -> None:
+def test_a_conflict_over_a_mailbox_is_retried(table: Table) -> None:
     conflict = {
         "Error": {"Code": "TransactionCanceledException", "Message": "conflict"},
         "CancellationReasons": [
@@ -400,7 +398,7 @@ def test_a_conflict_over_a_mailbox_is_tried_again(table: Table) -> None:
         assert sign_up("first", "alice@example.com") == ALLOWANCE + WELCOME
 
 
-def test_a_ledger_without_its_account_is_not_taken_for_somebody_welcomed(table: Table) -> None:
+def test_entries_without_an_account_are_not_mistaken_for_a_known_mailbox(table: Table) -> None:
     sign_up("first", "alice@example.com")
     table.client.delete_item(
         TableName=table.name, Key={"pk": {"S": "ACCOUNT#first"}, "sk": {"S": "ACCOUNT"}}

@@ -1,4 +1,4 @@
-"""What `make bench` refuses before it measures."""
+"""The checks of `make bench` before it measures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_an_unwritable_output_is_refused_before_measuring(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def measured(*_: object, **__: object) -> NoReturn:
-        raise AssertionError("it began to measure")
+        raise AssertionError("it measured")
 
     monkeypatch.setattr("bench.__main__.measured", measured)
     file = tmp_path / "file"

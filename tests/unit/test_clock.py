@@ -8,7 +8,7 @@ import pytest
 DAY_SECONDS = 24 * 60 * 60
 
 
-def test_the_clock_is_ahead_by_the_days_that_were_asked_for(
+def test_the_clock_is_ahead_by_the_given_days(
     pytestconfig: pytest.Config,
     tmp_path: Path,
 ) -> None:

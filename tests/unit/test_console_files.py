@@ -1,4 +1,4 @@
-"""The console's files: what others wrote is what they published, and ours fits together."""
+"""The console's files: libraries as published, and modules of our own that fit together."""
 
 import json
 import re
@@ -16,34 +16,34 @@ OURS = [
 ]
 
 
-def test_the_libraries_are_as_their_authors_published_them() -> None:
-    hashes = {told["file"]: told["sha256"] for told in MANIFEST}
+def test_the_libraries_are_the_published_files() -> None:
+    hashes = {library["file"]: library["sha256"] for library in MANIFEST}
     files = [path for path in VENDOR.iterdir() if path.name != "manifest.json"]
     assert {path.name: sha256(path.read_bytes()).hexdigest() for path in files} == hashes
 
 
-def test_every_library_comes_with_its_licence_and_from_the_registry() -> None:
-    for told in MANIFEST:
-        assert f"{told['name']}.LICENSE.txt" in {other["file"] for other in MANIFEST}
-        assert told["source"] == (
-            f"https://registry.npmjs.org/{told['name']}/-/{told['name']}-{told['version']}.tgz"
+def test_every_library_has_its_licence_and_is_from_the_registry() -> None:
+    for library in MANIFEST:
+        assert f"{library['name']}.LICENSE.txt" in {other["file"] for other in MANIFEST}
+        assert library["source"] == (
+            f"https://registry.npmjs.org/{library['name']}/-/{library['name']}-{library['version']}.tgz"
         )
 
 
-def test_every_module_says_first_what_it_is_for() -> None:
+def test_every_module_begins_with_a_comment_on_its_purpose() -> None:
     for name in OURS:
         text = (STATIC / name).read_text()
         assert re.match(r"// [A-Z].+\.\n", text), name
 
 
-def test_the_page_has_nothing_that_its_policy_forbids() -> None:
+def test_the_page_contains_nothing_that_its_policy_forbids() -> None:
     assert not re.search(r"<style|style=|<script(?![^>]* src=)| on\w+=", INDEX)
     for name in OURS:
         text = (STATIC / name).read_text()
         assert not re.search(r"\beval\(|new Function|innerHTML|dangerouslySet", text), name
 
 
-def test_every_module_is_imported_and_every_import_is_a_module() -> None:
+def test_every_module_is_imported_and_every_import_exists() -> None:
     imported = {
         (STATIC / name).parent.joinpath(path).resolve().relative_to(STATIC).as_posix()
         for name in OURS

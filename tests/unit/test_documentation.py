@@ -1,4 +1,4 @@
-"""What every page promises: its code is run or says that it is not, and what it names is there."""
+"""Rules for every page: its code is run or marked, and its links and files exist."""
 
 import re
 from collections import Counter
@@ -21,7 +21,7 @@ NO_SECRETS = {
     ROOT / "docs/tutorial.md": "Bearer $SCRIP_",
     GUIDES: "AWS_SECRET_ACCESS_KEY=test",
 }
-"""What a local stack hands out: whoever can reach it may do everything there."""
+"""Credentials of a local stack: everyone who can reach it may do everything there."""
 
 PATH = re.compile(r"`([\w.*-]+(?:/[\w.*-]+)+\.(?:py|md|yaml|toml|json|html))`")
 PATHS_BEGIN_AT = (ROOT, ROOT / "layers/scrip/src/scrip")
@@ -34,17 +34,19 @@ def named(document: Path) -> str:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)
-def test_every_block_of_code_is_run_or_says_that_it_is_not(document: Path) -> None:
+def test_every_block_of_code_is_run_or_marked_as_not_run(document: Path) -> None:
     tests = [test.read_text() for test in (ROOT / "tests").rglob("test_*.py")]
     for block in blocks(document):
-        assert block.language, f"what language is this?\n{block.text}"
+        assert block.language, f"no language:\n{block.text}"
         is_in_session = block.is_shell or block.file
         if block.is_run and not is_in_session and block.language not in NO_CODE:
             assert any(named(document) in test for test in tests), (
                 f"no test runs this:\n{block.text}"
             )
-    said = document.read_text().count(NOT_RUN)
-    assert said == sum(not block.is_run for block in blocks(document)), "a remark without a block"
+    remarks = document.read_text().count(NOT_RUN)
+    assert remarks == sum(not block.is_run for block in blocks(document)), (
+        "a remark without a block"
+    )
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)
@@ -56,7 +58,7 @@ def test_no_command_has_a_secret_in_its_arguments_or_writes_one_to_a_file(docume
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)
-def test_every_link_leads_somewhere(document: Path) -> None:
+def test_every_link_has_a_target(document: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", without_blocks(document.read_text())):
         if re.match(r"[a-z]+:", target):
             continue
@@ -67,7 +69,7 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)
-def test_every_file_that_a_page_names_is_there(document: Path) -> None:
+def test_every_file_that_a_page_names_exists(document: Path) -> None:
     for path in PATH.findall(without_blocks(document.read_text())):
         assert any([*root.glob(path)] for root in PATHS_BEGIN_AT), path
 
@@ -84,7 +86,7 @@ def test_every_page_can_be_reached_from_the_index() -> None:
 
 
 def anchors(document: Path) -> set[str]:
-    """The names that GitHub gives a document's headings."""
+    """Return GitHub's anchors for a document's headings."""
     taken: Counter[str] = Counter()
     found = set()
     for heading in re.findall(r"^#+ (.*)$", without_blocks(document.read_text()), re.MULTILINE):

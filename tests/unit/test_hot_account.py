@@ -1,4 +1,4 @@
-"""One account that too many want: the product's ledgers on a simulated table, in virtual time."""
+"""One account with too many callers: the ledger on a simulated table, in virtual time."""
 
 from functools import partial
 
@@ -19,7 +19,7 @@ from scrip.domain.entries import ActorType
 from scrip.domain.errors import BusyError
 
 LATER = 1_000_000
-"""The numbers of callers who come after others, or besides them."""
+"""The first number of callers that are added to or follow the storm."""
 
 
 def storm(seed: int) -> Crowd:
@@ -40,7 +40,7 @@ def refused(admission: Admission, account_id: str) -> int:
 
 
 @pytest.mark.parametrize("per_second", [200, 800])
-def test_goodput_levels_off_and_whoever_is_refused_is_told_early(per_second: int) -> None:
+def test_goodput_levels_off_and_refusals_are_early(per_second: int) -> None:
     row = offered(SINGLE, per_second, 2)
     assert row["goodput_per_second"] >= 40
     assert row["offered_per_second"] > 0.8 * per_second
@@ -48,7 +48,7 @@ def test_goodput_levels_off_and_whoever_is_refused_is_told_early(per_second: int
     assert row["conserved"]
 
 
-def test_callers_who_ask_again_get_as_much() -> None:
+def test_goodput_stays_the_same_with_callers_who_retry() -> None:
     row = asking_again(SINGLE, 128, 4)
     assert row["goodput_per_second"] >= 40
     assert row["refusal_ms_max"] < 300
@@ -63,26 +63,26 @@ def test_without_admission_a_success_costs_more_and_a_refusal_takes_seconds() ->
     assert without["refusal_ms_max"] > 1_500
 
 
-def test_batches_put_through_ten_times_as_much() -> None:
+def test_batches_have_ten_times_the_goodput() -> None:
     row = offered(BATCH, 200, 1.5)
     assert row["goodput_per_second"] >= 500
     assert row["refusal_ms_max"] < 300
     assert row["conserved"]
 
 
-def test_leases_put_through_a_hundred_times_as_much() -> None:
+def test_leases_have_a_hundred_times_the_goodput() -> None:
     row = leased(8, 5)
     assert row["goodput_per_second"] >= 5_000
     assert row["conserved"]
 
 
-def test_a_caller_alone_is_never_refused_and_pays_for_nothing_in_vain() -> None:
+def test_a_single_caller_is_never_refused_and_needs_one_try_per_posting() -> None:
     row = asking_again(SINGLE, 1, 3)
     assert row["refused_per_second"] == 0
     assert (row["write_units_per_success"], row["tries_per_posting"]) == (5, 1)
 
 
-def test_webhooks_and_the_clock_get_through_a_crowd() -> None:
+def test_webhooks_are_not_refused_in_a_crowd() -> None:
     crowd = storm(seed=2)
     answers = []
 
@@ -95,13 +95,11 @@ def test_webhooks_and_the_clock_get_through_a_crowd() -> None:
     assert [answer.is_done for answer in answers] == [True] * 10
 
 
-def test_the_refused_come_back_at_different_times_and_all_are_let_in_when_the_crowd_has_gone() -> (
-    None
-):
+def test_retries_are_spread_and_all_succeed_once_the_crowd_has_gone() -> None:
     crowd = storm(seed=3)
     crowd.run()
-    told = {answer.retry_after for answer in crowd.answers} - {None}
-    assert told == set(range(1, RETRY_AFTER_SECONDS_MAX + 1))
+    retry_times = {answer.retry_after for answer in crowd.answers} - {None}
+    assert retry_times == set(range(1, RETRY_AFTER_SECONDS_MAX + 1))
 
     gone_at, known = crowd.scheduler.now, len(crowd.answers)
     for number in range(150):
@@ -112,7 +110,7 @@ def test_the_refused_come_back_at_different_times_and_all_are_let_in_when_the_cr
     assert all(answer.is_done for answer in late)
 
 
-def test_a_process_remembers_only_so_many_accounts() -> None:
+def test_a_process_remembers_a_limited_number_of_accounts() -> None:
     admission = Admission()
     for number in range(CROWDS_MAX):
         for _ in range(100):

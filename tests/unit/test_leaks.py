@@ -1,4 +1,4 @@
-"""The search for what must not be in a log: it can find it."""
+"""The search for leaks in logs."""
 
 import pytest
 
@@ -8,7 +8,7 @@ GROUP = "/scrip/FunctionLogs"
 
 
 @pytest.mark.parametrize(
-    ("line", "what"),
+    ("line", "leak"),
     [
         ('{"authorization": "Bearer abc"}', "a token"),
         ("eyJhbGciOiJSUzI1NiJ9.eyJzdWIi", "a token"),
@@ -24,13 +24,13 @@ GROUP = "/scrip/FunctionLogs"
         ("the key is Xy12", "the secret of the service's client"),
     ],
 )
-def test_a_planted_line_is_found_and_named(line: str, what: str) -> None:
+def test_a_line_with_a_leak_is_found_and_named(line: str, leak: str) -> None:
     lines = [(GROUP, "START RequestId: 1"), (GROUP, line), (GROUP, '{"message": "refused"}')]
     secrets = {"the secret of the service's client": "Xy12"}
-    assert list(leaks(lines, secrets)) == [f"{GROUP} has {what}: {line}"]
+    assert list(leaks(lines, secrets)) == [f"{GROUP} has {leak}: {line}"]
 
 
-def test_what_is_logged_is_none_of_it() -> None:
+def test_ordinary_lines_have_no_leaks() -> None:
     lines = [
         "START RequestId: 8a2d37cb-47ad-4359-ad63-721f910fb9f5 Version: $LATEST",
         '{"level":"INFO","message":"refused","service":"scrip","code":"forbidden","status":403}',

@@ -1,4 +1,4 @@
-"""What a log line tells of an exception, and what it must not."""
+"""Log lines of exceptions: the place and the type, but no input of a caller."""
 
 import io
 import json
@@ -21,7 +21,7 @@ def logged(fail: Any) -> dict[str, Any]:
     writer.addHandler(handler)
     try:
         fail()
-    except Exception:  # noqa: BLE001 - whatever it is
+    except Exception:  # noqa: BLE001 - any exception
         writer.exception("failed")
     writer.removeHandler(handler)
     return json.loads(written.getvalue())  # type: ignore[no-any-return]
@@ -38,7 +38,7 @@ def read_a_payload() -> None:
         raise PayloadError(f"not a number: {SENT}") from exc
 
 
-def test_an_exception_tells_what_and_where_and_quotes_nothing() -> None:
+def test_a_logged_exception_has_its_types_and_places_and_no_input() -> None:
     line = logged(read_a_payload)
     assert SENT not in json.dumps(line)
     assert line["exception_name"] == "PayloadError"
@@ -49,7 +49,7 @@ def test_an_exception_tells_what_and_where_and_quotes_nothing() -> None:
     assert "in read\n" in last
 
 
-def test_whatever_cannot_be_read_is_not_quoted() -> None:
+def test_the_message_of_a_failed_read_is_not_logged() -> None:
     for fail in (
         lambda: int(SENT),
         lambda: dict[str, str]()[SENT],
@@ -60,7 +60,7 @@ def test_whatever_cannot_be_read_is_not_quoted() -> None:
         assert SENT not in json.dumps(line["exception"].partition("\n")[0])
 
 
-def test_what_aws_or_the_machine_says_is_told() -> None:
+def test_the_message_of_an_error_of_the_machine_is_logged() -> None:
     def fail() -> None:
         raise OSError("the disk is full")
 

@@ -1,4 +1,4 @@
-"""Pages of lists: what a page holds, and which cursors continue it."""
+"""Pages of lists: their items, and the cursors that continue them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LAST = 5
 
 
 def numbers_after(place: Place) -> Steps[int]:
-    """The numbers up to LAST; a request reads no further than an even number."""
+    """Yield the numbers up to LAST; a request reads no further than an even number."""
     for number in range((place or 0) + 1, LAST + 1):
         yield number, number if number < LAST else None
         if number % 2 == 0:
@@ -32,7 +32,7 @@ def page(limit: int, cursor: str | None, query: str = "numbers") -> tuple[list[i
     ("limit", "pages"),
     [(1, [[1], [2], [3], [4], [5]]), (2, [[1, 2], [3, 4], [5]]), (3, [[1, 2], [3, 4], [5]])],
 )
-def test_pages_end_at_the_limit_or_when_enough_was_read_and_the_last_has_no_cursor(
+def test_a_page_ends_at_its_limit_or_when_enough_was_read_and_the_last_has_no_cursor(
     limit: int, pages: list[list[int]]
 ) -> None:
     items, cursor = page(limit, None)
@@ -50,7 +50,7 @@ def test_a_cursor_of_a_different_query_is_refused() -> None:
 
 
 @pytest.mark.parametrize("changed", ["", "x", "####", "\ud800", "e30", "ü"])
-def test_what_is_no_cursor_is_refused(changed: str) -> None:
+def test_an_invalid_cursor_is_refused(changed: str) -> None:
     with pytest.raises(InvalidCursorError):
         page(1, changed)
 

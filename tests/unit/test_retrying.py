@@ -1,4 +1,4 @@
-"""Retries outside the ledger: while it is busy, and only so often."""
+"""Retries outside the ledger: while it is busy, and a limited number of times."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scrip.retrying import retrying
 
 
 class Service:
-    """Busy for its first calls."""
+    """A service that is busy for its first calls."""
 
     def __init__(self, busy: int) -> None:
         self.busy = busy
@@ -29,7 +29,7 @@ def test_a_call_is_repeated_until_it_is_not_busy(busy: int) -> None:
     assert service.calls == busy + 1
 
 
-def test_the_tries_are_bounded() -> None:
+def test_the_number_of_tries_is_limited() -> None:
     service = Service(3)
     with pytest.raises(BusyError):
         retrying(service.call, tries=3, backoff=0)

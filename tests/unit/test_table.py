@@ -1,4 +1,4 @@
-"""The table's methods: what DynamoDB's answers and errors become."""
+"""The table's methods: how they translate DynamoDB's answers and errors."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class OneAtATime:
         self.requests: list[dict[str, Any]] = []
 
     def batch_get_item(self, **request: Any) -> dict[str, Any]:
-        [asked] = request["RequestItems"].values()
-        self.requests.append(asked)
-        first, *others = asked["Keys"]
-        left = {"scrip": {**asked, "Keys": others}} if others else {}
+        [batch] = request["RequestItems"].values()
+        self.requests.append(batch)
+        first, *others = batch["Keys"]
+        left = {"scrip": {**batch, "Keys": others}} if others else {}
         return {"Responses": {"scrip": [first]}, "UnprocessedKeys": left}
 
 
@@ -58,7 +58,7 @@ def canceled(*codes: str) -> ClientError:
     return error("TransactionCanceledException", CancellationReasons=reasons)
 
 
-def test_a_batch_is_read_whole_with_the_same_projection() -> None:
+def test_a_batch_is_read_completely_with_the_same_projection() -> None:
     client = OneAtATime()
     found = table(client).get_batch(KEYS, "pk", "sk")
     assert [item["pk"]["S"] for item in found] == [key["pk"] for key in KEYS]
@@ -66,7 +66,7 @@ def test_a_batch_is_read_whole_with_the_same_projection() -> None:
     assert len(client.requests) == len(KEYS)
 
 
-def test_no_keys_are_no_request() -> None:
+def test_a_batch_without_keys_sends_no_request() -> None:
     client = OneAtATime()
     assert (table(client).get_batch([]), client.requests) == ([], [])
 
@@ -81,12 +81,12 @@ def test_no_keys_are_no_request() -> None:
         ReadTimeoutError(endpoint_url="http://dynamodb"),
     ],
 )
-def test_what_may_succeed_when_it_is_repeated_is_busy(refusal: Exception) -> None:
+def test_an_error_that_a_retry_may_avoid_is_busy(refusal: Exception) -> None:
     with pytest.raises(BusyError):
         table(Refusing(refusal)).put(KEYS[0])
 
 
-def test_a_condition_that_fails_has_the_old_items() -> None:
+def test_a_failed_condition_has_the_old_items() -> None:
     single = error("ConditionalCheckFailedException", Item=OLD)
     with pytest.raises(ConditionFailedError) as failed:
         table(Refusing(single)).put(KEYS[0], return_old=True)
@@ -97,6 +97,6 @@ def test_a_condition_that_fails_has_the_old_items() -> None:
 
 
 @pytest.mark.parametrize("code", ["ValidationException", "AccessDeniedException"])
-def test_other_errors_stay_as_they_are(code: str) -> None:
+def test_other_errors_are_not_translated(code: str) -> None:
     with pytest.raises(ClientError, match=code):
         table(Refusing(error(code))).put(KEYS[0])

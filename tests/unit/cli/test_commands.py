@@ -1,4 +1,4 @@
-"""What holds for every command: an example, a page of reference, completion, exit codes."""
+"""Rules for every command: its help, its reference, completion, and exit codes."""
 
 import os
 import re
@@ -22,7 +22,7 @@ ROOT_COMMAND: Any = get_command(app)
 
 
 def commands(group: Any, *words: str) -> Iterator[tuple[str, Any]]:
-    """Every command with its words."""
+    """Yield every command with its words."""
     for word, command in group.commands.items():
         if hasattr(command, "commands"):
             yield from commands(command, *words, word)
@@ -34,13 +34,13 @@ def run(*words: str, **environment: str) -> Result:
     return CliRunner().invoke(app, words, env=environment, prog_name="scrip")
 
 
-def test_the_help_of_every_command_says_what_it_does_and_has_an_example() -> None:
+def test_the_help_of_every_command_has_a_description_and_an_example() -> None:
     for words, command in commands(ROOT_COMMAND):
         assert command.help, words
         assert command.epilog.startswith(f"Example: scrip {words}"), words
 
 
-def test_the_version_is_printed_as_it_is_in_the_code() -> None:
+def test_the_printed_version_is_that_of_the_code() -> None:
     assert run("--version").output == f"scrip {__version__}\n"
 
 
@@ -51,7 +51,7 @@ def test_every_command_names_its_stack_by_the_same_options() -> None:
         assert last[-2:] == shared[2:] if words.startswith("local ") else last == shared, words
 
 
-def test_every_change_to_an_account_can_be_rehearsed() -> None:
+def test_every_command_that_changes_an_account_has_a_dry_run() -> None:
     changes = {
         words: {param.name for param in command.params}
         for words, command in commands(ROOT_COMMAND)
@@ -74,7 +74,7 @@ def test_no_command_takes_a_secret_as_an_argument() -> None:
     assert options == [("webhooks send", "--secret-file")]
 
 
-def test_the_reference_is_in_step_with_the_code() -> None:
+def test_the_reference_is_up_to_date_with_the_code() -> None:
     made = subprocess.run(
         [sys.executable, "scripts/cli_reference.py"],
         cwd=ROOT,
@@ -119,14 +119,16 @@ def test_shells_complete_commands_options_and_values(typed: str, offered: list[s
         (errors.CorruptAccountError("a"), ExitCode.FAILED),
     ],
 )
-def test_an_exit_code_says_whether_to_ask_again(error: errors.ScripError, code: ExitCode) -> None:
+def test_the_exit_code_distinguishes_refusals_missing_things_and_failures(
+    error: errors.ScripError, code: ExitCode
+) -> None:
     assert exit_code_of(error) == code
 
 
 @pytest.mark.parametrize(
     "words",
     [
-        ["accounts", "grant", "a", "5", "--reason", "b"],  # there is no terminal to ask at
+        ["accounts", "grant", "a", "5", "--reason", "b"],  # no terminal to ask on
         ["accounts", "grant", "a", "5", "--yes"],  # no reason
         ["accounts", "grant", "a", "5", "--yes", "--reason", ""],
         ["accounts", "grant", "a", "0", "--yes", "--reason", "b"],
@@ -135,7 +137,7 @@ def test_an_exit_code_says_whether_to_ask_again(error: errors.ScripError, code: 
         ["accounts", "grant", "a", "5", "--yes", "--reason", "b", "--expires-at", "soon"],
         ["accounts", "freeze", "a", "--yes", "--reason", "b", "--idempotency-key", "a b"],
         ["accounts", "open", "me", "--yes"],
-        ["accounts", "open", "a", "--email", "nobody", "--yes"],
+        ["accounts", "open", "a", "--email", "anna", "--yes"],
         ["entries", "a", "--since", "2026-12-01T08:00"],
         ["catalog", "diff", "/nowhere.yaml"],
         ["export"],
@@ -147,31 +149,35 @@ def test_wrong_usage_is_reported_before_any_call_to_aws(words: list[str]) -> Non
     assert "Usage: scrip" in answer.stderr
 
 
-def test_a_stack_that_does_not_run_has_its_own_exit_code(tmp_path: Path) -> None:
+def test_a_stack_that_is_not_running_has_its_own_exit_code(tmp_path: Path) -> None:
     answer = run("accounts", "list", "--port", "1", "--state", str(tmp_path))
     assert (answer.exit_code, "scrip local up" in answer.stderr) == (ExitCode.NOT_RUNNING, True)
 
 
 @pytest.mark.parametrize("note", ["", "   ", "x" * 1025])
-def test_a_note_is_one(note: str) -> None:
+def test_a_blank_or_long_note_is_refused(note: str) -> None:
     for words in (["grant", "a", "1"], ["deduct", "a", "1"], ["freeze", "a"], ["unfreeze", "a"]):
         answer = run("accounts", *words, "--reason", "b", "--note", note, "--yes")
         assert (answer.exit_code, "1 to 1024 characters" in answer.stderr) == (ExitCode.USAGE, True)
 
 
-def test_help_says_who_reads_a_reason_and_who_a_note() -> None:
+def test_the_help_says_who_can_read_a_reason_and_a_note() -> None:
     for words, command in commands(ROOT_COMMAND):
-        said = {option.name: option.help for option in command.params if hasattr(option, "help")}
-        if words.startswith("accounts ") and "reason" in said:
-            assert said["reason"] == "Why. The user reads this.", words
-        if "note" in said:
-            assert said["note"].startswith("Only staff read this"), words
-        # What writes no audit record has no place for a note.
-        assert ("note" in said) == (words.split()[-1] in {"grant", "deduct", "freeze", "unfreeze"})
+        help_texts = {
+            option.name: option.help for option in command.params if hasattr(option, "help")
+        }
+        if words.startswith("accounts ") and "reason" in help_texts:
+            assert help_texts["reason"] == "Why. The user reads this.", words
+        if "note" in help_texts:
+            assert help_texts["note"].startswith("Only staff read this"), words
+        # A command without an audit record takes no note.
+        assert ("note" in help_texts) == (
+            words.split()[-1] in {"grant", "deduct", "freeze", "unfreeze"}
+        )
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "x" * 257])
-def test_a_reason_is_one(reason: str) -> None:
+def test_a_blank_or_long_reason_is_refused(reason: str) -> None:
     for words in (["accounts", "grant", "a", "1"], ["catalog", "apply", "catalog.yaml"]):
         answer = CliRunner().invoke(app, [*words, "--reason", reason, "--yes"])
         assert (answer.exit_code, "1 to 256 characters" in answer.stderr) == (ExitCode.USAGE, True)

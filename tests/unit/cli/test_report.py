@@ -1,4 +1,4 @@
-"""Records in a pipe, and as a table on a terminal."""
+"""Records as lines in a pipe and as a table on a terminal."""
 
 import io
 import os
@@ -21,7 +21,9 @@ ENTRY = {
 COLUMNS = tuple(ENTRY)
 
 
-def test_in_a_pipe_each_record_is_a_line_with_tabs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_in_a_pipe_each_record_is_a_line_of_tab_separated_cells(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     show_table([ENTRY, ENTRY], COLUMNS)
     header, *lines = capsys.readouterr().out.splitlines()
     assert header.split("\t") == list(COLUMNS)
@@ -37,7 +39,9 @@ def test_in_a_pipe_each_record_is_a_line_with_tabs(capsys: pytest.CaptureFixture
     ]
 
 
-def test_on_a_terminal_no_id_is_cut_and_nothing_steers_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_terminal_no_id_is_cut_and_control_characters_are_removed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     ours, theirs = pty.openpty()
     monkeypatch.setenv("COLUMNS", "40")
     monkeypatch.setenv("TERM", "dumb")
@@ -53,12 +57,12 @@ def test_on_a_terminal_no_id_is_cut_and_nothing_steers_it(monkeypatch: pytest.Mo
     assert "\x1b[31m" not in shown
 
 
-def test_a_fact_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_fact_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     show_facts({"balance": 10100, "plan_id": "free", "debt": None})
     assert capsys.readouterr().out == "balance  10100\nplan_id  free\ndebt\n"
 
 
-def test_lines_of_json_come_as_they_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_of_json_are_printed_as_they_are_produced(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
     monkeypatch.setattr("sys.stdout", out)
     seen = []

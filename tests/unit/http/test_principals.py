@@ -1,4 +1,4 @@
-"""Who a token's claims make of its bearer."""
+"""The actor that a token's claims describe."""
 
 import pytest
 
@@ -13,21 +13,21 @@ CONSOLE, APP = "console-client", "app-client"
 USER, SERVICE, ADMIN = ActorType.USER, ActorType.SERVICE, ActorType.ADMIN
 
 ANN = {"sub": "ann", "iss": POOL, "client_id": CONSOLE, "token_use": "access"}
-"""Somebody who has signed in to the console."""
+"""A user who has signed in to the console."""
 
 MACHINE = {"sub": "machine", "iss": POOL, "client_id": "machine", "token_use": "access"}
 
 KINDS: dict[str, tuple[dict[str, str], ActorType | None]] = {
-    "nobody's": ({"iss": POOL}, None),
+    "no subject": ({"iss": POOL}, None),
     "an id token": (ANN | {"token_use": "id", "cognito:groups": "[admin]"}, None),
     "a user of the app": (ANN | {"client_id": APP}, USER),
     "a user in the console": (ANN, USER),
     "a user of another issuer": ({"sub": "auth0|1", "iss": OTHER}, USER),
-    # Groups: of the stack's own pool, and from the console's client.
+    # Groups count only from the stack's own pool and the console's client.
     "a group": (ANN | {"cognito:groups": "[admin]"}, ADMIN),
     "a group among others": (ANN | {"cognito:groups": "[support admin eu]"}, ADMIN),
     "an admin in the app": (ANN | {"client_id": APP, "cognito:groups": "[admin]"}, USER),
-    "an admin by no client": (
+    "an admin without a client": (
         {"sub": "ann", "iss": POOL, "aud": CONSOLE, "cognito:groups": "[admin]"},
         USER,
     ),
@@ -36,7 +36,7 @@ KINDS: dict[str, tuple[dict[str, str], ActorType | None]] = {
         {"sub": "ann", "client_id": CONSOLE, "cognito:groups": "[admin]"},
         USER,
     ),
-    "an issuer that begins as the pool's": (
+    "an issuer that begins like the pool's": (
         ANN | {"iss": f"{POOL}2", "cognito:groups": "[admin]"},
         USER,
     ),
@@ -44,16 +44,16 @@ KINDS: dict[str, tuple[dict[str, str], ActorType | None]] = {
         ANN | {"iss": OTHER, "cognito:groups": "[x admin y]"},
         USER,
     ),
-    "a group named as the list of it": (ANN | {"cognito:groups": "[[admin]]"}, USER),
-    "a group that ends so": (ANN | {"cognito:groups": "[no-admin adminx]"}, USER),
+    "a group named like a list": (ANN | {"cognito:groups": "[[admin]]"}, USER),
+    "a group with a similar name": (ANN | {"cognito:groups": "[no-admin adminx]"}, USER),
     "a group in capitals": (ANN | {"cognito:groups": "[Admin]"}, USER),
     "no list of groups": (ANN | {"cognito:groups": "admin"}, USER),
     "half a list of groups": (ANN | {"cognito:groups": "[admin"}, USER),
     "no group at all": (ANN | {"cognito:groups": "[]"}, USER),
-    "nothing where groups should be": (ANN | {"cognito:groups": ""}, USER),
+    "an empty text for groups": (ANN | {"cognito:groups": ""}, USER),
     "groups with another space between": (ANN | {"cognito:groups": "[x\u00a0admin]"}, USER),
-    "groups with a line's end between": (ANN | {"cognito:groups": "[x\nadmin\ty]"}, USER),
-    # Scopes: of any issuer and any client.
+    "groups with a line break between": (ANN | {"cognito:groups": "[x\nadmin\ty]"}, USER),
+    # Scopes count from any issuer and client.
     "an admin's scope": (ANN | {"client_id": APP, "scope": "openid scrip/admin"}, ADMIN),
     "an admin's scope elsewhere": ({"sub": "u", "iss": OTHER, "scope": "scrip/admin"}, ADMIN),
     "a machine that is an admin": (MACHINE | {"scope": "scrip/admin"}, ADMIN),
@@ -70,7 +70,7 @@ KINDS: dict[str, tuple[dict[str, str], ActorType | None]] = {
 
 
 @pytest.mark.parametrize("case", KINDS)
-def test_a_token_makes_its_bearer_what_it_says_and_no_more(case: str) -> None:
+def test_a_tokens_claims_decide_the_type_of_actor(case: str) -> None:
     claims, kind = KINDS[case]
     if kind is None:
         with pytest.raises(ForbiddenError):
@@ -81,6 +81,6 @@ def test_a_token_makes_its_bearer_what_it_says_and_no_more(case: str) -> None:
 
 
 @pytest.mark.parametrize("claims", [ANN, {"sub": "ann"}])
-def test_where_no_pool_is_known_no_group_makes_an_admin(claims: dict[str, str]) -> None:
-    told = claims | {"cognito:groups": "[admin]"}
-    assert actor_of(told, pool_issuer="", console_client_id="").type is USER
+def test_without_a_pool_no_group_makes_an_admin(claims: dict[str, str]) -> None:
+    with_group = claims | {"cognito:groups": "[admin]"}
+    assert actor_of(with_group, pool_issuer="", console_client_id="").type is USER

@@ -1,4 +1,4 @@
-"""Problems: what an error says is a sentence that an app can show."""
+"""Problems: titles and details are sentences that an app can show."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ EXAMPLES = {
 }
 
 
-def errors(of: type[ScripError] = ScripError) -> Iterator[type[ScripError]]:
-    yield of
-    for error in of.__subclasses__():
+def errors(base: type[ScripError] = ScripError) -> Iterator[type[ScripError]]:
+    yield base
+    for error in base.__subclasses__():
         yield from errors(error)
 
 
@@ -38,7 +38,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("error", list(errors()), ids=lambda error: error.__name__)
-def test_title_and_detail_are_sentences_with_the_errors_own_data(error: type[ScripError]) -> None:
+def test_titles_and_details_are_sentences_with_the_errors_data(error: type[ScripError]) -> None:
     data = {
         field.name: EXAMPLES[getattr(field.type, "__name__", str(field.type))]
         for field in fields(error)
@@ -50,7 +50,7 @@ def test_title_and_detail_are_sentences_with_the_errors_own_data(error: type[Scr
     assert shown["title"].endswith(".")
 
 
-def test_the_detail_says_what_the_request_lacks() -> None:
+def test_the_detail_says_what_is_missing_or_invalid() -> None:
     refused = InsufficientCreditsError(25, 10, 15, datetime(2026, 12, 1, tzinfo=UTC))
     shown = json.loads(problem(refused, "urn:example").body or "")
     assert shown["detail"] == "Not enough credits: 25 needed, 10 available."

@@ -1,4 +1,4 @@
-"""Sample messages of all providers from `events/webhook`, as they are or with changes."""
+"""Sample messages of all providers from `events/webhook`, unchanged or with changes."""
 
 import json
 from datetime import UTC, datetime
@@ -44,7 +44,7 @@ def translated(provider: Provider, payload: Any) -> tuple[Fact, ...]:
 
 
 def sample(provider: Provider, name: str, *, of: str = "data", **changes: Any) -> tuple[Fact, ...]:
-    """Return the facts that a sample states with other fields at a path of it."""
+    """Return the facts that a sample states, with changes to the fields at a path."""
     payload = body(provider, name)
     place = payload
     for step in filter(None, of.split(".")):

@@ -65,13 +65,9 @@ def test_an_active_item_is_a_period_paid_and_a_subscription() -> None:
 
 
 def test_an_item_its_subscription_and_its_payment_state_the_same_period() -> None:
+    # The payment's times are in seconds, the others' in milliseconds.
     for name in ("subscription_item_active", "subscription_updated", "payment_attempt_paid"):
         assert periods(name) == [NOVEMBER], name
-
-
-def test_times_are_in_seconds_or_in_milliseconds() -> None:
-    # The payment's are in seconds, as found; the item's in milliseconds.
-    assert periods("payment_attempt_paid") == periods("subscription_item_active")
 
 
 def test_a_renewal_is_an_update_with_a_new_start() -> None:
@@ -127,7 +123,7 @@ def test_an_organization_is_named_so_that_it_can_be_linked() -> None:
     )
 
 
-def test_what_is_missing_is_named() -> None:
+def test_a_missing_field_is_named() -> None:
     with pytest.raises(PayloadError, match="csub_item_ScripPro01 has no period_end"):
         translated("subscription_item_active", period_end=None)
     with pytest.raises(PayloadError, match=r"data\.payer: Field required"):

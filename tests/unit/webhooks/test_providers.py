@@ -1,4 +1,4 @@
-"""What holds for the messages of all providers, whatever their fields contain."""
+"""Rules for the messages of all providers, whatever their fields contain."""
 
 from __future__ import annotations
 
@@ -95,7 +95,9 @@ def test_header_names_may_have_any_case() -> None:
         (Provider.POLAR, b"{}", "type: "),
     ],
 )
-def test_what_cannot_be_read_is_refused(provider: Provider, sent: bytes, reason: str) -> None:
+def test_an_unreadable_message_is_refused_with_the_reason(
+    provider: Provider, sent: bytes, reason: str
+) -> None:
     with pytest.raises(PayloadError) as refused:
         read_message(provider, HEADERS, sent)
     assert refused.value.reason.startswith(reason)
@@ -108,7 +110,7 @@ def test_a_message_without_its_headers_is_refused() -> None:
 
 
 @given(st.sampled_from(Provider), st.binary())
-def test_nonsense_is_refused_and_nothing_else(provider: Provider, sent: bytes) -> None:
+def test_nonsense_raises_only_a_payload_error(provider: Provider, sent: bytes) -> None:
     with pytest.raises(PayloadError):
         read_message(provider, HEADERS, sent)
 

@@ -132,7 +132,9 @@ def test_a_renewal_without_an_invoice_goes_by_its_payment() -> None:
         ("account_linked", {"customer_id": None}, "data.customer_id: "),
     ],
 )
-def test_it_is_read_strictly(name: str, changes: dict[str, Any], reason: str) -> None:
+def test_an_invalid_field_is_refused_with_its_path(
+    name: str, changes: dict[str, Any], reason: str
+) -> None:
     with pytest.raises(PayloadError) as refused:
         translated(name, **changes)
     assert refused.value.reason.startswith(reason)

@@ -92,7 +92,7 @@ def test_the_account_is_named_by_reference_then_metadata_customer_and_email() ->
     assert guest.names == ("email:bob@example.com",)
 
 
-def test_what_is_expanded_counts_like_its_id() -> None:
+def test_an_expanded_object_is_read_like_its_id() -> None:
     expanded = {"customer": {"id": "cus_ScripAlice01"}, "payment_intent": {"id": "pi_ScripPack01"}}
     assert purchased(**expanded) == PURCHASE
 
@@ -216,7 +216,7 @@ def test_a_subscription_has_a_status(shape: str) -> None:
         at=day(11, 1, 2),
     )
     assert translated(f"subscription_created{shape}") == created
-    # Both are of the same second; what came second counts as later.
+    # Both have the same second; the update counts as later.
     updated = translated(f"subscription_updated{shape}")
     assert isinstance(updated, SubscriptionUpdated)
     assert (updated.status, updated.ended, updated.at > created.at) == ("active", False, True)
@@ -292,7 +292,7 @@ def test_a_disputes_whole_charge_names_its_invoice() -> None:
     assert set(disputed.payment_ids) == {*PACK, "stripe:in_1"}
 
 
-def test_what_is_missing_is_named_by_its_path() -> None:
+def test_a_missing_field_is_named_by_its_path() -> None:
     lines = [{"amount": 1, "period": {"end": 2}}]
     with pytest.raises(PayloadError) as refused:
         translated("invoice_paid", lines={"data": lines})

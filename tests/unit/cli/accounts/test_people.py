@@ -1,4 +1,4 @@
-"""Who `scrip backfill` opens accounts for, read from a CSV file."""
+"""The CSV file with the users for whom `scrip backfill` opens accounts."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def csv(tmp_path: Path, text: str | bytes) -> Path:
         ("account_id\n", []),
     ],
 )
-def test_a_file_has_account_ids_and_perhaps_emails(
+def test_a_file_has_account_ids_and_optional_emails(
     tmp_path: Path,
     text: str,
     people: list[tuple[str, str | None]],
@@ -38,7 +38,7 @@ def test_a_file_has_account_ids_and_perhaps_emails(
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "what"),
+    ("text", "line", "message"),
     [
         ("", 1, "header"),
         ("a\nb\n", 1, "header"),
@@ -51,7 +51,7 @@ def test_a_file_has_account_ids_and_perhaps_emails(
         ("account_id\nteam/anna\n", 2, "'team/anna' cannot be"),
         ("account_id\nme\n", 2, "cannot be"),
         ("account_id\na\tb\n", 2, "cannot be"),
-        ("account_id,email\na,nobody\n", 2, "not an email address"),
+        ("account_id,email\na,anna\n", 2, "not an email address"),
         ("account_id\na\nb\na\n", 4, "is in line 2, too"),
         ('account_id\n"a\n', 2, "unexpected end"),
     ],
@@ -60,12 +60,12 @@ def test_a_fault_is_reported_with_its_line(
     tmp_path: Path,
     text: str,
     line: int,
-    what: str,
+    message: str,
 ) -> None:
     with pytest.raises(CommandError) as refused:
         people_in_csv(csv(tmp_path, text))
     assert f"users.csv:{line}: " in refused.value.output
-    assert what in refused.value.output
+    assert message in refused.value.output
 
 
 def test_all_faults_are_reported_at_once_up_to_20(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What `scrip catalog` would edit, and in which order."""
+"""The edits that `scrip catalog` plans, and their order."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ CATALOG = Catalog(plans={"free": FREE, "pro": PRO}, features={"chat": CHAT})
 
 
 def changes(*items: Plan | Feature, prune: bool = False) -> list[Change]:
-    """What to edit in the catalog for it to be as a file of these items says."""
+    """Return the edits that make the catalog match a file with these items."""
     wanted = Catalog(
         plans={item.plan_id: item for item in items if isinstance(item, Plan)},
         features={item.feature_id: item for item in items if isinstance(item, Feature)},
@@ -33,7 +33,7 @@ def changes(*items: Plan | Feature, prune: bool = False) -> list[Change]:
     return changes_to(editor, wanted, prune=prune)
 
 
-def test_what_is_as_the_file_says_is_not_edited_whatever_its_version() -> None:
+def test_an_item_that_matches_the_file_is_not_edited_whatever_its_version() -> None:
     assert changes(replace(FREE, version=1), replace(PRO, version=1), CHAT) == []
     assert changes() == []
 
@@ -52,7 +52,7 @@ def test_each_difference_is_one_edit_of_the_version_that_was_read() -> None:
     assert (made.action, made.edit.before, made.fields["cost"]) == ("create", None, (None, 9))
 
 
-def test_what_is_not_in_the_file_is_left_alone_or_deactivated() -> None:
+def test_an_item_that_is_not_in_the_file_is_kept_or_deactivated_with_prune() -> None:
     assert changes(FREE, CHAT) == []
     [pruned] = changes(FREE, CHAT, prune=True)
     assert (pruned.id, pruned.action, pruned.fields) == (
@@ -69,7 +69,7 @@ def test_the_plan_of_new_accounts_cannot_be_deactivated() -> None:
         changes(PRO, CHAT, prune=True)
 
 
-def test_a_providers_id_goes_from_one_plan_to_another_in_the_order_that_is_allowed() -> None:
+def test_a_providers_id_is_removed_from_one_plan_before_another_gets_it() -> None:
     team = Plan(plan_id="team", name="Team", monthly_credits=1, provider_ids=("price",))
     moved = changes(team, replace(PRO, provider_ids=()))
     assert [change.id for change in moved] == ["pro", "team"]

@@ -16,7 +16,7 @@ def read(tmp_path: Path, text: str) -> Catalog:
     return read_catalog_file(path)
 
 
-def test_what_is_left_out_has_its_default_as_in_the_api(tmp_path: Path) -> None:
+def test_a_missing_field_has_the_same_default_as_in_the_api(tmp_path: Path) -> None:
     text = """
         plans:
           pro:
@@ -43,13 +43,13 @@ def test_what_is_left_out_has_its_default_as_in_the_api(tmp_path: Path) -> None:
     )
 
 
-def test_the_references_example_is_what_would_be_printed(tmp_path: Path) -> None:
+def test_the_references_example_is_printed_unchanged(tmp_path: Path) -> None:
     page = (Path(__file__).parents[4] / "docs/reference/cli.md").read_text(encoding="utf-8")
     example = page.split("```yaml\n")[1].split("```")[0]
     assert catalog_text(read(tmp_path, example)) == example
 
 
-def test_what_is_printed_reads_as_what_it_was(tmp_path: Path) -> None:
+def test_a_printed_catalog_reads_back_unchanged(tmp_path: Path) -> None:
     odd = Plan(
         plan_id="odd",
         name="yes: 'Zoë' # 1",
@@ -104,7 +104,7 @@ def test_a_file_of_another_encoding_is_refused(tmp_path: Path) -> None:
         read_catalog_file(path)
 
 
-def test_faults_in_merged_keys_and_endless_nesting_are_reported_too(tmp_path: Path) -> None:
+def test_faults_in_merged_keys_and_excessive_nesting_are_reported(tmp_path: Path) -> None:
     merged = "plans:\n  a: &a {name: A, monthly_credits: x}\n  b:\n    <<: *a\n    name: B\n"
     for text, fault in ((merged, "plans.b.monthly_credits"), ("a: " + "[" * 5_000, "too deep")):
         with pytest.raises(CommandError) as caught:

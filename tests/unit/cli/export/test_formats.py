@@ -1,4 +1,4 @@
-"""What an exported entry looks like."""
+"""The formats of exported entries."""
 
 import csv
 import io
@@ -31,7 +31,7 @@ def usage(reason: str = REASON) -> Entry:
     return entry
 
 
-def test_a_line_of_json_is_the_entry_as_the_api_shows_it_and_whose_it_is() -> None:
+def test_a_line_of_json_is_the_entry_as_in_the_api_with_its_account_id() -> None:
     lines = (
         header(Format.NDJSON) + encoded([("a", usage()), ("b", usage())], Format.NDJSON)
     ).split(b"\n")
@@ -43,7 +43,7 @@ def test_a_line_of_json_is_the_entry_as_the_api_shows_it_and_whose_it_is() -> No
     ]
 
 
-def test_a_row_of_csv_holds_the_same_with_parts_as_json_and_null_as_nothing() -> None:
+def test_a_row_of_csv_has_the_same_with_objects_as_json_and_null_as_empty() -> None:
     text = (header(Format.CSV) + encoded([("auth0|u,1", usage())], Format.CSV)).decode()
     [row] = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     assert tuple(row) == COLUMNS
@@ -59,7 +59,7 @@ def test_a_row_of_csv_holds_the_same_with_parts_as_json_and_null_as_nothing() ->
 
 
 @pytest.mark.parametrize("start", list("=+-@\t\r\n"))
-def test_text_that_begins_a_formula_stays_text_and_numbers_stay_numbers(start: str) -> None:
+def test_text_that_looks_like_a_formula_is_marked_and_numbers_are_not(start: str) -> None:
     text, account_id = f'{start}HYPERLINK("https://x.org")', f"{start}49 170"
     written = header(Format.CSV) + encoded([(account_id, usage(reason=text))], Format.CSV)
     [row] = csv.DictReader(io.StringIO(written.decode(), newline=""), strict=True)

@@ -1,4 +1,4 @@
-"""The folder of a local stack, as it is claimed."""
+"""The claim of a local stack's folder."""
 
 import os
 from pathlib import Path
@@ -9,12 +9,12 @@ from scrip_cli.local.process import claim
 from scrip_cli.local.stack import LocalStack
 
 
-@pytest.mark.parametrize("is_there", [False, True])
-def test_a_claimed_folder_is_closed_to_everybody_else(tmp_path: Path, *, is_there: bool) -> None:
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_claimed_folder_is_closed_to_other_users(tmp_path: Path, *, exists: bool) -> None:
     stack = LocalStack(root=tmp_path, port=4566, state_dir=tmp_path / "state")
     umask = os.umask(0)
     try:
-        if is_there:
+        if exists:
             stack.state_dir.mkdir()
         lock = claim(stack)
     finally:

@@ -1,4 +1,4 @@
-"""The month that `scrip seed` makes up."""
+"""The month of usage that `scrip seed` generates."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -14,14 +14,14 @@ def month(seed: int, account_id: str) -> list[TimedCommand]:
     return [one for day in DAYS for one in commands_on(seed, account_id, day, FEATURES)]
 
 
-def test_a_day_is_always_the_same_however_the_catalog_lists_its_features() -> None:
+def test_a_day_is_the_same_for_any_order_of_the_features() -> None:
     for day in DAYS:
         lived = commands_on(1, "demo-001", day, FEATURES)
         assert lived == commands_on(1, "demo-001", day, FEATURES[::-1])
     assert month(1, "demo-001") != month(2, "demo-001")
 
 
-def test_an_account_lives_forward_from_its_sign_up_and_each_key_is_used_once() -> None:
+def test_commands_follow_the_sign_up_in_order_and_use_each_key_once() -> None:
     for account_id in account_ids(20):
         lived = month(1, account_id)
         times = [opened_at(1, account_id, FIRST), *(one.at for one in lived)]

@@ -1,4 +1,4 @@
-"""What `scrip webhooks send` makes of a fixture before it is signed."""
+"""The fixtures, overrides and secrets of `scrip webhooks send`."""
 
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ def test_a_fixture_is_found_by_its_name_from_anywhere_in_the_project(
     assert refused.value.output == "stripe/paid"
 
 
-def test_a_file_of_no_provider_needs_one_named(tmp_path: Path) -> None:
+def test_a_file_outside_the_providers_folders_needs_a_provider(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="which provider"):
         provider_of(tmp_path / "paid.json")
 
@@ -81,7 +81,7 @@ def test_a_file_without_a_json_object_is_refused(tmp_path: Path, text: str) -> N
         read_payload(path)
 
 
-def test_a_secret_is_read_without_the_line_break_behind_it(tmp_path: Path) -> None:
+def test_a_secret_is_read_without_its_line_break(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     path.write_text("whsec_x\n")
     with path.open() as file:

@@ -1,4 +1,4 @@
-"""A message is accepted if its provider signed it, whole and just now; nothing else is."""
+"""Signatures: a message is accepted only if its provider signed all of it a moment ago."""
 
 from base64 import b64decode, b64encode
 from datetime import UTC, datetime, timedelta
@@ -46,7 +46,7 @@ def accepted(
     body: bytes = BODY,
     secrets: tuple[str, ...] | None = None,
 ) -> bool:
-    """Return whether it is accepted; SignatureError is the only error that may be raised."""
+    """Return whether a message is accepted; verify may raise only SignatureError."""
     try:
         verify(provider.scheme, headers, body, (SECRETS[provider],) if secrets is None else secrets)
     except SignatureError:
@@ -55,7 +55,7 @@ def accepted(
 
 
 @providers
-def test_what_was_just_signed_is_accepted(provider: Provider) -> None:
+def test_a_message_that_was_just_signed_is_accepted(provider: Provider) -> None:
     assert accepted(provider, signed(provider))
 
 
@@ -81,8 +81,8 @@ def test_header_names_may_have_any_case(provider: Provider) -> None:
 
 @providers
 def test_a_message_may_be_five_minutes_early_or_late(provider: Provider) -> None:
-    for seconds, just_now in ((290, True), (310, False), (-290, True), (-310, False)):
-        assert accepted(provider, signed(provider, late=seconds * SECOND)) is just_now, seconds
+    for seconds, is_recent in ((290, True), (310, False), (-290, True), (-310, False)):
+        assert accepted(provider, signed(provider, late=seconds * SECOND)) is is_recent, seconds
 
 
 @providers
@@ -112,18 +112,18 @@ def test_any_of_several_signatures_may_be_right(provider: Provider) -> None:
     assert not accepted(provider, {**wrong, name: none})
 
 
-def test_a_secret_that_is_unusable_does_not_spoil_the_others() -> None:
+def test_an_unusable_secret_does_not_affect_the_others() -> None:
     for provider in Provider:
         for unusable in ("", "whsec_", "whsec_?", "whsec_a", "whsec_é", "é"):
             assert not accepted(provider, signed(provider), secrets=(unusable,))
             assert accepted(provider, signed(provider), secrets=(unusable, SECRETS[provider]))
 
 
-def test_a_secret_without_the_prefix_is_its_own_bytes() -> None:
+def test_a_secret_without_the_prefix_is_used_as_text() -> None:
     plain = "not base64 at all, but long enough"
     for provider in (Provider.STANDARD, Provider.POLAR):
         assert accepted(provider, signed(provider, secret=plain), secrets=(plain,))
-    # Polar's is its own bytes even with the prefix.
+    # Polar's is used as text even with the prefix.
     prefixed = "whsec_" + b64encode(plain.encode()).decode()
     headers = signed(Provider.POLAR, secret=prefixed)
     assert accepted(Provider.POLAR, headers, secrets=(prefixed,))
@@ -213,7 +213,7 @@ def test_a_malformed_standard_header_is_refused() -> None:
             assert not accepted(provider, {**headers, f"{prefix}-{name}": wrong}), (name, value)
 
 
-def test_one_providers_headers_do_not_sign_for_another() -> None:
+def test_one_providers_headers_are_not_valid_for_another() -> None:
     secret = SECRETS[Provider.STANDARD]
     for provider, other in (
         (Provider.CLERK, Provider.STANDARD),
@@ -228,7 +228,7 @@ def test_a_body_that_is_not_text_is_refused(provider: Provider) -> None:
 
 
 @given(st.sampled_from(Provider), st.integers(0, len(BODY) - 1), st.integers(1, 255))
-def test_any_other_byte_in_the_body_is_refused(provider: Provider, place: int, flip: int) -> None:
+def test_a_changed_byte_in_the_body_is_refused(provider: Provider, place: int, flip: int) -> None:
     other = bytearray(BODY)
     other[place] ^= flip
     assert not accepted(provider, signed(provider), bytes(other))
@@ -239,7 +239,7 @@ BASE64 = (b64decode, lambda proof: b64encode(proof).decode())
 
 
 @given(st.sampled_from(Provider), st.integers(0, 255))
-def test_any_other_bit_in_the_signature_is_refused(provider: Provider, place: int) -> None:
+def test_a_changed_bit_in_the_signature_is_refused(provider: Provider, place: int) -> None:
     headers, name = signed(provider), f"{provider.scheme.headers}-signature"
     proof = headers[name].rpartition("=" if provider.scheme.is_stripes else ",")[2]
     read, write = HEX if provider.scheme.is_stripes else BASE64
@@ -267,7 +267,7 @@ anything = st.text(st.characters(codec=None, exclude_categories=()))
     st.binary(),
     st.lists(st.text() | st.text().map(lambda text: f"whsec_{text}"), max_size=3),
 )
-def test_nonsense_is_refused_and_nothing_else(
+def test_nonsense_raises_only_a_signature_error(
     provider: Provider,
     headers: dict[str, str],
     body: bytes,
