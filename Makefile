@@ -1,4 +1,4 @@
-# Scrip's one door. `make` prints what it opens.
+# Every task of the project. `make` lists them.
 
 PYTHON ?= python3.13
 PORT ?= 4566
@@ -8,7 +8,7 @@ SECONDS ?= 600
 SEED ?= $(shell date +%s)
 BIN := .venv/bin
 
-# SAM looks for python3.13 and pip on PATH, and is to send nothing home.
+# SAM looks for python3.13 and pip on PATH, and must not send telemetry.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 export UV_PYTHON_DOWNLOADS := never
@@ -19,7 +19,7 @@ export UV_PYTHON_DOWNLOADS := never
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/.ready ## Make .venv with everything that Scrip needs (done by the others, too)
+setup: .venv/.ready ## Create .venv with everything that Scrip needs (other targets do this, too)
 
 .venv/.ready: requirements/uv.txt pyproject.toml uv.lock layers/scrip/pyproject.toml cli/pyproject.toml clients/python/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || { \
@@ -40,9 +40,9 @@ setup: .venv/.ready ## Make .venv with everything that Scrip needs (done by the 
 dev: setup ## Run Scrip on a local AWS, with demo users (PORT=4566)
 	@scrip local up --port $(PORT)
 
-# pip is told what AWS runs on. SAM would let it take what this machine runs on, and ask for what is
-# of another architecture a second time, without hashes.
-build: setup ## Build for AWS, every package by its hash (ARCHITECTURE=arm64 or x86_64)
+# The variables make pip download packages for AWS's platform. Without them SAM would let pip choose
+# those of this machine, and download those of another architecture again, without hashes.
+build: setup ## Build for AWS, with packages checked by hash (ARCHITECTURE=arm64 or x86_64)
 	PIP_ONLY_BINARY=:all: PIP_PLATFORM=manylinux2014_$(ARCHITECTURE:arm64=aarch64) \
 	  sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 	python -m scrip_cli.local.bytecode .aws-sam/build
@@ -71,7 +71,7 @@ test-fast: setup ## Run the tests that need no stack
 test-later: setup ## Run the tests that need no stack as if 400 days had passed
 	pytest --numprocesses auto tests/unit tests/functional --days-ahead 400
 
-test-simulation: setup ## Run simulated worlds from a fresh seed, and look for the seeded bugs
+test-simulation: setup ## Run simulated worlds with a fresh seed, and find the seeded bugs
 	pytest --numprocesses auto tests/simulation
 	@$(MAKE) --no-print-directory simulate OPERATIONS=9000
 	@$(MAKE) --no-print-directory bugs
@@ -79,19 +79,19 @@ test-simulation: setup ## Run simulated worlds from a fresh seed, and look for t
 simulate: setup ## Look for lost credits in simulated worlds (SEED=..., OPERATIONS=100000, or WORLD=...)
 	@python -m simulation --operations $(OPERATIONS) $(if $(SEED),--seed $(SEED)) $(if $(WORLD),--world $(WORLD))
 
-bugs: setup ## Put each seeded bug in, and show how the simulation finds it
+bugs: setup ## Apply each seeded bug, and show how the simulation finds it
 	@python -m simulation --bugs --operations 40000
 
-# What takes longest begins first, so that nobody waits for it at the end.
+# The longest tests start first, so that the run does not end with a wait for them.
 LONGEST := $(patsubst %,tests/integration/test_%.py,faults least_privilege schemathesis bench)
 
-test-integration: setup browser ## Deploy to a local AWS and test that, the console in a browser
+test-integration: setup browser ## Deploy to a local AWS and test it, with the console in a browser
 	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(LONGEST) tests/browser tests/integration
 
-fuzz: setup ## Send the API what nobody would, for long (SECONDS=600, SEED=...)
+fuzz: setup ## Fuzz the API for a long time (SECONDS=600, SEED=...)
 	FUZZ_SECONDS=$(SECONDS) FUZZ_SEED=$(SEED) pytest -s tests/integration/test_schemathesis.py
 
-browser: setup ## Install Chromium for the tests, if there is none (as root with apt-get)
+browser: setup ## Install Chromium for the tests if it is missing (as root with apt-get)
 	@command -v chromium > /dev/null || \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
 	  apt-get update -qq && apt-get install -y -qq chromium > /dev/null; \
@@ -104,17 +104,17 @@ test: lint test-fast test-later test-simulation test-integration ## Run every ch
 ACCOUNTS ?= 10000
 ENTRIES ?= 200000
 
-bench-audit: setup ## Measure the audit, and tamper with accounts (ACCOUNTS=10000 ENTRIES=200000)
+bench-audit: setup ## Measure the audit, and check that it finds tampering (ACCOUNTS=10000 ENTRIES=200000)
 	python -m bench.audit --accounts $(ACCOUNTS) --entries $(ENTRIES)
 
-bench: setup ## Measure speed and cost beside other designs (QUICK=1, OUT=file, POSTGRES=url, ONLY=parts)
+bench: setup ## Compare speed and cost with other designs (QUICK=1, OUT=file, POSTGRES=url, ONLY=parts)
 	@python -m bench $(if $(QUICK),--quick) $(if $(OUT),--out $(OUT)) \
 	  $(if $(POSTGRES),--postgres $(POSTGRES)) $(if $(ONLY),--only $(ONLY))
 
-openapi: setup ## Make the OpenAPI document from the code
+openapi: setup ## Generate the OpenAPI document from the code
 	PYTHONPATH=. python scripts/openapi.py > openapi.json.new && mv openapi.json.new functions/docs/openapi.json
 
-reference: setup openapi ## Make the pages of docs/reference that are made from the code
+reference: setup openapi ## Generate the pages of docs/reference that come from the code
 	PYTHONPATH=. python scripts/api_reference.py > reference.new && mv reference.new docs/reference/api.md
 	python scripts/cli_reference.py > reference.new && mv reference.new docs/reference/cli.md
 	PYTHONPATH=. python scripts/configuration_reference.py > reference.new && mv reference.new docs/reference/configuration.md
@@ -122,7 +122,7 @@ reference: setup openapi ## Make the pages of docs/reference that are made from 
 	PYTHONPATH=. python scripts/errors_reference.py > reference.new && mv reference.new docs/reference/errors.md
 	PYTHONPATH=. python scripts/benchmark_reference.py > reference.new && mv reference.new docs/reference/benchmark.md
 
-lock: setup ## Lock the dependencies anew, those of the layer and of functions too
+lock: setup ## Lock all dependencies again, including those of the layer and functions
 	uv lock
 	uv export --frozen --quiet --package scrip --no-dev --no-emit-workspace --no-header \
 	  > layers/scrip/src/requirements.txt
@@ -136,5 +136,5 @@ lock: setup ## Lock the dependencies anew, those of the layer and of functions t
 	    --output-file requirements/$$name.txt; \
 	done
 
-clean: ## Remove what was built, and the local stacks with their data
+clean: ## Remove everything built, and the local stacks with their data
 	rm -rf .aws-sam .scrip .screenshots .venv .venv-checkov .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,4 +1,4 @@
-"""The console in a real Chromium, on the local stack, its users signed in through the real page."""
+"""The console of the local stack in a real Chromium, with users who sign in on the real page."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ expect.set_options(timeout=SECONDS_MAX * 1000)
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    """The machine's own Chromium, or else Playwright's; kept from calling anybody."""
+    """Use the machine's own Chromium, or else Playwright's, without background requests."""
     return {
         **browser_type_launch_args,
         "executable_path": shutil.which("chromium"),
@@ -48,26 +48,26 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 
 @pytest.fixture(scope="session")
 def details(stack: LocalStack) -> Details:
-    """Where the stack answers, and tokens for it."""
+    """The stack's URLs, and tokens for it."""
     return demo.details(stack)
 
 
 @dataclass
 class Seen:
-    """What a page asked for and complained of."""
+    """The requests and the errors of pages."""
 
-    asked: list[Request] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
-    def see(self, request: Request) -> None:
-        """Remember a request."""
-        self.asked.append(request)
+    def record(self, request: Request) -> None:
+        """Record a request."""
+        self.requests.append(request)
 
     def calls(self, api_url: str) -> set[str]:
-        """Return the API's operations that were asked for, such as `GET /v1/catalog`."""
+        """Return the requested operations of the API, such as `GET /v1/catalog`."""
         paths = [
             (request.method, urlsplit(request.url).path.removeprefix(urlsplit(api_url).path))
-            for request in self.asked
+            for request in self.requests
             if request.url.startswith(f"{api_url}/v1/")
         ]
         return {operation(method, path) for method, path in paths}
@@ -84,22 +84,22 @@ def operation(method: str, path: str) -> str:
 
 @cache
 def openapi() -> dict[str, Any]:
-    """The OpenAPI document that is served."""
+    """Return the OpenAPI document that the stack serves."""
     return json.loads((ROOT / "functions/docs/openapi.json").read_text())  # type: ignore[no-any-return]
 
 
 @pytest.fixture
 def seen() -> Seen:
-    """What the test's page asks for and complains of."""
+    """The requests and the errors of the test's pages."""
     return Seen()
 
 
 @pytest.fixture
 def sign_in(browser: Browser, details: Details, seen: Seen) -> Iterator[Callable[..., Page]]:
-    """Return a function that opens a browser of its own and signs somebody in to the console.
+    """Return a function that signs a user in to the console, in a browser context of its own.
 
-    When the test is over, all that the pages asked for must have been the public API's, and none
-    may have complained: of its policy, of a script, of a file that is not there.
+    At the end of the test, every API request must belong to the public API, and no page may have
+    had an error, such as a violated policy, a failed script or a missing file.
     """
     contexts = []
 
@@ -109,17 +109,17 @@ def sign_in(browser: Browser, details: Details, seen: Seen) -> Iterator[Callable
         page.set_default_timeout(SECONDS_MAX * 1000)
         # The first visit loads every module, each by a call of the function.
         page.set_default_navigation_timeout(2 * SECONDS_MAX * 1000)
-        page.on("request", seen.see)
-        page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+        page.on("request", seen.record)
+        page.on("pageerror", lambda error: seen.errors.append(str(error)))
         page.on(
             "console",
-            lambda said: seen.complaints.append(said.text) if said.type == "error" else None,
+            lambda line: seen.errors.append(line.text) if line.type == "error" else None,
         )
         page.goto(details.console_url + at)
         page.locator("input[name=username]").fill(email)
         page.locator("input[name=password]").fill(demo.PASSWORD)
         page.locator("[type=submit]").click()
-        # The console takes the pool's answer off the address first.
+        # The console first removes the pool's response from the URL.
         page.wait_for_url(re.compile(rf"{re.escape(details.console_url)}(#.*)?$"))
         return page
 
@@ -127,12 +127,12 @@ def sign_in(browser: Browser, details: Details, seen: Seen) -> Iterator[Callable
     for context in contexts:
         context.close()
     seen.calls(details.api_url)
-    # A refusal is an answer; that the browser notes its status down is not the page's complaint.
+    # The browser logs the status of a refusal, which is no error of the page.
     refused = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
-    # Nor is that a test cut the line.
+    # Neither is a connection that a test cut.
     cut = re.compile(r"Failed to load resource: net::ERR_(FAILED|INTERNET_DISCONNECTED)")
-    complaints = [said for said in seen.complaints if not refused.match(said)]
-    assert [said for said in complaints if not cut.match(said)] == []
+    errors = [error for error in seen.errors if not refused.match(error)]
+    assert [error for error in errors if not cut.match(error)] == []
 
 
 @pytest.fixture
@@ -151,8 +151,8 @@ def admin_api(details: Details) -> Iterator[httpx.Client]:
 
 
 @dataclass
-class Somebody:
-    """Somebody who has just signed up, as their app knows them."""
+class NewUser:
+    """A user who has just signed up, with the API as their app uses it."""
 
     account_id: str
     email: str
@@ -175,11 +175,11 @@ class Somebody:
 
 
 @pytest.fixture
-def somebody(stack: LocalStack, details: Details) -> Iterator[Somebody]:
-    """Somebody who has just signed up."""
+def somebody(stack: LocalStack, details: Details) -> Iterator[NewUser]:
+    """A user who has just signed up."""
     email = f"ada-{uuid4().hex[:8]}@example.com"
     account_id = demo.sign_up(stack, email)
     headers = {"Authorization": f"Bearer {demo.user_token(stack, email)}"}
     url = f"{details.api_url}/v1/accounts"
     with httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=60) as api:
-        yield Somebody(account_id, email, api)
+        yield NewUser(account_id, email, api)

@@ -1,4 +1,4 @@
-"""What people in support do with the console, from signing in to being turned away."""
+"""What support does with the console, from signing in to being turned away."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
     from scrip_cli.local.demo import Details
     from scrip_cli.local.stack import LocalStack
-    from tests.browser.conftest import Seen, Somebody
+    from tests.browser.conftest import NewUser, Seen
 
 BYTES_MAX = 300_000
 FILES_MAX = 65
 AT_ONCE_MAX = 8
 STREAM_SECONDS = 90
 PRICE_SECONDS = 40
-"""Within 30 a new price is known everywhere; some more for the way."""
+"""A new price takes effect everywhere within 30; some more for the request."""
 
 
 def search(page: Page, text: str) -> None:
@@ -38,7 +38,7 @@ def search(page: Page, text: str) -> None:
     page.keyboard.press("Enter")
 
 
-def open_account(page: Page, somebody: Somebody, tab: str = "Overview") -> None:
+def open_account(page: Page, somebody: NewUser, tab: str = "Overview") -> None:
     search(page, somebody.account_id)
     # A page may have other links of that name, such as one to the ledger's uses.
     link = page.get_by_role("navigation", name="Account").get_by_role("link", name=tab, exact=True)
@@ -48,13 +48,13 @@ def open_account(page: Page, somebody: Somebody, tab: str = "Overview") -> None:
 
 
 def figure(page: Page, name: str) -> Locator:
-    """A figure at the top of an account's page."""
+    """Return a figure at the top of an account's page."""
     figures = page.get_by_role("region", name="The account now")
     return figures.locator(".figure").filter(has_text=name).locator(".figure-value")
 
 
-def told(page: Page, text: str) -> None:
-    """What the console says, to those who see it and those who hear it."""
+def expect_status(page: Page, text: str) -> None:
+    """Expect a message in the console's status, which screen readers announce."""
     expect(page.locator("p[role=status]")).to_have_text(re.compile(text))
 
 
@@ -63,8 +63,8 @@ def grouped(number: int) -> str:
     return f"{number:,}".replace(",", "\u202f")
 
 
-def test_an_admin_finds_somebody_by_address_and_sees_why_the_balance_is_what_it_is(
-    page: Page, somebody: Somebody
+def test_an_admin_finds_a_user_by_email_and_sees_what_the_balance_consists_of(
+    page: Page, somebody: NewUser
 ) -> None:
     somebody.consume("image-generation")
     search(page, somebody.email)
@@ -74,7 +74,7 @@ def test_an_admin_finds_somebody_by_address_and_sees_why_the_balance_is_what_it_
         page.get_by_role("heading", name=f"Why is the balance {grouped(10_075)}?")
     ).to_be_visible()
 
-    # 75 of the plan's 100 and 10 000 of welcome are left; nothing is held or owed.
+    # 75 of the plan's 100 and 10 000 of the sign-up grant are left; nothing is held or owed.
     equation = page.locator(".equation dd")
     expect(equation).to_have_text([grouped(10_075), "0", "0", grouped(10_075)])
     grants = page.get_by_role("region", name="Grants").get_by_role("row")
@@ -86,7 +86,7 @@ def test_an_admin_finds_somebody_by_address_and_sees_why_the_balance_is_what_it_
         expect(history).to_contain_text(change)
 
 
-def test_the_list_of_accounts_goes_on_and_leads_to_each(
+def test_the_list_of_accounts_loads_more_and_links_to_each(
     page: Page, admin_api: httpx.Client
 ) -> None:
     for number in range(51):
@@ -105,15 +105,15 @@ def test_the_list_of_accounts_goes_on_and_leads_to_each(
     expect(figure(page, "Balance")).to_be_visible()
 
 
-def test_nobody_is_found_in_plain_words(page: Page) -> None:
+def test_a_search_without_a_result_says_so_in_plain_words(page: Page) -> None:
     search(page, "nobody@example.com")
     expect(page.get_by_text("No account has the address nobody@example.com")).to_be_visible()
     search(page, "no-such-account")
     expect(page.get_by_text("There is no account no-such-account")).to_be_visible()
 
 
-def test_credits_are_added_after_a_preview_and_once_however_often_one_clicks(
-    page: Page, somebody: Somebody
+def test_credits_are_added_after_a_preview_and_once_despite_a_double_click(
+    page: Page, somebody: NewUser
 ) -> None:
     open_account(page, somebody)
     page.get_by_role("button", name="Manage credits").click()
@@ -130,7 +130,7 @@ def test_credits_are_added_after_a_preview_and_once_however_often_one_clicks(
     expect(dialog.locator(".effect")).to_contain_text("50 credits arrive")
     expect(dialog.locator(".effect")).to_contain_text(grouped(10_150))
     dialog.get_by_role("button", name="Add 50 credits").dblclick()
-    told(page, f"50 credits added; balance {grouped(10_150)}")
+    expect_status(page, f"50 credits added; balance {grouped(10_150)}")
     expect(figure(page, "Balance")).to_have_text(grouped(10_150))
 
     [entry] = somebody.entries("promo")
@@ -138,20 +138,20 @@ def test_credits_are_added_after_a_preview_and_once_however_often_one_clicks(
     assert entry["actor"] == {"type": "admin"}
 
 
-def test_a_preview_is_the_servers_answer_and_nothing_is_written(
-    page: Page, somebody: Somebody
+def test_a_preview_is_the_servers_response_and_writes_nothing(
+    page: Page, somebody: NewUser
 ) -> None:
     open_account(page, somebody)
     before = somebody.api.get("/me/entries").json()
     answers: list[dict[str, Any]] = []
 
-    def change_the_answer(route: Route) -> None:
+    def change_the_response(route: Route) -> None:
         answer = route.fetch().json()
         answer["account"]["balance"] += 1
         answers.append(answer)
         route.fulfill(json=answer)
 
-    page.route("**/adjustments?dry_run=true", change_the_answer)
+    page.route("**/adjustments?dry_run=true", change_the_response)
     page.get_by_role("button", name="Manage credits").click()
     dialog = page.get_by_role("dialog", name="Manage credits")
     dialog.get_by_label("Amount").press_sequentially("1234", delay=20)
@@ -168,19 +168,17 @@ def test_a_preview_is_the_servers_answer_and_nothing_is_written(
     assert somebody.api.get("/me/entries").json() == before
 
 
-def test_a_preview_of_what_is_no_longer_in_the_form_is_dropped(
-    page: Page, somebody: Somebody
-) -> None:
+def test_a_preview_of_earlier_values_of_the_form_is_dropped(page: Page, somebody: NewUser) -> None:
     open_account(page, somebody)
     late: list[Route] = []
 
-    def answer_the_first_late(route: Route) -> None:
+    def delay_the_first(route: Route) -> None:
         if late:
             route.continue_()
         else:
             late.append(route)
 
-    page.route("**/adjustments?dry_run=true", answer_the_first_late)
+    page.route("**/adjustments?dry_run=true", delay_the_first)
     page.get_by_role("button", name="Manage credits").click()
     dialog = page.get_by_role("dialog", name="Manage credits")
     with page.expect_request("**/adjustments?dry_run=true"):
@@ -193,8 +191,8 @@ def test_a_preview_of_what_is_no_longer_in_the_form_is_dropped(
     expect(preview).to_contain_text(grouped(10_150))
 
 
-def test_a_change_of_plan_is_previewed_with_what_comes_at_once_and_later(
-    page: Page, somebody: Somebody
+def test_a_preview_of_an_allowance_shows_what_changes_now_and_with_the_next_period(
+    page: Page, somebody: NewUser
 ) -> None:
     open_account(page, somebody)
     page.get_by_role("button", name="Allowance and limits").click()
@@ -214,7 +212,7 @@ def test_a_change_of_plan_is_previewed_with_what_comes_at_once_and_later(
     assert somebody.balance() == 10_100
 
 
-def test_a_change_whose_answer_was_lost_is_made_once(page: Page, somebody: Somebody) -> None:
+def test_a_change_whose_response_was_lost_is_made_once(page: Page, somebody: NewUser) -> None:
     open_account(page, somebody)
     lost: list[str] = []
 
@@ -235,12 +233,12 @@ def test_a_change_whose_answer_was_lost_is_made_once(page: Page, somebody: Someb
     dialog.get_by_role("button", name="Add 7 credits").click()
     expect(dialog.get_by_role("alert")).to_contain_text("may or may not have been made")
     dialog.get_by_role("button", name="Try again").click()
-    told(page, "7 credits added")
+    expect_status(page, "7 credits added")
     assert [entry["entry_id"] for entry in somebody.entries("admin_grant")] == lost
 
 
-def test_who_leaves_a_change_whose_answer_was_lost_sees_what_became_of_it(
-    page: Page, somebody: Somebody
+def test_an_admin_who_leaves_a_change_whose_response_was_lost_sees_its_effect(
+    page: Page, somebody: NewUser
 ) -> None:
     open_account(page, somebody)
 
@@ -258,11 +256,11 @@ def test_who_leaves_a_change_whose_answer_was_lost_sees_what_became_of_it(
     expect(dialog.get_by_role("alert")).to_contain_text("may or may not have been made")
     expect(dialog.get_by_role("button", name="Back")).to_have_count(0)
     page.keyboard.press("Escape")
-    told(page, "may have been made")
+    expect_status(page, "may have been made")
     expect(figure(page, "Balance")).to_have_text(grouped(10_107))
 
 
-def test_who_deactivates_what_somebody_else_has_edited_or_whose_answer_was_lost(
+def test_a_deactivation_shows_another_admins_edit_and_survives_a_lost_response(
     sign_in: Callable[..., Page], admin_api: httpx.Client
 ) -> None:
     name = f"Dream {uuid4().hex[:8]}"
@@ -289,11 +287,11 @@ def test_who_deactivates_what_somebody_else_has_edited_or_whose_answer_was_lost(
     dialog.get_by_role("button", name="Try again").click()
     expect(dialog.get_by_role("alert")).to_contain_text("may or may not have been made")
     dialog.get_by_role("button", name="Try again").click()
-    told(page, f"{name} is inactive now")
+    expect_status(page, f"{name} is inactive now")
 
 
-def test_too_large_a_deduction_is_warned_of_and_refused_in_the_servers_words(
-    page: Page, somebody: Somebody
+def test_too_large_a_deduction_shows_a_warning_and_then_the_servers_refusal(
+    page: Page, somebody: NewUser
 ) -> None:
     open_account(page, somebody)
     page.get_by_role("button", name="Manage credits").click()
@@ -306,7 +304,7 @@ def test_too_large_a_deduction_is_warned_of_and_refused_in_the_servers_words(
     refusal = dialog.get_by_role("alert")
     expect(refusal).to_contain_text("enough")
     expect(refusal).to_contain_text("urn:scrip:request:")
-    # Nothing of the form is lost.
+    # The form keeps its values.
     dialog.get_by_label("Amount").fill("100")
     dialog.get_by_role("button", name="Continue").click()
     expect(dialog.locator(".effect")).to_contain_text("100 credits are taken")
@@ -314,12 +312,12 @@ def test_too_large_a_deduction_is_warned_of_and_refused_in_the_servers_words(
     expect(dialog.get_by_label("Reason")).to_have_value("a mistake")
     dialog.get_by_role("button", name="Continue").click()
     dialog.get_by_role("button", name="Deduct 100 credits").click()
-    told(page, f"100 credits deducted; balance {grouped(10_000)}")
+    expect_status(page, f"100 credits deducted; balance {grouped(10_000)}")
     assert len(somebody.entries("admin_deduct")) == 1
 
 
-def test_an_entry_tells_its_story_and_is_refunded_in_part_and_then_whole(
-    page: Page, somebody: Somebody
+def test_an_entry_shows_its_story_and_can_be_refunded_in_part_and_then_fully(
+    page: Page, somebody: NewUser
 ) -> None:
     somebody.consume("image-generation", key="picture-1")
     open_account(page, somebody, "Ledger")
@@ -335,21 +333,21 @@ def test_an_entry_tells_its_story_and_is_refunded_in_part_and_then_whole(
     dialog.get_by_role("button", name="Continue").click()
     expect(dialog.locator(".effect")).to_contain_text("15 credits can still be refunded")
     dialog.get_by_role("button", name="Refund 10 credits").click()
-    told(page, f"10 credits refunded; balance {grouped(10_085)}")
+    expect_status(page, f"10 credits refunded; balance {grouped(10_085)}")
 
     expect(page.locator(".story")).to_contain_text("10 credits of 25 refunded")
     page.locator(".story").get_by_role("button", name="Refund").click()
     dialog.get_by_label("Reason").fill("so was the rest")
     dialog.get_by_role("button", name="Continue").click()
     dialog.get_by_role("button", name="Refund 15 credits").click()
-    told(page, f"15 credits refunded; balance {grouped(10_100)}")
+    expect_status(page, f"15 credits refunded; balance {grouped(10_100)}")
     expect(page.locator(".story")).to_contain_text("all of it")
     expect(page.locator(".story").get_by_role("button", name="Refund")).to_have_count(0)
     assert [entry["amount"] for entry in somebody.entries("refund")] == [15, 10]
 
 
-def test_the_ledger_is_filtered_and_goes_on_while_one_scrolls(
-    page: Page, somebody: Somebody
+def test_the_ledger_can_be_filtered_and_loads_more_on_scrolling(
+    page: Page, somebody: NewUser
 ) -> None:
     for _ in range(60):
         somebody.consume("chat")
@@ -365,7 +363,7 @@ def test_the_ledger_is_filtered_and_goes_on_while_one_scrolls(
 
     page.get_by_label("Feature").select_option("pdf-chat")
     expect(rows).to_have_count(1)
-    # A filtered ledger has an address of its own.
+    # A filtered ledger has a URL of its own.
     page.reload()
     expect(rows).to_have_count(1)
     page.get_by_role("link", name="Show all").click()
@@ -376,7 +374,7 @@ def test_the_ledger_is_filtered_and_goes_on_while_one_scrolls(
     expect(page.get_by_text("Nothing in this ledger is of that kind and time.")).to_be_visible()
 
 
-def test_a_plan_is_changed_and_the_audit_tells(page: Page, somebody: Somebody) -> None:
+def test_a_change_of_plan_is_in_the_audit_records(page: Page, somebody: NewUser) -> None:
     open_account(page, somebody)
     page.get_by_role("button", name="Change plan").click()
     dialog = page.get_by_role("dialog", name="Change plan")
@@ -385,7 +383,7 @@ def test_a_plan_is_changed_and_the_audit_tells(page: Page, somebody: Somebody) -
     dialog.get_by_role("button", name="Continue").click()
     expect(dialog.locator(".effect")).to_contain_text("at once")
     dialog.get_by_role("button", name="Change to Pro").click()
-    told(page, "The plan is Pro now")
+    expect_status(page, "The plan is Pro now")
     expect(figure(page, "Balance")).to_have_text(grouped(12_000))
     expect(figure(page, "Plan")).to_have_text("Pro")
     page.get_by_role("link", name="Audit").click()
@@ -394,8 +392,8 @@ def test_a_plan_is_changed_and_the_audit_tells(page: Page, somebody: Somebody) -
     expect(records.get_by_role("row").filter(has_text="pro")).to_be_visible()
 
 
-def test_what_the_user_reads_and_what_only_staff_read_are_told_apart(
-    page: Page, somebody: Somebody
+def test_a_user_reads_the_reasons_and_only_staff_read_the_notes(
+    page: Page, somebody: NewUser
 ) -> None:
     somebody.consume("image-generation", key="picture-1")
     open_account(page, somebody)
@@ -417,7 +415,7 @@ def test_what_the_user_reads_and_what_only_staff_read_are_told_apart(
                 field.fill(text)
         if title == "Allowance and limits":
             dialog.get_by_label("Credits a period").fill("3000")
-        say(dialog, f"{confirm}: reason", f"{confirm}: note")
+        fill_in(dialog, f"{confirm}: reason", f"{confirm}: note")
         dialog.get_by_role("button", name="Continue").click()
         dialog.get_by_role("button", name=confirm, exact=True).click()
         expect(dialog).to_have_count(0)
@@ -425,12 +423,12 @@ def test_what_the_user_reads_and_what_only_staff_read_are_told_apart(
     page.get_by_role("button", name="Image generation", exact=True).click()
     page.locator(".story").get_by_role("button", name="Refund").click()
     dialog = page.get_by_role("dialog", name="Refund")
-    say(dialog, "Refund: reason", "Refund: note")
+    fill_in(dialog, "Refund: reason", "Refund: note")
     dialog.get_by_role("button", name="Continue").click()
     expect(dialog.locator(".effect")).to_contain_text("The user reads: Refund: reason")
     expect(dialog.locator(".effect")).to_contain_text("Only staff read: Refund: note")
     dialog.get_by_role("button", name="Refund 25 credits").click()
-    told(page, "25 credits refunded")
+    expect_status(page, "25 credits refunded")
 
     page.get_by_role("link", name="Audit").click()
     records = page.get_by_role("region", name="Audit records").get_by_role("listitem")
@@ -445,15 +443,15 @@ def test_what_the_user_reads_and_what_only_staff_read_are_told_apart(
     assert ": note" not in seen
 
 
-def say(dialog: Locator, reason: str, note: str) -> None:
-    """Give a reason and a note, each by what the label says of who reads it."""
+def fill_in(dialog: Locator, reason: str, note: str) -> None:
+    """Fill in a reason and a note, whose labels say who reads them."""
     dialog.get_by_label("Reason (the user reads this)").fill(reason)
     dialog.get_by_label("Note (only staff read this)").fill(note)
     dialog.page.screenshot(path=SCREENSHOTS / f"why-{reason.partition(' ')[0].lower()}.png")
 
 
 def test_a_frozen_account_spends_nothing_until_it_is_unfrozen(
-    page: Page, somebody: Somebody
+    page: Page, somebody: NewUser
 ) -> None:
     open_account(page, somebody)
     for verb, status in (("Freeze", 403), ("Unfreeze", 200)):
@@ -466,9 +464,9 @@ def test_a_frozen_account_spends_nothing_until_it_is_unfrozen(
         assert somebody.api.post("/me/consume", json={"feature": "chat"}).status_code == status
 
 
-def test_a_forgotten_hold_is_released(page: Page, somebody: Somebody) -> None:
-    asked = {"feature": "image-generation", "quantity": 2, "expires_in": 3_600}
-    somebody.api.post("/me/holds", json=asked, headers={"Idempotency-Key": "job-1"})
+def test_a_forgotten_hold_can_be_released(page: Page, somebody: NewUser) -> None:
+    body = {"feature": "image-generation", "quantity": 2, "expires_in": 3_600}
+    somebody.api.post("/me/holds", json=body, headers={"Idempotency-Key": "job-1"})
     open_account(page, somebody)
     expect(page.locator(".equation dd").nth(1)).to_have_text("+50")
     held = page.get_by_role("region", name="Holds").get_by_role("row").nth(1)
@@ -481,15 +479,15 @@ def test_a_forgotten_hold_is_released(page: Page, somebody: Somebody) -> None:
     dialog.get_by_role("button", name="Continue").click()
     expect(dialog).to_contain_text("50 credits are available")
     dialog.get_by_role("button", name="Release").click()
-    told(page, "The credits are available again")
+    expect_status(page, "The credits are available again")
     expect(page.get_by_role("region", name="Holds")).to_be_hidden()
     expect(figure(page, "Available")).to_have_text(grouped(10_100))
     [entry] = somebody.entries("release")
     assert (entry["hold_id"], entry["reason"]) == ("user:job-1", "the job died")
 
 
-def test_an_allowance_of_ones_own_and_a_reset_arrive_at_once(
-    page: Page, somebody: Somebody
+def test_an_account_allowance_and_a_reset_take_effect_at_once(
+    page: Page, somebody: NewUser
 ) -> None:
     somebody.consume("image-generation")
     open_account(page, somebody)
@@ -513,8 +511,8 @@ def test_an_allowance_of_ones_own_and_a_reset_arrive_at_once(
     expect(figure(page, "Used this period")).to_contain_text(re.compile("^0"))
 
 
-def test_a_reset_and_an_allowance_tell_what_they_do_to_the_account_as_it_is_by_now(
-    page: Page, somebody: Somebody, admin_api: httpx.Client
+def test_a_reset_and_an_allowance_show_their_effect_on_the_current_account(
+    page: Page, somebody: NewUser, admin_api: httpx.Client
 ) -> None:
     open_account(page, somebody)
     expect(figure(page, "Used this period")).to_have_text("0")
@@ -526,7 +524,7 @@ def test_a_reset_and_an_allowance_tell_what_they_do_to_the_account_as_it_is_by_n
     expect(dialog.locator(".effect")).to_contain_text("refilled with 25 credits")
     page.keyboard.press("Escape")
 
-    # An allowance of its own grants the difference on an unlimited plan too, and limits nothing.
+    # An allowance of its own also grants the difference on an unlimited plan, but limits nothing.
     plan = {"plan_id": f"free-{uuid4().hex[:8]}", "name": "Free for all", "unlimited": True}
     assert admin_api.post("/plans", json={**plan, "monthly_credits": 0}).status_code == 201
     quota = admin_api.base_url.join(f"../accounts/{somebody.account_id}/quota")
@@ -553,8 +551,8 @@ def test_a_reset_and_an_allowance_tell_what_they_do_to_the_account_as_it_is_by_n
     expect(rows.filter(has_text="Balance").locator("dd")).to_have_text(grouped(10_475))
 
 
-def test_the_next_use_pays_the_price_that_was_edited_and_a_conflict_is_shown(
-    sign_in: Callable[..., Page], somebody: Somebody, admin_api: httpx.Client
+def test_the_next_use_pays_the_edited_price_and_a_conflict_is_shown(
+    sign_in: Callable[..., Page], somebody: NewUser, admin_api: httpx.Client
 ) -> None:
     name = f"Dream {uuid4().hex[:8]}"
     feature = {"feature_id": name.lower().replace(" ", "-"), "name": name, "cost": 5}
@@ -567,7 +565,7 @@ def test_the_next_use_pays_the_price_that_was_edited_and_a_conflict_is_shown(
         dialogs[-1].get_by_label("Cost").fill(cost)
         dialogs[-1].get_by_role("button", name="Continue").click()
     dialogs[0].get_by_role("button", name="Save").click()
-    told(one, f"{name} saved as version 2")
+    expect_status(one, f"{name} saved as version 2")
 
     dialogs[1].get_by_role("button", name="Save").click()
     conflict = dialogs[1].get_by_role("alert")
@@ -576,7 +574,7 @@ def test_the_next_use_pays_the_price_that_was_edited_and_a_conflict_is_shown(
         ["5", "6", "8"]
     )
     dialogs[1].get_by_role("button", name="Save mine over it").click()
-    told(other, f"{name} saved as version 3")
+    expect_status(other, f"{name} saved as version 3")
 
     for _ in range(2 * PRICE_SECONDS):
         quote = somebody.api.post("/me/quote", json={"feature": feature["feature_id"]}).json()
@@ -586,8 +584,8 @@ def test_the_next_use_pays_the_price_that_was_edited_and_a_conflict_is_shown(
     assert somebody.consume(str(feature["feature_id"]))["cost"] == 8
 
 
-def test_a_webhook_waits_for_its_plan_and_is_replayed_once_that_is_known(
-    page: Page, stack: LocalStack, somebody: Somebody
+def test_a_webhook_waits_for_its_plan_and_can_be_replayed_once_that_is_known(
+    page: Page, stack: LocalStack, somebody: NewUser
 ) -> None:
     price, customer = f"price_{uuid4().hex}", f"data.customer_id={somebody.account_id}"
     for fixture, change in (
@@ -612,7 +610,7 @@ def test_a_webhook_waits_for_its_plan_and_is_replayed_once_that_is_known(
     expect(page.get_by_label("Payload")).to_contain_text(price)
     message = page.url
     page.get_by_role("button", name="Replay").click()
-    told(page, "Replayed: unmatched")
+    expect_status(page, "Replayed: unmatched")
 
     page.get_by_role("link", name="Catalog").click()
     page.get_by_role("button", name="Edit Pro").click()
@@ -620,7 +618,7 @@ def test_a_webhook_waits_for_its_plan_and_is_replayed_once_that_is_known(
     dialog.get_by_label("Ids at providers").press_sequentially(f"\n{price}")
     dialog.get_by_role("button", name="Continue").click()
     dialog.get_by_role("button", name="Save").click()
-    told(page, "Pro saved")
+    expect_status(page, "Pro saved")
 
     page.goto(message)
     for _ in range(PRICE_SECONDS):
@@ -629,18 +627,18 @@ def test_a_webhook_waits_for_its_plan_and_is_replayed_once_that_is_known(
         if page.get_by_text("Applied", exact=True).count():
             break
         page.wait_for_timeout(1_000)
-    told(page, "Replayed: applied")
+    expect_status(page, "Replayed: applied")
     search(page, somebody.account_id)
     expect(figure(page, "Plan")).to_have_text("Pro")
 
 
-def test_the_usage_of_days_and_features_is_drawn_and_told(page: Page, somebody: Somebody) -> None:
+def test_usage_is_shown_as_a_chart_and_as_a_table_by_feature(page: Page, somebody: NewUser) -> None:
     for feature in ("chat", "chat", "image-generation"):
         somebody.consume(feature)
     open_account(page, somebody, "Usage")
     table = page.get_by_role("table", name="Use by feature")
     for _ in range(STREAM_SECONDS):
-        # The stream, which counts the use of a day, is behind the ledger.
+        # The stream, which counts usage, lags behind the ledger.
         if table.count() and "25" in table.inner_text() and "10" in table.inner_text():
             break
         page.wait_for_timeout(1_000)
@@ -650,7 +648,7 @@ def test_the_usage_of_days_and_features_is_drawn_and_told(page: Page, somebody: 
     expect(table.get_by_role("row").filter(has_text="Chat")).to_contain_text("10")
     expect(page.locator(".uplot canvas")).to_be_visible()
 
-    # A day can be typed: no half of one is acted on, and none is a step of the browser's history.
+    # A date can be typed: a partial one has no effect, and none is a step in the browser's history.
     day = datetime.now(UTC) - timedelta(days=3)
     page.get_by_label("Other", exact=True).check()
     expect(page.get_by_label("From")).to_be_visible()
@@ -662,13 +660,13 @@ def test_the_usage_of_days_and_features_is_drawn_and_told(page: Page, somebody: 
     expect(page.get_by_label("From")).to_have_value(f"{day:%Y-%m-%d}")
     expect(page.get_by_text("in 4 days")).to_be_visible()
     assert page.evaluate("history.length") == steps
-    # What makes no sense in an address is as if it were not there.
+    # Invalid parameters in a URL are ignored.
     page.evaluate("location.hash = location.hash.replace(/[?].*/, '?days=abc&from=1&to=2')")
     expect(page.get_by_label("30 days")).to_be_checked()
     expect(table).to_be_visible()
 
 
-def test_a_page_that_fails_says_so_and_the_next_one_is_shown(page: Page, seen: Seen) -> None:
+def test_a_page_that_fails_shows_an_error_and_the_next_page_works(page: Page, seen: Seen) -> None:
     expect(page.get_by_role("heading", name="Accounts")).to_be_visible()
     page.route("**/v1/admin/health", lambda route: route.fulfill(json={}))
     page.get_by_role("link", name="Health").click()
@@ -678,30 +676,30 @@ def test_a_page_that_fails_says_so_and_the_next_one_is_shown(page: Page, seen: S
     page.get_by_role("link", name="Inbox").click()
     expect(page.get_by_role("heading", name="Inbox")).to_be_visible()
     expect(failure).to_have_count(0)
-    assert all("TypeError" in complaint for complaint in seen.complaints), seen.complaints
-    seen.complaints.clear()
+    assert all("TypeError" in error for error in seen.errors), seen.errors
+    seen.errors.clear()
 
 
-def test_health_is_told_in_words(page: Page) -> None:
+def test_health_is_described_in_words(page: Page) -> None:
     page.get_by_role("link", name="Health").click()
     expect(page.get_by_role("heading", name="Queues")).to_be_visible()
     expect(page.get_by_role("region", name="Status")).to_be_visible()
 
 
-def test_somebody_who_is_no_admin_is_turned_away(
+def test_a_user_who_is_not_an_admin_is_turned_away(
     sign_in: Callable[..., Page], seen: Seen, details: Details
 ) -> None:
     page = sign_in(demo.USER_EMAIL, "#/accounts")
     expect(page.get_by_role("heading", name="This console is for admins")).to_be_visible()
     expect(page.get_by_text(demo.USER_EMAIL)).to_be_visible()
     assert seen.calls(details.api_url) == {"GET /v1/admin/health"}
-    # They can sign out, and in as somebody who is.
+    # They can sign out, and in as an admin.
     page.get_by_role("button", name="Sign out, and in as another user").click()
     page.get_by_role("button", name="Sign in").click()
     expect(page.locator("input[name=username]")).to_be_visible()
 
 
-def test_one_comes_back_to_where_one_was_and_leaves_nothing_behind(
+def test_a_sign_in_leads_to_the_requested_page_and_a_sign_out_leaves_nothing_behind(
     sign_in: Callable[..., Page], details: Details
 ) -> None:
     page = sign_in(demo.ADMIN_EMAIL, "#/health")
@@ -711,19 +709,19 @@ def test_one_comes_back_to_where_one_was_and_leaves_nothing_behind(
     expect(page.get_by_role("heading", name="You have signed out")).to_be_visible()
     left = page.evaluate("JSON.stringify([sessionStorage, localStorage])")
     assert "token" not in left
-    # A token that has been taken back in another way asks to sign in again.
+    # The next sign-in asks for the password again.
     page.get_by_role("button", name="Sign in").click()
     expect(page.locator("input[name=username]")).to_be_visible()
 
 
-def test_a_session_that_has_ended_asks_to_sign_in_again(page: Page) -> None:
+def test_the_console_asks_to_sign_in_again_when_the_session_has_ended(page: Page) -> None:
     expect(page.get_by_role("heading", name="Accounts")).to_be_visible()
     page.route("**/v1/admin/health", lambda route: route.fulfill(status=401, body="{}"))
     page.get_by_role("link", name="Health").click()
     expect(page.locator("input[name=username]")).to_be_visible()
 
 
-def test_a_lost_connection_is_told_and_tried_again(page: Page) -> None:
+def test_a_lost_connection_is_reported_and_can_be_retried(page: Page) -> None:
     expect(page.get_by_role("heading", name="Accounts")).to_be_visible()
     page.context.set_offline(True)
     page.get_by_role("link", name="Health").click()
@@ -733,7 +731,7 @@ def test_a_lost_connection_is_told_and_tried_again(page: Page) -> None:
     expect(page.get_by_role("heading", name="Queues")).to_be_visible()
 
 
-def test_all_of_it_can_be_done_with_the_keyboard(page: Page, somebody: Somebody) -> None:
+def test_the_console_can_be_used_with_the_keyboard_alone(page: Page, somebody: NewUser) -> None:
     expect(page.get_by_role("heading", name="Accounts")).to_be_visible()
     page.keyboard.press("/")
     page.keyboard.type(somebody.account_id)
@@ -752,8 +750,8 @@ def test_all_of_it_can_be_done_with_the_keyboard(page: Page, somebody: Somebody)
     expect(button).to_be_focused()
 
 
-def test_the_console_loads_small_files_a_few_at_a_time_and_once(
-    page: Page, somebody: Somebody
+def test_the_console_loads_small_files_few_at_a_time_and_only_once(
+    page: Page, somebody: NewUser
 ) -> None:
     expect(page.get_by_role("heading", name="Accounts")).to_be_visible()
     page.context.new_cdp_session(page).send("Network.clearBrowserCache")
@@ -762,7 +760,7 @@ def test_the_console_loads_small_files_a_few_at_a_time_and_once(
     files = loaded(page)
     assert sum(file.size for file in files) < BYTES_MAX
     assert at_once(files) <= AT_ONCE_MAX
-    # The chart's library comes with the first chart. On the way everything is compressed.
+    # The chart's library is loaded with the first chart. All files are compressed in transit.
     somebody.consume("chat")
     open_account(page, somebody, "Usage")
     for _ in range(STREAM_SECONDS):
@@ -791,7 +789,7 @@ def test_a_file_that_was_refused_once_is_requested_again(page: Page) -> None:
 
 @dataclass(frozen=True)
 class File:
-    """A file that a page has loaded: bytes, bytes on the way, and when, in milliseconds."""
+    """A file that a page has loaded: bytes, bytes in transit, and begin and end in milliseconds."""
 
     name: str
     size: int
@@ -802,7 +800,7 @@ class File:
 
 
 def loaded(page: Page) -> list[File]:
-    """What a page has loaded but for the API's answers."""
+    """Return the files that a page has loaded, without the API's responses."""
     found = page.evaluate(
         """() => [...performance.getEntriesByType("navigation"),
                   ...performance.getEntriesByType("resource")]
@@ -820,5 +818,5 @@ def loaded(page: Page) -> list[File]:
 
 
 def at_once(files: list[File]) -> int:
-    """The most requests that were under way at the same time."""
+    """Return the largest number of concurrent requests."""
     return max(sum(other.begin <= file.begin < other.end for other in files) for file in files)

@@ -1,6 +1,6 @@
 """The hook of docs/how-to/show-credits-in-a-browser.md, on a page of another origin than the API's.
 
-React's hooks are Preact's here, which the console brings along: the hook cannot tell them apart.
+The console's Preact replaces React here; its hooks work the same way.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ VENDOR = ROOT / "functions/console/static/vendor"
     re.DOTALL,
 )
 
-# A name of this machine: a page of the internet may not call what runs here.
+# A name of this machine, because a page of the internet may not call a local API.
 APP = "http://app.localhost"
 PATIENT = Retries(deadline_seconds=120, try_seconds=60)
 WAIT_MILLISECONDS = 60_000
-"""A local function can take its time to start."""
+"""A local function can be slow to start."""
 
 INDEX = """<!doctype html>
 <script src="/preact.min.umd.js"></script>
@@ -67,23 +67,23 @@ INDEX = """<!doctype html>
 
 @dataclass
 class App:
-    """A page that shows the credits of somebody twice; its back end charges them for images."""
+    """A page that shows a user's credits twice, and a back end that charges them for images."""
 
     page: Page
     account_id: str
 
     def credits(self, name: str) -> Locator:
-        """What a component shows of the balance."""
+        """Return where a component shows the balance."""
         return self.page.locator(f"#{name} output")
 
     def shortage(self, name: str) -> Locator:
-        """What a component shows of a 402."""
+        """Return where a component shows a 402."""
         return self.page.locator(f"#{name} strong")
 
 
 @pytest.fixture
 def app(browser: Browser, stack: LocalStack, details: Details) -> Iterator[App]:
-    """The app of somebody who has just signed up."""
+    """The app of a user who has just signed up."""
     email = f"{uuid4()}@example.com"
     account_id = demo.sign_up(stack, email)
     config = {"apiUrl": details.api_url, "token": demo.user_token(stack, email)}
@@ -125,13 +125,13 @@ def shows(where: Locator, text: str) -> None:
     expect(where).to_have_text(text, timeout=WAIT_MILLISECONDS)
 
 
-def test_the_hook_shows_the_balance_follows_it_and_explains_a_402(
+def test_the_hook_shows_the_current_balance_and_explains_a_402(
     app: App,
     details: Details,
 ) -> None:
     shows(app.credits("one"), "10100")
     app.page.locator("#one button").click()
-    # Every component that shows credits hears of the change.
+    # Every component that shows credits is updated.
     shows(app.credits("one"), "10075")
     shows(app.credits("two"), "10075")
 
@@ -150,7 +150,7 @@ def test_the_hook_shows_the_balance_follows_it_and_explains_a_402(
     app.page.locator("#one a").click()
     shows(app.shortage("one"), "")
 
-    # What was known stays while the API is away.
+    # The last known balance stays while the API is unreachable.
     app.page.route(f"{details.api_url}/**", lambda route: route.abort())
     app.page.evaluate("window.dispatchEvent(new Event('focus'))")
     expect(app.page.locator("#one em")).not_to_be_empty(timeout=WAIT_MILLISECONDS)

@@ -1,4 +1,4 @@
-"""The API of the local stack as each kind of caller sees it, over real HTTP."""
+"""The local stack's API as each kind of caller sees it, over real HTTP."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Api:
         return self.http.get(f"/v1/accounts{path}", params=query, headers=self.headers())
 
     def post(self, path: str, body: Any, key: str | None = None) -> httpx.Response:
-        """POST JSON (or text as it is) to a path below /v1/accounts."""
+        """POST JSON, or text unchanged, to a path below /v1/accounts."""
         return self.http.post(
             f"/v1/accounts{path}",
             content=body if isinstance(body, str) else json.dumps(body),
@@ -48,7 +48,7 @@ class Api:
 
 @pytest.fixture(scope="session")
 def caller(stack: LocalStack) -> Iterator[Callable[..., Api]]:
-    """Return a function that makes the API as the bearer of a token sees it."""
+    """Return a function that gives the API as the bearer of a token sees it."""
     limits = httpx.Limits(max_connections=100)
     url = demo.details(stack).api_url
     with httpx.Client(base_url=url, timeout=60, trust_env=False, limits=limits) as http:
@@ -57,7 +57,7 @@ def caller(stack: LocalStack) -> Iterator[Callable[..., Api]]:
 
 @pytest.fixture
 def user(stack: LocalStack, caller: Callable[..., Api]) -> Api:
-    """Somebody who has just signed up."""
+    """A user who has just signed up."""
     email = f"{uuid4()}@example.com"
     account_id = demo.sign_up(stack, email)
     return caller(demo.user_token(stack, email), account_id)
@@ -71,13 +71,13 @@ def service(stack: LocalStack, caller: Callable[..., Api]) -> Api:
 
 @pytest.fixture(scope="session")
 def admin(stack: LocalStack, caller: Callable[..., Api]) -> Api:
-    """Somebody in support."""
+    """An admin."""
     return caller(demo.details(stack).admin_token)
 
 
 @pytest.fixture(scope="session")
 def credentials(stack: LocalStack) -> ClientCredentials:
-    """What an app's back end gets its tokens with, at the local user pool."""
+    """The credentials with which an app's back end gets tokens from the local user pool."""
     deployed = outputs(stack)
     client = stack.client("cognito-idp").describe_user_pool_client(
         UserPoolId=deployed["UserPoolId"],
@@ -92,29 +92,29 @@ def credentials(stack: LocalStack) -> ClientCredentials:
 
 @pytest.fixture
 def heard(stack: LocalStack) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Return a function that tells what a rule for everything has heard up to now."""
-    sqs, events = stack.client("sqs"), stack.client("events")
+    """Return a function that returns every event since the test began."""
+    sqs, eventbridge = stack.client("sqs"), stack.client("events")
     bus, everything = outputs(stack)["EventBusName"], json.dumps({"source": ["scrip"]})
     url = sqs.create_queue(QueueName="heard")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
-    events.put_rule(Name="all", EventBusName=bus, EventPattern=everything)
+    eventbridge.put_rule(Name="all", EventBusName=bus, EventPattern=everything)
     target = {"Id": "heard", "Arn": arn["QueueArn"]}
-    events.put_targets(Rule="all", EventBusName=bus, Targets=[target])
-    told: list[dict[str, Any]] = []
+    eventbridge.put_targets(Rule="all", EventBusName=bus, Targets=[target])
+    events: list[dict[str, Any]] = []
 
     def listen() -> list[dict[str, Any]]:
         received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
-        told.extend(json.loads(message["Body"]) for message in received.get("Messages", []))
-        return told
+        events.extend(json.loads(message["Body"]) for message in received.get("Messages", []))
+        return events
 
     yield listen
-    events.remove_targets(Rule="all", EventBusName=bus, Ids=["heard"])
-    events.delete_rule(Name="all", EventBusName=bus)
+    eventbridge.remove_targets(Rule="all", EventBusName=bus, Ids=["heard"])
+    eventbridge.delete_rule(Name="all", EventBusName=bus)
     sqs.delete_queue(QueueUrl=url)
 
 
 def items_of(stack: LocalStack, account_id: str) -> list[dict[str, Any]]:
-    """Everything that the table holds of an account, straight from DynamoDB."""
+    """Return an account's items, read directly from DynamoDB."""
     client, table = stack.client("dynamodb"), demo.details(stack).table_name
     found = []
     for pk in (f"ACCOUNT#{account_id}", f"LEDGER#{account_id}"):

@@ -1,4 +1,4 @@
-"""The deployed functions and their roles: what each may do, and how it is without a part of it."""
+"""The deployed functions and their roles, from which a test can remove one permission."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
 
 PATIENCE_SECONDS = 60
-"""How long what a function does by itself may take."""
+"""How long to wait for a function's asynchronous work."""
 
 SOON_SECONDS = 3
-"""How long it is waited for when it is expected to fail."""
+"""How long to wait for it when it is expected to fail."""
 
 
 TRIES_MAX = 3
 
 
 class NotDoneError(Exception):
-    """A function has not done its work, and that shows."""
+    """A function failed, or the effect of its work is missing."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Functions:
         ]
 
     def permissions(self, function: str) -> list[Permission]:
-        """Return what else a function's role allows, one action on one resource each."""
+        """Return what a function's role allows: one action on one resource each."""
         return [
             Permission(policy, number, action, resource)
             for policy, document in self._policies(function).items()
@@ -84,7 +84,7 @@ class Functions:
 
     @contextmanager
     def without(self, function: str, permission: Permission) -> Iterator[None]:
-        """Take a permission away, and give it back."""
+        """Remove a permission for the duration of a block."""
         whole = self._policies(function)[permission.policy]
         statement = whole["Statement"][permission.statement]
         actions, resources = _listed(statement["Action"]), _listed(statement["Resource"])
@@ -112,58 +112,58 @@ class Functions:
             self._iam.put_role_policy(**where, PolicyDocument=json.dumps(whole))
 
     def restart(self, function: str) -> None:
-        """Have the next call begin in a new process, which has read nothing yet."""
+        """Make the next call start a new process, which has cached nothing."""
         name = self.ids[function]
-        told = self._lambda.get_function_configuration(FunctionName=name)
-        variables = {**told["Environment"]["Variables"], "RESTARTED": uuid4().hex}
+        configuration = self._lambda.get_function_configuration(FunctionName=name)
+        variables = {**configuration["Environment"]["Variables"], "RESTARTED": uuid4().hex}
         self._lambda.update_function_configuration(
             FunctionName=name, Environment={"Variables": variables}
         )
 
     def call(self, function: str, sent: Any) -> Any:
-        """Hand an event to a function; return its answer.
+        """Invoke a function with an event; return its response.
 
         Raises:
-            NotDoneError: it failed.
+            NotDoneError: the function failed.
         """
         answer = self._lambda.invoke(
             FunctionName=self.ids[function],
             Payload=json.dumps(sent, default=lambda raw: base64.b64encode(raw).decode()),
         )
-        told = json.loads(answer["Payload"].read())
+        payload = json.loads(answer["Payload"].read())
         if "FunctionError" in answer:
-            raise NotDoneError(told)
-        return told
+            raise NotDoneError(payload)
+        return payload
 
     def queues(self, function: str) -> SQSClient:
-        """Return a client that may do to queues what a function may."""
+        """Return an SQS client with a function's permissions."""
         role = self._iam.get_role(RoleName=self.ids[f"{function}Role"])["Role"]
-        told = self._sts.assume_role(RoleArn=role["Arn"], RoleSessionName=function)
-        # Two packages bring stubs of boto3, and which of them counts depends on their installation.
+        assumed = self._sts.assume_role(RoleArn=role["Arn"], RoleSessionName=function)
+        # Two packages have stubs of boto3, and the order of installation decides which one is used.
         client: Any = boto3.client(
             "sqs",
             endpoint_url=self._sts.meta.endpoint_url,
             region_name=REGION,
-            aws_access_key_id=told["Credentials"]["AccessKeyId"],
-            aws_secret_access_key=told["Credentials"]["SecretAccessKey"],
-            aws_session_token=told["Credentials"]["SessionToken"],
+            aws_access_key_id=assumed["Credentials"]["AccessKeyId"],
+            aws_secret_access_key=assumed["Credentials"]["SecretAccessKey"],
+            aws_session_token=assumed["Credentials"]["SessionToken"],
         )
         queues: SQSClient = client
         return queues
 
     def begin(self, function: str, sent: Any) -> None:
-        """Hand an event to a function and do not wait."""
+        """Invoke a function with an event, without waiting for it."""
         self._lambda.invoke(
             FunctionName=self.ids[function], InvocationType="Event", Payload=json.dumps(sent)
         )
 
     def ask(self, name: str, account_id: str, **changed: Any) -> Any:
-        """Send the request `events/<name>.json` as, or about, another account; return the answer.
+        """Send the request `events/<name>.json` as, or about, another account; return the body.
 
-        An admin who asks has signed in to the stack's own console.
+        An admin's token comes from the stack's own console.
 
         Raises:
-            NotDoneError: it is 5xx, and stays so if it is busy.
+            NotDoneError: the status is 5xx, after retries if it is 503.
         """
         function = f"{name.partition('/')[0].capitalize()}Function"
         sent = about(account_id, event(name)) | changed
@@ -174,26 +174,26 @@ class Functions:
             answer = self.call(function, sent)
             if answer["statusCode"] != 503:
                 break
-        told = json.loads(answer["body"])
+        body = json.loads(answer["body"])
         if answer["statusCode"] >= 500:
-            raise NotDoneError(told)
-        assert answer["statusCode"] < 300, (name, told)
-        return told
+            raise NotDoneError(body)
+        assert answer["statusCode"] < 300, (name, body)
+        return body
 
     def first_call(self, name: str) -> None:
-        """Send the request `events/<name>.json` as somebody of the pool, about their new account.
+        """Send the request `events/<name>.json` as a new user of the pool, about their account.
 
-        They are an admin at that, so that any function lets them in.
+        The user is also an admin, so that every function accepts the request.
 
         Raises:
-            NotDoneError: it is 5xx.
+            NotDoneError: the status is 5xx.
         """
         email = f"{uuid4()}@example.com"
-        told = {"email": email, "email_verified": "true"}
+        given = {"email": email, "email_verified": "true"}
         made = self._cognito.admin_create_user(
             UserPoolId=self.outputs["UserPoolId"],
             Username=email,
-            UserAttributes=[{"Name": key, "Value": value} for key, value in told.items()],
+            UserAttributes=[{"Name": key, "Value": value} for key, value in given.items()],
         )
         attributes = {one["Name"]: one["Value"] for one in made["User"]["Attributes"]}
         sent = about(attributes["sub"], event(name))
@@ -208,7 +208,7 @@ class Functions:
             raise NotDoneError(answer["body"])
 
     def items(self, pk: str) -> dict[str, Any]:
-        """Return what the table holds of a partition, by sk."""
+        """Return the items of a partition by sk."""
         answer = self.dynamodb.query(
             TableName=self.outputs["TableName"],
             KeyConditionExpression="pk = :pk",
@@ -217,7 +217,7 @@ class Functions:
         return {item["sk"]["S"]: item for item in answer["Items"]}
 
     def is_denied(self, function: str, permission: Permission, since: datetime) -> bool:
-        """Return whether a function logs, soon enough, what it was not allowed to do."""
+        """Return whether a function logs, within a minute, that an action was denied."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         denied = f"not authorized to perform: {permission.action}"
         while not self._logs.filter_log_events(
@@ -232,7 +232,7 @@ class Functions:
 
     @contextmanager
     def timeout(self, function: str, seconds: int) -> Iterator[None]:
-        """Give a function so much time meanwhile."""
+        """Set a function's timeout for the duration of a block."""
         name = self.ids[function]
         before = self._lambda.get_function_configuration(FunctionName=name)["Timeout"]
         for given in (seconds, before):
@@ -242,7 +242,7 @@ class Functions:
 
     @contextmanager
     def no_sources(self) -> Iterator[None]:
-        """Have no stream and no queue call functions meanwhile."""
+        """Stop streams and queues from calling functions for the duration of a block."""
         sources = self._lambda.list_event_source_mappings()["EventSourceMappings"]
         for enabled in (False, True):
             for source in sources:

@@ -1,4 +1,4 @@
-"""What Schemathesis is told beside its settings: a check of ours, and what to leave alone."""
+"""Schemathesis hooks: a check of our own, and what the requests must not change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from schemathesis import Case, CheckContext, HookContext, Response
 
 NOT_IN_A_SCHEMA = (
-    "Input should be a valid integer",  # 5.0 is an integer to JSON Schema, and no amount of ours
+    "Input should be a valid integer",  # 5.0 is an integer in JSON Schema, but not an amount
     "metadata ",  # its size, its depth, NUL characters in it
     "email or account_id, not both",
     "query.to: after `from`",
@@ -22,15 +22,15 @@ NOT_IN_A_SCHEMA = (
 """Why data that the document allows may still be `invalid`."""
 
 TOO_LONG = 431
-"""What the local server answers to addresses beyond its bound; API Gateway has one, too."""
+"""The local server's status for a URL over its limit; API Gateway has a limit, too."""
 
 KEPT = frozenset(os.environ["FUZZ_KEPT"].split())
-"""Plans and features that other tests use, and accounts that are not to be closed."""
+"""Plans and features that other tests use, and accounts that must not be closed."""
 
 
 @schemathesis.check
 def valid_data_is_not_invalid(ctx: CheckContext, response: Response, case: Case[Any]) -> None:
-    """What the document allows is refused by what there is, and never by its form."""
+    """Check that data that the document allows is never refused as invalid."""
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
     if response.status_code != 422 or response.json()["code"] != "invalid":
@@ -40,18 +40,18 @@ def valid_data_is_not_invalid(ctx: CheckContext, response: Response, case: Case[
         for error in response.json()["errors"]
         if not any(known in error for known in NOT_IN_A_SCHEMA)
     ]
-    assert not wrong, f"the document allows what was sent, but: {wrong}"
+    assert not wrong, f"the document allows what was refused: {wrong}"
 
 
 @schemathesis.hook
 def filter_failure(context: Any, failure: Any, case: Case[Any], response: Response) -> bool:
-    """Let pass that an address was too long for the server in front, which asks nothing of ours."""
+    """Ignore failures of URLs that are too long for the server, which never calls Scrip then."""
     return response.status_code != TOO_LONG
 
 
 @schemathesis.hook
 def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
-    """Turn away what would close an account, or edit a plan or feature, that is to be kept."""
+    """Redirect requests that would close an account, or edit a plan or feature, to be kept."""
     names = ["plan_id", "feature_id"]
     if case.method == "DELETE":
         names.append("account_id")

@@ -1,4 +1,4 @@
-"""A command on a terminal of its own, which asks and is answered."""
+"""An interactive command on a terminal of its own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECONDS_MAX = 60
 
 
 class Terminal:
-    """A running command: what it has shown so far, and a keyboard."""
+    """A running command, its output so far, and its keyboard."""
 
     def __init__(self, process: subprocess.Popen[bytes], screen: int) -> None:
         self.process = process
@@ -29,7 +29,7 @@ class Terminal:
         self.shown = ""
 
     def wait_for(self, text: str) -> None:
-        """Wait until something is shown."""
+        """Wait until the output contains a text."""
         deadline = time.monotonic() + SECONDS_MAX
         while text not in self.shown:
             assert time.monotonic() < deadline, self.shown
@@ -37,7 +37,7 @@ class Terminal:
                 self.shown += os.read(self.screen, 65_536).decode()
 
     def type(self, text: str) -> int:
-        """Type something, and return the exit code."""
+        """Type a text and wait for the end; return the exit code."""
         os.write(self.screen, text.encode())
         return self.process.wait(SECONDS_MAX)
 

@@ -1,4 +1,4 @@
-"""Who gets in, and what bad input gets: each with its answer and an unchanged table."""
+"""Requests that are refused: each gets its error and leaves the table unchanged."""
 
 import base64
 import json
@@ -13,12 +13,12 @@ from scrip_cli.local.stack import LocalStack
 from tests.integration.conftest import Api, items_of
 
 
-def test_without_a_token_nobody_gets_in(caller: Callable[..., Api]) -> None:
+def test_a_request_without_a_token_is_refused(caller: Callable[..., Api]) -> None:
     assert caller(None).get("/me").status_code == 401
 
 
 @pytest.mark.parametrize("part", [0, 1, 2])
-def test_a_token_that_was_tampered_with_is_refused(
+def test_a_tampered_token_is_refused(
     stack: LocalStack,
     caller: Callable[..., Api],
     part: int,
@@ -39,7 +39,7 @@ def test_a_token_without_a_signature_is_refused(
     assert caller(f"{header}.{claims}.").get("/me").status_code == 401
 
 
-def test_a_user_sees_no_other_account_nor_whether_there_is_one(
+def test_a_user_can_neither_read_another_account_nor_learn_whether_it_exists(
     user: Api,
     stack: LocalStack,
 ) -> None:
@@ -49,21 +49,21 @@ def test_a_user_sees_no_other_account_nor_whether_there_is_one(
     assert {**known.json(), "instance": ""} == {**unknown.json(), "instance": ""}
 
 
-def test_a_service_tells_an_unknown_account_from_an_empty_one(service: Api, user: Api) -> None:
+def test_a_service_gets_404_for_an_unknown_account(service: Api, user: Api) -> None:
     assert service.get(f"/{user.account_id}").status_code == 200
     unknown = service.get("/nobody-at-all")
     assert (unknown.status_code, unknown.json()["code"]) == (404, "account_not_found")
 
 
-def test_me_is_nobody_for_a_service(service: Api) -> None:
+def test_a_service_has_no_account_of_its_own(service: Api) -> None:
     assert service.get("/me").status_code == 403
 
 
-def test_an_admin_in_the_group_has_an_account_too(admin: Api, stack: LocalStack) -> None:
+def test_an_admin_by_group_also_has_an_account(admin: Api, stack: LocalStack) -> None:
     assert admin.get("/me").json()["account_id"] == demo.details(stack).accounts["admin"]
 
 
-def test_an_admin_is_one_in_the_console_and_a_user_in_the_app(
+def test_an_admin_has_admin_rights_in_the_console_but_not_in_the_app(
     stack: LocalStack,
     caller: Callable[..., Api],
     user: Api,
@@ -77,7 +77,7 @@ def test_an_admin_is_one_in_the_console_and_a_user_in_the_app(
         assert in_app.http.get(path, headers=in_app.headers()).status_code == 403
 
 
-def test_a_group_makes_no_user_of_the_console_an_admin_but_the_admins_own(
+def test_only_the_admin_group_makes_a_user_of_the_console_an_admin(
     stack: LocalStack,
     caller: Callable[..., Api],
 ) -> None:
@@ -87,15 +87,15 @@ def test_a_group_makes_no_user_of_the_console_an_admin_but_the_admins_own(
     for group in ("[admin]", "admin,support"):
         cognito.create_group(UserPoolId=pool, GroupName=group)
         cognito.admin_add_user_to_group(UserPoolId=pool, Username=email, GroupName=group)
-    somebody = caller(demo.console_token(stack, email), account_id)
-    assert somebody.get("/me").status_code == 200
-    answer = somebody.http.get("/v1/admin/accounts", headers=somebody.headers())
+    member = caller(demo.console_token(stack, email), account_id)
+    assert member.get("/me").status_code == 200
+    answer = member.http.get("/v1/admin/accounts", headers=member.headers())
     assert answer.status_code == 403
     cognito.delete_group(UserPoolId=pool, GroupName="[admin]")
     cognito.delete_group(UserPoolId=pool, GroupName="admin,support")
 
 
-def test_a_user_whose_trigger_never_ran_gets_an_account_on_the_first_call(
+def test_a_user_whose_sign_up_trigger_never_ran_gets_an_account_on_the_first_call(
     stack: LocalStack,
     caller: Callable[..., Api],
 ) -> None:
@@ -125,7 +125,7 @@ def test_a_user_whose_trigger_never_ran_gets_an_account_on_the_first_call(
         ("{", None, 400, "malformed"),
     ],
 )
-def test_bad_input_is_answered_and_changes_nothing(
+def test_bad_input_gets_an_error_and_changes_nothing(
     stack: LocalStack,
     user: Api,
     body: Any,
@@ -140,7 +140,7 @@ def test_bad_input_is_answered_and_changes_nothing(
     assert items_of(stack, user.account_id) == before
 
 
-def test_what_a_user_must_not_or_cannot_changes_nothing(
+def test_a_forbidden_or_impossible_request_changes_nothing(
     stack: LocalStack,
     user: Api,
     service: Api,
@@ -155,10 +155,12 @@ def test_what_a_user_must_not_or_cannot_changes_nothing(
         "a user asks for a refund": user.post("/me/refunds", refund),
         "a user adjusts": user.post("/me/adjustments", add),
         "a service adjusts": service.post(f"{own}/adjustments", add),
-        "an unknown entry": service.post(f"{own}/refunds", {**refund, "entry_id": "nothing"}),
+        "a refund of an unknown entry": service.post(
+            f"{own}/refunds", {**refund, "entry_id": "nothing"}
+        ),
         "a refund above what is left": service.post(f"{own}/refunds", {**refund, "amount": 6}),
         "the key of another request": user.post("/me/consume", {"amount": 6}, key="spent"),
-        "an entry that is not there": user.get("/me/entries/nothing"),
+        "an entry that does not exist": user.get("/me/entries/nothing"),
         "a cursor made by hand": user.get("/me/entries", cursor="e30"),
     }
     assert {
@@ -167,10 +169,10 @@ def test_what_a_user_must_not_or_cannot_changes_nothing(
         "a user asks for a refund": (403, "forbidden"),
         "a user adjusts": (403, "forbidden"),
         "a service adjusts": (403, "forbidden"),
-        "an unknown entry": (404, "entry_not_found"),
+        "a refund of an unknown entry": (404, "entry_not_found"),
         "a refund above what is left": (409, "refund_too_large"),
         "the key of another request": (422, "idempotency_key_reused"),
-        "an entry that is not there": (404, "entry_not_found"),
+        "an entry that does not exist": (404, "entry_not_found"),
         "a cursor made by hand": (400, "invalid_cursor"),
     }
     assert items_of(stack, user.account_id) == before

@@ -1,4 +1,4 @@
-"""What admins do over HTTP, by a function that may do no more than its role says."""
+"""The admin API over HTTP, with a function that has only the permissions of its role."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 def answered(answer: httpx.Response, status: int = 200) -> dict[str, Any]:
     assert answer.status_code == status, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    content: dict[str, Any] = answer.json()
+    return content
 
 
 def all_of(admin: Api, path: str) -> list[dict[str, Any]]:
-    """Read every page of a list."""
+    """Return every page of a list as one."""
     found: list[dict[str, Any]] = []
     of, cursor = path.rsplit("/", maxsplit=1)[1], ""
     for _ in range(50):
@@ -42,22 +42,22 @@ def all_of(admin: Api, path: str) -> list[dict[str, Any]]:
         if page["cursor"] is None:
             return found
         cursor = f"&cursor={page['cursor']}"
-    raise AssertionError("the end never came")
+    raise AssertionError("the last page never came")
 
 
 def synced(admin: Api, request: dict[str, Any]) -> list[dict[str, Any]]:
-    """Sync to the end; return the differences."""
-    told = answered(ask(admin, "POST", "/v1/admin/sync", request))
-    found: list[dict[str, Any]] = told["differences"]
-    while not told["complete"]:
-        again = {**request, "cursor": told["cursor"]}
-        told = answered(ask(admin, "POST", "/v1/admin/sync", again))
-        found += told["differences"]
-    assert told["counts"]["failed"] == 0, told["failures"]
+    """Run every page of a sync; return the differences."""
+    page = answered(ask(admin, "POST", "/v1/admin/sync", request))
+    found: list[dict[str, Any]] = page["differences"]
+    while not page["complete"]:
+        again = {**request, "cursor": page["cursor"]}
+        page = answered(ask(admin, "POST", "/v1/admin/sync", again))
+        found += page["differences"]
+    assert page["counts"]["failed"] == 0, page["failures"]
     return found
 
 
-def test_support_finds_an_account_by_its_address_and_in_the_list(
+def test_support_finds_an_account_by_its_email_address_and_in_the_list(
     stack: LocalStack,
     admin: Api,
 ) -> None:
@@ -74,7 +74,7 @@ def test_support_finds_an_account_by_its_address_and_in_the_list(
     assert len(listed) == len(set(listed))
 
 
-def test_a_message_for_an_account_to_come_is_replayed_once_that_is_there(
+def test_a_message_that_arrives_before_its_account_can_be_replayed_afterwards(
     stack: LocalStack,
     admin: Api,
 ) -> None:
@@ -109,7 +109,9 @@ def test_a_message_for_an_account_to_come_is_replayed_once_that_is_there(
     assert found["balance"] == 10_100 + 500
 
 
-def test_users_whose_sign_up_was_missed_get_their_accounts(stack: LocalStack, admin: Api) -> None:
+def test_a_sync_opens_accounts_for_users_whose_sign_up_was_missed(
+    stack: LocalStack, admin: Api
+) -> None:
     email = f"{uuid4()}@example.com"
     user = stack.client("cognito-idp").admin_create_user(
         UserPoolId=outputs(stack)["UserPoolId"],
@@ -126,21 +128,21 @@ def test_users_whose_sign_up_was_missed_get_their_accounts(stack: LocalStack, ad
     ]
     request = {"mode": "users", "credit_overrides": {}}
 
-    def told(request: dict[str, Any]) -> list[dict[str, Any]]:
-        # Other tests may leave users without accounts, and sync finds theirs, too.
+    def differences(request: dict[str, Any]) -> list[dict[str, Any]]:
+        # Other tests may leave users without accounts, which a sync finds, too.
         return [one for one in synced(admin, request) if one["account_id"] == sub]
 
-    assert told({**request, "dry_run": True}) == expected
+    assert differences({**request, "dry_run": True}) == expected
     assert admin.get(f"/{sub}").status_code == 404
     overridden = {"account_id": sub, "field": "balance", "before": 10_100, "after": 7}
-    assert told({**request, "credit_overrides": {sub: 7}}) == [*expected, overridden]
+    assert differences({**request, "credit_overrides": {sub: 7}}) == [*expected, overridden]
     assert admin.get(f"/{sub}").json()["balance"] == 7
     assert synced(admin, request) == []
 
 
 @contextmanager
 def stripe_at(stack: LocalStack, url: str) -> Iterator[None]:
-    """Let the deployed function find Stripe at another address, with a key for it."""
+    """Point the deployed function to another Stripe server, with an API key."""
     functions, manager = stack.client("lambda"), stack.client("secretsmanager")
     resource = stack.client("cloudformation").describe_stack_resource(
         StackName=STACK_NAME, LogicalResourceId="AdminFunction"
@@ -149,10 +151,10 @@ def stripe_at(stack: LocalStack, url: str) -> Iterator[None]:
     before = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     secret_id = outputs(stack)["WebhookSecretsArn"]
     secret = manager.get_secret_value(SecretId=secret_id)["SecretString"]
-    told = json.dumps({**json.loads(secret), "stripe_api_key": KEY})
-    manager.put_secret_value(SecretId=secret_id, SecretString=told)
-    there = {**before, "STRIPE_API_URL": url, "NO_PROXY": "127.0.0.1"}
-    functions.update_function_configuration(FunctionName=name, Environment={"Variables": there})
+    with_key = json.dumps({**json.loads(secret), "stripe_api_key": KEY})
+    manager.put_secret_value(SecretId=secret_id, SecretString=with_key)
+    changed = {**before, "STRIPE_API_URL": url, "NO_PROXY": "127.0.0.1"}
+    functions.update_function_configuration(FunctionName=name, Environment={"Variables": changed})
     try:
         yield
     finally:
@@ -162,7 +164,7 @@ def stripe_at(stack: LocalStack, url: str) -> Iterator[None]:
         manager.put_secret_value(SecretId=secret_id, SecretString=secret)
 
 
-def test_subscriptions_that_webhooks_missed_are_found_at_stripe(
+def test_a_sync_finds_subscriptions_at_stripe_that_webhooks_missed(
     stack: LocalStack,
     user: Api,
     admin: Api,
@@ -184,7 +186,7 @@ def test_subscriptions_that_webhooks_missed_are_found_at_stripe(
 
 def test_health_reads_the_table_the_catalog_and_every_queue(admin: Api, user: Api) -> None:
     health = answered(ask(admin, "GET", "/v1/admin/health"))
-    # What other tests left behind may be told of; nothing of this stack is unsound.
+    # Other tests may have caused these problems; there must be no others.
     problems = {problem["code"] for problem in health["problems"]}
     assert problems <= {"dead_letters", "sweep_late", "audit_mismatches"}
     assert all(isinstance(depth, int) for depth in health["queues"].values())

@@ -1,4 +1,4 @@
-"""Alarms of the deployed stack, and who hears of them."""
+"""The alarms of the deployed stack, their notifications, and its dashboard."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def heard(stack: LocalStack) -> Iterator[Callable[[], dict[str, str]]]:
-    """Return a function that tells which alarms rang, with what they say, to who listens."""
+    """Return a function that returns the alarms of every notification: description by name."""
     sqs, sns = stack.client("sqs"), stack.client("sns")
     topic = outputs(stack)["AlarmTopicArn"]
     url = sqs.create_queue(QueueName="pager")["QueueUrl"]
@@ -37,30 +37,30 @@ def heard(stack: LocalStack) -> Iterator[Callable[[], dict[str, str]]]:
     subscribed = sns.subscribe(
         TopicArn=topic, Protocol="sqs", Endpoint=arn["QueueArn"], ReturnSubscriptionArn=True
     )
-    told: dict[str, str] = {}
+    descriptions: dict[str, str] = {}
 
     def listen() -> dict[str, str]:
         received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
         for message in received.get("Messages", []):
             alarm = json.loads(json.loads(message["Body"])["Message"])
             if alarm["NewStateValue"] == "ALARM":
-                told[alarm["AlarmName"]] = alarm["AlarmDescription"]
-        return told
+                descriptions[alarm["AlarmName"]] = alarm["AlarmDescription"]
+        return descriptions
 
     yield listen
     sns.unsubscribe(SubscriptionArn=subscribed["SubscriptionArn"])
     sqs.delete_queue(QueueUrl=url)
 
 
-def test_whoever_subscribes_hears_each_alarm_and_where_the_runbook_tells_of_it(
+def test_a_subscriber_is_notified_of_every_alarm_and_its_place_in_the_runbook(
     stack: LocalStack,
     heard: Callable[[], dict[str, str]],
 ) -> None:
     cloudwatch = stack.client("cloudwatch")
     name = demo.details(stack).stack_name
     deployed = cloudwatch.describe_alarms(AlarmNamePrefix=f"{name}-")["MetricAlarms"]
-    # The local CloudWatch has none that reckon with several metrics.
-    wanted = {told["AlarmDescription"] for told in alarms().values() if "Metrics" not in told}
+    # The local CloudWatch has no alarms on several metrics.
+    wanted = {alarm["AlarmDescription"] for alarm in alarms().values() if "Metrics" not in alarm}
     assert {alarm["AlarmDescription"] for alarm in deployed} == wanted
     for alarm in deployed:
         for state in ("ALARM", "OK"):
@@ -68,7 +68,7 @@ def test_whoever_subscribes_hears_each_alarm_and_where_the_runbook_tells_of_it(
                 AlarmName=alarm["AlarmName"], StateValue=state, StateReason="a drill"
             )
     expected = {alarm["AlarmName"]: alarm["AlarmDescription"] for alarm in deployed}
-    assert until(heard, lambda told: told == expected) == expected
+    assert until(heard, lambda found: found == expected) == expected
 
 
 def test_the_deployed_dashboard_names_this_stacks_own_resources(stack: LocalStack) -> None:

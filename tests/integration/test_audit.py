@@ -1,4 +1,4 @@
-"""`scrip audit` on a stack that is in use, and after somebody was at the table."""
+"""`scrip audit` on a stack in use, and after tampering with its table."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COUNTED_SECONDS_MAX = 30
 AUDITED_SECONDS_MAX = 300
 
 WITHOUT_ENTRY = {"entry_without_seq", "audit_record_wrong"}
-"""What is said of the account, because nobody knows the entry's place."""
+"""Findings about the account, because the entry's position is unknown."""
 
 
 def spend(user: Api, times: int) -> None:
@@ -49,7 +49,7 @@ def audited(stack: LocalStack, *words: str, by_name: str | None = None) -> tuple
 
 
 def items(stack: LocalStack, account_id: str) -> dict[str, dict[str, Any]]:
-    """The items of an account by sk, once the stream has counted all of its entries."""
+    """Return an account's items by sk, once the stream has counted all of its entries."""
     deadline = time.monotonic() + COUNTED_SECONDS_MAX
     while True:
         found = {item["sk"]["S"]: item for item in items_of(stack, account_id)}
@@ -66,7 +66,7 @@ def items(stack: LocalStack, account_id: str) -> dict[str, dict[str, Any]]:
         time.sleep(0.2)
 
 
-def test_what_hands_do_to_the_table_is_found_and_named(
+def test_every_manual_edit_of_the_table_is_found_and_named(
     stack: LocalStack,
     user: Api,
     service: Api,
@@ -110,7 +110,7 @@ def test_what_hands_do_to_the_table_is_found_and_named(
 
 
 def findings_of_the_function(stack: LocalStack) -> set[tuple[str, str, str | None]]:
-    """Let the function audit all accounts; return account, code and entry of what it has logged."""
+    """Have the function audit all accounts; return account, code and entry of its findings."""
     table, began = table_of(stack), utc_now()
     function = outputs(stack)["AuditFunction"]
     stack.client("lambda").invoke(
@@ -119,7 +119,7 @@ def findings_of_the_function(stack: LocalStack) -> set[tuple[str, str, str | Non
     deadline = time.monotonic() + AUDITED_SECONDS_MAX
     while True:
         progress = read_progress(table)
-        # The schedule may come by, too.
+        # The schedule may start a round, too.
         if progress.last and not progress.current and progress.last.begun_at >= began:
             break
         assert time.monotonic() < deadline, progress
@@ -135,9 +135,11 @@ def findings_of_the_function(stack: LocalStack) -> set[tuple[str, str, str | Non
         .paginate(logGroupName=group, filterPattern=f'"{function}"')
     )
     lines = [event["message"] for page in pages for event in page["events"]]
-    told = [json.loads(line) for line in lines if line.startswith("{")]
+    logged = [json.loads(line) for line in lines if line.startswith("{")]
     return {
-        (line["account_id"], line["code"], line.get("entry_id")) for line in told if "code" in line
+        (line["account_id"], line["code"], line.get("entry_id"))
+        for line in logged
+        if "code" in line
     }
 
 
@@ -156,7 +158,7 @@ def test_every_kind_of_tampering_is_named_by_the_command_and_by_the_function(
         table.client.put_item(TableName=table.name, Item=item)
 
     with monkeypatch.context() as patch:
-        # What is wrong stays so: of the two, the function alone reads it three times.
+        # The findings are permanent, so the command need not read them again as the function does.
         patch.setattr("scrip.audit.accounts.PAUSES_SECONDS", ())
         code, findings, _ = audited(stack)
     assert code == 6
@@ -195,7 +197,7 @@ def test_a_small_benchmark_measures_and_names_what_it_tampered_with(stack: Local
 
 
 def remove(table: Table, run: str) -> None:
-    """Remove whatever is left of a test's accounts: the stack is shared."""
+    """Remove what is left of a test's accounts, because the stack is shared."""
     for page in table.client.get_paginator("scan").paginate(
         TableName=table.name, ProjectionExpression="pk, sk"
     ):
@@ -204,7 +206,7 @@ def remove(table: Table, run: str) -> None:
                 table.client.delete_item(TableName=table.name, Key=key)
 
 
-def test_accounts_that_are_in_use_are_all_right_and_people_read_a_report(
+def test_an_account_in_use_has_no_findings_and_the_report_is_readable(
     stack: LocalStack,
     user: Api,
 ) -> None:
@@ -215,12 +217,12 @@ def test_accounts_that_are_in_use_are_all_right_and_people_read_a_report(
         found.append(audited(stack, "--account", user.account_id)[:2])
     spending.join()
     assert found == [(0, [])] * len(found)
-    said = operator(stack, "audit", "--account", user.account_id)
-    assert said.stdout.split() == ["accounts", "1", "entries", "42", "findings", "0"]
+    report = operator(stack, "audit", "--account", user.account_id)
+    assert report.stdout.split() == ["accounts", "1", "entries", "42", "findings", "0"]
 
 
-def test_an_account_whose_item_is_gone_is_found_among_all(stack: LocalStack, user: Api) -> None:
-    """The stack is shared: what other tests have left in it is theirs."""
+def test_a_full_audit_finds_an_account_whose_item_is_gone(stack: LocalStack, user: Api) -> None:
+    """The stack is shared, so findings about the accounts of other tests do not matter."""
     client, name = stack.client("dynamodb"), demo.details(stack).table_name
     item = items(stack, user.account_id)["ACCOUNT"]
     client.delete_item(TableName=name, Key={"pk": item["pk"], "sk": item["sk"]})
@@ -233,7 +235,7 @@ def test_an_account_whose_item_is_gone_is_found_among_all(stack: LocalStack, use
     assert (findings, summary["accounts"]) == ([], 0)
 
 
-def test_an_account_that_nobody_has_and_a_stack_that_is_not_there(stack: LocalStack) -> None:
+def test_an_unknown_account_and_an_unknown_stack_are_errors(stack: LocalStack) -> None:
     answer = operator(stack, "audit", "--account", "nobody")
     assert (answer.exit_code, answer.stdout) == (5, "")
     assert "There is no account nobody" in answer.stderr

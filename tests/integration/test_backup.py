@@ -1,4 +1,4 @@
-"""A whole stack's table lost and put back, while everybody's keys and credits are kept."""
+"""A stack's whole table is lost and restored, with every idempotency key and credit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def wipe(stack: LocalStack) -> None:
-    """Delete everything but what every new stack has."""
+    """Delete everything except what every new stack has."""
     client, table = stack.client("dynamodb"), demo.details(stack).table_name
     keys = [
         {name: item[name] for name in ("pk", "sk")}
@@ -32,8 +32,8 @@ def wipe(stack: LocalStack) -> None:
         assert not client.batch_write_item(RequestItems={table: deletes})["UnprocessedItems"]
 
 
-def told(user: Api, admin: Api) -> dict[str, Any]:
-    """Everything that the API tells of a user's account."""
+def account_view(user: Api, admin: Api) -> dict[str, Any]:
+    """Return everything that the API shows of a user's account."""
     return {
         **{path: user.get(f"/me{path}").json() for path in ("", "/entries", "/usage")},
         **{path: admin.get(f"/{user.account_id}{path}").json() for path in ("/quota", "/audit")},
@@ -46,7 +46,7 @@ def told(user: Api, admin: Api) -> dict[str, Any]:
     }
 
 
-def test_a_table_that_was_lost_is_put_back_and_an_old_key_still_has_its_old_answer(
+def test_a_lost_table_is_restored_and_an_old_key_still_gets_its_old_response(
     stack: LocalStack,
     user: Api,
     service: Api,
@@ -63,7 +63,7 @@ def test_a_table_that_was_lost_is_put_back_and_an_old_key_still_has_its_old_answ
     bought = f"data.object.client_reference_id={user.account_id}"
     assert operator(stack, *payment, "--set", bought).exit_code == 0
     until(lambda: user.get("/me/usage").json()["usage"], bool)
-    before = told(user, admin)
+    before = account_view(user, admin)
 
     folder = str(tmp_path / "backup")
     assert operator(stack, "backup", folder).exit_code == ExitCode.DONE
@@ -73,13 +73,15 @@ def test_a_table_that_was_lost_is_put_back_and_an_old_key_still_has_its_old_answ
     restored = operator(stack, "restore", folder)
     assert restored.exit_code == ExitCode.DONE, restored.stderr
 
-    assert told(user, admin) == before
+    assert account_view(user, admin) == before
     again = user.post("/me/consume", image, key="image-1")
     assert (again.json(), again.headers["Idempotency-Replayed"]) == (first, "true")
     too_much = service.post(f"/{user.account_id}/refunds", {**part, "amount": 16}, key="r2")
     assert too_much.json()["code"] == "refund_too_large"
     assert operator(stack, *payment, "--set", bought).exit_code == 0
-    assert told(user, admin) == before, "a payment that was told before brings nothing again"
+    assert account_view(user, admin) == before, (
+        "a payment from before the backup adds nothing again"
+    )
     audited = operator(stack, "audit", "--account", user.account_id, "--json")
     assert audited.exit_code == ExitCode.DONE, audited.stdout
     assert json.loads(audited.stdout)["findings"] == 0

@@ -1,4 +1,4 @@
-"""The benchmark, small: what it counts, what it writes down, and that it ends when told."""
+"""A small benchmark: what it counts, what it writes, and that Ctrl-C ends it."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ import json
 from bench.faults import Sizes, measure_with
 print(json.dumps(measure_with(Sizes(all_faults=20, one_kind=2), None)))
 """
-"""In a process of its own: time and chance are simulated there."""
+"""Run in a process of its own, because it simulates time and randomness."""
 
 SECONDS_MAX = 60
 
 
 @pytest.fixture(scope="module")
 def measured(stack: LocalStack) -> Iterator[dict[str, Rows]]:
-    """All parts, as small as they get; the sweep with two shards, as tests of it have it."""
+    """The results of all parts at their smallest; the sweep has two shards, as in its own tests."""
     with (
         pytest.MonkeyPatch.context() as monkeypatch,
         environment(stack) as aws,
@@ -66,18 +66,20 @@ def measured(stack: LocalStack) -> Iterator[dict[str, Rows]]:
             ),
             "sweep": sweep.measure_on(aws, sweep.Sizes(eager=20, lazy=3)),
         }
-        # Handlers tell metrics on the same output.
+        # Handlers write metrics to the same output.
         parts["faults"] = json.loads(faults.communicate()[0].splitlines()[-1])
         yield parts
 
 
-def test_scrip_is_2_round_trips_5_write_units_and_1_read_unit(measured: dict[str, Rows]) -> None:
-    asked = {
+def test_scrips_consume_takes_2_round_trips_5_write_units_and_1_read_unit(
+    measured: dict[str, Rows],
+) -> None:
+    counted = {
         row["case"]: (row["round_trips"], row["write_units"], row["read_units"])
         for row in measured["consume"]
         if row["design"] == "Scrip"
     }
-    assert asked == {"consume": (2, 5, 1), "asked again": (2, 4, 1), "refused": (2, 0, 2)}
+    assert counted == {"consume": (2, 5, 1), "asked again": (2, 4, 1), "refused": (2, 0, 2)}
 
 
 def test_a_consume_is_compared_with_other_designs_and_with_its_bare_calls(
@@ -93,20 +95,20 @@ def test_a_consume_is_compared_with_other_designs_and_with_its_bare_calls(
     }
 
 
-def test_a_consume_asks_for_as_much_whatever_the_history(measured: dict[str, Rows]) -> None:
+def test_a_consume_costs_the_same_whatever_the_history(measured: dict[str, Rows]) -> None:
     long = [row for row in measured["growth"] if row["growing"] == "history"]
-    asked = [(row["round_trips"], row["write_units"], row["read_units"]) for row in long]
-    assert asked == [(2, 5, 1)] * 2
+    counted = [(row["round_trips"], row["write_units"], row["read_units"]) for row in long]
+    assert counted == [(2, 5, 1)] * 2
     many = [row for row in measured["growth"] if row["growing"] == "grants"]
     assert [row["write_units"] for row in many] == [5, 5, 5, 7, 9, 15]
     assert [row["read_units"] for row in many] == [1, 1, 1, 1, 1, 2]
 
 
-def test_a_renewal_is_8_write_units_and_6_where_it_rides_on_a_consume(
+def test_a_renewal_takes_8_write_units_or_6_as_part_of_a_consume(
     measured: dict[str, Rows],
 ) -> None:
     eager, schedule, *lazy = measured["sweep"]
-    # The bill in docs/reference/costs.md is reckoned with it.
+    # The bill in docs/reference/costs.md is calculated from this.
     assert eager["write_units_each"] == costs.RENEWAL_WRITE_UNITS
     assert eager["read_units_each"] <= costs.RENEWAL_READ_UNITS
     assert (eager["write_units_each"], schedule["write_units_each"]) == (8, 1)
@@ -121,22 +123,22 @@ def test_only_scrip_charges_every_use_once_whatever_fails(measured: dict[str, Ro
     assert all(row["faults_injected"] for row in measured["faults"])
 
 
-def test_the_results_are_a_document_tables_and_a_picture(
+def test_the_results_are_a_document_tables_and_a_chart(
     measured: dict[str, Rows], tmp_path: Path
 ) -> None:
-    parts = {name: {"rows": rows, "notes": ["So it was."]} for name, rows in measured.items()}
+    parts = {name: {"rows": rows, "notes": ["A note."]} for name, rows in measured.items()}
     result = document(parts, quick=True, began_at=datetime.now(UTC), seconds=1.0)
     Draft202012Validator(SCHEMA).validate(json.loads(json.dumps(result)))
     assert "latency_ms_median_here" in result["of_this_machine"]
     shown = io.StringIO()
     table.show(Console(file=shown, width=200), parts)
     assert "usd per million" in shown.getvalue()
-    assert "So it was." in shown.getvalue()
+    assert "A note." in shown.getvalue()
     plot.draw(result, tmp_path / "result.svg")
     assert (tmp_path / "result.svg").stat().st_size
 
 
-def test_a_benchmark_that_is_interrupted_leaves_nothing_running(tmp_path: Path) -> None:
+def test_an_interrupted_benchmark_leaves_nothing_running(tmp_path: Path) -> None:
     bench = subprocess.Popen(
         [sys.executable, "-m", "bench", "--quick", "--only", "sweep"],
         cwd=ROOT,
@@ -161,4 +163,4 @@ def _pid_of_aws(folder: Path) -> int:
             with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
                 return pid
         time.sleep(0.05)
-    raise AssertionError("it never started")
+    raise AssertionError("the local AWS never started")

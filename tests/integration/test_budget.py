@@ -39,7 +39,7 @@ from scrip_cli.local.stack import LocalStack
 
 @dataclass
 class Meter:
-    """What was asked of DynamoDB. Capacity in units."""
+    """Counts the calls of DynamoDB and their capacity in units."""
 
     calls: list[str] = field(default_factory=list)
     read: float = 0
@@ -47,7 +47,7 @@ class Meter:
     index_write: float = 0
 
     def reset(self) -> None:
-        """Count from here."""
+        """Start again from zero."""
         self.__init__()  # type: ignore[misc]
 
     def hook(self, client: Any) -> None:
@@ -74,19 +74,19 @@ class Meter:
 
 @dataclass
 class Metered:
-    """An account with four live grants, and the meter of what is done to it."""
+    """An account with four live grants, and a meter for its commands."""
 
     ledger: Ledger
     meter: Meter
     account_id: str
     actor: Actor
 
-    def told(self) -> dict[str, Any]:
-        """Return what every command tells."""
+    def fields(self) -> dict[str, Any]:
+        """Return the fields that every command has."""
         return {"account_id": self.account_id, "entry_id": str(uuid4()), "actor": self.actor}
 
     def consume(self, amount: int, key: str) -> Consume:
-        """Return a consume with everything that an app usually tells."""
+        """Return a consume with the fields that an app usually sets."""
         return Consume(
             account_id=self.account_id,
             entry_id=key,
@@ -134,18 +134,18 @@ def metered(stack: LocalStack) -> Iterator[Metered]:
     client.close()
 
 
-def test_a_consume_is_2_round_trips_5_write_units_and_1_read_unit(metered: Metered) -> None:
+def test_a_consume_takes_2_round_trips_5_write_units_and_1_read_unit(metered: Metered) -> None:
     metered.ledger.execute(metered.consume(5, str(uuid4())))
     meter = metered.meter
     assert meter.calls == ["GetItem", "TransactWriteItems"]
     assert (meter.table_write, meter.index_write) == (4, 1)
     assert meter.read <= 1
-    # The bill in docs/reference/costs.md is reckoned with it.
+    # The bill in docs/reference/costs.md is calculated from this.
     assert meter.table_write + meter.index_write == costs.CONSUME_WRITE_UNITS
     assert meter.read <= costs.CONSUME_READ_UNITS
 
 
-def test_a_refused_consume_is_at_most_2_round_trips_and_writes_nothing(metered: Metered) -> None:
+def test_a_refused_consume_takes_at_most_2_round_trips_and_writes_nothing(metered: Metered) -> None:
     refused = metered.consume(10**9, str(uuid4()))
     with pytest.raises(InsufficientCreditsError):
         metered.ledger.execute(refused)
@@ -157,7 +157,7 @@ def test_a_refused_consume_is_at_most_2_round_trips_and_writes_nothing(metered: 
     assert metered.meter.table_write == 0
 
 
-def test_a_replay_is_2_round_trips(metered: Metered) -> None:
+def test_a_replay_takes_2_round_trips(metered: Metered) -> None:
     command = metered.consume(5, str(uuid4()))
     metered.ledger.execute(command)
     metered.meter.reset()
@@ -166,7 +166,7 @@ def test_a_replay_is_2_round_trips(metered: Metered) -> None:
 
 
 @pytest.mark.parametrize(("kind", "table_write"), [(ActorType.SERVICE, 6), (ActorType.ADMIN, 8)])
-def test_a_refund_is_2_round_trips_and_7_write_units_and_2_more_by_an_admin(
+def test_a_refund_takes_2_round_trips_and_7_write_units_and_2_more_by_an_admin(
     metered: Metered,
     kind: ActorType,
     table_write: int,
@@ -188,7 +188,7 @@ def test_a_refund_is_2_round_trips_and_7_write_units_and_2_more_by_an_admin(
     assert metered.meter.read <= 6
 
 
-def test_a_grant_that_never_expires_is_retired_by_one_write_and_refunded_by_one_round_trip_more(
+def test_a_grant_that_never_expires_takes_one_write_to_retire_and_one_more_round_trip_to_refund(
     metered: Metered,
 ) -> None:
     [lasting] = [
@@ -204,9 +204,9 @@ def test_a_grant_that_never_expires_is_retired_by_one_write_and_refunded_by_one_
     assert (metered.meter.table_write, metered.meter.index_write) == (4 + 2, 1)
     assert metered.ledger.account(metered.account_id).grant(lasting.grant_id) is None
 
-    told = {**metered.told(), "actor": Actor(ActorType.SERVICE, "app"), "reason": "failed"}
+    fields = {**metered.fields(), "actor": Actor(ActorType.SERVICE, "app"), "reason": "failed"}
     metered.meter.reset()
-    metered.ledger.execute(Refund(**told, refunds=key, amount=5))
+    metered.ledger.execute(Refund(**fields, refunds=key, amount=5))
     assert metered.meter.calls == ["TransactGetItems", "TransactGetItems", "TransactWriteItems"]
     assert (metered.meter.table_write, metered.meter.index_write) == (6, 1)
     again = metered.ledger.account(metered.account_id).grant(lasting.grant_id)
@@ -214,12 +214,12 @@ def test_a_grant_that_never_expires_is_retired_by_one_write_and_refunded_by_one_
     assert (again.remaining, again.expires_at) == (5, None)
 
 
-def test_an_adjustment_and_a_reset_are_7_write_units_with_their_audit_records(
+def test_an_adjustment_and_a_reset_take_7_write_units_with_their_audit_records(
     metered: Metered,
 ) -> None:
-    told = {**metered.told(), "reason": "to count"}
-    adjust = Adjust(**told, action=AdjustAction.DEDUCT, amount=5)
-    commands: list[Command] = [adjust, ResetUsage(**metered.told())]
+    fields = {**metered.fields(), "reason": "to count"}
+    adjust = Adjust(**fields, action=AdjustAction.DEDUCT, amount=5)
+    commands: list[Command] = [adjust, ResetUsage(**metered.fields())]
     for command in commands:
         metered.meter.reset()
         metered.ledger.execute(command)
@@ -228,35 +228,35 @@ def test_an_adjustment_and_a_reset_are_7_write_units_with_their_audit_records(
         assert metered.meter.read <= 1
 
 
-def test_a_period_that_begins_is_2_write_units_and_3_for_each_entry(metered: Metered) -> None:
+def test_a_new_period_takes_2_write_units_and_3_for_each_entry(metered: Metered) -> None:
     metered.ledger.catalog()
     metered.ledger.clock = lambda: utc_now() + timedelta(days=31)
     metered.meter.reset()
-    metered.ledger.execute(Renew(**metered.told(), keyed=False))
+    metered.ledger.execute(Renew(**metered.fields(), keyed=False))
     assert metered.meter.calls == ["GetItem", "TransactWriteItems"]
     entries = 4  # two gifts and the old allowance expire, the new one arrives
     assert (metered.meter.table_write, metered.meter.index_write) == (2 + 2 * entries, entries)
     assert costs.RENEWAL_WRITE_UNITS == 2 + 3 * 2  # of an account without gifts
 
 
-def test_a_hold_costs_what_a_consume_does_and_its_end_2_units_and_what_it_gives_back_3_more(
+def test_a_hold_costs_as_much_as_a_consume_and_its_end_2_units_and_3_more_for_a_remainder(
     metered: Metered,
     subtests: pytest.Subtests,
 ) -> None:
     def capture(amount: int, *, final: bool) -> CaptureHold:
-        told = metered.told()
-        return CaptureHold(**told, hold_id="user:h1", amount=amount, final=final, excess=False)
+        fields = metered.fields()
+        return CaptureHold(**fields, hold_id="user:h1", amount=amount, final=final, excess=False)
 
-    opening = OpenHold(**metered.told() | {"entry_id": "user:h1"}, amount=50, expires_in=300)
-    again = OpenHold(**metered.told() | {"entry_id": "user:h2"}, amount=50, expires_in=300)
+    opening = OpenHold(**metered.fields() | {"entry_id": "user:h1"}, amount=50, expires_in=300)
+    again = OpenHold(**metered.fields() | {"entry_id": "user:h2"}, amount=50, expires_in=300)
     calls: list[tuple[str, Command, int, int]] = [
         # what is done, the command, write units of the table, of the index
         ("opened", opening, 4, 1),
-        ("extended", ExtendHold(**metered.told(), hold_id="user:h1", expires_in=600), 2, 0),
+        ("extended", ExtendHold(**metered.fields(), hold_id="user:h1", expires_in=600), 2, 0),
         ("captured in part", capture(10, final=False), 4, 1),
-        ("captured for good, with a rest", capture(10, final=True), 8, 2),
+        ("captured for good, with a remainder", capture(10, final=True), 8, 2),
         ("opened again", again, 4, 1),
-        ("released", ReleaseHold(**metered.told(), hold_id="user:h2"), 6, 1),
+        ("released", ReleaseHold(**metered.fields(), hold_id="user:h2"), 6, 1),
     ]
     for done, command, table_write, index_write in calls:
         with subtests.test(done):
@@ -268,9 +268,9 @@ def test_a_hold_costs_what_a_consume_does_and_its_end_2_units_and_what_it_gives_
             assert metered.meter.read <= 1
 
 
-def test_a_batch_is_2_round_trips_2_write_units_and_3_for_each_use(metered: Metered) -> None:
+def test_a_batch_takes_2_round_trips_2_write_units_and_3_for_each_use(metered: Metered) -> None:
     uses = tuple(Use(amount=1, reference=f"job-{number}") for number in range(USES_MAX))
-    metered.ledger.execute(ConsumeBatch(**metered.told(), uses=uses))
+    metered.ledger.execute(ConsumeBatch(**metered.fields(), uses=uses))
     assert metered.meter.calls == ["GetItem", "TransactWriteItems"]
     written = metered.meter.table_write, metered.meter.index_write
     assert written == (2 + 2 * USES_MAX, USES_MAX)

@@ -1,4 +1,4 @@
-"""What SAM built: complete without anything of this machine, and no larger than it need be."""
+"""What SAM builds: complete without anything of this machine, and no larger than necessary."""
 
 import shutil
 import subprocess
@@ -14,18 +14,18 @@ from scrip_cli.local.stack import LocalStack
 
 FUNCTIONS = sorted(path.parent.name for path in Path("functions").glob("*/handler.py"))
 LAYER_BYTES_MAX = 12_100_000
-"""Without its bytecode, which is half as much again."""
+"""Without its bytecode, which adds another half."""
 
 UNCHECKED_HASH = 1
-"""In the flags of bytecode: it is not compared with its source."""
+"""Flag of bytecode that Python does not compare with its source."""
 
 IMPORT_TO_FLOOR_MAX = 1.5
 WITHOUT_BYTECODE_MIN = 1.8
-"""`make bench` finds 2 or more; whatever else the machine does is noise."""
+"""`make bench` measures 2 or more; the difference allows for noise."""
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_imports_with_nothing_but_its_layer_and_the_runtime(
+def test_a_function_needs_only_its_layer_and_the_runtime(
     stack: LocalStack,
     tmp_path: Path,
     function: str,
@@ -55,7 +55,9 @@ def test_the_layer_carries_only_what_runs_in_lambda(stack: LocalStack) -> None:
     assert sum(path.stat().st_size for path in files) <= LAYER_BYTES_MAX
 
 
-def test_whatever_is_built_is_compiled_once_and_for_all(stack: LocalStack) -> None:
+def test_every_built_module_has_bytecode_that_is_not_compared_with_its_source(
+    stack: LocalStack,
+) -> None:
     here = str(stack.build_dir).encode()
     sources = list(stack.build_dir.rglob("*.py"))
     assert sources
@@ -74,7 +76,7 @@ def test_a_function_runs_from_its_bytecode(stack: LocalStack, tmp_path: Path) ->
     assert done.returncode == 0, done.stderr.decode()
 
 
-def test_consume_starts_nearly_as_fast_as_the_bare_client_by_its_bytecode(
+def test_bytecode_lets_consume_import_nearly_as_fast_as_the_bare_client(
     stack: LocalStack,
 ) -> None:
     found = import_ratios(stack.build_dir, "consume", repeats=4)

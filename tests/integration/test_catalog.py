@@ -1,4 +1,4 @@
-"""Editing the catalog over HTTP: who may, and how soon it counts."""
+"""Editing the catalog over HTTP: who may, and how soon an edit takes effect."""
 
 import json
 import time
@@ -9,7 +9,7 @@ import httpx
 from tests.integration.conftest import Api
 
 SEEN_SECONDS = 35
-"""The 30 for which a process trusts the catalog that it read, and some for the way."""
+"""The 30 for which a process caches the catalog, and some more for the request."""
 
 
 def ask(
@@ -19,7 +19,7 @@ def ask(
     body: Any = None,
     etag: str | None = None,
 ) -> httpx.Response:
-    """Ask for something that is about no account."""
+    """Send a request that is not about an account."""
     headers = {"Authorization": f"Bearer {caller.token}"} if caller.token else {}
     if etag:
         headers["If-Match"] = etag
@@ -29,7 +29,7 @@ def ask(
     return caller.http.request(method, path, content=content, headers=headers)
 
 
-def test_a_new_price_counts_within_30_seconds_and_entries_keep_the_old_one(
+def test_a_new_price_takes_effect_within_30_seconds_and_old_entries_keep_theirs(
     user: Api,
     admin: Api,
 ) -> None:
@@ -59,15 +59,15 @@ def test_a_new_price_counts_within_30_seconds_and_entries_keep_the_old_one(
     assert user.get("/me/entries/user:old").json() == {**old, "refunded": 0}
 
 
-def test_a_plan_is_made_shown_and_closed_by_admins_alone(
+def test_only_admins_create_and_close_plans_and_the_public_catalog_lists_open_ones(
     admin: Api,
     service: Api,
     user: Api,
 ) -> None:
     plan = {"plan_id": "short-lived", "name": "Short-lived", "monthly_credits": 7}
-    anybody = Api(admin.http, None)
+    anonymous = Api(admin.http, None)
     plans, one = "/v1/admin/plans", "/v1/admin/plans/short-lived"
-    assert ask(anybody, "POST", plans, plan).status_code == 401
+    assert ask(anonymous, "POST", plans, plan).status_code == 401
     assert ask(user, "POST", plans, plan).status_code == 403
     assert ask(service, "DELETE", one, etag='"1"').status_code == 403
     created = ask(admin, "POST", plans, plan)
@@ -77,8 +77,8 @@ def test_a_plan_is_made_shown_and_closed_by_admins_alone(
     closed = ask(admin, "DELETE", one, etag=created.headers["ETag"])
     assert (closed.status_code, closed.json()["active"]) == (200, False)
     assert closed.json() in ask(admin, "GET", plans).json()["plans"]
-    shown = ask(anybody, "GET", "/v1/catalog")
+    shown = ask(anonymous, "GET", "/v1/catalog")
     assert shown.headers["Cache-Control"] == "public, max-age=30"
-    told = [plan["plan_id"] for plan in shown.json()["plans"]]
-    assert {"free", "pro", "unlimited"} <= set(told)
-    assert (told, "short-lived" in told) == (sorted(told), False)
+    plan_ids = [plan["plan_id"] for plan in shown.json()["plans"]]
+    assert {"free", "pro", "unlimited"} <= set(plan_ids)
+    assert (plan_ids, "short-lived" in plan_ids) == (sorted(plan_ids), False)

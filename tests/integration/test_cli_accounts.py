@@ -1,4 +1,4 @@
-"""An operator looks after one account: `scrip accounts` and `scrip entries`."""
+"""Work on one account from the command line: `scrip accounts` and `scrip entries`."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ ARN = "arn:aws:iam::000000000000:root"
 
 
 def answered(stack: LocalStack, *words: str) -> Any:
-    """Run a command that succeeds, and read the JSON that it prints."""
+    """Run a command that must succeed; return the JSON that it prints."""
     done = operator(stack, *words, "--json")
     assert done.exit_code == ExitCode.DONE, done.stderr
     return json.loads(done.stdout)
 
 
-def test_credits_are_granted_once_under_a_key_and_the_ledger_names_the_operator(
+def test_credits_are_granted_once_per_key_and_the_ledger_names_the_operator(
     stack: LocalStack, user: Api, admin: Api
 ) -> None:
     grant = ["accounts", "grant", user.account_id, "50", *WHY, "--idempotency-key", "ticket-1"]
@@ -34,9 +34,9 @@ def test_credits_are_granted_once_under_a_key_and_the_ledger_names_the_operator(
     assert first["entry"]["actor"] == {"type": "admin", "id": ARN}
     assert answered(stack, *grant) == first
     assert user.get("/me").json()["balance"] == 10_150
-    # The same request through the API is the same request.
-    asked = {"action": "add", "amount": 50, "reason": "a late answer"}
-    again = admin.post(f"/{user.account_id}/adjustments", asked, key="ticket-1")
+    # The same request through the API is a replay.
+    body = {"action": "add", "amount": 50, "reason": "a late answer"}
+    again = admin.post(f"/{user.account_id}/adjustments", body, key="ticket-1")
     assert again.headers["Idempotency-Replayed"] == "true"
     assert again.json() == first
     [record] = admin.get(f"/{user.account_id}/audit").json()["audit"]
@@ -49,26 +49,22 @@ def test_credits_are_granted_once_under_a_key_and_the_ledger_names_the_operator(
     assert (reused.exit_code, "idempotency_key_reused" in reused.stderr) == (4, True)
 
 
-def test_what_the_rules_refuse_is_reported_and_changes_nothing(
-    stack: LocalStack, user: Api
-) -> None:
+def test_a_refused_command_is_reported_and_changes_nothing(stack: LocalStack, user: Api) -> None:
     deduct = ["accounts", "deduct", user.account_id]
     refused = operator(stack, *deduct, "10101", *WHY)
     assert (refused.exit_code, refused.stdout) == (ExitCode.REFUSED, "")
     assert "required: 10101, available: 10100, shortfall: 1" in refused.stderr
     past = ["accounts", "grant", user.account_id, "1", *WHY, "--expires-at", "2020-01-01"]
     assert "expiry_in_the_past" in operator(stack, *past).stderr
-    nobody = operator(stack, "accounts", "deduct", "nobody@example.com", "1", *WHY)
-    assert (nobody.exit_code, "account_not_found" in nobody.stderr) == (ExitCode.NOT_FOUND, True)
+    unknown = operator(stack, "accounts", "deduct", "nobody@example.com", "1", *WHY)
+    assert (unknown.exit_code, "account_not_found" in unknown.stderr) == (ExitCode.NOT_FOUND, True)
     assert len(user.get("/me/entries").json()["entries"]) == 2
     done = operator(stack, *deduct, "10100", *WHY, by_name=STACK_NAME)
     assert done.exit_code == ExitCode.DONE, done.stderr
     assert user.get("/me").json()["balance"] == 0
 
 
-def test_a_frozen_account_does_not_consume_until_it_is_unfrozen(
-    stack: LocalStack, user: Api
-) -> None:
+def test_a_frozen_account_cannot_consume_until_it_is_unfrozen(stack: LocalStack, user: Api) -> None:
     for action, status in (("freeze", 403), ("unfreeze", 200)):
         answered(stack, "accounts", action, user.account_id, *WHY, "--note", "ticket 4711")
         assert user.post("/me/consume", {"feature": "chat"}).status_code == status
@@ -89,7 +85,7 @@ def test_a_forgotten_hold_is_found_and_released(stack: LocalStack, user: Api) ->
     assert user.get("/me/holds").json() == {"holds": []}
 
 
-def test_the_question_says_what_will_be_and_nothing_happens_without_a_yes(
+def test_the_prompt_shows_the_effect_and_nothing_happens_without_a_yes(
     stack: LocalStack, user: Api
 ) -> None:
     grant = ["accounts", "grant", user.account_id, "50", "--reason", "a late answer"]

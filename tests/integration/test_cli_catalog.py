@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scrip_cli.local.stack import LocalStack
     from tests.integration.conftest import Api
 
-BEGUN = """
+FIRST = """
 plans:
   cli-team: {name: Team, monthly_credits: 500, provider_ids: [price_cli]}
 features:
@@ -42,13 +42,13 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "catalog.yaml"
 
 
-def test_the_catalog_becomes_what_the_file_says_and_every_edit_is_recorded(
+def test_applying_a_file_makes_the_catalog_match_it_and_each_edit_raises_a_version(
     stack: LocalStack, admin: Api, file: Path
 ) -> None:
     file.write_text(operator(stack, "catalog", "export").stdout)
     assert operator(stack, "catalog", "diff", str(file)).exit_code == ExitCode.DONE
     apply = ["catalog", "apply", str(file), "--reason", "2027", "--yes"]
-    for text, shown in ((BEGUN, "+ plan cli-team"), (LATER, "    cost: 9 -> 8\n")):
+    for text, shown in ((FIRST, "+ plan cli-team"), (LATER, "    cost: 9 -> 8\n")):
         file.write_text(text)
         differs = operator(stack, "catalog", "diff", str(file))
         assert (differs.exit_code, shown in differs.stdout) == (ExitCode.FOUND, True)
@@ -61,7 +61,7 @@ def test_the_catalog_becomes_what_the_file_says_and_every_edit_is_recorded(
     assert features(admin)["chat"]["active"], "what is not in the file is left alone"
 
 
-def test_a_file_with_a_fault_changes_nothing(stack: LocalStack, admin: Api, file: Path) -> None:
+def test_a_file_with_an_error_changes_nothing(stack: LocalStack, admin: Api, file: Path) -> None:
     before = features(admin)
     file.write_text(
         "features:\n  cli-new: {name: New, cost: 1}\n  chat: {name: Chat, cost: free}\n"
@@ -74,7 +74,7 @@ def test_a_file_with_a_fault_changes_nothing(stack: LocalStack, admin: Api, file
     assert features(admin) == before
 
 
-def test_an_edit_that_came_between_is_told_and_not_undone(
+def test_a_concurrent_edit_is_reported_and_not_undone(
     stack: LocalStack, admin: Api, file: Path
 ) -> None:
     file.write_text("features:\n  cli-race: {name: Race, cost: 5}\n")

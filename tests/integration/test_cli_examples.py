@@ -25,8 +25,8 @@ FILE = re.compile(r"\.(csv|yaml|ndjson)$|^backup-")
 USERS = "account_id,email\nolder-1,older-1@example.com\n"
 
 ELSEWHERE = {"local down", "restore"}
-"""The one ends the stack of all tests, and that they end with it is what tries it. The other wants
-one that nobody has used: test_backup.py."""
+"""`local down` stops the stack that all tests share, and does so at their end; `restore` needs an
+unused stack, as in test_backup.py."""
 
 
 def hold(stack: LocalStack, hold_id: str) -> None:
@@ -52,7 +52,7 @@ def test_every_example_works(stack: LocalStack, tmp_path: Path, subtests: pytest
         for words, command in commands(ROOT_COMMAND)
         if words not in ELSEWHERE
     }
-    # What writes a file comes before what reads it.
+    # Commands that write a file run before commands that read it.
     for words, (example, command) in sorted(
         examples.items(), key=lambda item: (" > " not in item[1][0], item[0])
     ):

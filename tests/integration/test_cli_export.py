@@ -1,4 +1,4 @@
-"""The ledger as a file, whatever becomes of the process that writes it: `scrip export`."""
+"""The ledger as a file, even if the process that writes it dies: `scrip export`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SECONDS_MAX = 60
 
 @pytest.fixture(scope="module")
 def ledger_of_many(stack: LocalStack) -> None:
-    """Accounts with so long a history that it takes several pages: a page is a megabyte."""
+    """Accounts with histories of several pages; a page is a megabyte."""
     settings, now = Settings(table_name="", signup_credits=10_000), utc_now()
     items: list[dict[str, Any]] = []
     for number in range(ACCOUNTS):
@@ -63,7 +63,7 @@ def ledger_of_many(stack: LocalStack) -> None:
 
 
 def entries_in(stack: LocalStack) -> Counter[tuple[str, str, str]]:
-    """Account, id and hash of every entry that the table holds of these accounts."""
+    """Return account, ID and hash of every entry of these accounts in the table."""
     return Counter(
         (
             item["pk"]["S"].removeprefix("LEDGER#"),
@@ -75,7 +75,7 @@ def entries_in(stack: LocalStack) -> Counter[tuple[str, str, str]]:
 
 
 def bytes_recorded(resume: Path) -> int:
-    """How long the file is known to be; 0 where nothing says so."""
+    """Return the recorded length of the file; 0 without a record."""
     try:
         return int(json.loads(resume.read_text())["point"]["bytes"])
     except FileNotFoundError:
@@ -83,7 +83,7 @@ def bytes_recorded(resume: Path) -> int:
 
 
 @pytest.mark.usefixtures("ledger_of_many")
-def test_an_export_that_was_killed_and_stopped_goes_on_and_nothing_is_lost_or_twice(
+def test_an_export_that_was_killed_and_stopped_continues_without_losing_or_repeating_an_entry(
     stack: LocalStack, tmp_path: Path
 ) -> None:
     out = tmp_path / "ledger.ndjson"
@@ -132,7 +132,7 @@ def test_one_account_is_exported_in_order_as_csv(stack: LocalStack, tmp_path: Pa
 
 
 @pytest.mark.usefixtures("ledger_of_many")
-def test_standard_output_takes_nothing_but_lines(stack: LocalStack) -> None:
+def test_standard_output_contains_only_entries(stack: LocalStack) -> None:
     words = ["export", "--out", "-", "--account", "export-3", "--since", "2020-01-01"]
     piped = operator(stack, *words)
     assert len([json.loads(line) for line in piped.stdout.splitlines()]) == ENTRIES

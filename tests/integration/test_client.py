@@ -1,4 +1,4 @@
-"""The client library against the real stack: once whatever gets lost, and many at once."""
+"""The client library on the real stack: charges once whatever is lost, and many at once."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ CHARGES = 200
 HOT_CHARGES = 20
 SPREAD_OVER = 12
 CONNECTIONS = 16
-"""Each request that is under way has a process of its own on the local stack."""
+"""Each concurrent request has a process of its own on the local stack."""
 
 PATIENT = Retries(deadline_seconds=120, try_seconds=60, tries_max=100)
-"""A local function starts while somebody waits for it, and on few cores that takes its time."""
+"""A local function starts with its first request, which takes time on few cores."""
 
 
 class ModelError(Exception):
-    """What the app's own work raises."""
+    """An error in the app's own work."""
 
 
-class AnswersLost(httpx.HTTPTransport):
-    """The real network; it loses the answers of the next requests to a path."""
+class LossyTransport(httpx.HTTPTransport):
+    """The real network, which loses the responses to the next requests of a path."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,21 +63,21 @@ class AnswersLost(httpx.HTTPTransport):
         self.losing[what] -= 1
         answer.read()
         answer.close()
-        raise httpx.ReadTimeout("the answer got lost")
+        raise httpx.ReadTimeout("the response was lost")
 
 
 @pytest.fixture
-def network() -> AnswersLost:
-    return AnswersLost()
+def network() -> LossyTransport:
+    return LossyTransport()
 
 
 @pytest.fixture
 def scrip(
     stack: LocalStack,
     credentials: ClientCredentials,
-    network: AnswersLost,
+    network: LossyTransport,
 ) -> Iterator[Scrip]:
-    """An app's back end, over a network that can lose answers."""
+    """An app's back end, over a network that can lose responses."""
     http = httpx.Client(transport=network, trust_env=False)
     url = demo.details(stack).api_url
     with Scrip(url, credentials=credentials, retries=PATIENT, http=http) as scrip:
@@ -86,7 +86,7 @@ def scrip(
 
 @pytest.fixture(scope="module")
 def open_account(admin: Api) -> Callable[[], str]:
-    """Return a function that opens an account of 10 100 credits under a new id."""
+    """Return a function that opens an account of 10 100 credits with a new ID."""
 
     def opened() -> str:
         body = {"account_id": f"client|{uuid4()}"}
@@ -98,13 +98,13 @@ def open_account(admin: Api) -> Callable[[], str]:
 
 
 def ledger(scrip: Scrip, account_id: str) -> list[tuple[str, int]]:
-    """What has happened since the account was opened, oldest first."""
+    """Return type and amount of each entry since the account was opened, oldest first."""
     return [(entry.type, entry.amount) for entry in scrip.entries(account_id)][::-1][2:]
 
 
-def test_a_consume_whose_answer_is_lost_is_charged_once(
+def test_a_consume_whose_response_is_lost_is_charged_once(
     scrip: Scrip,
-    network: AnswersLost,
+    network: LossyTransport,
     open_account: Callable[[], str],
 ) -> None:
     account_id = open_account()
@@ -116,9 +116,9 @@ def test_a_consume_whose_answer_is_lost_is_charged_once(
     assert ledger(scrip, account_id) == [("usage", -CHAT)]
 
 
-def test_a_block_that_raises_is_refunded_once_even_if_the_answer_is_lost(
+def test_a_block_that_raises_is_refunded_once_even_if_the_response_is_lost(
     scrip: Scrip,
-    network: AnswersLost,
+    network: LossyTransport,
     open_account: Callable[[], str],
 ) -> None:
     account_id = open_account()
@@ -137,7 +137,7 @@ def test_a_block_that_raises_is_refunded_once_even_if_the_answer_is_lost(
     assert scrip.balance(account_id).available == 10_100
 
 
-def test_200_charges_at_once_cost_what_they_cost_and_not_more(
+def test_200_concurrent_charges_cost_exactly_their_price(
     stack: LocalStack,
     credentials: ClientCredentials,
     open_account: Callable[[], str],
@@ -185,10 +185,10 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_a_hold_outlives_its_time_in_its_block_and_what_a_killed_process_held_comes_back(
+def test_a_block_extends_its_hold_and_the_hold_of_a_killed_process_expires(
     stack: LocalStack,
     scrip: Scrip,
-    network: AnswersLost,
+    network: LossyTransport,
     open_account: Callable[[], str],
 ) -> None:
     account_id = open_account()
@@ -202,7 +202,7 @@ def test_a_hold_outlives_its_time_in_its_block_and_what_a_killed_process_held_co
         deadline = monotonic() + 60
         while len(scrip.holds(account_id).holds) > 1 and monotonic() < deadline:
             sleep(0.2)
-        # The lease's was opened later and lived as long.
+        # The lease's hold was opened later, for the same time.
         [held] = scrip.holds(account_id).holds
         assert held.hold_id == hold.hold_id
         hold.use(3)
@@ -213,9 +213,9 @@ def test_a_hold_outlives_its_time_in_its_block_and_what_a_killed_process_held_co
     assert (account.held, account.available) == (0, 10_100 - 3 * CHAT)
 
 
-def test_a_block_that_raises_is_charged_nothing_of_its_hold(
+def test_a_block_that_raises_is_not_charged_for_its_hold(
     scrip: Scrip,
-    network: AnswersLost,
+    network: LossyTransport,
     open_account: Callable[[], str],
 ) -> None:
     account_id = open_account()
@@ -228,15 +228,15 @@ def test_a_block_that_raises_is_charged_nothing_of_its_hold(
 
 
 @pytest.fixture
-def own(stack: LocalStack, user: Api, network: AnswersLost) -> Iterator[Scrip]:
-    """The same account as its user's own token sees it."""
+def own(stack: LocalStack, user: Api, network: LossyTransport) -> Iterator[Scrip]:
+    """A client for the user's account with the user's own token."""
     http = httpx.Client(transport=network, trust_env=False)
     url = demo.details(stack).api_url
     with Scrip(url, token=user.token, retries=PATIENT, http=http) as scrip:
         yield scrip
 
 
-def test_a_user_can_neither_end_what_the_app_holds_nor_use_up_its_keys(
+def test_a_user_can_neither_end_the_apps_holds_nor_use_up_its_keys(
     scrip: Scrip,
     own: Scrip,
     user: Api,
@@ -258,9 +258,9 @@ def test_a_user_can_neither_end_what_the_app_holds_nor_use_up_its_keys(
     assert (account.held, account.available) == (0, 10_100 - 3 * CHAT - len(suffixes))
 
 
-def test_a_users_own_token_holds_and_is_charged_once_whatever_gets_lost(
+def test_a_users_own_token_holds_and_is_charged_once_whatever_is_lost(
     own: Scrip,
-    network: AnswersLost,
+    network: LossyTransport,
 ) -> None:
     network.losing.update(["holds", "capture", "consume"])
     with own.hold("chat", "me", quantity=20, idempotency_key="job") as hold:
@@ -273,7 +273,7 @@ def test_a_users_own_token_holds_and_is_charged_once_whatever_gets_lost(
     assert (account.held, account.available) == (0, 10_100 - 4 * CHAT)
 
 
-def test_what_an_operator_releases_is_charged_without_the_hold(
+def test_a_block_whose_hold_an_operator_released_is_charged_without_it(
     scrip: Scrip,
     admin: Api,
     open_account: Callable[[], str],
@@ -316,7 +316,7 @@ def test_a_users_own_token_is_enough_for_their_own_account(stack: LocalStack, us
         assert scrip.quote("me", "image-generation").cost == 25
 
 
-def test_pages_of_other_origins_may_ask_with_what_the_api_needs(user: Api) -> None:
+def test_pages_of_other_origins_may_send_the_headers_that_the_api_needs(user: Api) -> None:
     asked = "authorization,content-type,idempotency-key"
     preflight = user.http.options(
         "/v1/accounts/me/consume",

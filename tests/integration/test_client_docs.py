@@ -1,4 +1,4 @@
-"""What docs/reference/python-client.md and docs/how-to/hold-credits.md show, on the real stack."""
+"""The examples in docs/reference/python-client.md and docs/how-to/hold-credits.md work."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ IMAGE, CHAT, PAGE_WRITTEN, SECOND = 25, 5, 10, 10
 
 
 class ModelError(Exception):
-    """What the app's own work raises."""
+    """An error in the app's own work."""
 
 
 @dataclass
@@ -66,7 +66,7 @@ def shown(
     user: Api,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[dict[str, Any]]:
-    """All names that the page's examples define, run in its order as one program of an app's."""
+    """All names that the pages' examples define, run in their order as one program."""
     details = demo.details(stack)
     for name, value in {
         "SCRIP_API_URL": details.api_url,
@@ -102,7 +102,7 @@ def shown(
 
 
 def ledger(user: Api) -> list[int]:
-    """What the account has been charged and given back, oldest first."""
+    """Return the charged and refunded amounts, oldest first."""
     return [entry["amount"] for entry in user.get("/me/entries").json()["entries"][::-1][2:]]
 
 
@@ -111,7 +111,7 @@ def spend_all_but(credits_left: int, user: Api, admin: Api) -> None:
     assert admin.post(f"/{user.account_id}/adjustments", body).status_code == 201
 
 
-def test_the_readme_shows_what_the_page_does() -> None:
+def test_the_page_has_every_example_of_the_readme() -> None:
     assert set(examples("README.md", "python")) <= set(EXAMPLES)
 
 
@@ -127,7 +127,7 @@ def test_the_functions_of_the_page_charge_and_refund(shown: dict[str, Any], user
     assert ledger(user) == [*images, -CHAT, -CHAT]
 
 
-def test_the_job_of_the_page_is_charged_anew_after_a_refund(
+def test_the_job_of_the_page_is_charged_again_after_a_refund(
     shown: dict[str, Any],
     user: Api,
 ) -> None:
@@ -138,7 +138,7 @@ def test_the_job_of_the_page_is_charged_anew_after_a_refund(
     assert ledger(user) == [-IMAGE, IMAGE, -IMAGE]
 
 
-def test_the_holds_of_the_pages_charge_for_what_was_used(shown: dict[str, Any], user: Api) -> None:
+def test_the_holds_of_the_pages_charge_for_the_actual_use(shown: dict[str, Any], user: Api) -> None:
     for write in (shown["write_document"], shown["write_report"]):
         assert len(write(user.account_id, "a cat")) == 3
         with pytest.raises(ModelError):
@@ -163,15 +163,17 @@ def test_the_leases_of_the_pages_charge_many_uses_together(
     assert shown["count_messages"](user.account_id, 3) == 10_100 - 8 * CHAT
 
 
-def test_the_page_says_what_is_missing(shown: dict[str, Any], user: Api, admin: Api) -> None:
-    told = shown["try_to_create"](user.account_id, "a cat")
-    assert told == "there it is"
+def test_the_function_of_the_page_reports_missing_credits(
+    shown: dict[str, Any], user: Api, admin: Api
+) -> None:
+    message = shown["try_to_create"](user.account_id, "a cat")
+    assert message == "there it is"
     spend_all_but(20, user, admin)
     assert "5 credits are missing until " in shown["try_to_create"](user.account_id, "a cat")
 
 
 def ask(shown: dict[str, Any], user: Api, name: str, method: str, path: str) -> httpx.Response:
-    """Send one request of a user's to an application of the page, from its start to its end."""
+    """Start an application of the page, send it a user's request, and stop it."""
 
     async def behind_a_session(scope: Any, receive: Any, send: Any) -> None:
         await shown[name]({**scope, "state": {"account_id": user.account_id}}, receive, send)
@@ -199,7 +201,9 @@ def test_the_async_function_charges_and_refunds(shown: dict[str, Any], user: Api
     assert ledger(user) == [-IMAGE, -IMAGE, IMAGE]
 
 
-def test_the_fastapi_app_charges_and_says_what_is_left(shown: dict[str, Any], user: Api) -> None:
+def test_the_fastapi_app_charges_and_returns_the_remaining_credits(
+    shown: dict[str, Any], user: Api
+) -> None:
     answer = ask(shown, user, "app", "POST", "/images?prompt=a+cat")
     assert (answer.status_code, answer.json()) == (200, {"credits_left": 10_075})
     assert ledger(user) == [-IMAGE]
@@ -209,7 +213,7 @@ def test_the_fastapi_app_charges_and_says_what_is_left(shown: dict[str, Any], us
     ("name", "method", "path"),
     [("app", "POST", "/images?prompt=a+cat"), ("application", "GET", "/")],
 )
-def test_both_applications_tell_who_has_no_credits(
+def test_both_applications_answer_402_to_a_user_without_credits(
     shown: dict[str, Any],
     user: Api,
     admin: Api,
@@ -229,7 +233,7 @@ def test_the_plain_application_charges(shown: dict[str, Any], user: Api) -> None
     assert ledger(user) == [-IMAGE]
 
 
-def test_the_wheel_is_typed_and_needs_nothing_but_httpx(tmp_path: Path) -> None:
+def test_the_wheel_is_typed_and_needs_only_httpx(tmp_path: Path) -> None:
     [command] = re.findall(r"^uv build .*$", (ROOT / PAGE).read_text(), re.MULTILINE)
     words = command.replace("--out-dir dist", f"--out-dir {tmp_path}").split()
     uv = Path(sys.executable).parent / words[0]

@@ -1,4 +1,4 @@
-"""Each page of the documentation, done from its first command to its last as a reader does it."""
+"""Each page of the documentation, run from its first command to its last."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ SECONDS_MAX = 120
 TYPED = "whsec_c2NyaXAtZXhhbXBsZS1TRUNSRVQ=\n"
 """What a reader types where a page asks for a secret: a signing secret and a password alike."""
 END = "\x1e"
-"""Before what each block prints: nothing prints it by itself."""
+"""Printed before each block's output, and by no command."""
 
 
 @pytest.fixture(scope="module")
 def env(stack: LocalStack) -> str:
-    """What `scrip local env` says, asked once for all pages."""
+    """The output of `scrip local env`, run once for all pages."""
     return scrip(stack, "env").stdout
 
 
@@ -41,7 +41,7 @@ def env(stack: LocalStack) -> str:
 def project(stack: LocalStack, user: Api, env: str, tmp_path: Path) -> Path:
     """The project's folder as a reader has it, where `scrip` without options means this stack.
 
-    The demo user, who has been in other tests already, is somebody who has just signed up.
+    The demo user, whom other tests use, is replaced by a user who has just signed up.
     """
     for path in ROOT.iterdir():
         if not path.name.startswith("."):
@@ -58,14 +58,14 @@ exec {BIN / "scrip"} "$@" {options}
 """
     )
     (tools / "scrip").chmod(0o755)
-    # Not the real ones, which would put the real `scrip` first.
+    # Not the real script, which would put the real `scrip` first.
     (tools / "activate").write_text(f"PATH={tools}:{BIN}:$PATH\n")
     (tmp_path / ".venv/.ready").touch()
     return tmp_path
 
 
 @pytest.mark.parametrize("document", SESSIONS, ids=lambda document: str(document.relative_to(ROOT)))
-def test_a_reader_who_does_what_a_page_says_sees_what_it_shows(
+def test_the_commands_of_a_page_print_what_it_shows(
     document: Path,
     stack: LocalStack,
     project: Path,
@@ -97,7 +97,7 @@ def test_a_reader_who_does_what_a_page_says_sees_what_it_shows(
             found = next(printed)
 
 
-def test_the_documented_check_of_a_chain_needs_nothing_but_the_apis_answers(
+def test_the_documented_check_of_a_hash_chain_needs_only_the_apis_responses(
     user: Api, service: Api
 ) -> None:
     user.post("/me/consume", {"feature": "chat"}, key="chat-1")
@@ -112,13 +112,13 @@ def test_the_documented_check_of_a_chain_needs_nothing_but_the_apis_answers(
 
 
 def typed(block: Block) -> str:
-    """Return what a reader types for a block, and nothing for what it prints."""
+    """Return what a reader types for a block; an output block needs nothing."""
     if block.file:
         return f"cat > {block.file} <<'END OF FILE'\n{block.text}END OF FILE\n"
     return "" if block.language == "text" else f"printf '{END}'\n{block.text}"
 
 
 def as_pattern(shown: str) -> str:
-    """Return what matches an output as it is shown; all white space is alike."""
+    """Return a pattern for an output; `...` matches anything, white space any white space."""
     words = (re.escape(word).replace(r"\.\.\.", ".*?") for word in shown.split())
     return r"\s+".join(words)

@@ -1,4 +1,4 @@
-"""What the table's stream sets in motion, on the deployed stack."""
+"""What the table's stream triggers on the deployed stack."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SECONDS_MAX = 20
 
 
 def until[T](ask: Callable[[], T], right: Callable[[T], bool]) -> T:
-    """Ask until the answer is right; return the last one."""
+    """Call a function until its result is right; return the last result."""
     deadline = time.monotonic() + SECONDS_MAX
     while not right(answer := ask()) and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -27,7 +27,7 @@ def until[T](ask: Callable[[], T], right: Callable[[T], bool]) -> T:
 
 
 def logged(stack: LocalStack, function: str, words: str) -> list[dict[str, Any]]:
-    """The lines of a function's log that have these words in them."""
+    """Return the lines of a function's log that contain a text."""
     group, name = (
         stack.client("cloudformation").describe_stack_resource(
             StackName=demo.details(stack).stack_name, LogicalResourceId=logical_id
@@ -41,7 +41,7 @@ def logged(stack: LocalStack, function: str, words: str) -> list[dict[str, Any]]
 
 
 def all_pages(admin: Api, query: dict[str, str]) -> list[dict[str, Any]]:
-    """Return the entries of all accounts that are asked for, to the last page."""
+    """Return the entries of all accounts that match a query, from every page."""
     found: list[dict[str, Any]] = []
     cursor: dict[str, str] = {}
     while True:
@@ -56,7 +56,7 @@ def all_pages(admin: Api, query: dict[str, str]) -> list[dict[str, Any]]:
         cursor = {"cursor": answer["cursor"]}
 
 
-def test_a_use_is_counted_archived_and_told(
+def test_a_use_is_counted_archived_and_published(
     stack: LocalStack,
     user: Api,
     service: Api,
@@ -82,16 +82,16 @@ def test_a_use_is_counted_archived_and_told(
     [item] = [item for item in items if item["sk"]["S"].startswith("USAGE#")]
     assert item["counted"] == {"L": [{"L": [{"N": "1"}, {"N": "5"}]}]}
 
-    begun = datetime.fromisoformat(entries[0]["recorded_at"])
-    window = {"from": begun.isoformat(), "to": (begun + timedelta(days=1)).isoformat()}
+    began = datetime.fromisoformat(entries[0]["recorded_at"])
+    window = {"from": began.isoformat(), "to": (began + timedelta(days=1)).isoformat()}
     query = {**window, "account_id": user.account_id}
     archived = until(lambda: all_pages(admin, query), lambda lines: len(lines) == len(entries))
     assert all(line.pop("correlation_id") for line in archived)
     assert archived == [{**entry, "account_id": user.account_id} for entry in entries]
 
     def own() -> list[tuple[int, str]]:
-        told = [event for event in heard() if event["detail"]["account_id"] == user.account_id]
-        return sorted((event["detail"]["seq"], event["detail-type"]) for event in told)
+        events = [event for event in heard() if event["detail"]["account_id"] == user.account_id]
+        return sorted((event["detail"]["seq"], event["detail-type"]) for event in events)
 
     expected = [
         (3, "credits.consumed"),
@@ -101,11 +101,11 @@ def test_a_use_is_counted_archived_and_told(
         (5, "credits.recovered"),
         (5, "credits.refunded"),
     ]
-    # What opened the account may have been told before there was a rule.
-    assert until(own, lambda told: told[-6:] == expected)[-6:] == expected
+    # The events of the sign-up may have been published before the rule existed.
+    assert until(own, lambda events: events[-6:] == expected)[-6:] == expected
 
 
-def test_the_id_of_a_request_leads_to_its_entry_the_streams_log_and_the_event(
+def test_a_request_id_leads_to_the_entry_the_streams_log_and_the_event(
     stack: LocalStack,
     user: Api,
     heard: Callable[[], list[dict[str, Any]]],
@@ -117,10 +117,10 @@ def test_the_id_of_a_request_leads_to_its_entry_the_streams_log_and_the_event(
     [line] = until(lambda: logged(stack, "Events", request_id), bool)
     assert request_id in line["correlation_ids"]
 
-    def told() -> list[dict[str, Any]]:
+    def published() -> list[dict[str, Any]]:
         return [event for event in heard() if event["detail"].get("correlation_id") == request_id]
 
-    [event] = until(told, bool)
+    [event] = until(published, bool)
     assert (event["detail-type"], event["detail"]["entry_id"]) == (
         "credits.consumed",
         "user:chat-1",

@@ -1,8 +1,8 @@
 """Faults in the real stack: no credit is lost or made, whatever happens to calls and processes.
 
-The stack's own parameter lets the calls of its table go wrong, and somebody kills its functions'
-processes. Meanwhile callers use a few accounts all at once and repeat what was not answered. Then
-the ledger is compared with what they were told, by sums that share nothing with the product.
+A parameter of the stack injects faults into the calls of its table, and the test kills processes of
+its functions. Meanwhile concurrent callers use a few accounts and retry until they get a response.
+Then the ledger is compared with these responses, by sums that share no code with the product.
 """
 
 from __future__ import annotations
@@ -63,24 +63,24 @@ FAULTS = {
     "dies_before": 0.001,
     "dies_after": 0.003,
 }
-"""How often each happens to a call of the table, among them those of the stream's function."""
+"""The probability of each per call of the table, including those of the stream's function."""
 
 MESSAGE = "standard:"
-"""What stands before the name of a purchase, which is its message's."""
+"""The prefix of a purchase's reference; the rest is the ID of its message."""
 
 RELEASE = "release:"
-"""What the name of a hold's end begins with that no call about the hold has asked for."""
+"""The prefix of an entry's ID when a hold ends without a request for it."""
 
 AT_ONCE = {"consume": 3, "hold": 1, "capture": 1, "refund": 2, "add": 1, "deduct": 1, "buy": 1}
-"""How many callers do so at once. Each needs a process, and it takes a second to start one."""
+"""Concurrent requests of each kind. Each needs a process, which takes a second to start."""
 
 UNKNOWN = {502, 503, 504}
-"""After these a caller knows nothing, and asks again: its function died, or Scrip was busy."""
+"""The outcome is unknown, so the caller retries: the function died, or Scrip was busy."""
 
 
 @dataclass
 class Operation:
-    """What somebody asks for under a name of its own, and what they were answered in the end."""
+    """A request with a unique name, and its final responses."""
 
     account_id: str
     name: str
@@ -92,14 +92,14 @@ class Operation:
 
     @property
     def change(self) -> int:
-        """What becomes of the balance if it is done."""
+        """The change of the balance if the request succeeds."""
         if self.kind == "hold":
             return 0
         return -self.credits if self.kind in {"consume", "capture", "deduct"} else self.credits
 
     @property
-    def told(self) -> dict[str, Any] | None:
-        """What somebody was told once it was done, if anybody was."""
+    def body(self) -> dict[str, Any] | None:
+        """The body of its successful responses, if there are any."""
         done = [answer.json() for answer in self.answers if answer.is_success]
         assert all(one == done[0] for one in done), (self.name, done)
         return done[0] if done else None
@@ -107,7 +107,7 @@ class Operation:
 
 @dataclass
 class Traffic:
-    """Everybody who asks, on the accounts that they share."""
+    """All callers, and the accounts that they share."""
 
     service: Api
     admin: Api
@@ -121,7 +121,7 @@ class Traffic:
     )
 
     def caller(self, number: int) -> None:
-        """Ask for one thing after the other, some of them twice at once."""
+        """Send one request after another, some of them twice at once."""
         dice = random.Random(f"{SEED} {number}")
         user = self.users[number % ACCOUNTS]
         spent: list[Operation] = []
@@ -140,30 +140,32 @@ class Traffic:
             with ThreadPoolExecutor(2) as pool:
                 at_once = 2 if dice.random() < 0.2 else 1
                 list(pool.map(self.answered, [operation] * at_once))
-            if kind in {"consume", "capture"} and operation.told:
+            if kind in {"consume", "capture"} and operation.body:
                 spent.append(operation)
-            if kind == "hold" and operation.told:
+            if kind == "hold" and operation.body:
                 held.append(operation)
 
     def asking(
         self, user: Api, kind: str, name: str, amount: int, of: str | None
     ) -> Callable[[], httpx.Response]:
-        """Return what asks for something, as who may."""
-        account_id, told = user.account_id, {"reference": name, "reason": "to be tried"}
-        change = {"action": kind, "amount": amount, **told}
+        """Return a function that sends a request as a caller who may."""
+        account_id, fields = user.account_id, {"reference": name, "reason": "a test"}
+        change = {"action": kind, "amount": amount, **fields}
         payload = {
             "type": "credits.purchased",
             "timestamp": "2026-11-10T00:00:00Z",
             "data": {"payment_id": name, "credits": amount, "account_id": account_id},
         }
         return {
-            "consume": lambda: user.post("/me/consume", {"amount": amount, **told}, name),
+            "consume": lambda: user.post("/me/consume", {"amount": amount, **fields}, name),
             "hold": lambda: user.post(
-                "/me/holds", {"amount": amount, "expires_in": 86_400, **told}, name
+                "/me/holds", {"amount": amount, "expires_in": 86_400, **fields}, name
             ),
-            "capture": lambda: user.post(f"/me/holds/user:{of}/capture", told, name),
+            "capture": lambda: user.post(f"/me/holds/user:{of}/capture", fields, name),
             "refund": lambda: self.service.post(
-                f"/{account_id}/refunds", {"entry_id": f"user:{of}", "amount": amount, **told}, name
+                f"/{account_id}/refunds",
+                {"entry_id": f"user:{of}", "amount": amount, **fields},
+                name,
             ),
             "add": lambda: self.admin.post(f"/{account_id}/adjustments", change, name),
             "deduct": lambda: self.admin.post(f"/{account_id}/adjustments", change, name),
@@ -180,7 +182,7 @@ class Traffic:
         return self.service.http.post("/v1/webhooks/standard", content=raw, headers=headers)
 
     def answered(self, operation: Operation) -> None:
-        """Ask until there is an answer that stands."""
+        """Retry a request until its response is final."""
         for _ in range(TRIES_MAX):
             with self.slots[operation.kind]:
                 answer = operation.ask()
@@ -195,7 +197,7 @@ class Traffic:
 
 @contextmanager
 def faults(stack: LocalStack, chances: str) -> Iterator[None]:
-    """Deploy the stack with faults, and without them again."""
+    """Deploy the stack with faults for the duration of a block."""
     deploy(stack, chances)
     try:
         yield
@@ -208,7 +210,7 @@ def deploy(stack: LocalStack, chances: str, **others: str) -> None:
     cloudformation = stack.client("cloudformation")
     [found] = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"]
     given = {"Faults": chances, **others}
-    # It answers when all processes of all functions are gone. A busy machine may need a while.
+    # It responds once all processes of all functions are gone, which can take a while.
     with suppress(ReadTimeoutError):
         cloudformation.update_stack(
             StackName=STACK_NAME,
@@ -229,7 +231,7 @@ def deploy(stack: LocalStack, chances: str, **others: str) -> None:
 
 
 def logged_faults(stack: LocalStack) -> Counter[str]:
-    """How often each fault is in the logs of the functions that callers set to work."""
+    """Return how often each fault is in the logs of the functions that the callers use."""
     return Counter(
         line["fault"]
         for function in ("Consume", "Refund", "Adjust", "Webhook", "Events")
@@ -239,7 +241,7 @@ def logged_faults(stack: LocalStack) -> Counter[str]:
 
 
 def is_deployed(stack: LocalStack, chances: str) -> bool:
-    """Tell whether the last update is through and was this one."""
+    """Return whether the last update is complete and was this one."""
     with suppress(ReadTimeoutError):
         [found] = stack.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"]
         given = {one["ParameterKey"]: one["ParameterValue"] for one in found["Parameters"]}
@@ -248,15 +250,15 @@ def is_deployed(stack: LocalStack, chances: str) -> bool:
 
 
 def workers(stack: LocalStack) -> list[int]:
-    """The processes of the stack's functions: the server has no other children."""
-    said = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)
+    """Return the processes of the stack's functions: the server has no other children."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)
     server = str(running_pid(stack))
-    lines = [line.split() for line in said.stdout.splitlines()]
+    lines = [line.split() for line in listed.stdout.splitlines()]
     return [int(pid) for pid, parent in lines if parent == server]
 
 
 def kill_some(stack: LocalStack, is_over: threading.Event) -> int:
-    """Kill a function's process every now and then, whatever it is at; return how many."""
+    """Kill a function's process now and then, whatever it is doing; return how many."""
     dice, kills = random.Random(SEED), 0
     while kills < KILLS_MAX and not is_over.wait(dice.uniform(0.2, 1.0)):
         found = workers(stack)
@@ -266,7 +268,7 @@ def kill_some(stack: LocalStack, is_over: threading.Event) -> int:
     return kills
 
 
-def test_nothing_but_a_stage_for_tests_takes_faults(stack: LocalStack) -> None:
+def test_only_a_stage_for_tests_accepts_faults(stack: LocalStack) -> None:
     for chances, others in (("late=0.1", {"Stage": "prod"}), ("late", {})):
         with pytest.raises(ClientError, match="Faults"):
             deploy(stack, chances, **others)
@@ -274,7 +276,7 @@ def test_nothing_but_a_stage_for_tests_takes_faults(stack: LocalStack) -> None:
 
 @dataclass
 class Findings:
-    """What is wrong with the ledger, in sentences."""
+    """The problems of the ledger, in sentences."""
 
     lost: list[str] = field(default_factory=list)
     made: list[str] = field(default_factory=list)
@@ -285,43 +287,43 @@ class Findings:
         self,
         entries: list[dict[str, Any]],
         operations: list[Operation],
-        begun: dict[str, Any],
-        ended: dict[str, Any],
+        at_start: dict[str, Any],
+        at_end: dict[str, Any],
     ) -> None:
-        """Compare an account's new entries with what was asked for, and its balance with both."""
+        """Compare an account's new entries with its requests, and its balance with both."""
         by_name: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for entry in entries:
-            # A deduction may end what the user holds: that moves credits within the account.
+            # A deduction may end a user's hold, which moves credits within the account.
             if not entry["entry_id"].startswith(RELEASE):
                 by_name[str(entry["reference"]).removeprefix(MESSAGE)].append(entry)
         for name in by_name.keys() - {operation.name for operation in operations}:
-            self.made.append(f"nobody asked for {by_name[name]}")
+            self.made.append(f"no request explains {by_name[name]}")
         for operation in operations:
             self._compare_one(operation, by_name[operation.name])
         for first in operations:
-            # Refunds of what was taken, or the capture of what was held.
-            later = [one for one in operations if one.of == first.name and one.told]
+            # The refunds of a charge, or the capture of a hold.
+            later = [one for one in operations if one.of == first.name and one.body]
             if sum(one.credits for one in later) > first.credits:
                 self.violations.append(f"more than {first.name} took or held: {later}")
-        expected = begun["balance"] + sum(one.change for one in operations if one.told)
-        if ended["balance"] != expected:
-            kind = self.made if ended["balance"] > expected else self.lost
-            kind.append(f"{ended['account_id']} has {ended['balance']}, not {expected}")
+        expected = at_start["balance"] + sum(one.change for one in operations if one.body)
+        if at_end["balance"] != expected:
+            kind = self.made if at_end["balance"] > expected else self.lost
+            kind.append(f"{at_end['account_id']} has {at_end['balance']}, not {expected}")
 
     def _compare_one(self, asked: Operation, found: list[dict[str, Any]]) -> None:
-        told = asked.told
+        body = asked.body
         if len(found) > 1:
             self.double.append(f"{asked.name} took effect {len(found)} times")
-        if told and not found:
-            self.lost.append(f"{asked.name} was answered {told} and is not there")
-        if found and not told:
-            self.made.append(f"{asked.name} was refused, and there is {found}")
+        if body and not found:
+            self.lost.append(f"{asked.name} got {body}, but has no entry")
+        if found and not body:
+            self.made.append(f"{asked.name} was refused, but has {found}")
         for entry in found:
             if entry["amount"] != asked.change:
                 self.violations.append(f"{asked} made {entry}")
-            # A user is told less of the actor than the service that reads the entries.
-            if told and {**told.get("entry", entry), "actor": entry["actor"]} != entry:
-                self.violations.append(f"{asked.name} was told {told['entry']}, it is {entry}")
+            # A user sees less of the actor than the service that reads the entries.
+            if body and {**body.get("entry", entry), "actor": entry["actor"]} != entry:
+                self.violations.append(f"{asked.name} got {body['entry']}, not {entry}")
 
     def __str__(self) -> str:
         counted = {name: len(found) for name, found in vars(self).items()}
@@ -342,10 +344,10 @@ def test_no_credit_is_lost_or_made_while_calls_fail_and_processes_die(
         caller(demo.user_token(stack, email), account_id)
         for email, account_id in zip(emails, ids, strict=True)
     ]
-    # One of them will often have too little.
-    poor = {"action": "set", "amount": 100, "reason": "to be tried"}
+    # One of them often has too little.
+    poor = {"action": "set", "amount": 100, "reason": "a test"}
     assert admin.post(f"/{ids[0]}/adjustments", poor).status_code == 201
-    begun = {user.account_id: user.get("/me").json() for user in users}
+    at_start = {user.account_id: user.get("/me").json() for user in users}
     before = {user.account_id: entries_of(user.account_id, service) for user in users}
     known = logged_faults(stack)
     traffic = Traffic(service, admin, users, demo.details(stack).webhook_secrets["standard"])
@@ -359,8 +361,8 @@ def test_no_credit_is_lost_or_made_while_calls_fail_and_processes_die(
             traffic.is_over.set()
         for one in asking:
             one.result()
-        # Whatever was done says so again, and nothing happens a second time.
-        done = [operation for operation in traffic.operations if operation.told]
+        # Each request that succeeded gets the same response again, without another effect.
+        done = [operation for operation in traffic.operations if operation.body]
         with ThreadPoolExecutor(CALLERS) as pool:
             list(pool.map(traffic.answered, done))
     for operation in done:
@@ -370,17 +372,17 @@ def test_no_credit_is_lost_or_made_while_calls_fail_and_processes_die(
     findings = Findings()
     for user in users:
         account_id = user.account_id
-        items(stack, account_id)  # once the stream is through
-        entries, ended = entries_of(account_id, service), user.get("/me").json()
+        items(stack, account_id)  # wait for the stream
+        entries, at_end = entries_of(account_id, service), user.get("/me").json()
         assert entries[: len(before[account_id])] == before[account_id]
         assert [entry["seq"] for entry in entries] == list(range(1, len(entries) + 1))
         hash_chain(entries)
         own = [one for one in traffic.operations if one.account_id == account_id]
-        findings.compare(entries[len(before[account_id]) :], own, begun[account_id], ended)
+        findings.compare(entries[len(before[account_id]) :], own, at_start[account_id], at_end)
         code, found, _ = audited(stack, "--account", account_id)
         findings.violations += [str(one) for one in found]
         assert (code == 0) == (not found)
-        findings.violations += told_otherwise(entries, account_id, heard)
+        findings.violations += events_missing_or_wrong(entries, account_id, heard)
 
     injected = logged_faults(stack) - known
     closing = (
@@ -391,27 +393,27 @@ def test_no_credit_is_lost_or_made_while_calls_fail_and_processes_die(
         sys.stdout.write(f"\n{closing}\n{dict(injected)}, callers saw {dict(traffic.failures)}\n")
     assert not any(vars(findings).values()), f"{closing}\n{findings!r}"
     assert len(traffic.operations) == CALLERS * OPERATIONS
-    # Of deaths there are few, because each costs a second; there are kills besides.
+    # Deaths are rare, because each takes a second; the kills make up for it.
     assert injected.keys() >= FAULTS.keys() - {"dies_before", "dies_after"}
     assert injected.total() >= CALLERS * OPERATIONS / 10
     assert traffic.failures.total() > 0
     assert kills.result() >= 3
 
 
-def told_otherwise(
+def events_missing_or_wrong(
     entries: list[dict[str, Any]],
     account_id: str,
     heard: Callable[[], list[dict[str, Any]]],
 ) -> list[str]:
-    """Say of which entries no event or another one was told, once all could have been."""
+    """Return entries without an event, and events without an entry, after a wait for the stream."""
     expected = {(entry["seq"], entry["entry_id"]) for entry in entries}
     deadline = time.monotonic() + 30
     while True:
-        told = {
+        published = {
             (event["detail"]["seq"], event["detail"]["entry_id"])
             for event in heard()
             if event["detail"]["account_id"] == account_id and "entry_id" in event["detail"]
         }
-        if told == expected or time.monotonic() > deadline:
-            return [f"{one} was not told as it is" for one in expected ^ told]
+        if published == expected or time.monotonic() > deadline:
+            return [f"{one} is only in the ledger or an event" for one in expected ^ published]
         time.sleep(0.02)

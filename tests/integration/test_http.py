@@ -1,4 +1,4 @@
-"""Over real HTTP: what an answer says of itself, what is too much, and what is in the logs."""
+"""Over real HTTP: headers, limits, escaped IDs, parameters, and what is in the logs."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 
 
-def test_every_answer_says_how_it_is_to_be_treated(user: Api, service: Api) -> None:
+def test_every_response_has_its_security_headers(user: Api, service: Api) -> None:
     answers = {
         "an account": user.get("/me"),
         "a refusal": user.get("/nobody-at-all"),
-        "nothing there": service.get("/nobody-at-all"),
-        "what is wrong": user.post("/me/consume", {}),
+        "an unknown account": service.get("/nobody-at-all"),
+        "an invalid request": user.post("/me/consume", {}),
         "the console": user.http.get("/console/"),
         "the documentation": user.http.get("/v1/docs"),
     }
@@ -42,7 +42,7 @@ def test_every_answer_says_how_it_is_to_be_treated(user: Api, service: Api) -> N
         assert (answer.headers["Cache-Control"] == "no-store") >= private, what
 
 
-def test_a_body_that_is_too_large_is_refused_and_changes_nothing(
+def test_too_large_a_body_is_refused_and_changes_nothing(
     stack: LocalStack,
     user: Api,
 ) -> None:
@@ -53,7 +53,7 @@ def test_a_body_that_is_too_large_is_refused_and_changes_nothing(
     assert items_of(stack, user.account_id) == before
 
 
-def test_an_id_means_the_same_escaped_or_not_and_is_unescaped_once(
+def test_an_id_may_be_escaped_and_is_unescaped_once(
     admin: Api,
     service: Api,
 ) -> None:
@@ -79,7 +79,7 @@ def test_an_id_means_the_same_escaped_or_not_and_is_unescaped_once(
         assert answer.status_code == 404, (path, answer.text)
 
 
-def test_a_misspelt_or_repeated_parameter_is_refused_over_http(user: Api) -> None:
+def test_a_misspelled_or_repeated_parameter_is_refused_over_http(user: Api) -> None:
     def status(path: str) -> int:
         return user.http.get(path, headers=user.headers()).status_code
 
@@ -93,18 +93,18 @@ def test_a_misspelt_or_repeated_parameter_is_refused_over_http(user: Api) -> Non
     assert status("/console/?code=1&state=2") == 200
 
 
-def test_what_people_send_is_in_no_log(
+def test_what_callers_send_is_in_no_log(
     stack: LocalStack,
     user: Api,
     service: Api,
     admin: Api,
 ) -> None:
     began = time.time()
-    told = {"reason": CANARY, "reference": CANARY, "metadata": {CANARY: CANARY}}
+    fields = {"reason": CANARY, "reference": CANARY, "metadata": {CANARY: CANARY}}
     own, event_id = f"/{user.account_id}", f"evt_{uuid4()}"
-    assert user.post("/me/consume", {"amount": 5, **told}, "taken").status_code == 200
-    assert service.post(f"{own}/refunds", {"entry_id": "user:taken", **told}).status_code == 201
-    add = {"action": "add", "amount": 5, **told}
+    assert user.post("/me/consume", {"amount": 5, **fields}, "taken").status_code == 200
+    assert service.post(f"{own}/refunds", {"entry_id": "user:taken", **fields}).status_code == 201
+    add = {"action": "add", "amount": 5, **fields}
     assert admin.post(f"{own}/adjustments", add).status_code == 201
     refused = [
         user.post("/me/consume", {"feature": CANARY}),
@@ -113,7 +113,7 @@ def test_what_people_send_is_in_no_log(
         user.post("/me/consume", {"amount": 5}, f"a key {CANARY}"),
         user.get("/me/entries", **{"cursor": CANARY, "from": CANARY}),
         service.get(f"/{CANARY}"),
-        spoilt_payment(stack, user, event_id),
+        unreadable_payment(stack, user, event_id),
     ]
     assert all(answer.status_code >= 400 for answer in refused)
     replay = f"/v1/admin/webhooks/stripe:{event_id}/replay"
@@ -128,8 +128,8 @@ def test_what_people_send_is_in_no_log(
     assert list(leaks(lines, secrets_of(stack))) == []
 
 
-def spoilt_payment(stack: LocalStack, user: Api, event_id: str) -> httpx.Response:
-    """Tell of a payment that cannot be read, as Stripe would."""
+def unreadable_payment(stack: LocalStack, user: Api, event_id: str) -> httpx.Response:
+    """Send a payment that cannot be read, as Stripe would."""
     payload = body(Provider.STRIPE, "checkout_payment") | {"id": event_id}
     payload["data"]["object"]["metadata"] = {"credits": CANARY}
     raw = json.dumps(payload).encode()

@@ -1,10 +1,11 @@
-"""No function can do its work without any one of the things that its role allows.
+"""No function can do its work without any one of the permissions of its role.
 
-What is taken away is read from the deployed roles: one action on one resource at a time. The local
-AWS checks every call of a function, and each action of a transaction by itself. It looks at no
-partitions (`dynamodb:LeadingKeys`), which tests/functional/test_roles.py does. And it asks no role
-when it reads a stream or a queue for a function, or sends on what failed, so those parts of a role,
-which SAM makes, are not tried (`BY_LAMBDA`, and AWS's own policies).
+The permissions come from the deployed roles, and are removed one at a time: one action on one
+resource. The local AWS checks every call of a function, and each action of a transaction by itself.
+It ignores conditions on partitions (`dynamodb:LeadingKeys`), which tests/functional/test_roles.py
+checks. It also checks no role when it reads a stream or a queue for a function or forwards a failed
+event, so those parts of a role, which SAM generates, are not tested (`BY_LAMBDA`, and AWS's own
+policies).
 """
 
 from __future__ import annotations
@@ -45,33 +46,35 @@ BY_LAMBDA = {
     "EventsFunction": "EventsFunctionStreamSQSPolicy",
     "MatchFunction": "MatchFunctionNamesSQSPolicy",
 }
-"""The policies with which Lambda itself sends on what a function did not get done."""
+"""The policies with which Lambda itself forwards the events that a function failed on."""
 
 
 def new_account() -> str:
     return f"role-{uuid4().hex}"
 
 
-def tell(functions: Functions, account_id: str, messages: tuple[str, ...] = MESSAGES) -> list[str]:
-    """Let the webhook's function hear the story of an account; return the ids of the messages."""
+def deliver(
+    functions: Functions, account_id: str, messages: tuple[str, ...] = MESSAGES
+) -> list[str]:
+    """Deliver an account's messages to the webhook function; return their IDs."""
     secret, path = functions.signing_secrets["standard"], "/v1/webhooks/standard"
     webhook_ids = []
     for number, name in enumerate(messages):
-        told = json.dumps(body(Provider.STANDARD, name)).replace(ALICE, account_id)
-        told = re.sub("(alice|pay-1001)", rf"\1-{account_id}", told, flags=re.IGNORECASE)
-        sent = event("webhook/request") | {"rawPath": path, "body": told}
+        text = json.dumps(body(Provider.STANDARD, name)).replace(ALICE, account_id)
+        text = re.sub("(alice|pay-1001)", rf"\1-{account_id}", text, flags=re.IGNORECASE)
+        sent = event("webhook/request") | {"rawPath": path, "body": text}
         sent["pathParameters"]["provider"] = "standard"
         sent["requestContext"]["http"]["path"] = path
-        # What waits is applied in the order of these ids.
+        # Waiting messages are applied in the order of these IDs.
         message_id, at = f"{account_id}-{number}", datetime.now(UTC)
-        signed = sign(Provider.STANDARD, told.encode(), secret, message_id=message_id, at=at)
+        signed = sign(Provider.STANDARD, text.encode(), secret, message_id=message_id, at=at)
         sent["headers"] |= signed
         webhook_ids.append(functions.ask("webhook/request", account_id, **sent)["webhook_id"])
     return webhook_ids
 
 
-def is_told(functions: Functions, account_id: str, webhook_ids: list[str]) -> None:
-    """See that the story has come to its end, where the account is closed, and nothing waits."""
+def must_be_applied(functions: Functions, account_id: str, webhook_ids: list[str]) -> None:
+    """Check that the messages closed the account, as the last one does, and that none waits."""
     account = functions.items(f"ACCOUNT#{account_id}")["ACCOUNT"]
     must(account.get("status") == {"S": "closed"}, "the account is not closed")
     for webhook_id in webhook_ids:
@@ -79,7 +82,7 @@ def is_told(functions: Functions, account_id: str, webhook_ids: list[str]) -> No
         must(message["status"]["S"] in DONE, f"a message is {message}")
     for name in (f"account:{account_id}", f"standard:payment:pay-1001-{account_id}"):
         waiting = [sk for sk in functions.items(f"ALIAS#{name}") if sk.startswith("WAITING#")]
-        must(not waiting, f"{waiting} are not told of {name}")
+        must(not waiting, f"{waiting} still wait for {name}")
 
 
 def must(done: bool, what: str) -> None:  # noqa: FBT001 - it reads as a sentence
@@ -88,19 +91,21 @@ def must(done: bool, what: str) -> None:  # noqa: FBT001 - it reads as a sentenc
 
 
 def sign_up(functions: Functions) -> None:
-    """Confirm a sign-up, then the same user's with another address."""
+    """Confirm a sign-up, then the same user with another email address."""
     account_id = new_account()
     names = [f"ALIAS#email:{account_id}@{host}.example" for host in ("home", "work")]
     for name in names:
         confirmed = about(account_id, event("signup/confirmed"))
         confirmed["request"]["userAttributes"]["email"] = name.removeprefix("ALIAS#email:")
-        assert functions.call("SignupFunction", confirmed) == confirmed, "nobody may be kept out"
+        assert functions.call("SignupFunction", confirmed) == confirmed, (
+            "no sign-up may be prevented"
+        )
     before, after = (functions.items(name) for name in names)
-    must(bool(after) and not before, "the account is not where its address leads")
+    must(bool(after) and not before, "the new address does not lead to the account")
 
 
 def consume(functions: Functions) -> None:
-    """Spend, hold, and end a hold twice, which takes a look at how it has ended."""
+    """Spend, hold, and end a hold twice; the second time reads how it ended."""
     functions.first_call("consume/feature")
     account_id = new_account()
     functions.ask("consume/feature", account_id)
@@ -119,11 +124,11 @@ def refund(functions: Functions) -> None:
 
 
 def adjust(functions: Functions) -> None:
-    """Change an account, and close one whose address and messages are to be forgotten."""
+    """Adjust an account, and close it, which removes its email address and messages."""
     functions.first_call("adjust/add")
     account_id = new_account()
     functions.ask("account/me", account_id)
-    tell(functions, account_id, ("user_created",))
+    deliver(functions, account_id, ("user_created",))
     functions.ask("adjust/add", account_id)
     functions.ask("adjust/audit", account_id)
     functions.ask("adjust/close", account_id)
@@ -139,7 +144,7 @@ def read(functions: Functions) -> None:
 
 
 def edit_catalog(functions: Functions) -> None:
-    """Create a plan, which is removed by hand."""
+    """Create a plan, and delete its item."""
     plan_id = f"role-{uuid4().hex}"
     plan = {"plan_id": plan_id, "name": "For a test", "monthly_credits": 1}
     functions.ask("catalog/create_plan", "", body=json.dumps(plan))
@@ -149,33 +154,33 @@ def edit_catalog(functions: Functions) -> None:
     )
 
 
-def hear(functions: Functions) -> None:
+def receive_webhooks(functions: Functions) -> None:
     account_id = new_account()
-    is_told(functions, account_id, tell(functions, account_id))
+    must_be_applied(functions, account_id, deliver(functions, account_id))
 
 
-def wake(functions: Functions) -> None:
-    """Open an account that messages wait for, the last of which closes it."""
+def apply_waiting(functions: Functions) -> None:
+    """Open an account that messages wait for; the last one closes it."""
     account_id = new_account()
-    webhook_ids = tell(functions, account_id, MESSAGES[1:])
+    webhook_ids = deliver(functions, account_id, MESSAGES[1:])
     functions.ask("account/me", account_id)
     functions.call("MatchFunction", about(account_id, event("wake/account_opened")))
-    is_told(functions, account_id, webhook_ids)
+    must_be_applied(functions, account_id, webhook_ids)
 
 
 def administer(functions: Functions) -> None:
-    """Look at all that is listed, ask for a sync, and replay what waits for a new account."""
+    """Read every list, run a sync, and replay the messages that wait for a new account."""
     functions.ask("admin/accounts", "", queryStringParameters={"limit": "1"})
     problems = functions.ask("admin/health", "")["problems"]
     unreadable = [one["subject"] for one in problems if one["code"] == "queue_unreadable"]
-    must(not unreadable, f"nobody knows of {unreadable}")
+    must(not unreadable, f"{unreadable} could not be read")
     now = utc_now()
     window = {"from": (now - timedelta(hours=1)).isoformat(), "to": now.isoformat()}
     assert functions.ask("admin/entries", "", queryStringParameters=window)["entries"]
     for mode in ("users", "plans"):
         functions.ask("admin/sync", "", body=json.dumps({"mode": mode, "dry_run": True}))
     account_id = new_account()
-    webhook_ids = tell(functions, account_id, MESSAGES[1:])
+    webhook_ids = deliver(functions, account_id, MESSAGES[1:])
     account = {"account_id": account_id, "email": f"{account_id}@example.com"}
     functions.ask("admin/add_account", "", body=json.dumps(account))
     for webhook_id in webhook_ids:
@@ -184,11 +189,11 @@ def administer(functions: Functions) -> None:
         sent["requestContext"]["http"]["path"] = path
         sent["pathParameters"]["webhook_id"] = webhook_id
         functions.ask("admin/replay", "", **sent)
-    is_told(functions, account_id, webhook_ids)
+    must_be_applied(functions, account_id, webhook_ids)
 
 
-def tell_events(functions: Functions) -> None:
-    """Tell of the entries of an account as the table's stream does."""
+def publish_events(functions: Functions) -> None:
+    """Deliver an account's entries as the table's stream does."""
     account_id = new_account()
     functions.ask("consume/feature", account_id)
     [sample, *_] = event("events/day")["Records"]
@@ -208,9 +213,9 @@ def tell_events(functions: Functions) -> None:
 
 
 def bootstrap(functions: Functions) -> None:
-    """Make the custom resources as CloudFormation does: the answer is put to a signed address.
+    """Create the custom resources as CloudFormation does, with a signed URL for the response.
 
-    What fails is tried again every 6 seconds, since a role may be new.
+    A failure is retried every 6 seconds, since a role may be new.
     """
     began, bucket = time.monotonic(), functions.outputs["BucketName"]
     for name in ("create", "mailbox_key", "console_sign_in"):
@@ -228,11 +233,11 @@ def bootstrap(functions: Functions) -> None:
         functions.begin("BootstrapFunction", sent)
         while "Contents" not in functions.s3.list_objects_v2(Bucket=bucket, Prefix=key):
             waited = time.monotonic() - began
-            must(waited < functions.patience_seconds, f"there is no answer to {name} yet")
+            must(waited < functions.patience_seconds, f"there is no response to {name} yet")
             time.sleep(0.1)
-        told = json.loads(functions.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        response = json.loads(functions.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
         functions.s3.delete_object(Bucket=bucket, Key=key)
-        assert told["Status"] == "SUCCESS", told
+        assert response["Status"] == "SUCCESS", response
 
 
 def sweep(functions: Functions) -> None:
@@ -240,11 +245,11 @@ def sweep(functions: Functions) -> None:
 
 
 def renew(functions: Functions) -> None:
-    """Renew an account that is due, and put one aside that somebody has spoilt."""
-    due, spoilt = new_account(), new_account()
+    """Renew an account that is due, and set aside one that was tampered with."""
+    due, tampered = new_account(), new_account()
     table = functions.outputs["TableName"]
     records = []
-    for account_id, edited in ((due, {}), (spoilt, {"balance": {"N": "-1"}})):
+    for account_id, edited in ((due, {}), (tampered, {"balance": {"N": "-1"}})):
         opening = OpenAccount(
             account_id=account_id,
             entry_id=SIGNUP_ENTRY_ID,
@@ -265,20 +270,20 @@ def renew(functions: Functions) -> None:
         [sample] = event("renew/range")["Records"]
         records.append(sample | {"messageId": account_id, "body": json.dumps(stretch)})
     try:
-        told = functions.call("RenewFunction", {"Records": records})
-        must(not told["batchItemFailures"], "SQS is asked to send it again")
+        response = functions.call("RenewFunction", {"Records": records})
+        must(not response["batchItemFailures"], "a message was not processed")
         renewed = functions.items(f"ACCOUNT#{due}")["ACCOUNT"]
         must(int(renewed["period"]["N"]) > 0, "it was not renewed")
     finally:
-        # What is left is sound: other tests audit the whole table.
+        # Leave a valid account behind, because other tests audit the whole table.
         functions.dynamodb.put_item(TableName=table, Item=account)
 
 
 def audit(functions: Functions) -> None:
-    """Audit a page of the table, in which others may have left what is wrong."""
+    """Audit a page of the table, in which other tests may have left findings."""
     functions.ask("account/me", new_account())
-    told = functions.call("AuditFunction", {"restart": True})
-    must(told["accounts"] > 0, "no account was audited")
+    response = functions.call("AuditFunction", {"restart": True})
+    must(response["accounts"] > 0, "no account was audited")
 
 
 WORK: dict[str, Callable[[Functions], None]] = {
@@ -288,54 +293,54 @@ WORK: dict[str, Callable[[Functions], None]] = {
     "AdjustFunction": adjust,
     "AccountFunction": read,
     "CatalogFunction": edit_catalog,
-    "WebhookFunction": hear,
-    "MatchFunction": wake,
+    "WebhookFunction": receive_webhooks,
+    "MatchFunction": apply_waiting,
     "AdminFunction": administer,
-    "EventsFunction": tell_events,
+    "EventsFunction": publish_events,
     "BootstrapFunction": bootstrap,
     "ResetFunction": sweep,
     "RenewFunction": renew,
     "AuditFunction": audit,
 }
-"""What each function does; it takes all that the function's role allows."""
+"""The work of each function, which needs every permission of its role."""
 
 
 @pytest.fixture(scope="module")
 def functions(stack: LocalStack) -> Iterator[Functions]:
-    """The functions, which nothing but the tests calls; a Stripe and an archive for them to ask."""
+    """The functions, which only these tests call, with a Stripe and an archive to read."""
     functions = Functions(stack)
     with (
         stripe_server() as stripe,
         stripe_at(stack, stripe.url),
         functions.no_sources(),
-        # With less than its margin it takes one page of the table and no more.
+        # With a timeout below its margin it reads only one page of the table.
         functions.timeout("AuditFunction", MARGIN_MILLISECONDS // 1000),
     ):
-        tell_events(functions)
+        publish_events(functions)
         yield functions
         stack.client("sqs").purge_queue(QueueUrl=functions.outputs["RenewQueueUrl"])
 
 
-def test_every_function_that_is_allowed_something_is_tried(functions: Functions) -> None:
+def test_every_function_with_permissions_is_tested(functions: Functions) -> None:
     allowed = {function for function in functions.all if functions.permissions(function)}
     assert allowed == WORK.keys()
 
 
-def test_the_boundary_keeps_a_function_from_the_queues_of_others(
+def test_the_boundary_keeps_a_function_from_other_queues_of_the_aws_account(
     functions: Functions,
     stack: LocalStack,
 ) -> None:
-    # What SAM attaches lets the function read every queue of the account.
-    others = stack.client("sqs").create_queue(QueueName="somebody-elses")["QueueUrl"]
+    # The policy that SAM attaches lets the function read every queue of the AWS account.
+    other = stack.client("sqs").create_queue(QueueName="another-apps")["QueueUrl"]
     worker = functions.queues("RenewFunction")
     worker.receive_message(QueueUrl=functions.outputs["RenewQueueUrl"], VisibilityTimeout=0)
     with pytest.raises(ClientError, match="explicit deny"):
-        worker.receive_message(QueueUrl=others)
-    stack.client("sqs").delete_queue(QueueUrl=others)
+        worker.receive_message(QueueUrl=other)
+    stack.client("sqs").delete_queue(QueueUrl=other)
 
 
 @pytest.mark.parametrize("function", WORK)
-def test_a_function_needs_all_that_its_role_allows(
+def test_a_function_needs_every_permission_of_its_role(
     function: str,
     functions: Functions,
     subtests: pytest.Subtests,
@@ -359,7 +364,7 @@ def test_a_function_needs_all_that_its_role_allows(
                 except NotDoneError:
                     pass
                 else:
-                    # It may remember what it has read before.
+                    # The process may have cached what it read before.
                     functions.restart(function)
                     with pytest.raises(NotDoneError):
                         work(functions)

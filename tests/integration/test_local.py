@@ -1,4 +1,4 @@
-"""The local stack itself, as the person at the terminal meets it."""
+"""The local stack itself, as a developer uses it at the terminal."""
 
 import json
 import os
@@ -27,7 +27,7 @@ from tests.conftest import SCRIP, UP_SECONDS, free_port, scrip
 SECONDS_TO_START_AGAIN = 20
 STREAM_SECONDS = 60
 SAM_MADE = {"build", "cache", ".aws-sam"}
-"""What of a stack's folder is the sources once more."""
+"""The folders of a stack that hold copies of the sources."""
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def second(stack: LocalStack, tmp_path: Path) -> Iterator[LocalStack]:
 
 
 def ask(stack: LocalStack, path: str = "") -> Any:
-    """Read something of the demo user's account."""
+    """GET a path below the demo user's account."""
     found = demo.details(stack)
     answer = httpx.get(
         f"{found.api_url}/v1/accounts/me{path}",
@@ -60,7 +60,7 @@ def uses(stack: LocalStack) -> int:
     return sum(row["count"] for row in ask(stack, "/usage")["usage"])
 
 
-def test_env_tells_a_program_all_that_it_needs(stack: LocalStack) -> None:
+def test_env_prints_all_that_a_program_needs_as_json(stack: LocalStack) -> None:
     found = json.loads(scrip(stack, "env", "--json").stdout)
     assert set(found) == {
         "api_url",
@@ -83,24 +83,24 @@ def test_env_tells_a_program_all_that_it_needs(stack: LocalStack) -> None:
     assert outputs(stack)["Version"] == __version__
 
 
-def test_env_is_a_script_for_the_shell_too(stack: LocalStack) -> None:
+def test_env_is_also_a_shell_script(stack: LocalStack) -> None:
     found = demo.details(stack)
     script = scrip(stack, "env").stdout + 'echo "$SCRIP_ACCOUNT_USER $SCRIP_WEBHOOK_SECRET_POLAR"'
-    said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
-    assert said.split() == [found.accounts["user"], found.webhook_secrets["polar"]]
+    output = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
+    assert output.split() == [found.accounts["user"], found.webhook_secrets["polar"]]
 
 
-def test_nobody_else_on_the_machine_can_read_what_a_stack_keeps(stack: LocalStack) -> None:
+def test_other_users_of_the_machine_cannot_read_a_stacks_files(stack: LocalStack) -> None:
     modes = {
         path: path.stat().st_mode & 0o777
         for path in stack.state_dir.rglob("*")
         if path.exists() and path.relative_to(stack.state_dir).parts[0] not in SAM_MADE
     }
-    assert any(path.suffix == ".pem" for path in modes)  # what signs its tokens
+    assert any(path.suffix == ".pem" for path in modes)  # the key that signs its tokens
     assert {path: oct(mode) for path, mode in modes.items() if mode & 0o077} == {}
 
 
-def test_up_on_a_running_stack_only_says_where_it_is(stack: LocalStack) -> None:
+def test_up_on_a_running_stack_only_prints_where_it_is(stack: LocalStack) -> None:
     up = scrip(stack, "up")
     assert "already running" in up.stderr
     assert up.stdout.count("curl ") == 3
@@ -116,7 +116,7 @@ def test_the_curl_lines_work_when_pasted(stack: LocalStack) -> None:
     assert answers[2]["entries"][0] == answers[1]["entry"]
 
 
-def test_a_taken_port_is_one_clear_sentence(stack: LocalStack, tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_in_one_clear_sentence(stack: LocalStack, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -127,7 +127,9 @@ def test_a_taken_port_is_one_clear_sentence(stack: LocalStack, tmp_path: Path) -
     assert "Traceback" not in up.stdout + up.stderr
 
 
-def test_what_does_not_run_has_an_exit_code_of_its_own(stack: LocalStack, tmp_path: Path) -> None:
+def test_a_stack_that_is_not_running_has_an_exit_code_of_its_own(
+    stack: LocalStack, tmp_path: Path
+) -> None:
     other = find_stack(free_port(), tmp_path)
     assert [scrip(other, word, check=False).returncode for word in ("status", "env", "down")] == [
         3,
@@ -137,7 +139,7 @@ def test_what_does_not_run_has_an_exit_code_of_its_own(stack: LocalStack, tmp_pa
     assert scrip(stack, "status").returncode == 0
 
 
-def test_a_folder_that_cannot_be_one_is_one_clear_sentence(stack: LocalStack) -> None:
+def test_an_unusable_folder_is_reported_in_one_clear_sentence(stack: LocalStack) -> None:
     words = [SCRIP, "local", "up", "--port", str(free_port()), "--state", "/dev/null"]
     up = subprocess.run(words, cwd=stack.root, capture_output=True, text=True, check=False)
     assert up.returncode == 1
@@ -145,13 +147,13 @@ def test_a_folder_that_cannot_be_one_is_one_clear_sentence(stack: LocalStack) ->
     assert "Traceback" not in up.stderr
 
 
-def test_a_stack_is_not_mistaken_for_another_on_its_port(stack: LocalStack) -> None:
+def test_a_running_stack_is_not_mistaken_for_one_on_another_port(stack: LocalStack) -> None:
     other = find_stack(free_port(), stack.state_dir)
     status = scrip(other, "status", check=False)
     assert (status.returncode, str(stack.port) in status.stderr) == (1, True)
 
 
-def test_a_killed_stack_comes_up_again(second: LocalStack) -> None:
+def test_a_killed_stack_can_be_started_again(second: LocalStack) -> None:
     scrip(second, "up", "--detach")
     pid = json.loads(scrip(second, "status", "--json").stdout)["pid"]
     os.kill(pid, signal.SIGKILL)
@@ -169,16 +171,16 @@ def test_two_stacks_run_side_by_side_and_ctrl_c_keeps_the_data(
     tmp_path: Path,
 ) -> None:
     words = [SCRIP, "local", "up", "--port", str(second.port), "--state", str(second.state_dir)]
-    said = tmp_path / "said"
-    with said.open("w") as output:
+    log = tmp_path / "log"
+    with log.open("w") as output:
         first_run = subprocess.Popen(words, cwd=second.root, stdout=output, stderr=output)
     for _ in range(UP_SECONDS):
-        if "Running until Ctrl-C" in said.read_text() or first_run.poll() is not None:
+        if "Running until Ctrl-C" in log.read_text() or first_run.poll() is not None:
             break
         time.sleep(1)
     before = balance(stack)
     secrets = demo.details(second).webhook_secrets
-    consume = next(line for line in said.read_text().splitlines() if "/consume" in line)
+    consume = next(line for line in log.read_text().splitlines() if "/consume" in line)
     subprocess.run(consume, shell=True, capture_output=True, check=True)
     assert balance(second) == 10_095
     assert balance(stack) == before
@@ -191,7 +193,7 @@ def test_two_stacks_run_side_by_side_and_ctrl_c_keeps_the_data(
     assert balance(second) == 10_095
     assert demo.details(second).webhook_secrets == secrets
 
-    # Its stream goes on, too: what is used from now on is counted.
+    # Its stream continues, too, and counts new uses.
     counted = uses(second)
     consume = next(line for line in again.stdout.splitlines() if "/consume" in line)
     subprocess.run(consume, shell=True, capture_output=True, check=True)
@@ -202,7 +204,7 @@ def test_two_stacks_run_side_by_side_and_ctrl_c_keeps_the_data(
     assert uses(second) > counted
 
 
-def test_a_machine_without_python_3_13_is_told_so(stack: LocalStack, tmp_path: Path) -> None:
+def test_setup_on_a_machine_without_python_3_13_says_so(stack: LocalStack, tmp_path: Path) -> None:
     for name in ("Makefile", "pyproject.toml", "uv.lock"):
         shutil.copy(stack.root / name, tmp_path)
     shutil.copytree(stack.root / "requirements", tmp_path / "requirements")
@@ -221,7 +223,7 @@ def test_a_machine_without_python_3_13_is_told_so(stack: LocalStack, tmp_path: P
 
 
 def test_a_functions_process_that_cannot_start_fails_alone() -> None:
-    """ministack raises, and then takes the other processes of the function down, too."""
+    """ministack itself raises, which ends the function's other processes, too."""
     worker = Worker("consume", {"Runtime": "python3.13"}, b"this is no archive")
     with pytest.raises(BadZipFile):
         worker.invoke({}, "request-1")

@@ -37,7 +37,7 @@ SECONDS_MAX = 60
 
 
 def operator(stack: LocalStack, *words: str, by_name: str | None = None) -> Result:
-    """Run a command on the local stack or, `by_name`, on one of it as if it were on AWS."""
+    """Run a command on the local stack, or as on AWS on the stack that `by_name` names."""
     where = ["--stack-name", by_name, "--region", REGION] if by_name else local(stack)
     environment = stack.aws_environment() if by_name else {}
     return CliRunner().invoke(app, [*words, *where], env=environment)
@@ -47,14 +47,14 @@ def local(stack: LocalStack) -> list[str]:
     return ["--port", str(stack.port), "--state", str(stack.state_dir)]
 
 
-def counts(said: str) -> dict[str, int]:
-    """Read the report of a backfill."""
-    lines = [line.rsplit(maxsplit=1) for line in said.splitlines() if not line.startswith(" ")]
+def counts(report: str) -> dict[str, int]:
+    """Return the counts in a backfill's report."""
+    lines = [line.rsplit(maxsplit=1) for line in report.splitlines() if not line.startswith(" ")]
     return {name: int(number) for name, number in lines}
 
 
 def items_below(stack: LocalStack, prefix: str) -> list[dict[str, Any]]:
-    """Scan for what has a partition key that begins so, straight from DynamoDB."""
+    """Return the items whose partition key has a prefix, read directly from DynamoDB."""
     pages = (
         stack.client("dynamodb")
         .get_paginator("scan")
@@ -68,7 +68,7 @@ def items_below(stack: LocalStack, prefix: str) -> list[dict[str, Any]]:
 
 
 def accounts_below(stack: LocalStack, prefix: str) -> list[dict[str, Any]]:
-    """The accounts whose ids begin so, without the usage that the stream counts beside them."""
+    """Return the items of accounts whose IDs have a prefix, without those of usage."""
     found = items_below(stack, f"ACCOUNT#{prefix}")
     return [item for item in found if item["sk"]["S"] == "ACCOUNT"]
 
@@ -89,11 +89,11 @@ def test_a_backfill_interrupted_and_repeated_opens_every_account_once(
         assert time.monotonic() < deadline
         time.sleep(0.3)
     first.send_signal(signal.SIGINT)
-    said, noted = first.communicate(timeout=SECONDS_MAX)
+    stdout, stderr = first.communicate(timeout=SECONDS_MAX)
     opened = len(accounts_below(stack, "bulk-"))
-    assert (first.returncode, opened < USERS) == (130, True), noted
-    assert counts(said)["created"] == opened
-    assert f"Stopped after {opened} of {USERS}" in " ".join(noted.split())
+    assert (first.returncode, opened < USERS) == (130, True), stderr
+    assert counts(stdout)["created"] == opened
+    assert f"Stopped after {opened} of {USERS}" in " ".join(stderr.split())
 
     again = operator(stack, "backfill", "--csv", str(users))
     assert again.exit_code == 0, again.stderr
@@ -116,7 +116,7 @@ def test_a_backfill_interrupted_and_repeated_opens_every_account_once(
     assert len(entries) == 2 * USERS, "a sign-up grant and a plan grant each"
 
 
-def test_a_backfill_of_a_pool_reads_every_page_and_leaves_out_who_is_unconfirmed(
+def test_a_backfill_of_a_pool_reads_every_page_and_skips_unconfirmed_users(
     stack: LocalStack,
 ) -> None:
     cognito = stack.client("cognito-idp")
@@ -128,8 +128,8 @@ def test_a_backfill_of_a_pool_reads_every_page_and_leaves_out_who_is_unconfirmed
         ClientId=client["UserPoolClient"]["ClientId"], Username="nobody", Password=demo.PASSWORD
     )
     backfill = ["backfill", "--user-pool-id", pool]
-    tried = operator(stack, *backfill, "--dry-run", by_name=STACK_NAME)
-    assert counts(tried.stdout)["would be created"] == 65, tried.stderr
+    dry_run = operator(stack, *backfill, "--dry-run", by_name=STACK_NAME)
+    assert counts(dry_run.stdout)["would be created"] == 65, dry_run.stderr
     done = operator(stack, *backfill, by_name=STACK_NAME)
     assert counts(done.stdout) == {
         "created": 65,
@@ -149,7 +149,7 @@ def test_a_backfill_of_a_pool_reads_every_page_and_leaves_out_who_is_unconfirmed
     assert {f"ACCOUNT#{sub}" for sub in subs} <= opened
 
 
-def test_a_bad_file_opens_nothing(stack: LocalStack, tmp_path: Path) -> None:
+def test_an_invalid_file_opens_no_account(stack: LocalStack, tmp_path: Path) -> None:
     users = tmp_path / "users.csv"
     users.write_text("account_id,email\ngood-1,\ngood-2,nobody\n")
     refused = operator(stack, "backfill", "--csv", str(users))
@@ -158,7 +158,7 @@ def test_a_bad_file_opens_nothing(stack: LocalStack, tmp_path: Path) -> None:
     assert items_below(stack, "ACCOUNT#good-") == []
 
 
-def test_a_seeded_stack_shows_a_month_that_is_explained(stack: LocalStack, service: Api) -> None:
+def test_a_seeded_stack_has_a_month_of_consistent_entries(stack: LocalStack, service: Api) -> None:
     seeded = operator(stack, "seed", "--users", "2")
     assert seeded.exit_code == 0, seeded.stderr
     days = set()
@@ -177,7 +177,7 @@ def test_a_seeded_stack_shows_a_month_that_is_explained(stack: LocalStack, servi
     assert items_below(stack, "LEDGER#demo-") == before
 
 
-def test_no_stage_but_dev_is_seeded(stack: LocalStack) -> None:
+def test_only_the_dev_stage_can_be_seeded(stack: LocalStack) -> None:
     template = {
         "Parameters": {"Stage": {"Type": "String", "Default": "prod"}},
         "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
@@ -190,7 +190,7 @@ def test_no_stage_but_dev_is_seeded(stack: LocalStack) -> None:
     assert (refused.exit_code, "stage prod" in refused.stderr) == (1, True)
 
 
-def test_what_does_not_exist_is_reported_in_a_sentence(stack: LocalStack) -> None:
+def test_a_missing_or_stopped_stack_is_reported_in_a_sentence(stack: LocalStack) -> None:
     absent = operator(stack, "seed", by_name="nothing-here")
     assert (absent.exit_code, "no stack nothing-here" in absent.stderr) == (1, True)
     stopped = CliRunner().invoke(app, ["seed", "--port", "1", "--state", "/nowhere"])
@@ -199,7 +199,7 @@ def test_what_does_not_exist_is_reported_in_a_sentence(stack: LocalStack) -> Non
 
 @contextmanager
 def receiver(status: int) -> Iterator[tuple[str, list[tuple[str, Any, bytes]]]]:
-    """Listen like an API: its address, and what arrived as path, headers and body."""
+    """Run a server; yield its URL, and path, headers and body of each request."""
     arrived: list[tuple[str, Any, bytes]] = []
 
     class Receiver(BaseHTTPRequestHandler):
@@ -208,10 +208,10 @@ def receiver(status: int) -> Iterator[tuple[str, list[tuple[str, Any, bytes]]]]:
             arrived.append((self.path, self.headers, body))
             self.send_response(status)
             self.end_headers()
-            self.wfile.write(b'{"status": "as told"}')
+            self.wfile.write(b'{"status": "received"}')
 
         def log_message(self, *_: Any) -> None:
-            """Keep quiet."""
+            """Print nothing."""
 
     server = HTTPServer(("127.0.0.1", 0), Receiver)
     threading.Thread(target=server.serve_forever).start()
@@ -236,7 +236,7 @@ def test_a_webhook_is_sent_signed_with_the_stacks_secret(
     words = ["webhooks", "send", str(fixture), "--provider", provider]
     with receiver(200) as (url, arrived):
         sent = operator(stack, *words, "--url", url, "--set", "data.account_id=a-1")
-    assert (sent.exit_code, sent.stdout) == (0, '200 OK\n{"status": "as told"}\n'), sent.stderr
+    assert (sent.exit_code, sent.stdout) == (0, '200 OK\n{"status": "received"}\n'), sent.stderr
     [(path, headers, body)] = arrived
     assert path == f"/v1/webhooks/{provider}"
     assert json.loads(body) == {"type": "paid", "data": {"name": "Zoë", "account_id": "a-1"}}
@@ -253,7 +253,7 @@ def test_a_webhook_is_sent_signed_with_the_stacks_secret(
         assert headers[f"{prefix}-signature"] == f"v1,{base64.b64encode(digest).decode()}"
 
 
-def test_a_webhook_that_is_not_accepted_is_a_failure(stack: LocalStack, tmp_path: Path) -> None:
+def test_sending_a_webhook_fails_if_it_is_not_accepted(stack: LocalStack, tmp_path: Path) -> None:
     fixture = tmp_path / "paid.json"
     fixture.write_text("{}")
     secret = tmp_path / "secret"

@@ -1,4 +1,4 @@
-"""Many callers at once: nothing is spent twice, nothing is lost, nobody gets a 500."""
+"""Many callers at once: nothing is spent twice, nothing is lost, no one gets a 500."""
 
 import random
 import threading
@@ -18,7 +18,7 @@ TRIES_MAX = 200
 
 
 def entries_of(account_id: str, reader: Api) -> list[dict[str, Any]]:
-    """The whole ledger, oldest first, as a service or an admin reads it."""
+    """Return the whole ledger, oldest first, as a service or an admin reads it."""
     entries: list[dict[str, Any]] = []
     query: dict[str, Any] = {"limit": 100}
     for _ in range(50):
@@ -27,10 +27,12 @@ def entries_of(account_id: str, reader: Api) -> list[dict[str, Any]]:
         if page["cursor"] is None:
             return entries[::-1]
         query["cursor"] = page["cursor"]
-    raise AssertionError("the end never came")
+    raise AssertionError("the last page never came")
 
 
-def test_64_callers_spend_exactly_what_is_there(user: Api, service: Api, admin: Api) -> None:
+def test_64_concurrent_callers_spend_exactly_the_balance(
+    user: Api, service: Api, admin: Api
+) -> None:
     body = {"action": "set", "amount": 1_000, "reason": "the last credits"}
     assert admin.post(f"/{user.account_id}/adjustments", body).status_code == 201
     start = threading.Barrier(CALLERS)
@@ -60,7 +62,7 @@ def test_64_callers_spend_exactly_what_is_there(user: Api, service: Api, admin: 
     hash_chain(entries)
 
 
-def test_of_16_callers_who_end_one_hold_one_does_and_all_others_are_told_by_which_entry(
+def test_one_of_16_concurrent_callers_ends_a_hold_and_the_others_learn_by_which_entry(
     user: Api,
     service: Api,
 ) -> None:
@@ -76,18 +78,18 @@ def test_of_16_callers_who_end_one_hold_one_does_and_all_others_are_told_by_whic
             if answer.status_code != 503:
                 return answer
             time.sleep(int(answer.headers["Retry-After"]) * random.uniform(0.1, 0.5))
-        raise AssertionError("busy without end")
+        raise AssertionError("still busy after the last try")
 
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(end, range(16)))
     ended = user.get("/me").json()
     entries = entries_of(user.account_id, service)
     done = [answer for answer in answers if answer.status_code == 200]
-    # All releases ask for the same, so what ended the hold by one of them answers the others.
+    # All releases are equal requests, so if one of them ended the hold, the others succeed, too.
     won = {answer.json()["entry"]["entry_id"] for answer in done}
     assert len(won) == 1, won
     refused = [answer.json() for answer in answers if answer not in done]
-    assert {(told["code"], told["ended_by"]) for told in refused} == {("hold_ended", *won)}
+    assert {(problem["code"], problem["ended_by"]) for problem in refused} == {("hold_ended", *won)}
     assert sum("Idempotency-Replayed" not in answer.headers for answer in done) == 1
     [winner] = [entry for entry in entries if entry["entry_id"] in won]
     assert ended["balance"] == before["balance"] + winner["amount"]
@@ -96,7 +98,9 @@ def test_of_16_callers_who_end_one_hold_one_does_and_all_others_are_told_by_whic
     hash_chain(entries)
 
 
-def test_8_callers_with_one_key_make_one_entry_and_get_equal_answers(user: Api) -> None:
+def test_8_concurrent_callers_with_one_key_make_one_entry_and_get_equal_responses(
+    user: Api,
+) -> None:
     start = threading.Barrier(8)
 
     def spend(_: int) -> httpx.Response:
@@ -106,7 +110,7 @@ def test_8_callers_with_one_key_make_one_entry_and_get_equal_answers(user: Api) 
             if answer.status_code != 503:
                 return answer
             time.sleep(int(answer.headers["Retry-After"]))
-        raise AssertionError("busy without end")
+        raise AssertionError("still busy after the last try")
 
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(spend, range(8)))

@@ -1,6 +1,6 @@
-"""What the OpenAPI document promises holds for whatever anybody sends, found by Schemathesis.
+"""The API keeps the promises of its OpenAPI document whatever a caller sends, by Schemathesis.
 
-`make fuzz SECONDS=600` looks for longer, each time from another seed.
+`make fuzz SECONDS=600` runs longer, each time with another seed.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ SECONDS = int(os.environ.get("FUZZ_SECONDS", "15"))
 SEED = os.environ.get("FUZZ_SEED", "1")
 
 SHARES = {"user": 0.2, "service": 0.2, "admin": 0.6}
-"""How much of the time each token gets."""
+"""Each token's share of the time."""
 
 PHASES = {
     "user": "fuzzing,stateful",
     "service": "fuzzing,stateful",
     "admin": "coverage,fuzzing,stateful",
 }
-"""Boundaries of every field (coverage) are the same for all, and an admin gets to all of them."""
+"""Boundaries of fields (coverage) are the same for all, and an admin reaches all of them."""
 
 
 @pytest.fixture
 def accounts(admin: Api) -> list[str]:
-    """Accounts that nobody else has."""
+    """Accounts that no other test uses."""
     found = [f"fuzzed-{uuid4()}" for _ in range(8)]
     for account_id in found:
         opened = admin.http.post(
@@ -57,7 +57,7 @@ def accounts(admin: Api) -> list[str]:
 
 @pytest.fixture
 def callers(stack: LocalStack, user: Api, caller: Callable[..., Api]) -> dict[str, Api]:
-    """One of each kind, and none that another test asks as."""
+    """One caller of each kind, which no other test uses."""
     email = f"{uuid4()}@example.com"
     account_id = demo.sign_up(stack, email)
     stack.client("cognito-idp").admin_add_user_to_group(
@@ -71,7 +71,7 @@ def callers(stack: LocalStack, user: Api, caller: Callable[..., Api]) -> dict[st
 
 
 @pytest.mark.parametrize("who", SHARES)
-def test_whatever_is_sent_is_answered_as_documented_and_is_no_fault(
+def test_every_request_gets_a_documented_response_and_leaves_valid_accounts(
     stack: LocalStack,
     callers: dict[str, Api],
     accounts: list[str],
@@ -84,7 +84,7 @@ def test_whatever_is_sent_is_answered_as_documented_and_is_no_fault(
     (tmp_path / "accounts.txt").write_text("".join(f'"{account_id}"\n' for account_id in known))
     url = demo.details(stack).api_url
     seconds = round(SECONDS * SHARES[who])
-    # It prints its seed and, of what failed, how to send it again.
+    # It prints its seed and, for each failure, how to reproduce it.
     ran = subprocess.run(
         [
             *(Path(sys.executable).parent / "st", "--config-file", tmp_path / "schemathesis.toml"),

@@ -1,4 +1,4 @@
-"""From sign-up to a balance that is explained, as a user, an app and support see it."""
+"""From a sign-up to a balance with its entries, as a user, an app and support see it."""
 
 from openapi_spec_validator import validate
 
@@ -9,7 +9,7 @@ from tests.unit.domain.test_invariants import hash_chain
 ACCOUNT, JSON = "/v1/accounts/{account_id}", "application/json"
 
 
-def test_a_new_user_has_credits_spends_them_and_reads_why(
+def test_a_new_user_gets_credits_spends_them_and_reads_the_entries(
     user: Api,
     service: Api,
     admin: Api,
@@ -48,7 +48,7 @@ def test_a_new_user_has_credits_spends_them_and_reads_why(
     assert user.get("/me/entries/user:image-1").json()["refunded"] == 25
 
 
-def test_a_retry_of_what_emptied_the_account_answers_as_the_first(user: Api) -> None:
+def test_a_retry_of_the_request_that_emptied_the_account_gets_the_same_response(user: Api) -> None:
     first = user.post("/me/consume", {"amount": 10_100}, key="all-1")
     again = user.post("/me/consume", {"amount": 10_100}, key="all-1")
     assert (again.status_code, again.json()) == (200, first.json())

@@ -1,4 +1,4 @@
-"""The simulated DynamoDB answers as that of the local AWS, which speaks over HTTP."""
+"""The simulated DynamoDB responds as that of the local AWS does over HTTP."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ACCEPTED_BY_MINISTACK = {
     "one attribute set and removed",
     "one attribute set twice",
 }
-"""What ministack lets pass, and DynamoDB refuses."""
+"""Requests that ministack accepts, although DynamoDB refuses them."""
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def local(stack: LocalStack) -> Iterator[Any]:
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-def test_what_scrip_asks_is_answered_as_the_local_aws_answers_it(
+def test_scrips_requests_get_the_same_responses_as_from_the_local_aws(
     local: Any,
     calls: list[Call],
 ) -> None:
@@ -52,7 +52,7 @@ def test_what_scrip_asks_is_answered_as_the_local_aws_answers_it(
         assert outcome(simulated, call) == outcome(local, call), call
 
 
-def test_the_local_aws_refuses_most_of_what_dynamodb_refuses(local: Any) -> None:
+def test_the_local_aws_refuses_most_requests_that_dynamodb_refuses(local: Any) -> None:
     empty(local)
     assert accepted(local) == ACCEPTED_BY_MINISTACK
 

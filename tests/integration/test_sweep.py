@@ -1,4 +1,4 @@
-"""The monthly reset of 2 000 accounts: killed half-way, run again, and run twice at once."""
+"""The monthly reset of 2 000 accounts: killed halfway, repeated, and run twice at once."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ ADMIN = Actor(ActorType.ADMIN, "support")
 
 @dataclass
 class Due:
-    """A stack with accounts that came into a new period within the last five hours."""
+    """A stack with accounts whose new period began within the last five hours."""
 
     stack: LocalStack
     since: datetime
@@ -65,7 +65,7 @@ class Due:
         self.sqs = self.stack.client("sqs")
 
     def write(self) -> None:
-        """Put the accounts into the table as they were on the day that they were opened."""
+        """Write the accounts to the table as they were on the day that they were opened."""
         items = [item for name in self.due_at for item in self._opened(name)]
         puts = [{"PutRequest": {"Item": to_wire(item)}} for item in items]
         with ThreadPoolExecutor(4) as pool:
@@ -73,7 +73,7 @@ class Due:
                 assert not answer["UnprocessedItems"]
 
     def set_balance(self, name: str, balance: int) -> Any:
-        """Edit an account by hand, and return its item."""
+        """Edit an account's item; return it."""
         return self.dynamodb.update_item(
             TableName=self.table,
             Key={"pk": {"S": f"ACCOUNT#{name}"}, "sk": {"S": "ACCOUNT"}},
@@ -82,17 +82,17 @@ class Due:
             ReturnValues="ALL_NEW",
         )["Attributes"]
 
-    def forget_the_sweep(self) -> None:
-        """Put the watermark where it was before the sweep."""
+    def rewind_watermark(self) -> None:
+        """Set the watermark back to before the sweep."""
         self.dynamodb.put_item(TableName=self.table, Item=to_wire(watermark_item(self.since)))
 
     def start(self) -> None:
-        """Do what the schedule does."""
+        """Invoke the function as the schedule does."""
         answer = self.stack.client("lambda").invoke(FunctionName=self.outputs["ResetFunction"])
         assert "FunctionError" not in answer, answer["Payload"].read()
 
     def sweep_now(self) -> subprocess.Popen[str]:
-        """Run `scrip sweep --now`, as a person would, and do not wait for it."""
+        """Start `scrip sweep --now`, as an operator would, without waiting for it."""
         stack = ["--port", str(self.stack.port), "--state", str(self.stack.state_dir)]
         return subprocess.Popen(
             [SCRIP, "sweep", "--now", *stack],
@@ -102,8 +102,8 @@ class Due:
             text=True,
         )
 
-    def come_again_after(self, seconds: int) -> None:
-        """Set for how long a message that failed is out of sight."""
+    def retry_after(self, seconds: int) -> None:
+        """Set how soon a message that failed is retried."""
         self.sqs.set_queue_attributes(
             QueueUrl=self.queue, Attributes={"VisibilityTimeout": str(seconds)}
         )
@@ -145,7 +145,7 @@ class Due:
         return accounts, ledgers
 
     def dead_letters(self) -> list[Any]:
-        """Take what is in the dead-letter queue out of it."""
+        """Remove the messages of the dead-letter queue; return them."""
         url, found = self.outputs["DeadLetterQueueUrl"], []
         while messages := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get(
             "Messages"
@@ -156,7 +156,7 @@ class Due:
         return found
 
     def _opened(self, name: str) -> Iterator[dict[str, Any]]:
-        # In January, which has every day that the month of today has.
+        # In January, which has every day that the current month has.
         due_at = self.due_at[name]
         opened_at = due_at.replace(month=1, year=due_at.year - (due_at.month == 1))
         opening = OpenAccount(
@@ -193,9 +193,9 @@ def due(stack: LocalStack) -> Iterator[Due]:
     due_at = {name: at.replace(microsecond=0) for name, at in due_at.items()}
     due = Due(stack, now - 6 * HOUR, due_at)
     due.write()
-    due.forget_the_sweep()
+    due.rewind_watermark()
     yield due
-    due.come_again_after(90)
+    due.retry_after(90)
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
@@ -205,8 +205,8 @@ def wait_until(holds: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
-def is_renewed(account: Account, entries: list[Entry], due_at: datetime) -> None:
-    """Check an account: the new period's credits came once, and nothing else has changed."""
+def check_renewal(account: Account, entries: list[Entry], due_at: datetime) -> None:
+    """Check that the new period's credits were added once and nothing else has changed."""
     plan = [entry for entry in entries if entry.type is EntryType.PLAN]
     assert [entry.effective_at for entry in plan] == [account.anchor, due_at]
     assert {grant.kind: (grant.amount, grant.remaining) for grant in account.grants} == {
@@ -219,42 +219,42 @@ def is_renewed(account: Account, entries: list[Entry], due_at: datetime) -> None
 
 
 def test_2000_accounts_are_renewed_once_whatever_happens_to_the_sweep(due: Due) -> None:
-    # The first one in its stretch of the directory: all the others come behind it.
+    # The first one in its range of the directory; all others follow it.
     bad = list(due.due_at)[-1]
-    spoilt = due.set_balance(bad, 1_000_000)
+    tampered = due.set_balance(bad, 1_000_000)
 
-    # Half-way all workers die; the one that had asked for the work had not moved the watermark.
-    due.come_again_after(20)
+    # All workers die halfway, with a watermark as if the sweep had died before moving it.
+    due.retry_after(20)
     due.start()
     wait_until(lambda: due.renewed_of_sample() >= SAMPLE / 4)
     assert due.kill_functions() > 0
-    assert due.renewed_of_sample() < SAMPLE, "it was all over before the workers died"
-    due.forget_the_sweep()
+    assert due.renewed_of_sample() < SAMPLE, "the sweep was over before the workers died"
+    due.rewind_watermark()
 
-    # Again, twice at once. What fails comes again at once from then on, lest the test take minutes.
+    # Again, twice at once. Failed messages are retried soon from then on, to save minutes.
     sweeps = [due.sweep_now(), due.sweep_now()]
     wait_until(lambda: due.renewed_of_sample() == SAMPLE)
-    due.come_again_after(2)
+    due.retry_after(2)
     for sweep in sweeps:
-        told, _ = sweep.communicate(timeout=WAIT_SECONDS_MAX)
+        output, _ = sweep.communicate(timeout=WAIT_SECONDS_MAX)
         assert sweep.returncode == 1, "there are dead letters now"
-        assert "could not be done" in told
+        assert "could not be done" in output
 
     dead = due.dead_letters()
     assert dead
     assert all(letter == {"account_id": bad} for letter in dead)
     accounts, ledgers = due.read_all()
-    assert accounts.pop(bad) == spoilt
+    assert accounts.pop(bad) == tampered
     for name, item in accounts.items():
-        is_renewed(account_of(item), ledgers[name], due.due_at[name])
+        check_renewal(account_of(item), ledgers[name], due.due_at[name])
 
-    # Mended, the account is renewed by the next sweep.
+    # Once repaired, the account is renewed by the next sweep.
     due.set_balance(bad, 130)
-    due.forget_the_sweep()
+    due.rewind_watermark()
     sweep = due.sweep_now()
-    told, _ = sweep.communicate(timeout=WAIT_SECONDS_MAX)
-    assert sweep.returncode == 0, told
+    output, _ = sweep.communicate(timeout=WAIT_SECONDS_MAX)
+    assert sweep.returncode == 0, output
     accounts, ledgers = due.read_all()
     assert len(accounts) == ACCOUNTS
     for name, item in accounts.items():
-        is_renewed(account_of(item), ledgers[name], due.due_at[name])
+        check_renewal(account_of(item), ledgers[name], due.due_at[name])

@@ -1,7 +1,7 @@
-"""Tokens of an issuer of one's own at the HTTP API: one that is right, and what differs from it.
+"""Tokens of another issuer at the HTTP API: valid ones, and ones that differ in one way.
 
-What API Gateway does with them on AWS is in docs/explanation/security.md. The local one reads no
-`alg`: it takes RS256 for granted, so that a token signed in any other way fails by its signature.
+What API Gateway does with them on AWS is in docs/explanation/security.md. The local one ignores
+`alg` and assumes RS256, so the signature of a token that is signed in another way is invalid.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ def new_key() -> RSAPrivateKey:
 
 @dataclass
 class Issuer:
-    """Somebody who signs tokens, and tells at `url` with which key."""
+    """An issuer of tokens, which publishes its key at `url`."""
 
     url: str
     key: RSAPrivateKey
     key_id: str = "key-1"
 
     def claims(self, **other: Any) -> dict[str, Any]:
-        """Return the claims of a user's token, some of them others; None leaves one out."""
+        """Return the claims of a user's token, with replacements; None removes a claim."""
         now = int(time.time())
         claims = {
             "iss": self.url,
@@ -75,25 +75,25 @@ class Issuer:
         key: RSAPrivateKey | None = None,
         **claims: Any,
     ) -> str:
-        """Return a user's token that is right but for what is given."""
+        """Return a user's token that is valid except for the arguments."""
         signed = self.unsigned(header or {"alg": "RS256", "kid": self.key_id}, **claims)
         signature = (key or self.key).sign(signed.encode(), PKCS1v15(), SHA256())
         return f"{signed}.{encoded(signature)}"
 
     def unsigned(self, header: dict[str, Any], **claims: Any) -> str:
-        """Return what a token's signature is about."""
+        """Return the part of a token that its signature covers."""
         parts = (header, self.claims(**claims))
         return ".".join(encoded(json.dumps(part).encode()) for part in parts)
 
     def confused(self) -> str:
-        """Return a token whose HMAC has the public key for its secret, which anybody knows."""
+        """Return a token with an HMAC whose secret is the public key, which anyone can read."""
         public = self.key.public_key()
         secret = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         signed = self.unsigned({"alg": "HS256", "kid": self.key_id})
         return f"{signed}.{encoded(hmac.digest(secret, signed.encode(), sha256))}"
 
     def documents(self) -> dict[str, Any]:
-        """Return what there is to read at its address."""
+        """Return the documents that the issuer serves, by path."""
         public = self.key.public_key().public_numbers()
         key = {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": self.key_id}
         return {
@@ -107,19 +107,19 @@ class Issuer:
 
 @pytest.fixture(scope="module")
 def issuer(stack: LocalStack) -> Iterator[Issuer]:
-    """An issuer of one's own, whom the API trusts meanwhile."""
+    """An issuer that the API trusts during the tests of this file."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            said = json.dumps(trusted.documents()[self.path]).encode()
+            body = json.dumps(trusted.documents()[self.path]).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(said)))
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(said)
+            self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
-            """Keep quiet."""
+            """Print nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     trusted = Issuer(f"http://127.0.0.1:{server.server_port}", new_key())
@@ -128,7 +128,7 @@ def issuer(stack: LocalStack) -> Iterator[Issuer]:
     [authorizer] = gateway.get_authorizers(ApiId=api_id)["Items"]
     place = {"ApiId": api_id, "AuthorizerId": authorizer["AuthorizerId"]}
     gateway.update_authorizer(
-        **place, JwtConfiguration={"Issuer": trusted.url, "Audience": ["somebody-else", AUDIENCE]}
+        **place, JwtConfiguration={"Issuer": trusted.url, "Audience": ["another-app", AUDIENCE]}
     )
     yield trusted
     gateway.update_authorizer(**place, JwtConfiguration=authorizer["JwtConfiguration"])
@@ -136,13 +136,13 @@ def issuer(stack: LocalStack) -> Iterator[Issuer]:
     server.server_close()
 
 
-def test_a_token_that_is_right_lets_its_user_in(
+def test_a_valid_token_is_accepted(
     issuer: Issuer,
     caller: Callable[..., Api],
     subtests: pytest.Subtests,
 ) -> None:
     right = {
-        "as it is": f"Bearer {issuer.token()}",
+        "unchanged": f"Bearer {issuer.token()}",
         "without a scheme": issuer.token(),
         "for several audiences": f"Bearer {issuer.token(aud=['other', AUDIENCE])}",
         "for a client": f"Bearer {issuer.token(aud=None, client_id=AUDIENCE)}",
@@ -156,7 +156,7 @@ def test_a_token_that_is_right_lets_its_user_in(
             assert (answer.status_code, answer.json()["balance"]) == (200, 10_100)
 
 
-def test_a_token_that_is_not_right_lets_nobody_in(
+def test_an_invalid_token_is_refused(
     issuer: Issuer,
     caller: Callable[..., Api],
     subtests: pytest.Subtests,
@@ -175,7 +175,7 @@ def test_a_token_that_is_not_right_lets_nobody_in(
         "not valid yet": issuer.token(nbf=now + HOUR),
         "issued in the future": issuer.token(iat=now + HOUR),
         "the key of a stranger": stranger.token(),
-        "a key that nobody published": issuer.token({"alg": "RS256", "kid": "key-2"}),
+        "a key that is not published": issuer.token({"alg": "RS256", "kid": "key-2"}),
         "no key id": issuer.token({"alg": "RS256"}),
         "no algorithm and no signature": f"{issuer.unsigned({'alg': 'none', 'kid': 'key-1'})}.",
         "no algorithm and no key": f"{issuer.unsigned({'alg': 'none'})}.",
@@ -184,10 +184,10 @@ def test_a_token_that_is_not_right_lets_nobody_in(
         "no signature": f"{header}.{claims}.",
         "two parts": f"{header}.{claims}",
         "four parts": f"{header}.{claims}.{signature}.{signature}",
-        "a header that is no JSON": f"{encoded(b'{')}.{claims}.{signature}",
-        "claims that are no JSON": f"{header}.{encoded(b'{')}.{signature}",
-        "no base64": "*.*.*",
-        "nothing like a token": "x",
+        "a header that is not JSON": f"{encoded(b'{')}.{claims}.{signature}",
+        "claims that are not JSON": f"{header}.{encoded(b'{')}.{signature}",
+        "not base64": "*.*.*",
+        "not a token": "x",
         "nothing": "",
     }
     for case, token in wrong.items():
@@ -202,7 +202,7 @@ def test_a_token_that_is_not_right_lets_nobody_in(
             assert caller(None).http.get("/v1/accounts/me", headers=sent).status_code == 401
 
 
-def test_a_token_lets_nobody_do_what_it_does_not_say(
+def test_a_token_allows_nothing_beyond_its_claims(
     issuer: Issuer,
     caller: Callable[..., Api],
     user: Api,
@@ -214,12 +214,12 @@ def test_a_token_lets_nobody_do_what_it_does_not_say(
     lists = "/v1/admin/accounts"
     refused: dict[str, tuple[str, dict[str, Any]]] = {
         "another user's account": (other, {}),
-        "an account that is not there": ("/v1/accounts/nobody", {}),
+        "an account that does not exist": ("/v1/accounts/nobody", {}),
         "a service's own account": (own, service),
         "a machine without a scope": (other, {**machine, "scope": None}),
         "a machine with another scope": (other, {**machine, "scope": "scrip/services"}),
         "an id token": (own, {"token_use": "id"}),
-        "nobody's token": (own, {"sub": None}),
+        "a token without a subject": (own, {"sub": None}),
         "a user at the lists": (lists, {}),
         "a service at the lists": (lists, service),
         "a scope like an admin's": (lists, {"scope": "scrip/administer xscrip/admin"}),
@@ -234,7 +234,7 @@ def test_a_token_lets_nobody_do_what_it_does_not_say(
             assert (answer.status_code, answer.json().get("code")) == (403, "forbidden")
 
 
-def test_the_scope_makes_an_admin_whoever_issues_it(
+def test_the_admin_scope_counts_from_any_trusted_issuer(
     issuer: Issuer,
     caller: Callable[..., Api],
 ) -> None:
@@ -242,7 +242,7 @@ def test_the_scope_makes_an_admin_whoever_issues_it(
     assert caller(None).http.get("/v1/admin/plans", headers=sent).status_code == 200
 
 
-def test_a_token_of_the_stacks_own_pool_is_nothing_to_another_issuer(
+def test_a_token_of_the_stacks_own_pool_is_refused_with_another_issuer(
     issuer: Issuer,
     user: Api,
 ) -> None:

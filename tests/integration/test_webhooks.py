@@ -1,4 +1,4 @@
-"""Webhooks on the local stack: over real HTTP, and in every order of a subscription's life."""
+"""Webhooks on the local stack: over real HTTP, and in every order of a subscription's messages."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ DAY = timedelta(days=1)
 
 SAMPLES_BEGIN = datetime(2026, 11, 1, tzinfo=UTC)
 BEGAN = datetime.now(UTC).replace(microsecond=0) - 3 * DAY
-"""When the month begins that the messages tell of.
+"""The beginning of the month in the messages.
 
-The stack replays what waited by its own clock, and by that the month must not be over.
+The stack replays waiting messages by its own clock, which must still be in that month.
 """
 
 
 @pytest.fixture(scope="module", autouse=True)
 def plan(admin: Api) -> None:
-    """The plan that Stripe knows by its price."""
+    """Give the pro plan its price at Stripe."""
     [pro] = [
         plan
         for plan in admin.http.get("/v1/admin/plans", headers=admin.headers()).json()["plans"]
@@ -68,24 +68,24 @@ def plan(admin: Api) -> None:
 
 
 def of(account_id: str, name: str) -> Any:
-    """Return a sample message about an account, with ids, an address and times of its own."""
+    """Return a sample message about an account, with IDs, an email and times of its own."""
     own = account_id.replace("-", "")
     text = json.dumps(body(STRIPE, name)).replace("Scrip", own).replace(f"price_{own}Pro", PRICE)
     address = re.compile("alice@example.com", re.IGNORECASE)
     text = address.sub(f"{own}@example.com", text)
     later = int((BEGAN - SAMPLES_BEGIN).total_seconds())
     payload = json.loads(re.sub(r"\b1[78]\d{8}\b", lambda at: str(int(at[0]) + later), text))
-    told = payload["data"]["object"]
-    if told["object"] == "checkout.session":
-        told["client_reference_id"] = account_id
-    if told["object"] == "dispute":
-        told |= {"payment_intent": f"pi_{own}Pro01", "charge": f"ch_{own}Pro01", "amount": 2_000}
+    subject = payload["data"]["object"]
+    if subject["object"] == "checkout.session":
+        subject["client_reference_id"] = account_id
+    if subject["object"] == "dispute":
+        subject |= {"payment_intent": f"pi_{own}Pro01", "charge": f"ch_{own}Pro01", "amount": 2_000}
     return payload
 
 
 @pytest.fixture
 def post(stack: LocalStack, user: Api) -> Callable[..., httpx.Response]:
-    """Return a function that posts a message with a signature, the right one unless given."""
+    """Return a function that posts a signed message, by default with the right key and time."""
     secret = demo.details(stack).webhook_secrets["stripe"]
 
     def post(payload: Any, key: str = secret, ago: timedelta = timedelta(0)) -> httpx.Response:
@@ -97,7 +97,7 @@ def post(stack: LocalStack, user: Api) -> Callable[..., httpx.Response]:
     return post
 
 
-def test_what_is_not_signed_or_too_large_is_refused_and_leaves_nothing(
+def test_a_message_with_a_wrong_signature_or_size_is_refused_and_stores_nothing(
     stack: LocalStack,
     user: Api,
     post: Callable[..., httpx.Response],
@@ -115,7 +115,7 @@ def test_what_is_not_signed_or_too_large_is_refused_and_leaves_nothing(
     assert user.get("/me").json()["balance"] == 10_100 + 500
 
 
-def test_what_was_paid_before_the_sign_up_is_there_soon_after_it(
+def test_a_payment_before_the_sign_up_is_credited_soon_after_it(
     stack: LocalStack,
     caller: Callable[..., Api],
     post: Callable[..., httpx.Response],
@@ -128,7 +128,7 @@ def test_what_was_paid_before_the_sign_up_is_there_soon_after_it(
     assert post(checkout).json()["status"] == "unmatched"
     account_id = demo.sign_up(stack, email)
     me = caller(demo.user_token(stack, email), account_id)
-    deadline = time.monotonic() + 240  # behind all that other tests did
+    deadline = time.monotonic() + 240  # after the changes of all other tests
     while me.get("/me").json()["balance"] != 10_600:
         assert time.monotonic() < deadline, me.get("/me").json()
         time.sleep(0.2)
@@ -136,7 +136,7 @@ def test_what_was_paid_before_the_sign_up_is_there_soon_after_it(
 
 @pytest.fixture
 def clock(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
-    """The webhook function's handler in this process, on the stack's table, with its own clock."""
+    """The clock of the webhook function's handler in this process, which uses the stack's table."""
     clock = Clock()
     for name, value in {
         **stack.aws_environment(),
@@ -168,8 +168,8 @@ LIVES = {
 }
 
 
-def live(stack: LocalStack, clock: Clock, order: list[tuple[timedelta, str]]) -> object:
-    """Send the messages of a new account at their times; return how it ends."""
+def final_state(stack: LocalStack, clock: Clock, order: list[tuple[timedelta, str]]) -> object:
+    """Deliver a new account's messages at their times; return its state and entries."""
     clock.now = BEGAN
     account_id = f"life-{time.monotonic_ns()}"
     ledger().execute(opening(account_id))
@@ -188,25 +188,25 @@ def live(stack: LocalStack, clock: Clock, order: list[tuple[timedelta, str]]) ->
 
 @settings(
     max_examples=15,
-    phases=[Phase.generate],  # to shrink what fails would take minutes
+    phases=[Phase.generate],  # to shrink a failure would take minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(name=st.sampled_from(sorted(LIVES)), chance=st.randoms(use_true_random=False))
-def test_every_order_of_a_subscriptions_life_ends_alike(
+def test_every_order_of_a_subscriptions_messages_leads_to_the_same_state(
     stack: LocalStack,
     clock: Clock,
     name: str,
     chance: Random,
 ) -> None:
-    """Each message twice, and any of them up to three days late."""
+    """Each message is delivered twice and up to three days late."""
     messages = [*LIVES[name], *LIVES[name]]
-    usual = live(stack, clock, [(timedelta(0), message) for message in LIVES[name]])
+    usual = final_state(stack, clock, [(timedelta(0), message) for message in LIVES[name]])
     chance.shuffle(messages)
     late = sorted(chance.uniform(0, 3) * DAY for _ in messages)
-    assert live(stack, clock, list(zip(late, messages, strict=True))) == usual
+    assert final_state(stack, clock, list(zip(late, messages, strict=True))) == usual
 
 
-def test_whatever_call_fails_the_message_sent_again_makes_it_good(
+def test_whatever_call_fails_a_redelivery_of_the_message_completes_it(
     stack: LocalStack,
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,

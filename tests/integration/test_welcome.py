@@ -1,4 +1,4 @@
-"""Welcome once a person, on the local stack: over HTTP, with the pool, the key and the roles."""
+"""One welcome per person, on the local stack: over HTTP, with the pool, the key and the roles."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ WELCOME, ALLOWANCE = 10_000, 100
 
 @pytest.fixture
 def name() -> str:
-    """The local part of an address that nobody has, as Gmail knows it."""
+    """The local part of an unused email address, as Gmail allows it."""
     return f"w{uuid4().hex[:20]}"
 
 
-def test_whoever_deletes_themselves_and_signs_up_again_is_not_welcomed_again(
+def test_a_user_who_deletes_the_account_and_signs_up_again_gets_no_second_welcome(
     stack: LocalStack,
     caller: Callable[..., Api],
     admin: Api,
@@ -42,12 +42,12 @@ def test_whoever_deletes_themselves_and_signs_up_again_is_not_welcomed_again(
         deleted = admin.http.delete(f"/v1/accounts/{account_id}", headers=admin.headers())
         assert deleted.status_code == 200
         cognito.admin_delete_user(UserPoolId=pool_id, Username=email)
-        # Their token lives on; what it opens for whoever has left brings no welcome either.
+        # The token is still valid, but the account that it leads to stays closed.
         assert caller(token, account_id).get("/me").json()["status"] == "closed"
     assert balances == [WELCOME + ALLOWANCE, ALLOWANCE, ALLOWANCE, ALLOWANCE]
 
 
-def test_the_first_call_asks_the_pool_whose_the_mailbox_is(
+def test_the_first_call_looks_up_the_users_mailbox_in_the_pool(
     stack: LocalStack,
     caller: Callable[..., Api],
     name: str,
@@ -56,15 +56,15 @@ def test_the_first_call_asks_the_pool_whose_the_mailbox_is(
     balances = []
     for email in (f"{name}@example.com", f"{name}+again@example.com"):
         user = {"UserPoolId": deployed.user_pool_id, "Username": email}
-        told = {"email": email, "email_verified": "true"}
-        attributes = [{"Name": key, "Value": value} for key, value in told.items()]
+        given = {"email": email, "email_verified": "true"}
+        attributes = [{"Name": key, "Value": value} for key, value in given.items()]
         cognito.admin_create_user(**user, UserAttributes=attributes)
         cognito.admin_set_user_password(**user, Password=demo.PASSWORD, Permanent=True)
         balances.append(caller(demo.user_token(stack, email)).get("/me").json()["balance"])
     assert balances == [WELCOME + ALLOWANCE, ALLOWANCE]
 
 
-def test_of_sign_ups_of_one_mailbox_at_once_one_is_welcomed(
+def test_one_of_several_concurrent_sign_ups_of_one_mailbox_is_welcomed(
     stack: LocalStack,
     admin: Api,
     name: str,
@@ -76,10 +76,12 @@ def test_of_sign_ups_of_one_mailbox_at_once_one_is_welcomed(
     assert balances == [*[ALLOWANCE] * 7, WELCOME + ALLOWANCE]
 
 
-def test_the_table_has_no_key_and_the_key_is_kept_encrypted(stack: LocalStack, name: str) -> None:
+def test_the_key_is_encrypted_in_its_parameter_and_not_in_the_table(
+    stack: LocalStack, name: str
+) -> None:
     parameter = {"Name": outputs(stack)["MailboxKeyName"]}
-    told = stack.client("ssm").get_parameter(**parameter, WithDecryption=True)["Parameter"]
-    assert (told["Type"], len(told["Value"])) == ("SecureString", 64)
+    stored = stack.client("ssm").get_parameter(**parameter, WithDecryption=True)["Parameter"]
+    assert (stored["Type"], len(stored["Value"])) == ("SecureString", 64)
     demo.sign_up(stack, f"{name}@example.com")
     pages = (
         stack.client("dynamodb")
@@ -91,4 +93,4 @@ def test_the_table_has_no_key_and_the_key_is_kept_encrypted(stack: LocalStack, n
     ]
     assert welcomes
     assert all(item.keys() == {"pk", "sk"} for item in welcomes)
-    assert told["Value"] not in str(welcomes)
+    assert stored["Value"] not in str(welcomes)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
 
 NAME = "compared"
-UNASKED = {"ConsumedCapacity", "ItemCollectionMetrics", "ResponseMetadata"}
+ADDED = {"ConsumedCapacity", "ItemCollectionMetrics", "ResponseMetadata"}
 """The fields that moto and boto3 add to responses."""
 
 SCANNED = 2
@@ -168,33 +168,33 @@ def used(draw: DrawFn, *texts: str | None) -> dict[str, Any]:
     whole = " ".join(text for text in texts if text)
     names = {name: name[1:] for name in re.findall(r"#\w+", whole)}
     values = {name: draw(VALUES[name]) for name in dict.fromkeys(re.findall(r":\w+", whole))}
-    asked: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     if names:
-        asked["ExpressionAttributeNames"] = names
+        arguments["ExpressionAttributeNames"] = names
     if values:
-        asked["ExpressionAttributeValues"] = values
-    return asked
+        arguments["ExpressionAttributeValues"] = values
+    return arguments
 
 
 @st.composite
 def writes(draw: DrawFn, kind: str) -> dict[str, Any]:
     """Return the arguments of a put, an update, a deletion or a check."""
-    asked: dict[str, Any] = {"TableName": NAME}
+    arguments: dict[str, Any] = {"TableName": NAME}
     condition = draw(st.sampled_from(CONDITIONS))
     if kind != "ConditionCheck" and draw(st.booleans()):
         condition = ""
     update = draw(st.sampled_from(UPDATES)) if kind == "Update" else ""
     if kind == "Put":
-        asked["Item"] = draw(ITEMS)
+        arguments["Item"] = draw(ITEMS)
     else:
-        asked["Key"] = draw(KEYS)
+        arguments["Key"] = draw(KEYS)
     if update:
-        asked["UpdateExpression"] = update
+        arguments["UpdateExpression"] = update
     if condition:
-        asked["ConditionExpression"] = condition
+        arguments["ConditionExpression"] = condition
         if draw(st.booleans()):
-            asked["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
-    return asked | used(draw, condition, update)
+            arguments["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+    return arguments | used(draw, condition, update)
 
 
 @st.composite
@@ -209,10 +209,10 @@ def transactions(draw: DrawFn) -> Call:
 @st.composite
 def single_writes(draw: DrawFn) -> Call:
     kind = draw(st.sampled_from(["Put", "Update", "Delete"]))
-    asked = draw(writes(kind))
+    arguments = draw(writes(kind))
     if kind != "Update" and draw(st.booleans()):
-        asked["ReturnValues"] = "ALL_OLD"
-    return f"{kind.lower()}_item", asked
+        arguments["ReturnValues"] = "ALL_OLD"
+    return f"{kind.lower()}_item", arguments
 
 
 @st.composite
@@ -256,7 +256,7 @@ def queries(draw: DrawFn) -> Call:
         if index
         else draw(st.none() | st.sampled_from(PROJECTIONS))
     )
-    asked = {
+    arguments = {
         "TableName": NAME,
         "IndexName": index,
         "KeyConditionExpression": condition,
@@ -265,20 +265,20 @@ def queries(draw: DrawFn) -> Call:
         "ScanIndexForward": draw(st.booleans()),
         "Limit": draw(st.none() | st.integers(1, 3)),
     }
-    asked = {name: value for name, value in asked.items() if value is not None}
-    return "query", asked | used(draw, condition, filtered, projection)
+    arguments = {name: value for name, value in arguments.items() if value is not None}
+    return "query", arguments | used(draw, condition, filtered, projection)
 
 
 @st.composite
 def scans(draw: DrawFn) -> Call:
     index = draw(st.none() | st.sampled_from(["history", "directory"]))
     filtered = draw(filters(index))
-    asked: dict[str, Any] = {"TableName": NAME, "Limit": SCANNED}
+    arguments: dict[str, Any] = {"TableName": NAME, "Limit": SCANNED}
     if index:
-        asked["IndexName"] = index
+        arguments["IndexName"] = index
     if filtered:
-        asked["FilterExpression"] = filtered
-    return "scan", asked | used(draw, filtered)
+        arguments["FilterExpression"] = filtered
+    return "scan", arguments | used(draw, filtered)
 
 
 def create_table(client: Any) -> None:
@@ -303,35 +303,35 @@ def accepted(client: Any) -> set[str]:
     for name, call in REFUSED.items():
         client.put_item(**PUT)
         try:
-            came = outcome(client, call)
+            result = outcome(client, call)
         except TypeError:
-            came = None  # moto fails
-        if not isinstance(came, Refused) or came.code != "ValidationException":
+            result = None  # moto fails
+        if not isinstance(result, Refused) or result.code != "ValidationException":
             wrong.add(name)
     return wrong
 
 
 def place_of(request: dict[str, Any]) -> tuple[str, str]:
     """Return the key of the item in a request of a batch."""
-    [asked] = request.values()
-    key = asked.get("Item") or asked["Key"]
+    [arguments] = request.values()
+    key = arguments.get("Item") or arguments["Key"]
     return key["pk"]["S"], key["sk"]["S"]
 
 
 def outcome(client: Any, call: Call) -> Outcome:
     """Make a call; return its outcome, for a query or a scan that of all pages."""
-    operation, asked = call
+    operation, arguments = call
     try:
         match operation:
             case "query":
-                pages = [plain(page) for page in all_pages(client.query, asked)]
+                pages = [plain(page) for page in all_pages(client.query, arguments)]
                 counted = sum(page["ScannedCount"] for page in pages)
                 return [item for page in pages for item in page["Items"]], counted
             case "scan":
-                segments = ({**asked, "Segment": n, "TotalSegments": 2} for n in range(2))
+                segments = ({**arguments, "Segment": n, "TotalSegments": 2} for n in range(2))
                 pages = [page for one in segments for page in all_pages(client.scan, one)]
                 return sorted((plain(item) for page in pages for item in page["Items"]), key=repr)
-        return response(operation, getattr(client, operation)(**asked))
+        return response(operation, getattr(client, operation)(**arguments))
     except ClientError as exc:
         reasons = [
             (reason["Code"], plain(reason.get("Item")))
@@ -340,22 +340,22 @@ def outcome(client: Any, call: Call) -> Outcome:
         return Refused(exc.response["Error"]["Code"], plain(exc.response.get("Item")), reasons)
 
 
-def all_pages(ask: Callable[..., dict[str, Any]], asked: dict[str, Any]) -> Iterator[Any]:
+def all_pages(ask: Callable[..., dict[str, Any]], arguments: dict[str, Any]) -> Iterator[Any]:
     """Yield the pages of a query or a scan."""
     while True:
-        page = ask(**asked)
+        page = ask(**arguments)
         yield page
         if "LastEvaluatedKey" not in page:
             return
-        asked = {**asked, "ExclusiveStartKey": page["LastEvaluatedKey"]}
+        arguments = {**arguments, "ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
 def response(operation: str, answer: dict[str, Any]) -> Outcome:
     """Return the comparable part of a response."""
-    said = {name: part for name, part in answer.items() if name not in UNASKED}
+    fields = {name: part for name, part in answer.items() if name not in ADDED}
     if operation == "batch_get_item":
-        said["Responses"] = sorted(map(plain, answer["Responses"].get(NAME, [])), key=repr)
-    return plain(said)
+        fields["Responses"] = sorted(map(plain, answer["Responses"].get(NAME, [])), key=repr)
+    return plain(fields)
 
 
 def plain(value: Any) -> Any:
@@ -393,12 +393,12 @@ def putting(**attributes: dict[str, Any]) -> Call:
 
 def querying(condition: str, index: str | None = None, **values: dict[str, Any]) -> Call:
     """Return a query by a condition."""
-    asked: dict[str, Any] = {
+    arguments: dict[str, Any] = {
         "TableName": NAME,
         "KeyConditionExpression": condition,
         "ExpressionAttributeValues": {f":{name}": value for name, value in values.items()},
     }
-    return "query", asked | ({"IndexName": index} if index else {})
+    return "query", arguments | ({"IndexName": index} if index else {})
 
 
 REFUSED: dict[str, Call] = {

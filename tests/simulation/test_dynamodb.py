@@ -89,11 +89,11 @@ def seqs(answer: dict[str, Any]) -> list[int]:
     return [int(item["seq"]["N"]) for item in answer["Items"]]
 
 
-def known_to_moto(came: Any) -> Any:
+def known_to_moto(result: Any) -> Any:
     """Return moto's outcome of an update that fails in a transaction: it refuses the request."""
-    if isinstance(came, Refused) and "ValidationError" in dict(came.reasons):
+    if isinstance(result, Refused) and "ValidationError" in dict(result.reasons):
         return Refused("ValidationException", None, [])
-    return came
+    return result
 
 
 # Always the same calls: differences are usually bugs of moto, and must not stop later work.
@@ -108,12 +108,12 @@ def test_scrips_requests_get_the_same_responses_as_from_moto(moto: Any, calls: l
     create_table(moto)
     try:
         for call in calls:
-            came = known_to_moto(outcome(simulated, call))
+            result = known_to_moto(outcome(simulated, call))
             try:
                 expected = outcome(moto, call)
             except TypeError:
                 return  # moto fails when it compares a number with text
-            assert came == expected, call
+            assert result == expected, call
     finally:
         moto.delete_table(TableName=NAME)
 

@@ -1,7 +1,8 @@
-"""The table "caller x instrument x time": whose holds, keys and entries are whose.
+"""A table of callers, instruments and times: who can do what to whose holds, keys and entries.
 
-A row reads aloud: *while* an app's *hold* is open, the *user* *captures 1* of it and is told
-*hold_not_yours*; the block ends *paid*, and the account was charged *15*. A cell may name several.
+How to read a row: *during* an app's *hold*, the *user* *captures 1* of it and gets the code
+*hold_not_yours*; the block ends *paid*, and the account was charged *15*. A cell may list several
+values.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ if TYPE_CHECKING:
 
 CREDITS = 10_100
 CHATS, PRICE = 3, 15
-"""What every block uses, and asks to be paid."""
+"""What every block uses, and its price."""
 
 HELD, CHATS_HELD = 100, 20
-"""What a block holds that does not know what it will use."""
+"""What a block holds, since it does not know yet what it will use."""
 
 JOB = "job"
 SUFFIXES = (
@@ -46,14 +47,13 @@ SUFFIXES = (
     ".refund",
 )
 KEYS = tuple(JOB + suffix for suffix in SUFFIXES)
-"""All that the app's next calls may be named after the job."""
+"""All keys that the app's next calls may derive from the job's."""
 
 ONES = len(KEYS)
-"""What it costs the user to take 1 under each of them."""
-
+"""What a user pays who consumes 1 with each of these keys."""
 
 LIFE = 5
-"""Seconds that a grant lives, which is held before and given back after they are over."""
+"""Lifetime in seconds of a grant that is held before it expires and released afterwards."""
 
 
 class Row(NamedTuple):
@@ -63,7 +63,7 @@ class Row(NamedTuple):
     when: str
     who: str
     does: str
-    told: str
+    code: str
     ends: str
     charged: int
 
@@ -71,7 +71,7 @@ class Row(NamedTuple):
 ENDINGS = "captures 1, captures all, releases, extends"
 
 TABLE = [
-    # HOLD: the user's token can end none of the app's, by its id from GET me/holds.
+    # HOLD: a user's token cannot end the app's holds, although GET me/holds shows their IDs.
     Row("hold, bare hold, lease", "during", "user", ENDINGS, "hold_not_yours", "paid", PRICE),
     Row("hold", "after a death, after", "user", ENDINGS, "hold_not_yours", "paid", PRICE),
     # The app's other programs and an admin can; then the block charges what is missing, or raises.
@@ -87,24 +87,24 @@ TABLE = [
     Row("lease", "during", "service, admin", "releases, extends", "ok", "paid", PRICE),
     Row("lease", "during", "service, admin", "captures 1", "ok", "paid", PRICE + 1),
     Row("lease", "during", "service, admin", "captures all", "ok", "paid", PRICE + HELD),
-    # What the user's own token holds is the user's to end, and everybody's who is above them.
+    # A hold of the user's own token can be ended by the user, the app and admins.
     Row("own hold", "during", "user", "captures 1, releases, extends", "ok", "paid", PRICE),
     Row("own hold", "during", "service, admin", "captures 1", "ok", "paid", PRICE),
     Row("own hold", "during", "service, admin", "releases, extends", "ok", "paid", PRICE),
     Row("own hold", "during", "user, service, admin", "captures all", "ok", "NotPaidError", HELD),
     Row("own hold", "after", "user, admin", "captures 1, releases", "hold_ended", "paid", PRICE),
-    # KEY: a user's are other names than the app's, so they pre-empt nothing and replay nothing.
+    # KEY: a user's keys are distinct from the app's, so they preempt and replay nothing.
     Row("hold, let go", "before, during, after", "user", "takes 1", "ok", "paid", PRICE + ONES),
     Row("charge", "before, during, after", "user", "takes 1", "ok", "paid", PRICE + ONES),
     Row("bare hold, bare charge", "before, during", "user", "takes 1", "ok", "paid", PRICE + ONES),
     Row("let go, charge", "before, during, after", "user", "batches 1", "ok", "paid", PRICE + ONES),
     Row("let go, charge", "before, during, after", "user", "holds 1", "ok", "paid", PRICE),
-    # ENTRY: a user can give nothing back; what the app gave back is paid by its next delivery.
+    # ENTRY: a user cannot refund; what the app refunded is charged again by its next delivery.
     Row("hold, charge", "before, during, after", "user", "refunds", "forbidden", "paid", PRICE),
     Row("hold, charge", "before", "service, admin", "refunds", "entry_not_found", "paid", PRICE),
     Row("charge", "during, after", "service, admin", "refunds", "ok", "paid", PRICE),
     Row("hold", "after", "service, admin", "refunds", "ok", "paid", PRICE),
-    # ACCOUNT: frozen, it still pays what the app has held; what is not held raises.
+    # ACCOUNT: if frozen, it still pays from the app's holds; a charge without a hold raises.
     Row("hold, charge, lease", "during", "admin", "freezes", "ok", "paid", PRICE),
     Row("hold, charge", "after", "admin", "freezes", "ok", "paid", PRICE),
     Row("hold, charge, lease", "before", "admin", "freezes", "ok", "AccountFrozenError", 0),
@@ -117,20 +117,20 @@ ACTS: dict[str, tuple[str, dict[str, Any]]] = {
     "releases": ("/holds/{hold}/release", {}),
     "extends": ("/holds/{hold}/extend", {"expires_in": 600}),
     "refunds": ("/refunds", {"reason": "it failed"}),
-    "freezes": ("/freeze", {"reason": "let us see"}),
+    "freezes": ("/freeze", {"reason": "under review"}),
     "takes 1": ("/consume", {"amount": 1}),
     "batches 1": ("/consume/batch", {"uses": [{"amount": 1}]}),
     "holds 1": ("/holds", {"amount": 1}),
 }
-"""What anybody does in a row: the path below the account, and the body."""
+"""What a caller does in a row: the path below the account, and the body."""
 
 OF_KEYS = {"takes 1", "batches 1", "holds 1"}
-"""The acts that are done under each of the keys."""
+"""The acts that are repeated with each of the keys."""
 
 
 @dataclass(frozen=True)
 class App:
-    """An app and the account that it charges, with its clients and everybody's tokens."""
+    """An app and the account that it charges, with its clients and the API of every caller."""
 
     account_id: str
     scrip: Scrip
@@ -138,19 +138,23 @@ class App:
     callers: dict[str, Api]
 
     def post(self, who: str, path: str, body: Any, key: str | None = None) -> httpx.Response:
-        """Post below the account as somebody."""
+        """POST below the account as a caller."""
         whose = "me" if who == "user" else self.account_id
         return self.callers[who].post(f"/{whose}{path}", body, key)
 
     def paid(self, path: str, body: Any, key: str) -> None:
-        """Post as an app that has no client and believes what succeeds."""
+        """POST as an app without a client.
+
+        Raises:
+            RefusedError: the request was refused.
+        """
         answer = self.post("service", path, body, key)
         if not answer.is_success:
             raise RefusedError(answer.json()["code"])
 
 
 class RefusedError(Exception):
-    """What an app raises that speaks HTTP itself. `code` is the problem's."""
+    """An app that uses HTTP directly was refused. `code` is the problem's."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -209,7 +213,7 @@ BLOCKS: dict[str, Callable[[App], Any]] = {
     "bare hold": bare_hold,
     "bare charge": bare_charge,
 }
-"""How the app asks: by the Python client, or `bare`, over HTTP."""
+"""How the app charges: with the Python client or, if `bare`, over HTTP."""
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +230,7 @@ def back_end(stack: LocalStack, credentials: ClientCredentials) -> Iterator[Scri
 
 @pytest.fixture
 def app(stack: LocalStack, back_end: Scrip, user: Api, service: Api, admin: Api) -> Iterator[App]:
-    """Somebody who has just signed up, and the app that they use."""
+    """An app with a user who has just signed up."""
     callers = {"user": user, "service": service, "admin": admin}
     http = httpx.Client(trust_env=False)
     with Scrip(demo.details(stack).api_url, token=user.token, http=http) as own:
@@ -234,14 +238,14 @@ def app(stack: LocalStack, back_end: Scrip, user: Api, service: Api, admin: Api)
 
 
 def rows() -> Iterator[Row]:
-    """Each row of the table with one word in each cell."""
+    """Yield each row of the table with one value in each cell."""
     for row in TABLE:
         for block, when, who, does in product(*(cell.split(", ") for cell in row[:4])):
             yield row._replace(block=block, when=when, who=who, does=does)
 
 
 def act(app: App, row: Row) -> None:
-    """Have somebody do what the row says, and be told what it says."""
+    """Do what the row says, and check the code of the response."""
     path, body = ACTS[row.does]
     if row.does == "refunds":
         body = {**body, "entry_id": f"{JOB}.capture" if row.block == "hold" else JOB}
@@ -249,16 +253,16 @@ def act(app: App, row: Row) -> None:
     hold = opened[0]["hold_id"] if opened else f"user:{JOB}" if row.block == "own hold" else JOB
     for key in KEYS if row.does in OF_KEYS else [None]:
         answer = app.post(row.who, path.format(hold=hold), body, key)
-        assert told(answer) == row.told, answer.text
+        assert code_of(answer) == row.code, answer.text
 
 
-def told(answer: httpx.Response) -> str:
+def code_of(answer: httpx.Response) -> str:
     """Return the code of a refusal, or `ok`."""
     return "ok" if answer.is_success else answer.json()["code"]
 
 
 def delivery(app: App, row: Row, *, is_first: bool) -> str:
-    """Run the app's block, with what the row says in it; return how it ends."""
+    """Run the app's block, with the row's act in it; return how it ends."""
     try:
         with BLOCKS[row.block](app):
             if is_first and row.when == "during":
@@ -271,7 +275,7 @@ def delivery(app: App, row: Row, *, is_first: bool) -> str:
 
 
 @pytest.mark.parametrize("row", [*rows()], ids=lambda row: "-".join(row[:4]).replace(" ", "_"))
-def test_no_user_pays_less_than_the_app_asked_without_an_exception_in_the_app(
+def test_if_a_user_pays_less_than_the_app_asked_the_app_gets_an_exception(
     app: App,
     row: Row,
 ) -> None:
@@ -282,7 +286,7 @@ def test_no_user_pays_less_than_the_app_asked_without_an_exception_in_the_app(
     assert delivery(app, row, is_first=True) == row.ends
     if row.when == "after":
         act(app, row)
-    # What has a name is delivered twice, and charged once.
+    # A block with an idempotency key is run twice and charged once.
     if row.block != "lease":
         assert delivery(app, row, is_first=False) == row.ends
     answer = app.callers["admin"].get(f"/{app.account_id}")
@@ -292,7 +296,7 @@ def test_no_user_pays_less_than_the_app_asked_without_an_exception_in_the_app(
 
 @pytest.mark.parametrize("length", [127, 128])
 @pytest.mark.parametrize("who", ["user", "service", "admin"])
-def test_what_is_named_after_a_long_key_is_read_by_all_and_refunded_by_all_but_the_user(
+def test_entries_of_a_long_key_are_readable_by_all_and_refundable_by_all_but_the_user(
     app: App,
     who: str,
     length: int,
@@ -304,37 +308,37 @@ def test_what_is_named_after_a_long_key_is_read_by_all_and_refunded_by_all_but_t
     names = (first, f"{first}~2", f"{first}~3")
     for name, by in zip(names, ("service", "admin", "service"), strict=True):
         refund = {"entry_id": name, "reason": "it failed"}
-        assert told(app.post("user", "/refunds", refund)) == "forbidden"
-        assert told(app.post(by, "/refunds", refund)) == "ok"
+        assert code_of(app.post("user", "/refunds", refund)) == "forbidden"
+        assert code_of(app.post(by, "/refunds", refund)) == "ok"
         for reader, whose in (("user", "me"), ("service", app.account_id)):
             answer = app.callers[reader].get(f"/{whose}/entries/{name}")
-            assert (told(answer), answer.json()["refunded"]) == ("ok", 1)
+            assert (code_of(answer), answer.json()["refunded"]) == ("ok", 1)
     assert app.scrip.balance(app.account_id).balance == CREDITS
 
 
-def test_a_user_only_reads_a_frozen_account_and_the_app_ends_what_it_holds(app: App) -> None:
-    assert told(app.post("user", "/holds", {"amount": 1}, "own")) == "ok"
-    assert told(app.post("service", "/holds", {"amount": HELD}, JOB)) == "ok"
-    assert told(app.post("admin", "/freeze", {"reason": "let us see"})) == "ok"
+def test_a_user_can_only_read_a_frozen_account_and_the_app_can_end_its_holds(app: App) -> None:
+    assert code_of(app.post("user", "/holds", {"amount": 1}, "own")) == "ok"
+    assert code_of(app.post("service", "/holds", {"amount": HELD}, JOB)) == "ok"
+    assert code_of(app.post("admin", "/freeze", {"reason": "under review"})) == "ok"
     before = app.callers["user"].get("/me").json()
     for path, body in ACTS.values():
         if path not in {"/refunds", "/freeze"}:
             answer = app.post("user", path.format(hold="user:own"), body)
-            assert told(answer) == "account_frozen", path
+            assert code_of(answer) == "account_frozen", path
     for path in ("", "/holds", "/entries", "/entries/user:own", "/usage"):
-        assert told(app.callers["user"].get(f"/me{path}")) == "ok", path
+        assert code_of(app.callers["user"].get(f"/me{path}")) == "ok", path
     assert app.callers["user"].get("/me").json() == before
-    assert told(app.post("service", "/consume", {"amount": 1})) == "account_frozen"
-    assert told(app.post("service", "/holds", {"amount": 1})) == "account_frozen"
-    assert told(app.post("service", "/holds/user:own/release", {})) == "ok"
-    assert told(app.post("service", f"/holds/{JOB}/capture", {"amount": PRICE})) == "ok"
+    assert code_of(app.post("service", "/consume", {"amount": 1})) == "account_frozen"
+    assert code_of(app.post("service", "/holds", {"amount": 1})) == "account_frozen"
+    assert code_of(app.post("service", "/holds/user:own/release", {})) == "ok"
+    assert code_of(app.post("service", f"/holds/{JOB}/capture", {"amount": PRICE})) == "ok"
     account = app.scrip.balance(app.account_id)
     assert (account.balance, account.held) == (CREDITS - PRICE, 0)
 
 
-def test_every_answer_shows_the_account_as_it_is_and_its_replay_what_it_showed(app: App) -> None:
+def test_every_response_shows_the_current_account_and_its_replay_shows_the_same(app: App) -> None:
     chat, two = {"feature": "chat"}, {"uses": [{"amount": 3}, {"feature": "chat"}]}
-    gone = utc_now()
+    expires_at = utc_now()
     failed = {"reason": "it failed"}
     steps: list[tuple[str, str, dict[str, Any]]] = [
         ("user", "/consume", chat),
@@ -363,12 +367,12 @@ def test_every_answer_shows_the_account_as_it_is_and_its_replay_what_it_showed(a
     ]
     for number, (who, path, body) in enumerate(steps):
         if "expires_at" in body:
-            gone = utc_now() + timedelta(seconds=LIFE)
-            body["expires_at"] = iso(gone)
+            expires_at = utc_now() + timedelta(seconds=LIFE)
+            body["expires_at"] = iso(expires_at)
         if path.endswith("release"):
-            sleep(max(0, (gone - utc_now()).total_seconds()) + 0.1)
+            sleep(max(0, (expires_at - utc_now()).total_seconds()) + 0.1)
         answer = app.post(who, path, body, f"k{number}")
-        assert told(answer) == "ok", (path, answer.text)
+        assert code_of(answer) == "ok", (path, answer.text)
         account = app.callers["user"].get("/me").json()
         shown = answer.json()["account"]
         assert shown == {name: account[name] for name in shown}, path

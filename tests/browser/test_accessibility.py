@@ -1,6 +1,6 @@
-"""Every page and dialog, for everybody: axe-core, a phone's width, light and dark, pictures.
+"""Every page and dialog is accessible: axe-core, a phone's width, light and dark.
 
-The pictures are kept in .screenshots, to be looked at.
+The screenshots are kept in .screenshots, for people to look at.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
     from scrip_cli.local.demo import Details
-    from tests.browser.conftest import Somebody
+    from tests.browser.conftest import NewUser
 
 PAGES = {
     "accounts": "#/accounts",
-    "nobody": "#/accounts?email=nobody@example.com",
+    "no-match": "#/accounts?email=nobody@example.com",
     "account": "#/accounts/{account_id}",
     "ledger": "#/accounts/{account_id}/ledger",
     "entry": "#/accounts/{account_id}/entries/user:picture-1",
@@ -41,8 +41,8 @@ DIALOGS = ("Manage credits", "Change plan", "Allowance and limits", "Reset usage
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", ["desktop", "phone"])
-def test_nobody_stumbles_on_any_page(
-    sign_in: Callable[..., Page], details: Details, somebody: Somebody, scheme: str, width: str
+def test_every_page_and_dialog_is_accessible(
+    sign_in: Callable[..., Page], details: Details, somebody: NewUser, scheme: str, width: str
 ) -> None:
     somebody.consume("image-generation", key="picture-1")
     viewport = {"desktop": DESKTOP, "phone": PHONE}[width]
@@ -50,24 +50,24 @@ def test_nobody_stumbles_on_any_page(
     for name, address in PAGES.items():
         page.goto(details.console_url + address.format(account_id=somebody.account_id))
         settled(page)
-        look(page, f"{name}-{width}-{scheme}")
+        check(page, f"{name}-{width}-{scheme}")
     page.goto(details.console_url + PAGES["account"].format(account_id=somebody.account_id))
     for name in DIALOGS:
         page.get_by_role("button", name=name, exact=True).click()
         settled(page)
-        look(page, f"{name.lower().replace(' ', '-')}-{width}-{scheme}", whole=False)
+        check(page, f"{name.lower().replace(' ', '-')}-{width}-{scheme}", whole=False)
         page.keyboard.press("Escape")
 
 
 def settled(page: Page) -> None:
-    """Wait until nothing loads any more."""
+    """Wait until nothing is loading."""
     expect(page.get_by_role("navigation", name="Main")).to_be_visible()
     expect(page.get_by_role("heading").first).to_be_visible()
     expect(page.locator(".skeleton")).to_have_count(0)
 
 
-def look(page: Page, name: str, *, whole: bool = True) -> None:
-    """Check a page and keep its picture, the whole of it or what is in sight."""
+def check(page: Page, name: str, *, whole: bool = True) -> None:
+    """Check a page and keep a screenshot of all of it or of the visible part."""
     page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=whole)
     too_wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
     assert too_wide <= 0, f"{name} is {too_wide} pixels too wide"
