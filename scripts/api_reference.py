@@ -200,10 +200,12 @@ def _simple(schema: Schema) -> str:
             words = {"date-time": "instant", "date": "day"}[name]
         case {"type": "integer", "minimum": least, "maximum": most}:
             words = f"integer, {least:.0f} to {most:.0f}"
-        case {"type": "string", "pattern": str(pattern)}:
-            words = f"string, `{pattern.replace('|', '\\|')}`"
-        case {"type": "string", "maxLength": int(most)}:
-            words = f"string, at most {most} characters"
+        case {"type": "string"}:
+            words = "string"
+            if "maxLength" in schema:
+                words += f", at most {schema['maxLength']} characters"
+            if "pattern" in schema:
+                words += f", `{schema['pattern'].replace('|', '\\|')}`"
         case _:
             words = schema.get("type", "any JSON")
     return words

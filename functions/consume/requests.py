@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from scrip.domain.commands import USES_MAX
 from scrip.domain.holds import HOLD_SECONDS, HOLD_SECONDS_MAX
@@ -13,6 +13,7 @@ from scrip.http.models import (
     CommandRequest,
     Credits,
     Name,
+    StrictRequest,
     schema_with,
 )
 
@@ -50,10 +51,8 @@ class ConsumeRequest(CommandRequest):
         return self
 
 
-class BatchRequest(BaseModel):
+class BatchRequest(StrictRequest):
     """Uses to charge together, all of them or none: one entry each, in this order."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
 
     uses: Annotated[list[ConsumeRequest], Field(min_length=1, max_length=USES_MAX)]
 
@@ -64,10 +63,8 @@ class HoldRequest(ConsumeRequest):
     expires_in: Annotated[HoldSeconds, Field(description="Seconds.")] = HOLD_SECONDS
 
 
-class ExtendRequest(BaseModel):
+class ExtendRequest(StrictRequest):
     """How long to keep a hold open from now. It has no other fields, as no entry records them."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
 
     expires_in: Annotated[HoldSeconds, Field(description="Seconds.")] = HOLD_SECONDS
 

@@ -114,6 +114,7 @@ def send(
 def documented(route_key: str, status: int, content_type: str) -> Draft202012Validator:
     """Return the OpenAPI document's validator for an answer; KeyError if it lists none."""
     method, path = route_key.split()
+    assert path in openapi()["paths"], f"no {path} in the OpenAPI document: run `make reference`"
     responses = openapi()["paths"][path][method.lower()]["responses"]
     schema = responses[str(status)]["content"][content_type]["schema"]
     return Draft202012Validator(

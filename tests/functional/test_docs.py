@@ -8,7 +8,7 @@ from openapi_spec_validator import validate
 
 from scrip import __version__
 from scrip.store.client import Table
-from tests.functional.conftest import ROOT, event, invoke, openapi, resources, send
+from tests.functional.conftest import EVENTS, ROOT, event, invoke, openapi, resources, send
 
 
 def test_health_needs_no_token_and_no_table(table: Table) -> None:
@@ -62,6 +62,13 @@ def test_the_template_and_the_openapi_document_have_the_same_routes() -> None:
     pages = {"/v1/openapi.json", "/v1/docs", "/console", "/console/", "/console/{proxy+}"}
     assert routed - documented == {("GET", page) for page in pages}
     assert documented <= routed
+
+
+def test_every_operation_has_a_sample_event() -> None:
+    sampled = {json.loads(path.read_text()).get("routeKey") for path in EVENTS.rglob("*.json")}
+    for path, methods in openapi()["paths"].items():
+        for method in methods:
+            assert f"{method.upper()} {path}" in sampled
 
 
 def test_the_page_of_swagger_ui_contains_the_document(table: Table) -> None:

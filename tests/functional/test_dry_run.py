@@ -78,7 +78,7 @@ def test_every_request_that_changes_an_account_takes_dry_run() -> None:
             }
             if is_command and operation["operationId"] != "quote":
                 assert takes, operation["operationId"]
-            assert not takes or f"{method.upper()} {path}" in sent, "and is in LIFE"
+            assert not takes or f"{method.upper()} {path}" in sent, f"LIFE lacks {method} {path}"
 
 
 @pytest.mark.usefixtures("table")

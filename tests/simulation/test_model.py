@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from scrip.domain.entries import EntryType
 from simulation.dynamodb import Change, freeze
 from simulation.findings import Wrong
 from simulation.model import Model
+from simulation.movements import MOVEMENTS
 from simulation.plain import chained, typed
 from simulation.traffic import DAY, HOUR, SERVICE, Step, user
 
@@ -118,6 +120,10 @@ class Ledger:
             **fields,
         }
         return entry | {"hash": chained(entry)}
+
+
+def test_the_model_knows_what_every_type_of_entry_moves() -> None:
+    assert set(MOVEMENTS) == set(EntryType)
 
 
 def milliseconds(seconds: int) -> int:

@@ -5,6 +5,8 @@ import re
 from hashlib import sha256
 from pathlib import Path
 
+from scrip.domain.entries import EntryType
+
 STATIC = Path(__file__).parents[2] / "functions/console/static"
 VENDOR = STATIC / "vendor"
 MANIFEST = json.loads((VENDOR / "manifest.json").read_text())
@@ -14,6 +16,11 @@ OURS = [
     for path in sorted(STATIC.rglob("*.js"))
     if VENDOR not in path.parents
 ]
+
+
+def test_the_ledger_can_be_filtered_by_every_type_of_entry() -> None:
+    [types] = re.findall(r"TYPES = (\[.*?\]);", (STATIC / "lib/entries.js").read_text(), re.DOTALL)
+    assert set(json.loads(types.replace(",\n]", "]"))) == set(EntryType)
 
 
 def test_the_libraries_are_the_published_files() -> None:

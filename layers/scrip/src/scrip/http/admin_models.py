@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
 from scrip.domain.catalog import (
@@ -21,6 +21,7 @@ from scrip.http.models import (
     Credits,
     Instant,
     Name,
+    StrictRequest,
     Text,
     schema_with,
 )
@@ -97,20 +98,16 @@ class FreezeRequest(AdminRequest):
     """An optional reason for freezing or unfreezing an account."""
 
 
-class EditRequest(BaseModel):
-    """An edit of the catalog: exact types, no unknown fields; omitted fields get their default."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)
+class EditRequest(StrictRequest):
+    """An edit of the catalog; omitted fields get their default."""
 
     name: Name
     active: bool = True
     reason: Annotated[Text | None, Field(description="For the audit record.")] = None
 
 
-class RolloverRequest(BaseModel):
+class RolloverRequest(StrictRequest):
     """Unspent allowance that outlives its period: up to `max` credits, for `periods` periods."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)
 
     max: Count
     periods: Annotated[int, Field(ge=1, le=ROLLOVER_PERIODS_MAX)]
@@ -123,7 +120,7 @@ class PlanRequest(EditRequest):
     unlimited: bool = False
     rollover: RolloverRequest | None = None
     overdraft_limit: Count = 0
-    limits: Limits = {}
+    limits: Limits = {}  # noqa: RUF012 - pydantic copies it
     provider_ids: Annotated[
         list[Name],
         AfterValidator(_distinct),
@@ -133,7 +130,7 @@ class PlanRequest(EditRequest):
             description="IDs of the plan at billing providers (price, product, plan). An ID "
             "belongs to one plan only.",
         ),
-    ] = []
+    ] = []  # noqa: RUF012 - pydantic copies it
 
 
 class FeatureRequest(EditRequest):
@@ -144,10 +141,8 @@ class FeatureRequest(EditRequest):
     unit: Name = "use"
 
 
-class NewAccountRequest(BaseModel):
+class NewAccountRequest(StrictRequest):
     """An account to open, and an email address known to be its owner's."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)
 
     account_id: AccountName
     email: Email | None = None

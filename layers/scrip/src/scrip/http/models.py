@@ -116,10 +116,14 @@ type Note = Annotated[str, Field(min_length=1, max_length=1024, pattern=WITHOUT_
 type Cursor = Annotated[str, Field(max_length=CURSOR_CHARACTERS_MAX)]
 
 
-class CommandRequest(BaseModel):
-    """The fields of every command: exact types, no unknown fields."""
+class StrictRequest(BaseModel):
+    """A body with exact types and no unknown fields."""
 
     model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)
+
+
+class CommandRequest(StrictRequest):
+    """The fields of every command."""
 
     reason: Annotated[Text | None, Field(description=FOR_USER)] = None
     reference: Text | None = None
