@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
 
 from scrip.store.mailbox_key import read_mailbox_key
 from scrip_cli.local import demo
@@ -20,6 +23,8 @@ CANARY = "sings-in-no-log"
 
 EVENTS_MAX = 10_000
 """How many lines CloudWatch returns at once."""
+
+TRIES_MAX = 10
 
 FORBIDDEN = {
     "a token": re.compile(r"eyJ[\w-]{8,}|\bBearer\b"),
@@ -46,18 +51,15 @@ def log_lines(stack: LocalStack, since: float = 0) -> Iterator[tuple[str, str]]:
     `since` is an epoch time in seconds.
     """
     client = stack.client("logs")
-    for page in client.get_paginator("describe_log_groups").paginate():
-        for group in page["logGroups"]:
-            request = {"logGroupName": group["logGroupName"], "startTime": int(since * 1000)}
-            # ministack returns no token after the first 10 000.
-            while events := client.filter_log_events(**request, limit=EVENTS_MAX)["events"]:
-                yield from ((group["logGroupName"], event["message"]) for event in events)
-                if len(events) < EVENTS_MAX:
-                    break
-                assert events[-1]["timestamp"] > request["startTime"], (
-                    "more lines at once than a page"
-                )
-                request["startTime"] = events[-1]["timestamp"]
+    for group in _log_groups(client):
+        request = {"logGroupName": group["logGroupName"], "startTime": int(since * 1000)}
+        # ministack returns no token after the first 10 000.
+        while events := client.filter_log_events(**request, limit=EVENTS_MAX)["events"]:
+            yield from ((group["logGroupName"], event["message"]) for event in events)
+            if len(events) < EVENTS_MAX:
+                break
+            assert events[-1]["timestamp"] > request["startTime"], "more lines at once than a page"
+            request["startTime"] = events[-1]["timestamp"]
 
 
 def secrets_of(stack: LocalStack) -> dict[str, str]:
@@ -74,3 +76,12 @@ def secrets_of(stack: LocalStack) -> dict[str, str]:
         ).decode(),
         **{f"the secret of {name}": secret for name, secret in webhook_secrets(stack).items()},
     }
+
+
+def _log_groups(client: Any) -> list[Any]:
+    """Return all log groups. ministack fails if a function creates one at the same moment."""
+    pages = client.get_paginator("describe_log_groups")
+    for _ in range(TRIES_MAX):
+        with suppress(ClientError):
+            return [group for page in pages.paginate() for group in page["logGroups"]]
+    raise TimeoutError
