@@ -234,9 +234,9 @@ def gets(draw: DrawFn) -> Call:
         case "one":
             return "get_item", {"TableName": NAME, "Key": draw(KEYS), **how}
         case "batch":
-            wanted = draw(st.lists(KEYS, min_size=1, max_size=4, unique_by=repr))
+            wanted = draw(st.lists(KEYS, min_size=1, max_size=4, unique_by=place))
             return "batch_get_item", {"RequestItems": {NAME: {"Keys": wanted, **how}}}
-    wanted = draw(st.lists(KEYS, min_size=1, max_size=3, unique_by=repr))
+    wanted = draw(st.lists(KEYS, min_size=1, max_size=3, unique_by=place))
     gets: list[Any] = [{"Get": {"TableName": NAME, "Key": key}} for key in wanted]
     return "transact_get_items", {"TransactItems": gets}
 
@@ -311,11 +311,15 @@ def accepted(client: Any) -> set[str]:
     return wrong
 
 
+def place(key: dict[str, Any]) -> tuple[str, str]:
+    """Return a key without the order of its attributes."""
+    return key["pk"]["S"], key["sk"]["S"]
+
+
 def place_of(request: dict[str, Any]) -> tuple[str, str]:
     """Return the key of the item in a request of a batch."""
     [arguments] = request.values()
-    key = arguments.get("Item") or arguments["Key"]
-    return key["pk"]["S"], key["sk"]["S"]
+    return place(arguments.get("Item") or arguments["Key"])
 
 
 def outcome(client: Any, call: Call) -> Outcome:
