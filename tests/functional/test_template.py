@@ -96,6 +96,7 @@ def test_consume_may_not_delete_scan_or_write_the_catalog() -> None:
     assert set(grants("ConsumeFunction")) == {
         ("dynamodb:GetItem", "ACCOUNT#*"),
         ("dynamodb:GetItem", "LEDGER#*"),
+        ("dynamodb:GetItem", "WELCOME#*"),
         ("dynamodb:Query", "CATALOG"),
         ("dynamodb:UpdateItem", "ACCOUNT#*"),
         ("dynamodb:PutItem", "LEDGER#*"),

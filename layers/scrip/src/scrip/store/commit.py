@@ -142,16 +142,19 @@ def commit(table: Table, posting: Posting) -> None:
 def check(table: Table, posting: Posting) -> None:
     """Raise what `commit` would raise for a posting on the current account; write nothing.
 
-    Up to a round trip for its own entry, its payment and each of its mailboxes.
+    Up to a round trip for its own entry, its payment and each of its mailboxes. In a table that was
+    changed by hand, `commit` may still find an entry or a hold's end that should not be there.
 
     Raises:
         EntryExistsError, PaymentTakenError, AlreadyWelcomedError: it would not be written, and why.
         BusyError: the table did not answer.
+        CorruptAccountError: a new account has an entry.
     """
-    if posting.entry:
-        entry = read_entry(table, posting.after.account_id, posting.entry.entry_id)
-        if entry:
-            raise EntryExistsError(entry)
+    account_id, own = posting.after.account_id, posting.entry
+    if own and (entry := read_entry(table, account_id, own.entry_id)):
+        if posting.before is None:
+            raise CorruptAccountError(account_id)
+        raise EntryExistsError(entry)
     match posting.payment:
         case None, Payment(payment_id=payment_id) if read_payment(table, payment_id):
             raise PaymentTakenError(payment_id)
