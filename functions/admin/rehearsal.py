@@ -45,7 +45,8 @@ class RehearsalLedger(Ledger):
         account_id: str,
         opening: Callable[[], OpenAccount] | None = None,
     ) -> Account:
-        return self._accounts.get(account_id) or super().account(account_id, opening)
+        known = self._accounts.get(account_id)
+        return self.settled(known) if known else super().account(account_id, opening)
 
 
 class _Rehearsal(Attempt):

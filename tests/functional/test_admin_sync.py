@@ -218,6 +218,22 @@ def test_a_dry_run_reports_what_the_real_run_then_does_and_writes_nothing(
     ]
 
 
+def test_a_dry_run_compares_with_accounts_as_they_are_now(
+    table: Table,
+    cognito: Cognito,
+    clock: Clock,
+) -> None:
+    cognito.add("anna")
+    open_account(ledger(), "anna", ["anna@example.com"], at=clock.now)
+    clock.now += timedelta(days=40)
+    balance = ledger().account("anna").balance
+    for wanted, changed in ((balance, 0), (balance - 1, 1)):
+        asked = {"mode": "users", "credit_overrides": {"anna": wanted}}
+        [rehearsed], [done] = synced(**asked, dry_run=True), synced(**asked)
+        assert done == rehearsed
+        assert done["counts"]["changed"] == changed
+
+
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_a_user_with_an_unusable_id_is_reported_and_gets_no_account(
     table: Table,
