@@ -297,7 +297,7 @@ BUGS = (
     Bug(
         "a hold that was just opened is refused as ended",
         "scrip.ledger",
-        "        if end.hold and not end.hold.has_died(self.clock()):",
+        "        if end.account and self.settled(end.account).hold(not_found.hold_id):",
         "        if False:",
     ),
     Bug(

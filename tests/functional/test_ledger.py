@@ -14,6 +14,7 @@ from scrip.domain.entries import Actor, ActorType
 from scrip.domain.errors import (
     BusyError,
     CorruptAccountError,
+    HoldEndedError,
     IdempotencyKeyReusedError,
     InsufficientCreditsError,
     RefundTooLargeError,
@@ -25,7 +26,9 @@ from scrip.store.client import Table
 from scrip.store.commit import AccountMovedError, EntryExistsError, commit
 from scrip.store.queries import read
 from tests.functional.conftest import items
+from tests.functional.deliveries import Clock
 from tests.functional.faults import CONFLICT, THROTTLED, answer_lost, instead_of
+from tests.unit.domain import examples
 
 ACTOR = Actor(ActorType.USER, "u1")
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -227,6 +230,21 @@ def test_a_hold_that_is_opened_while_its_capture_is_decided_can_be_captured(book
     events.unregister("before-call.dynamodb.TransactGetItems", before_call)
     assert not faster
     assert balance(books) == 90
+
+
+def test_a_free_hold_that_ended_with_its_unlimited_plan_has_ended(table: Table) -> None:
+    """Time alone ends the plan, so the account's item still has the hold."""
+    clock = Clock()
+    books = Ledger(table, clock)
+    books.execute(replace(opening("u1"), plan_id="unlimited"))
+    books.execute(examples.quota("free"))  # takes effect with the next period
+    clock.now += timedelta(days=27, hours=23)
+    books.execute(examples.hold(5, expires_in=86_400))
+    clock.now += timedelta(days=4)
+    for command in (examples.capture(5), examples.release(), examples.extend(60)):
+        for run in (books.rehearse, books.execute):
+            with pytest.raises(HoldEndedError):
+                run(command)
 
 
 def test_two_deployments_that_open_an_account_at_once_open_one(books: Ledger) -> None:

@@ -293,7 +293,7 @@ class Ledger:
         end = read_hold_end(self.table, command.account_id, not_found.hold_id)
         if end is None:
             raise not_found
-        if end.hold and not end.hold.has_died(self.clock()):
+        if end.account and self.settled(end.account).hold(not_found.hold_id):
             raise BusyError  # it was opened after the account was read: decide again
         if end.entry and end.entry.request_hash == command.request_hash:
             return Outcome(entry=end.entry, replayed=True)

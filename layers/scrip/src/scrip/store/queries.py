@@ -38,7 +38,7 @@ from scrip.store.pages import read_page
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from scrip.domain.account import Account, Hold
+    from scrip.domain.account import Account
     from scrip.domain.commands import Command
     from scrip.domain.entries import Entry, EntryType
     from scrip.domain.payments import Payment
@@ -80,11 +80,11 @@ class Snapshot:
 class HoldEnd:
     """How a hold ended: by an entry, or (None) because it expired or its account was closed.
 
-    `hold` is the hold in the account's item: it may be open after all.
+    `account` is as stored; the hold may be open in it after all.
     """
 
     entry: Entry | None
-    hold: Hold | None
+    account: Account | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,7 +260,7 @@ def read_hold_end(table: Table, account_id: str, hold_id: str) -> HoldEnd | None
         return None
     return HoldEnd(
         entry=read_entry(table, account_id, hold_end_of(end)) if end else None,
-        hold=account_of(account).hold(hold_id) if account else None,
+        account=account_of(account) if account else None,
     )
 
 
