@@ -17,7 +17,7 @@ from scrip.webhooks.facts import (
     SubscriptionUpdated,
 )
 from scrip.webhooks.messages import IgnoredError
-from scrip.webhooks.providers import Provider
+from scrip.webhooks.providers import Provider, facts_of
 from tests.unit.webhooks import examples
 from tests.unit.webhooks.examples import ALICE, day
 
@@ -59,6 +59,33 @@ PURCHASE = Purchased(
     money=1000,
     currency="usd",
 )
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("invoice_paid", ("data", "object", "parent")),
+        ("invoice_paid", ("data", "object", "parent", "subscription_details")),
+        ("invoice_paid", ("data", "object", "lines", "data", 0, "parent")),
+        ("invoice_paid", ("data", "object", "lines", "data", 0, "pricing")),
+        ("checkout_payment", ("data", "object", "metadata")),
+        ("invoice_payment_paid", ("data", "object", "payment")),
+    ],
+)
+@pytest.mark.parametrize("broken", ["x", 5, [], True])
+def test_a_part_that_is_no_object_makes_the_message_unreadable(
+    name: str,
+    path: tuple[str | int, ...],
+    broken: object,
+) -> None:
+    payload = examples.body(Provider.STRIPE, name)
+    *parents, last = path
+    part: Any = payload
+    for step in parents:
+        part = part[step]
+    part[last] = broken
+    with pytest.raises(PayloadError):
+        facts_of(examples.message(Provider.STRIPE, payload))
 
 
 def test_a_paid_checkout_is_a_purchase() -> None:

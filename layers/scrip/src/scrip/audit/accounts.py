@@ -12,13 +12,7 @@ from scrip.domain.audit.audit import audit
 from scrip.domain.audit.books import Books
 from scrip.domain.audit.findings import Code, Finding
 from scrip.domain.errors import BusyError
-from scrip.store.audit.books import (
-    TableRefusedError,
-    read_books,
-    read_ledger,
-    read_payments,
-    stray,
-)
+from scrip.store.audit.books import TableRefusedError, read_books, read_ledger, read_payments, stray
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

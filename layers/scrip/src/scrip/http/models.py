@@ -4,19 +4,10 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    JsonValue,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from pydantic.config import JsonDict
 
-from scrip.domain.catalog import (
-    CREDITS_MAX,
-)
+from scrip.domain.catalog import CREDITS_MAX
 from scrip.domain.commands import ENTRY_ID_PATTERN
 from scrip.domain.entries import canonical_json
 

@@ -10,14 +10,7 @@ from scrip.domain.catalog import Catalog, Plan
 from scrip.domain.errors import AlreadyExistsError, StaleVersionError
 from scrip.observability import logger
 from scrip.store.client import IS_NEW, ConditionFailedError, putting
-from scrip.store.items import (
-    audit_item,
-    feature_item,
-    feature_of,
-    from_wire,
-    plan_item,
-    plan_of,
-)
+from scrip.store.items import audit_item, feature_item, feature_of, from_wire, plan_item, plan_of
 from scrip.store.keys import CATALOG, FEATURE_PREFIX, PLAN_PREFIX, catalog_audit_key
 
 if TYPE_CHECKING:

@@ -23,13 +23,7 @@ from ulid import ULID
 from scrip.domain.errors import BusyError, CorruptAccountError, PaymentTakenError
 from scrip.domain.payments import Payment
 from scrip.observability import logger
-from scrip.store.client import (
-    CONDITION_REASON,
-    CONFLICT_REASON,
-    RETRYABLE_REASONS,
-    Table,
-    answered,
-)
+from scrip.store.client import CONDITION_REASON, CONFLICT_REASON, RETRYABLE_REASONS, Table, answered
 from scrip.store.items import (
     account_changes,
     account_item,

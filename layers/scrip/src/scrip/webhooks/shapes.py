@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    model_validator,
 )
 
 from scrip.domain.catalog import CREDITS_MAX
@@ -96,10 +97,40 @@ def at(*paths: str, default: Any = None) -> Any:
     return Field(default, validation_alias=AliasChoices(*choices))
 
 
+EXPANDABLE = frozenset({"charge", "price"})
+"""Objects that providers send as an ID unless they are asked to expand them."""
+
+
 class Shape(BaseModel):
-    """Part of a payload: the fields that Scrip reads. Others are ignored."""
+    """Part of a payload: the fields that Scrip reads. Others are ignored.
+
+    Where the path of a field leads through something other than an object, the part is invalid:
+    what it would have said cannot be guessed.
+    """
 
     model_config = ConfigDict(frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_objects_on_its_paths(cls, part: Any) -> Any:
+        for path in cls._paths():
+            found = part
+            for name in path if isinstance(part, Mapping) else ():
+                found = found.get(name)
+                if found is None or (isinstance(found, str) and name in EXPANDABLE):
+                    break
+                if not isinstance(found, Mapping):
+                    raise ValueError(f"{name} is not an object")  # noqa: TRY004 - pydantic's way
+        return part
+
+    @classmethod
+    def _paths(cls) -> Iterator[list[str | int]]:
+        """Yield the ways to nested fields, without the fields themselves."""
+        for field in cls.model_fields.values():
+            if isinstance(field.validation_alias, AliasChoices):
+                for choice in field.validation_alias.choices:
+                    assert isinstance(choice, AliasPath), choice
+                    yield choice.path[:-1]
 
 
 class Event(Shape):

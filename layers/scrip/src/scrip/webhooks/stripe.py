@@ -6,7 +6,7 @@ Shapes: https://docs.stripe.com/api/events/types. API version 2025-03-31 moved s
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Literal, override
+from typing import Any, Literal, override
 
 from scrip.domain.payments import DisputeOutcome
 from scrip.webhooks.facts import (
@@ -98,7 +98,7 @@ class Line(Shape):
     start: Instant = at("period.start", default=...)
     end: Instant = at("period.end", default=...)
     type: str | None = None
-    subscription_item: object = at("parent.subscription_item_details")
+    subscription_item: Mapping[str, Any] | None = at("parent.subscription_item_details")
     subscription: Id | None = at("parent.invoice_item_details.subscription", "subscription")
     proration: bool = at("parent.invoice_item_details.proration", "proration", default=False)
     price: Id | None = at("pricing.price_details.price", "price")
@@ -126,6 +126,12 @@ class Payment(Shape):
         return names(("stripe", self.payment_intent), ("stripe", self.charge))
 
 
+class PartialPayment(Payment):
+    """One of the payments of an invoice since 2025-03-31."""
+
+    payment: Mapping[str, Any]
+
+
 class Invoice(Payment, Event):
     """A paid invoice.
 
@@ -139,7 +145,7 @@ class Invoice(Payment, Event):
     amount_paid: Money
     currency: Currency
     lines: tuple[Line, ...] = at("lines.data", default=...)
-    payments: tuple[Payment, ...] = at("payments.data", default=())
+    payments: tuple[PartialPayment, ...] = at("payments.data", default=())
     subscription: Id | None = at("parent.subscription_details.subscription", "subscription")
     account_id: MetadataText | None = at(
         "parent.subscription_details.metadata.account_id",
@@ -186,7 +192,7 @@ class Invoice(Payment, Event):
         )
 
 
-class InvoicePayment(Payment, Event):
+class InvoicePayment(PartialPayment, Event):
     """A payment of an invoice, which has an event of its own since 2025-03-31."""
 
     invoice: Id
