@@ -2,6 +2,9 @@
 
 from typing import Annotated, Any
 
+# First: a cold start imports botocore some 15 ms faster before Powertools than after it.
+from scrip.ledger import ledger  # isort: skip
+
 from aws_lambda_powertools.event_handler import Depends, Response
 from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
@@ -40,7 +43,6 @@ from scrip.http.models import ReleaseRequest
 from scrip.http.principals import Caller, any_caller
 from scrip.http.requests import carry_out, command_of, opening_for
 from scrip.http.resolver import AccountId, DryRun, HoldId, IdempotencyKey, api
-from scrip.ledger import ledger
 from scrip.observability import logger
 from scrip.warm_up import warm_up
 

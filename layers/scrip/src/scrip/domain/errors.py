@@ -69,8 +69,9 @@ class ScripError(Exception):
     detail: ClassVar[str] = ""
 
     def __init_subclass__(cls) -> None:
-        """Make every error a dataclass of its own data."""
-        dataclass(eq=False, repr=False)(cls)
+        """Make every error with data of its own a dataclass."""
+        if "__annotations__" in cls.__dict__:
+            dataclass(eq=False, repr=False)(cls)
 
 
 class RefusalError(ScripError):
