@@ -62,7 +62,7 @@ NOTES = (
     "A renewal writes two entries: the old plan grant expires, and the new one arrives.",
     (
         "eager: without the cost of hours in which no account is due, which is the row below."
-        " With so many accounts a worker also forwards what it has no time for every ten"
+        " At this number of accounts a worker also re-queues unfinished work every ten"
         " seconds, in a message for some hundreds of accounts."
     ),
     (

@@ -250,8 +250,8 @@ TAMPERED = {
     ),
     "an entry inserted in the middle": (insert_in_the_middle, Code.SEQ_REPEATED, "seq 4"),
     "two entries swapped": (swap_two, Code.ENTRY_HASH_WRONG, "entry c1"),
-    "one hash computed anew": (edit_and_hash_one, Code.CHAIN_BROKEN, "entry r1"),
-    "all hashes computed anew": (edit_and_hash_all, Code.NEWEST_HASH_WRONG, "account"),
+    "one hash recomputed": (edit_and_hash_one, Code.CHAIN_BROKEN, "entry r1"),
+    "all hashes recomputed": (edit_and_hash_all, Code.NEWEST_HASH_WRONG, "account"),
     "a use made cheaper, hashes and account too": (
         cheapen_and_hash_all,
         Code.BALANCE_WRONG,
