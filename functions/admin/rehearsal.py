@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, override
 
 from scrip.ledger import Ledger
-from scrip.webhooks.apply import Attempt, UnmatchedError, command_of, new_record
+from scrip.webhooks.apply import Attempt, UnmatchedError, command_for_fact, new_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -60,7 +60,7 @@ class _Rehearsal(Attempt):
     def apply(self, fact: Fact) -> None:
         if self.account_id is None:
             raise UnmatchedError("no account is linked to it yet")
-        command = command_of(self.ledger, self.record.inbox_id, fact, self.account_id)
+        command = command_for_fact(self.ledger, self.record.inbox_id, fact, self.account_id)
         if command is not None:
             self.ledger.rehearse(command)
 

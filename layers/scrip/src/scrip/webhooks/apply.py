@@ -142,7 +142,7 @@ def replay(ledger: Ledger, inbox_id: str) -> InboxRecord:
     return read_message(ledger.table, inbox_id) or record
 
 
-def command_of(ledger: Ledger, inbox_id: str, fact: Fact, account_id: str) -> Command | None:
+def command_for_fact(ledger: Ledger, inbox_id: str, fact: Fact, account_id: str) -> Command | None:
     """Return the command that a fact means for its account, or None.
 
     Raises:
@@ -327,7 +327,7 @@ class Attempt:
                 self._apply_to_account(fact, self._account_of(fact))
 
     def _apply_to_account(self, fact: AccountFact, account_id: str) -> None:
-        command = command_of(self.ledger, self.record.inbox_id, fact, account_id)
+        command = command_for_fact(self.ledger, self.record.inbox_id, fact, account_id)
         if command is not None:
             self._execute(command)
         match fact:
