@@ -10,7 +10,7 @@ from dataclasses import fields
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 from aws_lambda_powertools.event_handler.api_gateway import Route
 from aws_lambda_powertools.event_handler.openapi.dependant import get_dependant
@@ -89,7 +89,8 @@ class _Described:
     def __init__(self, route: Route, operation: Operation) -> None:
         self.operation_id = route.operation_id
         self.operation = operation
-        self.answer: type = operation.answer
+        # An operation with several answers is described by the first.
+        [self.answer, *_] = get_args(operation.answer) or [operation.answer]
         takes = get_dependant(path=route.openapi_path, call=route.func)
         self.needs_token = bool(takes.dependencies)
         self.has_body = bool(takes.body_params)
@@ -107,7 +108,7 @@ class _Described:
         status = self.operation.status
         success = {
             "description": (self.answer.__doc__ or "").splitlines()[0],
-            "content": {"application/json": {"model": self.answer}},
+            "content": {"application/json": {"model": self.operation.answer}},
             **{
                 name: found
                 for name, found in (("headers", self._headers()), ("links", self._links()))

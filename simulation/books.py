@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
-from math import inf
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from simulation.holds import End, Hold, Parts
-from simulation.plain import entry_id, month
+from simulation.plain import entry_id, milliseconds, month_at
+from simulation.terms import Term, Terms
 
 if TYPE_CHECKING:
     from simulation.facts import Facts
@@ -21,10 +21,43 @@ PRIORITY = {
 """The order in which kinds of grant are spent, lowest first."""
 
 
+@dataclass
+class Lot:
+    """What became of the allowance of one month, of a term or of the account's own plan.
+
+    `due` is what it should have brought, less what should have gone back, after the last posting.
+    Of that posting's entries, `granted` brought credits and `taken` took some out of its grants.
+    `expired` is what expired unspent and did not roll over, of which `silent` was returned since:
+    no entry says that again. `owed` was spent and became debt when it was returned. `allowance` is
+    what a whole month brings.
+    """
+
+    due: int = 0
+    granted: int = 0
+    taken: int = 0
+    expired: int = 0
+    silent: int = 0
+    owed: int = 0
+    allowance: int = 0
+    is_known: bool = False
+
+
+@dataclass
+class Clawback:
+    """What a posting took back of one term: what became debt, and of each month what then was left.
+
+    `expired` and `left` are what had expired, and what was left in grants, by the month's name.
+    """
+
+    owed: int = 0
+    expired: dict[str, int] = field(default_factory=dict)
+    left: dict[str, int] = field(default_factory=dict)
+
+
 class Books:
     """What the model knows of one account. `image` is its item as last written."""
 
-    def __init__(self, account_id: str) -> None:
+    def __init__(self, account_id: str) -> None:  # noqa: PLR0915 - a line for each thing to know
         """Start empty."""
         self.account_id = account_id
         self.entries: list[dict[str, Any]] = []
@@ -60,13 +93,25 @@ class Books:
         self.refunded_totals: dict[str, int] = {}
         """By usage entry: the sum of its refunds, and the total in the table's item."""
         self.clawed_into_debt = 0
-        self.periods: set[int] = set()
+        self.lines: list[Term] = []
+        """What was paid for, as far as it was heard of."""
+        self.terms = Terms()
+        self.lots: dict[str, Lot] = defaultdict(Lot)
+        """By the name of a term and the number of its month, or by when a period began."""
+        self.clawbacks: dict[str, Clawback] = {}
+        """What the posting that is being written takes back of each term."""
         self.anchor: int | None = None
-        self.is_billed = False
-        """Whether payments have ever moved its periods."""
+        self.at: float = 0
+        """When the last posting was decided."""
+        self.plans: set[str] = set()
+        """The plans that may have shown then."""
+        self.is_unlimited = self.stays_unlimited = False
+        """Whether an unlimited plan was in force then, and all the time since the one before."""
         self.crossings: set[tuple[str, int]] = set()
         self.balances: list[tuple[float, int, float]] = []
         """Its balances: when each began, and the time until which only a posting changes it."""
+        self.shown: list[set[str]] = []
+        """The plans that it was on from each of those times on."""
 
     @property
     def available(self) -> int:
@@ -100,11 +145,35 @@ class Books:
         return self.image is not None and self.image.get("status") == "closed"
 
     @property
-    def period_end(self) -> float:
-        """The end of the period that the last posting left it in."""
-        if self.anchor is None or self.image is None:
-            return inf
-        return month(self.anchor, self.image["period"] + 1)
+    def is_billed(self) -> bool:
+        """Whether anything was paid for."""
+        return bool(self.lines)
+
+    def lot_of(self, grant_id: str) -> str | None:
+        """Return the month that a grant's credits come from, even if they rolled over."""
+        source = str(self.grants[grant_id].get("source", "")).removeprefix("rollover:")
+        if source.startswith("period:"):
+            return f"period:{milliseconds(source.removeprefix('period:'))}"
+        return source if source.rpartition(":")[0] in self.terms.by_name else None
+
+    def left_of(self, lot_id: str) -> int:
+        """Return what is left in the grants of a month."""
+        return sum(
+            grant["remaining"] for name, grant in self.grants.items() if self.lot_of(name) == lot_id
+        )
+
+    def base_plan(self, image: dict[str, Any]) -> str:
+        """Return the plan that the account is on by itself."""
+        return str(image.get("given_plan_id") or image["plan_id"])
+
+    def is_on_base_plan(self, image: dict[str, Any], now: float) -> bool:
+        """Return whether that plan is in force: one that an admin gave always is."""
+        return "given_plan_id" in image or not self.terms.in_force(now)
+
+    def period_at(self, now: float) -> int:
+        """Return the number of the month that an instant is in, counted from the anchor."""
+        assert self.anchor is not None
+        return month_at(self.anchor, now)
 
     def in_spending_order(self) -> list[tuple[str, dict[str, Any]]]:
         """Return the grants that have credits, in the order of spending."""

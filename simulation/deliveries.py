@@ -140,7 +140,7 @@ def _has_event(change: Change) -> bool:
 
 def _may_wake(change: Change) -> bool:
     """The wake function's filter in template.yaml."""
-    return change.before is None and (
-        change.sk == "ACCOUNT"
-        or (change.pk.startswith("ALIAS#") and change.sk.startswith("ALIAS#"))
-    )
+    if change.sk == "ACCOUNT":
+        return change.before is None
+    is_alias = change.pk.startswith("ALIAS#") and change.sk.startswith("ALIAS#")
+    return is_alias and change.name != "REMOVE"

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from simulation.findings import wrong
 from simulation.plain import entry_id
+from simulation.terms import shares
 from simulation.traffic import email_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from fractions import Fraction
 
     from simulation.books import Line
     from simulation.traffic import Step
@@ -44,6 +46,10 @@ class Facts:
         self.payments: dict[str, str] = {}
         """The account that each payment went to."""
         self.clawed: Counter[str] = Counter()
+        self.bought: dict[str, int] = {}
+        """What was taken back of each payment that bought credits, and how many it bought."""
+        self.money: dict[str, dict[str, Any]] = {}
+        """What is known of each payment's money, from the table's item."""
         self.welcomed: dict[str, str] = {}
         """The account that received the sign-up credits of each mailbox."""
 
@@ -72,10 +78,14 @@ class Facts:
             wrong("violation", f"{key}: an edit was lost under version {item['version']}")
         versions.append((int(self.now * 1000), item))
 
+    def plan(self, plan_id: str) -> dict[str, Any]:
+        """Return a plan, which nobody edits."""
+        [(_, plan)] = self.catalog[f"PLAN#{plan_id}"]
+        return plan
+
     def rollover_max(self, plan_id: str) -> int:
         """Return how many credits may roll over together on a plan."""
-        rollover = self.catalog[f"PLAN#{plan_id}"][-1][1].get("rollover", {"max": 0})
-        return int(rollover["max"])
+        return int(self.plan(plan_id).get("rollover", {"max": 0})["max"])
 
     def price(self, line: Line, asked: dict[str, Any]) -> int:
         """Return the price of an entry's use by the feature version that it names."""
@@ -92,20 +102,18 @@ class Facts:
         cost: int = -(-asked.get("quantity", 1) * feature["cost"] // feature["per"])
         return cost
 
-    def allowances(self, quota: dict[str, Any]) -> set[int]:
-        """Return the possible allowances of a quota: its own, or those of its plan's versions."""
-        if quota.get("monthly_credits") is not None:
-            return {quota["monthly_credits"]}
-        return {plan["monthly_credits"] for _, plan in self.catalog[f"PLAN#{quota['plan_id']}"]}
+    def monthly_credits(self, image: dict[str, Any], plan_id: str, quantity: int = 1) -> int:
+        """Return what a month of a plan brings: what an admin said, or what the plan says."""
+        own = image.get("overrides", {}).get(plan_id, {}).get("monthly_credits")
+        return int(self.plan(plan_id)["monthly_credits"] * quantity if own is None else own)
 
     def is_unlimited(self, plan_id: str) -> bool:
         """Return whether a plan is unlimited."""
-        return bool(self.catalog[f"PLAN#{plan_id}"][-1][1].get("unlimited", False))
+        return bool(self.plan(plan_id).get("unlimited", False))
 
     def overdraft(self, plan_id: str) -> int:
-        """Return the highest overdraft limit that a plan has had."""
-        lent = (plan.get("overdraft_limit", 0) for _, plan in self.catalog[f"PLAN#{plan_id}"])
-        return max(map(int, lent))
+        """Return the overdraft limit of a plan."""
+        return int(self.plan(plan_id).get("overdraft_limit", 0))
 
     # ---- Mailboxes -------------------------------------------------------------------------------
 
@@ -137,19 +145,33 @@ class Facts:
             wrong("double", f"{line}: {self.payments[payment]} has the payment, too")
         self.payments[payment] = line.books.account_id
 
-    def to_claw_back(self, payment: str) -> int:
-        """Return the credits that returned money had bought, as far as messages say."""
-        bought: dict[str, Any] = {}
-        total, lost = 0, {}
+    def said(self, payment: str) -> dict[str, Any]:
+        """Return what all messages say of a payment's money, as the table's item would."""
+        known: dict[str, Any] = {"charges": {"-": {"total": 0}}, "refunds": {}, "disputes": {}}
         for type_, data in self.messages(payment):
-            if type_ == "credits.purchased":
-                bought = bought or data
+            if type_ in {"credits.purchased", "subscription.renewed"}:
+                known["money"] = data["money"]
+            elif "total" in data:
+                charge = known["charges"]["-"]
+                charge["total"] = max(charge["total"], data["total"])
             elif type_ == "payment.refunded":
-                total = max(total, data["total"])
-            elif type_ == "payment.disputed" and data["outcome"] == "lost":
-                lost[data["dispute_id"]] = data["money"]
-        back = min(total + sum(lost.values()), bought["money"])
-        return int(bought["credits"] * back // bought["money"])
+                said = known["refunds"].setdefault(data["refund_id"], {"status": "pending"})
+                status = max(said["status"], data["status"], key=STATUSES.index)
+                said |= {"money": max(data["money"], said.get("money", 0)), "status": status}
+            elif type_ == "payment.disputed":
+                said = known["disputes"].setdefault(data["dispute_id"], {"outcome": "open"})
+                outcome = max(said["outcome"], data["outcome"], key=OUTCOMES.index)
+                said |= {"money": max(data["money"], said.get("money", 0)), "outcome": outcome}
+        return known
+
+    def back(self, payment: str) -> Fraction:
+        """Return which part of a payment's money went back, as far as it was heard of."""
+        return shares(self.money[payment])[0]
+
+
+STATUSES = ("pending", "succeeded", "failed")
+OUTCOMES = ("open", "lost", "won")
+"""The states of refunds and disputes; the later ones replace the earlier ones."""
 
 
 def payment_of(data: dict[str, Any]) -> str:
@@ -157,6 +179,6 @@ def payment_of(data: dict[str, Any]) -> str:
     return f"{PAYMENT}{data.get('payment_id')}"
 
 
-def payment_clawed_back(entry: dict[str, Any]) -> str:
-    """Return the ID of the payment that a clawback belongs to."""
+def clawed_back(entry: dict[str, Any]) -> str:
+    """Return what a clawback takes credits back of: a payment, or a term."""
     return entry_id(entry).partition(":clawback:")[0]

@@ -24,7 +24,7 @@ NOT_OF_THE_HOLD = {"account_frozen", "account_not_found", "idempotency_key_reuse
 
 def may_end_with_plan(books: Books, hold: Hold) -> bool:
     """Return whether a reader may see an uncharged hold end before that is written."""
-    return bool(hold.free and (books.is_billed or (books.image or {}).get("next_quota")))
+    return bool(hold.free and (books.is_billed or (books.image or {}).get("next_plan_id")))
 
 
 def check_extended(

@@ -95,8 +95,8 @@ def is_cut(books: Books, image: dict[str, Any], hold: Hold, ends_at: float) -> b
 
 
 def has_ended(books: Books, image: dict[str, Any], hold: Hold) -> bool:
-    """Return whether a hold has credits of a plan grant that no longer exists."""
-    there = {grant["grant_id"] for grant in image.get("grants", ())}
+    """Return whether a hold has credits of a plan grant that has ended."""
+    there = {grant["grant_id"] for grant in image.get("grants", ()) if not grant.get("ended")}
     plans = {name for name, _ in hold.parts if books.grants[name]["kind"] == "plan"}
     return not plans <= there
 
@@ -173,14 +173,7 @@ def _check_calls(
         wrong("violation", f"{books.account_id}: more calls than a user may make: {after}")
 
 
-def _stays_unlimited(books: Books, image: dict[str, Any], facts: Facts) -> bool:
-    """Return whether an unlimited plan has been in force since the item was last written."""
-    before = books.image or image
-    is_same = all(before[name] == image[name] for name in ("plan_id", "period", "anchor"))
-    return is_same and facts.is_unlimited(image["plan_id"])
-
-
-def check_holds(books: Books, image: dict[str, Any], facts: Facts, now: float) -> None:
+def check_holds(books: Books, image: dict[str, Any], now: float) -> None:
     """Compare an account's holds with what its entries say. `now` is in milliseconds.
 
     A hold without credits ends without an entry: it expires, or its plan ends.
@@ -196,15 +189,12 @@ def check_holds(books: Books, image: dict[str, Any], facts: Facts, now: float) -
     }
     for name in sorted(books.holds.keys() - stored.keys()):
         hold = books.holds[name]
-        if not hold.amount and (
-            hold.expires_at <= now or not _stays_unlimited(books, image, facts)
-        ):
+        if not hold.amount and (hold.expires_at <= now or not books.stays_unlimited):
             books.end(name, None)
     who = books.account_id
     if stored != books.holds:
         wrong("violation", f"{who} has the holds {stored}, but its entries say {books.holds}")
-    plans = [one["plan_id"] for one in (books.image, image) if one]
-    if any(hold.free for hold in stored.values()) and not any(map(facts.is_unlimited, plans)):
+    if any(hold.free for hold in stored.values()) and not books.is_unlimited:
         wrong("made", f"{who} has an uncharged hold but no unlimited plan: {stored}")
     if sum(hold.expires_at != inf for hold in stored.values()) > HOLDS_MAX:
         wrong("violation", f"{who} has {len(stored)} holds")

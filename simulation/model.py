@@ -6,18 +6,20 @@ everything up from scratch, and states the rules of the ledger as plainly as pos
 
 from __future__ import annotations
 
+from itertools import takewhile
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from simulation import hold_answers, holds, movements, rules
+from simulation import entitlement, hold_answers, holds, movements, rules
 from simulation.books import Books, Line
 from simulation.dynamodb import thaw
-from simulation.facts import PAYMENT, Facts, payment_of
+from simulation.facts import Facts, payment_of
 from simulation.findings import wrong
 from simulation.plain import chained, entry_id, milliseconds, month, plain
+from simulation.terms import shares, terms_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from simulation.dynamodb import Change
     from simulation.traffic import Step
@@ -60,9 +62,10 @@ class Model:
         entries: list[tuple[str, dict[str, Any]]] = []
         image: tuple[str, dict[str, Any]] | None = None
         is_noted = any(change.pk.startswith("WELCOME#") for change in changes)
+        is_changed = False
         for change in changes:
             kind, _, name = change.pk.partition("#")
-            if kind not in {"LEDGER", "ACCOUNT", "CATALOG"}:
+            if kind not in {"LEDGER", "ACCOUNT", "CATALOG", "FACT"}:
                 continue
             if change.after is None:
                 wrong("lost", f"{change.pk} {change.sk} was deleted")
@@ -73,9 +76,14 @@ class Model:
                 entries.append((name, item))
             elif change.sk == "ACCOUNT":
                 image = name, item
+            elif kind == "FACT":
+                self.facts.money[name] = item
             else:
+                is_changed |= item.get("action") == "quota.change"
                 self._beside(name, change.sk, item)
-        self._committed(entries, image)
+        self._committed(entries, image, is_changed=is_changed)
+        if image is not None:
+            self._check_clawed(image[0])
         if any(entry["seq"] == 1 for _, entry in entries):
             [account_id] = {account_id for account_id, _ in entries}
             types = {entry["type"] for _, entry in entries}
@@ -99,17 +107,29 @@ class Model:
         self,
         entries: list[tuple[str, dict[str, Any]]],
         image: tuple[str, dict[str, Any]] | None,
+        *,
+        is_changed: bool,
     ) -> None:
-        """Process the entries of one write, and the account's item if it changed."""
+        """Process the entries of one write, and the account's item if it changed.
+
+        `is_changed`: an admin has changed the account's plan or what plans bring it.
+        """
         for account_id, entry in entries:
             if image is None or image[0] != account_id:
                 kind = "lost" if entry["amount"] > 0 else "made"
                 wrong(kind, f"an entry of {account_id} was written without its account")
         if image is not None:
             posting = sorted((entry for _, entry in entries), key=lambda entry: entry["seq"])
-            self._posting(self.of(image[0]), posting, image[1])
+            self._posting(self.of(image[0]), posting, image[1], is_changed=is_changed)
 
-    def _posting(self, books: Books, posting: list[dict[str, Any]], image: dict[str, Any]) -> None:
+    def _posting(
+        self,
+        books: Books,
+        posting: list[dict[str, Any]],
+        image: dict[str, Any],
+        *,
+        is_changed: bool,
+    ) -> None:
         """Process a change to an account and the entries that explain it."""
         before = books.image
         books.now, books.holds_before = self.facts.now, dict(books.holds)
@@ -118,37 +138,40 @@ class Model:
         if before is not None and image["version"] != before["version"] + 1:
             wrong("violation", f"version {before['version']} was followed by {image['version']}")
         grants = _grants_seen(books, image)
-        _note_payments(books, posting, image)
-        opens_period = (
-            before is not None and image["period"] == before["period"] + 1 and not books.is_billed
-        )
-        available, rolled_before, end = books.available, 0, books.period_end
+        self._note_terms(books, posting, image, is_changed=is_changed)
+        available, books.clawbacks = books.available, {}
         for n, entry in enumerate(posting):
-            if _is_allowance_left(books, entry):
-                # Everything that holds return at the end of a period has been returned.
-                rolled_before = _rolled_over_beyond(books, end)
+            bound = self._room_to_roll_over(books, entry, image)
             self._entry(books, entry, posting, image)
+            if bound is not None:
+                _check_rolled_over(books, entry, posting[n + 1 :], bound)
             _check_debt_is_paid(books, entry, posting[n + 1 :])
         _check_sums(books, grants, image)
+        if image.get("status") != "closed":
+            entitlement.check_quota(books, image, self.facts, is_changed=is_changed)
+            entitlement.check_terms(books, image, self.facts, is_changed=is_changed)
+            entitlement.check_own(books, image, books.at)
+            entitlement.check_ends(books, image, posting)
         over = posting[-1]["recorded_at"] if posting else self.facts.now * 1000 + CLOCKS_APART
         holds.check_extensions(books, image, posting, self.facts, now=over, apart=CLOCKS_APART)
-        holds.check_holds(books, image, self.facts, over)
+        holds.check_holds(books, image, over)
         is_closed, has_room = image.get("status") == "closed", len(posting) < GRANTS_MAX
         _check_retired(books, grants, over, is_closed=is_closed, has_room=has_room)
         if before is not None and image["period"] != before["period"]:
             books.late.clear()
-        if before is not None and opens_period:
-            self._check_rollover(books, posting, rolled_before)
-            _note_late(books, grants, self.facts.rollover_max(before["plan_id"]))
+            if image["period"] == before["period"] + 1 and not books.is_billed:
+                _note_late(books, grants, self.facts.rollover_max(books.base_plan(before)))
         if posting:
             _note_crossings(books, available)
             _check_settled(books, grants, image)
         books.image = image
         left = {"account_id": books.account_id, "balance": books.balance, "held": books.held}
         left |= {"available": books.available, "debt": books.debt}
-        left["unlimited"] = self.facts.is_unlimited(image["plan_id"])
+        left["unlimited"] = books.is_unlimited
         books.left |= {entry_id(entry): left for entry in posting}
         books.balances.append((self.facts.now, books.balance, _unchanged_until(books, image)))
+        # Closing an account lets go of its terms.
+        books.shown.append({books.base_plan(image)} if is_closed else books.plans)
 
     def _entry(
         self,
@@ -167,6 +190,7 @@ class Model:
         rules.check_request(line)
         rules.check_amount(line)
         movements.move(line)
+        entitlement.note(books, entry)
         books.balance += line.amount
         if entry["balance_after"] != books.balance:
             wrong(
@@ -193,22 +217,92 @@ class Model:
         if is_off and recorded_at > max(last, now + CLOCKS_APART):
             wrong("violation", f"{line} was recorded at another time")
 
-    def _check_rollover(
-        self, books: Books, posting: list[dict[str, Any]], rolled_before: int
+    def _note_terms(
+        self,
+        books: Books,
+        posting: list[dict[str, Any]],
+        image: dict[str, Any],
+        *,
+        is_changed: bool,
     ) -> None:
-        """Check that unspent allowance rolls over, up to the plan's limit."""
-        assert books.image is not None
-        bound = self.facts.rollover_max(books.image["plan_id"])
-        unspent = -sum(one["amount"] for one in posting if _is_allowance_left(books, one))
-        expected = max(0, min(unspent, bound - rolled_before))
-        rolled = sum(
-            one["amount"]
-            for one in posting
-            if one["type"] == "rollover" and not entry_id(one).startswith(LATE)
+        """Note what was paid for, and what that brings when the posting was decided."""
+        facts, terms, at = self.facts, books.terms, books.at
+        for entry in posting:
+            step = facts.steps.get(entry.get("reference", ""))
+            if entry["type"] == "plan" and step is not None and step.kind == "message":
+                books.lines += terms_of(entry_id(entry), step.body["data"])
+        if books.anchor is None:
+            books.anchor = image["anchor"]
+        books.at = max([image["as_of"], *(entry["recorded_at"] for entry in posting)])
+        books.terms = entitlement.known_terms(books, image, facts)
+        books.plans = entitlement.shown_plans(books, image, facts, books.at)
+        was, books.is_unlimited = books.is_unlimited, any(map(facts.is_unlimited, books.plans))
+        is_same = (terms.back, terms.ended, len(terms.given)) == (
+            *(books.terms.back, books.terms.ended, len(books.terms.given)),
         )
-        if rolled != expected:
-            kind = "made" if rolled > expected else "lost"
-            wrong(kind, f"{rolled} roll over to {books.account_id}, not {expected}")
+        books.stays_unlimited = (
+            was
+            and books.is_unlimited
+            and is_same
+            and not is_changed
+            and entitlement.next_instant(books, at) > books.at
+        )
+
+    def _room_to_roll_over(
+        self, books: Books, entry: dict[str, Any], image: dict[str, Any]
+    ) -> set[int] | None:
+        """Return how many credits may roll over of an allowance that ends, if that is known.
+
+        It depends on its plan. If it is the account's own that may have changed.
+        """
+        name = entry_id(entry).removeprefix("expiry:")
+        if entry["type"] != "expiry" or name not in books.grants:
+            return None
+        grant, ended_at = books.grants[name], entry["effective_at"]
+        lot_id = books.lot_of(name)
+        if grant["kind"] != "plan" or lot_id is None:
+            return None
+        of, _, number = lot_id.rpartition(":")
+        if of == "period":
+            assert books.anchor is not None
+            until = books.anchor, books.period_at(int(number))
+            if ended_at != month(books.anchor, until[1] + 1):
+                return {0}  # a term has set it aside
+            known = [one for one in (books.image, image) if one]
+            plans = {books.base_plan(one) for one in known}
+            plans |= {one["next_plan_id"] for one in known if "next_plan_id" in one}
+            ends = {plan: month(books.anchor, until[1] + 1 + self._periods(plan)) for plan in plans}
+        else:
+            term = books.terms.by_name[of]
+            plans = {term.plan}
+            ends = {
+                plan: books.terms.rolled_until(term, int(number), self._periods(plan))
+                for plan in plans
+            }
+        live = sum(
+            other["remaining"] + books.held_of(name)
+            for name, other in books.grants.items()
+            if other["kind"] == "rollover" and other["expires_at"] > ended_at
+        )
+        rooms = {max(0, self.facts.rollover_max(plan) - live) for plan in plans}
+        # What has come and gone again unnoticed has no entries.
+        return rooms | ({0} if min(ends.values()) <= books.at else set())
+
+    def _periods(self, plan: str) -> int:
+        return int(self.facts.plan(plan).get("rollover", {"periods": 0})["periods"])
+
+    def _check_clawed(self, account_id: str) -> None:
+        """Check that what was taken back of each purchase is what its returned money had bought."""
+        facts = self.facts
+        for payment, owner in facts.payments.items():
+            bought = facts.bought.get(payment)
+            is_known = bought is not None and payment in facts.money
+            if owner != account_id or not is_known or self.of(owner).is_closed:
+                continue
+            due = int(facts.bought[payment] * facts.back(payment))
+            if facts.clawed[payment] != due:
+                kind = "lost" if facts.clawed[payment] > due else "made"
+                wrong(kind, f"{facts.clawed[payment]} of {payment} were taken back, not {due}")
 
     # ---- Responses -------------------------------------------------------------------------------
 
@@ -297,12 +391,23 @@ class Model:
         certain = all(until > now * 1000 + CLOCKS_APART for _, _, until in possible)
         if possible and certain and answer["balance"] not in {one for _, one, _ in possible}:
             wrong("violation", f"{account_id} was read as {answer['balance']}, not {possible}")
+        plans = {plan for shown in books.shown[-len(possible) :] for plan in shown}
+        if possible and certain and answer["plan_id"] not in plans:
+            wrong("violation", f"{account_id} was read on {answer['plan_id']}, not {plans}")
 
     # ---- After the last delivery -----------------------------------------------------------------
 
-    def all_delivered(self) -> None:
-        """Check that messages about known accounts took effect, whatever their order."""
+    def all_delivered(self, now: float) -> None:
+        """Check that messages about known accounts took effect, whatever their order.
+
+        All accounts have been settled at `now`.
+        """
         self._check_payments()
+        for books in self.books.values():
+            if books.image is not None and not books.is_closed:
+                books.at, books.clawbacks = now * 1000, {}
+                entitlement.check_terms(books, books.image, self.facts, is_changed=False)
+                entitlement.check_own(books, books.image, books.at)
         self._check_disputes()
         self._check_subscriptions()
 
@@ -321,12 +426,13 @@ class Model:
             if books is None or books.image is None or books.is_closed:
                 continue
             payment = payment_of(data)
-            if payment not in facts.payments:
+            if payment not in facts.payments or payment not in facts.money:
                 wrong("lost", f"{payment} has not arrived at {books.account_id}")
             owner = self.books[facts.payments[payment]]
-            is_bought = type_ == "credits.purchased" and not owner.is_closed
-            if is_bought and facts.clawed[payment] != facts.to_claw_back(payment):
-                wrong("made", f"{facts.clawed[payment]} of {payment} were taken back")
+            if not owner.is_closed:
+                known, said = shares(facts.money[payment])[0], shares(facts.said(payment))[0]
+                if known != said:
+                    wrong("violation", f"{known} of {payment} has gone back, not {said}")
 
     def _check_disputes(self) -> None:
         """Check that no credits of a payment are held once its dispute is closed."""
@@ -373,7 +479,7 @@ def _check_retired(
     for grant in books.image.get("grants", ()):
         name, kept = grant["grant_id"], books.retired.get(grant["grant_id"], {})
         known = books.grants[name]
-        if name in grants or known["expires_at"] <= now or known["kind"] == "plan":
+        if name in grants or known["expires_at"] <= now or known["kind"] in {"plan", "rollover"}:
             continue
         ends_at = inf if kept.get("expires_at") is None else kept["expires_at"]
         retired = kept.get("kind"), ends_at, kept.get("granted_at")
@@ -427,13 +533,6 @@ def _grants_seen(books: Books, image: dict[str, Any]) -> dict[str, dict[str, Any
     return grants
 
 
-def _note_payments(books: Books, posting: list[dict[str, Any]], image: dict[str, Any]) -> None:
-    """Note that payments move the periods; paid credits have rules of their own."""
-    books.is_billed |= bool(image.get("subscriptions") or image.get("paid_until")) or any(
-        entry["type"] == "plan" and entry_id(entry).startswith(PAYMENT) for entry in posting
-    )
-
-
 def _note_late(books: Books, grants: dict[str, dict[str, Any]], bound: int) -> None:
     """Note how much of each hold would have rolled over with the period that just ended."""
     live = sum(
@@ -446,20 +545,26 @@ def _note_late(books: Books, grants: dict[str, dict[str, Any]], bound: int) -> N
         of_ended = sum(
             amount
             for grant, amount in hold.parts
-            if grant not in grants and books.grants[grant]["kind"] == "plan"
+            if grants.get(grant, {"ended": True}).get("ended")
+            and books.grants[grant]["kind"] == "plan"
         )
         if hold.expires_at != inf and min(room, of_ended) > 0:
             books.late[name] = min(room, of_ended)
             room -= books.late[name]
 
 
-def _rolled_over_beyond(books: Books, end: float) -> int:
-    """Return the credits that have rolled over and expire after `end`."""
-    return sum(
-        grant["remaining"] + books.held_of(name)
-        for name, grant in books.grants.items()
-        if grant["kind"] == "rollover" and grant["expires_at"] > end
-    )
+def _check_rolled_over(
+    books: Books, entry: dict[str, Any], following: list[dict[str, Any]], rooms: set[int]
+) -> None:
+    """Check that unspent allowance rolls over, up to the plan's limit."""
+    rolled = 0
+    source = books.grants[entry_id(entry).removeprefix("expiry:")]["source"]
+    if following and entry_id(following[0]).startswith(f"rollover:{source}:"):
+        rolled = following[0]["amount"]
+    expected = {min(-entry["amount"], room) for room in rooms}
+    if rolled not in expected:
+        kind = "made" if rolled > max(expected) else "lost"
+        wrong(kind, f"{rolled} roll over to {books.account_id}, not {expected}")
 
 
 def _check_debt_is_paid(
@@ -467,8 +572,14 @@ def _check_debt_is_paid(
 ) -> None:
     """Check that incoming credits, and those that holds return, pay debt first."""
     arrived = entry["amount"] if entry["type"] in PAYS_DEBT else 0
-    if entry["type"] == "release" and "hold_id" in entry:
+    if entry["type"] == "release" and ("hold_id" in entry or entry_id(entry).endswith(":won")):
         arrived = _moved(entry)
+    if entry["type"] == "clawback" and not (following and following[0]["type"] == "clawback"):
+        # What became debt is paid out of the allowances that are left then.
+        owing = [one for one in _last_clawbacks(books) if -one["amount"] > _moved(one)]
+        allowances = (one for one in books.grants.values() if one["kind"] in {"plan", "rollover"})
+        if owing:
+            entry, arrived = owing[0], sum(grant["remaining"] for grant in allowances)
     if (paid := min(books.debt, arrived)) > 0:
         name = entry_id(entry)
         if not following or entry_id(following[0]) != f"debt:{name}":
@@ -477,16 +588,13 @@ def _check_debt_is_paid(
             wrong("violation", f"{books.account_id}: {name} does not pay {paid} of the debt")
 
 
+def _last_clawbacks(books: Books) -> Iterator[dict[str, Any]]:
+    """Yield the clawbacks that an account's ledger ends with, the last one first."""
+    return takewhile(lambda entry: entry["type"] == "clawback", reversed(books.entries))
+
+
 def _moved(entry: dict[str, Any]) -> int:
     return sum(part["amount"] for part in entry.get("allocations", ()))
-
-
-def _is_allowance_left(books: Books, entry: dict[str, Any]) -> bool:
-    """Return whether an entry is about what was unspent of an allowance when it ended."""
-    if entry["type"] != "expiry":
-        return False
-    name = entry_id(entry).removeprefix("expiry:")
-    return name in books.grants and books.grants[name]["kind"] == "plan"
 
 
 def _check_sums(books: Books, grants: dict[str, dict[str, Any]], image: dict[str, Any]) -> None:
@@ -525,15 +633,11 @@ def _check_settled(books: Books, grants: dict[str, dict[str, Any]], image: dict[
     if image.get("status") == "closed":
         return
     for name, grant in grants.items():
-        if grant["expires_at"] <= decided_at:
+        if grant["expires_at"] <= decided_at and not grant.get("ended"):
             wrong("violation", f"grant {name} of {who} outlives its end")
     for name, hold in books.holds.items():
         if hold.expires_at <= decided_at:
             wrong("violation", f"the hold {name} of {who} outlives its end")
-    if books.anchor is None or books.is_billed:
-        return
-    if month(books.anchor, image["period"] + 1) <= decided_at:
-        wrong("violation", f"{who} was left in a period that is over")
     if image["anchor"] != books.anchor:
         wrong("violation", f"the anchor of {who} has moved")
 
@@ -552,8 +656,8 @@ def _note_crossings(books: Books, before: int) -> None:
 
 def _unchanged_until(books: Books, image: dict[str, Any]) -> float:
     """Return the time until which an account changes only by a posting."""
-    if books.is_billed or books.anchor is None:
-        return 0
-    ends: list[float] = [grant.get("expires_at", inf) for grant in image.get("grants", ())]
+    ends: list[float] = [
+        grant.get("expires_at", inf) for grant in image.get("grants", ()) if not grant.get("ended")
+    ]
     ends += [hold.expires_at for hold in books.holds.values()]
-    return min([*ends, month(books.anchor, image["period"] + 1)])
+    return min([*ends, entitlement.next_instant(books, books.at)])

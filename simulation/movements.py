@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
+from datetime import UTC, datetime
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from simulation.entitlement import check_disputed, lot_granted
 from simulation.facts import payment_of
 from simulation.findings import wrong
 from simulation.holds import (
@@ -15,6 +16,7 @@ from simulation.holds import (
     Hold,
     is_cut,
     joined,
+    some,
     total,
 )
 from simulation.plain import DAY, entry_id, milliseconds, month
@@ -122,7 +124,7 @@ def _check_order(line: Line, held: Parts) -> Parts:
 def _check_debt(line: Line) -> None:
     """Check that only a clawback or an overdraft leaves a negative balance."""
     books = line.books
-    lent = line.facts.overdraft(line.image["plan_id"]) + books.clawed_into_debt
+    lent = max(map(line.facts.overdraft, books.plans)) + books.clawed_into_debt
     borrows = -line.amount > line.total
     if borrows and books.spendable - books.debt < -lent:
         wrong("made", f"{line} spends more than is available")
@@ -141,11 +143,31 @@ def _expiry(line: Line) -> None:
         if grant["kind"] != "plan":
             if grant["expires_at"] > recorded_at and not is_of_dispute:
                 wrong("lost", f"{line}: its grant would have lived on")
-        elif not books.is_billed and books.anchor is not None:
-            ends_at = grant.get("expires_at", effective_at)
-            ends_then = ends_at <= recorded_at if released else ends_at == effective_at
-            if effective_at > recorded_at or not ends_then:
-                wrong("lost", f"{line}: its grant would have lived on")
+        elif effective_at > recorded_at or not _ends_then(line, name, is_released=released):
+            wrong("lost", f"{line}: its grant would have lived on")
+
+
+def _ends_then(line: Line, grant_id: str, *, is_released: bool) -> bool:
+    """Return whether an allowance ends when an entry says.
+
+    That is with its month, or when a term sets the account's own allowance aside. Meanwhile a
+    payment may have moved the end.
+    """
+    books, at = line.books, line.entry["effective_at"]
+    lot_id = books.lot_of(grant_id)
+    if lot_id is None:
+        return True
+    name, _, number = lot_id.rpartition(":")
+    known = books.grants[grant_id]["expires_at"]
+    if name == "period":
+        assert books.anchor is not None
+        end = month(books.anchor, books.period_at(int(number)) + 1)
+        images = [one for one in (books.image, line.image) if one]
+        is_aside = not all(books.is_on_base_plan(one, at) for one in images)
+    else:
+        end = books.terms.expiry(books.terms.by_name[name], int(number))
+        is_aside = False
+    return is_aside or (min(known, end) <= at if is_released else at in {known, end})
 
 
 def _released_before(line: Line) -> bool:
@@ -188,6 +210,8 @@ def _hold(line: Line) -> None:
     books.openers[name], books.opened[name] = opener, books.now
     _take(line)
     books.held += line.total
+    if opener == "webhook":
+        check_disputed(line, name.removesuffix(f":{entry['source']}"))
 
 
 def _open_hold(line: Line) -> Hold:
@@ -224,8 +248,9 @@ def _release(line: Line) -> None:
     books, entry = line.books, line.entry
     if "hold_id" not in entry:
         name = entry["source"]
-        _, rest = books.holds[name].split(line.total)
-        books.holds[name] = rest
+        freed = dict(line.moved)
+        kept = [(grant, part - freed.get(grant, 0)) for grant, part in books.holds[name].parts]
+        rest = books.holds[name] = books.holds[name]._replace(parts=some(kept))
         if not rest.amount:
             books.end(name, None)
     elif line.step is None:
@@ -367,60 +392,41 @@ def _plan(line: Line) -> None:
     books.granted += line.amount
     if line.step is not None and line.step.kind == "message":
         line.facts.paid(line, payment_of(line.asked["data"]))
-    for grant in _grants_of_its_kind(line):
-        if line.entry_id.startswith("period:") and not books.is_billed:
-            _check_period(line, grant)
+    for name, _ in line.moved:
+        grant = books.grants[name]
+        grant.setdefault("source", _source(line))
+        if grant["kind"] == "refund":
+            _check_restored(line, grant)
+        elif grant["kind"] != "plan":
+            wrong("violation", f"{line} goes into a {grant['kind']} grant")
 
 
-def _check_period(line: Line, grant: dict[str, Any]) -> None:
-    """Check that a period begins at a boundary, is granted once, and has its allowance."""
-    books, start, period = line.books, line.entry["effective_at"], line.image["period"]
-    if books.anchor is None:
-        books.anchor = start
-    if start in books.periods:
-        wrong("double", f"{line}: the period was granted before")
-    if start not in {month(books.anchor, k) for k in range(period + 1)}:
-        wrong("violation", f"{line} begins at {start}, which is no boundary")
-    if grant["expires_at"] not in {inf, month(books.anchor, period + 1)}:
-        wrong("violation", f"{line} expires at {grant['expires_at']}")
-    # The entry of an earlier period in the posting is only about the debt that it paid.
-    if start == month(books.anchor, period):
-        books.periods.add(start)
-        _check_allowance(line)
+def _check_restored(line: Line, grant: dict[str, Any]) -> None:
+    """Check that what was owed for a month that is over comes back as a refund does."""
+    lot_id = lot_granted(line.books, line.entry)
+    ends_at, least = grant["expires_at"], line.entry["recorded_at"] + REFUND_LIFE
+    if lot_id is None or line.books.lots[lot_id].owed < line.amount:
+        wrong("made", f"{line} gives back what was not owed")
+    if not least <= ends_at <= least + HOUR and len(line.image["grants"]) < GRANTS_MAX - 1:
+        wrong("violation", f"{line} ends at {ends_at}, not {least}")
 
 
-def _check_allowance(line: Line) -> None:
-    before, period = line.books.image, line.image["period"]
-    skipped = json.loads(line.entry.get("metadata", "{}")).get("periods_skipped", 0)
-    if before is not None and period != before["period"] + 1 + skipped:
-        wrong("violation", f"{line}: {skipped} periods were skipped")
-    # A command of the same posting may have changed the plan since.
-    quotas = [before, before.get("next_quota")] if before else [line.image]
-    allowed = {brought for quota in quotas if quota for brought in line.facts.allowances(quota)}
-    if line.amount not in allowed:
-        wrong("violation", f"{line} brings {line.amount}, not {allowed}")
+def _source(line: Line) -> str:
+    """Return what a grant comes from that was gone before the account's item was written."""
+    lot_id = lot_granted(line.books, line.entry) if "source" in line.entry else None
+    if lot_id is None:
+        at = datetime.fromtimestamp(line.entry["effective_at"] / 1000, UTC)
+        return f"period:{at.isoformat()}"
+    return lot_id
 
 
 def _rollover(line: Line) -> None:
     _put_all(line)
-    books = line.books
+    for name, _ in line.moved:
+        line.books.grants[name].setdefault("source", line.entry_id.rpartition(":")[0])
     _grants_of_its_kind(line)
-    if books.is_billed:
-        return
-    if books.image is None or line.entry_id in books.by_id:
+    if line.entry_id in line.books.by_id:
         wrong("double", f"{line}: this rolled over before")
-    # The later ones of several missed periods may have been on the next plan. A late
-    # rollover uses the plan of its own period.
-    quotas = [books.image, books.image.get("next_quota")]
-    bounds = [line.facts.rollover_max(quota["plan_id"]) for quota in quotas if quota]
-    bound = max(*bounds, books.rollover_bound)
-    live = sum(
-        grant["remaining"] + books.held_of(name)
-        for name, grant in books.grants.items()
-        if grant["kind"] == "rollover" and grant["expires_at"] > line.entry["effective_at"]
-    )
-    if live > bound:
-        wrong("made", f"{line}: {live} roll over, more than {bound}")
 
 
 def _put_all(line: Line) -> None:

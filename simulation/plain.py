@@ -88,6 +88,14 @@ def month(anchor: int, k: int) -> int:
     return anchor + round((moved - begun) / timedelta(milliseconds=1))
 
 
+def month_at(anchor: int, now: float) -> int:
+    """Return the number of the month after an anchor that an instant is in."""
+    k = int((now - anchor) // (31 * DAY))
+    while month(anchor, k + 1) <= now:
+        k += 1
+    return k
+
+
 def milliseconds(instant: str) -> int:
     """Convert a time of the API to milliseconds."""
     return round(datetime.fromisoformat(instant).timestamp() * 1000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from simulation.facts import payment_clawed_back, payment_of
+from simulation.facts import clawed_back, payment_of
 from simulation.findings import wrong
 from simulation.plain import entry_id
 
@@ -22,7 +22,10 @@ def check_request(line: Line) -> None:
     """Check that an entry was requested, and that its request took effect once."""
     reference, step, facts = line.entry.get("reference"), line.step, line.facts
     if reference is None:
-        if line.type not in BY_ITSELF and not line.ends_hold_by_itself:
+        is_of_term = line.type == "clawback" and clawed_back(line.entry) in line.books.terms.by_name
+        # What is taken back otherwise is in dispute no longer.
+        is_of_term |= line.type == "release" and ":taken:" in line.entry_id
+        if line.type not in BY_ITSELF and not line.ends_hold_by_itself and not is_of_term:
             wrong("made", f"{line} was not requested")
         return
     if step is None or step.account_id not in {None, line.books.account_id}:
@@ -37,6 +40,8 @@ def check_request(line: Line) -> None:
         return
     if line.type == "release" and step.kind == "capture":
         _check_belongs_to_capture(line)
+        return
+    if line.type == "clawback":
         return
     # Repeating a change of quota after another one changes it back.
     if reference in facts.effects and step.kind != "quota":
@@ -107,6 +112,7 @@ def check_amount(line: Line) -> None:
 
 
 def _usage(line: Line) -> None:
+    _check_plan(line)
     if "hold_id" in line.entry:
         _capture(line)
         return
@@ -123,6 +129,12 @@ def _check_price(line: Line, use: dict[str, Any]) -> None:
         wrong("violation", f"{line} costs {cost}, not {price}")
 
 
+def _check_plan(line: Line) -> None:
+    """Check that a use is free if an unlimited plan is in force, and only then."""
+    if line.entry.get("unlimited", False) != line.books.is_unlimited:
+        wrong("violation", f"{line} was on {line.books.plans}")
+
+
 def _check_not_frozen(line: Line) -> None:
     image = line.books.image
     if image is not None and image.get("status") == "frozen":
@@ -133,6 +145,7 @@ def _hold(line: Line) -> None:
     if line.step is None or line.step.kind != "hold":
         return
     books, cost = line.books, line.entry["cost"]
+    _check_plan(line)
     _check_price(line, line.asked)
     _check_not_frozen(line)
     if line.total != (0 if line.entry.get("unlimited") else cost):
@@ -203,17 +216,23 @@ def _signup(line: Line) -> None:
 
 
 def _purchase(line: Line) -> None:
+    payment, is_back, _ = line.entry_id.partition(":restored:")
+    if is_back:
+        line.facts.clawed[payment] -= line.amount
+        return
     data = line.asked["data"]
     line.facts.paid(line, payment_of(data))
+    line.facts.bought[payment] = data["credits"]
     if line.amount != data["credits"]:
         wrong("violation", f"{line} brings {line.amount}")
 
 
 def _clawback(line: Line) -> None:
-    payment, facts = payment_clawed_back(line.entry), line.facts
-    facts.clawed[payment] -= line.amount
-    if facts.clawed[payment] > facts.to_claw_back(payment):
-        wrong("lost", f"{line} takes more than the returned money had bought")
+    of = clawed_back(line.entry)
+    if of in line.facts.bought:
+        line.facts.clawed[of] -= line.amount
+    elif of not in line.books.terms.by_name:
+        wrong("made", f"{line} takes back what was never brought")
 
 
 RULES: dict[str, Callable[[Line], None]] = {

@@ -15,6 +15,7 @@ from typing import Any
 
 from simulation.environment import POOL_ID
 from simulation.holds import HOLD_SECONDS
+from simulation.plain import month
 
 START = datetime(2026, 1, 28, 9, 30, tzinfo=UTC).timestamp()
 
@@ -29,8 +30,13 @@ CATALOG: tuple[tuple[str, dict[str, Any]], ...] = (
         "name": "Pro", "monthly_credits": 800, "rollover": {"max": 500, "periods": 2},
         "provider_ids": ["pro"],
     }),
-    ("PLAN#lent", {"name": "Lent", "monthly_credits": 150, "overdraft_limit": 60}),
-    ("PLAN#all", {"name": "All", "monthly_credits": 0, "unlimited": True}),
+    ("PLAN#big", {"name": "Big", "monthly_credits": 2001, "provider_ids": ["big"]}),
+    ("PLAN#lent", {
+        "name": "Lent", "monthly_credits": 150, "overdraft_limit": 60, "provider_ids": ["lent"],
+    }),
+    ("PLAN#all", {
+        "name": "All", "monthly_credits": 0, "unlimited": True, "provider_ids": ["all"],
+    }),
     ("FEATURE#chat", {"name": "Chat", "cost": 5, "per": 1, "unit": "use"}),
     ("FEATURE#tokens", {"name": "Tokens", "cost": 3, "per": 1000, "unit": "token"}),
     ("FEATURE#image", {"name": "Image", "cost": 25, "per": 1, "unit": "use"}),
@@ -40,7 +46,7 @@ CATALOG: tuple[tuple[str, dict[str, Any]], ...] = (
 WEIGHTS = {
     "consume": 33, "batch": 3, "hold": 9, "extend": 2, "capture": 9, "release": 3, "end_again": 2,
     "holds": 1, "quote": 2, "account": 6, "entries": 2, "refund": 12, "adjustment": 8,
-    "quota": 3, "reset": 1, "freeze": 1, "unfreeze": 2, "sign_up": 2, "message": 11, "price": 3,
+    "quota": 3, "reset": 1, "freeze": 1, "unfreeze": 2, "sign_up": 2, "message": 18, "price": 3,
     "sweep": 1.5, "close": 0.2, "same_key": 2,
 }  # fmt: skip
 
@@ -48,16 +54,16 @@ STORIES = {"job": 4, "hoard": 0.7}
 """Kinds that make several steps: an app's calls for a user's job, and a hoarded hold."""
 
 MESSAGE_WEIGHTS = {
-    "bought": 5, "bought_again": 1, "returned": 3, "disputed": 1.5, "linked": 1, "renewed": 2,
-    "renewed_again": 0.5, "updated": 2, "ended": 1,
+    "bought": 4, "bought_again": 1.5, "returned": 5, "disputed": 5, "linked": 1, "renewed": 6,
+    "renewed_again": 0.5, "changed": 4, "updated": 1, "ended": 2,
 }  # fmt: skip
 
 WRITES = {
     "consume": {"usage"}, "batch": {"usage"}, "same_key": {"usage"}, "refund": {"refund"},
     "hold": {"hold"}, "capture": {"usage", "release"}, "release": {"release"},
     "adjustment": {"admin_grant", "promo", "referral", "admin_deduct", "release"},
-    "quota": {"plan"}, "reset": {"reset"}, "freeze": {"freeze"}, "unfreeze": {"unfreeze"},
-    "close": {"admin_deduct"},
+    "quota": {"plan", "clawback"}, "reset": {"reset"}, "freeze": {"freeze"},
+    "unfreeze": {"unfreeze"}, "close": {"admin_deduct"},
 }  # fmt: skip
 """The entry types that each kind of step may write."""
 
@@ -96,6 +102,12 @@ ROUTES = {
     "close": "DELETE /v1/accounts/{account_id}",
     "price": "PUT /v1/admin/features/{feature_id}",
 }
+
+PAID_PLANS = ("pro", "pro", "big", "lent", "all")
+"""The plans that a billing system sells."""
+
+SUBSCRIPTIONS_MAX = 3
+"""How many subscriptions a customer has at most."""
 
 NEXT_LIFE = 1_000
 """The distance between the numbers of a user's successive accounts."""
@@ -196,6 +208,23 @@ class Step:
         return self.key is not None or is_safe
 
 
+@dataclass(eq=False)
+class Subscription:
+    """A customer's subscription as the billing system knows it, with the period paid last.
+
+    `items` have a plan and a quantity each. Times are in whole seconds.
+    """
+
+    account_id: str
+    subscription_id: str
+    items: dict[str, tuple[str, int]]
+    start: int = 0
+    end: int = 0
+    months: int = 1
+    changed_at: int = 0
+    has_ended: bool = False
+
+
 class Plan:
     """Generates the steps of one world."""
 
@@ -210,6 +239,7 @@ class Plan:
         self.ended: dict[str, list[Step]] = defaultdict(list)
         self.bought: list[dict[str, Any]] = []
         self.renewals: list[dict[str, Any]] = []
+        self.subscriptions: dict[str, list[Subscription]] = defaultdict(list)
         self.messages = 0
         self.versions = {"chat": 1, "tokens": 1, "image": 1}
 
@@ -590,8 +620,10 @@ class Plan:
     def _message(self, number: int, at: float, account_id: str) -> Step:
         random = self.random
         kind = random.choices(list(MESSAGE_WEIGHTS), list(MESSAGE_WEIGHTS.values()))[0]
-        if kind in {"bought_again", "returned", "disputed"} and not self.bought:
+        if kind == "bought_again" and not self.bought:
             kind = "bought"
+        if kind in {"returned", "disputed"} and not self._payments:
+            kind = "renewed"
         if kind == "renewed_again" and not self.renewals:
             kind = "renewed"
         return self._notification(number, at, *getattr(self, f"_{kind}")(at, account_id))
@@ -618,59 +650,202 @@ class Plan:
         return "credits.purchased", data
 
     def _bought_again(self, _: float, account_id: str) -> tuple[str, dict[str, Any]]:
-        """A second message about a payment, perhaps for another account."""
+        """A second message about a payment, perhaps for another account.
+
+        That is never a stronger name of the payment, which would move it there.
+        """
         data = self.random.choice(self.bought)
-        if self.random.random() < 0.6:
+        if "account_id" in data and self.random.random() < 0.6:
             payment = {name: data[name] for name in ("payment_id", "credits", "money")}
             return "credits.purchased", {**payment, "account_id": account_id}
         return "credits.purchased", data
 
     def _returned(self, _: float, __: str) -> tuple[str, dict[str, Any]]:
-        data, random = self.random.choice(self.bought), self.random
-        money = random.choice((data["money"], data["money"] // 2, data["money"] // 3))
-        return "payment.refunded", {"payment_id": data["payment_id"], "total": money}
+        """Return money: one of two refunds of a payment, which may fail, or their total so far."""
+        data, random = self._payment(), self.random
+        name, money = data["payment_id"], data["money"]
+        if random.random() < 0.4:
+            total = random.choice((money, money // 2, money // 3))
+            return "payment.refunded", {"payment_id": name, "total": total}
+        number = random.choice((0, 1))
+        return "payment.refunded", {
+            "payment_id": name,
+            "refund_id": f"refund-{name}-{number}",
+            "money": (money, money // 2, money // 3)[(len(name) + number + money) % 3],
+            "status": random.choice(("pending", "succeeded", "succeeded", "failed")),
+        }
 
     def _disputed(self, _: float, __: str) -> tuple[str, dict[str, Any]]:
-        data, random = self.random.choice(self.bought), self.random
+        data, random = self._payment(), self.random
+        number = sum(map(ord, data["payment_id"]))
         return "payment.disputed", {
             "payment_id": data["payment_id"],
             "dispute_id": f"dispute-{data['payment_id']}",
             # A dispute is decided once.
-            "outcome": random.choice(("open", ("won", "lost")[self.bought.index(data) % 2])),
-            "money": data["money"] // (self.bought.index(data) % 3 + 1),
+            "outcome": random.choice(("open", ("won", "lost")[number % 2])),
+            "money": data["money"] // (number % 3 + 1),
         }
+
+    @property
+    def _payments(self) -> list[dict[str, Any]]:
+        """All payments of money."""
+        return [data for data in (*self.bought, *self.renewals) if data["money"]]
+
+    def _payment(self) -> dict[str, Any]:
+        """Return a payment, usually a recent one."""
+        payments = self._payments
+        return self.random.choice(payments[-4:] if self.random.random() < 0.7 else payments)
 
     def _linked(self, _: float, account_id: str) -> tuple[str, dict[str, Any]]:
         return "account.linked", {"account_id": account_id, "customer_id": f"cus-{account_id}"}
 
     def _renewed(self, at: float, account_id: str) -> tuple[str, dict[str, Any]]:
-        start = datetime.fromtimestamp(at, UTC).replace(microsecond=0)
+        """Pay a subscription's next period, early or late, or the first one of a new one."""
+        random, known = self.random, self._living(account_id)
+        if not known or (len(known) < SUBSCRIPTIONS_MAX and random.random() < 0.3):
+            subscription = self._subscribed(account_id)
+        else:
+            subscription = random.choice(known)
+        one, start = subscription, int(at)
+        if abs(start - one.end) < 45 * DAY:
+            start = one.end
+        elif not one.end:
+            start += random.choice((0, 0, -3 * DAY, 10 * DAY))
+        is_trial = not one.end and random.random() < 0.2
+        one.start, one.end = start, start + 14 * DAY if is_trial else _later(start, one.months)
+        one.changed_at = start
+        lines = [_line(name, *what, one.start, one.end) for name, what in one.items.items()]
+        return self._paid(one, lines, 0 if is_trial else 2900)
+
+    def _subscribed(self, account_id: str) -> Subscription:
+        random, number = self.random, len(self.subscriptions[account_id])
+        plans = random.sample(PAID_PLANS, random.choice((1, 1, 1, 2)))
+        items = {
+            f"item-{number}-{n}": (plan, random.choice((1, 1, 2))) for n, plan in enumerate(plans)
+        }
+        months = random.choice((1, 1, 1, 3, 12))
+        made = Subscription(account_id, f"sub-{account_id}-{number}", items, months=months)
+        self.subscriptions[account_id].append(made)
+        return made
+
+    def _living(self, account_id: str) -> list[Subscription]:
+        """Return the subscriptions that will be paid again; a few come back to life."""
+        all_ = self.subscriptions[account_id]
+        if len(all_) >= SUBSCRIPTIONS_MAX:
+            return all_
+        return [one for one in all_ if not one.has_ended]
+
+    def _changed(self, at: float, account_id: str) -> tuple[str, dict[str, Any]]:
+        """Change an item in the middle of its period: now with a proration, or later without."""
+        random = self.random
+        running = [
+            one
+            for one in self.subscriptions[account_id]
+            if one.start < at and one.changed_at + 1 < one.end and at < one.end
+        ]
+        if not running:
+            return self._renewed(at, account_id)
+        one = random.choice(running)
+        now = one.changed_at = max(int(at), one.changed_at + 1)
+        name, (plan, quantity) = random.choice(list(one.items.items()))
+        others = {other for other, _ in one.items.values()} - {plan}
+        wanted = random.choice([other for other in PAID_PLANS if other not in others])
+        if random.random() < 0.3:  # for another item
+            del one.items[name]
+            old, name = name, f"{name}.{self.messages}"
+        else:
+            old = name
+        one.items[name] = wanted, random.choice((1, 1, 2, 3))
+        how = random.random()
+        if how < 0.2:  # with the next period
+            return self._updated(at, account_id)
+        lines = [_line(old, plan, quantity, now, one.end, credited=True)]
+        if how < 0.8:
+            lines.append(_line(name, *one.items[name], now, one.end, prorated=True))
+        else:  # to another interval, which begins now
+            rest = {other: what for other, what in one.items.items() if other != name}
+            lines += [_line(*_flat(other), now, one.end, credited=True) for other in rest.items()]
+            one.months = random.choice((1, 3, 12))
+            one.start, one.end = now, _later(now, one.months)
+            lines += [_line(*_flat(each), one.start, one.end) for each in one.items.items()]
+        return self._paid(one, lines, random.choice((0, 500, 3001)))
+
+    def _paid(
+        self, one: Subscription, lines: list[dict[str, Any]], money: int
+    ) -> tuple[str, dict[str, Any]]:
+        """Return the message of a subscription's payment; that of a single line may be flat."""
+        what: dict[str, Any] = {"lines": lines}
+        if len(lines) == 1 and not lines[0]["credited"] and self.random.random() < 0.5:
+            [what] = ({name: line[name] for name in line if name != "credited"} for line in lines)
         data = {
-            "account_id": account_id,
-            "subscription_id": f"sub-{account_id}",
-            "plan": "pro",
+            "account_id": one.account_id,
+            "subscription_id": one.subscription_id,
             "payment_id": f"renewal-{self.messages}",
-            "money": 2900,
-            "period_start": f"{start:%Y-%m-%dT%H:%M:%SZ}",
-            "period_end": f"{start + timedelta(days=30):%Y-%m-%dT%H:%M:%SZ}",
+            "money": money,
+            **what,
         }
         self.renewals.append(data)
         return "subscription.renewed", data
 
-    def _renewed_again(self, _: float, __: str) -> tuple[str, dict[str, Any]]:
-        """A second message about a payment."""
-        return "subscription.renewed", self.random.choice(self.renewals)
+    def _renewed_again(self, _: float, account_id: str) -> tuple[str, dict[str, Any]]:
+        """A second message about a payment, perhaps for another account."""
+        data = self.random.choice(self.renewals)
+        return "subscription.renewed", data | (
+            {"account_id": account_id} if self.random.random() < 0.2 else {}
+        )
 
     def _updated(self, at: float, account_id: str) -> tuple[str, dict[str, Any]]:
         status = self.random.choice(("active", "past_due"))
-        return "subscription.updated", {**self._ended(at, account_id)[1], "status": status}
+        return "subscription.updated", {**self._state(at, account_id), "status": status}
 
     def _ended(self, at: float, account_id: str) -> tuple[str, dict[str, Any]]:
-        return "subscription.ended", {
-            "subscription_id": f"sub-{account_id}",
-            "status": "canceled",
-            "at": f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}",
+        data = self._state(at, account_id)
+        for one in self.subscriptions[account_id]:
+            one.has_ended |= one.subscription_id == data["subscription_id"]
+        return "subscription.ended", {**data, "status": "canceled"}
+
+    def _state(self, at: float, account_id: str) -> dict[str, Any]:
+        known = [one.subscription_id for one in self.subscriptions[account_id]]
+        return {
+            "subscription_id": self.random.choice(known or [f"sub-{account_id}-0"]),
+            "at": _iso(int(at)),
         }
+
+
+def _later(start: int, months: int) -> int:
+    """Return the same day and time some months later."""
+    return month(start * 1000, months) // 1000
+
+
+def _iso(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _flat(item: tuple[str, tuple[str, int]]) -> tuple[str, str, int]:
+    name, (plan, quantity) = item
+    return name, plan, quantity
+
+
+def _line(
+    item_id: str,
+    plan: str,
+    quantity: int,
+    start: int,
+    end: int,
+    *,
+    prorated: bool = False,
+    credited: bool = False,
+) -> dict[str, Any]:
+    """Return a line of a payment's message."""
+    return {
+        "item_id": item_id,
+        "plan": plan,
+        "quantity": quantity,
+        "period_start": _iso(start),
+        "period_end": _iso(end),
+        "prorated": prorated,
+        "credited": credited,
+    }
 
 
 def http_event(step: Step, headers: dict[str, str] | None = None) -> dict[str, Any]:

@@ -88,6 +88,7 @@ class World:
         """The number of the latest message that a provider has sent so far."""
 
         self._rivals = 0
+        self._swept_at = START
 
     # ---- The two phases --------------------------------------------------------------------------
 
@@ -144,6 +145,7 @@ class World:
         self.scheduler.spawn(self._sweep_last, Random(self.seed), 3 * 3600)
 
     def _sweep_last(self) -> None:
+        self._swept_at = self.scheduler.now
         self.processes.invoke("reset", {})
         for account_id in list(self.model.books):
             self.deliveries.arrived(json.dumps({"account_id": account_id}))
@@ -317,7 +319,7 @@ class World:
 
     def _check_final_state(self) -> None:
         """Compare the final state with the model."""
-        self.model.all_delivered()
+        self.model.all_delivered(self._swept_at)
         check_archive(self.model, self.objects)
         check_events(self.model, self.sent)
         check_usage(self.model, self.database.scan(TableName=TABLE)["Items"])
@@ -333,6 +335,8 @@ class World:
             path = {"account_id": account_id}
             step = Step(0, self.scheduler.now, "account", account_id, claims=ADMIN, path=path)
             shown = json.loads(self.processes.invoke("account", http_event(step))["body"])
+            if "balance" not in shown:
+                wrong("lost", f"{account_id} is refused: {shown}")
             if shown["balance"] != books.balance:
                 kind = "made" if shown["balance"] > books.balance else "lost"
                 wrong(

@@ -11,15 +11,17 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from functions.account.answers import EntriesAnswer, OneEntryAnswer, UsageAnswer, usage_json
 from scrip.domain.commands import ENTRY_ID_PATTERN
 from scrip.domain.entries import EntryType
-from scrip.domain.errors import EntryNotFoundError
-from scrip.http.accounts import AccountAnswer, account_json
-from scrip.http.answers import answer, entry_json
+from scrip.domain.errors import EntryNotFoundError, InstantTooFarError, NoEntryYetError
+from scrip.domain.upcoming import CHANGES_MAX, upcoming
+from scrip.http.accounts import AccountAnswer, account_at
+from scrip.http.answers import AccountSummary, answer, entry_json
 from scrip.http.models import Cursor, Instant, Name
 from scrip.http.principals import Caller, any_caller
 from scrip.http.problems import InvalidError
 from scrip.http.requests import opening_for
 from scrip.http.resolver import AccountId, api
-from scrip.ledger import ledger, utc_now
+from scrip.http.upcoming import UpcomingAnswer, upcoming_json
+from scrip.ledger import ledger
 from scrip.observability import logger
 from scrip.store.pages import PAGE_BYTES_MAX, sent_bytes
 from scrip.store.queries import EntryFilter, read, read_entries
@@ -38,14 +40,48 @@ app = api()
     operation_id="get_account",
     summary="Read an account",
     tag="Accounts",
+    refusals=(NoEntryYetError, InstantTooFarError),
 )
 def get_account(
     account_id: AccountId,
     caller: Annotated[Caller, Depends(any_caller)],
-) -> Response[AccountAnswer]:
-    """Return the balance, the grants that make it up, and the period."""
+    at: Annotated[
+        Instant | None,
+        Query(description="Now by default. At most 10 years ahead."),
+    ] = None,
+) -> Response[AccountAnswer | AccountSummary]:
+    """Return the balance, the grants that make it up, and the period.
+
+    With a future `at`, this is the account as it will be then if nothing but time happens to it.
+    With a past one, it is the balance alone, as the newest entry recorded by then says: the ledger
+    keeps no grants, and what had come due is booked with the account's next command.
+    """
     account = ledger().account(caller.account_id, opening_for(caller))
-    return answer(account_json(account, ledger().catalog()))
+    return answer(account_at(ledger(), account, at))
+
+
+@app.operation(
+    "GET",
+    "/v1/accounts/<account_id>/upcoming",
+    operation_id="list_upcoming",
+    summary="List what will happen by itself",
+    tag="Accounts",
+)
+def get_upcoming(
+    account_id: AccountId,
+    caller: Annotated[Caller, Depends(any_caller)],
+    limit: Annotated[int, Query(ge=1, le=CHANGES_MAX)] = 12,
+) -> Response[UpcomingAnswer]:
+    """Return the next renewals, expiries and ends of plans and holds, the soonest first.
+
+    They are what time alone will do. They can be fewer than `limit`: none is over 10 years ahead.
+    """
+    account = ledger().account(caller.account_id, opening_for(caller))
+    now = ledger().time(account)
+    changes = ledger().with_catalog(
+        lambda catalog: upcoming_json(upcoming(account, catalog, now, limit))
+    )
+    return answer({"upcoming": changes})
 
 
 @app.operation(
@@ -129,8 +165,8 @@ def get_usage(
 
     An answer has at most 4 MB: if it would be larger, request fewer days or group by less.
     """
-    start, end = _whole_days(from_, to or utc_now())
-    ledger().account(caller.account_id, opening_for(caller))
+    account = ledger().account(caller.account_id, opening_for(caller))
+    start, end = _whole_days(from_, to or ledger().time(account))
     days = read_usage(ledger().table, caller.account_id, start, end)
     rows = usage_json(days, frozenset(group_by.split(",")))
     if sent_bytes(rows) > PAGE_BYTES_MAX:

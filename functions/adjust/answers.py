@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from typing import Any, Literal, TypedDict
 
-from scrip.domain.account import Account, Quota
+from scrip.domain.account import Account
 from scrip.domain.catalog import Catalog
+from scrip.domain.entitlement import NO_OVERRIDE, Entitlement, monthly_credits
 from scrip.domain.entries import iso
 from scrip.domain.posting import AuditRecord
 from scrip.http.accounts import Period, period_json
@@ -84,32 +85,47 @@ def audit_json(audit_id: str, record: AuditRecord) -> AuditAnswer:
 
 def quota_json(
     account: Account,
+    entitlement: Entitlement,
     catalog: Catalog,
     audit: Iterable[tuple[str, AuditRecord]],
 ) -> QuotaAnswer:
     """Return what a settled account may use, with its newest audit records."""
-    pending = account.next_quota
+    plan = entitlement.plan
+    override = account.overrides.get(plan.plan_id, NO_OVERRIDE)
+    in_force: NextQuota = {
+        "plan_id": plan.plan_id,
+        "monthly_credits": entitlement.running_credits,
+        "unlimited": plan.unlimited,
+        "limits": dict(entitlement.limits),
+    }
     return {
         "account_id": account.account_id,
-        **_in_force(account.quota, catalog),
+        **in_force,
         "overrides": {
-            "monthly_credits": account.monthly_credits,
-            "limits": dict(account.limits),
+            "monthly_credits": override.monthly_credits,
+            "limits": dict(override.limits),
         },
-        "next": _in_force(pending, catalog) if pending else None,
-        "period": period_json(account),
+        "next": _next(account, entitlement, catalog),
+        "period": period_json(entitlement),
         "used": account.used,
         "balance": account.balance,
         "audit": [audit_json(*record) for record in audit],
     }
 
 
-def _in_force(quota: Quota, catalog: Catalog) -> NextQuota:
-    """Return a quota, completed from its plan."""
-    plan = catalog.plan(quota.plan_id)
+def _next(account: Account, entitlement: Entitlement, catalog: Catalog) -> NextQuota | None:
+    """Return what an admin's change or an edit of the plan makes of it with the next period."""
+    plan, limits = entitlement.plan, entitlement.limits
+    credits_ = entitlement.monthly_credits
+    if account.next_plan_id is not None and entitlement.term is None:
+        plan = catalog.plan(account.next_plan_id)
+        override = account.overrides.get(plan.plan_id, NO_OVERRIDE)
+        credits_, limits = monthly_credits(account, plan), {**plan.limits, **override.limits}
+    elif credits_ == entitlement.running_credits:
+        return None
     return {
         "plan_id": plan.plan_id,
-        "monthly_credits": quota.allowance(plan),
+        "monthly_credits": credits_,
         "unlimited": plan.unlimited,
-        "limits": {**plan.limits, **quota.limits},
+        "limits": dict(limits),
     }

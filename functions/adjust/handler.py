@@ -14,25 +14,29 @@ from functions.adjust.answers import (
     audit_json,
     quota_json,
 )
-from functions.adjust.requests import CloseRequest, QuotaRequest, ResetRequest
+from functions.adjust.requests import ClockRequest, CloseRequest, QuotaRequest, ResetRequest
 from scrip.domain.account import Account
 from scrip.domain.commands import (
     Adjust,
     AdjustAction,
     CloseAccount,
     ResetUsage,
+    SetClock,
     SetFrozen,
     SetQuota,
 )
 from scrip.domain.grants import GrantKind
+from scrip.http.accounts import AccountAnswer, account_json
 from scrip.http.admin_models import AdjustRequest, FreezeRequest
 from scrip.http.answers import PostedAnswer, answer, posted
 from scrip.http.models import Cursor
 from scrip.http.principals import Caller, admin_caller
+from scrip.http.problems import RouteNotFoundError
 from scrip.http.requests import carry_out, command_of, opening_for
 from scrip.http.resolver import AccountId, DryRun, IdempotencyKey, api
-from scrip.ledger import ledger
+from scrip.ledger import ledger, renewal
 from scrip.observability import logger
+from scrip.settings import settings
 from scrip.store.erasure import erase
 from scrip.store.queries import read_audit
 from scrip.warm_up import warm_up
@@ -173,6 +177,40 @@ def post_reset(
 
 
 @app.operation(
+    "PUT",
+    "/v1/admin/accounts/<account_id>/clock",
+    operation_id="set_clock",
+    summary="Set an account's clock forward",
+    tag="Admin",
+    command=SetClock,
+)
+def put_clock(
+    account_id: AccountId,
+    body: Annotated[ClockRequest, Body()],
+    caller: Admin,
+    *,
+    dry_run: DryRun = False,
+) -> Response[AccountAnswer]:
+    """Let the account live at another time from now on. On stage `dev` only; elsewhere 404.
+
+    Its clock runs on from there. What has come due by then is booked at once. Repeating the request
+    changes nothing.
+
+    Raises:
+        RouteNotFoundError: this is another stage.
+    """
+    if settings().stage != "dev":
+        raise RouteNotFoundError
+    command = command_of(SetClock, caller, body, None)
+    account = carry_out(command, caller, dry_run=dry_run).account
+    if not dry_run:
+        account = ledger().execute(renewal(caller.account_id)).account
+    assert account is not None
+    account = ledger().settled(account)
+    return answer(account_json(account, ledger().entitled(account), ledger().time(account)))
+
+
+@app.operation(
     "DELETE",
     "/v1/accounts/<account_id>",
     operation_id="close",
@@ -222,7 +260,7 @@ def _quota(caller: Caller, account: Account | None) -> Response[QuotaAnswer]:
     if account is None:
         account = ledger().account(caller.account_id, opening_for(caller))
     audit, _ = read_audit(ledger().table, caller.account_id, limit=AUDIT_SHOWN, cursor=None)
-    return answer(quota_json(account, ledger().catalog(), audit))
+    return answer(quota_json(account, ledger().entitled(account), ledger().catalog(), audit))
 
 
 @logger.inject_lambda_context(correlation_id_path=API_GATEWAY_HTTP)

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, model_validator
 from pydantic.config import JsonDict
 
 from scrip.http.admin_models import Limits
-from scrip.http.models import INTEGER, STRING, AdminRequest, Count, Name, schema_with
+from scrip.http.models import INTEGER, STRING, AdminRequest, Count, Instant, Name, schema_with
 
 OBJECT: JsonDict = {"type": "object"}
 
@@ -41,6 +41,14 @@ class QuotaRequest(AdminRequest):
 
 class ResetRequest(AdminRequest):
     """An optional reason for resetting the period's usage."""
+
+
+class ClockRequest(AdminRequest):
+    """The time that an account's clock is to show."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"now": "2027-01-31T12:00:00Z"}]})
+
+    now: Instant
 
 
 class CloseRequest(AdminRequest):

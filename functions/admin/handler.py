@@ -163,7 +163,10 @@ def post_account(
     """Open an account as its owner's sign-up would. An existing account keeps what it has."""
     account, is_new = add_account(ledger(), body.account_id, body.email, dry_run=dry_run)
     emails = {*emails_of(ledger(), body.account_id), *([body.email.lower()] if body.email else [])}
-    return answer(listed_account_json(account, sorted(emails)), 201 if is_new else 200)
+    return answer(
+        listed_account_json(account, ledger().entitled(account), sorted(emails)),
+        201 if is_new else 200,
+    )
 
 
 @app.operation(
@@ -210,7 +213,7 @@ def get_webhook(admin: Admin, webhook_id: WebhookId) -> Response[OneWebhookAnswe
     operation_id="replay_webhook",
     summary="Apply a provider's message again",
     tag="Admin",
-    refusals=(WebhookNotFoundError, PayloadErasedError),
+    refusals=(WebhookNotFoundError, PayloadErasedError, ProviderBusyError),
 )
 def post_replay(admin: Admin, webhook_id: WebhookId) -> Response[ListedWebhook]:
     """Apply a message again, whatever its status. Effects it has had are not repeated."""

@@ -23,10 +23,11 @@ from typing import TYPE_CHECKING, Any
 from ulid import ULID
 
 from functions.admin.rehearsal import RehearsalLedger, rehearse
-from scrip.domain.account import PAYMENT_GRACE, AccountStatus
+from scrip.domain.account import AccountStatus
 from scrip.domain.commands import Adjust, AdjustAction
 from scrip.domain.entries import canonical_json, iso
 from scrip.domain.errors import NotConfiguredError, ProviderBusyError, ScripError
+from scrip.domain.terms import GRACE
 from scrip.observability import logger
 from scrip.settings import settings
 from scrip.store.aliases import EMAIL, OWN, accounts_named
@@ -35,12 +36,11 @@ from scrip.store.inbox import InboxStatus
 from scrip.store.queries import read, read_payment
 from scrip.user_pool import PoolUser, user_pool
 from scrip.users import emails_of, open_account
-from scrip.webhooks.apply import accept, wake
+from scrip.webhooks.apply import accept, owner_of, wake
 from scrip.webhooks.facts import PeriodPaid, SubscriptionUpdated
 from scrip.webhooks.messages import IgnoredError, Message
 from scrip.webhooks.providers import Provider, facts_of
 from scrip.webhooks.secrets import STRIPE_API_KEY, Secrets
-from scrip.webhooks.shapes import distinct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -260,9 +260,8 @@ class Sync:
         paid = _fact(invoice, PeriodPaid) if invoice else None
         state = _fact(_update(subscription, asked_at), SubscriptionUpdated)
         assert state is not None
-        names = distinct(*state.names, *(paid.names if paid else ()))
-        known = self.linked | accounts_named(self.ledger.table, names)
-        account_id = next((known[name] for name in names if name in known), None)
+        names = paid.names if paid and not state.names.accounts else state.names
+        account_id = owner_of(self.ledger, names, self.linked)
         if account_id is None and state.ended:
             return Result.SKIPPED, []  # it is over, and was never linked to an account
         account = self.ledger.account(account_id) if account_id else None
@@ -270,7 +269,8 @@ class Sync:
             return Result.SKIPPED, []
         followed = account.subscription if account else None
         created = datetime.fromtimestamp(subscription["created"], UTC)
-        outside = [name for name in state.names if name.startswith(f"{Provider.STRIPE}:")]
+        outside = [*state.names.subscriptions, *state.names.customers]
+        known = self.linked | accounts_named(self.ledger.table, outside)
         # The invoice first: it also has an address.
         news = [invoice] if invoice and paid and self._is_due(paid) else []
         if _is_news(state, created, followed):
@@ -283,13 +283,22 @@ class Sync:
             return Result.UNMATCHED, []
         self.linked |= dict.fromkeys(outside, account_id)
         after = self.ledger.account(account_id) if news else account
-        was = {**_shown(account), "names": [name for name in outside if name in known]}
-        result, differences = _compared(account_id, was, {**_shown(after), "names": outside})
+        was = {**self._shown(account), "names": [name for name in outside if name in known]}
+        result, differences = _compared(account_id, was, {**self._shown(after), "names": outside})
         return Result.UNMATCHED if InboxStatus.UNMATCHED in statuses else result, differences
+
+    def _shown(self, account: Account) -> dict[str, Any]:
+        paid_until = max((term.end for term in account.all_terms.given), default=None)
+        return {
+            "plan_id": self.ledger.entitled(account).plan.plan_id,
+            "subscription_status": account.subscription.status if account.subscription else None,
+            "paid_until": iso(paid_until) if paid_until else None,
+            "balance": account.balance,
+        }
 
     def _is_due(self, paid: PeriodPaid) -> bool:
         """Return whether a paid period is not over, and its payment not known yet."""
-        is_over = paid.end + PAYMENT_GRACE <= self.ledger.clock()
+        is_over = max(line.end for line in paid.lines) + GRACE <= self.ledger.clock()
         return not is_over and read_payment(self.ledger.table, paid.payment_id) is None
 
     def _deliver(self, message: Message, account_id: str | None) -> InboxStatus:
@@ -388,15 +397,6 @@ def _is_news(
     if followed.subscription_id == state.subscription_id:
         return followed.status != state.status
     return not state.ended and (followed.ended or created > followed.at)
-
-
-def _shown(account: Account) -> dict[str, Any]:
-    return {
-        "plan_id": account.plan_id,
-        "subscription_status": account.subscription.status if account.subscription else None,
-        "paid_until": iso(account.paid_until) if account.paid_until else None,
-        "balance": account.balance,
-    }
 
 
 def _compared(

@@ -57,13 +57,14 @@ def get_page() -> Response[str]:
 
 @app.get("/console/config.json", include_in_schema=False)
 def get_config() -> Response[Any]:
-    """Return the sign-in settings: the issuer and the console's client ID there."""
+    """Return the sign-in settings, the issuer and the console's client ID there, and the stage."""
     return answer(
         {
             "authority": settings().sign_in_authority,
             "client_id": settings().sign_in_client_id,
             "audience": settings().sign_in_audience,
             "scope": "openid email",
+            "stage": settings().stage,
         },
         headers=REVALIDATE,
     )

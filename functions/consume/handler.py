@@ -174,7 +174,7 @@ def post_extension(
     command = command_of(ExtendHold, caller, body or ExtendRequest(), None, hold_id=hold_id)
     outcome = carry_out(command, caller, dry_run=dry_run)
     assert outcome.account is not None, outcome
-    return extended_hold(hold_id, outcome.account, ledger().catalog())
+    return extended_hold(hold_id, outcome.account, ledger().entitled(outcome.account))
 
 
 @app.operation(
@@ -216,7 +216,8 @@ def post_quote(
     """Price a consume against the account as it is now. Changes nothing."""
     command = command_of(Consume, caller, body, idempotency_key)
     account = ledger().account(caller.account_id, opening_for(caller))
-    return answer(quote_json(quote(account, command, ledger().catalog())))
+    plan = ledger().entitled(account).plan
+    return answer(quote_json(quote(account, plan, command, ledger().catalog())))
 
 
 @logger.inject_lambda_context(correlation_id_path=API_GATEWAY_HTTP)

@@ -10,7 +10,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from scrip.domain.errors import AccountNotFoundError, BusyError
-from scrip.domain.settle import settled
 from scrip.ledger import renewal
 from scrip.observability import logger
 from scrip.renew_queue import DirectoryRange, OneAccount, Queue
@@ -82,6 +81,6 @@ def _up_to_date(ledger: Ledger, account_ids: list[str]) -> set[str]:
     found = set()
     for account in filter(None, read_accounts(ledger.table, account_ids).values()):
         with suppress(Exception):  # a broken account shows when it is renewed
-            if settled(account, ledger.catalog(), ledger.clock()) == account:
+            if ledger.settled(account) == account:
                 found.add(account.account_id)
     return found

@@ -12,6 +12,7 @@ from scrip.domain.errors import (
     CatalogUnsoundError,
     CorruptAccountError,
     PayloadError,
+    ProviderBusyError,
     SignatureError,
 )
 from scrip.http.answers import answer
@@ -31,11 +32,15 @@ secrets = Secrets()
 app = api()
 
 
-Kept = Literal[InboxStatus.APPLIED, InboxStatus.IGNORED, InboxStatus.UNMATCHED]
+Kept = Literal[InboxStatus.APPLIED, InboxStatus.IGNORED, InboxStatus.UNMATCHED, InboxStatus.FAILED]
 
 
 class WebhookAnswer(TypedDict):
-    """The outcome of a message; an `unmatched` one waits for its account or payment."""
+    """The outcome of a message.
+
+    An `unmatched` one waits for its account or payment; a `failed` one says something that Scrip
+    does not know.
+    """
 
     webhook_id: str
     status: Kept
@@ -50,6 +55,7 @@ class WebhookAnswer(TypedDict):
     refusals=(
         SignatureError,
         PayloadError,
+        ProviderBusyError,
         BodyTooLargeError,
         UnsupportedMediaTypeError,
         CatalogUnsoundError,
@@ -61,7 +67,7 @@ def post_webhook(
         str, Path(description="The sender.", json_schema_extra={"enum": [*Provider]})
     ],
 ) -> Response[WebhookAnswer]:
-    """Receive a message, and answer once it has been applied, ignored or set to wait.
+    """Receive a message, and answer once it has been dealt with.
 
     Sending it again is harmless. After a 5xx the provider must send it again.
     """

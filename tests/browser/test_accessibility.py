@@ -36,7 +36,14 @@ PAGES = {
     "inbox": "#/inbox",
     "health": "#/health",
 }
-DIALOGS = ("Manage credits", "Change plan", "Allowance and limits", "Reset usage", "Freeze")
+DIALOGS = (
+    "Manage credits",
+    "Change plan",
+    "Allowance and limits",
+    "Reset usage",
+    "Freeze",
+    "Set the clock",
+)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

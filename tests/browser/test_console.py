@@ -86,6 +86,26 @@ def test_an_admin_finds_a_user_by_email_and_sees_what_the_balance_consists_of(
         expect(history).to_contain_text(change)
 
 
+def test_an_admin_sees_what_happens_next_and_lets_it_happen(page: Page, somebody: NewUser) -> None:
+    somebody.consume("image-generation")
+    open_account(page, somebody)
+    upcoming = page.get_by_role("region", name="What happens next").get_by_role("row")
+    expect(upcoming.nth(1)).to_contain_text(
+        "a period begins, 100 credits arrive, 75 credits expire"
+    )
+    expect(upcoming.nth(1)).to_contain_text(f"+25{grouped(10_100)}")
+
+    page.get_by_role("button", name="Set the clock").click()
+    dialog = page.get_by_role("dialog", name="Set the clock")
+    expect(dialog.locator(".preview")).to_contain_text(grouped(10_100))
+    dialog.get_by_role("button", name="Continue").click()
+    dialog.get_by_role("button", name="Set the clock").click()
+    expect_status(page, "For this account it is")
+    expect(page.get_by_text("This account has a clock of its own.")).to_be_visible()
+    expect(figure(page, "Balance")).to_have_text(grouped(10_100))
+    assert [entry["amount"] for entry in somebody.entries("expiry")] == [-75]
+
+
 def test_the_list_of_accounts_loads_more_and_links_to_each(
     page: Page, admin_api: httpx.Client
 ) -> None:

@@ -11,7 +11,7 @@ from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from functions.renew.handler import lambda_handler as renew
 from functions.reset.handler import lambda_handler as reset
 from scrip.domain.decide import decide
-from scrip.ledger import opening
+from scrip.ledger import Ledger, opening
 from scrip.store.items import account_item, entry_item, to_wire
 from scrip.store.queries import read
 
@@ -76,6 +76,10 @@ class Renewals:
             written += [entry_item(account_id, entry) for entry in posting.entries]
         puts: Any = [{"PutRequest": {"Item": to_wire(item)}} for item in written]
         self.table.client.batch_write_item(RequestItems={self.table.name: puts})
+
+    def ledger_at(self, now: datetime) -> Ledger:
+        """Return a ledger whose clock stands still."""
+        return Ledger(self.table, lambda: now)
 
     def stored(self, account_id: str) -> Account:
         """Return an account from the table, without rolling it forward."""

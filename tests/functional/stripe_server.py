@@ -1,4 +1,4 @@
-"""Stripe's list of subscriptions on the loopback interface: real HTTP, pages and errors."""
+"""Stripe's lists on the loopback interface: real HTTP, pages and errors."""
 
 from __future__ import annotations
 
@@ -19,10 +19,14 @@ KEY = "rk_test_scrip"
 
 @dataclass
 class StripeServer:
-    """Subscriptions, newest first; the numbers of the requests that fail; the queries so far."""
+    """Subscriptions, newest first, and other lists by their paths.
+
+    `failing` has the numbers of the requests that fail, `asked` the queries so far.
+    """
 
     url: str = ""
     subscriptions: list[dict[str, Any]] = field(default_factory=list)
+    lists: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     failing: set[int] = field(default_factory=set)
     asked: list[dict[str, list[str]]] = field(default_factory=list)
 
@@ -34,13 +38,16 @@ class StripeServer:
             return 401, {"error": {"type": "invalid_request_error", "message": "Invalid API Key"}}
         if len(self.asked) in self.failing:
             return 500, {"error": {"type": "api_error", "message": "An unknown error occurred"}}
-        assert url.path == "/v1/subscriptions"
-        assert self.asked[-1]["status"] == ["all"]
-        assert self.asked[-1]["expand[0]"] == ["data.latest_invoice.payments"]
-        ids = [subscription["id"] for subscription in self.subscriptions]
+        if url.path == "/v1/subscriptions":
+            assert self.asked[-1]["status"] == ["all"]
+            assert self.asked[-1]["expand[0]"] == ["data.latest_invoice.payments"]
+        whole = {"/v1/subscriptions": self.subscriptions, **self.lists}.get(url.path)
+        if whole is None:
+            return 404, {"error": {"type": "invalid_request_error", "message": "No such object"}}
+        ids = [part["id"] for part in whole]
         [after] = self.asked[-1].get("starting_after", [None])
         first = ids.index(after) + 1 if after else 0
-        page = self.subscriptions[first : first + PAGE]
+        page = whole[first : first + PAGE]
         has_more = first + PAGE < len(ids)
         return 200, {"object": "list", "data": page, "has_more": has_more, "url": url.path}
 

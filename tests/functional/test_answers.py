@@ -33,7 +33,7 @@ def as_written(clock: Clock) -> dict[str, Any]:
     account = read(ledger().table, USER).account
     assert account is not None
     assert ledger().settled(account) == account, "a command settles all that is due"
-    shown: dict[str, Any] = {**account_json(account, ledger().catalog())}
+    shown: dict[str, Any] = {**account_json(account, ledger().entitled(account), clock.now)}
     return {name: shown[name] for name in SHOWN}
 
 

@@ -164,7 +164,7 @@ def test_a_new_plan_can_be_used_at_once(table: Table) -> None:
     assert set(early.catalog().plans) == {"free", "pro", "unlimited"}
     send(CREATE)
     put_on_team(USER)  # by a process that read the catalog before
-    assert early.account(USER).plan_id == "team"
+    assert early.entitled(early.account(USER)).plan.plan_id == "team"
 
 
 def test_an_inactive_plan_keeps_its_accounts_and_accepts_no_others(table: Table) -> None:

@@ -115,6 +115,7 @@ def test_the_configuration_says_where_to_sign_in() -> None:
         "client_id": "3n4b5urk1ft4fl3mg5e62d9ado",
         "audience": "",
         "scope": "openid email",
+        "stage": "dev",
     }
 
 

@@ -33,6 +33,7 @@ LIFE: list[tuple[str, dict[str, Any] | None]] = [
     ("adjust/freeze", REASON),
     ("consume/amount", {"amount": 1}),
     ("adjust/unfreeze", REASON),
+    ("adjust/clock", {"now": "2126-01-01"}),
     ("adjust/close", REASON),
 ]
 """Requests in an order in which most are executed; some are refused."""

@@ -86,7 +86,7 @@ def test_an_item_that_scrip_cannot_have_written_is_a_corrupt_account() -> None:
         "used": {"S": "30"},
         "debt": {"BOOL": True},
         "seq_last": {"L": [sound["seq_last"]]},
-        "limits": {"M": {"storage_bytes": {"S": "5"}}},
+        "overrides": {"M": {"free": {"M": {"monthly_credits": {"S": "5"}}}}},
         "directory_sk": {"S": "00:00#u1"},
         "grants": {"L": [{"M": {**_grant(sound), "more": {"N": "1"}}}, *sound["grants"]["L"][1:]]},
     }.items():

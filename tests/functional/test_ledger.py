@@ -343,7 +343,15 @@ def test_a_corrupt_price_disables_its_feature_and_nothing_else(
     assert fresh.execute(consume()).entry
 
 
-def test_an_account_with_four_grants_and_an_entry_are_each_within_1_kb(books: Ledger) -> None:
+def test_an_account_with_a_term_and_four_grants_and_an_entry_are_each_within_1_kb(
+    books: Ledger,
+) -> None:
+    paid = examples.pay_terms(
+        examples.line(NOW, NOW + timedelta(days=30), item_id="si_" + "a" * 14),
+        payment_id="stripe:in_" + "b" * 24,
+        subscription_id="stripe:sub_" + "c" * 24,
+    )
+    books.execute(paid)
     for n, kind in enumerate(("a" * 36, "b" * 36), start=1):
         books.execute(
             Adjust(

@@ -56,6 +56,7 @@ LIFE: list[tuple[timedelta, Command]] = [
     (AT_ONCE, replace(examples.freeze(frozen=False), entry_id="f2")),
     (AT_ONCE, examples.reset()),
     (900 * DAY, Renew(account_id="u1", entry_id="renew", keyed=False, actor=CLOCK)),
+    (AT_ONCE, examples.clock(START + 10_000 * DAY)),
     (900 * DAY, examples.close()),
     (AT_ONCE, examples.consume(1, "closed")),
 ]

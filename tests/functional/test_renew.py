@@ -4,13 +4,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scrip.domain.commands import Consume
+from functions.bootstrap.default_catalog import DEFAULT_CATALOG
+from scrip.domain.commands import Consume, SetClock
+from scrip.domain.entitlement import entitled
 from scrip.domain.entries import Actor, ActorType
 from scrip.ledger import TRIES_MAX, ledger
 from scrip.store.sweeps import move_watermark
 from tests.functional.conftest import event, invoke, items
 from tests.functional.faults import THROTTLED, instead_of
 from tests.functional.renewals import NOW, Renewals
+from tests.unit.domain.examples import follow, line, pay_terms
 
 ADMIN = Actor(ActorType.ADMIN, "a1")
 A_MONTH_AGO = datetime(2026, 10, 21, 12, tzinfo=UTC)
@@ -45,6 +48,23 @@ def test_accounts_that_are_due_are_renewed_and_no_others(due: Renewals) -> None:
     assert items(due.table) == before, "a second sweep writes nothing"
 
 
+def test_a_trial_is_over_when_it_ends_and_not_with_the_month(renewals: Renewals) -> None:
+    """A subscription may end on another day and at another hour than the account's periods."""
+    start, end = (
+        datetime(2026, 11, 7, 11, 30, tzinfo=UTC),
+        datetime(2026, 11, 21, 11, 30, tzinfo=UTC),
+    )
+    renewals.open({"u1": datetime(2026, 11, 3, 8, tzinfo=UTC)})
+    renewals.ledger_at(start).execute(pay_terms(line(start, end), money=0))
+    renewals.ledger_at(start + HOUR).execute(follow("canceled", start + HOUR))
+    move_watermark(renewals.table, NOW - HOUR)
+    renewals.sweep()
+    assert renewals.drain() == []
+    account = renewals.stored("u1")
+    assert account.as_of == end
+    assert entitled(account, DEFAULT_CATALOG, NOW).plan.plan_id == "free"
+
+
 def test_after_an_outage_of_two_days_all_due_accounts_are_renewed(renewals: Renewals) -> None:
     move_watermark(renewals.table, NOW - timedelta(days=2))
     opened_at = {f"u{hours}": A_MONTH_AGO - hours * HOUR for hours in (0, 9, 30, 47)}
@@ -70,6 +90,18 @@ def test_an_account_idle_for_14_months_is_the_same_after_a_read_a_command_or_a_s
     assert renewals.drain() == []
     swept = renewals.stored("swept")
     assert (swept.balance, swept.period) == (read.balance, read.period)
+
+
+def test_an_account_with_a_clock_of_its_own_is_renewed_at_its_own_time(due: Renewals) -> None:
+    ahead = NOW + timedelta(days=100)
+    due.open({"ahead": NOW - HOUR})
+    ledger().execute(
+        SetClock(account_id="ahead", entry_id="c", keyed=False, actor=ADMIN, now=ahead)
+    )
+    move_watermark(due.table, NOW - timedelta(days=31))
+    due.sweep()
+    assert due.drain() == []
+    assert due.stored("ahead").period == 3
 
 
 def test_a_worker_that_runs_out_of_time_queues_the_rest(

@@ -222,7 +222,7 @@ def use_the_api(uses: Uses) -> None:
         assert send("consume/capture", key="again").status == 200
         first_call("consume/feature")
     with uses.of("account"):
-        for name in ("me", "entry", "entries", "usage"):
+        for name in ("me", "entry", "entries", "usage", "upcoming"):
             assert send(f"account/{name}").status == 200
         first_call("account/me", "")
     with uses.of("refund"):
@@ -233,7 +233,7 @@ def use_the_api(uses: Uses) -> None:
     deliver_story(ALICE, ("credits_purchased",))
     with uses.of("adjust"):
         first_call("adjust/add")
-        for name in ("add", "change_quota", "reset", "freeze", "audit"):
+        for name in ("add", "change_quota", "reset", "freeze", "clock", "audit"):
             assert send(f"adjust/{name}").status < 300, name
         too_much = {"action": "deduct", "amount": 1_000_000, "reason": "x"}
         assert send("adjust/deduct", body=too_much).status == 409

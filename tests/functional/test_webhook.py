@@ -133,17 +133,13 @@ def test_a_payment_belongs_to_one_account_only(table: Table) -> None:
 
 
 def test_messages_without_an_account_wait_for_the_sign_up(table: Table) -> None:
-    checkout = body(STRIPE, "checkout_payment")
-    checkout["data"]["object"] |= {"client_reference_id": None, "metadata": {"credits": "500"}}
-    checkout["data"]["object"]["customer_details"]["email"] = "Alice@Example.com"
-    invoice = body(STRIPE, "invoice_paid")
+    checkout, invoice = body(STRIPE, "checkout_payment"), body(STRIPE, "invoice_paid")
     assert deliver(STRIPE, checkout).body["status"] == "unmatched"
     assert deliver(STRIPE, invoice).body["status"] == "unmatched"
     signup = event("signup/confirmed")
     signup["request"]["userAttributes"] |= {"sub": ALICE, "email": "alice@example.com"}
     invoke("signup", signup)
-    invoke("wake", event("wake/address_linked"))
-    # The checkout linked the invoice's customer.
+    invoke("wake", event("wake/account_opened"))
     assert alice().balance == 50 + 500 + 2_000
     assert {item["status"]["S"] for item in items(table) if item["sk"]["S"] == "INBOX"} == {
         "applied"
@@ -207,7 +203,7 @@ def test_a_price_that_was_just_mapped_is_known_at_once(table: Table) -> None:
     pro = replace(DEFAULT_CATALOG.plans["pro"], provider_ids=("price_new",))
     table.client.put_item(TableName=table.name, Item=to_wire(plan_item(pro)))
     assert deliver(STRIPE, invoice).body["status"] == "applied"
-    assert alice().plan_id == "pro"
+    assert ledger().entitled(alice()).plan.plan_id == "pro"
 
 
 def test_the_payload_of_a_message_about_a_closed_account_is_not_kept(table: Table) -> None:

@@ -20,6 +20,7 @@ from scrip.domain.commands import (
     ExtendHold,
     OpenAccount,
     OpenHold,
+    PayTerms,
     Refund,
     ReleaseHold,
     Renew,
@@ -31,6 +32,7 @@ from scrip.domain.decide import SIGNUP_ENTRY_ID
 from scrip.domain.entries import Actor, ActorType
 from scrip.domain.errors import InsufficientCreditsError
 from scrip.domain.grants import GrantKind
+from scrip.domain.terms import Line
 from scrip.ledger import Ledger, utc_now
 from scrip.store.client import Table
 from scrip_cli.local import demo
@@ -134,7 +136,40 @@ def metered(stack: LocalStack) -> Iterator[Metered]:
     client.close()
 
 
-def test_a_consume_takes_2_round_trips_5_write_units_and_1_read_unit(metered: Metered) -> None:
+@pytest.fixture
+def paying(metered: Metered) -> Metered:
+    """The same, on a paid term instead of the free plan."""
+    start = utc_now()
+    metered.ledger.execute(
+        PayTerms(
+            account_id=metered.account_id,
+            entry_id=f"stripe:in_{uuid4().hex[:24]}",
+            keyed=False,
+            actor=Actor(ActorType.WEBHOOK, "stripe"),
+            subscription_id=f"stripe:sub_{uuid4().hex[:24]}",
+            lines=(
+                Line(
+                    item_id=f"si_{uuid4().hex[:14]}",
+                    plan_id="pro",
+                    start=start,
+                    end=start + timedelta(days=30),
+                ),
+            ),
+            money=2_000,
+            currency="usd",
+        ),
+    )
+    account = metered.ledger.account(metered.account_id)
+    assert (len(account.terms), len(account.grants)) == (1, 4)
+    metered.meter.reset()
+    return metered
+
+
+@pytest.mark.parametrize("of", ["metered", "paying"])
+def test_a_consume_takes_2_round_trips_5_write_units_and_1_read_unit(
+    of: str, request: pytest.FixtureRequest
+) -> None:
+    metered: Metered = request.getfixturevalue(of)
     metered.ledger.execute(metered.consume(5, str(uuid4())))
     meter = metered.meter
     assert meter.calls == ["GetItem", "TransactWriteItems"]

@@ -181,7 +181,7 @@ def final_state(stack: LocalStack, clock: Clock, order: list[tuple[timedelta, st
     entries, _ = read_entries(ledger().table, stored, limit=100, cursor=None)
     account = settled(ledger().account(account_id), ledger().catalog(), BEGAN + 6 * DAY)
     return (
-        (account.balance, account.held, account.debt, account.plan_id, account.paid_until),
+        (account.balance, account.held, account.debt, account.terms),
         Counter((entry.type, entry.amount) for entry in entries),
     )
 

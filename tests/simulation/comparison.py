@@ -46,6 +46,8 @@ CONDITIONS = (
     f"{commit.SAME_VERSION} AND {commit.CAN_GIVE}",
     commit.NO_ENTRY,
     commit.SAME_REFUNDED,
+    aliases.SAME_LINK,
+    aliases.SAME_LINK_OF_0_1_0,
     aliases.NEW_OR_SAME_ACCOUNT,
     aliases.NEW_OR_SAME_PAYMENT,
     aliases.IS_OPEN,
@@ -119,6 +121,8 @@ ATTRIBUTES: dict[str, SearchStrategy[dict[str, Any]]] = {
     "attempts": number(0, 2),
     "account_id": text("anna", "bert"),
     "told_at": number(0, 3),
+    "rank": number(1, 2),
+    "shared": st.booleans().map(lambda value: {"BOOL": value}),
     "counted": st.lists(text("a", "b"), max_size=2).map(lambda value: {"L": value}),
     "watermark": number(0, 3) | text("soon"),
     "grants": st.lists(GRANT.map(lambda grant: {"M": grant}), max_size=2).map(
@@ -157,6 +161,7 @@ VALUES: dict[str, SearchStrategy[dict[str, Any]]] = {
     ":time": text("00:00", "12:30#bert"),
     ":later": text("12:30#bert", "13:00"),
     ":nothing": st.just({"B": b""}),
+    ":no_names": st.just({"L": []}),
 }
 
 KEYS = st.fixed_dictionaries({"pk": PKS, "sk": SKS})

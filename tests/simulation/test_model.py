@@ -9,11 +9,23 @@ from simulation.dynamodb import Change, freeze
 from simulation.findings import Wrong
 from simulation.model import Model
 from simulation.movements import MOVEMENTS
-from simulation.plain import chained, typed
+from simulation.plain import chained, month, typed
 from simulation.traffic import DAY, HOUR, SERVICE, Step, user
 
 NOW = 1_769_592_600.0
 SIGNUP_CREDITS = 50
+PAYMENT = {
+    "account_id": "user-0",
+    "subscription_id": "sub-1",
+    "payment_id": "renewal-1",
+    "money": 2900,
+    "item_id": "item-1",
+    "plan": "pro",
+    "quantity": 1,
+    "period_start": "2026-01-28T09:30:00Z",
+    "period_end": "2026-02-28T09:30:00Z",
+}
+"""A month for 800 credits that begins at NOW."""
 
 
 class Ledger:
@@ -25,7 +37,12 @@ class Ledger:
         opens = Step(3, NOW, "hold", "user-0", body, claims=SERVICE)
         body = {"amount": 1, "reference": "step-4"}
         hostile = Step(4, NOW, "capture", "user-0", body, claims=user("user-0"))
-        self.model = Model([self.step, opens, hostile], SIGNUP_CREDITS)
+        pays = Step(5, NOW, "message", None, {"type": "subscription.renewed", "data": PAYMENT})
+        pays.message_id = "standard:msg-5"
+        self.model = Model([self.step, opens, hostile, pays], SIGNUP_CREDITS)
+        self.model.facts.catalog["PLAN#free"] = [(0, {"monthly_credits": 0})]
+        self.model.facts.catalog["PLAN#pro"] = [(0, {"monthly_credits": 800})]
+        self.granted: list[dict[str, Any]] = []
         self.entries: list[dict[str, Any]] = []
         self.holds: list[dict[str, Any]] = []
         self.version = 0
@@ -57,17 +74,46 @@ class Ledger:
     def extend(self, seconds: int) -> None:
         """Extend the hold without an entry."""
         self.holds = [{**self.holds[0], "expires_at": milliseconds(seconds)}]
-        self.write(None, balance=SIGNUP_CREDITS)
+        self.write(balance=SIGNUP_CREDITS)
+
+    def pay(self, brings: int, *, ends_at: int | None = None) -> None:
+        """Write a month of a subscription, and how many credits it brought."""
+        end = month(milliseconds(0), 1) + 3 * DAY * 1000
+        known = {"source": "standard:payment:renewal-1", "actor": {"type": "webhook", "id": "s"}}
+        own = self._entry("standard:payment:renewal-1", "plan", 0, **known)
+        del own["allocations"]
+        own |= {"reference": "standard:msg-5"}
+        own |= {"hash": chained(own)}
+        self.entries.append(own)
+        brought = self._entry("standard:payment:renewal-1:0:0", "plan", brings, **known)
+        brought["allocations"] = [{"grant_id": "g2", "amount": brings}]
+        brought |= {"hash": chained(brought)}
+        self.entries.append(brought)
+        self.granted = [
+            {
+                "grant_id": "g2",
+                "kind": "plan",
+                "amount": brings,
+                "remaining": brings,
+                "granted_at": milliseconds(0),
+                "expires_at": ends_at or end,
+                "source": "standard:payment:renewal-1:0:0",
+            },
+        ]
+        paid: dict[str, Any] = dict.fromkeys(("pk", "sk"), "FACT#standard:payment:renewal-1")
+        paid |= {"money": 2900, "refunds": {}, "charges": {}, "disputes": {}}
+        self.write(own, brought, paid, balance=brought["balance_after"])
 
     def commit(self, entry: dict[str, Any], *, balance: int | None = None) -> None:
         """Write an entry and its account, with the entry's balance unless another is given."""
         self.entries.append(entry)
         self.write(entry, balance=entry["balance_after"] if balance is None else balance)
 
-    def write(self, entry: dict[str, Any] | None, *, balance: int) -> None:
-        """Write the account, and an entry with it."""
+    def write(self, *beside: dict[str, Any], balance: int) -> None:
+        """Write the account, and entries and other items with it."""
         self.version += 1
         newest = self.entries[-1]
+        brought = sum(grant["amount"] for grant in self.granted)
         held = sum(part["amount"] for hold in self.holds for part in hold["allocations"])
         account = {
             "pk": "ACCOUNT#user-0",
@@ -75,31 +121,34 @@ class Ledger:
             "version": self.version,
             "plan_id": "free",
             "period": 0,
-            "anchor": int(NOW * 1000),
+            "allowance": 0,
+            "anchor": milliseconds(0),
+            "as_of": milliseconds(0),
             "balance": balance,
             "seq_last": newest["seq"],
             "hash": newest["hash"],
-            "granted_total": SIGNUP_CREDITS,
-            "consumed_total": SIGNUP_CREDITS - newest["balance_after"],
+            "granted_total": SIGNUP_CREDITS + brought,
+            "consumed_total": SIGNUP_CREDITS + brought - newest["balance_after"],
             "holds": self.holds,
             "grants": [
                 {
                     "grant_id": "g1",
                     "kind": "signup",
                     "amount": SIGNUP_CREDITS,
-                    "remaining": newest["balance_after"] - held,
-                    "granted_at": int(NOW * 1000),
+                    "remaining": newest["balance_after"] - brought - held,
+                    "granted_at": milliseconds(0),
+                    "source": "signup:grant",
                 },
+                *self.granted,
             ],
         }
         welcome = {"pk": "WELCOME#1", "sk": "WELCOME#1"}
-        items = [account, *([entry] if entry else [])]
-        items += [welcome] if entry and entry["type"] == "signup" else []
+        items = [account, *beside]
+        items += [welcome] if newest["type"] == "signup" and beside else []
         changes = [
             Change(n, item["pk"], item["sk"], None, freeze(typed(item)))
             for n, item in enumerate(items)
         ]
-        self.model.facts.catalog["PLAN#free"] = [(0, {"monthly_credits": 100})]
         self.model.written(changes, NOW)
 
     def _entry(self, entry_id: str, type_: str, amount: int, **fields: Any) -> dict[str, Any]:
@@ -114,8 +163,8 @@ class Ledger:
             "balance_after": last["balance_after"] + amount,
             "allocations": [{"grant_id": "g1", "amount": abs(amount)}],
             "actor": {"type": "system" if type_ == "signup" else "service", "id": "app"},
-            "recorded_at": int(NOW * 1000),
-            "effective_at": int(NOW * 1000),
+            "recorded_at": milliseconds(0),
+            "effective_at": milliseconds(0),
             "previous_hash": last["hash"],
             **fields,
         }
@@ -198,6 +247,30 @@ def test_a_users_entry_with_an_id_of_the_apps_is_a_violation(ledger: Ledger) -> 
         Wrong, match=r"^violation: entry job.capture .* whose entries have other IDs"
     ):
         ledger.commit(ledger.hostile_capture("job.capture"))
+
+
+def test_a_paid_month_with_all_its_credits_is_accepted(ledger: Ledger) -> None:
+    ledger.commit(ledger.signup())
+    ledger.pay(800)
+    assert ledger.model.of("user-0").balance == 850
+
+
+def test_credits_that_a_paid_month_lacks_are_lost(ledger: Ledger) -> None:
+    ledger.commit(ledger.signup())
+    with pytest.raises(Wrong, match=r"^lost: user-0: .*:0:0 of pro has brought 0 and 799, not 800"):
+        ledger.pay(799)
+
+
+def test_credits_that_a_paid_month_has_too_many_of_are_made(ledger: Ledger) -> None:
+    ledger.commit(ledger.signup())
+    with pytest.raises(Wrong, match=r"^made: user-0: .* has brought 0 and 801, not 800"):
+        ledger.pay(801)
+
+
+def test_a_paid_month_that_ends_without_its_days_of_grace_is_lost(ledger: Ledger) -> None:
+    ledger.commit(ledger.signup())
+    with pytest.raises(Wrong, match=r"^lost: user-0: .*:0:0 ends at"):
+        ledger.pay(800, ends_at=milliseconds(30 * DAY))
 
 
 def test_an_extension_that_was_not_requested_has_made_credits(ledger: Ledger) -> None:

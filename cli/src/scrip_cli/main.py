@@ -9,6 +9,7 @@ import typer
 from scrip import __version__
 from scrip.observability import logger
 from scrip_cli.accounts.backfill import backfill
+from scrip_cli.accounts.clock import clock
 from scrip_cli.accounts.commands import app as accounts
 from scrip_cli.accounts.entries import entries
 from scrip_cli.audit import audit
@@ -32,6 +33,7 @@ app.add_typer(webhooks, name="webhooks")
 app.add_typer(accounts, name="accounts")
 app.add_typer(catalog, name="catalog")
 app.command(epilog="Example: scrip entries alice@example.com --type usage")(entries)
+app.command(epilog="Example: scrip clock alice@example.com --advance 31d --dry-run")(clock)
 app.command(epilog="Example: scrip export --out ledger.ndjson")(export)
 app.command(epilog="Example: scrip seed --users 2")(seed)
 app.command(epilog="Example: scrip backfill --csv users.csv --dry-run")(backfill)

@@ -26,6 +26,9 @@ from scrip_cli.local import deploy, process
 from scrip_cli.local.stack import STACK_NAME, LocalStack, find_stack
 from scrip_cli.options import DEFAULT_PORT, Port, Region, StackName, State
 
+DEV = "dev"
+"""The stage of stacks without anything to lose."""
+
 CONNECTIONS_MAX = 16
 """Per client, which the threads of a command share; each has one open call at a time."""
 
@@ -106,6 +109,14 @@ class Session:
         parameters = self._description().get("Parameters", [])
         values = {item["ParameterKey"]: item["ParameterValue"] for item in parameters}
         return str(values.get("Stage", "unknown"))
+
+    def check_is_dev(self, what: str) -> None:
+        """Check that the stack was deployed for stage dev. Raises CommandError if not."""
+        if (stage := self.stage()) != DEV:
+            raise CommandError(
+                f"The stack {self.name} has stage {stage}, and {what} for stage {DEV} only.",
+                f"Name a stack that was deployed with Stage={DEV}.",
+            )
 
     def settings(self) -> Settings:
         """Read the settings of the deployed sign-up function."""

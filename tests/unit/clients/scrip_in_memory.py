@@ -7,7 +7,7 @@ import json
 import threading
 from collections import deque
 from dataclasses import asdict, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -35,13 +35,16 @@ from scrip.domain.commands import (
     ReleaseHold,
     Use,
 )
+from scrip.domain.entitlement import Entitlement, entitled
 from scrip.domain.entries import Actor, ActorType
 from scrip.domain.settle import settled
 from scrip.domain.spending import quote
+from scrip.domain.upcoming import foreseen, upcoming
 from scrip.http.accounts import account_json
-from scrip.http.answers import posted
+from scrip.http.answers import posted, summary_then
 from scrip.http.holds import hold_json, posted_hold
 from scrip.http.models import ReleaseRequest
+from scrip.http.upcoming import upcoming_json
 from scrip.ledger import Outcome
 from scrip_client import AsyncScrip, Scrip
 from scrip_client.keys import USER_PREFIX
@@ -180,10 +183,14 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
                 return self._execute(_hold(request), 201)
         return self._changed(_change_of_hold(request, *what[1:]))
 
+    @property
+    def _entitlement(self) -> Entitlement:
+        return entitled(self.account, self.catalog, self.now)
+
     def _read(self, what: list[str], request: httpx.Request) -> Mapping[str, Any]:
         match what:
-            case []:
-                return account_json(self.account, self.catalog)
+            case [] | ["upcoming"]:
+                return self._account_asked(request.url.params)
             case ["v1", "catalog"]:
                 return catalog_json(self.catalog)
             case ["holds"]:
@@ -191,12 +198,26 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
             case ["entries"]:
                 return self._page(dict(request.url.params))
             case ["quote"]:
-                return asdict(quote(self.account, _consume(request), self.catalog))
+                return asdict(
+                    quote(self.account, self._entitlement.plan, _consume(request), self.catalog)
+                )
         _, entry_id = what
         if entry_id not in self._entries:
             raise errors.EntryNotFoundError(entry_id)
         refunded = self._refunded.get(entry_id, 0)
         return {**self._entries[entry_id].to_json(), "refunded": refunded}
+
+    def _account_asked(self, query: Mapping[str, str]) -> Mapping[str, Any]:
+        if "limit" in query:
+            changes = upcoming(self.account, self.catalog, self.now, int(query["limit"]))
+            return {"upcoming": upcoming_json(changes)}
+        at = datetime.fromisoformat(query["at"]) if "at" in query else self.now
+        if at >= self.now:
+            return account_json(*foreseen(self._account, self.catalog, at), at)
+        known = [entry for entry in self._entries.values() if entry.recorded_at <= at]
+        if not known:
+            raise errors.NoEntryYetError(at)
+        return summary_then(ACCOUNT_ID, max(known, key=lambda entry: entry.seq))
 
     def _changed(self, command: HoldCommand) -> httpx.Response:
         if self._is_apart(command) and not command.hold_id.startswith(USER_PREFIX):
@@ -207,7 +228,7 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
             self._account = do(self._account, command, self.now, catalog=self.catalog).after
         except errors.HoldNotFoundError as not_found:
             self._ended(command, not_found)
-        account = account_json(self._account, self.catalog)
+        account = account_json(self._account, self._entitlement, self.now)
         hold = self._account.hold(command.hold_id)
         assert hold is not None
         return httpx.Response(200, json={"hold": hold_json(hold), "account": account})

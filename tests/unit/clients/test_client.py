@@ -18,6 +18,7 @@ from scrip_client import (
     HoldWithoutFeatureError,
     IdempotencyKeyReusedError,
     InsufficientCreditsError,
+    NoEntryYetError,
     Scrip,
     UnknownFeatureError,
     UnreadableAnswerError,
@@ -70,6 +71,20 @@ def test_an_account_is_quoted_charged_refunded_and_explained(
     ]
     assert [entry.amount for entry in scrip.entries(ACCOUNT_ID, type="usage")] == [-7, -10]
     assert list(scrip.entries(ACCOUNT_ID, feature="tokens")) == []
+
+
+def test_an_account_can_be_asked_for_at_any_instant(scrip: Scrip, server: ScripInMemory) -> None:
+    opened = server.now
+    server.wait(60)
+    scrip.consume(ACCOUNT_ID, amount=30)
+    assert scrip.balance_at(ACCOUNT_ID, opened).available == 150
+    assert scrip.balance_at(ACCOUNT_ID, server.now).available == 120
+    [renewal] = scrip.upcoming(ACCOUNT_ID, limit=1).upcoming
+    assert (renewal.granted, renewal.expired, renewal.balance) == (100, 70, 150)
+    assert scrip.balance_at(ACCOUNT_ID, renewal.at).available == 150
+    with pytest.raises(NoEntryYetError) as refused:
+        scrip.balance_at(ACCOUNT_ID, opened - timedelta(days=1))
+    assert refused.value.at == opened - timedelta(days=1)
 
 
 def test_a_batch_is_charged_completely_or_not_at_all(scrip: Scrip, server: ScripInMemory) -> None:

@@ -13,6 +13,7 @@ from tests.unit.clients.conftest import openapi
 
 USED = {
     ("get", "/v1/accounts/{account_id}"),
+    ("get", "/v1/accounts/{account_id}/upcoming"),
     ("get", "/v1/accounts/{account_id}/entries"),
     ("get", "/v1/accounts/{account_id}/entries/{entry_id}"),
     ("post", "/v1/accounts/{account_id}/quote"),

@@ -18,6 +18,8 @@ SHAPES = {
     models.OneEntry: "OneEntryAnswer",
     models.Allocation: "AllocationAnswer",
     models.Actor: "ActorAnswer",
+    models.Change: "UpcomingChange",
+    models.Upcoming: "UpcomingAnswer",
     models.Quote: "QuoteAnswer",
     models.Page: "EntriesAnswer",
     models.Held: "HeldAnswer",

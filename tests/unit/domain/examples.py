@@ -17,12 +17,13 @@ from scrip.domain.commands import (
     FollowSubscription,
     OpenAccount,
     OpenHold,
-    PayPeriod,
+    PayTerms,
     Purchase,
     Refund,
     ReleaseHold,
     ResetAnchor,
     ResetUsage,
+    SetClock,
     SetFrozen,
     SetQuota,
     TakeBack,
@@ -33,6 +34,7 @@ from scrip.domain.entries import Actor, ActorType, Entry
 from scrip.domain.grants import Grant, GrantKind
 from scrip.domain.payments import DisputeOutcome, Payment
 from scrip.domain.posting import Paid, Posting, Refundable
+from scrip.domain.terms import Line, Term
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -83,6 +85,10 @@ The chain makes that hash an ID of the account's whole history.
 """
 
 
+PAST: dict[bytes, dict[str, Term]] = {}
+"""The terms of an account that are over, likewise."""
+
+
 def opening(
     plan_id: str = "free",
     *,
@@ -104,6 +110,11 @@ def opening(
 def opened(plan_id: str = "free", *, signup_credits: int = 50, now: datetime = NOW) -> Account:
     command = opening(plan_id, signup_credits=signup_credits)
     return decide(None, command, catalog=CATALOG, now=now).after
+
+
+def month_end(account: Account) -> datetime:
+    """Return when the running month of the account's own calendar ends."""
+    return account.begins(account.period + 1)
 
 
 def consume(amount: int, key: str = "c1") -> Consume:
@@ -238,6 +249,10 @@ def reset(key: str = "reset-1") -> ResetUsage:
     return ResetUsage(account_id="u1", entry_id=key, actor=ADMIN, reason="goodwill")
 
 
+def clock(now: datetime) -> SetClock:
+    return SetClock(account_id="u1", entry_id="clock-1", keyed=False, actor=ADMIN, now=now)
+
+
 def close(key: str = "close-1") -> CloseAccount:
     return CloseAccount(account_id="u1", entry_id=key, actor=ADMIN, reason="asked")
 
@@ -253,6 +268,44 @@ def purchase(amount: int, payment_id: str = "stripe:pi_1", money: int = 500) -> 
     )
 
 
+def line(
+    start: datetime,
+    end: datetime,
+    plan_id: str = "pro",
+    *,
+    item_id: str = "stripe:si_1",
+    quantity: int = 1,
+    prorated: bool = False,
+    credited: bool = False,
+) -> Line:
+    return Line(
+        item_id=item_id,
+        plan_id=plan_id,
+        quantity=quantity,
+        start=start,
+        end=end,
+        prorated=prorated,
+        credited=credited,
+    )
+
+
+def pay_terms(
+    *lines: Line,
+    payment_id: str = "stripe:in_1",
+    subscription_id: str = "stripe:sub_1",
+    money: int = 2_000,
+) -> PayTerms:
+    return PayTerms(
+        account_id="u1",
+        entry_id=payment_id,
+        keyed=False,
+        actor=BILLING,
+        subscription_id=subscription_id,
+        lines=lines,
+        money=money,
+    )
+
+
 def pay_period(
     start: datetime,
     end: datetime,
@@ -261,18 +314,12 @@ def pay_period(
     payment_id: str = "stripe:in_1",
     subscription_id: str = "stripe:sub_1",
     money: int = 2_000,
-) -> PayPeriod:
-    return PayPeriod(
-        account_id="u1",
-        entry_id=payment_id,
-        keyed=False,
-        actor=BILLING,
+) -> PayTerms:
+    return pay_terms(
+        line(start, end, plan_id),
+        payment_id=payment_id,
         subscription_id=subscription_id,
-        plan_id=plan_id,
-        start=start,
-        end=end,
         money=money,
-        plan_after="free",
     )
 
 
@@ -291,12 +338,11 @@ def follow(
         status=status,
         ended=status in {"canceled", "unpaid"},
         at=at,
-        plan_after="free",
     )
 
 
 def returned(total: int, payment_id: str = "stripe:pi_1") -> TakeBack:
-    return _take_back(payment_id, returned=total)
+    return _take_back(payment_id, total=total)
 
 
 def refund_of_money(refund_id: str, money: int, payment_id: str = "stripe:pi_1") -> TakeBack:
@@ -336,6 +382,7 @@ def do(
     catalog: Catalog = CATALOG,
 ) -> Posting:
     retired = RETIRED.get(account.hash, {}) if account else {}
+    past = PAST.get(account.hash, {}) if account else {}
     posting = decide(
         account,
         command,
@@ -345,10 +392,14 @@ def do(
         if of
         else None,
         paid=Paid(payment=paid, expiry=expiry) if paid else None,
+        past=tuple(past.values()),
     )
     gone = {grant.grant_id: grant for grant in posting.retired}
     if retired or gone:
         RETIRED[posting.after.hash] = {**retired, **gone}
+    over = {term.term_id: term for term in posting.terms}
+    if past or over:
+        PAST[posting.after.hash] = {**past, **over}
     return posting
 
 

@@ -24,9 +24,11 @@ from tests.unit.domain.examples import (
     freeze,
     hold,
     opening,
+    pay_period,
     purchase,
     quota,
     refund,
+    refund_of_money,
     release,
     reset,
     returned,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from scrip.domain.commands import Command
     from scrip.domain.grants import Grant
     from scrip.domain.posting import Posting
+    from scrip.domain.terms import Term
 
 LONG_AFTER = timedelta(days=300)
 
@@ -55,6 +58,7 @@ class Life:
     refunded: dict[str, int] = field(default_factory=dict)
     hold_ends: dict[str, str] = field(default_factory=dict)
     retired: dict[str, Grant] = field(default_factory=dict)
+    terms: dict[str, Term] = field(default_factory=dict)
     payments: dict[str, Payment] = field(default_factory=dict)
     usage: dict[date, DayUsage] = field(default_factory=dict)
     audited: set[str] = field(default_factory=set)
@@ -87,6 +91,7 @@ class Life:
         if posting.ended_hold and posting.entry:
             self.hold_ends[posting.ended_hold] = posting.entry.entry_id
         self.retired |= {grant.grant_id: grant for grant in posting.retired}
+        self.terms |= {term.term_id: term for term in posting.terms}
         if posting.payment:
             self.payments[posting.payment[1].payment_id] = posting.payment[1]
         if posting.audit and posting.audit.entry_id:
@@ -129,6 +134,7 @@ class Life:
             "refunded": self.refunded,
             "hold_ends": self.hold_ends,
             "retired": self.retired,
+            "terms": self.terms,
             "usage": self.usage,
             "audited": frozenset(self.audited),
             "closings": frozenset(self.closings),
@@ -218,4 +224,19 @@ def lived_with_holds() -> Life:
     ]
     for minute, command in enumerate(commands):
         life.do(command, NOW + timedelta(minutes=minute))
+    return life
+
+
+def lived_with_terms() -> Life:
+    """Return a life with a paid month, of which a part is refunded, and uses of it."""
+    life = Life()
+    commands = [
+        opening("free"),
+        pay_period(NOW, NOW + 30 * DAY, money=2_000),
+        consume(300, "c1"),
+        refund_of_money("stripe:re_1", 500, "stripe:in_1"),
+        consume(20, "c2"),
+    ]
+    for hour, command in enumerate(commands):
+        life.do(command, NOW + timedelta(hours=hour))
     return life

@@ -37,6 +37,7 @@ from tests.unit.domain.examples import (
     consume,
     do,
     freeze,
+    month_end,
     opened,
     opening,
     own_entry,
@@ -55,7 +56,7 @@ class TestOpenAccount:
             (EntryType.PLAN, 2_000),
         ]
         assert posting.after.balance == 2_050
-        assert posting.after.period_end == datetime(2026, 2, 28, 12, tzinfo=UTC)
+        assert month_end(posting.after) == datetime(2026, 2, 28, 12, tzinfo=UTC)
 
     def test_opening_it_again_changes_nothing(self) -> None:
         account = opened()
@@ -93,7 +94,7 @@ class TestConsume:
             150,
             1,
         )
-        assert refused.value.next_reset_at == account.period_end
+        assert refused.value.next_reset_at == month_end(account)
 
     def test_grants_are_spent_by_priority_then_by_expiry(self) -> None:
         account = opened("none", signup_credits=10)
@@ -157,11 +158,12 @@ class TestConsume:
 
     @pytest.mark.parametrize(("amount", "allowed"), [(150, True), (151, False)])
     def test_a_quote_predicts_a_consume(self, amount: int, *, allowed: bool) -> None:
-        quoted = quote(opened(), consume(amount), CATALOG)
+        quoted = quote(opened(), CATALOG.plan("free"), consume(amount), CATALOG)
         assert (quoted.allowed, quoted.shortfall) == (allowed, 0 if allowed else 1)
 
     def test_a_quote_of_a_frozen_account_is_not_allowed(self) -> None:
-        assert not quote(do(opened(), freeze()).after, consume(1), CATALOG).allowed
+        frozen = do(opened(), freeze()).after
+        assert not quote(frozen, CATALOG.plan("free"), consume(1), CATALOG).allowed
 
 
 class TestRefund:
@@ -385,7 +387,10 @@ def test_the_request_hash_covers_the_content_and_not_the_actor() -> None:
 
 
 def test_the_balance_is_the_sum_of_what_grants_have_left() -> None:
-    assert remaining(opened()) == {"signup:grant": 50, "period:2026-01-31": 100}
+    assert remaining(opened()) == {
+        "signup:grant": 50,
+        "period:2026-01-31T12:00:00.000Z": 100,
+    }
     assert decide(opened(), consume(1), catalog=CATALOG, now=NOW).after.balance == 149
 
 

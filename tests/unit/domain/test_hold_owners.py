@@ -44,6 +44,7 @@ from tests.unit.domain.examples import (
     extend,
     freeze,
     hold,
+    month_end,
     opened,
     own_entry,
     pay_period,
@@ -358,7 +359,7 @@ def test_holds_at_a_months_end_do_not_raise_the_rollover_limit() -> None:
     """Up to 120 credits live for three periods, and the user holds all of them each time."""
     account, now = opened("long", signup_credits=0), NOW
     for month in range(1, 9):
-        end = account.period_end
+        end = month_end(account)
         rolled = sum(grant.remaining for grant in account.grants if grant.kind == "rollover")
         if rolled:
             name = f"user:{month}"
@@ -389,5 +390,10 @@ def test_no_key_of_a_release_takes_the_id_of_an_entry_that_time_writes(key: str)
     ended = do(account, release(key), MONTH + HOUR)
     later = do(ended.after, consume(1), MONTH + 32 * DAY)
     names = [entry.entry_id for entry in (*ended.entries, *later.entries)]
-    assert {"rollover:2026-02-28", "rollover:2026-03-31"} < set(names)
+    assert {"period:2026-02-28", "period:2026-03-31"} < set(names)
+    assert [name for name in names if name.startswith("rollover:")] == [
+        "rollover:period:2026-01-31T12:00:00.000Z:5",
+        f"rollover:release:{key}",
+        "rollover:period:2026-02-28T12:00:00.000Z:12",
+    ]
     assert len(names) == len(set(names))

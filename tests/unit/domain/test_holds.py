@@ -38,6 +38,7 @@ from tests.unit.domain.examples import (
     extend,
     freeze,
     hold,
+    month_end,
     opened,
     own_entry,
     quota,
@@ -210,6 +211,16 @@ def test_held_credits_outlive_their_grant_and_expire_when_released() -> None:
     assert posting.after.balance == 0
 
 
+def test_the_grant_of_held_credits_stays_as_ended_until_the_hold_ends() -> None:
+    gift = adjust(AdjustAction.ADD, 100, kind=GrantKind.PROMO, expires_at=NOW + 60 * SECOND)
+    account = do(do(opened("none", signup_credits=0), gift).after, hold(80)).after
+    later = settled(account, CATALOG, NOW + 120 * SECOND)
+    assert [(one.amount, one.remaining, one.ended) for one in later.grants] == [(80, 0, True)]
+    assert later.available == 0
+    assert do(later, capture(30, final=False), NOW + 120 * SECOND).after.grants == later.grants
+    assert do(later, release(), NOW + 120 * SECOND).after.grants == ()
+
+
 def test_no_key_of_a_release_takes_the_id_of_a_grants_expiry() -> None:
     gift = adjust(AdjustAction.ADD, 100, kind=GrantKind.PROMO, expires_at=NOW + 60 * SECOND)
     account = do(do(opened("none", signup_credits=0), gift).after, hold(80)).after
@@ -232,7 +243,7 @@ def test_released_credits_pay_debt_before_they_expire() -> None:
 
 def test_a_hold_that_ended_within_a_month_rolls_over_with_it() -> None:
     account = opened("pro", signup_credits=0)
-    end = account.period_end
+    end = month_end(account)
     before = do(account, hold(500, expires_in=60), end - 61 * SECOND).after
     across = do(account, hold(500, expires_in=60), end - 30 * SECOND).after
     assert settled(before, CATALOG, end + DAY).balance == 3_000

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from scrip.domain.naming import Names
 from scrip.webhooks.facts import Fact
 from scrip.webhooks.messages import Message
 from scrip.webhooks.providers import Provider, facts_of, read_message
@@ -41,6 +42,11 @@ def message(provider: Provider, payload: Any) -> Message:
 def translated(provider: Provider, payload: Any) -> tuple[Fact, ...]:
     """Return the facts that a payload states."""
     return facts_of(message(provider, payload))
+
+
+def named(**ranked: str) -> Names:
+    """Return names with at most one of each rank: `accounts`, `subscriptions` and so on."""
+    return Names(**{rank: (name,) for rank, name in ranked.items()})
 
 
 def sample(provider: Provider, name: str, *, of: str = "data", **changes: Any) -> tuple[Fact, ...]:

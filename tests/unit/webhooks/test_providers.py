@@ -24,7 +24,7 @@ from tests.unit.webhooks.examples import EVENTS, SENT_AT, body, day, message, tr
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scrip.webhooks.facts import Fact
+    from scrip.webhooks.facts import Fact, PaidLine
 
 WITH_HEADERS = [provider for provider in Provider if not provider.scheme.is_stripes]
 """The providers that put the ID of a message into its headers."""
@@ -158,16 +158,19 @@ def changed(payload: Any, path: tuple[Any, ...], value: str) -> Any:
     return found
 
 
-def kept(fact: Fact) -> Iterator[str]:
+def kept(fact: Fact | PaidLine) -> Iterator[str]:
     """Yield the fields of a fact that become keys or stay in an account's item."""
     for field in fields(fact):
         value = getattr(fact, field.name)
         match field.name:
-            case "names" | "plan_names" | "emails" | "account_id":
-                continue  # checked where they are looked up
+            case "names" | "plan_names" | "emails" | "account_id" | "reason":
+                continue  # checked where they are looked up, or cut
+            case "lines":
+                for line in value:
+                    yield from kept(line)
             case "also" | "payment_ids":
                 yield from value
-            case _ if isinstance(value, str):
+            case _ if isinstance(value, str) and value:
                 yield value
 
 

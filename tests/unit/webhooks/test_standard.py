@@ -1,6 +1,7 @@
 """The facts in each type of Scrip's own payload."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -8,14 +9,17 @@ import pytest
 
 from functions.webhook.signatures import verify
 from scrip.domain.errors import PayloadError
-from scrip.domain.payments import DisputeOutcome
+from scrip.domain.payments import DisputeOutcome, RefundStatus
 from scrip.webhooks.facts import (
+    ChargeRefunded,
+    CustomerLinked,
     Disputed,
     Fact,
     Linked,
-    MoneyReturned,
+    PaidLine,
     PeriodPaid,
     Purchased,
+    Refunded,
     SubscriptionUpdated,
     UserCreated,
     UserDeleted,
@@ -24,13 +28,16 @@ from scrip.webhooks.providers import Provider, facts_of, read_message
 from scrip.webhooks.standard import EVENTS
 from tests import documentation
 from tests.unit.webhooks import examples
-from tests.unit.webhooks.examples import ALICE, SENT_AT, day
+from tests.unit.webhooks.examples import ALICE, SENT_AT, day, named
 
 DOCUMENTATION = "docs/reference/webhooks.md"
 
 ACCOUNT, EMAIL = f"account:{ALICE}", "email:alice@example.com"
 CUSTOMER, SUBSCRIPTION = "standard:customer:alice-01", "standard:subscription:sub-01"
 PAYMENT = ("standard:payment:pay-1001", "standard:invoice:pay-1001")
+
+
+NOVEMBER = PaidLine(plan_names=("price_ScripPro",), start=day(11, 1), end=day(12, 1))
 
 
 def translated(name: str, of: str = "data", **changes: Any) -> Fact:
@@ -40,39 +47,40 @@ def translated(name: str, of: str = "data", **changes: Any) -> Fact:
 
 def test_each_type_states_a_fact() -> None:
     assert translated("credits_purchased") == Purchased(
-        names=(ACCOUNT, CUSTOMER, EMAIL),
+        names=named(accounts=ACCOUNT, customers=CUSTOMER, typed=EMAIL),
         payment_id="standard:payment:pay-1001",
         credits=500,
         money=1000,
         currency="usd",
     )
     assert translated("subscription_renewed") == PeriodPaid(
-        names=(SUBSCRIPTION, CUSTOMER),
+        names=named(subscriptions=SUBSCRIPTION, customers=CUSTOMER),
         payment_id="standard:invoice:inv-2001",
         also=("standard:payment:pay-1002",),
         subscription_id=SUBSCRIPTION,
-        plan_names=("price_ScripPro",),
-        start=day(11, 1),
-        end=day(12, 1),
+        lines=(NOVEMBER,),
         money=2000,
         currency="usd",
     )
-    total = MoneyReturned(payment_ids=PAYMENT, total=400)
+    total = ChargeRefunded(payment_ids=PAYMENT, total=400)
     assert translated("payment_refunded_total") == total
-    assert translated("payment_refunded_once") == MoneyReturned(
+    assert translated("payment_refunded_once") == Refunded(
         payment_ids=PAYMENT,
         refund_id="standard:refund:ref-01",
         money=400,
+        status=RefundStatus.SUCCEEDED,
     )
     created = UserCreated(account_id=ALICE, emails=("alice@example.com",))
     assert translated("user_created") == created
     assert translated("user_deleted") == UserDeleted(account_id=ALICE)
-    assert translated("account_linked") == Linked(names=(ACCOUNT, CUSTOMER))
+    assert translated("account_linked") == CustomerLinked(
+        names=named(accounts=ACCOUNT, customers=CUSTOMER)
+    )
 
 
 def test_a_subscriptions_status_has_its_own_time_or_that_of_the_message() -> None:
     updated = SubscriptionUpdated(
-        names=(SUBSCRIPTION,),
+        names=named(subscriptions=SUBSCRIPTION),
         subscription_id=SUBSCRIPTION,
         status="past_due",
         ended=False,
@@ -97,9 +105,53 @@ def test_a_dispute_is_open_won_or_lost() -> None:
         )
 
 
+def renewed(of: str = "data", **changes: Any) -> PeriodPaid:
+    fact = translated("subscription_renewed", of, **changes)
+    assert isinstance(fact, PeriodPaid)
+    return fact
+
+
+def test_a_renewal_may_be_for_a_quantity_an_item_and_the_rest_of_a_period() -> None:
+    changes: dict[str, Any] = {"quantity": 5, "item_id": "si-1", "prorated": True}
+    assert renewed(**changes).lines == (replace(NOVEMBER, **changes),)
+    nothing = translated("subscription_renewed", quantity=0)
+    assert nothing == Linked(names=named(subscriptions=SUBSCRIPTION, customers=CUSTOMER))
+
+
+def test_a_renewal_may_have_several_lines() -> None:
+    rest: dict[str, Any] = {"item_id": "seats", "start": day(11, 16)}
+    several = translated("subscription_renewed_lines")
+    assert isinstance(several, PeriodPaid)
+    assert several.lines == (
+        replace(NOVEMBER, **rest, quantity=5, credited=True),
+        replace(NOVEMBER, **rest, quantity=8, prorated=True),
+    )
+
+
+def test_lines_without_an_item_are_for_one_of_each_plan() -> None:
+    payload = examples.body(Provider.STANDARD, "subscription_renewed_lines")
+    for line, plan in zip(payload["data"]["lines"], ("basic", "pro"), strict=True):
+        del line["item_id"]
+        line["plan"] = plan
+    (several,) = examples.translated(Provider.STANDARD, payload)
+    assert isinstance(several, PeriodPaid)
+    assert [line.item_id for line in several.lines] == ["plan:basic", "plan:pro"]
+
+
+def test_a_refund_has_a_status() -> None:
+    for status, meaning in (
+        ("pending", RefundStatus.PENDING),
+        ("succeeded", RefundStatus.SUCCEEDED),
+        ("failed", RefundStatus.FAILED),
+        ("canceled", RefundStatus.FAILED),
+    ):
+        refund = translated("payment_refunded_failed", status=status)
+        assert isinstance(refund, Refunded)
+        assert refund.status is meaning
+
+
 def test_a_renewal_without_an_invoice_goes_by_its_payment() -> None:
-    renewal = translated("subscription_renewed", invoice_id=None)
-    assert isinstance(renewal, PeriodPaid)
+    renewal = renewed(invoice_id=None)
     assert (renewal.payment_id, renewal.also) == ("standard:payment:pay-1002", ())
 
 
@@ -125,7 +177,13 @@ def test_a_renewal_without_an_invoice_goes_by_its_payment() -> None:
         ("subscription_renewed", {"period_end": "2026-12-01T00:00:00"}, "data.period_end: "),
         ("subscription_renewed", {"period_start": "1999-12-31T23:59:59Z"}, "a period's start: "),
         ("subscription_renewed", {"period_end": "2037-01-01T00:00:00Z"}, "a period's end: "),
+        ("subscription_renewed", {"plan": None}, "data.plan: "),
+        ("subscription_renewed", {"quantity": -1}, "data.quantity: "),
+        ("subscription_renewed", {"lines": []}, "data.lines: "),
+        ("subscription_renewed", {"lines": [{}]}, "data.lines.0.plan: "),
         ("payment_refunded_total", {"refund_id": "ref-01", "money": 4}, "data: "),
+        ("payment_refunded_total", {"status": "failed"}, "data: "),
+        ("payment_refunded_once", {"status": "lost"}, "data.status: "),
         ("payment_refunded_total", {"total": None}, "data: "),
         ("payment_refunded_once", {"money": None}, "data: "),
         ("payment_disputed", {"outcome": "lost?"}, "data.outcome: "),

@@ -1,5 +1,6 @@
 """`scrip accounts`: look at accounts, and change them as an admin does through the API."""
 
+from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -8,10 +9,12 @@ import typer
 from scrip.domain.account import Account
 from scrip.domain.commands import Adjust, AdjustAction, ReleaseHold, SetFrozen
 from scrip.domain.grants import GrantKind
-from scrip.http.accounts import account_json, listed_account_json, listed_accounts
+from scrip.domain.upcoming import CHANGES_MAX, upcoming
+from scrip.http.accounts import account_at, listed_account_json, listed_accounts
 from scrip.http.admin_models import AdjustRequest, FreezeRequest, NewAccountRequest
 from scrip.http.holds import hold_json
 from scrip.http.models import ReleaseRequest
+from scrip.http.upcoming import upcoming_json
 from scrip.ledger import Ledger, utc_now
 from scrip.store.directory import list_account_ids
 from scrip.users import add_account, emails_of
@@ -19,7 +22,7 @@ from scrip_cli import report
 from scrip_cli.accounts.changes import ChangeOptions, change
 from scrip_cli.accounts.names import AccountName, account_named
 from scrip_cli.accounts.paging import LIMIT, Page, paged
-from scrip_cli.options import All, DryRun, Json, Limit, Note, Reason, Yes
+from scrip_cli.options import All, DryRun, Json, Limit, Note, Reason, Yes, instant
 from scrip_cli.session import Session, with_session
 from scrip_cli.work import patiently
 
@@ -38,6 +41,15 @@ LIST_COLUMNS = (
     "debt",
 )
 HOLD_COLUMNS = ("hold_id", "opened_by", "amount", "left", "feature", "expires_at")
+UPCOMING_COLUMNS = (
+    "at",
+    "begins_period",
+    "granted",
+    "expired",
+    "released",
+    "balance",
+    "plan_id",
+)
 GRANT_COLUMNS = (
     "kind",
     "remaining",
@@ -77,22 +89,70 @@ def list_(
 
 @app.command(epilog="Example: scrip accounts show alice@example.com")
 @with_session
-def show(account: AccountName, *, as_json: Json = False, session: Session) -> None:
-    """Show the present state of an account: its balance, and the grants that make it up."""
+def show(
+    account: AccountName,
+    *,
+    at: Annotated[
+        datetime | None,
+        typer.Option(
+            parser=instant,
+            metavar="TIME",
+            help="As it was then, or will be if nothing but time happens to it.",
+            show_default="now",
+        ),
+    ] = None,
+    as_json: Json = False,
+    session: Session,
+) -> None:
+    """Show an account: its balance, and the grants that make it up.
+
+    For a time in the past that is the balance alone, as the newest entry of then says.
+    """
     ledger = Ledger(session.table(), utc_now)
     account_id = account_named(ledger.table, account)
     found = patiently(lambda: ledger.account(account_id))
     fields: dict[str, Any] = {
-        **account_json(found, ledger.catalog()),
+        **patiently(lambda: account_at(ledger, found, at)),
         "emails": emails_of(ledger, account_id),
     }
     if as_json:
         report.show_json(fields)
         return
-    grants, period = fields.pop("grants"), fields.pop("period")
-    report.show_facts({**fields, "period_start": period["start"], "period_end": period["end"]})
-    typer.echo()
-    report.show_table(grants, GRANT_COLUMNS)
+    grants, period = fields.pop("grants", None), fields.pop("period", None)
+    if period:
+        fields |= {"period_start": period["start"], "period_end": period["end"]}
+    report.show_facts(fields)
+    if grants is not None:
+        typer.echo()
+        report.show_table(grants, GRANT_COLUMNS)
+
+
+@app.command("upcoming", epilog="Example: scrip accounts upcoming alice@example.com --limit 3")
+@with_session
+def upcoming_(
+    account: AccountName,
+    *,
+    limit: Annotated[
+        int, typer.Option(min=1, max=CHANGES_MAX, help="How many to show at most.")
+    ] = 12,
+    as_json: Json = False,
+    session: Session,
+) -> None:
+    """List what time alone will do to an account: renewals, expiries, ends of plans and holds.
+
+    With --json, prints a line of JSON for each.
+    """
+    ledger = Ledger(session.table(), utc_now)
+    account_id = account_named(ledger.table, account)
+    found = patiently(lambda: ledger.account(account_id))
+    now = ledger.time(found)
+    changes = ledger.with_catalog(
+        lambda catalog: upcoming_json(upcoming(found, catalog, now, limit))
+    )
+    if as_json:
+        report.show_lines(changes)
+    else:
+        report.show_table(changes, UPCOMING_COLUMNS)
 
 
 @app.command("open", epilog="Example: scrip accounts open user-17 --email bob@example.com")
@@ -121,8 +181,9 @@ def open_(
     ledger, settings = session.ledger(), session.settings()
     add = partial(add_account, ledger, account_id, request.email, settings)
     account, is_new = patiently(partial(add, dry_run=True))
+    plan_id = ledger.entitled(account).plan.plan_id
     report.note(
-        f"Opens account {account_id} on plan {account.plan_id} with {_credits(account)}."
+        f"Opens account {account_id} on plan {plan_id} with {_credits(account)}."
         if is_new
         else f"The account {account_id} already exists and keeps what it has."
     )
@@ -131,7 +192,7 @@ def open_(
         account, _ = patiently(add)
     emails = {*emails_of(ledger, account_id), *([request.email.lower()] if request.email else [])}
     show = report.show_json if as_json else report.show_facts
-    show(listed_account_json(account, sorted(emails)))
+    show(listed_account_json(account, ledger.entitled(account), sorted(emails)))
     if dry_run:
         report.note_dry_run()
 

@@ -18,7 +18,6 @@ from scrip_cli.session import Session, with_session
 from scrip_cli.work import patiently
 
 DAYS = 30
-STAGE = "dev"
 
 
 class PastClock:
@@ -89,11 +88,7 @@ def seed(
 
     Exit codes: 0 done, 1 refused, 130 stopped by Ctrl-C; run it again to continue.
     """
-    if (stage := session.stage()) != STAGE:
-        raise CommandError(
-            f"The stack {session.name} has stage {stage}, and demo data is for stage {STAGE} only.",
-            f"Name a stack that was deployed with Stage={STAGE}.",
-        )
+    session.check_is_dev("demo data is")
     clock = PastClock()
     seeding = Seeding(Ledger(session.table(), clock), clock, session.settings(), seed_)
     accounts = account_ids(users)

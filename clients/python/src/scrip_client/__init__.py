@@ -26,8 +26,10 @@ from scrip_client.errors import (
     HoldRateLimitedError,
     HoldWithoutFeatureError,
     IdempotencyKeyReusedError,
+    InstantTooFarError,
     InsufficientCreditsError,
     InvalidRequestError,
+    NoEntryYetError,
     NotFoundError,
     NotPaidError,
     NotRefundableError,
@@ -52,6 +54,7 @@ from scrip_client.models import (
     Balance,
     Batch,
     Catalog,
+    Change,
     Entry,
     Feature,
     Grant,
@@ -65,6 +68,7 @@ from scrip_client.models import (
     Posting,
     Quote,
     Rollover,
+    Upcoming,
 )
 from scrip_client.problems import USER_ERRORS, ProblemAnswer, problem_answer
 from scrip_client.retries import Retries
@@ -88,6 +92,7 @@ __all__ = [
     "Batch",
     "BusyError",
     "Catalog",
+    "Change",
     "Charge",
     "ClientCredentials",
     "CostOutOfRangeError",
@@ -108,9 +113,11 @@ __all__ = [
     "HoldWithoutFeatureError",
     "Holds",
     "IdempotencyKeyReusedError",
+    "InstantTooFarError",
     "InsufficientCreditsError",
     "InvalidRequestError",
     "Lease",
+    "NoEntryYetError",
     "NotFoundError",
     "NotPaidError",
     "NotRefundableError",
@@ -134,5 +141,6 @@ __all__ = [
     "UnavailableError",
     "UnknownFeatureError",
     "UnreadableAnswerError",
+    "Upcoming",
     "problem_answer",
 ]

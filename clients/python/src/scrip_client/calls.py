@@ -21,6 +21,7 @@ from scrip_client.models import (
     Page,
     Posting,
     Quote,
+    Upcoming,
 )
 
 if TYPE_CHECKING:
@@ -84,6 +85,28 @@ def balance(account_id: str) -> Call[Account]:
         AccountNotFoundError: the account does not exist.
     """
     return _get(Account, account_id)
+
+
+def balance_at(account_id: str, at: datetime) -> Call[Balance]:
+    """Read an account's balance as it was, or as it will be if nothing but time happens to it.
+
+    `at` needs a time zone. A past balance is what the ledger's newest entry of then says.
+
+    Raises:
+        AccountNotFoundError: the account does not exist.
+        NoEntryYetError: it had no entry yet.
+        InstantTooFarError: `at` is more than 10 years ahead.
+    """
+    return _get(Balance, account_id, query={"at": at.isoformat()})
+
+
+def upcoming(account_id: str, limit: int = 12) -> Call[Upcoming]:
+    """List what time alone will do to an account: renewals, expiries, ends of plans and holds.
+
+    Raises:
+        AccountNotFoundError: the account does not exist.
+    """
+    return _get(Upcoming, account_id, "upcoming", query={"limit": str(limit)})
 
 
 def quote(account_id: str, feature: str | None = None, **use: Unpack[Use]) -> Call[Quote]:
@@ -322,11 +345,11 @@ def is_answer_to(call: Call[Any], answer: object) -> bool:
             return _names(call, entry_id) and call.account_id in {account_id, "me"}
         case HoldState(hold=Held(hold_id=hold_id), account=Balance(account_id=account_id)):
             return hold_id == call.hold_id and call.account_id in {account_id, "me"}
-        case Account(account_id=account_id):
+        case Balance(account_id=account_id):
             return call.account_id in {account_id, "me"}
         case OneEntry(entry_id=entry_id):
             return entry_id == call.entry_id
-    return isinstance(answer, Catalog | Holds | Quote | Page)
+    return isinstance(answer, Catalog | Holds | Quote | Page | Upcoming)
 
 
 def _names(call: Call[Any], entry_id: str) -> bool:

@@ -136,6 +136,8 @@ class Scrip:
         self._caller = Caller(url, self._transport, _token_source(token, credentials), retries)
 
     balance = _blocking(calls.balance)
+    balance_at = _blocking(calls.balance_at)
+    upcoming = _blocking(calls.upcoming)
     quote = _blocking(calls.quote)
     consume = _blocking(calls.consume)
     consume_batch = _blocking(calls.consume_batch)
@@ -220,6 +222,8 @@ class AsyncScrip:
         self._caller = Caller(url, self._transport, _token_source(token, credentials), retries)
 
     balance = _async(calls.balance)
+    balance_at = _async(calls.balance_at)
+    upcoming = _async(calls.upcoming)
     quote = _async(calls.quote)
     consume = _async(calls.consume)
     consume_batch = _async(calls.consume_batch)

@@ -18,6 +18,7 @@
         |   +-- AccountNotFoundError
         |   +-- EntryNotFoundError
         |   +-- HoldNotFoundError
+        |   +-- NoEntryYetError
         +-- RefundTooLargeError             409
         |   +-- AlreadyRefundedError
         +-- TooManyHoldsError               409
@@ -26,6 +27,7 @@
         +-- HoldWithoutFeatureError         422
         +-- UnknownFeatureError             422
         +-- CostOutOfRangeError             422
+        +-- InstantTooFarError              422
         +-- NotRefundableError              422
         +-- IdempotencyKeyReusedError       422
         +-- TooManyRequestsError            429
@@ -207,6 +209,14 @@ class EntryNotFoundError(NotFoundError):
     entry_id: str
 
 
+class NoEntryYetError(NotFoundError):
+    """The account had no entry yet at the instant `at`."""
+
+    CODES = frozenset({"no_entry_yet"})
+
+    at: datetime
+
+
 class RefundTooLargeError(ApiError):
     """The refund exceeds what is left: of `taken` credits, `refunded` went back already."""
 
@@ -289,6 +299,14 @@ class CostOutOfRangeError(ApiError):
 
     cost: int
     cost_max: int
+
+
+class InstantTooFarError(ApiError):
+    """The instant is too far ahead; `latest` is the last one that can be asked for."""
+
+    CODES = frozenset({"instant_too_far"})
+
+    latest: datetime
 
 
 class NotRefundableError(ApiError):

@@ -46,7 +46,10 @@ class Balance:
 
 @dataclass(frozen=True, kw_only=True)
 class Account(Balance):
-    """An account. `used` counts within the period, the totals since the account was opened."""
+    """An account. `used` counts within the period, the totals since the account was opened.
+
+    `clock` is the time at which the account lives if that is not the present (stage dev only).
+    """
 
     status: str
     plan_id: str
@@ -56,6 +59,30 @@ class Account(Balance):
     granted_total: int
     consumed_total: int
     grants: tuple[Grant, ...]
+    clock: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change(Balance):
+    """What time alone will do to an account at an instant, and the balance after it.
+
+    `granted` are new credits, `expired` are lost ones, and `released` were held until then.
+    `plan_id` is the plan from then on.
+    """
+
+    at: datetime
+    begins_period: bool
+    granted: int
+    expired: int
+    released: int
+    plan_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upcoming:
+    """The next changes, the soonest first."""
+
+    upcoming: tuple[Change, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

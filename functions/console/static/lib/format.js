@@ -48,6 +48,13 @@ export const date = (iso) => dates.format(new Date(iso));
 /** Format a UTC day such as 2026-11-21. */
 export const utcDay = (day) => utcDays.format(new Date(`${day}T00:00:00Z`));
 
+/** Format an instant for a datetime-local input: the first minute that is not before it. */
+export function localInput(iso) {
+  const at = new Date(new Date(iso).getTime() + 59_999);
+  at.setMinutes(at.getMinutes() - at.getTimezoneOffset());
+  return at.toISOString().slice(0, 16);
+}
+
 /** Format an instant in UTC: 2026-11-21 13:05:00.123 UTC. */
 export const utc = (iso) => `${new Date(iso).toISOString().replace("T", " ").replace("Z", "")} UTC`;
 
@@ -60,9 +67,16 @@ const UNITS = [
   ["minute", 60],
 ];
 
+let aheadMs = 0;
+
+/** Count from now on as if it were another time, or (null) from the present again. */
+export const setNow = (iso) => {
+  aheadMs = iso === null ? 0 : new Date(iso) - Date.now();
+};
+
 /** Format an instant relative to now: in 3 days, 2 hours ago. */
 export function relative(iso) {
-  const seconds = (new Date(iso) - Date.now()) / 1000;
+  const seconds = (new Date(iso) - Date.now() - aheadMs) / 1000;
   const unit = UNITS.find(([, length]) => Math.abs(seconds) >= length);
   return unit ? spans.format(Math.trunc(seconds / unit[1]), unit[0]) : "just now";
 }
@@ -88,7 +102,7 @@ export function isDay(text) {
 
 /** Return the UTC day that is `days` from today, such as 2026-11-21. */
 export function dayFromToday(days) {
-  const day = new Date();
+  const day = new Date(Date.now() + aheadMs);
   day.setUTCDate(day.getUTCDate() + days);
   return day.toISOString().slice(0, 10);
 }

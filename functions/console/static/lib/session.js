@@ -39,6 +39,9 @@ export async function begin() {
   return user !== null && (!user.expired || (await renewed(user)) !== null);
 }
 
+/** Return whether the stack is for tests: accounts can have clocks of their own. */
+export const isDev = () => config.stage === "dev";
+
 /** Return whether the user signed out in this tab. */
 export const hasSignedOut = () => sessionStorage.getItem(SIGNED_OUT) !== null;
 

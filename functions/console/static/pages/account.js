@@ -1,16 +1,18 @@
 // An account: its figures, the actions on it, and its tabs.
 
-import { html, useCallback, useState } from "../lib/vendor.js";
+import { html, useCallback, useEffect, useState } from "../lib/vendor.js";
 import { get, path } from "../lib/api.js";
 import { plans } from "../lib/catalog.js";
-import { number, words } from "../lib/format.js";
+import { number, setNow, words } from "../lib/format.js";
 import { useLoaded } from "../lib/loading.js";
 import { announce } from "../lib/notice.js";
 import { href } from "../lib/router.js";
+import { isDev } from "../lib/session.js";
 import { Heading } from "../components/heading.js";
 import { Failure, Loading } from "../components/states.js";
 import { AccountStatus, Bar, Chip, Copy, Credits, Id, Time } from "../components/values.js";
 import { AllowanceDialog } from "../dialogs/allowance.js";
+import { ClockDialog } from "../dialogs/clock.js";
 import { CreditsDialog } from "../dialogs/credits.js";
 import { FreezeDialog } from "../dialogs/freeze.js";
 import { PlanDialog } from "../dialogs/plan.js";
@@ -50,11 +52,13 @@ export function AccountPage({ accountId, rest: [tab, entryId], query }) {
         plans(),
         emailsOf(accountId, signal),
       ]);
+      setNow(account.clock);
       return { account, quota, holds, plans: allPlans, emails, turn };
     },
     [accountId],
     turn,
   );
+  useEffect(() => () => setNow(null), []);
   const close = useCallback((trouble) => {
     setDialog(null);
     if (trouble) setTurn((before) => before + 1);
@@ -89,6 +93,7 @@ export function AccountPage({ accountId, rest: [tab, entryId], query }) {
     ${
       data &&
       html`
+      ${data.account.clock && html`<${OwnClock} clock=${data.account.clock} />`}
       <${Figures} ...${shared} />
       <nav class="tabs" aria-label="Account">
         ${TABS.map(
@@ -144,6 +149,8 @@ function Dialogs({ dialog: { name, entry }, shared, close, done }) {
       return html`<${ResetDialog} ...${given} />`;
     case "freeze":
       return html`<${FreezeDialog} ...${given} />`;
+    case "clock":
+      return html`<${ClockDialog} ...${given} />`;
     case "release":
       return html`<${ReleaseDialog} ...${given} holdId=${entry} />`;
     default:
@@ -170,6 +177,10 @@ function Head({ accountId, account, emails: [email, ...others], place, open }) {
     ${account && account.status !== "closed" && html`<${Actions} account=${account} open=${open} />`}
   </div>`;
 }
+
+const OwnClock = ({ clock }) => html`<p class="warning">
+  This account has a clock of its own. For it, it was <strong><${Time} at=${clock} /></strong> when this page was loaded.
+</p>`;
 
 function Figures({ account, quota, plans: allPlans }) {
   const planName =
@@ -221,4 +232,8 @@ const Actions = ({
   <button type="button" class="button" onClick=${() => open("freeze")}>
     ${account.status === "frozen" ? "Unfreeze" : "Freeze"}
   </button>
+  ${
+    isDev() &&
+    html`<button type="button" class="button" onClick=${() => open("clock")}>Set the clock</button>`
+  }
 </div>`;

@@ -8,6 +8,7 @@ import { usePages } from "../lib/loading.js";
 import { href } from "../lib/router.js";
 import { More } from "../components/more.js";
 import { Table } from "../components/table.js";
+import { Upcoming } from "../components/upcoming.js";
 import { Bar, Change, Credits, Facts, Id, Time } from "../components/values.js";
 
 const ENTRIES_A_PAGE = 100;
@@ -21,6 +22,7 @@ const ENTRIES_A_PAGE = 100;
 export function OverviewTab({ accountId, account: given, quota, holds, plans, turn, open }) {
   const [again, setAgain] = useState(null);
   const account = again?.given === given ? again.account : given;
+  const nameOf = (planId) => plans.find((plan) => plan.plan_id === planId)?.name ?? planId;
   return html`
     <h2>Why is the balance ${number(account.balance)}?</h2>
     ${
@@ -37,8 +39,9 @@ export function OverviewTab({ accountId, account: given, quota, holds, plans, tu
         readAgain=${(newer, entries) => setAgain({ given, account: newer, entries })}
       />
     </div>
+    <${Upcoming} accountId=${accountId} account=${account} nameOf=${nameOf} turn=${turn} />
     ${holds.length > 0 && html`<${Holds} accountId=${accountId} holds=${holds} open=${open} />`}
-    <${Quota} account=${account} quota=${quota} plans=${plans} open=${open} />
+    <${Quota} account=${account} quota=${quota} nameOf=${nameOf} open=${open} />
   `;
 }
 
@@ -252,8 +255,7 @@ function Sums({ accountId, account, entries, isSure }) {
 const owned = (isOwn) => (isOwn ? ", of its own" : "");
 
 /** Plan, allowance, limits and the pending change. */
-function Quota({ account, quota, plans, open }) {
-  const nameOf = (planId) => plans.find((plan) => plan.plan_id === planId)?.name ?? planId;
+function Quota({ account, quota, nameOf, open }) {
   const { next, overrides } = quota;
   const limits = Object.entries(quota.limits);
   return html`<section class="card padded" aria-labelledby="quota-title">

@@ -1,4 +1,4 @@
 """Scrip: credits, and a ledger that explains every change."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 """The version of Scrip, in this one place. The Python client has a version of its own."""

@@ -20,6 +20,7 @@ from ulid import ULID
 from scrip.admission import Admission
 from scrip.domain.commands import Command, OpenAccount, Renew
 from scrip.domain.decide import SIGNUP_ENTRY_ID, PostingTooLongError, decide
+from scrip.domain.entitlement import entitled
 from scrip.domain.entries import CLOCK, Actor, ActorType
 from scrip.domain.errors import (
     AccountNotFoundError,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
 
     from scrip.domain.account import Account
     from scrip.domain.catalog import Catalog, Plan
+    from scrip.domain.entitlement import Entitlement
     from scrip.domain.entries import Entry
     from scrip.domain.posting import Posting
 
@@ -187,13 +189,34 @@ class Ledger:
 
     def settled(self, account: Account) -> Account:
         """Return an account rolled forward to now."""
-        return self._with_catalog(lambda catalog: settled(account, catalog, self.clock()))
+        now = self.time(account)
+        return self.with_catalog(lambda catalog: settled(account, catalog, now))
+
+    def time(self, account: Account) -> datetime:
+        """Return the time at which an account lives: now, or what its own clock shows."""
+        return account.time(self.clock())
+
+    def entitled(self, account: Account) -> Entitlement:
+        """Return what an account that was rolled forward to now is entitled to.
+
+        Another process, whose clock is fast, may have rolled it forward further.
+        """
+        now = max(self.time(account), account.as_of)
+        return self.with_catalog(lambda catalog: entitled(account, catalog, now))
 
     def catalog(self) -> Catalog:
         """Return the catalog, at most CATALOG_SECONDS old."""
         if self._catalog is None or time.monotonic() - self._catalog[0] > CATALOG_SECONDS:
             self._catalog = (time.monotonic(), read_catalog(self.table))
         return self._catalog[1]
+
+    def with_catalog[T](self, decided: Callable[[Catalog], T]) -> T:
+        """Decide with the catalog, and again with a fresh one if it lacks a plan."""
+        try:
+            return decided(self.catalog())
+        except (CatalogUnsoundError, UnknownPlanError):
+            self._catalog = None
+            return decided(self.catalog())
 
     def plan_named(self, provider_ids: Collection[str]) -> Plan | None:
         """Return the plan with one of these provider IDs, even if it was mapped just now."""
@@ -202,14 +225,6 @@ class Ledger:
             self._catalog = None
             plan = self.catalog().plan_named(provider_ids)
         return plan
-
-    def _with_catalog[T](self, decided: Callable[[Catalog], T]) -> T:
-        """Decide with the catalog, and again with a fresh one if it lacks a plan."""
-        try:
-            return decided(self.catalog())
-        except (CatalogUnsoundError, UnknownPlanError):
-            self._catalog = None
-            return decided(self.catalog())
 
     def _execute(self, command: Command) -> Outcome:
         account_id, is_caller = command.account_id, command.actor.type in CALLERS
@@ -229,7 +244,8 @@ class Ledger:
                 snapshot, pause, is_crowded = None, 0.0, False
             except AccountMovedError as moved:
                 # The snapshot is fresh: waiting would only make it stale.
-                snapshot, pause, is_crowded = moved.snapshot, 0.0, True
+                snapshot = None if command.reads_terms else moved.snapshot
+                pause, is_crowded = 0.0, True
                 cause = moved.__cause__
             except (ConflictError, BusyError) as exc:
                 snapshot, is_crowded, cause = None, isinstance(exc, ConflictError), exc.__cause__
@@ -255,7 +271,7 @@ class Ledger:
     ) -> Outcome:
         """Decide a command and write the posting, or (with `check`) only see if it could be."""
         try:
-            posting = self._with_catalog(
+            posting = self.with_catalog(
                 lambda catalog: decide(
                     snapshot.account,
                     command,
@@ -263,6 +279,7 @@ class Ledger:
                     now=self.clock(),
                     refundable=snapshot.refundable,
                     paid=snapshot.paid,
+                    past=snapshot.past,
                 ),
             )
         except RefusalError as refusal:

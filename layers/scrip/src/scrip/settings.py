@@ -22,10 +22,12 @@ class Settings(BaseModel):
     """The environment of a function, checked once. Names are those of template.yaml."""
 
     table_name: str
+    stage: str = "dev"
     signup_credits: int = 100
     default_plan: str = "free"
     reset_anchor: ResetAnchor = ResetAnchor.SIGNUP
     time_zone: Annotated[str, AfterValidator(_known)] = "UTC"
+    match_typed_names: bool = False
     top_up_url: str = ""
     bucket_name: str = ""
     event_bus_name: str = ""
@@ -38,6 +40,7 @@ class Settings(BaseModel):
     pool_issuer: str = ""
     console_client_id: str = ""
     mailbox_key: str = ""
+    stripe_connected_accounts: str = ""
     stripe_api_url: str = "https://api.stripe.com"
     sign_in_authority: str = ""
     sign_in_audience: str = ""

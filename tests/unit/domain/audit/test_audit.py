@@ -19,10 +19,11 @@ from scrip.domain.audit.findings import Code
 from scrip.domain.commands import AdjustAction
 from scrip.domain.entries import EntryType
 from scrip.domain.grants import Allocation, GrantKind
-from scrip.domain.payments import Dispute, DisputeOutcome
+from scrip.domain.payments import Dispute, DisputeOutcome, Refund
+from scrip.domain.terms import Lot
 from scrip.domain.usage import DayUsage
 from tests.unit.domain.examples import DAY, NOW, adjust, close, consume, opening, refund
-from tests.unit.domain.lives import Life, lived, lived_with_holds
+from tests.unit.domain.lives import Life, lived, lived_with_holds, lived_with_terms
 
 
 def edit_account(**changed: object) -> Callable[[Life], None]:
@@ -46,6 +47,14 @@ def edit_grant(index: int, **changed: object) -> Callable[[Life], None]:
 def edit_payment(payment_id: str, **changed: object) -> Callable[[Life], None]:
     def edit(life: Life) -> None:
         life.payments[payment_id] = replace(life.payments[payment_id], **changed)  # type: ignore[arg-type]
+
+    return edit
+
+
+def edit_term(**changed: object) -> Callable[[Life], None]:
+    def edit(life: Life) -> None:
+        assert life.account
+        life.change(terms=tuple(replace(term, **changed) for term in life.account.terms))  # type: ignore[arg-type]
 
     return edit
 
@@ -390,17 +399,22 @@ TAMPERED = {
         "payment stripe:pi_2",
     ),
     "money that went back of a payment": (
-        edit_payment("stripe:pi_2", returned=0),
+        edit_payment("stripe:pi_2", charges={}),
         Code.PAYMENT_WRONG,
         "payment stripe:pi_2",
     ),
     "a refund of a payment": (
-        edit_payment("stripe:pi_1", refunds={"re_1": 500}),
+        edit_payment("stripe:pi_1", refunds={"re_1": Refund(money=500)}),
         Code.PAYMENT_WRONG,
         "payment stripe:pi_1",
     ),
     "a payment's version": (
         edit_payment("stripe:pi_2", version=1),
+        Code.PAYMENT_WRONG,
+        "payment stripe:pi_2",
+    ),
+    "a payment that has left nothing behind": (
+        edit_payment("stripe:pi_2", moved=1, account_id="u2"),
         Code.PAYMENT_WRONG,
         "payment stripe:pi_2",
     ),
@@ -554,6 +568,51 @@ def test_what_was_tampered_with_of_holds_is_named(
     assert (code, about) in {(found.code, found.about) for found in life.audit()}
 
 
+TERMS_TAMPERED: dict[str, tuple[Callable[[Life], None], Code, str]] = {
+    "what went back of a term": (
+        edit_term(back=None),
+        Code.TERM_WRONG,
+        "term stripe:in_1:0",
+    ),
+    "what is disputed of a term": (
+        edit_term(disputed=(1, 2)),
+        Code.TERM_WRONG,
+        "term stripe:in_1:0",
+    ),
+    "what a month of a term has brought": (
+        edit_term(lots={0: Lot(allowance=2_000, booked=3_000)}),
+        Code.TERM_WRONG,
+        "term stripe:in_1:0",
+    ),
+    "what was spent of a month": (
+        edit_term(lots={0: Lot(allowance=2_000, booked=1_500, spent=1_000)}),
+        Code.TERM_WRONG,
+        "term stripe:in_1:0",
+    ),
+    "a term that nobody paid for": (
+        edit_term(payment_id="stripe:in_9"),
+        Code.TERM_WRONG,
+        "term stripe:in_9:0",
+    ),
+}
+"""Changes of a life with terms."""
+
+
+def test_a_life_with_terms_has_no_findings() -> None:
+    assert lived_with_terms().audit() == []
+
+
+@pytest.mark.parametrize(("tamper", "code", "about"), TERMS_TAMPERED.values(), ids=TERMS_TAMPERED)
+def test_what_was_tampered_with_in_a_life_with_terms_is_named(
+    tamper: Callable[[Life], object],
+    code: Code,
+    about: str,
+) -> None:
+    life = lived_with_terms()
+    tamper(life)
+    assert (code, about) in {(found.code, found.about) for found in life.audit()}
+
+
 FOUND_OTHERWISE: dict[str, tuple[dict[str, Any], Code, str]] = {
     # kind of tampering: (what is found in its place, the code that names it, what it is about)
     "the account removed": ({"account": None}, Code.ACCOUNT_MISSING, "account"),
@@ -601,7 +660,12 @@ def test_names_that_lead_to_their_account_are_all_right() -> None:
 
 
 def test_every_code_is_found_by_a_test() -> None:
-    kinds = (*TAMPERED.values(), *HOLDS_TAMPERED.values(), *FOUND_OTHERWISE.values())
+    kinds = (
+        *TAMPERED.values(),
+        *HOLDS_TAMPERED.values(),
+        *TERMS_TAMPERED.values(),
+        *FOUND_OTHERWISE.values(),
+    )
     assert {code for _, code, _ in kinds} == set(Code)
 
 
@@ -617,7 +681,11 @@ def test_every_check_reports_something_that_was_tampered_with(
                 yield code, wrong
 
     monkeypatch.setattr(Checks, "run", run)
-    for make, kinds in ((lived, TAMPERED), (lived_with_holds, HOLDS_TAMPERED)):
+    for make, kinds in (
+        (lived, TAMPERED),
+        (lived_with_holds, HOLDS_TAMPERED),
+        (lived_with_terms, TERMS_TAMPERED),
+    ):
         for tamper, _, _ in kinds.values():
             life = make()
             tamper(life)

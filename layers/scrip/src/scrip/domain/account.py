@@ -2,25 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from scrip.domain.catalog import Plan
-from scrip.domain.grants import Allocation, Grant, GrantKind
+from scrip.domain.clocks import OwnClock
+from scrip.domain.grants import Allocation, Grant
 from scrip.domain.periods import boundary
-
-PAYMENT_GRACE = timedelta(days=3)
-"""How long a paid period's plan grant outlives it, so that a slow payment cuts no user off."""
+from scrip.domain.terms import Lot, Term, Terms, seen_together
 
 SUBSCRIPTIONS_MAX = 3
-"""How many subscriptions an account remembers: the latest."""
+"""How many subscriptions without a term an account remembers: the latest."""
+
+PERIOD = "period:"
+"""How the names of the base plan's allowances begin."""
 
 STATUS_ORDER = ("incomplete", "trialing", "active", "past_due", "unpaid", "canceled")
 """If the provider reports two states for one instant, the one further right is the later."""
-
-HALF_MONTH = timedelta(days=15)
-"""A month that would end less than this before the paid period ends, or after it, ends with it."""
 
 
 class AccountStatus(StrEnum):
@@ -32,31 +30,24 @@ class AccountStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quota:
-    """A plan, and what an admin gave one account instead of the plan's own. Credits a period."""
+class Override:
+    """What an admin gave one account instead of what one of its plans gives. Credits a month."""
 
-    plan_id: str
     monthly_credits: int | None = None
     limits: Mapping[str, int] = field(default_factory=dict)
-
-    def allowance(self, plan: Plan) -> int:
-        """Return the credits of a period."""
-        return plan.monthly_credits if self.monthly_credits is None else self.monthly_credits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
     """The state of the account's subscription that the billing provider reported at `at`.
 
-    `ended`: it will not be paid again. After the paid period the account continues by the clock, on
-    the plan `plan_after`.
+    `ended`: it will not be paid again, so its terms have no grace.
     """
 
     subscription_id: str
     status: str
     ended: bool
     at: datetime
-    plan_after: str
 
     @property
     def order(self) -> tuple[datetime, int, str]:
@@ -123,24 +114,31 @@ class Account:
     refunds are not counted again), `consumed_total` all usage less refunds, `used` the same within
     the current period. `seq_last` and `hash` are those of the newest entry.
 
-    `monthly_credits` and `limits` override the plan's; `next_quota` takes effect with the next
-    period. If `paid_until` is set, the payment `paid_by` opened the period, the next period waits
-    for a payment too, and the anchor is the start of the paid period.
+    `plan_id` is the plan that it was opened on, which is in force while no term is. An admin may
+    have given it another one instead, `given_plan_id`, which is in force beside its terms, too;
+    `next_plan_id` replaces that with the next period. `overrides` are listed by plan.
+
+    `period` is the last one in which the base plan was in force, -1 if none was; it brings
+    `allowance`, of which `allowance_spent` were spent before a term set it aside. `as_of` is the
+    last instant at which time alone has changed the account. `is_old_form`: its item was written by
+    a version that kept no terms.
     """
 
     account_id: str
     version: int
     status: AccountStatus = AccountStatus.ACTIVE
     plan_id: str
-    monthly_credits: int | None = None
-    limits: Mapping[str, int] = field(default_factory=dict)
-    next_quota: Quota | None = None
+    given_plan_id: str | None = None
+    next_plan_id: str | None = None
+    overrides: Mapping[str, Override] = field(default_factory=dict)
+    terms: tuple[Term, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
-    paid_until: datetime | None = None
-    paid_by: str | None = None
     time_zone: str = "UTC"
     anchor: datetime
     period: int
+    allowance: int
+    allowance_spent: int = 0
+    as_of: datetime
     seq_last: int
     hash: bytes
     used: int = 0
@@ -150,15 +148,17 @@ class Account:
     grants: tuple[Grant, ...] = ()
     holds: tuple[Hold, ...] = ()
     hold_calls: HoldCalls | None = None
+    clock: OwnClock | None = None
+    is_old_form: bool = field(default=False, compare=False)
+
+    def time(self, stack_time: datetime) -> datetime:
+        """Return the time at which it lives when the stack's clock shows `stack_time`."""
+        return self.clock.time(stack_time) if self.clock else stack_time
 
     @property
-    def quota(self) -> Quota:
-        """What is in force in the current period."""
-        return Quota(
-            plan_id=self.plan_id,
-            monthly_credits=self.monthly_credits,
-            limits=self.limits,
-        )
+    def base_plan_id(self) -> str:
+        """The plan that it is on by itself, whatever is paid for."""
+        return self.given_plan_id or self.plan_id
 
     @property
     def subscription(self) -> Subscription | None:
@@ -194,29 +194,40 @@ class Account:
         """Return the first instant of a period."""
         return boundary(self.anchor, self.zone, period)
 
-    @property
-    def period_end(self) -> datetime:
-        """The first instant after the current period.
-
-        A paid year is divided into months; the provider's own months, which may end on another day
-        than ours, are never split.
-        """
-        end = self.begins(self.period + 1)
-        if self.paid_until is not None and end > self.paid_until - HALF_MONTH:
-            return self.paid_until
-        return end
-
-    @property
-    def allowance_end(self) -> datetime:
-        """When the plan grant of the current period expires."""
-        end = self.period_end
-        return end + PAYMENT_GRACE if end == self.paid_until else end
+    def period_at(self, now: datetime) -> int:
+        """Return the number of the period that an instant is in."""
+        if self.begins(self.period) <= now < self.begins(self.period + 1):
+            return self.period
+        local, anchor = now.astimezone(self.zone), self.anchor.astimezone(self.zone)
+        period = (local.year - anchor.year) * 12 + local.month - anchor.month
+        while self.begins(period) > now:
+            period -= 1
+        while self.begins(period + 1) <= now:
+            period += 1
+        return period
 
     @property
-    def awaits_payment(self) -> bool:
-        """Whether the next period begins with a payment, and not by the clock."""
-        lives = self.subscription is not None and not self.subscription.ended
-        return self.period_end == self.paid_until and lives
+    def all_terms(self) -> Terms:
+        """Its terms, seen together; its lots are not to be read from there."""
+        ended = {one.subscription_id for one in self.subscriptions if one.ended}
+        return seen_together(self.terms, ended, self.zone)
+
+    def month_of(self, lot_id: str) -> tuple[Term, int] | None:
+        """Return the term and its month whose credits have this name."""
+        term_id, _, month = lot_id.rpartition(":")
+        known = (term for term in self.terms if term.term_id == term_id)
+        return next(((term, int(month)) for term in known), None)
+
+    def lot(self, lot_id: str) -> Lot | None:
+        """Return what became of the credits of a term's month."""
+        found = self.month_of(lot_id)
+        return found[0].lots.get(found[1]) if found else None
+
+    @property
+    def allowance_grant(self) -> Grant | None:
+        """The live grant of the base plan's allowance, even if it is exhausted."""
+        own = (grant for grant in self.grants if grant.source.startswith(PERIOD))
+        return next((grant for grant in own if not grant.ended), None)
 
     def held_of(self, grant_id: str) -> int:
         """Return how many credits of a grant are held."""
@@ -234,14 +245,3 @@ class Account:
     def grant(self, grant_id: str) -> Grant | None:
         """Return a grant by its id."""
         return next((grant for grant in self.grants if grant.grant_id == grant_id), None)
-
-    @property
-    def plan_grant(self) -> Grant | None:
-        """The plan grant of the current period; its amount is what the plan has granted so far."""
-        ends = {self.period_end, self.allowance_end}
-        of_period = (
-            grant
-            for grant in self.grants
-            if grant.kind is GrantKind.PLAN and grant.expires_at in ends
-        )
-        return next(of_period, None)

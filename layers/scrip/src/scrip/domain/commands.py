@@ -12,7 +12,9 @@ from scrip.domain import errors
 from scrip.domain.catalog import ID_PATTERN
 from scrip.domain.entries import Actor, ActorType, Json, canonical_json, iso
 from scrip.domain.grants import GrantKind
-from scrip.domain.payments import DisputeOutcome
+from scrip.domain.naming import Rank
+from scrip.domain.payments import DisputeOutcome, RefundStatus, booking_of
+from scrip.domain.terms import Line
 
 KEY_PATTERN = ID_PATTERN
 """A caller's idempotency key. It has no colon, which names that Scrip makes have."""
@@ -122,6 +124,9 @@ class Command:
             if field.name not in self.NOT_ASKED and (value := getattr(self, field.name)) is not None
         }
         return hashlib.sha256(canonical_json({"command": type(self).__name__, **asked})).digest()
+
+    reads_terms: ClassVar[bool] = False
+    """Whether the decision depends on the account's terms that are over."""
 
     @property
     def entry_ids(self) -> tuple[str, ...]:
@@ -363,24 +368,55 @@ class CloseAccount(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Purchase(Command):
+class Pay(Command):
+    """What the commands of payments have. The payment names the entry.
+
+    `rank` is what named the account. `moved` counts how often the payment has moved: then the
+    entry has another name, and the account takes the payment over from one that has given it up.
+    """
+
+    NOT_ASKED: ClassVar = Command.NOT_ASKED | {"rank", "moved"}
+
+    rank: Rank = Rank.ACCOUNT
+    moved: int = 0
+
+    @property
+    def payment_id(self) -> str:
+        """The payment."""
+        return self.entry_id.removesuffix(booking_of("", self.moved))
+
+    @property
+    def reads_payment(self) -> str | None:
+        """The payment, if it moves."""
+        return self.payment_id if self.moved else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Purchase(Pay):
     """Book bought credits. The payment names the entry; `money` is the price.
 
-    Money is in the smallest unit of its currency.
+    Money is in the smallest unit of its currency. `presented_money` is the price in the currency
+    that the payer saw, where that is another one.
     """
 
     refusals: ClassVar[Refusals] = (*Command.refusals, errors.PaymentTakenError)
 
     credits: int
     money: int
+    currency: str = ""
+    presented_money: int = 0
+    presented_currency: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PayPeriod(Command):
-    """Book a subscription's payment for the period [start, end). The payment names the entry.
+class PayTerms(Pay):
+    """Book a subscription's payment, which gives a term for each of its lines.
 
-    `plan_after` is the account's plan after the subscription has ended.
+    The payment names the entry. `money` is what was paid, in the currency's smallest unit, and
+    `presented_money` the same in the currency that the payer saw, where that is another one.
     """
+
+    reads_terms: ClassVar = True
 
     refusals: ClassVar[Refusals] = (
         *Command.refusals,
@@ -389,44 +425,90 @@ class PayPeriod(Command):
     )
 
     subscription_id: str
-    plan_id: str
-    start: datetime
-    end: datetime
+    lines: tuple[Line, ...]
     money: int
-    plan_after: str
+    currency: str = ""
+    presented_money: int = 0
+    presented_currency: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FollowSubscription(Command):
-    """Record a subscription's state at `at`, the provider's time; it moves no credits."""
+    """Record a subscription's state at `at`, the provider's time.
+
+    `ended`: it will not be paid again.
+    """
+
+    reads_terms: ClassVar = True
 
     subscription_id: str
     status: str
     ended: bool
     at: datetime
-    plan_after: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class TakeBack(Command):
-    """Take back a payment's credits because money was returned, or set them aside in a dispute.
+    """Record that money of a payment was returned, or is disputed.
 
-    Either `returned`, the total of all money returned so far, or a `refund_id` and its `money`, or
-    a `dispute_id` with its `outcome` and the disputed `money`.
+    Either a `refund_id` with its `money` and `status`; or the `total` of all refunds of a
+    `charge_id` so far; or a `dispute_id` with its `outcome` and the disputed `money`, which is 0 if
+    all of it is. Money is in the smallest unit of `currency`. `charged` is the whole charge in that
+    currency, 0 if unknown.
     """
+
+    reads_terms: ClassVar = True
 
     refusals: ClassVar[Refusals] = (*Command.refusals, errors.PaymentNotFoundError)
 
     payment_id: str
-    returned: int | None = None
+    charge_id: str = ""
+    total: int | None = None
     refund_id: str | None = None
+    status: RefundStatus = RefundStatus.SUCCEEDED
     dispute_id: str | None = None
     outcome: DisputeOutcome | None = None
     money: int = 0
+    currency: str = ""
+    charged: int = 0
 
     @property
     def reads_payment(self) -> str:
         """The payment whose money went back."""
+        return self.payment_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetClock(Command):
+    """Set an account's own clock forward to `now`; setting it to the same time changes nothing."""
+
+    refusals: ClassVar[Refusals] = (
+        *Command.refusals,
+        errors.ClockBehindError,
+        errors.InstantTooFarError,
+    )
+
+    now: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class GiveUp(Command):
+    """Give up a payment, a subscription or both, because a stronger name gives them to `to`.
+
+    What the payment brought is taken back. One that the payer's word brought leaves no debt.
+    """
+
+    reads_terms: ClassVar = True
+
+    refusals: ClassVar[Refusals] = (*Command.refusals, errors.PaymentNotFoundError)
+
+    payment_id: str | None = None
+    subscription_id: str | None = None
+    to: str
+
+    @property
+    def reads_payment(self) -> str | None:
+        """The payment that leaves."""
         return self.payment_id
 
 
@@ -442,7 +524,7 @@ def _json(value: object) -> object:
             return iso(value)
         case tuple():
             return [
-                {name: part for name, part in asdict(use).items() if part is not None}
-                for use in value
+                {name: _json(part) for name, part in asdict(each).items() if part is not None}
+                for each in value
             ]
     return value

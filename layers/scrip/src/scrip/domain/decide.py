@@ -5,12 +5,13 @@ decide(account, command, catalog=..., now=...) -> Posting, or a refusal
 
 from collections import Counter
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from scrip.domain import billing, errors, holds, quotas, spending
+from scrip.domain import billing, errors, holds, moving, quotas, spending
 from scrip.domain import grants as buckets
 from scrip.domain.account import Account, AccountStatus
 from scrip.domain.catalog import Catalog
+from scrip.domain.clocks import OwnClock, check_not_too_far
 from scrip.domain.commands import (
     Adjust,
     AdjustAction,
@@ -21,27 +22,36 @@ from scrip.domain.commands import (
     ConsumeBatch,
     ExtendHold,
     FollowSubscription,
+    GiveUp,
     OpenAccount,
     OpenHold,
-    PayPeriod,
+    PayTerms,
     Purchase,
     Refund,
     ReleaseHold,
     Renew,
     ResetAnchor,
     ResetUsage,
+    SetClock,
     SetFrozen,
     SetQuota,
     TakeBack,
 )
-from scrip.domain.entries import GENESIS_HASH, ActorType, Entry, EntryType
-from scrip.domain.grants import GRANTS_MAX, NEVER, RETURNED_MAX, Allocation, Grant, GrantKind
+from scrip.domain.entitlement import entitled
+from scrip.domain.entries import GENESIS_HASH, ActorType, Entry, EntryType, iso
+from scrip.domain.grants import (
+    GRANTS_MAX,
+    NEVER,
+    RETURNED_MAX,
+    Allocation,
+    Grant,
+    GrantKind,
+    refund_expiry,
+)
 from scrip.domain.periods import month_start
 from scrip.domain.posting import ENTRIES_MAX, Draft, Paid, Posting, Refundable
-from scrip.domain.settle import grant_allowance, settle
-
-REFUND_LIFE = timedelta(days=7)
-"""How long refunded credits live if the grant they came from has expired."""
+from scrip.domain.settle import advance, settle
+from scrip.domain.terms import Term
 
 SIGNUP_ENTRY_ID = "signup:grant"
 """The entry of the sign-up grant. No caller's key has a colon, so no caller can take its name."""
@@ -64,7 +74,7 @@ class PostingTooLongError(Exception):
     """What has come due and the command together do not fit into one transaction."""
 
 
-def decide(
+def decide(  # noqa: C901 - a case for each kind of command
     account: Account | None,
     command: Command,
     *,
@@ -72,11 +82,13 @@ def decide(
     now: datetime,
     refundable: Refundable | None = None,
     paid: Paid | None = None,
+    past: tuple[Term, ...] = (),
 ) -> Posting:
-    """Return what a command does to an account at an instant.
+    """Return what a command does to an account when the stack's clock shows `now`.
 
     `account` is None if it does not exist. `refundable` is the entry that a refund names, None if
-    the account has no such entry. `paid` is the payment that a `TakeBack` names.
+    the account has no such entry. `paid` is the payment that the command `reads_payment`. `past`
+    are the account's terms that are over, for a command that `reads_terms`.
 
     Raises:
         RefusalError: the rules do not allow it; one of the command's `refusals`.
@@ -91,17 +103,24 @@ def decide(
             posting = Posting(before=account, after=account)
         case Account(status=AccountStatus.CLOSED), CloseAccount() | Renew():
             posting = Posting(before=account, after=account)
+        case Account(status=AccountStatus.CLOSED), GiveUp():
+            posting = moving.left_behind(account, command, paid)
         case Account(status=AccountStatus.CLOSED), _:
             raise errors.AccountClosedError
+        case Account(), SetClock():
+            posting = _set_clock(account, command, catalog, now)
         case Account(), _:
+            now = account.time(now)
             draft = settle(account, catalog, now)
             if len(draft.entries) > SETTLED_ENTRIES_MAX:
                 if not isinstance(command, Renew):
                     raise PostingTooLongError
-                draft = _settled_in_part(account, catalog, now)
+                draft = settle(account, catalog, now, SETTLED_ENTRIES_MAX)
+            if command.reads_terms:
+                draft.recall(past)
             posting = _carry_out(draft, command, catalog, refundable, paid)
     _check(posting)
-    if len(posting.entries) + len(posting.retired) > ENTRIES_MAX:
+    if posting.size > ENTRIES_MAX:
         assert not isinstance(command, Renew), posting
         raise PostingTooLongError
     return posting
@@ -140,50 +159,36 @@ def _carry_out(  # noqa: C901, PLR0911, PLR0912 - a line for each command
         case ResetUsage():
             return quotas.reset_usage(draft, command)
         case Purchase():
-            return billing.purchase(draft, command)
-        case PayPeriod():
-            return billing.pay_period(draft, command, catalog)
+            return billing.purchase(draft, command, paid)
+        case PayTerms():
+            return billing.pay_terms(draft, command, paid, catalog)
         case FollowSubscription():
-            return billing.follow_subscription(draft, command)
+            return billing.follow_subscription(draft, command, catalog)
         case TakeBack():
-            return billing.take_back(draft, command, paid)
+            return billing.take_back(draft, command, paid, catalog)
+        case GiveUp():
+            return billing.give_up(draft, command, paid, catalog)
         case Renew():
             return draft.posting()
     raise TypeError(command)
 
 
-def _settled_in_part(account: Account, catalog: Catalog, now: datetime) -> Draft:
-    """Settle an account on which very much has come due, as far as a posting has room.
-
-    It settles to an earlier instant, which has the same result as settling at once. If even the
-    first instant is too much, it settles a part of that.
-    """
-    ends = {grant.expires_at_or_never for grant in account.grants}
-    ends |= {hold.expires_at for hold in account.holds if hold.expires_at is not None}
-    due = sorted(end for end in {*ends, account.period_end} if end <= now)
-    while len(due) > 1:
-        due = due[: len(due) // 2]
-        draft = settle(account, catalog, due[-1])
-        if len(draft.entries) <= SETTLED_ENTRIES_MAX:
-            return draft
-    return settle(account, catalog, due[0], SETTLED_ENTRIES_MAX)
-
-
 def _open(command: OpenAccount, catalog: Catalog, now: datetime) -> Posting:
-    plan = catalog.plan(command.plan_id)
     account = Account(
         account_id=command.account_id,
         version=0,
-        plan_id=plan.plan_id,
+        plan_id=command.plan_id,
         time_zone=command.time_zone,
         anchor=now,
-        period=0,
+        period=-1,
+        allowance=0,
+        as_of=now,
         seq_last=0,
         hash=GENESIS_HASH,
     )
-    draft = Draft(None, account, plan, now)
     if command.reset_anchor is ResetAnchor.MONTH:
-        draft.account = replace(draft.account, anchor=month_start(now, account.zone))
+        account = replace(account, anchor=month_start(now, account.zone))
+    draft = Draft(None, account, entitled(account, catalog, now), now)
     entry = None
     if command.signup_credits:
         entry = draft.grant(
@@ -193,7 +198,7 @@ def _open(command: OpenAccount, catalog: Catalog, now: datetime) -> Posting:
             command.signup_credits,
             command=command,
         )
-    grant_allowance(draft, 0, plan.monthly_credits)
+    advance(draft, catalog, changed=True)
     return draft.posting(entry=entry, welcomed=command.mailboxes)
 
 
@@ -210,7 +215,7 @@ def _refund(draft: Draft, command: Refund, refundable: Refundable | None) -> Pos
     if amount > left:
         raise errors.RefundTooLargeError(usage.cost, refundable.refunded, left)
     # The counter may have been reset in between; a period's usage is never negative.
-    in_period = usage.recorded_at >= account.begins(account.period)
+    in_period = usage.recorded_at >= draft.entitlement.start
     draft.account = replace(
         draft.account,
         used=max(0, account.used - amount) if in_period else account.used,
@@ -263,9 +268,11 @@ def _put_back(
         skipped = max(0, skipped - taken.amount)
         amount -= part
         back = retired.get(taken.grant_id)
-        if back and part and len(there) < RETURNED_MAX:
+        if back and part and buckets.live_count(there.values()) < RETURNED_MAX:
             there[back.grant_id] = back
         home = there.get(taken.grant_id)
+        if home is not None and home.ended:
+            home = None
         room = home.amount - home.remaining - draft.account.held_of(home.grant_id) if home else 0
         fitting = min(part, room)  # a reset may have refilled it meanwhile
         given[taken.grant_id] += fitting
@@ -296,8 +303,7 @@ def _life_of(home: Grant | None, taken: Allocation, now: datetime) -> datetime:
         return home.expires_at_or_never
     if not taken.grant_id:
         return NEVER
-    end = now + REFUND_LIFE + timedelta(hours=1) - timedelta(microseconds=1)
-    return end.replace(minute=0, second=0, microsecond=0)
+    return refund_expiry(now)
 
 
 def _adjust(draft: Draft, command: Adjust) -> Posting:
@@ -338,7 +344,7 @@ def _change(draft: Draft, command: Adjust) -> int:
 
 def _add(draft: Draft, command: Adjust, amount: int) -> Entry:
     draft.make_room()
-    grants_before = len(draft.account.grants)
+    grants_before = buckets.live_count(draft.account.grants)
     entry = draft.grant(
         command.entry_id,
         GRANT_ENTRY_TYPES[command.kind],
@@ -347,7 +353,7 @@ def _add(draft: Draft, command: Adjust, amount: int) -> Entry:
         command=command,
         grant_expires_at=command.expires_at,
     )
-    if len(draft.account.grants) > max(GRANTS_MAX, grants_before):
+    if buckets.live_count(draft.account.grants) > max(GRANTS_MAX, grants_before):
         raise errors.TooManyGrantsError(GRANTS_MAX)
     return entry
 
@@ -380,6 +386,22 @@ def _set_frozen(draft: Draft, command: SetFrozen) -> Posting:
     return draft.posting(entry=entry, audit=audit)
 
 
+def _set_clock(account: Account, command: SetClock, catalog: Catalog, now: datetime) -> Posting:
+    """Set an account's own clock. What comes due by then is booked by the next command."""
+    if account.clock and account.clock.now == command.now:
+        return Posting(before=account, after=account)
+    before = account.time(now)
+    if command.now < before:
+        raise errors.ClockBehindError(before)
+    check_not_too_far(command.now, now)
+    after = replace(account, clock=OwnClock(now=command.now, set_at=now))
+    draft = Draft(account, after, entitled(account, catalog, before), before)
+    audit = draft.audit(
+        command, "clock.set", {"now": iso(before)}, {"now": iso(command.now)}, entry=None
+    )
+    return draft.posting(audit=audit)
+
+
 def _close(draft: Draft, command: CloseAccount) -> Posting:
     """Close an account; its last entry says what was left."""
     before = draft.account
@@ -390,10 +412,9 @@ def _close(draft: Draft, command: CloseAccount) -> Posting:
         status=AccountStatus.CLOSED,
         grants=(),
         holds=(),
-        next_quota=None,
+        next_plan_id=None,
+        terms=(),
         subscriptions=(),
-        paid_until=None,
-        paid_by=None,
     )
     entry = draft.enter(
         command.entry_id,

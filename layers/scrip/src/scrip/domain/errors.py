@@ -9,6 +9,7 @@
     |   +-- UnusableAccountIdError      403
     |   +-- AccountNotFoundError        404
     |   +-- EntryNotFoundError          404
+    |   +-- NoEntryYetError             404
     |   +-- PaymentNotFoundError        404
     |   +-- HoldNotFoundError           404
     |   +-- DeductionTooLargeError      409
@@ -19,12 +20,14 @@
     |   +-- HoldEndedError              409
     |   +-- HoldExceededError           409
     |   +-- PaymentTakenError           409
+    |   +-- ClockBehindError            409
     |   +-- UnknownFeatureError         422
     |   +-- UnknownPlanError            422
     |   +-- CostOutOfRangeError         422
     |   +-- NotRefundableError          422
     |   +-- HoldWithoutFeatureError     422
     |   +-- ExpiryInThePastError        422
+    |   +-- InstantTooFarError          422
     |   +-- HoldRateLimitedError        429
     +-- PlanNotFoundError               404
     +-- FeatureNotFoundError            404
@@ -154,6 +157,18 @@ class EntryNotFoundError(RefusalError):
     entry_id: str
 
 
+class NoEntryYetError(RefusalError):
+    """This account had no entry yet at this time.
+
+    The past is read from the ledger, which begins with the account's first credits. Ask for a later
+    `at`.
+    """
+
+    status, code = 404, "no_entry_yet"
+    detail = "This account had no entry yet at {at}."
+    at: datetime
+
+
 class PaymentNotFoundError(RefusalError):
     """This account has no such payment.
 
@@ -273,6 +288,17 @@ class PaymentTakenError(RefusalError):
     payment_id: str
 
 
+class ClockBehindError(RefusalError):
+    """An account's clock can only be set forward.
+
+    Give a time after `now`, the time on the account's clock. To start over, use another account.
+    """
+
+    status, code = 409, "clock_behind"
+    detail = "The account's clock shows {now} already, and can only be set forward."
+    now: datetime
+
+
 class UnknownPlanError(RefusalError):
     """There is no active plan with this ID.
 
@@ -337,6 +363,17 @@ class ExpiryInThePastError(RefusalError):
 
     status, code = 422, "expiry_in_the_past"
     expires_at: datetime
+
+
+class InstantTooFarError(RefusalError):
+    """This time is too far away.
+
+    Give a time up to `latest`, which is 10 years ahead.
+    """
+
+    status, code = 422, "instant_too_far"
+    detail = "This time is too far away: the latest is {latest}."
+    latest: datetime
 
 
 class HoldRateLimitedError(RefusalError):

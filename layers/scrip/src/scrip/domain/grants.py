@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 GRANTS_MAX = 50
@@ -18,6 +18,12 @@ RETURNED_MAX = 60
 
 Beyond that its credits join the refund grant that lives longest.
 """
+
+ROLLED_OVER = "rollover:"
+"""The prefix of the source of a grant whose credits have rolled over."""
+
+REFUND_LIFE = timedelta(days=7)
+"""How long refunded credits live if the grant that they came from has expired."""
 
 NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -34,6 +40,9 @@ class GrantKind(StrEnum):
     REFUND = "refund"
     PURCHASE = "purchase"
 
+
+ALLOWANCES = frozenset({GrantKind.PLAN, GrantKind.ROLLOVER})
+"""The kinds of what a plan brings."""
 
 PRIORITIES = {
     GrantKind.ROLLOVER: 10,
@@ -53,7 +62,8 @@ class Grant:
     """A bucket of credits.
 
     An exhausted grant stays with its account until it expires, so that a refund finds it. `source`
-    is the entry that created the grant; credits merged into it later have other entries.
+    names what it comes from: the entry that created it or, if that is the allowance of a month, the
+    month. An `ended` grant has expired, but holds still have credits of it.
     """
 
     grant_id: str
@@ -63,6 +73,12 @@ class Grant:
     granted_at: datetime
     expires_at: datetime | None = None
     source: str
+    ended: bool = False
+
+    @property
+    def lot_id(self) -> str:
+        """What its credits come from, even if they have rolled over."""
+        return self.source.removeprefix(ROLLED_OVER)
 
     @property
     def priority(self) -> int:
@@ -86,6 +102,20 @@ class Allocation:
 
     grant_id: str
     amount: int
+
+
+def refund_expiry(now: datetime) -> datetime:
+    """Return when credits expire that are given back now and whose own grant has expired.
+
+    That is after a week, rounded up to the hour, so that the refunds of one bad hour share a grant.
+    """
+    end = now + REFUND_LIFE + timedelta(hours=1) - timedelta(microseconds=1)
+    return end.replace(minute=0, second=0, microsecond=0)
+
+
+def live_count(grants: Iterable[Grant]) -> int:
+    """Return how many grants have not ended."""
+    return sum(not grant.ended for grant in grants)
 
 
 def draw(
@@ -152,7 +182,7 @@ def with_refund_until(
     """
     end = expires_at
     refunds = [grant for grant in grants if grant.kind is GrantKind.REFUND]
-    if len(grants) >= GRANTS_MAX and refunds:
+    if live_count(grants) >= GRANTS_MAX and refunds:
         longest = max(refunds, key=lambda grant: grant.expires_at_or_never)
         end = max(end, longest.expires_at_or_never)
         longer = replace(longest, expires_at=_or_none(end))
@@ -168,13 +198,16 @@ def _or_none(end: datetime) -> datetime | None:
 def add(grants: Sequence[Grant], new: Grant) -> tuple[tuple[Grant, ...], str]:
     """Add a grant, merged into a live one with the same kind (so priority) and expiry.
 
-    A purchase gets its own grant while there is room, because it may be disputed on its own.
+    A purchase gets its own grant while there is room, because it may be disputed on its own. An
+    allowance is merged only into what the same month brought.
 
     Returns the grants afterwards and the ID of the grant that holds the new credits.
     """
+    alone = new.kind is GrantKind.PURCHASE and live_count(grants) < GRANTS_MAX
+    by_source = new.kind in ALLOWANCES
     for index, grant in enumerate(grants):
-        alone = new.kind is GrantKind.PURCHASE and len(grants) < GRANTS_MAX
-        if (grant.kind, grant.expires_at) == (new.kind, new.expires_at) and not alone:
+        same = grant.source == new.source if by_source else grant.expires_at == new.expires_at
+        if grant.kind is new.kind and same and not alone and not grant.ended:
             merged = replace(
                 grant,
                 amount=grant.amount + new.amount,

@@ -10,7 +10,7 @@ and at most a day after its credits would have expired.
 """
 
 from collections import Counter
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from math import ceil
@@ -77,7 +77,7 @@ def open_hold(draft: Draft, command: OpenHold, catalog: Catalog) -> Posting:
             required=cost,
             available=account.available,
             shortfall=cost - account.available,
-            next_reset_at=account.period_end,
+            next_reset_at=draft.entitlement.end,
         )
     if sum(hold.expires_at is not None for hold in account.holds) >= HOLDS_MAX:
         raise TooManyHoldsError(HOLDS_MAX)
@@ -235,18 +235,43 @@ def outlive(draft: Draft, grant_id: str, expired_at: datetime) -> None:
             _put(draft, replace(hold, expires_at=expires_at, ends_by=ends_by))
 
 
-def roll_over_held(draft: Draft, ended: Container[str], room: int, until: datetime) -> None:
+def roll_over_held(draft: Draft, grant_id: str, room: int, until: datetime) -> None:
     """Record how many held credits would have rolled over if they had not been held.
 
-    Their grants, `ended`, have just ended with a period; `room` more credits can roll over, `until`
-    then.
+    Their grant has just ended with its month; `room` more credits can roll over, `until` then.
     """
     for hold in draft.account.holds:
-        of_ended = sum(part.amount for part in hold.allocations if part.grant_id in ended)
+        of_ended = sum(part.amount for part in hold.allocations if part.grant_id == grant_id)
         rolls = min(room, of_ended)
         if rolls > 0 and hold.expires_at is not None:
             room -= rolls
-            _put(draft, replace(hold, rolls_over=rolls, rolls_until=until))
+            _put(draft, replace(hold, rolls_over=hold.rolls_over + rolls, rolls_until=until))
+
+
+def free_disputed(draft: Draft, grant_ids: Container[str], wanted: int) -> None:
+    """Free credits that disputes hold of some grants, because they are taken back anyway."""
+    for hold in draft.account.holds:
+        if hold.expires_at is not None or wanted <= 0:
+            continue
+        freed, kept = [], []
+        for part in hold.allocations:
+            free = min(wanted, part.amount) if part.grant_id in grant_ids else 0
+            wanted -= free
+            freed.append(replace(part, amount=free))
+            kept.append(replace(part, amount=part.amount - free))
+        if not _some(freed):
+            continue
+        if rest := _some(kept):
+            _put(draft, replace(hold, allocations=rest))
+        else:
+            _remove(draft, hold)
+        give_back(
+            draft,
+            _some(freed),
+            draft.unique_name(f"{hold.hold_id}:taken"),
+            pays_debt=False,
+            source=hold.hold_id,
+        )
 
 
 def life_max(hold_id: str) -> timedelta:
@@ -271,32 +296,37 @@ def give_back(
     and the entry's `expired` says how much; but if this `ends` the hold, credits that would have
     rolled over with their period do so now.
     """
-    live = {grant.grant_id for grant in draft.account.grants}
+    at = effective_at or draft.now
+    known = {grant.grant_id: grant for grant in draft.account.grants}
     gone, debt = Counter[str](), draft.account.debt if pays_debt else 0
     expired = 0
     for allocation in freed:
         paid = min(debt, allocation.amount)
         debt -= paid
-        if allocation.grant_id not in live:
+        home = known.get(allocation.grant_id)
+        if home is None or home.ended:
             gone[allocation.grant_id] += allocation.amount
             expired += allocation.amount - paid
-    again = (
+    again = tuple(
+        # An earlier version removed a grant that had expired, whatever was held of it.
         Grant(
             grant_id=grant_id,
             kind=GrantKind.PURCHASE,
             amount=amount,
             remaining=0,
-            granted_at=draft.now,
-            expires_at=draft.now,
+            granted_at=at,
+            expires_at=at,
             source=entry_id,
+            ended=True,
         )
         for grant_id, amount in gone.items()
+        if grant_id not in known
     )
     draft.account = replace(
         draft.account, grants=buckets.give_back((*draft.account.grants, *again), freed)
     )
     until = ends.rolls_until if ends else None
-    rolled = min(expired, ends.rolls_over) if ends and until and until > draft.now else 0
+    rolled = min(expired, ends.rolls_over) if ends and until and until > at else 0
     details["allocations"] = freed
     details["expired"] = expired - rolled or None
     entry = draft.enter(
@@ -304,42 +334,40 @@ def give_back(
     )
     if pays_debt:
         draft.settle_debt(entry)
-    _expire_again(draft, entry, gone)
-    if rolled:
-        _roll_over(draft, entry, rolled, until)
+    lots = _expire_again(draft, entry, gone)
+    is_again = {grant.grant_id for grant in again}
+    draft.account = replace(
+        draft.account,
+        grants=tuple(grant for grant in draft.account.grants if grant.grant_id not in is_again),
+    )
+    if rolled and until:
+        _roll_over(draft, entry, lots, rolled, until)
     return entry
 
 
-def _roll_over(draft: Draft, released: Entry, amount: int, until: datetime | None) -> None:
-    """Roll over credits late that were held when their period ended."""
+def _roll_over(
+    draft: Draft,
+    released: Entry,
+    lots: Mapping[str, int],
+    amount: int,
+    until: datetime,
+) -> None:
+    """Roll over credits late that were held when their month ended."""
     name = f"rollover:{_release_name(released)}"
-    allocation = draft.place(
-        GrantKind.ROLLOVER,
-        amount,
-        source=name,
-        granted_at=released.effective_at,
-        expires_at=until,
-    )
-    draft.enter(
-        name,
-        EntryType.ROLLOVER,
-        amount,
-        allocations=(allocation,),
-        effective_at=released.effective_at,
-    )
+    for lot_id, ended in lots.items():
+        part = min(ended, amount)
+        amount -= part
+        if part:
+            draft.roll_over(lot_id, part, name, granted_at=released.effective_at, expires_at=until)
+            name = draft.unique_name(name)
 
 
-def _expire_again(draft: Draft, released: Entry, gone: Container[str]) -> None:
-    """Remove grants that had expired again, with the credits that returned to them."""
-    left = tuple(
-        Allocation(grant.grant_id, grant.remaining)
-        for grant in draft.account.grants
-        if grant.grant_id in gone and grant.remaining
-    )
-    draft.account = replace(
-        draft.account,
-        grants=tuple(kept for kept in draft.account.grants if kept.grant_id not in gone),
-    )
+def _expire_again(draft: Draft, released: Entry, gone: Container[str]) -> dict[str, int]:
+    """Remove what returned to grants that have ended; return how much by what it came from."""
+    ended = [grant for grant in draft.account.grants if grant.grant_id in gone]
+    left = tuple(Allocation(grant.grant_id, grant.remaining) for grant in ended if grant.remaining)
+    for grant in ended:
+        draft.end_grant(replace(grant, amount=grant.amount - grant.remaining, remaining=0))
     if left:
         draft.enter(
             f"expiry:{_release_name(released)}",
@@ -348,6 +376,7 @@ def _expire_again(draft: Draft, released: Entry, gone: Container[str]) -> None:
             allocations=left,
             effective_at=released.effective_at,
         )
+    return {grant.lot_id: grant.remaining for grant in ended}
 
 
 def _latest_end(draft: Draft, hold_id: str, allocations: Iterable[Allocation]) -> datetime:
@@ -365,7 +394,7 @@ def _latest_end_of_old(draft: Draft, hold: Hold, expires_at: datetime) -> dateti
 
     That version extended a hold by up to a day each time, whatever happened to its grants.
     """
-    live = {grant.grant_id for grant in draft.account.grants}
+    live = {grant.grant_id for grant in draft.account.grants if not grant.ended}
     if any(allocation.grant_id not in live for allocation in hold.allocations):
         return expires_at
     return expires_at + SERVICE_HOLD_LIFE - USER_HOLD_LIFE

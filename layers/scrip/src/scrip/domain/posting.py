@@ -9,9 +9,12 @@ from scrip.domain import grants as buckets
 from scrip.domain.account import Account
 from scrip.domain.catalog import Plan
 from scrip.domain.commands import Command
+from scrip.domain.condense import condensed
+from scrip.domain.entitlement import Entitlement
 from scrip.domain.entries import CLOCK, Actor, Entry, EntryType, Json, chain_hash
 from scrip.domain.grants import Allocation, Grant, GrantKind
 from scrip.domain.payments import Payment
+from scrip.domain.terms import Lot, Term
 
 ENTRIES_MAX = 97
 """The most entries and retired grants of a posting together.
@@ -60,7 +63,8 @@ class Posting:
     entry with its refunded total before, and the total after. `payment` is the payment involved,
     before (None if new) and after. `ended_hold` is the ID of the hold that `entry` ended. `retired`
     are exhausted grants that move from the account's item to items of their own, where a refund
-    finds them. `welcomed` are the mailboxes, as keyed hashes, that get sign-up credits.
+    finds them; so are `terms` those that are over. `welcomed` are the mailboxes, as keyed hashes,
+    that get sign-up credits.
     """
 
     before: Account | None
@@ -72,7 +76,13 @@ class Posting:
     audit: AuditRecord | None = None
     ended_hold: str | None = None
     retired: tuple[Grant, ...] = ()
+    terms: tuple[Term, ...] = ()
     welcomed: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """How many items of a transaction it takes that `ENTRIES_MAX` limits."""
+        return len(self.entries) + len(self.retired) + len(self.terms)
 
 
 class EntryDetails(TypedDict, total=False):
@@ -100,7 +110,7 @@ class Draft:
         self,
         before: Account | None,
         account: Account,
-        plan: Plan,
+        entitlement: Entitlement,
         now: datetime,
         entries_max: int | None = None,
     ) -> None:
@@ -110,11 +120,19 @@ class Draft:
         """
         self.before = before
         self.account = account
-        self.plan = plan
+        self.entitlement = entitlement
         self.now = now
         self.entries_max = entries_max
         self.entries: list[Entry] = []
         self.retired: list[Grant] = []
+        self.past: tuple[Term, ...] = ()
+        self.closed: list[Term] = []
+        self.numbered: set[str] = set()
+
+    @property
+    def plan(self) -> Plan:
+        """The plan in force."""
+        return self.entitlement.plan
 
     @property
     def is_full(self) -> bool:
@@ -168,6 +186,17 @@ class Draft:
         self.entries.append(entry)
         return entry
 
+    @property
+    def newly_closed(self) -> tuple[Term, ...]:
+        """The terms that are over and not stored yet as they are now."""
+        return tuple(term for term in self.closed if term not in self.past)
+
+    def unique_name(self, start: str) -> str:
+        """Return an ID for the next entry that no other entry has."""
+        name = f"{start}:{self.account.seq_last + 1}"
+        self.numbered.add(name)
+        return name
+
     def place(
         self,
         kind: GrantKind,
@@ -202,18 +231,32 @@ class Draft:
         amount: int,
         *,
         command: Command | None = None,
+        grant_source: str | None = None,
+        into: str | None = None,
         grant_expires_at: datetime | None = None,
         effective_at: datetime | None = None,
         **details: Unpack[EntryDetails],
     ) -> Entry:
-        """Add new credits: into a grant, with an entry, paying debt first."""
-        allocation = self.place(
-            kind,
-            amount,
-            source=entry_id,
-            expires_at=grant_expires_at,
-            granted_at=effective_at,
-        )
+        """Add new credits, with an entry, paying debt first: to the grant `into`, if it is live."""
+        if into is not None and self.account.grant(into):
+            allocation = Allocation(into, amount)
+            self.account = replace(
+                self.account,
+                grants=tuple(
+                    replace(g, amount=g.amount + amount, remaining=g.remaining + amount)
+                    if g.grant_id == into
+                    else g
+                    for g in self.account.grants
+                ),
+            )
+        else:
+            allocation = self.place(
+                kind,
+                amount,
+                source=grant_source or entry_id,
+                expires_at=grant_expires_at,
+                granted_at=effective_at,
+            )
         self.account = replace(self.account, granted_total=self.account.granted_total + amount)
         details["allocations"] = (allocation,)
         entry = self.enter(
@@ -222,10 +265,70 @@ class Draft:
         self.settle_debt(entry)
         return entry
 
-    def settle_debt(self, arrived: Entry) -> None:
-        """Pay debt out of the credits that an entry just added."""
+    def roll_over(
+        self,
+        lot_id: str,
+        amount: int,
+        entry_id: str,
+        *,
+        granted_at: datetime,
+        expires_at: datetime,
+    ) -> None:
+        """Keep unspent allowance for longer. It is not new, so it pays no debt."""
+        allocation = self.place(
+            GrantKind.ROLLOVER,
+            amount,
+            source=f"{buckets.ROLLED_OVER}{lot_id}",
+            granted_at=granted_at,
+            expires_at=expires_at,
+        )
+        self.enter(
+            entry_id,
+            EntryType.ROLLOVER,
+            amount,
+            allocations=(allocation,),
+            effective_at=granted_at,
+        )
+
+    def end_grant(self, grant: Grant) -> None:
+        """Remove a grant; while holds have credits of it, it stays as `ended`.
+
+        What was spent of a month's credits is kept with the month.
+        """
+        held = self.account.held_of(grant.grant_id)
+        self.account = replace(
+            self.account,
+            grants=tuple(
+                replace(grant, ended=True) if other.grant_id == grant.grant_id else other
+                for other in self.account.grants
+                if held or other.grant_id != grant.grant_id
+            ),
+        )
+        if not held and (lot := self.account.lot(grant.lot_id)):
+            self.put_lot(grant.lot_id, replace(lot, spent=lot.spent + grant.amount))
+
+    def put_lot(self, lot_id: str, lot: Lot) -> None:
+        """Record what became of the credits of a term's month."""
+        found = self.account.month_of(lot_id)
+        assert found, lot_id
+        term, month = found
+        changed = replace(term, lots={**term.lots, month: lot})
+        self.account = replace(
+            self.account,
+            terms=tuple(changed if other is term else other for other in self.account.terms),
+        )
+
+    def recall(self, past: Iterable[Term]) -> None:
+        """Bring back the terms that are over, so that what becomes of them can change."""
+        terms = {term.term_id: term for term in (*past, *self.closed, *self.account.terms)}
+        self.past, self.closed = tuple(past), []
+        # What new facts say of the past is booked now, as it is seen now.
+        self.account = replace(self.account, terms=tuple(terms.values()), as_of=self.now)
+
+    def settle_debt(self, entry: Entry, credits_: Iterable[Allocation] | None = None) -> None:
+        """Pay debt out of the credits that an entry just added, or those in other grants."""
         paid, debt = [], self.account.debt
-        for allocation in arrived.allocations:
+        for allocation in entry.allocations if credits_ is None else credits_:
             if part := min(debt, allocation.amount):
                 paid.append(Allocation(allocation.grant_id, part))
                 debt -= part
@@ -234,12 +337,50 @@ class Draft:
                 self.account, grants=buckets.withdraw(self.account.grants, paid), debt=debt
             )
             self.enter(
-                f"debt:{arrived.entry_id}",
+                f"debt:{entry.entry_id}",
                 EntryType.DEBT_SETTLED,
                 0,
                 allocations=tuple(paid),
-                effective_at=arrived.effective_at,
+                effective_at=entry.effective_at,
             )
+
+    def take(
+        self,
+        entry_id: str,
+        taken: tuple[Allocation, ...],
+        owed: int,
+        *,
+        command: Command | None,
+        effective_at: datetime | None = None,
+        source: str,
+    ) -> Entry:
+        """Book what was taken back out of grants, and what is owed because it was spent."""
+        self.account = replace(self.account, debt=self.account.debt + owed)
+        return self.enter(
+            entry_id,
+            EntryType.CLAWBACK,
+            -sum(part.amount for part in taken) - owed,
+            command=command,
+            effective_at=effective_at,
+            allocations=taken,
+            source=source,
+        )
+
+    def settle_owed(self, entry: Entry) -> None:
+        """Pay debt that an entry made out of live allowances, as if they arrived only now."""
+        allowances = sorted(
+            (g for g in self.account.grants if g.kind in buckets.ALLOWANCES and g.remaining),
+            key=lambda grant: grant.spend_order,
+        )
+        self.settle_debt(entry, [Allocation(g.grant_id, g.remaining) for g in allowances])
+
+    def condense(self) -> dict[int, Entry]:
+        """Drop the allowances that both came and went; return the entries left by their old seq."""
+        if self.before is None:
+            return {entry.seq: entry for entry in self.entries}
+        self.account, kept = condensed(self.before, self.account, self.entries, self.numbered)
+        self.entries = list(kept.values())
+        return kept
 
     def audit(
         self,
@@ -264,10 +405,11 @@ class Draft:
     def make_room(self) -> None:
         """Retire every exhausted grant if the account has reached its limit of grants.
 
-        A plan grant stays because it records what its period was granted.
+        Allowances stay, even if they rolled over: what was spent of them counts with their month.
         """
-        if len(self.account.grants) >= buckets.GRANTS_MAX:
-            self._retire(grant for grant in self._exhausted() if grant.kind is not GrantKind.PLAN)
+        if buckets.live_count(self.account.grants) >= buckets.GRANTS_MAX:
+            others = (g for g in self._exhausted() if g.kind not in buckets.ALLOWANCES)
+            self._retire(others)
 
     def posting(
         self,
@@ -282,10 +424,16 @@ class Draft:
         """Close the draft; any change makes a new version. `Posting` describes the arguments.
 
         Exhausted grants that never expire would stay on the account's item forever, so they are
-        retired, as far as the transaction has room.
+        retired, as far as the transaction has room. So do grants leave that ended with their holds.
         """
+        for grant in self.account.grants:
+            if grant.ended and not self.account.held_of(grant.grant_id):
+                self.end_grant(grant)
+        kept = self.condense()
+        entry = kept.get(entry.seq) if entry else None
         if self.account != self.before:
-            room = max(0, ENTRIES_MAX - len(self.entries) - len(self.retired))
+            taken = len(self.entries) + len(self.retired) + len(self.newly_closed)
+            room = max(0, ENTRIES_MAX - taken)
             lasting = [grant for grant in self._exhausted() if grant.expires_at is None]
             self._retire(lasting[:room])
         if self.account != self.before or payment:
@@ -300,6 +448,7 @@ class Draft:
             audit=audit,
             ended_hold=ended_hold,
             retired=tuple(self.retired),
+            terms=self.newly_closed,
             welcomed=welcomed,
         )
 

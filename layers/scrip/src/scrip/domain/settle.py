@@ -2,18 +2,28 @@
 
 Every decision and every read begins here, so an expired grant or last month's allowance is never
 spendable, regardless of any schedule.
+
+Time is walked through from one instant of change to the next, and each is handled the same way,
+whether it was lived through or missed. What facts change, such as a payment that was heard of late,
+goes through the same step.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from scrip.domain.account import Account, AccountStatus, Quota
-from scrip.domain.catalog import Catalog, Plan
-from scrip.domain.entries import EntryType, iso
-from scrip.domain.grants import Allocation, Grant, GrantKind, give_back
-from scrip.domain.holds import end_free, outlive, release_dead, roll_over_held
+from scrip.domain.account import PERIOD, Account, AccountStatus
+from scrip.domain.catalog import Catalog
+from scrip.domain.commands import Command
+from scrip.domain.entitlement import entitled, is_on_base_plan, monthly_credits, next_change
+from scrip.domain.entries import Entry, EntryType, iso
+from scrip.domain.grants import ROLLED_OVER, Allocation, Grant, GrantKind, refund_expiry
+from scrip.domain.holds import end_free, free_disputed, outlive, release_dead, roll_over_held
 from scrip.domain.posting import Draft
+from scrip.domain.terms import GRACE, Lot, Terms
+
+CLOSED_MAX = 30
+"""How many terms that are over leave an account with one posting."""
 
 
 def settled(account: Account, catalog: Catalog, now: datetime) -> Account:
@@ -29,265 +39,430 @@ def settle(
 ) -> Draft:
     """Roll an account forward to an instant and return the draft that says how.
 
-    Missed periods are simulated in memory and take one plan entry together. Of what happened in
-    them only lasting effects are booked: rollover grants that are still live, and debt that the
-    missed allowances paid.
-
-    With `entries_max` it stops when the draft is full, for holds and grants that are due at one
-    instant and roll nothing over: they end one after the other.
+    Of missed periods only lasting effects are booked: rollover grants that are still live, and debt
+    that the missed allowances paid. With `entries_max` it stops when the draft is full.
     """
-    # The process that opened the period may have had a fast clock; time never goes back.
-    now = max(now, account.begins(account.period))
-    draft = Draft(account, account, catalog.plan(account.plan_id), now, entries_max)
+    # The process that settled it before may have had a fast clock; time never goes back.
+    now = max(now, account.as_of)
+    draft = Draft(account, account, entitled(account, catalog, now), now, entries_max)
     if account.status is AccountStatus.CLOSED:
         return draft
-    # Holds that ended before the period released credits that may roll over with it.
-    release_dead(draft, min(now, account.period_end))
-    due = [grant for grant in draft.account.grants if _expires_alone(grant, now)]
-    if draft.is_full or not draft.has_room_for(len(due)):
-        expire(draft, only=due)
-        return draft
-    lived, opened, debt_paid = draft.account, 0, 0
-    while lived.period_end <= now and not lived.awaits_payment:
-        debt_paid = draft.account.debt - lived.debt
-        lived, opened = _next_period(_holds_ended(lived), catalog), opened + 1
-    ending = draft.plan
-    plans = plan_grants(draft.account)
-    expire(draft, plans_end=account.period_end if opened else None)
-    if opened:
-        draft.account = replace(
-            draft.account,
-            anchor=lived.anchor,
-            period=lived.period,
-            paid_until=lived.paid_until,
-            paid_by=lived.paid_by,
-            next_quota=None,
-            used=0,
-        )
-        set_quota(draft, lived.quota, catalog)
-        if debt_paid:
-            grant_allowance(draft, lived.period - 1, debt_paid)
-        roll_over(draft, (grant for grant in lived.grants if grant.expires_at_or_never > now))
-        if opened == 1:  # no hold outlives its grants by more than a period
-            keep_held_rollover(draft, ending, plans)
-        allowance = lived.quota.allowance(draft.plan)
-        grant_allowance(draft, lived.period, allowance, missed=opened - 1)
-        expire(draft)  # what the missed allowances granted
-    release_dead(draft, now)
-    end_free(draft)
+    advance(draft, catalog)
+    if entries_max is None:
+        draft.condense()
     return draft
 
 
-def set_quota(draft: Draft, quota: Quota, catalog: Catalog) -> None:
-    """Put an account on a plan, with its own allowance and limits."""
-    draft.plan = catalog.plan(quota.plan_id)
+def advance(
+    draft: Draft,
+    catalog: Catalog,
+    *,
+    changed: bool = False,
+    command: Command | None = None,
+) -> None:
+    """Book what has come due, instant by instant, and then what new facts have `changed`.
+
+    `command` is what brought the facts, if any: its entries say so.
+    """
+    at = min(changes(draft.account))
+    if at <= draft.now:
+        draft.entitlement = entitled(draft.account, catalog, draft.account.as_of)
+    while at <= draft.now:
+        _step(draft, catalog, at)
+        if draft.is_full:
+            return
+        draft.account = replace(draft.account, as_of=at)
+        at = min(changes(draft.account))
+    if changed:
+        _step(draft, catalog, draft.now, changed=True, command=command)
+    end_free(draft)
+
+
+def changes(account: Account) -> Iterator[datetime]:
+    """Yield the instants, not before `as_of`, at which time alone may change an account."""
+    for hold in account.holds:
+        if hold.expires_at is not None:
+            yield max(hold.expires_at, account.as_of)
+    for grant in account.grants:
+        if grant.expires_at is not None and not grant.ended:
+            yield max(grant.expires_at, account.as_of)
+    yield next_change(account)
+
+
+def _step(
+    draft: Draft,
+    catalog: Catalog,
+    at: datetime,
+    *,
+    changed: bool = False,
+    command: Command | None = None,
+) -> None:
+    """Book everything that is due at an instant: first what ends, then what begins.
+
+    Time alone takes back only where a term begins that supersedes others, and brings only months
+    that begin; what facts `changed` may be any month.
+    """
+    release_dead(draft, at)
+    if draft.is_full:
+        return
+    terms = draft.account.all_terms
+    since = None if changed else draft.account.as_of
+    if changed or any(term.start == at for term in terms.given):
+        _move_ends(draft, terms)
+        _take_back(draft, terms, at, command)
+    _expire(draft, catalog, terms, at)
+    if draft.is_full:
+        return
+    if not is_on_base_plan(draft.account, terms, at):
+        _set_allowance_aside(draft, at)
+    _change_base_plan(draft, at)
+    _show(draft, catalog, at)
+    _grant_months(draft, catalog, terms, since, at)
+    if is_on_base_plan(draft.account, terms, at):
+        _grant_allowance(draft, catalog, at)
+    _expire(draft, catalog, terms, at)  # months that were over when they were heard of
+    release_dead(draft, at)  # holds that outlived a grant whose end has moved
+    _close_terms(draft, at)
+
+
+def _show(draft: Draft, catalog: Catalog, at: datetime) -> None:
+    """Set the plan that is in force; a new period begins with no usage.
+
+    A payment that was heard of late may show that a period had begun before: its usage counts.
+    """
+    before, draft.entitlement = draft.entitlement, entitled(draft.account, catalog, at)
+    if draft.entitlement.start > before.start:
+        draft.account = replace(draft.account, used=0)
+
+
+def _move_ends(draft: Draft, terms: Terms) -> None:
+    """Let the grants of terms end when the terms do now: a later one may have ended a grace."""
+    moved = []
+    for grant in draft.account.grants:
+        found = draft.account.month_of(grant.lot_id)
+        if grant.kind is GrantKind.PLAN and found and not grant.ended:
+            term, month = found
+            moved.append(replace(grant, expires_at=terms.expiry(term, month)))
+        else:
+            moved.append(grant)
+    draft.account = replace(draft.account, grants=tuple(moved))
+
+
+def _take_back(draft: Draft, terms: Terms, at: datetime, command: Command | None) -> None:
+    """Take back what was booked for the months of terms and is not due any more.
+
+    What is owed is paid when all was taken, so that nothing pays that is itself taken back.
+    """
+    debtor: Entry | None = None
+    for term in draft.account.terms:
+        if command is None and term.end <= at:
+            continue  # time changes nothing any more of what is over
+        taken: list[Allocation] = []
+        owed = 0
+        for month, lot in sorted(term.lots.items(), reverse=True):
+            due = lot.booked - terms.entitled(term, month, lot.allowance, at)
+            if due > 0:
+                owed += _reduce(draft, term.lot_id(month), due, taken)
+        if taken or owed:
+            entry = draft.take(
+                draft.unique_name(f"{term.term_id}:clawback"),
+                tuple(taken),
+                owed,
+                command=command,
+                effective_at=at,
+                source=term.payment_id,
+            )
+            debtor = entry if owed else debtor
+    if debtor is not None:
+        draft.settle_owed(debtor)
+
+
+def _reduce(draft: Draft, lot_id: str, due: int, taken: list[Allocation]) -> int:
+    """Take credits back from a month: what expired unspent, what is left, what disputes hold of it.
+
+    Adds what is `taken` out of grants; returns the rest, which was spent and becomes debt.
+    """
+    grants = _of_lot(draft, lot_id)
+    short = due - _expired(draft, lot_id) - sum(grant.remaining for grant in grants)
+    free_disputed(draft, {grant.grant_id for grant in grants}, short)
+    left = due - min(due, _expired(draft, lot_id))
+    changed: dict[str, Grant] = {}
+    for grant in _of_lot(draft, lot_id):
+        if part := min(left, grant.remaining):
+            left -= part
+            taken.append(Allocation(grant.grant_id, part))
+            # Credits taken back count as never granted.
+            changed[grant.grant_id] = replace(
+                grant, amount=grant.amount - part, remaining=grant.remaining - part
+            )
     draft.account = replace(
         draft.account,
-        plan_id=quota.plan_id,
-        monthly_credits=quota.monthly_credits,
-        limits=quota.limits,
-    )
-
-
-def grant_allowance(draft: Draft, period: int, amount: int, *, missed: int = 0) -> None:
-    """Grant the plan's credits for a period; they expire with it."""
-    account = draft.account
-    start = account.begins(period)
-    if amount:
-        draft.grant(
-            f"period:{_named(account, start)}",
-            EntryType.PLAN,
-            GrantKind.PLAN,
-            amount,
-            effective_at=start,
-            grant_expires_at=replace(account, period=period).allowance_end,
-            metadata={"periods_skipped": missed} if missed else None,
-        )
-
-
-def rolled_over(
-    grants: Sequence[Grant],
-    ending: Plan,
-    opened: Account,
-    period_name: str,
-) -> tuple[Grant, ...]:
-    """Return the rollover grant, if any, from an ending period to the one just opened.
-
-    It has no ID yet. The limit covers all rollover credits together, however long each lives.
-    """
-    if ending.rollover is None:
-        return ()
-    start = opened.begins(opened.period)
-    unused = sum(grant.remaining for grant in grants if grant.kind is GrantKind.PLAN)
-    live = sum(
-        grant.remaining + opened.held_of(grant.grant_id)
-        for grant in grants
-        if grant.kind is GrantKind.ROLLOVER and grant.expires_at_or_never > start
-    )
-    kept = min(unused, ending.rollover.max - live)
-    end = opened.begins(opened.period + ending.rollover.periods)
-    if kept <= 0:
-        return ()
-    grant = _unnamed(GrantKind.ROLLOVER, kept, kept, start, end)
-    return (replace(grant, source=f"rollover:{period_name}"),)
-
-
-def expire(
-    draft: Draft,
-    *,
-    plans_end: datetime | None = None,
-    only: Sequence[Grant] | None = None,
-) -> None:
-    """Remove expired grants; an entry books what was left in each.
-
-    With `plans_end`, plan grants that would outlive their period end then. With `only`, just those
-    grants expire, as far as the draft has room.
-    """
-
-    def end(grant: Grant) -> datetime:
-        if plans_end is not None and grant.kind is GrantKind.PLAN:
-            return min(grant.expires_at_or_never, plans_end)
-        return grant.expires_at_or_never
-
-    for grant in sorted(draft.account.grants if only is None else only, key=end):
-        if end(grant) > draft.now or (only is not None and draft.is_full):
-            break
-        draft.account = replace(
-            draft.account, grants=tuple(kept for kept in draft.account.grants if kept is not grant)
-        )
-        outlive(draft, grant.grant_id, end(grant))
-        if grant.remaining:
-            draft.enter(
-                f"expiry:{grant.grant_id}",
-                EntryType.EXPIRY,
-                -grant.remaining,
-                allocations=(Allocation(grant.grant_id, grant.remaining),),
-                effective_at=end(grant),
-            )
-
-
-def roll_over(draft: Draft, grants: Iterable[Grant]) -> None:
-    """Book the rollover grants without an ID. They are not new credits, so they pay no debt."""
-    for grant in grants:
-        if grant.grant_id or grant.kind is not GrantKind.ROLLOVER:
-            continue
-        allocation = draft.place(
-            grant.kind,
-            grant.amount,
-            source=grant.source,
-            granted_at=grant.granted_at,
-            expires_at=grant.expires_at,
-        )
-        draft.enter(
-            grant.source,
-            EntryType.ROLLOVER,
-            grant.amount,
-            allocations=(allocation,),
-            effective_at=grant.granted_at,
-        )
-
-
-def plan_grants(account: Account) -> frozenset[str]:
-    """Return the ids of an account's plan grants."""
-    return frozenset(grant.grant_id for grant in account.grants if grant.kind is GrantKind.PLAN)
-
-
-def keep_held_rollover(draft: Draft, ending: Plan, plans_before: frozenset[str]) -> None:
-    """Let credits that were held when a period ended roll over when they are released.
-
-    A hold must not shorten the life of credits; the room is what has not just rolled over.
-    """
-    if ending.rollover is None:
-        return
-    account = draft.account
-    live = sum(
-        grant.remaining + account.held_of(grant.grant_id)
-        for grant in account.grants
-        if grant.kind is GrantKind.ROLLOVER
-    )
-    until = account.begins(account.period + ending.rollover.periods)
-    ended = plans_before - plan_grants(account)
-    roll_over_held(draft, ended, ending.rollover.max - live, until)
-
-
-def _expires_alone(grant: Grant, now: datetime) -> bool:
-    """Return whether a grant has expired with credits that cannot roll over."""
-    is_due = grant.remaining and grant.expires_at_or_never <= now
-    return bool(is_due and grant.kind is not GrantKind.PLAN)
-
-
-def _holds_ended(account: Account) -> Account:
-    """Return an account at its period's end, in memory, with the credits of its expired holds."""
-    end = account.period_end
-    dead = [hold for hold in account.holds if hold.has_died(end)]
-    freed = [allocation for hold in dead for allocation in hold.allocations]
-    return replace(
-        account,
-        grants=give_back(account.grants, freed),
-        holds=tuple(hold for hold in account.holds if not hold.has_died(end)),
-    )
-
-
-def _next_period(account: Account, catalog: Catalog) -> Account:
-    """Return an account after one boundary, in memory; new grants have no ID."""
-    start, ending = account.period_end, catalog.plan(account.plan_id)
-    opened = replace(account, period=account.period + 1)
-    if start == account.paid_until:
-        assert account.subscription is not None
-        quota = account.next_quota or Quota(plan_id=account.subscription.plan_after)
-        opened = replace(opened, anchor=start, period=0, paid_until=None, paid_by=None)
-    else:
-        quota = account.next_quota or account.quota
-    opened = replace(
-        opened,
-        plan_id=quota.plan_id,
-        monthly_credits=quota.monthly_credits,
-        limits=quota.limits,
-        next_quota=None,
-    )
-    amount = quota.allowance(catalog.plan(quota.plan_id))
-    paid = min(account.debt, amount)
-    live = tuple(
-        grant
-        for grant in account.grants
-        if grant.expires_at_or_never > start and grant.kind is not GrantKind.PLAN
-    )
-    return replace(
-        opened,
-        debt=account.debt - paid,
-        grants=(
-            *live,
-            *rolled_over(account.grants, ending, opened, _named(opened, start)),
-            _unnamed(GrantKind.PLAN, amount, amount - paid, start, opened.allowance_end),
+        grants=tuple(
+            changed.get(grant.grant_id, grant)
+            for grant in draft.account.grants
+            if changed.get(grant.grant_id, grant).amount
         ),
     )
+    lot = draft.account.lot(lot_id)
+    assert lot is not None, lot_id
+    draft.put_lot(lot_id, replace(lot, booked=lot.booked - due, owed=lot.owed + left))
+    return left
 
 
-def _unnamed(
-    kind: GrantKind,
-    amount: int,
-    remaining: int,
-    start: datetime,
-    expires_at: datetime,
-) -> Grant:
-    return Grant(
-        grant_id="",
-        kind=kind,
-        amount=amount,
-        remaining=remaining,
-        granted_at=start,
-        expires_at=expires_at,
-        source="",
+def _of_lot(draft: Draft, lot_id: str) -> list[Grant]:
+    """Return the grants of a month, also what rolled over from it."""
+    return [grant for grant in draft.account.grants if grant.lot_id == lot_id]
+
+
+def _expired(draft: Draft, lot_id: str) -> int:
+    """Return how much of a month has expired unspent."""
+    lot = draft.account.lot(lot_id)
+    assert lot is not None, lot_id
+    there = sum(grant.amount for grant in _of_lot(draft, lot_id))
+    return lot.booked - (lot.spent - lot.owed) - there
+
+
+def _set_allowance_aside(draft: Draft, at: datetime) -> None:
+    """End the base plan's grant because a term is in force; its rest is kept in mind."""
+    grant = draft.account.allowance_grant
+    if grant is None:
+        return
+    draft.account = replace(
+        draft.account,
+        allowance_spent=draft.account.allowance_spent + grant.amount - grant.remaining,
     )
+    _end(draft, replace(grant, expires_at=min(at, grant.expires_at_or_never)))
 
 
-def _named(account: Account, start: datetime) -> str:
-    """Name a period by its first day, and by more if payments move periods and two may be alike.
+def _expire(draft: Draft, catalog: Catalog, terms: Terms, at: datetime) -> None:
+    """End the grants that have expired by an instant, one by one; unspent allowance rolls over."""
+    while not draft.is_full:
+        due = [
+            grant
+            for grant in draft.account.grants
+            if grant.expires_at_or_never <= at and not grant.ended
+        ]
+        if not due:
+            return
+        grant = min(due, key=lambda grant: grant.expires_at_or_never)
+        held = draft.account.held_of(grant.grant_id)
+        rollover = _rollover(draft, catalog, terms, grant)
+        _end(draft, grant)
+        if rollover is not None:
+            room, until = rollover
+            kept = min(grant.remaining, room)
+            if kept > 0:
+                draft.roll_over(
+                    grant.lot_id,
+                    kept,
+                    draft.unique_name(f"{ROLLED_OVER}{grant.lot_id}"),
+                    granted_at=grant.expires_at_or_never,
+                    expires_at=until,
+                )
+            if held:
+                roll_over_held(draft, grant.grant_id, room - max(0, kept), until)
 
-    Each paid period ends later than the one before, so its end makes the name unique.
+
+def _rollover(
+    draft: Draft,
+    catalog: Catalog,
+    terms: Terms,
+    grant: Grant,
+) -> tuple[int, datetime] | None:
+    """Return how much of an ending allowance can roll over, and until when it then lives.
+
+    The limit covers all rollover credits together, however long each lives.
     """
-    if account.paid_until is not None:
-        return f"{iso(start)}:{iso(account.paid_until)}"
-    if account.subscription is not None:
-        return iso(start)
-    return start.astimezone(account.zone).date().isoformat()
+    account, found = draft.account, draft.account.month_of(grant.lot_id)
+    if grant.kind is not GrantKind.PLAN:
+        return None
+    plan = catalog.plan(found[0].plan_id if found else account.base_plan_id)
+    if plan.rollover is None:
+        return None
+    live = sum(
+        other.remaining + account.held_of(other.grant_id)
+        for other in account.grants
+        if other.kind is GrantKind.ROLLOVER
+        and other.expires_at_or_never > grant.expires_at_or_never
+    )
+    if found:
+        until = terms.later(*found, plan.rollover.periods)
+    else:
+        ended = account.period_at(grant.expires_at_or_never)
+        until = account.begins(ended + plan.rollover.periods)
+    return max(0, plan.rollover.max - live), until
+
+
+def _end(draft: Draft, grant: Grant) -> None:
+    """Remove a grant that has expired; an entry books what was left in it.
+
+    As long as a hold has credits of it, it stays, without what expired.
+    """
+    ended_at, left = grant.expires_at_or_never, grant.remaining
+    outlive(draft, grant.grant_id, ended_at)
+    draft.end_grant(replace(grant, amount=grant.amount - left, remaining=0))
+    if left:
+        draft.enter(
+            f"expiry:{grant.grant_id}",
+            EntryType.EXPIRY,
+            -left,
+            allocations=(Allocation(grant.grant_id, left),),
+            effective_at=ended_at,
+        )
+
+
+def _change_base_plan(draft: Draft, at: datetime) -> None:
+    """Put the account on the plan that an admin chose for the next period, once that has begun."""
+    account = draft.account
+    if account.next_plan_id is not None and account.period_at(at) > account.period:
+        draft.account = with_base_plan(account, account.next_plan_id)
+
+
+def with_base_plan(account: Account, plan_id: str) -> Account:
+    """Return an account on a base plan that an admin gave, or back on the one it was opened on."""
+    given = None if plan_id == account.plan_id else plan_id
+    return replace(account, given_plan_id=given, next_plan_id=None)
+
+
+def _grant_months(
+    draft: Draft,
+    catalog: Catalog,
+    terms: Terms,
+    since: datetime | None,
+    at: datetime,
+) -> None:
+    """Grant the months of terms that have begun after `since`, as far as they were not granted."""
+    begun = [
+        (each.start, term.rank, month, term)
+        for term in terms.given
+        for month, each in enumerate(terms.months(term))
+        if each.start <= at and (since is None or each.start > since)
+    ]
+    for start, _, month, term in sorted(begun, key=lambda each: each[:3]):
+        lot_id = term.lot_id(month)
+        known = draft.account.lot(lot_id)
+        plan = catalog.plan(term.plan_id)
+        lot = known or Lot(allowance=monthly_credits(draft.account, plan, term), booked=0)
+        # What is in dispute waits for its end; what was booked before is set aside instead.
+        due = terms.entitled(term, month, lot.allowance, at, with_disputed=False)
+        missing = due - lot.booked
+        if known is None and not lot.allowance:
+            draft.put_lot(lot_id, lot)  # what it brings is settled, whatever an admin changes later
+        if missing > 0:
+            draft.put_lot(lot_id, replace(lot, booked=lot.booked + missing))
+            expires_at = terms.expiry(term, month)
+            if term.forgiven and lot.owed:
+                missing -= _keep_forgiven(draft, lot_id, min(missing, lot.owed))
+            elif lot.owed and expires_at <= at:
+                missing -= _return_owed(draft, lot_id, min(missing, lot.owed))
+            elif lot.owed:
+                _forget_owed(draft, lot_id, min(missing, lot.owed))
+            if missing:
+                draft.grant(
+                    draft.unique_name(lot_id) if known else lot_id,
+                    EntryType.PLAN,
+                    GrantKind.PLAN,
+                    missing,
+                    effective_at=start,
+                    grant_source=lot_id,
+                    grant_expires_at=expires_at,
+                    source=term.payment_id,
+                )
+
+
+def _keep_forgiven(draft: Draft, lot_id: str, amount: int) -> int:
+    """Count what was owed and forgiven as spent again."""
+    lot = draft.account.lot(lot_id)
+    assert lot is not None, lot_id
+    draft.put_lot(lot_id, replace(lot, owed=lot.owed - amount))
+    return amount
+
+
+def _forget_owed(draft: Draft, lot_id: str, amount: int) -> None:
+    """Count what was owed for a month as never spent, because it is granted once more."""
+    lot = draft.account.lot(lot_id)
+    assert lot is not None, lot_id
+    draft.put_lot(lot_id, replace(lot, owed=lot.owed - amount, spent=lot.spent - amount))
+
+
+def _return_owed(draft: Draft, lot_id: str, amount: int) -> int:
+    """Give back what was owed for a month that is over; it lives as what is refunded does."""
+    lot = draft.account.lot(lot_id)
+    assert lot is not None, lot_id
+    draft.put_lot(lot_id, replace(lot, owed=lot.owed - amount))
+    draft.grant(
+        draft.unique_name(lot_id),
+        EntryType.PLAN,
+        GrantKind.REFUND,
+        amount,
+        grant_expires_at=refund_expiry(draft.now),
+        source=lot_id.rpartition(":")[0],
+    )
+    return amount
+
+
+def _grant_allowance(draft: Draft, catalog: Catalog, at: datetime) -> None:
+    """Grant the base plan's allowance for the period, or what a term has set aside of it."""
+    account, period = draft.account, draft.account.period_at(at)
+    if period > account.period:
+        plan = catalog.plan(account.base_plan_id)
+        draft.account = account = replace(
+            account,
+            period=period,
+            allowance=monthly_credits(account, plan),
+            allowance_spent=0,
+        )
+    grant_rest_of_allowance(draft, at)
+
+
+def grant_rest_of_allowance(
+    draft: Draft,
+    at: datetime,
+    command: Command | None = None,
+) -> None:
+    """Grant what the period's allowance has more than its grant and what was spent before it.
+
+    `command` is what raised it, if any: the entry is its own.
+    """
+    account, given = draft.account, draft.account.allowance_grant
+    start = account.begins(account.period)
+    rest = account.allowance - account.allowance_spent - (given.amount if given else 0)
+    if rest > 0 and account.period_at(at) == account.period:
+        name = f"{PERIOD}{start.astimezone(account.zone).date().isoformat()}"
+        if account.subscriptions:  # the period may have been granted in part before
+            name = draft.unique_name(f"{PERIOD}{iso(start)}")
+        draft.grant(
+            command.entry_id if command else name,
+            EntryType.PLAN,
+            GrantKind.PLAN,
+            rest,
+            command=command,
+            effective_at=start if command is None else None,
+            grant_source=f"{PERIOD}{iso(start)}",
+            grant_expires_at=account.begins(account.period + 1),
+        )
+
+
+def _close_terms(draft: Draft, at: datetime) -> None:
+    """Let go of the terms that are over, unless a grant or another term still refers to them.
+
+    Terms of one subscription that overlap stay together: each decides what the others bring.
+    """
+    account = draft.account
+    named = {grant.lot_id.rpartition(":")[0] for grant in account.grants}
+    closed = [
+        term for term in account.terms if term.end + GRACE <= at and term.term_id not in named
+    ]
+    kept = [term for term in account.terms if term not in closed]
+    for stays in kept:  # grows as long as it is walked
+        kept += [term for term in closed if term.overlaps(stays)]
+        closed = [term for term in closed if not term.overlaps(stays)]
+    # Very many changes of one period leave by and by: each takes an item of the transaction.
+    room = CLOSED_MAX - len(draft.newly_closed)
+    late = [term for term in closed if term not in draft.past][max(0, room) :]
+    closed = [term for term in closed if term not in late]
+    if closed:
+        draft.closed += closed
+        draft.account = replace(
+            account, terms=tuple(term for term in account.terms if term not in closed)
+        )

@@ -5,7 +5,7 @@ from typing import Unpack
 
 from scrip.domain import grants as buckets
 from scrip.domain.account import Account, AccountStatus
-from scrip.domain.catalog import Catalog
+from scrip.domain.catalog import Catalog, Plan
 from scrip.domain.commands import Command, Consume, ConsumeBatch, OpenHold, Use
 from scrip.domain.entries import Entry, EntryType
 from scrip.domain.errors import AccountFrozenError, InsufficientCreditsError
@@ -38,13 +38,12 @@ def price(use: Consume | OpenHold | Use, catalog: Catalog) -> tuple[int, int | N
     return use.amount, None
 
 
-def quote(account: Account, command: Consume, catalog: Catalog) -> Quote:
-    """Return what a consume would cost a settled account.
+def quote(account: Account, plan: Plan, command: Consume, catalog: Catalog) -> Quote:
+    """Return what a consume would cost a settled account on its plan in force.
 
     Raises:
         UnknownFeatureError, CostOutOfRangeError: it has no price.
     """
-    plan = catalog.plan(account.plan_id)
     cost, feature_version = price(command, catalog)
     shortfall = 0 if plan.unlimited else max(0, cost - account.available - plan.overdraft_limit)
     return Quote(
@@ -109,7 +108,7 @@ def check_affordable(draft: Draft, cost: int) -> None:
             required=cost,
             available=account.available,
             shortfall=shortfall,
-            next_reset_at=account.period_end,
+            next_reset_at=draft.entitlement.end,
         )
 
 

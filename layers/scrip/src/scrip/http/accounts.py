@@ -2,18 +2,21 @@
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from functools import partial
 from typing import TypedDict
 
 from scrip.domain.account import Account, AccountStatus
-from scrip.domain.catalog import Catalog
+from scrip.domain.clocks import check_not_too_far
+from scrip.domain.entitlement import Entitlement
 from scrip.domain.entries import iso
-from scrip.domain.errors import BusyError, CorruptAccountError, ScripError
+from scrip.domain.errors import BusyError, CorruptAccountError, NoEntryYetError, ScripError
 from scrip.domain.grants import Grant, GrantKind
-from scrip.http.answers import AccountSummary, IsoInstant, summary
+from scrip.domain.upcoming import foreseen
+from scrip.http.answers import AccountSummary, IsoInstant, summary, summary_then
 from scrip.ledger import Ledger
 from scrip.observability import logger
-from scrip.store.queries import read_accounts
+from scrip.store.queries import read_accounts, read_newest_entry
 from scrip.users import emails_of
 
 THREADS = 8
@@ -41,7 +44,7 @@ class GrantAnswer(TypedDict):
 
 
 class AccountAnswer(AccountSummary):
-    """An account as it is now."""
+    """An account as it is now, or as it will be. `clock` is the time on its own clock, if any."""
 
     status: AccountStatus
     plan_id: str
@@ -51,6 +54,7 @@ class AccountAnswer(AccountSummary):
     granted_total: int
     consumed_total: int
     grants: list[GrantAnswer]
+    clock: IsoInstant | None
 
 
 class ListedAccount(TypedDict):
@@ -74,27 +78,57 @@ class UnreadableAccount(TypedDict):
     error: str
 
 
-def account_json(account: Account, catalog: Catalog) -> AccountAnswer:
-    """Return a settled account as `GET /v1/accounts/{account_id}` shows it."""
+def account_json(account: Account, entitlement: Entitlement, now: datetime) -> AccountAnswer:
+    """Return an account as `GET /v1/accounts/{account_id}` shows it.
+
+    It is settled to `now`, which is its own time.
+    """
     return {
-        **summary(account, catalog),
+        **summary(account, entitlement),
         "status": account.status,
-        "plan_id": account.plan_id,
+        "plan_id": entitlement.plan.plan_id,
         "subscription_status": account.subscription.status if account.subscription else None,
-        "period": period_json(account),
+        "period": period_json(entitlement),
         "used": account.used,
         "granted_total": account.granted_total,
         "consumed_total": account.consumed_total,
         "grants": [
             _grant_json(grant)
             for grant in sorted(account.grants, key=lambda grant: grant.spend_order)
+            if not grant.ended
         ],
+        "clock": iso(now) if account.clock else None,
     }
 
 
-def period_json(account: Account) -> Period:
-    """Return the current period of a settled account."""
-    return {"start": iso(account.begins(account.period)), "end": iso(account.period_end)}
+def account_at(
+    ledger: Ledger,
+    account: Account,
+    at: datetime | None,
+) -> AccountAnswer | AccountSummary:
+    """Return an account as it is now (None), as it will be, or what its balance was.
+
+    Raises:
+        NoEntryYetError: it had no entry yet.
+        InstantTooFarError: the instant is too far ahead.
+    """
+    now = ledger.time(account)
+    if at is None:
+        return account_json(account, ledger.entitled(account), now)
+    if at > now:
+        check_not_too_far(at, now)
+        return ledger.with_catalog(
+            lambda catalog: account_json(*foreseen(account, catalog, at), at)
+        )
+    entry = read_newest_entry(ledger.table, account.account_id, at)
+    if entry is None:
+        raise NoEntryYetError(at)
+    return summary_then(account.account_id, entry)
+
+
+def period_json(entitlement: Entitlement) -> Period:
+    """Return the current period of an account."""
+    return {"start": iso(entitlement.start), "end": iso(entitlement.end)}
 
 
 def _grant_json(grant: Grant) -> GrantAnswer:
@@ -110,13 +144,17 @@ def _grant_json(grant: Grant) -> GrantAnswer:
     }
 
 
-def listed_account_json(account: Account, emails: Iterable[str]) -> ListedAccount:
+def listed_account_json(
+    account: Account,
+    entitlement: Entitlement,
+    emails: Iterable[str],
+) -> ListedAccount:
     """Return a settled account as a list of accounts shows it."""
     return {
         "account_id": account.account_id,
         "emails": list(emails),
         "status": account.status,
-        "plan_id": account.plan_id,
+        "plan_id": entitlement.plan.plan_id,
         "subscription_status": account.subscription.status if account.subscription else None,
         "balance": account.balance,
         "available": account.available,
@@ -144,7 +182,8 @@ def _listed(
     if account is None:
         return {"account_id": account_id, "error": CorruptAccountError.code}
     try:
-        return listed_account_json(ledger.settled(account), emails_of(ledger, account_id))
+        settled = ledger.settled(account)
+        return listed_account_json(settled, ledger.entitled(settled), emails_of(ledger, account_id))
     except BusyError:
         raise
     except Exception as exc:  # noqa: BLE001 - one that cannot be read hides no other

@@ -13,8 +13,8 @@ from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from pydantic import Field
 
 from scrip.domain.account import Account
-from scrip.domain.catalog import Catalog
 from scrip.domain.commands import Command
+from scrip.domain.entitlement import Entitlement
 from scrip.domain.entries import ActorType, Entry, EntryType
 from scrip.ledger import Outcome
 
@@ -123,7 +123,7 @@ def entry_json(entry: Entry, reader: ActorType) -> EntryAnswer:
     return cast("EntryAnswer", entry.shown_to(reader))  # its keys are the fields of `Entry`
 
 
-def summary(account: Account, catalog: Catalog) -> AccountSummary:
+def summary(account: Account, entitlement: Entitlement) -> AccountSummary:
     """Return the balance of a settled account."""
     return {
         "account_id": account.account_id,
@@ -131,7 +131,19 @@ def summary(account: Account, catalog: Catalog) -> AccountSummary:
         "available": account.available,
         "held": account.held,
         "debt": account.debt,
-        "unlimited": catalog.plan(account.plan_id).unlimited,
+        "unlimited": entitlement.plan.unlimited,
+    }
+
+
+def summary_then(account_id: str, entry: Entry) -> AccountSummary:
+    """Return the balance of an account when this was its newest entry."""
+    return {
+        "account_id": account_id,
+        "balance": entry.balance_after,
+        "available": entry.balance_after - entry.held_after,
+        "held": entry.held_after,
+        "debt": entry.debt_after,
+        "unlimited": entry.unlimited,
     }
 
 

@@ -5,8 +5,8 @@ from typing import Literal, TypedDict
 from aws_lambda_powertools.event_handler import Response
 
 from scrip.domain.account import Account, Hold
-from scrip.domain.catalog import Catalog
 from scrip.domain.commands import Command, is_users
+from scrip.domain.entitlement import Entitlement
 from scrip.domain.entries import ActorType, iso
 from scrip.http.answers import (
     AccountSummary,
@@ -92,11 +92,15 @@ def posted_hold(command: Command, outcome: Outcome) -> Response[HoldAnswer]:
     return answer(body, 201, replayed(outcome))
 
 
-def extended_hold(hold_id: str, account: Account, catalog: Catalog) -> Response[ExtendedAnswer]:
+def extended_hold(
+    hold_id: str,
+    account: Account,
+    entitlement: Entitlement,
+) -> Response[ExtendedAnswer]:
     """Return the answer to the extension of a hold, which writes no entry, from the account."""
     hold = account.hold(hold_id)
     assert hold is not None, hold_id
-    return answer({"hold": hold_json(hold), "account": summary(account, catalog)})
+    return answer({"hold": hold_json(hold), "account": summary(account, entitlement)})
 
 
 def _opened_by(

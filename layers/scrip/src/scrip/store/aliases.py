@@ -2,17 +2,23 @@
 
 Names are strings of a kind and a value: `email:<address>`, `<provider>:<the provider's ID>`. Each
 leads to at most one account or payment. Every account also has the name `account:<account_id>`,
-without an alias.
+without an alias. A provider's name may move to another account, if a stronger name says so.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
 
 from scrip.domain.account import AccountStatus
 from scrip.domain.commands import is_account_id
-from scrip.store.client import ConditionFailedError, checking, putting
+from scrip.domain.errors import BusyError
+from scrip.domain.naming import LONG_AGO, Link, Rank
+from scrip.store.client import ConditionFailedError, checking, deleting, putting
 from scrip.store.items import from_wire
 from scrip.store.keys import (
     account_alias_key,
@@ -25,22 +31,36 @@ from scrip.store.keys import (
     payment_key,
     waiting_key,
 )
-from scrip.store.queries import sort_keys
+from scrip.store.queries import is_closed, sort_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from scrip.store.client import Table
+    from scrip.store.client import Action, Table
     from scrip.store.items import Wire
     from scrip.store.keys import Key
+
+_link = cache(lambda: TypeAdapter(Link))
 
 OWN = "account:"
 """Prefix of an account's own name."""
 
+LATER = "later"
+"""A name that leads nowhere: what waits for it waits for time to pass."""
+
+LINK_TRIES_MAX = 5
+"""How often a link is joined with what another message has made of it."""
+
 EMAIL = "email:"
 """Prefix of the name of an address."""
 
+# Hold if the name is as it was read: it led nowhere, or to this account since then.
+LEADS_NOWHERE = "attribute_not_exists(pk)"
+SAME_LINK = (
+    "account_id = :account_id AND #rank = :rank AND told_at = :told_at AND #shared = :shared"
+)
+SAME_LINK_OF_0_1_0 = "account_id = :account_id AND attribute_not_exists(told_at)"
 # Hold if the name is new, or leads to this account or payment already.
 NEW_OR_SAME_ACCOUNT = "attribute_not_exists(pk) OR account_id = :id"
 NEW_OR_SAME_PAYMENT = "attribute_not_exists(pk) OR payment_id = :id"
@@ -64,8 +84,13 @@ def can_lead(name: str) -> bool:
     return is_possible(alias_key(name))
 
 
-def accounts_named(table: Table, names: Sequence[str]) -> dict[str, str]:
+def accounts_named(table: Table, names: Iterable[str]) -> dict[str, str]:
     """Return the account of each name that leads to one. One round trip."""
+    return {name: link.account_id for name, link in links_of(table, names).items()}
+
+
+def links_of(table: Table, names: Iterable[str]) -> dict[str, Link]:
+    """Return whose each name is that leads to an account. One round trip."""
     keys = {
         name: account_key(name.removeprefix(OWN)) if name.startswith(OWN) else alias_key(name)
         for name in names
@@ -73,13 +98,14 @@ def accounts_named(table: Table, names: Sequence[str]) -> dict[str, str]:
     # Accounts older than the rules for IDs may have an ID that no new account could have.
     keys = {name: key for name, key in keys.items() if is_possible(key)}
     found = _read(table, keys.values())
-    accounts = {}
+    links = {}
     for name, key in keys.items():
         item = found.get(key["pk"], {})
-        account_id = id_of(key["pk"]) if name.startswith(OWN) else item.get("account_id")
-        if item and account_id:
-            accounts[name] = account_id
-    return accounts
+        if name.startswith(OWN) and item:
+            links[name] = Link(account_id=id_of(key["pk"]))
+        elif "account_id" in item:
+            links[name] = _link_of(item)
+    return links
 
 
 def payment_named(table: Table, names: Sequence[str]) -> str | None:
@@ -111,6 +137,57 @@ def link_account(table: Table, account_id: str, name: str) -> bool:
     except ConditionFailedError:
         return False
     return True
+
+
+def join_link(table: Table, name: str, known: Link | None, link: Link) -> Link | None:
+    """Join a link with the one of a provider's name that was read; return what it is afterwards.
+
+    That is None, and nothing is written, if the name cannot be a key or the link's account is
+    closed.
+
+    Raises:
+        BusyError: others keep changing it.
+    """
+    for _ in range(LINK_TRIES_MAX if can_lead(name) else 0):
+        joined = known.joined(link) if known else link
+        if known and _is_same(known, joined):
+            return known
+        try:
+            table.transact(*_moving(name, known, joined))
+        except ConditionFailedError:
+            if is_closed(table, joined.account_id):
+                return known
+            known = links_of(table, [name]).get(name)
+        else:
+            return joined
+    if can_lead(name):
+        raise BusyError
+    return None
+
+
+def _moving(name: str, known: Link | None, link: Link) -> list[Action]:
+    """Return the actions that replace a name's link by another."""
+    values: dict[str, Any] = {}
+    if known is None:
+        condition = LEADS_NOWHERE
+    elif known.told_at == LONG_AGO:
+        condition, values = SAME_LINK_OF_0_1_0, {":account_id": known.account_id}
+    else:
+        condition = SAME_LINK
+        values = {
+            ":account_id": known.account_id,
+            ":rank": known.rank,
+            ":told_at": known.told_at,
+            ":shared": known.shared,
+        }
+    actions = [
+        putting({**alias_key(name), **_link_item(link)}, condition, values),
+        putting(account_alias_key(link.account_id, name)),
+        checking(account_key(link.account_id), IS_OPEN, {":closed": AccountStatus.CLOSED}),
+    ]
+    if known and known.account_id != link.account_id:
+        actions.append(deleting(account_alias_key(known.account_id, name)))
+    return actions
 
 
 def note_addresses(table: Table, account_id: str, at: datetime) -> bool:
@@ -152,9 +229,33 @@ def names_of(table: Table, account_id: str) -> list[str]:
 
 
 def unlink(table: Table, account_id: str, name: str) -> None:
-    """Take a name away from an account, so that it leads nowhere."""
-    table.delete(alias_key(name))
+    """Take a name away from an account, so that it leads nowhere, unless it leads elsewhere now."""
+    with suppress(ConditionFailedError):
+        table.delete(alias_key(name), "account_id = :account_id", {":account_id": account_id})
     table.delete(account_alias_key(account_id, name))
+
+
+def _is_same(known: Link, joined: Link) -> bool:
+    """Tell whether a join has changed nothing that counts, so that most messages write no link.
+
+    When something was said counts once there is a choice. Of a customer with several accounts it
+    does not matter which of them was named last.
+    """
+    if joined.shared:
+        is_settled = known.shared and known.rank == joined.rank == Rank.SUBSCRIPTION
+        return known == joined or is_settled
+    return known == replace(joined, told_at=known.told_at, customer=known.customer)
+
+
+def _link_item(link: Link) -> dict[str, Any]:
+    """Return the attributes of a link."""
+    item: dict[str, Any] = _link().dump_python(link, exclude_none=True)
+    return item
+
+
+def _link_of(item: Mapping[str, Any]) -> Link:
+    """Return the link in an item."""
+    return _link().validate_python(item)
 
 
 def _read(table: Table, keys: Iterable[Key]) -> dict[str, dict[str, Any]]:

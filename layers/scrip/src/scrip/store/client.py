@@ -199,9 +199,14 @@ class Table:
         expressions = _expressions(values, UpdateExpression=update, ConditionExpression=condition)
         self.call(self.client.update_item, TableName=self.name, Key=to_wire(key), **expressions)
 
-    def delete(self, key: Key) -> None:
-        """Delete an item if it exists."""
-        self.call(self.client.delete_item, TableName=self.name, Key=to_wire(key))
+    def delete(self, key: Key, where: str | None = None, values: Item | None = None) -> None:
+        """Delete an item if it exists.
+
+        Raises:
+            ConditionFailedError: the condition `where` does not hold; nothing was deleted.
+        """
+        expressions = _expressions(values, ConditionExpression=where)
+        self.call(self.client.delete_item, TableName=self.name, Key=to_wire(key), **expressions)
 
     def transact(self, *actions: Action) -> None:
         """Carry out all actions or none.
@@ -262,6 +267,11 @@ def putting(
     if return_old:
         request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
     return {"Put": request}
+
+
+def deleting(key: Key) -> Action:
+    """Return the action of a transaction that deletes an item if it exists."""
+    return {"Delete": {"Key": to_wire(key)}}
 
 
 def checking(key: Key, condition: str, values: Item) -> Action:

@@ -7,6 +7,7 @@
 | update an entry's refunded total | it is the total that was read                              |
 | put the payment                  | it is new, or unchanged since it was read                  |
 | note which entry ended a hold    | nothing has ended it                                       |
+| keep each term that is over      | none: only this account's changes write it                 |
 | put the audit record             | none: its key is new                                       |
 | note each mailbox of a new owner | it has not been noted before                               |
 
@@ -31,6 +32,7 @@ from scrip.store.items import (
     audit_item,
     entry_item,
     entry_of,
+    packed,
     payment_item,
     retired_item,
     to_wire,
@@ -41,6 +43,7 @@ from scrip.store.keys import (
     hold_end_key,
     refunded_key,
     retired_key,
+    term_key,
     welcome_key,
 )
 from scrip.store.queries import Snapshot, is_welcomed, read_entry, read_payment
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
     from scrip.domain.entries import Entry
     from scrip.domain.grants import Grant
     from scrip.domain.posting import Posting, Refundable
+    from scrip.domain.terms import Term
 
 # Holds if the account has not changed since it was read.
 SAME_VERSION = "#version = :seen"
@@ -117,6 +121,7 @@ def commit(table: Table, posting: Posting) -> None:
     if posting.payment:
         actions.append(_payment_put(*posting.payment))
     actions += [_retired_update(posting.after, grant) for grant in posting.retired]
+    actions += [_term_update(posting.after, term) for term in posting.terms]
     if posting.ended_hold and posting.entry:
         actions.append(_hold_end(posting.after, posting.ended_hold, posting.entry))
     if posting.audit:
@@ -222,6 +227,17 @@ def _retired_update(account: Account, grant: Grant) -> Any:
             "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in item),
             "ExpressionAttributeNames": {f"#{name}": name for name in item},
             "ExpressionAttributeValues": to_wire({f":{name}": item[name] for name in item}),
+        },
+    }
+
+
+def _term_update(account: Account, term: Term) -> Any:
+    """Keep a term that is over; what became of it may change as long as its payment can."""
+    return {
+        "Update": {
+            "Key": to_wire(term_key(account.account_id, term.term_id)),
+            "UpdateExpression": "SET term = :term",
+            "ExpressionAttributeValues": to_wire({":term": packed(term)}),
         },
     }
 

@@ -29,11 +29,12 @@ if TYPE_CHECKING:
     from scrip.store.client import Table
     from scrip.store.items import Wire
 
-# Holds unless the message has been processed in the meantime. An applied message stays applied; an
-# ignored one can be tried again, since its plan or name may be known by then.
+# Holds unless the message has been processed in the meantime. An applied message stays applied,
+# except that a stronger name may move it; an ignored one can be tried again, since its plan or name
+# may be known by then.
 NOT_DONE = (
     "attribute_exists(pk) AND (NOT #status IN (:applied, :ignored)"
-    " OR (#status = :ignored AND #attempts < :attempts))"
+    " OR (#attempts < :attempts AND (#status = :ignored OR #waits_for <> :no_names)))"
 )
 # Holds until the message is deleted, some time after its `purge_at`.
 IS_KEPT = "attribute_exists(pk)"
@@ -70,8 +71,8 @@ DONE = frozenset({InboxStatus.APPLIED, InboxStatus.IGNORED})
 class InboxRecord:
     """A message as it was received.
 
-    It can be applied once one of the names in `waits_for` leads somewhere. `payload` is the raw
-    body, empty once personal data has been erased.
+    It can be applied once one of the names in `waits_for` leads somewhere; one that is applied
+    already may move then. `payload` is the raw body, empty once personal data has been erased.
     """
 
     inbox_id: str
@@ -90,6 +91,11 @@ class InboxRecord:
     def provider(self) -> str:
         """The provider that sent the message."""
         return self.inbox_id.partition(":")[0]
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing can change what it did: it is done, and no stronger name may come."""
+        return self.status in DONE and not self.waits_for
 
 
 _record = TypeAdapter(InboxRecord)
@@ -162,7 +168,7 @@ def mark(table: Table, record: InboxRecord) -> None:
         "purge_at": _purge_at(record),
     }
     values = {f":{name}": value for name, value in changes.items()}
-    values |= {":applied": InboxStatus.APPLIED, ":ignored": InboxStatus.IGNORED}
+    values |= {":applied": InboxStatus.APPLIED, ":ignored": InboxStatus.IGNORED, ":no_names": ()}
     update = "SET " + ", ".join(f"#{name} = :{name}" for name in changes)
     if record.account_id is not None:
         table.put(account_inbox_key(record.account_id, record.inbox_id))
@@ -172,7 +178,7 @@ def mark(table: Table, record: InboxRecord) -> None:
 
 def _purge_at(record: InboxRecord) -> int:
     """Return from when on DynamoDB can delete a message, in epoch seconds."""
-    kept = KEPT if record.status in DONE else KEPT_WAITING
+    kept = KEPT if record.is_settled else KEPT_WAITING
     return int((record.received_at + kept).timestamp())
 
 

@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from math import ceil
+from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfoNotFoundError
 
@@ -22,11 +23,13 @@ from pydantic import TypeAdapter
 from scrip.domain.account import Account
 from scrip.domain.audit.rounds import COUNT_MAX, Progress
 from scrip.domain.catalog import Feature, Plan
+from scrip.domain.entitlement import next_change
 from scrip.domain.entries import GENESIS_HASH, Entry, canonical_json
 from scrip.domain.errors import CorruptAccountError
 from scrip.domain.grants import Grant
-from scrip.domain.payments import Payment
+from scrip.domain.payments import UNNAMED, DisputeOutcome, Payment, RefundStatus
 from scrip.domain.posting import AuditRecord
+from scrip.domain.terms import Term
 from scrip.domain.usage import DayUsage
 from scrip.store.keys import (
     Key,
@@ -42,6 +45,8 @@ from scrip.store.keys import (
     usage_key,
     watermark_key,
 )
+from scrip.store.old_form import GONE as OLD_ATTRIBUTES
+from scrip.store.old_form import converted, is_old
 
 type Item = dict[str, Any]
 """An item in plain Python values."""
@@ -55,6 +60,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 _account = cache(lambda: TypeAdapter(Account))
 _entry = cache(lambda: TypeAdapter(Entry))
 _grant = cache(lambda: TypeAdapter(Grant))
+_term = cache(lambda: TypeAdapter(Term))
 _audit = cache(lambda: TypeAdapter(AuditRecord))
 _payment = cache(lambda: TypeAdapter(Payment))
 _plan = cache(lambda: TypeAdapter(Plan))
@@ -71,6 +77,7 @@ BESIDE_ACCOUNT = {
     "GRANT": frozenset({"pk", "sk"} | {field.name for field in fields(Grant)}),
     "HOLD": frozenset({"pk", "sk", "ended_by"}),
     "REFUNDED": frozenset({"pk", "sk", "refunded"}),
+    "TERM": frozenset({"pk", "sk", "term"}),
     "USAGE": frozenset({"pk", "sk"} | {field.name for field in fields(DayUsage)}),
 }
 """The attributes of the other items of an account, by the kind in their key."""
@@ -79,8 +86,10 @@ HOLD_BOUNDS = "hold_bounds"
 BOUNDS = ("ends_by", "rolls_over", "rolls_until")
 """The attribute of an account's item that has these fields of its holds."""
 
-_ACCOUNT = tuple(field.name for field in fields(Account))
-_LISTED_BY = frozenset({"anchor", "status"})
+_ACCOUNT = tuple(field.name for field in fields(Account) if field.compare)
+_LISTED_BY = frozenset(
+    {"anchor", "as_of", "given_plan_id", "next_plan_id", "status", "subscriptions", "terms"}
+)
 """The fields that decide where the index `directory` lists an account; its ID never changes."""
 
 _ENTRY_ATTRIBUTES = {"pk", "sk"} | {field.name for field in fields(Entry)} - {"entry_id"}
@@ -116,11 +125,13 @@ def with_bytes(value: Any) -> Any:
 
 def account_item(account: Account) -> Item:
     """Return an account as it is stored. `balance` is stored for the sake of conditions."""
-    dumped = _account().dump_python(account, exclude_defaults=True, exclude={"account_id"})
+    dumped = _account().dump_python(
+        account, exclude_defaults=True, exclude={"account_id", "is_old_form"}
+    )
     return {
         **account_key(account.account_id),
         **directory_keys(account),
-        **_with_bounds_apart(dumped),
+        **_with_bounds_apart(_with_terms_packed(dumped, account)),
         "balance": account.balance,
     }
 
@@ -130,8 +141,13 @@ def account_changes(before: Account, after: Account) -> tuple[Item, list[str]]:
 
     Only what differs is serialized: most changes leave most of an account as it was.
     """
+    if before.is_old_form:
+        return _rewritten(after)
     changed = {name for name in _ACCOUNT if getattr(before, name) != getattr(after, name)}
-    item = _with_bounds_apart(_account().dump_python(after, exclude_defaults=True, include=changed))
+    if "subscriptions" in changed and after.terms:
+        changed.add("terms")  # which refer to them by their place
+    dumped = _account().dump_python(after, exclude_defaults=True, include=changed)
+    item = _with_bounds_apart(_with_terms_packed(dumped, after))
     lost = changed - item.keys()
     if (
         "holds" in changed
@@ -146,6 +162,13 @@ def account_changes(before: Account, after: Account) -> tuple[Item, list[str]]:
     if before.balance != after.balance:
         item["balance"] = after.balance
     return item, sorted(lost)
+
+
+def _rewritten(after: Account) -> tuple[Item, list[str]]:
+    """Return all attributes of an account, and the names that none or only old ones have."""
+    item = account_item(after)
+    names = {*_ACCOUNT, *OLD_ATTRIBUTES, HOLD_BOUNDS, "directory_pk", "directory_sk"}
+    return item, sorted(names - item.keys() - {"account_id"})
 
 
 def account_of(wire: Wire) -> Account:
@@ -181,13 +204,19 @@ def _readable(wire: Wire) -> tuple[Account, Wire]:
     item = from_wire(wire)
     account_id = item["account_id"] = id_of(item["pk"])
     try:
-        account = _account().validate_python(_with_bounds_joined(item))
-        written = to_wire(account_item(account))
+        joined = _with_bounds_joined(item)
+        if is_old(item):
+            account = _account().validate_python(converted(joined) | {"is_old_form": True})
+            written = {**wire, "balance": to_wire({"balance": account.balance})["balance"]}
+        else:
+            account = _account().validate_python(_with_terms_unpacked(joined))
+            written = to_wire(account_item(account))
         if HOLD_BOUNDS in wire:  # version 0.1.0 may have ended holds and left their bounds
             written[HOLD_BOUNDS] = wire[HOLD_BOUNDS]
-        has_periods = account.period_end > account.anchor
+        has_periods = next_change(account) > account.as_of
     except (
-        *(ValueError, TypeError, KeyError, AttributeError),  # holds or bounds of other types
+        # holds, bounds or terms of other types
+        *(ValueError, TypeError, LookupError, AttributeError, RecursionError),
         *(OverflowError, OSError, ZoneInfoNotFoundError),
     ) as exc:
         raise CorruptAccountError(account_id) from exc
@@ -210,6 +239,88 @@ def _with_bounds_apart(dumped: Item) -> Item:
     return {**dumped, HOLD_BOUNDS: bounds} if bounds else dumped
 
 
+def _with_terms_packed(dumped: Item, account: Account) -> Item:
+    """Return an account's item with each term as a list, which takes half the space of a map."""
+    if "terms" not in dumped:
+        return dumped
+    places = {one.subscription_id: n for n, one in enumerate(account.subscriptions)}
+    return {**dumped, "terms": [packed(term, places) for term in account.terms]}
+
+
+def _with_terms_unpacked(item: Item) -> Item:
+    """Return an account's item with its terms as maps."""
+    if "terms" not in item:
+        return item
+    known = [one["subscription_id"] for one in item.get("subscriptions", ())]
+    return {**item, "terms": [_unpacked(each, known) for each in item["terms"]]}
+
+
+def packed(term: Term, places: Mapping[str, int] = MappingProxyType({})) -> list[Any]:
+    """Return a term as a list; a subscription that has a place is named by it."""
+    lots = [
+        [month, lot.allowance]
+        if (lot.booked, lot.spent, lot.owed) == (lot.allowance, 0, 0)
+        else [month, lot.allowance, lot.booked, lot.spent, *([lot.owed] if lot.owed else [])]
+        for month, lot in term.lots.items()
+    ]
+    return [
+        term.payment_id,
+        term.number,
+        places.get(term.subscription_id, term.subscription_id),
+        term.item_id,
+        term.plan_id,
+        term.quantity,
+        term.start,
+        term.end,
+        term.prorated + 2 * term.credited + 4 * term.forgiven,
+        lots,
+        *([term.back or [], term.disputed or []] if term.back or term.disputed else []),
+    ]
+
+
+def _unpacked(each: list[Any], known: list[str]) -> Item:
+    """Return a term as a map."""
+    payment_id, number, whose, item_id, plan_id, quantity, start, end, kind, lots, *rest = each
+    back, disputed = rest or ([], [])
+    return {
+        "payment_id": payment_id,
+        "number": number,
+        "subscription_id": known[whose] if isinstance(whose, int) else whose,
+        "item_id": item_id,
+        "plan_id": plan_id,
+        "quantity": quantity,
+        "start": start,
+        "end": end,
+        "prorated": bool(kind & 1),
+        "credited": bool(kind & 2),
+        "forgiven": bool(kind & 4),
+        "back": back or None,
+        "disputed": disputed or None,
+        "lots": {
+            month: {
+                "allowance": allowance,
+                "booked": more[0] if more else allowance,
+                "spent": more[1] if more else 0,
+                "owed": more[2] if more[2:] else 0,
+            }
+            for month, allowance, *more in lots
+        },
+    }
+
+
+def term_of(wire: Wire) -> Term:
+    """Return the term in an item.
+
+    Raises:
+        CorruptAccountError: it cannot be read.
+    """
+    item = from_wire(wire)
+    try:
+        return _term().validate_python(_unpacked(item["term"], []))
+    except (ValueError, TypeError, LookupError) as exc:
+        raise CorruptAccountError(id_of(item["pk"])) from exc
+
+
 def _with_bounds_joined(item: Item) -> Item:
     """Return an account's item with the bounds of its holds put back into them."""
     bounds = item.get(HOLD_BOUNDS) or {}
@@ -221,7 +332,7 @@ def _with_bounds_joined(item: Item) -> Item:
 def _is_sound(account: Account) -> bool:
     return (
         account.debt >= 0
-        and (account.monthly_credits or 0) >= 0
+        and account.allowance >= 0
         and len(account.hash) == len(GENESIS_HASH)
         and len({grant.grant_id for grant in account.grants}) == len(account.grants)
         and all(0 <= grant.remaining <= grant.amount for grant in account.grants)
@@ -355,12 +466,35 @@ def payment_of(wire: Wire) -> Payment:
     item = from_wire(wire)
     payment_id = id_of(item["pk"])
     try:
+        if "returned" in item:
+            item |= _with_charges(item)
         payment = _payment().validate_python({**item, "payment_id": payment_id})
-    except ValueError as exc:
+    except (AttributeError, LookupError, TypeError, ValueError) as exc:
         raise CorruptAccountError(str(item.get("account_id", payment_id))) from exc
     if min(payment.taken, payment.owed, payment.unspent, payment.credits, payment.left) < 0:
         raise CorruptAccountError(payment.account_id)
     return payment
+
+
+def _with_charges(item: Item) -> Item:
+    """Return what an item without charges knows of returned money, as it is kept now.
+
+    Until 0.1.0 it had one running total, refunds as amounts, and lost disputes without an amount
+    that took nothing if the price was known.
+    """
+    return {
+        "charges": {UNNAMED: {"total": item["returned"]}},
+        "refunds": {
+            refund_id: {"money": money, "status": RefundStatus.PENDING}
+            for refund_id, money in item["refunds"].items()
+        },
+        "disputes": {
+            dispute_id: {**dispute, "outcome": DisputeOutcome.WON}
+            if item["money"] and not dispute["money"] and dispute["outcome"] == DisputeOutcome.LOST
+            else dispute
+            for dispute_id, dispute in item["disputes"].items()
+        },
+    }
 
 
 def usage_item(account_id: str, day: date, usage: DayUsage) -> Item:

@@ -8,12 +8,14 @@ import hashlib
 from datetime import UTC, date, datetime
 
 from scrip.domain.account import Account, AccountStatus
+from scrip.domain.entitlement import next_change
 
 type Key = dict[str, str]
 
 CATALOG = "CATALOG"
 PLAN_PREFIX = "PLAN#"
 FEATURE_PREFIX = "FEATURE#"
+TERM_PREFIX = "TERM#"
 DIRECTORY_SHARDS = 16
 """How many partitions the directory uses for the accounts of one anchor day."""
 
@@ -42,6 +44,11 @@ def retired_key(account_id: str, grant_id: str) -> Key:
 def hold_end_key(account_id: str, hold_id: str) -> Key:
     """Which entry ended a hold: a final capture or a release."""
     return {"pk": f"ACCOUNT#{account_id}", "sk": f"HOLD#{hold_id}"}
+
+
+def term_key(account_id: str, term_id: str) -> Key:
+    """A term that is over and has left the account's item."""
+    return {"pk": f"ACCOUNT#{account_id}", "sk": f"{TERM_PREFIX}{term_id}"}
 
 
 def audit_key(account_id: str, ulid: str) -> Key:
@@ -180,14 +187,15 @@ def inbox_directory_partition(day: date) -> str:
 
 
 def directory_keys(account: Account) -> Key:
-    """Where the index `directory` lists an account: by anchor day and shard, then time of day.
+    """Where the index `directory` lists an account: by day of the month and shard, then time.
 
-    The keys depend only on the anchor, so changes of a balance do not write to the index. A closed
+    Without terms those are the anchor's, so changes of a balance do not write to the index; with
+    terms, those of the next instant at which one begins, ends or brings a month's credits. A closed
     account is not listed.
     """
     if account.status is AccountStatus.CLOSED:
         return {}
-    anchor = account.anchor.astimezone(UTC)
+    anchor = (next_change(account) if account.terms else account.anchor).astimezone(UTC)
     shard = hashlib.sha256(account.account_id.encode()).digest()[0] % DIRECTORY_SHARDS
     return {
         "directory_pk": directory_partition(anchor.day, shard),

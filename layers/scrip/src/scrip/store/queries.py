@@ -20,8 +20,10 @@ from scrip.store.items import (
     payment_of,
     refunded_of,
     retired_of,
+    term_of,
 )
 from scrip.store.keys import (
+    TERM_PREFIX,
     account_key,
     audit_key,
     entry_key,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from scrip.domain.commands import Command
     from scrip.domain.entries import Entry, EntryType
     from scrip.domain.payments import Payment
+    from scrip.domain.terms import Term
     from scrip.store.client import Table
     from scrip.store.items import Item, Wire
     from scrip.store.pages import Place, Steps
@@ -69,11 +72,15 @@ AUDIT_ID_MAX = "~"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What a command is decided on: the account, and the entry or payment that it names."""
+    """What a command is decided on: the account, and the entry or payment that it names.
+
+    `past` are the terms that have left the account's item.
+    """
 
     account: Account | None
     refundable: Refundable | None = None
     paid: Paid | None = None
+    past: tuple[Term, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,8 +149,13 @@ def read_for(table: Table, command: Command) -> Snapshot:
     if command.reads_entry is not None:
         return read_with_refundable(table, command.account_id, command.reads_entry)
     if command.reads_payment is not None:
-        return read_with_payment(table, command.account_id, command.reads_payment)
-    return read(table, command.account_id)
+        snapshot = read_with_payment(table, command.account_id, command.reads_payment)
+    else:
+        snapshot = read(table, command.account_id)
+    if command.reads_terms and snapshot.account is not None:
+        # They change only together with the account, so they can be read after it.
+        snapshot = replace(snapshot, past=_past_terms(table, command.account_id))
+    return snapshot
 
 
 def read_with_refundable(table: Table, account_id: str, entry_id: str) -> Snapshot:
@@ -190,7 +202,7 @@ def read_accounts(table: Table, account_ids: Sequence[str]) -> dict[str, Account
 
 
 def read_with_payment(table: Table, account_id: str, payment_id: str) -> Snapshot:
-    """Return an account and a payment. One round trip, two if the payment's grant is gone.
+    """Return an account and a payment. One round trip, two if it has moved or its grant is gone.
 
     Raises:
         CorruptAccountError: one of them was changed by hand.
@@ -204,6 +216,8 @@ def read_with_payment(table: Table, account_id: str, payment_id: str) -> Snapsho
     if account is None or payment_wire is None:
         return Snapshot(account=account)
     payment = payment_of(payment_wire)
+    if payment.moved:
+        entry_wire = table.get(entry_key(account_id, payment.entry_id))
     if payment.account_id == account_id and not _is_entered(payment, entry_wire):
         raise CorruptAccountError(account_id)
     expiry = None
@@ -211,6 +225,15 @@ def read_with_payment(table: Table, account_id: str, payment_id: str) -> Snapsho
         # An entry never changes, so it can be read after the account.
         expiry = read_entry(table, account_id, f"expiry:{payment.grant_id}")
     return Snapshot(account=account, paid=Paid(payment=payment, expiry=expiry))
+
+
+def _past_terms(table: Table, account_id: str) -> tuple[Term, ...]:
+    found = table.query_all(
+        "pk = :pk AND begins_with(sk, :prefix)",
+        {":pk": account_key(account_id)["pk"], ":prefix": TERM_PREFIX},
+        ConsistentRead=True,
+    )
+    return tuple(map(term_of, found))
 
 
 def read_payment(table: Table, payment_id: str) -> Payment | None:
@@ -223,6 +246,26 @@ def read_entry(table: Table, account_id: str, entry_id: str) -> Entry | None:
     """Return an entry, or None. One round trip."""
     item = table.get(entry_key(account_id, entry_id))
     return entry_of(item) if item else None
+
+
+def read_newest_entry(table: Table, account_id: str, at: datetime) -> Entry | None:
+    """Return the newest entry recorded by an instant; None before the first.
+
+    It is found by bisection, in O(log n) round trips. Among entries that were recorded out of
+    order, which writers' clocks can do within REWIND_MAX, it may be another one of them.
+    """
+    newest = _newest_below(table, account_id, SEQ_MAX)
+    if newest is None or newest.recorded_at <= at:
+        return newest
+    low, high, found = 0, newest.seq, None
+    while high - low > 1:
+        middle = (low + high) // 2
+        entry = _newest_below(table, account_id, middle + 1)
+        if entry is not None and entry.recorded_at <= at:
+            low, found = middle, entry
+        else:
+            high = middle
+    return found
 
 
 def read_entries_together(

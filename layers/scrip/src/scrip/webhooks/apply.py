@@ -1,12 +1,14 @@
 """Applying messages: from the inbox to commands, in whatever order and however often they arrive.
 
 A message whose account or payment is not known yet waits for one of its names. Everything that
-gives a name a target (a link, a payment, a sign-up) wakes the messages that wait for the name.
+gives a name a target (a link, a payment, a sign-up) wakes the messages that wait for the name. One
+that a weak name has given to an account waits on for the stronger ones, and may move.
 """
 
 import json
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +16,9 @@ from scrip.domain.commands import (
     CloseAccount,
     Command,
     FollowSubscription,
-    PayPeriod,
+    GiveUp,
+    Pay,
+    PayTerms,
     Purchase,
     TakeBack,
     check_account_id,
@@ -25,12 +29,26 @@ from scrip.domain.errors import (
     AccountNotFoundError,
     BusyError,
     PayloadErasedError,
+    PaymentNotFoundError,
+    PaymentTakenError,
     RefusalError,
     UnusableAccountIdError,
     WebhookNotFoundError,
 )
+from scrip.domain.naming import (
+    PATIENCE,
+    Choice,
+    Link,
+    Names,
+    Rank,
+    UndecidedError,
+    choose,
+    claims,
+)
+from scrip.domain.payments import booking_of
+from scrip.domain.terms import Line
 from scrip.ledger import Ledger
-from scrip.observability import logger
+from scrip.observability import count, logger
 from scrip.settings import settings
 from scrip.store import aliases
 from scrip.store.erasure import erase, erase_message
@@ -39,19 +57,30 @@ from scrip.store.queries import is_closed, read_payment
 from scrip.users import open_account
 from scrip.webhooks.facts import (
     AccountFact,
+    ChargeRefunded,
+    CustomerLinked,
     Disputed,
     Fact,
-    MoneyReturned,
+    MoneyFact,
+    PaidFact,
     PaymentNamed,
     PeriodPaid,
     Purchased,
+    Refunded,
     SubscriptionUpdated,
+    Unclear,
     UserCreated,
     UserDeleted,
 )
 from scrip.webhooks.messages import IgnoredError, Message
 from scrip.webhooks.providers import facts_of
 from scrip.webhooks.shapes import distinct
+
+MOVED_AWAY = "it is another account's"
+MOVED_HERE = "it was booked for another account first"
+"""Why a payment leaves an account and arrives in another. Users can read it."""
+
+TAKEN = "what the payer typed leads to an account that has a subscription of another customer"
 
 REASON_CHARACTERS_MAX = 500
 NAME_CHARACTERS_SHOWN = 64
@@ -118,6 +147,24 @@ def wake(ledger: Ledger, names: Iterable[str]) -> None:
     chain.finish()
 
 
+def apply_waiting(ledger: Ledger, in_time: Callable[[], bool]) -> None:
+    """Apply the messages that have waited long enough for a stronger name.
+
+    It stops when `in_time` is false; the next run goes on. A failure is in the message's status.
+
+    Raises:
+        BusyError: the table did not answer. Do it again; that is safe.
+    """
+    for inbox_id in aliases.waiting(ledger.table, aliases.LATER):
+        record = read_message(ledger.table, inbox_id)
+        if record is None or not record.payload or aliases.LATER not in record.waits_for:
+            aliases.wait_no_more(ledger.table, inbox_id, [aliases.LATER])
+        elif _is_patient(ledger, record):
+            if not in_time():
+                break
+            _process_safely(ledger, record)
+
+
 def replay(ledger: Ledger, inbox_id: str) -> InboxRecord:
     """Apply a message from the inbox again, whatever its status; return its new record.
 
@@ -133,13 +180,22 @@ def replay(ledger: Ledger, inbox_id: str) -> InboxRecord:
         raise WebhookNotFoundError(inbox_id)
     if not record.payload:
         raise PayloadErasedError
+    _process_safely(ledger, record)
+    return read_message(ledger.table, inbox_id) or record
+
+
+def _process_safely(ledger: Ledger, record: InboxRecord) -> None:
+    """Process a message that was kept before; a failure is in its inbox record.
+
+    Raises:
+        BusyError: the table did not answer.
+    """
     try:
         process(ledger, record)
     except BusyError:
         raise
     except Exception:  # noqa: BLE001 - its inbox record says so
-        logger.exception("a replayed message failed", extra={"inbox_id": inbox_id})
-    return read_message(ledger.table, inbox_id) or record
+        logger.exception("a kept message failed again", extra={"inbox_id": record.inbox_id})
 
 
 def command_for_fact(ledger: Ledger, inbox_id: str, fact: Fact, account_id: str) -> Command | None:
@@ -150,22 +206,12 @@ def command_for_fact(ledger: Ledger, inbox_id: str, fact: Fact, account_id: str)
     """
     match fact:
         case Purchased():
-            return Purchase(
-                **_common(inbox_id, account_id, fact.payment_id),
-                metadata={"money": fact.money, "currency": fact.currency},
-                credits=fact.credits,
-                money=fact.money,
-            )
+            return Purchase(**_payment(inbox_id, account_id, fact), credits=fact.credits)
         case PeriodPaid():
-            return PayPeriod(
-                **_common(inbox_id, account_id, fact.payment_id),
-                metadata={"money": fact.money, "currency": fact.currency},
+            return PayTerms(
+                **_payment(inbox_id, account_id, fact),
                 subscription_id=fact.subscription_id,
-                plan_id=_plan_of(ledger, fact),
-                start=fact.start,
-                end=fact.end,
-                money=fact.money,
-                plan_after=settings().default_plan,
+                lines=_lines(ledger, fact),
             )
         case SubscriptionUpdated():
             return FollowSubscription(
@@ -174,7 +220,6 @@ def command_for_fact(ledger: Ledger, inbox_id: str, fact: Fact, account_id: str)
                 status=fact.status,
                 ended=fact.ended,
                 at=fact.at,
-                plan_after=settings().default_plan,
             )
     return None
 
@@ -199,8 +244,11 @@ class _Chain:
             attempt.run()
         except Exception as exc:
             attempt.end(InboxStatus.FAILED, repr(exc))
+            attempt.record = replace(attempt.record, waits_for=distinct(*attempt.waited_for))
             mark(self.ledger.table, attempt.record)
             raise
+        if attempt.record.status is InboxStatus.FAILED:
+            count("WebhookUnclear")
         self.attempts[record.inbox_id] = attempt
         self.names.extend(attempt.given)
         return attempt
@@ -217,11 +265,11 @@ class _Chain:
 
     def _try(self, inbox_id: str, name: str) -> None:
         known = self.attempts.get(inbox_id)
-        if known is not None and known.record.status in DONE:
+        if known is not None and known.record.is_settled:
             return
         try:
             record = read_message(self.ledger.table, inbox_id)
-            if record is None or record.status in DONE:
+            if record is None or record.is_settled:
                 aliases.wait_no_more(self.ledger.table, inbox_id, [name])
             else:
                 self.apply(record)
@@ -244,13 +292,16 @@ class _Chain:
             if record.account_id and is_closed(self.ledger.table, record.account_id):
                 erase_message(self.ledger.table, inbox_id, record.waits_for)
             mark(self.ledger.table, record)
-            if record.status in DONE:
-                # Not before: a process that dies is repeated by finding these.
-                aliases.wait_no_more(self.ledger.table, inbox_id, attempt.waited_for)
+            # Not before: a process that dies is repeated by finding these.
+            over = set(attempt.waited_for) - set(record.waits_for)
+            aliases.wait_no_more(self.ledger.table, inbox_id, sorted(over))
 
 
 class Attempt:
-    """One attempt to apply a message: its record, and the names that it gave a target."""
+    """One attempt to apply a message: its record, and the names that it gave a target.
+
+    `weak` are the facts whose account a weak name has decided, with the stronger names.
+    """
 
     def __init__(self, ledger: Ledger, record: InboxRecord) -> None:
         """Start with the record as it is in the inbox."""
@@ -258,6 +309,7 @@ class Attempt:
         self.waited_for = record.waits_for
         self.record = replace(record, waits_for=())
         self.given: list[str] = []
+        self.weak: dict[Fact, tuple[str, ...]] = {}
 
     def end(self, status: InboxStatus, reason: str | None = None) -> None:
         """Set the outcome in the record."""
@@ -268,8 +320,8 @@ class Attempt:
     def run(self) -> None:
         """Apply every fact, or set the reason why not.
 
-        A message that starts to wait is tried once more: a name may have been given a target just
-        before, which woke nothing.
+        What starts to wait is tried once more: a name may have been given a target just before,
+        which woke nothing.
         """
         if not self.record.payload:
             self.end(InboxStatus.IGNORED, "erased")
@@ -279,9 +331,11 @@ class Attempt:
         except IgnoredError as exc:
             self.end(InboxStatus.IGNORED, exc.reason)
             return
-        refused: list[str] = []
+        refused: dict[Fact, str] = {}
+        unclear = [fact.reason for fact in facts if isinstance(fact, Unclear)]
         remaining = facts
         for _ in range(2):
+            self.weak = {}
             unmatched: dict[Fact, UnmatchedError] = {}
             for fact in remaining:
                 try:
@@ -290,18 +344,25 @@ class Attempt:
                     unmatched[fact] = exc
                 except RefusalError as exc:
                     # Final: the account is closed, or the payment is another account's.
-                    refused.append(exc.code)
-            self.waited_for += self.record.waits_for
-            if not unmatched:
-                self.record = replace(self.record, waits_for=())
+                    refused[fact] = exc.code
+            waits_for = distinct(
+                *(name for exc in unmatched.values() for name in exc.names),
+                *(name for stronger in self.weak.values() for name in stronger),
+            )
+            if unmatched:
+                self.end(InboxStatus.UNMATCHED, next(iter(unmatched.values())).reason)
+            else:
                 status = InboxStatus.IGNORED if len(refused) == len(facts) else InboxStatus.APPLIED
-                self.end(status, ", ".join(refused) or None)
+                if unclear:
+                    # Sending it again would not help: someone has to look at it.
+                    status = InboxStatus.FAILED
+                self.end(status, ", ".join((*unclear, *refused.values())) or None)
+            self.wait(waits_for)
+            self.waited_for = distinct(*self.waited_for, *waits_for)
+            self.record = replace(self.record, waits_for=waits_for)
+            remaining = tuple(fact for fact in facts if fact in unmatched or fact in self.weak)
+            if not remaining:
                 return
-            remaining = tuple(unmatched)
-            names = distinct(*(name for exc in unmatched.values() for name in exc.names))
-            self.wait(names)
-            self.end(InboxStatus.UNMATCHED, unmatched[remaining[0]].reason)
-            self.record = replace(self.record, waits_for=names)
 
     def wait(self, names: Iterable[str]) -> None:
         """Wait for any of these names."""
@@ -321,14 +382,16 @@ class Attempt:
                 self._close(fact)
             case PaymentNamed():
                 self._name_payment(fact.payment_id, fact.also)
-            case MoneyReturned() | Disputed():
+            case MoneyFact():
                 self._take_back(fact)
             case AccountFact():
-                self._apply_to_account(fact, self._account_of(fact))
+                self._apply_to_account(fact, *self._owner_of(fact))
 
-    def _apply_to_account(self, fact: AccountFact, account_id: str) -> None:
+    def _apply_to_account(self, fact: AccountFact, account_id: str, rank: Rank) -> None:
         command = command_for_fact(self.ledger, self.record.inbox_id, fact, account_id)
-        if command is not None:
+        if isinstance(command, Pay):
+            self._pay(replace(command, rank=rank), fact)
+        elif command is not None:
             self._execute(command)
         match fact:
             case Purchased():
@@ -337,45 +400,119 @@ class Attempt:
                 self.given.append(fact.payment_id)
                 self._name_payment(fact.payment_id, fact.also)
 
-    def _account_of(self, fact: AccountFact) -> str:
-        """Return the account that a fact names, and link the provider's names to it."""
-        known = aliases.accounts_named(self.ledger.table, fact.names)
-        if not known:
-            raise _no_account(fact.names)
-        account_id = next(known[name] for name in fact.names if name in known)
-        self.record = replace(self.record, account_id=account_id)
-        outside = [name for name in fact.names if name.startswith(f"{self.record.provider}:")]
-        for name in outside:
-            if name not in known:
-                aliases.link_account(self.ledger.table, account_id, name)
-        self.given += outside
-        return account_id
+    def _owner_of(self, fact: AccountFact) -> tuple[str, Rank]:
+        """Return the account that a fact is for and what named it, and link the fact's names.
+
+        Raises:
+            UnmatchedError: no name decides yet.
+        """
+        links = aliases.links_of(self.ledger.table, fact.names)
+        names = fact.names.only(lambda name: name in links or aliases.can_lead(name))
+        choice = _chosen(
+            self.ledger, fact.names, links, is_patient=_is_patient(self.ledger, self.record)
+        )
+        self.record = replace(self.record, account_id=choice.account_id)
+        if choice.rank.is_weak:
+            self.weak[fact] = choice.stronger
+        is_own = isinstance(fact, CustomerLinked)
+        for name, link in claims(names, choice, self.record.sent_at, own=is_own).items():
+            known = links.get(name)
+            to = known.joined(link).account_id if known else choice.account_id
+            if known and known.account_id != to and name in names.subscriptions:
+                self._give_up(known.account_id, to, subscription_id=name)
+            after = aliases.join_link(self.ledger.table, name, known, link)
+            if after is not None and after != known:
+                self.given.append(name)
+                links[name] = after
+        if isinstance(fact, SubscriptionUpdated) and fact.subscription_id in links:
+            # Of a subscription that has moved, an older message may name the account it had.
+            return links[fact.subscription_id].account_id, choice.rank
+        return choice.account_id, choice.rank
+
+    def _pay(self, command: Pay, fact: AccountFact) -> None:
+        """Book a payment; if a weaker name gave it to another account, it leaves that one first."""
+        payment = read_payment(self.ledger.table, command.payment_id)
+        if payment is None:
+            try:
+                self._execute(command)
+            except PaymentTakenError:  # another attempt has just booked it
+                payment = read_payment(self.ledger.table, command.payment_id)
+        if payment is None or (payment.account_id == command.account_id and payment.to is None):
+            return
+        if payment.to != command.account_id:
+            if payment.rank <= command.rank:
+                raise PaymentTakenError(payment.payment_id)
+            self._give_up(
+                payment.account_id,
+                command.account_id,
+                payment_id=payment.payment_id,
+                subscription_id=fact.subscription_id if isinstance(fact, PeriodPaid) else None,
+            )
+        moved = payment.moved + 1
+        entry_id = booking_of(payment.payment_id, moved)
+        self._execute(replace(command, entry_id=entry_id, moved=moved, reason=MOVED_HERE))
+
+    def _give_up(
+        self,
+        account_id: str,
+        to: str,
+        *,
+        payment_id: str | None = None,
+        subscription_id: str | None = None,
+    ) -> None:
+        """Have an account give up a payment, a subscription or both, if it still has them."""
+        command = GiveUp(
+            **_common(self.record.inbox_id, account_id, entry_id=self.record.inbox_id),
+            reason=MOVED_AWAY,
+            payment_id=payment_id,
+            subscription_id=subscription_id,
+            to=to,
+        )
+        with suppress(PaymentNotFoundError):
+            self.ledger.execute(command)
 
     def _name_payment(self, payment_id: str, names: Iterable[str]) -> None:
         for name in names:
             aliases.link_payment(self.ledger.table, payment_id, name)
             self.given.append(name)
 
-    def _take_back(self, fact: MoneyReturned | Disputed) -> None:
+    def _take_back(self, fact: MoneyFact) -> None:
         payment_id = aliases.payment_named(self.ledger.table, fact.payment_ids)
         payment = read_payment(self.ledger.table, payment_id) if payment_id else None
         if payment is None:
             names = distinct(*fact.payment_ids, payment_id)
             raise UnmatchedError("no payment is known by its names yet", names)
-        if isinstance(fact, Disputed):
-            details: dict[str, Any] = {
-                "reason": f"dispute {fact.outcome}",
-                "dispute_id": fact.dispute_id,
-                "outcome": fact.outcome,
-                "money": fact.money,
-            }
-        elif fact.refund_id is not None:
-            details = {"reason": "refund", "refund_id": fact.refund_id, "money": fact.money}
-        else:
-            details = {"reason": "refund", "returned": fact.total}
+        details: dict[str, Any] = {}
+        match fact:
+            case ChargeRefunded():
+                details = {"reason": "refund", "total": fact.total}
+            case Refunded():
+                details = {
+                    "reason": "refund",
+                    "refund_id": fact.refund_id,
+                    "money": fact.money,
+                    "status": fact.status,
+                }
+            case Disputed():
+                details = {
+                    "reason": f"dispute {fact.outcome}",
+                    "dispute_id": fact.dispute_id,
+                    "money": fact.money,
+                    "outcome": fact.outcome,
+                }
         inbox_id = self.record.inbox_id
-        common = _common(inbox_id, payment.account_id, entry_id=inbox_id)
-        self._execute(TakeBack(**common, payment_id=payment.payment_id, **details))
+        command = TakeBack(
+            **_common(inbox_id, payment.account_id, entry_id=inbox_id),
+            payment_id=payment.payment_id,
+            charge_id=fact.charge_id,
+            currency=fact.currency,
+            charged=fact.charged,
+            **details,
+        )
+        try:
+            self._execute(command)
+        except PaymentNotFoundError as exc:  # it has just moved to another account
+            raise BusyError from exc
 
     def _open(self, fact: UserCreated) -> None:
         check_account_id(fact.account_id)
@@ -413,19 +550,104 @@ def _common(inbox_id: str, account_id: str, entry_id: str) -> dict[str, Any]:
     }
 
 
-def _no_account(names: tuple[str, ...]) -> UnmatchedError:
-    """Return the error for names without an account; its reason lists those that cannot get one."""
-    possible = tuple(filter(aliases.can_lead, names))
-    never = [name[:NAME_CHARACTERS_SHOWN] for name in names if name not in possible]
+def owner_of(ledger: Ledger, names: Names, known: Mapping[str, str]) -> str | None:
+    """Return the account that the names of a fact that is heard now lead to, if any.
+
+    It changes nothing. `known` are accounts of names that nobody has kept yet.
+    """
+    links = aliases.links_of(ledger.table, names)
+    links |= {name: Link(account_id=known[name]) for name in names if name in known}
+    try:
+        return _chosen(ledger, names, links, is_patient=False).account_id
+    except UnmatchedError:
+        return None
+
+
+def _chosen(ledger: Ledger, names: Names, links: Mapping[str, Link], *, is_patient: bool) -> Choice:
+    """Return which account the names of a fact lead to, by their links.
+
+    Raises:
+        UnmatchedError: no name decides yet.
+    """
+    possible = names.only(lambda name: name in links or aliases.can_lead(name))
+    may_match = settings().match_typed_names
+    try:
+        choice = choose(possible, links, is_patient=is_patient, match_typed=may_match)
+    except UndecidedError as exc:
+        raise _unmatched(names, exc) from exc
+    if choice.rank is Rank.TYPED and _has_another_customer(ledger, choice.account_id, names):
+        raise UnmatchedError(TAKEN, choice.stronger)
+    return choice
+
+
+def _has_another_customer(ledger: Ledger, account_id: str, names: Names) -> bool:
+    """Return whether an account has a living subscription of another customer than a fact's."""
+    account = ledger.account(account_id)
+    living = {one.subscription_id for one in account.subscriptions if not one.ended}
+    others = living - {*names.subscriptions}
+    links = aliases.links_of(ledger.table, others)
+    return any(name not in links or links[name].customer not in names.customers for name in others)
+
+
+def _is_patient(ledger: Ledger, record: InboxRecord) -> bool:
+    """Return whether a message has waited long enough for a stronger name."""
+    return ledger.clock() >= record.received_at + PATIENCE
+
+
+def _unmatched(names: Names, undecided: UndecidedError) -> UnmatchedError:
+    """Return the error for names that do not decide.
+
+    Its reason lists those that cannot lead to any account.
+    """
+    never = [name[:NAME_CHARACTERS_SHOWN] for name in names if not aliases.can_lead(name)]
     detail = f"; no account can ever have the name {', '.join(never)}" if never else ""
-    return UnmatchedError(f"no account is linked to it yet{detail}", possible)
+    later = (aliases.LATER,) if undecided.in_time else ()
+    return UnmatchedError(f"{undecided.reason}{detail}", (*undecided.names, *later))
 
 
-def _plan_of(ledger: Ledger, fact: PeriodPaid) -> str:
-    plan = ledger.plan_named(fact.plan_names)
-    if plan is None:
-        raise UnmatchedError(f"no plan has one of the provider ids {', '.join(fact.plan_names)}")
-    return plan.plan_id
+def _payment(inbox_id: str, account_id: str, fact: PaidFact) -> dict[str, Any]:
+    """Return the fields that the commands of all payments have in common."""
+    return {
+        **_common(inbox_id, account_id, fact.payment_id),
+        "metadata": {"money": fact.money, "currency": fact.currency},
+        "money": fact.money,
+        "currency": fact.currency,
+        "presented_money": fact.presented_money,
+        "presented_currency": fact.presented_currency,
+    }
+
+
+def _lines(ledger: Ledger, fact: PeriodPaid) -> tuple[Line, ...]:
+    """Return the lines that a plan is mapped to, in an order that follows from what they say."""
+    found = [
+        Line(
+            item_id=line.item_id,
+            plan_id=plan.plan_id,
+            quantity=line.quantity,
+            start=line.start,
+            end=line.end,
+            prorated=line.prorated,
+            credited=line.credited,
+        )
+        for line in fact.lines
+        if (plan := ledger.plan_named(line.plan_names))
+    ]
+    if not found:
+        tried = distinct(*(name for line in fact.lines for name in line.plan_names))
+        raise UnmatchedError(f"no plan has one of the provider ids {', '.join(tried)}")
+    return tuple(
+        sorted(
+            found,
+            key=lambda line: (
+                line.start,
+                not line.credited,
+                line.end,
+                line.plan_id,
+                line.quantity,
+                line.item_id,
+            ),
+        )
+    )
 
 
 def _message(record: InboxRecord) -> Message:

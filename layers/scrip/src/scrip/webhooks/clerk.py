@@ -7,18 +7,32 @@ https://clerk.com/docs/guides/development/webhooks/billing.
 - A subscription item serves as Scrip's subscription: items do not name the subscription they belong
   to, and an upgrade ends one item and starts another.
 - A period is named by its item and its start, so that the events of an item and those of its
-  payment count once. A renewal is an update of the item with a new start; it has no event type of
-  its own.
-- A free plan is ignored. A trial is a period like any other: its item is active, and no field says
-  reliably that it is a trial.
-- A `canceled` item has not ended: access lasts until it is `ended`.
+  payment count once; a trial also by its end, since it may be extended. A renewal is an update of
+  the item with a new start; it has no event type of its own.
+- A free plan is ignored. A trial is a period that costs nothing, and its item is active.
+- A `canceled` item has not ended: access lasts until it is `ended`. One that ends before its period
+  was replaced by an upgrade, for which Clerk credits the rest, or was ended by an admin. Either way
+  its access is over, and the rest of the period is given back.
+- Only an `active` item needs its period. A free plan has no end, and an item that has not started
+  may have no period at all.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import override
+from datetime import datetime
+from typing import Annotated, override
 
-from scrip.domain.errors import PayloadError
-from scrip.webhooks.facts import Fact, PeriodPaid, SubscriptionUpdated, UserCreated, UserDeleted
+from pydantic import BeforeValidator
+
+from scrip.domain.naming import Names
+from scrip.webhooks.facts import (
+    Fact,
+    PaidLine,
+    PeriodPaid,
+    SubscriptionUpdated,
+    Unclear,
+    UserCreated,
+    UserDeleted,
+)
 from scrip.webhooks.messages import IgnoredError, Message, Scheme, base64_key
 from scrip.webhooks.shapes import (
     Currency,
@@ -32,11 +46,21 @@ from scrip.webhooks.shapes import (
     at,
     distinct,
     names,
+    unknown,
 )
 
 ENDED = ("ended", "expired")
 STARTED = ("active", "past_due", "canceled", *ENDED)
-"""The other statuses are of items that have not started: `upcoming`, `incomplete`, `abandoned`."""
+NOT_STARTED = ("upcoming", "incomplete", "abandoned")
+
+
+def _none_if_before_epoch(instant: object) -> object:
+    """Pass over the instants that Clerk sent for none until 2026: the year 1."""
+    return None if isinstance(instant, int | float) and instant <= 0 else instant
+
+
+type PeriodInstant = Annotated[Instant | None, BeforeValidator(_none_if_before_epoch)]
+"""An instant of an item's period, if it has one."""
 
 
 class EmailAddress(Shape):
@@ -65,13 +89,16 @@ class User(Event):
 
 
 class DeletedUser(Event):
-    """A user who was deleted."""
+    """A user who was deleted. Clerk may leave out which, by the shape that it documents."""
 
-    id: Id
+    id: Id | None = None
 
     @override
     def facts(self, message: Message) -> Iterator[Fact]:
-        yield UserDeleted(account_id=self.id)
+        if self.id is None:
+            yield Unclear(reason="the deleted user has no id")
+        else:
+            yield UserDeleted(account_id=self.id)
 
 
 class Payer(Shape):
@@ -85,16 +112,26 @@ class Payer(Shape):
 class Amount(Shape):
     """An amount of money."""
 
-    amount: Money
-    currency: Currency
+    amount: Money | None = None
+    currency: Currency | None = None
 
 
-class Plan(Amount):
-    """A plan and its price."""
+class Plan(Shape):
+    """A plan and its price, which is `fee` in newer messages."""
 
     id: Id
-    slug: str
-    is_default: bool
+    slug: str | None = None
+    is_default: bool | None = None
+    amount: Money | None = at("fee.amount", "amount")
+    currency: Currency | None = at("fee.currency", "currency")
+    annual_amount: Money | None = at("annual_fee.amount", "annual_amount")
+    annual_monthly_amount: Money | None = at("annual_monthly_fee.amount", "annual_monthly_amount")
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it costs nothing, by the month or by the year."""
+        is_paid = self.amount != 0 or self.annual_amount or self.annual_monthly_amount
+        return bool(self.is_default) or not is_paid
 
 
 class Item(Shape):
@@ -102,48 +139,81 @@ class Item(Shape):
 
     id: Id
     status: Word
-    period_start: Instant
-    period_end: Instant | None = None
+    plan_period: Word | None = None
+    period_start: PeriodInstant = None
+    period_end: PeriodInstant = None
+    ended_at: PeriodInstant = None
+    is_free_trial: bool | None = None
     amount: Amount | None = None
     plan: Plan | None = None
+    plan_id: Id | None = None
 
     @property
-    def paid_plan(self) -> Plan | None:
-        """Its plan, unless that is free."""
-        is_free = self.plan is None or self.plan.is_default or self.plan.amount == 0
-        return None if is_free else self.plan
+    def plan_names(self) -> tuple[str, ...]:
+        """The names that its plan may be known by; none if that is free."""
+        if self.plan is not None:
+            return () if self.plan.is_free else distinct(self.plan.id, self.plan.slug)
+        is_free = self.amount is not None and self.amount.amount == 0
+        return () if is_free else distinct(self.plan_id)
 
-    def names(self, payer: Payer) -> tuple[str, ...]:
+    @property
+    def price(self) -> Amount:
+        """What its period costs, as far as it is known."""
+        if self.is_free_trial:
+            return Amount(amount=0)
+        if self.amount is not None or self.plan is None:
+            return self.amount or Amount()
+        annual = self.plan.annual_amount if self.plan_period == "annual" else None
+        return Amount(amount=annual or self.plan.amount, currency=self.plan.currency)
+
+    def names(self, payer: Payer) -> Names:
         """Return the names of the account that it belongs to."""
-        return names(
-            ("account", payer.user_id),
-            ("clerk", self.id),
-            ("clerk", payer.organization_id),
-            ("clerk", payer.id),
+        return Names(
+            accounts=names(("account", payer.user_id)),
+            subscriptions=names(("clerk", self.id)),
+            customers=names(("clerk", payer.organization_id), ("clerk", payer.id)),
         )
 
-    def period(self, payer: Payer, plan: Plan) -> PeriodPaid:
-        """Return the period that it is in, which is paid."""
-        if self.period_end is None:
-            raise PayloadError(f"the subscription item {self.id} has no period_end")
-        paid = self.amount or plan
-        return PeriodPaid(
+    def periods(self, payer: Payer, credited_from: datetime | None = None) -> Iterator[PeriodPaid]:
+        """Yield the period that it is in, as paid, or the rest of it as credited.
+
+        Nothing is yielded if the message does not say which, or if there is no rest.
+        """
+        if self.period_start is None or self.period_end is None:
+            return
+        start = max(self.period_start, credited_from or self.period_start)
+        if start >= self.period_end:
+            return
+        is_credited = credited_from is not None
+        name = f"clerk:{self.id}:{int(self.period_start.timestamp())}"
+        if self.is_free_trial:  # it may be extended
+            name += f":{int(self.period_end.timestamp())}"
+        yield PeriodPaid(
             names=self.names(payer),
-            payment_id=f"clerk:{self.id}:{int(self.period_start.timestamp())}",
+            payment_id=f"{name}:ended" if is_credited else name,
             subscription_id=f"clerk:{self.id}",
-            plan_names=distinct(plan.id, plan.slug),
-            start=self.period_start,
-            end=self.period_end,
-            money=paid.amount,
-            currency=paid.currency,
+            lines=(
+                PaidLine(
+                    plan_names=self.plan_names,
+                    start=start,
+                    end=self.period_end,
+                    prorated=is_credited,
+                    credited=is_credited,
+                ),
+            ),
+            money=0 if is_credited else self.price.amount or 0,
+            currency=self.price.currency or "",
         )
 
     def facts_for(self, payer: Payer, message: Message) -> Iterator[Fact]:
         """Yield the period that it is in and its status, once it has started on a paid plan."""
-        if self.paid_plan is None or self.status not in STARTED:
+        if not self.plan_names or self.status in NOT_STARTED:
             return
         if self.status == "active":
-            yield self.period(payer, self.paid_plan)
+            paid = tuple(self.periods(payer))
+            yield from paid or (Unclear(reason=f"the active item {self.id} has no period"),)
+        elif self.status in ENDED:
+            yield from self.periods(payer, self.ended_at or message.sent_at)
         yield SubscriptionUpdated(
             names=self.names(payer),
             subscription_id=f"clerk:{self.id}",
@@ -151,6 +221,7 @@ class Item(Shape):
             ended=self.status in ENDED,
             at=message.sent_at,
         )
+        yield from unknown(f"the status of the item {self.id}", self.status, STARTED)
 
 
 class PayersItem(Item, Event):
@@ -160,6 +231,8 @@ class PayersItem(Item, Event):
 
     @override
     def facts(self, message: Message) -> Iterator[Fact]:
+        if message.type == "subscriptionItem.freeTrialEnding":
+            raise IgnoredError("it only announces the end of a trial")
         yield from _required(self.facts_for(self.payer, message))
 
 
@@ -177,27 +250,34 @@ class Subscription(Event):
 
 
 class PaymentAttempt(Event):
-    """A payment for subscription items, or one that failed."""
+    """A payment for subscription items, or one that failed.
 
-    status: str
+    An item whose period it does not say is paid for by the item's own message.
+    """
+
+    status: Word
     payer: Payer
     subscription_items: tuple[Item, ...]
 
     @override
     def facts(self, message: Message) -> Iterator[Fact]:
-        if self.status != "paid":
+        if self.status in {"pending", "failed"}:
             raise IgnoredError(f"the payment is {self.status}")
+        if self.status != "paid":
+            yield from unknown("the payment's status", self.status, ())
+            return
         yield from _required(
-            item.period(self.payer, item.paid_plan)
+            period
             for item in self.subscription_items
-            if item.paid_plan
+            if item.plan_names
+            for period in item.periods(self.payer)
         )
 
 
 def _required(facts: Iterable[Fact]) -> tuple[Fact, ...]:
     found = tuple(facts)
     if not found:
-        raise IgnoredError("no item in it has started on a plan that costs money")
+        raise IgnoredError("no item in it has a period on a plan that costs money")
     return found
 
 

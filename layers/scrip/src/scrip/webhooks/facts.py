@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from scrip.domain.errors import PayloadError
-from scrip.domain.payments import DisputeOutcome
+from scrip.domain.naming import Names
+from scrip.domain.payments import DisputeOutcome, RefundStatus
 
 PERIOD_START_MIN = datetime(2000, 1, 1, tzinfo=UTC)
 PERIOD_MAX = timedelta(days=10 * 366)
@@ -26,15 +27,21 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unclear(Fact):
+    """Part of a message that Scrip does not know. What it does know is applied all the same."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountFact(Fact):
     """Something that happened to an account, which the message may name in several ways.
 
-    `names` has the most trusted first: an explicit account ID (`client_reference_id`, metadata
-    `account_id`), the provider's customer, an email address. Once one of them leads to an account,
-    the provider's own names among them are linked to it.
+    The strongest name decides, as `domain.naming` describes. An account's ID, or a subscription
+    that one has named, links the provider's other names to the account.
     """
 
-    names: tuple[str, ...]
+    names: Names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,35 +50,50 @@ class Linked(AccountFact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Purchased(AccountFact):
-    """Credits were bought and paid for with `money`."""
-
-    payment_id: str
-    credits: int
-    money: int
-    currency: str
+class CustomerLinked(Linked):
+    """The merchant's server has put the account's ID into the customer itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PeriodPaid(AccountFact):
-    """A subscription was paid for the period [start, end). `payment_id` names the invoice.
+class PaidFact(AccountFact):
+    """Something was paid for with `money`. `payment_id` names the payment, or its invoice.
+
+    `presented_money` is the same price in the currency that the payer saw, where that is another.
+    """
+
+    payment_id: str
+    money: int
+    currency: str
+    presented_money: int = 0
+    presented_currency: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purchased(PaidFact):
+    """Credits were bought."""
+
+    credits: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaidLine:
+    """What a payment pays for: `quantity` of a plan for the period [start, end).
 
     `plan_names` are the provider's IDs to look for in the plans' `provider_ids` (price, product,
-    plan). `also` has further names of the payment, such as its payment intent; another message for
-    the same period may have others. After a change of plan, `start` is the day of the change.
+    plan). `item_id` names the item of the subscription, or what stands for it. A `prorated` line
+    pays for the rest of a period; a `credited` one gives it back, since it was paid for before.
 
     Raises:
         PayloadError: the period is empty, too long or too long ago.
     """
 
-    payment_id: str
-    also: tuple[str, ...] = ()
-    subscription_id: str
+    item_id: str = ""
     plan_names: tuple[str, ...]
+    quantity: int = 1
     start: datetime
     end: datetime
-    money: int
-    currency: str
+    prorated: bool = False
+    credited: bool = False
 
     def __post_init__(self) -> None:
         """Check the period."""
@@ -81,6 +103,19 @@ class PeriodPaid(AccountFact):
             raise PayloadError(f"a period's end: {self.end} is not after its start")
         if self.end - self.start > PERIOD_MAX:
             raise PayloadError(f"a period's end: {self.end} is over 10 years after its start")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeriodPaid(PaidFact):
+    """A subscription was paid for: each of `lines`, of which there is at least one.
+
+    `also` has further names of the payment, such as its payment intent; another message for the
+    same period may have others.
+    """
+
+    also: tuple[str, ...] = ()
+    subscription_id: str
+    lines: tuple[PaidLine, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,23 +140,39 @@ class PaymentNamed(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MoneyReturned(Fact):
-    """A payment was refunded: `total` so far, or one refund (`refund_id` and its `money`).
+class MoneyFact(Fact):
+    """Something happened to the money of a payment, or of one of its charges.
 
-    `payment_ids` are the names that the payment may be known by.
+    `payment_ids` are the names that the payment may be known by. `charged` is the whole charge, in
+    the same `currency`; 0 if the message does not say.
     """
 
     payment_ids: tuple[str, ...]
-    total: int | None = None
-    refund_id: str | None = None
-    money: int = 0
+    charge_id: str = ""
+    currency: str = ""
+    charged: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Disputed(Fact):
-    """`money` of a payment is disputed, or the dispute is over."""
+class ChargeRefunded(MoneyFact):
+    """The `total` that has been refunded so far, in any number of refunds."""
 
-    payment_ids: tuple[str, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refunded(MoneyFact):
+    """One refund of `money`, which may fail later."""
+
+    refund_id: str
+    money: int
+    status: RefundStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disputed(MoneyFact):
+    """`money` is disputed, or the dispute is over. It is 0 if all of the payment is disputed."""
+
     dispute_id: str
     outcome: DisputeOutcome
     money: int

@@ -4,26 +4,30 @@ Shapes: `Order`, `Refund`, `Subscription` and `Customer` of https://polar.sh/doc
 sent as `{type, timestamp, data}`. Amounts are read without tax, for payments and refunds alike.
 
 An order carries the metadata of its checkout, which visitors can write: it never sets the credits,
-and it names the account only after everything else except an address. The metadata of a product is
-the merchant's.
+and it names an account no better than an address does. The metadata of a product is the merchant's.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import override
 
 from scrip.domain.errors import PayloadError
+from scrip.domain.naming import Names
 from scrip.webhooks.facts import (
+    ChargeRefunded,
+    CustomerLinked,
     Fact,
     Linked,
-    MoneyReturned,
+    PaidLine,
     PeriodPaid,
     Purchased,
+    Refunded,
     SubscriptionUpdated,
 )
 from scrip.webhooks.messages import IgnoredError, Message, Scheme
 from scrip.webhooks.shapes import (
-    REFUND_WITHOUT_EFFECT,
+    REFUND_STATUSES,
     SUBSCRIPTION_ENDED,
+    SUBSCRIPTION_STATUSES,
     Currency,
     Email,
     Event,
@@ -32,11 +36,13 @@ from scrip.webhooks.shapes import (
     MetadataCredits,
     MetadataText,
     Money,
+    Quantity,
     Shape,
     Word,
     at,
     distinct,
     names,
+    unknown,
 )
 
 
@@ -51,19 +57,20 @@ class Customer(Event):
         self,
         in_metadata: str | None = None,
         subscription_id: str | None = None,
-    ) -> tuple[str, ...]:
+    ) -> Names:
         """Return the names of the account that the customer, or something of theirs, belongs to."""
-        return names(
-            ("account", self.external_id),
-            ("polar", subscription_id),
-            ("polar", self.id),
-            ("account", in_metadata),
-            ("email", self.email),
+        return Names(
+            accounts=names(("account", self.external_id)),
+            subscriptions=names(("polar", subscription_id)),
+            customers=names(("polar", self.id)),
+            typed=names(("account", in_metadata), ("email", self.email)),
         )
 
     @override
     def facts(self, message: Message) -> Iterator[Fact]:
-        yield Linked(names=self.names())
+        if not self.external_id:
+            raise IgnoredError("the customer has no external_id")
+        yield CustomerLinked(names=self.names())
 
 
 class Period(Shape):
@@ -71,22 +78,66 @@ class Period(Shape):
 
     current_period_start: Instant
     current_period_end: Instant
+    seats: Quantity | None = None
+
+
+class OrderItem(Shape):
+    """What an order charges for. A proration that is credited is negative."""
+
+    amount: int
+    proration: bool = False
+    product_price_id: str | None = None
 
 
 class Order(Event):
-    """A paid order. `net_amount` is `amount` in older versions."""
+    """A paid order. `net_amount` is `amount` in older versions.
+
+    An order for a change of plan or seats, `subscription_update`, pays for the rest of the period.
+    A renewal may have prorations, too: of the period before, by dates that Polar does not say.
+    """
 
     id: Id
+    created_at: Instant | None = None
     net_amount: Money | None = None
     amount: Money | None = None
     currency: Currency
     customer: Customer
+    billing_reason: str | None = None
     product_id: str | None = None
     product_price_id: str | None = None
+    seats: Quantity | None = None
+    items: tuple[OrderItem, ...] | None = None
     credits: MetadataCredits | None = at("product.metadata.credits")
     account_id: MetadataText | None = at("metadata.account_id")
     subscription_id: Id | None = None
     subscription: Period | None = None
+
+    @property
+    def is_for_rest(self) -> bool:
+        """Whether it pays for the rest of a period that had begun on another plan."""
+        prorated = [item.proration for item in self.items or ()]
+        return self.billing_reason == "subscription_update" and any(prorated) and all(prorated)
+
+    def line(self, period: Period, message: Message) -> PaidLine:
+        """Return what it pays for. A subscription has one product, so it takes the former's place.
+
+        That is why the credit for the former needs no line of its own.
+        """
+        charged = (item for item in self.items or () if item.amount >= 0)
+        prices = (item.product_price_id for item in charged)
+        start = (self.created_at or message.sent_at) if self.is_for_rest else None
+        return PaidLine(
+            plan_names=distinct(self.product_id, self.product_price_id, *prices),
+            quantity=self.quantity(period),
+            start=start or period.current_period_start,
+            end=period.current_period_end,
+            prorated=self.is_for_rest,
+        )
+
+    def quantity(self, period: Period | None) -> int:
+        """Return how many seats it pays for; 1 if it is not about seats."""
+        seats = period.seats if self.seats is None and period is not None else self.seats
+        return 1 if seats is None else seats
 
     @override
     def facts(self, message: Message) -> Iterator[Fact]:
@@ -96,13 +147,14 @@ class Order(Event):
         if self.subscription_id:
             if self.subscription is None:
                 raise PayloadError("data.subscription: missing")
+            if not self.quantity(self.subscription):
+                yield Linked(names=whose)
+                return
             yield PeriodPaid(
                 names=whose,
                 payment_id=payment_id,
                 subscription_id=f"polar:{self.subscription_id}",
-                plan_names=distinct(self.product_id, self.product_price_id),
-                start=self.subscription.current_period_start,
-                end=self.subscription.current_period_end,
+                lines=(self.line(self.subscription, message),),
                 money=money,
                 currency=self.currency,
             )
@@ -126,25 +178,27 @@ class RefundedOrder(Event):
 
     @override
     def facts(self, message: Message) -> Iterator[Fact]:
-        yield MoneyReturned(payment_ids=(f"polar:{self.id}",), total=self.refunded_amount)
+        yield ChargeRefunded(payment_ids=(f"polar:{self.id}",), total=self.refunded_amount)
 
 
 class Refund(Event):
     """A refund of an order, which may be pending."""
 
     id: Id
-    status: str
+    status: Word
     amount: Money
     order_id: Id
 
     @override
     def facts(self, message: Message) -> Iterator[Fact]:
-        if self.status in REFUND_WITHOUT_EFFECT:
-            raise IgnoredError(f"the refund is {self.status}")
-        yield MoneyReturned(
+        if self.status not in REFUND_STATUSES:
+            yield from unknown("the refund's status", self.status, REFUND_STATUSES)
+            return
+        yield Refunded(
             payment_ids=(f"polar:{self.order_id}",),
             refund_id=f"polar:{self.id}",
             money=self.amount,
+            status=REFUND_STATUSES[self.status],
         )
 
 
@@ -165,6 +219,7 @@ class Subscription(Event):
             ended=message.type == "subscription.revoked" or self.status in SUBSCRIPTION_ENDED,
             at=message.sent_at,
         )
+        yield from unknown("the subscription's status", self.status, SUBSCRIPTION_STATUSES)
 
 
 SCHEME = Scheme(key=str.encode)
@@ -179,6 +234,7 @@ EVENTS: Mapping[str, type[Event]] = {
     "subscription.updated": Subscription,
     "subscription.canceled": Subscription,
     "subscription.uncanceled": Subscription,
+    "subscription.past_due": Subscription,
     "subscription.revoked": Subscription,
     "customer.created": Customer,
     "customer.updated": Customer,

@@ -17,6 +17,7 @@ from scrip.webhooks import clerk, polar, standard, stripe
 from scrip.webhooks.facts import Fact
 from scrip.webhooks.messages import IgnoredError, Message, Scheme
 from scrip.webhooks.shapes import Event, Instant, Shape, read
+from scrip.webhooks.stripe_lists import with_whole_lists
 
 
 class Provider(StrEnum):
@@ -79,8 +80,11 @@ def read_message(provider: Provider, headers: Mapping[str, str], body: bytes) ->
 def facts_of(message: Message) -> tuple[Fact, ...]:
     """Return what a message says, at least one fact.
 
+    What Stripe has left out of its lists is fetched.
+
     Raises:
         IgnoredError: it has nothing to do with credits; the reason says why.
+        ProviderBusyError: the rest of a list cannot be fetched right now.
         PayloadError: it lacks something that it needs, and the reason says where; or it contains
             a lone surrogate, which neither a key nor an entry can hold.
     """
@@ -91,5 +95,10 @@ def facts_of(message: Message) -> tuple[Fact, ...]:
     shape = provider.events.get(message.type) or provider.events.get(f"{kind}.*")
     if shape is None:
         raise IgnoredError(f"Scrip does not use {message.type} events")
+    if provider is Provider.STRIPE:
+        stripe.check_source(message.payload)
     event = read(shape, message.payload, *provider.scheme.path)
+    if event.cut_lists:
+        whole = with_whole_lists(message.payload, event.cut_lists)
+        event = read(shape, whole, *provider.scheme.path)
     return tuple(event.facts(message))

@@ -1,7 +1,7 @@
 """The parts that all providers' payloads are made of, and how to read one."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -20,15 +20,32 @@ from pydantic import (
 
 from scrip.domain.catalog import CREDITS_MAX
 from scrip.domain.errors import PayloadError
-from scrip.webhooks.facts import Fact
+from scrip.domain.payments import RefundStatus
+from scrip.webhooks.facts import Fact, Unclear
 from scrip.webhooks.messages import Message
 
 CREDITS_DIGITS_MAX = len(str(CREDITS_MAX))
 MONEY_MAX = 10**15
 
 SUBSCRIPTION_ENDED = ("canceled", "unpaid", "incomplete_expired")
-REFUND_WITHOUT_EFFECT = ("failed", "canceled")
+SUBSCRIPTION_STATUSES = (
+    *SUBSCRIPTION_ENDED,
+    "incomplete",
+    "trialing",
+    "active",
+    "past_due",
+    "paused",
+)
+REFUND_STATUSES = {
+    "pending": RefundStatus.PENDING,
+    "requires_action": RefundStatus.REQUIRES_ACTION,
+    "succeeded": RefundStatus.SUCCEEDED,
+    "failed": RefundStatus.FAILED,
+    "canceled": RefundStatus.FAILED,
+}
 """Statuses in the terms of Stripe, which Polar has adopted."""
+
+QUANTITY_MAX = 1_000_000
 
 
 def _milliseconds(instant: datetime) -> datetime:
@@ -74,6 +91,9 @@ type Currency = Annotated[str, Field(max_length=64), AfterValidator(str.lower)]
 
 type Money = Annotated[int, Field(ge=0, le=MONEY_MAX)]
 """An amount in the currency's smallest unit."""
+
+type Quantity = Annotated[int, Field(ge=0, le=QUANTITY_MAX)]
+"""How many of a plan or product were paid for, such as seats."""
 
 type Email = Annotated[str, AfterValidator(_normalized)]
 """An email address in lower case."""
@@ -136,6 +156,11 @@ class Shape(BaseModel):
 class Event(Shape):
     """The object of an event that Scrip handles."""
 
+    @property
+    def cut_lists(self) -> tuple[str, ...]:
+        """The lists of which it needs more than the message has, by their names in it."""
+        return ()
+
     @abstractmethod
     def facts(self, message: Message) -> Iterator[Fact]:
         """Yield what the event says, at least one fact.
@@ -173,3 +198,9 @@ def distinct(*values: str | None) -> tuple[str, ...]:
 def names(*values: tuple[str, str | None]) -> tuple[str, ...]:
     """Return `kind:value` for each value that is not empty, in order and without repeats."""
     return distinct(*(f"{kind}:{value}" for kind, value in values if value))
+
+
+def unknown(subject: str, word: str, known: Container[str]) -> Iterator[Unclear]:
+    """Yield that a word is none of a closed list's, if it is none."""
+    if word not in known:
+        yield Unclear(reason=f"{subject} is {word}, which Scrip does not know")

@@ -5,24 +5,38 @@ includes what it is the ID of.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Self, override
+from typing import Annotated, Literal, Self, override
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
+from scrip.domain.naming import Names
 from scrip.domain.payments import DisputeOutcome
 from scrip.webhooks.facts import (
+    ChargeRefunded,
+    CustomerLinked,
     Disputed,
     Fact,
     Linked,
-    MoneyReturned,
+    PaidLine,
     PeriodPaid,
     Purchased,
+    Refunded,
     SubscriptionUpdated,
     UserCreated,
     UserDeleted,
 )
 from scrip.webhooks.messages import SECRET_PREFIX, Message, Scheme, base64_key
-from scrip.webhooks.shapes import MONEY_MAX, Credits, Event, Instant, names
+from scrip.webhooks.shapes import (
+    MONEY_MAX,
+    QUANTITY_MAX,
+    REFUND_STATUSES,
+    Credits,
+    Event,
+    Instant,
+    Shape,
+    names,
+    read,
+)
 
 NO_CURRENCY = "xxx"
 """ISO 4217's code for no currency."""
@@ -35,6 +49,8 @@ type OwnEmail = Annotated[
     AfterValidator(str.lower),
 ]
 type OwnMoney = Annotated[int, Field(strict=True, ge=0, le=MONEY_MAX)]
+type OwnQuantity = Annotated[int, Field(strict=True, ge=0, le=QUANTITY_MAX)]
+type OwnFlag = Annotated[bool, Field(strict=True)]
 type OwnCurrency = Annotated[str, Field(strict=True, pattern="^[a-z]{3}$")]
 
 
@@ -57,13 +73,13 @@ class Owned(Data):
             raise ValueError("name an account_id, a customer_id or an email")
         return self
 
-    def names(self, subscription_id: str | None = None) -> tuple[str, ...]:
+    def names(self, subscription_id: str | None = None) -> Names:
         """Return the names of the account."""
-        return names(
-            ("account", self.account_id),
-            ("standard:subscription", subscription_id),
-            ("standard:customer", self.customer_id),
-            ("email", self.email),
+        return Names(
+            accounts=names(("account", self.account_id)),
+            subscriptions=names(("standard:subscription", subscription_id)),
+            customers=names(("standard:customer", self.customer_id)),
+            typed=names(("email", self.email)),
         )
 
 
@@ -91,21 +107,66 @@ class CreditsPurchased(Paid):
         )
 
 
+class Line(Shape):
+    """A period of a plan that was paid for, or that is `credited`: given back."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    item_id: OwnId | None = None
+    plan: OwnId
+    quantity: OwnQuantity = 1
+    period_start: Instant
+    period_end: Instant
+    prorated: OwnFlag = False
+    credited: OwnFlag = False
+
+
 class SubscriptionRenewed(Paid):
-    """A subscription was paid for a period; it is named by its invoice or else by its payment."""
+    """A subscription was paid for one or several lines, the only one in the fields of its own.
+
+    It is named by its invoice or else by its payment.
+    """
 
     payment_id: OwnId | None = None
     invoice_id: OwnId | None = None
     subscription_id: OwnId
-    plan: OwnId
-    period_start: Instant
-    period_end: Instant
+    item_id: OwnId | None = None
+    plan: OwnId | None = None
+    quantity: OwnQuantity = 1
+    period_start: Instant | None = None
+    period_end: Instant | None = None
+    prorated: OwnFlag = False
+    lines: Annotated[tuple[Line, ...], Field(min_length=1, max_length=100)] | None = None
 
     @model_validator(mode="after")
     def _is_paid(self) -> Self:
         if not (self.payment_id or self.invoice_id):
             raise ValueError("name a payment_id or an invoice_id")
+        only = {"item_id", "plan", "quantity", "period_start", "period_end", "prorated"}
+        if self.lines is not None and only & self.model_fields_set:
+            raise ValueError("name what was paid for in lines, or beside them, not both")
         return self
+
+    def paid(self) -> Iterator[PaidLine]:
+        """Yield what was paid for, except what it bought none of.
+
+        Lines that do not say which item they are for are for one of each plan.
+
+        Raises:
+            PayloadError: it names no line, and not all of the only one.
+        """
+        own = {name: getattr(self, name) for name in Line.model_fields.keys() - {"credited"}}
+        for line in self.lines or (read(Line, {"data": own}, "data"),):
+            if line.quantity:
+                yield PaidLine(
+                    item_id=line.item_id or (f"plan:{line.plan}" if self.lines else ""),
+                    plan_names=(line.plan,),
+                    quantity=line.quantity,
+                    start=line.period_start,
+                    end=line.period_end,
+                    prorated=line.prorated,
+                    credited=line.credited,
+                )
 
     @override
     def facts(self, message: Message) -> Iterator[Fact]:
@@ -113,14 +174,16 @@ class SubscriptionRenewed(Paid):
             ("standard:invoice", self.invoice_id),
             ("standard:payment", self.payment_id),
         )
+        whose, lines = self.names(self.subscription_id), tuple(self.paid())
+        if not lines:
+            yield Linked(names=whose)
+            return
         yield PeriodPaid(
-            names=self.names(self.subscription_id),
+            names=whose,
             payment_id=payment_id,
             also=tuple(also),
             subscription_id=f"standard:subscription:{self.subscription_id}",
-            plan_names=(self.plan,),
-            start=self.period_start,
-            end=self.period_end,
+            lines=lines,
             money=self.money,
             currency=self.currency,
         )
@@ -136,7 +199,7 @@ class SubscriptionStatus(Data):
     @override
     def facts(self, message: Message) -> Iterator[Fact]:
         yield SubscriptionUpdated(
-            names=names(("standard:subscription", self.subscription_id)),
+            names=Names(subscriptions=names(("standard:subscription", self.subscription_id))),
             subscription_id=f"standard:subscription:{self.subscription_id}",
             status=self.status,
             ended=message.type == "subscription.ended",
@@ -156,31 +219,35 @@ class OfPayment(Data):
 
 
 class PaymentRefunded(OfPayment):
-    """A payment was refunded: `total` so far, or `money` by one refund."""
+    """A payment was refunded: `total` so far, or `money` by one refund, which may have failed."""
 
     total: OwnMoney | None = None
     refund_id: OwnId | None = None
     money: OwnMoney | None = None
+    status: Literal["pending", "requires_action", "succeeded", "failed", "canceled"] | None = None
 
     @model_validator(mode="after")
     def _is_a_total_or_a_refund(self) -> Self:
         of_refund = {self.refund_id is not None, self.money is not None}
-        if of_refund != {self.total is None}:
+        if of_refund != {self.total is None} or (self.status and self.total is not None):
             raise ValueError("name a total, or a refund_id and its money")
         return self
 
     @override
     def facts(self, message: Message) -> Iterator[Fact]:
-        yield MoneyReturned(
-            payment_ids=self.payment_ids,
-            total=self.total,
-            refund_id=self.refund_id and f"standard:refund:{self.refund_id}",
-            money=self.money or 0,
-        )
+        if self.total is not None:
+            yield ChargeRefunded(payment_ids=self.payment_ids, total=self.total)
+        else:
+            yield Refunded(
+                payment_ids=self.payment_ids,
+                refund_id=f"standard:refund:{self.refund_id}",
+                money=self.money or 0,
+                status=REFUND_STATUSES[self.status or "succeeded"],
+            )
 
 
 class PaymentDisputed(OfPayment):
-    """A payment is disputed, or the dispute is over."""
+    """A payment is disputed, all of it if it does not say how much, or the dispute is over."""
 
     dispute_id: OwnId
     outcome: DisputeOutcome
@@ -228,7 +295,7 @@ class AccountLinked(Owned):
 
     @override
     def facts(self, message: Message) -> Iterator[Fact]:
-        yield Linked(names=self.names())
+        yield CustomerLinked(names=self.names())
 
 
 def _key(secret: str) -> bytes:

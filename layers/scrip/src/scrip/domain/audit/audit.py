@@ -20,6 +20,7 @@ from scrip.domain.audit.checks.check import (
     step_checks,
 )
 from scrip.domain.audit.checks.items import unknown_attributes
+from scrip.domain.audit.conventions import payment_of
 from scrip.domain.audit.findings import Code, Finding
 from scrip.domain.audit.tally import Tally
 from scrip.domain.entries import Entry, chain_hash
@@ -54,8 +55,13 @@ def audit(
         sentence = f"The account does not hold the hash of its newest entry, {account.seq_last}."
         yield books.finding(Code.NEWEST_HASH_WRONG, "account", sentence)
     if tally.is_whole:
-        if payment_ids := tally.paid.keys() | tally.taken_back.keys():
-            tally.payments = find_payments(payment_ids)
+        if bookings := tally.paid.keys() | tally.taken_back.keys():
+            payments = find_payments({payment_of(name) for name in bookings})
+            tally.payments = {
+                name: payments[payment_of(name)]
+                for name in bookings
+                if payment_of(name) in payments
+            }
         for code, (about, sentence) in _audit_whole(tally):
             yield books.finding(code, about, sentence)
 
@@ -75,7 +81,8 @@ def _audit_whole(tally: Tally) -> Iterator[tuple[Code, AboutItem]]:
         yield from account_checks.run(tally, tally.account)
     yield from record_checks.run(tally)
     for name in sorted(tally.paid.keys() & tally.payments.keys()):
-        yield from payment_checks.run(tally, tally.payments[name])
+        if not tally.has_moved(name):
+            yield from payment_checks.run(tally, tally.payments[name])
 
 
 def _in_sequence(tally: Tally, entries: Iterable[StoredEntry]) -> Iterator[Finding | Entry]:

@@ -8,6 +8,7 @@ from scrip.domain.account import Account
 from scrip.domain.audit.findings import Code, Finding
 from scrip.domain.entries import Entry
 from scrip.domain.grants import Grant
+from scrip.domain.terms import Term
 from scrip.domain.usage import DayUsage
 
 
@@ -31,7 +32,7 @@ class Books:
     - `account`: None if it is missing, or if it is among the `unreadable` items.
     - `balance`: the stored one. `listed`: whether the directory lists the account by its anchor.
     - `refunded`: refunded totals by entry. `hold_ends`: by hold, the entry that ended it.
-    - `retired`: grants that have left the account's item, by ID. `usage`: by day.
+    - `retired` grants and `terms` have left the account's item, by ID. `usage`: by day.
     - `audited`: the entries that audit records name. `closings`: those that closed the account.
     - `names`: outside names, each with the account that it leads to.
     - `unnumbered`: entries without a seq.
@@ -46,6 +47,7 @@ class Books:
     refunded: Mapping[str, int] = field(default_factory=dict)
     hold_ends: Mapping[str, str] = field(default_factory=dict)
     retired: Mapping[str, Grant] = field(default_factory=dict)
+    terms: Mapping[str, Term] = field(default_factory=dict)
     usage: Mapping[date, DayUsage] = field(default_factory=dict)
     audited: frozenset[str] = frozenset()
     closings: frozenset[str] = frozenset()

@@ -33,14 +33,25 @@ ADMIN_TYPES = frozenset(
 )
 """The types that only an admin's command writes, with an audit record."""
 
-ORIGINS = {
-    kind: EntryType.ADMIN_GRANT if kind is GrantKind.ADMIN else EntryType(kind)
-    for kind in GrantKind
+ORIGINS = {kind: frozenset({kind.value}) for kind in GrantKind} | {
+    GrantKind.ADMIN: frozenset({EntryType.ADMIN_GRANT}),
+    # What was owed for a month and comes back after its end lives as what is refunded does.
+    GrantKind.REFUND: frozenset({EntryType.REFUND, EntryType.PLAN}),
 }
-"""The type of the entry that brings a grant of each kind."""
+"""The types of the entries that bring a grant of each kind."""
 
 CLAWBACK = ":clawback:"
-"""In the ID of a clawback: after the payment's ID, before the amount returned so far."""
+"""In the ID of a clawback: after the ID of the payment, or that of one of its terms."""
+
+MOVED = ":moved:"
+"""In the ID of the entry that books a payment which has moved: after the payment's ID, before how
+often it had moved."""
+
+RESTORED = ":restored:"
+"""In the ID of a purchase that restores what was taken back: after the payment's ID."""
+
+UNKNOWN_PAYMENT = "unknown:payment"
+"""The payment of a term if a version before 0.3.0 did not keep it."""
 
 EXPIRY = "expiry:"
 """The start of the ID of an expiry."""
@@ -115,3 +126,9 @@ def ends_hold(entry: Entry) -> bool:
         for amount in (None, None if entry.quantity else entry.cost)
         for excess in (False, True)
     )
+
+
+def payment_of(booking: str) -> str:
+    """Return the ID of the payment that an entry books for an account."""
+    payment_id, moved, times = booking.rpartition(MOVED)
+    return payment_id if moved and times.isdecimal() else booking

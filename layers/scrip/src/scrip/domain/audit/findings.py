@@ -34,6 +34,7 @@ class Code(StrEnum):
     REFUNDED_TOTAL_WRONG = "refunded_total_wrong"
     SEQ_REPEATED = "seq_repeated"
     STATUS_WRONG = "status_wrong"
+    TERM_WRONG = "term_wrong"
     TYPE_WRONG = "type_wrong"
     UNKNOWN_ATTRIBUTE = "unknown_attribute"
     USAGE_NOT_COUNTED = "usage_not_counted"

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from scrip.domain.account import Account
 from scrip.domain.audit.books import Books
 from scrip.domain.audit.conventions import (
     CLAWBACK,
@@ -12,6 +13,7 @@ from scrip.domain.audit.conventions import (
     INTO_GRANTS,
     NEW_CREDITS,
     OPENED,
+    RESTORED,
     USER,
     ends_hold,
     is_clock_plan,
@@ -19,12 +21,16 @@ from scrip.domain.audit.conventions import (
     period_part,
 )
 from scrip.domain.entries import GENESIS_HASH, Entry, EntryType
+from scrip.domain.payments import DisputeOutcome
 
 if TYPE_CHECKING:
     from scrip.domain.payments import Payment
 
 USER_HOLD_MAX, SERVICE_HOLD_MAX = timedelta(days=1), timedelta(days=7)
 """How long a hold may last."""
+
+MONTH_MAX = timedelta(days=62)
+"""How long a month that was paid for can be, its grace included."""
 
 COUNTED_WITHIN = timedelta(days=1)
 """How long the stream keeps a record: an older entry has been counted into usage, or lost."""
@@ -62,8 +68,10 @@ class Tally:
         self.hold_features: dict[str, str | None] = {}
         self.uncharged: Counter[str] = Counter()
         self.unseen_hold_ends = dict(books.hold_ends)
-        # Counters. `used` is None unless an entry of the clock shows when the period began.
-        self.begun = books.account.begins(books.account.period) if books.account else None
+        # Counters. `used` is None unless an entry of the clock shows when the period began. Where
+        # terms decide that, it began within a month of the last change.
+        self.begun = _begun(books.account) if books.account else None
+        self.is_paid = bool(books.account and _may_have_paid(books.account))
         self.granted = self.consumed = self.used_max = 0
         self.used: int | None = None
         self.refundable: set[str] = set()
@@ -82,6 +90,7 @@ class Tally:
         self.payments: Mapping[str, Payment] = {}
         self.paid: dict[str, tuple[int, str]] = {}
         self.paid_grants: set[str] = set()
+        self.paid_before_terms: set[str] = set()
         self.money: dict[str, int] = {}
         self.taken_back: Counter[str] = Counter()
         self.clawbacks: Counter[str] = Counter()
@@ -140,7 +149,6 @@ class Tally:
                 del self.left[name]
         if (own := f"g{entry.seq}") in self.known_grants:
             self.origins[own] = entry
-        payment_id, _, _ = entry.entry_id.rpartition(CLAWBACK)
         for allocation in entry.allocations:
             name = allocation.grant_id
             if name not in self.known_grants:
@@ -148,7 +156,10 @@ class Tally:
             if entry.type in NEW_CREDITS | {EntryType.ROLLOVER}:
                 self.brought[name] += allocation.amount
                 self.grant_of_entry[entry.entry_id] = name
-            if entry.type is EntryType.CLAWBACK and self.grant_of_entry.get(payment_id) == name:
+            if entry.type is EntryType.CLAWBACK:
+                # Earlier versions took from a rollover without lowering what it had brought.
+                self.brought_before[name].add(self.brought[name])
+            if entry.type in {EntryType.CLAWBACK, EntryType.EXPIRY}:
                 self.brought[name] -= allocation.amount
 
     def _add_to_holds(self, entry: Entry) -> None:
@@ -209,7 +220,7 @@ class Tally:
                 self.granted += entry.amount
                 self.used_max = 0
                 self.used = None if self.used is None else 0
-            case EntryType.PLAN if entry.effective_at == self.begun:
+            case EntryType.PLAN if entry.effective_at == self.begun and not self.is_paid:
                 # A payment may move the account into a period in which credits were already used.
                 self.used = 0 if is_clock_plan(entry) else None
         if entry.type in NEW_CREDITS:
@@ -228,18 +239,33 @@ class Tally:
         if entry.type is EntryType.REFUND:
             self.uses[day].update({(entry.feature, "refunded"): cost})
 
+    def has_moved(self, booking: str) -> bool:
+        """Return whether a payment that an entry books has moved to another account since."""
+        payment = self.payments[booking]
+        return payment.moved > 0 and payment.entry_id != booking
+
     def _add_to_payments(self, entry: Entry) -> None:
         # The ID of a plan entry that an admin's change of quota wrote has no colon.
         is_paid = is_requested_plan(entry) and ":" in entry.entry_id
-        if is_paid or entry.type is EntryType.PURCHASE:
+        payment_id, restored, _ = entry.entry_id.rpartition(RESTORED)
+        if entry.type is EntryType.PURCHASE and restored:
+            self.taken_back[payment_id] -= entry.amount
+            amount, _ = self.paid.get(payment_id, (0, ""))
+            self.paid[payment_id] = amount, entry.allocations[0].grant_id
+        elif is_paid or entry.type is EntryType.PURCHASE:
             grant_id = entry.allocations[0].grant_id if entry.allocations else ""
             self.paid[entry.entry_id] = entry.amount, grant_id
             self.paid_grants.add(grant_id)
+            if is_paid and (entry.amount or entry.source is None):
+                # Until 0.2.0 the entry of a payment had the credits of its first month.
+                self.paid_before_terms.add(entry.entry_id)
             money = (entry.metadata or {}).get("money")
             if isinstance(money, int):
                 self.money[entry.entry_id] = money
         if entry.type is EntryType.CLAWBACK:
             payment_id, _, _ = entry.entry_id.rpartition(CLAWBACK)
+            if payment_id.rpartition(":")[0] in self.paid:
+                return  # of a term, which knows what became of its months
             self.taken_back[payment_id] -= entry.amount
             self.clawbacks[payment_id] += 1
 
@@ -251,7 +277,7 @@ class Tally:
                 self.disputes[hold_id] = hold_id.removesuffix(f":{dispute_id}"), dispute_id
             case EntryType.RELEASE if (hold_id := entry.source or "") in self.disputes:
                 outcome = entry.entry_id.removeprefix(f"{hold_id}:")
-                if outcome != entry.entry_id:
+                if outcome in set(DisputeOutcome):
                     self.dispute_ends[hold_id] = outcome
             case EntryType.EXPIRY:
                 name = entry.entry_id.removeprefix(EXPIRY)
@@ -260,3 +286,14 @@ class Tally:
                     self.unspent[self.disputes[hold_id][0]] -= entry.amount
                 elif name in self.paid_grants:
                     self.expired[name] = -entry.amount
+
+
+def _begun(account: Account) -> datetime:
+    """Return when the period in which `used` counts began, at the earliest."""
+    start = account.begins(max(0, account.period))
+    return min(start, account.as_of - MONTH_MAX) if _may_have_paid(account) else start
+
+
+def _may_have_paid(account: Account) -> bool:
+    """Return whether terms may have decided when the period began; a closed account lost them."""
+    return bool(account.subscriptions) or account.status == "closed"

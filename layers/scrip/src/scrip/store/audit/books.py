@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from scrip.domain.audit.books import Books, StoredEntry
 from scrip.domain.audit.findings import Code
 from scrip.domain.errors import CorruptAccountError
+from scrip.domain.payments import booking_of
 from scrip.retrying import retrying
 from scrip.store.aliases import names_of
 from scrip.store.client import BATCH_MAX, Table
@@ -29,6 +30,7 @@ from scrip.store.items import (
     payment_of,
     refunded_of,
     retired_of,
+    term_of,
     to_wire,
     unknown_in_entry,
     usage_of,
@@ -72,6 +74,7 @@ ABOUT = {
     "GRANT": "retired grant {}",
     "HOLD": "end of hold {}",
     "REFUNDED": "refunded total of {}",
+    "TERM": "term {}",
     "USAGE": "usage of {}",
 }
 """How findings name an item, by the kind in its key."""
@@ -230,6 +233,7 @@ def read_books(table: Table, account_id: str) -> Books:
         refunded=found["REFUNDED"],
         hold_ends=found["HOLD"],
         retired=found["GRANT"],
+        terms=found["TERM"],
         usage=found["USAGE"],
         audited=frozenset(entry_id for entry_id, _ in changes if entry_id),
         closings=frozenset(entry_id for entry_id, closes in changes if entry_id and closes),
@@ -312,6 +316,7 @@ READ: Mapping[str, Callable[[Wire], Any]] = {
     "GRANT": retired_of,
     "HOLD": hold_end_of,
     "REFUNDED": refunded_of,
+    "TERM": term_of,
     "USAGE": usage_of,
 }
 """How the items beside an account are read, by the kind in their key."""
@@ -364,8 +369,10 @@ def _lead(item: Item) -> Lead | None:
         if _place(payment_key(name)) != _place(item):
             return None
         account_id = ""  # a payment that belongs to no account: no entry leads to it
+    moved = item.get("moved")
+    booking = booking_of(name, moved if isinstance(moved, int) else 0)
     for code, kind, key, back in (
-        (Code.PAYMENT_WRONG, "payment", payment_key(name), entry_key(account_id, name)),
+        (Code.PAYMENT_WRONG, "payment", payment_key(name), entry_key(account_id, booking)),
         (Code.ALIAS_WRONG, "alias", alias_key(name), account_alias_key(account_id, name)),
     ):
         if _place(key) == _place(item):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from scrip.domain.account import Account, AccountStatus
 from scrip.domain.audit.checks.check import AboutItem, account_checks, compare
-from scrip.domain.audit.conventions import ORIGINS
+from scrip.domain.audit.conventions import ORIGINS, UNKNOWN_PAYMENT
 from scrip.domain.audit.findings import Code
 from scrip.domain.audit.tally import Tally
 from scrip.domain.entries import iso
@@ -74,10 +74,13 @@ def grants_come_from_their_entries(tally: Tally, account: Account) -> Iterator[A
     """A grant was brought by the entry that it names, of its type and at its time."""
     for about, grant in _grants(tally, account):
         origin = tally.origins.get(grant.grant_id)
-        if origin is None or (origin.entry_id, origin.type, origin.effective_at) != (
-            grant.source,
-            ORIGINS[grant.kind],
-            grant.granted_at,
+        # An allowance names its month, whichever entry granted it.
+        is_month = grant.kind in {GrantKind.PLAN, GrantKind.ROLLOVER}
+        if (
+            origin is None
+            or origin.type not in ORIGINS[grant.kind]
+            or origin.effective_at != grant.granted_at
+            or not (is_month or origin.entry_id == grant.source)
         ):
             yield about, f"No entry {grant.source} brought a grant of kind {grant.kind} then."
 
@@ -124,11 +127,29 @@ def status_is_that_of_the_entries(tally: Tally, account: Account) -> Iterator[Ab
 
 @account_checks.reporting(Code.PERIOD_GRANTED_TWICE)
 def period_has_one_plan_grant(_: Tally, account: Account) -> Iterator[AboutItem]:
-    """No two plan grants end at the same time."""
-    ends = Counter(grant.expires_at for grant in account.grants if grant.kind is GrantKind.PLAN)
-    for end, grants in ends.items():
+    """No two plan grants are for the same month."""
+    months = Counter(
+        grant.source for grant in account.grants if grant.kind is GrantKind.PLAN and not grant.ended
+    )
+    for month, grants in months.items():
         if grants > 1:
-            yield "account", f"{grants} plan grants end {iso(end) if end else 'never'}."
+            yield "account", f"{grants} plan grants are for {month}."
+
+
+@account_checks.reporting(Code.TERM_WRONG)
+def terms_have_payments_and_sound_months(tally: Tally, account: Account) -> Iterator[AboutItem]:
+    """A term comes from a payment; its months brought no more than a whole month does."""
+    for term in (*account.terms, *tally.books.terms.values()):
+        about = f"term {term.term_id}"
+        if term.payment_id not in tally.paid and term.payment_id != UNKNOWN_PAYMENT:
+            yield about, f"No entry {term.payment_id} says that it was paid for."
+        for month, lot in term.lots.items():
+            granted = sum(
+                grant.amount for grant in account.grants if grant.lot_id == term.lot_id(month)
+            )
+            used = lot.spent - lot.owed + granted
+            if not used <= lot.booked <= lot.allowance:
+                yield about, f"Month {month} has {lot.booked} credits: {used} to {lot.allowance}."
 
 
 def _grants(tally: Tally, account: Account) -> Iterator[tuple[str, Grant]]:

@@ -129,8 +129,10 @@ def refunds_stay_within_the_cost(tally: Tally, entry: Entry) -> Iterator[str]:
 
 @entry_checks.reporting(Code.PERIOD_MISNAMED)
 def period_is_named_by_its_start(tally: Tally, entry: Entry) -> Iterator[str]:
-    """The clock's plan entry is named by the start of its period."""
+    """The clock's plan entry is named by the start of its period, or by the payment for it."""
     if tally.account is None or not is_clock_plan(entry):
+        return
+    if entry.source and entry.entry_id.startswith(f"{entry.source}:"):
         return
     part = period_part(entry, tally.account.zone)
     if not entry.entry_id.startswith(PERIOD) or part[:1] not in {"", ":"}:

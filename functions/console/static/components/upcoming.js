@@ -1,0 +1,84 @@
+// What time alone will do to an account, as the server foresees it.
+
+import { html } from "../lib/vendor.js";
+import { get, path } from "../lib/api.js";
+import { counted, credits } from "../lib/format.js";
+import { useLoaded } from "../lib/loading.js";
+import { Loaded } from "./states.js";
+import { Table } from "./table.js";
+import { Change, Credits, Time } from "./values.js";
+
+const CHANGES = 24;
+
+/**
+ * The next changes of an account. `nameOf(planId)` returns a plan's name.
+ *
+ * Changes that repeat, such as the renewals of a plan, are one row.
+ */
+export function Upcoming({ accountId, account, nameOf, turn }) {
+  const changes = useLoaded(
+    (signal) => get(path`accounts/${accountId}/upcoming`, { query: { limit: CHANGES }, signal }),
+    [accountId],
+    turn,
+  );
+  return html`<section class="card" aria-labelledby="upcoming-title">
+    <h3 id="upcoming-title" class="card-title">What happens next</h3>
+    <${Loaded} of=${changes} what="what happens next" lines=${3}>
+      ${({ upcoming }) =>
+        upcoming.length > 0
+          ? html`<${Table}
+            caption="What time alone will do, the soonest first"
+            columns=${COLUMNS}
+            rows=${rowsOf(upcoming, account, nameOf)}
+            keyOf=${(row) => row.at}
+          />`
+          : html`<p class="quiet padded">Nothing happens by itself.</p>`}
+    <//>
+  </section>`;
+}
+
+const COLUMNS = [
+  {
+    name: "When",
+    isRowHeader: true,
+    cell: ({ at }) => html`<${Time} at=${at} />
+      <span class="under"><${Time} at=${at} as="relative" /></span>`,
+  },
+  {
+    name: "What",
+    cell: ({ what, repeats }) => html`${what}
+      ${
+        repeats.length > 0 &&
+        html`<span class="under">
+          and again ${counted(repeats.length, "time")}, until <${Time} at=${repeats.at(-1)} as="date" />
+        </span>`
+      }`,
+  },
+  { name: "Change", isNumber: true, cell: ({ change }) => html`<${Change} value=${change} />` },
+  { name: "Balance then", isNumber: true, cell: ({ balance }) => html`<${Credits} value=${balance} />` },
+];
+
+/** Return the rows: what happens in words, and the instants at which just the same follows. */
+function rowsOf(changes, account, nameOf) {
+  const rows = [];
+  let before = account;
+  for (const then of changes) {
+    const what = happenings(before, then, nameOf).join(", ");
+    const [last, change] = [rows.at(-1), then.balance - before.balance];
+    if (last && what === last.what && then.balance === last.balance) last.repeats.push(then.at);
+    else rows.push({ at: then.at, what, change, balance: then.balance, repeats: [] });
+    before = then;
+  }
+  return rows;
+}
+
+/** Return what happens, each as a few words. */
+const happenings = (before, then, nameOf) =>
+  [
+    then.plan_id !== before.plan_id &&
+      `${nameOf(before.plan_id)} ends, ${nameOf(then.plan_id)} follows`,
+    then.begins_period && "a period begins",
+    then.granted > 0 && `${credits(then.granted)} arrive`,
+    then.expired > 0 && `${credits(then.expired)} expire`,
+    then.released > 0 && `${credits(then.released)} are no longer held`,
+  ].filter(Boolean);

@@ -1,0 +1,203 @@
+"""Nothing is guessed from a part of a message: lists that go on, words that nobody knows."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from functions.bootstrap.default_catalog import DEFAULT_CATALOG
+from functions.webhook import handler
+from scrip.ledger import ledger, opening
+from scrip.settings import settings
+from scrip.store.inbox import read_message
+from scrip.store.items import plan_item, to_wire
+from scrip.webhooks.apply import replay
+from scrip.webhooks.providers import Provider
+from scrip.webhooks.secrets import Secrets
+from tests.functional.deliveries import Clock, deliver
+from tests.functional.stripe_server import KEY, StripeServer, stripe_server
+from tests.unit.webhooks.examples import ALICE, SECRETS, body
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scrip.domain.account import Account
+    from scrip.store.client import Table
+
+STRIPE = Provider.STRIPE
+INVOICE, WEBHOOK = "in_ScripPro01", "stripe:evt_ScripPro02"
+
+
+@pytest.fixture(autouse=True)
+def clock(table: Table, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The ledger's clock, Alice's account, and the plan that Stripe knows by its price."""
+    clock = Clock()
+    monkeypatch.setattr("scrip.ledger.utc_now", clock)
+    ledger.cache_clear()
+    pro = replace(DEFAULT_CATALOG.plans["pro"], provider_ids=("price_ScripPro",))
+    table.client.put_item(TableName=table.name, Item=to_wire(plan_item(pro)))
+    ledger().execute(opening(ALICE))
+    return clock
+
+
+@pytest.fixture(autouse=True)
+def stripe(monkeypatch: pytest.MonkeyPatch) -> Iterator[StripeServer]:
+    """A server that replaces Stripe."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with stripe_server() as server:
+        monkeypatch.setenv("STRIPE_API_URL", server.url)
+        with secrets(monkeypatch, stripe_api_key=KEY):
+            yield server
+
+
+@contextmanager
+def secrets(monkeypatch: pytest.MonkeyPatch, **more: str) -> Iterator[None]:
+    """Have a secret of the stack, with one for each provider."""
+    client = boto3.client("secretsmanager")
+    name = f"webhooks-{len(more)}"
+    made = client.create_secret(Name=name, SecretString=json.dumps({**SECRETS, **more}))
+    with monkeypatch.context() as patched:
+        patched.setenv("WEBHOOK_SECRETS", made["ARN"])
+        patched.setattr(handler, "secrets", Secrets())
+        settings.cache_clear()
+        yield
+    settings.cache_clear()
+    client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+
+
+def alice() -> Account:
+    return ledger().account(ALICE)
+
+
+def cut_invoice(stripe: StripeServer) -> dict[str, Any]:
+    """Return a paid invoice whose plan's line is not among the lines in the message."""
+    whole = body(STRIPE, "invoice_paid")["data"]["object"]["lines"]["data"]
+    unrelated = [
+        {**whole[0], "id": f"il_{number}", "pricing": {"price_details": {"price": "price_other"}}}
+        for number in range(3)
+    ]
+    stripe.lists[f"/v1/invoices/{INVOICE}/lines"] = [*unrelated, *whole]
+    invoice = body(STRIPE, "invoice_paid")
+    invoice["data"]["object"]["lines"] |= {"data": unrelated[:1], "has_more": True}
+    return dict(invoice)
+
+
+def test_a_list_that_goes_on_is_fetched_to_its_end(stripe: StripeServer) -> None:
+    before = alice().balance
+    assert deliver(STRIPE, cut_invoice(stripe)).body["status"] == "applied"
+    assert len(stripe.asked) == 4  # one line a page
+    assert alice().balance > before
+
+
+def test_without_a_key_a_list_that_goes_on_fails_until_there_is_one(
+    table: Table,
+    stripe: StripeServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    invoice, before = cut_invoice(stripe), alice().balance
+    with secrets(monkeypatch):
+        answer = deliver(STRIPE, invoice)
+    assert (answer.status, answer.body["code"]) == (500, "unreadable_payload")
+    record = read_message(table, WEBHOOK)
+    assert record is not None
+    assert record.status == "failed"
+    assert "without stripe_api_key" in str(record.reason)
+    assert alice().balance == before
+    assert replay(ledger(), WEBHOOK).status == "applied"
+    assert alice().balance > before
+
+
+def test_while_stripe_does_not_answer_the_message_is_to_be_sent_again(
+    stripe: StripeServer,
+) -> None:
+    stripe.failing = {2}
+    invoice = cut_invoice(stripe)
+    assert deliver(STRIPE, invoice).status == 503
+    assert deliver(STRIPE, invoice).body["status"] == "applied"
+
+
+def test_a_list_that_has_nothing_to_do_with_a_subscription_is_not_fetched(
+    stripe: StripeServer,
+) -> None:
+    invoice = cut_invoice(stripe)
+    invoice["data"]["object"]["parent"] = None
+    invoice["data"]["object"]["lines"]["data"][0]["parent"] = None
+    assert deliver(STRIPE, invoice).body["status"] == "ignored"
+    assert stripe.asked == []
+
+
+def test_the_payments_of_an_invoice_are_fetched_too(stripe: StripeServer) -> None:
+    payments = [
+        {"id": f"inpay_{number}", "payment": {"payment_intent": f"pi_{number}"}}
+        for number in range(2)
+    ]
+    stripe.lists["/v1/invoice_payments"] = payments
+    invoice = body(STRIPE, "invoice_paid")
+    invoice["data"]["object"]["payments"] = {"data": payments[:1], "has_more": True}
+    assert deliver(STRIPE, invoice).body["status"] == "applied"
+    assert stripe.asked[0]["invoice"] == [INVOICE]
+    refund = body(STRIPE, "charge_refunded_fully")
+    refund["data"]["object"] |= {"payment_intent": "pi_1", "id": "ch_1"}
+    assert deliver(STRIPE, refund).body["status"] == "applied"
+
+
+def test_each_line_that_a_plan_is_mapped_to_counts_and_the_others_are_passed_over(
+    table: Table,
+) -> None:
+    addon = replace(
+        DEFAULT_CATALOG.plans["pro"], plan_id="addon", monthly_credits=7, provider_ids=("p_addon",)
+    )
+    table.client.put_item(TableName=table.name, Item=to_wire(plan_item(addon)))
+    before = alice().balance
+    invoice = body(STRIPE, "invoice_paid")
+    lines = invoice["data"]["object"]["lines"]["data"]
+    for price, quantity in (("p_addon", 3), ("p_storage", 5)):
+        line = deepcopy(lines[0]) | {"quantity": quantity}
+        line["pricing"]["price_details"] = {"price": price, "product": f"prod_{price}"}
+        line["parent"]["subscription_item_details"]["subscription_item"] = f"si_{price}"
+        lines.append(line)
+    assert deliver(STRIPE, invoice).body["status"] == "applied"
+    pro = DEFAULT_CATALOG.plans["pro"].monthly_credits
+    free = DEFAULT_CATALOG.plans["free"].monthly_credits
+    assert alice().balance == before - free + pro + 3 * 7
+
+
+def dispute(type_: str, status: str) -> dict[str, Any]:
+    payload = body(STRIPE, "dispute_created")
+    payload |= {"type": f"charge.dispute.{type_}", "id": f"evt_{type_}_{status}"}
+    payload["data"]["object"]["status"] = status
+    return dict(payload)
+
+
+def test_an_unknown_word_fails_with_the_reason_and_freezes_nothing(
+    table: Table,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    deliver(STRIPE, body(STRIPE, "checkout_payment"))
+    free = alice().available
+    deliver(STRIPE, dispute("created", "needs_response"))
+    assert alice().available < free
+    answer = deliver(STRIPE, dispute("closed", "arbitrated"))
+    assert (answer.status, answer.body["status"]) == (200, "failed")
+    assert '"WebhookUnclear"' in capsys.readouterr().out
+    record = read_message(table, "stripe:evt_closed_arbitrated")
+    assert record is not None
+    assert record.reason == "the dispute's status is arbitrated, which Scrip does not know"
+    assert alice().available == free
+
+
+def test_a_refund_that_fails_gives_the_credits_back() -> None:
+    deliver(STRIPE, body(STRIPE, "checkout_payment"))
+    before = alice().balance
+    for number, status in enumerate(("pending", "succeeded", "failed")):
+        refund = body(STRIPE, "refund_created") | {"id": f"evt_{number}"}
+        refund["data"]["object"]["status"] = status
+        assert deliver(STRIPE, refund).body["status"] == "applied"
+        taken = 0 if status == "failed" else 200
+        assert alice().balance == before - taken
