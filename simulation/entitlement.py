@@ -138,8 +138,9 @@ def _check_month(books: Books, term: Term, number: int, lot: Lot) -> int:
     least, most = (
         terms.due(term, number, lot.allowance, now, disputed=disputed) for disputed in (True, False)
     )
-    was, lot.due = lot.due, min(most, max(least, lot.due))
     granted, taken, lot.granted, lot.taken = lot.granted, lot.taken, 0, 0
+    # A month that began before the dispute was heard of was granted, and is set aside.
+    was, lot.due = lot.due, min(most, max(least, lot.due + granted))
     missing = lot.due - was - granted
     is_over = terms.expiry(term, number) <= now
     if missing > 0:

@@ -164,6 +164,8 @@ def _ends_then(line: Line, grant_id: str, *, is_released: bool) -> bool:
         end = month(books.anchor, books.period_at(int(number)) + 1)
         images = [one for one in (books.image, line.image) if one]
         is_aside = not all(books.is_on_base_plan(one, at) for one in images)
+        # That its payment goes back may have been heard of only after it had begun.
+        is_aside |= any(term.start == at for term in books.terms.given)
     else:
         end = books.terms.expiry(books.terms.by_name[name], int(number))
         is_aside = False
