@@ -124,7 +124,7 @@ def test_what_callers_send_is_in_no_log(
     for answer in refused:
         request_id = answer.json()["instance"].rpartition(":")[2]
         assert any(request_id in line for _, line in lines), "the logs are not those of this stack"
-    assert any("a replayed message failed" in line for _, line in lines)
+    assert any("a kept message failed again" in line for _, line in lines)
     assert list(leaks(lines, secrets_of(stack))) == []
 
 

@@ -115,22 +115,17 @@ def test_a_message_with_a_wrong_signature_or_size_is_refused_and_stores_nothing(
     assert user.get("/me").json()["balance"] == 10_100 + 500
 
 
-def test_a_payment_before_the_sign_up_is_credited_soon_after_it(
-    stack: LocalStack,
-    caller: Callable[..., Api],
-    post: Callable[..., httpx.Response],
+def test_a_payment_before_the_account_is_credited_soon_after_it(
+    admin: Api, post: Callable[..., httpx.Response]
 ) -> None:
-    email = f"{time.monotonic_ns()}@example.com"
-    checkout = of(email.partition("@")[0], "checkout_payment")
-    checkout["data"]["object"]["client_reference_id"] = None
-    checkout["data"]["object"]["metadata"] = {"credits": "500"}
-    checkout["data"]["object"]["customer_details"]["email"] = email.upper()
-    assert post(checkout).json()["status"] == "unmatched"
-    account_id = demo.sign_up(stack, email)
-    me = caller(demo.user_token(stack, email), account_id)
+    account_id = f"later-{time.monotonic_ns()}"
+    assert post(of(account_id, "checkout_payment")).json()["status"] == "unmatched"
+    opened = {"account_id": account_id}
+    answer = admin.http.post("/v1/admin/accounts", json=opened, headers=admin.headers())
+    assert answer.status_code == 201
     deadline = time.monotonic() + 240  # after the changes of all other tests
-    while me.get("/me").json()["balance"] != 10_600:
-        assert time.monotonic() < deadline, me.get("/me").json()
+    while admin.get(f"/{account_id}").json()["balance"] != 10_600:
+        assert time.monotonic() < deadline, admin.get(f"/{account_id}").json()
         time.sleep(0.2)
 
 
