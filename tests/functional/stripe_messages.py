@@ -1,4 +1,4 @@
-"""A customer's life as Stripe tells of it: the events of `events/webhook/stripe`, filled in.
+"""A customer's life in Stripe's messages: the events of `events/webhook/stripe`, filled in.
 
 Every item of a subscription has prices of its own, as two items never have the same one.
 """
@@ -40,14 +40,14 @@ class Stripe:
     account_id: str
     is_new: bool
 
-    def tells(self, life: Life) -> list[tuple[datetime, Payload]]:
+    def messages(self, life: Life) -> list[tuple[datetime, Payload]]:
         """Return all events of a life, and when each is heard of."""
-        told = [
+        messages = [
             (message.heard, payload) for message in life.messages for payload in self.of(message)
         ]
-        for number, (_, payload) in enumerate(told):
+        for number, (_, payload) in enumerate(messages):
             payload["id"] = f"evt_{number}"
-        return told
+        return messages
 
     def of(self, message: Message) -> Iterator[Payload]:
         """Yield the events of a message."""

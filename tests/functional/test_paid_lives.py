@@ -1,7 +1,7 @@
 """Lives through the webhook: everybody has what they paid for, in every order and shape.
 
 The lives and the oracle are those of `tests/unit/domain/entitlement`, which lives many more of
-them. Here Stripe tells of them, in one shape or the other, to the function and its table.
+them. Here Stripe's messages about them, in either shape, go to the function and its table.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def clock(empty_table: Table, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock
 @pytest.mark.parametrize("seed", [*islice(short_lives(), LIVES)])
 def test_everybody_has_what_they_paid_for_in_any_order(clock: Clock, seed: int) -> None:
     lived, random = life(seed, HABITS), Random(seed)
-    told = Stripe(ACCOUNT, is_new=random.random() < 0.5).tells(lived)
+    messages = Stripe(ACCOUNT, is_new=random.random() < 0.5).messages(lived)
     oracle = Oracle(ALLOWANCES, lived.zone, lived.opened)
     in_order = Ledger(lived.opened, lived.zone)
     clock.now = since = lived.opened
@@ -101,7 +101,7 @@ def test_everybody_has_what_they_paid_for_in_any_order(clock: Clock, seed: int) 
         for one in heard:
             oracle.hear(one.command)
             in_order.do(one.command, clock.now)
-        payloads = [payload for at, payload in told if since <= at < until]
+        payloads = [payload for at, payload in messages if since <= at < until]
         payloads += [payload for payload in payloads if random.random() < REPEATED]
         for payload in random.sample(payloads, len(payloads)):
             assert deliver(Provider.STRIPE, payload).status == 200

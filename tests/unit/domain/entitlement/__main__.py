@@ -40,8 +40,8 @@ def said(at: datetime, command: Command | None) -> Iterator[str]:
     fields = (
         command and {field.name: getattr(command, field.name) for field in fields_of(command)}
     ) or {}
-    told = {k: str(v) for k, v in fields.items() if v and k not in hidden}
-    yield f"{at:%F %T} {type(command).__name__} {told}"
+    shown = {k: str(v) for k, v in fields.items() if v and k not in hidden}
+    yield f"{at:%F %T} {type(command).__name__} {shown}"
     for line in fields.get("lines", ()):
         kind = ("credited" if line.credited else "rest of") if line.prorated else "whole"
         item = line.item_id or "-"
