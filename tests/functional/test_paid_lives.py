@@ -124,8 +124,12 @@ def check(oracle: Oracle, in_order: Ledger, now: datetime) -> None:
             assert found.get(payment_id) == right.get(payment_id), payment_id
     shown = read_account()
     assert shown["plan_id"] == oracle.plan(seconds(now))
-    # Of several allowances that could pay a debt, the order decides which does.
-    if not any(one.type is EntryType.DEBT_SETTLED for one in in_order.entries.values()):
+    # Of several allowances that could pay a debt, the order decides which does; and until a dispute
+    # ends, it holds what was live when it was heard of.
+    is_settled = not any(map(oracle.is_disputed, right | found))
+    if is_settled and not any(
+        one.type is EntryType.DEBT_SETTLED for one in in_order.entries.values()
+    ):
         account = in_order.at(now)
         assert (shown["balance"], shown["debt"]) == (account.balance, account.debt)
 
