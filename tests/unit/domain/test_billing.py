@@ -1,7 +1,7 @@
 """Payments, subscriptions, refunds and disputes, whose messages arrive in any order."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import permutations
 from random import Random
@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scrip.domain.account import Account
-from scrip.domain.commands import AdjustAction, Command, TakeBack
+from scrip.domain.commands import AdjustAction, Command, Renew, TakeBack
 from scrip.domain.entitlement import entitled
-from scrip.domain.entries import Entry, EntryType
+from scrip.domain.entries import CLOCK, Entry, EntryType
 from scrip.domain.errors import AccountClosedError
 from scrip.domain.grants import GRANTS_MAX
-from scrip.domain.payments import DisputeOutcome, Payment
+from scrip.domain.payments import DisputeOutcome, Payment, RefundStatus
 from scrip.domain.settle import settled
 from scrip.domain.terms import GRACE
 from tests.unit.domain.examples import (
@@ -726,3 +726,47 @@ def moves(story: Story) -> Counter[tuple[EntryType, int]]:
     """Return what entries move; only a dispute that is heard of while it is open holds credits."""
     own = {EntryType.HOLD, EntryType.RELEASE}
     return Counter((entry.type, entry.amount) for entry in story.entries if entry.type not in own)
+
+
+# ---- What goes back twice, or while something else holds it -------------------------------------
+
+
+@pytest.mark.parametrize("outcome", [DisputeOutcome.LOST, DisputeOutcome.WON])
+def test_what_a_dispute_holds_is_taken_before_anything_is_owed(outcome: DisputeOutcome) -> None:
+    """Nothing was used: all of a month is disputed, and then two thirds of it are credited."""
+    story = Story(account=opened("none", signup_credits=0))
+    end, change = NOW + 30 * DAY, NOW + 10 * DAY
+    story.receive(pay_terms(line(NOW, end, item_id="a")))
+    story.receive(dispute(DisputeOutcome.OPEN, 2_000, payment_id="stripe:in_1"), NOW + DAY)
+    credited = line(change, end, item_id="a", credited=True)
+    story.receive(pay_terms(credited, payment_id="stripe:in_2", money=0), change)
+    assert (story.account.held, story.account.debt) == (667, 0)
+    story.receive(dispute(outcome, 2_000, payment_id="stripe:in_1"), NOW + 40 * DAY)
+    assert (story.account.balance, story.account.held, story.account.debt) == (0, 0, 0)
+
+
+def test_a_purchase_whose_refund_failed_is_taken_from_its_grant_when_it_is_refunded_again() -> None:
+    story = Story(account=opened("none", signup_credits=0))
+    story.receive(purchase(1_000))
+    story.receive(refund_of_money("stripe:re_1", 500))
+    story.receive(replace(refund_of_money("stripe:re_1", 500), status=RefundStatus.FAILED))
+    assert (story.account.balance, story.account.debt) == (1_000, 0)
+    story.receive(refund_of_money("stripe:re_2", 500))
+    assert (story.account.spendable, story.account.debt) == (0, 0)
+
+
+def test_very_many_changes_of_one_period_leave_the_account_by_and_by() -> None:
+    story = Story(account=opened("none", signup_credits=0))
+    end = NOW + 30 * DAY
+    story.receive(pay_terms(line(NOW, end, item_id="a")))
+    for n in range(1, 61):
+        at, plans = NOW + n * DAY / 4, ("pro", "long")
+        lines = (
+            line(at, end, plans[(n - 1) % 2], item_id="a", credited=True),
+            line(at, end, plans[n % 2], item_id="a", prorated=True),
+        )
+        story.receive(pay_terms(*lines, payment_id=f"stripe:in_{n + 1}"), at)
+    for n in range(24):
+        renew = Renew(account_id="u1", entry_id=f"r{n}", keyed=False, actor=CLOCK)
+        story.receive(renew, NOW + (34 + 31 * (n // 2)) * DAY)
+    assert len(story.account.terms) < 30
