@@ -101,7 +101,7 @@ def test_a_refund_in_another_currency_counts_by_the_price_that_the_payer_saw() -
     for money, share in ((1840, (2000, 2000)), (920, (1000, 2000))):
         one = seen.with_refund("re_1", money, currency="eur", charge_id="ch_1")
         assert one.share_back == share
-    # Without that price the charge tells it, when its message comes; until then it is all.
+    # Without that price, any part is all of it until the message about the charge comes.
     unknown = PAID.with_refund("re_1", 1550, currency="jpy", charge_id="ch_1")
     assert unknown.share_back == (2000, 2000)
     assert after(total(1550, currency="jpy", charged=3100), payment=unknown).money_back == 1000

@@ -24,7 +24,7 @@ from scrip.domain.commands import (
 from scrip.domain.entries import Entry, EntryType
 from scrip.domain.errors import PaymentNotFoundError
 from scrip.domain.grants import Allocation, Grant, GrantKind
-from scrip.domain.holds import give_back, release_own
+from scrip.domain.holds import release_own, set_free
 from scrip.domain.naming import Rank
 from scrip.domain.payments import DisputeOutcome, Payment
 from scrip.domain.posting import Draft, Paid, Posting
@@ -365,13 +365,13 @@ def _dispute(
             _set_aside(draft, command, payment, command.dispute_id, disputed)
         return payment
     expired = sum(
-        _set_free(
+        set_free(
             draft,
-            command,
             hold,
             hold.amount,
             f"{hold_id}:{outcome}",
             pays_debt=outcome is DisputeOutcome.WON,
+            command=command,
         )
         for hold in draft.account.holds
         if hold.hold_id == hold_id
@@ -387,7 +387,8 @@ def _free_excess(draft: Draft, command: Command, payment: Payment, disputed: int
         free = min(excess, hold.amount)
         if free > 0:
             excess -= free
-            _set_free(draft, command, hold, free, draft.unique_name(f"{hold.hold_id}:returned"))
+            name = draft.unique_name(f"{hold.hold_id}:returned")
+            set_free(draft, hold, free, name, command=command)
 
 
 def _set_aside(
@@ -439,37 +440,6 @@ def _grants(draft: Draft, payment: Payment, terms: list[Term]) -> list[Grant]:
         for grant in reversed(draft.account.grants)
         if grant.grant_id == payment.grant_id or grant.lot_id in lots
     ]
-
-
-def _set_free(
-    draft: Draft,
-    command: Command,
-    hold: Hold,
-    amount: int,
-    entry_id: str,
-    *,
-    pays_debt: bool = False,
-) -> int:
-    """Return held credits to their grants; return how many had expired with them meanwhile."""
-    freed, kept, left = [], [], amount
-    for part in hold.allocations:
-        free = min(left, part.amount)
-        left -= free
-        freed.append(replace(part, amount=free))
-        kept.append(replace(part, amount=part.amount - free))
-    others = tuple(other for other in draft.account.holds if other is not hold)
-    draft.account = replace(
-        draft.account,
-        holds=(*others, replace(hold, allocations=_some(kept))) if amount < hold.amount else others,
-    )
-    entry = give_back(
-        draft, _some(freed), entry_id, pays_debt=pays_debt, command=command, source=hold.hold_id
-    )
-    return entry.expired or 0
-
-
-def _some(parts: list[Allocation]) -> tuple[Allocation, ...]:
-    return tuple(part for part in parts if part.amount)
 
 
 def _settle_purchase(
@@ -539,7 +509,7 @@ def _claw_back(
         for hold in holds:
             short = min(hold.amount, due - own.remaining)
             if short > 0:
-                _set_free(draft, command, hold, short, f"{name}:{hold.hold_id}")
+                set_free(draft, hold, short, f"{name}:{hold.hold_id}", command=command)
                 own = draft.account.grant(payment.grant_id) or own
     if due <= 0:
         return payment

@@ -251,27 +251,43 @@ def roll_over_held(draft: Draft, grant_id: str, room: int, until: datetime) -> N
 def free_disputed(draft: Draft, grant_ids: Container[str], wanted: int) -> None:
     """Free credits that disputes hold of some grants, because they are taken back anyway."""
     for hold in draft.account.holds:
-        if hold.expires_at is not None or wanted <= 0:
-            continue
-        freed, kept = [], []
-        for part in hold.allocations:
-            free = min(wanted, part.amount) if part.grant_id in grant_ids else 0
-            wanted -= free
-            freed.append(replace(part, amount=free))
-            kept.append(replace(part, amount=part.amount - free))
-        if not _some(freed):
-            continue
-        if rest := _some(kept):
-            _put(draft, replace(hold, allocations=rest))
-        else:
-            _remove(draft, hold)
-        give_back(
-            draft,
-            _some(freed),
-            draft.unique_name(f"{hold.hold_id}:taken"),
-            pays_debt=False,
-            source=hold.hold_id,
-        )
+        mine = sum(part.amount for part in hold.allocations if part.grant_id in grant_ids)
+        amount = min(wanted, mine)
+        if hold.expires_at is None and amount > 0:
+            wanted -= amount
+            name = draft.unique_name(f"{hold.hold_id}:taken")
+            set_free(draft, hold, amount, name, grant_ids=grant_ids)
+
+
+def set_free(
+    draft: Draft,
+    hold: Hold,
+    amount: int,
+    entry_id: str,
+    *,
+    grant_ids: Container[str] | None = None,
+    pays_debt: bool = False,
+    command: Command | None = None,
+) -> int:
+    """Return credits that a dispute holds to their grants; with `grant_ids`, of these only.
+
+    Returns how many had expired with their grants meanwhile.
+    """
+    freed, kept = [], []
+    for part in hold.allocations:
+        is_meant = grant_ids is None or part.grant_id in grant_ids
+        free = min(amount, part.amount) if is_meant else 0
+        amount -= free
+        freed.append(replace(part, amount=free))
+        kept.append(replace(part, amount=part.amount - free))
+    if rest := _some(kept):
+        _put(draft, replace(hold, allocations=rest))
+    else:
+        _remove(draft, hold)
+    entry = give_back(
+        draft, _some(freed), entry_id, pays_debt=pays_debt, command=command, source=hold.hold_id
+    )
+    return entry.expired or 0
 
 
 def life_max(hold_id: str) -> timedelta:

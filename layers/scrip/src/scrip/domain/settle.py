@@ -20,7 +20,7 @@ from scrip.domain.entries import Entry, EntryType, iso
 from scrip.domain.grants import ROLLED_OVER, Allocation, Grant, GrantKind, refund_expiry
 from scrip.domain.holds import end_free, free_disputed, outlive, release_dead, roll_over_held
 from scrip.domain.posting import Draft
-from scrip.domain.terms import GRACE, Lot, Terms
+from scrip.domain.terms import GRACE, Lot, Term, Terms
 
 CLOSED_MAX = 30
 """How many terms that are over leave an account with one posting."""
@@ -351,12 +351,8 @@ def _grant_months(
         if missing > 0:
             draft.put_lot(lot_id, replace(lot, booked=lot.booked + missing))
             expires_at = terms.expiry(term, month)
-            if term.forgiven and lot.owed:
-                missing -= _keep_forgiven(draft, lot_id, min(missing, lot.owed))
-            elif lot.owed and expires_at <= at:
-                missing -= _return_owed(draft, lot_id, min(missing, lot.owed))
-            elif lot.owed:
-                _forget_owed(draft, lot_id, min(missing, lot.owed))
+            if lot.owed:
+                missing -= _settle_owed(draft, term, lot_id, missing, is_over=expires_at <= at)
             if missing:
                 draft.grant(
                     draft.unique_name(lot_id) if known else lot_id,
@@ -370,34 +366,29 @@ def _grant_months(
                 )
 
 
-def _keep_forgiven(draft: Draft, lot_id: str, amount: int) -> int:
-    """Count what was owed and forgiven as spent again."""
+def _settle_owed(draft: Draft, term: Term, lot_id: str, missing: int, *, is_over: bool) -> int:
+    """Clear what was owed for a month that is due again; return how much of it that has settled.
+
+    What was forgiven counts as spent again. If the month is over, it lives as what is refunded
+    does. Else it is granted once more with the rest, and counts as never spent.
+    """
     lot = draft.account.lot(lot_id)
     assert lot is not None, lot_id
-    draft.put_lot(lot_id, replace(lot, owed=lot.owed - amount))
-    return amount
-
-
-def _forget_owed(draft: Draft, lot_id: str, amount: int) -> None:
-    """Count what was owed for a month as never spent, because it is granted once more."""
-    lot = draft.account.lot(lot_id)
-    assert lot is not None, lot_id
-    draft.put_lot(lot_id, replace(lot, owed=lot.owed - amount, spent=lot.spent - amount))
-
-
-def _return_owed(draft: Draft, lot_id: str, amount: int) -> int:
-    """Give back what was owed for a month that is over; it lives as what is refunded does."""
-    lot = draft.account.lot(lot_id)
-    assert lot is not None, lot_id
-    draft.put_lot(lot_id, replace(lot, owed=lot.owed - amount))
-    draft.grant(
-        draft.unique_name(lot_id),
-        EntryType.PLAN,
-        GrantKind.REFUND,
-        amount,
-        grant_expires_at=refund_expiry(draft.now),
-        source=lot_id.rpartition(":")[0],
-    )
+    amount = min(missing, lot.owed)
+    cleared = replace(lot, owed=lot.owed - amount)
+    if not (term.forgiven or is_over):
+        draft.put_lot(lot_id, replace(cleared, spent=lot.spent - amount))
+        return 0
+    draft.put_lot(lot_id, cleared)
+    if not term.forgiven:
+        draft.grant(
+            draft.unique_name(lot_id),
+            EntryType.PLAN,
+            GrantKind.REFUND,
+            amount,
+            grant_expires_at=refund_expiry(draft.now),
+            source=term.payment_id,
+        )
     return amount
 
 
