@@ -6,7 +6,7 @@ everything up from scratch, and states the rules of the ledger as plainly as pos
 
 from __future__ import annotations
 
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -576,6 +576,9 @@ def _check_debt_is_paid(
     arrived = entry["amount"] if entry["type"] in PAYS_DEBT else 0
     if entry["type"] == "release" and ("hold_id" in entry or entry_id(entry).endswith(":won")):
         arrived = _moved(entry)
+    if entry["type"] == "clawback":
+        # What a dispute held of another term may have been given up in between.
+        following = [*dropwhile(lambda one: one["type"] in {"release", "expiry"}, following)]
     if entry["type"] == "clawback" and not (following and following[0]["type"] == "clawback"):
         # What became debt is paid out of the allowances that are left then.
         owing = [one for one in _last_clawbacks(books) if -one["amount"] > _moved(one)]
