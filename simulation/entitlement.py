@@ -122,7 +122,8 @@ def check_terms(books: Books, image: dict[str, Any], facts: Facts, *, is_changed
         if brought < brings and is_running:
             # An admin's raise counts at once, and what is less with the next month.
             lot.allowance = max(lot.allowance, brings)
-        owed[term.name] += _check_month(books, term, number, lot)
+        left = books.clawbacks.get(term.name, Clawback()).owed - owed[term.name]
+        owed[term.name] += _check_month(books, term, number, lot, left)
         lot.is_known |= lot.due > 0 or not lot.allowance  # since it has been booked
     for name in owed:
         became = books.clawbacks.get(name, Clawback()).owed
@@ -131,10 +132,11 @@ def check_terms(books: Books, image: dict[str, Any], facts: Facts, *, is_changed
             wrong(kind, f"{books.account_id}: {became} of {name} became debt, not {owed[name]}")
 
 
-def _check_month(books: Books, term: Term, number: int, lot: Lot) -> int:
+def _check_month(books: Books, term: Term, number: int, lot: Lot, owed: int) -> int:
     """Check what a month has brought; return how much of what went back had been spent.
 
-    What is in dispute neither arrives nor goes back before the dispute ends.
+    `owed` became debt, of this month or a later one. What is in dispute neither arrives nor goes
+    back before the dispute ends.
     """
     terms, now, lot_id = books.terms, books.at, f"{term.name}:{number}"
     what = f"{books.account_id}: {lot_id} of {term.plan}"
@@ -157,10 +159,12 @@ def _check_month(books: Books, term: Term, number: int, lot: Lot) -> int:
     silent = min(back, clawback.expired.get(lot_id, lot.expired) - lot.silent)
     if back and lot.due >= was and (silent or term.name not in books.clawbacks):
         wrong("made", f"{what} has brought {was} and {granted}, not {lot.due}")
-    lot.silent += silent
     spent = back - silent - taken
     if spent < 0:
         wrong("lost", f"{what} has lost {taken}, not {back} of which {silent} had expired")
+    # What expired within the posting may have gone back only after that.
+    later = max(0, min(spent - owed, lot.expired - lot.silent - silent))
+    lot.silent, spent = lot.silent + silent + later, spent - later
     if spent and clawback.left.get(lot_id):
         wrong("lost", f"{what}: {spent} became debt, and {clawback.left[lot_id]} are left")
     lot.owed += spent
