@@ -559,8 +559,10 @@ def _check_rolled_over(
     """Check that unspent allowance rolls over, up to the plan's limit."""
     rolled = 0
     source = books.grants[entry_id(entry).removeprefix("expiry:")]["source"]
-    if following and entry_id(following[0]).startswith(f"rollover:{source}:"):
-        rolled = following[0]["amount"]
+    for next_ in following[:1]:
+        is_then = next_["effective_at"] == entry["effective_at"]
+        if is_then and entry_id(next_).startswith(f"rollover:{source}:"):
+            rolled = next_["amount"]
     expected = {min(-entry["amount"], room) for room in rooms}
     # What rolled over and expired within the posting may have taken the room of a paying account.
     is_within = books.is_billed and rolled <= max(expected)
