@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from scrip.domain.account import Account
-from scrip.domain.entries import Entry, EntryType, chain_hash
+from scrip.domain.entries import Entry, EntryType
 from scrip.domain.grants import Allocation
 
 COMES = frozenset({EntryType.PLAN, EntryType.ROLLOVER})
@@ -29,7 +29,7 @@ def condensed(
         return account, {entry.seq: entry for entry in entries}
     is_skipped = {e.seq for e in entries if e.type is EntryType.PLAN and f"g{e.seq}" in paid}
     plans = [e.seq for e in entries if e.type is EntryType.PLAN and e.seq not in is_skipped]
-    seq, balance, newest = before.seq_last, before.balance, before.hash
+    seq, balance = before.seq_last, before.balance
     granted = account.granted_total
     grants, entry_ids = dict[str, str](), dict[str, str]()
     for entry in entries:
@@ -55,15 +55,13 @@ def condensed(
             balance_after=balance,
             allocations=allocations,
             metadata=metadata,
-            previous_hash=newest,
         )
         moved = replace(moved, entry_id=_renamed(entry, moved, numbered, entry_ids))
-        entry_ids[entry.entry_id], newest = moved.entry_id, chain_hash(moved)
-        kept[entry.seq] = replace(moved, hash=newest)
+        entry_ids[entry.entry_id] = moved.entry_id
+        kept[entry.seq] = moved
     account = replace(
         account,
         seq_last=seq,
-        hash=newest,
         granted_total=granted,
         grants=tuple(
             replace(grant, grant_id=grants.get(grant.grant_id, grant.grant_id))

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -69,7 +69,8 @@ class Entry:
     their amounts are positive, the direction is the sign of `amount`. `unlimited`: the account was
     on an unlimited plan. `expires_at` is when the hold that the entry opened ends (an earlier
     version also wrote an entry for each extension). `expired` is how many of the released credits
-    expired at once because their grants had, which the next entry books.
+    expired at once because their grants had, which the next entry books. An entry has no hashes
+    before its posting is closed.
     """
 
     entry_id: str
@@ -97,7 +98,7 @@ class Entry:
     expires_at: datetime | None = None
     expired: int | None = None
     request_hash: bytes | None = None
-    previous_hash: bytes
+    previous_hash: bytes = b""
     hash: bytes = b""
 
     @property
@@ -140,6 +141,14 @@ def chain_hash(entry: Entry) -> bytes:
     hashed = {name: value for name, value in entry.to_json().items() if value is not None}
     del hashed["hash"], hashed["previous_hash"]
     return hashlib.sha256(entry.previous_hash + canonical_json(hashed)).digest()
+
+
+def chained(entries: Iterable[Entry], newest: bytes) -> Iterator[Entry]:
+    """Yield entries with their hashes: a chain that goes on from the `newest` hash of a ledger."""
+    for entry in entries:
+        linked = replace(entry, previous_hash=newest)
+        newest = chain_hash(linked)
+        yield replace(linked, hash=newest)
 
 
 def canonical_json(value: object) -> bytes:

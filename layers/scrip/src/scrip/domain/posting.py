@@ -11,7 +11,7 @@ from scrip.domain.catalog import Plan
 from scrip.domain.commands import Command
 from scrip.domain.condense import condensed
 from scrip.domain.entitlement import Entitlement
-from scrip.domain.entries import CLOCK, Actor, Entry, EntryType, Json, chain_hash
+from scrip.domain.entries import CLOCK, Actor, Entry, EntryType, Json, chained
 from scrip.domain.grants import Allocation, Grant, GrantKind
 from scrip.domain.payments import Payment
 from scrip.domain.terms import Lot, Term
@@ -178,11 +178,9 @@ class Draft:
             recorded_at=self.now,
             effective_at=effective_at or self.now,
             request_hash=command.request_hash if command else None,
-            previous_hash=self.account.hash,
             **details,
         )
-        entry = replace(entry, hash=chain_hash(entry))
-        self.account = replace(self.account, seq_last=entry.seq, hash=entry.hash)
+        self.account = replace(self.account, seq_last=entry.seq)
         self.entries.append(entry)
         return entry
 
@@ -431,6 +429,11 @@ class Draft:
                 self.end_grant(grant)
         kept = self.condense()
         entry = kept.get(entry.seq) if entry else None
+        if self.entries:
+            self.entries = list(chained(self.entries, self.account.hash))
+            self.account = replace(self.account, hash=self.entries[-1].hash)
+            first = self.entries[0].seq
+            entry = self.entries[entry.seq - first] if entry else None
         if self.account != self.before:
             taken = len(self.entries) + len(self.retired) + len(self.newly_closed)
             room = max(0, ENTRIES_MAX - taken)
