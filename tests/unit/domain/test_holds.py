@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scrip.domain.account import Account
 from scrip.domain.commands import AdjustAction, Renew, Use
 from scrip.domain.decide import PostingTooLongError, decide
-from scrip.domain.entries import CLOCK, Entry
+from scrip.domain.entries import CLOCK, Entry, iso
 from scrip.domain.errors import (
     AccountFrozenError,
     HoldExceededError,
@@ -250,6 +250,19 @@ def test_a_hold_that_ended_within_a_month_rolls_over_with_it() -> None:
     held_on = settled(across, CATALOG, end + 10 * SECOND)
     assert (held_on.balance, held_on.available) == (3_500, 3_000)
     assert settled(across, CATALOG, end + DAY).balance == 3_000
+
+
+def test_what_has_rolled_over_once_does_not_roll_over_again_with_its_hold() -> None:
+    account = opened("pro", signup_credits=0)
+    second = month_end(account)
+    account = settled(account, CATALOG, second)
+    end = month_end(account)
+    account = do(account, hold(1_500, expires_in=60), end - 30 * SECOND).after
+    account = do(account, consume(1_400), end - 20 * SECOND).after
+    after = do(account, release(), end + 10 * SECOND).after
+    assert after.balance == 2_000 + 100 + 500
+    rolled = {grant.lot_id: grant.amount for grant in after.grants if grant.kind == "rollover"}
+    assert rolled == {f"period:{iso(second)}": 600}
 
 
 def test_an_unlimited_plan_holds_no_credits_and_records_captures() -> None:

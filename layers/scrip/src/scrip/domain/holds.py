@@ -315,7 +315,7 @@ def give_back(
     at = effective_at or draft.now
     known = {grant.grant_id: grant for grant in draft.account.grants}
     gone, debt = Counter[str](), draft.account.debt if pays_debt else 0
-    expired = 0
+    expired = of_months = 0
     for allocation in freed:
         paid = min(debt, allocation.amount)
         debt -= paid
@@ -323,11 +323,13 @@ def give_back(
         if home is None or home.ended:
             gone[allocation.grant_id] += allocation.amount
             expired += allocation.amount - paid
+            if home is None or home.kind is GrantKind.PLAN:
+                of_months += allocation.amount - paid
     again = tuple(
         # An earlier version removed a grant that had expired, whatever was held of it.
         Grant(
             grant_id=grant_id,
-            kind=GrantKind.PURCHASE,
+            kind=GrantKind.PLAN,
             amount=amount,
             remaining=0,
             granted_at=at,
@@ -342,7 +344,7 @@ def give_back(
         draft.account, grants=buckets.give_back((*draft.account.grants, *again), freed)
     )
     until = ends.rolls_until if ends else None
-    rolled = min(expired, ends.rolls_over) if ends and until and until > at else 0
+    rolled = min(of_months, ends.rolls_over) if ends and until and until > at else 0
     details["allocations"] = freed
     details["expired"] = expired - rolled or None
     entry = draft.enter(
@@ -379,7 +381,11 @@ def _roll_over(
 
 
 def _expire_again(draft: Draft, released: Entry, gone: Container[str]) -> dict[str, int]:
-    """Remove what returned to grants that have ended; return how much by what it came from."""
+    """Remove what returned to grants that have ended.
+
+    Returns how much was of which month: of the rest nothing rolls over, and of what did so never
+    again.
+    """
     ended = [grant for grant in draft.account.grants if grant.grant_id in gone]
     left = tuple(Allocation(grant.grant_id, grant.remaining) for grant in ended if grant.remaining)
     for grant in ended:
@@ -392,7 +398,7 @@ def _expire_again(draft: Draft, released: Entry, gone: Container[str]) -> dict[s
             allocations=left,
             effective_at=released.effective_at,
         )
-    return {grant.lot_id: grant.remaining for grant in ended}
+    return {grant.lot_id: grant.remaining for grant in ended if grant.kind is GrantKind.PLAN}
 
 
 def _latest_end(draft: Draft, hold_id: str, allocations: Iterable[Allocation]) -> datetime:
