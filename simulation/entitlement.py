@@ -70,7 +70,7 @@ def note(books: Books, entry: dict[str, Any]) -> None:
         lot_id = books.lot_of(part["grant_id"])
         if lot_id is None:
             continue
-        if type_ == "expiry" and not (lot_id.startswith("period:") and _is_late(entry)):
+        if type_ == "expiry":
             books.lots[lot_id].expired += part["amount"]
         elif type_ == "rollover":
             lot = books.lots[lot_id]
@@ -88,11 +88,6 @@ def note(books: Books, entry: dict[str, Any]) -> None:
             lot_id = f"{term}:{number}"
             clawback.expired.setdefault(lot_id, books.lots[lot_id].expired)
             clawback.left[lot_id] = books.left_of(lot_id)
-
-
-def _is_late(entry: dict[str, Any]) -> bool:
-    """Return whether an entry is about what a hold returned after the end of its grant."""
-    return entry_id(entry).count(":") > 1
 
 
 def lot_granted(books: Books, entry: dict[str, Any]) -> str | None:

@@ -6,7 +6,6 @@ everything up from scratch, and states the rules of the ledger as plainly as pos
 
 from __future__ import annotations
 
-from itertools import dropwhile, takewhile
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from simulation.plain import chained, entry_id, milliseconds, month, plain
 from simulation.terms import shares, terms_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from simulation.dynamodb import Change
     from simulation.traffic import Step
@@ -28,6 +27,9 @@ PAYS_DEBT = {
     "signup", "purchase", "plan", "admin_grant", "promo", "referral", "refund", "reset",
 }  # fmt: skip
 """The entries whose credits pay debt before they can be spent."""
+
+PASSING = {"plan", "rollover", "refund"}
+"""The kinds of grant that pay at once what a clawback leaves owed: they expire by rule."""
 
 CLOCKS_APART = 2 * 3600 * 1000
 """By how many milliseconds a process's clock may be off, with all faults and a margin."""
@@ -146,6 +148,7 @@ class Model:
             if bound is not None:
                 _check_rolled_over(books, entry, posting[n + 1 :], bound)
             _check_debt_is_paid(books, entry, posting[n + 1 :])
+        _check_owed_is_paid(books, posting)
         _check_sums(books, grants, image)
         if image.get("status") != "closed":
             entitlement.check_quota(books, image, self.facts, is_changed=is_changed)
@@ -578,15 +581,6 @@ def _check_debt_is_paid(
     arrived = entry["amount"] if entry["type"] in PAYS_DEBT else 0
     if entry["type"] == "release" and ("hold_id" in entry or entry_id(entry).endswith(":won")):
         arrived = _moved(entry)
-    if entry["type"] == "clawback":
-        # What a dispute held of another term may have been given up in between.
-        following = [*dropwhile(lambda one: one["type"] in {"release", "expiry"}, following)]
-    if entry["type"] == "clawback" and not (following and following[0]["type"] == "clawback"):
-        # What became debt is paid out of the allowances that are left then.
-        owing = [one for one in _last_clawbacks(books) if -one["amount"] > _moved(one)]
-        allowances = (one for one in books.grants.values() if one["kind"] in {"plan", "rollover"})
-        if owing:
-            entry, arrived = owing[0], sum(grant["remaining"] for grant in allowances)
     if (paid := min(books.debt, arrived)) > 0:
         name = entry_id(entry)
         if not following or entry_id(following[0]) != f"debt:{name}":
@@ -595,9 +589,14 @@ def _check_debt_is_paid(
             wrong("violation", f"{books.account_id}: {name} does not pay {paid} of the debt")
 
 
-def _last_clawbacks(books: Books) -> Iterator[dict[str, Any]]:
-    """Yield the clawbacks that an account's ledger ends with, the last one first."""
-    return takewhile(lambda entry: entry["type"] == "clawback", reversed(books.entries))
+def _check_owed_is_paid(books: Books, posting: list[dict[str, Any]]) -> None:
+    """Check that what a clawback made somebody owe was paid out of all that expires by rule."""
+    owing = [one for one in posting if one["type"] == "clawback" and -one["amount"] > _moved(one)]
+    left = [
+        name for name, one in books.grants.items() if one["kind"] in PASSING and one["remaining"]
+    ]
+    if owing and books.debt and left:
+        wrong("violation", f"{books.account_id} owes {books.debt}, and has {left}")
 
 
 def _moved(entry: dict[str, Any]) -> int:

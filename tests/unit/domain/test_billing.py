@@ -570,16 +570,19 @@ def test_what_expired_while_a_dispute_held_it_is_not_owed(
     assert (story.account.balance, story.account.held, story.account.debt) == (-debt, 0, debt)
 
 
-def test_disputed_credits_of_a_grant_that_expires_meanwhile_are_gone_when_released() -> None:
+@pytest.mark.parametrize(("months", "left"), [(1, 1_000), (3, 0)])
+def test_disputed_credits_whose_month_ends_meanwhile_roll_over_if_they_are_released(
+    months: int, left: int
+) -> None:
     story = Story()
     story.receive(pay_period(NOW, NOW + MONTH))
     story.receive(follow("canceled", NOW))
     story.receive(dispute(DisputeOutcome.OPEN, 2_000, payment_id="stripe:in_1"))
-    late = NOW + 2 * MONTH
+    late = NOW + months * MONTH + DAY
     before = settled(story.account, CATALOG, late)
     assert (before.held, before.available) == (2_000, 100)
     story.receive(dispute(DisputeOutcome.WON, 2_000, payment_id="stripe:in_1"), late)
-    assert (story.account.balance, story.account.held) == (100, 0)
+    assert (story.account.balance, story.account.held) == (100 + left, 0)
 
 
 def test_a_reset_does_not_refill_disputed_or_refunded_credits() -> None:
@@ -742,7 +745,8 @@ def test_what_a_dispute_holds_is_taken_before_anything_is_owed(outcome: DisputeO
     story.receive(pay_terms(credited, payment_id="stripe:in_2", money=0), change)
     assert (story.account.held, story.account.debt) == (667, 0)
     story.receive(dispute(outcome, 2_000, payment_id="stripe:in_1"), NOW + 40 * DAY)
-    assert (story.account.balance, story.account.held, story.account.debt) == (0, 0, 0)
+    left = 667 if outcome is DisputeOutcome.WON else 0  # which has rolled over
+    assert (story.account.balance, story.account.held, story.account.debt) == (left, 0, 0)
 
 
 def test_a_purchase_whose_refund_failed_is_taken_from_its_grant_when_it_is_refunded_again() -> None:

@@ -102,19 +102,27 @@ class Books:
         return sum(lot.left for lot in self.lots.values()) - self.debt
 
     def _step(self, due: dict[Key, int]) -> None:
-        """Make lots what they have to be: first what goes back, then what ends and what arrives."""
+        """Make lots what they have to be: first what goes back, then what ends and what arrives.
+
+        What is owed now is paid by what arrives, and then by what ends first, even if it ends now.
+        """
+        debt = self.debt
         ranks = {term.name: term.rank for term in self.oracle.terms()}
         ordered = sorted(due, key=lambda key: (key[1], ranks[key[0]]))
         changes = {key: due[key] - self._lot(key).brought for key in ordered}
         for key, change in changes.items():
             self._take_back(self.lots[key], -change)
-        self._pay_with(*(lot for lot in self._in_spend_order() if lot.priority == PLAN))
         if lot := self.lots.get(("base", self._month[0])):
             lot.waits = lot.waits or bool(self.oracle.in_force(self.now))
-        self._end()
+        is_owing = self.debt > debt
+        if not is_owing:
+            self._end()
         for key, change in changes.items():
             self._bring(self.lots[key], change)
         self._bring_base()
+        if is_owing:
+            passing = (lot for lot in self.lots.values() if lot.priority in {PLAN, REFUND})
+            self._pay_with(*sorted(passing, key=lambda lot: (lot.end, lot.start)))
         self._end()
 
     def _take_back(self, lot: Lot, amount: int) -> None:

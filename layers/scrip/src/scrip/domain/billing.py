@@ -370,7 +370,7 @@ def _dispute(
             hold,
             hold.amount,
             f"{hold_id}:{outcome}",
-            pays_debt=outcome is DisputeOutcome.WON,
+            is_won=outcome is DisputeOutcome.WON,
             command=command,
         )
         for hold in draft.account.holds

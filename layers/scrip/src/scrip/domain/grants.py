@@ -44,6 +44,9 @@ class GrantKind(StrEnum):
 ALLOWANCES = frozenset({GrantKind.PLAN, GrantKind.ROLLOVER})
 """The kinds of what a plan brings."""
 
+PASSING = ALLOWANCES | {GrantKind.REFUND}
+"""The kinds that expire by rule: allowances, and what is refunded of grants that have expired."""
+
 PRIORITIES = {
     GrantKind.ROLLOVER: 10,
     GrantKind.PLAN: 20,

@@ -243,7 +243,7 @@ def roll_over_held(draft: Draft, grant_id: str, room: int, until: datetime) -> N
     for hold in draft.account.holds:
         of_ended = sum(part.amount for part in hold.allocations if part.grant_id == grant_id)
         rolls = min(room, of_ended)
-        if rolls > 0 and hold.expires_at is not None:
+        if rolls > 0:
             room -= rolls
             _put(draft, replace(hold, rolls_over=hold.rolls_over + rolls, rolls_until=until))
 
@@ -266,11 +266,12 @@ def set_free(
     entry_id: str,
     *,
     grant_ids: Container[str] | None = None,
-    pays_debt: bool = False,
+    is_won: bool = False,
     command: Command | None = None,
 ) -> int:
     """Return credits that a dispute holds to their grants; with `grant_ids`, of these only.
 
+    They are the user's again only if the dispute `is_won`: else they are about to be taken back.
     Returns how many had expired with their grants meanwhile.
     """
     freed, kept = [], []
@@ -281,11 +282,18 @@ def set_free(
         freed.append(replace(part, amount=free))
         kept.append(replace(part, amount=part.amount - free))
     if rest := _some(kept):
-        _put(draft, replace(hold, allocations=rest))
+        left = sum(part.amount for part in rest)
+        _put(draft, replace(hold, allocations=rest, rolls_over=min(hold.rolls_over, left)))
     else:
         _remove(draft, hold)
     entry = give_back(
-        draft, _some(freed), entry_id, pays_debt=pays_debt, command=command, source=hold.hold_id
+        draft,
+        _some(freed),
+        entry_id,
+        pays_debt=is_won,
+        ends=hold if is_won else None,
+        command=command,
+        source=hold.hold_id,
     )
     return entry.expired or 0
 

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import TypedDict, Unpack
 
 from scrip.domain import grants as buckets
-from scrip.domain.account import Account
+from scrip.domain.account import PERIOD, Account
 from scrip.domain.catalog import Plan
 from scrip.domain.commands import Command
 from scrip.domain.condense import condensed
 from scrip.domain.entitlement import Entitlement
-from scrip.domain.entries import CLOCK, Actor, Entry, EntryType, Json, chained
+from scrip.domain.entries import CLOCK, Actor, Entry, EntryType, Json, chained, iso
 from scrip.domain.grants import Allocation, Grant, GrantKind
 from scrip.domain.payments import Payment
 from scrip.domain.terms import Lot, Term
@@ -291,7 +291,8 @@ class Draft:
     def end_grant(self, grant: Grant) -> None:
         """Remove a grant; while holds have credits of it, it stays as `ended`.
 
-        What was spent of a month's credits is kept with the month.
+        What was spent of a month's credits is kept with the month, what was spent of the base
+        plan's allowance with the account.
         """
         held = self.account.held_of(grant.grant_id)
         self.account = replace(
@@ -302,8 +303,13 @@ class Draft:
                 if held or other.grant_id != grant.grant_id
             ),
         )
-        if not held and (lot := self.account.lot(grant.lot_id)):
+        if held:
+            return
+        if lot := self.account.lot(grant.lot_id):
             self.put_lot(grant.lot_id, replace(lot, spent=lot.spent + grant.amount))
+        elif grant.source == f"{PERIOD}{iso(self.account.begins(self.account.period))}":
+            spent = self.account.allowance_spent + grant.amount
+            self.account = replace(self.account, allowance_spent=spent)
 
     def put_lot(self, lot_id: str, lot: Lot) -> None:
         """Record what became of the credits of a term's month."""
@@ -365,12 +371,16 @@ class Draft:
         )
 
     def settle_owed(self, entry: Entry) -> None:
-        """Pay debt that an entry made out of live allowances, as if they arrived only now."""
-        allowances = sorted(
-            (g for g in self.account.grants if g.kind in buckets.ALLOWANCES and g.remaining),
-            key=lambda grant: grant.spend_order,
+        """Pay debt that an entry made out of what comes and goes, as if it arrived only now.
+
+        That is allowances, and what was refunded of them after their month. What expires first
+        pays first.
+        """
+        passing = sorted(
+            (g for g in self.account.grants if g.kind in buckets.PASSING and g.remaining),
+            key=lambda grant: (grant.expires_at_or_never, grant.spend_order),
         )
-        self.settle_debt(entry, [Allocation(g.grant_id, g.remaining) for g in allowances])
+        self.settle_debt(entry, [Allocation(g.grant_id, g.remaining) for g in passing])
 
     def condense(self) -> dict[int, Entry]:
         """Drop the allowances that both came and went; return the entries left by their old seq."""

@@ -107,10 +107,12 @@ def _step(
         return
     terms = draft.account.all_terms
     since = None if changed else draft.account.as_of
+    debtor: Entry | None = None
     if changed or any(term.start == at for term in terms.given):
         _move_ends(draft, terms)
-        _take_back(draft, terms, at, command)
-    _expire(draft, catalog, terms, at)
+        debtor = _take_back(draft, terms, at, command)
+    if debtor is None:
+        _expire(draft, catalog, terms, at)
     if draft.is_full:
         return
     if not is_on_base_plan(draft.account, terms, at):
@@ -120,7 +122,9 @@ def _step(
     _grant_months(draft, catalog, terms, since, at)
     if is_on_base_plan(draft.account, terms, at):
         _grant_allowance(draft, catalog, at)
-    _expire(draft, catalog, terms, at)  # months that were over when they were heard of
+    if debtor is not None:
+        draft.settle_owed(debtor)  # what arrived just now has paid already
+    _expire(draft, catalog, terms, at)  # also months that were over when they were heard of
     release_dead(draft, at)  # holds that outlived a grant whose end has moved
     _close_terms(draft, at)
 
@@ -148,10 +152,13 @@ def _move_ends(draft: Draft, terms: Terms) -> None:
     draft.account = replace(draft.account, grants=tuple(moved))
 
 
-def _take_back(draft: Draft, terms: Terms, at: datetime, command: Command | None) -> None:
+def _take_back(
+    draft: Draft, terms: Terms, at: datetime, command: Command | None
+) -> Entry | None:
     """Take back what was booked for the months of terms and is not due any more.
 
-    What is owed is paid when all was taken, so that nothing pays that is itself taken back.
+    Returns the last entry by which something is owed. It is paid when all was taken, so that
+    nothing pays that is itself taken back.
     """
     debtor: Entry | None = None
     for term in draft.account.terms:
@@ -173,8 +180,7 @@ def _take_back(draft: Draft, terms: Terms, at: datetime, command: Command | None
                 source=term.payment_id,
             )
             debtor = entry if owed else debtor
-    if debtor is not None:
-        draft.settle_owed(debtor)
+    return debtor
 
 
 def _reduce(draft: Draft, lot_id: str, due: int, taken: list[Allocation]) -> int:
@@ -223,15 +229,9 @@ def _expired(draft: Draft, lot_id: str) -> int:
 
 
 def _set_allowance_aside(draft: Draft, at: datetime) -> None:
-    """End the base plan's grant because a term is in force; its rest is kept in mind."""
-    grant = draft.account.allowance_grant
-    if grant is None:
-        return
-    draft.account = replace(
-        draft.account,
-        allowance_spent=draft.account.allowance_spent + grant.amount - grant.remaining,
-    )
-    _end(draft, replace(grant, expires_at=min(at, grant.expires_at_or_never)))
+    """End the base plan's grant because a term is in force."""
+    if grant := draft.account.allowance_grant:
+        _end(draft, replace(grant, expires_at=min(at, grant.expires_at_or_never)))
 
 
 def _expire(draft: Draft, catalog: Catalog, terms: Terms, at: datetime) -> None:
@@ -244,7 +244,8 @@ def _expire(draft: Draft, catalog: Catalog, terms: Terms, at: datetime) -> None:
         ]
         if not due:
             return
-        grant = min(due, key=lambda grant: grant.expires_at_or_never)
+        # Of those that end together, the order decides which roll over: it must not be of arrival.
+        grant = min(due, key=lambda grant: (grant.expires_at_or_never, grant.lot_id))
         held = draft.account.held_of(grant.grant_id)
         rollover = _rollover(draft, catalog, terms, grant)
         _end(draft, grant)
@@ -413,12 +414,24 @@ def grant_rest_of_allowance(
 ) -> None:
     """Grant what the period's allowance has more than its grant and what was spent before it.
 
-    `command` is what raised it, if any: the entry is its own.
+    A grant that a term has set aside goes on, if holds have kept it. `command` is what raised the
+    allowance, if any: the entry is its own.
     """
-    account, given = draft.account, draft.account.allowance_grant
-    start = account.begins(account.period)
+    account = draft.account
+    if account.period_at(at) != account.period:
+        return
+    start, end = account.begins(account.period), account.begins(account.period + 1)
+    source = f"{PERIOD}{iso(start)}"
+    draft.account = account = replace(
+        account,
+        grants=tuple(
+            replace(grant, expires_at=end, ended=False) if grant.source == source else grant
+            for grant in account.grants
+        ),
+    )
+    given = account.allowance_grant
     rest = account.allowance - account.allowance_spent - (given.amount if given else 0)
-    if rest > 0 and account.period_at(at) == account.period:
+    if rest > 0:
         name = f"{PERIOD}{start.astimezone(account.zone).date().isoformat()}"
         if account.subscriptions:  # the period may have been granted in part before
             name = draft.unique_name(f"{PERIOD}{iso(start)}")
@@ -429,8 +442,8 @@ def grant_rest_of_allowance(
             rest,
             command=command,
             effective_at=start if command is None else None,
-            grant_source=f"{PERIOD}{iso(start)}",
-            grant_expires_at=account.begins(account.period + 1),
+            grant_source=source,
+            grant_expires_at=end,
         )
 
 
