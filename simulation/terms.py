@@ -148,16 +148,14 @@ class Terms:
             share += self.disputed.get(term.payment, Fraction(0))
         cut = sum(end - start for start, end in self._cut(term, each, now))
         lost = brought * cut // (each.end - each.start)
-        return max(0, brought - lost - int(brought * self._returned(term, number, share)))
+        returned = self._returned(term, number, share)
+        if returned == self._kept(term, each):
+            return 0
+        return max(0, brought - lost - int(brought * returned))
 
     def _cut(self, term: Term, each: Month, now: float) -> list[Span]:
         """Return the parts of a month that were credited, or that what has begun by `now` took."""
-        parts: list[Span] = []
-        for start, end in sorted(self._cuts(term, now)):
-            from_, to = max(start, each.start, parts[-1][1] if parts else 0), min(end, each.end)
-            if from_ < to:
-                parts.append((from_, to))
-        return parts
+        return _parts_in(sorted(self._cuts(term, now)), each)
 
     def _cuts(self, term: Term, now: float) -> Iterator[Span]:
         yield from self.credited[term.name]
@@ -166,15 +164,27 @@ class Terms:
                 yield from self._spans[later.name]
 
     def _returned(self, term: Term, number: int, share: Fraction) -> Fraction:
-        """Return the part of a month that a returned share takes, the last month first."""
+        """Return the part of a month that a returned share takes, the last month first.
+
+        It takes nothing of what was credited.
+        """
+        months = self.months[term.name]
         if not share:
             return share
-        sizes = [each.covered for each in self.months[term.name]]
-        gone = min(share, Fraction(1)) * sum(sizes) - sum(sizes[number + 1 :])
-        return min(Fraction(1), max(Fraction(0), gone / sizes[number]))
+        kept = [each.covered * self._kept(term, each) for each in months]
+        gone = min(share, Fraction(1)) * sum(each.covered for each in months)
+        gone = min(kept[number], max(Fraction(0), gone - sum(kept[number + 1 :])))
+        return gone / months[number].covered
 
-    def _is_returned(self, term: Term, number: int) -> bool:
-        return self._returned(term, number, self.back.get(term.payment, Fraction(0))) == 1
+    def _kept(self, term: Term, each: Month) -> Fraction:
+        """Return the part of a month that was not credited."""
+        lost = sum(end - start for start, end in _parts_in(sorted(self.credited[term.name]), each))
+        return 1 - Fraction(lost, each.end - each.start)
+
+    def _is_gone(self, term: Term, number: int) -> bool:
+        share = self.back.get(term.payment, Fraction(0))
+        returned = self._returned(term, number, share)
+        return returned == self._kept(term, self.months[term.name][number])
 
     # ---- Time ------------------------------------------------------------------------------------
 
@@ -188,7 +198,7 @@ class Terms:
         if now >= term.end:
             return True
         is_cut = any(start <= now < end for start, end in self._cuts(term, now))
-        return not is_cut and not self._is_returned(term, self.month_at(term, now))
+        return not is_cut and not self._is_gone(term, self.month_at(term, now))
 
     def lasts_until(self, term: Term) -> int:
         """Return when a term is over.
@@ -198,7 +208,7 @@ class Terms:
         """
         last = len(self.months[term.name]) - 1
         is_credited = any(end >= term.end for _, end in self.credited[term.name])
-        if term.subscription in self.ended or self._is_returned(term, last) or is_credited:
+        if term.subscription in self.ended or self._is_gone(term, last) or is_credited:
             return term.end
         followers = (
             max(other.start, term.end)
@@ -287,7 +297,7 @@ class Terms:
 
     def _given_spans(self, term: Term) -> Iterator[Span]:
         """Yield the time that was neither credited nor returned."""
-        kept = [n for n in range(len(self.months[term.name])) if not self._is_returned(term, n)]
+        kept = [n for n in range(len(self.months[term.name])) if not self._is_gone(term, n)]
         if not kept:
             return
         reached, end = term.start, self.months[term.name][kept[-1]].end
@@ -304,6 +314,16 @@ class Terms:
         adds_up = (later.payment, later.start) == (term.payment, term.start)
         is_back = self.back.get(later.payment) == 1
         return is_same and later.rank > term.rank and not adds_up and not is_back
+
+
+def _parts_in(spans: Iterable[Span], each: Month) -> list[Span]:
+    """Return the parts of a month that spans share with it, each part once."""
+    parts: list[Span] = []
+    for start, end in spans:
+        from_, to = max(start, each.start, parts[-1][1] if parts else 0), min(end, each.end)
+        if from_ < to:
+            parts.append((from_, to))
+    return parts
 
 
 def _bounds(start: int, end: int) -> list[int]:

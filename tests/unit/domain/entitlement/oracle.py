@@ -110,19 +110,30 @@ class PaidTime:
         return is_whole(self.back)
 
     def back_of(self, number: int) -> Share:
-        """Return which part of a month was returned: the last month goes back first."""
-        part, whole = self.back
-        if not part:
-            return 0, 1
-        gone = Fraction(part, whole) * sum(month.part for month in self.months)
-        gone -= sum(month.part for month in self.months[number + 1 :])
-        of_month = min(Fraction(1), max(Fraction(0), gone / self.months[number].part))
-        return of_month.numerator, of_month.denominator
+        """Return which part of a month was returned: the last month goes back first.
+
+        What was credited is gone by itself.
+        """
+        gone = Fraction(*self.back) * sum(month.part for month in self.months)
+        for later in self.months[number + 1 :]:
+            gone -= later.part * self.kept_of(later)
+        month = self.months[number]
+        return min(self.kept_of(month), max(Fraction(0), gone / month.part)).as_integer_ratio()
+
+    def kept_of(self, month: Month) -> Fraction:
+        """Return which part of a month was not credited."""
+        start, end = month.span
+        gone = length(part for one in self.credited if (part := overlap(one, month.span)))
+        return 1 - Fraction(gone, end - start)
 
     @cached_property
     def given(self) -> list[Span]:
         """Return when it is in force by itself: where nothing was credited or returned."""
-        spans = [month.span for i, month in enumerate(self.months) if not is_whole(self.back_of(i))]
+        spans = [
+            month.span
+            for number, month in enumerate(self.months)
+            if Fraction(*self.back_of(number)) < self.kept_of(month)
+        ]
         for gone in self.credited:
             spans = without(spans, gone)
         return spans
@@ -379,6 +390,8 @@ class Oracle:
         start, end = month.span
         cut = length(part for one in self._cuts(term, now) if (part := overlap(one, month.span)))
         back, whole = term.back_of(number)
+        if Fraction(back, whole) == term.kept_of(month):
+            return 0
         lost = month.credits * cut // (end - start) + month.credits * back // whole
         return max(0, month.credits - lost)
 

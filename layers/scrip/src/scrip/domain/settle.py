@@ -152,9 +152,7 @@ def _move_ends(draft: Draft, terms: Terms) -> None:
     draft.account = replace(draft.account, grants=tuple(moved))
 
 
-def _take_back(
-    draft: Draft, terms: Terms, at: datetime, command: Command | None
-) -> Entry | None:
+def _take_back(draft: Draft, terms: Terms, at: datetime, command: Command | None) -> Entry | None:
     """Take back what was booked for the months of terms and is not due any more.
 
     Returns the last entry by which something is owed. It is paid when all was taken, so that
@@ -164,12 +162,15 @@ def _take_back(
     for term in draft.account.terms:
         if command is None and term.end <= at:
             continue  # time changes nothing any more of what is over
+        due = {
+            term.lot_id(month): lot.booked - terms.entitled(term, month, lot.allowance, at)
+            for month, lot in sorted(term.lots.items(), reverse=True)
+        }
+        due = {lot_id: credits_ for lot_id, credits_ in due.items() if credits_ > 0}
+        for lot_id, credits_ in due.items():
+            _free(draft, lot_id, credits_)
         taken: list[Allocation] = []
-        owed = 0
-        for month, lot in sorted(term.lots.items(), reverse=True):
-            due = lot.booked - terms.entitled(term, month, lot.allowance, at)
-            if due > 0:
-                owed += _reduce(draft, term.lot_id(month), due, taken)
+        owed = sum(_reduce(draft, lot_id, credits_, taken) for lot_id, credits_ in due.items())
         if taken or owed:
             entry = draft.take(
                 draft.unique_name(f"{term.term_id}:clawback"),
@@ -183,14 +184,18 @@ def _take_back(
     return debtor
 
 
-def _reduce(draft: Draft, lot_id: str, due: int, taken: list[Allocation]) -> int:
-    """Take credits back from a month: what expired unspent, what is left, what disputes hold of it.
-
-    Adds what is `taken` out of grants; returns the rest, which was spent and becomes debt.
-    """
+def _free(draft: Draft, lot_id: str, due: int) -> None:
+    """Free what disputes hold of a month, as far as what expired or is left does not suffice."""
     grants = _of_lot(draft, lot_id)
     short = due - _expired(draft, lot_id) - sum(grant.remaining for grant in grants)
     free_disputed(draft, {grant.grant_id for grant in grants}, short)
+
+
+def _reduce(draft: Draft, lot_id: str, due: int, taken: list[Allocation]) -> int:
+    """Take credits back from a month: first what expired unspent, then what is left.
+
+    Adds what is `taken` out of grants; returns the rest, which was spent and becomes debt.
+    """
     left = due - min(due, _expired(draft, lot_id))
     changed: dict[str, Grant] = {}
     for grant in _of_lot(draft, lot_id):

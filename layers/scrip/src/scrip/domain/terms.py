@@ -9,10 +9,11 @@ and refunds are heard cannot matter, and what a term brought can always be taken
   force. A credited line takes back the rest of one earlier term of the same plan.
 - A term brings its plan's credits at the start of each of its months. Of a month that is superseded
   or credited in part, that part goes back, rounded down.
-- Of money that went back, the same share of the term goes back, from its last month on.
+- Of money that went back, the same share of the term goes back, from its last month on, beside what
+  was credited: that was paid back, too.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -204,18 +205,11 @@ class Terms:
             return 0  # it was counted before the period was known that the term continues
         the = months[month]
         credits_ = -(-allowance * the.covered // 1) if term.prorated else allowance
-        cut = self.cut(term, the, now)
         back = self._returned(term, month, with_disputed=not with_disputed)
+        if back == self._uncredited(term, the):
+            return 0
+        cut = _time_of(the, self._cuts(term, now))
         return max(0, credits_ - credits_ * cut // (the.end - the.start) - int(credits_ * back))
-
-    def cut(self, term: Term, month: Month, now: datetime) -> timedelta:
-        """Return how much of a month is credited, or superseded by what has begun by `now`."""
-        total, reached = NO_TIME, month.start
-        for start, end in sorted(self._cuts(term, now)):
-            start, end = max(start, reached), min(end, month.end)  # noqa: PLW2901 - the part in it
-            if end > start:
-                total, reached = total + (end - start), end
-        return total
 
     def is_in_force(self, term: Term, now: datetime) -> bool:
         """Return whether a term gives its plan at an instant."""
@@ -223,8 +217,7 @@ class Terms:
             return False
         if now >= term.end:
             return True  # in its grace
-        month = self.month_at(term, now)
-        return self._returned(term, month) < 1 and not any(
+        return not self._is_gone(term, self.month_at(term, now)) and not any(
             start <= now < end for start, end in self._cuts(term, now)
         )
 
@@ -237,7 +230,7 @@ class Terms:
 
     def _lasts_until(self, term: Term) -> datetime:
         last = len(self.months(term)) - 1
-        if term.subscription_id in self.ended or self._returned(term, last) == 1:
+        if term.subscription_id in self.ended or self._is_gone(term, last):
             return term.end
         end = term.end + GRACE
         for other in self.given:
@@ -319,19 +312,32 @@ class Terms:
         return [*(boundary(start, self.zone, k) for k in range(count)), end]
 
     def _returned(self, term: Term, month: int, *, with_disputed: bool = False) -> Fraction:
-        """Return the part of a month that the returned share of its term takes, the last first."""
-        if term.back is None and not (with_disputed and term.disputed):
-            return NOTHING
+        """Return the part of a month that the returned share of its term takes, the last first.
+
+        Time that was credited is gone already, so it takes other time.
+        """
         share = Fraction(*term.back) if term.back else NOTHING
         if with_disputed and term.disputed:
             share += Fraction(*term.disputed)
         if not share:
             return share
         months = self.months(term)
-        after = sum(later.covered for later in months[month + 1 :])
-        total = sum(each.covered for each in months)
-        left = min(share, Fraction(1)) * total - after
-        return min(max(left / months[month].covered, Fraction(0)), Fraction(1))
+        taken = min(share, WHOLE) * sum(each.covered for each in months)
+        for later in months[month + 1 :]:
+            taken -= later.covered * self._uncredited(term, later)
+        the = months[month]
+        return min(max(taken / the.covered, NOTHING), self._uncredited(term, the))
+
+    def _uncredited(self, term: Term, month: Month) -> Fraction:
+        """Return the part of a month that was not credited."""
+        credits_ = self._credits(term)
+        if not credits_:
+            return WHOLE
+        return 1 - Fraction(_time_of(month, credits_) // TICK, (month.end - month.start) // TICK)
+
+    def _is_gone(self, term: Term, month: int) -> bool:
+        """Return whether all of a month was credited or returned."""
+        return self._returned(term, month) == self._uncredited(term, self.months(term)[month])
 
     def _supersedes(self, later: Term, term: Term) -> bool:
         return (
@@ -359,8 +365,8 @@ class Terms:
         return known
 
     def _in_force(self, term: Term) -> Iterator[Window]:
-        kept = [n for n in range(len(self.months(term))) if self._returned(term, n) < 1]
-        reached, until = term.start, self.months(term)[kept[-1]].end
+        kept = [each for n, each in enumerate(self.months(term)) if not self._is_gone(term, n)]
+        reached, until = term.start, kept[-1].end if kept else term.start
         for start, end in sorted(self._credits(term)):
             if start > reached:
                 yield reached, min(start, until)
@@ -404,6 +410,16 @@ class Terms:
                 )
                 matched.setdefault(found.term_id, []).append((line.start, line.end))
         return matched
+
+
+def _time_of(month: Month, windows: Iterable[Window]) -> timedelta:
+    """Return how much of a month lies in any of some windows."""
+    total, reached = NO_TIME, month.start
+    for start, end in sorted(windows):
+        start, end = max(start, reached), min(end, month.end)  # noqa: PLW2901 - the part in it
+        if end > start:
+            total, reached = total + (end - start), end
+    return total
 
 
 def _continues(prorated: Term, other: Term) -> bool:
