@@ -72,7 +72,8 @@ class Stripe:
         invoice = payload["data"]["object"]
         subscription = {"subscription": paid.subscription_id}
         details = {"metadata": {"account_id": self.account_id}}
-        invoice |= {"id": paid.entry_id, "customer": CUSTOMER, "amount_paid": paid.money}
+        invoice |= {"id": paid.entry_id, "customer": CUSTOMER}
+        invoice |= {"total": paid.money, "amount_paid": paid.money}
         if self.is_new:
             invoice["parent"]["subscription_details"] = details | subscription
         else:

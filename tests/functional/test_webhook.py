@@ -249,6 +249,23 @@ def test_refunded_credits_that_were_already_spent_become_a_debt_that_is_paid_fir
     assert (alice().balance, alice().debt) == (50, 0)
 
 
+@pytest.mark.parametrize("back", ["refund_created", "dispute_closed_lost"])
+def test_money_back_of_a_card_that_paid_half_of_an_invoice_takes_half_of_the_credits(
+    back: str,
+) -> None:
+    ledger().execute(opening(ALICE))
+    invoice = body(STRIPE, "invoice_paid")
+    invoice["data"]["object"] |= {"starting_balance": -1000, "amount_due": 1000}
+    invoice["data"]["object"]["amount_paid"] = 1000
+    deliver(STRIPE, invoice)
+    deliver(STRIPE, body(STRIPE, "invoice_payment_paid"))
+    paid = alice().balance
+    returned = body(STRIPE, back)
+    returned["data"]["object"] |= {"amount": 1000, "payment_intent": "pi_ScripPro01"}
+    deliver(STRIPE, returned)
+    assert paid - alice().balance == DEFAULT_CATALOG.plans["pro"].monthly_credits // 2
+
+
 def test_a_disputed_purchase_is_set_aside_until_the_dispute_is_over() -> None:
     ledger().execute(opening(ALICE))
     deliver(STRIPE, body(STRIPE, "checkout_payment"))

@@ -121,6 +121,14 @@ def test_an_order_for_a_change_pays_for_the_rest_of_the_period() -> None:
         assert (whole.start, whole.prorated) == (day(11, 1), False)
 
 
+def test_an_order_that_credits_more_than_it_charges_costs_nothing() -> None:
+    prorations = [{"amount": -1000, "proration": True}, {"amount": 500, "proration": True}]
+    change = {"billing_reason": "subscription_update", "created_at": "2026-11-16T00:00:00Z"}
+    downgrade = translated("order_paid_subscription", net_amount=-500, items=prorations, **change)
+    assert isinstance(downgrade, PeriodPaid)
+    assert (downgrade.money, downgrade.lines[0].start) == (0, day(11, 16))
+
+
 def test_a_refunded_order_states_the_total_and_a_refund_its_own_money() -> None:
     total = ChargeRefunded(payment_ids=(ORDER,), total=400)
     assert translated("order_refunded") == total

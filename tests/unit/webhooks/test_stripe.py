@@ -280,10 +280,36 @@ def test_a_credit_for_time_that_cost_nothing_is_known_by_what_it_credits() -> No
 
 
 def test_a_trial_is_a_period_that_costs_nothing() -> None:
-    trial = period(
-        "invoice_paid", amount_paid=0, lines={"data": [line("invoice_paid") | {"amount": 0}]}
-    )
+    free = {"data": [line("invoice_paid") | {"amount": 0}]}
+    trial = period("invoice_paid", total=0, amount_paid=0, lines=free)
     assert (trial.money, trial.lines[0].end) == (0, day(12, 1))
+
+
+@pytest.mark.parametrize("shape", BOTH)
+@pytest.mark.parametrize(
+    ("changes", "price"),
+    [
+        ({"starting_balance": -1500, "amount_due": 500, "amount_paid": 500}, 2000),
+        ({"starting_balance": -2000, "amount_due": 0, "amount_paid": 0}, 2000),
+        ({"starting_balance": 700, "amount_due": 2700, "amount_paid": 2700}, 2000),
+        ({"pre_payment_credit_notes_amount": 400, "amount_paid": 1600}, 1600),
+        ({"pre_payment_credit_notes_amount": None}, 2000),
+        ({"total": -500, "amount_paid": 0}, 0),
+        ({"total": None, "amount_paid": 500}, 500),
+    ],
+)
+def test_the_price_of_an_invoice_is_what_was_owed_for_it_whoever_paid_which_part(
+    shape: str,
+    changes: dict[str, Any],
+    price: int,
+) -> None:
+    assert period(f"invoice_paid{shape}", **changes).money == price
+
+
+def test_the_price_that_the_payer_saw_is_that_of_all_of_an_invoice() -> None:
+    seen = {"presentment_amount": 460, "presentment_currency": "EUR"}  # of the card's quarter
+    assert period("invoice_paid", amount_paid=500, presentment_details=seen).presented_money == 1840
+    assert period("invoice_paid", amount_paid=0, presentment_details=seen).presented_money == 0
 
 
 def test_an_invoice_without_a_subscription_belongs_to_that_of_its_lines() -> None:

@@ -56,8 +56,9 @@ class CustomerLinked(Linked):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaidFact(AccountFact):
-    """Something was paid for with `money`. `payment_id` names the payment, or its invoice.
+    """Something was paid for. `payment_id` names the payment, or its invoice.
 
+    `money` is the price, of which a refund gives back a part, whether cards or balances paid it.
     `presented_money` is the same price in the currency that the payer saw, where that is another.
     """
 

@@ -38,6 +38,7 @@ from scrip.webhooks.shapes import (
     Money,
     Quantity,
     Shape,
+    Total,
     Word,
     at,
     distinct,
@@ -98,8 +99,8 @@ class Order(Event):
 
     id: Id
     created_at: Instant | None = None
-    net_amount: Money | None = None
-    amount: Money | None = None
+    net_amount: Total | None = None
+    amount: Total | None = None
     currency: Currency
     customer: Customer
     billing_reason: str | None = None
@@ -143,7 +144,7 @@ class Order(Event):
     def facts(self, message: Message) -> Iterator[Fact]:
         whose = self.customer.names(self.account_id, self.subscription_id)
         payment_id = f"polar:{self.id}"
-        money = (self.amount if self.net_amount is None else self.net_amount) or 0
+        money = max(0, (self.amount if self.net_amount is None else self.net_amount) or 0)
         if self.subscription_id:
             if self.subscription is None:
                 raise PayloadError("data.subscription: missing")

@@ -92,6 +92,9 @@ type Currency = Annotated[str, Field(max_length=64), AfterValidator(str.lower)]
 type Money = Annotated[int, Field(ge=0, le=MONEY_MAX)]
 """An amount in the currency's smallest unit."""
 
+type Total = Annotated[int, Field(ge=-MONEY_MAX, le=MONEY_MAX)]
+"""An amount in the currency's smallest unit, below 0 if the customer is credited more than owed."""
+
 type Quantity = Annotated[int, Field(ge=0, le=QUANTITY_MAX)]
 """How many of a plan or product were paid for, such as seats."""
 

@@ -40,6 +40,7 @@ from scrip.webhooks.shapes import (
     Money,
     Quantity,
     Shape,
+    Total,
     Word,
     at,
     distinct,
@@ -282,6 +283,8 @@ class Invoice(Payment, Presented, Event):
     id: Id
     customer: Id | None = None
     customer_email: Email | None = None
+    total: Total | None = None
+    credit_notes: Money | None = at("pre_payment_credit_notes_amount")
     amount_paid: Money
     currency: Currency
     lines: tuple[Line, ...] = at("lines.data", default=...)
@@ -293,6 +296,27 @@ class Invoice(Payment, Presented, Event):
         "parent.subscription_details.metadata.account_id",
         "subscription_details.metadata.account_id",
     )
+
+    @property
+    def price(self) -> int:
+        """What the customer owed for the lines: the total, less credit notes before the payment.
+
+        `amount_paid` is what was charged. The rest came from the customer's balance (a downgrade's
+        credit, a gift) or from outside of Stripe. It bought its part of the credits, too, and no
+        refund or dispute of a charge is about that part. A debt in the balance is charged with the
+        invoice, but is no part of its price. An uncollectible invoice is never a paid one.
+        """
+        if self.total is None:
+            return self.amount_paid
+        return max(0, self.total - (self.credit_notes or 0))
+
+    @property
+    @override
+    def presented(self) -> dict[str, Any]:
+        """The fields of a fact about it. The payer saw what was charged, a part of the price."""
+        seen = self.presented_money or 0
+        whole = seen * self.price // self.amount_paid if self.amount_paid else 0
+        return super().presented | {"presented_money": whole}
 
     @property
     @override
@@ -328,7 +352,7 @@ class Invoice(Payment, Presented, Event):
                 ),
                 subscription_id=f"stripe:{subscription}",
                 lines=paid,
-                money=self.amount_paid,
+                money=self.price,
                 currency=self.currency,
                 **self.presented,
             )
