@@ -16,7 +16,12 @@ from scrip.domain.errors import (
     SignatureError,
 )
 from scrip.http.answers import answer
-from scrip.http.problems import BodyTooLargeError, RouteNotFoundError, UnsupportedMediaTypeError
+from scrip.http.problems import (
+    BodyTooLargeError,
+    InvalidError,
+    RouteNotFoundError,
+    UnsupportedMediaTypeError,
+)
 from scrip.http.resolver import api, read_body
 from scrip.ledger import ledger
 from scrip.observability import count, logger
@@ -69,7 +74,8 @@ def post_webhook(
 ) -> Response[WebhookAnswer]:
     """Receive a message, and answer once it has been dealt with.
 
-    Sending it again is harmless. After a 5xx the provider must send it again.
+    Sending it again is harmless. After a 5xx the provider must send it again. A 422 lists what the
+    sender of a `standard` message has to correct; the corrected one needs a new ID.
     """
     if provider not in Provider:
         raise RouteNotFoundError
@@ -79,11 +85,15 @@ def post_webhook(
         verify(sender.scheme, event.headers, body, secrets.of(sender))
     except SignatureError:
         _verify_with_new_secrets(sender, body)
-    message = read_message(sender, event.headers, body)
     try:
+        message = read_message(sender, event.headers, body)
         record = accept(ledger(), message, body)
     except MessageTooLargeError as exc:
         raise BodyTooLargeError(STORED_BYTES_MAX) from exc
+    except PayloadError as exc:
+        if sender is Provider.STANDARD:
+            raise InvalidError([exc.reason]) from exc
+        raise
     return answer({"webhook_id": record.inbox_id, "status": cast("Kept", record.status)})
 
 

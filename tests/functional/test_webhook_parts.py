@@ -168,6 +168,38 @@ def test_each_line_that_a_plan_is_mapped_to_counts_and_the_others_are_passed_ove
     assert alice().balance == before - free + pro + 3 * 7
 
 
+@pytest.mark.parametrize(("count", "status"), [(50, "applied"), (51, "failed")])
+def test_of_one_payment_50_lines_of_plans_are_booked_and_of_more_none(
+    table: Table,
+    count: int,
+    status: str,
+) -> None:
+    invoice, before = body(STRIPE, "invoice_paid"), alice().balance
+    lines = invoice["data"]["object"]["lines"]["data"]
+    storage = deepcopy(lines[0])
+    storage["pricing"]["price_details"] = {"price": "price_Storage", "product": "prod_storage"}
+    for number in range(1, count):
+        line = deepcopy(lines[0])
+        line["parent"]["subscription_item_details"]["subscription_item"] = f"si_{number}"
+        lines.append(line)
+    lines.append(storage)
+    answer = deliver(STRIPE, invoice)
+    assert (answer.status, answer.body["status"]) == (200, status)
+    assert (alice().balance > before) is (status == "applied")
+    record = read_message(table, WEBHOOK)
+    assert record is not None
+    if status == "failed":
+        assert record.reason == "it pays for 51 lines of plans, and Scrip books at most 50"
+
+
+def test_a_message_of_scrips_own_format_that_is_wrong_is_to_be_corrected() -> None:
+    renewal = body(Provider.STANDARD, "subscription_renewed_lines")
+    renewal["data"]["lines"] *= 26
+    answer = deliver(Provider.STANDARD, renewal)
+    assert (answer.status, answer.body["code"]) == (422, "invalid")
+    assert "data.lines: " in answer.body["detail"]
+
+
 def dispute(type_: str, status: str) -> dict[str, Any]:
     payload = body(STRIPE, "dispute_created")
     payload |= {"type": f"charge.dispute.{type_}", "id": f"evt_{type_}_{status}"}

@@ -38,6 +38,11 @@ PAYMENT = ("standard:payment:pay-1001", "standard:invoice:pay-1001")
 
 
 NOVEMBER = PaidLine(plan_names=("price_ScripPro",), start=day(11, 1), end=day(12, 1))
+LINE = {
+    "plan": "price_ScripPro",
+    "period_start": "2026-11-01T00:00:00Z",
+    "period_end": "2026-12-01T00:00:00Z",
+}
 
 
 def translated(name: str, of: str = "data", **changes: Any) -> Fact:
@@ -181,6 +186,7 @@ def test_a_renewal_without_an_invoice_goes_by_its_payment() -> None:
         ("subscription_renewed", {"quantity": -1}, "data.quantity: "),
         ("subscription_renewed", {"lines": []}, "data.lines: "),
         ("subscription_renewed", {"lines": [{}]}, "data.lines.0.plan: "),
+        ("subscription_renewed_lines", {"lines": [LINE] * 51}, "data.lines: "),
         ("payment_refunded_total", {"refund_id": "ref-01", "money": 4}, "data: "),
         ("payment_refunded_total", {"status": "failed"}, "data: "),
         ("payment_refunded_once", {"status": "lost"}, "data.status: "),

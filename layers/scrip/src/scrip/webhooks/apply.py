@@ -56,6 +56,7 @@ from scrip.store.inbox import DONE, InboxRecord, InboxStatus, mark, read_message
 from scrip.store.queries import is_closed, read_payment
 from scrip.users import open_account
 from scrip.webhooks.facts import (
+    LINES_MAX,
     AccountFact,
     ChargeRefunded,
     CustomerLinked,
@@ -92,6 +93,13 @@ class UnmatchedError(Exception):
 
     reason: str
     names: tuple[str, ...] = ()
+
+
+@dataclass(eq=False)
+class UnclearError(Exception):
+    """A fact cannot be applied, however often its message is sent: someone has to look at it."""
+
+    reason: str
 
 
 def accept(ledger: Ledger, message: Message, body: bytes) -> InboxRecord:
@@ -203,6 +211,7 @@ def command_for_fact(ledger: Ledger, inbox_id: str, fact: Fact, account_id: str)
 
     Raises:
         UnmatchedError: no plan has one of the fact's names.
+        UnclearError: it has too many lines.
     """
     match fact:
         case Purchased():
@@ -332,7 +341,7 @@ class Attempt:
             self.end(InboxStatus.IGNORED, exc.reason)
             return
         refused: dict[Fact, str] = {}
-        unclear = [fact.reason for fact in facts if isinstance(fact, Unclear)]
+        unclear: dict[Fact, str] = {}
         remaining = facts
         for _ in range(2):
             self.weak = {}
@@ -342,6 +351,8 @@ class Attempt:
                     self.apply(fact)
                 except UnmatchedError as exc:
                     unmatched[fact] = exc
+                except UnclearError as exc:
+                    unclear[fact] = exc.reason
                 except RefusalError as exc:
                     # Final: the account is closed, or the payment is another account's.
                     refused[fact] = exc.code
@@ -353,10 +364,8 @@ class Attempt:
                 self.end(InboxStatus.UNMATCHED, next(iter(unmatched.values())).reason)
             else:
                 status = InboxStatus.IGNORED if len(refused) == len(facts) else InboxStatus.APPLIED
-                if unclear:
-                    # Sending it again would not help: someone has to look at it.
-                    status = InboxStatus.FAILED
-                self.end(status, ", ".join((*unclear, *refused.values())) or None)
+                reasons = (*unclear.values(), *refused.values())
+                self.end(InboxStatus.FAILED if unclear else status, ", ".join(reasons) or None)
             self.wait(waits_for)
             self.waited_for = distinct(*self.waited_for, *waits_for)
             self.record = replace(self.record, waits_for=waits_for)
@@ -373,6 +382,7 @@ class Attempt:
 
         Raises:
             UnmatchedError: its account, payment or plan is not known yet.
+            UnclearError: Scrip does not know it, or it has too many lines.
             RefusalError: the account cannot take it.
         """
         match fact:
@@ -386,6 +396,8 @@ class Attempt:
                 self._take_back(fact)
             case AccountFact():
                 self._apply_to_account(fact, *self._owner_of(fact))
+            case Unclear():
+                raise UnclearError(fact.reason)
 
     def _apply_to_account(self, fact: AccountFact, account_id: str, rank: Rank) -> None:
         command = command_for_fact(self.ledger, self.record.inbox_id, fact, account_id)
@@ -618,7 +630,13 @@ def _payment(inbox_id: str, account_id: str, fact: PaidFact) -> dict[str, Any]:
 
 
 def _lines(ledger: Ledger, fact: PeriodPaid) -> tuple[Line, ...]:
-    """Return the lines that a plan is mapped to, in an order that follows from what they say."""
+    """Return the lines that a plan is mapped to, in an order that follows from what they say.
+
+    Raises:
+        UnmatchedError: no plan is mapped to any of them.
+        UnclearError: there are too many of them.
+    """
+    plans = {line.plan_names: ledger.plan_named(line.plan_names) for line in fact.lines}
     found = [
         Line(
             item_id=line.item_id,
@@ -630,11 +648,15 @@ def _lines(ledger: Ledger, fact: PeriodPaid) -> tuple[Line, ...]:
             credited=line.credited,
         )
         for line in fact.lines
-        if (plan := ledger.plan_named(line.plan_names))
+        if (plan := plans[line.plan_names])
     ]
     if not found:
-        tried = distinct(*(name for line in fact.lines for name in line.plan_names))
+        tried = distinct(*(name for names in plans for name in names))
         raise UnmatchedError(f"no plan has one of the provider ids {', '.join(tried)}")
+    if len(found) > LINES_MAX:
+        raise UnclearError(
+            f"it pays for {len(found)} lines of plans, and Scrip books at most {LINES_MAX}"
+        )
     return tuple(
         sorted(
             found,

@@ -20,6 +20,9 @@ PERIOD_START_MIN = datetime(2000, 1, 1, tzinfo=UTC)
 PERIOD_MAX = timedelta(days=10 * 366)
 """A paid period that starts earlier or is longer is refused: its months are counted one by one."""
 
+LINES_MAX = 50
+"""How many lines of plans a payment may have: they are booked in one transaction."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from scrip.domain.naming import Names
 from scrip.domain.payments import DisputeOutcome
 from scrip.webhooks.facts import (
+    LINES_MAX,
     ChargeRefunded,
     CustomerLinked,
     Disputed,
@@ -136,7 +137,7 @@ class SubscriptionRenewed(Paid):
     period_start: Instant | None = None
     period_end: Instant | None = None
     prorated: OwnFlag = False
-    lines: Annotated[tuple[Line, ...], Field(min_length=1, max_length=100)] | None = None
+    lines: Annotated[tuple[Line, ...], Field(min_length=1, max_length=LINES_MAX)] | None = None
 
     @model_validator(mode="after")
     def _is_paid(self) -> Self:
