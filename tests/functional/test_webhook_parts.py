@@ -20,9 +20,10 @@ from scrip.store.items import plan_item, to_wire
 from scrip.webhooks.apply import replay
 from scrip.webhooks.providers import Provider
 from scrip.webhooks.secrets import Secrets
+from tests.functional.conftest import send
 from tests.functional.deliveries import Clock, deliver
 from tests.functional.stripe_server import KEY, StripeServer, stripe_server
-from tests.unit.webhooks.examples import ALICE, SECRETS, body
+from tests.unit.webhooks.examples import ALICE, SECRETS, body, day
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -168,6 +169,87 @@ def test_each_line_that_a_plan_is_mapped_to_counts_and_the_others_are_passed_ove
     assert alice().balance == before - free + pro + 3 * 7
 
 
+PRO, MAX, ADDON, STORAGE = "price_ScripPro", "price_Max", "price_Addon", "price_Storage"
+
+
+def change(*prorations: tuple[int, str, str | None]) -> dict[str, Any]:
+    """Return the invoice of a change, from the amount, price and item of each of its lines."""
+    invoice = body(STRIPE, "invoice_paid_upgrade") | {"id": "evt_ScripPack01"}
+    lines = invoice["data"]["object"]["lines"]
+    sample = lines["data"][0]
+    lines["data"] = []
+    for amount, price, item in prorations:
+        line = deepcopy(sample) | {"amount": amount}
+        line["pricing"]["price_details"] = {"price": price, "product": f"prod_{price}"}
+        if item:  # as in flexible billing mode
+            details = line["parent"].pop("invoice_item_details") | {"subscription_item": item}
+            line["parent"]["subscription_item_details"] = details
+        lines["data"].append(line)
+    return dict(invoice)
+
+
+def map_plan(table: Table, price: str, monthly_credits: int) -> None:
+    plan = replace(
+        DEFAULT_CATALOG.plans["pro"],
+        plan_id=price.removeprefix("price_").lower(),
+        monthly_credits=monthly_credits,
+        provider_ids=(price,),
+    )
+    table.client.put_item(TableName=table.name, Item=to_wire(plan_item(plan)))
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ((-1, PRO, None), (3, MAX, None)),
+        ((-1, PRO, None), (3, MAX, "si_1")),
+        ((-1, PRO, None), (3, MAX, None), (-1, ADDON, None), (2, ADDON, None)),
+        ((-1, PRO, "si_1"), (3, MAX, "si_1"), (2, ADDON, "si_2")),
+    ],
+)
+def test_a_change_to_a_price_of_no_plan_waits_as_a_whole_until_a_plan_has_it(
+    table: Table,
+    clock: Clock,
+    lines: tuple[tuple[int, str, str | None], ...],
+) -> None:
+    map_plan(table, ADDON, 0)
+    deliver(STRIPE, body(STRIPE, "invoice_paid"))
+    clock.now, pro = day(11, 16), alice().balance
+    assert deliver(STRIPE, change(*lines)).body["status"] == "unmatched"
+    record = read_message(table, "stripe:evt_ScripPack01")
+    assert record is not None
+    assert record.reason == (
+        "no plan has the provider id price_Max, to which a plan was changed: "
+        "map it to a plan and replay this message"
+    )
+    assert alice().balance == pro
+    map_plan(table, MAX, 10_000)
+    assert send("admin/replay").body["status"] == "applied"
+    assert ledger().entitled(alice()).plan.plan_id == "max"
+    of_pro = DEFAULT_CATALOG.plans["pro"].monthly_credits
+    assert alice().balance == pro - of_pro // 2 + 10_000 // 2
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ((-1, STORAGE, None), (3, ADDON, None)),
+        ((-1, PRO, None), (3, ADDON, None), (2, STORAGE, None)),
+        ((-1, PRO, None), (-1, STORAGE, None), (2, STORAGE, None)),
+        ((-1, PRO, "si_1"), (2, STORAGE, "si_2")),
+    ],
+)
+def test_a_change_of_something_that_is_no_plan_keeps_nothing_waiting(
+    table: Table,
+    clock: Clock,
+    lines: tuple[tuple[int, str, str | None], ...],
+) -> None:
+    map_plan(table, ADDON, 0)
+    deliver(STRIPE, body(STRIPE, "invoice_paid"))
+    clock.now = day(11, 16)
+    assert deliver(STRIPE, change(*lines)).body["status"] == "applied"
+
+
 @pytest.mark.parametrize(("count", "status"), [(50, "applied"), (51, "failed")])
 def test_of_one_payment_50_lines_of_plans_are_booked_and_of_more_none(
     table: Table,
@@ -177,7 +259,7 @@ def test_of_one_payment_50_lines_of_plans_are_booked_and_of_more_none(
     invoice, before = body(STRIPE, "invoice_paid"), alice().balance
     lines = invoice["data"]["object"]["lines"]["data"]
     storage = deepcopy(lines[0])
-    storage["pricing"]["price_details"] = {"price": "price_Storage", "product": "prod_storage"}
+    storage["pricing"]["price_details"] = {"price": STORAGE, "product": "prod_storage"}
     for number in range(1, count):
         line = deepcopy(lines[0])
         line["parent"]["subscription_item_details"]["subscription_item"] = f"si_{number}"

@@ -10,8 +10,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
+from scrip.domain.catalog import Plan
 from scrip.domain.commands import (
     CloseAccount,
     Command,
@@ -64,6 +66,7 @@ from scrip.webhooks.facts import (
     Fact,
     MoneyFact,
     PaidFact,
+    PaidLine,
     PaymentNamed,
     PeriodPaid,
     Purchased,
@@ -85,6 +88,9 @@ TAKEN = "what the payer typed leads to an account that has a subscription of ano
 
 REASON_CHARACTERS_MAX = 500
 NAME_CHARACTERS_SHOWN = 64
+
+MOMENT = timedelta(seconds=1)
+"""By how much the starts of two lines about one change may differ."""
 
 
 @dataclass(eq=False)
@@ -633,7 +639,7 @@ def _lines(ledger: Ledger, fact: PeriodPaid) -> tuple[Line, ...]:
     """Return the lines that a plan is mapped to, in an order that follows from what they say.
 
     Raises:
-        UnmatchedError: no plan is mapped to any of them.
+        UnmatchedError: no plan is mapped to any of them, or to what a plan was changed to.
         UnclearError: there are too many of them.
     """
     plans = {line.plan_names: ledger.plan_named(line.plan_names) for line in fact.lines}
@@ -657,6 +663,7 @@ def _lines(ledger: Ledger, fact: PeriodPaid) -> tuple[Line, ...]:
         raise UnclearError(
             f"it pays for {len(found)} lines of plans, and Scrip books at most {LINES_MAX}"
         )
+    _check_changes(fact, plans)
     return tuple(
         sorted(
             found,
@@ -670,6 +677,39 @@ def _lines(ledger: Ledger, fact: PeriodPaid) -> tuple[Line, ...]:
             ),
         )
     )
+
+
+def _check_changes(fact: PeriodPaid, plans: Mapping[tuple[str, ...], Plan | None]) -> None:
+    """Return if the payment changes no plan to something that is none.
+
+    Applied in part, it would take the former plan's time back for nothing. More of something else,
+    such as storage, may be in the same payment: it replaces no plan if it was credited itself, or
+    if as many plans are given as were credited.
+
+    Raises:
+        UnmatchedError: it does.
+    """
+    for line in fact.lines:
+        if not (line.credited and plans[line.plan_names]):
+            continue
+        change = [other for other in fact.lines if _is_one_change(line, other)]
+        credited = {other.plan_names for other in change if other.credited}
+        given = {
+            other.plan_names: plans[other.plan_names] for other in change if not other.credited
+        }
+        new = [names[0] for names, plan in given.items() if plan is None and names not in credited]
+        former = [names for names in credited if plans[names]]
+        if new and len([plan for plan in given.values() if plan]) < len(former):
+            raise UnmatchedError(
+                f"no plan has the provider id {' or '.join(new)}, to which a plan was changed: "
+                "map it to a plan and replay this message"
+            )
+
+
+def _is_one_change(line: PaidLine, other: PaidLine) -> bool:
+    """Return whether two lines may be about a change of the same item at the same moment."""
+    is_one_item = line.item_id == other.item_id or not (line.has_item and other.has_item)
+    return is_one_item and abs(line.start - other.start) <= MOMENT
 
 
 def _message(record: InboxRecord) -> Message:

@@ -84,8 +84,9 @@ class PaidLine:
     """What a payment pays for: `quantity` of a plan for the period [start, end).
 
     `plan_names` are the provider's IDs to look for in the plans' `provider_ids` (price, product,
-    plan). `item_id` names the item of the subscription, or what stands for it. A `prorated` line
-    pays for the rest of a period; a `credited` one gives it back, since it was paid for before.
+    plan). `item_id` names the item of the subscription, or what stands for it if the message does
+    not say (`has_item` is false). A `prorated` line pays for the rest of a period; a `credited` one
+    gives it back, since it was paid for before.
 
     Raises:
         PayloadError: the period is empty, too long or too long ago.
@@ -98,6 +99,7 @@ class PaidLine:
     end: datetime
     prorated: bool = False
     credited: bool = False
+    has_item: bool = True
 
     def __post_init__(self) -> None:
         """Check the period."""

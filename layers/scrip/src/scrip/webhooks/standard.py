@@ -158,15 +158,17 @@ class SubscriptionRenewed(Paid):
         """
         own = {name: getattr(self, name) for name in Line.model_fields.keys() - {"credited"}}
         for line in self.lines or (read(Line, {"data": own}, "data"),):
+            has_item = line.item_id is not None or self.lines is None
             if line.quantity:
                 yield PaidLine(
-                    item_id=line.item_id or (f"plan:{line.plan}" if self.lines else ""),
+                    item_id=line.item_id or "" if has_item else f"plan:{line.plan}",
                     plan_names=(line.plan,),
                     quantity=line.quantity,
                     start=line.period_start,
                     end=line.period_end,
                     prorated=line.prorated,
                     credited=line.credited,
+                    has_item=has_item,
                 )
 
     @override

@@ -252,6 +252,7 @@ class Line(Shape):
             end=self.end,
             prorated=self.proration,
             credited=self.is_credited,
+            has_item=self.item is not None,
         )
 
 
