@@ -160,10 +160,26 @@ def _check_month(books: Books, term: Term, number: int, lot: Lot, owed: int) -> 
     # What expired within the posting may have gone back only after that.
     later = max(0, min(spent - owed, lot.expired - lot.silent - silent))
     lot.silent, spent = lot.silent + silent + later, spent - later
+    spent -= _used_of_others(books, term, number, spent)
     if spent and clawback.left.get(lot_id):
         wrong("lost", f"{what}: {spent} became debt, and {clawback.left[lot_id]} are left")
     lot.owed += spent
     return spent
+
+
+def _used_of_others(books: Books, term: Term, number: int, spent: int) -> int:
+    """Use what other terms brought for the same time and nobody used; return how much."""
+    the = books.terms.months[term.name][number]
+    if books.terms.expiry(term, number) > books.at:
+        return 0
+    rest = spent
+    for other, month_ in books.terms.begun(books.at):
+        each = books.terms.months[other.name][month_]
+        other_lot = books.lots[f"{other.name}:{month_}"]
+        if other is not term and each.start < the.end and the.start < each.end:
+            part = min(rest, other_lot.expired - other_lot.silent)
+            other_lot.expired, rest = other_lot.expired - part, rest - part
+    return spent - rest
 
 
 def check_own(books: Books, image: dict[str, Any], now: float) -> None:

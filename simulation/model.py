@@ -598,7 +598,9 @@ def _check_owed_is_paid(books: Books, posting: list[dict[str, Any]]) -> None:
     """Check that what a clawback made somebody owe was paid out of all that expires by rule."""
     owing = [one for one in posting if one["type"] == "clawback" and -one["amount"] > _moved(one)]
     left = [
-        name for name, one in books.grants.items() if one["kind"] in PASSING and one["remaining"]
+        name
+        for name, one in books.grants.items()
+        if one["kind"] in PASSING and one["remaining"] and one["expires_at"] < inf
     ]
     if owing and books.debt and left:
         wrong("violation", f"{books.account_id} owes {books.debt}, and has {left}")

@@ -36,11 +36,14 @@ from tests.unit.domain.examples import (
     pay_terms,
     purchase,
     quota,
+    refund,
     refund_of_money,
+    release,
     reset,
     returned,
 )
 
+SECOND = DAY / 86_400
 MONTH = 28 * DAY  # from the last of January to the last of February
 YEAR = 365 * DAY
 
@@ -334,6 +337,35 @@ def test_a_subscription_by_a_double_click_is_refunded_as_if_it_had_been_alone() 
     assert plan_at(story.account, NOW + DAY) == "pro"
 
 
+@pytest.mark.parametrize("back", [1, 2])
+@pytest.mark.parametrize("heard", [1, 20, 33, 50])
+def test_either_of_two_subscriptions_goes_back_alike_whenever_it_is_heard(
+    back: int, heard: int
+) -> None:
+    """A month of each, of which 30 credits are used; the other one is renewed."""
+    story = Story(account=opened("none", signup_credits=0))
+    for number in (1, 2):
+        name = f"stripe:sub_{number}"
+        month = line(NOW, NOW + MONTH, "free")
+        story.receive(pay_terms(month, payment_id=f"stripe:in_{number}", subscription_id=name))
+    story.receive(consume(30), NOW + DAY / 2)
+    messages = [
+        (heard * DAY, returned(2_000, f"stripe:in_{back}")),
+        (heard * DAY, follow("canceled", NOW, subscription_id=f"stripe:sub_{back}")),
+        (
+            MONTH,
+            pay_terms(
+                line(NOW + MONTH, NOW + MONTH + 31 * DAY, "free"),
+                payment_id="stripe:in_3",
+                subscription_id=f"stripe:sub_{3 - back}",
+            ),
+        ),
+    ]
+    for after, message in sorted(messages, key=lambda one: one[0]):
+        story.receive(message, NOW + after)
+    assert settled(story.account, CATALOG, NOW + 51 * DAY).balance == 100
+
+
 # ---- Refunds -------------------------------------------------------------------------------------
 
 
@@ -456,6 +488,53 @@ def test_what_a_returned_term_had_superseded_is_in_force_again() -> None:
     story.receive(returned(2_000, "stripe:in_2"), half + DAY)
     assert entitled(story.account, CATALOG, half + DAY).term is not None
     assert (plan_at(story.account, half + DAY), story.account.balance) == ("free", 100)
+
+
+def test_what_comes_back_of_an_earlier_plan_pays_before_the_month_that_runs() -> None:
+    story = Story(account=opened("none", signup_credits=0))
+    end, change = NOW + MONTH, NOW + MONTH / 2
+    story.receive(pay_period(NOW, end, "free"))
+    upgrade = (
+        line(change, end, "free", credited=True),
+        line(change, end, "pro", prorated=True),
+    )
+    story.receive(pay_terms(*upgrade, payment_id="stripe:in_2"), change)
+    story.receive(consume(80), change + DAY)
+    story.receive(pay_period(end, end + 31 * DAY, "free", payment_id="stripe:in_3"), end)
+    story.receive(returned(2_000, "stripe:in_2"), end + DAY)
+    assert (story.account.balance, story.account.debt) == (100, 0)
+
+
+def test_a_use_and_the_payment_that_it_drew_on_can_both_go_back() -> None:
+    story = Story(account=opened("none", signup_credits=0))
+    story.receive(pay_period(NOW, NOW + MONTH, "free"))
+    story.receive(consume(80))
+    used = story.entries[-1]
+    story.account = do(story.account, refund("c1"), NOW + 32 * DAY, of=used).after
+    assert story.account.balance == 80
+    story.receive(returned(2_000, "stripe:in_1"), NOW + 33 * DAY)
+    assert (story.account.balance, story.account.debt) == (0, 0)
+
+
+def test_what_a_user_held_of_the_base_plans_allowance_is_not_spent() -> None:
+    story = Story()
+    story.receive(hold(60))
+    story.receive(pay_period(NOW, NOW + MONTH), NOW + SECOND)
+    story.receive(returned(2_000, "stripe:in_1"), NOW + 2 * SECOND)
+    assert (story.account.available, story.account.held) == (40, 60)
+    story.receive(release(), NOW + 3 * SECOND)
+    assert settled(story.account, CATALOG, NOW + 3 * SECOND).available == 100
+
+
+@pytest.mark.parametrize("order", [("pro", "long"), ("long", "pro")])
+def test_what_ends_together_rolls_over_alike_in_any_order(order: tuple[str, str]) -> None:
+    story = Story(account=opened("none", signup_credits=0))
+    for plan_id in order:
+        name = f"stripe:sub_{plan_id}"
+        month = line(NOW, NOW + MONTH, plan_id)
+        story.receive(pay_terms(month, payment_id=f"stripe:in_{plan_id}", subscription_id=name))
+        story.receive(follow("canceled", NOW, subscription_id=name))
+    assert settled(story.account, CATALOG, NOW + MONTH + DAY).balance == 1_000
 
 
 # ---- Disputes ------------------------------------------------------------------------------------
@@ -757,6 +836,51 @@ def test_a_purchase_whose_refund_failed_is_taken_from_its_grant_when_it_is_refun
     assert (story.account.balance, story.account.debt) == (1_000, 0)
     story.receive(refund_of_money("stripe:re_2", 500))
     assert (story.account.spendable, story.account.debt) == (0, 0)
+
+
+def test_a_refund_takes_what_a_dispute_holds_of_several_months() -> None:
+    story = Story(account=opened("none", signup_credits=0))
+    story.receive(pay_period(NOW, NOW + YEAR, "long", money=12_000))
+    later = NOW + 70 * DAY
+    story.receive(dispute(DisputeOutcome.OPEN, 12_000, payment_id="stripe:in_1"), later)
+    assert (story.account.held, story.account.available) == (150, 0)
+    credited = line(NOW, NOW + YEAR, "long", credited=True)
+    story.receive(pay_terms(credited, payment_id="stripe:in_2"), later + DAY)
+    assert (story.account.balance, story.account.held, story.account.debt) == (0, 0, 0)
+
+
+def test_more_months_than_fit_into_one_posting_are_booked_by_those_that_follow() -> None:
+    """Two subscriptions of 40 items that renew at one instant."""
+    story = Story(account=opened("none", signup_credits=0))
+    items = [line(NOW, NOW + YEAR, "free", item_id=f"si_{n}") for n in range(40)]
+    for number in (1, 2):
+        name = f"stripe:sub_{number}"
+        story.receive(pay_terms(*items, payment_id=f"stripe:in_{number}", subscription_id=name))
+    assert settled(story.account, CATALOG, NOW).balance == 8_000
+    _renew(story, NOW + MONTH + DAY)
+    story.receive(consume(8_000), NOW + MONTH + DAY)
+    assert story.account.balance == 0
+
+
+def test_a_late_year_of_many_items_pays_a_debt_by_and_by() -> None:
+    story = Story(account=opened("none", signup_credits=0))
+    story.receive(purchase(100_000))
+    story.receive(consume(100_000))
+    story.receive(returned(500), NOW + DAY)
+    items = [line(NOW, NOW + YEAR, "free", item_id=f"si_{n}") for n in range(40)]
+    late = NOW + 215 * DAY
+    story.receive(pay_terms(*items), late)
+    seen = settled(story.account, CATALOG, late).debt
+    _renew(story, late)
+    assert story.account.debt == seen == 100_000 - 8 * 40 * 100
+    assert not story.account.is_behind
+
+
+def _renew(story: Story, now: datetime) -> None:
+    """Let the schedule book what is due, as often as it takes."""
+    for number in range(20):
+        renew = Renew(account_id="u1", entry_id=f"r{number}", keyed=False, actor=CLOCK)
+        story.receive(renew, now)
 
 
 def test_very_many_changes_of_one_period_leave_the_account_by_and_by() -> None:

@@ -1,5 +1,6 @@
 """Terms as pure functions: months, what supersedes what, and what they entitle to."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from itertools import permutations
@@ -194,6 +195,19 @@ def test_of_returned_money_the_same_share_goes_back_from_the_last_month_on() -> 
     ):
         year = term(0, 365, back=back)
         assert credits_of(together(year), year, NOW, 100) == left
+
+
+@pytest.mark.parametrize("days", [28, 365])
+def test_money_that_went_back_beside_a_credit_takes_what_was_not_credited(days: int) -> None:
+    """Half of a term is credited, and half of its money goes back: then nothing is left of it."""
+    paid = term(0, days, plan_id="pro", back=(1, 2))
+    months = together(paid).months(paid)
+    half = paid.start + (paid.end - paid.start) / 2 if len(months) == 1 else months[6].start
+    credited = replace(term(0, days, 2), start=half, end=paid.end, credited=True)
+    terms = together(paid, credited)
+    assert sum(credits_of(terms, paid, paid.end)) <= 1
+    assert not terms.is_in_force(paid, NOW)
+    assert terms.lasts_until(paid) == paid.end
 
 
 def test_a_term_is_not_in_force_in_months_that_went_back() -> None:

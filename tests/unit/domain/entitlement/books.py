@@ -2,7 +2,8 @@
 
 For lives of plans that roll nothing over, in which nothing is held and no use is refunded. Each
 month of a term is a lot, which brings what the oracle says is due. What goes back of it and was
-used is debt: live allowances pay it at once, and what is left of it the next credits that arrive.
+used is debt, unless others brought enough for the same time: live allowances pay it at once, and
+what is left of it the next credits that arrive.
 """
 
 from __future__ import annotations
@@ -133,8 +134,25 @@ class Books:
         lot.gone -= min(amount, lot.gone)
         short = max(0, lot.used + lot.gone - lot.brought)
         lot.used -= short
+        if lot.end <= self.now:
+            short -= self._used_of_others(lot, short)
         lot.owed += short
         self.debt += short
+
+    def _used_of_others(self, lot: Lot, used: int) -> int:
+        """Use what others brought for the same time and nobody used; return how much."""
+        rest, (start, end) = used, self._span(lot)
+        for other in self.lots.values():
+            if other.is_paid and other is not lot:
+                begins, ends = self._span(other)
+                part = min(rest, other.gone) if begins < end and start < ends else 0
+                other.gone, other.used, rest = other.gone - part, other.used + part, rest - part
+        return used - rest
+
+    def _span(self, lot: Lot) -> Span:
+        """Return the month of a lot that was paid for, without the grace that may follow it."""
+        [term] = [term for term in self.oracle.terms() if term.name == lot.name]
+        return next(month.span for month in term.months if month.span[0] == lot.start)
 
     def _bring(self, lot: Lot, amount: int) -> None:
         """Bring credits. Of a lot that has ended, those that were owed live a week more."""

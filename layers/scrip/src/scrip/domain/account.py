@@ -7,6 +7,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from scrip.domain.clocks import OwnClock
+from scrip.domain.entries import iso
 from scrip.domain.grants import Allocation, Grant
 from scrip.domain.periods import boundary
 from scrip.domain.terms import Lot, Term, Terms, seen_together
@@ -120,8 +121,9 @@ class Account:
 
     `period` is the last one in which the base plan was in force, -1 if none was; it brings
     `allowance`, of which `allowance_spent` were spent before a term set it aside. `as_of` is the
-    last instant at which time alone has changed the account. `is_old_form`: its item was written by
-    a version that kept no terms.
+    last instant at which time alone has changed the account. `is_behind`: not all that has happened
+    is booked yet; the next posting goes on. `is_old_form`: its item was written by a
+    version that kept no terms.
     """
 
     account_id: str
@@ -139,6 +141,7 @@ class Account:
     allowance: int
     allowance_spent: int = 0
     as_of: datetime
+    is_behind: bool = False
     seq_last: int
     hash: bytes
     used: int = 0
@@ -222,6 +225,11 @@ class Account:
         """Return what became of the credits of a term's month."""
         found = self.month_of(lot_id)
         return found[0].lots.get(found[1]) if found else None
+
+    @property
+    def allowance_source(self) -> str:
+        """The source of the grants of the base plan's allowance for the period."""
+        return f"{PERIOD}{iso(self.begins(self.period))}"
 
     @property
     def allowance_grant(self) -> Grant | None:

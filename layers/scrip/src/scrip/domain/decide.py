@@ -62,6 +62,12 @@ SETTLED_ENTRIES_MAX = 50
 A command needs room for its own entries: a batch for 25, a deduction for the ends of holds.
 """
 
+CHANGED_ENTRIES_MAX = 60
+"""If a payment changes more than that, the rest is booked by the postings that follow.
+
+The terms that leave the account with it need room, too.
+"""
+
 GRANT_ENTRY_TYPES = {
     GrantKind.ADMIN: EntryType.ADMIN_GRANT,
     GrantKind.PROMO: EntryType.PROMO,
@@ -117,6 +123,7 @@ def decide(  # noqa: C901 - a case for each kind of command
                     raise PostingTooLongError
                 draft = settle(account, catalog, now, SETTLED_ENTRIES_MAX)
             if command.reads_terms:
+                draft.entries_max = CHANGED_ENTRIES_MAX
                 draft.recall(past)
             posting = _carry_out(draft, command, catalog, refundable, paid)
     _check(posting)

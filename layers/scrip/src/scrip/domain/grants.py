@@ -45,7 +45,7 @@ ALLOWANCES = frozenset({GrantKind.PLAN, GrantKind.ROLLOVER})
 """The kinds of what a plan brings."""
 
 PASSING = ALLOWANCES | {GrantKind.REFUND}
-"""The kinds that expire by rule: allowances, and what is refunded of grants that have expired."""
+"""The kinds that may expire by rule: allowances, and what is refunded of them."""
 
 PRIORITIES = {
     GrantKind.ROLLOVER: 10,

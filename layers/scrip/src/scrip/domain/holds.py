@@ -398,6 +398,9 @@ def _expire_again(draft: Draft, released: Entry, gone: Container[str]) -> dict[s
     left = tuple(Allocation(grant.grant_id, grant.remaining) for grant in ended if grant.remaining)
     for grant in ended:
         draft.end_grant(replace(grant, amount=grant.amount - grant.remaining, remaining=0))
+        if grant.source == draft.account.allowance_source:
+            # A term has set it aside. If none is in force any more, the allowance has room again.
+            draft.account = replace(draft.account, is_behind=True)
     if left:
         draft.enter(
             f"expiry:{_release_name(released)}",

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import TypedDict, Unpack
 
 from scrip.domain import grants as buckets
-from scrip.domain.account import PERIOD, Account
+from scrip.domain.account import Account
 from scrip.domain.catalog import Plan
 from scrip.domain.commands import Command
 from scrip.domain.condense import condensed
 from scrip.domain.entitlement import Entitlement
-from scrip.domain.entries import CLOCK, Actor, Entry, EntryType, Json, chained, iso
+from scrip.domain.entries import CLOCK, Actor, Entry, EntryType, Json, chained
 from scrip.domain.grants import Allocation, Grant, GrantKind
 from scrip.domain.payments import Payment
 from scrip.domain.terms import Lot, Term
@@ -307,7 +307,7 @@ class Draft:
             return
         if lot := self.account.lot(grant.lot_id):
             self.put_lot(grant.lot_id, replace(lot, spent=lot.spent + grant.amount))
-        elif grant.source == f"{PERIOD}{iso(self.account.begins(self.account.period))}":
+        elif grant.source == self.account.allowance_source:
             spent = self.account.allowance_spent + grant.amount
             self.account = replace(self.account, allowance_spent=spent)
 
@@ -377,7 +377,11 @@ class Draft:
         pays first.
         """
         passing = sorted(
-            (g for g in self.account.grants if g.kind in buckets.PASSING and g.remaining),
+            (
+                grant
+                for grant in self.account.grants
+                if grant.kind in buckets.PASSING and grant.expires_at and grant.remaining
+            ),
             key=lambda grant: (grant.expires_at_or_never, grant.spend_order),
         )
         self.settle_debt(entry, [Allocation(g.grant_id, g.remaining) for g in passing])

@@ -62,7 +62,8 @@ def advance(
 ) -> None:
     """Book what has come due, instant by instant, and then what new facts have `changed`.
 
-    `command` is what brought the facts, if any: its entries say so.
+    `command` is what brought the facts, if any: its entries say so. What does not fit is left for
+    the next posting.
     """
     at = min(changes(draft.account))
     if at <= draft.now:
@@ -73,8 +74,9 @@ def advance(
             return
         draft.account = replace(draft.account, as_of=at)
         at = min(changes(draft.account))
-    if changed:
+    if changed or draft.account.is_behind:
         _step(draft, catalog, draft.now, changed=True, command=command)
+        draft.account = replace(draft.account, is_behind=draft.is_full)
     end_free(draft)
 
 
@@ -110,11 +112,11 @@ def _step(
     debtor: Entry | None = None
     if changed or any(term.start == at for term in terms.given):
         _move_ends(draft, terms)
-        debtor = _take_back(draft, terms, at, command)
+        debtor = _take_back(draft, terms, at, changed=changed, command=command)
     if debtor is None:
         _expire(draft, catalog, terms, at)
-    if draft.is_full:
-        return
+        if draft.is_full:
+            return
     if not is_on_base_plan(draft.account, terms, at):
         _set_allowance_aside(draft, at)
     _change_base_plan(draft, at)
@@ -124,6 +126,8 @@ def _step(
         _grant_allowance(draft, catalog, at)
     if debtor is not None:
         draft.settle_owed(debtor)  # what arrived just now has paid already
+    if draft.is_full:
+        return
     _expire(draft, catalog, terms, at)  # also months that were over when they were heard of
     release_dead(draft, at)  # holds that outlived a grant whose end has moved
     _close_terms(draft, at)
@@ -152,7 +156,9 @@ def _move_ends(draft: Draft, terms: Terms) -> None:
     draft.account = replace(draft.account, grants=tuple(moved))
 
 
-def _take_back(draft: Draft, terms: Terms, at: datetime, command: Command | None) -> Entry | None:
+def _take_back(
+    draft: Draft, terms: Terms, at: datetime, *, changed: bool, command: Command | None
+) -> Entry | None:
     """Take back what was booked for the months of terms and is not due any more.
 
     Returns the last entry by which something is owed. It is paid when all was taken, so that
@@ -160,17 +166,20 @@ def _take_back(draft: Draft, terms: Terms, at: datetime, command: Command | None
     """
     debtor: Entry | None = None
     for term in draft.account.terms:
-        if command is None and term.end <= at:
+        if not changed and term.end <= at:
             continue  # time changes nothing any more of what is over
         due = {
-            term.lot_id(month): lot.booked - terms.entitled(term, month, lot.allowance, at)
+            month: lot.booked - terms.entitled(term, month, lot.allowance, at)
             for month, lot in sorted(term.lots.items(), reverse=True)
         }
-        due = {lot_id: credits_ for lot_id, credits_ in due.items() if credits_ > 0}
-        for lot_id, credits_ in due.items():
-            _free(draft, lot_id, credits_)
+        due = {month: credits_ for month, credits_ in due.items() if credits_ > 0}
+        for month, credits_ in due.items():
+            _free(draft, term.lot_id(month), credits_)
         taken: list[Allocation] = []
-        owed = sum(_reduce(draft, lot_id, credits_, taken) for lot_id, credits_ in due.items())
+        owed = 0
+        for month, credits_ in due.items():
+            _cover(draft, terms, term, month, credits_)
+            owed += _reduce(draft, term.lot_id(month), credits_, taken)
         if taken or owed:
             entry = draft.take(
                 draft.unique_name(f"{term.term_id}:clawback"),
@@ -189,6 +198,43 @@ def _free(draft: Draft, lot_id: str, due: int) -> None:
     grants = _of_lot(draft, lot_id)
     short = due - _expired(draft, lot_id) - sum(grant.remaining for grant in grants)
     free_disputed(draft, {grant.grant_id for grant in grants}, short)
+
+
+def _cover(draft: Draft, terms: Terms, term: Term, month: int, due: int) -> None:
+    """Count what was spent of a month as spent of what other terms brought for the same time.
+
+    That expired unspent: had this month never come, it would have been spent. So of two
+    subscriptions, either can go back as if the other had been alone, also when both are over.
+    """
+    lot_id, months = term.lot_id(month), terms.months(term)
+    left = sum(grant.remaining for grant in _of_lot(draft, lot_id))
+    overlapping = (
+        other.lot_id(number)
+        for other in terms.given
+        for number, each in enumerate(terms.months(other))
+        if other.term_id != term.term_id
+        and any(each.start < the.end and the.start < each.end for the in months[month : month + 1])
+    )
+    for other_id in overlapping:
+        lot, other_lot = draft.account.lot(lot_id), draft.account.lot(other_id)
+        if lot is None or other_lot is None:
+            continue
+        short = due - left - _expired(draft, lot_id)
+        part = min(short, _spent(draft, lot_id), _expired(draft, other_id))
+        if part > 0:
+            draft.put_lot(lot_id, replace(lot, spent=lot.spent - part))
+            draft.put_lot(other_id, replace(other_lot, spent=other_lot.spent + part))
+
+
+def _spent(draft: Draft, lot_id: str) -> int:
+    """Return how much of a month was spent, and is not owed already."""
+    lot = draft.account.lot(lot_id)
+    assert lot is not None, lot_id
+    used = (
+        grant.amount - grant.remaining - draft.account.held_of(grant.grant_id)
+        for grant in _of_lot(draft, lot_id)
+    )
+    return lot.spent - lot.owed + sum(used)
 
 
 def _reduce(draft: Draft, lot_id: str, due: int, taken: list[Allocation]) -> int:
@@ -345,6 +391,8 @@ def _grant_months(
         if each.start <= at and (since is None or each.start > since)
     ]
     for start, _, month, term in sorted(begun, key=lambda each: each[:3]):
+        if draft.is_full:
+            return
         lot_id = term.lot_id(month)
         known = draft.account.lot(lot_id)
         plan = catalog.plan(term.plan_id)
@@ -419,24 +467,14 @@ def grant_rest_of_allowance(
 ) -> None:
     """Grant what the period's allowance has more than its grant and what was spent before it.
 
-    A grant that a term has set aside goes on, if holds have kept it. `command` is what raised the
-    allowance, if any: the entry is its own.
+    What holds have of a grant that a term has set aside comes back to it when they end. `command`
+    is what raised the allowance, if any: the entry is its own.
     """
     account = draft.account
-    if account.period_at(at) != account.period:
-        return
-    start, end = account.begins(account.period), account.begins(account.period + 1)
-    source = f"{PERIOD}{iso(start)}"
-    draft.account = account = replace(
-        account,
-        grants=tuple(
-            replace(grant, expires_at=end, ended=False) if grant.source == source else grant
-            for grant in account.grants
-        ),
-    )
-    given = account.allowance_grant
-    rest = account.allowance - account.allowance_spent - (given.amount if given else 0)
-    if rest > 0:
+    start, source = account.begins(account.period), account.allowance_source
+    given = sum(grant.amount for grant in account.grants if grant.source == source)
+    rest = account.allowance - account.allowance_spent - given
+    if rest > 0 and account.period_at(at) == account.period:
         name = f"{PERIOD}{start.astimezone(account.zone).date().isoformat()}"
         if account.subscriptions:  # the period may have been granted in part before
             name = draft.unique_name(f"{PERIOD}{iso(start)}")
@@ -448,7 +486,7 @@ def grant_rest_of_allowance(
             command=command,
             effective_at=start if command is None else None,
             grant_source=source,
-            grant_expires_at=end,
+            grant_expires_at=account.begins(account.period + 1),
         )
 
 
