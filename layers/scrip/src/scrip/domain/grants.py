@@ -94,9 +94,10 @@ class Grant:
         return self.expires_at or NEVER
 
     @property
-    def spend_order(self) -> tuple[int, datetime, datetime]:
-        """Sort key for spending; grants are kept oldest first, which breaks ties."""
-        return self.priority, self.expires_at_or_never, self.granted_at
+    def spend_order(self) -> tuple[int, datetime, datetime, int, str]:
+        """Sort key for spending; of two grants of one instant, the lower number comes first."""
+        number = len(self.grant_id), self.grant_id
+        return self.priority, self.expires_at_or_never, self.granted_at, *number
 
 
 @dataclass(frozen=True, slots=True)
