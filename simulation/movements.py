@@ -285,7 +285,9 @@ def _check_expired(line: Line) -> None:
     """
     name = line.entry_id if ":" in line.entry_id else f"release:{line.entry_id}"
     expired = sum(-one["amount"] for one in line.posting if entry_id(one) == f"expiry:{name}")
-    rolled = sum(one["amount"] for one in line.posting if entry_id(one) == f"rollover:{name}")
+    # What several months have left rolls over in an entry each.
+    rolls = {f"rollover:{name}", *(f"rollover:{name}:{one['seq']}" for one in line.posting)}
+    rolled = sum(one["amount"] for one in line.posting if entry_id(one) in rolls)
     if line.entry.get("expired", 0) != expired - rolled:
         wrong("violation", f"{line} says that {line.entry.get('expired')} expired, not {expired}")
     hold_id = line.entry.get("hold_id", "")
