@@ -14,7 +14,7 @@ from simulation.books import Books, Line
 from simulation.dynamodb import thaw
 from simulation.facts import Facts, payment_of
 from simulation.findings import wrong
-from simulation.plain import chained, entry_id, milliseconds, month, plain
+from simulation.plain import DAY, chained, entry_id, milliseconds, month, plain
 from simulation.terms import shares, terms_of
 
 if TYPE_CHECKING:
@@ -546,7 +546,7 @@ def _note_late(books: Books, grants: dict[str, dict[str, Any]], bound: int) -> N
     live = sum(
         grant["remaining"] + books.held_of(name)
         for name, grant in grants.items()
-        if grant["kind"] == "rollover"
+        if grant["kind"] == "rollover" and not grant.get("ended")
     )
     books.rollover_bound, room = bound, bound - live
     for name, hold in books.holds.items():
@@ -572,8 +572,9 @@ def _check_rolled_over(
         if is_then and entry_id(next_).startswith(f"rollover:{source}:"):
             rolled = next_["amount"]
     expected = {min(-entry["amount"], room) for room in rooms}
-    # What rolled over and expired within the posting may have taken the room of a paying account.
-    is_within = books.is_billed and rolled <= max(expected)
+    # What rolled over and expired within the posting may have taken the room.
+    is_long = entry["recorded_at"] > entry["effective_at"] + 28 * DAY
+    is_within = (books.is_billed or is_long) and rolled <= max(expected)
     if rolled not in expected and not is_within:
         kind = "made" if rolled > max(expected) else "lost"
         wrong(kind, f"{rolled} roll over to {books.account_id}, not {expected}")
