@@ -105,6 +105,8 @@ class Books:
         """When the last posting was decided."""
         self.plans: set[str] = set()
         """The plans that may have shown then."""
+        self.has_same_terms = False
+        """Whether nothing was heard of what was paid for since the posting before."""
         self.is_unlimited = self.stays_unlimited = False
         """Whether an unlimited plan was in force then, and all the time since the one before."""
         self.crossings: set[tuple[str, int]] = set()

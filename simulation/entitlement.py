@@ -139,6 +139,11 @@ def _check_month(books: Books, term: Term, number: int, lot: Lot, owed: int) -> 
         terms.due(term, number, lot.allowance, now, disputed=disputed) for disputed in (True, False)
     )
     granted, taken, lot.granted, lot.taken = lot.granted, lot.taken, 0, 0
+    if granted and not lot.due and books.has_same_terms:
+        start = terms.months[term.name][number].start
+        undisputed = terms.due(term, number, lot.allowance, start, disputed=True)
+        if granted > undisputed:
+            wrong("made", f"{what} has brought {granted}, of which {undisputed} is not disputed")
     # A month that began before the dispute was heard of was granted, and is set aside.
     was, lot.due = lot.due, min(most, max(least, lot.due + granted))
     missing = lot.due - was - granted

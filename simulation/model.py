@@ -240,13 +240,14 @@ class Model:
         books.terms = entitlement.known_terms(books, image, facts)
         books.plans = entitlement.shown_plans(books, image, facts, books.at)
         was, books.is_unlimited = books.is_unlimited, any(map(facts.is_unlimited, books.plans))
-        is_same = (terms.back, terms.ended, len(terms.given)) == (
-            *(books.terms.back, books.terms.ended, len(books.terms.given)),
+        books.has_same_terms = (terms.back, terms.disputed, terms.ended, len(terms.given)) == (
+            *(books.terms.back, books.terms.disputed),
+            *(books.terms.ended, len(books.terms.given)),
         )
         books.stays_unlimited = (
             was
             and books.is_unlimited
-            and is_same
+            and books.has_same_terms
             and not is_changed
             and entitlement.next_instant(books, at) > books.at
         )
