@@ -203,7 +203,7 @@ BUGS = (
         "scrip.domain.settle",
         "            allowance=monthly_credits(account, plan),\n",
         "            allowance=monthly_credits(account, plan)\n"
-        "            * (account.period_at(draft.now) - account.period),\n",
+        "            * (period - (draft.before or account).period),\n",
     ),
     Bug(
         "incoming credits do not pay debt first",

@@ -10,6 +10,7 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from random import Random
 from typing import Any
 
@@ -50,8 +51,8 @@ WEIGHTS = {
     "sweep": 1.5, "close": 0.2, "same_key": 2,
 }  # fmt: skip
 
-STORIES = {"job": 4, "hoard": 0.7}
-"""Kinds that make several steps: an app's calls for a user's job, and a hoarded hold."""
+STORIES = {"job": 4, "hoard": 0.7, "month_end": 1, "refunds": 0.8, "claims": 1}
+"""Kinds that make several steps, each likely to meet a case that chance alone seldom makes."""
 
 MESSAGE_WEIGHTS = {
     "bought": 4, "bought_again": 1.5, "returned": 5, "disputed": 5, "linked": 1, "renewed": 6,
@@ -239,6 +240,10 @@ class Plan:
         self.ended: dict[str, list[Step]] = defaultdict(list)
         self.bought: list[dict[str, Any]] = []
         self.renewals: list[dict[str, Any]] = []
+        self.paid: list[dict[str, Any]] = []
+        """All payments of money."""
+        self.opened: dict[str, float] = {}
+        """About when each account was opened, and its months begin."""
         self.subscriptions: dict[str, list[Subscription]] = defaultdict(list)
         self.messages = 0
         self.versions = {"chat": 1, "tokens": 1, "image": 1}
@@ -257,7 +262,11 @@ class Plan:
                 at = self.at + self.random.uniform(0, 0.3)
                 kind = self.random.choices(kinds, weights)[0]
                 made = getattr(self, f"_{kind}")(len(steps), at, account_id)
-                steps += made if kind in STORIES else [made]
+                made = made if kind in STORIES else [made]
+                for step in made:
+                    if step.kind == "sign_up" or step.by_user:
+                        self.opened.setdefault(str(step.account_id), step.at)
+                steps += made
         return steps[:count]
 
     def _gap(self) -> float:
@@ -615,6 +624,32 @@ class Plan:
         self.held[account_id].append(opened)
         return steps
 
+    def _month_end(self, number: int, at: float, _: str) -> list[Step]:
+        """Hold most of a month's credits until after its end, and end each hold or extend it.
+
+        It is a user who never subscribes, so that the months are those since the account's opening.
+        """
+        random, account_id = self.random, self.accounts[-1]
+        start = int(self.opened.get(account_id, at))
+        end = next(end for end in (_later(start, n) for n in count(1)) if end > at)
+        steps = [
+            self._reset(number, max(at, end - 13 * HOUR), account_id),
+            self._sweep(number + 1, end + HOUR, account_id),
+        ]
+        for amount in random.choice(((60, 30), (700, 60))):
+            number += 2
+            opened = self._call("hold", account_id, f"key-{number}", amount=amount, expires_in=DAY)
+            opened.number, opened.at = number, max(at, end - random.uniform(0, 12) * HOUR)
+            kind = random.choice(("release", "capture", "extend"))
+            later = self._call(kind, account_id, f"key-{number + 1}")
+            later.body = {"expires_in": DAY} if kind == "extend" else {}
+            later.path = {"account_id": account_id, "hold_id": str(opened.key)}
+            later.number, later.at = number + 1, end + random.uniform(0, 10) * HOUR
+            for step in (opened, later):
+                self._named(step)
+                steps.append(step)
+        return steps
+
     # ---- Messages of a billing system ------------------------------------------------------------
 
     def _message(self, number: int, at: float, account_id: str) -> Step:
@@ -622,7 +657,7 @@ class Plan:
         kind = random.choices(list(MESSAGE_WEIGHTS), list(MESSAGE_WEIGHTS.values()))[0]
         if kind == "bought_again" and not self.bought:
             kind = "bought"
-        if kind in {"returned", "disputed"} and not self._payments:
+        if kind in {"returned", "disputed"} and not self.paid:
             kind = "renewed"
         if kind == "renewed_again" and not self.renewals:
             kind = "renewed"
@@ -647,6 +682,7 @@ class Plan:
         # Some have only the customer, who may not be linked yet.
         data |= random.choice(({"account_id": account_id}, {"customer_id": f"cus-{account_id}"}))
         self.bought.append(data)
+        self.paid.append(data)
         return "credits.purchased", data
 
     def _bought_again(self, _: float, account_id: str) -> tuple[str, dict[str, Any]]:
@@ -667,13 +703,8 @@ class Plan:
         if random.random() < 0.4:
             total = random.choice((money, money // 2, money // 3))
             return "payment.refunded", {"payment_id": name, "total": total}
-        number = random.choice((0, 1))
-        return "payment.refunded", {
-            "payment_id": name,
-            "refund_id": f"refund-{name}-{number}",
-            "money": (money, money // 2, money // 3)[(len(name) + number + money) % 3],
-            "status": random.choice(("pending", "succeeded", "succeeded", "failed")),
-        }
+        status = random.choice(("pending", "succeeded", "succeeded", "failed"))
+        return _refunded(data, random.choice((0, 1)), status)
 
     def _disputed(self, _: float, __: str) -> tuple[str, dict[str, Any]]:
         data, random = self._payment(), self.random
@@ -686,21 +717,40 @@ class Plan:
             "money": data["money"] // (number % 3 + 1),
         }
 
-    @property
-    def _payments(self) -> list[dict[str, Any]]:
-        """All payments of money."""
-        return [data for data in (*self.bought, *self.renewals) if data["money"]]
-
     def _payment(self) -> dict[str, Any]:
         """Return a payment, usually a recent one."""
-        payments = self._payments
-        return self.random.choice(payments[-4:] if self.random.random() < 0.7 else payments)
+        return self.random.choice(self.paid[-4:] if self.random.random() < 0.7 else self.paid)
+
+    def _refunds(self, number: int, at: float, account_id: str) -> list[Step]:
+        """Pay, and have it refunded, perhaps when it is over; that fails, and another follows."""
+        paid = self._bought if self.random.random() < 0.5 else self._renewed
+        type_, data = paid(at, account_id)
+        steps = [self._notification(number, at, type_, data)]
+        for n, status in ((0, "succeeded"), (0, "failed"), (1, "succeeded")):
+            number, at = number + 1, at + self.random.choice((HOUR, 2 * DAY, 45 * DAY))
+            steps.append(self._notification(number, at, *_refunded(data, n, status)))
+        return steps
+
+    def _claims(self, number: int, at: float, account_id: str) -> list[Step]:
+        """Name two accounts at the same time in messages about one payment."""
+        known = [one for one in self.accounts if one in self.opened]
+        if len(known) < 2:
+            return [self._message(number, at, account_id)]
+        data = self._bought(at, account_id)[1]
+        data.pop("customer_id", None)
+        steps = []
+        for n, one in enumerate(self.random.sample(known, 2) * 2):
+            data["account_id"] = one
+            steps.append(self._notification(number + n, at, "credits.purchased", {**data}))
+        return steps
 
     def _linked(self, _: float, account_id: str) -> tuple[str, dict[str, Any]]:
         return "account.linked", {"account_id": account_id, "customer_id": f"cus-{account_id}"}
 
     def _renewed(self, at: float, account_id: str) -> tuple[str, dict[str, Any]]:
         """Pay a subscription's next period, early or late, or the first one of a new one."""
+        if account_id == self.accounts[-1]:
+            account_id = self.accounts[0]  # of several users the last one never subscribes
         random, known = self.random, self._living(account_id)
         if not known or (len(known) < SUBSCRIPTIONS_MAX and random.random() < 0.3):
             subscription = self._subscribed(account_id)
@@ -785,6 +835,8 @@ class Plan:
             **what,
         }
         self.renewals.append(data)
+        if money:
+            self.paid.append(data)
         return "subscription.renewed", data
 
     def _renewed_again(self, _: float, account_id: str) -> tuple[str, dict[str, Any]]:
@@ -810,6 +862,17 @@ class Plan:
             "subscription_id": self.random.choice(known or [f"sub-{account_id}-0"]),
             "at": _iso(int(at)),
         }
+
+
+def _refunded(data: dict[str, Any], number: int, status: str) -> tuple[str, dict[str, Any]]:
+    """Return the message about one of the refunds of a payment."""
+    name, money = data["payment_id"], data["money"]
+    return "payment.refunded", {
+        "payment_id": name,
+        "refund_id": f"refund-{name}-{number}",
+        "money": (money, money // 2, money // 3)[(len(name) + number + money) % 3],
+        "status": status,
+    }
 
 
 def _later(start: int, months: int) -> int:
