@@ -138,7 +138,9 @@ def _check_month(books: Books, term: Term, number: int, lot: Lot, owed: int) -> 
     least, most = (
         terms.due(term, number, lot.allowance, now, disputed=disputed) for disputed in (True, False)
     )
-    granted, taken, lot.granted, lot.taken = lot.granted, lot.taken, 0, 0
+    # What a term took that was itself returned within the posting has come again.
+    again = min(lot.granted, lot.taken)
+    granted, taken, lot.granted, lot.taken = lot.granted - again, lot.taken - again, 0, 0
     if granted and not lot.due and books.has_same_terms:
         start = terms.months[term.name][number].start
         undisputed = terms.due(term, number, lot.allowance, start, disputed=True)
@@ -160,6 +162,8 @@ def _check_month(books: Books, term: Term, number: int, lot: Lot, owed: int) -> 
     if back and lot.due >= was and (silent or term.name not in books.clawbacks):
         wrong("made", f"{what} has brought {was} and {granted}, not {lot.due}")
     spent = back - silent - taken
+    if spent < 0 and is_over and not books.has_same_terms:
+        lot.expired, spent = lot.expired - spent, 0  # it came again unnoticed
     if spent < 0:
         wrong("lost", f"{what} has lost {taken}, not {back} of which {silent} had expired")
     # What expired within the posting may have gone back only after that.
