@@ -679,8 +679,10 @@ class Plan:
             "credits": random.choice((50, 100, 333)),
             "money": random.choice((100, 999)),
         }
-        # Some have only the customer, who may not be linked yet.
-        data |= random.choice(({"account_id": account_id}, {"customer_id": f"cus-{account_id}"}))
+        if random.random() < 0.3:  # only the customer is known, who may not be linked yet
+            data["customer_id"] = f"cus-{account_id}"
+        else:
+            data["account_id"] = account_id
         self.bought.append(data)
         self.paid.append(data)
         return "credits.purchased", data
@@ -723,12 +725,13 @@ class Plan:
 
     def _refunds(self, number: int, at: float, account_id: str) -> list[Step]:
         """Pay, and have it refunded, perhaps when it is over; that fails, and another follows."""
-        paid = self._bought if self.random.random() < 0.5 else self._renewed
+        paid = self._bought if self.random.random() < 0.4 else self._renewed
         type_, data = paid(at, account_id)
-        steps = [self._notification(number, at, type_, data)]
+        used = self._consume(number + 1, at + HOUR, str(data.get("account_id", account_id)))
+        steps = [self._notification(number, at, type_, data), used]
         for n, status in ((0, "succeeded"), (0, "failed"), (1, "succeeded")):
-            number, at = number + 1, at + self.random.choice((HOUR, 2 * DAY, 45 * DAY))
-            steps.append(self._notification(number, at, *_refunded(data, n, status)))
+            number, at = number + 1, at + self.random.choice((2 * HOUR, 100 * DAY))
+            steps.append(self._notification(number + 1, at, *_refunded(data, n, status)))
         return steps
 
     def _claims(self, number: int, at: float, account_id: str) -> list[Step]:
