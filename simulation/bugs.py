@@ -499,9 +499,9 @@ BUGS = (
     ),
     Bug(
         "the account's own allowance comes twice a month",
-        "scrip.domain.settle",
-        "        allowance_spent=draft.account.allowance_spent + grant.amount - grant.remaining,",
-        "        allowance_spent=0,",
+        "scrip.domain.posting",
+        "            spent = self.account.allowance_spent + grant.amount\n",
+        "            spent = 0\n",
     ),
     Bug(
         "what had expired of a returned month is owed",
