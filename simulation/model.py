@@ -512,7 +512,8 @@ def _check_deduction(
     at, _, until = books.balances[-1]
     if at >= since or until <= now * 1000 + CLOCKS_APART:
         return
-    asked, there = step.body, {grant["grant_id"] for grant in (books.image or {})["grants"]}
+    asked, grants = step.body, (books.image or {})["grants"]
+    there = {grant["grant_id"] for grant in grants if not grant.get("ended")}
     wanted = asked["amount"] if asked["action"] == "deduct" else books.balance - asked["amount"]
     own = sum(
         amount
@@ -543,21 +544,26 @@ def _grants_seen(books: Books, image: dict[str, Any]) -> dict[str, dict[str, Any
 
 
 def _note_late(books: Books, grants: dict[str, dict[str, Any]], bound: int) -> None:
-    """Note how much of each hold would have rolled over with the period that just ended."""
+    """Note how much of each hold would have rolled over with the period that just ended.
+
+    One that the same posting ended after that took its room, too.
+    """
+    assert books.anchor is not None
+    ended_at = month(books.anchor, books.period_at(books.at))
     live = sum(
         grant["remaining"] + books.held_of(name)
         for name, grant in grants.items()
         if grant["kind"] == "rollover" and not grant.get("ended")
     )
     books.rollover_bound, room = bound, bound - live
-    for name, hold in books.holds.items():
+    for name, hold in books.holds_before.items():
         of_ended = sum(
             amount
             for grant, amount in hold.parts
             if grants.get(grant, {"ended": True}).get("ended")
             and books.grants[grant]["kind"] == "plan"
         )
-        if hold.expires_at != inf and min(room, of_ended) > 0:
+        if ended_at < hold.expires_at != inf and min(room, of_ended) > 0:
             books.late[name] = min(room, of_ended)
             room -= books.late[name]
 
