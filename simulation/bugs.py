@@ -426,8 +426,8 @@ BUGS = (
     Bug(
         "a subscription that has ended has its days of grace",
         "scrip.domain.terms",
-        "        if term.subscription_id in self.ended or self._returned(term, last) == 1:",
-        "        if self._returned(term, last) == 1:",
+        "        if term.subscription_id in self.ended or self._is_gone(term, last):",
+        "        if self._is_gone(term, last):",
     ),
     Bug(
         "a term lasts for its days of grace although a later one has come",
@@ -457,8 +457,8 @@ BUGS = (
     Bug(
         "money that went back takes the first months",
         "scrip.domain.terms",
-        "        after = sum(later.covered for later in months[month + 1 :])",
-        "        after = sum(later.covered for later in months[:month])",
+        "        for later in months[month + 1 :]:",
+        "        for later in months[:month]:",
     ),
     Bug(
         "a later term supersedes nothing",
