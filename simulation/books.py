@@ -100,6 +100,8 @@ class Books:
         """By the name of a term and the number of its month, or by when a period began."""
         self.clawbacks: dict[str, Clawback] = {}
         """What the posting that is being written takes back of each term."""
+        self.covered = 0
+        """How much of what went back counts as spent of other terms instead of as owed."""
         self.anchor: int | None = None
         self.at: float = 0
         """When the last posting was decided."""

@@ -122,9 +122,15 @@ def check_terms(books: Books, image: dict[str, Any], facts: Facts, *, is_changed
         lot.is_known |= lot.due > 0 or not lot.allowance  # since it has been booked
     for name in owed:
         became = books.clawbacks.get(name, Clawback()).owed
-        if became != owed[name]:
-            kind = "lost" if became > owed[name] else "made"
+        covered = owed[name] - became
+        if not _may_cover(books, name, covered):
+            kind = "lost" if covered < 0 else "made"
             wrong(kind, f"{books.account_id}: {became} of {name} became debt, not {owed[name]}")
+        books.covered += covered
+        for number in range(len(books.terms.months[name])):
+            lot = books.lots[f"{name}:{number}"]
+            part = min(covered, lot.owed)
+            lot.owed, covered = lot.owed - part, covered - part
 
 
 def _check_month(books: Books, term: Term, number: int, lot: Lot, owed: int) -> int:
@@ -169,26 +175,31 @@ def _check_month(books: Books, term: Term, number: int, lot: Lot, owed: int) -> 
     # What expired within the posting may have gone back only after that.
     later = max(0, min(spent - owed, lot.expired - lot.silent - silent))
     lot.silent, spent = lot.silent + silent + later, spent - later
-    spent -= _used_of_others(books, term, number, spent)
     if spent and clawback.left.get(lot_id):
         wrong("lost", f"{what}: {spent} became debt, and {clawback.left[lot_id]} are left")
     lot.owed += spent
     return spent
 
 
-def _used_of_others(books: Books, term: Term, number: int, spent: int) -> int:
-    """Use what other terms brought for the same time and nobody used; return how much."""
-    the = books.terms.months[term.name][number]
-    if books.terms.expiry(term, number) > books.at:
-        return 0
-    rest = spent
-    for other, month_ in books.terms.begun(books.at):
-        each = books.terms.months[other.name][month_]
-        other_lot = books.lots[f"{other.name}:{month_}"]
-        if other is not term and each.start < the.end and the.start < each.end:
-            part = min(rest, other_lot.expired - other_lot.silent)
-            other_lot.expired, rest = other_lot.expired - part, rest - part
-    return spent - rest
+def _may_cover(books: Books, name: str, owed: int) -> bool:
+    """Return whether other terms had enough left for the same time as a term, unspent.
+
+    What is owed of one term may then count as spent of another, of which more is owed later.
+    """
+    if owed < 0:
+        return -owed <= books.covered
+    months = books.terms.months[name]
+    unspent = sum(
+        books.lots[f"{other.name}:{number}"].expired - books.lots[f"{other.name}:{number}"].silent
+        for other, number in books.terms.begun(books.at)
+        if other.name != name
+        and any(
+            each.start < books.terms.months[other.name][number].end
+            and books.terms.months[other.name][number].start < each.end
+            for each in months
+        )
+    )
+    return owed <= unspent
 
 
 def check_own(books: Books, image: dict[str, Any], now: float) -> None:
@@ -200,6 +211,8 @@ def check_own(books: Books, image: dict[str, Any], now: float) -> None:
         for grant in image.get("grants", ())
         if grant["source"].startswith("period:") and not grant.get("ended")
     ]
+    if image.get("is_behind"):
+        return  # what a hold returned to the allowance comes with the next posting
     if not books.is_on_base_plan(image, now):
         if live:
             wrong("made", f"{books.account_id} has an allowance of its own beside a term: {live}")
