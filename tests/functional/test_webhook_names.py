@@ -18,6 +18,7 @@ from scrip.domain.commands import CloseAccount
 from scrip.domain.entries import CLOCK, Entry, EntryType
 from scrip.ledger import ledger, opening
 from scrip.settings import settings
+from scrip.store.audit.books import account_pages, stray
 from scrip.store.client import Table
 from scrip.store.inbox import read_message
 from scrip.store.items import plan_item, to_wire
@@ -165,9 +166,12 @@ def owner(payment_id: str) -> str | None:
 
 
 def faults(*account_ids: str) -> list[str]:
-    """Return what an audit finds wrong with accounts."""
-    found = (audit_account(ledger().table, one, ledger().clock()) for one in account_ids)
-    return [finding.sentence for audited in found if audited for finding in audited.findings]
+    """Return what an audit finds wrong with accounts, and with what leads to any."""
+    table = ledger().table
+    found = (audit_account(table, one, ledger().clock()) for one in account_ids)
+    of_accounts = [one.sentence for audited in found if audited for one in audited.findings]
+    leads = [lead for page in account_pages(table) for lead in page.leads]
+    return of_accounts + [lead.about for lead in stray(table, leads)]
 
 
 def seen(account_id: str) -> tuple[Any, ...]:

@@ -151,7 +151,7 @@ def account_pages(
         options["Limit"] = items_max
     last = to_wire(after) if after else None
     while True:
-        found, last = table.scan("pk", "sk", "account_id", after=last, **options)
+        found, last = table.scan("pk", "sk", "account_id", "moved", after=last, **options)
         items = [from_wire(item) for item in found]
         owners = {account_id for item in items if (account_id := owner_of(item["pk"])) is not None}
         there = [
