@@ -128,7 +128,7 @@ class _Described:
         for error in dict.fromkeys(self._errors()):
             one = found.setdefault(error.status, {"description": "", "content": {}})
             one["description"] += f"`{error.code}` "
-            if issubclass(error, errors.BusyError | errors.HoldRateLimitedError):
+            if issubclass(error, RETRIED):
                 one["headers"] = RETRY_AFTER
             shape = _problem_model(error)  # type: ignore[arg-type] # a class can be hashed
             one["content"].setdefault(problems.CONTENT_TYPE, {"model": shape})["model"] |= shape
@@ -165,6 +165,7 @@ class _Described:
             yield errors.CorruptAccountError
         yield ScripError
         yield errors.BusyError
+        yield errors.NewerVersionError
 
     def _headers(self) -> Document:
         """Return the headers of success: an item's version, or a mark on replayed entries."""
@@ -211,6 +212,8 @@ def _link(
     return {**link, "requestBody": body} if body else link
 
 
+RETRIED = errors.BusyError | errors.HoldRateLimitedError | errors.NewerVersionError
+"""The errors whose answers say when to try again."""
 RETRY_AFTER = {
     "Retry-After": {"description": "Seconds.", "required": True, "schema": {"type": "integer"}},
 }

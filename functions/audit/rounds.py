@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from scrip.audit.accounts import OutOfTimeError, audit_account, audit_leads
+from scrip.domain.errors import NewerVersionError
 from scrip.observability import count, logger, measure
 from scrip.store.audit.books import account_pages
 from scrip.store.audit.rounds import OvertakenError, read_progress, save_progress
@@ -108,6 +109,9 @@ def _audit(table: Table, now: datetime, account_id: str) -> _Verdict | None:
         audited = audit_account(table, account_id, now, seconds_max=ACCOUNT_SECONDS_MAX)
     except OutOfTimeError:
         logger.warning("the account has too many entries", extra={"account_id": account_id})
+        return _Verdict.UNAUDITED
+    except NewerVersionError:
+        logger.warning("a newer version wrote the account", extra={"account_id": account_id})
         return _Verdict.UNAUDITED
     if audited is None:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scrip.domain.errors import CorruptAccountError
+from scrip.domain.errors import CorruptAccountError, NewerVersionError
 from scrip.observability import logger
 from scrip.store.items import (
     account_of,
@@ -60,7 +60,7 @@ class AccountChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Records of the stream; `unreadable` are the numbers of entries that cannot be read."""
+    """Records of the stream; `unreadable` are the numbers of those that must be delivered again."""
 
     added: list[EntryAdded]
     changed: list[AccountChanged]
@@ -77,7 +77,8 @@ def read_batch(records: Iterable[dict[str, Any]]) -> Batch:
     """Read the records that pass the function's event filters.
 
     An account that cannot be read is left out: no threshold can be checked, and its entries are
-    records of their own. An entry that cannot be read must not be lost.
+    records of their own. An entry that cannot be read must not be lost, nor anything that a newer
+    version wrote: that version will read it.
     """
     batch = Batch(added=[], changed=[], unreadable=[])
     for record in records:
@@ -94,6 +95,9 @@ def read_batch(records: Iterable[dict[str, Any]]) -> Batch:
             logger.exception("cannot be read", extra={"key": key, "number": number})
             if is_entry(key):
                 batch.unreadable.append(number)
+        except NewerVersionError:
+            logger.warning("a newer version wrote it", extra={"key": key, "number": number})
+            batch.unreadable.append(number)
     return batch
 
 

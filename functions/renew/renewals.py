@@ -9,7 +9,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from scrip.domain.errors import AccountNotFoundError, BusyError
+from scrip.domain.account import Account
+from scrip.domain.errors import AccountNotFoundError, BusyError, NewerVersionError
 from scrip.ledger import renewal
 from scrip.observability import logger
 from scrip.renew_queue import DirectoryRange, OneAccount, Queue
@@ -64,6 +65,8 @@ def renew_range(
 def renew_account(ledger: Ledger, account_id: str) -> None:
     """Book what has come due on an account, if anything.
 
+    What a newer version wrote is left to that version, whose sweeps visit the account again.
+
     Raises:
         ScripError: it cannot be settled.
     """
@@ -71,6 +74,8 @@ def renew_account(ledger: Ledger, account_id: str) -> None:
         ledger.execute(renewal(account_id))
     except AccountNotFoundError:
         logger.info("the account no longer exists", extra={"account_id": account_id})
+    except NewerVersionError:
+        logger.warning("a newer version has to renew it", extra={"account_id": account_id})
 
 
 def _up_to_date(ledger: Ledger, account_ids: list[str]) -> set[str]:
@@ -79,8 +84,8 @@ def _up_to_date(ledger: Ledger, account_ids: list[str]) -> set[str]:
     The sweep visits an account some hours before and after it is due, so most need no more.
     """
     found = set()
-    for account in filter(None, read_accounts(ledger.table, account_ids).values()):
+    for account in read_accounts(ledger.table, account_ids).values():
         with suppress(Exception):  # a broken account shows when it is renewed
-            if ledger.settled(account) == account:
+            if isinstance(account, Account) and ledger.settled(account) == account:
                 found.add(account.account_id)
     return found

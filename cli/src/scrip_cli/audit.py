@@ -17,6 +17,7 @@ from rich.progress import Progress
 
 from scrip.audit.accounts import Audited, audit_account, audit_leads
 from scrip.domain.audit.findings import Code, Finding
+from scrip.domain.errors import NewerVersionError
 from scrip.ledger import utc_now
 from scrip.store.audit.books import account_pages, estimated_items, newest_entry_at
 from scrip.store.client import Table
@@ -33,17 +34,28 @@ WAITING_MAX = 100
 
 @dataclass
 class Totals:
-    """What has been audited so far, and how much was found."""
+    """What has been audited so far, and how much was found.
+
+    `newer` are accounts that are left out because a newer version wrote them.
+    """
 
     accounts: int = 0
     entries: int = 0
     findings: int = 0
+    newer: int = 0
 
     def add(self, audited: Audited) -> None:
         """Count an account."""
         self.accounts += 1
         self.entries += audited.entries
         self.findings += len(audited.findings)
+
+
+@dataclass(frozen=True)
+class Newer:
+    """An account that is left out because a newer version wrote it."""
+
+    account_id: str
 
 
 class TableAudit:
@@ -56,10 +68,10 @@ class TableAudit:
         self.since = since
         self.now = utc_now()
         self._stop = threading.Event()
-        self._results: Queue[Audited | Finding | float | Exception | None] = Queue(WAITING_MAX)
+        self._results: Queue[Audited | Newer | Finding | float | Exception | None] = Queue(WAITING_MAX)
 
-    def results(self) -> Iterator[Audited | Finding | float]:
-        """Yield each audited account and, in between, how many more items were read.
+    def results(self) -> Iterator[Audited | Newer | Finding | float]:
+        """Yield each account and, in between, how many more items were read.
 
         A finding about an item that leads to an account is yielded by itself.
 
@@ -100,12 +112,15 @@ class TableAudit:
         else:
             self._results.put(None)
 
-    def _audit(self, account_id: str) -> Audited | None:
-        if self.since is not None:
-            newest = newest_entry_at(self.table, account_id)
-            if newest is not None and newest < self.since:
-                return None
-        return audit_account(self.table, account_id, self.now)
+    def _audit(self, account_id: str) -> Audited | Newer | None:
+        try:
+            if self.since is not None:
+                newest = newest_entry_at(self.table, account_id)
+                if newest is not None and newest < self.since:
+                    return None
+            return audit_account(self.table, account_id, self.now)
+        except NewerVersionError:
+            return Newer(account_id)
 
 
 @with_session
@@ -134,7 +149,8 @@ def audit(
     Hashes, sums, grants, refunds, periods, payments, usage: docs/reference/audit.md lists every
     check and what to do about each finding. Accounts may be in use meanwhile.
 
-    Exit codes: 0 no findings, 6 findings, 5 no such account, 130 stopped by Ctrl-C.
+    Exit codes: 0 no findings, 6 findings, 5 no such account, 1 no findings but accounts that a
+    newer version wrote, 130 stopped by Ctrl-C.
     """
     if account is not None and since is not None:
         raise typer.BadParameter("a single account is audited in full", param_hint="--since")
@@ -154,9 +170,12 @@ def audit(
         typer.echo(json.dumps({**asdict(totals), "seconds": seconds}))
     else:
         for name, number in asdict(totals).items():
-            typer.echo(f"{name:<10}{number}")
+            if number or name != "newer":
+                typer.echo(f"{name:<10}{number}")
     if totals.findings:
         raise typer.Exit(ExitCode.FOUND)
+    if totals.newer:
+        raise NewerVersionError
 
 
 def _audit_one(
@@ -185,6 +204,10 @@ def _audit_all(audit: TableAudit, totals: Totals, line_of: Callable[[Finding], s
             if isinstance(result, Finding):
                 totals.findings += 1
                 echo(line_of(result))
+                continue
+            if isinstance(result, Newer):
+                totals.newer += 1
+                note(f"{result.account_id}: a newer version of Scrip wrote this account.")
                 continue
             if any(finding.code is Code.ACCOUNT_MISSING for finding in result.findings):
                 # Every page that has something of this account reports it.

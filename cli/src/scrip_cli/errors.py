@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
 from scrip.domain.entries import iso
-from scrip.domain.errors import BusyError, ScripError
+from scrip.domain.errors import BusyError, NewerVersionError, ScripError
 from scrip_cli.exit_codes import ExitCode, exit_code_of
 
 type ServiceError = ScripError | ClientError | BotoCoreError | httpx.HTTPError | httpx.InvalidURL
@@ -91,6 +91,11 @@ def faults_in(error: ValidationError) -> str:
 
 
 def _scrip_error(error: ScripError) -> CommandError:
+    if isinstance(error, NewerVersionError):
+        return CommandError(
+            "A newer version of Scrip wrote some of this data.",
+            "Run the `scrip` of that version.",
+        )
     title, exit_code = (error.__doc__ or "").splitlines()[0], exit_code_of(error)
     values = {field.name: getattr(error, field.name) for field in fields(error)}
     details = ", ".join(

@@ -349,9 +349,9 @@ class ServerError(ApiError):
 
 
 class BusyError(ApiError):
-    """Scrip is too busy right now."""
+    """Scrip is too busy right now, or is being updated."""
 
-    CODES = frozenset({"busy"})
+    CODES = frozenset({"busy", "newer_version"})
 
     retry_after: int
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from scrip.domain.audit.audit import audit
 from scrip.domain.audit.books import Books
 from scrip.domain.audit.findings import Code, Finding
-from scrip.domain.errors import BusyError
+from scrip.domain.errors import BusyError, NewerVersionError
 from scrip.store.audit.books import TableRefusedError, read_books, read_ledger, read_payments, stray
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def audit_account(
         BusyError: the table did not answer, several times.
         TableRefusedError: the table refused a request.
         OutOfTimeError: it takes longer than `seconds_max`.
+        NewerVersionError: a newer version wrote some of it, which only that one can audit.
     """
     deadline = time.monotonic() + seconds_max
     audited = _read_once(table, account_id, now, deadline)
@@ -105,7 +106,7 @@ def _read_once(table: Table, account_id: str, now: datetime, deadline: float) ->
         books = read_books(table, account_id)
         found = audit(books, entries(), lambda ids: read_payments(table, ids), now)
         findings = tuple(islice(found, FINDINGS_MAX))
-    except (BusyError, TableRefusedError, OutOfTimeError):
+    except (BusyError, NewerVersionError, TableRefusedError, OutOfTimeError):
         raise
     except Exception as exc:  # noqa: BLE001 - no account may stop the audit of others
         finding = Finding(

@@ -44,6 +44,7 @@
     +-- SignatureError                  401
     +-- BusyError                       503
     |   +-- ProviderBusyError           503
+    +-- NewerVersionError               503
     +-- CatalogUnsoundError             500
     +-- CorruptAccountError             500
     +-- PayloadError                    500
@@ -538,6 +539,18 @@ class ProviderBusyError(BusyError):
     """
 
     code = "provider_busy"
+
+
+class NewerVersionError(ScripError):
+    """An update is under way; trying again in a moment is safe.
+
+    A newer version has written what this one was to read. Nothing was changed now: wait
+    `Retry-After` seconds, then send the request again with the same idempotency key. If that does
+    not help, an older version was deployed over a newer one: deploy the newer one again.
+    """
+
+    status, code = 503, "newer_version"
+    retry_after: int = 10
 
 
 class CatalogUnsoundError(ScripError):

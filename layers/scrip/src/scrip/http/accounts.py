@@ -10,13 +10,13 @@ from scrip.domain.account import Account, AccountStatus
 from scrip.domain.clocks import check_not_too_far
 from scrip.domain.entitlement import Entitlement
 from scrip.domain.entries import iso
-from scrip.domain.errors import BusyError, CorruptAccountError, NoEntryYetError, ScripError
+from scrip.domain.errors import BusyError, NoEntryYetError, ScripError
 from scrip.domain.grants import Grant, GrantKind
 from scrip.domain.upcoming import foreseen
 from scrip.http.answers import AccountSummary, IsoInstant, summary, summary_then
 from scrip.ledger import Ledger
 from scrip.observability import logger
-from scrip.store.queries import read_accounts, read_newest_entry
+from scrip.store.queries import Unreadable, read_accounts, read_newest_entry
 from scrip.users import emails_of
 
 THREADS = 8
@@ -177,10 +177,10 @@ def listed_accounts(
 def _listed(
     ledger: Ledger,
     account_id: str,
-    account: Account | None,
+    account: Account | Unreadable,
 ) -> ListedAccount | UnreadableAccount:
-    if account is None:
-        return {"account_id": account_id, "error": CorruptAccountError.code}
+    if not isinstance(account, Account):
+        return {"account_id": account_id, "error": account.code}
     try:
         settled = ledger.settled(account)
         return listed_account_json(settled, ledger.entitled(settled), emails_of(ledger, account_id))

@@ -11,6 +11,7 @@ from scrip.domain.errors import (
     BusyError,
     HoldRateLimitedError,
     InsufficientCreditsError,
+    NewerVersionError,
     ScripError,
 )
 from scrip.settings import settings
@@ -94,7 +95,7 @@ def problem(error: ScripError, instance: str) -> Response[str]:
     texts = {name: "; ".join(v) if isinstance(v, list) else v for name, v in data.items()}
     detail = error.detail.format(**texts) if error.detail else title
     retry = {}
-    if isinstance(error, BusyError | HoldRateLimitedError):
+    if isinstance(error, BusyError | HoldRateLimitedError | NewerVersionError):
         retry = {"Retry-After": str(error.retry_after)}
     return Response(
         status_code=error.status,

@@ -3,6 +3,9 @@
 An item has its value's fields under their names, except those that its key contains and those with
 their default. Instants are epoch milliseconds and hashes are binary, so that an account with four
 grants fits into 1 KB.
+
+`format` numbers the form of an item; 1 is left out. A form that versions before would read wrongly
+has the next number, and is written one release after it can be read.
 """
 
 import base64
@@ -25,7 +28,7 @@ from scrip.domain.audit.rounds import COUNT_MAX, Progress
 from scrip.domain.catalog import Feature, Plan
 from scrip.domain.entitlement import next_change
 from scrip.domain.entries import GENESIS_HASH, Entry, canonical_json
-from scrip.domain.errors import CorruptAccountError
+from scrip.domain.errors import CorruptAccountError, NewerVersionError
 from scrip.domain.grants import Grant
 from scrip.domain.payments import UNNAMED, DisputeOutcome, Payment, RefundStatus
 from scrip.domain.posting import AuditRecord
@@ -68,9 +71,16 @@ _feature = cache(lambda: TypeAdapter(Feature))
 _usage = cache(lambda: TypeAdapter(DayUsage))
 _progress = cache(lambda: TypeAdapter(Progress))
 
-BESIDE_ENTRY = frozenset({"correlation_id", "restored_at"})
+FORMAT_MAX = 2
+"""The newest form of an item that this version reads."""
+
+ACCOUNT_FORMAT = 2
+"""The form in which this version writes accounts. It writes all other items in form 1."""
+
+BESIDE_ENTRY = frozenset({"correlation_id", "format", "restored_at"})
 """The attributes of an entry's item that are not part of the entry: which request, message or
-invocation wrote it, and when it was restored from a backup. The chain does not cover them."""
+invocation wrote it, in which form, and when it was restored from a backup. The chain does not cover
+them."""
 
 BESIDE_ACCOUNT = {
     "AUDIT": frozenset({"pk", "sk"} | {field.name for field in fields(AuditRecord)}),
@@ -111,6 +121,19 @@ def from_wire(wire: Mapping[str, Any]) -> Item:
     return {name: _read(value) for name, value in wire.items()}
 
 
+def read_item(wire: Mapping[str, Any]) -> Item:
+    """Return an item as `from_wire` does, if this version knows its form.
+
+    Raises:
+        NewerVersionError: a newer version wrote it.
+    """
+    item = from_wire(wire)
+    form = item.get("format")
+    if isinstance(form, int) and form > FORMAT_MAX:
+        raise NewerVersionError
+    return item
+
+
 def with_bytes(value: Any) -> Any:
     """Return an image from JSON, in which binary is base64 text, as in DynamoDB's API."""
     match value:
@@ -133,6 +156,7 @@ def account_item(account: Account) -> Item:
         **directory_keys(account),
         **_with_bounds_apart(_with_terms_packed(dumped, account)),
         "balance": account.balance,
+        "format": ACCOUNT_FORMAT,
     }
 
 
@@ -201,7 +225,7 @@ def account_as_stored(wire: Wire) -> tuple[Account, Item, Item]:
 
 def _readable(wire: Wire) -> tuple[Account, Wire]:
     """Return the account in an item, and the item that Scrip would have written for it."""
-    item = from_wire(wire)
+    item = read_item(wire)
     account_id = item["account_id"] = id_of(item["pk"])
     try:
         joined = _with_bounds_joined(item)
@@ -211,8 +235,10 @@ def _readable(wire: Wire) -> tuple[Account, Wire]:
         else:
             account = _account().validate_python(_with_terms_unpacked(joined))
             written = to_wire(account_item(account))
-        if HOLD_BOUNDS in wire:  # version 0.1.0 may have ended holds and left their bounds
-            written[HOLD_BOUNDS] = wire[HOLD_BOUNDS]
+            del written["format"]
+        # Every form that can be read is right. Version 0.1.0 may have ended holds and left their
+        # bounds.
+        written |= {name: wire[name] for name in ("format", HOLD_BOUNDS) if name in wire}
         has_periods = next_change(account) > account.as_of
     except (
         # holds, bounds or terms of other types
@@ -314,7 +340,7 @@ def term_of(wire: Wire) -> Term:
     Raises:
         CorruptAccountError: it cannot be read.
     """
-    item = from_wire(wire)
+    item = read_item(wire)
     try:
         return _term().validate_python(_unpacked(item["term"], []))
     except (ValueError, TypeError, LookupError) as exc:
@@ -356,7 +382,7 @@ def entry_of(wire: Wire) -> Entry:
     Raises:
         CorruptAccountError: it cannot be read.
     """
-    item = from_wire(wire)
+    item = read_item(wire)
     try:
         if "metadata" in item:
             item["metadata"] = json.loads(item["metadata"])
@@ -404,7 +430,7 @@ def refunded_of(wire: Wire) -> int:
     Raises:
         CorruptAccountError: it cannot be read.
     """
-    total = from_wire(wire).get("refunded")
+    total = read_item(wire).get("refunded")
     if not isinstance(total, int):
         raise CorruptAccountError(id_of(wire["pk"]["S"]))
     return total
@@ -422,7 +448,7 @@ def retired_of(wire: Wire) -> Grant:
     Raises:
         CorruptAccountError: it cannot be read.
     """
-    item = from_wire(wire)
+    item = read_item(wire)
     try:
         return _grant().validate_python({**item, "grant_id": id_of(item["sk"]), "remaining": 0})
     except ValueError as exc:
@@ -435,7 +461,7 @@ def hold_end_of(wire: Wire) -> str:
     Raises:
         CorruptAccountError: it cannot be read.
     """
-    ended_by = from_wire(wire).get("ended_by")
+    ended_by = read_item(wire).get("ended_by")
     if not isinstance(ended_by, str):
         raise CorruptAccountError(id_of(wire["pk"]["S"]))
     return ended_by
@@ -448,7 +474,7 @@ def audit_item(key: Key, record: AuditRecord) -> Item:
 
 def audit_of(wire: Wire) -> AuditRecord:
     """Return the audit record in an item."""
-    return _audit().validate_python(from_wire(wire))
+    return _audit().validate_python(read_item(wire))
 
 
 def payment_item(payment: Payment) -> Item:
@@ -463,7 +489,7 @@ def payment_of(wire: Wire) -> Payment:
     Raises:
         CorruptAccountError: Scrip would not have written the item like this.
     """
-    item = from_wire(wire)
+    item = read_item(wire)
     payment_id = id_of(item["pk"])
     try:
         if "returned" in item:
@@ -508,7 +534,7 @@ def usage_of(wire: Wire) -> DayUsage:
     Raises:
         CorruptAccountError: it cannot be read.
     """
-    item = from_wire(wire)
+    item = read_item(wire)
     try:
         return _usage().validate_python(item)
     except ValueError as exc:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 from scrip.domain.account import AccountStatus
 from scrip.domain.audit.skew import REWIND_MAX
 from scrip.domain.entries import chain_hash
-from scrip.domain.errors import CorruptAccountError, InvalidCursorError
+from scrip.domain.errors import CorruptAccountError, InvalidCursorError, NewerVersionError
 from scrip.domain.posting import AuditRecord, Paid, Refundable
 from scrip.store.items import (
     account_of,
     audit_of,
     entry_of,
-    from_wire,
     hold_end_of,
     payment_of,
+    read_item,
     refunded_of,
     retired_of,
     term_of,
@@ -183,19 +183,23 @@ def read_with_refundable(table: Table, account_id: str, entry_id: str) -> Snapsh
 
 def is_closed(table: Table, account_id: str) -> bool:
     """Tell whether an account was closed. An account that does not exist was not."""
-    item = table.get(account_key(account_id), "status")
-    return item is not None and from_wire(item).get("status") == AccountStatus.CLOSED
+    item = table.get(account_key(account_id), "status", "format")
+    return item is not None and read_item(item).get("status") == AccountStatus.CLOSED
 
 
-def read_accounts(table: Table, account_ids: Sequence[str]) -> dict[str, Account | None]:
-    """Return up to 100 accounts by their IDs, None for a corrupt one. One round trip.
+type Unreadable = CorruptAccountError | NewerVersionError
+"""Why an account cannot be read."""
+
+
+def read_accounts(table: Table, account_ids: Sequence[str]) -> dict[str, Account | Unreadable]:
+    """Return up to 100 accounts by their IDs, or why one cannot be read. One round trip.
 
     They may be as they were a moment ago. Accounts that do not exist are left out.
     """
     found = table.get_batch(map(account_key, account_ids))
     items = {id_of(item["pk"]["S"]): item for item in found}
     return {
-        account_id: _account_if_sound(items[account_id])
+        account_id: _account_or_why_not(items[account_id])
         for account_id in account_ids
         if account_id in items
     }
@@ -471,11 +475,11 @@ def _filters(asked: EntryFilter) -> dict[str, Any]:
     return {"where": " AND ".join(used), "values": values}
 
 
-def _account_if_sound(wire: Wire) -> Account | None:
+def _account_or_why_not(wire: Wire) -> Account | Unreadable:
     try:
         return account_of(wire)
-    except CorruptAccountError:
-        return None
+    except (CorruptAccountError, NewerVersionError) as exc:
+        return exc
 
 
 def _is_entered(payment: Payment, entry_wire: Wire | None) -> bool:

@@ -30,6 +30,7 @@ from scrip.domain.entries import Actor, ActorType
 from scrip.domain.errors import (
     AccountNotFoundError,
     BusyError,
+    NewerVersionError,
     PayloadErasedError,
     PaymentNotFoundError,
     PaymentTakenError,
@@ -176,7 +177,8 @@ def apply_waiting(ledger: Ledger, in_time: Callable[[], bool]) -> None:
         elif _is_patient(ledger, record):
             if not in_time():
                 break
-            _process_safely(ledger, record)
+            with suppress(NewerVersionError):  # it waits on, for the next run
+                _process_safely(ledger, record)
 
 
 def replay(ledger: Ledger, inbox_id: str) -> InboxRecord:
@@ -187,7 +189,7 @@ def replay(ledger: Ledger, inbox_id: str) -> InboxRecord:
     Raises:
         WebhookNotFoundError: there is no such message.
         PayloadErasedError: its payload was erased.
-        BusyError: the table did not answer. Replay it again; that is safe.
+        BusyError, NewerVersionError: replay it again later; that is safe.
     """
     record = read_message(ledger.table, inbox_id)
     if record is None:
@@ -203,10 +205,11 @@ def _process_safely(ledger: Ledger, record: InboxRecord) -> None:
 
     Raises:
         BusyError: the table did not answer.
+        NewerVersionError: it is about what a newer version wrote.
     """
     try:
         process(ledger, record)
-    except BusyError:
+    except (BusyError, NewerVersionError):
         raise
     except Exception:  # noqa: BLE001 - its inbox record says so
         logger.exception("a kept message failed again", extra={"inbox_id": record.inbox_id})
@@ -288,7 +291,7 @@ class _Chain:
                 aliases.wait_no_more(self.ledger.table, inbox_id, [name])
             else:
                 self.apply(record)
-        except BusyError:
+        except (BusyError, NewerVersionError):
             self.is_busy = True
         except Exception:  # noqa: BLE001 - one broken message must not stop the others
             logger.exception("a waiting message failed", extra={"inbox_id": inbox_id})

@@ -19,7 +19,8 @@ COUNT_MAX = 2**53
 class Round:
     """One audit of all accounts; `ended_at` is None while it is running.
 
-    Of its `accounts`, `mismatches` have findings, and `unaudited` have too many entries to audit.
+    Of its `accounts`, `mismatches` have findings, and `unaudited` have too many entries to audit or
+    were written by a newer version.
     """
 
     begun_at: datetime
