@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, TypedDic
 
 from pydantic import Field, JsonValue
 
-from functions.admin.health import Health
 from scrip.domain.audit.rounds import Progress
 from scrip.domain.entries import iso
+from scrip.health import Health
 from scrip.http.accounts import ListedAccount, UnreadableAccount
 from scrip.http.answers import EntryAnswer, IsoInstant
 from scrip.store.inbox import InboxRecord, InboxStatus

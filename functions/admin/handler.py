@@ -25,7 +25,6 @@ from functions.admin.answers import (
     webhook_json,
 )
 from functions.admin.archive import LineFilter, read_lines
-from functions.admin.health import examine
 from functions.admin.requests import SyncRequest
 from scrip.domain.entries import Actor, EntryType
 from scrip.domain.errors import (
@@ -39,6 +38,7 @@ from scrip.domain.errors import (
     ProviderBusyError,
     WebhookNotFoundError,
 )
+from scrip.health import examine
 from scrip.http.accounts import ListedAccount, listed_account_json, listed_accounts
 from scrip.http.admin_models import Email, NewAccountRequest
 from scrip.http.answers import answer

@@ -19,6 +19,7 @@ from uuid import uuid4
 import pytest
 from typer.testing import CliRunner, Result
 
+from scrip import __version__
 from scrip_cli.local import demo
 from scrip_cli.local.stack import REGION, STACK_NAME, LocalStack
 from scrip_cli.main import app
@@ -269,3 +270,15 @@ def test_sending_a_webhook_fails_if_it_is_not_accepted(stack: LocalStack, tmp_pa
     )
     unreachable = operator(stack, *words, "--url", url)
     assert (unreachable.exit_code, "no answer" in unreachable.stderr) == (1, True)
+
+
+def test_upgrade_finds_this_version_deployed_and_answering(stack: LocalStack) -> None:
+    """What else it finds, other tests have done to the stack."""
+    found = json.loads(operator(stack, "upgrade", "--json").stdout)
+    assert (found["deployed"], found["version"], found["releases"]) == (
+        __version__,
+        __version__,
+        [],
+    )
+    about_updates = {"deployed_is_newer", "stack_not_updatable", "api_down", "versions_mixed"}
+    assert not about_updates & {one["code"] for one in found["problems"]}

@@ -68,7 +68,9 @@ class TableAudit:
         self.since = since
         self.now = utc_now()
         self._stop = threading.Event()
-        self._results: Queue[Audited | Newer | Finding | float | Exception | None] = Queue(WAITING_MAX)
+        self._results: Queue[Audited | Newer | Finding | float | Exception | None] = Queue(
+            WAITING_MAX
+        )
 
     def results(self) -> Iterator[Audited | Newer | Finding | float]:
         """Yield each account and, in between, how many more items were read.

@@ -110,6 +110,19 @@ class Session:
         values = {item["ParameterKey"]: item["ParameterValue"] for item in parameters}
         return str(values.get("Stage", "unknown"))
 
+    def status(self) -> str:
+        """Return CloudFormation's status of the stack."""
+        return str(self._description()["StackStatus"])
+
+    def resource(self, logical_id: str) -> str | None:
+        """Return AWS's ID of a resource; None if the stack is older than the resource."""
+        pages = self.client("cloudformation").get_paginator("list_stack_resources")
+        for page in pages.paginate(StackName=self.name):
+            for found in page["StackResourceSummaries"]:
+                if found["LogicalResourceId"] == logical_id:
+                    return str(found["PhysicalResourceId"])
+        return None
+
     def check_is_dev(self, what: str) -> None:
         """Check that the stack was deployed for stage dev. Raises CommandError if not."""
         if (stage := self.stage()) != DEV:

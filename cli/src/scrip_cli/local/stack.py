@@ -96,11 +96,20 @@ def find_stack(port: int, state_dir: Path | None) -> LocalStack:
 
     Raises CommandError outside a project.
     """
+    root = project()
+    state = state_dir.resolve() if state_dir else root / ".scrip" / str(port)
+    return LocalStack(root=root, port=port, state_dir=state)
+
+
+def project() -> Path:
+    """Return the folder of the project that the current folder is in.
+
+    Raises CommandError outside a project.
+    """
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / "template.yaml").is_file():
-            state = state_dir.resolve() if state_dir else folder / ".scrip" / str(port)
-            return LocalStack(root=folder, port=port, state_dir=state)
+            return folder
     raise CommandError(
         "There is no template.yaml in this folder or any above it.",
         "Run the command inside the Scrip project.",

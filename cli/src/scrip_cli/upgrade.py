@@ -1,0 +1,111 @@
+"""`scrip upgrade`: what this version changes about a stack, and if the stack is ready for it."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import chain
+
+import httpx
+import typer
+
+from scrip import __version__
+from scrip.health import Problem, examine
+from scrip.ledger import Ledger, utc_now
+from scrip.renew_queue import Queue
+from scrip.store.directory import list_messages
+from scrip.store.inbox import InboxStatus
+from scrip.store.restores import read_restore_item
+from scrip_cli import report
+from scrip_cli.changelog import number, releases_between
+from scrip_cli.exit_codes import ExitCode
+from scrip_cli.local.stack import project
+from scrip_cli.options import Json
+from scrip_cli.session import Session, with_session
+
+WITHOUT_VERSION = "0.1.0"
+"""The version of stacks that have no output `Version`."""
+
+UPDATABLE = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE"}
+"""The states in which CloudFormation updates a stack."""
+
+FAILED_MAX = 100
+"""How many failed messages are looked for."""
+
+TIMEOUT_SECONDS = 30
+
+
+@with_session
+def upgrade(*, as_json: Json = False, session: Session) -> None:
+    """Say what this version changes about a stack, and check that the stack is ready for it.
+
+    Nothing is changed. What this version changes is what CHANGELOG.md says of the versions after
+    the deployed one, without what is added and fixed. docs/how-to/upgrade.md says what to do about
+    each problem.
+
+    Exit codes: 0 ready, 6 something needs attention first.
+    """
+    deployed = session.outputs().get("Version", WITHOUT_VERSION)
+    releases = releases_between((project() / "CHANGELOG.md").read_text(), deployed, __version__)
+    problems = list(chain(_versions(session, deployed), _health(session)))
+    if as_json:
+        report.show_json(
+            {
+                "deployed": deployed,
+                "version": __version__,
+                "releases": [asdict(release) for release in releases],
+                "problems": [asdict(problem) for problem in problems],
+            }
+        )
+    else:
+        for release in releases:
+            for section, points in release.sections.items():
+                typer.echo(f"\n{release.version}: {section}\n")
+                for point in points:
+                    typer.echo("- " + point.replace("\n", "\n  "))
+        typer.echo(f"\ndeployed  {deployed}\nversion   {__version__}")
+        for problem in problems:
+            typer.echo(f"{problem.code}  {problem.subject}")
+    if problems:
+        raise typer.Exit(ExitCode.FOUND)
+    report.note("The stack is ready.")
+
+
+def _versions(session: Session, deployed: str) -> Iterator[Problem]:
+    """Yield what keeps the stack from being updated to this version."""
+    if number(deployed) > number(__version__):
+        yield Problem(code="deployed_is_newer", subject=deployed)
+    if (status := session.status()) not in UPDATABLE:
+        yield Problem(code="stack_not_updatable", subject=status)
+    url = f"{session.api_url()}/v1/health"
+    try:
+        health = httpx.get(url, timeout=TIMEOUT_SECONDS, trust_env=not session.is_local).json()
+    except (httpx.HTTPError, ValueError):
+        yield Problem(code="api_down", subject=url)
+    else:
+        if health.get("version", deployed) != deployed:
+            yield Problem(code="versions_mixed", subject=health["version"])
+
+
+def _health(session: Session) -> Iterator[Problem]:
+    """Yield what the stack's health says, and what an operator should have finished before."""
+    ledger, sqs = Ledger(session.table(), utc_now), session.client("sqs")
+    queues = {
+        name: Queue(sqs, url)
+        for name, resource in (
+            ("renew", "RenewQueue"),
+            ("renew_dead_letters", "RenewDeadLetters"),
+            ("events_dead_letters", "EventsDeadLetters"),
+        )
+        if (url := session.resource(resource))
+    }
+    yield from examine(ledger, session.settings().default_plan, queues).problems
+    failed, _ = list_messages(
+        ledger.table,
+        utc_now().date(),
+        status=InboxStatus.FAILED,
+        limit=FAILED_MAX,
+        cursor=None,
+    )
+    for message in failed:
+        yield Problem(code="webhook_failed", subject=message.inbox_id)
+    if read_restore_item(ledger.table) is not None:
+        yield Problem(code="restore_unfinished", subject=ledger.table.name)
