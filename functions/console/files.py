@@ -43,7 +43,7 @@ def version() -> str:
 def page() -> str:
     """Return the console's only page, which links to the files of this version."""
     links = "\n".join(
-        f'<link rel="modulepreload" href="{VERSION}/{path}">'
+        f'<link rel="modulepreload" href="console/{VERSION}/{path}">'
         for path in files()
         if path.endswith(".js") and not path.startswith("vendor/")
     )

@@ -34,18 +34,18 @@ REVALIDATE = {"Cache-Control": "no-cache"}
 app = api(any_query=True)
 
 
-@app.get("/console", include_in_schema=False)
-def get_without_slash() -> Response[str]:
+@app.get("/console/", include_in_schema=False)
+def get_with_slash() -> Response[str]:
     """Redirect to the address that everything in the page is relative to."""
     return Response(
         status_code=308,
         content_type=CONTENT_TYPES[".txt"],
-        headers={"Location": "console/"},
-        body="console/",
+        headers={"Location": "../console"},
+        body="../console",
     )
 
 
-@app.get("/console/", include_in_schema=False)
+@app.get("/console", include_in_schema=False)
 def get_page() -> Response[str]:
     """Return the page, or 304 if the browser already has it."""
     etag = f'"{version()}"'

@@ -41,7 +41,7 @@ def text(answer: dict[str, Any]) -> str:
 
 
 def version() -> str:
-    found = re.search(r'src="([0-9a-f]{16})/start\.js"', text(get("page")))
+    found = re.search(r'src="console/([0-9a-f]{16})/start\.js"', text(get("page")))
     assert found
     return found[1]
 
@@ -71,7 +71,7 @@ def test_the_page_is_revalidated_each_time_and_sent_only_if_it_changed() -> None
 
 def test_every_file_of_the_page_has_a_type_and_is_cached_for_a_year() -> None:
     types = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
-    for path in re.findall(r'(?:href|src)="[0-9a-f]{16}/([^"]+)"', text(get("page"))):
+    for path in re.findall(r'(?:href|src)="console/[0-9a-f]{16}/([^"]+)"', text(get("page"))):
         answer = get("file", f"/console/{version()}/{path}")
         assert answer["statusCode"] == 200, path
         assert answer["headers"]["Cache-Control"] == "public, max-age=31536000, immutable"
@@ -83,10 +83,12 @@ def test_every_file_of_the_page_has_a_type_and_is_cached_for_a_year() -> None:
 def test_the_page_preloads_every_module_a_few_at_a_time() -> None:
     page = text(get("page"))
     [template] = re.findall(r'<template id="modules">(.*?)</template>', page, re.DOTALL)
-    preloaded = re.findall(r'<link rel="modulepreload" href="[0-9a-f]{16}/([^"]+)">', template)
+    preloaded = re.findall(
+        r'<link rel="modulepreload" href="console/[0-9a-f]{16}/([^"]+)">', template
+    )
     modules = {path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.js")}
     assert set(preloaded) == {path for path in modules if not path.startswith("vendor/")}
-    at_once = page.replace(template, "").count(f'="{version()}/')
+    at_once = page.replace(template, "").count(f'="console/{version()}/')
     assert at_once <= 8, "each calls the function, and the browser sends all at once"
 
 
@@ -119,9 +121,9 @@ def test_the_configuration_says_where_to_sign_in() -> None:
     }
 
 
-def test_the_address_without_its_slash_redirects_to_the_page() -> None:
-    answer = get("without_slash")
-    assert (answer["statusCode"], answer["headers"]["Location"]) == (308, "console/")
+def test_the_address_with_a_slash_redirects_to_the_page() -> None:
+    answer = get("with_slash")
+    assert (answer["statusCode"], answer["headers"]["Location"]) == (308, "../console")
 
 
 def test_the_page_is_served_after_a_sign_in_with_any_query_of_the_issuer() -> None:

@@ -30,7 +30,7 @@ HEADERS = {
 EXCEPTIONS: dict[str, dict[str, Any]] = {
     "/v1/catalog": {"Cache-Control": "public, max-age=30"},
     "/v1/docs": {"Content-Security-Policy": ANY},
-    "/console/": {"Cache-Control": "no-cache", "Content-Security-Policy": ANY},
+    "/console": {"Cache-Control": "no-cache", "Content-Security-Policy": ANY},
 }
 """The public catalog, and the two pages, which have files or scripts of their own."""
 

@@ -57,7 +57,7 @@ class Functions:
         """Find them."""
         self.patience_seconds = PATIENCE_SECONDS
         self.outputs, self.signing_secrets = outputs(stack), webhook_secrets(stack)
-        self.console_url = f"{stack.api_url(self.outputs['ApiId'])}/console/"
+        self.console_url = f"{stack.api_url(self.outputs['ApiId'])}/console"
         self.issuer = f"https://cognito-idp.{REGION}.amazonaws.com/{self.outputs['UserPoolId']}"
         self.dynamodb, self.s3 = stack.client("dynamodb"), stack.client("s3")
         self._logs, self._sts = stack.client("logs"), stack.client("sts")

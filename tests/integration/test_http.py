@@ -30,7 +30,7 @@ def test_every_response_has_its_security_headers(user: Api, service: Api) -> Non
         "a refusal": user.get("/nobody-at-all"),
         "an unknown account": service.get("/nobody-at-all"),
         "an invalid request": user.post("/me/consume", {}),
-        "the console": user.http.get("/console/"),
+        "the console": user.http.get("/console"),
         "the documentation": user.http.get("/v1/docs"),
     }
     for what, answer in answers.items():
@@ -90,7 +90,7 @@ def test_a_misspelled_or_repeated_parameter_is_refused_over_http(user: Api) -> N
     assert status(f"{entries}?limit=1") == 200
     assert status("/v1/accounts/me?limit=5000") == 422
     assert status("/v1/health?x=1") == 422
-    assert status("/console/?code=1&state=2") == 200
+    assert status("/console?code=1&state=2") == 200
 
 
 def test_what_callers_send_is_in_no_log(

@@ -56,7 +56,7 @@ def details(stack: LocalStack) -> Details:
     api_url = stack.api_url(deployed["ApiId"])
     return Details(
         api_url=api_url,
-        console_url=f"{api_url}/console/",
+        console_url=f"{api_url}/console",
         endpoint_url=stack.endpoint_url,
         stack_name=STACK_NAME,
         table_name=deployed["TableName"],

@@ -91,7 +91,7 @@ def bring_console_home(stack: LocalStack) -> None:
         resource["LogicalResourceId"]: resource["PhysicalResourceId"]
         for resource in described["StackResources"]
     }
-    url = f"{stack.api_url(names['Api'])}/console/"
+    url = f"{stack.api_url(names['Api'])}/console"
     UserPool(stack.client("cognito-idp"), names["UserPool"]).let_sign_in(
         names["ConsoleClient"], url
     )

@@ -27,7 +27,6 @@ from ministack.core import iam_actions, lambda_runtime  # type: ignore[import-un
 from ministack.services import lambda_svc  # type: ignore[import-untyped]
 
 API_PREFIX = "/_aws/execute-api/"
-STAGE = "$default"
 
 _ministack_action = iam_actions.extract_iam_action
 _restore_functions = lambda_svc.load_persisted_state
@@ -41,23 +40,7 @@ async def door(scope: Any, receive: Any, send: Any) -> None:
         await ministack(scope, receive, send)
         return
     async with _slots:
-        await ministack(_name_stage(scope), receive, send)
-
-
-def _name_stage(scope: dict[str, Any]) -> dict[str, Any]:
-    """Add the stage to an address without one.
-
-    ministack guesses it, but then turns `/console/` into `/console`, which is another route.
-    """
-    api_id, _, rest = scope["path"].removeprefix(API_PREFIX).partition("/")
-    if rest.partition("/")[0] == STAGE:
-        return scope
-    short, full = API_PREFIX + api_id, f"{API_PREFIX}{api_id}/{STAGE}"
-    return {
-        **scope,
-        "path": scope["path"].replace(short, full, 1),
-        "raw_path": scope["raw_path"].replace(short.encode(), full.encode(), 1),
-    }
+        await ministack(scope, receive, send)
 
 
 def _iam_action(*request: Any) -> str | None:

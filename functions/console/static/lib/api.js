@@ -4,7 +4,7 @@ import { accessToken, signIn } from "./session.js";
 
 const RETRIES = 2;
 const RETRY_SECONDS_MAX = 5;
-const root = new URL("../v1/", document.baseURI);
+const root = new URL("v1/", document.baseURI);
 
 /**
  * An error response of the API.

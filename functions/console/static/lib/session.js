@@ -16,7 +16,7 @@ const home = () => location.origin + location.pathname;
  * Throws the issuer's error.
  */
 export async function begin() {
-  const answer = await fetch(new URL("config.json", document.baseURI));
+  const answer = await fetch(new URL("console/config.json", document.baseURI));
   if (!answer.ok) throw new Error(`config.json: ${answer.status}`);
   config = await answer.json();
   const store = new WebStorageStateStore({ store: sessionStorage });
