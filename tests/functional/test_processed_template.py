@@ -5,9 +5,11 @@ import sys
 from functools import cache
 from typing import Any
 
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 from samcli.yamlhelper import yaml_parse
 
 from tests.functional.conftest import ROOT
+from tests.functional.test_alarms import alarms, dashboard, metrics
 
 
 @cache
@@ -22,3 +24,39 @@ def test_no_route_ends_in_a_slash_because_an_http_api_has_no_such_routes() -> No
     paths = processed()["Resources"]["Api"]["Properties"]["Body"]["paths"]
     assert "/console" in paths
     assert not [path for path in paths if path.endswith("/")]
+
+
+def test_two_stacks_of_one_account_and_region_give_nothing_the_same_name() -> None:
+    for logical_id, resource in processed()["Resources"].items():
+        if resource["Type"].startswith("Custom::"):
+            continue
+        schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", resource["Type"]).schema
+        names = {path for path in schema.get("createOnlyProperties", []) if path.endswith("Name")}
+        identifying = [
+            resource.get("Properties", {}).get(path.removeprefix("/properties/"))
+            for path in {*schema["primaryIdentifier"], *names}
+        ]
+        # A constant is unique within something of the stack's own, as a group's name in its pool.
+        constants = [isinstance(value, str) for value in identifying if value is not None]
+        assert not constants or not all(constants), logical_id
+
+
+def test_metrics_are_those_of_the_stack() -> None:
+    stack_name = {"Ref": "AWS::StackName"}
+    dimensions = [
+        dimension["Value"]
+        for alarm in alarms().values()
+        for metric in metrics(alarm)
+        for dimension in metric.get("Dimensions", [])
+        if metric["Namespace"] == "Scrip"
+    ]
+    shown = {
+        metric[3]
+        for widget in dashboard()
+        for metric in widget["properties"].get("metrics", [])
+        if metric[0] == "Scrip"
+    }
+    common = yaml_parse((ROOT / "template.yaml").read_text())["Globals"]["Function"]
+    assert common["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] == stack_name
+    assert dimensions == [stack_name] * 7
+    assert shown == {"${AWS::StackName}"}
