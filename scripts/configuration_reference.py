@@ -70,7 +70,8 @@ def _variables(template: dict[str, Any]) -> list[str]:
         f"| `{name}` | {_source(value)} | {', '.join(functions).lower()} |"
         for name, (value, functions) in only.items()
     ]
-    read = {name.upper() for name in Settings.model_fields} | {"POWERTOOLS_SERVICE_NAME"}
+    read = {name.upper() for name in Settings.model_fields}
+    read |= {"POWERTOOLS_SERVICE_NAME", "SETTINGS_DIGEST"}  # a library's, and CloudFormation's
     assert read == {*everywhere, *only}, "a variable is set but not read, or read but not set"
     return rows
 

@@ -3,6 +3,7 @@
 `Custom::Catalog` loads the default catalog. Plans and features that exist are left as they are, so
 a later deployment undoes nobody's edits. `Custom::MailboxKey` makes the key by which mailboxes are
 hashed, once. `Custom::ConsoleSignIn` lets people sign in to the console at its address.
+`Custom::Settings` checks the stack's parameters and has a digest of them as its attribute `Digest`.
 `Custom::Version` has the version of this code as its attribute `Version`.
 """
 
@@ -13,11 +14,12 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions.bootstrap import parameters
 from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from scrip import __version__
 from scrip.ledger import ledger
 from scrip.observability import logger
-from scrip.store.catalogs import load_catalog
+from scrip.store.catalogs import load_catalog, read_catalog
 from scrip.store.mailbox_key import make_mailbox_key, parameter_store
 from scrip.user_pool import open_user_pool
 
@@ -51,6 +53,9 @@ def _try(event: dict[str, Any]) -> dict[str, Any]:
     for _ in range(TRIES_MAX):
         try:
             attributes = _do(event["ResourceType"], event["ResourceProperties"])
+        except parameters.WrongParameterError as exc:
+            logger.exception("a parameter is wrong")
+            return {"Status": "FAILED", "Reason": str(exc)}
         except Exception as exc:  # whatever it is, CloudFormation must hear of it
             logger.exception("a custom resource failed")
             answer = {"Status": "FAILED", "Reason": repr(exc)}
@@ -71,8 +76,20 @@ def _do(resource_type: str, properties: dict[str, Any]) -> dict[str, str]:
         case "Custom::ConsoleSignIn":
             pool = open_user_pool(properties["UserPoolId"])
             pool.let_sign_in(properties["ClientId"], properties["Url"])
+        case "Custom::Settings":
+            return {"Digest": _checked(properties)}
         case "Custom::Version":
             return {"Version": __version__}
         case _:
             raise ValueError(f"{resource_type} is none of this function's resources")
     return {}
+
+
+def _checked(properties: dict[str, Any]) -> str:
+    """Check the stack's parameters; return a digest of all."""
+    # The table comes after the time zone, without which the settings cannot be read.
+    parameters.check_time_zone(properties["TimeZone"])
+    parameters.check_default_plan(properties["DefaultPlan"], read_catalog(ledger().table))
+    if properties["JwtIssuer"]:
+        parameters.check_issuer(properties["JwtIssuer"])
+    return parameters.digest(properties)

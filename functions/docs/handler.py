@@ -11,12 +11,13 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from scrip import __version__
 from scrip.http.answers import answer
 from scrip.http.resolver import api
 from scrip.observability import logger
+from scrip.settings import settings
 
 PAGE_POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
@@ -28,9 +29,9 @@ app = api()
 
 
 class HealthAnswer(TypedDict):
-    """The API is up."""
+    """The API is up. It is `degraded` if a parameter of the stack is wrong."""
 
-    status: Literal["ok"]
+    status: Literal["ok", "degraded"]
     version: Annotated[str, Field(description="Version of the deployed code.")]
 
 
@@ -43,6 +44,11 @@ class HealthAnswer(TypedDict):
 )
 def get_health() -> Response[HealthAnswer]:
     """Answer if API Gateway and Lambda are up."""
+    try:
+        settings()
+    except ValidationError:
+        logger.exception("the settings are wrong")
+        return answer({"status": "degraded", "version": __version__})
     return answer({"status": "ok", "version": __version__})
 
 

@@ -38,6 +38,26 @@ def cloudformation() -> Iterator[tuple[str, list[dict[str, Any]]]]:
         server.shutdown()
 
 
+@pytest.fixture
+def issuer() -> Iterator[str]:
+    """An OIDC issuer, whose name has a slash at its end."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/.well-known/openid-configuration" else 404)
+            self.end_headers()
+            self.wfile.write(json.dumps({"issuer": f"{url}/"}).encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        url = f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, args=[0.01]).start()
+        yield url
+        server.shutdown()
+
+
 def run(name: str, url: str, **properties: str) -> None:
     sent = event(name)
     sent["ResponseURL"] = url
@@ -122,6 +142,51 @@ def test_the_mailbox_key_is_made_by_the_first_deployment_and_never_changed(
     assert {response["Status"] for response in responses} == {"SUCCESS"}
     assert len(set(keys)) == 1
     assert keys[0] != own_mailbox_key()
+
+
+def test_another_value_of_any_parameter_has_another_digest(
+    table: Table,
+    cloudformation: tuple[str, list[dict[str, Any]]],
+) -> None:
+    url, responses = cloudformation
+    for changed in ({}, {}, {"Others": "prod 200"}, {"TimeZone": "UTC"}, {"DefaultPlan": "pro"}):
+        run("bootstrap/settings", url, **changed)
+    first, again, *others = [response["Data"]["Digest"] for response in responses]
+    assert first == again
+    assert len({first, *others}) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("TimeZone", "Europe/Atlantis", "TimeZone is Europe/Atlantis, which is no IANA time zone"),
+        ("DefaultPlan", "basic", "DefaultPlan is basic, which is no active plan of the catalog."),
+        ("JwtIssuer", "{issuer}/none", "is no configuration of an OIDC issuer."),
+        ("JwtIssuer", "{issuer}", "but the issuer calls itself {issuer}/"),
+    ],
+)
+def test_a_wrong_parameter_fails_the_deployment_at_once_with_a_sentence(
+    table: Table,
+    cloudformation: tuple[str, list[dict[str, Any]]],
+    issuer: str,
+    name: str,
+    value: str,
+    reason: str,
+) -> None:
+    url, responses = cloudformation
+    run("bootstrap/settings", url, **{name: value.format(issuer=issuer)})
+    assert responses[0]["Status"] == "FAILED"
+    assert reason.format(issuer=issuer) in responses[0]["Reason"]
+
+
+def test_an_issuer_is_named_to_the_letter(
+    table: Table,
+    cloudformation: tuple[str, list[dict[str, Any]]],
+    issuer: str,
+) -> None:
+    url, responses = cloudformation
+    run("bootstrap/settings", url, JwtIssuer=f"{issuer}/")
+    assert responses[0]["Status"] == "SUCCESS"
 
 
 def test_the_stack_shows_the_version_of_its_code(

@@ -4,9 +4,11 @@ import json
 import subprocess
 import sys
 
+import pytest
 from openapi_spec_validator import validate
 
 from scrip import __version__
+from scrip.settings import settings
 from scrip.store.client import Table
 from tests.functional.conftest import EVENTS, ROOT, event, invoke, openapi, resources, send
 
@@ -14,6 +16,14 @@ from tests.functional.conftest import EVENTS, ROOT, event, invoke, openapi, reso
 def test_health_needs_no_token_and_no_table(table: Table) -> None:
     answer = send("docs/health")
     assert (answer.status, answer.body) == (200, {"status": "ok", "version": __version__})
+
+
+def test_health_is_degraded_if_the_settings_are_wrong(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIME_ZONE", "Europe/Atlantis")
+    settings.cache_clear()
+    assert send("docs/health").body["status"] == "degraded"
 
 
 def test_the_openapi_document_is_valid_and_served(table: Table) -> None:

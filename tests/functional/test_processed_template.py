@@ -1,11 +1,12 @@
 """The template as CloudFormation gets it from SAM: what AWS would refuse, now or at an update."""
 
+import json
 import subprocess
 import sys
 from functools import cache
 from typing import Any
 
-from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped]
 from samcli.yamlhelper import yaml_parse
 
 from tests.functional.conftest import ROOT
@@ -60,3 +61,23 @@ def test_metrics_are_those_of_the_stack() -> None:
     assert common["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] == stack_name
     assert dimensions == [stack_name] * 7
     assert shown == {"${AWS::StackName}"}
+
+
+def test_a_version_that_a_parameter_changes_is_one_of_a_function_that_it_changes() -> None:
+    resources = processed()["Resources"]
+    versions = [one for one in resources.values() if one["Type"] == "AWS::Lambda::Version"]
+    assert versions
+    for version in versions:
+        properties = dict(version["Properties"])
+        function = resources[properties.pop("FunctionName")["Ref"]]["Properties"]
+        # Within 256 characters, whatever the parameters are.
+        description = properties.pop("Description")
+        assert description == {"Fn::GetAtt": ["Settings", "Digest"]}
+        assert function["Environment"]["Variables"]["SETTINGS_DIGEST"] == description
+        assert properties == {}
+
+
+def test_the_sign_in_page_stays_where_it_is_when_a_parameter_changes() -> None:
+    domain = json.dumps(processed()["Resources"]["UserPoolDomain"]["Properties"]["Domain"])
+    assert "AWS::StackId" in domain
+    assert not [name for name in processed()["Parameters"] if f"{{{name}}}" in domain]

@@ -250,7 +250,8 @@ def test_each_role_may_do_what_its_function_does_and_nothing_else(
 ) -> None:
     monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: BytesIO())
     with uses.of("bootstrap"):
-        invoke("bootstrap", event("bootstrap/create"))
+        for name in ("create", "settings"):
+            invoke("bootstrap", event(f"bootstrap/{name}"))
     monkeypatch.setenv("USER_POOL_ID", "eu-central-1_EXAMPLE01")
     settings.cache_clear()
     monkeypatch.setattr("scrip.users.user_pool", lambda: SimpleNamespace(user=pool_user))

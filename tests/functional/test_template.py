@@ -181,9 +181,14 @@ def test_a_version_is_replaced_when_code_layer_properties_or_parameters_change(
     assert resources()["Layer"]["Properties"]["PublishLambdaVersion"]
     # SAM does not notice another value of `!Ref Parameter`, CloudFormation does in a description.
     common = json.dumps([template["Globals"]["Function"]["Environment"], properties])
-    named = set(re.findall(r'"Ref": "([A-Za-z]+)"', common)) & set(template["Parameters"])
-    described = properties["VersionDescription"]["Fn::Sub"]
-    assert {*named, "Stage", "SnapStart"} == set(re.findall(r"\$\{([A-Za-z]+)\}", described))
+    used = set(re.findall(r'"Ref": "([A-Za-z]+)"', common)) | {"Stage", "SnapStart"}
+    digested = json.dumps(resources()["Settings"]["Properties"])
+    for name in used & set(template["Parameters"]):
+        assert f'"Ref": "{name}"' in digested or f"${{{name}}}" in digested, name
+    assert properties["VersionDescription"] == {"Fn::GetAtt": ["Settings", "Digest"]}
+    # Lambda publishes no version of an unchanged function.
+    environment = template["Globals"]["Function"]["Environment"]["Variables"]
+    assert environment["SETTINGS_DIGEST"] == properties["VersionDescription"]
 
 
 def test_the_table_is_retained_encrypted_and_restorable() -> None:

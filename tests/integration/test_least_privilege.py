@@ -218,7 +218,7 @@ def bootstrap(functions: Functions) -> None:
     A failure is retried every 6 seconds, since a role may be new.
     """
     began, bucket = time.monotonic(), functions.outputs["BucketName"]
-    for name in ("create", "mailbox_key", "console_sign_in"):
+    for name in ("create", "mailbox_key", "settings", "console_sign_in"):
         key = f"role-{uuid4().hex}"
         sent = event(f"bootstrap/{name}")
         sent["ResponseURL"] = functions.s3.generate_presigned_url(

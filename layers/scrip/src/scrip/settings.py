@@ -10,7 +10,8 @@ from pydantic import AfterValidator, BaseModel
 from scrip.domain.commands import ResetAnchor
 
 
-def _known(time_zone: str) -> str:
+def known_time_zone(time_zone: str) -> str:
+    """Return the name of an IANA time zone; raise ValueError if there is none of this name."""
     try:
         ZoneInfo(time_zone)
     except (ZoneInfoNotFoundError, OSError) as exc:
@@ -26,7 +27,7 @@ class Settings(BaseModel):
     signup_credits: int = 100
     default_plan: str = "free"
     reset_anchor: ResetAnchor = ResetAnchor.SIGNUP
-    time_zone: Annotated[str, AfterValidator(_known)] = "UTC"
+    time_zone: Annotated[str, AfterValidator(known_time_zone)] = "UTC"
     match_typed_names: bool = False
     top_up_url: str = ""
     bucket_name: str = ""
