@@ -44,7 +44,7 @@ dev: setup ## Run Scrip on a local AWS, with demo users (PORT=4566)
 # those of this machine, and download those of another architecture again, without hashes.
 build: setup ## Build for AWS, with packages checked by hash (ARCHITECTURE=arm64 or x86_64)
 	PIP_ONLY_BINARY=:all: PIP_PLATFORM=manylinux2014_$(ARCHITECTURE:arm64=aarch64) \
-	  sam build --parameter-overrides Architecture=$(ARCHITECTURE)
+	  sam build --cached --parallel --parameter-overrides Architecture=$(ARCHITECTURE)
 	python -m scrip_cli.local.bytecode .aws-sam/build
 
 lint: setup .venv-checkov/.ready ## Check style, types, imports and the template

@@ -12,7 +12,7 @@ from scrip_cli.local.ministack_gaps import leave_out_metric_math
 from scrip_cli.local.stack import LocalStack, template_parameters, tool_path
 
 _LOG_LINES_SHOWN = 30
-_SOURCES = ("template.yaml", "samconfig.toml", "functions", "layers")
+_SOURCES = ("template.yaml", "functions", "layers")
 
 
 def source_hash(stack: LocalStack) -> str:
