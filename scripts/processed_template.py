@@ -1,5 +1,9 @@
-"""Prints the template as SAM passes it to CloudFormation, including the roles that it creates."""
+"""Prints the template as SAM passes it to CloudFormation, including the roles that it creates.
 
+Arguments are values of parameters, such as `Stage=prod`; the others have their defaults.
+"""
+
+import sys
 from pathlib import Path
 
 from samcli.lib.translate.sam_template_validator import SamTemplateValidator
@@ -15,5 +19,6 @@ class NoManagedPolicies:
 
 
 template = yaml_parse(Path("template.yaml").read_text(encoding="utf-8"))
-sam = SamTemplateValidator(template, NoManagedPolicies(), region="us-east-1")
+given = dict(argument.split("=", 1) for argument in sys.argv[1:])
+sam = SamTemplateValidator(template, NoManagedPolicies(), None, "us-east-1", given)
 print(sam.get_translated_template_if_valid())

@@ -76,6 +76,7 @@ def _do(resource_type: str, properties: dict[str, Any]) -> dict[str, str]:
         case "Custom::ConsoleSignIn":
             pool = open_user_pool(properties["UserPoolId"])
             pool.let_sign_in(properties["ClientId"], properties["Url"])
+            return {"Url": properties["Url"]}
         case "Custom::Settings":
             return {"Digest": _checked(properties)}
         case "Custom::Version":
@@ -87,7 +88,6 @@ def _do(resource_type: str, properties: dict[str, Any]) -> dict[str, str]:
 
 def _checked(properties: dict[str, Any]) -> str:
     """Check the stack's parameters; return a digest of all."""
-    # The table comes after the time zone, without which the settings cannot be read.
     parameters.check_time_zone(properties["TimeZone"])
     parameters.check_default_plan(properties["DefaultPlan"], read_catalog(ledger().table))
     if properties["JwtIssuer"]:

@@ -214,6 +214,7 @@ def test_admins_can_sign_in_to_the_console_and_get_none_of_scrips_scopes(
     updated = cognito.describe_user_pool_client(**client)["UserPoolClient"]
     console = "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/console"
     assert updated["CallbackURLs"] == updated["LogoutURLs"] == [console]
+    assert responses[0]["Data"] == {"Url": console}  # an output of the stack
     assert updated["AllowedOAuthFlows"] == ["code"]
     # Every user who signs in gets the client's scopes: one of Scrip's would make them all admins.
     assert not [scope for scope in updated["AllowedOAuthScopes"] if scope.startswith("scrip/")]

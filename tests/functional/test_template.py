@@ -180,7 +180,9 @@ def test_a_version_is_replaced_when_code_layer_properties_or_parameters_change(
     assert properties["AutoPublishAliasAllProperties"]
     assert resources()["Layer"]["Properties"]["PublishLambdaVersion"]
     # SAM does not notice another value of `!Ref Parameter`, CloudFormation does in a description.
-    common = json.dumps([template["Globals"]["Function"]["Environment"], properties])
+    common = json.dumps(
+        [template["Globals"]["Function"]["Environment"], properties.get("Environment")]
+    )
     used = set(re.findall(r'"Ref": "([A-Za-z]+)"', common)) | {"Stage", "SnapStart"}
     digested = json.dumps(resources()["Settings"]["Properties"])
     for name in used & set(template["Parameters"]):
@@ -229,7 +231,8 @@ def test_only_functions_that_open_accounts_read_the_mailbox_key_and_none_changes
 
 @pytest.mark.parametrize("name", ["Table", "Bucket", "UserPool"])
 def test_the_data_is_retained_when_the_stack_is_deleted(name: str) -> None:
-    assert resources()[name]["DeletionPolicy"] == "Retain"
+    # But a creation that fails leaves nothing behind.
+    assert resources()[name]["DeletionPolicy"] == "RetainExceptOnCreate"
 
 
 def test_resources_with_state_or_a_known_name_keep_their_logical_ids() -> None:
@@ -303,8 +306,30 @@ def test_a_page_may_send_every_header_and_method_of_the_api() -> None:
 
 
 def test_the_access_log_contains_no_personal_data() -> None:
-    logged = re.findall(
-        r"\$context\.(\w+)", resources()["Api"]["Properties"]["AccessLogSettings"]["Format"]
-    )
+    logged = re.findall(r"\$context\.(\w+)", access_log())
     assert "requestId" in logged
     assert not {"authorizer", "identity"} & set(logged)
+
+
+def access_log() -> str:
+    return resources()["Api"]["Properties"]["AccessLogSettings"]["Format"]  # type: ignore[no-any-return]
+
+
+def test_the_access_log_is_json_whatever_a_value_is_and_says_why_a_function_failed() -> None:
+    # API Gateway escapes values, and a value that there is not is a minus sign: both need quotes.
+    fields = json.loads(access_log())
+    assert {"$context.error.message", "$context.integration.error"} <= set(fields.values())
+    assert all(isinstance(value, str) for value in fields.values())
+
+
+def test_every_route_without_a_token_has_a_throttle_of_its_own() -> None:
+    public = {
+        f"{trigger['Properties']['Method']} {trigger['Properties']['Path']}"
+        for name in functions()
+        for trigger in resources()[name]["Properties"].get("Events", {}).values()
+        if trigger["Properties"].get("Auth") == {"Authorizer": "NONE"}
+    }
+    api = resources()["Api"]["Properties"]
+    assert set(api["RouteSettings"]) == public
+    rates = [throttle["ThrottlingRateLimit"] for throttle in api["RouteSettings"].values()]
+    assert sum(rates) <= api["DefaultRouteSettings"]["ThrottlingRateLimit"] / 4

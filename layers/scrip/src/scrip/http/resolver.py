@@ -171,6 +171,8 @@ class Api(APIGatewayHttpResolver):
         logger.info("refused", extra=details)
         if isinstance(error, BusyError):
             count("Busy")
+        elif error.status == FAILURE:
+            count("Failed")
         request_id = self.current_event.request_context.request_id
         return problem(error, f"urn:scrip:request:{request_id}")
 
