@@ -4,6 +4,7 @@ PYTHON ?= python3.13
 PORT ?= 4566
 OPERATIONS ?= 100000
 ARCHITECTURE ?= arm64
+BUILD_DIR ?= .aws-sam/build
 SECONDS ?= 600
 SEED ?= $(shell date +%s)
 BIN := .venv/bin
@@ -37,15 +38,24 @@ setup: .venv/.ready ## Create .venv with everything that Scrip needs (other targ
 	@$(BIN)/uv pip sync --quiet --require-hashes --python .venv-checkov/bin/python requirements/checkov.txt
 	@touch $@
 
+# What Lambda's own Python has beside a function, for tests/integration/test_runtime.py.
+RUNTIMES := $(patsubst %,.runtime/%/.ready,oldest newest)
+
+.runtime/%/.ready: requirements/runtime-%.txt | setup
+	@$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python --target .runtime/$* $<
+	@touch $@
+
 dev: setup ## Run Scrip on a local AWS, with demo users (PORT=4566)
 	@scrip local up --port $(PORT)
 
 # The variables make pip download packages for AWS's platform. Without them SAM would let pip choose
-# those of this machine, and download those of another architecture again, without hashes.
+# those of this machine, and download those of another architecture again, without hashes. A test
+# builds one RESOURCE into a BUILD_DIR of its own.
 build: setup ## Build for AWS, with packages checked by hash (ARCHITECTURE=arm64 or x86_64)
 	PIP_ONLY_BINARY=:all: PIP_PLATFORM=manylinux2014_$(ARCHITECTURE:arm64=aarch64) \
-	  sam build --cached --parallel --parameter-overrides Architecture=$(ARCHITECTURE)
-	python -m scrip_cli.local.bytecode .aws-sam/build
+	  sam build $(RESOURCE) --cached --parallel --build-dir $(BUILD_DIR) \
+	  --parameter-overrides Architecture=$(ARCHITECTURE)
+	python -m scrip_cli.local.bytecode $(BUILD_DIR)
 
 lint: setup .venv-checkov/.ready ## Check style, types, imports and the template
 	ruff format --check
@@ -85,7 +95,7 @@ bugs: setup ## Apply each seeded bug, and show how the simulation finds it
 # The longest tests start first, so that the run does not end with a wait for them.
 LONGEST := $(patsubst %,tests/integration/test_%.py,faults least_privilege schemathesis bench)
 
-test-integration: setup browser ## Deploy to a local AWS and test it, with the console in a browser
+test-integration: setup browser $(RUNTIMES) ## Deploy to a local AWS and test it, with the console in a browser
 	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(LONGEST) tests/browser tests/integration
 
 fuzz: setup ## Fuzz the API for a long time (SECONDS=600, SEED=...)
@@ -130,11 +140,11 @@ lock: setup ## Lock all dependencies again, including those of the layer and fun
 	  > functions/webhook/requirements.txt
 	uv export --frozen --quiet --only-group admin --no-header \
 	  > functions/admin/requirements.txt
-	for name in uv checkov; do \
-	  uv pip compile --quiet --no-header --generate-hashes --universal \
+	for name in uv checkov runtime-oldest runtime-newest; do \
+	  uv pip compile --no-config --quiet --no-header --generate-hashes --universal \
 	    --python-version 3.13 requirements/$$name.in \
 	    --output-file requirements/$$name.txt; \
 	done
 
 clean: ## Remove everything built, and the local stacks with their data
-	rm -rf .aws-sam .scrip .screenshots .venv .venv-checkov .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .aws-sam .runtime .scrip .screenshots .venv .venv-checkov .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -154,7 +154,7 @@ def measure(*, quick: bool) -> dict[str, Any]:
     functions = QUICKLY if quick else sorted(EVENTS)
     with _stack() as stack, tempfile.TemporaryDirectory() as scratch:
         cold = Cold(stack.build_dir, Path(scratch))
-        environments = _environments(stack)
+        environments = environments_of(stack)
         kinds = [(FLOOR, True)] + [(name, kind) for name in functions for kind in (True, False)]
         samples: dict[tuple[str | None, bool], list[Sample]] = {kind: [] for kind in kinds}
         for turn in range(-1, repeats):
@@ -227,17 +227,17 @@ def _requests(function: str | None) -> list[Any]:
     return requests
 
 
-def _environments(stack: LocalStack) -> dict[str, dict[str, str]]:
+def environments_of(stack: LocalStack) -> dict[str, dict[str, str]]:
     """Return the environment of each deployed function, including the local AWS's address."""
     functions, found = stack.client("lambda"), {}
     for resource in stack.client("cloudformation").describe_stack_resources(StackName=STACK_NAME)[
         "StackResources"
     ]:
         if resource["ResourceType"] == "AWS::Lambda::Function":
-            name = resource["LogicalResourceId"].removesuffix("Function").lower()
             deployed = functions.get_function_configuration(
                 FunctionName=resource["PhysicalResourceId"]
             )
+            _, name, *_ = deployed["Handler"].split(".")
             found[name] = {**deployed["Environment"]["Variables"], **stack.aws_environment()}
     return found
 

@@ -11,6 +11,7 @@ import pytest
 
 from bench.cold import RUNTIME, folder, import_ratios
 from scrip_cli.local.stack import LocalStack
+from tests.documentation import ROOT
 
 FUNCTIONS = sorted(path.parent.name for path in Path("functions").glob("*/handler.py"))
 LAYER_BYTES_MAX = 12_100_000
@@ -18,6 +19,9 @@ LAYER_BYTES_MAX = 12_100_000
 
 UNCHECKED_HASH = 1
 """Flag of bytecode that Python does not compare with its source."""
+
+ELF_ARM64 = 183
+"""The machine in the header of a compiled file: https://refspecs.linuxfoundation.org/elf/."""
 
 IMPORT_TO_FLOOR_MAX = 1.5
 WITHOUT_BYTECODE_MIN = 1.8
@@ -53,6 +57,18 @@ def test_the_layer_carries_only_what_runs_in_lambda(stack: LocalStack) -> None:
     assert not (layer / "pytest").exists()
     files = [path for path in layer.rglob("*") if path.is_file() and path.suffix != ".pyc"]
     assert sum(path.stat().st_size for path in files) <= LAYER_BYTES_MAX
+
+
+def test_make_build_puts_packages_for_arm64_into_the_layer(tmp_path: Path) -> None:
+    words = [f"BUILD_DIR={tmp_path}", "RESOURCE=Layer", "ARCHITECTURE=arm64"]
+    built = subprocess.run(
+        ["make", "build", *words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert built.returncode == 0, built.stdout + built.stderr
+    headers = [path.read_bytes()[:20] for path in (tmp_path / "Layer").rglob("*.so*")]
+    assert headers
+    assert {header[:4] for header in headers} == {b"\x7fELF"}
+    assert {int.from_bytes(header[18:], "little") for header in headers} == {ELF_ARM64}
 
 
 def test_every_built_module_has_bytecode_that_is_not_compared_with_its_source(
