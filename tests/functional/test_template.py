@@ -171,6 +171,14 @@ def test_functions_that_users_wait_for_start_from_a_snapshot_if_it_is_on(
             assert intrinsics.resolve(properties["SnapStart"]) == {"ApplyOn": applied}
 
 
+@pytest.mark.parametrize(("wanted", "mode"), [("On", "Active"), ("Off", "PassThrough")])
+def test_functions_are_traced_only_on_request(wanted: str, mode: str) -> None:
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    assert template["Parameters"]["Tracing"]["Default"] == "Off"
+    intrinsics = Intrinsics({"Tracing": wanted}, template["Conditions"])
+    assert intrinsics.resolve(template["Globals"]["Function"]["Tracing"]) == mode
+
+
 @pytest.mark.parametrize("function", INTERACTIVE)
 def test_a_version_is_replaced_when_code_layer_properties_or_parameters_change(
     function: str,
@@ -183,7 +191,7 @@ def test_a_version_is_replaced_when_code_layer_properties_or_parameters_change(
     common = json.dumps(
         [template["Globals"]["Function"]["Environment"], properties.get("Environment")]
     )
-    used = set(re.findall(r'"Ref": "([A-Za-z]+)"', common)) | {"Stage", "SnapStart"}
+    used = set(re.findall(r'"Ref": "([A-Za-z]+)"', common)) | {"Stage", "SnapStart", "Tracing"}
     digested = json.dumps(resources()["Settings"]["Properties"])
     for name in used & set(template["Parameters"]):
         assert f'"Ref": "{name}"' in digested or f"${{{name}}}" in digested, name

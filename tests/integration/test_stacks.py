@@ -53,6 +53,7 @@ CHANGES: list[dict[str, str]] = [
     {"StripeApiUrl": "https://stripe.example"},
     {"StripeConnectedAccounts": "acct_1"},
     {"SnapStart": "On"},
+    {"Tracing": "On"},
     {"ConsumeConcurrency": "5"},
     {"GradualDeployment": "true"},
     {"AlarmEmail": "operator@example.com"},
