@@ -8,7 +8,13 @@ from bench import costs, prices
 
 ROOT = Path(__file__).parent.parent
 SIZES = [10**power for power in range(3, 10)]
-GB_OF_MB = 1024
+
+
+def _percent(part: float) -> str:
+    return f"{part * 100:.0f} %"
+
+
+STACK = costs.deployed(yaml_parse((ROOT / "template.yaml").read_text()))
 
 HEAD = f"""\
 # What a month costs
@@ -19,36 +25,72 @@ discounts are not deducted; data transfer within AWS is free. Look up the prices
 
 """
 
+TRACES = f"""
+With `Tracing=On`, X-Ray traces the first call of a function in each second, and
+{_percent(costs.TRACED)} of the others: below one a second nearly all. That is not in the total.
+[What you can do without](../explanation/costs.md#what-you-can-do-without), and how.
+
+## Provisioned instead of on demand
+
+The lines of DynamoDB, usage, renewals and audit reads in sum, and what the same units cost when
+they are provisioned:
+
+"""
+
+PROVISIONED = f"""
+A unit that is provisioned and always used costs {_percent(costs.provisioned_part())} of one on
+demand. So provisioned capacity costs less once more than {_percent(costs.provisioned_part())} of it
+is used on average. Auto scaling aims at {_percent(costs.PROVISIONED_USE)}; of capacity for the
+busy third of a month, a third of that is used on average. The audit needs
+{costs.AUDIT_UNITS / costs.AUDIT_SECONDS:.0f} read units a second while it runs.
+[How to provision](../how-to/provision-capacity.md).
+"""
+
 COUNTED = f"""
 ## What is counted
 
 On the local DynamoDB, a consume writes {costs.CONSUME_WRITE_UNITS} units and reads
 {costs.CONSUME_READ_UNITS} ([test](../../tests/integration/test_budget.py)); the monthly renewal of
 an unused account writes {costs.RENEWAL_WRITE_UNITS} and reads at most {costs.RENEWAL_READ_UNITS}
-([test](../../tests/integration/test_bench.py)). What functions store, send and log
-([test](../../tests/functional/test_costs.py)) is at most {costs.ENTRY_BYTES} bytes for an entry,
-stored twice; {costs.ARCHIVED_BYTES} bytes for its copy in the bucket; {costs.ANSWER_BYTES} bytes
-for an answer; and {costs.LOGGED_BYTES} bytes of log for a successful consume, apart from Lambda's
-own lines.
+([test](../../tests/integration/test_bench.py)). What functions store, send, log and measure
+([test](../../tests/functional/test_costs.py)) is
+
+- at most {costs.ENTRY_BYTES} bytes for an entry, stored twice, to each of which DynamoDB adds
+  {costs.ITEM_BYTES}; {costs.ARCHIVED_BYTES} bytes for its copy in the bucket;
+- at most {costs.ANSWER_BYTES} bytes for an answer;
+- {costs.LOGGED_BYTES} bytes of log for a successful consume, at most {costs.BATCH_LOGGED_BYTES} for
+  a stream batch and {costs.ENTRY_LOGGED_BYTES} for each entry in it, apart from Lambda's own lines;
+- {costs.METRICS} metrics of Scrip's own that have a value in every hour; and
+  {costs.SCHEDULED_CALLS // costs.HOURS} calls an hour by schedules.
 
 ## What is assumed
 
-- An account has {costs.CONSUMES_PER_ACCOUNT} consumes a month, in a third of its hours.
-- A consume occupies its function for {costs.CONSUME_SECONDS * 1000:.0f} ms, a stream batch for
-  {costs.BATCH_SECONDS * 1000:.0f} ms, an account's audit for {costs.AUDIT_SECONDS * 1000:.0f} ms.
+- An account has {costs.CONSUMES_PER_ACCOUNT} consumes a month. Consumes come at random times in a
+  third of the month's hours.
+- A consume takes {costs.CPU_SECONDS * 1000:.0f} ms of a whole CPU and waits
+  {costs.WAIT_SECONDS * 1000:.0f} ms for the table: with {STACK.function_mb} MB that is
+  {costs.consume_seconds(STACK.function_mb) * 1000:.0f} ms. A stream batch takes
+  {costs.BATCH_SECONDS * 1000:.0f} ms, an account's audit {costs.AUDIT_SECONDS * 1000:.0f} ms.
   Only a deployment can show the actual times.
+- The table's stream has {costs.SHARDS} shards, as that of a new table on demand. A batch is opened
+  by a record and takes what arrives on its shard within {STACK.batch_seconds} seconds, at most
+  {STACK.batch_records} records; a consume makes {costs.CONSUME_RECORDS}.
 - Each consume in a stream batch is on a different account, and counting its day's usage reads
   {costs.COUNTING_UNITS} unit and writes {costs.COUNTING_UNITS}.
-- Lambda logs {costs.LAMBDA_LOG_BYTES} bytes per invocation, and a twentieth of all invocations is
-  traced.
+- Lambda logs {costs.LAMBDA_LOG_BYTES} bytes per invocation, API Gateway {costs.ACCESS_LOG_BYTES}
+  per request.
+- Your back end has a process for each {costs.PROCESS_CONSUMES} consumes a second, and each process
+  gets a token an hour from Cognito, day and night.
 - The month is the first one: on average, half of its entries exist. Every further month adds twice
-  this storage permanently, and {costs.AUDIT_UNITS_ENTRY} units a day for auditing each entry.
+  this storage permanently, and {costs.AUDIT_UNITS_ENTRY} units every 22 hours for auditing each
+  entry.
 
 ## What is not included
 
-Refunds, holds and purchases (a posting each, which writes about as much as a consume), reads of
-balances (one unit and an API request each), Cognito's price for users who sign in, and the key that
-encrypts the table, which DynamoDB requests every few minutes rather than for every call.
+Refunds, holds and purchases (a posting each, which writes about as much as a consume), sign-ups,
+reads of balances (one unit and an API request each), Cognito's price for users who sign in, metrics
+of what seldom happens, and the key that encrypts the table, which DynamoDB requests every few
+minutes rather than for every call.
 """
 
 
@@ -67,23 +109,37 @@ def _row(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
+def _table(head: str, rows: dict[str, list[float]]) -> str:
+    table = _row([head, *map(_number, SIZES)]) + _row(["---"] + ["---:"] * len(SIZES))
+    for what, dollars in rows.items():
+        table += _row([what, *map(_money, dollars)])
+    return table
+
+
 def page() -> str:
     """Return the page."""
-    template = yaml_parse((ROOT / "template.yaml").read_text())
-    resources = template["Resources"]
-    function_gb = template["Globals"]["Function"]["MemorySize"] / GB_OF_MB
-    audit_gb = resources["AuditFunction"]["Properties"]["MemorySize"] / GB_OF_MB
-    bills = [costs.month(size, function_gb, audit_gb) for size in SIZES]
+    bills = [costs.month(size, STACK) for size in SIZES]
     totals = [sum(item.dollars for item in bill) for bill in bills]
-    page = HEAD
-    page += _row(["consumes per month", *map(_number, SIZES)])
-    page += _row(["---"] + ["---:"] * len(SIZES))
-    for items in zip(*bills, strict=True):
-        page += _row([items[0].what, *(_money(item.dollars) for item in items)])
-    page += _row(["**total**", *(f"**{_money(total)}**" for total in totals)])
-    per_million = [total / size * prices.MILLION for total, size in zip(totals, SIZES, strict=True)]
-    page += _row(["per million consumes", *map(_money, per_million)])
-    return page + COUNTED
+    lines = {items[0].what: [one.dollars for one in items] for items in zip(*bills, strict=True)}
+    lines |= {
+        "**total**": totals,
+        "per million consumes": [
+            total / size * prices.MILLION for total, size in zip(totals, SIZES, strict=True)
+        ],
+        "traces, with `Tracing=On`": [costs.traces(size, STACK).dollars for size in SIZES],
+    }
+    capacity = {
+        "on demand": [
+            sum(item.dollars for item in costs.write_units(size) + costs.read_units(size))
+            for size in SIZES
+        ],
+        "provisioned, with auto scaling": [costs.provisioned(size, scales=True) for size in SIZES],
+        "provisioned for the busy third, all month": [
+            costs.provisioned(size, scales=False) for size in SIZES
+        ],
+    }
+    bill = _table("consumes per month", lines)
+    return HEAD + bill + TRACES + _table("consumes per month", capacity) + PROVISIONED + COUNTED
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -19,6 +20,7 @@ from samcli.yamlhelper import yaml_parse
 
 from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from scrip.ledger import ledger
+from scrip.observability import logger
 from scrip.renew_queue import Queue, open_queue, renew_queue
 from scrip.store.client import open_table
 from scrip.store.items import feature_item, plan_item, to_wire
@@ -234,6 +236,14 @@ def renewals(
     yield Renewals(table, queue, dead_letters, Context())
     for url in (queue.url, dead_letters):
         queue.client.delete_queue(QueueUrl=url)
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """The log from now on."""
+    written = io.StringIO()
+    monkeypatch.setattr(logger.handlers[0], "stream", written)
+    return written
 
 
 def items(table: Table) -> list[dict[str, Any]]:

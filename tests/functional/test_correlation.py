@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from scrip.observability import logger
 from tests.functional.conftest import Context, event, invoke, items, send
 from tests.functional.renewals import NOW
 
 if TYPE_CHECKING:
+    import io
+
     from scrip.store.client import Table
     from tests.functional.outside import Outside
     from tests.functional.renewals import Renewals
 
 REQUEST_ID = "JKJaXmPLvHcESHA="
 """The ID of every request of events/*.json."""
-
-
-@pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """The log from now on."""
-    written = io.StringIO()
-    monkeypatch.setattr(logger.handlers[0], "stream", written)
-    return written
 
 
 def whole_day(instant: str) -> dict[str, str]:
