@@ -3,7 +3,7 @@
 import pytest
 
 from scrip.domain.entries import ActorType
-from scrip.http.principals import actor_of
+from scrip.http.principals import actor_of, iam_claims
 from scrip.http.problems import ForbiddenError
 
 POOL = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_EXAMPLE01"
@@ -84,3 +84,36 @@ def test_a_tokens_claims_decide_the_type_of_actor(case: str) -> None:
 def test_without_a_pool_no_group_makes_an_admin(claims: dict[str, str]) -> None:
     with_group = claims | {"cognito:groups": "[admin]"}
     assert actor_of(with_group, pool_issuer="", console_client_id="").type is USER
+
+
+@pytest.mark.parametrize(
+    ("user_arn", "actor_id"),
+    [
+        # Who assumes a role names the session.
+        (
+            "arn:aws:sts::123456789012:assumed-role/backend/scrip@admin",
+            "arn:aws:sts::123456789012:assumed-role/backend",
+        ),
+        (
+            "arn:aws-cn:sts::123456789012:assumed-role/a.b=c/x",
+            "arn:aws-cn:sts::123456789012:assumed-role/a.b=c",
+        ),
+        ("arn:aws:iam::123456789012:user/team/ci", "arn:aws:iam::123456789012:user/team/ci"),
+        ("arn:aws:iam::123456789012:root", "arn:aws:iam::123456789012:root"),
+        (
+            "arn:aws:iam::123456789012:user/:assumed-role/x/ci",
+            "arn:aws:iam::123456789012:user/:assumed-role/x/ci",
+        ),
+    ],
+)
+def test_a_caller_under_iam_is_a_service_with_the_arn_of_its_role_or_user(
+    user_arn: str, actor_id: str
+) -> None:
+    actor = actor_of(iam_claims(user_arn), pool_issuer="", console_client_id="")
+    assert (actor.type, actor.id) == (SERVICE, actor_id)
+
+
+@pytest.mark.parametrize("user_arn", ["", "anonymous"])
+def test_without_an_arn_there_is_no_caller_under_iam(user_arn: str) -> None:
+    with pytest.raises(ForbiddenError):
+        iam_claims(user_arn)

@@ -4,6 +4,9 @@ API Gateway's JWT authorizer has checked the token. It passes every claim on as 
 `[a b]`, so a name with a space in it reads as two. Groups are therefore trusted only from the
 stack's own user pool, whose group names have no spaces; and only from the console's client, because
 the pages of the app can use any token that the app has, an admin's too.
+
+A request to a function URL has no token. Lambda has checked its signature, and names the caller's
+role or user in AWS, which counts as a service.
 """
 
 from collections.abc import Mapping
@@ -108,9 +111,26 @@ def _caller(request: Request, *allowed: ActorType) -> Caller:
 
 
 def _claims(request: Request) -> Mapping[str, str]:
-    claims: Mapping[str, str]
-    claims = request.resolved_event["requestContext"]["authorizer"]["jwt"]["claims"]
+    authorizer = request.resolved_event["requestContext"]["authorizer"]
+    if iam := authorizer.get("iam"):
+        return iam_claims(iam["userArn"])
+    claims: Mapping[str, str] = authorizer["jwt"]["claims"]
     return claims
+
+
+def iam_claims(user_arn: str) -> Mapping[str, str]:
+    """Return the claims that a service's token would have for a caller under IAM.
+
+    A role is one caller. The name of its session is left out: who assumes the role chooses it.
+
+    Raises:
+        ForbiddenError: there is no ARN, so Lambda has checked no signature.
+    """
+    if not user_arn.startswith("arn:"):
+        raise ForbiddenError
+    is_session = user_arn.split(":", 5)[-1].startswith("assumed-role/")
+    caller = user_arn.rpartition("/")[0] if is_session else user_arn
+    return {"sub": caller, "client_id": caller, "scope": SERVICE_SCOPE}
 
 
 def actor_of(claims: Mapping[str, str], *, pool_issuer: str, console_client_id: str) -> Actor:

@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from scrip.domain.commands import Command
 
 BODY_BYTES_MAX = 64 * 1024
+
+FUNCTION_URL_ROUTE = "$default"
+"""The route of every request to a function URL. The API has no such route."""
 
 FAILURE = 500
 """The first status of a failure that the caller did not cause."""
@@ -121,7 +124,9 @@ class Api(APIGatewayHttpResolver):
         self.exception_handler_manager.update_exception_handlers({Exception: self._failed})
 
     def resolve(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-        """Answer one request."""
+        """Answer one request, to the API or to a function URL."""
+        if event["routeKey"] == FUNCTION_URL_ROUTE:  # API Gateway decodes paths; these are as sent
+            event = {**event, "rawPath": unquote(event["rawPath"])}
         answer = super().resolve(event, context)
         # Logs, entries and events record the request under this ID.
         request_id = {"X-Request-Id": event["requestContext"]["requestId"]}
