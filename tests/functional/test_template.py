@@ -22,6 +22,8 @@ MAILBOX_KEY = {
 }
 """The parameter that the bootstrap function makes."""
 
+URLS = {"ConsumeUrl", "RefundUrl", "AccountUrl", "CatalogUrl"}
+
 READ = {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"}
 SCAN = "dynamodb:Scan"
 
@@ -341,3 +343,34 @@ def test_every_route_without_a_token_has_a_throttle_of_its_own() -> None:
     assert set(api["RouteSettings"]) == public
     rates = [throttle["ThrottlingRateLimit"] for throttle in api["RouteSettings"].values()]
     assert sum(rates) <= api["DefaultRouteSettings"]["ThrottlingRateLimit"] / 4
+
+
+def test_function_urls_need_a_signature_and_exist_only_if_the_parameter_says_so() -> None:
+    urls = {
+        name: resource
+        for name, resource in resources().items()
+        if resource["Type"] == "AWS::Lambda::Url" or "FunctionUrlConfig" in str(resource)
+    }
+    assert urls.keys() == URLS
+    for name, url in urls.items():
+        assert url["Condition"] == "HasIamCallers"
+        assert url["Properties"] == {
+            "AuthType": "AWS_IAM",
+            "TargetFunctionArn": {"Ref": f"{name.removesuffix('Url')}Function.Alias"},
+        }
+
+
+def test_a_back_end_may_invoke_functions_through_their_urls_only() -> None:
+    called = [{"Ref": f"{name.removesuffix('Url')}Function.Alias"} for name in sorted(URLS)]
+    [url, invocation, stack] = resources()["BackEndPolicy"]["Properties"]["PolicyDocument"][
+        "Statement"
+    ]
+    assert (url["Action"], invocation["Action"]) == (
+        "lambda:InvokeFunctionUrl",
+        "lambda:InvokeFunction",
+    )
+    for statement in (url, invocation):
+        assert sorted(statement["Resource"], key=str) == called
+    # An event that the caller writes could name any token as verified.
+    assert invocation["Condition"] == {"Bool": {"lambda:InvokedViaFunctionUrl": "true"}}
+    assert stack["Action"] == "cloudformation:DescribeStacks"
