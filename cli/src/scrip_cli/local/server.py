@@ -13,33 +13,45 @@ would skip as many new records. Here each stream is read from its beginning.
 A function's process that ends while it starts takes all other processes of its function with it,
 even those that are starting, and they do the same to each other for minutes. Here it fails alone.
 
+A function URL's address is on this machine, as an API's is. Its event has what AWS documents and
+ministack leaves out: the caller under IAM, and the path as it was sent.
+
 Run as `python -m scrip_cli.local.server`, with ministack's own environment variables.
 """
 
 import asyncio
+import json
 import os
+from contextlib import nullcontext
 from typing import Any
+from urllib.parse import quote
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack.app import app as ministack  # type: ignore[import-untyped]
-from ministack.core import iam_actions, lambda_runtime  # type: ignore[import-untyped]
+from ministack.core import (  # type: ignore[import-untyped]
+    iam_actions,
+    iam_evaluator,
+    lambda_runtime,
+    router,
+)
 from ministack.services import lambda_svc  # type: ignore[import-untyped]
 
 API_PREFIX = "/_aws/execute-api/"
+URL_PREFIX = "/_aws/lambda-url/"
 
 _ministack_action = iam_actions.extract_iam_action
 _restore_functions = lambda_svc.load_persisted_state
 _invoke_worker = lambda_runtime.Worker.invoke
+_create_function_url = lambda_svc._create_function_url_config  # noqa: SLF001 - as below
+_function_url_event = lambda_svc._build_function_url_event  # noqa: SLF001
 _slots = asyncio.Semaphore(4 * (os.cpu_count() or 1))
 
 
 async def door(scope: Any, receive: Any, send: Any) -> None:
-    """Pass every request to ministack; a call of an HTTP API first waits for a free slot."""
-    if scope["type"] != "http" or not scope["path"].startswith(API_PREFIX):
-        await ministack(scope, receive, send)
-        return
-    async with _slots:
+    """Pass every request to ministack; one that calls a function first waits for a free slot."""
+    is_call = scope["type"] == "http" and scope["path"].startswith((API_PREFIX, URL_PREFIX))
+    async with _slots if is_call else nullcontext():
         await ministack(scope, receive, send)
 
 
@@ -63,11 +75,43 @@ def invoke(worker: Any, *event: Any, **options: Any) -> Any:
         return {"status": "error", "error": str(exc)}
 
 
+def create_function_url(*settings: Any) -> Any:
+    """Create a function URL, and return its address on this machine."""
+    status, headers, body = _create_function_url(*settings)
+    created = json.loads(body)
+    if "FunctionUrl" in created:
+        url_id = created["FunctionUrl"].removeprefix("https://").partition(".")[0]
+        place = f"http://{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"
+        created["FunctionUrl"] = f"{place}{URL_PREFIX}{url_id}/"
+    return status, headers, json.dumps(created).encode()
+
+
+def function_url_event(*request: Any, **options: Any) -> Any:
+    """Return the event of a request to a function URL, as AWS makes it for a signed one.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-request-payload
+    """
+    event = _function_url_event(*request, **options)
+    event["rawPath"] = quote(event["rawPath"])
+    caller = iam_evaluator.resolve_caller_identity(router.extract_access_key_id(event["headers"]))
+    event["requestContext"]["authorizer"] = {
+        "iam": {
+            **{name: caller[name] for name in ("accessKey", "accountId", "userArn", "userId")},
+            "callerId": caller["userId"],
+            "cognitoIdentity": None,
+            "principalOrgId": caller["principalOrgId"],
+        },
+    }
+    return event
+
+
 async def main() -> None:
     """Serve until SIGTERM; ministack then writes its state, and the process ends."""
     iam_actions.extract_iam_action = _iam_action
     lambda_svc.load_persisted_state = _restore
     lambda_runtime.Worker.invoke = invoke
+    lambda_svc._create_function_url_config = create_function_url  # noqa: SLF001
+    lambda_svc._build_function_url_event = function_url_event  # noqa: SLF001
     config = Config()
     config.bind = [f"{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"]
     config.keep_alive_timeout = 75

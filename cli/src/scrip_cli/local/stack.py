@@ -133,6 +133,7 @@ def template_parameters() -> list[str]:
         f"Architecture={host_architecture()}",
         # Pages from any dev server on this machine may call the API.
         "AllowedOrigins=*",
+        "IamCallers=On",
         # So that the alarms exist and can be tried; the local AWS sends no email.
         "AlarmEmail=operator@example.com",
     ]
