@@ -31,11 +31,12 @@ Made from the code by `make reference`; do not edit. Your stack serves the same 
 programs at `GET /v1/openapi.json`, and a page to try it out at `GET /v1/docs`.
 
 Send a token in `Authorization: Bearer ...`; [tokens define who you
-are](../how-to/own-oidc-provider.md). `me` is the account of the user who signed in. Each problem
-code links to [its meaning](errors.md). Problems that any operation can answer with (401 without a
-valid token, 429 above the stack's rate, `forbidden`, `invalid`, `internal_error`, `busy` and the
-like) are not repeated. Instants are ISO 8601 with an offset, and UTC in answers; credits are whole
-numbers.
+are](../how-to/own-oidc-provider.md). A back end on AWS can call
+[under IAM](../how-to/call-under-iam.md) instead. `me` is the account of the user who signed in.
+Each problem code links to [its meaning](errors.md). Problems that any operation can answer with
+(401 without a valid token, 429 above the stack's rate, `forbidden`, `invalid`, `internal_error`,
+`busy` and the like) are not repeated. Instants are ISO 8601 with an offset, and UTC in answers;
+credits are whole numbers.
 
 The OpenAPI document links what was created to what can be done with it: an entry to its refund, a
 list to its next page, an item to its next edit. You supply what a link leaves out, such as an

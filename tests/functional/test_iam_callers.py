@@ -8,7 +8,9 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.functional.conftest import EVENTS, event, invoke, items, send
+from scrip_client.aws import output_of
+from tests.functional.conftest import EVENTS, event, invoke, items, resources, send
+from tests.functional.test_http import routes
 
 if TYPE_CHECKING:
     from scrip.store.client import Table
@@ -105,3 +107,10 @@ def test_a_request_that_nobody_signed_is_refused(table: Table) -> None:
     iam = sent["requestContext"]["authorizer"]["iam"]
     sent["requestContext"]["authorizer"]["iam"] = dict.fromkeys(iam, "")
     assert asked("consume", sent)[0] == 403
+
+
+def test_the_client_sends_each_path_to_the_function_that_has_its_route() -> None:
+    for function, _, path in routes():
+        url = f"{function.capitalize()}Url"
+        if url in resources() and not path.startswith("/v1/admin/"):
+            assert output_of(path.removeprefix("/")) == url

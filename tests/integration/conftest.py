@@ -90,6 +90,32 @@ def credentials(stack: LocalStack) -> ClientCredentials:
     )
 
 
+@pytest.fixture(scope="session")
+def assume(stack: LocalStack) -> Callable[..., dict[str, str]]:
+    """Return a function that makes a role with a policy, and returns its program's environment."""
+    anyone = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [anyone]})
+
+    def assume(name: str, policy_arn: str) -> dict[str, str]:
+        iam = stack.client("iam")
+        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]
+        iam.attach_role_policy(RoleName=name, PolicyArn=policy_arn)
+        session = stack.client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="task-1")
+        return stack.aws_environment() | {
+            "AWS_ACCESS_KEY_ID": session["Credentials"]["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": session["Credentials"]["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": session["Credentials"]["SessionToken"],
+        }
+
+    return assume
+
+
+@pytest.fixture(scope="session")
+def back_end(stack: LocalStack, assume: Callable[..., dict[str, str]]) -> dict[str, str]:
+    """The environment of a back end on AWS, whose role has the stack's policy."""
+    return assume("back-end", outputs(stack)["BackEndPolicyArn"])
+
+
 @pytest.fixture
 def heard(stack: LocalStack) -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """Return a function that returns every event since the test began."""

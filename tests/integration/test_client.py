@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from scrip_cli.local import demo
+from scrip_cli.local.stack import STACK_NAME
 from scrip_client import (
     AsyncScrip,
     ClientCredentials,
@@ -71,16 +72,25 @@ def network() -> LossyTransport:
     return LossyTransport()
 
 
-@pytest.fixture
+@pytest.fixture(params=["with a token", "under IAM"])
 def scrip(
+    request: pytest.FixtureRequest,
     stack: LocalStack,
     credentials: ClientCredentials,
+    back_end: dict[str, str],
     network: LossyTransport,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Scrip]:
     """An app's back end, over a network that can lose responses."""
     http = httpx.Client(transport=network, trust_env=False)
-    url = demo.details(stack).api_url
-    with Scrip(url, credentials=credentials, retries=PATIENT, http=http) as scrip:
+    if request.param == "under IAM":
+        for name, value in back_end.items():
+            monkeypatch.setenv(name, value)
+        client = Scrip.on_aws(stack=STACK_NAME, retries=PATIENT, http=http)
+    else:
+        url = demo.details(stack).api_url
+        client = Scrip(url, credentials=credentials, retries=PATIENT, http=http)
+    with client as scrip:
         yield scrip
 
 

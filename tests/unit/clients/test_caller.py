@@ -143,6 +143,8 @@ def test_a_refusal_does_not_hide_that_an_earlier_try_may_have_taken_effect(
         (httpx.Response(403, json=FORBIDDEN), False),
         (httpx.Response(500, json={"code": "corrupt_account"}), False),
         (401, False),
+        (httpx.Response(403, headers={"x-amzn-ErrorType": "AccessDeniedException"}), False),
+        (httpx.Response(502, headers={"x-amzn-ErrorType": "InternalFailure"}), True),
         (302, True),
         (403, True),
         (httpx.Response(404, text="[" * 100_000), True),

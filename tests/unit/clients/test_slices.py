@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from scrip_client import AccountFrozenError, InsufficientCreditsError, ScripError, UnavailableError
-from scrip_client.caller import Caller
+from scrip_client.caller import Caller, api_at
 from scrip_client.lease_steps import Capture, CountResult, Extend, LeaseSpec, Release, Step
 from scrip_client.retries import Retries
 from scrip_client.slices import Slices
@@ -87,7 +87,7 @@ class Driver:
 
 def driver(server: ScripInMemory, **changes: Any) -> Driver:
     transport = BlockingTransport(httpx.Client(transport=server, verify=False))
-    caller = Caller("https://api.example", transport, "token", Retries(tries_max=1))
+    caller = Caller(api_at("https://api.example"), transport, "token", Retries(tries_max=1))
     return Driver(server, Slices(replace(SPEC, **changes)), caller)
 
 

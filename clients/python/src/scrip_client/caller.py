@@ -23,7 +23,7 @@ from scrip_client.retries import NEVER_SENT, TRANSIENT, is_transient, pause_seco
 from scrip_client.tokens import Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from scrip_client.calls import Call
     from scrip_client.errors import ApiError
@@ -36,6 +36,21 @@ Answer = TypeVar("Answer")
 
 REJECTED_UNREAD = (httpx.codes.UNAUTHORIZED, httpx.codes.TOO_MANY_REQUESTS)
 """Statuses with which a gateway rejects a request before Scrip sees it."""
+
+AWS_ERROR = "X-Amzn-ErrorType"
+"""A header of AWS's own errors, among them the 403 of a function URL that lets nobody through."""
+
+
+def api_at(url: str) -> Callable[[str], str]:
+    """Return what gives a path its address in an API that has one URL.
+
+    Raises:
+        ValueError: it is no URL.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"the API's address begins with https://, unlike {url!r}")
+    base = url.rstrip("/")
+    return lambda path: f"{base}/{path}"
 
 
 @dataclass
@@ -68,17 +83,18 @@ class Caller:
 
     def __init__(
         self,
-        url: str,
+        address_of: Callable[[str], str],
         transport: Transport,
-        token_source: str | ClientCredentials,
+        token_source: str | ClientCredentials | None,
         retries: Retries,
     ) -> None:
-        """Take the API's address, and how to reach it; nothing is sent yet."""
-        if not url.startswith(("http://", "https://")):
-            raise ValueError(f"the API's address begins with https://, unlike {url!r}")
+        """Take the address of each path of the API, and how to reach it; nothing is sent yet.
+
+        Without a source of tokens, the transport's httpx client signs the requests.
+        """
         self.transport = transport
-        self._url = url.rstrip("/")
-        self._tokens = Tokens(token_source, transport.lock())
+        self._address_of = address_of
+        self._tokens = None if token_source is None else Tokens(token_source, transport.lock())
         self._retries = retries
 
     def new_state(self) -> CallState:
@@ -120,26 +136,24 @@ class Caller:
         async def fetch(request: httpx.Request) -> httpx.Response:
             return await self._send_with_retries(request, state)
 
+        if self._tokens is None:
+            return await fetch(self._request(call, {}))
         token = await self._tokens.get(fetch)
-        response = await fetch(self._request(call, token))
+        response = await fetch(self._request(call, _bearer(token)))
         if response.status_code == httpx.codes.UNAUTHORIZED and self._tokens.is_renewable:
             token = await self._tokens.get(fetch, refused=token)
-            response = await fetch(self._request(call, token))
+            response = await fetch(self._request(call, _bearer(token)))
         return response
 
-    def _request(self, call: Call[Any], token: str) -> httpx.Request:
-        headers = {
-            "Accept": "application/json",
-            "Authorization": f"Bearer {token}",
-            "User-Agent": "scrip-client",
-        }
+    def _request(self, call: Call[Any], authorization: Mapping[str, str]) -> httpx.Request:
+        headers = {"Accept": "application/json", "User-Agent": "scrip-client", **authorization}
         if call.body is not None:
             headers["Content-Type"] = "application/json"
         if call.key is not None:
             headers["Idempotency-Key"] = call.key
         return httpx.Request(
             call.method,
-            f"{self._url}/{call.path}",
+            self._address_of(call.path),
             params=call.query,
             headers=headers,
             content=None if call.body is None else json.dumps(call.body),
@@ -190,6 +204,10 @@ class Caller:
         ) from last
 
 
+def _bearer(token: str) -> Mapping[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
 def _read_answer(call: Call[Answer], response: httpx.Response) -> Answer:
     if not response.is_success:
         raise _error(response)
@@ -217,9 +235,9 @@ def _unreadable(url: httpx.URL, exc: Exception) -> UnreadableAnswerError:
 def _is_refusal(response: httpx.Response) -> bool:
     """Whether a response guarantees that the request has had no effect."""
     status, problem = response.status_code, _problem(response)
-    return status in REJECTED_UNREAD or (
-        is_from_scrip(problem) and not is_transient(status, problem)
-    )
+    is_forbidden_by_aws = status == httpx.codes.FORBIDDEN and AWS_ERROR in response.headers
+    is_from_us = is_from_scrip(problem) and not is_transient(status, problem)
+    return status in REJECTED_UNREAD or is_forbidden_by_aws or is_from_us
 
 
 def _problem(response: httpx.Response) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, Unpack
 import httpx
 
 from scrip_client import calls, charges, holding, leases
-from scrip_client.caller import Caller
+from scrip_client.caller import Caller, api_at
 from scrip_client.charges import AsyncCharge, Charge
 from scrip_client.holding import AsyncHold, Hold
 from scrip_client.leases import AsyncLease, Lease
@@ -132,8 +132,46 @@ class Scrip:
         Raises:
             ValueError: the address is not a URL; or you passed no token, or also credentials.
         """
-        self._transport = BlockingTransport(http or httpx.Client())
-        self._caller = Caller(url, self._transport, _token_source(token, credentials), retries)
+        source = _token_source(token, credentials)
+        self._connect(api_at(url), source, retries, http or httpx.Client())
+
+    @classmethod
+    def on_aws(
+        cls,
+        *,
+        stack: str = "scrip",
+        region: str | None = None,
+        retries: Retries = RETRIES,
+        http: httpx.Client | None = None,
+    ) -> Self:
+        """Return a client that calls a stack's functions as your program's role, without a token.
+
+        The stack has the parameter `IamCallers=On`, and the role its policy `BackEndPolicyArn`.
+        The client needs the extra `aws`. It reads the stack's outputs now, and signs each request
+        with the credentials that boto3 finds. `retries` and `http` are those of `Scrip`.
+
+        Raises:
+            ValueError: the stack has no function URLs.
+            botocore.exceptions.BotoCoreError: there are no credentials, or no region.
+            botocore.exceptions.ClientError: the role may not read the stack, or there is none.
+        """
+        from scrip_client.aws import function_urls  # noqa: PLC0415 - only this needs boto3
+
+        http = http or httpx.Client()
+        address_of, http.auth = function_urls(stack, region)
+        client = cls.__new__(cls)
+        client._connect(address_of, None, retries, http)  # noqa: SLF001 - it is our own
+        return client
+
+    def _connect(
+        self,
+        address_of: Callable[[str], str],
+        token_source: str | ClientCredentials | None,
+        retries: Retries,
+        http: httpx.Client,
+    ) -> None:
+        self._transport = BlockingTransport(http)
+        self._caller = Caller(address_of, self._transport, token_source, retries)
 
     balance = _blocking(calls.balance)
     balance_at = _blocking(calls.balance_at)
@@ -218,8 +256,39 @@ class AsyncScrip:
         Raises:
             ValueError: the address is not a URL; or you passed no token, or also credentials.
         """
-        self._transport = AsyncTransport(http or httpx.AsyncClient())
-        self._caller = Caller(url, self._transport, _token_source(token, credentials), retries)
+        source = _token_source(token, credentials)
+        self._connect(api_at(url), source, retries, http or httpx.AsyncClient())
+
+    @classmethod
+    def on_aws(
+        cls,
+        *,
+        stack: str = "scrip",
+        region: str | None = None,
+        retries: Retries = RETRIES,
+        http: httpx.AsyncClient | None = None,
+    ) -> Self:
+        """Return a client that calls a stack's functions as your program's role, without a token.
+
+        It is that of `Scrip.on_aws`, which has the details; it blocks while it reads the outputs.
+        """
+        from scrip_client.aws import function_urls  # noqa: PLC0415 - only this needs boto3
+
+        http = http or httpx.AsyncClient()
+        address_of, http.auth = function_urls(stack, region)
+        client = cls.__new__(cls)
+        client._connect(address_of, None, retries, http)  # noqa: SLF001 - it is our own
+        return client
+
+    def _connect(
+        self,
+        address_of: Callable[[str], str],
+        token_source: str | ClientCredentials | None,
+        retries: Retries,
+        http: httpx.AsyncClient,
+    ) -> None:
+        self._transport = AsyncTransport(http)
+        self._caller = Caller(address_of, self._transport, token_source, retries)
 
     balance = _async(calls.balance)
     balance_at = _async(calls.balance_at)
