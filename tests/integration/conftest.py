@@ -84,7 +84,7 @@ def credentials(stack: LocalStack) -> ClientCredentials:
         ClientId=deployed["ServiceClientId"],
     )["UserPoolClient"]
     return ClientCredentials(
-        token_url=f"{stack.endpoint_url}/oauth2/token",
+        token_url=stack.token_url,
         client_id=client["ClientId"],
         client_secret=client["ClientSecret"],
     )

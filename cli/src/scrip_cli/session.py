@@ -32,6 +32,8 @@ DEV = "dev"
 CONNECTIONS_MAX = 16
 """Per client, which the threads of a command share; each has one open call at a time."""
 
+API_SECONDS = 30
+
 
 @dataclass(frozen=True, kw_only=True)
 class LocalSession:
@@ -91,7 +93,7 @@ class Session:
         """Read the stack's outputs."""
         if self.is_local:
             return deploy.outputs(self._local)
-        found = self._description().get("Outputs", [])
+        found = self.description().get("Outputs", [])
         return {item["OutputKey"]: item["OutputValue"] for item in found}
 
     def output(self, name: str) -> str:
@@ -104,11 +106,38 @@ class Session:
                 "Name another stack, or deploy the current template to this one.",
             ) from exc
 
+    def description(self) -> dict[str, Any]:
+        """Describe the stack, as CloudFormation does."""
+        try:
+            found = self.client("cloudformation").describe_stacks(StackName=self.name)
+        except ClientError as exc:
+            # CloudFormation's code for a stack that does not exist.
+            if exc.response["Error"]["Code"] != "ValidationError":
+                raise
+            raise CommandError(
+                f"There is no stack {self.name} in this account and region.",
+                "Name it with --stack-name and its region with --region, and check AWS_PROFILE.",
+            ) from exc
+        return dict(found["Stacks"][0])
+
+    def resources(self) -> dict[str, dict[str, str]]:
+        """List the stack's resources: for each type their names by logical ID."""
+        found: dict[str, dict[str, str]] = {}
+        pages = self.client("cloudformation").get_paginator("list_stack_resources")
+        for page in pages.paginate(StackName=self.name):
+            for item in page["StackResourceSummaries"]:
+                named = found.setdefault(item["ResourceType"], {})
+                named[item["LogicalResourceId"]] = item["PhysicalResourceId"]
+        return found
+
+    def parameters(self) -> dict[str, str]:
+        """Read the parameters that the stack was deployed with."""
+        found = self.description().get("Parameters", [])
+        return {item["ParameterKey"]: item["ParameterValue"] for item in found}
+
     def stage(self) -> str:
         """Return the stage that the stack was deployed for: dev, staging or prod."""
-        parameters = self._description().get("Parameters", [])
-        values = {item["ParameterKey"]: item["ParameterValue"] for item in parameters}
-        return str(values.get("Stage", "unknown"))
+        return self.parameters().get("Stage", "unknown")
 
     def status(self) -> str:
         """Return CloudFormation's status of the stack."""
@@ -166,6 +195,19 @@ class Session:
             return self._local.api_url(self.output("ApiId"))
         return self.output("ApiUrl")
 
+    def token_url(self) -> str:
+        """Return the address where a back end gets tokens from the stack's user pool."""
+        return self._local.token_url if self.is_local else self.output("TokenUrl")
+
+    def http(self) -> httpx.Client:
+        """Make a client of the stack's API, which answers within API Gateway's 30 seconds.
+
+        The person's proxy is not for what runs on this machine.
+        """
+        return httpx.Client(
+            base_url=self.api_url(), timeout=API_SECONDS, trust_env=not self.is_local
+        )
+
     @cached_property
     def _local(self) -> LocalStack:
         return LocalSession(port=self.port, state=self.state).running_stack
@@ -176,19 +218,6 @@ class Session:
         if session.region_name is None:
             raise CommandError("No AWS region is set.", "Name it with --region.")
         return session
-
-    def _description(self) -> dict[str, Any]:
-        try:
-            found = self.client("cloudformation").describe_stacks(StackName=self.name)
-        except ClientError as exc:
-            # CloudFormation's code for a stack that does not exist.
-            if exc.response["Error"]["Code"] != "ValidationError":
-                raise
-            raise CommandError(
-                f"There is no stack {self.name} in this account and region.",
-                "Name it with --stack-name and its region with --region, and check AWS_PROFILE.",
-            ) from exc
-        return dict(found["Stacks"][0])
 
 
 def with_session(command: Callable[..., None]) -> Callable[..., None]:

@@ -3,16 +3,15 @@
 import json
 import os
 import shlex
-import signal
 import subprocess
 from dataclasses import asdict
-from types import FrameType
 from typing import Annotated
 
 import typer
 
 from scrip_cli.errors import CommandError, NotRunningError
 from scrip_cli.exit_codes import ExitCode
+from scrip_cli.interrupts import interrupt_on_signals
 from scrip_cli.local import demo, deploy, printing, process
 from scrip_cli.local.build import source_hash
 from scrip_cli.local.lifecycle import running
@@ -43,9 +42,8 @@ def up(
         if not deploy.is_deployed(stack, source_hash(stack)):
             note(f"\nThe sources have changed since: {_down(stack)}, then up again.")
         return
-    _interrupt_on_signals()
     try:
-        with running(stack, lock) as server:
+        with interrupt_on_signals(), running(stack, lock) as server:
             details = demo.details(stack)
             if not detach:
                 printing.show_details(details)
@@ -120,13 +118,3 @@ def _wait(stack: LocalStack, server: subprocess.Popen[bytes]) -> None:
     if exit_code != 0:
         raise CommandError(f"ministack ended with exit code {exit_code}.", f"See {stack.log_file}.")
     note("Stopped by another command; the data is kept.")
-
-
-def _interrupt_on_signals() -> None:
-    """Treat a closed terminal and `kill` like Ctrl-C, so that state is always saved."""
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)

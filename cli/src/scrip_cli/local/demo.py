@@ -140,10 +140,9 @@ def _service_token(stack: LocalStack, deployed: dict[str, str]) -> str:
     client = stack.client("cognito-idp").describe_user_pool_client(
         UserPoolId=deployed["UserPoolId"], ClientId=deployed["ServiceClientId"]
     )["UserPoolClient"]
-    # On AWS this address is the pool's own domain.
     with httpx.Client(trust_env=False) as http:
         answer = http.post(
-            f"{stack.endpoint_url}/oauth2/token",
+            stack.token_url,
             auth=(client["ClientId"], client["ClientSecret"]),
             data={"grant_type": "client_credentials", "scope": _SERVICE_SCOPE},
         )

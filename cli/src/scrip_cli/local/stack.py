@@ -36,6 +36,11 @@ class LocalStack:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def token_url(self) -> str:
+        """The address where back ends get tokens; on AWS it is the pool's own domain."""
+        return f"{self.endpoint_url}/oauth2/token"
+
+    @property
     def build_dir(self) -> Path:
         """The folder of SAM's build."""
         return self.state_dir / "build"

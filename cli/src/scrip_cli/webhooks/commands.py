@@ -76,9 +76,9 @@ def send(
     for assignment in set_ or []:
         override(payload, assignment)
     body = json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()
-    secret = read_secret(secret_file) if secret_file else _secret(session, sender)
+    secret = read_secret(secret_file) if secret_file else signing_secret(session, sender)
     address = f"{(url or session.api_url()).rstrip('/')}/v1/webhooks/{sender}"
-    answer = _post(address, body, sender, secret)
+    answer = post_signed(address, body, sender, secret)
     typer.echo(f"{answer.status_code} {answer.reason_phrase}")
     typer.echo(answer.text)
     if not answer.is_success:
@@ -99,7 +99,7 @@ def read_secret(file: TextIO) -> str:
     return secret
 
 
-def _secret(session: Session, provider: Provider) -> str:
+def signing_secret(session: Session, provider: Provider) -> str:
     """Return the first of a provider's secrets. Raises CommandError if the stack has none."""
     arn = session.output("WebhookSecretsArn")
     text = session.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
@@ -112,7 +112,11 @@ def _secret(session: Session, provider: Provider) -> str:
     return str(secrets[0])
 
 
-def _post(address: str, body: bytes, provider: Provider, secret: str) -> httpx.Response:
+def post_signed(address: str, body: bytes, provider: Provider, secret: str) -> httpx.Response:
+    """Post a message, signed just now, as its provider would.
+
+    Raises CommandError if the secret cannot be one, or if there is no answer.
+    """
     try:
         message_id = f"msg_{uuid.uuid4().hex}"
         signature = sign(provider, body, secret, message_id=message_id, at=utc_now())
