@@ -18,6 +18,7 @@ from scrip_cli.catalog.commands import app as catalog
 from scrip_cli.export.commands import export
 from scrip_cli.local.commands import app as local
 from scrip_cli.seed.commands import seed
+from scrip_cli.smoke.commands import smoke
 from scrip_cli.sweep import sweep
 from scrip_cli.upgrade import upgrade
 from scrip_cli.webhooks.commands import app as webhooks
@@ -41,6 +42,7 @@ app.command(epilog="Example: scrip backfill --csv users.csv --dry-run")(backfill
 app.command(epilog="Example: scrip sweep --now")(sweep)
 app.command(epilog="Example: scrip audit --since 2026-11-01")(audit)
 app.command(epilog="Example: scrip upgrade --stack-name scrip-prod")(upgrade)
+app.command(epilog="Example: scrip smoke --yes")(smoke)
 app.command(epilog="Example: scrip backup backup-2026-11-21")(backup)
 app.command(epilog="Example: scrip restore backup-2026-11-21")(restore)
 
