@@ -1,0 +1,79 @@
+"""Proves what the functions' roles rest on: how IAM evaluates the partitions of a request.
+
+A role allows an action on the partitions that its function needs (`dynamodb:LeadingKeys`), and the
+boundary of all roles denies every change of an entry. AWS does not say which keys an action of a
+transaction is evaluated with: those of its own item, as Scrip assumes, or those of all items. In
+the latter case no function could write anything.
+
+Nothing is written. Each request has a condition that does not hold, which DynamoDB evaluates after
+IAM has allowed the request. The account has an ID that no account can have.
+"""
+
+from collections.abc import Callable
+
+from botocore.exceptions import ClientError
+
+from scrip.store.client import Action, ConditionFailedError, Table, checking, putting
+from scrip.store.items import to_wire
+from scrip.store.keys import account_key, entry_key
+
+NOBODY = "no account"
+"""What the account would be called: a space cannot be part of an ID."""
+
+EXISTS = "attribute_exists(pk)"
+
+
+class CanaryError(Exception):
+    """IAM evaluates partitions otherwise than the roles assume; the message is for operators."""
+
+
+def prove_partitions(table: Table) -> None:
+    """Do what functions do under a role like theirs, and try what none may do.
+
+    Raises:
+        CanaryError: IAM refused the one, or allowed the other.
+        BusyError: the table did not answer.
+    """
+    account, other = account_key(NOBODY), account_key(f"{NOBODY} either")
+    entry = entry_key(NOBODY, "entry")
+    change: Action = {
+        "Update": {
+            "Key": to_wire(account),
+            "UpdateExpression": "REMOVE balance",
+            "ConditionExpression": EXISTS,
+        }
+    }
+    put, check = putting(entry, EXISTS), checking(other, EXISTS, {})
+    needed: dict[str, Callable[[], object]] = {
+        "a transaction over three partitions": lambda: table.transact(change, put, check),
+        "a transaction that reads two partitions": lambda: table.get_together(account, entry),
+    }
+    change_entry: Action = {"Update": change["Update"] | {"Key": to_wire(entry)}}
+    forbidden: dict[str, Callable[[], object]] = {
+        "a change of an entry": lambda: table.update(entry, "REMOVE amount", EXISTS, {}),
+        "a change of an entry in a transaction": lambda: table.transact(change_entry, check),
+        "the deletion of an entry": lambda: table.delete(entry, EXISTS),
+        "an item in another partition": lambda: table.put(account, EXISTS),
+    }
+    refused = [what for what, do in needed.items() if not _is_allowed(do)]
+    allowed = [what for what, do in forbidden.items() if _is_allowed(do)]
+    if refused or allowed:
+        raise CanaryError(
+            "IAM evaluates the partitions of a request (dynamodb:LeadingKeys) otherwise than the"
+            " functions' roles assume. Deploy with PartitionConditions=no, and report this."
+            f" Refused: {', '.join(refused) or 'nothing'}."
+            f" Not refused: {', '.join(allowed) or 'nothing'}."
+        )
+
+
+def _is_allowed(do: Callable[[], object]) -> bool:
+    """Make a request; return whether IAM allows it."""
+    try:
+        do()
+    except ConditionFailedError:
+        return True
+    except ClientError as exc:
+        if exc.response["Error"]["Code"] == "AccessDeniedException":
+            return False
+        raise
+    return True
