@@ -4,6 +4,7 @@
 a later deployment undoes nobody's edits. `Custom::MailboxKey` makes the key by which mailboxes are
 hashed, once. `Custom::ConsoleSignIn` lets people sign in to the console at its address.
 `Custom::Settings` checks the stack's parameters and has a digest of them as its attribute `Digest`.
+`Custom::Canary` tries whether IAM evaluates partitions as the functions' roles expect.
 `Custom::Version` has the version of this code as its attribute `Version`.
 """
 
@@ -19,6 +20,7 @@ from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from scrip import __version__
 from scrip.ledger import ledger
 from scrip.observability import logger
+from scrip.store.canary import prove_partitions
 from scrip.store.catalogs import load_catalog, read_catalog
 from scrip.store.mailbox_key import make_mailbox_key, parameter_store
 from scrip.user_pool import open_user_pool
@@ -79,6 +81,8 @@ def _do(resource_type: str, properties: dict[str, Any]) -> dict[str, str]:
             return {"Url": properties["Url"]}
         case "Custom::Settings":
             return {"Digest": _checked(properties)}
+        case "Custom::Canary":
+            prove_partitions(ledger().table)
         case "Custom::Version":
             return {"Version": __version__}
         case _:

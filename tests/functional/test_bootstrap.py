@@ -16,6 +16,7 @@ from scrip.store.client import Table
 from scrip.store.mailbox_key import own_mailbox_key, read_mailbox_key
 from tests.functional.conftest import event, invoke
 from tests.functional.faults import instead_of
+from tests.functional.test_canary import all_keys, iam, own_keys
 
 
 @pytest.fixture
@@ -187,6 +188,20 @@ def test_an_issuer_is_named_to_the_letter(
     url, responses = cloudformation
     run("bootstrap/settings", url, JwtIssuer=f"{issuer}/")
     assert responses[0]["Status"] == "SUCCESS"
+
+
+def test_a_deployment_where_iam_evaluates_partitions_otherwise_fails_and_names_the_way_out(
+    monkeypatch: pytest.MonkeyPatch,
+    empty_table: Table,
+    cloudformation: tuple[str, list[dict[str, Any]]],
+) -> None:
+    url, responses = cloudformation
+    monkeypatch.setattr("functions.bootstrap.handler.PAUSE_SECONDS", 0)
+    for keys_of in (own_keys, all_keys):
+        with iam(empty_table, keys_of):
+            run("bootstrap/canary", url)
+    assert [response["Status"] for response in responses] == ["SUCCESS", "FAILED"]
+    assert "Deploy with PartitionConditions=no" in responses[1]["Reason"]
 
 
 def test_the_stack_shows_the_version_of_its_code(

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     type Request = list[tuple[str, str]]
     """The actions of a request, each with its partition."""
 
+LEADING = "dynamodb:LeadingKeys"
+POLICY = resources()["CanaryPolicy"]["Properties"]["PolicyDocument"]
 ROLE = {
-    "GetItem": ["ACCOUNT#*", "LEDGER#*"],
-    "UpdateItem": ["ACCOUNT#*"],
-    "ConditionCheckItem": ["ACCOUNT#*"],
-    "PutItem": ["LEDGER#*"],
+    one["Action"].removeprefix("dynamodb:"): one["Condition"]["ForAllValues:StringLike"][LEADING]
+    for one in POLICY["Statement"]
 }
-"""What a role allows, in the form that the functions' roles have."""
+"""The partitions of each action, in the form that the functions' roles have."""
 
 
 def own_keys(action: str, request: Request) -> set[str]:
@@ -51,14 +51,9 @@ def iam(
     role: dict[str, list[str]] | None = None,
 ) -> Iterator[None]:
     """Let IAM refuse what a role does not allow or the boundary of template.yaml denies."""
-    [denied] = [
-        statement
-        for statement in resources()["FunctionBoundary"]["Properties"]["PolicyDocument"][
-            "Statement"
-        ]
-        if statement["Sid"] == "NeverChangeEntries"
-    ]
-    [protected] = denied["Condition"]["ForAnyValue:StringLike"]["dynamodb:LeadingKeys"]
+    boundary = resources()["FunctionBoundary"]["Properties"]["PolicyDocument"]["Statement"]
+    [(_, denied, _)] = [statement["Fn::If"] for statement in boundary if "Fn::If" in statement]
+    [protected] = denied["Condition"]["ForAnyValue:StringLike"][LEADING]
     allowed_to = ROLE if role is None else role
 
     def may(action: str, keys: set[str]) -> bool:

@@ -132,7 +132,8 @@ def test_the_boundary_denies_changes_of_entries_and_foreign_streams_and_queues()
     assert template["Globals"]["Function"]["PermissionsBoundary"] == boundary
     assert all("PermissionsBoundary" not in resources()[name]["Properties"] for name in functions())
     policy = resources()["FunctionBoundary"]["Properties"]["PolicyDocument"]
-    _, entries, streams, queues = policy["Statement"]
+    _, conditional, streams, queues = policy["Statement"]
+    _, entries, _ = conditional["Fn::If"]
     assert {entries["Effect"], streams["Effect"], queues["Effect"]} == {"Deny"}
     assert entries["Condition"] == {
         "ForAnyValue:StringLike": {"dynamodb:LeadingKeys": ["LEDGER#*"]},
@@ -146,6 +147,17 @@ def test_the_boundary_denies_changes_of_entries_and_foreign_streams_and_queues()
         name for name, found in resources().items() if found["Type"] == "AWS::SQS::Queue"
     }
     assert {queue["Fn::GetAtt"][0] for queue in queues["NotResource"]} == queue_names
+
+
+def test_the_way_out_reaches_every_function_that_writes_in_transactions() -> None:
+    way_out = resources()["AnyPartition"]["Properties"]
+    [statement] = way_out["PolicyDocument"]["Statement"]
+    allowed = {function: dict(grants(function)) for function in functions()}
+    writers = {function for function, grant in allowed.items() if "dynamodb:UpdateItem" in grant}
+    assert {role["Ref"] for role in way_out["Roles"]} == {f"{name}Role" for name in writers}
+    assert statement["Action"] == [
+        f"dynamodb:{action}Item" for action in ("Get", "Put", "Update", "Delete", "ConditionCheck")
+    ]
 
 
 INTERACTIVE = (

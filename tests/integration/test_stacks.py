@@ -49,6 +49,7 @@ CHANGES: list[dict[str, str]] = [
         "CertificateArn": "arn:aws:acm:us-east-1:000000000000:certificate/00000000",
     },
     {"AllowedOrigins": "https://app.example"},
+    {"PartitionConditions": "no"},
     {"LowCredits": "5"},
     {"StripeApiUrl": "https://stripe.example"},
     {"StripeConnectedAccounts": "acct_1"},

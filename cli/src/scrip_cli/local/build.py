@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from scrip_cli.errors import CommandError
-from scrip_cli.local.ministack_gaps import leave_out_metric_math
+from scrip_cli.local.ministack_gaps import leave_out
 from scrip_cli.local.stack import LocalStack, template_parameters, tool_path
 
 _LOG_LINES_SHOWN = 30
@@ -47,7 +47,7 @@ def build(stack: LocalStack, wanted_hash: str) -> None:
         "--parallel",
         *("--parameter-overrides", *template_parameters()),
     )
-    leave_out_metric_math(stack.build_dir / "template.yaml")
+    leave_out(stack.build_dir / "template.yaml")
     compiled = [sys.executable, "-m", "scrip_cli.local.bytecode", str(stack.build_dir)]
     subprocess.run(compiled, check=True)
     _hash_file(stack).write_text(wanted_hash)

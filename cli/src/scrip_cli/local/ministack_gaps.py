@@ -10,8 +10,8 @@
 - ministack uses HTTP, which the bucket's policy rightly refuses. `allow_http` removes the policy.
 - ministack's API and hosted sign-in page have other addresses than AWS's. `bring_console_home`
   configures the console and its client for them.
-- ministack refuses a template with an alarm on several metrics. `leave_out_metric_math` removes
-  such alarms from the built template.
+- ministack refuses a template with an alarm on several metrics, and evaluates no partitions, as
+  `Canary` would find. `leave_out` removes such alarms and the canary from the built template.
 
 One gap remains: when a function processes part of a stream's batch (`batchItemFailures`), ministack
 drops the rest. When the function raises, ministack retries the batch, as AWS does.
@@ -32,19 +32,20 @@ from scrip_cli.errors import CommandError
 from scrip_cli.local.intrinsics import Intrinsics
 from scrip_cli.local.stack import REGION, STACK_NAME, LocalStack
 
+_CANARY = {"Canary", "CanaryPolicy"}
 _ANY_METHOD = "x-amazon-apigateway-any-method"
 _AUTHORIZER = "x-amazon-apigateway-authorizer"
 _CORS = "x-amazon-apigateway-cors"
 _INTEGRATION = "x-amazon-apigateway-integration"
 
 
-def leave_out_metric_math(template: Path) -> None:
-    """Remove the alarms on several metrics from a built template."""
+def leave_out(template: Path) -> None:
+    """Remove the alarms on several metrics and the canary from a built template."""
     content = yaml_parse(template.read_text(encoding="utf-8"))
     content["Resources"] = {
         name: resource
         for name, resource in content["Resources"].items()
-        if resource["Type"] != "AWS::CloudWatch::Alarm" or "Metrics" not in resource["Properties"]
+        if name not in _CANARY and not _has_metric_math(resource)
     }
     template.write_text(yaml_dump(content), encoding="utf-8")
 
@@ -130,6 +131,10 @@ def post_confirmation(
             f"See {stack.log_file}.",
             output=answer["Payload"].read().decode(),
         )
+
+
+def _has_metric_math(resource: dict[str, Any]) -> bool:
+    return resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in resource["Properties"]
 
 
 def _translated(template: dict[str, Any], intrinsics: Intrinsics) -> dict[str, Any]:

@@ -128,6 +128,8 @@ def entry_protection(trial: Trial) -> str:
     """By IAM's own simulation no function may change or delete an entry."""
     if trial.session.is_local:
         raise UnprovenError("The local IAM's simulation knows no conditions and no boundaries.")
+    if trial.session.parameters().get("PartitionConditions") == "no":
+        raise UnprovenError("The stack was deployed with PartitionConditions=no.")
     iam, table = trial.client("iam"), trial.outputs["TableName"]
     described = trial.client("dynamodb").describe_table(TableName=table)["Table"]
     context = {
