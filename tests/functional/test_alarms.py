@@ -126,7 +126,7 @@ def test_no_alarm_rings_because_a_new_stack_has_no_data_yet() -> None:
 
 def dashboard() -> list[dict[str, Any]]:
     """Return the widgets, with names of resources unresolved."""
-    body = resources()["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    body = resources()["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][0]
     return json.loads(body)["widgets"]  # type: ignore[no-any-return]
 
 

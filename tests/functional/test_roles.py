@@ -112,7 +112,8 @@ def statements(function: str) -> list[list[Grant]]:
             service, action = statement["Action"].split(":")
             if service != "dynamodb":
                 continue
-            _, _, index = statement["Resource"].get("Fn::Sub", "").partition("/index/")
+            part, *_ = statement["Resource"].get("Fn::Sub", [""])
+            _, _, index = part.partition("/index/")
             if action == "Scan":
                 [[operator, condition]] = list(statement["Condition"].items())[:1]
                 assert operator == "ForAllValues:StringEquals"

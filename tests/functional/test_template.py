@@ -13,8 +13,23 @@ from functions.audit.rounds import ACCOUNT_SECONDS_MAX
 from scrip_cli.local.intrinsics import Intrinsics
 from tests.functional.conftest import ROOT, openapi, resources
 
-PART = r"\$\{([A-Za-z]+)\.(Arn)\}/(?:index/[a-z]+|entries/\*)"
+PART = r"\$\{([A-Za-z]+)\.(Arn)\}/entries/\*"
 """The form in which a policy names a part of a resource."""
+
+STREAM = {"Ref": "ExistingTableStream"}
+TABLE = {
+    "Fn::If": [
+        "OwnsTable",
+        {"Fn::GetAtt": ["Table", "Arn"]},
+        {"Fn::Select": [0, {"Fn::Split": ["/stream/", STREAM]}]},
+    ]
+}
+"""The ARN of the stack's table, or of the restored one that it uses instead."""
+
+OF_TABLE = [
+    TABLE,
+    *({"Fn::Sub": [f"${{Arn}}/index/{name}", {"Arn": TABLE}]} for name in ("directory", "history")),
+]
 
 MAILBOX_KEY = {
     "Fn::Sub": "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter"
@@ -117,6 +132,9 @@ def test_a_role_allows_named_actions_on_resources_of_the_stack_only(function: st
                 if resource == MAILBOX_KEY:
                     assert statement["Action"] in {"ssm:GetParameter", "ssm:PutParameter"}
                     continue
+                if resource in OF_TABLE:
+                    assert statement["Action"].startswith("dynamodb:")
+                    continue
                 part = re.fullmatch(PART, resource.get("Fn::Sub", ""))
                 owner, attribute = part.groups() if part else resource["Fn::GetAtt"]
                 assert owner in resources()
@@ -138,11 +156,11 @@ def test_the_boundary_denies_changes_of_entries_and_foreign_streams_and_queues()
     assert entries["Condition"] == {
         "ForAnyValue:StringLike": {"dynamodb:LeadingKeys": ["LEDGER#*"]},
     }
-    assert entries["Resource"] == {"Fn::GetAtt": ["Table", "Arn"]}
+    assert entries["Resource"] == TABLE
     # DynamoDB's actions that change or remove an item, except PutItem, which adds entries.
     changes = {"UpdateItem", "DeleteItem", "BatchWriteItem", "PartiQLUpdate", "PartiQLDelete"}
     assert set(entries["Action"]) == {f"dynamodb:{change}" for change in changes}
-    assert streams["NotResource"] == {"Fn::GetAtt": ["Table", "StreamArn"]}
+    assert streams["NotResource"]["Fn::If"][1] == {"Fn::GetAtt": ["Table", "StreamArn"]}
     queue_names = {
         name for name, found in resources().items() if found["Type"] == "AWS::SQS::Queue"
     }
@@ -223,6 +241,29 @@ def test_the_table_is_retained_encrypted_and_restorable() -> None:
     assert properties["SSESpecification"]["SSEEnabled"]
     assert properties["TimeToLiveSpecification"]["AttributeName"] == "purge_at"
     assert properties["StreamSpecification"]["StreamViewType"] == "NEW_AND_OLD_IMAGES"
+
+
+def test_a_restored_table_takes_the_place_of_the_stacks_own_everywhere() -> None:
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    assert resources()["Table"]["Condition"] == "OwnsTable"
+    restored = "arn:aws:dynamodb:eu-central-1:123456789012:table/restored"
+    stream = f"{restored}/stream/2026-11-21T12:59:00.000"
+    # An unknown name is an error: nothing but `OwnsTable` may lead to the table.
+    intrinsics = Intrinsics({"ExistingTableStream": stream}, template["Conditions"])
+    assert intrinsics.resolve(TABLE) == restored
+    shared = template["Globals"]["Function"]["Environment"]["Variables"]["TABLE_NAME"]
+    assert intrinsics.resolve(shared) == "restored"
+    assert template["Outputs"]["TableName"]["Value"] == shared
+    assert resources()["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][1] == {
+        "TableName": shared
+    }
+    streams = [
+        intrinsics.resolve(event["Properties"]["Stream"])
+        for name in functions()
+        for event in resources()[name]["Properties"].get("Events", {}).values()
+        if event["Type"] == "DynamoDB"
+    ]
+    assert streams == [stream] * 2
 
 
 def test_the_bucket_is_private_encrypted_and_requires_tls() -> None:

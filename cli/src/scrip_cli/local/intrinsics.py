@@ -37,7 +37,7 @@ class Intrinsics:
         resolved = {key: self.resolve(value) for key, value in node.items()}
         return {key: value for key, value in resolved.items() if value is not None}
 
-    def _call(self, name: str, argument: Any) -> Any:  # noqa: C901, PLR0911  one line per function
+    def _call(self, name: str, argument: Any) -> Any:  # noqa: C901, PLR0911, PLR0912  one line per function
         match name, argument:
             case "Ref", str():
                 return self._look_up(argument)
@@ -51,6 +51,8 @@ class Intrinsics:
                 return separator.join(self.resolve(parts))
             case "Fn::Split", [separator, text]:
                 return self.resolve(text).split(separator)
+            case "Fn::Select", [index, parts]:
+                return self.resolve(parts)[index]
             case "Fn::If", [condition, then, otherwise]:
                 return self.resolve(then if self._holds(condition) else otherwise)
             case "Fn::Equals", [left, right]:
