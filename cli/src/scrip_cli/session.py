@@ -141,16 +141,12 @@ class Session:
 
     def status(self) -> str:
         """Return CloudFormation's status of the stack."""
-        return str(self._description()["StackStatus"])
+        return str(self.description()["StackStatus"])
 
     def resource(self, logical_id: str) -> str | None:
         """Return AWS's ID of a resource; None if the stack is older than the resource."""
-        pages = self.client("cloudformation").get_paginator("list_stack_resources")
-        for page in pages.paginate(StackName=self.name):
-            for found in page["StackResourceSummaries"]:
-                if found["LogicalResourceId"] == logical_id:
-                    return str(found["PhysicalResourceId"])
-        return None
+        all_types = self.resources().values()
+        return next((names[logical_id] for names in all_types if logical_id in names), None)
 
     def check_is_dev(self, what: str) -> None:
         """Check that the stack was deployed for stage dev. Raises CommandError if not."""
