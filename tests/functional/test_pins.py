@@ -41,5 +41,5 @@ def test_the_lock_has_hashes_of_all_packages_but_our_own() -> None:
 
 def test_pip_installs_nothing_without_a_hash() -> None:
     installs = re.findall(r".*pip (?:install|sync) .*", (ROOT / "Makefile").read_text())
-    assert len(installs) == 2
+    assert len(installs) == 3
     assert all("--require-hashes" in line for line in installs)

@@ -73,7 +73,7 @@ def test_no_function_may_change_an_entry_or_delete_anything_but_aliases(function
     assert deletable <= {"ALIAS#*", "NAMES#*"}
 
 
-def test_only_the_audit_may_scan_and_only_keys_and_account_ids() -> None:
+def test_only_the_audit_may_scan_and_only_keys_and_whose_an_item_is() -> None:
     scans = {
         name: statement["Condition"]
         for name in functions()
@@ -83,7 +83,7 @@ def test_only_the_audit_may_scan_and_only_keys_and_account_ids() -> None:
     }
     assert scans == {
         "AuditFunction": {
-            "ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "sk", "account_id"]},
+            "ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "sk", "account_id", "moved"]},
             # A scan for all attributes has no list of attributes to check.
             "StringEqualsIfExists": {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"},
         },
