@@ -51,12 +51,12 @@ WEIGHTS = {
     "sweep": 1.5, "close": 0.2, "same_key": 2,
 }  # fmt: skip
 
-STORIES = {"job": 4, "hoard": 0.7, "month_end": 1, "refunds": 0.8, "claims": 1}
+STORIES = {"job": 4, "hoard": 0.7, "month_end": 1, "refunds": 1.2, "claims": 1}
 """Kinds that make several steps, each likely to meet a case that chance alone seldom makes."""
 
 MESSAGE_WEIGHTS = {
     "bought": 4, "bought_again": 1.5, "returned": 5, "disputed": 5, "linked": 1, "renewed": 6,
-    "renewed_again": 0.5, "changed": 4, "updated": 1, "ended": 2,
+    "renewed_again": 0.5, "changed": 5, "updated": 3, "ended": 2,
 }  # fmt: skip
 
 WRITES = {
@@ -570,11 +570,16 @@ class Plan:
         return [listed, step]
 
     def _user_hoards(self, account_id: str, call: Step) -> list[Step]:
-        """Hold credits, and perhaps release them."""
+        """Hold credits, and perhaps release them, sometimes while the account is frozen."""
         amount = self.random.choice((1, 30, 100))
         opened = self._by_user("hold", account_id, f"{call.key}.own", amount=amount, expires_in=DAY)
         ended = self._by_user("release", account_id, f"{call.key}.back")
         ended.path = {"account_id": account_id, "hold_id": str(opened.name)}
+        if self.random.random() < 0.15:
+            frozen = self._call("freeze", account_id, f"{call.key}.freeze")
+            unfrozen = self._call("unfreeze", account_id, f"{call.key}.unfreeze")
+            frozen.claims = unfrozen.claims = ADMIN
+            return [opened, frozen, ended, unfrozen]
         return [opened, ended] if self.random.random() < 0.5 else [opened]
 
     def _user_starts_over(self, account_id: str, _: Step) -> list[Step]:
@@ -588,7 +593,7 @@ class Plan:
     def _hoard(self, number: int, at: float, account_id: str) -> list[Step]:
         """Open a hold and extend it up to its limit, and try to go further.
 
-        Meanwhile an admin needs the credits, or the unlimited plan ends.
+        Meanwhile an admin needs the credits, or an unlimited plan ends because it is refunded.
         """
         random = self.random
         claims = random.choice((SERVICE, user(account_id)))
@@ -605,12 +610,15 @@ class Plan:
             gift.body |= {"action": "add", "kind": "promo", "amount": 300}
             gift.body["expires_at"] = f"{end:%Y-%m-%dT%H:%M:00Z}"
             steps.append(gift)
-        if random.random() < 0.2:
-            number, change = number + 2, {"plan_id": "all", "reason": "sold"}
-            quota = self._keyed(number - 1, at - 10, "quota", account_id, **change)
-            quota.key = None
-            paid = self._renewed(at + 60, account_id)
-            steps += [quota, self._notification(number, at + 60, *paid)]
+        if random.random() < 0.4:
+            number, one = number + 2, Subscription(account_id, f"sub-{number}", {})
+            lines = [_line("item", "all", 1, int(at - 60), _later(int(at), 1))]
+            type_, data = self._paid(one, lines, 2900)
+            refund = {"payment_id": data["payment_id"], "total": 2900}
+            steps += [
+                self._notification(number - 1, at - 30, type_, data),
+                self._notification(number, at + HOUR, "payment.refunded", refund),
+            ]
         for _ in range(random.randint(1, 3 if is_users else 9)):
             number, at = number + 1, at + random.uniform(5, 22) * HOUR
             step = self._call("extend", account_id, f"key-{number}", expires_in=DAY)
@@ -709,29 +717,26 @@ class Plan:
         return _refunded(data, random.choice((0, 1)), status)
 
     def _disputed(self, _: float, __: str) -> tuple[str, dict[str, Any]]:
-        data, random = self._payment(), self.random
-        number = sum(map(ord, data["payment_id"]))
-        return "payment.disputed", {
-            "payment_id": data["payment_id"],
-            "dispute_id": f"dispute-{data['payment_id']}",
-            # A dispute is decided once.
-            "outcome": random.choice(("open", ("won", "lost")[number % 2])),
-            "money": data["money"] // (number % 3 + 1),
-        }
+        return _dispute(self._payment(), is_over=self.random.random() < 0.5)
 
     def _payment(self) -> dict[str, Any]:
         """Return a payment, usually a recent one."""
         return self.random.choice(self.paid[-4:] if self.random.random() < 0.7 else self.paid)
 
     def _refunds(self, number: int, at: float, account_id: str) -> list[Step]:
-        """Pay, and have it refunded, perhaps when it is over; that fails, and another follows."""
+        """Pay, and get the money back, perhaps when it is over; that fails, so dispute it."""
         paid = self._bought if self.random.random() < 0.4 else self._renewed
         type_, data = paid(at, account_id)
         used = self._consume(number + 1, at + HOUR, str(data.get("account_id", account_id)))
         steps = [self._notification(number, at, type_, data), used]
-        for n, status in ((0, "succeeded"), (0, "failed"), (1, "succeeded")):
-            number, at = number + 1, at + self.random.choice((2 * HOUR, 100 * DAY))
-            steps.append(self._notification(number + 1, at, *_refunded(data, n, status)))
+        for said in (
+            _refunded(data, 0, "succeeded"),
+            _refunded(data, 0, "failed"),
+            _dispute(data, is_over=False),
+            _dispute(data, is_over=True),
+        ):
+            at += self.random.choice((2 * HOUR, 2 * HOUR, 100 * DAY))
+            steps.append(self._notification(number + len(steps), at, *said))
         return steps
 
     def _claims(self, number: int, at: float, account_id: str) -> list[Step]:
@@ -875,6 +880,17 @@ def _refunded(data: dict[str, Any], number: int, status: str) -> tuple[str, dict
         "refund_id": f"refund-{name}-{number}",
         "money": (money, money // 2, money // 3)[(len(name) + number + money) % 3],
         "status": status,
+    }
+
+
+def _dispute(data: dict[str, Any], *, is_over: bool) -> tuple[str, dict[str, Any]]:
+    """Return the message about the dispute of a payment, which is decided once."""
+    number = sum(map(ord, data["payment_id"]))
+    return "payment.disputed", {
+        "payment_id": data["payment_id"],
+        "dispute_id": f"dispute-{data['payment_id']}",
+        "outcome": ("won", "lost", "won")[number % 3] if is_over else "open",
+        "money": data["money"] // (number % 3 + 1),
     }
 
 
