@@ -469,8 +469,9 @@ BUGS = (
     Bug(
         "what a returned term has superseded stays superseded",
         "scrip.domain.terms",
-        "self._supersedes(later, term) and not later.is_returned:\n                yield",
-        "self._supersedes(later, term):\n                yield",
+        "self._supersedes(later, term) and not later.is_returned:\n"
+        "                yield from self._kept(later)",
+        "self._supersedes(later, term):\n                yield later.start, later.end",
     ),
     Bug(
         "a term supersedes those of other subscriptions",
