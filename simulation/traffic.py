@@ -45,7 +45,7 @@ CATALOG: tuple[tuple[str, dict[str, Any]], ...] = (
 """The catalog, as stored in the table."""
 
 WEIGHTS = {
-    "consume": 33, "batch": 3, "hold": 9, "extend": 2, "capture": 9, "release": 3, "end_again": 2,
+    "consume": 33, "batch": 4, "hold": 9, "extend": 4, "capture": 9, "release": 3, "end_again": 2,
     "holds": 1, "quote": 2, "account": 6, "entries": 2, "refund": 12, "adjustment": 8,
     "quota": 3, "reset": 1, "freeze": 1, "unfreeze": 2, "sign_up": 2, "message": 18, "price": 3,
     "sweep": 1.5, "close": 0.2, "same_key": 2,
