@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from simulation.books import Clawback
 from simulation.entitlement import check_disputed, lot_granted
 from simulation.facts import payment_of
 from simulation.findings import wrong
@@ -412,7 +413,10 @@ def _check_restored(line: Line, grant: dict[str, Any]) -> None:
     """Check that what was owed for a month that is over comes back as a refund does."""
     lot_id = lot_granted(line.books, line.entry)
     ends_at, least = grant["expires_at"], line.entry["recorded_at"] + REFUND_LIFE
-    if lot_id is None or line.books.lots[lot_id].owed < line.amount:
+    if lot_id is None:
+        wrong("made", f"{line} gives back what is of no month")
+    owed_now = line.books.clawbacks.get(lot_id.rpartition(":")[0], Clawback()).owed
+    if line.books.lots[lot_id].owed + owed_now < line.amount:
         wrong("made", f"{line} gives back what was not owed")
     if not least <= ends_at <= least + HOUR and len(line.image["grants"]) < GRANTS_MAX - 1:
         wrong("violation", f"{line} ends at {ends_at}, not {least}")
