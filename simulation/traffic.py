@@ -729,6 +729,8 @@ class Plan:
         type_, data = paid(at, account_id)
         used = self._consume(number + 1, at + HOUR, str(data.get("account_id", account_id)))
         steps = [self._notification(number, at, type_, data), used]
+        if not data["money"]:
+            return steps  # nothing can be returned of a trial
         for said in (
             _refunded(data, 0, "succeeded"),
             _refunded(data, 0, "failed"),
