@@ -190,7 +190,7 @@ def _may_cover(books: Books, name: str, owed: int) -> bool:
         return -owed <= books.covered
     months = books.terms.months[name]
     unspent = sum(
-        books.lots[f"{other.name}:{number}"].expired - books.lots[f"{other.name}:{number}"].silent
+        books.lots[f"{other.name}:{number}"].expired
         for other, number in books.terms.begun(books.at)
         if other.name != name
         and any(

@@ -83,7 +83,9 @@ def test_only_the_audit_may_scan_and_only_keys_and_whose_an_item_is() -> None:
     }
     assert scans == {
         "AuditFunction": {
-            "ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "sk", "account_id", "moved"]},
+            "ForAllValues:StringEquals": {
+                "dynamodb:Attributes": ["pk", "sk", "account_id", "moved"]
+            },
             # A scan for all attributes has no list of attributes to check.
             "StringEqualsIfExists": {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"},
         },

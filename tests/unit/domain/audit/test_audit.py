@@ -22,7 +22,7 @@ from scrip.domain.grants import Allocation, GrantKind
 from scrip.domain.payments import Dispute, DisputeOutcome, Refund
 from scrip.domain.terms import Lot
 from scrip.domain.usage import DayUsage
-from tests.unit.domain.examples import DAY, NOW, adjust, close, consume, opening, refund
+from tests.unit.domain.examples import DAY, NOW, adjust, close, consume, dispute, opening, refund
 from tests.unit.domain.lives import Life, lived, lived_with_holds, lived_with_terms
 
 
@@ -600,6 +600,14 @@ TERMS_TAMPERED: dict[str, tuple[Callable[[Life], None], Code, str]] = {
 
 def test_a_life_with_terms_has_no_findings() -> None:
     assert lived_with_terms().audit() == []
+
+
+def test_credits_that_roll_over_when_their_dispute_is_won_have_no_findings() -> None:
+    life = lived_with_terms()
+    life.do(dispute(DisputeOutcome.OPEN, 1_500, payment_id="stripe:in_1"), NOW + DAY)
+    life.do(dispute(DisputeOutcome.WON, 1_500, payment_id="stripe:in_1"), NOW + 40 * DAY)
+    assert any(entry.type == "rollover" for entry in life.entries.values())
+    assert life.audit() == []
 
 
 @pytest.mark.parametrize(("tamper", "code", "about"), TERMS_TAMPERED.values(), ids=TERMS_TAMPERED)

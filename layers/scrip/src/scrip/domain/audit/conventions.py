@@ -65,6 +65,9 @@ PERIOD = "period:"
 RELEASE = "release:"
 """The start of the ID of a release that no command on the hold asked for."""
 
+ROLLED_OVER = "rollover:"
+"""The start of the ID of a rollover."""
+
 USER = "user:"
 """The start of the ID of a hold that a user's token opened."""
 

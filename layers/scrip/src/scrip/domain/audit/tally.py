@@ -14,6 +14,7 @@ from scrip.domain.audit.conventions import (
     NEW_CREDITS,
     OPENED,
     RESTORED,
+    ROLLED_OVER,
     USER,
     ends_hold,
     is_clock_plan,
@@ -286,6 +287,12 @@ class Tally:
                     self.unspent[self.disputes[hold_id][0]] -= entry.amount
                 elif name in self.paid_grants:
                     self.expired[name] = -entry.amount
+            case EntryType.ROLLOVER:
+                hold_id, _, outcome = entry.entry_id.removeprefix(ROLLED_OVER).rpartition(":")
+                if outcome.isdecimal():  # a second month of one release
+                    hold_id = hold_id.rpartition(":")[0]
+                if hold_id in self.disputes:
+                    self.unspent[self.disputes[hold_id][0]] -= entry.amount
 
 
 def _begun(account: Account) -> datetime:
