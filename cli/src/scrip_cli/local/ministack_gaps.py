@@ -20,6 +20,7 @@ template.yaml is written for AWS. Delete a function here once ministack has caug
 """
 
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,8 @@ def _translated(template: dict[str, Any], intrinsics: Intrinsics) -> dict[str, A
     from samtranslator.parser.parser import Parser  # noqa: PLC0415  slow, and for deployments only
     from samtranslator.translator.translator import Translator  # noqa: PLC0415
 
+    # It warns of a feature of AWS's own deployments, which no user of a local stack can act on.
+    logging.getLogger("samtranslator").setLevel(logging.ERROR)
     given = {name: intrinsics.names[name] for name in template["Parameters"]}
     sam = Translator({}, Parser(), boto_session=boto3.Session(region_name=REGION))
     translated: dict[str, Any] = sam.translate(template, parameter_values=given)
