@@ -163,7 +163,8 @@ class Model:
         if before is not None and image["period"] != before["period"]:
             books.late.clear()
             if image["period"] == before["period"] + 1 and not books.is_billed:
-                _note_late(books, grants, self.facts.rollover_max(books.base_plan(before)))
+                most = self.facts.rollover_max(books.base_plan(before))
+                _note_late(books, grants, most, posting)
         if posting:
             _note_crossings(books, available)
             _check_settled(books, grants, image)
@@ -543,10 +544,12 @@ def _grants_seen(books: Books, image: dict[str, Any]) -> dict[str, dict[str, Any
     return grants
 
 
-def _note_late(books: Books, grants: dict[str, dict[str, Any]], bound: int) -> None:
+def _note_late(
+    books: Books, grants: dict[str, dict[str, Any]], bound: int, posting: list[dict[str, Any]]
+) -> None:
     """Note how much of each hold would have rolled over with the period that just ended.
 
-    One that the same posting ended after that took its room, too.
+    One that the same posting ended after that took its room, too, and so did what it has spent.
     """
     assert books.anchor is not None
     ended_at = month(books.anchor, books.period_at(books.at))
@@ -554,6 +557,13 @@ def _note_late(books: Books, grants: dict[str, dict[str, Any]], bound: int) -> N
         grant["remaining"] + books.held_of(name)
         for name, grant in grants.items()
         if grant["kind"] == "rollover" and not grant.get("ended")
+    )
+    live += sum(
+        part["amount"]
+        for entry in posting
+        if entry["type"] in {"usage", "admin_deduct"} and "hold_id" not in entry
+        for part in entry.get("allocations", ())
+        if books.grants[part["grant_id"]]["kind"] == "rollover"
     )
     books.rollover_bound, room = bound, bound - live
     for name, hold in books.holds_before.items():
