@@ -195,8 +195,8 @@ BUGS = (
     Bug(
         "an expired grant can be spent until the hour ends",
         "scrip.domain.settle",
-        "            if grant.expires_at_or_never <= at and not grant.ended",
-        "            if grant.expires_at_or_never <= at.replace(minute=0) and not grant.ended",
+        "    while at <= draft.now:\n",
+        "    while at <= draft.now.replace(minute=0):\n",
     ),
     Bug(
         "missed periods bring all their allowances at once",
