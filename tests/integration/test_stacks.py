@@ -48,6 +48,7 @@ CHANGES: list[dict[str, str]] = [
         "DomainName": "credits.app.example",
         "CertificateArn": "arn:aws:acm:us-east-1:000000000000:certificate/00000000",
     },
+    {"IamCallers": "On"},
     {"AllowedOrigins": "https://app.example"},
     {"PartitionConditions": "no"},
     {"LowCredits": "5"},
@@ -64,6 +65,7 @@ CHANGES: list[dict[str, str]] = [
 NOT_HERE = {
     "Architecture": "the functions of another one do not run on this machine",
     "ConsoleClientId": "for an issuer of your own",
+    "ExistingTableStream": "needs a restored table",
     "Faults": "test_faults.py changes it",
     "HostedZoneId": "needs a zone",
     "JwtAudience": "for an issuer of your own",
