@@ -29,7 +29,7 @@ CHANGES_OF_ENTRIES = (
 
 def deployment(trial: Trial) -> str:
     """The last deployment succeeded, and has the version of this command."""
-    status = trial.session.description()["StackStatus"]
+    status = trial.session.status()
     must(status in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}, f"CloudFormation says {status}.")
     deployed = trial.outputs["Version"]
     must(deployed == __version__, f"The stack has version {deployed}, this command {__version__}.")
