@@ -30,8 +30,6 @@ UPDATABLE = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "
 FAILED_MAX = 100
 """How many failed messages are looked for."""
 
-TIMEOUT_SECONDS = 30
-
 
 @with_session
 def upgrade(*, as_json: Json = False, session: Session) -> None:
@@ -75,11 +73,11 @@ def _versions(session: Session, deployed: str) -> Iterator[Problem]:
         yield Problem(code="deployed_is_newer", subject=deployed)
     if (status := session.status()) not in UPDATABLE:
         yield Problem(code="stack_not_updatable", subject=status)
-    url = f"{session.api_url()}/v1/health"
     try:
-        health = httpx.get(url, timeout=TIMEOUT_SECONDS, trust_env=not session.is_local).json()
+        with session.http() as http:
+            health = http.get("/v1/health").json()
     except (httpx.HTTPError, ValueError):
-        yield Problem(code="api_down", subject=url)
+        yield Problem(code="api_down", subject=session.api_url())
     else:
         if health.get("version", deployed) != deployed:
             yield Problem(code="versions_mixed", subject=health["version"])
