@@ -553,12 +553,6 @@ BUGS = (
         '{"anchor", "as_of", "next_plan_id", "status", "subscriptions", "terms"}',
     ),
     Bug(
-        "terms that are over are not kept",
-        "scrip.store.commit",
-        "    actions += [_term_update(posting.after, term) for term in posting.terms]\n",
-        "",
-    ),
-    Bug(
         "a payment's ID comes from its message",
         "scrip.webhooks.standard",
         '            payment_id=f"standard:payment:{self.payment_id}",',

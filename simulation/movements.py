@@ -289,9 +289,9 @@ def _check_expired(line: Line) -> None:
     # What several months have left rolls over in an entry each.
     rolls = {f"rollover:{name}", *(f"rollover:{name}:{one['seq']}" for one in line.posting)}
     rolled = sum(one["amount"] for one in line.posting if entry_id(one) in rolls)
-    if not rolled and line.entry["recorded_at"] > line.entry["effective_at"] + 28 * DAY:
+    if line.entry["recorded_at"] > line.entry["effective_at"] + 28 * DAY:
         # What rolled over and expired within the posting has no entries.
-        rolled = expired - line.entry.get("expired", 0)
+        rolled = max(rolled, expired - line.entry.get("expired", 0))
     if line.entry.get("expired", 0) != expired - rolled:
         wrong("violation", f"{line} says that {line.entry.get('expired')} expired, not {expired}")
     hold_id = line.entry.get("hold_id", "")

@@ -409,7 +409,11 @@ def _expire_again(draft: Draft, released: Entry, gone: Container[str]) -> dict[s
             allocations=left,
             effective_at=released.effective_at,
         )
-    return {grant.lot_id: grant.remaining for grant in ended if grant.kind is GrantKind.PLAN}
+    months = Counter[str]()
+    for grant in ended:
+        if grant.kind is GrantKind.PLAN:
+            months[grant.lot_id] += grant.remaining
+    return months
 
 
 def _latest_end(draft: Draft, hold_id: str, allocations: Iterable[Allocation]) -> datetime:
