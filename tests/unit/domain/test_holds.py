@@ -265,6 +265,31 @@ def test_what_has_rolled_over_once_does_not_roll_over_again_with_its_hold() -> N
     assert rolled == {f"period:{iso(second)}": 600}
 
 
+def test_what_several_grants_of_a_month_return_rolls_over_together() -> None:
+    account = opened("pro", signup_credits=0)
+    account = do(account, hold(500, expires_in=60), month_end(account) - 30 * SECOND).after
+    end = month_end(account)
+    account = settled(account, CATALOG, end)
+    [ended] = [grant for grant in account.grants if grant.ended]
+    [held] = account.holds
+    halves = [replace(ended, grant_id=grant_id, amount=250) for grant_id in ("g1", "g0")]
+    account = replace(
+        account,
+        grants=(*halves, *(grant for grant in account.grants if not grant.ended)),
+        holds=(
+            replace(
+                held,
+                allocations=tuple(Allocation(half.grant_id, 250) for half in halves),
+                rolls_over=500,
+                rolls_until=end + 28 * DAY,
+            ),
+        ),
+    )
+    before = settled(account, CATALOG, end).available
+    after = do(account, release(), end + 10 * SECOND).after
+    assert after.available == before + 500
+
+
 def test_an_unlimited_plan_holds_no_credits_and_records_captures() -> None:
     account = do(opened("unlimited"), hold(10**6)).after
     assert (account.held, account.available) == (0, 50)
