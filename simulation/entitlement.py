@@ -188,17 +188,14 @@ def _may_cover(books: Books, name: str, owed: int) -> bool:
     """
     if owed < 0:
         return -owed <= books.covered
-    months = books.terms.months[name]
-    unspent = sum(
-        books.lots[f"{other.name}:{number}"].expired
-        for other, number in books.terms.begun(books.at)
-        if other.name != name
-        and any(
-            each.start < books.terms.months[other.name][number].end
-            and books.terms.months[other.name][number].start < each.end
-            for each in months
+    unspent = 0
+    for other, number in books.terms.begun(books.at):
+        each = books.terms.months[other.name][number]
+        is_same_time = any(
+            one.start < each.end and each.start < one.end for one in books.terms.months[name]
         )
-    )
+        if other.name != name and is_same_time:
+            unspent += books.lots[f"{other.name}:{number}"].expired
     return owed <= unspent
 
 
