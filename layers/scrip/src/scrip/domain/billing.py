@@ -543,7 +543,7 @@ def _claw_back(
         source=_cause(command) or payment.payment_id,
     )
     if due > taken:
-        draft.settle_owed(entry)
+        draft.pay_owed(entry)
     return replace(payment, taken=payment.taken + taken, owed=payment.owed + due - taken)
 
 

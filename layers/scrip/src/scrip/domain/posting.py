@@ -370,7 +370,7 @@ class Draft:
             source=source,
         )
 
-    def settle_owed(self, entry: Entry) -> None:
+    def pay_owed(self, entry: Entry) -> None:
         """Pay debt that an entry made out of what comes and goes, as if it arrived only now.
 
         That is allowances, and what was refunded of them after their month. What expires first

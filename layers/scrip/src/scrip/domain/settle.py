@@ -125,7 +125,7 @@ def _step(
     if is_on_base_plan(draft.account, terms, at):
         _grant_allowance(draft, catalog, at)
     if debtor is not None:
-        draft.settle_owed(debtor)  # what arrived just now has paid already
+        draft.pay_owed(debtor)  # what arrived just now has paid already
     if draft.is_full:
         return
     _expire(draft, catalog, terms, at)  # also months that were over when they were heard of
