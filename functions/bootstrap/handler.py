@@ -82,7 +82,9 @@ def _do(resource_type: str, properties: dict[str, Any]) -> dict[str, str]:
         case "Custom::Settings":
             return {"Digest": _checked(properties)}
         case "Custom::Canary":
-            prove_partitions(ledger().table)
+            protection = prove_partitions(ledger().table)
+            logger.info("partitions proven", extra={"entry_protection": protection})
+            return {"EntryProtection": protection}
         case "Custom::Version":
             return {"Version": __version__}
         case _:

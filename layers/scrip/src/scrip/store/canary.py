@@ -2,14 +2,19 @@
 
 A role allows an action on the partitions that its function needs (`dynamodb:LeadingKeys`), and the
 boundary of all roles denies every change of an entry. AWS does not say which keys an action of a
-transaction is evaluated with: those of its own item, as Scrip assumes, or those of all items. In
-the latter case no function could write anything.
+transaction is evaluated with:
+
+- those of its own item, as the roles assume: all is well.
+- those of all items: no function could write anything, so the deployment must fail.
+- none: all functions work, and only the code keeps a transaction from changing an entry. That is
+  worth saying, and no reason to fail.
 
 Nothing is written. Each request has a condition that does not hold, which DynamoDB evaluates after
 IAM has allowed the request. The account has an ID that no account can have.
 """
 
 from collections.abc import Callable
+from enum import StrEnum
 
 from botocore.exceptions import ClientError
 
@@ -27,11 +32,18 @@ class CanaryError(Exception):
     """IAM evaluates partitions otherwise than the roles assume; the message is for operators."""
 
 
-def prove_partitions(table: Table) -> None:
+class EntryProtection(StrEnum):
+    """Which requests of functions IAM keeps from changing an entry."""
+
+    ALL = "all requests"
+    SINGLE = "requests outside of transactions"
+
+
+def prove_partitions(table: Table) -> EntryProtection:
     """Do what functions do under a role like theirs, and try what none may do.
 
     Raises:
-        CanaryError: IAM refused the one, or allowed the other.
+        CanaryError: IAM refused the one, or allowed the other in a request of one action.
         BusyError: the table did not answer.
     """
     account, other = account_key(NOBODY), account_key(f"{NOBODY} either")
@@ -48,10 +60,8 @@ def prove_partitions(table: Table) -> None:
         "a transaction over three partitions": lambda: table.transact(change, put, check),
         "a transaction that reads two partitions": lambda: table.get_together(account, entry),
     }
-    change_entry: Action = {"Update": change["Update"] | {"Key": to_wire(entry)}}
     forbidden: dict[str, Callable[[], object]] = {
         "a change of an entry": lambda: table.update(entry, "REMOVE amount", EXISTS, {}),
-        "a change of an entry in a transaction": lambda: table.transact(change_entry, check),
         "the deletion of an entry": lambda: table.delete(entry, EXISTS),
         "an item in another partition": lambda: table.put(account, EXISTS),
     }
@@ -64,6 +74,10 @@ def prove_partitions(table: Table) -> None:
             f" Refused: {', '.join(refused) or 'nothing'}."
             f" Not refused: {', '.join(allowed) or 'nothing'}."
         )
+    change_entry: Action = {"Update": change["Update"] | {"Key": to_wire(entry)}}
+    if _is_allowed(lambda: table.transact(change_entry, check)):
+        return EntryProtection.SINGLE
+    return EntryProtection.ALL
 
 
 def _is_allowed(do: Callable[[], object]) -> bool:
