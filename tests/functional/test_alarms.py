@@ -64,7 +64,11 @@ def test_each_runbook_section_has_commands_and_says_when_the_alarm_is_over() -> 
 def test_each_alarm_notifies_the_topic_when_it_starts_and_when_it_ends() -> None:
     for name, alarm in alarms().items():
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "Alarms"}], name
-        assert resources()[name]["Condition"] in {"HasAlarms", "IsGradual"}, name
+        assert resources()[name]["Condition"] in {
+            "HasAlarms",
+            "HasUrlAlarms",
+            "IsGradual",
+        }, name
     [publish, _] = resources()["AlarmsPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     assert publish["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
     assert publish["Condition"] == {
@@ -89,6 +93,21 @@ def test_the_failures_of_every_function_trigger_an_alarm() -> None:
     assert watched == not_called_by_the_api
 
 
+def test_the_failures_of_every_function_with_a_url_trigger_an_alarm() -> None:
+    with_url = {
+        resource["Properties"]["TargetFunctionArn"]["Ref"].removesuffix(".Alias")
+        for resource in resources().values()
+        if resource["Type"] == "AWS::Lambda::Url"
+    }
+    watched = {
+        (metric["MetricName"], metric["Dimensions"][0]["Value"]["Ref"])
+        for metric in metrics(alarms()["UrlsFailAlarm"])
+    }
+    assert watched == {
+        (name, function) for name in ("UrlRequestCount", "Url5xxCount") for function in with_url
+    }
+
+
 def test_alarms_and_the_dashboard_use_metrics_that_the_code_emits() -> None:
     evaluated = {
         metric["MetricName"]
@@ -111,6 +130,7 @@ def test_the_docs_state_the_number_of_alarms_and_their_metrics() -> None:
     assert max(each.values()) <= METRICS_OF_AN_ALARM_MAX
     page = " ".join(COSTS.read_text().split())
     assert f"`GradualDeployment` adds one that goes by {each.pop('NewVersionFailsAlarm')}" in page
+    assert f"and `IamCallers` one that goes by {each.pop('UrlsFailAlarm')}" in page
     assert f"{len(each)} alarms go by {sum(each.values())} metrics" in page
 
 
