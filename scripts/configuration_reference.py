@@ -79,7 +79,11 @@ def _variables(template: dict[str, Any]) -> list[str]:
 def _source(value: Any) -> str:
     """Return what a value of the template refers to."""
     match value:
-        case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), *_]}:
+        case (
+            {"Ref": str(name)}
+            | {"Fn::GetAtt": [str(name), *_]}
+            | {"Fn::Select": [_, {"Fn::Split": [_, {"Fn::Join": [_, [{"Ref": str(name)}, _]]}]}]}
+        ):
             return f"`{name}`"
         case {"Fn::If": [_, chosen, otherwise]}:
             return f"{_source(chosen)}, or {_source(otherwise)}"

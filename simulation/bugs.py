@@ -232,14 +232,35 @@ BUGS = (
     Bug(
         "a price is rounded down",
         "scrip.domain.catalog",
-        "        cost = -(-quantity * self.cost // self.per)",
-        "        cost = quantity * self.cost // self.per",
+        "        cost = ceil(exact)",
+        "        cost = int(exact)",
+    ),
+    Bug(
+        "each meter of a use is rounded up by itself",
+        "scrip.domain.catalog",
+        "exact += Fraction(count * prices[meter].cost, prices[meter].per)",
+        "exact += ceil(Fraction(count * prices[meter].cost, prices[meter].per))",
+    ),
+    Bug(
+        "a meter without a price is free",
+        "scrip.domain.catalog",
+        """                raise UnknownMeterError(
+                    feature=self.feature_id, meter=meter, meters=", ".join(prices)
+                )
+""",
+        "                continue\n",
+    ),
+    Bug(
+        "the price of a capture by usage is that of its first meter",
+        "scrip.domain.spending",
+        '"price": {meter: feature.prices[meter] for meter in usage},',
+        '"price": {meter: feature.prices["input"] for meter in usage},',
     ),
     Bug(
         "a batch is allowed if each use alone is affordable",
         "scrip.domain.spending",
-        "check_affordable(draft, sum(cost for cost, _ in prices))",
-        "check_affordable(draft, max(cost for cost, _ in prices))",
+        'check_affordable(draft, sum(charge["cost"] for charge in charges))',
+        'check_affordable(draft, max(charge["cost"] for charge in charges))',
     ),
     Bug(
         "the uses of all batches have the same entry IDs",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from math import inf
+from math import inf, prod
 from typing import TYPE_CHECKING, Any
 
 from simulation.findings import wrong
@@ -99,8 +99,30 @@ class Facts:
         until = versions[n + 1][0] if n + 1 < len(versions) else inf
         if not since <= self.now * 1000 < until + CATALOG_STALE:
             wrong("violation", f"{line} uses version {version} of its price")
-        cost: int = -(-asked.get("quantity", 1) * feature["cost"] // feature["per"])
-        return cost
+        prices = feature.get("meters") or {"quantity": feature}
+        used = asked.get("usage") or {"quantity": asked.get("quantity", 1)}
+        if not used.keys() <= prices.keys():
+            wrong("made", f"{line} is for what has no price")
+        if "usage" in asked:
+            self._check_kept(line, used, prices)
+        # The sum over a common denominator, rounded up.
+        whole = prod(prices[meter].get("per", 1) for meter in used)
+        exact = sum(
+            count * prices[meter]["cost"] * (whole // prices[meter].get("per", 1))
+            for meter, count in used.items()
+        )
+        return int(-(-exact // whole))
+
+    def _check_kept(self, line: Line, used: dict[str, int], prices: dict[str, Any]) -> None:
+        """Check that an entry has what was used and each price, so that it explains itself."""
+        kept = line.entry.get("usage"), line.entry.get("price")
+        # A price per 1 is stored without saying so.
+        known = {
+            meter: {k: n for k, n in prices[meter].items() if (k, n) != ("per", 1)}
+            for meter in used
+        }
+        if kept != (used, known):
+            wrong("violation", f"{line} keeps {kept}")
 
     def monthly_credits(self, image: dict[str, Any], plan_id: str, quantity: int = 1) -> int:
         """Return what a month of a plan brings: what an admin said, or what the plan says."""

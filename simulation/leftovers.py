@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from simulation.model import Model
     from simulation.services import Sent
 
-type Uses = dict[tuple[str, str, str | None], list[int]]
-"""Credits, count and credits refunded, by account, day and feature."""
+type Uses = dict[tuple[str, str, str | None], tuple[list[int], dict[str, int]]]
+"""Credits, count and credits refunded, and the count of each meter, by account, day and feature."""
 
 
 def check_archive(model: Model, objects: Mapping[str, bytes]) -> None:
@@ -74,7 +74,7 @@ def check_usage(model: Model, items: Iterable[dict[str, Any]]) -> None:
             who, day = item["pk"].removeprefix("ACCOUNT#"), item["sk"].removeprefix("USAGE#")
             for use in item.get("uses", ()):
                 numbers = [use.get(name, 0) for name in ("credits", "count", "refunded")]
-                stored[who, day, use.get("feature")] = numbers
+                stored[who, day, use.get("feature")] = numbers, use.get("meters", {})
     counted: Uses = {}
     for books in model.books.values():
         _count(books, counted)
@@ -88,7 +88,10 @@ def _count(books: Books, counted: Uses) -> None:
         if entry["type"] not in {"usage", "refund"}:
             continue
         place = books.account_id, day_of(entry["recorded_at"]), entry.get("feature")
-        use = counted.setdefault(place, [0, 0, 0])
+        use, meters = counted.setdefault(place, ([0, 0, 0], {}))
+        for meter, count in entry.get("usage", {}).items():
+            if count:
+                meters[meter] = meters.get(meter, 0) + count
         if entry["type"] == "usage":
             use[0] += entry["cost"]
             use[1] += 1

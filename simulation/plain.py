@@ -66,6 +66,8 @@ def chained(entry: dict[str, Any]) -> bytes:
     for name in {"recorded_at", "effective_at", "expires_at"} & entry.keys():
         instant = datetime.fromtimestamp(entry[name] // 1000, UTC)
         fields[name] = f"{instant:%Y-%m-%dT%H:%M:%S}.{entry[name] % 1000:03}Z"
+    if "price" in entry:
+        fields["price"] = {meter: {"per": 1, **price} for meter, price in entry["price"].items()}
     if "metadata" in entry:
         fields["metadata"] = json.loads(entry["metadata"])
     if "request_hash" in entry:

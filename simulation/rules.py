@@ -160,8 +160,8 @@ def _capture(line: Line) -> None:
     hold = line.books.holds_before.get(line.entry["hold_id"])
     if hold is None:
         wrong("double", f"{line} captures what is not held")
-    if "quantity" in asked:
-        _check_price(line, {"feature": hold.feature, "quantity": asked["quantity"]})
+    if "quantity" in asked or "usage" in asked:
+        _check_price(line, {**asked, "feature": hold.feature})
     elif cost != asked.get("amount", hold.left):
         wrong("violation", f"{line} takes {cost}")
     excess, is_free = cost - hold.left, line.entry.get("unlimited", False)

@@ -23,6 +23,14 @@ START = datetime(2026, 1, 28, 9, 30, tzinfo=UTC).timestamp()
 DAY = 86_400
 HOUR = 3_600
 
+
+def model(cost: int) -> dict[str, Any]:
+    """Return a feature with meters."""
+    prices = {"input": (cost, 1000), "cached_input": (cost, 9000), "output": (5 * cost, 1)}
+    meters = {name: {"cost": price, "per": per} for name, (price, per) in prices.items()}
+    return {"name": "Model", "meters": meters, "unit": "token"}
+
+
 CATALOG: tuple[tuple[str, dict[str, Any]], ...] = (
     ("PLAN#free", {
         "name": "Free", "monthly_credits": 100, "rollover": {"max": 40, "periods": 2},
@@ -41,6 +49,7 @@ CATALOG: tuple[tuple[str, dict[str, Any]], ...] = (
     ("FEATURE#chat", {"name": "Chat", "cost": 5, "per": 1, "unit": "use"}),
     ("FEATURE#tokens", {"name": "Tokens", "cost": 3, "per": 1000, "unit": "token"}),
     ("FEATURE#image", {"name": "Image", "cost": 25, "per": 1, "unit": "use"}),
+    ("FEATURE#model", model(2)),
 )  # fmt: skip
 """The catalog, as stored in the table."""
 
@@ -297,7 +306,10 @@ class Plan:
         random = self.random
         body: dict[str, Any] = {"feature": random.choice(("chat", "chat", "tokens", "image"))}
         if body["feature"] == "tokens":
-            body["quantity"] = random.randint(1, 20_000)
+            count = random.randint(1, 20_000)
+            body |= (
+                {"feature": "model", "usage": _usage(count)} if count % 2 else {"quantity": count}
+            )
         elif random.random() < 0.2:
             body["quantity"] = random.randint(1, 4)
         if random.random() < 0.2:
@@ -404,7 +416,10 @@ class Plan:
     def _price(self, number: int, at: float, _: str) -> Step:
         feature = self.random.choice(("chat", "tokens", "image"))
         names = dict(CATALOG)[f"FEATURE#{feature}"]
-        body = {**names, "cost": self.random.randint(1, 30)}
+        cost = self.random.randint(1, 30)
+        if feature == "tokens" and cost % 2:
+            return Step(number, at, "price", None, model(cost), path={"feature_id": "model"})
+        body = {**names, "cost": cost}
         return Step(number, at, "price", None, body, path={"feature_id": feature})
 
     # ---- Holds -----------------------------------------------------------------------------------
@@ -462,6 +477,9 @@ class Plan:
             if "amount" in body:
                 body["amount"] *= 10
         step = self._of_hold(number, at, "capture", account_id, **body)
+        opened = next(one for one in self.held[account_id] if one.name == step.hold_id)
+        if opened.body.get("feature") == "model" and "quantity" in body:
+            step.body["usage"] = _usage(997 * step.body.pop("quantity"))
         self.captured[account_id].append(step)
         return step
 
@@ -957,3 +975,9 @@ def http_event(step: Step, headers: dict[str, str] | None = None) -> dict[str, A
         "body": None if method == "GET" else json.dumps(step.body),
         "isBase64Encoded": False,
     }
+
+
+def _usage(count: int) -> dict[str, int]:
+    """Return what a call of a model used; sometimes it used what has no price."""
+    usage = {"input": count, "cached_input": count // 3, "output": count % 7}
+    return usage | {"reasoning": 1} if count % 20 == 1 else usage

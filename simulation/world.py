@@ -31,7 +31,7 @@ from simulation.model import Model
 from simulation.plain import typed
 from simulation.processes import NOW, Processes, SwitchingScheduler, at
 from simulation.scheduler import current
-from simulation.traffic import ADMIN, CATALOG, READS, START, Step, http_event
+from simulation.traffic import ADMIN, CATALOG, READS, START, Step, http_event, model
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -309,7 +309,9 @@ class World:
             step.body["reference"] = step.reference
         elif kind == "FEATURE":
             step = Step(number, now, "price", None, path={"feature_id": name})
-            step.body = {**dict(CATALOG)[sort_key], "cost": self._rivals % 30 + 1}
+            cost = self._rivals % 30 + 1
+            feature = dict(CATALOG)[sort_key]
+            step.body = model(cost) if "meters" in feature else {**feature, "cost": cost}
         else:
             return None
         self.model.facts.know(step)

@@ -1,5 +1,6 @@
 """The answers to what a caller reads of an account's ledger."""
 
+from collections import Counter
 from collections.abc import Container, Mapping
 from datetime import date
 from typing import Annotated, TypedDict
@@ -33,13 +34,14 @@ class UsageGroup(TypedDict, total=False):
 class UsageRow(UsageGroup):
     """Usage of one day, one feature, or both, as `group_by` says.
 
-    `feature` is null for uses by amount. `credits` is what `count` uses cost; `refunded` is what
-    was given back within these days, of uses on any day.
+    `feature` is null for uses by amount. `credits` is what `count` uses cost, and `meters` what
+    they counted; `refunded` is what was given back within these days, of uses on any day.
     """
 
     credits: int
     count: int
     refunded: int
+    meters: dict[str, int]
 
 
 _From = TypedDict("_From", {"from": IsoDate})
@@ -64,9 +66,10 @@ def usage_json(days: Mapping[date, DayUsage], group_by: Container[str]) -> list[
                 group["feature"] = use.feature
             row = rows.setdefault(
                 (group.get("day"), group.get("feature")),
-                {**group, "credits": 0, "count": 0, "refunded": 0},
+                {**group, "credits": 0, "count": 0, "refunded": 0, "meters": {}},
             )
             row["credits"] += use.credits
             row["count"] += use.count
             row["refunded"] += use.refunded
+            row["meters"] = dict(Counter(row["meters"]) + Counter(use.meters))
     return list(rows.values())

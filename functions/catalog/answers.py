@@ -1,8 +1,12 @@
 """Plans and features, as anyone can read them and as admins see them."""
 
+from collections.abc import Iterable
 from typing import TypedDict
 
 from scrip.domain.catalog import Catalog, Feature, Plan
+from scrip.domain.entries import iso
+from scrip.http.answers import ActorAnswer, IsoInstant, PriceAnswer
+from scrip.store.catalogs import FeatureVersion
 
 
 class RolloverAnswer(TypedDict):
@@ -39,13 +43,14 @@ class PlansAnswer(TypedDict):
 
 
 class PublicFeature(TypedDict):
-    """What a use costs: `cost` credits for each `per` units."""
+    """What a use costs: `cost` credits for each `per` units, or a price for each meter."""
 
     feature_id: str
     name: str
-    cost: int
+    cost: int | None
     per: int
     unit: str
+    meters: dict[str, PriceAnswer]
     version: int
 
 
@@ -59,6 +64,20 @@ class FeaturesAnswer(TypedDict):
     """All features, by id."""
 
     features: list[FeatureAnswer]
+
+
+class VersionAnswer(FeatureAnswer):
+    """A version of a feature, and the edit that made it; the stack's own first one has no edit."""
+
+    since: IsoInstant | None
+    actor: ActorAnswer | None
+    reason: str | None
+
+
+class VersionsAnswer(TypedDict):
+    """All versions of a feature, newest first."""
+
+    versions: list[VersionAnswer]
 
 
 class CatalogAnswer(TypedDict):
@@ -92,6 +111,23 @@ def feature_json(feature: Feature) -> FeatureAnswer:
     return {**_public_feature(feature), "active": feature.active}
 
 
+def versions_json(versions: Iterable[FeatureVersion]) -> VersionsAnswer:
+    """Return the versions of a feature as admins see them."""
+    return {
+        "versions": [
+            {
+                **feature_json(version.feature),
+                "since": iso(version.edit.recorded_at) if version.edit else None,
+                "actor": {"type": version.edit.actor.type, "id": version.edit.actor.id}
+                if version.edit
+                else None,
+                "reason": version.edit.reason if version.edit else None,
+            }
+            for version in versions
+        ]
+    }
+
+
 def _public_plan(plan: Plan) -> PublicPlan:
     rollover = plan.rollover
     return {
@@ -113,5 +149,8 @@ def _public_feature(feature: Feature) -> PublicFeature:
         "cost": feature.cost,
         "per": feature.per,
         "unit": feature.unit,
+        "meters": {
+            name: {"cost": price.cost, "per": price.per} for name, price in feature.meters.items()
+        },
         "version": feature.version,
     }

@@ -17,9 +17,11 @@ from functions.catalog.answers import (
     FeaturesAnswer,
     PlanAnswer,
     PlansAnswer,
+    VersionsAnswer,
     catalog_json,
     feature_json,
     plan_json,
+    versions_json,
 )
 from functions.catalog.requests import NewFeatureRequest, NewPlanRequest
 from scrip.domain.catalog import ID_PATTERN, Feature, Plan
@@ -42,7 +44,7 @@ from scrip.http.resolver import IfMatch, api
 from scrip.ledger import ledger
 from scrip.observability import logger
 from scrip.settings import settings
-from scrip.store.catalogs import commit_edit, read_catalog
+from scrip.store.catalogs import commit_edit, read_catalog, read_versions
 from scrip.warm_up import warm_up
 
 PUBLIC = {"Cache-Control": "public, max-age=30"}
@@ -209,6 +211,19 @@ def delete_feature(
     return _edited_feature(
         editor.change(feature, replace(feature, active=False), _version(if_match))
     )
+
+
+@app.operation(
+    "GET",
+    "/v1/admin/features/<feature_id>/versions",
+    operation_id="list_versions",
+    summary="List the versions of a feature",
+    tag="Admin",
+    refusals=(FeatureNotFoundError,),
+)
+def get_versions(feature_id: FeatureId, _: Admin) -> Response[VersionsAnswer]:
+    """Return what a feature has cost, and since when: an entry names the version that priced it."""
+    return answer(versions_json(read_versions(ledger().table, feature_id)))
 
 
 def _editor(actor: Actor, reason: str | None) -> Editor:

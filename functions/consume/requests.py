@@ -2,51 +2,92 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
+from scrip.domain.catalog import METERS_MAX
 from scrip.domain.commands import USES_MAX
 from scrip.domain.holds import HOLD_SECONDS, HOLD_SECONDS_MAX
 from scrip.http.models import (
     INTEGER,
     NULL,
+    OBJECT,
     STRING,
     CommandRequest,
+    Count,
     Credits,
+    MeterName,
     Name,
     StrictRequest,
     schema_with,
 )
 
+
+def _counting(usage: dict[str, int] | None) -> dict[str, int] | None:
+    if usage is not None and not any(usage.values()):
+        raise ValueError("counts nothing")
+    return usage
+
+
 type HoldSeconds = Annotated[int, Field(strict=True, ge=1, le=HOLD_SECONDS_MAX)]
 
 
-class ConsumeRequest(CommandRequest):
-    """A use: `quantity` units of a feature at its price, or an amount of credits."""
+class UseRequest(CommandRequest):
+    """How much was used: `quantity` units, `usage` by meter, or an amount of credits."""
+
+    quantity: Annotated[
+        Credits | None,
+        Field(description="Units of a feature without meters; 1 by default."),
+    ] = None
+    usage: Annotated[
+        dict[MeterName, Count] | None,
+        AfterValidator(_counting),
+        Field(
+            min_length=1,
+            max_length=METERS_MAX,
+            description="Counts of the feature's meters, such as `input` and `output` tokens.",
+        ),
+    ] = None
+    amount: Credits | None = None
+
+    @model_validator(mode="after")
+    def _at_most_one(self) -> Self:
+        if sum(one is not None for one in (self.quantity, self.usage, self.amount)) > 1:
+            raise ValueError("give one of quantity, usage and amount")
+        return self
+
+
+class ConsumeRequest(UseRequest):
+    """A use of a feature, by `quantity` or `usage`, or an amount of credits."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "oneOf": [
-                schema_with({"feature": STRING, "amount": NULL}, "feature"),
-                schema_with({"feature": NULL, "quantity": NULL, "amount": INTEGER}, "amount"),
+                schema_with({"feature": STRING, "usage": NULL, "amount": NULL}, "feature"),
+                schema_with(
+                    {"feature": STRING, "quantity": NULL, "usage": OBJECT, "amount": NULL},
+                    "feature",
+                    "usage",
+                ),
+                schema_with(
+                    {"feature": NULL, "quantity": NULL, "usage": NULL, "amount": INTEGER},
+                    "amount",
+                ),
             ],
-            "examples": [{"feature": "chat"}, {"amount": 12}],
+            "examples": [
+                {"feature": "chat"},
+                {"feature": "gpt-5-mini", "usage": {"input": 1200, "output": 350}},
+                {"amount": 12},
+            ],
         },
     )
 
     feature: Name | None = None
-    quantity: Annotated[
-        Credits | None,
-        Field(description="Units of the feature; 1 by default."),
-    ] = None
-    amount: Credits | None = None
 
     @model_validator(mode="after")
     def _one_price(self) -> Self:
         if (self.feature is None) == (self.amount is None):
             raise ValueError("give either a feature or an amount")
-        if self.feature is None and self.quantity is not None:
-            raise ValueError("a quantity needs a feature")
-        if self.feature is not None and self.quantity is None:
+        if self.feature is not None and self.usage is None and self.quantity is None:
             self.quantity = 1
         return self
 
@@ -58,7 +99,7 @@ class BatchRequest(StrictRequest):
 
 
 class HoldRequest(ConsumeRequest):
-    """A future use: `quantity` units of a feature at its price, or an amount of credits."""
+    """A future use, at the most: of a feature, by `quantity` or `usage`, or an amount."""
 
     expires_in: Annotated[HoldSeconds, Field(description="Seconds.")] = HOLD_SECONDS
 
@@ -69,20 +110,19 @@ class ExtendRequest(StrictRequest):
     expires_in: Annotated[HoldSeconds, Field(description="Seconds.")] = HOLD_SECONDS
 
 
-class CaptureRequest(CommandRequest):
-    """How much of a hold to spend: an amount, the price of a quantity, or all that is left."""
+class CaptureRequest(UseRequest):
+    """How much of a hold to spend, by the price of its feature or an amount; all if left out."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "anyOf": [schema_with({"amount": NULL}), schema_with({"quantity": NULL})]
+            "anyOf": [
+                schema_with({"quantity": NULL, "usage": NULL}),
+                schema_with({"quantity": NULL, "amount": NULL}),
+                schema_with({"usage": NULL, "amount": NULL}),
+            ]
         },
     )
 
-    amount: Credits | None = None
-    quantity: Annotated[
-        Credits | None,
-        Field(description="Units of the feature that the hold was opened for."),
-    ] = None
     final: Annotated[
         bool,
         Field(description="Whether this ends the hold and gives back what is left of it."),
@@ -91,9 +131,3 @@ class CaptureRequest(CommandRequest):
         Literal["refuse", "available"],
         Field(description="Whether to take an amount above the hold from the available credits."),
     ] = "refuse"
-
-    @model_validator(mode="after")
-    def _one_amount(self) -> Self:
-        if self.amount is not None and self.quantity is not None:
-            raise ValueError("give an amount or a quantity, not both")
-        return self

@@ -93,6 +93,7 @@ def test_everyone_can_read_prices_but_no_fields_for_admins(table: Table) -> None
         "cost": 10,
         "per": 1,
         "unit": "use",
+        "meters": {},
         "version": 1,
     }
 
@@ -129,6 +130,7 @@ def test_a_feature_is_created_changed_and_deactivated(table: Table) -> None:
         "cost": 3,
         "per": 1_000,
         "unit": "token",
+        "meters": {},
         "active": True,
         "version": 1,
     }
@@ -393,6 +395,7 @@ def test_values_at_their_bounds_are_stored_unchanged(table: Table) -> None:
         "active": False,
     }
     feature = {**NEW_FEATURE, "cost": 10**12, "per": 10**12, "unit": "token", "active": False}
+    feature["meters"] = {}
     assert send(CREATE, body=plan).body == {**plan, "version": 1}
     assert plan_of("x" * 128) == {**plan, "version": 1}
     assert send("catalog/create_feature", body=feature).body == {**feature, "version": 1}

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from scrip.domain.account import Account
-from scrip.domain.catalog import Catalog, Feature, Plan, Rollover
+from scrip.domain.catalog import Catalog, Feature, Plan, Price, Rollover
 from scrip.domain.commands import (
     Adjust,
     AdjustAction,
@@ -72,6 +72,16 @@ CATALOG = Catalog(
         for feature in (
             Feature(feature_id="chat", name="Chat", cost=5),
             Feature(feature_id="tokens", name="Tokens", cost=3, per=1_000, unit="token"),
+            Feature(
+                feature_id="model",
+                name="Model",
+                unit="token",
+                meters={
+                    "input": Price(cost=1, per=4_000),
+                    "cached_input": Price(cost=1, per=40_000),
+                    "output": Price(cost=1, per=500),
+                },
+            ),
             Feature(feature_id="retired", name="Retired", cost=1, active=False),
         )
     },

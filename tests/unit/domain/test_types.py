@@ -30,7 +30,7 @@ RIGHT = (
     "draft.enter('e1', EntryType.USAGE, -1, command=command, feature='chat', cost=1)",
     "draft.grant('e1', EntryType.PROMO, GrantKind.PROMO, 1, command=command, source='e0')",
     "draft.posting(ended_hold='h1')",
-    "spend(draft, 'e1', command, charge=1, taken=1, feature='chat', quantity=1)",
+    "spend(draft, 'e1', command, cost=1, taken=1, feature='chat', quantity=1)",
     "give_back(draft, (), 'e1', hold_id='h1', source='e0')",
 )
 MISSPELLED = (
@@ -40,7 +40,7 @@ MISSPELLED = (
     "draft.enter('e1', EntryType.USAGE, -1, command=command, feature='chat', cost='1')",
     "draft.grant('e1', EntryType.PROMO, GrantKind.PROMO, 1, command=command, sorce='e0')",
     "draft.posting(end_hold='h1')",
-    "spend(draft, 'e1', command, charge=1, taken=1, feature='chat', qantity=1)",
+    "spend(draft, 'e1', command, cost=1, taken=1, feature='chat', qantity=1)",
     "give_back(draft, (), 'e1', hold='h1', source='e0')",
 )
 

@@ -16,6 +16,7 @@ from scrip.domain.audit.books import StoredEntry
 from scrip.domain.audit.checks import check
 from scrip.domain.audit.checks.check import Checks
 from scrip.domain.audit.findings import Code
+from scrip.domain.catalog import Price
 from scrip.domain.commands import AdjustAction
 from scrip.domain.entries import EntryType
 from scrip.domain.grants import Allocation, GrantKind
@@ -289,6 +290,16 @@ TAMPERED = {
     "more drawn on a grant than there is, hashes and account too": (
         draw_twice_what_is_there,
         Code.GRANT_OVERDRAWN,
+        "entry c1",
+    ),
+    "a use whose price gives another cost": (
+        edit_entry("c1", usage={"input": 31}, price={"input": Price(cost=1)}),
+        Code.PRICE_WRONG,
+        "entry c1",
+    ),
+    "a use with a price for what it does not count": (
+        edit_entry("c1", usage={"input": 30}, price={"output": Price(cost=1)}),
+        Code.PRICE_WRONG,
         "entry c1",
     ),
     "a use that says another cost": (

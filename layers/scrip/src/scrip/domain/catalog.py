@@ -2,11 +2,14 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil
 
 from scrip.domain.errors import (
     CatalogUnsoundError,
     CostOutOfRangeError,
     UnknownFeatureError,
+    UnknownMeterError,
     UnknownPlanError,
 )
 
@@ -25,6 +28,15 @@ ID_PATTERN = (
 
 Not `.` and `..`, which cannot be a part of a path.
 """
+
+METER_PATTERN = "^[a-z][a-z0-9_]{0,31}$"
+"""The name of a meter: `input`, `cached_input`."""
+
+METERS_MAX = 16
+"""How many meters one feature can have, so that items stay small."""
+
+QUANTITY = "quantity"
+"""What a feature without meters counts: its units."""
 
 LIMITS_MAX = 50
 PROVIDER_IDS_MAX = 50
@@ -78,16 +90,11 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Feature:
-    """Something that costs credits: `cost` for each `per` units."""
+class Price:
+    """What is counted costs `cost` credits for each `per`."""
 
-    feature_id: str
-    name: str
     cost: int
     per: int = 1
-    unit: str = "use"
-    active: bool = True
-    version: int = 1
 
     def __post_init__(self) -> None:
         """Check the ranges: no price is zero or negative.
@@ -98,13 +105,52 @@ class Feature:
         _within("cost", self.cost, 1, CREDITS_MAX)
         _within("per", self.per, 1, CREDITS_MAX)
 
-    def price(self, quantity: int) -> int:
-        """Return ceil(quantity * cost / per), in credits.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """Something that costs credits: `cost` for each `per` units, or a price for each meter."""
+
+    feature_id: str
+    name: str
+    cost: int | None = None
+    per: int = 1
+    unit: str = "use"
+    meters: Mapping[str, Price] = field(default_factory=dict)
+    active: bool = True
+    version: int = 1
+
+    def __post_init__(self) -> None:
+        """Check that it has either a cost or meters.
 
         Raises:
+            ValueError: it has both or neither, or a number is out of range.
+        """
+        if (self.cost is None) == (not self.meters):
+            raise ValueError("a feature has either a cost or meters")
+        _within("meters", len(self.prices), 1, METERS_MAX)
+
+    @property
+    def prices(self) -> Mapping[str, Price]:
+        """The price of each meter. A feature without meters counts its quantity."""
+        if self.cost is None:
+            return self.meters
+        return {QUANTITY: Price(cost=self.cost, per=self.per)}
+
+    def price(self, usage: Mapping[str, int]) -> int:
+        """Return what a use costs, in credits: the exact sum over its meters, rounded up once.
+
+        Raises:
+            UnknownMeterError: the feature has no such meter.
             CostOutOfRangeError: it is more than CREDITS_MAX.
         """
-        cost = -(-quantity * self.cost // self.per)
+        prices, exact = self.prices, Fraction()
+        for meter, count in usage.items():
+            if meter not in prices:
+                raise UnknownMeterError(
+                    feature=self.feature_id, meter=meter, meters=", ".join(prices)
+                )
+            exact += Fraction(count * prices[meter].cost, prices[meter].per)
+        cost = ceil(exact)
         if cost > CREDITS_MAX:
             raise CostOutOfRangeError(cost=cost, cost_max=CREDITS_MAX)
         return cost

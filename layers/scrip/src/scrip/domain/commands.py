@@ -171,13 +171,17 @@ class OpenAccount(Command):
         check_account_id(self.account_id)
 
 
-UNPRICEABLE: Refusals = (errors.UnknownFeatureError, errors.CostOutOfRangeError)
+UNPRICEABLE: Refusals = (
+    errors.UnknownFeatureError,
+    errors.UnknownMeterError,
+    errors.CostOutOfRangeError,
+)
 """A use that has no price."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Consume(Command):
-    """Spend: `quantity` units of a feature at its price, or an amount of credits."""
+    """Spend: `quantity` units of a feature, or its `usage` by meter, or an amount of credits."""
 
     refusals: ClassVar[Refusals] = (
         *Command.refusals,
@@ -188,6 +192,7 @@ class Consume(Command):
 
     feature: str | None = None
     quantity: int | None = None
+    usage: Mapping[str, int] | None = None
     amount: int | None = None
 
 
@@ -197,6 +202,7 @@ class Use:
 
     feature: str | None = None
     quantity: int | None = None
+    usage: Mapping[str, int] | None = None
     amount: int | None = None
     reason: str | None = None
     reference: str | None = None
@@ -237,6 +243,7 @@ class OpenHold(Command):
 
     feature: str | None = None
     quantity: int | None = None
+    usage: Mapping[str, int] | None = None
     amount: int | None = None
     expires_in: int
 
@@ -265,7 +272,7 @@ class ExtendHold(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class CaptureHold(Command):
-    """Spend held credits: an amount, the price of a quantity, or all that is left.
+    """Spend held credits: an amount, the price of a quantity or usage, or all that is left.
 
     `final` ends the hold and releases the rest. `excess` takes what exceeds the hold from the
     available credits.
@@ -280,6 +287,7 @@ class CaptureHold(Command):
 
     hold_id: str
     quantity: int | None = None
+    usage: Mapping[str, int] | None = None
     amount: int | None = None
     final: bool
     excess: bool

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from scrip.domain.catalog import Price
 from scrip.domain.grants import Allocation
 
 type Json = Mapping[str, Any]
@@ -67,10 +68,10 @@ class Entry:
 
     `allocations` are the grants that credits came from or went to, in the order they were taken;
     their amounts are positive, the direction is the sign of `amount`. `unlimited`: the account was
-    on an unlimited plan. `expires_at` is when the hold that the entry opened ends (an earlier
-    version also wrote an entry for each extension). `expired` is how many of the released credits
-    expired at once because their grants had, which the next entry books. An entry has no hashes
-    before its posting is closed.
+    on an unlimited plan. `price` is what each meter of `usage` costs. `expires_at` is when the hold
+    that the entry opened ends (an earlier version also wrote an entry for each extension).
+    `expired` is how many of the released credits expired at once because their grants had, which
+    the next entry books. An entry has no hashes before its posting is closed.
     """
 
     entry_id: str
@@ -89,6 +90,8 @@ class Entry:
     quantity: int | None = None
     cost: int | None = None
     feature_version: int | None = None
+    usage: Mapping[str, int] | None = None
+    price: Mapping[str, Price] | None = None
     reason: str | None = None
     reference: str | None = None
     metadata: Json | None = None
@@ -191,5 +194,7 @@ _SHOWN: Mapping[type, Callable[[Any], object]] = {
     tuple: lambda parts: [_shown(part) for part in parts],
     Allocation: lambda one: {"grant_id": one.grant_id, "amount": one.amount},
     Actor: lambda one: {"type": one.type, "id": one.id},
+    dict: lambda parts: {name: _shown(part) for name, part in parts.items()},
+    Price: lambda one: {"cost": one.cost, "per": one.per},
 }
 """The API's form of values by type; other types are unchanged."""

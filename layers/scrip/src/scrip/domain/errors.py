@@ -323,14 +323,28 @@ class UnknownFeatureError(RefusalError):
     feature: str
 
 
-class CostOutOfRangeError(RefusalError):
-    """This quantity costs more credits than one request can move.
+class UnknownMeterError(RefusalError):
+    """The feature has no such meter.
 
-    Use a smaller quantity: a request moves at most `cost_max` credits.
+    What has no price is never free. Send `usage` with meters of the feature from `GET /v1/catalog`,
+    or a `quantity` if it has no meters.
+    """
+
+    status, code = 422, "unknown_meter"
+    detail = "The feature {feature} has no meter {meter}. It has: {meters}."
+    feature: str
+    meter: str
+    meters: str
+
+
+class CostOutOfRangeError(RefusalError):
+    """This use costs more credits than one request can move.
+
+    Charge it in parts: a request moves at most `cost_max` credits.
     """
 
     status, code = 422, "cost_out_of_range"
-    detail = "This quantity costs {cost} credits; one request can move at most {cost_max}."
+    detail = "This use costs {cost} credits; one request can move at most {cost_max}."
     cost: int
     cost_max: int
 
@@ -347,7 +361,7 @@ class NotRefundableError(RefusalError):
 
 
 class HoldWithoutFeatureError(RefusalError):
-    """This hold has no feature, so a quantity has no price.
+    """This hold has no feature, so a quantity or usage has no price.
 
     Capture an `amount`.
     """

@@ -39,8 +39,14 @@ from scrip.domain.errors import (
     TooManyHoldsError,
 )
 from scrip.domain.grants import Allocation, Grant, GrantKind
-from scrip.domain.posting import Draft, EntryDetails, Posting
-from scrip.domain.spending import check_affordable, check_not_frozen, price, spend
+from scrip.domain.posting import Charge, Draft, EntryDetails, Posting
+from scrip.domain.spending import (
+    by_feature,
+    check_affordable,
+    check_not_frozen,
+    price,
+    spend,
+)
 
 HOLDS_MAX = 32
 """The most open holds of callers per account: they are a part of its item."""
@@ -70,7 +76,8 @@ def open_hold(draft: Draft, command: OpenHold, catalog: Catalog) -> Posting:
     account = draft.account
     check_not_frozen(account)
     _count_call(draft, command)
-    cost, feature_version = price(command, catalog)
+    charge = price(command, catalog)
+    cost = charge["cost"]
     wanted = 0 if draft.plan.unlimited else cost
     if wanted > account.available:
         raise InsufficientCreditsError(
@@ -98,10 +105,7 @@ def open_hold(draft: Draft, command: OpenHold, catalog: Catalog) -> Posting:
         0,
         command=command,
         allocations=allocations,
-        feature=command.feature,
-        quantity=command.quantity,
-        cost=cost,
-        feature_version=feature_version,
+        **charge,
         hold_id=hold.hold_id,
         expires_at=hold.expires_at,
     )
@@ -128,10 +132,11 @@ def capture_hold(draft: Draft, command: CaptureHold, catalog: Catalog) -> Postin
     Raises:
         HoldExceededError: it is more than is left, and the call allows no excess.
         AccountFrozenError, InsufficientCreditsError: the excess cannot be taken.
-        HoldWithoutFeatureError: a quantity of it has no price.
+        HoldWithoutFeatureError: a quantity or usage of it has no price.
     """
     hold, unlimited = _open(draft.account, command), draft.plan.unlimited
-    cost, feature_version = _captured(command, hold, catalog)
+    charge = _captured(command, hold, catalog)
+    cost = charge["cost"]
     excess = max(0, cost - hold.left)
     if not cost or (excess and not command.excess):
         raise HoldExceededError(hold.hold_id, cost, hold.left)
@@ -160,12 +165,9 @@ def capture_hold(draft: Draft, command: CaptureHold, catalog: Catalog) -> Postin
         draft,
         command.entry_id,
         command,
-        charge=cost,
+        **charge,
         taken=0 if unlimited else excess,
         held=charged,
-        feature=hold.feature,
-        quantity=command.quantity,
-        feature_version=feature_version,
         hold_id=hold.hold_id,
     )
     return draft.posting(entry=entry, ended_hold=hold.hold_id if command.final else None)
@@ -479,14 +481,14 @@ def _count_call(draft: Draft, command: Command) -> None:
     draft.account = replace(draft.account, hold_calls=counted)
 
 
-def _captured(command: CaptureHold, hold: Hold, catalog: Catalog) -> tuple[int, int | None]:
-    """Return what a capture costs, and the version of the feature that priced it."""
-    if command.quantity is not None:
-        if hold.feature is None:
-            raise HoldWithoutFeatureError(hold.hold_id)
-        feature = catalog.held_feature(hold.feature)
-        return feature.price(command.quantity), feature.version
-    return hold.left if command.amount is None else command.amount, None
+def _captured(command: CaptureHold, hold: Hold, catalog: Catalog) -> Charge:
+    """Return what is charged for a capture."""
+    if command.quantity is None and command.usage is None:
+        amount = hold.left if command.amount is None else command.amount
+        return {"cost": amount, "feature": hold.feature}
+    if hold.feature is None:
+        raise HoldWithoutFeatureError(hold.hold_id)
+    return by_feature(catalog.held_feature(hold.feature), command.quantity, command.usage)
 
 
 def _split(hold: Hold, amount: int) -> tuple[tuple[Allocation, ...], Hold]:

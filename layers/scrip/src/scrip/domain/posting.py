@@ -1,13 +1,13 @@
 """Postings: the change that a command makes, and the draft in which `decide` composes it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypedDict, Unpack
 
 from scrip.domain import grants as buckets
 from scrip.domain.account import Account
-from scrip.domain.catalog import Plan
+from scrip.domain.catalog import Plan, Price
 from scrip.domain.commands import Command
 from scrip.domain.condense import condensed
 from scrip.domain.entitlement import Entitlement
@@ -85,14 +85,21 @@ class Posting:
         return len(self.entries) + len(self.retired) + len(self.terms)
 
 
-class EntryDetails(TypedDict, total=False):
+class Charge(TypedDict, total=False):
+    """What a use costs, and why, as fields of its entry. `cost` in credits."""
+
+    feature: str | None
+    quantity: int | None
+    usage: Mapping[str, int] | None
+    cost: int
+    feature_version: int | None
+    price: Mapping[str, Price] | None
+
+
+class EntryDetails(Charge, total=False):
     """Fields of an entry that some types of it have. `Entry` says what they mean."""
 
     allocations: tuple[Allocation, ...]
-    feature: str | None
-    quantity: int | None
-    cost: int | None
-    feature_version: int | None
     reason: str | None
     reference: str | None
     metadata: Json | None

@@ -1,16 +1,17 @@
 """Spending: what a use costs, whether the account can pay for it, and its entry."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Unpack
 
 from scrip.domain import grants as buckets
 from scrip.domain.account import Account, AccountStatus
-from scrip.domain.catalog import Catalog, Plan
+from scrip.domain.catalog import QUANTITY, Catalog, Feature, Plan
 from scrip.domain.commands import Command, Consume, ConsumeBatch, OpenHold, Use
 from scrip.domain.entries import Entry, EntryType
 from scrip.domain.errors import AccountFrozenError, InsufficientCreditsError
 from scrip.domain.grants import Allocation
-from scrip.domain.posting import Draft, EntryDetails, Posting
+from scrip.domain.posting import Charge, Draft, EntryDetails, Posting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,30 +26,50 @@ class Quote:
     allowed: bool
 
 
-def price(use: Consume | OpenHold | Use, catalog: Catalog) -> tuple[int, int | None]:
-    """Return what a use costs, and the version of the feature that priced it.
+def price(use: Consume | OpenHold | Use, catalog: Catalog) -> Charge:
+    """Return what is charged for a use.
 
     Raises:
-        UnknownFeatureError, CostOutOfRangeError: it has no price.
+        UnknownFeatureError, UnknownMeterError, CostOutOfRangeError: it has no price.
     """
-    if use.feature is not None and use.quantity is not None:
-        feature = catalog.feature(use.feature)
-        return feature.price(use.quantity), feature.version
-    assert use.amount is not None, use
-    return use.amount, None
+    if use.feature is None:
+        assert use.amount is not None, use
+        return {"cost": use.amount}
+    return by_feature(catalog.feature(use.feature), use.quantity, use.usage)
+
+
+def by_feature(feature: Feature, quantity: int | None, usage: Mapping[str, int] | None) -> Charge:
+    """Return the charge of a feature's quantity or usage.
+
+    The price is kept beside usage, which has several; a quantity's follows from the version.
+
+    Raises:
+        UnknownMeterError, CostOutOfRangeError: it has no price.
+    """
+    charge: Charge = {"feature": feature.feature_id, "feature_version": feature.version}
+    if usage is None:
+        assert quantity is not None, feature
+        return {**charge, "quantity": quantity, "cost": feature.price({QUANTITY: quantity})}
+    return {
+        **charge,
+        "usage": usage,
+        "cost": feature.price(usage),
+        "price": {meter: feature.prices[meter] for meter in usage},
+    }
 
 
 def quote(account: Account, plan: Plan, command: Consume, catalog: Catalog) -> Quote:
     """Return what a consume would cost a settled account on its plan in force.
 
     Raises:
-        UnknownFeatureError, CostOutOfRangeError: it has no price.
+        UnknownFeatureError, UnknownMeterError, CostOutOfRangeError: it has no price.
     """
-    cost, feature_version = price(command, catalog)
+    charge = price(command, catalog)
+    cost = charge["cost"]
     shortfall = 0 if plan.unlimited else max(0, cost - account.available - plan.overdraft_limit)
     return Quote(
         cost=cost,
-        feature_version=feature_version,
+        feature_version=charge.get("feature_version"),
         available=account.available,
         shortfall=shortfall,
         unlimited=plan.unlimited,
@@ -64,23 +85,20 @@ def consume(draft: Draft, command: Consume | ConsumeBatch, catalog: Catalog) -> 
     else:
         uses = {command.entry_id: command}
     check_not_frozen(draft.account)
-    prices = [price(use, catalog) for use in uses.values()]
-    check_affordable(draft, sum(cost for cost, _ in prices))
+    charges = [price(use, catalog) for use in uses.values()]
+    check_affordable(draft, sum(charge["cost"] for charge in charges))
     entries = [
         spend(
             draft,
             entry_id,
             command,
-            charge=cost,
-            taken=0 if draft.plan.unlimited else cost,
-            feature=use.feature,
-            quantity=use.quantity,
-            feature_version=feature_version,
+            taken=0 if draft.plan.unlimited else charge["cost"],
+            **charge,
             reason=use.reason,
             reference=use.reference,
             metadata=use.metadata,
         )
-        for (entry_id, use), (cost, feature_version) in zip(uses.items(), prices, strict=True)
+        for (entry_id, use), charge in zip(uses.items(), charges, strict=True)
     ]
     return draft.posting(entry=entries[0])
 
@@ -117,7 +135,6 @@ def spend(
     entry_id: str,
     command: Command,
     *,
-    charge: int,
     taken: int,
     held: tuple[Allocation, ...] = (),
     **details: Unpack[EntryDetails],
@@ -132,10 +149,9 @@ def spend(
         draft.account,
         grants=grants,
         debt=account.debt + taken - sum(allocation.amount for allocation in drawn),
-        used=account.used + charge,
-        consumed_total=account.consumed_total + charge,
+        used=account.used + details["cost"],
+        consumed_total=account.consumed_total + details["cost"],
     )
-    details["cost"] = charge
     details["allocations"] = buckets.joined(*held, *drawn)
     return draft.enter(
         entry_id,

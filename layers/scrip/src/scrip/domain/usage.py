@@ -1,7 +1,8 @@
 """Usage per day and feature, and which entries it already counts."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from scrip.domain.entries import Entry, EntryType
 
@@ -11,13 +12,15 @@ class FeatureUse:
     """The use of a feature; `feature` is None for uses by amount.
 
     `credits` is what `count` uses cost before refunds, on an unlimited plan what they would have
-    cost. `refunded` is what was refunded that day, whenever the use was.
+    cost. `meters` is what was counted of each. `refunded` is what was refunded that day, whenever
+    the use was.
     """
 
     feature: str | None = None
     credits: int = 0
     count: int = 0
     refunded: int = 0
+    meters: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +49,10 @@ class DayUsage:
             )
             match entry.type:
                 case EntryType.USAGE:
-                    use = replace(use, credits=use.credits + cost, count=use.count + 1)
+                    meters = Counter(use.meters) + Counter(entry.usage or {})
+                    use = replace(
+                        use, credits=use.credits + cost, count=use.count + 1, meters=dict(meters)
+                    )
                 case EntryType.REFUND:
                     use = replace(use, refunded=use.refunded + cost)
                 case _:

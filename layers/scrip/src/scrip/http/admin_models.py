@@ -9,17 +9,20 @@ from scrip.domain.catalog import (
     CREDITS_MAX,
     ID_PATTERN,
     LIMITS_MAX,
+    METERS_MAX,
     PROVIDER_IDS_MAX,
     ROLLOVER_PERIODS_MAX,
 )
 from scrip.domain.commands import ACCOUNT_ID_PATTERN, RESERVED_ACCOUNT_IDS
 from scrip.http.models import (
     FOR_USER,
+    INTEGER,
     NULL,
     AdminRequest,
     Count,
     Credits,
     Instant,
+    MeterName,
     Name,
     StrictRequest,
     Text,
@@ -133,12 +136,39 @@ class PlanRequest(EditRequest):
     ] = []  # noqa: RUF012 - pydantic copies it
 
 
-class FeatureRequest(EditRequest):
-    """A complete feature: `cost` credits for each `per` units."""
+class PriceRequest(StrictRequest):
+    """`cost` credits for each `per` of what is counted."""
 
     cost: Credits
     per: Credits = 1
+
+
+class FeatureRequest(EditRequest):
+    """A complete feature: `cost` credits for each `per` units, or a price for each meter."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                schema_with({"cost": INTEGER, "meters": {"maxProperties": 0}}, "cost"),
+                schema_with(
+                    {"cost": NULL, "per": {"const": 1}, "meters": {"minProperties": 1}}, "meters"
+                ),
+            ],
+        },
+    )
+
+    cost: Credits | None = None
+    per: Credits = 1
     unit: Name = "use"
+    meters: Annotated[dict[MeterName, PriceRequest], Field(max_length=METERS_MAX)] = {}  # noqa: RUF012 - pydantic copies it
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if (self.cost is None) == (not self.meters):
+            raise ValueError("give either a cost or meters")
+        if self.meters and self.per != 1:
+            raise ValueError("each meter has a per of its own")
+        return self
 
 
 class NewAccountRequest(StrictRequest):

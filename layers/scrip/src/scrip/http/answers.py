@@ -36,6 +36,13 @@ class ActorAnswer(TypedDict):
     id: NotRequired[Annotated[str | None, Field(default=None, description="Null for users.")]]
 
 
+class PriceAnswer(TypedDict):
+    """`cost` credits for each `per` of what is counted."""
+
+    cost: int
+    per: int
+
+
 class EntryAnswer(TypedDict):
     """One immutable line of the ledger."""
 
@@ -52,6 +59,8 @@ class EntryAnswer(TypedDict):
     quantity: int | None
     cost: int | None
     feature_version: int | None
+    usage: dict[str, int] | None
+    price: dict[str, PriceAnswer] | None
     reason: str | None
     reference: str | None
     metadata: dict[str, Any] | None

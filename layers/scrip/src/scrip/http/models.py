@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from pydantic.config import JsonDict
 
-from scrip.domain.catalog import CREDITS_MAX
+from scrip.domain.catalog import CREDITS_MAX, METER_PATTERN
 from scrip.domain.commands import ENTRY_ID_PATTERN
 from scrip.domain.entries import canonical_json
 
@@ -73,6 +73,7 @@ def schema_with(properties: JsonDict, *required: str) -> JsonDict:
 
 STRING: JsonDict = {"type": "string"}
 INTEGER: JsonDict = {"type": "integer"}
+OBJECT: JsonDict = {"type": "object"}
 NULL: JsonDict = {"type": "null"}
 
 
@@ -101,6 +102,7 @@ type Metadata = Annotated[
     ),
 ]
 type EntryId = Annotated[str, Field(pattern=ENTRY_ID_PATTERN)]
+type MeterName = Annotated[str, Field(pattern=METER_PATTERN)]
 type Name = Annotated[str, Field(min_length=1, max_length=128, pattern=WITHOUT_NUL)]
 type Text = Annotated[str, Field(min_length=1, max_length=256, pattern=WITHOUT_NUL)]
 type Note = Annotated[str, Field(min_length=1, max_length=1024, pattern=WITHOUT_NUL)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ulid import ULID
 
-from scrip.domain.catalog import Feature, Plan, Rollover
+from scrip.domain.catalog import Feature, Plan, Price, Rollover
 from scrip.domain.commands import entry_name
 from scrip.ledger import ledger
 from scrip.users import first_opening
@@ -80,7 +80,8 @@ def plan_of(plan_id: str, body: PlanRequest) -> Plan:
 
 def feature_of(feature_id: str, body: FeatureRequest) -> Feature:
     """Return the feature that a request describes."""
-    return Feature(**_same_fields(Feature, body) | {"feature_id": feature_id})
+    meters = {name: Price(cost=one.cost, per=one.per) for name, one in body.meters.items()}
+    return Feature(**_same_fields(Feature, body) | {"feature_id": feature_id, "meters": meters})
 
 
 def _same_fields(kind: type[DataclassInstance], body: BaseModel | None) -> dict[str, Any]:

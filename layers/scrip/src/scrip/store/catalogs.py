@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ulid import ULID
 
 from scrip.domain.catalog import Catalog, Plan
-from scrip.domain.errors import AlreadyExistsError, StaleVersionError
+from scrip.domain.errors import AlreadyExistsError, FeatureNotFoundError, StaleVersionError
 from scrip.observability import logger
 from scrip.store.client import IS_NEW, ConditionFailedError, putting
-from scrip.store.items import audit_item, feature_item, feature_of, from_wire, plan_item, plan_of
+from scrip.store.items import (
+    audit_item,
+    audit_of,
+    feature_before,
+    feature_in,
+    feature_item,
+    feature_of,
+    from_wire,
+    plan_item,
+    plan_of,
+)
 from scrip.store.keys import CATALOG, FEATURE_PREFIX, PLAN_PREFIX, catalog_audit_key
 
 if TYPE_CHECKING:
     from scrip.domain.catalog import Feature
     from scrip.domain.editing import Edit
+    from scrip.domain.posting import AuditRecord
     from scrip.store.client import Table
 
 # Holds if the plan or feature has not been edited since it was read.
@@ -55,6 +67,48 @@ def examine_catalog(table: Table) -> tuple[Catalog, list[str]]:
             logger.exception("left out of the catalog", extra={"key": item["sk"]})
             unreadable.append(item["sk"])
     return Catalog(plans=plans, features=features), unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureVersion:
+    """A feature as an edit left it; `edit` is None for one that came with the stack."""
+
+    feature: Feature
+    edit: AuditRecord | None
+
+
+def read_versions(table: Table, feature_id: str) -> list[FeatureVersion]:
+    """Return all versions of a feature, newest first, from the audit records of its edits.
+
+    One round trip for each megabyte of the catalog's audit records.
+
+    Raises:
+        FeatureNotFoundError: there is no such feature.
+    """
+    first, last = catalog_audit_key(""), catalog_audit_key("~")
+    found = table.query_all(
+        "pk = :pk AND sk BETWEEN :first AND :last",
+        {
+            ":pk": CATALOG,
+            ":first": first["sk"],
+            ":last": last["sk"],
+            ":kind": "feature.",
+            ":id": feature_id,
+        },
+        where="begins_with(#action, :kind) AND #after.feature_id = :id",
+        ConsistentRead=True,
+    )
+    versions: list[FeatureVersion] = []
+    for record in map(audit_of, found):
+        if not versions and (original := feature_before(record)):
+            versions.append(FeatureVersion(original, None))
+        versions.append(FeatureVersion(feature_in(record), record))
+    if not versions:
+        feature = read_catalog(table).features.get(feature_id)
+        if feature is None:
+            raise FeatureNotFoundError(feature_id)
+        versions.append(FeatureVersion(feature, None))
+    return versions[::-1]
 
 
 def load_catalog(table: Table, catalog: Catalog) -> list[str]:

@@ -553,8 +553,19 @@ def plan_of(item: Item) -> Plan:
 
 def feature_item(feature: Feature) -> Item:
     """Return a feature as it is stored."""
-    item = _feature().dump_python(feature, exclude={"feature_id"})
+    unused = {"cost", "per"} if feature.meters else {"meters"}
+    item = _feature().dump_python(feature, exclude={"feature_id", *unused})
     return {**feature_key(feature.feature_id), **item}
+
+
+def feature_in(record: AuditRecord) -> Feature:
+    """Return the feature that an edit left."""
+    return _feature().validate_python(record.after)
+
+
+def feature_before(record: AuditRecord) -> Feature | None:
+    """Return the feature that an edit replaced; None if the edit created it."""
+    return _feature().validate_python(record.before) if record.before else None
 
 
 def feature_of(item: Item) -> Feature:

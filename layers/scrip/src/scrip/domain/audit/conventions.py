@@ -122,11 +122,12 @@ def ends_hold(entry: Entry) -> bool:
             metadata=entry.metadata,
             hold_id=entry.hold_id or "",
             quantity=entry.quantity,
+            usage=entry.usage,
             amount=amount,
             final=True,
             excess=excess,
         ).request_hash
-        for amount in (None, None if entry.quantity else entry.cost)
+        for amount in (None, None if entry.quantity or entry.usage else entry.cost)
         for excess in (False, True)
     )
 

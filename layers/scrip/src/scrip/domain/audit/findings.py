@@ -30,6 +30,7 @@ class Code(StrEnum):
     PAYMENT_WRONG = "payment_wrong"
     PERIOD_GRANTED_TWICE = "period_granted_twice"
     PERIOD_MISNAMED = "period_misnamed"
+    PRICE_WRONG = "price_wrong"
     REFUND_TOO_LARGE = "refund_too_large"
     REFUNDED_TOTAL_WRONG = "refunded_total_wrong"
     SEQ_REPEATED = "seq_repeated"

@@ -237,6 +237,8 @@ class Tally:
         self.counted[day] += 1
         if entry.type is EntryType.USAGE:
             self.uses[day].update({(entry.feature, "credits"): cost, (entry.feature, "count"): 1})
+            for meter, count in (entry.usage or {}).items():
+                self.uses[day][entry.feature, f"meter {meter}"] += count
         if entry.type is EntryType.REFUND:
             self.uses[day].update({(entry.feature, "refunded"): cost})
 

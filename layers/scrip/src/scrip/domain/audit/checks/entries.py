@@ -1,6 +1,7 @@
 """Checks of each entry by itself and against those before it."""
 
 from collections.abc import Iterator
+from math import prod
 
 from scrip.domain.audit.checks.check import entry_checks, step_checks
 from scrip.domain.audit.conventions import (
@@ -113,6 +114,23 @@ def cost_is_what_was_moved(_: Tally, entry: Entry) -> Iterator[str]:
     cost, amount = entry.cost or 0, abs(entry.amount)
     if entry.type in {EntryType.USAGE, EntryType.REFUND} and amount not in {0, cost}:
         yield f"It moves {amount} credits, but its cost is {cost}."
+
+
+@entry_checks.reporting(Code.PRICE_WRONG)
+def cost_follows_from_the_price(_: Tally, entry: Entry) -> Iterator[str]:
+    """What each meter counted, at the price that the entry names, adds up to its cost."""
+    if entry.usage is None and entry.price is None:
+        return
+    usage, prices = entry.usage or {}, entry.price or {}
+    if usage.keys() != prices.keys():
+        yield f"It counts {', '.join(usage)}, but has prices of {', '.join(prices)}."
+        return
+    whole = prod(price.per for price in prices.values())
+    exact = sum(
+        count * prices[name].cost * whole // prices[name].per for name, count in usage.items()
+    )
+    if (cost := -(-exact // whole)) != entry.cost:
+        yield f"Its usage costs {cost} at its price, but its cost is {entry.cost}."
 
 
 @entry_checks.reporting(Code.REFUND_TOO_LARGE)

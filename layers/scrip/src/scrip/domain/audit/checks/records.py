@@ -59,6 +59,8 @@ def usage_is_that_of_its_entries(tally: Tally) -> Iterator[AboutItem]:
         for use in usage.uses:
             for name in ("credits", "count", "refunded"):
                 stored[use.feature, name] += getattr(use, name)
+            for meter, count in use.meters.items():
+                stored[use.feature, f"meter {meter}"] += count
         for key in sorted(stored.keys() | counted.keys(), key=str):
             what = f"{key[1]} of {key[0] or 'uses by amount'}"
             yield from compare(about, what, stored[key], counted[key])
