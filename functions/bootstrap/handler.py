@@ -6,6 +6,9 @@ hashed, once. `Custom::ConsoleSignIn` lets people sign in to the console at its 
 `Custom::Settings` checks the stack's parameters and has a digest of them as its attribute `Digest`.
 `Custom::Canary` tries whether IAM evaluates partitions as the functions' roles expect.
 `Custom::Version` has the version of this code as its attribute `Version`.
+
+An operator who invokes it with the request type `TryEntryChanges` gets what IAM lets this function
+do to an entry: nothing, on a stack as it was deployed.
 """
 
 import json
@@ -20,7 +23,7 @@ from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from scrip import __version__
 from scrip.ledger import ledger
 from scrip.observability import logger
-from scrip.store.canary import prove_partitions
+from scrip.store.canary import entry_changes_allowed, entry_protection, prove_partitions
 from scrip.store.catalogs import load_catalog, read_catalog
 from scrip.store.mailbox_key import make_mailbox_key, parameter_store
 from scrip.user_pool import open_user_pool
@@ -31,8 +34,17 @@ PAUSE_SECONDS = 6.0
 
 
 @logger.inject_lambda_context
-def lambda_handler(event: dict[str, Any], _: LambdaContext) -> None:
-    """Do it and tell CloudFormation, which waits for an hour if it hears nothing."""
+def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any] | None:
+    """Do it and tell CloudFormation, which waits for an hour if it hears nothing.
+
+    An operator gets `{"not_refused": [...], "entry_protection": "all requests"}`.
+    """
+    if event["RequestType"] == "TryEntryChanges":
+        table = ledger().table
+        return {
+            "not_refused": entry_changes_allowed(table),
+            "entry_protection": entry_protection(table),
+        }
     answer = {
         "Status": "SUCCESS",
         "PhysicalResourceId": event["LogicalResourceId"],
@@ -47,6 +59,7 @@ def lambda_handler(event: dict[str, Any], _: LambdaContext) -> None:
         headers={"Content-Type": ""},
     )
     urllib.request.urlopen(request, timeout=ANSWER_SECONDS).close()  # noqa: S310
+    return None
 
 
 def _try(event: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 
 from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from scrip import __version__
+from scrip.store.canary import EntryProtection
 from scrip.store.catalogs import read_catalog
 from scrip.store.client import Table
 from scrip.store.mailbox_key import own_mailbox_key, read_mailbox_key
@@ -202,6 +203,22 @@ def test_a_deployment_where_iam_evaluates_partitions_otherwise_fails_and_names_t
             run("bootstrap/canary", url)
     assert [response["Status"] for response in responses] == ["SUCCESS", "FAILED"]
     assert "Deploy with PartitionConditions=no" in responses[1]["Reason"]
+
+
+def test_an_operator_gets_to_know_what_iam_lets_the_function_do_to_an_entry(
+    empty_table: Table,
+) -> None:
+    asked = {"RequestType": "TryEntryChanges"}
+    with iam(empty_table, own_keys):
+        assert invoke("bootstrap", asked) == {
+            "not_refused": [],
+            "entry_protection": EntryProtection.ALL,
+        }
+    with iam(empty_table, own_keys, boundary=[]):
+        assert invoke("bootstrap", asked) == {
+            "not_refused": ["a change of an entry", "the deletion of an entry"],
+            "entry_protection": EntryProtection.SINGLE,
+        }
 
 
 def test_the_stack_shows_the_version_of_its_code(

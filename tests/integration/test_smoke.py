@@ -162,6 +162,15 @@ class Parts:
             iam.put_role_policy, **role, PolicyName=name, PolicyDocument=json.dumps(known)
         )
 
+    def may(self, function: str, action: str) -> Repair:
+        """Let a function do something to everything."""
+        iam = self.client("iam")
+        policy = {"RoleName": self.ids[f"{function}Role"], "PolicyName": "too-much"}
+        statement = {"Effect": "Allow", "Action": action, "Resource": "*"}
+        document = {"Version": "2012-10-17", "Statement": [statement]}
+        iam.put_role_policy(**policy, PolicyDocument=json.dumps(document))
+        return partial(iam.delete_role_policy, **policy)
+
     def setting(self, function: str, **variables: str) -> Repair:
         """Change variables in a function's environment."""
         client, which = self.client("lambda"), {"FunctionName": self.ids[function]}
@@ -292,6 +301,10 @@ SWITCHED_OFF: list[Breakage] = [
     ),
     (lambda its: its.no_trigger(), {"sign-up trigger": "PostConfirmation is None"}),
     (lambda its: its.no_boundary("RenewFunction"), {"boundary": "RenewFunction"}),
+    (
+        lambda its: its.may("BootstrapFunction", "dynamodb:DeleteItem"),
+        {"refused change": "IAM did not refuse the deletion of an entry."},
+    ),
     (
         lambda its: its.open_route("GET /v1/accounts/{account_id}/holds"),
         {"routes": "GET /v1/accounts/{account_id}/holds"},

@@ -26,6 +26,7 @@ CHECKS: tuple[tuple[str, Callable[[Trial], str]], ...] = (
     ("schedules", parts.schedules),
     ("boundary", parts.boundary),
     ("entry protection", parts.entry_protection),
+    ("refused change", parts.refused_change),
     ("alarms", parts.alarms),
     ("dead letters", parts.dead_letters),
     ("console", parts.console),

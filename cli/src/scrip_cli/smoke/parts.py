@@ -1,5 +1,6 @@
 """What CloudFormation made: whether it is all there, switched on, and as narrow as it was meant."""
 
+import json
 import secrets
 from base64 import urlsafe_b64encode
 from datetime import datetime, timedelta
@@ -128,8 +129,7 @@ def entry_protection(trial: Trial) -> str:
     """By IAM's own simulation no function may change or delete an entry."""
     if trial.session.is_local:
         raise UnprovenError("The local IAM's simulation knows no conditions and no boundaries.")
-    if trial.session.parameters().get("PartitionConditions") == "no":
-        raise UnprovenError("The stack was deployed with PartitionConditions=no.")
+    _check_partition_conditions(trial)
     iam, table = trial.client("iam"), trial.outputs["TableName"]
     described = trial.client("dynamodb").describe_table(TableName=table)["Table"]
     context = {
@@ -148,6 +148,19 @@ def entry_protection(trial: Trial) -> str:
         may = allowed(answer["EvaluationResults"])
         must(not may, f"{name} may {', '.join(may)}.")
     return f"{len(roles)} roles"
+
+
+def refused_change(trial: Trial) -> str:
+    """A function tries to change an entry and to delete it, and IAM refuses."""
+    _check_partition_conditions(trial)
+    answer = trial.client("lambda").invoke(
+        FunctionName=trial.resources["AWS::Lambda::Function"]["BootstrapFunction"],
+        Payload=json.dumps({"RequestType": "TryEntryChanges"}),
+    )
+    found = json.loads(answer["Payload"].read())
+    must("FunctionError" not in answer, f"BootstrapFunction failed: {found}")
+    must(not found["not_refused"], f"IAM did not refuse {', '.join(found['not_refused'])}.")
+    return f"in {found['entry_protection']}"
 
 
 def allowed(results: list[dict[str, Any]]) -> list[str]:
@@ -219,6 +232,12 @@ def sign_in_page(trial: Trial) -> str:
     refused = page.url.params.get("error", "")
     must(page.is_success and not refused, f"{where} answered {page.status_code} {refused}.")
     return str(where)
+
+
+def _check_partition_conditions(trial: Trial) -> None:
+    """Raise UnprovenError if only the code protects entries."""
+    if trial.session.parameters().get("PartitionConditions") == "no":
+        raise UnprovenError("The stack was deployed with PartitionConditions=no.")
 
 
 def _function_roles(trial: Trial) -> dict[str, Any]:

@@ -60,13 +60,10 @@ def prove_partitions(table: Table) -> EntryProtection:
         "a transaction over three partitions": lambda: table.transact(change, put, check),
         "a transaction that reads two partitions": lambda: table.get_together(account, entry),
     }
-    forbidden: dict[str, Callable[[], object]] = {
-        "a change of an entry": lambda: table.update(entry, "REMOVE amount", EXISTS, {}),
-        "the deletion of an entry": lambda: table.delete(entry, EXISTS),
-        "an item in another partition": lambda: table.put(account, EXISTS),
-    }
     refused = [what for what, do in needed.items() if not _is_allowed(do)]
-    allowed = [what for what, do in forbidden.items() if _is_allowed(do)]
+    allowed = entry_changes_allowed(table)
+    if _is_allowed(lambda: table.put(account, EXISTS)):
+        allowed.append("an item in another partition")
     if refused or allowed:
         raise CanaryError(
             "IAM evaluates the partitions of a request (dynamodb:LeadingKeys) otherwise than the"
@@ -74,8 +71,38 @@ def prove_partitions(table: Table) -> EntryProtection:
             f" Refused: {', '.join(refused) or 'nothing'}."
             f" Not refused: {', '.join(allowed) or 'nothing'}."
         )
-    change_entry: Action = {"Update": change["Update"] | {"Key": to_wire(entry)}}
-    if _is_allowed(lambda: table.transact(change_entry, check)):
+    return entry_protection(table)
+
+
+def entry_changes_allowed(table: Table) -> list[str]:
+    """Try to change an entry and to delete it, each in a request; return what IAM did not refuse.
+
+    Raises:
+        BusyError: the table did not answer.
+    """
+    entry = entry_key(NOBODY, "entry")
+    changes: dict[str, Callable[[], object]] = {
+        "a change of an entry": lambda: table.update(entry, "REMOVE amount", EXISTS, {}),
+        "the deletion of an entry": lambda: table.delete(entry, EXISTS),
+    }
+    return [what for what, do in changes.items() if _is_allowed(do)]
+
+
+def entry_protection(table: Table) -> EntryProtection:
+    """Try to change an entry in a transaction; return what is protected if IAM refuses single ones.
+
+    Raises:
+        BusyError: the table did not answer.
+    """
+    change: Action = {
+        "Update": {
+            "Key": to_wire(entry_key(NOBODY, "entry")),
+            "UpdateExpression": "REMOVE amount",
+            "ConditionExpression": EXISTS,
+        }
+    }
+    check = checking(account_key(f"{NOBODY} either"), EXISTS, {})
+    if _is_allowed(lambda: table.transact(change, check)):
         return EntryProtection.SINGLE
     return EntryProtection.ALL
 
