@@ -171,6 +171,16 @@ class Parts:
         iam.put_role_policy(**policy, PolicyDocument=json.dumps(document))
         return partial(iam.delete_role_policy, **policy)
 
+    def open_url(self, function: str) -> Repair:
+        """Let anybody call a function's URL."""
+        change = partial(
+            self.client("lambda").update_function_url_config,
+            FunctionName=self.ids[function],
+            Qualifier="live",
+        )
+        change(AuthType="NONE")
+        return partial(change, AuthType="AWS_IAM")
+
     def setting(self, function: str, **variables: str) -> Repair:
         """Change variables in a function's environment."""
         client, which = self.client("lambda"), {"FunctionName": self.ids[function]}
@@ -306,6 +316,10 @@ SWITCHED_OFF: list[Breakage] = [
         {"refused change": "IAM did not refuse the deletion of an entry."},
     ),
     (
+        lambda its: its.open_url("RefundFunction"),
+        {"under IAM": "RefundUrl answered 404 without a signature"},
+    ),
+    (
         lambda its: its.open_route("GET /v1/accounts/{account_id}/holds"),
         {"routes": "GET /v1/accounts/{account_id}/holds"},
     ),
@@ -406,9 +420,58 @@ def test_what_is_broken_fails_its_own_lines_and_no_others(
     assert deployed.traces() == before
 
 
-def on_aws(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Trial:
-    """Return a run on the local stack as if it were on AWS."""
-    for name, value in stack.aws_environment().items():
+def test_under_iam_most_lines_need_no_user_who_signs_up(
+    deployed: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with an issuer of one's own, where the command signs nobody up."""
+    parameters = deployed.session.parameters() | {"JwtIssuer": "https://example.com"}
+    monkeypatch.setattr(Session, "parameters", lambda _: parameters)
+    checks, trial = dict(CHECKS), Trial(deployed.session, WAIT_SECONDS)
+    names = list(checks)
+    lines = {
+        name: run_check(name, checks[name], trial)
+        for name in names[names.index("sign-up") : names.index("audit") + 1]
+    }
+    trial.clean_up()
+    assert trial.left == []
+    assert {name for name, line in lines.items() if line.verdict is Verdict.UNPROVEN} == {
+        *("sign-up", "sign-up trigger", "user token", "service token", "admin token", "refusals"),
+        *("adjust", "waiting webhook", "archive", "accounts"),
+    }
+    failed = [line for line in lines.values() if line.verdict is Verdict.FAILED]
+    assert failed == []
+
+
+def test_a_stack_that_lets_nobody_in_under_iam_has_nothing_to_prove(deployed: Parts) -> None:
+    trial = Trial(deployed.session, WAIT_SECONDS)
+    trial.resources.pop("AWS::Lambda::Url")
+    line = run_check("under IAM", people.under_iam, trial)
+    assert line.verdict is Verdict.UNPROVEN
+    assert "IamCallers=Off" in line.detail
+
+
+def test_an_operator_who_may_not_call_function_urls_is_refused(
+    stack: LocalStack, assume: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statements = [
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "lambda:InvokeFunctionUrl", "Resource": "*"},
+    ]
+    policy = stack.client("iam").create_policy(
+        PolicyName="no-urls",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}),
+    )
+    trial = on_aws(assume("no-urls", policy["Policy"]["Arn"]), monkeypatch)
+    line = run_check("under IAM", people.under_iam, trial)
+    trial.clean_up()
+    assert line.verdict is Verdict.FAILED
+    assert line.detail.startswith("ForbiddenError")
+    assert trial.left == []
+
+
+def on_aws(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Trial:
+    """Return a run on the local stack as if it were on AWS, with an operator's environment."""
+    for name, value in environment.items():
         monkeypatch.setenv(name, value)
     return Trial(Session(stack_name=STACK_NAME, region=REGION), WAIT_SECONDS)
 
@@ -417,7 +480,7 @@ def test_a_trigger_that_is_never_called_opens_no_account(
     stack: LocalStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The local Cognito never calls it, which would be a fault on AWS."""
-    trial = on_aws(stack, monkeypatch)
+    trial = on_aws(stack.aws_environment(), monkeypatch)
     people.sign_up(trial)
     line = run_check("sign-up trigger", people.trigger, trial)
     trial.clean_up()
@@ -430,6 +493,7 @@ def test_a_role_that_iam_would_let_change_an_entry_is_named(
     stack: LocalStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The local simulation knows no conditions and no boundaries, and allows more than AWS."""
-    line = run_check("entry protection", parts.entry_protection, on_aws(stack, monkeypatch))
+    trial = on_aws(stack.aws_environment(), monkeypatch)
+    line = run_check("entry protection", parts.entry_protection, trial)
     assert line.verdict is Verdict.FAILED
     assert "Function may dynamodb:UpdateItem" in line.detail

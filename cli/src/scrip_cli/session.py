@@ -11,7 +11,8 @@ import boto3
 import httpx
 import typer
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.credentials import Credentials
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from pydantic import ValidationError
 
 from scrip.domain.entries import Actor, ActorType
@@ -23,7 +24,7 @@ from scrip.store.mailbox_key import read_mailbox_key
 from scrip_cli import report
 from scrip_cli.errors import CommandError, NotRunningError, explained, faults_in
 from scrip_cli.local import deploy, process
-from scrip_cli.local.stack import STACK_NAME, LocalStack, find_stack
+from scrip_cli.local.stack import ACCESS_KEY, SECRET_KEY, STACK_NAME, LocalStack, find_stack
 from scrip_cli.options import DEFAULT_PORT, Port, Region, StackName, State
 
 DEV = "dev"
@@ -88,6 +89,15 @@ class Session:
         return self._aws.client(  # type: ignore[call-overload]
             service, config=Config(max_pool_connections=CONNECTIONS_MAX)
         )
+
+    def credentials(self) -> Credentials:
+        """Return the person's credentials, which every client signs its requests with."""
+        if self.is_local:
+            return Credentials(ACCESS_KEY, SECRET_KEY)
+        credentials = self._aws.get_credentials()
+        if credentials is None:
+            raise NoCredentialsError
+        return credentials
 
     def outputs(self) -> dict[str, str]:
         """Read the stack's outputs."""

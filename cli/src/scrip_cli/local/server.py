@@ -87,12 +87,14 @@ def create_function_url(*settings: Any) -> Any:
 
 
 def function_url_event(*request: Any, **options: Any) -> Any:
-    """Return the event of a request to a function URL, as AWS makes it for a signed one.
+    """Return the event of a request to a function URL, with the caller if it had to be signed.
 
     https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-request-payload
     """
     event = _function_url_event(*request, **options)
     event["rawPath"] = quote(event["rawPath"])
+    if options["anonymous"]:
+        return event
     caller = iam_evaluator.resolve_caller_identity(router.extract_access_key_id(event["headers"]))
     event["requestContext"]["authorizer"] = {
         "iam": {

@@ -6,18 +6,15 @@ from typing import TYPE_CHECKING
 from scrip.audit.accounts import audit_account
 from scrip.ledger import utc_now
 from scrip.store.keys import account_key
-from scrip_cli.smoke.trial import REASON, FailedError, Trial, UnprovenError, must
+from scrip_cli.smoke.trial import GIVEN, REASON, FailedError, Trial, UnprovenError, must
 
 if TYPE_CHECKING:
     from scrip_client.calls import BatchUse
 
-GIVEN = 1_000
-"""Credits that the account is given, more than all checks use."""
-
 CONSUMED, HELD, CAPTURED, REFUNDED = 7, 5, 2, 3
 
-USE_ID = "user:smoke-consume"
-"""The entry of the consume, which is replayed and refunded."""
+USE_KEY = "smoke-consume"
+"""The idempotency key of the consume, which is replayed and refunded."""
 
 
 def adjust(trial: Trial) -> str:
@@ -32,31 +29,32 @@ def adjust(trial: Trial) -> str:
 
 
 def consume(trial: Trial) -> str:
-    """A user's token spends credits."""
-    scrip = trial.user.scrip
-    posting = scrip.consume("me", amount=CONSUMED, idempotency_key="smoke-consume", reason=REASON)
+    """The account's owner spends credits."""
+    scrip, account_id = trial.owner.scrip, trial.account_id
+    posting = scrip.consume(account_id, amount=CONSUMED, idempotency_key=USE_KEY, reason=REASON)
+    trial.made_use = posting.entry.entry_id
     charged = -posting.entry.amount
     must(charged == (0 if posting.account.unlimited else CONSUMED), f"It cost {charged} credits.")
-    balance = scrip.balance("me").balance
+    balance = scrip.balance(account_id).balance
     must(balance == posting.account.balance, f"The balance is {balance} afterwards.")
     return f"{charged} credits"
 
 
 def replay(trial: Trial) -> str:
     """The same call with the same key is answered and not charged again."""
-    scrip = trial.user.scrip
-    before = scrip.balance("me").balance
-    again = scrip.consume("me", amount=CONSUMED, idempotency_key="smoke-consume", reason=REASON)
+    scrip, account_id = trial.owner.scrip, trial.account_id
+    before = scrip.balance(account_id).balance
+    again = scrip.consume(account_id, amount=CONSUMED, idempotency_key=USE_KEY, reason=REASON)
     must(again.replayed, f"It was charged again, as {again.entry.entry_id}.")
-    must(scrip.balance("me").balance == before, "The balance has changed.")
+    must(scrip.balance(account_id).balance == before, "The balance has changed.")
     return again.entry.entry_id
 
 
 def refund(trial: Trial) -> str:
     """A back end gives back a part of what was spent."""
-    if not trial.service.scrip.entry(trial.account_id, USE_ID).amount:
+    if not trial.service.scrip.entry(trial.account_id, trial.use_id).amount:
         raise UnprovenError("On the plan of new accounts a use costs nothing.")
-    posting = trial.service.scrip.refund(trial.account_id, USE_ID, REASON, REFUNDED)
+    posting = trial.service.scrip.refund(trial.account_id, trial.use_id, REASON, REFUNDED)
     must(posting.entry.amount == REFUNDED, f"It gave back {posting.entry.amount} credits.")
     return f"{REFUNDED} credits"
 
@@ -85,10 +83,11 @@ def batch(trial: Trial) -> str:
 
 def entries(trial: Trial) -> str:
     """The index of entries lists all of them, in order."""
-    last = trial.user.ask("GET", "/v1/accounts/me/entries", params={"limit": 1})["entries"]
+    path = f"/v1/accounts/{trial.account_id}/entries"
+    last = trial.owner.ask("GET", path, params={"limit": 1})["entries"]
 
     def listed() -> list[int] | None:
-        numbers = [entry.seq for entry in trial.user.scrip.entries("me")]
+        numbers = [entry.seq for entry in trial.owner.scrip.entries(trial.account_id)]
         return numbers if numbers == [*range(len(numbers), 0, -1)] else None
 
     must(last, "The list is empty.")

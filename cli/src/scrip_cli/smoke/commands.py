@@ -36,6 +36,7 @@ CHECKS: tuple[tuple[str, Callable[[Trial], str]], ...] = (
     ("user token", people.user_token),
     ("service token", people.service_token),
     ("admin token", people.admin_token),
+    ("under IAM", people.under_iam),
     ("refusals", account.refusals),
     ("adjust", account.adjust),
     ("consume", account.consume),

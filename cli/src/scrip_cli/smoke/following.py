@@ -28,11 +28,12 @@ PAGES_MAX = 100
 
 def webhook(trial: Trial) -> str:
     """A signed message buys credits."""
-    before = trial.user.scrip.balance("me").balance
+    scrip = trial.owner.scrip
+    before = scrip.balance(trial.account_id).balance
     bought = _purchase(trial, "named", account_id=trial.account_id)
     answer = _send(trial, "credits.purchased", bought)
     must(answer["status"] == "applied", f"The message is {answer['status']}.")
-    added = trial.user.scrip.balance("me").balance - before
+    added = scrip.balance(trial.account_id).balance - before
     must(added == BOUGHT, f"It added {added} credits, not {BOUGHT}.")
     return f"{BOUGHT} credits"
 
@@ -57,7 +58,7 @@ def waiting_webhook(trial: Trial) -> str:
 def event_bus(trial: Trial) -> str:
     """An event of the account reaches a rule on the bus."""
     sqs, events = trial.client("sqs"), trial.client("events")
-    scrip, name = trial.user.scrip, f"scrip-smoke-{trial.run}"
+    scrip, name = trial.owner.scrip, f"scrip-smoke-{trial.run}"
     rule = {"Name": name, "EventBusName": trial.outputs["EventBusName"]}
     url = sqs.create_queue(QueueName=name)["QueueUrl"]
     trial.undo(f"queue {name}", lambda: sqs.delete_queue(QueueUrl=url))
@@ -72,7 +73,7 @@ def event_bus(trial: Trial) -> str:
 
     def heard() -> str | None:
         # A rule takes effect some seconds after it was made, so one use may come too early.
-        scrip.consume("me", amount=1, reason=REASON)
+        scrip.consume(trial.account_id, amount=1, reason=REASON)
         answer = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=PULL_SECONDS)
         for message in answer.get("Messages", []):
             return str(json.loads(message["Body"])["detail-type"])
@@ -85,7 +86,7 @@ def usage(trial: Trial) -> str:
     """The stream has counted the uses."""
 
     def counted() -> int | None:
-        rows = trial.user.ask("GET", "/v1/accounts/me/usage")["usage"]
+        rows = trial.owner.ask("GET", f"/v1/accounts/{trial.account_id}/usage")["usage"]
         return sum(row["count"] for row in rows) or None
 
     return f"{trial.until(counted, 'No use was counted')} uses"

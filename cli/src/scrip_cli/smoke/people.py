@@ -1,4 +1,4 @@
-"""Signs up a user, and makes an admin and a back end's token, in the stack's own user pool.
+"""Lets callers in: a user, an admin and a back end of the stack's user pool, and one under IAM.
 
 A new user gets an email with a code. Their address is one of Amazon's mailbox simulator, where no
 email bounces. Nobody reads the code: the operator confirms the sign-up, which calls the pool's
@@ -11,10 +11,11 @@ import time
 from base64 import b32decode
 from collections.abc import Callable
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from scrip.store.keys import account_key
-from scrip_cli.smoke.trial import Trial, UnprovenError, must
+from scrip_cli.smoke.trial import REASON, Trial, UnprovenError, must
 from scrip_client import ClientCredentials
 
 ADMINS = "admin"
@@ -32,7 +33,7 @@ def sign_up(trial: Trial) -> str:
         Password=password,
         UserAttributes=[{"Name": "email", "Value": user["Username"]}],
     )
-    trial.signed_up = signed_up["UserSub"]
+    trial.made_account = signed_up["UserSub"]
     trial.undo_account(trial.account_id)
     verified = [{"Name": "email_verified", "Value": "true"}]
     cognito.admin_update_user_attributes(**user, UserAttributes=verified)
@@ -114,6 +115,30 @@ def admin_token(trial: Trial) -> str:
     admin.ask("GET", "/v1/admin/plans")
     trial.made_admin = admin
     return user["Username"]
+
+
+def under_iam(trial: Trial) -> str:
+    """A request that the operator signed spends credits; one that nobody signed is refused.
+
+    The account's ID is one as other issuers than Cognito have, which a path must encode. If no user
+    has signed up, the checks that follow use this account.
+    """
+    urls = trial.resources.get("AWS::Lambda::Url")
+    if not urls:
+        raise UnprovenError("The stack has no function URLs: it was deployed with IamCallers=Off.")
+    with trial.session.http() as http:
+        for name in urls:
+            # No function has this path. One that is called answers 404, so 403 is Lambda's answer.
+            status = http.get(trial.outputs[name]).status_code
+            must(status == HTTPStatus.FORBIDDEN, f"{name} answered {status} without a signature.")
+    account_id, signer = f"scrip-smoke|{trial.run}", trial.signer()
+    trial.open_account(account_id)
+    actor = signer.scrip.consume(account_id, amount=1, reason=REASON).entry.actor
+    must(actor.type == "service", f"The caller is the {actor.type} {actor.id}.")
+    trial.made_signer = signer
+    if trial.made_user is None:
+        trial.made_account = account_id
+    return f"as {actor.id}"
 
 
 def access_token(cognito: Any, answer: Any, respond: Callable[..., Any]) -> str:

@@ -49,11 +49,12 @@ def read_times(lines: Iterable[str]) -> Times:
 
 def speed(trial: Trial) -> str:
     """Quotes are answered, and the log says how long the function took."""
-    trial.user.scrip.quote("me", amount=1)
+    scrip, account_id = trial.owner.scrip, trial.account_id
+    scrip.quote(account_id, amount=1)
     if trial.session.is_local:
         raise UnprovenError("A local function takes the time that this machine takes.")
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(lambda _: trial.user.scrip.quote("me", amount=1), range(AT_ONCE)))
+        list(pool.map(lambda _: scrip.quote(account_id, amount=1), range(AT_ONCE)))
     group = trial.resources["AWS::Logs::LogGroup"]["FunctionLogs"]
     function = trial.resources["AWS::Lambda::Function"][FUNCTION]
     pages = trial.client("logs").get_paginator("filter_log_events")

@@ -11,14 +11,19 @@ from uuid import uuid4
 
 import httpx
 
-from scrip.domain.commands import CloseAccount
+from scrip.domain.commands import Adjust, AdjustAction, CloseAccount
 from scrip.domain.errors import AccountClosedError, AccountNotFoundError
 from scrip.ledger import utc_now
 from scrip.store.erasure import erase
+from scrip.users import add_account
 from scrip_cli.interrupts import uninterrupted
 from scrip_cli.session import Session
 from scrip_cli.work import patiently
 from scrip_client import Retries, Scrip
+from scrip_client.aws import Signature, addresses
+
+GIVEN = 1_000
+"""Credits that an account is given, more than all checks use."""
 
 POLL_SECONDS = 0.5
 
@@ -40,7 +45,7 @@ class UnprovenError(Exception):
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody with a token: the client library, and the API for what that does not call."""
+    """Somebody who may call: the client library, and the API for what that does not call."""
 
     scrip: Scrip
     http: httpx.Client
@@ -53,22 +58,31 @@ class Caller:
         return answer.json()
 
 
+class _SigningScrip(Scrip):
+    """A client under IAM that also finds a local stack, where `Scrip.on_aws` does not look."""
+
+    def __init__(self, outputs: dict[str, str], http: httpx.Client) -> None:
+        self._connect(addresses(outputs), None, RETRIES, http)
+
+
 @dataclass
 class Trial:
     """One run. A check that makes something first says how to remove it, with `undo`.
 
-    A caller is None until the check that makes it has passed. `wait_seconds` is how long to wait
-    for what is seen late. `left` names what could not be removed.
+    What a check makes (`made_...`) is None or "" until then. `wait_seconds` is how long to wait for
+    what is seen late. `left` names what could not be removed.
     """
 
     session: Session
     wait_seconds: float
     run: str = field(default_factory=lambda: uuid4().hex[:12])
     began: datetime = field(default_factory=utc_now)
-    signed_up: str = ""
+    made_account: str = ""
     made_user: Caller | None = None
     made_admin: Caller | None = None
     made_service: Caller | None = None
+    made_signer: Caller | None = None
+    made_use: str = ""
     left: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -88,10 +102,17 @@ class Trial:
 
     @property
     def account_id(self) -> str:
-        """The account of the user who has signed up. Raises UnprovenError if nobody has."""
-        if not self.signed_up:
+        """The account that the run uses, the owner's. Raises UnprovenError if there is none."""
+        if not self.made_account:
             raise _needs("sign-up")
-        return self.signed_up
+        return self.made_account
+
+    @property
+    def use_id(self) -> str:
+        """The entry of the consume. Raises UnprovenError if there is none."""
+        if not self.made_use:
+            raise _needs("consume")
+        return self.made_use
 
     @property
     def user(self) -> Caller:
@@ -104,12 +125,20 @@ class Trial:
         return _made(self.made_admin, "admin token")
 
     @property
-    def service(self) -> Caller:
-        """A back end, or the admin if the stack lets no back end in.
+    def owner(self) -> Caller:
+        """The caller who uses the account: the user, or a back end under IAM if there is no user.
 
         Raises UnprovenError if there is neither.
         """
-        return self.made_service or self.admin
+        return _made(self.made_user or self.made_signer, "sign-up")
+
+    @property
+    def service(self) -> Caller:
+        """A back end with a token, one under IAM, or the admin if the stack lets no back end in.
+
+        Raises UnprovenError if there is none.
+        """
+        return self.made_service or self.made_signer or self.admin
 
     def caller(self, **token: Any) -> Caller:
         """Make a caller with a `token` or with `credentials`, as the client library takes them."""
@@ -120,6 +149,35 @@ class Trial:
         library = Scrip(self.session.api_url(), http=self.session.http(), retries=RETRIES, **token)
         self._undo.callback(library.close)
         return Caller(library, http)
+
+    def signer(self) -> Caller:
+        """Make a caller under IAM, with the operator's own credentials.
+
+        What the client library does not call is what the function `account` answers.
+        """
+        http, library_http = self.session.http(), self.session.http()
+        region = self.client("lambda").meta.region_name
+        http.auth = library_http.auth = Signature(self.session.credentials(), region)
+        http.base_url = httpx.URL(self.outputs["AccountUrl"])
+        self._undo.callback(http.close)
+        library = _SigningScrip(self.outputs, library_http)
+        self._undo.callback(library.close)
+        return Caller(library, http)
+
+    def open_account(self, account_id: str) -> None:
+        """Open an account past the API, with credits. It is closed at the end."""
+        ledger, settings = self.session.ledger(), self.session.settings()
+        given = Adjust(
+            account_id=account_id,
+            entry_id="smoke-give",
+            actor=self.session.operator(),
+            action=AdjustAction.ADD,
+            amount=GIVEN,
+            reason=REASON,
+        )
+        self.undo_account(account_id)
+        patiently(lambda: add_account(ledger, account_id, None, settings))
+        patiently(lambda: ledger.execute(given))
 
     def undo(self, what: str, how: Callable[[], object]) -> None:
         """Remember how to remove something that is about to be made. It may not exist then."""

@@ -15,7 +15,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
+    from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 
     from botocore.credentials import Credentials, ReadOnlyCredentials
 
@@ -81,11 +81,16 @@ def function_urls(stack: str, region: str | None) -> tuple[Callable[[str], str],
         raise ValueError(f"the stack {stack} has no function URLs: deploy it with IamCallers=On")
     credentials = session.get_credentials()
     assert credentials is not None, "the call to CloudFormation was signed with them"
+    return addresses(outputs), Signature(credentials, cloudformation.meta.region_name)
+
+
+def addresses(outputs: Mapping[str, str]) -> Callable[[str], str]:
+    """Return what gives a path of the API its address, by the outputs of a stack."""
 
     def address_of(path: str) -> str:
         return f"{outputs[output_of(path)].rstrip('/')}/{path}"
 
-    return address_of, Signature(credentials, cloudformation.meta.region_name)
+    return address_of
 
 
 def output_of(path: str) -> str:
