@@ -1,6 +1,7 @@
 """The template as CloudFormation gets it from SAM: what AWS would refuse, now or at an update."""
 
 import json
+import re
 import subprocess
 import sys
 from functools import cache
@@ -12,12 +13,37 @@ from samcli.yamlhelper import yaml_parse
 from tests.functional.conftest import ROOT
 from tests.functional.test_alarms import alarms, dashboard, metrics
 
+SHARED = {"AWS::AccountId", "AWS::Partition", "AWS::Region", "AWS::URLSuffix"}
+"""What all stacks of one account and region have in common."""
+
 
 @cache
 def processed_text(*parameters: str) -> str:
     """Return the template that CloudFormation gets with values of parameters: `Stage=prod`."""
     made = [sys.executable, "scripts/processed_template.py", *parameters]
     return subprocess.run(made, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def is_constant(value: Any) -> bool:
+    """Return whether a value is the same in every stack of one account and region."""
+    match value:
+        case {"Ref": name}:
+            return name in SHARED
+        case {"Fn::GetAtt": _}:
+            return False
+        case {"Fn::If": [_, *either]}:
+            return any(map(is_constant, either))
+        case {"Fn::Sub": given}:
+            text, variables = given if isinstance(given, list) else (given, {})
+            names = re.findall(r"\$\{([^!}]+)\}", text)
+            parts = [variables.get(name, {"Ref": name}) for name in names]
+        case dict():
+            parts = [*value.values()]
+        case list():
+            parts = value
+        case _:
+            return True
+    return all(map(is_constant, parts))
 
 
 def processed() -> dict[str, Any]:
@@ -42,8 +68,27 @@ def test_two_stacks_of_one_account_and_region_give_nothing_the_same_name() -> No
             for path in {*schema["primaryIdentifier"], *names}
         ]
         # A constant is unique within something of the stack's own, as a group's name in its pool.
-        constants = [isinstance(value, str) for value in identifying if value is not None]
+        constants = [is_constant(value) for value in identifying if value is not None]
         assert not constants or not all(constants), logical_id
+
+
+def test_a_name_is_a_constant_unless_something_in_it_is_the_stacks_own() -> None:
+    constants: tuple[Any, ...] = (
+        "scrip",
+        {"Fn::Sub": "scrip"},
+        {"Fn::Sub": "scrip-${!Literal}"},
+        {"Fn::Sub": "scrip-${AWS::Region}"},
+        {"Fn::Sub": ["scrip-${Where}", {"Where": {"Ref": "AWS::AccountId"}}]},
+        {"Fn::Join": ["-", ["scrip", {"Ref": "AWS::Region"}]]},
+        {"Fn::If": ["IsProtected", "scrip", {"Ref": "AWS::StackName"}]},
+    )
+    own: tuple[Any, ...] = (
+        {"Ref": "AWS::StackName"},
+        {"Fn::GetAtt": ["Queue", "QueueName"]},
+        {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"},
+        {"Fn::Sub": ["scrip-${Unique}", {"Unique": {"Ref": "AWS::StackId"}}]},
+    )
+    assert [name for name in (*constants, *own) if is_constant(name)] == [*constants]
 
 
 def test_metrics_are_those_of_the_stack() -> None:
