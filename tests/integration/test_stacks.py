@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import json
+import ssl
+import subprocess
+import threading
 import time
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from botocore.exceptions import ClientError
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from samcli.yamlhelper import yaml_parse
 
 from scrip_cli.errors import CommandError
 from scrip_cli.local.build import run_sam
+from scrip_cli.local.ministack_gaps import allow_http
 from scrip_cli.local.stack import STACK_NAME, host_architecture
-from tests.functional.conftest import ROOT
+from scrip_client import Scrip
+from tests.documentation import GUIDES, ROOT, session
+from tests.integration.test_client import PATIENT
+from tests.integration.test_events import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from scrip_cli.local.stack import LocalStack
     from tests.integration.conftest import Api
@@ -63,14 +80,16 @@ CHANGES: list[dict[str, str]] = [
 ]
 
 NOT_HERE = {
-    "Architecture": "the functions of another one do not run on this machine",
-    "ConsoleClientId": "for an issuer of your own",
-    "ExistingTableStream": "needs a restored table",
+    "Architecture": "needs another build, whose functions do not run on this machine",
+    "ExistingTableStream": "a test of its own below changes it",
     "Faults": "test_faults.py changes it",
-    "HostedZoneId": "needs a zone",
-    "JwtAudience": "for an issuer of your own",
-    "JwtIssuer": "needs one that answers",
 }
+
+OWN_ISSUER = {"JwtAudience": "https://scrip.example", "ConsoleClientId": "console"}
+
+RESTORE = ROOT / "docs/how-to/restore-from-backup.md"
+ADOPTION = ("Restore to a new table", "Let the stack use a restored table")
+"""The sections of the guide whose commands restore a table that a stack can go on with."""
 
 
 def deploy(stack: LocalStack, name: str, *parameters: str) -> None:
@@ -112,6 +131,12 @@ def update(stack: LocalStack, changes: dict[str, str]) -> str:
     return str(described(stack, SECOND)["StackStatus"])
 
 
+def reasons(stack: LocalStack) -> str:
+    """Return what the second stack's events give as reasons."""
+    found = stack.client("cloudformation").describe_stack_events(StackName=SECOND)["StackEvents"]
+    return "\n".join(one.get("ResourceStatusReason", "") for one in found)
+
+
 def parameters() -> list[str]:
     return [*yaml_parse((ROOT / "template.yaml").read_text())["Parameters"]]
 
@@ -142,51 +167,171 @@ def data(stack: LocalStack) -> dict[str, set[str]]:
     }
 
 
+def restored(stack: LocalStack) -> str:
+    """Restore the local stack's table as the guide does; return the ARN of the new one's stream."""
+    commands = [
+        block.text
+        for block in (*session(GUIDES), *session(RESTORE))
+        if "output() {" in block.text or (block.heading in ADOPTION and block.language == "sh")
+    ]
+    ran = subprocess.run(
+        ["bash", "-e", "-c", "".join([*commands, "echo $stream"])],
+        env={**stack.aws_environment(), "SCRIP_STACK_NAME": STACK_NAME},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return ran.stdout.split()[-1]
+
+
+def make_zone(stack: LocalStack, domain: str) -> str:
+    """Make a hosted zone; return its ID."""
+    made = stack.client("route53").create_hosted_zone(Name=domain, CallerReference=domain)
+    return str(made["HostedZone"]["Id"]).removeprefix("/hostedzone/")
+
+
+def certify(path: Path) -> None:
+    """Write a key and a certificate for this machine, which vouches for itself."""
+    key = generate_private_key(SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "issuer")])
+    host = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(host, critical=False)
+        .sign(key, SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(private + certificate.public_bytes(Encoding.PEM))
+
+
 @pytest.fixture
+def issuer(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """The address of an OIDC issuer, and the certificate to trust it by."""
+    certificate, served = tmp_path / "issuer.pem", tmp_path / "served"
+    certify(certificate)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    handler = partial(SimpleHTTPRequestHandler, directory=served)
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        url = f"https://127.0.0.1:{server.server_port}"
+        (served / ".well-known").mkdir(parents=True)
+        (served / ".well-known/openid-configuration").write_text(json.dumps({"issuer": url}))
+        threading.Thread(target=server.serve_forever, args=[0.01]).start()
+        yield url, certificate
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
 def second(stack: LocalStack) -> Iterator[dict[tuple[str, str], str]]:
-    """The resources of another stack, of stage staging, beside the local one."""
+    """The resources of another stack, of stage staging, beside the local one.
+
+    Deploying takes long, so the tests use the same one; the last of them deletes it.
+    """
     deploy(stack, SECOND, "Stage=staging")
     yield resources(stack, SECOND)
     stack.client("cloudformation").delete_stack(StackName=SECOND)
 
 
-def test_two_stacks_of_different_stages_share_nothing_and_one_is_deleted_alone(
-    stack: LocalStack, second: dict[tuple[str, str], str], user: Api
+def test_two_stacks_of_different_stages_share_nothing(
+    stack: LocalStack, second: dict[tuple[str, str], str]
 ) -> None:
     first = resources(stack, STACK_NAME)
     shared = {type_ for (type_, _), name in second.items() if name in first.values()}
     assert {one for one in shared if not one.startswith("Custom::")} <= WITHIN_ITS_OWN
 
-    delete(stack, SECOND)
-    assert resources(stack, STACK_NAME) == first
-    assert user.post("/me/consume", {"feature": "chat"}).status_code == 200
-    # What people own is still there.
-    assert second["AWS::DynamoDB::Table", "Table"] in data(stack)["tables"]
-    assert second["AWS::Cognito::UserPool", "UserPool"] in data(stack)["pools"]
-    assert second["AWS::S3::Bucket", "Bucket"] in data(stack)["buckets"]
-
 
 def test_each_parameter_changes_on_a_running_stack_and_a_wrong_one_changes_nothing(
-    stack: LocalStack, second: dict[tuple[str, str], str], subtests: pytest.Subtests
+    stack: LocalStack,
+    second: dict[tuple[str, str], str],
+    issuer: tuple[str, Path],
+    subtests: pytest.Subtests,
 ) -> None:
-    assert sorted([*NOT_HERE, *(name for change in CHANGES for name in change)]) == sorted(
+    url, certificate = issuer
+    zone = make_zone(stack, "app.example")
+    changes = [*CHANGES, {"HostedZoneId": zone}]
+    own = {"JwtIssuer": url, **OWN_ISSUER}
+    assert sorted([*NOT_HERE, *(name for change in (*changes, own) for name in change)]) == sorted(
         parameters()
     )
     functions = stack.client("lambda")
-    consume = second["AWS::Lambda::Function", "ConsumeFunction"]
 
-    def live() -> dict[str, str]:
-        version = functions.get_function_configuration(FunctionName=consume, Qualifier="live")
-        return version["Environment"]["Variables"]  # type: ignore[no-any-return]
+    def live(function: str, **qualifier: str) -> dict[str, str]:
+        found = functions.get_function_configuration(
+            FunctionName=second["AWS::Lambda::Function", function], **qualifier
+        )
+        return found["Environment"]["Variables"]  # type: ignore[no-any-return]
 
-    for change in CHANGES:
+    for change in changes:
         with subtests.test(json.dumps(change)):
             assert update(stack, change) == "UPDATE_COMPLETE"
-    before = live()
+    records = stack.client("route53").list_resource_record_sets(HostedZoneId=zone)
+    assert "credits.app.example." in {one["Name"] for one in records["ResourceRecordSets"]}
+
+    trusting = live("BootstrapFunction") | {"SSL_CERT_FILE": str(certificate)}
+    functions.update_function_configuration(
+        FunctionName=second["AWS::Lambda::Function", "BootstrapFunction"],
+        Environment={"Variables": trusting},
+    )
+    assert update(stack, own) == "UPDATE_COMPLETE"
+    console = live("ConsoleFunction")
+    assert (
+        console["SIGN_IN_AUTHORITY"],
+        console["SIGN_IN_AUDIENCE"],
+        console["SIGN_IN_CLIENT_ID"],
+    ) == (url, *OWN_ISSUER.values())
+
+    before = live("ConsumeFunction", Qualifier="live")
     assert (before["STAGE"], before["TIME_ZONE"]) == ("prod", "Europe/Berlin")
-    for wrong in ({"TimeZone": "Europe/Atlantis"}, {"DefaultPlan": "basic"}):
+    for wrong, reason in (
+        ({"JwtIssuer": f"{url}/none"}, "is no configuration of an OIDC issuer."),
+        ({"TimeZone": "Europe/Atlantis"}, "which is no IANA time zone"),
+        # It changes the environment of the function that checks, which then trusts no such issuer.
+        ({"DefaultPlan": "basic"}, "which is no active plan of the catalog."),
+    ):
         assert update(stack, wrong) == "UPDATE_ROLLBACK_COMPLETE"
-        assert live() == before
+        assert reason in reasons(stack)
+        assert live("ConsumeFunction", Qualifier="live") == before
+
+
+def test_a_stack_goes_on_with_a_restored_table_and_is_deleted_alone(
+    stack: LocalStack,
+    second: dict[tuple[str, str], str],
+    user: Api,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = resources(stack, STACK_NAME)
+    bucket = second["AWS::S3::Bucket", "Bucket"]
+    allow_http(stack, bucket)
+    user.post("/me/consume", {"feature": "chat"})
+    stream = restored(stack)
+
+    deploy(stack, SECOND, "IamCallers=On", f"ExistingTableStream={stream}")
+    for name, value in stack.aws_environment().items():
+        monkeypatch.setenv(name, value)
+    http = httpx.Client(trust_env=False)
+    with Scrip.on_aws(stack=SECOND, retries=PATIENT, http=http) as scrip:
+        assert scrip.balance(user.account_id).available == 10_095
+        assert scrip.consume(user.account_id, "chat").account.available == 10_090
+    # Its stream has what is new, and nothing of what was restored.
+    archived = until(lambda: stack.client("s3").list_objects_v2(Bucket=bucket)["KeyCount"], bool)
+    assert archived == 1
+
+    delete(stack, SECOND)
+    assert resources(stack, STACK_NAME) == first
+    assert user.post("/me/consume", {"feature": "chat"}).json()["account"]["available"] == 10_090
+    # What people own is still there.
+    table = stream.split("/")[1]
+    left = data(stack)
+    assert {table, second["AWS::DynamoDB::Table", "Table"]} <= left["tables"]
+    assert second["AWS::Cognito::UserPool", "UserPool"] in left["pools"]
+    assert bucket in left["buckets"]
+    key = {"pk": {"S": f"ACCOUNT#{user.account_id}"}, "sk": {"S": "ACCOUNT"}}
+    item = stack.client("dynamodb").get_item(TableName=table, Key=key)["Item"]
+    assert item["balance"] == {"N": "10090"}
 
 
 def test_a_creation_that_fails_says_why_and_leaves_no_data_behind(stack: LocalStack) -> None:
