@@ -67,7 +67,7 @@ def _try(event: dict[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {}
     for _ in range(TRIES_MAX):
         try:
-            attributes = _do(event)
+            attributes = _do(event["ResourceType"], event["ResourceProperties"])
         except parameters.WrongParameterError as exc:
             logger.exception("a parameter is wrong")
             return {"Status": "FAILED", "Reason": str(exc)}
@@ -80,10 +80,9 @@ def _try(event: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def _do(event: dict[str, Any]) -> dict[str, str]:
+def _do(resource_type: str, properties: dict[str, Any]) -> dict[str, str]:
     """Create or update a resource; return its attributes."""
-    properties = event["ResourceProperties"]
-    match event["ResourceType"]:
+    match resource_type:
         case "Custom::Catalog":
             keys = load_catalog(ledger().table, DEFAULT_CATALOG)
             logger.info("catalog loaded", extra={"keys": keys})
@@ -94,29 +93,22 @@ def _do(event: dict[str, Any]) -> dict[str, str]:
             pool.let_sign_in(properties["ClientId"], properties["Url"])
             return {"Url": properties["Url"]}
         case "Custom::Settings":
-            _check(properties, event.get("OldResourceProperties", {}))
-            return {"Digest": parameters.digest(properties)}
+            return {"Digest": _checked(properties)}
         case "Custom::Canary":
             protection = prove_partitions(ledger().table)
             logger.info("partitions proven", extra={"entry_protection": protection})
             return {"EntryProtection": protection}
         case "Custom::Version":
             return {"Version": __version__}
-        case resource_type:
+        case _:
             raise ValueError(f"{resource_type} is none of this function's resources")
     return {}
 
 
-def _check(properties: dict[str, Any], old: dict[str, Any]) -> None:
-    """Check the parameters that change, and the plan in another table.
-
-    An update that fails sends the old ones once more. It could not go back if one that stays were
-    checked, too, while the issuer does not answer, or after the plan has been retired.
-    """
-    changed = {name for name, value in properties.items() if value != old.get(name)}
-    if "TimeZone" in changed:
-        parameters.check_time_zone(properties["TimeZone"])
-    if changed & {"DefaultPlan", "ExistingTableStream"}:
-        parameters.check_default_plan(properties["DefaultPlan"], read_catalog(ledger().table))
-    if "JwtIssuer" in changed and properties["JwtIssuer"]:
+def _checked(properties: dict[str, Any]) -> str:
+    """Check the stack's parameters; return a digest of all."""
+    parameters.check_time_zone(properties["TimeZone"])
+    parameters.check_default_plan(properties["DefaultPlan"], read_catalog(ledger().table))
+    if properties["JwtIssuer"]:
         parameters.check_issuer(properties["JwtIssuer"])
+    return parameters.digest(properties)

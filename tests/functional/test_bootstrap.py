@@ -181,24 +181,6 @@ def test_a_wrong_parameter_fails_the_deployment_at_once_with_a_sentence(
     assert reason.format(issuer=issuer) in responses[0]["Reason"]
 
 
-def test_an_update_that_goes_back_depends_on_no_issuer_and_plan_that_stay(
-    table: Table,
-    cloudformation: tuple[str, list[dict[str, Any]]],
-    issuer: str,
-) -> None:
-    url, responses = cloudformation
-    sent = event("bootstrap/settings")
-    stays = {"JwtIssuer": f"{issuer}/none", "DefaultPlan": "retired"}
-    sent["ResourceProperties"].update(stays)
-    for failed in ({"TimeZone": "Europe/Atlantis"}, {"ExistingTableStream": "another"}):
-        old = sent["ResourceProperties"] | failed
-        update = {"RequestType": "Update", "ResponseURL": url, "OldResourceProperties": old}
-        invoke("bootstrap", sent | update)
-    back, another_table = responses
-    assert back["Status"] == "SUCCESS"
-    assert "DefaultPlan is retired" in another_table["Reason"]
-
-
 def test_an_issuer_is_named_to_the_letter(
     table: Table,
     cloudformation: tuple[str, list[dict[str, Any]]],
