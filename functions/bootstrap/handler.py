@@ -9,6 +9,9 @@ hashed, once. `Custom::ConsoleSignIn` lets people sign in to the console at its 
 
 An operator who invokes it with the request type `TryEntryChanges` gets what IAM lets this function
 do to an entry: nothing, on a stack as it was deployed.
+
+After an update that failed, CloudFormation gives each resource its old properties back. Nothing is
+checked then: they may be wrong by now, and a second failure would leave the stack stuck.
 """
 
 import json
@@ -21,10 +24,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from functions.bootstrap import parameters
 from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from scrip import __version__
+from scrip.aws import client
 from scrip.ledger import ledger
 from scrip.observability import logger
 from scrip.store.canary import entry_changes_allowed, entry_protection, prove_partitions
 from scrip.store.catalogs import load_catalog, read_catalog
+from scrip.store.client import CONFIG
 from scrip.store.mailbox_key import make_mailbox_key, parameter_store
 from scrip.user_pool import open_user_pool
 
@@ -67,7 +72,7 @@ def _try(event: dict[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {}
     for _ in range(TRIES_MAX):
         try:
-            attributes = _do(event["ResourceType"], event["ResourceProperties"])
+            attributes = _do(event)
         except parameters.WrongParameterError as exc:
             logger.exception("a parameter is wrong")
             return {"Status": "FAILED", "Reason": str(exc)}
@@ -80,9 +85,10 @@ def _try(event: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def _do(resource_type: str, properties: dict[str, Any]) -> dict[str, str]:
+def _do(event: dict[str, Any]) -> dict[str, str]:
     """Create or update a resource; return its attributes."""
-    match resource_type:
+    properties = event["ResourceProperties"]
+    match event["ResourceType"]:
         case "Custom::Catalog":
             keys = load_catalog(ledger().table, DEFAULT_CATALOG)
             logger.info("catalog loaded", extra={"keys": keys})
@@ -93,22 +99,33 @@ def _do(resource_type: str, properties: dict[str, Any]) -> dict[str, str]:
             pool.let_sign_in(properties["ClientId"], properties["Url"])
             return {"Url": properties["Url"]}
         case "Custom::Settings":
-            return {"Digest": _checked(properties)}
+            if not _rolls_back(event):
+                _check(properties)
+            return {"Digest": parameters.digest(properties)}
         case "Custom::Canary":
+            if _rolls_back(event):
+                return {"EntryProtection": "not tried"}
             protection = prove_partitions(ledger().table)
             logger.info("partitions proven", extra={"entry_protection": protection})
             return {"EntryProtection": protection}
         case "Custom::Version":
             return {"Version": __version__}
-        case _:
-            raise ValueError(f"{resource_type} is none of this function's resources")
+        case other:
+            raise ValueError(f"{other} is none of this function's resources")
     return {}
 
 
-def _checked(properties: dict[str, Any]) -> str:
-    """Check the stack's parameters; return a digest of all."""
+def _rolls_back(event: dict[str, Any]) -> bool:
+    """Return whether an update has failed and the stack goes back to what it was."""
+    if event["RequestType"] != "Update":
+        return False
+    found = client("cloudformation", CONFIG).describe_stacks(StackName=event["StackId"])
+    return bool(found["Stacks"][0]["StackStatus"] == "UPDATE_ROLLBACK_IN_PROGRESS")
+
+
+def _check(properties: dict[str, Any]) -> None:
+    """Check the stack's parameters; raise WrongParameterError for the first wrong one."""
     parameters.check_time_zone(properties["TimeZone"])
     parameters.check_default_plan(properties["DefaultPlan"], read_catalog(ledger().table))
     if properties["JwtIssuer"]:
         parameters.check_issuer(properties["JwtIssuer"])
-    return parameters.digest(properties)

@@ -8,6 +8,7 @@ from typing import Any
 
 import boto3
 import pytest
+from moto.backends import get_backend
 
 from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from scrip import __version__
@@ -18,6 +19,9 @@ from scrip.store.mailbox_key import own_mailbox_key, read_mailbox_key
 from tests.functional.conftest import event, invoke
 from tests.functional.faults import instead_of
 from tests.functional.test_canary import all_keys, iam, own_keys
+
+EMPTY = '{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}'
+"""The template of a stack of which only the status matters."""
 
 
 @pytest.fixture
@@ -219,6 +223,27 @@ def test_an_operator_gets_to_know_what_iam_lets_the_function_do_to_an_entry(
             "not_refused": ["a change of an entry", "the deletion of an entry"],
             "entry_protection": EntryProtection.SINGLE,
         }
+
+
+@pytest.mark.parametrize("name", ["settings", "canary"])
+def test_a_failed_update_is_rolled_back_whatever_the_checks_say_of_the_old_settings_by_now(
+    monkeypatch: pytest.MonkeyPatch,
+    empty_table: Table,
+    cloudformation: tuple[str, list[dict[str, Any]]],
+    name: str,
+) -> None:
+    url, responses = cloudformation
+    monkeypatch.setattr("functions.bootstrap.handler.PAUSE_SECONDS", 0)
+    made = boto3.client("cloudformation").create_stack(StackName=name, TemplateBody=EMPTY)
+    stacks = get_backend("cloudformation")["123456789012"]["eu-central-1"].stacks
+    for status in ("UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS"):
+        stacks[made["StackId"]].status = status
+        sent = {"RequestType": "Update", "StackId": made["StackId"], "ResponseURL": url}
+        # The catalog has no plans, and no transaction is allowed.
+        with iam(empty_table, all_keys):
+            invoke("bootstrap", event(f"bootstrap/{name}") | sent)
+    assert [response["Status"] for response in responses] == ["FAILED", "SUCCESS"]
+    assert ("Digest" in responses[1]["Data"]) == (name == "settings")
 
 
 def test_the_stack_shows_the_version_of_its_code(

@@ -37,6 +37,11 @@ MAILBOX_KEY = {
 }
 """The parameter that the bootstrap function makes."""
 
+OWN_STACK = {
+    "Fn::Sub": "arn:${AWS::Partition}:cloudformation:${AWS::Region}:${AWS::AccountId}:stack"
+    "/${AWS::StackName}/*"
+}
+
 URLS = {"ConsumeUrl", "RefundUrl", "AccountUrl", "CatalogUrl"}
 
 READ = {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"}
@@ -136,6 +141,9 @@ def test_a_role_allows_named_actions_on_resources_of_the_stack_only(function: st
                     continue
                 if resource in OF_TABLE:
                     assert statement["Action"].startswith("dynamodb:")
+                    continue
+                if resource == OWN_STACK:
+                    assert statement["Action"] == "cloudformation:DescribeStacks"
                     continue
                 part = re.fullmatch(PART, resource.get("Fn::Sub", ""))
                 owner, attribute = part.groups() if part else resource["Fn::GetAtt"]
@@ -428,4 +436,4 @@ def test_a_back_end_may_invoke_functions_through_their_urls_only() -> None:
         assert sorted(statement["Resource"], key=str) == called
     # An event that the caller writes could name any token as verified.
     assert invocation["Condition"] == {"Bool": {"lambda:InvokedViaFunctionUrl": "true"}}
-    assert stack["Action"] == "cloudformation:DescribeStacks"
+    assert (stack["Action"], stack["Resource"]) == ("cloudformation:DescribeStacks", OWN_STACK)

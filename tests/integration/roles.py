@@ -65,6 +65,7 @@ class Functions:
         self._iam, self._lambda = stack.client("iam"), stack.client("lambda")
         described = stack.client("cloudformation").describe_stack_resources(StackName=STACK_NAME)
         resources = described["StackResources"]
+        self.stack_id = resources[0]["StackId"]
         self.ids = {found["LogicalResourceId"]: found["PhysicalResourceId"] for found in resources}
         self.all = [
             found["LogicalResourceId"]

@@ -213,7 +213,7 @@ def publish_events(functions: Functions) -> None:
 
 
 def bootstrap(functions: Functions) -> None:
-    """Create the custom resources as CloudFormation does, with a signed URL for the response.
+    """Update the custom resources as CloudFormation does, with a signed URL for the response.
 
     A failure is retried every 6 seconds, since a role may be new.
     """
@@ -221,6 +221,7 @@ def bootstrap(functions: Functions) -> None:
     for name in ("create", "mailbox_key", "settings", "console_sign_in"):
         key = f"role-{uuid4().hex}"
         sent = event(f"bootstrap/{name}")
+        sent |= {"RequestType": "Update", "StackId": functions.stack_id}
         sent["ResponseURL"] = functions.s3.generate_presigned_url(
             "put_object", {"Bucket": bucket, "Key": key, "ContentType": ""}
         )
