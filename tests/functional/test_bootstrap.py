@@ -46,11 +46,16 @@ def cloudformation() -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 @pytest.fixture
 def issuer() -> Iterator[str]:
-    """An OIDC issuer, whose name has a slash at its end."""
+    """An OIDC issuer, whose name has a slash at its end, behind Cloudflare's check of browsers."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200 if self.path == "/.well-known/openid-configuration" else 404)
+            if self.headers["User-Agent"].startswith("Python-urllib"):
+                self.send_response(403)
+            elif self.path == "/.well-known/openid-configuration":
+                self.send_response(200)
+            else:
+                self.send_response(404)
             self.end_headers()
             self.wfile.write(json.dumps({"issuer": f"{url}/"}).encode())
 
