@@ -37,6 +37,9 @@ ANSWER_SECONDS = 10
 TRIES_MAX = 5
 PAUSE_SECONDS = 6.0
 
+REASON_CHARACTERS = 1_000
+"""CloudFormation refuses a response of more than 4096 bytes, and then shows no reason at all."""
+
 
 @logger.inject_lambda_context
 def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any] | None:
@@ -75,10 +78,10 @@ def _try(event: dict[str, Any]) -> dict[str, Any]:
             attributes = _do(event)
         except parameters.WrongParameterError as exc:
             logger.exception("a parameter is wrong")
-            return {"Status": "FAILED", "Reason": str(exc)}
+            return {"Status": "FAILED", "Reason": str(exc)[:REASON_CHARACTERS]}
         except Exception as exc:  # whatever it is, CloudFormation must hear of it
             logger.exception("a custom resource failed")
-            answer = {"Status": "FAILED", "Reason": repr(exc)}
+            answer = {"Status": "FAILED", "Reason": repr(exc)[:REASON_CHARACTERS]}
             time.sleep(PAUSE_SECONDS)
         else:
             return {"Data": attributes}

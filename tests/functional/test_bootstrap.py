@@ -31,7 +31,9 @@ def cloudformation() -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_PUT(self) -> None:
-            responses.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            assert len(body) <= 4096, "CloudFormation refuses longer responses"
+            responses.append(json.loads(body))
             self.send_response(200)
             self.end_headers()
 
@@ -188,6 +190,16 @@ def test_a_wrong_parameter_fails_the_deployment_at_once_with_a_sentence(
     run("bootstrap/settings", url, **{name: value.format(issuer=issuer)})
     assert responses[0]["Status"] == "FAILED"
     assert reason.format(issuer=issuer) in responses[0]["Reason"]
+
+
+def test_a_long_reason_is_cut_to_what_cloudformation_accepts(
+    table: Table,
+    cloudformation: tuple[str, list[dict[str, Any]]],
+    issuer: str,
+) -> None:
+    url, responses = cloudformation
+    run("bootstrap/settings", url, JwtIssuer=f"{issuer}/{'x' * 4_000}")
+    assert responses[0]["Reason"].startswith(f"JwtIssuer is {issuer}")
 
 
 def test_an_issuer_is_named_to_the_letter(
