@@ -243,6 +243,55 @@ def test_a_version_is_replaced_when_code_layer_properties_or_parameters_change(
     assert environment["SETTINGS_DIGEST"] == properties["VersionDescription"]
 
 
+TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
+
+
+def parameters(**changed: str) -> Intrinsics:
+    """Return what tells which conditions hold with values of parameters."""
+    names = {name: one.get("Default") for name, one in TEMPLATE["Parameters"].items()}
+    return Intrinsics(names | changed, TEMPLATE["Conditions"])
+
+
+def in_effect(node: Any, intrinsics: Intrinsics) -> Any:
+    """Return the part of a template that conditions leave of it."""
+    if isinstance(node, list):
+        return [in_effect(one, intrinsics) for one in node]
+    if not isinstance(node, dict):
+        return node
+    if "Fn::If" in node:
+        condition, then, otherwise = node["Fn::If"]
+        holds = intrinsics.resolve({"Condition": condition})
+        return in_effect(then if holds else otherwise, intrinsics)
+    condition = node.get("Condition")
+    if isinstance(condition, str) and not intrinsics.resolve({"Condition": condition}):
+        return None
+    return {key: in_effect(value, intrinsics) for key, value in node.items()}
+
+
+def refused(intrinsics: Intrinsics) -> bool:
+    """Return whether a rule of the template refuses the parameters, before anything is deployed."""
+    # A list of one member, as JwtAudience has it here, is compared like a text.
+    rules = json.loads(json.dumps(TEMPLATE["Rules"]).replace("Fn::EachMemberEquals", "Fn::Equals"))
+    return any(
+        intrinsics.resolve(rule["RuleCondition"]) and not intrinsics.resolve(assertion["Assert"])
+        for rule in rules.values()
+        for assertion in rule["Assertions"]
+    )
+
+
+@pytest.mark.parametrize("name", TEMPLATE["Parameters"])
+def test_a_parameter_that_does_nothing_without_another_is_refused_without_it(name: str) -> None:
+    parameter = TEMPLATE["Parameters"][name]
+    values = parameter.get("AllowedValues", ["1"])
+    [value, *_] = [one for one in values if one != parameter["Default"]]
+    sections = {key: TEMPLATE[key] for key in ("Globals", "Resources", "Outputs")}
+    before = json.dumps(in_effect(sections, parameters()))
+    after = json.dumps(in_effect(sections, parameters(**{name: value})))
+    used = f'"Ref": "{name}"' in after or f"${{{name}}}" in after
+    assert not refused(parameters())
+    assert used or after != before or refused(parameters(**{name: value}))
+
+
 def test_the_table_is_retained_encrypted_and_restorable() -> None:
     table: dict[str, Any] = resources()["Table"]
     properties = table["Properties"]
