@@ -292,6 +292,10 @@ def test_a_parameter_that_does_nothing_without_another_is_refused_without_it(nam
     assert used or after != before or refused(parameters(**{name: value}))
 
 
+def test_no_parameter_takes_a_setting_out_of_the_pool_because_cognito_would_keep_it() -> None:
+    assert "AWS::NoValue" not in json.dumps(resources()["UserPool"])
+
+
 def test_the_table_is_retained_encrypted_and_restorable() -> None:
     table: dict[str, Any] = resources()["Table"]
     properties = table["Properties"]
