@@ -292,6 +292,12 @@ def test_a_parameter_that_does_nothing_without_another_is_refused_without_it(nam
     assert used or after != before or refused(parameters(**{name: value}))
 
 
+def test_no_parameter_may_be_a_fraction() -> None:
+    # Numbers of CloudFormation have them: 0.5 would fail each call, and 0.0 is not the 0 of "none".
+    numbers = [one for one in TEMPLATE["Parameters"].values() if one["Type"] == "Number"]
+    assert all("AllowedValues" in number for number in numbers)
+
+
 def test_no_parameter_takes_a_setting_out_of_the_pool_because_cognito_would_keep_it() -> None:
     assert "AWS::NoValue" not in json.dumps(resources()["UserPool"])
 
