@@ -40,6 +40,7 @@
     +-- NotConfiguredError              409
     +-- StaleVersionError               412
     +-- IdempotencyKeyReusedError       422
+    +-- UnknownUsageError               422
     +-- InvalidCursorError              400
     +-- SignatureError                  401
     +-- BusyError                       503
@@ -514,6 +515,20 @@ class IdempotencyKeyReusedError(ScripError):
 
     status, code = 422, "idempotency_key_reused"
     entry_id: str
+
+
+class UnknownUsageError(ScripError):
+    """The provider's usage is not in a form that Scrip can price.
+
+    Nothing was charged. Send the usage object as the provider's API answered it: `field` is missing
+    there, contradicts the rest, or is not known. If it is right, charge for this use by meters
+    instead.
+    """
+
+    status, code = 422, "unknown_usage"
+    detail = "Scrip cannot price the usage from {provider}: {field} is not as expected."
+    provider: str
+    field: str
 
 
 class InvalidCursorError(ScripError):

@@ -1,0 +1,328 @@
+"""Providers' usage objects as disjoint meters.
+
+The samples in events/usage have the fields of real answers; their numbers are examples. The answers
+are those that pydantic-ai recorded (github.com/pydantic/genai-prices, tests/dataset/usages.json of
+August 2026), the fields that none of them has are those of the providers' libraries: openai 3.57,
+anthropic 2.14, google-genai 3.6 and botocore 1.43; the metrics of a Bedrock stream are those of
+github.com/BerriAI/litellm/issues/34373.
+"""
+
+import json
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scrip.domain.errors import UnknownUsageError
+from scrip.provider_usage import PROVIDERS, meters_of
+
+SAMPLES = {
+    path.stem: json.loads(path.read_text())
+    for path in (Path(__file__).parents[2] / "events/usage").glob("*.json")
+}
+
+METERS = {
+    "openai-chat": {"input": 1200, "output": 350},
+    "openai-chat-cached": {"input": 86, "cached_input": 1920, "output": 300},
+    "openai-chat-audio": {"input": 12, "input_audio": 69, "output": 17, "output_audio": 55},
+    "openai-chat-vision": {"cached_input": 1024, "input_image": 476, "output": 90},
+    "openai-responses": {"input": 45, "output": 1719},
+    "openai-responses-cached": {
+        "input": 948,
+        "cached_input": 2048,
+        "cache_write": 1024,
+        "output": 205,
+    },
+    "openai-images": {"input": 70, "input_image": 30, "output": 100, "output_image": 500},
+    "anthropic-messages": {"input": 2743, "output": 65},
+    "anthropic-messages-cached": {
+        "input": 21,
+        "cached_input": 9511,
+        "cache_write": 356,
+        "cache_write_1h": 100,
+        "output": 1944,
+    },
+    "anthropic-messages-streamed": {
+        "input": 472,
+        "cached_input": 2048,
+        "cache_write": 300,
+        "output": 187,
+    },
+    "anthropic-web-search": {"input": 26447, "output": 528, "web_search": 2},
+    "anthropic-compaction": {"input": 280, "cache_write": 55096, "output": 90},
+    "bedrock-converse": {"input": 308, "output": 23},
+    "bedrock-converse-cached": {
+        "input": 3,
+        "cached_input": 2074,
+        "cache_write": 200,
+        "cache_write_1h": 97,
+        "output": 61,
+    },
+    "bedrock-invoke-anthropic": {
+        "input": 3,
+        "cached_input": 2074,
+        "cache_write": 297,
+        "output": 61,
+    },
+    "bedrock-invoke-nova": {"input": 22, "cached_input": 2492, "output": 13},
+    "bedrock-invoke-openai": {"input": 96, "output": 211},
+    "bedrock-invoke-streamed": {
+        "input": 3,
+        "cached_input": 2074,
+        "cache_write": 297,
+        "output": 61,
+    },
+    "google-gemini": {"input": 1106, "output": 1867},
+    "google-gemini-cached": {"input": 8, "cached_input": 3512, "output": 44},
+    "google-gemini-multimodal": {
+        "input": 10,
+        "input_audio": 37,
+        "input_image": 332,
+        "cached_input": 2634,
+        "cached_input_audio": 284,
+        "output": 150,
+    },
+    "google-gemini-tools": {"input": 510, "output": 212},
+    "google-vertex": {"input": 6, "output": 24},
+    "google-vertex-image": {"input": 9, "output": 5, "output_image": 1290},
+}
+
+WITHOUT_PRICE = {"web_fetch_requests", "invocationLatency", "firstByteLatency"}
+
+samples = pytest.mark.parametrize("name", sorted(SAMPLES))
+counts = st.integers(min_value=0, max_value=10**9)
+
+
+def meters(name: str, usage: object) -> dict[str, int]:
+    """Return the meters of a usage object of the provider that a sample is named after."""
+    return meters_of(name.partition("-")[0], usage)
+
+
+def refused(provider: str, usage: object) -> str:
+    """Return the field for which a usage object is refused."""
+    with pytest.raises(UnknownUsageError) as caught:
+        meters_of(provider, usage)
+    assert caught.value.provider == provider
+    return caught.value.field
+
+
+def objects(value: Any) -> Iterator[Any]:
+    """Yield all objects in a value, itself included."""
+    if isinstance(value, dict):
+        yield value
+    for item in value.values() if isinstance(value, dict) else value:
+        if isinstance(item, dict | list):
+            yield from objects(item)
+
+
+def test_every_sample_has_its_meters_and_no_token_is_in_two() -> None:
+    assert {name: meters(name, usage) for name, usage in SAMPLES.items()} == METERS
+
+
+@samples
+@pytest.mark.parametrize("hidden", [7, 0.5, {"deep": [{"deeper": 7}]}])
+def test_a_number_that_is_not_known_is_refused_at_any_depth(name: str, hidden: object) -> None:
+    usage = deepcopy(SAMPLES[name])
+    for found in objects(usage):
+        found["new"] = hidden
+        with pytest.raises(UnknownUsageError):
+            meters(name, usage)
+        del found["new"]
+
+
+@samples
+@pytest.mark.parametrize("harmless", [None, 0, "tier-2", True, {}, [{"count": 0}]])
+def test_a_field_that_is_not_known_and_counts_nothing_is_ignored(
+    name: str, harmless: object
+) -> None:
+    usage = deepcopy(SAMPLES[name])
+    for found in [*objects(usage)]:
+        found["new"] = harmless
+    assert meters(name, usage) == METERS[name]
+
+
+@samples
+@pytest.mark.parametrize("wrong", [True, 1.0, "1", -1, [1], {"tokens": 1}])
+def test_a_count_that_is_no_count_is_refused(name: str, wrong: object) -> None:
+    usage = deepcopy(SAMPLES[name])
+    for found in objects(usage):
+        for field, right in found.items():
+            if isinstance(right, int) and field not in WITHOUT_PRICE:
+                found[field] = wrong
+                with pytest.raises(UnknownUsageError):
+                    meters(name, usage)
+                found[field] = right
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("usage", [None, 7, "usage", [], {}, {"total_tokens": 3}])
+def test_what_is_no_usage_at_all_is_refused(provider: str, usage: object) -> None:
+    assert refused(provider, usage)
+
+
+def test_a_provider_that_is_not_known_is_refused() -> None:
+    assert refused("mistral", SAMPLES["openai-chat"]) == "usage_of"
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("openai-chat", "completion_tokens"),
+        ("openai-responses", "output_tokens"),
+        ("anthropic-messages", "input_tokens"),
+        ("anthropic-messages", "output_tokens"),
+        ("bedrock-converse", "outputTokens"),
+        ("bedrock-invoke-streamed", "outputTokenCount"),
+        ("google-gemini", "promptTokenCount"),
+        ("google-gemini", "totalTokenCount"),
+    ],
+)
+def test_a_required_count_that_is_missing_or_null_is_refused(name: str, field: str) -> None:
+    provider, usage = name.partition("-")[0], dict(SAMPLES[name])
+    del usage[field]
+    assert refused(provider, usage) == field
+    assert refused(provider, {**usage, field: None}) == field
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "field"),
+    [
+        ("openai-chat", {"total_tokens": 1549}, "total_tokens"),
+        ("openai-responses", {"total_tokens": 1765}, "total_tokens"),
+        ("bedrock-converse", {"totalTokens": 330}, "totalTokens"),
+        ("bedrock-converse-cached", {"cacheReadInputTokenCount": 1}, "cacheReadInputTokenCount"),
+        ("bedrock-converse-cached", {"cacheDetails": [{"ttl": "5m", "inputTokens": 1}]}, None),
+        ("bedrock-converse-cached", {"cacheDetails": [{"ttl": "1d", "inputTokens": 297}]}, None),
+        ("anthropic-messages-cached", {"cache_creation_input_tokens": 455}, None),
+        ("anthropic-compaction", {"input_tokens": 181}, "iterations"),
+        ("google-gemini", {"totalTokenCount": 1884}, "totalTokenCount"),
+        ("google-gemini-cached", {"cachedContentTokenCount": 3521}, "cachedContentTokenCount"),
+        ("google-gemini-cached", {"cachedContentTokenCount": 3511}, "cacheTokensDetails"),
+    ],
+)
+def test_totals_that_contradict_their_parts_are_refused(
+    name: str, changes: dict[str, Any], field: str | None
+) -> None:
+    found = refused(name.partition("-")[0], {**SAMPLES[name], **changes})
+    assert field in {None, found}
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"prompt_tokens_details": {"cached_tokens": 1201}},
+        {"prompt_tokens_details": {"cached_tokens": 1000, "cache_write_tokens": 201}},
+        {"prompt_tokens_details": {"audio_tokens": 600, "image_tokens": 601}},
+        {"prompt_tokens_details": {"text_tokens": 1000, "image_tokens": 201}},
+        {"completion_tokens_details": {"reasoning_tokens": 351}},
+        {"completion_tokens_details": {"audio_tokens": 351}},
+    ],
+)
+def test_a_part_never_exceeds_its_whole(part: dict[str, Any]) -> None:
+    assert refused("openai", {**SAMPLES["openai-chat"], **part}).startswith(next(iter(part)))
+
+
+def test_audio_and_a_cache_without_the_share_of_each_have_no_price() -> None:
+    both = {"prompt_tokens_details": {"cached_tokens": 10, "audio_tokens": 10}}
+    assert refused("openai", {**SAMPLES["openai-chat"], **both})
+    unsaid = {**SAMPLES["google-gemini-multimodal"], "cacheTokensDetails": None}
+    assert refused("google", unsaid) == "cacheTokensDetails"
+
+
+def test_tokens_of_another_model_are_refused() -> None:
+    usage = deepcopy(SAMPLES["anthropic-compaction"])
+    usage["iterations"][0]["type"] = "advisor_message"
+    assert refused("anthropic", usage) == "iterations.0.type"
+
+
+def test_a_cache_for_longer_than_has_a_price_is_refused() -> None:
+    usage = deepcopy(SAMPLES["openai-responses-cached"])
+    usage["input_tokens_details"]["cache_write_tokens_details"] = {"ttl_12h_tokens": 1_024}
+    assert refused("openai", usage).endswith("ttl_12h_tokens")
+
+
+def test_nesting_without_end_is_no_way_to_stop_a_function() -> None:
+    deep: dict[str, Any] = {"count": 1}
+    for _ in range(100_000):
+        deep = {"d": deep}
+    assert refused("openai", {**SAMPLES["openai-chat"], "new": deep}) == "new"
+    while deep:  # Python frees it by recursion, too, unless it is taken apart.
+        deep = deep.pop("d", {})
+
+
+@given(text=counts, cached=counts, written=counts, output=counts)
+def test_openais_cached_tokens_are_a_part_of_its_input_and_anthropics_stand_beside_it(
+    text: int, cached: int, written: int, output: int
+) -> None:
+    used = {"input": text, "cached_input": cached, "cache_write": written, "output": output}
+    whole = text + cached + written
+    within = {"cached_tokens": cached, "cache_write_tokens": written}
+    beside = {"cache_read_input_tokens": cached, "cache_creation_input_tokens": written}
+    expected = {name: count for name, count in used.items() if count}
+    assert expected == meters_of(
+        "openai",
+        {
+            "prompt_tokens": whole,
+            "completion_tokens": output,
+            "total_tokens": whole + output,
+            "prompt_tokens_details": within,
+        },
+    )
+    assert expected == meters_of(
+        "openai",
+        {"input_tokens": whole, "output_tokens": output, "input_tokens_details": within},
+    )
+    assert expected == meters_of(
+        "anthropic", {"input_tokens": text, "output_tokens": output, **beside}
+    )
+    assert expected == meters_of(
+        "bedrock",
+        {
+            "inputTokens": text,
+            "outputTokens": output,
+            "cacheReadInputTokens": cached,
+            "cacheWriteInputTokens": written,
+            "totalTokens": whole + output,
+        },
+    )
+
+
+@given(
+    sent=st.dictionaries(st.sampled_from(["TEXT", "AUDIO", "IMAGE", "VIDEO"]), counts),
+    share=st.fractions(min_value=0, max_value=1),
+    unsaid=counts,
+    tools=counts,
+    answer=counts,
+    thoughts=counts,
+)
+def test_the_meters_of_googles_usage_add_up_to_its_total(
+    sent: dict[str, int], share: Any, unsaid: int, tools: int, answer: int, thoughts: int
+) -> None:
+    cached = {modality: int(count * share) for modality, count in sent.items()}
+    prompt = sum(sent.values()) + unsaid
+    found = meters_of(
+        "google",
+        {
+            "promptTokenCount": prompt,
+            "promptTokensDetails": [
+                {"modality": name, "tokenCount": count} for name, count in sent.items()
+            ],
+            "cachedContentTokenCount": sum(cached.values()),
+            "cacheTokensDetails": [
+                {"modality": name, "tokenCount": count} for name, count in cached.items()
+            ],
+            "toolUsePromptTokenCount": tools,
+            "candidatesTokenCount": answer,
+            "thoughtsTokenCount": thoughts,
+            "totalTokenCount": prompt + tools + answer + thoughts,
+        },
+    )
+    assert sum(found.values()) == prompt + tools + answer + thoughts
+    assert found.get("output", 0) == answer + thoughts
+    assert found.get("cached_input_audio", 0) == cached.get("AUDIO", 0)
+    audio = found.get("input_audio", 0) + found.get("cached_input_audio", 0)
+    assert audio == sent.get("AUDIO", 0)
