@@ -25,7 +25,10 @@ class ExitCode(IntEnum):
     NOT_RUNNING = 3, "The local stack is not running, or not ready yet."
     REFUSED = 4, "A rule refused it: not enough credits, a conflict, a reused key."
     NOT_FOUND = 5, "There is no such account, plan or feature."
-    FOUND = 6, "`scrip catalog diff`, `audit`, `smoke` or `upgrade` found something."
+    FOUND = (
+        6,
+        "`scrip catalog diff`, `prices check`, `audit`, `smoke` or `upgrade` found something.",
+    )
     INTERRUPTED = 130, "Stopped by Ctrl-C, or by answering no."
 
 

@@ -17,6 +17,7 @@ from scrip_cli.backup.commands import backup, restore
 from scrip_cli.catalog.commands import app as catalog
 from scrip_cli.export.commands import export
 from scrip_cli.local.commands import app as local
+from scrip_cli.prices.commands import app as prices
 from scrip_cli.seed.commands import seed
 from scrip_cli.smoke.commands import smoke
 from scrip_cli.sweep import sweep
@@ -34,6 +35,7 @@ app.add_typer(local, name="local")
 app.add_typer(webhooks, name="webhooks")
 app.add_typer(accounts, name="accounts")
 app.add_typer(catalog, name="catalog")
+app.add_typer(prices, name="prices")
 app.command(epilog="Example: scrip entries alice@example.com --type usage")(entries)
 app.command(epilog="Example: scrip clock alice@example.com --advance 31d --dry-run")(clock)
 app.command(epilog="Example: scrip export --out ledger.ndjson")(export)

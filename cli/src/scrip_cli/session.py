@@ -242,7 +242,7 @@ def with_session(command: Callable[..., None]) -> Callable[..., None]:
         for group in groups:
             fields = {option: given.pop(option) for option in options[group.name]}
             given[group.name] = group.annotation(**fields)
-        with _plain_errors(local=given["session"].is_local):
+        with plain_errors(local=given["session"].is_local):
             command(**given)
 
     run.__signature__ = Signature(  # type: ignore[attr-defined]
@@ -256,7 +256,8 @@ def with_session(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @contextmanager
-def _plain_errors(*, local: bool) -> Iterator[None]:
+def plain_errors(*, local: bool) -> Iterator[None]:
+    """Turn failures into a sentence and an exit code; `local` says that AWS is the local one."""
     try:
         yield
     except ValidationError as error:

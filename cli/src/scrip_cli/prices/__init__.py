@@ -1,0 +1,1 @@
+"""`scrip prices`: what model calls cost, as features of a catalog file."""
