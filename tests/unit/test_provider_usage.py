@@ -58,8 +58,7 @@ METERS = {
     "bedrock-converse-cached": {
         "input": 3,
         "cached_input": 2074,
-        "cache_write": 200,
-        "cache_write_1h": 97,
+        "cache_write": 297,
         "output": 61,
     },
     "bedrock-invoke-anthropic": {
@@ -231,6 +230,13 @@ def test_audio_and_a_cache_without_the_share_of_each_have_no_price() -> None:
     assert refused("openai", {**SAMPLES["openai-chat"], **both})
     unsaid = {**SAMPLES["google-gemini-multimodal"], "cacheTokensDetails": None}
     assert refused("google", unsaid) == "cacheTokensDetails"
+
+
+def test_bedrocks_cache_writes_are_divided_by_their_lifetime() -> None:
+    details = [{"ttl": "1h", "inputTokens": 97}, {"ttl": "5m", "inputTokens": 200}]
+    usage = {**SAMPLES["bedrock-converse-cached"], "cacheDetails": details}
+    found = meters_of("bedrock", usage)
+    assert (found["cache_write"], found["cache_write_1h"]) == (200, 97)
 
 
 def test_tokens_of_another_model_are_refused() -> None:

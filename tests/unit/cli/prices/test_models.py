@@ -29,6 +29,7 @@ READ_BY_THE_LIBRARY = [
     ("anthropic-messages-streamed", "anthropic", "default"),
     ("anthropic-web-search", "anthropic", "default"),
     ("bedrock-converse", "aws", "default"),
+    ("bedrock-converse-cached", "aws", "default"),
     ("bedrock-invoke-anthropic", "aws", "anthropic"),
     ("google-gemini", "google", "default"),
     ("google-gemini-cached", "google", "default"),
