@@ -54,6 +54,7 @@ def project(stack: LocalStack, user: Api, env: str, tmp_path: Path) -> Path:
     (tools / "scrip").write_text(
         f"""#!/bin/sh
 if [ "$*" = "local env" ]; then exec cat {tools / "env"}; fi
+if [ "$1" = prices ]; then exec {BIN / "scrip"} "$@"; fi # It works on files.
 exec {BIN / "scrip"} "$@" {options}
 """
     )
