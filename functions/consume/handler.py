@@ -41,7 +41,7 @@ from scrip.http.holds import (
 )
 from scrip.http.models import ReleaseRequest
 from scrip.http.principals import Caller, any_caller
-from scrip.http.requests import carry_out, command_of, opening_for
+from scrip.http.requests import carry_out, command_of, opening_for, same_fields
 from scrip.http.resolver import AccountId, DryRun, HoldId, IdempotencyKey, api
 from scrip.observability import logger
 from scrip.warm_up import warm_up
@@ -87,7 +87,7 @@ def post_batch(
     dry_run: DryRun = False,
 ) -> Response[BatchAnswer]:
     """Charge for several uses: all of them or none, one entry each."""
-    uses = tuple(Use(**use.model_dump()) for use in body.uses)
+    uses = tuple(Use(**same_fields(Use, use)) for use in body.uses)
     command = command_of(ConsumeBatch, caller, None, idempotency_key, uses=uses)
     return posted_batch(command, carry_out(command, caller, dry_run=dry_run))
 

@@ -1,8 +1,8 @@
 """The bodies of requests that consume and hold."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from scrip.domain.catalog import METERS_MAX
 from scrip.domain.commands import USES_MAX
@@ -20,6 +20,7 @@ from scrip.http.models import (
     StrictRequest,
     schema_with,
 )
+from scrip.provider_usage import PROVIDERS, meters_of
 
 
 def _counting(usage: dict[str, int] | None) -> dict[str, int] | None:
@@ -28,6 +29,7 @@ def _counting(usage: dict[str, int] | None) -> dict[str, int] | None:
     return usage
 
 
+type Provider = Literal["openai", "anthropic", "bedrock", "google"]
 type HoldSeconds = Annotated[int, Field(strict=True, ge=1, le=HOLD_SECONDS_MAX)]
 
 
@@ -41,18 +43,36 @@ class UseRequest(CommandRequest):
     usage: Annotated[
         dict[MeterName, Count] | None,
         AfterValidator(_counting),
-        Field(
-            min_length=1,
-            max_length=METERS_MAX,
-            description="Counts of the feature's meters, such as `input` and `output` tokens.",
+        Field(min_length=1, max_length=METERS_MAX),
+        WithJsonSchema(
+            {
+                "anyOf": [{"type": "object", "minProperties": 1}, NULL],
+                "description": "Counts of the feature's meters, such as `input` and `output` "
+                "tokens; with `usage_of`, the usage object that the provider answered.",
+            }
         ),
     ] = None
+    usage_of: Annotated[
+        Provider | None,
+        Field(description="Whose usage object it is. Its tokens are counted by meter."),
+    ] = None
     amount: Credits | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _counted(cls, body: Any) -> Any:
+        """Replace a provider's usage by its meters."""
+        match body:
+            case {"usage_of": str(provider), "usage": dict(usage)} if provider in PROVIDERS:
+                return {**body, "usage": meters_of(provider, usage)}
+        return body
 
     @model_validator(mode="after")
     def _at_most_one(self) -> Self:
         if sum(one is not None for one in (self.quantity, self.usage, self.amount)) > 1:
             raise ValueError("give one of quantity, usage and amount")
+        if self.usage_of is not None and self.usage is None:
+            raise ValueError("usage_of needs usage")
         return self
 
 
@@ -62,20 +82,34 @@ class ConsumeRequest(UseRequest):
     model_config = ConfigDict(
         json_schema_extra={
             "oneOf": [
-                schema_with({"feature": STRING, "usage": NULL, "amount": NULL}, "feature"),
+                schema_with(
+                    {"feature": STRING, "usage": NULL, "usage_of": NULL, "amount": NULL},
+                    "feature",
+                ),
                 schema_with(
                     {"feature": STRING, "quantity": NULL, "usage": OBJECT, "amount": NULL},
                     "feature",
                     "usage",
                 ),
                 schema_with(
-                    {"feature": NULL, "quantity": NULL, "usage": NULL, "amount": INTEGER},
+                    {
+                        "feature": NULL,
+                        "quantity": NULL,
+                        "usage": NULL,
+                        "usage_of": NULL,
+                        "amount": INTEGER,
+                    },
                     "amount",
                 ),
             ],
             "examples": [
                 {"feature": "chat"},
                 {"feature": "gpt-5-mini", "usage": {"input": 1200, "output": 350}},
+                {
+                    "feature": "gpt-5-mini",
+                    "usage_of": "openai",
+                    "usage": {"prompt_tokens": 1200, "completion_tokens": 350},
+                },
                 {"amount": 12},
             ],
         },
@@ -116,9 +150,9 @@ class CaptureRequest(UseRequest):
     model_config = ConfigDict(
         json_schema_extra={
             "anyOf": [
-                schema_with({"quantity": NULL, "usage": NULL}),
+                schema_with({"quantity": NULL, "usage": NULL, "usage_of": NULL}),
                 schema_with({"quantity": NULL, "amount": NULL}),
-                schema_with({"usage": NULL, "amount": NULL}),
+                schema_with({"usage": NULL, "usage_of": NULL, "amount": NULL}),
             ]
         },
     )

@@ -120,6 +120,53 @@ def test_a_use_is_measured_in_one_way(body: dict[str, Any]) -> None:
     assert code(send(CONSUME, body=body)) == (422, "invalid")
 
 
+OPENAI = {
+    "prompt_tokens": 40_000,
+    "completion_tokens": 500,
+    "total_tokens": 40_500,
+    "prompt_tokens_details": {"cached_tokens": 36_000},
+}
+"""It costs 1 + 0.9 + 1 credits."""
+
+
+def test_a_providers_own_usage_is_counted_by_meter_wherever_usage_is_taken() -> None:
+    meters = {"input": 4_000, "cached_input": 36_000, "output": 500}
+    asked = use(OPENAI, usage_of="openai")
+    entry = send(CONSUME, body=asked).body["entry"]
+    assert (entry["usage"], entry["cost"]) == (meters, 3)
+    assert send(QUOTE, body=asked).body["cost"] == 3
+    assert send(BATCH, body={"uses": [asked]}).body["entries"][0]["usage"] == meters
+    assert send(HOLD, body=asked).body["entry"]["usage"] == meters
+    captured = send(CAPTURE, body={"usage": OPENAI, "usage_of": "openai"}).body["entry"]
+    assert (captured["usage"], captured["cost"]) == (meters, 3)
+
+
+def test_a_providers_usage_that_is_not_known_is_refused_and_charges_nothing(table: Table) -> None:
+    send("account/me")
+    before = items(table)
+    for usage in ({**OPENAI, "video_tokens": 7}, {**OPENAI, "prompt_tokens": "40"}, {}):
+        for name in (CONSUME, QUOTE, HOLD):
+            answer = send(name, body=use(usage, usage_of="openai"))
+            assert code(answer) == (422, "unknown_usage")
+    audio = {**OPENAI, "completion_tokens_details": {"audio_tokens": 5}}
+    assert code(send(CONSUME, body=use(audio, usage_of="openai"))) == (422, "unknown_meter")
+    assert items(table) == before
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"usage": OPENAI, "usage_of": "nobody"},
+        {"usage": OPENAI, "usage_of": 5},
+        {"usage": [], "usage_of": "openai"},
+        {"usage_of": "openai"},
+        {"usage_of": "openai", "quantity": 1},
+    ],
+)
+def test_usage_of_names_a_provider_and_comes_with_its_usage(fields: dict[str, Any]) -> None:
+    assert code(send(CONSUME, body={"feature": "model", **fields})) == (422, "invalid")
+
+
 def test_a_hold_without_a_feature_has_no_price_for_usage() -> None:
     send(HOLD, body={"amount": 5})
     assert code(send(CAPTURE, body={"usage": USAGE})) == (422, "hold_without_feature")

@@ -174,6 +174,7 @@ class OpenAccount(Command):
 UNPRICEABLE: Refusals = (
     errors.UnknownFeatureError,
     errors.UnknownMeterError,
+    errors.UnknownUsageError,
     errors.CostOutOfRangeError,
 )
 """A use that has no price."""

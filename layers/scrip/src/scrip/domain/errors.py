@@ -517,7 +517,7 @@ class IdempotencyKeyReusedError(ScripError):
     entry_id: str
 
 
-class UnknownUsageError(ScripError):
+class UnknownUsageError(RefusalError):
     """The provider's usage is not in a form that Scrip can price.
 
     Nothing was charged. Send the usage object as the provider's API answered it: `field` is missing

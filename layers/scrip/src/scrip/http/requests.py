@@ -43,7 +43,7 @@ def command_of[C: Command](
         "keyed": idempotency_key is not None,
         "actor": caller.actor,
     }
-    return kind(**_same_fields(kind, body) | asked | identity)
+    return kind(**same_fields(kind, body) | asked | identity)
 
 
 def carry_out(command: Command, caller: Caller, *, dry_run: bool) -> Outcome:
@@ -75,16 +75,16 @@ def plan_of(plan_id: str, body: PlanRequest) -> Plan:
     """Return the plan that a request describes."""
     rollover = Rollover(**body.rollover.model_dump()) if body.rollover else None
     own = {"rollover": rollover, "provider_ids": tuple(body.provider_ids)}
-    return Plan(**_same_fields(Plan, body) | own | {"plan_id": plan_id})
+    return Plan(**same_fields(Plan, body) | own | {"plan_id": plan_id})
 
 
 def feature_of(feature_id: str, body: FeatureRequest) -> Feature:
     """Return the feature that a request describes."""
     meters = {name: Price(cost=one.cost, per=one.per) for name, one in body.meters.items()}
-    return Feature(**_same_fields(Feature, body) | {"feature_id": feature_id, "meters": meters})
+    return Feature(**same_fields(Feature, body) | {"feature_id": feature_id, "meters": meters})
 
 
-def _same_fields(kind: type[DataclassInstance], body: BaseModel | None) -> dict[str, Any]:
+def same_fields(kind: type[DataclassInstance], body: BaseModel | None) -> dict[str, Any]:
     """Return the fields of a body that a dataclass has under the same names."""
     names = {field.name for field in fields(kind)}
     return {name: value for name, value in body or () if name in names}
