@@ -100,11 +100,15 @@ PROVISIONED_USE = 0.7
 
 @dataclass(frozen=True, kw_only=True)
 class Stack:
-    """What a bill depends on in template.yaml; `batch_seconds` is how long a batch may fill."""
+    """What a bill depends on in template.yaml; `batch_seconds` is how long a batch may fill.
+
+    `url_alarm_metrics` are those that `IamCallers` adds.
+    """
 
     function_mb: int
     audit_mb: int
     alarm_metrics: int
+    url_alarm_metrics: int
     batch_records: int
     batch_seconds: int
 
@@ -122,23 +126,32 @@ def deployed(template: Mapping[str, Any]) -> Stack:
     """Return what template.yaml, parsed, deploys."""
     resources = template["Resources"]
     stream = resources["EventsFunction"]["Properties"]["Events"]["Stream"]["Properties"]
-    alarms = (
-        resource["Properties"].get("Metrics", [])
-        for resource in resources.values()
-        if resource["Type"] == "AWS::CloudWatch::Alarm" and resource["Condition"] == "HasAlarms"
-    )
     return Stack(
         function_mb=template["Globals"]["Function"]["MemorySize"],
         audit_mb=resources["AuditFunction"]["Properties"]["MemorySize"],
-        # An alarm without a list of metrics has one.
-        alarm_metrics=sum(sum("MetricStat" in one for one in alarm) or 1 for alarm in alarms),
+        alarm_metrics=_alarm_metrics(resources, "HasAlarms"),
+        url_alarm_metrics=_alarm_metrics(resources, "HasUrlAlarms"),
         batch_records=stream["BatchSize"],
         batch_seconds=stream["MaximumBatchingWindowInSeconds"],
     )
 
 
-def month(consumes: int, stack: Stack) -> list[Item]:
+def _alarm_metrics(resources: Mapping[str, Any], condition: str) -> int:
+    """Return how many metrics the alarms with a condition go by."""
+    alarms = (
+        resource["Properties"].get("Metrics", [])
+        for resource in resources.values()
+        if resource["Type"] == "AWS::CloudWatch::Alarm" and resource["Condition"] == condition
+    )
+    # An alarm without a list of metrics has one.
+    return sum(sum("MetricStat" in one for one in alarm) or 1 for alarm in alarms)
+
+
+def month(consumes: int, stack: Stack, *, under_iam: bool = False) -> list[Item]:
     """Return the bill of a first month with a number of consumes, at least one.
+
+    With `under_iam` a back end's role makes all calls, with `IamCallers=On` and `ServiceTokens=no`:
+    no API Gateway, no client of Cognito.
 
     Data written during the month is stored for half of it on average. Free tiers and volume
     discounts are not deducted. Traces, which are optional, are not in it.
@@ -148,8 +161,9 @@ def month(consumes: int, stack: Stack) -> list[Item]:
     entry_gb = consumes * (ENTRY_BYTES + ITEM_BYTES) / 2 / GB
     calls = consumes + batches + SCHEDULED_CALLS
     processes = math.ceil(consumes / BUSY_SECONDS / PROCESS_CONSUMES)
+    with_token = 0 if under_iam else 1
     return [
-        _million("HTTP API, requests", consumes, prices.API_REQUESTS_MILLION),
+        _million("HTTP API, requests", with_token * consumes, prices.API_REQUESTS_MILLION),
         _million("Lambda, requests", calls, prices.LAMBDA_REQUESTS_MILLION),
         _each(
             "Lambda, GB-seconds",
@@ -172,7 +186,7 @@ def month(consumes: int, stack: Stack) -> list[Item]:
         _each(
             "Logged, GB",
             (
-                consumes * (ACCESS_LOG_BYTES + LOGGED_BYTES + ENTRY_LOGGED_BYTES)
+                consumes * (with_token * ACCESS_LOG_BYTES + LOGGED_BYTES + ENTRY_LOGGED_BYTES)
                 + batches * BATCH_LOGGED_BYTES
                 + calls * LAMBDA_LOG_BYTES
             )
@@ -182,13 +196,17 @@ def month(consumes: int, stack: Stack) -> list[Item]:
         _each("Sent to callers, GB", consumes * ANSWER_BYTES / GB, prices.SENT_GB),
         _million("Schedules", SCHEDULED_CALLS, prices.SCHEDULED_MILLION),
         _million("Polls of the queue", POLLS, prices.SQS_REQUESTS_MILLION),
-        _each("Cognito, client of the back end", 1, prices.MACHINE_CLIENT_MONTH),
+        _each("Cognito, client of the back end", with_token, prices.MACHINE_CLIENT_MONTH),
         _each(
             "Cognito, tokens of the back end",
-            processes * PROCESS_TOKENS,
+            with_token * processes * PROCESS_TOKENS,
             prices.MACHINE_TOKENS_THOUSAND / 1000,
         ),
-        _each("Alarms, metrics", stack.alarm_metrics, prices.ALARM_METRIC_MONTH),
+        _each(
+            "Alarms, metrics",
+            stack.alarm_metrics + (stack.url_alarm_metrics if under_iam else 0),
+            prices.ALARM_METRIC_MONTH,
+        ),
         _each("Scrip's own metrics", METRICS, prices.METRIC_MONTH),
         _each("Secret", 1, prices.SECRET_MONTH),
     ]

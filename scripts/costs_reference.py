@@ -26,6 +26,11 @@ discounts are not deducted; data transfer within AWS is free. Look up the prices
 """
 
 TRACES = f"""
+Under IAM, a back end on AWS makes all calls [as its own role](../how-to/call-under-iam.md), and the
+stack has `IamCallers=On` and `ServiceTokens=no`. There are no requests to API Gateway then and no
+log of them, no client of Cognito and no tokens, but one more alarm, which goes by
+{STACK.url_alarm_metrics} metrics.
+
 With `Tracing=On`, X-Ray traces the first call of a function in each second, and
 {_percent(costs.TRACED)} of the others: below one a second nearly all. That is not in the total.
 [What you can do without](../explanation/costs.md#what-you-can-do-without), and how.
@@ -89,7 +94,9 @@ an unused account writes {costs.RENEWAL_WRITE_UNITS} and reads at most {costs.RE
 
 Refunds, holds and purchases (a posting each, which writes about as much as a consume), sign-ups,
 reads of balances (one unit and an API request each), Cognito's price for users who sign in, metrics
-of what seldom happens, and the key that encrypts the table, which DynamoDB requests every few
+of what seldom happens, keeping logs after they were written, the time in which functions start
+(Lambda bills it since August 2025) and in which schedules find nothing to do, CloudTrail if you let
+it record calls of functions, and the key that encrypts the table, which DynamoDB requests every few
 minutes rather than for every call.
 """
 
@@ -116,23 +123,29 @@ def _table(head: str, rows: dict[str, list[float]]) -> str:
     return table
 
 
+def _total(bill: list[costs.Item]) -> float:
+    return sum(item.dollars for item in bill)
+
+
+def _per_million(totals: list[float]) -> list[float]:
+    return [total / size * prices.MILLION for total, size in zip(totals, SIZES, strict=True)]
+
+
 def page() -> str:
     """Return the page."""
     bills = [costs.month(size, STACK) for size in SIZES]
-    totals = [sum(item.dollars for item in bill) for bill in bills]
+    totals = [_total(bill) for bill in bills]
+    under_iam = [_total(costs.month(size, STACK, under_iam=True)) for size in SIZES]
     lines = {items[0].what: [one.dollars for one in items] for items in zip(*bills, strict=True)}
     lines |= {
         "**total**": totals,
-        "per million consumes": [
-            total / size * prices.MILLION for total, size in zip(totals, SIZES, strict=True)
-        ],
+        "per million consumes": _per_million(totals),
+        "**total under IAM**": under_iam,
+        "per million under IAM": _per_million(under_iam),
         "traces, with `Tracing=On`": [costs.traces(size, STACK).dollars for size in SIZES],
     }
     capacity = {
-        "on demand": [
-            sum(item.dollars for item in costs.write_units(size) + costs.read_units(size))
-            for size in SIZES
-        ],
+        "on demand": [_total(costs.write_units(size) + costs.read_units(size)) for size in SIZES],
         "provisioned, with auto scaling": [costs.provisioned(size, scales=True) for size in SIZES],
         "provisioned for the busy third, all month": [
             costs.provisioned(size, scales=False) for size in SIZES

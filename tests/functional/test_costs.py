@@ -107,7 +107,12 @@ def test_the_schedules_call_functions_as_often_as_the_bill_counts() -> None:
 def test_a_million_consumes_cost_what_the_published_prices_say() -> None:
     """Computed by hand from AWS's pages, which bench/prices.py names with the day of each price."""
     stack = Stack(
-        function_mb=512, audit_mb=1769, alarm_metrics=22, batch_records=100, batch_seconds=5
+        function_mb=512,
+        audit_mb=1769,
+        alarm_metrics=22,
+        url_alarm_metrics=8,
+        batch_records=100,
+        batch_seconds=5,
     )
     expected = {
         # 1 a million
@@ -160,6 +165,10 @@ def test_a_million_consumes_cost_what_the_published_prices_say() -> None:
     bill = {item.what: item.dollars for item in costs.month(MILLION, stack)}
     assert bill == pytest.approx(expected, abs=0.0001)
     assert sum(bill.values()) == pytest.approx(22.96, abs=0.005)
+    # No API, no client, no tokens; 300 bytes a request less to log, and 8 metrics of an alarm.
+    saved = 1.00 + 6.00 + 1.62 + 0.15 - 0.80
+    under_iam = sum(item.dollars for item in costs.month(MILLION, stack, under_iam=True))
+    assert under_iam == pytest.approx(sum(bill.values()) - saved, abs=0.0001)
     # Of 1.157 requests a second, 592 447 are a second's first, and 5 % of the others are 20 378; of
     # 0.595 batches 387 227 and 6 322; and all scheduled calls. 5 a million.
     assert costs.traces(MILLION, stack).dollars == pytest.approx(5.1003, abs=0.0001)
@@ -195,9 +204,10 @@ def test_provisioned_units_cost_less_once_29_percent_are_used() -> None:
     )
 
 
-def total(consumes: int, **changed: int) -> float:
+def total(consumes: int, *, under_iam: bool = False, **changed: int) -> float:
     """Return a month's dollars, on a stack of which something is changed."""
-    return sum(item.dollars for item in costs.month(consumes, replace(STACK, **changed)))
+    bill = costs.month(consumes, replace(STACK, **changed), under_iam=under_iam)
+    return sum(item.dollars for item in bill)
 
 
 def test_the_docs_state_what_the_model_computes() -> None:
@@ -222,6 +232,9 @@ def test_the_docs_state_what_the_model_computes() -> None:
         f"| the client of your back end at Cognito | {fixed[0]:.2f} |",
         f"| {first['Cognito, tokens of the back end']:.2f} for each process",
         f"| alarms | {fixed[1]:.2f} |",
+        f"costs {total(1, under_iam=True):.2f} a month when it is hardly used, and "
+        f"{total(MILLION, under_iam=True):.2f} for a million consumes instead of "
+        f"{total(MILLION):.2f}",
         f"{fixed[2]:.2f} for Scrip's own metrics",
         f"{fixed[3]:.2f} for the secret of the webhooks",
         f"{fixed[4]:.2f} for polling the queue",
