@@ -28,7 +28,7 @@ from scrip.aws import client
 from scrip.ledger import ledger
 from scrip.observability import logger
 from scrip.store.canary import entry_changes_allowed, entry_protection, prove_partitions
-from scrip.store.catalogs import load_catalog, read_catalog
+from scrip.store.catalogs import examine_catalog, load_catalog
 from scrip.store.client import CONFIG
 from scrip.store.mailbox_key import make_mailbox_key, parameter_store
 from scrip.user_pool import open_user_pool
@@ -129,6 +129,6 @@ def _rolls_back(event: dict[str, Any]) -> bool:
 def _check(properties: dict[str, Any]) -> None:
     """Check the stack's parameters; raise WrongParameterError for the first wrong one."""
     parameters.check_time_zone(properties["TimeZone"])
-    parameters.check_default_plan(properties["DefaultPlan"], read_catalog(ledger().table))
+    parameters.check_default_plan(properties["DefaultPlan"], examine_catalog(ledger().table)[0])
     if properties["JwtIssuer"]:
         parameters.check_issuer(properties["JwtIssuer"])

@@ -27,9 +27,9 @@ def check_time_zone(time_zone: str) -> None:
 
 
 def check_default_plan(plan_id: str, catalog: Catalog) -> None:
-    """Raise WrongParameterError unless it is an active plan of the catalog."""
+    """Raise WrongParameterError unless it is an active plan, or may be one of a newer version."""
     active = sorted(plan.plan_id for plan in catalog.plans.values() if plan.active)
-    if plan_id not in active:
+    if plan_id not in active and not catalog.is_partial:
         raise WrongParameterError(
             f"DefaultPlan is {plan_id}, which is no active plan of the catalog. "
             f"Create it first, or take one of these: {', '.join(active)}."

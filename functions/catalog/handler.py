@@ -69,7 +69,9 @@ app = api()
 )
 def get_catalog() -> Response[CatalogAnswer]:
     """Return the active plans and features, as they were at most 30 seconds ago."""
-    return answer(catalog_json(ledger().catalog()), headers=PUBLIC)
+    catalog = ledger().catalog()
+    catalog.check_is_whole()
+    return answer(catalog_json(catalog), headers=PUBLIC)
 
 
 @app.operation(

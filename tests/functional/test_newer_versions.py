@@ -14,14 +14,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
+from functions.bootstrap.parameters import check_default_plan
 from functions.events.handler import UndeliveredError
 from functions.webhook import handler as webhook
-from scrip.domain.errors import BusyError
+from scrip.domain.errors import BusyError, NewerVersionError
 from scrip.ledger import ledger, opening
+from scrip.store.aliases import links_of, payment_named
+from scrip.store.catalogs import examine_catalog
 from scrip.store.inbox import InboxStatus, read_message
 from scrip.store.items import FORMAT_MAX, entry_of, to_wire
-from scrip.store.keys import account_key
+from scrip.store.keys import account_key, restore_key
 from scrip.store.sweeps import move_watermark
+from scrip.webhooks.apply import apply_waiting
 from scrip.webhooks.providers import Provider
 from scrip_cli.main import app
 from scrip_cli.session import Session
@@ -51,6 +55,16 @@ ASKING = [
 OTHERS = {"account/other", "refund/by_user", "consume/by_role"}
 """Requests that a user's token does not allow, and one that comes without the API."""
 
+OF_THE_CATALOG = sorted(f"catalog/{path.stem}" for path in (EVENTS / "catalog").glob("*.json"))
+
+
+@pytest.fixture
+def newer_plan(table: Table) -> Table:
+    """A table of which a newer version wrote the plan `pro`."""
+    send("account/me")
+    make_plan_newer(table, "pro")
+    return table
+
 
 @pytest.fixture
 def newer(table: Table, monkeypatch: pytest.MonkeyPatch) -> Table:
@@ -59,7 +73,7 @@ def newer(table: Table, monkeypatch: pytest.MonkeyPatch) -> Table:
     send("consume/hold", body={"amount": 5}, key="hold-1")
     send("consume/amount", body={"amount": 1}, key="chat-1")
     assert deliver(STRIPE, purchase("1")).body["status"] == "applied"
-    make_newer(table)
+    make_newer(table, owned(table))
     return table
 
 
@@ -71,9 +85,14 @@ def purchase(number: str) -> Any:
     return payload
 
 
-def make_newer(table: Table) -> None:
-    for item in owned(table):
+def make_newer(table: Table, written: list[dict[str, Any]]) -> None:
+    for item in written:
         table.client.put_item(TableName=table.name, Item={**item, "format": NEWER})
+
+
+def make_plan_newer(table: Table, plan_id: str) -> None:
+    make_newer(table, [one for one in catalog_of(table) if one["sk"]["S"] == f"PLAN#{plan_id}"])
+    ledger.cache_clear()
 
 
 def owned(table: Table) -> list[dict[str, Any]]:
@@ -81,10 +100,12 @@ def owned(table: Table) -> list[dict[str, Any]]:
     return [item for item in items(table) if item["pk"]["S"].startswith(OWNED)]
 
 
-def message_status(table: Table, number: str) -> str:
-    record = read_message(table, f"stripe:{purchase(number)['id']}")
-    assert record is not None
-    return record.status
+def catalog_of(table: Table) -> list[dict[str, Any]]:
+    return table.client.query(
+        TableName=table.name,
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": "CATALOG"}},
+    )["Items"]
 
 
 def is_refused(answer: Answer) -> bool:
@@ -98,6 +119,43 @@ def test_a_request_is_answered_with_503_and_writes_nothing(newer: Table, name: s
     before = items(newer)
     assert is_refused(send(name))
     assert items(newer) == before
+
+
+@pytest.mark.parametrize("name", OF_THE_CATALOG)
+def test_the_catalog_is_neither_shown_nor_edited_without_a_plan(
+    newer_plan: Table, name: str
+) -> None:
+    before = catalog_of(newer_plan)
+    assert is_refused(send(name))
+    assert catalog_of(newer_plan) == before
+
+
+def test_a_plan_stops_what_needs_it_and_nothing_else(newer_plan: Table) -> None:
+    assert send("consume/feature", key="chat-1").status == 200
+    assert send("adjust/change_quota", body={"plan_id": "unlimited"}).status == 200
+    for plan_id in ("pro", "another"):
+        assert is_refused(send("adjust/change_quota", body={"plan_id": plan_id}))
+    assert is_refused(send("consume/feature", body={"feature": "another"}, key="chat-2"))
+
+
+def test_a_default_plan_that_may_be_a_newer_one_is_not_called_missing(table: Table) -> None:
+    make_plan_newer(table, "free")
+    problems = send("admin/health").body["problems"]
+    assert {"code": "unreadable_item", "subject": "PLAN#free"} in problems
+    assert "default_plan_missing" not in {problem["code"] for problem in problems}
+    check_default_plan("free", examine_catalog(table)[0])  # or an update could not be rolled back
+
+
+def test_a_payment_for_a_plan_that_may_be_the_newer_one_is_sent_again(
+    newer_plan: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook.secrets, "of", lambda sender, **_: [SECRETS[sender]])
+    paid = body(STRIPE, "invoice_paid")
+    assert is_refused(deliver(STRIPE, paid))
+
+    monkeypatch.setattr("scrip.store.items.FORMAT_MAX", FORMAT_MAX + 1)
+    ledger.cache_clear()
+    assert deliver(STRIPE, paid).body["status"] != "ignored"
 
 
 def test_an_account_is_not_opened_a_second_time(newer: Table) -> None:
@@ -138,7 +196,7 @@ def test_a_waiting_message_waits_for_the_newer_version(
     for_bob["data"]["object"]["client_reference_id"] = "bob"
     assert deliver(STRIPE, for_bob).body["status"] == "unmatched"
     ledger().execute(opening("bob"))
-    make_newer(table)
+    make_newer(table, owned(table))
     inserted = event("wake/account_opened")
     inserted["Records"][0]["dynamodb"]["Keys"]["pk"]["S"] = "ACCOUNT#bob"
     with pytest.raises(BusyError):  # so that the stream delivers it again
@@ -150,6 +208,34 @@ def test_a_waiting_message_waits_for_the_newer_version(
     record = read_message(table, f"stripe:{for_bob['id']}")
     assert record is not None
     assert record.status is InboxStatus.APPLIED
+
+
+def test_a_message_of_a_newer_version_is_left_to_it(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook.secrets, "of", lambda sender, **_: [SECRETS[sender]])
+    waits = purchase("1")
+    waits["data"]["object"]["client_reference_id"] = "bob"
+    assert deliver(STRIPE, waits).body["status"] == "unmatched"
+    make_newer(table, [one for one in items(table) if one["pk"]["S"].startswith("INBOX#")])
+    before = items(table)
+    assert is_refused(deliver(STRIPE, waits))
+    replay = event("admin/replay")
+    replay["pathParameters"]["webhook_id"] = f"stripe:{waits['id']}"
+    replay["rawPath"] = f"/v1/admin/webhooks/stripe:{waits['id']}/replay"
+    assert invoke("admin", replay)["statusCode"] == 503
+    assert send("admin/webhooks").body["webhooks"] == []
+    apply_waiting(ledger(), lambda: True)
+    assert items(table) == before
+
+
+def test_a_name_of_a_newer_version_leads_nowhere_else(newer: Table) -> None:
+    make_newer(newer, [one for one in items(newer) if one["pk"]["S"].startswith("ALIAS#")])
+    before = items(newer)
+    for read in (links_of, payment_named):
+        with pytest.raises(NewerVersionError):
+            read(newer, [one["pk"]["S"].removeprefix("ALIAS#") for one in before])
+    assert items(newer) == before
 
 
 @pytest.mark.parametrize("batch", ["day", "depleted"])
@@ -205,6 +291,27 @@ def test_the_audit_leaves_it_out_and_says_so_without_a_finding(
     totals = json.loads(answer.stdout)
     assert (totals["accounts"], totals["newer"], totals["findings"]) == (1, 1, 0)
     assert (answer.exit_code, "newer version" in answer.stderr) == (1, True)
+
+
+def test_the_audit_takes_no_new_kind_of_item_for_one_that_was_added_by_hand(table: Table) -> None:
+    send("account/me")
+    kind = {"pk": {"S": f"ACCOUNT#{USER}"}, "sk": {"S": "COUPON#1"}, "format": NEWER}
+    table.client.put_item(TableName=table.name, Item=kind)
+    round_ = invoke("audit", event("audit/schedule"))
+    assert (round_["accounts"], round_["mismatches"]) == (1, 0)
+
+
+def test_a_restore_that_a_newer_version_began_is_left_to_it(
+    empty_table: Table, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(Session, "table", lambda _: empty_table)
+    runner = CliRunner()
+    assert runner.invoke(app, ["backup", str(tmp_path / "backup")]).exit_code == 0
+    begun = {**to_wire(restore_key()), "format": NEWER}
+    empty_table.client.put_item(TableName=empty_table.name, Item=begun)
+    answer = runner.invoke(app, ["restore", str(tmp_path / "backup")])
+    assert (answer.exit_code, "newer version" in answer.stderr) == (1, True)
+    assert items(empty_table) == [begun]
 
 
 def test_an_export_ends_there_and_leaves_nothing_out(

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from scrip.domain.errors import BusyError
 from scrip.store.client import Table, answered
-from scrip.store.items import Wire, from_wire, restored, to_wire
+from scrip.store.items import Wire, read_item, restored, to_wire
 from scrip.store.keys import CATALOG, account_key, id_of, is_entry, progress_key, restore_key
 from scrip.store.restores import read_restore_item
 
@@ -118,9 +118,13 @@ def put_back(table: Table, restore: Restore, wires: Sequence[Wire]) -> None:
 
 
 def read_restore(table: Table) -> Restore | None:
-    """Return the progress of an unfinished restore; None if there is none."""
+    """Return the progress of an unfinished restore; None if there is none.
+
+    Raises:
+        NewerVersionError: a newer version began it.
+    """
     item = read_restore_item(table)
-    return None if item is None else _restore.validate_python(from_wire(item))
+    return None if item is None else _restore.validate_python(read_item(item))
 
 
 def save_restore(table: Table, restore: Restore) -> None:

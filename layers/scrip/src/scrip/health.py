@@ -111,7 +111,8 @@ def _catalog_problems(catalog: Catalog, default_plan: str) -> Iterator[Problem]:
     """Yield catalog problems that would affect new accounts or payments."""
     plan = catalog.plans.get(default_plan)
     if plan is None:
-        yield Problem(code="default_plan_missing", subject=default_plan)
+        if not catalog.is_partial:
+            yield Problem(code="default_plan_missing", subject=default_plan)
     elif not plan.active:
         yield Problem(code="default_plan_inactive", subject=default_plan)
     plans_of = defaultdict(list)

@@ -35,7 +35,7 @@ from scrip.domain.errors import (
 from scrip.domain.settle import settled
 from scrip.retrying import jitter
 from scrip.settings import Settings, settings
-from scrip.store.catalogs import read_catalog
+from scrip.store.catalogs import examine_catalog
 from scrip.store.client import Table, open_table
 from scrip.store.commit import (
     AccountMovedError,
@@ -205,9 +205,9 @@ class Ledger:
         return self.with_catalog(lambda catalog: entitled(account, catalog, now))
 
     def catalog(self) -> Catalog:
-        """Return the catalog, at most CATALOG_SECONDS old."""
+        """Return the catalog, perhaps a partial one, at most CATALOG_SECONDS old."""
         if self._catalog is None or time.monotonic() - self._catalog[0] > CATALOG_SECONDS:
-            self._catalog = (time.monotonic(), read_catalog(self.table))
+            self._catalog = (time.monotonic(), examine_catalog(self.table)[0])
         return self._catalog[1]
 
     def with_catalog[T](self, decided: Callable[[Catalog], T]) -> T:

@@ -8,6 +8,7 @@ from math import ceil
 from scrip.domain.errors import (
     CatalogUnsoundError,
     CostOutOfRangeError,
+    NewerVersionError,
     UnknownFeatureError,
     UnknownMeterError,
     UnknownPlanError,
@@ -162,29 +163,46 @@ type CatalogItem = Plan | Feature
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
-    """All plans and features at one moment, by their ids."""
+    """All plans and features at one moment, by their ids.
+
+    `is_partial` if there are others that a newer version wrote. What is missing may be one of them.
+    """
 
     plans: Mapping[str, Plan]
     features: Mapping[str, Feature]
+    is_partial: bool = False
+
+    def check_is_whole(self) -> None:
+        """Check that nothing is missing.
+
+        Raises:
+            NewerVersionError: there are plans or features that a newer version wrote.
+        """
+        if self.is_partial:
+            raise NewerVersionError
 
     def plan(self, plan_id: str) -> Plan:
         """Return a plan, active or not: accounts stay on a deactivated plan.
 
         Raises:
             CatalogUnsoundError: there is no such plan.
+            NewerVersionError: there may be one that a newer version wrote.
         """
-        try:
-            return self.plans[plan_id]
-        except KeyError:
-            raise CatalogUnsoundError(plan_id=plan_id) from None
+        if plan_id not in self.plans:
+            self.check_is_whole()
+            raise CatalogUnsoundError(plan_id=plan_id)
+        return self.plans[plan_id]
 
     def open_plan(self, plan_id: str) -> Plan:
         """Return a plan that accounts can be moved to.
 
         Raises:
             UnknownPlanError: there is no such plan, or it is inactive.
+            NewerVersionError: there may be one that a newer version wrote.
         """
         plan = self.plans.get(plan_id)
+        if plan is None:
+            self.check_is_whole()
         if plan is None or not plan.active:
             raise UnknownPlanError(plan_id=plan_id)
         return plan
@@ -194,22 +212,29 @@ class Catalog:
 
         Edits keep a provider ID unique. If two plans were edited at the same moment, or the IDs
         belong to several plans, the plan with the lowest ID wins.
+
+        Raises:
+            NewerVersionError: there may be one that a newer version wrote.
         """
         known = (
             plan
             for plan in self.plans.values()
             if not set(provider_ids).isdisjoint(plan.provider_ids)
         )
-        return min(known, key=lambda plan: plan.plan_id, default=None)
+        found = min(known, key=lambda plan: plan.plan_id, default=None)
+        if found is None:
+            self.check_is_whole()
+        return found
 
     def feature(self, feature_id: str) -> Feature:
         """Return an active feature.
 
         Raises:
             UnknownFeatureError: there is no such feature, or it is inactive.
+            NewerVersionError: there may be one that a newer version wrote.
         """
-        feature = self.features.get(feature_id)
-        if feature is None or not feature.active:
+        feature = self.held_feature(feature_id)
+        if not feature.active:
             raise UnknownFeatureError(feature=feature_id)
         return feature
 
@@ -218,11 +243,12 @@ class Catalog:
 
         Raises:
             UnknownFeatureError: there is no such feature.
+            NewerVersionError: there may be one that a newer version wrote.
         """
-        feature = self.features.get(feature_id)
-        if feature is None:
+        if feature_id not in self.features:
+            self.check_is_whole()
             raise UnknownFeatureError(feature=feature_id)
-        return feature
+        return self.features[feature_id]
 
 
 def _within(name: str, value: int, least: int, most: int) -> None:

@@ -19,7 +19,7 @@ from scrip.domain.commands import is_account_id
 from scrip.domain.errors import BusyError
 from scrip.domain.naming import LONG_AGO, Link, Rank
 from scrip.store.client import ConditionFailedError, checking, deleting, putting
-from scrip.store.items import from_wire
+from scrip.store.items import read_item
 from scrip.store.keys import (
     account_alias_key,
     account_key,
@@ -259,8 +259,12 @@ def _link_of(item: Mapping[str, Any]) -> Link:
 
 
 def _read(table: Table, keys: Iterable[Key]) -> dict[str, dict[str, Any]]:
-    """Return those of some items that exist, by their partition."""
+    """Return those of some items that exist, by their partition.
+
+    Raises:
+        NewerVersionError: a newer version wrote one of them.
+    """
     different = {key["pk"]: key for key in keys}.values()
     return {
-        item["pk"]: item for item in map(from_wire, table.get_batch(different, consistent=True))
+        item["pk"]: item for item in map(read_item, table.get_batch(different, consistent=True))
     }

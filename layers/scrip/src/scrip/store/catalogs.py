@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 from ulid import ULID
 
 from scrip.domain.catalog import Catalog, Plan
-from scrip.domain.errors import AlreadyExistsError, FeatureNotFoundError, StaleVersionError
+from scrip.domain.errors import (
+    AlreadyExistsError,
+    FeatureNotFoundError,
+    NewerVersionError,
+    StaleVersionError,
+)
 from scrip.observability import logger
 from scrip.store.client import IS_NEW, ConditionFailedError, putting
 from scrip.store.items import (
@@ -18,9 +23,9 @@ from scrip.store.items import (
     feature_in,
     feature_item,
     feature_of,
-    from_wire,
     plan_item,
     plan_of,
+    read_item,
 )
 from scrip.store.keys import CATALOG, FEATURE_PREFIX, PLAN_PREFIX, catalog_audit_key
 
@@ -35,8 +40,14 @@ SAME_VERSION = "#version = :seen"
 
 
 def read_catalog(table: Table) -> Catalog:
-    """Return all plans and features that can be read; the others are logged."""
-    return examine_catalog(table)[0]
+    """Return all plans and features, without those that were damaged by hand, which are logged.
+
+    Raises:
+        NewerVersionError: a newer version wrote one of them.
+    """
+    catalog, _ = examine_catalog(table)
+    catalog.check_is_whole()
+    return catalog
 
 
 def examine_catalog(table: Table) -> tuple[Catalog, list[str]]:
@@ -54,19 +65,27 @@ def examine_catalog(table: Table) -> tuple[Catalog, list[str]]:
         {":pk": CATALOG, ":first": FEATURE_PREFIX, ":last": f"{PLAN_PREFIX}\uffff"},
         ConsistentRead=True,
     )
-    for item in map(from_wire, found):
+    is_partial = False
+    for wire in found:
+        key = wire["sk"]["S"]
         try:
-            if item["sk"].startswith(PLAN_PREFIX):
+            item = read_item(wire)
+            if key.startswith(PLAN_PREFIX):
                 plan = plan_of(item)
                 plans[plan.plan_id] = plan
-            elif item["sk"].startswith(FEATURE_PREFIX):
+            elif key.startswith(FEATURE_PREFIX):
                 feature = feature_of(item)
                 features[feature.feature_id] = feature
         except ValueError:
             # One item that was damaged by hand must not stop what does not need it.
-            logger.exception("left out of the catalog", extra={"key": item["sk"]})
-            unreadable.append(item["sk"])
-    return Catalog(plans=plans, features=features), unreadable
+            logger.exception("left out of the catalog", extra={"key": key})
+            unreadable.append(key)
+        except NewerVersionError:
+            # Nor must one that a newer version wrote.
+            logger.warning("a newer version wrote it", extra={"key": key})
+            unreadable.append(key)
+            is_partial = True
+    return Catalog(plans=plans, features=features, is_partial=is_partial), unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +149,7 @@ def commit_edit(table: Table, edit: Edit) -> None:
 
     Raises:
         AlreadyExistsError, StaleVersionError: another edit was faster.
+        NewerVersionError: it was one by a newer version.
         BusyError: the edit may have been written; read the catalog to find out.
     """
     item = plan_item(edit.after) if isinstance(edit.after, Plan) else feature_item(edit.after)
@@ -145,4 +165,4 @@ def commit_edit(table: Table, edit: Edit) -> None:
             raise
         if edit.before is None:
             raise AlreadyExistsError from exc
-        raise StaleVersionError(from_wire(current)["version"]) from exc
+        raise StaleVersionError(read_item(current)["version"]) from exc

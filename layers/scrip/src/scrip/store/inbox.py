@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
+from scrip.domain.errors import NewerVersionError
 from scrip.observability import logger
 from scrip.store.client import IS_NEW, ConditionFailedError
-from scrip.store.items import from_wire
+from scrip.store.items import read_item
 from scrip.store.keys import (
     account_inbox_key,
     id_of,
@@ -111,6 +112,7 @@ def receive(table: Table, record: InboxRecord) -> InboxRecord | None:
 
     Raises:
         MessageTooLargeError: it cannot be kept.
+        NewerVersionError: a newer version kept it.
     """
     item = {
         **inbox_key(record.inbox_id),
@@ -132,7 +134,11 @@ def receive(table: Table, record: InboxRecord) -> InboxRecord | None:
 
 
 def read_message(table: Table, inbox_id: str) -> InboxRecord | None:
-    """Return a message, or None."""
+    """Return a message, or None.
+
+    Raises:
+        NewerVersionError: a newer version wrote it.
+    """
     item = table.get(inbox_key(inbox_id))
     return _record_of(item) if item else None
 
@@ -140,14 +146,16 @@ def read_message(table: Table, inbox_id: str) -> InboxRecord | None:
 def read_heads(table: Table, inbox_ids: Sequence[str]) -> list[InboxRecord]:
     """Return up to 100 messages without their payloads, in the order of their IDs.
 
-    Messages that no longer exist, or cannot be read, are left out.
+    Messages that no longer exist, or cannot be read, are left out; so are a newer version's.
     """
     found = {}
-    for item in table.get_batch(map(inbox_key, inbox_ids), "pk", *HEAD):
+    for item in table.get_batch(map(inbox_key, inbox_ids), "pk", "format", *HEAD):
         try:
             record = _record_of({**item, "payload": {"B": b""}})
         except ValueError:
             logger.exception("left out of the inbox's list", extra={"key": item["pk"]["S"]})
+        except NewerVersionError:
+            logger.warning("a newer version wrote it", extra={"key": item["pk"]["S"]})
         else:
             found[record.inbox_id] = record
     return [found[inbox_id] for inbox_id in inbox_ids if inbox_id in found]
@@ -198,7 +206,7 @@ def blank(table: Table, inbox_id: str) -> None:
 
 
 def _record_of(wire: Wire) -> InboxRecord:
-    item = from_wire(wire)
+    item = read_item(wire)
     return _record.validate_python(
         {
             **item,

@@ -171,13 +171,13 @@ def apply_waiting(ledger: Ledger, in_time: Callable[[], bool]) -> None:
         BusyError: the table did not answer. Do it again; that is safe.
     """
     for inbox_id in aliases.waiting(ledger.table, aliases.LATER):
-        record = read_message(ledger.table, inbox_id)
-        if record is None or not record.payload or aliases.LATER not in record.waits_for:
-            aliases.wait_no_more(ledger.table, inbox_id, [aliases.LATER])
-        elif _is_patient(ledger, record):
-            if not in_time():
-                break
-            with suppress(NewerVersionError):  # it waits on, for the next run
+        with suppress(NewerVersionError):  # it waits on, for the next run
+            record = read_message(ledger.table, inbox_id)
+            if record is None or not record.payload or aliases.LATER not in record.waits_for:
+                aliases.wait_no_more(ledger.table, inbox_id, [aliases.LATER])
+            elif _is_patient(ledger, record):
+                if not in_time():
+                    break
                 _process_safely(ledger, record)
 
 

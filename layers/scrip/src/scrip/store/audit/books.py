@@ -28,6 +28,7 @@ from scrip.store.items import (
     from_wire,
     hold_end_of,
     payment_of,
+    read_item,
     refunded_of,
     retired_of,
     term_of,
@@ -202,6 +203,7 @@ def read_books(table: Table, account_id: str) -> Books:
     Strongly consistent, but not a snapshot: postings may be written in between.
 
     Raises:
+        NewerVersionError: a newer version wrote some of it.
         BusyError: the table did not answer, several times.
     """
     table = _patient(table)
@@ -220,6 +222,7 @@ def read_books(table: Table, account_id: str) -> Books:
             elif kind in READ:
                 found[kind][_day(name) if kind == "USAGE" else name] = READ[kind](wire)
             else:
+                read_item(wire)  # a newer version may know it
                 unreadable.append(f"item {wire['sk']['S']}")
         except (CorruptAccountError, ValueError):
             unreadable.append(ABOUT[kind].format(name))
