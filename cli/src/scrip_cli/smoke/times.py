@@ -4,8 +4,10 @@ import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from statistics import median
 
+from scrip.ledger import utc_now
 from scrip_cli.smoke.trial import Trial, UnprovenError
 
 AT_ONCE = 5
@@ -47,6 +49,15 @@ def read_times(lines: Iterable[str]) -> Times:
     return Times(tuple(cold), tuple(warm))
 
 
+def log_streams(function: str, began: datetime, now: datetime) -> list[str]:
+    """Return how the names of the log streams begin in which a function's calls since then are.
+
+    A stream has the day on which its process started, for warm calls perhaps the one before.
+    """
+    days = {f"{at:%Y/%m/%d}" for at in (began - timedelta(days=1), began, now)}
+    return [f"{day}/{function}[" for day in sorted(days)]
+
+
 def speed(trial: Trial) -> str:
     """Quotes are answered, and the log says how long the function took."""
     scrip, account_id = trial.owner.scrip, trial.account_id
@@ -62,9 +73,10 @@ def speed(trial: Trial) -> str:
     def reported() -> Times | None:
         events = (
             event["message"]
+            for prefix in log_streams(function, trial.began, utc_now())
             for page in pages.paginate(
                 logGroupName=group,
-                logStreamNamePrefix=f"{trial.began:%Y/%m/%d}/{function}[",
+                logStreamNamePrefix=prefix,
                 startTime=int(trial.began.timestamp() * 1000),
                 filterPattern="REPORT",
             )

@@ -1,6 +1,8 @@
 """Lambda's REPORT lines, as it writes them to the log."""
 
-from scrip_cli.smoke.times import read_times
+from datetime import UTC, datetime, timedelta
+
+from scrip_cli.smoke.times import log_streams, read_times
 
 WARM = (
     "REPORT RequestId: 3604209a-e9a3-11e6-939a-754dd98c7be3\tDuration: 12.34 ms\t"
@@ -30,3 +32,10 @@ def test_the_line_has_the_median_of_each_kind_that_there_was() -> None:
     assert str(read_times([WARM, COLD, RESTORED])) == "cold 401 ms (n=2), warm 12 ms (n=1)"
     assert str(read_times([WARM])) == "warm 12 ms (n=1)"
     assert str(read_times([START])) == ""
+
+
+def test_warm_calls_are_found_in_the_stream_of_the_day_on_which_their_process_started() -> None:
+    began = datetime(2026, 11, 29, 23, 59, 30, tzinfo=UTC)
+    found = log_streams("scrip-Consume-1", began, began + timedelta(minutes=1))
+    assert found == [f"2026/11/{day}/scrip-Consume-1[" for day in (28, 29, 30)]
+    assert len(log_streams("scrip-Consume-1", began, began)) == 2
