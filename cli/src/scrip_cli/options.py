@@ -47,10 +47,18 @@ def _key(text: str) -> str:
     return text
 
 
+def _stack_name(name: str | None) -> str | None:
+    if name == "":  # a variable that is not set, rather than the local stack
+        raise typer.BadParameter("the name is empty")
+    return name
+
+
 StackName = Annotated[
     str | None,
     typer.Option(
-        help="A stack on AWS, reached with your own credentials.", show_default="the local stack"
+        help="A stack on AWS, reached with your own credentials.",
+        show_default="the local stack",
+        callback=_stack_name,
     ),
 ]
 Region = Annotated[

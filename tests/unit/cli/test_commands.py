@@ -53,6 +53,11 @@ def test_every_command_names_its_stack_by_the_same_options() -> None:
         assert last[-2:] == shared[2:] if words.startswith("local ") else last == shared, words
 
 
+def test_a_stack_name_from_a_variable_that_is_not_set_names_no_stack() -> None:
+    done = run("smoke", "--yes", "--stack-name", "")
+    assert (done.exit_code, "the name is empty" in done.output) == (ExitCode.USAGE, True)
+
+
 def test_every_command_that_changes_an_account_has_a_dry_run() -> None:
     changes = {
         words: {param.name for param in command.params}
