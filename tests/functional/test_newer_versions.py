@@ -167,9 +167,15 @@ def test_an_account_is_not_opened_a_second_time(newer: Table) -> None:
     assert items(newer) == before
 
 
-def test_a_list_of_accounts_says_which_it_cannot_show(newer: Table) -> None:
+def test_a_list_of_accounts_says_which_it_cannot_show(
+    newer: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
     listed = send("admin/accounts").body["accounts"]
     assert listed == [{"account_id": USER, "error": "newer_version"}]
+
+    monkeypatch.setattr(Session, "table", lambda _: newer)
+    _, line = CliRunner().invoke(app, ["accounts", "list"]).stdout.splitlines()
+    assert line.split() == [USER, "newer_version"]
 
 
 def test_a_message_is_applied_when_the_newer_version_gets_it(

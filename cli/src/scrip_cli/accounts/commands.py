@@ -84,7 +84,9 @@ def list_(
     if as_json:
         report.show_lines(found)
     else:
-        report.show_table(found, LIST_COLUMNS)
+        # One that cannot be read has nothing but an error.
+        shown = ({"status": account.get("error"), **account} for account in found)
+        report.show_table(shown, LIST_COLUMNS)
 
 
 @app.command(epilog="Example: scrip accounts show alice@example.com")
