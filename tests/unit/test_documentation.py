@@ -58,6 +58,13 @@ def test_no_command_has_a_secret_in_its_arguments_or_writes_one_to_a_file(docume
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+def test_no_command_sets_a_parameter_that_the_next_deployment_takes_back(document: Path) -> None:
+    """`sam deploy` without the option takes what samconfig.toml has, as the guides go on to do."""
+    for block in blocks(document):
+        assert "deploy --parameter-overrides" not in block.text, block.text
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
 def test_every_link_has_a_target(document: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", without_blocks(document.read_text())):
         if re.match(r"[a-z]+:", target):
