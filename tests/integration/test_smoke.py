@@ -213,6 +213,15 @@ class Parts:
 
         return repair
 
+    def no_passwords(self, client_id: str) -> Repair:
+        """Let nobody sign in to a client of the user pool by a password."""
+        client = self.client("cognito-idp")
+        which = {"UserPoolId": self.ids["UserPool"], "ClientId": self.outputs[client_id]}
+        known = client.describe_user_pool_client(**which)["UserPoolClient"]["ExplicitAuthFlows"]
+        change = partial(client.update_user_pool_client, **which)
+        change(ExplicitAuthFlows=["ALLOW_REFRESH_TOKEN_AUTH"])
+        return partial(change, ExplicitAuthFlows=known)
+
     def no_scopes(self, client_id: str) -> Repair:
         """Let a client of the user pool ask for no scope."""
         change = partial(
@@ -372,6 +381,10 @@ WITHOUT_THE_STREAM_OF_NAMES: list[Breakage] = [
     ),
 ]
 
+NOBODY_SIGNED_IN: list[Breakage] = [
+    (lambda its: its.no_passwords("ClientId"), {"sign-up": "USER_PASSWORD_AUTH"})
+]
+
 NOBODY_LET_IN: list[Breakage] = [
     (lambda its: its.no_group("admin"), {"admin token": "ResourceNotFoundException"}),
     (lambda its: its.no_scopes("ServiceClientId"), {"service token": "TokenError"}),
@@ -397,9 +410,16 @@ NOBODY_LET_IN: list[Breakage] = [
         SWITCHED_OFF,
         WITHOUT_THE_STREAM_OF_ENTRIES,
         WITHOUT_THE_STREAM_OF_NAMES,
+        NOBODY_SIGNED_IN,
         NOBODY_LET_IN,
     ],
-    ids=["switched off", "without stream of entries", "without stream of names", "nobody let in"],
+    ids=[
+        "switched off",
+        "without stream of entries",
+        "without stream of names",
+        "nobody signed in",
+        "nobody let in",
+    ],
 )
 def test_what_is_broken_fails_its_own_lines_and_no_others(
     stack: LocalStack, deployed: Parts, already_failing: set[str], breakages: list[Breakage]

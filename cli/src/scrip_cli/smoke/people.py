@@ -33,8 +33,7 @@ def sign_up(trial: Trial) -> str:
         Password=password,
         UserAttributes=[{"Name": "email", "Value": user["Username"]}],
     )
-    trial.made_account = signed_up["UserSub"]
-    trial.undo_account(trial.account_id)
+    trial.undo_account(signed_up["UserSub"])
     verified = [{"Name": "email_verified", "Value": "true"}]
     cognito.admin_update_user_attributes(**user, UserAttributes=verified)
     cognito.admin_confirm_sign_up(**user)
@@ -46,6 +45,7 @@ def sign_up(trial: Trial) -> str:
     )
     respond = partial(cognito.respond_to_auth_challenge, **client)
     trial.made_user = trial.caller(token=access_token(cognito, answer, respond))
+    trial.made_account = signed_up["UserSub"]
     return user["Username"]
 
 
