@@ -30,12 +30,18 @@ from scrip.observability import logger
 from scrip.store.canary import entry_changes_allowed, entry_protection, prove_partitions
 from scrip.store.catalogs import examine_catalog, load_catalog
 from scrip.store.client import CONFIG
-from scrip.store.mailbox_key import make_mailbox_key, parameter_store
+from scrip.store.mailbox_key import delete_mailbox_key, make_mailbox_key, parameter_store
 from scrip.user_pool import open_user_pool
 
 ANSWER_SECONDS = 10
 TRIES_MAX = 5
 PAUSE_SECONDS = 6.0
+
+ROLLBACK = frozenset({"ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS"})
+"""A stack's status while CloudFormation undoes a creation or an update that failed."""
+
+FOUND = "key of an earlier stack"
+"""The physical ID of a key that was there before the stack."""
 
 REASON_CHARACTERS = 1_000
 """CloudFormation refuses a response of more than 4096 bytes, and then shows no reason at all."""
@@ -55,11 +61,10 @@ def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any] | 
         }
     answer = {
         "Status": "SUCCESS",
-        "PhysicalResourceId": event["LogicalResourceId"],
+        "PhysicalResourceId": event.get("PhysicalResourceId", event["LogicalResourceId"]),
         **{name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")},
+        **_try(event),
     }
-    if event["RequestType"] != "Delete":
-        answer |= _try(event)
     request = urllib.request.Request(  # noqa: S310 - CloudFormation's own address
         event["ResponseURL"],
         data=json.dumps(answer).encode(),
@@ -71,11 +76,11 @@ def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any] | 
 
 
 def _try(event: dict[str, Any]) -> dict[str, Any]:
-    """Return the resource's attributes, or why it failed. A new role takes effect after seconds."""
+    """Return what to answer, or why it failed. A new role takes effect after seconds."""
     answer: dict[str, Any] = {}
     for _ in range(TRIES_MAX):
         try:
-            attributes = _do(event)
+            return _undo(event) if event["RequestType"] == "Delete" else _do(event)
         except parameters.WrongParameterError as exc:
             logger.exception("a parameter is wrong")
             return {"Status": "FAILED", "Reason": str(exc)[:REASON_CHARACTERS]}
@@ -83,47 +88,56 @@ def _try(event: dict[str, Any]) -> dict[str, Any]:
             logger.exception("a custom resource failed")
             answer = {"Status": "FAILED", "Reason": repr(exc)[:REASON_CHARACTERS]}
             time.sleep(PAUSE_SECONDS)
-        else:
-            return {"Data": attributes}
     return answer
 
 
-def _do(event: dict[str, Any]) -> dict[str, str]:
-    """Create or update a resource; return its attributes."""
-    properties = event["ResourceProperties"]
+def _do(event: dict[str, Any]) -> dict[str, Any]:
+    """Create or update a resource; return what to answer."""
+    properties, attributes = event["ResourceProperties"], {}
     match event["ResourceType"]:
         case "Custom::Catalog":
             keys = load_catalog(ledger().table, DEFAULT_CATALOG)
             logger.info("catalog loaded", extra={"keys": keys})
         case "Custom::MailboxKey":
-            make_mailbox_key(parameter_store(), properties["Name"])
+            is_new = make_mailbox_key(parameter_store(), properties["Name"])
+            if event["RequestType"] == "Create" and not is_new:
+                return {"PhysicalResourceId": FOUND}
         case "Custom::ConsoleSignIn":
             pool = open_user_pool(properties["UserPoolId"])
             pool.let_sign_in(properties["ClientId"], properties["Url"])
-            return {"Url": properties["Url"]}
+            attributes = {"Url": properties["Url"]}
         case "Custom::Settings":
             if not _rolls_back(event):
                 _check(properties)
-            return {"Digest": parameters.digest(properties)}
+            attributes = {"Digest": parameters.digest(properties)}
         case "Custom::Canary":
-            if _rolls_back(event):
-                return {"EntryProtection": "not tried"}
-            protection = prove_partitions(ledger().table)
-            logger.info("partitions proven", extra={"entry_protection": protection})
-            return {"EntryProtection": protection}
+            is_tried = not _rolls_back(event)
+            protection = prove_partitions(ledger().table) if is_tried else "not tried"
+            logger.info("partitions tried", extra={"entry_protection": protection})
+            attributes = {"EntryProtection": protection}
         case "Custom::Version":
-            return {"Version": __version__}
+            attributes = {"Version": __version__}
         case other:
             raise ValueError(f"{other} is none of this function's resources")
+    return {"Data": attributes}
+
+
+def _undo(event: dict[str, Any]) -> dict[str, Any]:
+    """Delete the key that a failed creation has made. All else is data, or goes with the stack."""
+    is_own_key = event["ResourceType"] == "Custom::MailboxKey" and (
+        event["PhysicalResourceId"] != FOUND
+    )
+    if is_own_key and _rolls_back(event):
+        delete_mailbox_key(parameter_store(), event["ResourceProperties"]["Name"])
     return {}
 
 
 def _rolls_back(event: dict[str, Any]) -> bool:
-    """Return whether an update has failed and the stack goes back to what it was."""
-    if event["RequestType"] != "Update":
+    """Return whether CloudFormation undoes what failed."""
+    if event["RequestType"] == "Create":
         return False
     found = client("cloudformation", CONFIG).describe_stacks(StackName=event["StackId"])
-    return bool(found["Stacks"][0]["StackStatus"] == "UPDATE_ROLLBACK_IN_PROGRESS")
+    return found["Stacks"][0]["StackStatus"] in ROLLBACK
 
 
 def _check(properties: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
+from uuid import uuid4
 
 import boto3
 import pytest
@@ -155,6 +156,43 @@ def test_the_mailbox_key_is_made_by_the_first_deployment_and_never_changed(
     assert {response["Status"] for response in responses} == {"SUCCESS"}
     assert len(set(keys)) == 1
     assert keys[0] != own_mailbox_key()
+
+
+@pytest.mark.parametrize(
+    ("status", "before", "after"),
+    [
+        ("ROLLBACK_IN_PROGRESS", [], []),
+        ("ROLLBACK_IN_PROGRESS", ["key"], ["key"]),
+        ("DELETE_IN_PROGRESS", [], ["key"]),
+        ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", [], ["key"]),
+    ],
+)
+def test_only_a_creation_that_failed_takes_the_key_with_it_that_it_made(
+    aws: Table,
+    cloudformation: tuple[str, list[dict[str, Any]]],
+    status: str,
+    before: list[str],
+    after: list[str],
+) -> None:
+    url, responses = cloudformation
+    stack = f"key-{uuid4()}"
+    made = boto3.client("cloudformation").create_stack(StackName=stack, TemplateBody=EMPTY)
+    backend = get_backend("cloudformation")["123456789012"]["eu-central-1"]
+    backend.stacks[made["StackId"]].status = status
+    ssm, name = boto3.client("ssm"), f"/scrip/{stack}/mailbox-key"
+    for value in before:
+        ssm.put_parameter(Name=name, Value=value, Type="SecureString")
+    run("bootstrap/mailbox_key", url, Name=name)
+    deleted = event("bootstrap/mailbox_key") | {
+        "RequestType": "Delete",
+        "StackId": made["StackId"],
+        "ResponseURL": url,
+        "PhysicalResourceId": responses[0]["PhysicalResourceId"],
+    }
+    deleted["ResourceProperties"]["Name"] = name
+    invoke("bootstrap", deleted)
+    assert [response["Status"] for response in responses] == ["SUCCESS", "SUCCESS"]
+    assert len(ssm.get_parameters(Names=[name])["Parameters"]) == len(after)
 
 
 def test_another_value_of_any_parameter_has_another_digest(

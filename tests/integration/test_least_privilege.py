@@ -340,8 +340,15 @@ def test_the_boundary_keeps_a_function_from_other_queues_of_the_aws_account(
     stack.client("sqs").delete_queue(QueueUrl=other)
 
 
-NOT_DONE_HERE = frozenset({("MatchFunction", "secretsmanager:GetSecretValue")})
-"""Work that needs Stripe itself: to fetch the rest of a list that a waiting message has in part."""
+NOT_DONE_HERE = frozenset(
+    {
+        # It needs Stripe itself: to fetch the rest of a list that a waiting message has in part.
+        ("MatchFunction", "secretsmanager:GetSecretValue"),
+        # It needs a creation that fails: test_stacks.py.
+        ("BootstrapFunction", "ssm:DeleteParameter"),
+    }
+)
+"""Work that a deployed stack does not do."""
 
 
 @pytest.mark.parametrize("function", WORK)

@@ -158,11 +158,14 @@ def delete(stack: LocalStack, name: str) -> None:
 
 
 def data(stack: LocalStack) -> dict[str, set[str]]:
-    """Return what outlives stacks: tables, pools and buckets, of all of them."""
+    """Return what outlives stacks: tables, pools, keys and buckets, of all of them."""
     pools = stack.client("cognito-idp").list_user_pools(MaxResults=60)["UserPools"]
     return {
         "tables": {*stack.client("dynamodb").list_tables()["TableNames"]},
         "pools": {pool["Id"] for pool in pools},
+        "parameters": {
+            one["Name"] for one in stack.client("ssm").describe_parameters()["Parameters"]
+        },
         "buckets": {one["Name"] for one in stack.client("s3").list_buckets()["Buckets"]},
     }
 

@@ -40,10 +40,22 @@ def parameter_store() -> Any:
     return client("ssm", CONFIG)
 
 
-def make_mailbox_key(ssm: Any, name: str) -> None:
-    """Make a stack's key, unless it has one. Another key would match none of the known hashes."""
-    with suppress(ssm.exceptions.ParameterAlreadyExists):
+def make_mailbox_key(ssm: Any, name: str) -> bool:
+    """Make a stack's key, unless it has one; return whether it is new.
+
+    Another key would match none of the known hashes.
+    """
+    try:
         ssm.put_parameter(Name=name, Value=token_hex(KEY_BYTES), Type="SecureString")
+    except ssm.exceptions.ParameterAlreadyExists:
+        return False
+    return True
+
+
+def delete_mailbox_key(ssm: Any, name: str) -> None:
+    """Delete a stack's key, if it has one."""
+    with suppress(ssm.exceptions.ParameterNotFound):
+        ssm.delete_parameter(Name=name)
 
 
 def read_mailbox_key(ssm: Any, name: str) -> bytes:
