@@ -194,20 +194,41 @@ def test_a_required_count_that_is_missing_or_null_is_refused(name: str, field: s
         ("openai-responses", {"total_tokens": 1765}, "total_tokens"),
         ("bedrock-converse", {"totalTokens": 330}, "totalTokens"),
         ("bedrock-converse-cached", {"cacheReadInputTokenCount": 1}, "cacheReadInputTokenCount"),
-        ("bedrock-converse-cached", {"cacheDetails": [{"ttl": "5m", "inputTokens": 1}]}, None),
-        ("bedrock-converse-cached", {"cacheDetails": [{"ttl": "1d", "inputTokens": 297}]}, None),
-        ("anthropic-messages-cached", {"cache_creation_input_tokens": 455}, None),
+        (
+            "bedrock-converse-cached",
+            {"cacheDetails": [{"ttl": "5m", "inputTokens": 1}]},
+            "cacheDetails",
+        ),
+        (
+            "bedrock-converse-cached",
+            {"cacheDetails": [{"ttl": "1d", "inputTokens": 297}]},
+            "cacheDetails.0.ttl",
+        ),
+        (
+            "anthropic-messages-cached",
+            {"cache_creation_input_tokens": 455},
+            "cache_creation_input_tokens",
+        ),
         ("anthropic-compaction", {"input_tokens": 181}, "iterations"),
         ("google-gemini", {"totalTokenCount": 1884}, "totalTokenCount"),
         ("google-gemini-cached", {"cachedContentTokenCount": 3521}, "cachedContentTokenCount"),
         ("google-gemini-cached", {"cachedContentTokenCount": 3511}, "cacheTokensDetails"),
+        (
+            "google-gemini-cached",
+            {"cacheTokensDetails": [{"modality": "AUDIO", "tokenCount": 1}]},
+            "cacheTokensDetails",
+        ),
+        (
+            "anthropic-messages",
+            {"output_tokens_details": {"thinking_tokens": 66}},
+            "output_tokens_details.thinking_tokens",
+        ),
     ],
 )
 def test_totals_that_contradict_their_parts_are_refused(
-    name: str, changes: dict[str, Any], field: str | None
+    name: str, changes: dict[str, Any], field: str
 ) -> None:
-    found = refused(name.partition("-")[0], {**SAMPLES[name], **changes})
-    assert field in {None, found}
+    assert refused(name.partition("-")[0], {**SAMPLES[name], **changes}) == field
 
 
 @pytest.mark.parametrize(
@@ -230,6 +251,32 @@ def test_audio_and_a_cache_without_the_share_of_each_have_no_price() -> None:
     assert refused("openai", {**SAMPLES["openai-chat"], **both})
     unsaid = {**SAMPLES["google-gemini-multimodal"], "cacheTokensDetails": None}
     assert refused("google", unsaid) == "cacheTokensDetails"
+
+
+def test_a_modality_without_a_meter_is_refused() -> None:
+    usage = deepcopy(SAMPLES["google-vertex"])
+    for field, modality in (("promptTokensDetails", "SMELL"), ("candidatesTokensDetails", "VIDEO")):
+        details = [{"modality": modality, "tokenCount": 1}]
+        assert refused("google", {**usage, field: details}) == f"{field}.0.modality"
+
+
+def test_what_tools_bring_counts_by_its_modality() -> None:
+    details = [{"modality": "AUDIO", "tokenCount": 8}]
+    found = meters_of(
+        "google", {**SAMPLES["google-gemini-tools"], "toolUsePromptTokensDetails": details}
+    )
+    assert found == {"input": 502, "input_audio": 8, "output": 212}
+
+
+def test_null_is_the_same_as_missing() -> None:
+    """The providers' libraries write null for every field that an answer lacks."""
+    nulls = {"prompt_tokens_details": {"cached_tokens": None}, "completion_tokens_details": None}
+    assert meters_of("openai", {**SAMPLES["openai-chat"], **nulls}) == METERS["openai-chat"]
+    nulls = {"cache_creation": None, "cache_read_input_tokens": None, "iterations": None}
+    assert (
+        meters_of("anthropic", {**SAMPLES["anthropic-messages"], **nulls})
+        == METERS["anthropic-messages"]
+    )
 
 
 def test_bedrocks_cache_writes_are_divided_by_their_lifetime() -> None:
