@@ -91,3 +91,12 @@ def test_a_concurrent_edit_is_reported_and_not_undone(
         assert screen.type("y\n") == ExitCode.REFUSED
         screen.wait_for("edited in the meantime")
     assert features(admin)["cli-race"]["cost"] == 7
+
+
+def test_a_price_at_which_rounding_matters_is_noted(stack: LocalStack, file: Path) -> None:
+    file.write_text(
+        "features:\n  cli-model: {name: Model, meters: {input: {cost: 1}, output: {cost: 1}}}\n"
+    )
+    assert "rounding" not in operator(stack, "catalog", "diff", str(file)).stderr
+    file.write_text(file.read_text().replace("cost: 1", "cost: 1, per: 1000"))
+    assert "rounding up can add 77%" in operator(stack, "catalog", "diff", str(file)).stderr

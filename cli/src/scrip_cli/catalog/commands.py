@@ -6,13 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from scrip.domain.catalog import Catalog
+from scrip.domain.catalog import Catalog, Feature
 from scrip.domain.editing import Editor
 from scrip.domain.errors import AlreadyExistsError, StaleVersionError
 from scrip.ledger import utc_now
 from scrip.store.catalogs import commit_edit, read_catalog
 from scrip_cli.catalog.changes import Change, changes_to, id_of, unlisted
 from scrip_cli.catalog.file import catalog_text, read_catalog_file
+from scrip_cli.catalog.rounding import rounding_notes
 from scrip_cli.errors import CommandError
 from scrip_cli.exit_codes import ExitCode
 from scrip_cli.options import EditReason, Json, Yes
@@ -70,6 +71,9 @@ def apply(
 ) -> None:
     """Make the catalog match the file, after showing what changes.
 
+    A note names each feature at whose prices rounding can add more than 2 % to a typical model
+    call.
+
     Each change is atomic, has an audit record, and is made only if the plan or feature has not been
     edited since. If interrupted, run the same command again to make the rest. What is not in the
     file is left alone.
@@ -114,6 +118,9 @@ def _show(changes: list[Change], catalog: Catalog, wanted: Catalog, *, prune: bo
         for name, (before, after) in change.fields.items():
             value = f"{_text(before)} -> {_text(after)}" if change.edit.before else _text(after)
             typer.echo(f"    {name}: {value}")
+    edited = (change.edit.after for change in changes)
+    for remark in rounding_notes(item for item in edited if isinstance(item, Feature)):
+        note(remark)
     if not changes:
         note("The catalog matches the file.")
     left = [] if prune else unlisted(catalog, wanted)

@@ -11,18 +11,15 @@ from typing import Annotated, NamedTuple
 import typer
 
 from scrip.ledger import utc_now
+from scrip_cli.catalog.file import catalog_text
+from scrip_cli.catalog.rounding import rounding_notes
 from scrip_cli.exit_codes import ExitCode
-from scrip_cli.prices.file import Prices, prices_text, read_prices
+from scrip_cli.prices.file import Prices, catalog_of, read_prices
 from scrip_cli.prices.models import ModelFeature, features_of, find_model, models_by_feature
 from scrip_cli.report import grouped, note
 from scrip_cli.session import plain_errors
 
 app = typer.Typer(help="Price model calls.", no_args_is_help=True)
-
-TYPICAL_INPUT, TYPICAL_OUTPUT = 1_000, 300
-
-ROUNDING_MAX = Fraction(2, 100)
-"""How much of a typical call's cost rounding may add before a note says so."""
 
 
 class ModelName(NamedTuple):
@@ -113,16 +110,17 @@ def pull(
             *find_model(*model), at=utc_now(), credits_per_dollar=markup / credit_value
         )
     ]
-    text = prices_text(
-        features,
-        made_by=f"genai-prices {version('genai-prices')}, "
-        f"--credit-value {_decimal(credit_value)} --markup {_decimal(markup)}",
+    catalog = catalog_of(features)
+    text = (
+        f"# genai-prices {version('genai-prices')}, "
+        f"--credit-value {_decimal(credit_value)} --markup {_decimal(markup)}\n"
+        f"{catalog_text(catalog)}"
     )
     if out is None:
         typer.echo(text, nl=False)
     else:
         out.write_text(text, encoding="utf-8")
-    for remark in _remarks(features):
+    for remark in (*_remarks(features), *rounding_notes(catalog.features.values())):
         note(remark)
 
 
@@ -194,7 +192,7 @@ def _percent(move: Move) -> str:
 
 
 def _remarks(features: Iterable[ModelFeature]) -> Iterator[str]:
-    """Yield what a person should know before these features are applied."""
+    """Yield what a person should know of these features beside their prices."""
     for feature in features:
         if feature.above:
             yield (
@@ -203,12 +201,3 @@ def _remarks(features: Iterable[ModelFeature]) -> Iterator[str]:
             )
         if feature.unpriced:
             yield f"{feature.feature_id} has no meter for {', '.join(feature.unpriced)}."
-        if {"input", "output"} <= feature.meters.keys():
-            typical = {"input": feature.above + TYPICAL_INPUT, "output": TYPICAL_OUTPUT}
-            cost = feature.cost(typical)
-            if 1 / cost > ROUNDING_MAX:
-                yield (
-                    f"{feature.feature_id}: a call with {grouped(TYPICAL_INPUT)} input and "
-                    f"{TYPICAL_OUTPUT} output tokens costs {cost:.3g} credits, so rounding up can "
-                    f"add {1 / cost:.0%}. Make a credit worth less."
-                )

@@ -36,7 +36,7 @@ def test_a_price_is_an_exact_fraction_of_whole_numbers() -> None:
                     "cached_input": {"cost": 3, "per": 800},
                     "output": {"cost": 3, "per": 10},
                     "input_image": {"cost": 3, "per": 80},
-                    "web_search": {"cost": 1500, "per": 1},
+                    "web_search": {"cost": 1500},
                 },
             }
         }
@@ -52,13 +52,9 @@ def test_the_file_says_what_its_prices_were_made_from(tmp_path: Path) -> None:
     assert out.read_text() == pulled(MINI).stdout
 
 
-@pytest.mark.parametrize(
-    ("credit_value", "notes"), [("0.0000171", 1), ("0.000017", 0), ("0.0000169", 0)]
-)
-def test_a_feature_whose_typical_call_costs_less_than_50_credits_is_noted(
-    credit_value: str, notes: int
-) -> None:
-    """Rounding adds less than a credit, which is 2 % of 50. The call costs 0.00085 dollars."""
+@pytest.mark.parametrize(("credit_value", "notes"), [("0.0000171", 1), ("0.000017", 0)])
+def test_a_feature_whose_typical_call_is_cheap_is_noted(credit_value: str, notes: int) -> None:
+    """The call costs 0.00085 dollars."""
     answer = pulled(MINI, rate=("--credit-value", credit_value, "--markup", "1"))
     assert answer.stderr.count("rounding up can add") == notes
 
@@ -111,9 +107,9 @@ def test_nothing_has_moved_right_after_pull(tmp_path: Path) -> None:
 
 
 def test_prices_that_have_moved_are_listed_and_are_an_exit_code(tmp_path: Path) -> None:
-    text = pulled(MINI, SONNET).stdout
-    moved = text.replace("output: {cost: 3, per: 10}", "output: {cost: 3, per: 20}").replace(
-        "      input_image: {cost: 3, per: 80}\n", ""
+    text = pulled(MINI).stdout
+    moved = text.replace("per: 10\n", "per: 20\n").replace(
+        "      input_image:\n        cost: 3\n        per: 80\n", ""
     )
     answer = check(tmp_path, moved)
     assert answer.exit_code == ExitCode.FOUND
@@ -150,10 +146,7 @@ def test_features_that_are_not_models_are_left_alone(tmp_path: Path) -> None:
     assert check(tmp_path, own).exit_code == ExitCode.DONE
 
 
-@pytest.mark.parametrize(
-    "text", ["features: [", "features: [1]", "features: {a: {meters: {b: 1}}}"]
-)
-def test_a_file_that_is_no_catalog_is_refused(tmp_path: Path, text: str) -> None:
-    answer = check(tmp_path, text)
+def test_a_file_with_faults_is_refused(tmp_path: Path) -> None:
+    answer = check(tmp_path, "features:\n  a:\n    meters: {b: 1}\n")
     assert answer.exit_code == ExitCode.FAILED
-    assert "scrip catalog diff" in answer.stderr
+    assert "catalog.yaml:3: features.a.meters.b" in answer.stderr
