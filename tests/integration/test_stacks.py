@@ -298,6 +298,8 @@ def test_each_parameter_changes_on_a_running_stack_and_a_wrong_one_changes_nothi
         assert update(stack, wrong) == "UPDATE_ROLLBACK_COMPLETE"
         assert reason in reasons(stack)
         assert live("ConsumeFunction", Qualifier="live") == before
+    # The issuer goes with this test, and the stack goes on.
+    assert update(stack, dict.fromkeys(own, "")) == "UPDATE_COMPLETE"
 
 
 def test_a_stack_goes_on_with_a_restored_table_and_is_deleted_alone(
