@@ -15,7 +15,7 @@ export SAM_CLI_TELEMETRY := 0
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev build lint test test-fast test-later test-integration fuzz browser bench bench-audit openapi reference lock clean
+.PHONY: help setup dev build lint test test-fast test-later test-integration fuzz browser bench bench-audit test-typescript openapi reference lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,15 @@ RUNTIMES := $(patsubst %,.runtime/%/.ready,oldest newest)
 
 .runtime/%/.ready: requirements/runtime-%.txt | setup
 	@$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python --target .runtime/$* $<
+	@touch $@
+
+TYPESCRIPT := clients/typescript
+
+$(TYPESCRIPT)/node_modules/.ready: $(TYPESCRIPT)/package-lock.json
+	@node --eval 'process.exit(+(process.versions.node.split(".")[0] < 20))' 2>/dev/null || { \
+	  echo "The TypeScript packages need Node.js 20 or later as 'node'. Install it: https://nodejs.org"; \
+	  exit 1; }
+	@npm ci --prefix $(TYPESCRIPT) --silent --no-audit --no-fund --ignore-scripts
 	@touch $@
 
 dev: setup ## Run Scrip on a local AWS, with demo users (PORT=4566)
@@ -101,6 +110,9 @@ LONGEST := $(patsubst %,tests/integration/test_%.py,faults least_privilege schem
 test-integration: setup browser $(RUNTIMES) ## Deploy to a local AWS and test it, with the console in a browser
 	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(LONGEST) tests/browser tests/integration
 
+test-typescript: setup $(TYPESCRIPT)/node_modules/.ready ## Build the TypeScript packages and test them
+	npm test --prefix $(TYPESCRIPT) --silent
+
 fuzz: setup ## Fuzz the API for a long time (SECONDS=600, SEED=...)
 	FUZZ_SECONDS=$(SECONDS) FUZZ_SEED=$(SEED) pytest -s tests/integration/test_schemathesis.py
 
@@ -150,4 +162,4 @@ lock: setup ## Lock all dependencies again, including those of the layer and fun
 	done
 
 clean: ## Remove everything built, and the local stacks with their data
-	rm -rf .aws-sam .runtime .scrip .screenshots .venv .venv-checkov .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/packages/*/dist .aws-sam .runtime .scrip .screenshots .venv .venv-checkov .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

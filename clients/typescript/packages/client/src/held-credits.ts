@@ -1,0 +1,365 @@
+/**
+ * The credits of one hold: opened, extended, charged and released, no matter who ends the hold.
+ *
+ * An app is paid exactly what it asked for, or gets an error. Only entries that a service or an
+ * admin created count as paid; what a user's own token captured does not.
+ */
+
+import type { Caller, CallState } from "./caller.js";
+import * as calls from "./calls.js";
+import { ATTEMPTS_MAX, type FailOpen } from "./charge.js";
+import {
+  AccountFrozenError,
+  EntryNotFoundError,
+  HoldEndedError,
+  HoldExceededError,
+  HoldNotFoundError,
+  HoldNotYoursError,
+  IdempotencyKeyReusedError,
+  InsufficientCreditsError,
+  NotPaidError,
+  TooManyAttemptsError,
+} from "./errors.js";
+import { derivedKey, isByApp, keyOf, USER_PREFIX } from "./keys.js";
+import type {
+  Balance,
+  Entry,
+  HoldPosting,
+  HoldUse,
+  Keyed,
+  OneEntry,
+  Posting,
+  Schemas,
+  Use,
+} from "./models.js";
+
+export type HoldOptions = HoldUse & Keyed & FailOpen;
+
+type Measure = { amount: number } | { quantity: number };
+type Capture = Schemas["CaptureRequest"];
+
+/** A hold as the API sees it. Charges have a suffix, which makes their key of the hold's. */
+export class HeldCredits {
+  /** The last charge. */
+  entry: Entry | undefined;
+  /** What was left after the last call. */
+  account: Balance | undefined;
+  /** Whether an earlier delivery of the job was charged, so this one is not. */
+  isCharged = false;
+  protected readonly caller: Caller;
+  protected readonly expiresIn: number;
+  protected readonly hasOwnKey: boolean;
+  protected readonly failOpen: boolean;
+  protected state: CallState;
+  readonly #use: HoldUse;
+  #name: string;
+  #holdId: string | undefined;
+  #cost: number | undefined;
+  readonly #counted = new Map<string, number>();
+
+  /** @internal */
+  constructor(
+    caller: Caller,
+    readonly accountId: string,
+    { idempotencyKey, failOpen = false, ...use }: HoldOptions,
+  ) {
+    this.caller = caller;
+    this.expiresIn = use.expires_in ?? calls.HOLD_SECONDS;
+    this.hasOwnKey = idempotencyKey !== undefined;
+    this.failOpen = failOpen;
+    this.state = caller.newState();
+    this.#use = { ...use, expires_in: this.expiresIn } as HoldUse;
+    this.#name = keyOf(idempotencyKey);
+  }
+
+  /** The hold's id, or the idempotency key while the id is unknown. */
+  get holdId(): string {
+    return this.#holdId ?? this.#name;
+  }
+
+  /**
+   * Open the hold; or continue the one that is open under its key; or open the next.
+   *
+   * So a job that died or failed and is delivered again holds again, and one that was charged is
+   * not charged again (`isCharged`).
+   */
+  protected async open(): Promise<HoldPosting> {
+    const firstKey = this.#name;
+    for (let number = 2; number < ATTEMPTS_MAX + 2; number += 1) {
+      this.state = this.caller.newState();
+      const call = calls.openHold(this.accountId, { ...this.#use, idempotencyKey: this.#name });
+      const posting = await this.caller.send(call, this.state);
+      this.#holdId = posting.hold.hold_id;
+      this.#cost = posting.entry.cost ?? undefined;
+      if (!this.hasOwnKey || !posting.replayed) return posting;
+      try {
+        await this.extend();
+        return posting;
+      } catch (error) {
+        if (!(error instanceof HoldEndedError)) throw error;
+        this.isCharged = await this.#wasCharged(error.problem.ended_by);
+      }
+      if (this.isCharged) return posting;
+      this.#name = await derivedKey(firstKey, `.${number}`);
+      this.#holdId = this.#cost = undefined;
+    }
+    throw new TooManyAttemptsError(`${firstKey} was held and given back ${ATTEMPTS_MAX} times`);
+  }
+
+  protected async extend(): Promise<void> {
+    await this.#sendForHold((holdId) =>
+      calls.extendHold(this.accountId, holdId, { expires_in: this.expiresIn }),
+    );
+  }
+
+  protected async sendRelease(reason: string | undefined, state?: CallState): Promise<void> {
+    const body = { idempotencyKey: await this.keyFor(".release"), ...(reason ? { reason } : {}) };
+    const release = (holdId: string) => calls.releaseHold(this.accountId, holdId, body);
+    this.account = (await this.#sendForHold(release, state)).account;
+  }
+
+  /**
+   * Charge for `units`, or for all that is held (undefined), even if the hold has ended.
+   *
+   * Undefined if that was charged already.
+   *
+   * @throws {NotPaidError} something else was charged in its place.
+   */
+  protected async charge(
+    units: number | undefined,
+    suffix: string,
+    final: boolean,
+  ): Promise<Posting | undefined> {
+    try {
+      return await this.#capture(suffix, this.captureBody(units, final));
+    } catch (error) {
+      if (error instanceof HoldNotFoundError) {
+        // It was never opened: `failOpen`.
+        return this.#chargeWithoutHold(units, suffix);
+      }
+      if (error instanceof HoldEndedError) {
+        return this.#chargeMissing(error.problem.ended_by, units, suffix, final);
+      }
+      if (error instanceof IdempotencyKeyReusedError) {
+        const found = await this.#find(error.problem.entry_id);
+        this.#count(found, await this.#price(units), this.holdId);
+        return undefined;
+      }
+      if (error instanceof AccountFrozenError || error instanceof InsufficientCreditsError) {
+        await this.#captureHeld(suffix);
+      }
+      throw error;
+    }
+  }
+
+  /**
+   * Return the fields of a capture.
+   *
+   * All that is held is captured as an amount, so that the app is paid in full even if someone
+   * else captured a part.
+   */
+  protected captureBody(units: number | undefined, final: boolean): Capture {
+    const isAll = units === undefined && this.#cost !== undefined;
+    const measured = isAll ? { amount: this.#cost as number } : this.#measured(units);
+    return { ...measured, final, excess: "available", ...this.#details() };
+  }
+
+  protected keyFor(suffix: string): Promise<string> {
+    return derivedKey(this.#name, suffix);
+  }
+
+  protected get label(): string {
+    return `hold ${this.holdId} of account ${this.accountId}`;
+  }
+
+  /** Capture all that is held, since what exceeds it is refused; earlier parts may have used it. */
+  async #captureHeld(suffix: string): Promise<void> {
+    try {
+      await this.#capture(`${suffix}.held`, this.#details());
+      this.caller.log(`${this.label} was captured in full; what exceeds it is not paid`);
+    } catch (error) {
+      if (!(error instanceof HoldExceededError)) throw error;
+    }
+  }
+
+  async #capture(suffix: string, body: Capture): Promise<Posting> {
+    const keyed = { ...body, idempotencyKey: await this.keyFor(suffix) };
+    const capture = (holdId: string) => calls.captureHold(this.accountId, holdId, keyed);
+    return this.#accept(await this.#sendForHold(capture));
+  }
+
+  /**
+   * Whether an earlier delivery charged what the hold was for: at its end, or later.
+   *
+   * @throws {NotPaidError} someone else charged another amount to the hold.
+   */
+  async #wasCharged(endedBy: string | null): Promise<boolean> {
+    const found = endedBy === null ? undefined : await this.#find(endedBy);
+    const end = found !== undefined && this.#isPayment(found) ? found : undefined;
+    if (end !== undefined) {
+      const own = [await this.#entryId(".capture"), await this.#entryId(".capture.held")];
+      if (end.cost === this.#cost || own.includes(end.entry_id)) return true;
+    }
+    try {
+      if (this.#isPayment(await this.#find(await this.#entryId(".capture.late")))) return true;
+    } catch (error) {
+      if (!(error instanceof EntryNotFoundError)) throw error;
+    }
+    if (end !== undefined) throw this.#notPaid(this.#cost ?? 0, end);
+    return false;
+  }
+
+  /**
+   * Charge what the entry that ended the hold has not paid; undefined if it has paid everything.
+   *
+   * A release, an expiry and a capture by a user's token pay nothing.
+   *
+   * @throws {NotPaidError} it has paid more than requested, or was refunded in part.
+   */
+  async #chargeMissing(
+    endedBy: string | null,
+    units: number | undefined,
+    suffix: string,
+    final: boolean,
+  ): Promise<Posting | undefined> {
+    if (endedBy === null) return this.#chargeWithoutHold(units, suffix);
+    const found = await this.#find(endedBy);
+    if (!this.#isPayment(found)) return this.#chargeWithoutHold(units, suffix);
+    const price = await this.#price(units);
+    const uncounted = this.#uncounted(found);
+    if (found.refunded || (final && uncounted > price)) throw this.#notPaid(price, found);
+    const paid = Math.min(price, uncounted);
+    const posting =
+      paid < price ? await this.#chargeWithoutHold(units, suffix, paid) : undefined;
+    this.#addCounted(endedBy, paid);
+    return posting;
+  }
+
+  /**
+   * Charge the account for a use, less what is paid; undefined if another delivery has.
+   *
+   * @throws {NotPaidError} the key belongs to something else.
+   */
+  async #chargeWithoutHold(
+    units: number | undefined,
+    suffix: string,
+    paid = 0,
+  ): Promise<Posting | undefined> {
+    const use = paid
+      ? { amount: (await this.#price(units)) - paid }
+      : { ...this.#feature(), ...this.#measured(units) };
+    const idempotencyKey = await this.keyFor(`${suffix}.late`);
+    const body = { ...this.#details(), ...use, idempotencyKey } as Use & Keyed;
+    try {
+      return await this.#accept(await this.caller.send(calls.consume(this.accountId, body)));
+    } catch (error) {
+      if (!(error instanceof IdempotencyKeyReusedError)) throw error;
+      const found = await this.#find(error.problem.entry_id);
+      this.#count(found, (await this.#price(units)) - paid, null);
+      return undefined;
+    }
+  }
+
+  /**
+   * Accept a charge; a replayed one only if the app made it.
+   *
+   * @throws {NotPaidError} a user made it, or it was refunded, or it counts already.
+   */
+  async #accept(posting: Posting): Promise<Posting> {
+    if (posting.replayed) {
+      const found = await this.#find(posting.entry.entry_id);
+      this.#count(found, found.cost ?? 0, posting.entry.hold_id);
+    }
+    this.entry = posting.entry;
+    this.account = posting.account;
+    return posting;
+  }
+
+  /**
+   * Count an earlier charge as paid, if it is exactly what is requested now.
+   *
+   * @throws {NotPaidError} it is not.
+   */
+  #count(found: OneEntry, price: number, holdId: string | null): void {
+    if (found.hold_id !== holdId || found.refunded || this.#uncounted(found) !== price) {
+      throw this.#notPaid(price, found);
+    }
+    this.#addCounted(found.entry_id, price);
+  }
+
+  #addCounted(entryId: string, credits: number): void {
+    this.#counted.set(entryId, (this.#counted.get(entryId) ?? 0) + credits);
+  }
+
+  /** Return the credits that an entry has paid and that have not been counted yet. */
+  #uncounted(found: OneEntry): number {
+    if (!this.#isPayment(found)) return 0;
+    return (found.cost ?? 0) - found.refunded - (this.#counted.get(found.entry_id) ?? 0);
+  }
+
+  /** Whether an entry is a use that the app charged and has not refunded in full. */
+  #isPayment(found: OneEntry): boolean {
+    const isCharge = found.type === "usage" && isByApp(found, this.holdId);
+    return isCharge && found.refunded < (found.cost ?? 0);
+  }
+
+  #notPaid(price: number, found: OneEntry): NotPaidError {
+    const paid = this.#uncounted(found);
+    return new NotPaidError(this.accountId, price, paid, found.entry_id, this.holdId);
+  }
+
+  #find(entryId: string): Promise<OneEntry> {
+    return this.caller.send(calls.entry(this.accountId, entryId));
+  }
+
+  /** Return what `units` cost now, or (undefined) what the hold's credits cost when it opened. */
+  async #price(units: number | undefined): Promise<number> {
+    if (units === undefined && this.#cost !== undefined) return this.#cost;
+    const measured = this.#measured(units);
+    if ("amount" in measured) return measured.amount;
+    const use = { ...this.#feature(), ...measured } as Use;
+    return (await this.caller.send(calls.quote(this.accountId, use))).cost;
+  }
+
+  /** Send a call about the hold, whose id is a guess while its opening is unanswered. */
+  async #sendForHold<Answer>(
+    make: (holdId: string) => calls.Call<Answer>,
+    state?: CallState,
+  ): Promise<Answer> {
+    try {
+      return await this.caller.send(make(this.holdId), state);
+    } catch (error) {
+      if (!(error instanceof HoldNotYoursError) || this.#holdId !== undefined) throw error;
+      // The token is a user's, so the id has a user's prefix.
+      this.#holdId = USER_PREFIX + this.#name;
+      return this.caller.send(make(this.holdId), state);
+    }
+  }
+
+  /** Return units as fields of the API; undefined means all that was to be held. */
+  #measured(units: number | undefined): Measure {
+    const { feature, amount, quantity } = this.#use;
+    if (feature == null) return { amount: units ?? (amount as number) };
+    return { quantity: units ?? quantity ?? 1 };
+  }
+
+  #feature(): { feature?: string } {
+    return this.#use.feature == null ? {} : { feature: this.#use.feature };
+  }
+
+  /** Return what the ledger keeps with each entry of the hold. */
+  #details(): Schemas["ReleaseRequest"] {
+    const { reason, reference, metadata } = this.#use;
+    return {
+      ...(reason == null ? {} : { reason }),
+      ...(reference == null ? {} : { reference }),
+      ...(metadata == null ? {} : { metadata }),
+    };
+  }
+
+  /** Return the id of the entry that a key of this hold creates. */
+  async #entryId(suffix: string): Promise<string> {
+    const prefix = this.holdId.startsWith(USER_PREFIX) ? USER_PREFIX : "";
+    return prefix + (await this.keyFor(suffix));
+  }
+}

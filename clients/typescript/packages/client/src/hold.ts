@@ -1,0 +1,233 @@
+/** A hold: credits are set aside before a block, and the block is charged for what it used. */
+
+import { CallState } from "./caller.js";
+import { reasonOf } from "./charge.js";
+import {
+  HoldEndedError,
+  HoldNotFoundError,
+  IdempotencyKeyReusedError,
+  UnavailableError,
+} from "./errors.js";
+import { HeldCredits } from "./held-credits.js";
+import type { Held, Posting } from "./models.js";
+import { Queue } from "./queue.js";
+import { ONE_TRY } from "./retries.js";
+
+/** A hold is extended after this part of its life. */
+const EXTEND_AFTER = 0.5;
+
+/** An extension that failed is repeated after this part of the hold's life. */
+const TRY_AGAIN_AFTER = 0.1;
+
+/**
+ * Credits that are set aside until `end` or `release`, and extended until then.
+ *
+ * `held` is what was set aside, `used` what `use` has added up, `entry` the last charge, and
+ * `account` what is left then; each is undefined until it is known.
+ */
+export class Hold extends HeldCredits {
+  used: number | undefined;
+  held: Held | undefined;
+  #isOver = false;
+  #mayBeHeld = false;
+  #captured = 0;
+  #parts = 0;
+  #part: { units: number; suffix: string } | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #ending: Promise<void> | undefined;
+  readonly #charges = new Queue();
+
+  /** Whether credits are certainly held; with `failOpen` that may be unknown. */
+  get isHeld(): boolean {
+    return this.held !== undefined;
+  }
+
+  /**
+   * Add to what was used: units of the feature, or credits if there is none.
+   *
+   * Nothing is sent: the end, or `capture`, charges it.
+   *
+   * @throws {RangeError} `units` is not a whole number from 0.
+   * @throws {Error} the hold is over, so nothing would be charged.
+   */
+  use(units: number): void {
+    checkUnits(units);
+    this.#ensureOpen();
+    this.used = (this.used ?? 0) + units;
+  }
+
+  /**
+   * Charge now for what was used so far; the charge stays, even if the work fails later.
+   *
+   * Undefined if there is nothing to charge, or it was charged already. Repeated after a failure,
+   * it counts once.
+   *
+   * @throws {InsufficientCreditsError} what exceeds the hold cannot be charged; the hold itself was
+   *   captured. The same holds for an AccountFrozenError.
+   * @throws {NotPaidError} something else was charged in its place.
+   * @throws {Error} the hold is over.
+   */
+  capture(): Promise<Posting | undefined> {
+    return this.#charges.run(async () => {
+      this.#ensureOpen();
+      let posting = this.#part && (await this.#chargePart(this.#part));
+      const units = (this.used ?? 0) - this.#captured;
+      if (units > 0) {
+        this.#part = { units, suffix: `.capture-${++this.#parts}` };
+        posting = await this.#chargePart(this.#part);
+      }
+      return posting;
+    });
+  }
+
+  /**
+   * Charge what was used, or all that is held if nothing was reported, and give back the rest.
+   *
+   * `used` replaces what `use` has added up: the total that a provider reports at last. Only the
+   * first `end` or `release` counts; repeated, it answers the same.
+   *
+   * @throws {InsufficientCreditsError} what exceeds the hold cannot be charged; the hold itself was
+   *   captured. The same holds for an AccountFrozenError.
+   * @throws {NotPaidError} something else was charged.
+   * @throws {UnavailableError} it is unknown whether it was charged.
+   * @throws {RangeError} `used` is not a whole number from 0.
+   */
+  end(used?: number): Promise<void> {
+    if (used !== undefined && this.#ending === undefined) {
+      checkUnits(used);
+      this.used = used;
+    }
+    return this.#finish(async () => {
+      if (!this.isCharged || this.used !== undefined) await this.#chargeRest();
+    });
+  }
+
+  /**
+   * Charge nothing more, and give back what is left.
+   *
+   * If that fails, the log says so, and the credits come back when the hold expires. Only the
+   * first `end` or `release` counts.
+   */
+  release(reason?: string): Promise<void> {
+    return this.#finish(() => this.#release(reason));
+  }
+
+  /**
+   * Set the credits aside.
+   *
+   * @internal
+   * @throws {ScripError} the credits are not held, or a release has been attempted.
+   */
+  async begin(): Promise<void> {
+    try {
+      const posting = await this.open();
+      this.held = posting.hold;
+      this.account = posting.account;
+      if (!this.isCharged) this.#extendIn(this.expiresIn * EXTEND_AFTER);
+    } catch (error) {
+      this.#mayBeHeld = this.state.mayHaveTakenEffect;
+      if (!this.failOpen || !(error instanceof UnavailableError)) {
+        this.#isOver = true;
+        // A hold with a key of the app's own stays: another delivery of the job may rely on it.
+        if (!this.hasOwnKey) await this.#release(reasonOf(error), new CallState(ONE_TRY));
+        throw error;
+      }
+      this.caller.log(`running a block without a hold on account ${this.accountId}`, error);
+    }
+  }
+
+  #finish(settle: () => Promise<void>): Promise<void> {
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    // A capture that is under way comes first.
+    this.#ending ??= this.#charges.run(settle);
+    return this.#ending;
+  }
+
+  #extendIn(seconds: number): void {
+    this.#timer = setTimeout(() => void this.#keepOpen(), seconds * 1000);
+  }
+
+  async #keepOpen(): Promise<void> {
+    let next = EXTEND_AFTER;
+    try {
+      await this.extend();
+    } catch (error) {
+      if (this.#isOver) return;
+      if (error instanceof HoldEndedError || error instanceof HoldNotFoundError) {
+        this.caller.log(`going on without a hold on account ${this.accountId}`, error);
+        return;
+      }
+      this.caller.log(`could not extend ${this.label}, will try again`, error);
+      next = TRY_AGAIN_AFTER;
+    }
+    if (!this.#isOver) this.#extendIn(this.expiresIn * next);
+  }
+
+  /** Charge the part that was begun last. */
+  async #chargePart(part: { units: number; suffix: string }): Promise<Posting | undefined> {
+    try {
+      const posting = await this.charge(part.units, part.suffix, false);
+      this.#part = undefined;
+      this.#captured += part.units;
+      return posting;
+    } catch (error) {
+      if (!this.failOpen || !(error instanceof UnavailableError)) throw error;
+      this.caller.log(`nothing captured yet of ${this.label}`, error);
+      return undefined;
+    }
+  }
+
+  /** Charge what was used and has not been charged yet, and give back the rest. */
+  async #chargeRest(): Promise<void> {
+    let body: object = {};
+    let suffix = ".capture";
+    try {
+      if (this.#part !== undefined) {
+        suffix = this.#part.suffix;
+        body = this.captureBody(this.#part.units, false);
+        await this.#chargePart(this.#part);
+      }
+      // An `end(used)` below what was captured takes nothing back: what was captured stays.
+      const units =
+        this.used === undefined ? undefined : Math.max(0, this.used - this.#captured);
+      suffix = ".capture";
+      body = this.captureBody(units, true);
+      if (units === 0) await this.#release();
+      else await this.charge(units, suffix, true);
+    } catch (error) {
+      if (!(error instanceof UnavailableError)) throw error;
+      // A call that only reads has no key.
+      const key = error.idempotencyKey ?? (await this.keyFor(suffix));
+      const message =
+        `it is unknown whether ${this.label} was captured: ` +
+        `capture it with ${JSON.stringify(body)} and the idempotency key ${key}`;
+      this.caller.log(message, error);
+      if (!this.failOpen) throw error;
+    }
+  }
+
+  /** Release what may be held. If that fails, it is released when the hold expires. */
+  async #release(reason?: string, state?: CallState): Promise<void> {
+    if (this.isCharged || !(this.isHeld || this.#mayBeHeld)) return;
+    try {
+      await this.sendRelease(reason, state);
+    } catch (error) {
+      const isOver =
+        error instanceof HoldEndedError ||
+        error instanceof HoldNotFoundError ||
+        error instanceof IdempotencyKeyReusedError;
+      if (!isOver) this.caller.log(`could not release ${this.label}, which will expire`, error);
+    }
+  }
+
+  #ensureOpen(): void {
+    if (this.#isOver) throw new Error("a hold that is over can be neither used nor captured");
+  }
+}
+
+function checkUnits(units: number): void {
+  if (!Number.isSafeInteger(units) || units < 0) {
+    throw new RangeError(`units must be a whole number from 0, not ${units}`);
+  }
+}

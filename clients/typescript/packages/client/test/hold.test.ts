@@ -1,0 +1,274 @@
+import {
+  type Hold,
+  HoldNotYoursError,
+  InsufficientCreditsError,
+  NotPaidError,
+  UnavailableError,
+} from "@scrip/client";
+import { describe, expect, test } from "vitest";
+import { thrown, World } from "../../../test/world.ts";
+
+class ModelError extends Error {}
+
+const twenty = { feature: "chat", quantity: 20 };
+const job = { ...twenty, idempotencyKey: "job" };
+
+const uses = (units: number) => (hold: Hold) => hold.use(units);
+const fails = () => {
+  throw new ModelError();
+};
+
+describe("a hold's block", () => {
+  test("is charged for what it used, and the rest is given back", async () => {
+    const here = new World();
+    await here.account().hold(twenty, async (hold) => {
+      expect(hold.held?.amount).toBe(100);
+      expect((await here.books()).held).toBe(100);
+      hold.use(1);
+      hold.use(2);
+    });
+    expect(await here.books()).toMatchObject({ available: 135, held: 0 });
+  });
+
+  test("that says nothing of its use is charged for all that was held", async () => {
+    const here = new World();
+    expect(await here.account().hold(twenty, () => "done")).toBe("done");
+    expect(await here.amounts()).toEqual([-100]);
+  });
+
+  test("that used nothing, or throws, is charged for nothing", async () => {
+    const here = new World();
+    await here.account().hold(twenty, uses(0));
+    await expect(here.account().hold(twenty, fails)).rejects.toThrow(ModelError);
+    expect(await here.books()).toMatchObject({ available: 150, held: 0 });
+  });
+
+  test("that throws keeps what it captured", async () => {
+    const here = new World();
+    const block = async (hold: Hold) => {
+      hold.use(3);
+      await hold.capture();
+      hold.use(4);
+      fails();
+    };
+    await thrown(here.account().hold(twenty, block));
+    expect(await here.amounts()).toEqual([-15]);
+  });
+
+  test("does not run if the credits are missing", async () => {
+    const hold = new World().account().hold({ amount: 151 }, () => expect.unreachable());
+    await expect(hold).rejects.toThrow(InsufficientCreditsError);
+  });
+
+  test("pays what exceeds the hold out of what is available", async () => {
+    const here = new World();
+    await here.account().hold({ amount: 10 }, uses(30));
+    expect(await here.amounts()).toEqual([-30]);
+  });
+
+  test("that used more than there is pays all that is held, and the refusal is thrown", async () => {
+    const here = new World();
+    const hold = here.account().hold({ amount: 100 }, uses(151));
+    await expect(hold).rejects.toThrow(InsufficientCreditsError);
+    expect(await here.amounts()).toEqual([-100]);
+    expect(here.log[0]).toContain("captured in full");
+  });
+
+  test("is charged once, whatever is lost", async () => {
+    const here = new World();
+    await here.failNext("answer lost", "request lost");
+    await here.account().hold(twenty, async (hold) => {
+      await here.failNext("answer lost", "proxy", "request lost");
+      hold.use(3);
+    });
+    expect(await here.books()).toMatchObject({ available: 135, held: 0, faults: 0 });
+  });
+
+  test("whose end is not answered throws, and the log says what to capture", async () => {
+    const here = new World();
+    const block = async (hold: Hold) => {
+      hold.use(3);
+      await here.failNext("busy for long");
+    };
+    await expect(here.account().hold(job, block)).rejects.toThrow(UnavailableError);
+    expect(here.log.at(-1)).toContain('"quantity":3');
+    expect(here.log.at(-1)).toContain("key job.capture");
+  });
+
+  test("captures a part once, although it failed and is repeated", async () => {
+    const here = new World();
+    await here.account().hold(twenty, async (hold) => {
+      hold.use(3);
+      await here.failNext("answer lost", "busy for long");
+      await expect(hold.capture()).rejects.toThrow(UnavailableError);
+      await hold.capture();
+      hold.use(1);
+    });
+    expect(await here.amounts()).toEqual([-15, -5]);
+  });
+
+  test("counts whole units only, and none after its end", async () => {
+    let kept: Hold | undefined;
+    await new World().account().hold(twenty, (hold) => {
+      kept = hold;
+      for (const units of [-1, 0.5, NaN]) expect(() => hold.use(units)).toThrow(RangeError);
+    });
+    expect(() => kept?.use(1)).toThrow("is over");
+    await expect(kept?.capture()).rejects.toThrow("is over");
+  });
+});
+
+describe("a hold is extended while its work runs", () => {
+  test("at half its life, and no longer", async () => {
+    const here = new World();
+    const hold = await here.account().startHold({ ...twenty, expires_in: 2 });
+    await here.wait(1.5);
+    await new Promise((resolve) => setTimeout(resolve, 1200));
+    await here.wait(1.5);
+    // Without an extension it would be over by now.
+    expect((await here.books()).held).toBe(100);
+    await hold.end(3);
+    const { keys } = await here.books();
+    await new Promise((resolve) => setTimeout(resolve, 1200));
+    expect((await here.books()).keys).toEqual(keys);
+    expect(await here.amounts()).toEqual([-15]);
+  });
+
+  test("and if it expired all the same, what was used is charged without it", async () => {
+    const here = new World();
+    await here.account().hold(twenty, async (hold) => {
+      hold.use(3);
+      await here.wait(301);
+    });
+    expect((await here.books()).available).toBe(135);
+  });
+});
+
+describe("a hold that outlasts any block", () => {
+  test("ends once: the first end or release counts", async () => {
+    const here = new World();
+    const hold = await here.account().startHold(twenty);
+    hold.use(9);
+    await Promise.all([hold.end(4), hold.end(7), hold.release()]);
+    expect(await here.amounts()).toEqual([-20]);
+  });
+
+  test("keeps what was captured, even if less is reported at the end", async () => {
+    const here = new World();
+    const hold = await here.account().startHold(twenty);
+    hold.use(5);
+    await hold.capture();
+    await hold.end(3);
+    expect(await here.books()).toMatchObject({ available: 125, held: 0 });
+  });
+});
+
+describe("a job's hold", () => {
+  test("is charged once, however often the job is delivered", async () => {
+    const here = new World();
+    for (const isCharged of [false, true]) {
+      await here.account().hold(job, (hold) => {
+        expect(hold.isCharged).toBe(isCharged);
+        hold.use(3);
+      });
+    }
+    expect(await here.amounts()).toEqual([-15]);
+  });
+
+  test("goes on if it is open, and opens again if it was given back", async () => {
+    const here = new World();
+    await here.account().openHold({ ...job, expires_in: 300 });
+    await thrown(here.account().hold(job, fails));
+    await here.account().hold(job, (hold) => {
+      expect(hold.holdId).toBe("job.2");
+      hold.use(1);
+    });
+    expect(await here.books()).toMatchObject({ available: 145, held: 0 });
+  });
+
+  test("that used another amount than the delivery that was charged is not paid", async () => {
+    const here = new World();
+    await here.account().hold(job, uses(3));
+    const error = await thrown(here.account().hold(job, uses(4)));
+    expect(error).toBeInstanceOf(NotPaidError);
+    expect(error).toMatchObject({ expected: 20, paid: 15, entryId: "job.capture", holdId: "job" });
+  });
+});
+
+describe("if somebody else ended the hold", () => {
+  const endedBy =
+    (end: (hold: Hold) => Promise<unknown>, units = 3) =>
+    async (hold: Hold) => {
+      hold.use(units);
+      await end(hold);
+    };
+
+  test("by a release, all that was used is charged without it", async () => {
+    const here = new World();
+    const account = here.account();
+    await account.hold(twenty, endedBy((hold) => account.releaseHold(hold.holdId)));
+    expect((await here.books()).available).toBe(135);
+  });
+
+  test("by a capture of a service of as much, nothing more is charged", async () => {
+    const here = new World();
+    const account = here.account();
+    const capture = (hold: Hold) => account.captureHold(hold.holdId, { quantity: 3 });
+    await account.hold(twenty, endedBy(capture));
+    expect(await here.amounts()).toEqual([-15]);
+  });
+
+  test("by a capture of less, the rest is charged without it", async () => {
+    const here = new World();
+    const account = here.account();
+    const capture = (hold: Hold) => account.captureHold(hold.holdId, { quantity: 1 });
+    await account.hold(twenty, endedBy(capture));
+    expect(await here.amounts()).toEqual([-5, -10]);
+  });
+
+  test("by a capture of more, it is not paid as requested", async () => {
+    const account = new World().account();
+    const capture = (hold: Hold) => account.captureHold(hold.holdId, { quantity: 4 });
+    await expect(account.hold(twenty, endedBy(capture))).rejects.toThrow(NotPaidError);
+  });
+
+  test("a user cannot", async () => {
+    const here = new World();
+    const user = here.account("user");
+    await here.account().hold(job, async (hold) => {
+      await expect(user.releaseHold(hold.holdId)).rejects.toThrow(HoldNotYoursError);
+      await expect(user.captureHold(hold.holdId)).rejects.toThrow(HoldNotYoursError);
+      hold.use(3);
+    });
+    expect(await here.amounts()).toEqual([-15]);
+  });
+
+  test("a user's own token holds under a name of its own, whatever is lost", async () => {
+    const here = new World();
+    await here.failNext("answer lost");
+    await here.account("user").hold(job, (hold) => {
+      expect(hold.holdId).toBe("user:job");
+      hold.use(3);
+    });
+    expect(await here.amounts()).toEqual([-15]);
+  });
+});
+
+describe("a hold that is not answered", () => {
+  test("is given back, and its block does not run", async () => {
+    const here = new World();
+    await here.failNext("answer lost", "busy for long");
+    await expect(here.account().hold(twenty, fails)).rejects.toThrow(UnavailableError);
+    expect(await here.books()).toMatchObject({ available: 150, held: 0 });
+  });
+
+  test("runs its block with failOpen, which is charged at its end", async () => {
+    const here = new World();
+    await here.failNext("busy for long");
+    await here.account().hold({ ...twenty, failOpen: true }, (hold) => {
+      expect(hold.isHeld).toBe(false);
+      hold.use(3);
+    });
+    expect(await here.amounts()).toEqual([-15]);
+  });
+});
