@@ -35,6 +35,8 @@ import type {
 
 export type HoldOptions = HoldUse & Keyed & FailOpen;
 
+export type Metadata = Schemas["Metadata"];
+
 type Measure = { amount: number } | { quantity: number };
 type Capture = Schemas["CaptureRequest"];
 
@@ -46,11 +48,14 @@ export class HeldCredits {
   account: Balance | undefined;
   /** Whether an earlier delivery of the job was charged, so this one is not. */
   isCharged = false;
+  /** How many seconds it lives unless it is extended. */
+  readonly expiresIn: number;
   protected readonly caller: Caller;
-  protected readonly expiresIn: number;
   protected readonly hasOwnKey: boolean;
   protected readonly failOpen: boolean;
   protected state: CallState;
+  /** What the ledger keeps with the charges that follow, beside the hold's own metadata. */
+  protected reported: Metadata = {};
   readonly #use: HoldUse;
   #name: string;
   #holdId: string | undefined;
@@ -349,11 +354,12 @@ export class HeldCredits {
 
   /** Return what the ledger keeps with each entry of the hold. */
   #details(): Schemas["ReleaseRequest"] {
-    const { reason, reference, metadata } = this.#use;
+    const { reason, reference } = this.#use;
+    const metadata = { ...this.#use.metadata, ...this.reported };
     return {
       ...(reason == null ? {} : { reason }),
       ...(reference == null ? {} : { reference }),
-      ...(metadata == null ? {} : { metadata }),
+      ...(Object.keys(metadata).length ? { metadata } : {}),
     };
   }
 

@@ -8,7 +8,7 @@ import {
   IdempotencyKeyReusedError,
   UnavailableError,
 } from "./errors.js";
-import { HeldCredits } from "./held-credits.js";
+import { HeldCredits, type Metadata } from "./held-credits.js";
 import type { Held, Posting } from "./models.js";
 import { Queue } from "./queue.js";
 import { ONE_TRY } from "./retries.js";
@@ -37,6 +37,11 @@ export class Hold extends HeldCredits {
   #ending: Promise<void> | undefined;
   readonly #charges = new Queue();
 
+  /** Whether the first `end` or `release` has come. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   /** Whether credits are certainly held; with `failOpen` that may be unknown. */
   get isHeld(): boolean {
     return this.held !== undefined;
@@ -54,6 +59,22 @@ export class Hold extends HeldCredits {
     checkUnits(units);
     this.#ensureOpen();
     this.used = (this.used ?? 0) + units;
+  }
+
+  /**
+   * Say what was used in all until now, in place of what was said before.
+   *
+   * `metadata` is kept with the charge, beside the hold's own. A report below what was captured
+   * takes nothing back.
+   *
+   * @throws {RangeError} `used` is not a whole number from 0.
+   * @throws {Error} the hold is over, so nothing would be charged.
+   */
+  report(used: number, metadata: Metadata = {}): void {
+    checkUnits(used);
+    this.#ensureOpen();
+    this.used = used;
+    this.reported = metadata;
   }
 
   /**
@@ -83,23 +104,29 @@ export class Hold extends HeldCredits {
   /**
    * Charge what was used, or all that is held if nothing was reported, and give back the rest.
    *
-   * `used` replaces what `use` has added up: the total that a provider reports at last. Only the
-   * first `end` or `release` counts; repeated, it answers the same.
+   * Only the first `end` or `release` counts; repeated, it answers the same.
    *
    * @throws {InsufficientCreditsError} what exceeds the hold cannot be charged; the hold itself was
    *   captured. The same holds for an AccountFrozenError.
    * @throws {NotPaidError} something else was charged.
    * @throws {UnavailableError} it is unknown whether it was charged.
-   * @throws {RangeError} `used` is not a whole number from 0.
    */
-  end(used?: number): Promise<void> {
-    if (used !== undefined && this.#ending === undefined) {
-      checkUnits(used);
-      this.used = used;
-    }
+  end(): Promise<void> {
     return this.#finish(async () => {
       if (!this.isCharged || this.used !== undefined) await this.#chargeRest();
     });
+  }
+
+  /**
+   * End the hold of an answer that has begun, so that nobody can be refused any more: where `end`
+   * throws, this writes to the log.
+   */
+  async settle(): Promise<void> {
+    try {
+      await this.end();
+    } catch (error) {
+      this.caller.log(`${this.label} was not paid in full`, error);
+    }
   }
 
   /**
@@ -188,7 +215,6 @@ export class Hold extends HeldCredits {
         body = this.captureBody(this.#part.units, false);
         await this.#chargePart(this.#part);
       }
-      // An `end(used)` below what was captured takes nothing back: what was captured stays.
       const units =
         this.used === undefined ? undefined : Math.max(0, this.used - this.#captured);
       suffix = ".capture";

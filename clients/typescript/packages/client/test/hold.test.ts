@@ -127,7 +127,8 @@ describe("a hold is extended while its work runs", () => {
     await here.wait(1.5);
     // Without an extension it would be over by now.
     expect((await here.books()).held).toBe(100);
-    await hold.end(3);
+    hold.use(3);
+    await hold.end();
     const { keys } = await here.books();
     await new Promise((resolve) => setTimeout(resolve, 1200));
     expect((await here.books()).keys).toEqual(keys);
@@ -148,18 +149,42 @@ describe("a hold that outlasts any block", () => {
   test("ends once: the first end or release counts", async () => {
     const here = new World();
     const hold = await here.account().startHold(twenty);
-    hold.use(9);
-    await Promise.all([hold.end(4), hold.end(7), hold.release()]);
+    hold.use(4);
+    await Promise.all([hold.end(), hold.release(), hold.end()]);
+    expect(hold.isOver).toBe(true);
     expect(await here.amounts()).toEqual([-20]);
   });
 
-  test("keeps what was captured, even if less is reported at the end", async () => {
+  test("is charged for the total that was reported last, with what belongs to it", async () => {
+    const here = new World();
+    const hold = await here.account().startHold({ ...twenty, metadata: { model: "m" } });
+    hold.report(9, { estimated: true });
+    hold.report(4, { final: true });
+    await hold.end();
+    expect(await here.books()).toMatchObject({
+      available: 130,
+      metadata: { model: "m", final: true },
+    });
+    expect((await here.books()).metadata).not.toHaveProperty("estimated");
+  });
+
+  test("keeps what was captured, even if less is reported at last", async () => {
     const here = new World();
     const hold = await here.account().startHold(twenty);
     hold.use(5);
     await hold.capture();
-    await hold.end(3);
+    hold.report(3);
+    await hold.end();
     expect(await here.books()).toMatchObject({ available: 125, held: 0 });
+  });
+
+  test("settles in the log where its end would throw", async () => {
+    const here = new World();
+    const hold = await here.account().startHold({ amount: 100 });
+    hold.use(151);
+    await hold.settle();
+    expect(here.log.at(-1)).toContain("was not paid in full");
+    expect(await here.amounts()).toEqual([-100]);
   });
 });
 

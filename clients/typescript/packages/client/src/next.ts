@@ -1,0 +1,125 @@
+/**
+ * Charge for a route of Next.js, or of anything else that answers a `Request` with a `Response`.
+ *
+ *     export const POST = heldRoute(
+ *       { scrip, accountId: userIdOf, use: { feature: "chat", quantity: 4_000 } },
+ *       async (request, hold) => new Response(await answer(request)),
+ *     );
+ */
+
+import { reasonOf } from "./charge.js";
+import type { HoldOptions } from "./held-credits.js";
+import type { Hold } from "./hold.js";
+import { problemResponse } from "./problems.js";
+import type { Scrip } from "./scrip.js";
+
+export interface RouteOptions<Incoming extends Request, Context> {
+  scrip: Scrip;
+  /** Who pays: the signed-in user's id, or the answer to those who are not signed in. */
+  accountId: (request: Incoming, context: Context) => Promised<string | Response>;
+  /** What the answer may cost at most. */
+  use: HoldOptions | ((request: Incoming, context: Context) => Promised<HoldOptions>);
+  /** How many units a chunk is that the reader got. Without it, call `hold.use` yourself. */
+  count?: (chunk: Uint8Array) => number;
+  /** Keeps a serverless function alive until the use is charged: `after` of `next/server`. */
+  waitUntil?: (charged: Promise<unknown>) => void;
+}
+
+type Promised<T> = T | Promise<T>;
+
+/**
+ * Return a route that holds credits before its handler runs, and charges what its reader got.
+ *
+ * Who lacks the credits is answered 402 (RFC 9457), before anything else begins. An answer that is
+ * read to its end, left by its reader, or broken off, is charged for what was used; one whose
+ * handler says nothing of its use, for all that was held. A handler that throws or answers with a
+ * status from 400 is charged for nothing, and neither is a stream that breaks before its first
+ * chunk.
+ */
+export function heldRoute<Incoming extends Request, Context>(
+  options: RouteOptions<Incoming, Context>,
+  handler: (request: Incoming, hold: Hold, context: Context) => Promised<Response>,
+): (request: Incoming, context: Context) => Promise<Response> {
+  return async (request, context) => {
+    const { scrip, use, count = () => 0, waitUntil } = options;
+    const accountId = await options.accountId(request, context);
+    if (accountId instanceof Response) return accountId;
+    let hold: Hold;
+    try {
+      const most = typeof use === "function" ? await use(request, context) : use;
+      hold = await scrip.account(accountId).startHold(most);
+    } catch (error) {
+      const answer = problemResponse(error);
+      if (answer === undefined) throw error;
+      return answer;
+    }
+    let response: Response;
+    try {
+      response = await handler(request, hold, context);
+    } catch (error) {
+      await hold.release(reasonOf(error));
+      throw error;
+    }
+    if (response.status >= 400) {
+      await hold.release(`the app answered ${response.status}`);
+      return response;
+    }
+    if (response.body === null) {
+      await hold.settle();
+      return response;
+    }
+    const { stream, isCharged } = charged(response.body, hold, count);
+    waitUntil?.(isCharged);
+    return new Response(stream, response);
+  };
+}
+
+/** Return a stream that counts what its reader gets, and ends the hold when it is over. */
+function charged(
+  body: ReadableStream<Uint8Array>,
+  hold: Hold,
+  count: (chunk: Uint8Array) => number,
+): { stream: ReadableStream<Uint8Array>; isCharged: Promise<void> } {
+  let settled = () => undefined as void;
+  const isCharged = new Promise<void>((resolve) => {
+    settled = resolve;
+  });
+  const reader = body.getReader();
+  let isDelivered = false;
+  /** Charge for an answer that was not read to its end. */
+  const leave = async (reason: unknown, isBroken: boolean) => {
+    const isUsed = isDelivered || (!isBroken && hold.used !== undefined);
+    await (isUsed ? hold.settle() : hold.release(reasonOf(reason)));
+    settled();
+  };
+  const stream = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          const { done, value } = await reader.read();
+          if (done) {
+            await hold.settle();
+            settled();
+            controller.close();
+            return;
+          }
+          const units = count(value);
+          if (!hold.isOver && units > 0) hold.use(units);
+          isDelivered = true;
+          controller.enqueue(value);
+        } catch (error) {
+          await leave(error, true);
+          controller.error(error);
+        }
+      },
+      async cancel(reason) {
+        // The source first: it may report what was used until now.
+        await reader.cancel(reason).catch(() => undefined);
+        await leave(reason ?? "the reader left", false);
+      },
+    },
+    // Nothing is read ahead: what was read was delivered.
+    { highWaterMark: 0 },
+  );
+  return { stream, isCharged };
+}

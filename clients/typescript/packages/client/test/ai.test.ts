@@ -1,0 +1,172 @@
+/** With the real AI SDK, and its mock of a language model. */
+
+import type { Hold } from "@scrip/client";
+import { heldStream, meteredStream } from "@scrip/client/ai";
+import { heldRoute } from "@scrip/client/next";
+import { simulateReadableStream, stepCountIs, streamText, tool } from "ai";
+import { MockLanguageModelV3 } from "ai/test";
+import { expect, test, vi } from "vitest";
+import { z } from "zod";
+import { thrown, World } from "../../../test/world.ts";
+
+type Stream = Awaited<ReturnType<MockLanguageModelV3["doStream"]>>["stream"];
+type Part = Stream extends ReadableStream<infer P> ? P : never;
+
+const use = { amount: 100 };
+/** What the SDK makes of it: 4 characters are a token. */
+const prompt = "x".repeat(40);
+const PROMPT_TOKENS = Math.ceil(JSON.stringify([undefined, prompt, undefined]).length / 4);
+
+const finish = (input?: number, output?: number): Part => ({
+  type: "finish",
+  finishReason: { unified: "stop", raw: "stop" },
+  usage: {
+    inputTokens: { total: input, noCache: input, cacheRead: undefined, cacheWrite: undefined },
+    outputTokens: { total: output, text: output, reasoning: undefined },
+  },
+});
+
+const said = (...words: string[]): Part[] => [
+  { type: "text-start", id: "1" },
+  ...words.map((delta): Part => ({ type: "text-delta", id: "1", delta })),
+];
+
+/** A model that answers a step each time with the next parts; those that are slow come one by one. */
+function model(steps: Part[][], chunkDelayInMs: number | null = null) {
+  return new MockLanguageModelV3({
+    doStream: async () => ({
+      stream: simulateReadableStream({
+        chunks: steps.shift() ?? [],
+        initialDelayInMs: null,
+        chunkDelayInMs,
+      }),
+    }),
+  });
+}
+
+async function read(stream: AsyncIterable<string>, most = Infinity): Promise<string[]> {
+  const got: string[] = [];
+  for await (const text of stream) {
+    got.push(text);
+    if (got.length >= most) break;
+  }
+  return got;
+}
+
+test("a stream that ends is charged for the tokens that the provider counted", async () => {
+  const here = new World();
+  const onFinish = vi.fn();
+  const settings = { model: model([[...said("Hello"), finish(30, 12)]]), prompt, onFinish };
+  const result = streamText(await heldStream(here.account(), use, settings));
+  expect(await read(result.textStream)).toEqual(["Hello"]);
+  await vi.waitFor(async () => expect(await here.amounts()).toEqual([-42]));
+  expect(await here.books()).toMatchObject({ held: 0, metadata: null });
+  expect(onFinish).toHaveBeenCalledOnce();
+});
+
+test("who lacks the credits never reaches the model", async () => {
+  const here = new World();
+  const silent = model([]);
+  const held = heldStream(here.account(), { amount: 151 }, { model: silent, prompt });
+  await expect(held).rejects.toThrow("insufficient_credits");
+  expect(silent.doStreamCalls).toEqual([]);
+});
+
+test("a stream that is aborted is charged for the prompt and what was delivered", async () => {
+  const here = new World();
+  const abort = new AbortController();
+  const slow = model([[...said("four", "four", "four", "four"), finish(30, 12)]], 50);
+  const settings = { model: slow, prompt, abortSignal: abort.signal };
+  const result = streamText(await heldStream(here.account(), use, settings));
+  await read(result.textStream, 2);
+  abort.abort();
+  const charged = PROMPT_TOKENS + 2;
+  await vi.waitFor(async () => expect((await here.books()).held).toBe(0));
+  const [amount = 0] = await here.amounts();
+  expect(-amount).toBeGreaterThanOrEqual(charged);
+  expect(-amount).toBeLessThanOrEqual(charged + 1); // within one chunk
+  expect((await here.books()).metadata).toEqual({ estimated: true });
+});
+
+test("usage that never comes is estimated from what was delivered", async () => {
+  const here = new World();
+  const settings = { model: model([[...said("four", "four"), finish()]]), prompt };
+  const result = streamText(await heldStream(here.account(), use, settings));
+  await read(result.textStream);
+  await vi.waitFor(async () => expect(await here.amounts()).toEqual([-(PROMPT_TOKENS + 2)]));
+  expect((await here.books()).metadata).toEqual({ estimated: true });
+});
+
+test("a model that breaks before its first chunk is charged for nothing", async () => {
+  const here = new World();
+  const onError = vi.fn();
+  const broken = new MockLanguageModelV3({
+    doStream: async () => {
+      throw new Error("no such model");
+    },
+  });
+  const settings = { model: broken, prompt, onError, maxRetries: 0 };
+  const result = streamText(await heldStream(here.account(), use, settings));
+  await thrown(read(result.textStream));
+  await vi.waitFor(async () => expect((await here.books()).held).toBe(0));
+  expect(await here.amounts()).toEqual([]);
+  expect(onError).toHaveBeenCalledOnce();
+});
+
+test("a model that breaks later is charged for the prompt and what was delivered", async () => {
+  const here = new World();
+  const error = new Error("the model broke");
+  const broken = model([[...said("four"), { type: "error", error }]]);
+  const settings = { model: broken, prompt, onError: vi.fn() };
+  const result = streamText(await heldStream(here.account(), use, settings));
+  await thrown(read(result.textStream));
+  await vi.waitFor(async () => expect(await here.amounts()).toEqual([-(PROMPT_TOKENS + 1)]));
+});
+
+test("the steps of a tool's use are charged together", async () => {
+  const here = new World();
+  const call: Part = { type: "tool-call", toolCallId: "1", toolName: "look", input: "{}" };
+  const steps = [[call, finish(10, 5)], [...said("done"), finish(20, 7)]];
+  const tools = {
+    look: tool({ inputSchema: z.object({}), execute: async () => "nothing to see" }),
+  };
+  const settings = { model: model(steps), prompt, tools, stopWhen: stepCountIs(2) };
+  const result = streamText(await heldStream(here.account(), use, settings));
+  await read(result.textStream);
+  await vi.waitFor(async () => expect(await here.amounts()).toEqual([-42]));
+});
+
+test("units may be weighed otherwise than by the sum of tokens", async () => {
+  const here = new World();
+  const settings = { model: model([[...said("Hello"), finish(30, 12)]]), prompt };
+  const units = ({ inputTokens = 0, outputTokens = 0 }) => (inputTokens + 5 * outputTokens) / 10;
+  const result = streamText(await heldStream(here.account(), use, settings, units));
+  await read(result.textStream);
+  await vi.waitFor(async () => expect(await here.amounts()).toEqual([-9]));
+});
+
+test("a silent stream that nobody reads is charged after the hold's life", async () => {
+  const here = new World();
+  const settings = { model: model([[...said("four", "four"), finish(30, 12)]]), prompt };
+  const short = { ...use, expires_in: 1 };
+  streamText(await heldStream(here.account(), short, settings));
+  await vi.waitFor(async () => expect((await here.amounts()).length).toBe(1), 4000);
+  expect((await here.books()).held).toBe(0);
+});
+
+test("a route's reader that leaves is charged for the prompt and what it got", async () => {
+  const here = new World();
+  const handler = (_: Request, hold: Hold) => {
+    const slow = model([[...said("four", "four", "four", "four"), finish(30, 12)]], 50);
+    return streamText(meteredStream(hold, { model: slow, prompt })).toTextStreamResponse();
+  };
+  const options = { scrip: here.scrip(), accountId: () => "u1", use };
+  const answer = await heldRoute(options, handler)(new Request("https://app.example"), {});
+  const reader = answer.body?.getReader();
+  await reader?.read();
+  await reader?.cancel();
+  const [amount = 0] = await here.amounts();
+  expect(-amount).toBeGreaterThanOrEqual(PROMPT_TOKENS + 1);
+  expect(-amount).toBeLessThanOrEqual(PROMPT_TOKENS + 3);
+  expect(await here.books()).toMatchObject({ held: 0, metadata: { estimated: true } });
+});
