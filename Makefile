@@ -110,8 +110,9 @@ LONGEST := $(patsubst %,tests/integration/test_%.py,faults least_privilege schem
 test-integration: setup browser $(RUNTIMES) ## Deploy to a local AWS and test it, with the console in a browser
 	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(LONGEST) tests/browser tests/integration
 
-test-typescript: setup $(TYPESCRIPT)/node_modules/.ready ## Build the TypeScript packages and test them
+test-typescript: setup browser $(TYPESCRIPT)/node_modules/.ready ## Build the npm packages and test them, on the local stack and in a browser
 	npm test --prefix $(TYPESCRIPT) --silent
+	pytest tests/typescript
 
 fuzz: setup ## Fuzz the API for a long time (SECONDS=600, SEED=...)
 	FUZZ_SECONDS=$(SECONDS) FUZZ_SEED=$(SEED) pytest -s tests/integration/test_schemathesis.py

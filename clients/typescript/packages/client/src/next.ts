@@ -19,7 +19,10 @@ export interface RouteOptions<Incoming extends Request, Context> {
   accountId: (request: Incoming, context: Context) => Promised<string | Response>;
   /** What the answer may cost at most. */
   use: HoldOptions | ((request: Incoming, context: Context) => Promised<HoldOptions>);
-  /** How many units a chunk is that the reader got. Without it, call `hold.use` yourself. */
+  /**
+   * How many units a chunk is that the reader got, in fractions if need be: their sum is rounded
+   * up. Without it, call `hold.use` yourself.
+   */
   count?: (chunk: Uint8Array) => number;
   /** Keeps a serverless function alive until the use is charged: `after` of `next/server`. */
   waitUntil?: (charged: Promise<unknown>) => void;
@@ -86,6 +89,16 @@ function charged(
   });
   const reader = body.getReader();
   let isDelivered = false;
+  let units = 0;
+  let reported = 0;
+  const deliver = (chunk: Uint8Array) => {
+    isDelivered = true;
+    units += count(chunk);
+    const whole = Math.ceil(units);
+    if (hold.isOver || whole === reported) return;
+    hold.use(whole - reported);
+    reported = whole;
+  };
   /** Charge for an answer that was not read to its end. */
   const leave = async (reason: unknown, isBroken: boolean) => {
     const isUsed = isDelivered || (!isBroken && hold.used !== undefined);
@@ -103,9 +116,7 @@ function charged(
             controller.close();
             return;
           }
-          const units = count(value);
-          if (!hold.isOver && units > 0) hold.use(units);
-          isDelivered = true;
+          deliver(value);
           controller.enqueue(value);
         } catch (error) {
           await leave(error, true);

@@ -104,6 +104,14 @@ test("a reader that leaves before the first chunk is charged for the prompt alon
   expect(await here.books()).toMatchObject({ available: 135, held: 0 });
 });
 
+test("fractions of units are rounded up once, over the sum", async () => {
+  const here = new World();
+  const options = { count: () => 0.4 };
+  const handler = () => new Response(words("one", "two", "three", "four"));
+  await (await route(here, handler, options)(request, {})).text();
+  expect(await here.amounts()).toEqual([-2 * 5]);
+});
+
 test("a stream that breaks is charged for what was delivered", async () => {
   const here = new World();
   const handler = () => new Response(words("one ", new Error("the model broke")));
