@@ -56,7 +56,7 @@ export function meteredStream<Given extends Settings>(
   units = allTokens,
 ): Given {
   const { abortSignal, system, prompt, messages } = settings;
-  const meter = new Meter(JSON.stringify([system, prompt, messages]));
+  const meter = new Meter(charactersIn([system, prompt, messages]));
   const settle = () => {
     clearTimeout(silence);
     abortSignal?.removeEventListener("abort", settle);
@@ -119,8 +119,8 @@ class Meter {
   #nextPromptTokens = 0;
   #characters = 0;
 
-  constructor(prompt: string) {
-    this.#promptTokens = tokensOf(prompt.length);
+  constructor(promptCharacters: number) {
+    this.#promptTokens = tokensOf(promptCharacters);
   }
 
   get tokens(): Tokens & { totalTokens: number } {
@@ -149,6 +149,14 @@ class Meter {
     // If another step follows, it is given at least what this one was, and what it answered.
     this.#nextPromptTokens = input + output;
   }
+}
+
+/** Return how much text a prompt has. Nobody can know from here what its media cost. */
+function charactersIn(value: unknown): number {
+  if (typeof value === "string") return value.length;
+  if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return 0;
+  if ("type" in value && /^(image|file|media)/.test(String(value.type))) return 0;
+  return Object.values(value).reduce<number>((sum, part) => sum + charactersIn(part), 0);
 }
 
 function tokensOf(characters: number): number {

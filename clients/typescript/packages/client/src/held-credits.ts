@@ -37,8 +37,8 @@ export type HoldOptions = HoldUse & Keyed & FailOpen;
 
 export type Metadata = Schemas["Metadata"];
 
-type Measure = { amount: number } | { quantity: number };
 type Capture = Schemas["CaptureRequest"];
+type Measure = { amount?: number | null; quantity?: number | null };
 
 /** A hold as the API sees it. Charges have a suffix, which makes their key of the hold's. */
 export class HeldCredits {
@@ -57,6 +57,8 @@ export class HeldCredits {
   /** What the ledger keeps with the charges that follow, beside the hold's own metadata. */
   protected reported: Metadata = {};
   readonly #use: HoldUse;
+  /** What was to be held: an amount, or a quantity of the feature. */
+  readonly #measure: Measure;
   #name: string;
   #holdId: string | undefined;
   #cost: number | undefined;
@@ -74,6 +76,8 @@ export class HeldCredits {
     this.failOpen = failOpen;
     this.state = caller.newState();
     this.#use = { ...use, expires_in: this.expiresIn } as HoldUse;
+    const { feature: _, expires_in, reason, reference, metadata, ...measure } = use;
+    this.#measure = measure;
     this.#name = keyOf(idempotencyKey);
   }
 
@@ -164,8 +168,8 @@ export class HeldCredits {
    * else captured a part.
    */
   protected captureBody(units: number | undefined, final: boolean): Capture {
-    const isAll = units === undefined && this.#cost !== undefined;
-    const measured = isAll ? { amount: this.#cost as number } : this.#measured(units);
+    const cost = units === undefined ? this.#cost : undefined;
+    const measured = cost === undefined ? this.#measured(units) : { amount: cost };
     return { ...measured, final, excess: "available", ...this.#details() };
   }
 
@@ -234,8 +238,7 @@ export class HeldCredits {
     const uncounted = this.#uncounted(found);
     if (found.refunded || (final && uncounted > price)) throw this.#notPaid(price, found);
     const paid = Math.min(price, uncounted);
-    const posting =
-      paid < price ? await this.#chargeWithoutHold(units, suffix, paid) : undefined;
+    const posting = paid < price ? await this.#chargeWithoutHold(units, suffix, paid) : undefined;
     this.#addCounted(endedBy, paid);
     return posting;
   }
@@ -321,7 +324,7 @@ export class HeldCredits {
   async #price(units: number | undefined): Promise<number> {
     if (units === undefined && this.#cost !== undefined) return this.#cost;
     const measured = this.#measured(units);
-    if ("amount" in measured) return measured.amount;
+    if (measured.amount != null) return measured.amount;
     const use = { ...this.#feature(), ...measured } as Use;
     return (await this.caller.send(calls.quote(this.accountId, use))).cost;
   }
@@ -343,9 +346,8 @@ export class HeldCredits {
 
   /** Return units as fields of the API; undefined means all that was to be held. */
   #measured(units: number | undefined): Measure {
-    const { feature, amount, quantity } = this.#use;
-    if (feature == null) return { amount: units ?? (amount as number) };
-    return { quantity: units ?? quantity ?? 1 };
+    if (units === undefined) return this.#measure;
+    return this.#use.feature == null ? { amount: units } : { quantity: units };
   }
 
   #feature(): { feature?: string } {

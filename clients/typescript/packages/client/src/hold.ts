@@ -215,8 +215,7 @@ export class Hold extends HeldCredits {
         body = this.captureBody(this.#part.units, false);
         await this.#chargePart(this.#part);
       }
-      const units =
-        this.used === undefined ? undefined : Math.max(0, this.used - this.#captured);
+      const units = this.used === undefined ? undefined : Math.max(0, this.used - this.#captured);
       suffix = ".capture";
       body = this.captureBody(units, true);
       if (units === 0) await this.#release();

@@ -41,7 +41,9 @@ export class Scrip {
     }
     this.#caller = new Caller({
       url,
-      tokens: clientCredentials ? new FetchedTokens(clientCredentials) : new GivenToken(token ?? ""),
+      tokens: clientCredentials
+        ? new FetchedTokens(clientCredentials)
+        : new GivenToken(token ?? ""),
       retries: { ...RETRIES, ...retries },
       // It is looked up at each call, so that what patches it later takes effect.
       fetch: fetch ?? ((...request) => globalThis.fetch(...request)),

@@ -5,7 +5,7 @@ import { heldStream, meteredStream } from "@scrip/client/ai";
 import { heldRoute } from "@scrip/client/next";
 import { simulateReadableStream, stepCountIs, streamText, tool } from "ai";
 import { MockLanguageModelV3 } from "ai/test";
-import { expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { thrown, World } from "../../../test/world.ts";
 
@@ -13,9 +13,9 @@ type Stream = Awaited<ReturnType<MockLanguageModelV3["doStream"]>>["stream"];
 type Part = Stream extends ReadableStream<infer P> ? P : never;
 
 const use = { amount: 100 };
-/** What the SDK makes of it: 4 characters are a token. */
-const prompt = "x".repeat(40);
-const PROMPT_TOKENS = Math.ceil(JSON.stringify([undefined, prompt, undefined]).length / 4);
+/** As estimated: 4 characters are a token. */
+const PROMPT_TOKENS = 10;
+const prompt = "x".repeat(4 * PROMPT_TOKENS);
 
 const finish = (input?: number, output?: number): Part => ({
   type: "finish",
@@ -72,22 +72,6 @@ test("who lacks the credits never reaches the model", async () => {
   expect(silent.doStreamCalls).toEqual([]);
 });
 
-test("a stream that is aborted is charged for the prompt and what was delivered", async () => {
-  const here = new World();
-  const abort = new AbortController();
-  const slow = model([[...said("four", "four", "four", "four"), finish(30, 12)]], 50);
-  const settings = { model: slow, prompt, abortSignal: abort.signal };
-  const result = streamText(await heldStream(here.account(), use, settings));
-  await read(result.textStream, 2);
-  abort.abort();
-  const charged = PROMPT_TOKENS + 2;
-  await vi.waitFor(async () => expect((await here.books()).held).toBe(0));
-  const [amount = 0] = await here.amounts();
-  expect(-amount).toBeGreaterThanOrEqual(charged);
-  expect(-amount).toBeLessThanOrEqual(charged + 1); // within one chunk
-  expect((await here.books()).metadata).toEqual({ estimated: true });
-});
-
 test("usage that never comes is estimated from what was delivered", async () => {
   const here = new World();
   const settings = { model: model([[...said("four", "four"), finish()]]), prompt };
@@ -126,7 +110,10 @@ test("a model that breaks later is charged for the prompt and what was delivered
 test("the steps of a tool's use are charged together", async () => {
   const here = new World();
   const call: Part = { type: "tool-call", toolCallId: "1", toolName: "look", input: "{}" };
-  const steps = [[call, finish(10, 5)], [...said("done"), finish(20, 7)]];
+  const steps = [
+    [call, finish(10, 5)],
+    [...said("done"), finish(20, 7)],
+  ];
   const tools = {
     look: tool({ inputSchema: z.object({}), execute: async () => "nothing to see" }),
   };
@@ -154,19 +141,52 @@ test("a silent stream that nobody reads is charged after the hold's life", async
   expect((await here.books()).held).toBe(0);
 });
 
-test("a route's reader that leaves is charged for the prompt and what it got", async () => {
+test("media in a prompt are not taken for text", async () => {
   const here = new World();
-  const handler = (_: Request, hold: Hold) => {
-    const slow = model([[...said("four", "four", "four", "four"), finish(30, 12)]], 50);
-    return streamText(meteredStream(hold, { model: slow, prompt })).toTextStreamResponse();
-  };
-  const options = { scrip: here.scrip(), accountId: () => "u1", use };
-  const answer = await heldRoute(options, handler)(new Request("https://app.example"), {});
-  const reader = answer.body?.getReader();
-  await reader?.read();
-  await reader?.cancel();
+  const image = new Uint8Array(1_000_000);
+  const content = [
+    { type: "text" as const, text: prompt },
+    { type: "image" as const, image },
+  ];
+  const messages = [{ role: "user" as const, content }];
+  const settings = { model: model([[...said("four"), finish()]]), messages };
+  const result = streamText(await heldStream(here.account(), use, settings));
+  await read(result.textStream);
   const [amount = 0] = await here.amounts();
-  expect(-amount).toBeGreaterThanOrEqual(PROMPT_TOKENS + 1);
-  expect(-amount).toBeLessThanOrEqual(PROMPT_TOKENS + 3);
-  expect(await here.books()).toMatchObject({ held: 0, metadata: { estimated: true } });
+  expect(-amount).toBeLessThan(PROMPT_TOKENS + 10);
+});
+
+describe.for([1, 2, 3, 4, 5])("a reader that leaves after chunk %i", (chunks) => {
+  const words = Array<string>(6).fill("four");
+  const slow = () => model([[...said(...words), finish(30, 12)]], 20);
+  /** Within one chunk, since the SDK reads ahead. */
+  const expectDelivered = async (here: World) => {
+    await vi.waitFor(async () => expect((await here.amounts()).length).toBe(1));
+    const [amount = 0] = await here.amounts();
+    expect(-amount).toBeGreaterThanOrEqual(PROMPT_TOKENS + chunks);
+    expect(-amount).toBeLessThanOrEqual(PROMPT_TOKENS + chunks + 1);
+    expect(await here.books()).toMatchObject({ held: 0, metadata: { estimated: true } });
+  };
+
+  test("of a route is charged for the prompt and what it got", async () => {
+    const here = new World();
+    const handler = (_: Request, hold: Hold) =>
+      streamText(meteredStream(hold, { model: slow(), prompt })).toTextStreamResponse();
+    const options = { scrip: here.scrip(), accountId: () => "u1", use };
+    const answer = await heldRoute(options, handler)(new Request("https://app.example"), {});
+    const reader = answer.body?.getReader();
+    for (let chunk = 0; chunk < chunks; chunk += 1) await reader?.read();
+    await reader?.cancel();
+    await expectDelivered(here);
+  });
+
+  test("by the request's signal is charged for the prompt and what it got", async () => {
+    const here = new World();
+    const abort = new AbortController();
+    const settings = { model: slow(), prompt, abortSignal: abort.signal };
+    const result = streamText(await heldStream(here.account(), use, settings));
+    await read(result.textStream, chunks);
+    abort.abort();
+    await expectDelivered(here);
+  });
 });

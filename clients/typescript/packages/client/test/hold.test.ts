@@ -231,7 +231,10 @@ describe("if somebody else ended the hold", () => {
   test("by a release, all that was used is charged without it", async () => {
     const here = new World();
     const account = here.account();
-    await account.hold(twenty, endedBy((hold) => account.releaseHold(hold.holdId)));
+    await account.hold(
+      twenty,
+      endedBy((hold) => account.releaseHold(hold.holdId)),
+    );
     expect((await here.books()).available).toBe(135);
   });
 

@@ -67,7 +67,10 @@ async function openAccount(network: LossyNetwork): Promise<Account> {
 }
 
 async function asAdmin(path: string, body: object): Promise<void> {
-  const headers = { Authorization: `Bearer ${SCRIP_ADMIN_TOKEN}`, "Content-Type": "application/json" };
+  const headers = {
+    Authorization: `Bearer ${SCRIP_ADMIN_TOKEN}`,
+    "Content-Type": "application/json",
+  };
   const request = { method: "POST", headers, body: JSON.stringify(body) };
   const answer = await fetch(`${SCRIP_API_URL}/v1/${path}`, request);
   expect(answer.status, await answer.text()).toBe(201);

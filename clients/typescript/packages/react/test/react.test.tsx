@@ -31,7 +31,8 @@ beforeEach(async () => {
       response.end(JSON.stringify(body));
     };
     if (request.url === "/v1/catalog") return answer(200, { features, plans: [] });
-    if (request.url === "/images") return answer(402, { code: "insufficient_credits", shortfall: 3 });
+    if (request.url === "/images")
+      return answer(402, { code: "insufficient_credits", shortfall: 3 });
     const account = { account_id: "u1", status: "active", unlimited: false, used: 25 };
     const now = { ...account, balance: available + 10, available };
     if (isHeld) answers.push(() => answer(200, now));
