@@ -10,7 +10,7 @@ import type { LanguageModelUsage, streamText } from "ai";
 import type { Account } from "./account.js";
 import { reasonOf } from "./charge.js";
 import type { HoldOptions } from "./held-credits.js";
-import type { Hold } from "./hold.js";
+import { type Hold, wholeUnits } from "./hold.js";
 
 type Settings = Parameters<typeof streamText>[0];
 type EventOf<Callback> = Callback extends (event: infer Event) => unknown ? Event : never;
@@ -64,7 +64,7 @@ export function meteredStream<Given extends Settings>(
   };
   const report = (tokens: Tokens, isEstimated: boolean) => {
     if (hold.isOver) return;
-    hold.report(Math.ceil(units(tokens)), isEstimated ? { estimated: true } : {});
+    hold.report(wholeUnits(units(tokens)), isEstimated ? { estimated: true } : {});
   };
   let silence: ReturnType<typeof setTimeout>;
   const update = () => {

@@ -256,3 +256,8 @@ function checkUnits(units: number): void {
     throw new RangeError(`units must be a whole number from 0, not ${units}`);
   }
 }
+
+/** Round fractions of a unit up, but not what only the arithmetic of fractions has added. */
+export function wholeUnits(units: number): number {
+  return Math.ceil(Number(units.toFixed(6)));
+}

@@ -9,7 +9,7 @@
 
 import { reasonOf } from "./charge.js";
 import type { HoldOptions } from "./held-credits.js";
-import type { Hold } from "./hold.js";
+import { type Hold, wholeUnits } from "./hold.js";
 import { problemResponse } from "./problems.js";
 import type { Scrip } from "./scrip.js";
 
@@ -89,12 +89,13 @@ function charged(
   });
   const reader = body.getReader();
   let isDelivered = false;
+  let isLeft = false;
   let units = 0;
   let reported = 0;
   const deliver = (chunk: Uint8Array) => {
     isDelivered = true;
     units += count(chunk);
-    const whole = Math.ceil(units);
+    const whole = wholeUnits(units);
     if (hold.isOver || whole === reported) return;
     hold.use(whole - reported);
     reported = whole;
@@ -110,6 +111,7 @@ function charged(
       async pull(controller) {
         try {
           const { done, value } = await reader.read();
+          if (isLeft) return;
           if (done) {
             await hold.settle();
             settled();
@@ -119,13 +121,15 @@ function charged(
           deliver(value);
           controller.enqueue(value);
         } catch (error) {
+          if (isLeft) return;
           await leave(error, true);
           controller.error(error);
         }
       },
       async cancel(reason) {
-        // The source first: it may report what was used until now.
-        await reader.cancel(reason).catch(() => undefined);
+        isLeft = true;
+        // It is not waited for: one half of a stream that was split ends with the other one only.
+        void reader.cancel(reason).catch(() => undefined);
         await leave(reason ?? "the reader left", false);
       },
     },

@@ -104,6 +104,17 @@ test("a reader that leaves before the first chunk is charged for the prompt alon
   expect(await here.books()).toMatchObject({ available: 135, held: 0 });
 });
 
+test("a reader that leaves while the first chunk is awaited is charged for nothing", async () => {
+  const here = new World();
+  const [silent] = new ReadableStream<Uint8Array>({}).tee();
+  const answer = await route(here, () => new Response(silent))(request, {});
+  const reader = answer.body?.getReader();
+  const read = reader?.read();
+  await reader?.cancel();
+  expect(await read).toMatchObject({ done: true });
+  expect(await here.books()).toMatchObject({ available: 150, held: 0 });
+});
+
 test("fractions of units are rounded up once, over the sum", async () => {
   const here = new World();
   const options = { count: () => 0.4 };
