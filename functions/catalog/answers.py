@@ -26,13 +26,13 @@ class PublicPlan(TypedDict):
     rollover: RolloverAnswer | None
     overdraft_limit: int
     limits: dict[str, int]
+    provider_ids: list[str]
     version: int
 
 
 class PlanAnswer(PublicPlan):
     """A plan as admins see it."""
 
-    provider_ids: list[str]
     active: bool
 
 
@@ -99,11 +99,7 @@ def catalog_json(catalog: Catalog) -> CatalogAnswer:
 
 def plan_json(plan: Plan) -> PlanAnswer:
     """Return a plan as admins see it."""
-    return {
-        **_public_plan(plan),
-        "provider_ids": list(plan.provider_ids),
-        "active": plan.active,
-    }
+    return {**_public_plan(plan), "active": plan.active}
 
 
 def feature_json(feature: Feature) -> FeatureAnswer:
@@ -138,6 +134,7 @@ def _public_plan(plan: Plan) -> PublicPlan:
         "rollover": {"max": rollover.max, "periods": rollover.periods} if rollover else None,
         "overdraft_limit": plan.overdraft_limit,
         "limits": dict(plan.limits),
+        "provider_ids": list(plan.provider_ids),
         "version": plan.version,
     }
 

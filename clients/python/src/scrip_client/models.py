@@ -226,7 +226,10 @@ class Rollover:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What an account on the plan receives every period."""
+    """What an account on the plan receives every period.
+
+    `provider_ids` are its prices and products at billing providers; an older Scrip does not say.
+    """
 
     plan_id: str
     name: str
@@ -235,6 +238,7 @@ class Plan:
     rollover: Rollover | None
     overdraft_limit: int
     limits: dict[str, int] = field(hash=False)
+    provider_ids: tuple[str, ...] = ()
     version: int
 
 
