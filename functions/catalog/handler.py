@@ -37,7 +37,7 @@ from scrip.domain.errors import (
 )
 from scrip.http.admin_models import FeatureRequest, PlanRequest
 from scrip.http.answers import answer
-from scrip.http.models import Text
+from scrip.http.models import Reason
 from scrip.http.principals import admin_actor
 from scrip.http.requests import feature_of, plan_of
 from scrip.http.resolver import IfMatch, api
@@ -55,7 +55,7 @@ PLAN_RULES = (DefaultPlanError, ProviderIdTakenError)
 Admin = Annotated[Actor, Depends(admin_actor)]
 PlanId = Annotated[str, Path(description="The plan's ID.", pattern=ID_PATTERN)]
 FeatureId = Annotated[str, Path(description="The feature's ID.", pattern=ID_PATTERN)]
-Reason = Annotated[Text | None, Query(description="For the audit record.")]
+EditReason = Annotated[Reason | None, Query(description="For the audit record.")]
 
 app = api()
 
@@ -134,7 +134,7 @@ def delete_plan(
     plan_id: PlanId,
     actor: Admin,
     if_match: IfMatch,
-    reason: Reason = None,
+    reason: EditReason = None,
 ) -> Response[PlanAnswer]:
     """Make a plan inactive: its accounts stay on it, and no others can join."""
     editor = _editor(actor, reason)
@@ -205,7 +205,7 @@ def delete_feature(
     feature_id: FeatureId,
     actor: Admin,
     if_match: IfMatch,
-    reason: Reason = None,
+    reason: EditReason = None,
 ) -> Response[FeatureAnswer]:
     """Make a feature inactive. Within 30 seconds every consume of it is refused."""
     editor = _editor(actor, reason)

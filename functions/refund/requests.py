@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from scrip.http.models import FOR_USER, AdminRequest, Credits, EntryId, Text
+from scrip.http.models import FOR_USER, AdminRequest, Credits, EntryId, Reason
 
 
 class RefundRequest(AdminRequest):
@@ -15,4 +15,4 @@ class RefundRequest(AdminRequest):
 
     entry_id: EntryId
     amount: Credits | None = None
-    reason: Annotated[Text, Field(description=FOR_USER)]
+    reason: Annotated[Reason, Field(description=FOR_USER)]

@@ -52,6 +52,13 @@ def test_the_account_shows_whether_it_is_frozen(opened: Table) -> None:
     assert send("account/me").body["status"] == "active"
 
 
+def test_a_reason_has_up_to_500_characters(opened: Table) -> None:
+    body = {"action": "add", "amount": 5, "reason": "é" * 500}
+    assert send("adjust/add", body=body).body["entry"]["reason"] == body["reason"]
+    assert send("adjust/quota").body["audit"][0]["reason"] == body["reason"]
+    assert send("adjust/add", body={**body, "reason": "é" * 501}).status == 422
+
+
 @pytest.mark.parametrize("body", ["", "{}", "null", '{"reason": "fraud"}'])
 def test_a_reason_for_a_freeze_is_optional(opened: Table, body: str) -> None:
     answer = send("adjust/freeze", body=body)

@@ -69,7 +69,7 @@ def entry(seq: int, letter: str) -> Entry:
         recorded_at=NOON + timedelta(seconds=seq),
         effective_at=NOON,
         feature="chat",
-        reason=letter * 256,
+        reason=letter * 500,
         reference=letter * 256,
         metadata=full(letter),
         previous_hash=GENESIS_HASH,
@@ -161,7 +161,7 @@ def test_audit_records_with_the_longest_limits_fit_and_none_is_missed(table: Tab
     record = AuditRecord(
         action="quota.change",
         actor=ALICE,
-        reason="🙂" * 256,
+        reason="🙂" * 500,
         before={"plan_id": "free", "monthly_credits": 1, "limits": limits},
         after={"plan_id": "free", "monthly_credits": 2, "limits": limits},
         recorded_at=NOON,

@@ -12,7 +12,7 @@ from scrip.domain.commands import KEY_PATTERN
 from scrip.http.models import Instant
 from scrip_cli.errors import faults_in
 
-REASON_LENGTH_MAX = 256
+REASON_LENGTH_MAX = 500
 NOTE_LENGTH_MAX = 1024
 DEFAULT_PORT = 4566
 

@@ -38,7 +38,8 @@ HOLD_SECONDS = 300
 class Details(TypedDict, total=False):
     """What the ledger keeps with an entry, permanently.
 
-    `reason` and `reference` have at most 256 characters each, `metadata` 4 KB of JSON.
+    `reason` has at most 500 characters (256 before Scrip 0.3.0), `reference` 256, and `metadata`
+    4 KB of JSON.
     """
 
     reason: str

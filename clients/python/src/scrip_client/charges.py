@@ -35,6 +35,7 @@ ATTEMPTS_MAX = 20
 """How often one key can be charged and refunded in turn."""
 
 REASON_LENGTH_MAX = 256
+"""As much of an exception's message as every version of Scrip takes."""
 
 ONE_TRY = Retries(tries_max=1, deadline_seconds=5.0)
 """For undoing a call that has already used up its own time."""

@@ -109,7 +109,7 @@ export const binder = (form, change, errors) => (name, label) => ({
   change: (value) => change({ ...form, [name]: value }),
 });
 
-const REASON_MAX = 256;
+const REASON_MAX = 500;
 const NOTE_MAX = 1024;
 
 /** The reason for an edit of the catalog, for the audit record. */

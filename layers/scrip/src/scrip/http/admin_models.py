@@ -24,8 +24,8 @@ from scrip.http.models import (
     Instant,
     MeterName,
     Name,
+    Reason,
     StrictRequest,
-    Text,
     schema_with,
 )
 
@@ -84,7 +84,7 @@ class AdjustRequest(AdminRequest):
 
     action: Literal["add", "deduct", "set"]
     amount: Annotated[int, Field(ge=0, le=CREDITS_MAX, description="0 only for `set`.")]
-    reason: Annotated[Text, Field(description=FOR_USER)]
+    reason: Annotated[Reason, Field(description=FOR_USER)]
     kind: Literal["admin", "promo", "referral"] | None = None
     expires_at: Instant | None = None
 
@@ -106,7 +106,7 @@ class EditRequest(StrictRequest):
 
     name: Name
     active: bool = True
-    reason: Annotated[Text | None, Field(description="For the audit record.")] = None
+    reason: Annotated[Reason | None, Field(description="For the audit record.")] = None
 
 
 class RolloverRequest(StrictRequest):

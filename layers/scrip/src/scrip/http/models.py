@@ -105,6 +105,7 @@ type EntryId = Annotated[str, Field(pattern=ENTRY_ID_PATTERN)]
 type MeterName = Annotated[str, Field(pattern=METER_PATTERN)]
 type Name = Annotated[str, Field(min_length=1, max_length=128, pattern=WITHOUT_NUL)]
 type Text = Annotated[str, Field(min_length=1, max_length=256, pattern=WITHOUT_NUL)]
+type Reason = Annotated[str, Field(min_length=1, max_length=500, pattern=WITHOUT_NUL)]
 type Note = Annotated[str, Field(min_length=1, max_length=1024, pattern=WITHOUT_NUL)]
 type Cursor = Annotated[str, Field(max_length=CURSOR_CHARACTERS_MAX)]
 
@@ -118,7 +119,7 @@ class StrictRequest(BaseModel):
 class CommandRequest(StrictRequest):
     """The fields of every command."""
 
-    reason: Annotated[Text | None, Field(description=FOR_USER)] = None
+    reason: Annotated[Reason | None, Field(description=FOR_USER)] = None
     reference: Text | None = None
     metadata: Metadata | None = None
 
