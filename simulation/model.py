@@ -324,6 +324,10 @@ class Model:
             if (entry["actor"]["type"] == "user") not in self.facts.asked_by_users(reference):
                 wrong("violation", f"{step} was recorded as {entry['actor']}'s")
         assert entry is not None
+        first = self.of(account_id).by_id[entries[0]["entry_id"]]
+        if answer["balance_before"] != (before := first["balance_after"] - first["amount"]):
+            said = answer["balance_before"]
+            wrong("violation", f"the response to {step} has {said} before it, not {before}")
         if answer["account"] != (left := self.of(account_id).left[entry_id(entry)]):
             wrong("violation", f"the response to {step} has {answer['account']}, not {left}")
         if "hold" in answer:

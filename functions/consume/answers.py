@@ -18,9 +18,10 @@ from scrip.ledger import Outcome
 
 
 class BatchAnswer(TypedDict):
-    """The entries of a batch, in its order, and the account after the last."""
+    """The entries of a batch, in its order, the balance before the first, and the account after."""
 
     entries: list[EntryAnswer]
+    balance_before: int
     account: AccountSummary
 
 
@@ -41,6 +42,7 @@ def posted_batch(command: Command, outcome: Outcome) -> Response[BatchAnswer]:
     entries = (outcome.entry, *outcome.others)
     body: BatchAnswer = {
         "entries": [entry_json(entry, command.actor.type) for entry in entries],
+        "balance_before": outcome.entry.balance_before,
         "account": summary_after(command.account_id, entries[-1]),
     }
     return answer(body, headers=replayed(outcome))

@@ -114,6 +114,20 @@ def test_the_answer_to_a_hold_that_outlives_its_grant_shows_the_account_as_writt
     execute(clock, *end)
 
 
+def test_the_balance_before_has_what_came_due_and_stays_the_same_in_a_replay(
+    clock: Clock,
+) -> None:
+    gift = {**GIFT, "expires_at": (clock.now + timedelta(minutes=1)).isoformat()}
+    assert execute(clock, "adjust/add", gift).body["balance_before"] == 150
+    clock.now += timedelta(minutes=2)
+    used = execute(clock, "consume/batch", {"uses": [{"amount": 7}, {"amount": 3}]}).body
+    assert (used["balance_before"], used["account"]["balance"]) == (150, 140), "60 had expired"
+    held = execute(clock, "consume/hold", {"amount": 20}).body
+    assert (held["balance_before"], held["account"]["balance"]) == (140, 140)
+    deducted = execute(clock, "adjust/deduct", {"action": "deduct", "amount": 4, "reason": "r"})
+    assert (deducted.body["balance_before"], deducted.body["account"]["balance"]) == (140, 136)
+
+
 def test_the_answer_to_a_refund_shows_the_account_as_it_was_written(clock: Clock) -> None:
     used = execute(clock, "consume/amount", {"amount": 150}).body["entry"]["entry_id"]
     for amount, later in ((10, timedelta(0)), (20, timedelta(days=1)), (120, timedelta(days=60))):

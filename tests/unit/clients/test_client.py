@@ -53,7 +53,7 @@ def test_an_account_is_quoted_charged_refunded_and_explained(
     assert (quote.cost, quote.allowed, quote.available) == (10, True, 150)
     used = scrip.consume(ACCOUNT_ID, "chat", quantity=2, reference="order-1")
     assert (used.entry.amount, used.account.available, used.replayed) == (-10, 140, False)
-    assert used.entry.reference == "order-1"
+    assert (used.entry.reference, used.balance_before) == ("order-1", 150)
     key = used.entry.entry_id
     part = scrip.refund(ACCOUNT_ID, key, "one was empty", 5)
     assert (part.entry.refunds, part.entry.amount) == (key, 5)
@@ -91,7 +91,7 @@ def test_a_batch_is_charged_completely_or_not_at_all(scrip: Scrip, server: Scrip
     uses: list[BatchUse] = [{"feature": "chat"}, {"amount": 7, "reference": "order-1"}]
     first, again = (scrip.consume_batch(ACCOUNT_ID, uses, idempotency_key="b") for _ in range(2))
     assert [(entry.entry_id, entry.amount) for entry in first.entries] == [("b", -5), ("b~2", -7)]
-    assert (first.account.available, again.replayed) == (138, True)
+    assert (first.balance_before, first.account.available, again.replayed) == (150, 138, True)
     assert again.entries == first.entries
     with pytest.raises(InsufficientCreditsError):
         scrip.consume_batch(ACCOUNT_ID, [{"amount": 100}, {"amount": 100}])

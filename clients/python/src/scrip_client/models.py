@@ -158,21 +158,27 @@ class OneEntry(Entry):
 
 @dataclass(frozen=True, kw_only=True)
 class Posting:
-    """The entry that a call wrote, and the account after it.
+    """The entry that a call wrote, the balance right before it, and the account after it.
 
-    `replayed` means that an earlier call with the same key wrote the entry.
+    `replayed` means that an earlier call with the same key wrote the entry. An older Scrip does not
+    send `balance_before`.
     """
 
     entry: Entry
+    balance_before: int | None = None
     account: Balance
     replayed: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """The entries of a batch, in the order of its uses, and the account after the last one."""
+    """The entries of a batch, in the order of its uses, and the account after the last one.
+
+    `balance_before` is the balance right before the first. An older Scrip does not send it.
+    """
 
     entries: tuple[Entry, ...]
+    balance_before: int | None = None
     account: Balance
     replayed: bool
 
@@ -196,7 +202,7 @@ class Held:
 
 @dataclass(frozen=True, kw_only=True)
 class HoldPosting(Posting):
-    """A new hold, its entry, and the account after it."""
+    """A new hold, its entry, the balance right before it, and the account after it."""
 
     hold: Held
 

@@ -105,6 +105,11 @@ class Entry:
     hash: bytes = b""
 
     @property
+    def balance_before(self) -> int:
+        """The balance right before this entry: what came due earlier is in it."""
+        return self.balance_after - self.amount
+
+    @property
     def balance_left(self) -> int:
         """The balance after the whole posting, if this is the command's own entry."""
         return self.balance_after - (self.expired or 0)

@@ -89,9 +89,10 @@ class AccountSummary(TypedDict):
 
 
 class PostedAnswer(TypedDict):
-    """The entry that a command wrote, and the account after it."""
+    """The entry that a command wrote, the balance right before it, and the account after it."""
 
     entry: EntryAnswer
+    balance_before: int
     account: AccountSummary
 
 
@@ -117,6 +118,7 @@ def posted(command: Command, outcome: Outcome, status: int) -> Response[PostedAn
     assert outcome.entry is not None
     body: PostedAnswer = {
         "entry": entry_json(outcome.entry, command.actor.type),
+        "balance_before": outcome.entry.balance_before,
         "account": summary_after(command.account_id, outcome.entry),
     }
     return answer(body, status, replayed(outcome))

@@ -39,7 +39,7 @@ class HeldAnswer(TypedDict):
 
 
 class HoldAnswer(PostedAnswer):
-    """The hold that was opened, its entry, and the account after it."""
+    """The hold that was opened, its entry, the balance right before it, and the account after."""
 
     hold: HeldAnswer
 
@@ -87,6 +87,7 @@ def posted_hold(command: Command, outcome: Outcome) -> Response[HoldAnswer]:
     body: HoldAnswer = {
         "hold": hold_json(hold),
         "entry": entry_json(entry, command.actor.type),
+        "balance_before": entry.balance_before,
         "account": summary_after(command.account_id, entry),
     }
     return answer(body, 201, replayed(outcome))
