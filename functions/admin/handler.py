@@ -13,14 +13,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.admin.answers import (
     AccountsAnswer,
-    AdminHealthAnswer,
     ArchivedEntriesAnswer,
     ArchivedEntryAnswer,
     ListedWebhook,
     OneWebhookAnswer,
     SyncAnswer,
     WebhooksAnswer,
-    health_json,
     sync_json,
     webhook_json,
 )
@@ -42,6 +40,7 @@ from scrip.health import examine
 from scrip.http.accounts import ListedAccount, listed_account_json, listed_accounts
 from scrip.http.admin_models import Email, NewAccountRequest
 from scrip.http.answers import answer
+from scrip.http.health import AdminHealthAnswer, health_json
 from scrip.http.models import Cursor, Instant, Name
 from scrip.http.principals import admin_actor
 from scrip.http.problems import InvalidError
@@ -264,7 +263,8 @@ def get_health(admin: Admin) -> Response[AdminHealthAnswer]:
         "renew_dead_letters": replace(renew, url=stack.renew_dead_letters_url),
         "events_dead_letters": replace(renew, url=stack.events_dead_letters_url),
     }
-    return answer(health_json(examine(ledger(), stack.default_plan, queues)))
+    features = stack.required_features.split(",") if stack.required_features else []
+    return answer(health_json(examine(ledger(), stack.default_plan, features, queues)))
 
 
 @logger.inject_lambda_context(correlation_id_path=API_GATEWAY_HTTP)

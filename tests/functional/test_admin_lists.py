@@ -15,7 +15,7 @@ from scrip.domain.entries import CLOCK
 from scrip.ledger import ledger, opening
 from scrip.settings import settings
 from scrip.store.erasure import erase
-from scrip.store.items import plan_item, to_wire
+from scrip.store.items import feature_item, plan_item, to_wire
 from scrip.store.keys import account_key
 from scrip.store.sweeps import move_watermark
 from scrip.users import open_account
@@ -260,6 +260,9 @@ def test_health_lists_every_problem_of_the_stack(
     move_watermark(table, ledger().clock() - timedelta(hours=3))
     queue.client.send_message(QueueUrl=renewals.dead_letters_url, MessageBody="{}")
     monkeypatch.setenv("EVENTS_DEAD_LETTERS_URL", f"{queue.url}-gone")
+    chat = replace(DEFAULT_CATALOG.features["chat"], active=False)
+    table.client.put_item(TableName=table.name, Item=to_wire(feature_item(chat)))
+    monkeypatch.setenv("REQUIRED_FEATURES", "chat,image-generation,summary")
     settings.cache_clear()
     degraded = send("admin/health").body
     assert (degraded["status"], degraded["watermark_age_seconds"]) == ("degraded", 3 * 60 * 60)
@@ -268,6 +271,8 @@ def test_health_lists_every_problem_of_the_stack(
         ("unreadable_item", "PLAN#old"),
         ("default_plan_inactive", "free"),
         ("provider_id_on_two_plans", "price_1"),
+        ("feature_inactive", "chat"),
+        ("feature_missing", "summary"),
         ("sweep_late", "watermark"),
         ("dead_letters", "renew_dead_letters"),
         ("queue_unreadable", "events_dead_letters"),

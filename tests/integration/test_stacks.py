@@ -71,6 +71,7 @@ CHANGES: list[dict[str, str]] = [
     {"LowCredits": "5"},
     {"StripeApiUrl": "https://stripe.example"},
     {"StripeConnectedAccounts": "acct_1"},
+    {"RequiredFeatures": ",".join(f"feature-{number:03}" for number in range(80))},
     {"SnapStart": "On"},
     {"Tracing": "On"},
     {"ConsumeConcurrency": "5"},

@@ -27,7 +27,7 @@ class ExitCode(IntEnum):
     NOT_FOUND = 5, "There is no such account, plan or feature."
     FOUND = (
         6,
-        "`scrip catalog diff`, `prices check`, `audit`, `smoke` or `upgrade` found something.",
+        "`catalog diff`, `prices check`, `audit`, `health`, `smoke` or `upgrade` found something.",
     )
     INTERRUPTED = 130, "Stopped by Ctrl-C, or by answering no."
 

@@ -16,6 +16,7 @@ from scrip_cli.audit import audit
 from scrip_cli.backup.commands import backup, restore
 from scrip_cli.catalog.commands import app as catalog
 from scrip_cli.export.commands import export
+from scrip_cli.health import health
 from scrip_cli.local.commands import app as local
 from scrip_cli.prices.commands import app as prices
 from scrip_cli.seed.commands import seed
@@ -43,6 +44,7 @@ app.command(epilog="Example: scrip seed --users 2")(seed)
 app.command(epilog="Example: scrip backfill --csv users.csv --dry-run")(backfill)
 app.command(epilog="Example: scrip sweep --now")(sweep)
 app.command(epilog="Example: scrip audit --since 2026-11-01")(audit)
+app.command(epilog="Example: scrip health --features chat,image-generation")(health)
 app.command(epilog="Example: scrip upgrade --stack-name scrip-prod")(upgrade)
 app.command(epilog="Example: scrip smoke --yes")(smoke)
 app.command(epilog="Example: scrip backup backup-2026-11-21")(backup)

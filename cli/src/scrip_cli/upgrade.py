@@ -8,15 +8,15 @@ import httpx
 import typer
 
 from scrip import __version__
-from scrip.health import Problem, examine
-from scrip.ledger import Ledger, utc_now
-from scrip.renew_queue import Queue
+from scrip.health import Problem
+from scrip.ledger import utc_now
 from scrip.store.directory import list_messages
 from scrip.store.inbox import InboxStatus
 from scrip.store.restores import read_restore_item
 from scrip_cli import report
 from scrip_cli.changelog import number, releases_between
 from scrip_cli.exit_codes import ExitCode
+from scrip_cli.health import examined
 from scrip_cli.local.stack import project
 from scrip_cli.options import Json
 from scrip_cli.session import Session, with_session
@@ -85,19 +85,10 @@ def _versions(session: Session, deployed: str) -> Iterator[Problem]:
 
 def _health(session: Session) -> Iterator[Problem]:
     """Yield what the stack's health says, and what an operator should have finished before."""
-    ledger, sqs = Ledger(session.table(), utc_now), session.client("sqs")
-    queues = {
-        name: Queue(sqs, url)
-        for name, resource in (
-            ("renew", "RenewQueue"),
-            ("renew_dead_letters", "RenewDeadLetters"),
-            ("events_dead_letters", "EventsDeadLetters"),
-        )
-        if (url := session.resource(resource))
-    }
-    yield from examine(ledger, session.settings().default_plan, queues).problems
+    yield from examined(session).problems
+    table = session.table()
     failed, _ = list_messages(
-        ledger.table,
+        table,
         utc_now().date(),
         status=InboxStatus.FAILED,
         limit=FAILED_MAX,
@@ -105,5 +96,5 @@ def _health(session: Session) -> Iterator[Problem]:
     )
     for message in failed:
         yield Problem(code="webhook_failed", subject=message.inbox_id)
-    if read_restore_item(ledger.table) is not None:
-        yield Problem(code="restore_unfinished", subject=ledger.table.name)
+    if read_restore_item(table) is not None:
+        yield Problem(code="restore_unfinished", subject=table.name)

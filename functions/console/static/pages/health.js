@@ -25,6 +25,14 @@ const PROBLEMS = {
     "Two plans have the same id at a provider",
     "Payments go to the one whose own id comes first. Take it off the other in the catalog.",
   ],
+  feature_missing: [
+    "A feature that apps use is not in the catalog",
+    "Every use of it is refused. Create it in the catalog, or take it out of RequiredFeatures.",
+  ],
+  feature_inactive: [
+    "A feature that apps use is inactive",
+    "Every use of it is refused. Activate it in the catalog, or take it out of RequiredFeatures.",
+  ],
   sweep_late: [
     "The hourly sweep has not run for two hours",
     "No balance is wrong, but events of renewals are late. Check the schedule and the reset function's log.",

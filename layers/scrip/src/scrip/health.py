@@ -16,7 +16,7 @@ from scrip.store.catalogs import examine_catalog
 from scrip.store.sweeps import read_watermark
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from scrip.domain.catalog import Catalog
     from scrip.ledger import Ledger
@@ -51,8 +51,10 @@ class Health:
     problems: list[Problem] = field(default_factory=list)
 
 
-def examine(ledger: Ledger, default_plan: str, queues: Mapping[str, Queue]) -> Health:
-    """Return the health of a stack.
+def examine(
+    ledger: Ledger, default_plan: str, features: Iterable[str], queues: Mapping[str, Queue]
+) -> Health:
+    """Return the health of a stack whose catalog should have these features.
 
     Raises:
         BusyError: its table cannot be read.
@@ -71,6 +73,7 @@ def examine(ledger: Ledger, default_plan: str, queues: Mapping[str, Queue]) -> H
         audit=progress.believed(ledger.clock()),
     )
     health.problems += _catalog_problems(catalog, default_plan)
+    health.problems += _feature_problems(catalog, features)
     if watermark is not None:
         if not is_ahead(watermark, ledger.clock()):
             health.watermark_age = ledger.clock() - watermark
@@ -122,3 +125,13 @@ def _catalog_problems(catalog: Catalog, default_plan: str) -> Iterator[Problem]:
     for provider_id, plan_ids in plans_of.items():
         if len(plan_ids) > 1:
             yield Problem(code="provider_id_on_two_plans", subject=provider_id)
+
+
+def _feature_problems(catalog: Catalog, features: Iterable[str]) -> Iterator[Problem]:
+    """Yield the features whose every consume is refused."""
+    for feature_id in features:
+        feature = catalog.features.get(feature_id)
+        if feature is None:
+            yield Problem(code="feature_missing", subject=feature_id)
+        elif not feature.active:
+            yield Problem(code="feature_inactive", subject=feature_id)

@@ -42,6 +42,7 @@ class Settings(BaseModel):
     console_client_id: str = ""
     mailbox_key: str = ""
     stripe_connected_accounts: str = ""
+    required_features: str = ""
     stripe_api_url: str = "https://api.stripe.com"
     sign_in_authority: str = ""
     sign_in_audience: str = ""
