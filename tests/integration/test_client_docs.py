@@ -70,7 +70,6 @@ def shown(
     details = demo.details(stack)
     for name, value in {
         "SCRIP_API_URL": details.api_url,
-        "SCRIP_SERVICE_TOKEN": details.service_token,
         "SCRIP_TOKEN_URL": credentials.token_url,
         "SCRIP_SERVICE_CLIENT_ID": credentials.client_id,
         "SCRIP_SERVICE_CLIENT_SECRET": credentials.client_secret,
@@ -78,8 +77,8 @@ def shown(
     }.items():
         monkeypatch.setenv(name, value)
     # A local function can take longer to start than the page's clients would wait.
-    for client in (Scrip, AsyncScrip):
-        defaults = client.__init__.__kwdefaults__
+    for make in (Scrip.from_env, AsyncScrip.from_env):
+        defaults = make.__kwdefaults__
         assert defaults is not None
         monkeypatch.setitem(defaults, "retries", PATIENT)
     names: dict[str, Any] = {

@@ -11,6 +11,7 @@ import httpx
 from scrip_client import calls, charges, holding, leases
 from scrip_client.caller import Caller, api_at
 from scrip_client.charges import AsyncCharge, Charge
+from scrip_client.environment import named_in_environment
 from scrip_client.holding import AsyncHold, Hold
 from scrip_client.leases import AsyncLease, Lease
 from scrip_client.retries import Retries
@@ -136,6 +137,20 @@ class Scrip:
         self._connect(api_at(url), source, retries, http or httpx.Client())
 
     @classmethod
+    def from_env(cls, *, retries: Retries = RETRIES, http: httpx.Client | None = None) -> Self:
+        """Return a client for the stack that environment variables name, with its own tokens.
+
+        `SCRIP_API_URL`, `SCRIP_TOKEN_URL` and `SCRIP_SERVICE_CLIENT_ID` are outputs of the stack,
+        `SCRIP_SERVICE_CLIENT_SECRET` is that client's secret. `scrip local env` sets them for a
+        local stack. `retries` and `http` are those of `Scrip`.
+
+        Raises:
+            ValueError: a variable is missing, or the address is not a URL.
+        """
+        url, credentials = named_in_environment()
+        return cls(url, credentials=credentials, retries=retries, http=http)
+
+    @classmethod
     def on_aws(
         cls,
         *,
@@ -258,6 +273,15 @@ class AsyncScrip:
         """
         source = _token_source(token, credentials)
         self._connect(api_at(url), source, retries, http or httpx.AsyncClient())
+
+    @classmethod
+    def from_env(cls, *, retries: Retries = RETRIES, http: httpx.AsyncClient | None = None) -> Self:
+        """Return a client for the stack that environment variables name, with its own tokens.
+
+        `Scrip.from_env` has the details.
+        """
+        url, credentials = named_in_environment()
+        return cls(url, credentials=credentials, retries=retries, http=http)
 
     @classmethod
     def on_aws(
