@@ -131,6 +131,7 @@ def test_the_ledger_is_shown_newest_first_and_filtered_as_in_the_api(
     assert [json.loads(line) for line in lines] == whole
     chat = operator(stack, *entries, "--type", "usage", "--feature", "chat", "--limit", "2")
     header, *rows = (line.split("\t") for line in chat.stdout.splitlines())
-    assert [dict(zip(header, row, strict=True))["seq"] for row in rows] == ["5", "4"]
+    shown = [dict(zip(header, row, strict=True)) for row in rows]
+    assert [(entry["seq"], entry["used"]) for entry in shown] == [("5", "1"), ("4", "1")]
     assert "--all" in chat.stderr
     assert operator(stack, *entries, "--until", "2020-01-01").stdout.count("\n") == 1

@@ -9,7 +9,7 @@ from scrip.store.queries import EntryFilter, read_entries
 from scrip_cli.accounts.names import AccountName, account_named
 from scrip_cli.accounts.paging import LIMIT, Page, paged
 from scrip_cli.options import All, Json, Limit, Since, Until
-from scrip_cli.report import show_lines, show_table
+from scrip_cli.report import Record, show_lines, show_table
 from scrip_cli.session import Session, with_session
 
 COLUMNS = (
@@ -19,6 +19,7 @@ COLUMNS = (
     "amount",
     "balance_after",
     "feature",
+    "used",
     "actor",
     "reason",
     "entry_id",
@@ -62,5 +63,15 @@ def entries(
     if as_json:
         show_lines(found)
     else:
-        rows = ({**entry, "actor": "{type} {id}".format(**entry["actor"])} for entry in found)
-        show_table(rows, COLUMNS)
+        show_table(map(_row, found), COLUMNS)
+
+
+def _row(entry: Record) -> Record:
+    usage = entry["usage"]
+    return {
+        **entry,
+        "used": ", ".join(f"{count} {meter}" for meter, count in usage.items())
+        if usage
+        else entry["quantity"],
+        "actor": "{type} {id}".format(**entry["actor"]),
+    }
