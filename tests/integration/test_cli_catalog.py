@@ -100,3 +100,27 @@ def test_a_price_at_which_rounding_matters_is_noted(stack: LocalStack, file: Pat
     assert "rounding" not in operator(stack, "catalog", "diff", str(file)).stderr
     file.write_text(file.read_text().replace("cost: 1", "cost: 1, per: 1000"))
     assert "rounding up can add 77%" in operator(stack, "catalog", "diff", str(file)).stderr
+
+
+def test_the_versions_of_a_feature_say_since_when_by_whom_and_why_it_costs_what_it_costs(
+    stack: LocalStack, file: Path
+) -> None:
+    meters = "input: {cost: 3, per: 80}, output: {cost: 3, per: 10}"
+    for reason, text in (
+        ("begin", "cost: 9, per: 1000, unit: token"),
+        ("by meters", f"unit: token, meters: {{{meters}}}"),
+    ):
+        file.write_text(f"features:\n  cli-priced: {{name: Priced, {text}}}\n")
+        operator(stack, "catalog", "apply", str(file), "--reason", reason, "--yes")
+    shown = operator(stack, "catalog", "versions", "cli-priced").stdout.splitlines()
+    header, *rows = (line.split("\t") for line in shown)
+    newest, oldest = (dict(zip(header, row, strict=True)) for row in rows)
+    assert (newest["version"], newest["price"]) == ("2", "3 per 80 input, 3 per 10 output")
+    assert (oldest["price"], oldest["reason"]) == ("9 per 1000 token", "begin")
+    assert oldest["since"] < newest["since"]
+    assert newest["actor"].startswith("admin ")
+
+    lines = operator(stack, "catalog", "versions", "cli-priced", "--json").stdout.splitlines()
+    assert [json.loads(line)["cost"] for line in lines] == [None, 9]
+    nothing = operator(stack, "catalog", "versions", "cli-nothing")
+    assert (nothing.exit_code, nothing.stdout) == (ExitCode.NOT_FOUND, "")

@@ -111,7 +111,7 @@ def show_table(records: Iterable[Record], columns: Sequence[str]) -> None:
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in columns:
-        title = f"{name} (UTC)" if name.endswith("_at") else name
+        title = f"{name} (UTC)" if _is_time(name) else name
         table.add_column(title, no_wrap=name not in WRAPPED, max_width=WRAPPED.get(name))
     for record in records:
         table.add_row(*(_cell(name, record.get(name)) for name in columns))
@@ -131,9 +131,13 @@ def grouped(number: int) -> str:
     return f"{number:,}".replace(",", " ")
 
 
+def _is_time(name: str) -> bool:
+    return name == "since" or name.endswith("_at")
+
+
 def _cell(name: str, value: Any) -> Text:
     match value:
-        case str() if name.endswith("_at"):
+        case str() if _is_time(name):
             return Text(f"{datetime.fromisoformat(value).astimezone(UTC):%Y-%m-%d %H:%M:%S}")
         case bool():
             return Text(_plain(value))

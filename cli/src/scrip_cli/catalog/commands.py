@@ -1,23 +1,25 @@
 """`scrip catalog`: the plans and features as a file under version control."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from scrip.domain.catalog import Catalog, Feature
+from scrip.domain.catalog import QUANTITY, Catalog, Feature, Price
 from scrip.domain.editing import Editor
+from scrip.domain.entries import iso
 from scrip.domain.errors import AlreadyExistsError, StaleVersionError
 from scrip.ledger import utc_now
-from scrip.store.catalogs import commit_edit, read_catalog
+from scrip.store.catalogs import FeatureVersion, commit_edit, read_catalog, read_versions
 from scrip_cli.catalog.changes import Change, changes_to, id_of, unlisted
 from scrip_cli.catalog.file import catalog_text, read_catalog_file
 from scrip_cli.catalog.rounding import rounding_notes
 from scrip_cli.errors import CommandError
 from scrip_cli.exit_codes import ExitCode
 from scrip_cli.options import EditReason, Json, Yes
-from scrip_cli.report import check_can_ask, confirm, note, show_lines
+from scrip_cli.report import check_can_ask, confirm, note, show_lines, show_table
 from scrip_cli.session import Session, with_session
 
 app = typer.Typer(help="Keep plans and features in a file.", no_args_is_help=True)
@@ -31,6 +33,8 @@ File = Annotated[
         help="A YAML file, in the format that `catalog export` prints.",
     ),
 ]
+VERSION_COLUMNS = ("version", "since", "price", "active", "actor", "reason")
+
 Prune = Annotated[bool, typer.Option("--prune", help="Deactivate what is not in the file.")]
 
 
@@ -98,6 +102,52 @@ def apply(
                 exit_code=ExitCode.REFUSED,
             ) from exc
     note(f"{len(changes)} changes made. They take effect everywhere within 30 seconds.")
+
+
+@app.command(epilog="Example: scrip catalog versions chat")
+@with_session
+def versions(
+    feature: Annotated[str, typer.Argument(metavar="FEATURE", help="The ID of a feature.")],
+    *,
+    as_json: Json = False,
+    session: Session,
+) -> None:
+    """Show what a feature has cost, newest first: since when (UTC), who changed it and why.
+
+    The first version of a feature that came with the stack has no time. Exit code 5: there is no
+    such feature.
+
+    With --json, prints each version as a line of JSON, as the API shows it.
+    """
+    found = read_versions(session.table(), feature)
+    if as_json:
+        show_lines(map(_version_json, found))
+    else:
+        show_table(map(_version_row, found), VERSION_COLUMNS)
+
+
+def _version_json(version: FeatureVersion) -> dict[str, Any]:
+    edit = version.edit
+    return {
+        **asdict(version.feature),
+        "since": iso(edit.recorded_at) if edit else None,
+        "actor": asdict(edit.actor) if edit else None,
+        "reason": edit.reason if edit else None,
+    }
+
+
+def _version_row(version: FeatureVersion) -> dict[str, Any]:
+    row, feature = _version_json(version), version.feature
+    prices = feature.meters or {feature.unit: feature.prices[QUANTITY]}
+    return {
+        **row,
+        "price": ", ".join(_price(price, of) for of, price in prices.items()),
+        "actor": "{type} {id}".format(**row["actor"]) if row["actor"] else None,
+    }
+
+
+def _price(price: Price, of: str) -> str:
+    return f"{price.cost} per {of}" if price.per == 1 else f"{price.cost} per {price.per} {of}"
 
 
 def _editor(session: Session, reason: str) -> Editor:
