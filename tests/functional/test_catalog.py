@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from scrip.domain.catalog import Feature
 from scrip.domain.commands import SetQuota
 from scrip.domain.editing import Editor
@@ -215,8 +216,9 @@ def test_reading_the_catalog_does_not_read_its_audit_records(table: Table) -> No
         assert len(read_catalog(table).plans) == 4
     finally:
         table.client.meta.events.unregister("after-call.dynamodb.Query", count)
-    assert read == [4 + 6]
-    assert len(stored(table)) == 4 + 6 + 2
+    items = 4 + len(DEFAULT_CATALOG.features)
+    assert read == [items]
+    assert len(stored(table)) == items + 2
 
 
 def test_an_id_is_created_once(table: Table) -> None:

@@ -125,6 +125,8 @@ def test_the_ledger_is_shown_newest_first_and_filtered_as_in_the_api(
 ) -> None:
     for _ in range(3):
         user.post("/me/consume", {"feature": "chat"})
+    usage = {"input": 1_200, "output": 350}
+    user.post("/me/consume", {"feature": "anthropic.claude-sonnet-5-5", "usage": usage})
     entries = ["entries", user.account_id]
     lines = operator(stack, *entries, "--json").stdout.splitlines()
     whole = service.get(f"/{user.account_id}/entries").json()["entries"]
@@ -134,4 +136,6 @@ def test_the_ledger_is_shown_newest_first_and_filtered_as_in_the_api(
     shown = [dict(zip(header, row, strict=True)) for row in rows]
     assert [(entry["seq"], entry["used"]) for entry in shown] == [("5", "1"), ("4", "1")]
     assert "--all" in chat.stderr
+    newest = operator(stack, *entries, "--limit", "1").stdout
+    assert "\t1200 input, 350 output\t" in newest
     assert operator(stack, *entries, "--until", "2020-01-01").stdout.count("\n") == 1

@@ -13,7 +13,7 @@ from scrip.store.queries import EntryFilter, read_entries
 from scrip_cli.errors import CommandError
 from scrip_cli.exit_codes import ExitCode
 from scrip_cli.report import note, progress_bar
-from scrip_cli.seed.life import TimedCommand, account_ids, commands_on, email, opened_at
+from scrip_cli.seed.life import TimedCommand, account_ids, commands_on, email, is_used, opened_at
 from scrip_cli.session import Session, with_session
 from scrip_cli.work import patiently
 
@@ -104,7 +104,7 @@ def seed(
 def _add_month(seeding: Seeding, accounts: list[str]) -> None:
     """Add the past days of every account, one account after the other."""
     catalog, today = seeding.ledger.catalog(), utc_now().date()
-    features = [feature.feature_id for feature in catalog.features.values() if feature.active]
+    features = [feature for feature in catalog.features.values() if is_used(feature)]
     if not features:
         raise CommandError("The catalog has no active feature.", "Create one first.")
     days = [today - timedelta(days=ago) for ago in range(DAYS, 0, -1)]

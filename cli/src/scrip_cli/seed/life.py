@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 
+from scrip.domain.catalog import Feature
 from scrip.domain.commands import (
     Adjust,
     AdjustAction,
@@ -22,6 +23,9 @@ from scrip.domain.grants import GrantKind
 
 USES_PER_DAY = (1, 2, 3, 6)
 """For people who try the app, use it, like it and live in it."""
+
+CALL = {"input": (200, 4_000), "output": (50, 800)}
+"""How many tokens a call of a model uses: the fewest and the most."""
 
 FAVORITES = 3
 DAY_BEGINS, DAY_ENDS = 7, 23
@@ -75,13 +79,20 @@ def opened_at(seed: int, account_id: str, first_day: date) -> datetime:
     return _midnight(day) + timedelta(minutes=random.randrange(DAY_BEGINS * 60))
 
 
+def is_used(feature: Feature) -> bool:
+    """Return whether people use a feature; one for long input is not for their calls."""
+    has_price = not feature.meters or CALL.keys() <= feature.meters.keys()
+    return feature.active and has_price and "-above-" not in feature.feature_id
+
+
 def commands_on(
-    seed: int, account_id: str, day: date, features: Sequence[str]
+    seed: int, account_id: str, day: date, features: Sequence[Feature]
 ) -> list[TimedCommand]:
     """Return the commands for an account on a day, in order and all before 24:00 UTC."""
     person = _random(seed, account_id, "person")
     uses_per_day = person.choice(USES_PER_DAY)
-    favorites = person.sample(sorted(features), min(FAVORITES, len(features)))
+    known = sorted(features, key=lambda feature: feature.feature_id)
+    favorites = person.sample(known, min(FAVORITES, len(known)))
     today = _random(seed, account_id, day.isoformat())
     uses = today.randint(0, 2 * uses_per_day)
     if day.weekday() >= _SATURDAY:
@@ -90,8 +101,7 @@ def commands_on(
     for number in range(uses):
         key = f"demo-{day}-{number}"
         at = _moment(today, day)
-        feature = today.choice(favorites)
-        use = _use(account_id, key, at, feature)
+        use = _use(account_id, key, at, today.choice(favorites), today)
         found.append(use)
         if today.random() < REFUNDED:
             found.append(_refund(use, key, today))
@@ -101,14 +111,16 @@ def commands_on(
     return sorted(found, key=lambda timed: timed.at)
 
 
-def _use(account_id: str, key: str, at: datetime, feature: str) -> TimedCommand:
+def _use(account_id: str, key: str, at: datetime, feature: Feature, random: Random) -> TimedCommand:
     actor = Actor(ActorType.USER, account_id)
+    usage = {meter: random.randint(*span) for meter, span in CALL.items()}
     command = Consume(
         account_id=account_id,
         entry_id=entry_name(actor, key),
         actor=actor,
-        feature=feature,
-        quantity=1,
+        feature=feature.feature_id,
+        quantity=None if feature.meters else 1,
+        usage=usage if feature.meters else None,
     )
     return TimedCommand(at=at, command=command)
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from genai_prices.data_snapshot import get_snapshot
 
+from functions.bootstrap.default_catalog import DEFAULT_MODELS
 from scrip.provider_usage import meters_of
 from scrip_cli.errors import CommandError
 from scrip_cli.prices.models import ModelFeature, features_of, find_model, models_by_feature
@@ -40,10 +41,11 @@ READ_BY_THE_LIBRARY = [
 ]
 
 
-def features(provider_id: str, name: str) -> list[ModelFeature]:
-    """Return a model's features at the test's date and rate."""
-    model = find_model(provider_id, name)
-    return [*features_of(*model, at=NOW, credits_per_dollar=CREDITS_PER_DOLLAR)]
+def features(
+    provider_id: str, name: str, rate: Fraction = CREDITS_PER_DOLLAR
+) -> list[ModelFeature]:
+    """Return a model's features at the test's date."""
+    return [*features_of(*find_model(provider_id, name), at=NOW, credits_per_dollar=rate)]
 
 
 def times(usage: Any, factor: int) -> Any:
@@ -118,3 +120,22 @@ def test_every_models_feature_has_its_own_id_that_the_catalog_takes() -> None:
         for model in provider.models
     ]
     assert all((provider, model) in ids.values() for provider, model in models)
+
+
+def test_the_default_catalogs_models_have_the_prices_that_pull_writes() -> None:
+    pulled = {
+        feature.feature_id: (feature.name, feature.meters)
+        for model in (
+            ("openai", "gpt-6.1-sol"),
+            ("anthropic", "claude-sonnet-5-5"),
+            ("google", "gemini-4-argon"),
+        )
+        for feature in features(*model, Fraction("1.5") / Fraction("0.0001"))
+    }
+    assert pulled == {
+        item.feature_id: (
+            item.name,
+            {name: Fraction(price.cost, price.per) for name, price in item.meters.items()},
+        )
+        for item in DEFAULT_MODELS
+    }

@@ -2,10 +2,12 @@
 
 from datetime import UTC, date, datetime, timedelta
 
+from functions.bootstrap.default_catalog import DEFAULT_CATALOG
+from scrip.domain.catalog import QUANTITY
 from scrip.domain.commands import Adjust, Consume, Purchase, Refund
-from scrip_cli.seed.life import TimedCommand, account_ids, commands_on, opened_at
+from scrip_cli.seed.life import TimedCommand, account_ids, commands_on, is_used, opened_at
 
-FEATURES = ["pdf-chat", "chat", "image-generation", "text-to-speech"]
+FEATURES = [feature for feature in DEFAULT_CATALOG.features.values() if is_used(feature)]
 FIRST = date(2026, 10, 22)
 DAYS = [FIRST + timedelta(days=n) for n in range(30)]
 
@@ -39,3 +41,12 @@ def test_the_month_has_every_kind_of_command() -> None:
     refunds = [one for one in commands if isinstance(one, Refund)]
     assert all((one.account_id, one.refunds) in used and one.reason for one in refunds)
     assert len(refunds) < len(used) / 10
+
+
+def test_every_use_can_be_charged() -> None:
+    for account_id in account_ids(20):
+        for use in (one.command for one in month(1, account_id)):
+            if isinstance(use, Consume):
+                feature = DEFAULT_CATALOG.feature(use.feature or "")
+                usage = use.usage or {QUANTITY: use.quantity or 0}
+                assert 0 < feature.price(usage) < 250, "10 000 credits of welcome last a while"
