@@ -24,11 +24,25 @@ if TYPE_CHECKING:
 OTHER = "7f3a9b10-2c64-4d0e-b1f7-3e8d5a6c9b02"
 
 RIGHT: list[dict[str, Any]] = [
-    {"day": "2026-11-21", "feature": "chat", "credits": 5, "count": 1, "refunded": 3},
-    {"day": "2026-11-21", "feature": None, "credits": 7, "count": 1, "refunded": 0},
-    {"day": "2026-11-21", "feature": "image-generation", "credits": 25, "count": 1, "refunded": 0},
-    {"day": "2026-11-22", "feature": "chat", "credits": 5, "count": 1, "refunded": 0},
-    {"day": "2026-11-22", "feature": "image-generation", "credits": 0, "count": 0, "refunded": 25},
+    {"day": "2026-11-21", "feature": "chat", "credits": 5, "count": 1, "refunded": 3, "meters": {}},
+    {"day": "2026-11-21", "feature": None, "credits": 7, "count": 1, "refunded": 0, "meters": {}},
+    {
+        "day": "2026-11-21",
+        "feature": "image-generation",
+        "credits": 25,
+        "count": 1,
+        "refunded": 0,
+        "meters": {},
+    },
+    {"day": "2026-11-22", "feature": "chat", "credits": 5, "count": 1, "refunded": 0, "meters": {}},
+    {
+        "day": "2026-11-22",
+        "feature": "image-generation",
+        "credits": 0,
+        "count": 0,
+        "refunded": 25,
+        "meters": {},
+    },
 ]
 """The user's usage in events/events/day.json."""
 
@@ -148,17 +162,17 @@ def test_a_batch_whose_first_record_fails_is_an_error_so_that_lambda_splits_it(
 def test_usage_is_grouped_by_day_feature_or_in_total(table: Table, outside: Outside) -> None:
     deliver(records("day"))
     assert usage(group_by="day") == [
-        {"day": "2026-11-21", "credits": 37, "count": 3, "refunded": 3},
-        {"day": "2026-11-22", "credits": 5, "count": 1, "refunded": 25},
+        {"day": "2026-11-21", "credits": 37, "count": 3, "refunded": 3, "meters": {}},
+        {"day": "2026-11-22", "credits": 5, "count": 1, "refunded": 25, "meters": {}},
     ]
     assert usage(group_by="feature") == [
-        {"feature": "chat", "credits": 10, "count": 2, "refunded": 3},
-        {"feature": None, "credits": 7, "count": 1, "refunded": 0},
-        {"feature": "image-generation", "credits": 25, "count": 1, "refunded": 25},
+        {"feature": "chat", "credits": 10, "count": 2, "refunded": 3, "meters": {}},
+        {"feature": None, "credits": 7, "count": 1, "refunded": 0, "meters": {}},
+        {"feature": "image-generation", "credits": 25, "count": 1, "refunded": 25, "meters": {}},
     ]
-    assert usage(group_by="total") == [{"credits": 42, "count": 4, "refunded": 28}]
+    assert usage(group_by="total") == [{"credits": 42, "count": 4, "refunded": 28, "meters": {}}]
     assert usage(group_by="total", to="2026-11-21T00:00:00.001Z") == [
-        {"credits": 37, "count": 3, "refunded": 3},
+        {"credits": 37, "count": 3, "refunded": 3, "meters": {}},
     ]
     days = send("account/usage", query={"to": "2026-11-22", "group_by": "day"}).body
     assert (days["from"], days["to"], len(days["usage"])) == ("2026-10-23", "2026-11-22", 1)

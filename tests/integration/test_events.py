@@ -74,8 +74,8 @@ def test_a_use_is_counted_archived_and_published(
         return user.get("/me/usage", group_by="feature").json()["usage"]  # type: ignore[no-any-return]
 
     counted = [
-        {"feature": "image-generation", "credits": 25, "count": 1, "refunded": 10},
-        {"feature": None, "credits": 10_075, "count": 1, "refunded": 0},
+        {"feature": "image-generation", "credits": 25, "count": 1, "refunded": 10, "meters": {}},
+        {"feature": None, "credits": 10_075, "count": 1, "refunded": 0, "meters": {}},
     ]
     assert until(usage, lambda rows: rows == counted) == counted
     items = items_of(stack, user.account_id)

@@ -1,5 +1,6 @@
 """Daily usage: every entry counts once, however the stream delivers it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from hypothesis import given
@@ -17,8 +18,9 @@ def entry(
     type_: EntryType = EntryType.USAGE,
     cost: int | None = 1,
     feature: str | None = None,
+    usage: Mapping[str, int] | None = None,
 ) -> Entry:
-    return replace(EXAMPLE, seq=seq, type=type_, cost=cost, feature=feature)
+    return replace(EXAMPLE, seq=seq, type=type_, cost=cost, feature=feature, usage=usage)
 
 
 @st.composite
@@ -26,14 +28,15 @@ def deliveries(draw: st.DrawFn) -> tuple[list[Entry], list[list[Entry]]]:
     """Return a day's entries, and batches that contain all of them, in any order with repeats."""
     first = draw(st.integers(1, 5))
     day = [
-        entry(first + n, type_, cost, feature)
-        for n, (type_, cost, feature) in enumerate(
+        entry(first + n, type_, cost, feature, usage if type_ is EntryType.USAGE else None)
+        for n, (type_, cost, feature, usage) in enumerate(
             draw(
                 st.lists(
                     st.tuples(
                         st.sampled_from([EntryType.USAGE, EntryType.REFUND, EntryType.PLAN]),
                         st.integers(1, 9),
                         st.sampled_from([None, "chat", "image"]),
+                        st.sampled_from([None, {"input": 3}, {"input": 0, "output": 2}]),
                     ),
                     max_size=12,
                 ),
@@ -62,6 +65,9 @@ def test_every_entry_counts_once_in_any_order_and_any_batches(
         assert use.count == len(used)
         assert use.credits == sum(one.cost or 0 for one in used)
         assert use.refunded == sum(one.cost or 0 for one in back)
+        for meter in ("input", "output"):
+            counted = sum((one.usage or {}).get(meter, 0) for one in used)
+            assert use.meters.get(meter, 0) == counted
     assert usage.counted == (((day[0].seq, day[-1].seq),) if day else ())
 
 
