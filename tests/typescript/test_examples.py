@@ -24,6 +24,8 @@ import type { LanguageModel } from "ai";
 declare global {
   const apiUrl: string, tokenUrl: string, clientId: string, clientSecret: string, url: string;
   const userId: string, topic: string, model: LanguageModel;
+  const openai: { chat: { completions: { create(body: object): Promise<Completion> } } };
+  interface Completion { text: string; usage: { prompt_tokens: number; completion_tokens: number } }
   const logger: { warn(message: string, error: unknown): void };
   const getToken: () => Promise<string>, getAccessToken: () => Promise<string>;
   function draw(prompt: string): Promise<Blob>;

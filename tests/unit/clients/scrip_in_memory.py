@@ -20,6 +20,7 @@ from functions.consume.requests import (
     ConsumeRequest,
     ExtendRequest,
     HoldRequest,
+    UseRequest,
 )
 from functions.refund.requests import RefundRequest
 from scrip.domain import errors
@@ -312,7 +313,7 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
 def _consume(request: httpx.Request) -> Consume:
     body = ConsumeRequest.model_validate_json(request.content)
-    return Consume(**_named(request), **body.model_dump())
+    return Consume(**_named(request), **_fields(body))
 
 
 def _refund(request: httpx.Request) -> Refund:
@@ -322,20 +323,20 @@ def _refund(request: httpx.Request) -> Refund:
 
 def _batch(request: httpx.Request) -> ConsumeBatch:
     body = BatchRequest.model_validate_json(request.content)
-    uses = tuple(Use(**use.model_dump()) for use in body.uses)
+    uses = tuple(Use(**_fields(use)) for use in body.uses)
     return ConsumeBatch(**_named(request), uses=uses)
 
 
 def _hold(request: httpx.Request) -> OpenHold:
     body = HoldRequest.model_validate_json(request.content)
-    return OpenHold(**_named(request), **body.model_dump())
+    return OpenHold(**_named(request), **_fields(body))
 
 
 def _change_of_hold(request: httpx.Request, hold_id: str, change: str) -> HoldCommand:
     named = {**_named(request), "hold_id": hold_id}
     match change:
         case "capture":
-            body = CaptureRequest.model_validate_json(request.content).model_dump()
+            body = _fields(CaptureRequest.model_validate_json(request.content))
             excess = body.pop("excess") == "available"
             return CaptureHold(**named, **body, excess=excess)
         case "extend":
@@ -343,6 +344,11 @@ def _change_of_hold(request: httpx.Request, hold_id: str, change: str) -> HoldCo
             return ExtendHold(**named, **extension.model_dump())
     release = ReleaseRequest.model_validate_json(request.content)
     return ReleaseHold(**named, **release.model_dump())
+
+
+def _fields(body: UseRequest) -> dict[str, Any]:
+    """Return a command's fields: a provider's usage has become counts of meters."""
+    return body.model_dump(exclude={"usage_of"})
 
 
 def _named(request: httpx.Request) -> dict[str, Any]:

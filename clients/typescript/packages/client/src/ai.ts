@@ -1,7 +1,7 @@
 /**
  * Charge for what the AI SDK (`ai`) streams.
  *
- *     const use = { feature: "chat-tokens", quantity: 8_000 };
+ *     const use = { feature: "gpt-5-mini", usage: { input: 8_000, output: 2_000 } };
  *     const settings = { model, prompt, abortSignal: request.signal };
  *     const result = streamText(await heldStream(account, use, settings));
  */
@@ -11,6 +11,7 @@ import type { Account } from "./account.js";
 import { reasonOf } from "./charge.js";
 import type { HoldOptions } from "./held-credits.js";
 import { type Hold, wholeUnits } from "./hold.js";
+import type { Meters } from "./used.js";
 
 type Settings = Parameters<typeof streamText>[0];
 type EventOf<Callback> = Callback extends (event: infer Event) => unknown ? Event : never;
@@ -18,15 +19,34 @@ type Event<Name extends keyof Settings> = EventOf<NonNullable<Settings[Name]>>;
 type Chunk = Event<"onChunk">["chunk"];
 
 /** What was used, counted by the provider or estimated. */
-export type Tokens = Pick<LanguageModelUsage, "inputTokens" | "outputTokens" | "totalTokens">;
+export type Tokens = Pick<
+  LanguageModelUsage,
+  "inputTokens" | "inputTokenDetails" | "outputTokens" | "totalTokens"
+>;
 
-/** Return the units of a feature for what was used. */
-export type Units = (tokens: Tokens) => number;
+/**
+ * Return the units or meters of a feature for what was used.
+ *
+ * By default, a hold that was opened with `usage` is charged by the meters `input`, `cached_input`,
+ * `cache_write` and `output`, and any other by all tokens.
+ */
+export type Units = (tokens: Tokens) => number | Meters;
 
 /** Estimates: a token of most languages is about 4 characters. */
 const CHARACTERS_PER_TOKEN = 4;
 
 const allTokens: Units = ({ totalTokens }) => totalTokens ?? 0;
+
+const allMeters: Units = ({ inputTokens = 0, inputTokenDetails, outputTokens = 0 }) => {
+  const { cacheReadTokens = 0, cacheWriteTokens = 0 } = inputTokenDetails;
+  const meters = {
+    input: Math.max(0, inputTokens - cacheReadTokens - cacheWriteTokens),
+    cached_input: cacheReadTokens,
+    cache_write: cacheWriteTokens,
+    output: outputTokens,
+  };
+  return Object.fromEntries(Object.entries(meters).filter(([, count]) => count > 0));
+};
 
 /**
  * Hold credits for a `streamText`, and return its settings, with callbacks that charge for it.
@@ -44,7 +64,7 @@ export async function heldStream<Given extends Settings>(
   account: Account,
   use: HoldOptions,
   settings: Given,
-  units = allTokens,
+  units?: Units,
 ): Promise<Given> {
   return meteredStream(await account.startHold(use), settings, units);
 }
@@ -53,7 +73,7 @@ export async function heldStream<Given extends Settings>(
 export function meteredStream<Given extends Settings>(
   hold: Hold,
   settings: Given,
-  units = allTokens,
+  units: Units = hold.isMetered ? allMeters : allTokens,
 ): Given {
   const { abortSignal, system, prompt, messages } = settings;
   const meter = new Meter(charactersIn([system, prompt, messages]));
@@ -64,7 +84,9 @@ export function meteredStream<Given extends Settings>(
   };
   const report = (tokens: Tokens, isEstimated: boolean) => {
     if (hold.isOver) return;
-    hold.report(wholeUnits(units(tokens)), isEstimated ? { estimated: true } : {});
+    const used = units(tokens);
+    const whole = typeof used === "number" ? wholeUnits(used) : used;
+    hold.report(whole, isEstimated ? { estimated: true } : {});
   };
   let silence: ReturnType<typeof setTimeout>;
   const update = () => {
@@ -113,8 +135,7 @@ function logged({ error }: Event<"onError">): void {
 /** Counts the tokens of a stream's steps: those of finished ones, and estimates of the running. */
 class Meter {
   hasDelivered = false;
-  #inputTokens = 0;
-  #outputTokens = 0;
+  #finished = { input: 0, cacheRead: 0, cacheWrite: 0, output: 0 };
   #promptTokens: number;
   #nextPromptTokens = 0;
   #characters = 0;
@@ -123,10 +144,21 @@ class Meter {
     this.#promptTokens = tokensOf(promptCharacters);
   }
 
-  get tokens(): Tokens & { totalTokens: number } {
-    const inputTokens = this.#inputTokens + this.#promptTokens;
-    const outputTokens = this.#outputTokens + tokensOf(this.#characters);
-    return { inputTokens, outputTokens, totalTokens: inputTokens + outputTokens };
+  get tokens(): Tokens {
+    const { input, cacheRead, cacheWrite, output } = this.#finished;
+    const inputTokens = input + this.#promptTokens;
+    const outputTokens = output + tokensOf(this.#characters);
+    const inputTokenDetails = {
+      noCacheTokens: inputTokens - cacheRead - cacheWrite,
+      cacheReadTokens: cacheRead,
+      cacheWriteTokens: cacheWrite,
+    };
+    return {
+      inputTokens,
+      inputTokenDetails,
+      outputTokens,
+      totalTokens: inputTokens + outputTokens,
+    };
   }
 
   deliver(chunk: Chunk): void {
@@ -139,12 +171,16 @@ class Meter {
     }
   }
 
-  finishStep({ inputTokens, outputTokens }: Tokens): void {
+  finishStep({ inputTokens, inputTokenDetails, outputTokens }: Tokens): void {
     this.hasDelivered = true;
     const input = inputTokens ?? this.#promptTokens;
     const output = outputTokens ?? tokensOf(this.#characters);
-    this.#inputTokens += input;
-    this.#outputTokens += output;
+    this.#finished = {
+      input: this.#finished.input + input,
+      cacheRead: this.#finished.cacheRead + (inputTokenDetails.cacheReadTokens ?? 0),
+      cacheWrite: this.#finished.cacheWrite + (inputTokenDetails.cacheWriteTokens ?? 0),
+      output: this.#finished.output + output,
+    };
     this.#promptTokens = this.#characters = 0;
     // If another step follows, it is given at least what this one was, and what it answered.
     this.#nextPromptTokens = input + output;

@@ -27,6 +27,8 @@
  *         +-- HoldExceededError               409
  *         +-- HoldWithoutFeatureError         422
  *         +-- UnknownFeatureError             422
+ *         +-- UnknownMeterError               422
+ *         +-- UnknownUsageError               422
  *         +-- CostOutOfRangeError             422
  *         +-- InstantTooFarError              422
  *         +-- NotRefundableError              422
@@ -226,6 +228,16 @@ export class UnknownFeatureError extends ApiError<Schemas["UnknownFeatureProblem
   static override readonly codes = ["unknown_feature"];
 }
 
+/** The feature has no such meter; `problem.meters` are those that it has. */
+export class UnknownMeterError extends ApiError<Schemas["UnknownMeterProblem"]> {
+  static override readonly codes = ["unknown_meter"];
+}
+
+/** The provider's usage is not in a form that Scrip can price: `problem.field` says where. */
+export class UnknownUsageError extends ApiError<Schemas["UnknownUsageProblem"]> {
+  static override readonly codes = ["unknown_usage"];
+}
+
 /** The quantity would cost more than `problem.cost_max`, the limit of one request. */
 export class CostOutOfRangeError extends ApiError<Schemas["CostOutOfRangeProblem"]> {
   static override readonly codes = ["cost_out_of_range"];
@@ -289,6 +301,8 @@ const CLASSES: readonly ApiErrorClass[] = [
   HoldExceededError,
   HoldWithoutFeatureError,
   UnknownFeatureError,
+  UnknownMeterError,
+  UnknownUsageError,
   CostOutOfRangeError,
   InstantTooFarError,
   NotRefundableError,

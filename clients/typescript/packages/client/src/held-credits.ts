@@ -32,13 +32,14 @@ import type {
   Schemas,
   Use,
 } from "./models.js";
+import { fieldsOf, type Used } from "./used.js";
 
 export type HoldOptions = HoldUse & Keyed & FailOpen;
 
 export type Metadata = Schemas["Metadata"];
 
 type Capture = Schemas["CaptureRequest"];
-type Measure = { amount?: number | null; quantity?: number | null };
+type Measure = { amount?: number | null; quantity?: number | null; usage?: object | null };
 
 /** A hold as the API sees it. Charges have a suffix, which makes their key of the hold's. */
 export class HeldCredits {
@@ -57,7 +58,7 @@ export class HeldCredits {
   /** What the ledger keeps with the charges that follow, beside the hold's own metadata. */
   protected reported: Metadata = {};
   readonly #use: HoldUse;
-  /** What was to be held: an amount, or a quantity of the feature. */
+  /** What was to be held: an amount, or a quantity or meters of the feature. */
   readonly #measure: Measure;
   #name: string;
   #holdId: string | undefined;
@@ -79,6 +80,11 @@ export class HeldCredits {
     const { feature: _, expires_in, reason, reference, metadata, ...measure } = use;
     this.#measure = measure;
     this.#name = keyOf(idempotencyKey);
+  }
+
+  /** Whether it was opened for counts of the feature's meters. */
+  get isMetered(): boolean {
+    return this.#measure.usage != null;
   }
 
   /** The hold's id, or the idempotency key while the id is unknown. */
@@ -128,30 +134,30 @@ export class HeldCredits {
   }
 
   /**
-   * Charge for `units`, or for all that is held (undefined), even if the hold has ended.
+   * Charge for what was used, or for all that is held (undefined), even if the hold has ended.
    *
    * Undefined if that was charged already.
    *
    * @throws {NotPaidError} something else was charged in its place.
    */
   protected async charge(
-    units: number | undefined,
+    used: Used | undefined,
     suffix: string,
     final: boolean,
   ): Promise<Posting | undefined> {
     try {
-      return await this.#capture(suffix, this.captureBody(units, final));
+      return await this.#capture(suffix, this.captureBody(used, final));
     } catch (error) {
       if (error instanceof HoldNotFoundError) {
         // It was never opened: `failOpen`.
-        return this.#chargeWithoutHold(units, suffix);
+        return this.#chargeWithoutHold(used, suffix);
       }
       if (error instanceof HoldEndedError) {
-        return this.#chargeMissing(error.problem.ended_by, units, suffix, final);
+        return this.#chargeMissing(error.problem.ended_by, used, suffix, final);
       }
       if (error instanceof IdempotencyKeyReusedError) {
         const found = await this.#find(error.problem.entry_id);
-        this.#count(found, await this.#price(units), this.holdId);
+        this.#count(found, await this.#price(used), this.holdId);
         return undefined;
       }
       if (error instanceof AccountFrozenError || error instanceof InsufficientCreditsError) {
@@ -167,10 +173,10 @@ export class HeldCredits {
    * All that is held is captured as an amount, so that the app is paid in full even if someone
    * else captured a part.
    */
-  protected captureBody(units: number | undefined, final: boolean): Capture {
-    const cost = units === undefined ? this.#cost : undefined;
-    const measured = cost === undefined ? this.#measured(units) : { amount: cost };
-    return { ...measured, final, excess: "available", ...this.#details() };
+  protected captureBody(used: Used | undefined, final: boolean): Capture {
+    const cost = used === undefined ? this.#cost : undefined;
+    const measured = cost === undefined ? this.#measured(used) : { amount: cost };
+    return { ...measured, final, excess: "available", ...this.#details() } as Capture;
   }
 
   protected keyFor(suffix: string): Promise<string> {
@@ -227,18 +233,18 @@ export class HeldCredits {
    */
   async #chargeMissing(
     endedBy: string | null,
-    units: number | undefined,
+    used: Used | undefined,
     suffix: string,
     final: boolean,
   ): Promise<Posting | undefined> {
-    if (endedBy === null) return this.#chargeWithoutHold(units, suffix);
+    if (endedBy === null) return this.#chargeWithoutHold(used, suffix);
     const found = await this.#find(endedBy);
-    if (!this.#isPayment(found)) return this.#chargeWithoutHold(units, suffix);
-    const price = await this.#price(units);
+    if (!this.#isPayment(found)) return this.#chargeWithoutHold(used, suffix);
+    const price = await this.#price(used);
     const uncounted = this.#uncounted(found);
     if (found.refunded || (final && uncounted > price)) throw this.#notPaid(price, found);
     const paid = Math.min(price, uncounted);
-    const posting = paid < price ? await this.#chargeWithoutHold(units, suffix, paid) : undefined;
+    const posting = paid < price ? await this.#chargeWithoutHold(used, suffix, paid) : undefined;
     this.#addCounted(endedBy, paid);
     return posting;
   }
@@ -249,13 +255,13 @@ export class HeldCredits {
    * @throws {NotPaidError} the key belongs to something else.
    */
   async #chargeWithoutHold(
-    units: number | undefined,
+    used: Used | undefined,
     suffix: string,
     paid = 0,
   ): Promise<Posting | undefined> {
     const use = paid
-      ? { amount: (await this.#price(units)) - paid }
-      : { ...this.#feature(), ...this.#measured(units) };
+      ? { amount: (await this.#price(used)) - paid }
+      : { ...this.#feature(), ...this.#measured(used) };
     const idempotencyKey = await this.keyFor(`${suffix}.late`);
     const body = { ...this.#details(), ...use, idempotencyKey } as Use & Keyed;
     try {
@@ -263,7 +269,7 @@ export class HeldCredits {
     } catch (error) {
       if (!(error instanceof IdempotencyKeyReusedError)) throw error;
       const found = await this.#find(error.problem.entry_id);
-      this.#count(found, (await this.#price(units)) - paid, null);
+      this.#count(found, (await this.#price(used)) - paid, null);
       return undefined;
     }
   }
@@ -320,10 +326,10 @@ export class HeldCredits {
     return this.caller.send(calls.entry(this.accountId, entryId));
   }
 
-  /** Return what `units` cost now, or (undefined) what the hold's credits cost when it opened. */
-  async #price(units: number | undefined): Promise<number> {
-    if (units === undefined && this.#cost !== undefined) return this.#cost;
-    const measured = this.#measured(units);
+  /** Return what a use costs now, or (undefined) what the hold's credits cost when it opened. */
+  async #price(used: Used | undefined): Promise<number> {
+    if (used === undefined && this.#cost !== undefined) return this.#cost;
+    const measured = this.#measured(used);
     if (measured.amount != null) return measured.amount;
     const use = { ...this.#feature(), ...measured } as Use;
     return (await this.caller.send(calls.quote(this.accountId, use))).cost;
@@ -344,10 +350,9 @@ export class HeldCredits {
     }
   }
 
-  /** Return units as fields of the API; undefined means all that was to be held. */
-  #measured(units: number | undefined): Measure {
-    if (units === undefined) return this.#measure;
-    return this.#use.feature == null ? { amount: units } : { quantity: units };
+  /** Return what was used as fields of the API; undefined means all that was to be held. */
+  #measured(used: Used | undefined): Measure {
+    return used === undefined ? this.#measure : fieldsOf(used, this.#use.feature != null);
   }
 
   #feature(): { feature?: string } {

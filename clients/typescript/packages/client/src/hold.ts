@@ -12,6 +12,12 @@ import { HeldCredits, type Metadata } from "./held-credits.js";
 import type { Held, Posting } from "./models.js";
 import { Queue } from "./queue.js";
 import { ONE_TRY } from "./retries.js";
+import { check, isNothing, type Meters, rest, sum, type Used } from "./used.js";
+
+interface Part {
+  used: Used;
+  suffix: string;
+}
 
 /** A hold is extended after this part of its life. */
 const EXTEND_AFTER = 0.5;
@@ -26,13 +32,13 @@ const TRY_AGAIN_AFTER = 0.1;
  * `account` what is left then; each is undefined until it is known.
  */
 export class Hold extends HeldCredits {
-  used: number | undefined;
+  used: Used | undefined;
   held: Held | undefined;
   #isOver = false;
   #mayBeHeld = false;
-  #captured = 0;
+  #captured: Used | undefined;
   #parts = 0;
-  #part: { units: number; suffix: string } | undefined;
+  #part: Part | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #ending: Promise<void> | undefined;
   readonly #charges = new Queue();
@@ -48,31 +54,34 @@ export class Hold extends HeldCredits {
   }
 
   /**
-   * Add to what was used: units of the feature, or credits if there is none.
+   * Add to what was used: units or meters of the feature, or credits if there is none.
    *
    * Nothing is sent: the end, or `capture`, charges it.
    *
-   * @throws {RangeError} `units` is not a whole number from 0.
+   * @throws {RangeError} a count is not a whole number from 0, or what was used before is counted
+   *   otherwise.
    * @throws {Error} the hold is over, so nothing would be charged.
    */
-  use(units: number): void {
-    checkUnits(units);
+  use(more: number | Meters): void {
+    check(more);
     this.#ensureOpen();
-    this.used = (this.used ?? 0) + units;
+    this.used = sum(this.used, more);
   }
 
   /**
    * Say what was used in all until now, in place of what was said before.
    *
-   * `metadata` is kept with the charge, beside the hold's own. A report below what was captured
-   * takes nothing back.
+   * It may be the usage object that a provider answered, with its name. `metadata` is kept with the
+   * charge, beside the hold's own. A report below what was captured takes nothing back.
    *
-   * @throws {RangeError} `used` is not a whole number from 0.
+   * @throws {RangeError} a count is not a whole number from 0, or what was captured is counted
+   *   otherwise.
    * @throws {Error} the hold is over, so nothing would be charged.
    */
-  report(used: number, metadata: Metadata = {}): void {
-    checkUnits(used);
+  report(used: Used, metadata: Metadata = {}): void {
+    check(used);
     this.#ensureOpen();
+    rest(used, this.#captured);
     this.used = used;
     this.reported = metadata;
   }
@@ -92,9 +101,9 @@ export class Hold extends HeldCredits {
     return this.#charges.run(async () => {
       this.#ensureOpen();
       let posting = this.#part && (await this.#chargePart(this.#part));
-      const units = (this.used ?? 0) - this.#captured;
-      if (units > 0) {
-        this.#part = { units, suffix: `.capture-${++this.#parts}` };
+      const used = rest(this.used ?? 0, this.#captured);
+      if (!isNothing(used)) {
+        this.#part = { used, suffix: `.capture-${++this.#parts}` };
         posting = await this.#chargePart(this.#part);
       }
       return posting;
@@ -192,11 +201,11 @@ export class Hold extends HeldCredits {
   }
 
   /** Charge the part that was begun last. */
-  async #chargePart(part: { units: number; suffix: string }): Promise<Posting | undefined> {
+  async #chargePart(part: Part): Promise<Posting | undefined> {
     try {
-      const posting = await this.charge(part.units, part.suffix, false);
+      const posting = await this.charge(part.used, part.suffix, false);
       this.#part = undefined;
-      this.#captured += part.units;
+      this.#captured = sum(this.#captured, part.used);
       return posting;
     } catch (error) {
       if (!this.failOpen || !(error instanceof UnavailableError)) throw error;
@@ -212,14 +221,14 @@ export class Hold extends HeldCredits {
     try {
       if (this.#part !== undefined) {
         suffix = this.#part.suffix;
-        body = this.captureBody(this.#part.units, false);
+        body = this.captureBody(this.#part.used, false);
         await this.#chargePart(this.#part);
       }
-      const units = this.used === undefined ? undefined : Math.max(0, this.used - this.#captured);
+      const used = this.used === undefined ? undefined : rest(this.used, this.#captured);
       suffix = ".capture";
-      body = this.captureBody(units, true);
-      if (units === 0) await this.#release();
-      else await this.charge(units, suffix, true);
+      body = this.captureBody(used, true);
+      if (used !== undefined && isNothing(used)) await this.#release();
+      else await this.charge(used, suffix, true);
     } catch (error) {
       if (!(error instanceof UnavailableError)) throw error;
       // A call that only reads has no key.
@@ -248,12 +257,6 @@ export class Hold extends HeldCredits {
 
   #ensureOpen(): void {
     if (this.#isOver) throw new Error("a hold that is over can be neither used nor captured");
-  }
-}
-
-function checkUnits(units: number): void {
-  if (!Number.isSafeInteger(units) || units < 0) {
-    throw new RangeError(`units must be a whole number from 0, not ${units}`);
   }
 }
 

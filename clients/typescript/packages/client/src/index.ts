@@ -42,3 +42,4 @@ export { isUserError, problemResponse } from "./problems.js";
 export type { Retries } from "./retries.js";
 export { clientFor, Scrip, type ScripOptions } from "./scrip.js";
 export type { ClientCredentials, Token } from "./tokens.js";
+export { type Meters, priceOf, type ProviderUsage, type Used } from "./used.js";

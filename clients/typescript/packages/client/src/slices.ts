@@ -33,6 +33,7 @@ import type {
   Posting,
   Use,
 } from "./models.js";
+import { priceOf } from "./used.js";
 
 export interface LeaseSpec {
   feature: string | undefined;
@@ -263,7 +264,7 @@ export class Slices {
   /** Return the credits that a single use costs; undefined while its price is unknown. */
   #cost(units: number): number | undefined {
     if (this.#spec.feature === undefined) return units;
-    return this.#price && Math.ceil((units * this.#price.cost) / this.#price.per);
+    return this.#price && priceOf(this.#price, units);
   }
 
   /** Whether another slice is needed: for a waiting use, or before this one is used up. */
@@ -306,8 +307,8 @@ export class Slices {
   /** Return the step that holds credits, or the units of the feature that they buy. */
   #holdStep(credits: number, wanted: number, begun: number): HoldSlice {
     const { feature, expiresIn } = this.#spec;
-    const price = this.#price;
-    const units = price ? Math.max(1, Math.floor((credits * price.per) / price.cost)) : 1;
+    const { cost, per } = this.#price ?? {};
+    const units = cost && per ? Math.max(1, Math.floor((credits * per) / cost)) : 1;
     const use = feature === undefined ? { amount: credits } : { feature, quantity: units };
     const body = { ...use, expires_in: expiresIn } as HoldUse;
     return { kind: "hold", call: calls.openHold(this.#accountId, body), credits, wanted, begun };
@@ -403,8 +404,8 @@ export class Slices {
     if (error instanceof InsufficientCreditsError) {
       const affordable = error.problem.available;
       const isEnough = step.wanted - this.#room <= affordable && affordable < step.credits;
-      const price = this.#price;
-      if (isEnough && (!price || affordable * price.per >= price.cost)) {
+      const { cost = 0, per = 1 } = this.#price ?? {};
+      if (isEnough && affordable * per >= (cost ?? 0)) {
         this.#opening = this.#holdStep(affordable, step.wanted, now);
         return;
       }

@@ -17,11 +17,11 @@ const use = { amount: 100 };
 const PROMPT_TOKENS = 10;
 const prompt = "x".repeat(4 * PROMPT_TOKENS);
 
-const finish = (input?: number, output?: number): Part => ({
+const finish = (input?: number, output?: number, cacheRead?: number): Part => ({
   type: "finish",
   finishReason: { unified: "stop", raw: "stop" },
   usage: {
-    inputTokens: { total: input, noCache: input, cacheRead: undefined, cacheWrite: undefined },
+    inputTokens: { total: input, noCache: undefined, cacheRead, cacheWrite: undefined },
     outputTokens: { total: output, text: output, reasoning: undefined },
   },
 });
@@ -130,6 +130,17 @@ test("units may be weighed otherwise than by the sum of tokens", async () => {
   const result = streamText(await heldStream(here.account(), use, settings, units));
   await read(result.textStream);
   await vi.waitFor(async () => expect(await here.amounts()).toEqual([-7]));
+});
+
+test("a feature with meters is charged by them, cached tokens by their own", async () => {
+  const here = new World();
+  const parts = [...said("Hello"), finish(44_000, 500, 40_000)];
+  const metered = { feature: "model", usage: { input: 80_000, output: 5_000 } };
+  const settings = { model: model([parts]), prompt };
+  const result = streamText(await heldStream(here.account(), metered, settings));
+  await read(result.textStream);
+  // 4 000 at 1 for 4 000, 40 000 at 1 for 40 000, and 500 at 1 for 500
+  await vi.waitFor(async () => expect(await here.amounts()).toEqual([-3]));
 });
 
 test("a silent stream that nobody reads is charged after the hold's life", async () => {

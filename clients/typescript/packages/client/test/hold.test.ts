@@ -4,6 +4,7 @@ import {
   InsufficientCreditsError,
   NotPaidError,
   UnavailableError,
+  UnknownMeterError,
 } from "@scrip/client";
 import { describe, expect, test } from "vitest";
 import { thrown, World } from "../../../test/world.ts";
@@ -185,6 +186,56 @@ describe("a hold that outlasts any block", () => {
     await hold.settle();
     expect(here.log.at(-1)).toContain("was not paid in full");
     expect(await here.amounts()).toEqual([-100]);
+  });
+});
+
+describe("a hold of a feature with meters", () => {
+  const most = { feature: "model", usage: { input: 40_000, output: 5_000 } };
+
+  test("is charged for the counts of its meters, rounded up once", async () => {
+    const here = new World();
+    await here.account().hold(most, (hold) => {
+      expect(hold.held?.amount).toBe(20);
+      hold.use({ input: 1_000 });
+      hold.use({ input: 200, output: 350 });
+    });
+    expect(await here.amounts()).toEqual([-1]);
+  });
+
+  test("is charged for what a provider says", async () => {
+    const here = new World();
+    const usage = { prompt_tokens: 8_000, completion_tokens: 500, total_tokens: 8_500 };
+    await here.account().hold(most, (hold) => hold.report({ usage_of: "openai", usage }));
+    expect(await here.amounts()).toEqual([-3]);
+  });
+
+  test("is charged in parts, and in full if nothing is said", async () => {
+    const here = new World();
+    await here.account().hold(most, async (hold) => {
+      hold.use({ input: 4_000 });
+      await hold.capture();
+      hold.use({ output: 1_000 });
+    });
+    await here.account().hold(most, () => "nothing");
+    await here.account().hold(most, (hold) => hold.use({ input: 0 }));
+    expect(await here.amounts()).toEqual([-1, -2, -20]);
+  });
+
+  test("refuses a meter that it lacks", async () => {
+    const here = new World();
+    const hold = here.account().hold(most, (hold) => hold.use({ images: 1 }));
+    await expect(hold).rejects.toThrow(UnknownMeterError);
+  });
+
+  test("is counted in one way", async () => {
+    await new World().account().hold(most, async (hold) => {
+      hold.use({ input: 4_000 });
+      expect(() => hold.use(1)).toThrow(RangeError);
+      await hold.capture();
+      const usage = { prompt_tokens: 1, completion_tokens: 1 };
+      expect(() => hold.report({ usage_of: "openai", usage })).toThrow(RangeError);
+      expect(() => hold.report(5)).toThrow(RangeError);
+    });
   });
 });
 

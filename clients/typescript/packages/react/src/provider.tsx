@@ -1,6 +1,6 @@
 "use client";
 
-import { Scrip, type Token } from "@scrip/client";
+import { type Meters, priceOf, Scrip, type Token } from "@scrip/client";
 import { createContext, type ReactNode, useContext, useMemo, useSyncExternalStore } from "react";
 import { CreditsStore, type Known, UNKNOWN } from "./store.js";
 
@@ -31,10 +31,10 @@ export interface Credits extends Known {
   readonly balance: number | undefined;
   /** Credits that can be spent; undefined until known. */
   readonly available: number | undefined;
-  /** What a use costs: undefined until known, or if there is no such feature. */
-  getCost(feature: string, quantity?: number): number | undefined;
+  /** What a use of units or meters costs: undefined until known, or if it has no price. */
+  getCost(feature: string, used?: number | Meters): number | undefined;
   /** Whether there are certainly enough credits for a use. The server decides in the end. */
-  canPerform(feature: string, quantity?: number): boolean;
+  canPerform(feature: string, used?: number | Meters): boolean;
   /** `fetch` for what costs credits: reads the balance afterwards, and keeps what a 402 says. */
   spend(input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
   /** Read the balance now, such as when a streamed answer has ended. */
@@ -57,12 +57,12 @@ export function useCredits(): Credits {
 
 function creditsOf(known: Known, store: CreditsStore): Credits {
   const { account, catalog } = known;
-  const getCost = (feature: string, quantity = 1) => {
-    const price = catalog?.features.find(({ feature_id }) => feature_id === feature);
-    return price && Math.ceil((quantity * price.cost) / price.per);
+  const getCost = (feature: string, used: number | Meters = 1) => {
+    const found = catalog?.features.find(({ feature_id }) => feature_id === feature);
+    return found && priceOf(found, used);
   };
-  const canPerform = (feature: string, quantity = 1) => {
-    const cost = getCost(feature, quantity);
+  const canPerform = (feature: string, used: number | Meters = 1) => {
+    const cost = getCost(feature, used);
     if (account === undefined || cost === undefined || account.status !== "active") return false;
     return account.unlimited || cost <= account.available;
   };

@@ -16,8 +16,14 @@ let url: string;
 const getToken = () => "user";
 
 const features = [
-  { feature_id: "chat", cost: 5, per: 1 },
-  { feature_id: "tokens", cost: 3, per: 1000 },
+  { feature_id: "chat", cost: 5, per: 1, meters: {} },
+  { feature_id: "tokens", cost: 3, per: 1000, meters: {} },
+  {
+    feature_id: "model",
+    cost: null,
+    per: 1,
+    meters: { input: { cost: 1, per: 4000 }, output: { cost: 1, per: 500 } },
+  },
 ];
 
 /** An API that answers the balance of when it was asked, at once or when a test lets it. */
@@ -77,6 +83,10 @@ test("what a use costs is rounded up, and allowed if there is enough", async () 
   await show();
   expect(credits.getCost("chat", 2)).toBe(10);
   expect(credits.getCost("tokens", 1001)).toBe(4);
+  expect(credits.getCost("model", { input: 1200, output: 350 })).toBe(1);
+  expect(credits.getCost("model", { input: 1201, output: 350 })).toBe(2);
+  expect(credits.getCost("model", { input: 1, images: 1 })).toBeUndefined();
+  expect(credits.getCost("model")).toBeUndefined();
   expect(credits.getCost("nothing")).toBeUndefined();
   expect(credits.canPerform("chat", 20)).toBe(true);
   expect(credits.canPerform("chat", 21)).toBe(false);
