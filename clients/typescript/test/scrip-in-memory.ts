@@ -14,7 +14,7 @@ export default async function start(project: TestProject): Promise<() => void> {
   const root = fileURLToPath(new URL("../../..", import.meta.url));
   const server = spawn(`${root}/.venv/bin/python`, ["-m", "tests.unit.clients.scrip_over_http"], {
     cwd: root,
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["pipe", "pipe", "inherit"],
   });
   const address = await new Promise<string>((resolve, reject) => {
     server.stdout.once("data", (line: Buffer) => resolve(line.toString().trim()));

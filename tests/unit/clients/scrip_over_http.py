@@ -10,6 +10,8 @@ API, a world answers `POST /<world>/world` with its books, after it has done wha
 from __future__ import annotations
 
 import json
+import sys
+import threading
 from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -97,4 +99,5 @@ def _books(scrip: ScripInMemory, orders: dict[str, Any]) -> dict[str, Any]:
 if __name__ == "__main__":
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         print(f"http://127.0.0.1:{server.server_port}", flush=True)  # noqa: T201 - it is asked for
-        server.serve_forever()
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        sys.stdin.read()  # until the tests that started it are gone
