@@ -25,6 +25,14 @@ export type ScripOptions = Connecting &
     | { clientCredentials: ClientCredentials; token?: never }
   );
 
+/** What environment variables name: a stack, and the credentials of its service client. */
+const VARIABLES = {
+  url: "SCRIP_API_URL",
+  tokenUrl: "SCRIP_TOKEN_URL",
+  clientId: "SCRIP_SERVICE_CLIENT_ID",
+  clientSecret: "SCRIP_SERVICE_CLIENT_SECRET",
+};
+
 /** A client. Make one when your app starts, and share it. */
 export class Scrip {
   readonly #caller: Caller;
@@ -49,6 +57,33 @@ export class Scrip {
       fetch: fetch ?? ((...request) => globalThis.fetch(...request)),
       log: log ?? ((...line) => console.warn("scrip:", ...line)),
     });
+  }
+
+  /**
+   * Return a client for the stack that environment variables name, with its own tokens.
+   *
+   * `SCRIP_API_URL`, `SCRIP_TOKEN_URL` and `SCRIP_SERVICE_CLIENT_ID` are outputs of the stack,
+   * `SCRIP_SERVICE_CLIENT_SECRET` is that client's secret. `scrip local env` sets them for a local
+   * stack.
+   *
+   * @throws {RangeError} a variable is missing, or the address is not a URL.
+   */
+  static fromEnv(options: Omit<Connecting, "url"> = {}): Scrip {
+    // Every runtime of back ends has it, and a browser has not.
+    const { process } = globalThis as { process?: { env: Record<string, string | undefined> } };
+    const { url: address, ...named } = VARIABLES;
+    const missing = [address, ...Object.values(named)].filter((name) => !process?.env[name]);
+    if (missing.length) {
+      const hint = "for a local stack `scrip local env` prints what to set";
+      throw new RangeError(`set ${missing.join(", ")}; ${hint}`);
+    }
+    const value = (name: string) => process?.env[name] ?? "";
+    const clientCredentials = {
+      tokenUrl: value(named.tokenUrl),
+      clientId: value(named.clientId),
+      clientSecret: value(named.clientSecret),
+    };
+    return new Scrip({ ...options, url: value(address), clientCredentials });
   }
 
   /** Return an account; nothing is sent yet. */

@@ -14,7 +14,7 @@ import {
   UnknownFeatureError,
   UnreadableAnswerError,
 } from "@scrip/client";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { thrown, World } from "../../../test/world.ts";
 
 const world = () => new World();
@@ -231,6 +231,19 @@ describe("tokens", () => {
       entry: { entry_id: "user:k" },
     });
     expect(tokens).toEqual([]);
+  });
+
+  test("are fetched with the credentials that the environment names", async () => {
+    vi.stubEnv("SCRIP_API_URL", world().url);
+    vi.stubEnv("SCRIP_TOKEN_URL", tokenUrl);
+    vi.stubEnv("SCRIP_SERVICE_CLIENT_ID", "id");
+    vi.stubEnv("SCRIP_SERVICE_CLIENT_SECRET", "secret");
+    await Scrip.fromEnv().account("u1").balance();
+    expect(issued).toEqual(["id:secret"]);
+    vi.stubEnv("SCRIP_TOKEN_URL", undefined);
+    vi.stubEnv("SCRIP_SERVICE_CLIENT_SECRET", "");
+    expect(() => Scrip.fromEnv()).toThrow("set SCRIP_TOKEN_URL, SCRIP_SERVICE_CLIENT_SECRET; ");
+    vi.unstubAllEnvs();
   });
 
   test("a page's client is for the user's own account", () => {
