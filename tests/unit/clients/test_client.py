@@ -19,8 +19,11 @@ from scrip_client import (
     IdempotencyKeyReusedError,
     InsufficientCreditsError,
     NoEntryYetError,
+    Price,
     Scrip,
     UnknownFeatureError,
+    UnknownMeterError,
+    UnknownUsageError,
     UnreadableAnswerError,
 )
 from tests.event_loops import run
@@ -35,7 +38,7 @@ from tests.unit.clients.scrip_in_memory import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from scrip_client.calls import BatchUse
+    from scrip_client.calls import BatchUse, Use
 
 
 class Promise:
@@ -96,6 +99,50 @@ def test_a_batch_is_charged_completely_or_not_at_all(scrip: Scrip, server: Scrip
     with pytest.raises(InsufficientCreditsError):
         scrip.consume_batch(ACCOUNT_ID, [{"amount": 100}, {"amount": 100}])
     assert server.ledger == [("usage", -5), ("usage", -7)]
+
+
+def test_usage_by_meter_and_of_a_provider_is_charged_alike(
+    scrip: Scrip, server: ScripInMemory
+) -> None:
+    meters: Use = {"usage": {"input": 4_000, "output": 500}}
+    openai: Use = {
+        "usage": {"prompt_tokens": 4_000, "completion_tokens": 500, "total_tokens": 4_500},
+        "usage_of": "openai",
+    }
+    for use in (meters, openai):
+        assert scrip.quote(ACCOUNT_ID, "model", **use).cost == 2
+        entry = scrip.consume(ACCOUNT_ID, "model", **use).entry
+        assert (entry.cost, entry.usage, entry.quantity) == (2, meters["usage"], None)
+        assert entry.price == {
+            "input": Price(cost=1, per=4_000),
+            "output": Price(cost=1, per=500),
+        }
+        [entry] = scrip.consume_batch(ACCOUNT_ID, [{"feature": "model", **use}]).entries
+        assert entry.usage == meters["usage"]
+        hold = scrip.open_hold(ACCOUNT_ID, "model", **use).hold
+        scrip.capture_hold(
+            ACCOUNT_ID, hold.hold_id, usage=use["usage"], usage_of=use.get("usage_of")
+        )
+        with scrip.charge("model", ACCOUNT_ID, **use):
+            pass
+    assert server.charged == 16
+    [model] = [found for found in scrip.catalog().features if found.feature_id == "model"]
+    assert (model.cost, model.meters["output"]) == (None, Price(cost=1, per=500))
+    with pytest.raises(ValueError, match="quote"):
+        model.price(1)
+
+
+def test_what_has_no_price_is_refused(scrip: Scrip, server: ScripInMemory) -> None:
+    with pytest.raises(UnknownMeterError) as unknown:
+        scrip.consume(ACCOUNT_ID, "model", usage={"inptu": 5})
+    assert (unknown.value.meter, unknown.value.meters) == ("inptu", "input, cached_input, output")
+    with pytest.raises(UnknownUsageError):
+        scrip.consume(ACCOUNT_ID, "model", usage={"input_tokens": 5}, usage_of="openai")
+    lease = scrip.lease("model", ACCOUNT_ID)
+    with pytest.raises(ValueError, match="use a hold"):
+        lease.consume()
+    lease.close()
+    assert server.ledger == []
 
 
 def test_a_hold_is_opened_extended_captured_and_released(

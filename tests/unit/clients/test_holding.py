@@ -18,6 +18,7 @@ from scrip_client import (
     Scrip,
     TooManyAttemptsError,
     UnavailableError,
+    UnknownUsageError,
 )
 from tests.event_loops import run
 from tests.unit.clients.scrip_in_memory import (
@@ -68,6 +69,69 @@ def test_a_block_without_reported_use_is_charged_in_full_and_zero_use_is_free(
     with scrip.hold(None, ACCOUNT_ID, amount=60) as hold:
         hold.use(0)
     assert server.ledger == [HOLD, taken(60), HOLD, RELEASE]
+
+
+MOST = {"input": 40_000, "output": 5_000}
+"""It costs 20 credits."""
+
+OPENAI = {"prompt_tokens": 4_000, "completion_tokens": 500, "total_tokens": 4_500}
+"""It costs 2 credits."""
+
+
+def test_counts_of_meters_add_up_to_one_entry(scrip: Scrip, server: ScripInMemory) -> None:
+    with scrip.hold("model", ACCOUNT_ID, usage=MOST, metadata={"run": 7}) as hold:
+        hold.use(usage={"input": 1_000})
+        hold.use(usage={"input": 1_400, "output": 200})
+    assert server.ledger == [HOLD, RELEASE, taken(1)]
+    assert hold.entry is not None
+    assert hold.entry.usage == {"input": 2_400, "output": 200}
+    assert hold.entry.metadata == {"run": 7}
+
+
+def test_each_providers_usage_is_an_entry_and_an_estimate_says_so(
+    scrip: Scrip, server: ScripInMemory
+) -> None:
+    with scrip.hold("model", ACCOUNT_ID, usage=MOST, metadata={"run": 7}) as hold:
+        hold.use(usage=OPENAI, usage_of="openai")
+        hold.use(usage=OPENAI, usage_of="openai")
+        hold.use(usage={"output": 500}, estimated=True)
+    assert server.ledger == [HOLD, taken(2), taken(2), RELEASE, taken(1)]
+    assert hold.entry is not None
+    assert hold.entry.metadata == {"run": 7, "estimated": True}
+    with scrip.hold("model", ACCOUNT_ID, usage=MOST) as hold:
+        pass
+    assert server.ledger[-1] == taken(20)
+
+
+def test_usage_without_a_price_charges_its_fallback_or_nothing(
+    scrip: Scrip, server: ScripInMemory
+) -> None:
+    strange = {**OPENAI, "holograms": 5}
+    with scrip.hold("model", ACCOUNT_ID, usage=MOST) as hold:
+        hold.use(usage=strange, usage_of="openai", fallback={"output": 1_500})
+        hold.use(usage=strange, usage_of="openai", fallback={"output": 1_000})
+    assert server.ledger == [HOLD, taken(3), RELEASE, taken(2)]
+    assert server.newest.metadata == {"estimated": True}
+    with (
+        pytest.raises(UnknownUsageError) as refused,
+        scrip.hold("model", ACCOUNT_ID, usage=MOST) as hold,
+    ):
+        hold.use(usage=strange, usage_of="openai")
+    assert (refused.value.provider, refused.value.field) == ("openai", "holograms")
+    assert server.ledger[4:] == [HOLD, RELEASE]
+
+
+@pytest.mark.parametrize(
+    "use", [{}, {"units": 1, "usage": {"input": 1}}, {"units": -1}, {"usage": {"input": 1.5}}]
+)
+def test_a_use_is_measured_in_one_way_in_whole_numbers(
+    scrip: Scrip, server: ScripInMemory, use: dict[str, Any]
+) -> None:
+    with scrip.hold("model", ACCOUNT_ID, usage=MOST) as hold:
+        with pytest.raises(ValueError, match="units"):
+            hold.use(**use)
+        hold.use(usage={"input": 0})
+    assert server.ledger == [HOLD, RELEASE]
 
 
 @pytest.mark.parametrize("kind", [ModelError, KeyboardInterrupt, GeneratorExit])
@@ -296,8 +360,8 @@ def test_an_unanswered_capture_raises_with_instructions(
     ):
         hold.use(1)
     key = f"{hold.hold_id}.capture"
-    body: dict[str, Any] = {"quantity": 1, "final": True, "excess": "available"}
-    body["reference"] = "order-1"
+    body: dict[str, Any] = {"reference": "order-1", "quantity": 1}
+    body |= {"final": True, "excess": "available"}
     assert f"capture it with {body} and the idempotency key {key}" in failed.value.__notes__[0]
     assert f"idempotency key {key}" in caplog.text
     for _ in range(2):

@@ -20,6 +20,7 @@ SHAPES = {
     models.Actor: "ActorAnswer",
     models.Change: "UpcomingChange",
     models.Upcoming: "UpcomingAnswer",
+    models.Price: "PriceAnswer",
     models.Quote: "QuoteAnswer",
     models.Page: "EntriesAnswer",
     models.Held: "HeldAnswer",

@@ -43,6 +43,8 @@ from scrip_client.errors import (
     UnauthorizedError,
     UnavailableError,
     UnknownFeatureError,
+    UnknownMeterError,
+    UnknownUsageError,
     UnreadableAnswerError,
 )
 from scrip_client.holding import AsyncHold, Hold
@@ -66,6 +68,7 @@ from scrip_client.models import (
     Period,
     Plan,
     Posting,
+    Price,
     Quote,
     Rollover,
     Upcoming,
@@ -125,6 +128,7 @@ __all__ = [
     "Period",
     "Plan",
     "Posting",
+    "Price",
     "ProblemAnswer",
     "Quote",
     "RefundTooLargeError",
@@ -140,6 +144,8 @@ __all__ = [
     "UnauthorizedError",
     "UnavailableError",
     "UnknownFeatureError",
+    "UnknownMeterError",
+    "UnknownUsageError",
     "UnreadableAnswerError",
     "Upcoming",
     "problem_answer",

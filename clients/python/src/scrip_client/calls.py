@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, Unpack
 from urllib.parse import quote as quoted
 
 from scrip_client.keys import USER_PREFIX, checked_key, new_key
@@ -27,9 +27,13 @@ from scrip_client.models import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
-    from typing import Literal
 
 Answer = TypeVar("Answer")
+
+Provider = Literal["openai", "anthropic", "bedrock", "google"]
+
+MEASURES = frozenset({"quantity", "usage", "usage_of", "amount"})
+"""The fields of a `Use` that say how much it is."""
 
 HOLD_SECONDS = 300
 """How long a hold lives by default."""
@@ -48,9 +52,15 @@ class Details(TypedDict, total=False):
 
 
 class Use(Details, total=False):
-    """A use: `quantity` units of a feature (default 1), or an `amount` of credits."""
+    """A use: `quantity` units of a feature (default 1), its `usage`, or an `amount` of credits.
+
+    `usage` has the counts of the feature's meters, such as `{"input": 1200, "output": 350}`; or it
+    is a provider's own usage object, as its API answered it, and `usage_of` names the provider.
+    """
 
     quantity: int
+    usage: Mapping[str, Any]
+    usage_of: Provider
     amount: int
 
 
@@ -115,6 +125,8 @@ def quote(account_id: str, feature: str | None = None, **use: Unpack[Use]) -> Ca
 
     Raises:
         UnknownFeatureError: the feature does not exist.
+        UnknownMeterError: the feature has no price for what was counted.
+        UnknownUsageError: the provider's usage cannot be read.
     """
     return _post(Quote, account_id, "quote", body={"feature": feature, **use})
 
@@ -137,6 +149,8 @@ def consume(
         InsufficientCreditsError: the account has too few credits; nothing was charged.
         AccountFrozenError: the account may not spend.
         UnknownFeatureError: the feature does not exist.
+        UnknownMeterError: the feature has no price for what was counted.
+        UnknownUsageError: the provider's usage cannot be read.
         IdempotencyKeyReusedError: the key belongs to another request.
     """
     body, key = {"feature": feature, **use}, _key(idempotency_key)
@@ -159,6 +173,8 @@ def consume_batch(
         InsufficientCreditsError: the account has too few credits for all; nothing was charged.
         AccountFrozenError: the account may not spend.
         UnknownFeatureError: one of the features does not exist.
+        UnknownMeterError: one of the features has no price for what was counted.
+        UnknownUsageError: a provider's usage cannot be read.
         IdempotencyKeyReusedError: the key belongs to another request.
     """
     body, key = {"uses": [dict(use) for use in uses]}, _key(idempotency_key)
@@ -184,6 +200,8 @@ def open_hold(
         TooManyHoldsError: the account has 32 open holds.
         AccountFrozenError: the account may not spend.
         UnknownFeatureError: the feature does not exist.
+        UnknownMeterError: the feature has no price for what was counted.
+        UnknownUsageError: the provider's usage cannot be read.
         HoldRateLimitedError: a user's token has opened too many holds.
         IdempotencyKeyReusedError: the key belongs to another request.
     """
@@ -196,13 +214,15 @@ def capture_hold(
     hold_id: str,
     *,
     quantity: int | None = None,
+    usage: Mapping[str, Any] | None = None,
+    usage_of: Provider | None = None,
     amount: int | None = None,
     final: bool = True,
     excess: Literal["refuse", "available"] = "refuse",
     idempotency_key: str | None = None,
     **details: Unpack[Details],
 ) -> Call[Posting]:
-    """Charge to a hold: a quantity of its feature, an amount, or all that is left of it.
+    """Charge to a hold: a quantity or usage of its feature, an amount, or all that is left of it.
 
     A `final` capture ends the hold and gives the rest back. With `excess="available"`, what
     exceeds the hold is taken from the available credits; otherwise it is refused.
@@ -214,10 +234,20 @@ def capture_hold(
         HoldNotYoursError: a user's token cannot capture a hold that the app opened.
         HoldExceededError: the hold has less left.
         InsufficientCreditsError, AccountFrozenError: what exceeds the hold cannot be charged.
-        HoldWithoutFeatureError: the hold has no feature, so a quantity has no price.
+        HoldWithoutFeatureError: the hold has no feature, so a quantity or usage has no price.
+        UnknownMeterError: the feature has no price for what was counted.
+        UnknownUsageError: the provider's usage cannot be read.
         IdempotencyKeyReusedError: the key belongs to another request.
     """
-    use = {"quantity": quantity, "amount": amount, "final": final, "excess": excess, **details}
+    use = {
+        "quantity": quantity,
+        "usage": usage,
+        "usage_of": usage_of,
+        "amount": amount,
+        "final": final,
+        "excess": excess,
+        **details,
+    }
     return _end_hold(account_id, hold_id, "capture", use, idempotency_key)
 
 

@@ -26,6 +26,8 @@
         +-- HoldExceededError               409
         +-- HoldWithoutFeatureError         422
         +-- UnknownFeatureError             422
+        +-- UnknownMeterError               422
+        +-- UnknownUsageError               422
         +-- CostOutOfRangeError             422
         +-- InstantTooFarError              422
         +-- NotRefundableError              422
@@ -290,6 +292,28 @@ class UnknownFeatureError(ApiError):
     CODES = frozenset({"unknown_feature"})
 
     feature: str
+
+
+class UnknownMeterError(ApiError):
+    """The feature has no price for the meter; a use without a price is refused, never free.
+
+    `meters` names those that it has, with commas between them.
+    """
+
+    CODES = frozenset({"unknown_meter"})
+
+    feature: str
+    meter: str
+    meters: str
+
+
+class UnknownUsageError(ApiError):
+    """The usage is not as the provider's API answers it: `field` is missing, wrong or unknown."""
+
+    CODES = frozenset({"unknown_usage"})
+
+    provider: str
+    field: str
 
 
 class CostOutOfRangeError(ApiError):

@@ -10,7 +10,7 @@ import logging
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from scrip_client import calls
 from scrip_client.charges import ATTEMPTS_MAX, add_note
@@ -29,13 +29,16 @@ from scrip_client.errors import (
 from scrip_client.keys import USER_PREFIX, derived_key, is_by_app
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from scrip_client.caller import Caller, CallState
     from scrip_client.calls import Call, Use
     from scrip_client.models import Balance, Entry, HoldPosting, HoldState, OneEntry, Posting
 
 Answer = TypeVar("Answer")
+
+Fields: TypeAlias = "Mapping[str, Any]"
+"""A `Use` without its feature, as fields of the API."""
 
 logger = logging.getLogger("scrip_client")
 
@@ -126,8 +129,8 @@ class HeldCredits:
     async def _extend(self) -> HoldState:
         return await self._send_for_hold(calls.extend_hold, expires_in=self._spec.expires_in)
 
-    async def _charge(self, units: int | None, suffix: str, *, final: bool) -> Posting | None:
-        """Charge for `units`, or for all that is held (None), even if the hold has ended.
+    async def _charge(self, use: Fields | None, suffix: str, *, final: bool) -> Posting | None:
+        """Charge for a use, or for all that is held (None), even if the hold has ended.
 
         None if that was charged already.
 
@@ -135,20 +138,20 @@ class HeldCredits:
             NotPaidError: something else was charged in its place.
         """
         try:
-            return await self._capture(suffix, **self._capture_body(units, final=final))
+            return await self._capture(suffix, **self._capture_body(use, final=final))
         except HoldNotFoundError:
             # It was never opened: `fail_open`.
-            return await self._charge_without_hold(units, suffix)
+            return await self._charge_without_hold(use, suffix)
         except HoldEndedError as ended:
-            return await self._charge_missing(ended.ended_by, units, suffix, final=final)
+            return await self._charge_missing(ended.ended_by, use, suffix, final=final)
         except IdempotencyKeyReusedError as reused:
             found = await self._find(reused.entry_id)
-            self._count(found, await self._price(units), self.hold_id)
+            self._count(found, await self._price(use), self.hold_id)
             return None
         except (AccountFrozenError, InsufficientCreditsError) as refusal:
             # Earlier parts may have used up the hold.
             with suppress(HoldExceededError):
-                await self._capture(f"{suffix}.held", **self._details)
+                await self._capture(f"{suffix}.held", **self._details(use))
             add_note(refusal, f"{self._label} was captured in full; what exceeds it is not paid")
             raise
 
@@ -158,7 +161,7 @@ class HeldCredits:
         return await self._accept(posting)
 
     async def _charge_missing(
-        self, ended_by: str | None, units: int | None, suffix: str, *, final: bool
+        self, ended_by: str | None, use: Fields | None, suffix: str, *, final: bool
     ) -> Posting | None:
         """Charge what the entry that ended the hold has not paid; None if it has paid everything.
 
@@ -168,37 +171,37 @@ class HeldCredits:
             NotPaidError: it has paid more than requested, or was refunded in part.
         """
         if ended_by is None:
-            return await self._charge_without_hold(units, suffix)
+            return await self._charge_without_hold(use, suffix)
         found = await self._find(ended_by)
         if not self._is_payment(found):
-            return await self._charge_without_hold(units, suffix)
-        price, uncounted = await self._price(units), self._uncounted(found)
+            return await self._charge_without_hold(use, suffix)
+        price, uncounted = await self._price(use), self._uncounted(found)
         if found.refunded or (final and uncounted > price):
             raise self._not_paid(price, found)
         paid, posting = min(price, uncounted), None
         if paid < price:
-            posting = await self._charge_without_hold(units, suffix, paid=paid)
+            posting = await self._charge_without_hold(use, suffix, paid=paid)
         self._counted[ended_by] += paid
         return posting
 
     async def _charge_without_hold(
-        self, units: int | None, suffix: str, *, paid: int = 0
+        self, use: Fields | None, suffix: str, *, paid: int = 0
     ) -> Posting | None:
         """Charge the account for a use, less what is paid; None if another delivery has.
 
         Raises:
             NotPaidError: the key belongs to something else.
         """
-        feature, use = self._spec.feature, {**self._details, **self._measured(units)}
+        feature, body = self._spec.feature, self._body(use)
         if paid:
-            feature, use = None, {**self._details, "amount": await self._price(units) - paid}
+            feature, body = None, {**self._details(use), "amount": await self._price(use) - paid}
         key = self._key(f"{suffix}.late")
-        call = calls.consume(self.account_id, feature, idempotency_key=key, **use)
+        call = calls.consume(self.account_id, feature, idempotency_key=key, **body)
         try:
             return await self._accept(await self._caller.send(call))
         except IdempotencyKeyReusedError as reused:
             found = await self._find(reused.entry_id)
-            self._count(found, await self._price(units) - paid, None)
+            self._count(found, await self._price(use) - paid, None)
             return None
 
     async def _accept(self, posting: Posting) -> Posting:
@@ -241,15 +244,15 @@ class HeldCredits:
     async def _find(self, entry_id: str) -> OneEntry:
         return await self._caller.send(calls.entry(self.account_id, entry_id))
 
-    async def _price(self, units: int | None) -> int:
-        """Return what `units` cost now, or (None) what the hold's credits cost when it opened."""
-        if units is None and self._cost is not None:
+    async def _price(self, use: Fields | None) -> int:
+        """Return what a use costs now, or (None) what the hold's credits cost when it opened."""
+        if use is None and self._cost is not None:
             return self._cost
-        measured = self._measured(units)
+        body = self._body(use)
         if self._spec.feature is None:
-            price: int = measured["amount"]
+            price: int = body["amount"]
             return price
-        quote = calls.quote(self.account_id, self._spec.feature, **measured)
+        quote = calls.quote(self.account_id, self._spec.feature, **body)
         return (await self._caller.send(quote)).cost
 
     async def _send_for_hold(
@@ -268,28 +271,30 @@ class HeldCredits:
             self._hold_id = f"{USER_PREFIX}{self._name}"
             return await self._caller.send(make(self.account_id, self.hold_id, **body), state)
 
-    def _measured(self, units: int | None) -> dict[str, Any]:
-        """Return units as fields of the API; None means all that was to be held."""
-        if self._spec.feature is None:
-            return {"amount": self._spec.use.get("amount") if units is None else units}
-        return {"quantity": self._spec.use.get("quantity", 1) if units is None else units}
+    def _body(self, use: Fields | None) -> dict[str, Any]:
+        """Return a use with the details of the hold; None means all that was to be held."""
+        held = self._spec.use
+        if use is None:
+            return {**held}
+        details = {name: value for name, value in held.items() if name not in calls.MEASURES}
+        metadata = {**(held.get("metadata") or {}), **(use.get("metadata") or {})}
+        return {**details, **use, **({"metadata": metadata} if metadata else {})}
 
-    def _capture_body(self, units: int | None, *, final: bool) -> dict[str, Any]:
+    def _details(self, use: Fields | None) -> dict[str, Any]:
+        """Return the `Details` of a use."""
+        body = self._body(use).items()
+        return {name: value for name, value in body if name not in calls.MEASURES}
+
+    def _capture_body(self, use: Fields | None, *, final: bool) -> dict[str, Any]:
         """Return the fields of a capture.
 
         All that is held is captured as an amount, so that the app is paid in full even if someone
         else captured a part.
         """
-        measured = self._measured(units)
-        if units is None and self._cost is not None:
-            measured = {"amount": self._cost}
-        return {**measured, "final": final, "excess": "available", **self._details}
-
-    @property
-    def _details(self) -> dict[str, Any]:
-        """The `Details` of the use."""
-        use = self._spec.use
-        return {name: value for name, value in use.items() if name not in {"quantity", "amount"}}
+        body = self._body(use)
+        if use is None and self._cost is not None:
+            body = {**self._details(use), "amount": self._cost}
+        return {**body, "final": final, "excess": "available"}
 
     def _key(self, suffix: str) -> str:
         return derived_key(self._name, suffix)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from scrip_client import calls
 from scrip_client.caller import CallState
@@ -16,15 +17,19 @@ from scrip_client.errors import (
     IdempotencyKeyReusedError,
     ScripError,
     UnavailableError,
+    UnknownMeterError,
+    UnknownUsageError,
 )
 from scrip_client.held_credits import HeldCredits, HoldSpec
 from scrip_client.transport import finish
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Self
 
     from scrip_client.caller import Caller
-    from scrip_client.calls import Use
+    from scrip_client.calls import Provider, Use
+    from scrip_client.held_credits import Fields
     from scrip_client.models import Held, Posting
     from scrip_client.transport import AsyncTransport
 
@@ -34,7 +39,43 @@ EXTEND_AFTER = 0.5
 TRY_AGAIN_AFTER = 0.1
 """An extension that failed is repeated after this part of the hold's life."""
 
+ESTIMATED: Mapping[str, Any] = {"metadata": {"estimated": True}}
+
+UNPRICED = (UnknownMeterError, UnknownUsageError)
+"""A use has no price, so it was refused."""
+
 logger = logging.getLogger("scrip_client")
+
+
+@dataclass(frozen=True)
+class ReportedUse:
+    """A use that a block has reported: fields of the API, or None for all that is held.
+
+    `fallback` are counts of meters to charge if the use has no price.
+    """
+
+    fields: Fields | None
+    fallback: Mapping[str, int] | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether anything was used. What a provider's usage says, only Scrip knows."""
+        if self.fields is None or "usage_of" in self.fields:
+            return True
+        usage = self.fields.get("usage", {})
+        return any((*usage.values(), self.fields.get("quantity"), self.fields.get("amount")))
+
+    def merged(self, more: ReportedUse) -> ReportedUse | None:
+        """Return the sum of two uses, None if each needs an entry of its own."""
+        one, other = self.fields or {}, more.fields or {}
+        if "usage_of" in other or one.keys() != other.keys():
+            return None
+        if "usage" in other:
+            names = {**one["usage"], **other["usage"]}
+            summed: Any = {n: one["usage"].get(n, 0) + other["usage"].get(n, 0) for n in names}
+            return ReportedUse({**other, "usage": summed})
+        [name] = other.keys() - ESTIMATED.keys()
+        return ReportedUse({**other, name: one[name] + other[name]})
 
 
 def hold(
@@ -87,9 +128,10 @@ class BaseHold(HeldCredits):
         self._signal = self._transport.signal()
         self._use_lock = threading.Lock()
         self._charge_lock = self._transport.lock()
-        self._captured = 0
+        self._uses: list[ReportedUse] = []
+        self._is_reported = False
         self._parts = count(1)
-        self._part: tuple[int, str] | None = None
+        self._part: tuple[ReportedUse, str] | None = None
         self._is_entered = False
         self._is_over = False
         self._may_be_held = False
@@ -99,20 +141,46 @@ class BaseHold(HeldCredits):
         """Whether credits are certainly held; with `fail_open` that may be unknown."""
         return self.held is not None
 
-    def use(self, units: int) -> None:
-        """Add to what was used: units of the feature, or credits if there is none.
+    def use(
+        self,
+        units: int | None = None,
+        *,
+        usage: Mapping[str, Any] | None = None,
+        usage_of: Provider | None = None,
+        estimated: bool = False,
+        fallback: Mapping[str, int] | None = None,
+    ) -> None:
+        """Add to what was used: units of the feature, or credits if there is none; or a `usage`.
 
-        Threads may share a hold. Nothing is sent: the end of the block, or `capture`, charges it.
+        Counts of meters add up. A provider's own usage object, of `usage_of`, is one model call and
+        gets an entry of its own; counts of meters that are its `fallback` are charged, as
+        estimated, if Scrip cannot price it. The entry of what is `estimated` says so in its
+        metadata. Threads may share a hold. Nothing is sent: the end of the block, or `capture`,
+        charges it.
 
         Raises:
-            ValueError: `units` is not a whole number from 0.
+            ValueError: not exactly one of `units` and `usage` is given, or a count is not a whole
+                number from 0.
             RuntimeError: the block is over, so nothing would be charged.
         """
-        if type(units) is not int or units < 0:
-            raise ValueError(f"units must be a whole number from 0, not {units!r}")
+        if (units is None) == (usage is None):
+            raise ValueError("pass either units or a usage")
+        for count_ in [units] if usage is None else [] if usage_of else usage.values():
+            if type(count_) is not int or count_ < 0:
+                raise ValueError(f"units must be a whole number from 0, not {count_!r}")
+        measure: dict[str, Any]
+        if usage is None:
+            measure = {"amount" if self._spec.feature is None else "quantity": units}
+        else:
+            measure = {"usage": dict(usage), **({"usage_of": usage_of} if usage_of else {})}
+        use = ReportedUse({**measure, **(ESTIMATED if estimated else {})}, fallback)
         with self._use_lock:
             self._ensure_in_block()
-            self.used = (self.used or 0) + units
+            self._is_reported = True
+            if units is not None:
+                self.used = (self.used or 0) + units
+            merged = self._uses[-1].merged(use) if self._uses else None
+            self._uses[len(self._uses) - bool(merged) :] = [merged or use]
 
     async def _begin(self) -> None:
         """Set the credits aside.
@@ -165,26 +233,37 @@ class BaseHold(HeldCredits):
             posting = None
             if self._part is not None:
                 posting = await self._charge_part()
-            with self._use_lock:
-                units = (self.used or 0) - self._captured
-            if units:
-                self._part = units, f".capture-{next(self._parts)}"
-                posting = await self._charge_part()
+            # A use that is reported meanwhile is for the next capture.
+            for _ in range(len(self._uses)):
+                if self._part is None and self._begin_part():
+                    posting = await self._charge_part()
             return posting
+
+    def _begin_part(self, *, keep: int = 0) -> bool:
+        """Begin to charge the oldest use, unless only the newest ones to `keep` are left."""
+        with self._use_lock:
+            while self._part is None and len(self._uses) > keep:
+                use = self._uses.pop(0)
+                if use.counts:
+                    self._part = use, f".capture-{next(self._parts)}"
+        return self._part is not None
 
     async def _charge_part(self) -> Posting | None:
         """Charge the part that was begun last."""
         assert self._part is not None
-        units, suffix = self._part
+        use, suffix = self._part
         try:
-            posting = await self._charge(units, suffix, final=False)
+            posting = await self._charge_use(use, suffix, final=False)
         except UnavailableError as exc:
             if not self._spec.fail_open:
                 raise
             logger.warning("Nothing captured yet of %s: %s", self._label, exc)
             return None
+        except UNPRICED:
+            # Nothing was charged, and nothing ever will be.
+            self._part = None
+            raise
         self._part = None
-        self._captured += units
         return posting
 
     async def _end(self, exc: BaseException | None) -> None:
@@ -203,22 +282,28 @@ class BaseHold(HeldCredits):
         async with self._charge_lock:
             if exc is not None:
                 await self._release(reason_of(exc))
-            elif not self.is_charged or self.used is not None:
+            elif not self.is_charged or self._is_reported:
                 await self._charge_rest()
 
     async def _charge_rest(self) -> None:
         """Charge what was used and has not been charged yet, and give back the rest."""
         body, suffix = {}, ".capture"
         try:
-            if self._part is not None:
-                body, suffix = self._capture_body(self._part[0], final=False), self._part[1]
+            while self._begin_part(keep=1):
+                assert self._part is not None
+                use, suffix = self._part
+                body = self._capture_body(use.fields, final=False)
                 await self._charge_part()
-            units = None if self.used is None else self.used - self._captured
-            body, suffix = self._capture_body(units, final=True), ".capture"
-            if units == 0:
+                self._part = None  # With `fail_open`, this was its last try.
+            use = self._uses[0] if self._uses else ReportedUse(None)
+            body, suffix = self._capture_body(use.fields, final=True), ".capture"
+            if self._is_reported and not (self._uses and use.counts):
                 await self._release()
             else:
-                await self._charge(units, suffix, final=True)
+                await self._charge_use(use, suffix, final=True)
+        except UNPRICED:
+            await self._release()
+            raise
         except UnavailableError as exc:
             # A call that only reads has no key.
             key = exc.idempotency_key or self._key(suffix)
@@ -231,6 +316,17 @@ class BaseHold(HeldCredits):
                 add_note(exc, message)
                 raise
             logger.warning("No answer; %s", message)
+
+    async def _charge_use(self, use: ReportedUse, suffix: str, *, final: bool) -> Posting | None:
+        """Charge a use, or its fallback if it has no price."""
+        try:
+            return await self._charge(use.fields, suffix, final=final)
+        except UNPRICED as exc:
+            if use.fallback is None:
+                raise
+            logger.error("Charging an estimate to %s, for its usage: %s", self._label, exc)  # noqa: TRY400 - the message says it all
+            estimate = {"usage": use.fallback, **ESTIMATED}
+            return await self._charge(estimate, suffix, final=final)
 
     async def _undo(self, exc: BaseException, state: CallState | None = None) -> None:
         """Release what may be held for a block that will not run.

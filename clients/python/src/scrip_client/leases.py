@@ -204,7 +204,7 @@ class Lease(BaseLease):
         Raises:
             InsufficientCreditsError: the account has too few credits; the use was not counted.
             ScripError: no more can be held for now; the use was not counted.
-            ValueError: `units` is not a whole number from 1.
+            ValueError: `units` is not a whole number from 1, or the feature has meters.
             RuntimeError: the lease is closed, or belongs to another process.
         """
         finish(self._use(units))

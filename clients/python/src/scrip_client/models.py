@@ -114,8 +114,18 @@ class Actor:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Price:
+    """What a meter costs: `cost` credits for every `per` that are counted."""
+
+    cost: int
+    per: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Entry:
     """One immutable line of the ledger. `amount` is negative if credits left the account.
+
+    `usage` is what a use counted of each meter, and `price` what each of them cost at that time.
 
     `expired` is how many of the credits that a release gave back expired at once; the next entry
     removes them.
@@ -134,6 +144,8 @@ class Entry:
     quantity: int | None
     cost: int | None
     feature_version: int | None
+    usage: dict[str, int] | None = field(default=None, hash=False)
+    price: dict[str, Price] | None = field(default=None, hash=False)
     reason: str | None
     reference: str | None
     metadata: dict[str, Any] | None = field(hash=False)
@@ -250,17 +262,27 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Feature:
-    """The price of a use: `cost` credits for every `per` units, rounded up."""
+    """The price of a use: `cost` credits for every `per` units, rounded up, or `meters`.
+
+    With `meters` the `cost` is None, and a use costs the sum over its usage, rounded up once.
+    """
 
     feature_id: str
     name: str
-    cost: int
+    cost: int | None
     per: int
     unit: str
+    meters: dict[str, Price] = field(default_factory=dict, hash=False)
     version: int
 
     def price(self, quantity: int) -> int:
-        """Return the credits that a use of `quantity` units costs."""
+        """Return the credits that a use of `quantity` units costs.
+
+        Raises:
+            ValueError: the feature has meters; `quote` prices its usage.
+        """
+        if self.cost is None:
+            raise ValueError(f"{self.feature_id} has a price for each meter: ask for a quote")
         return -(-quantity * self.cost // self.per)
 
 

@@ -23,12 +23,14 @@ def read(shape: Any, value: Any) -> Any:
         return datetime.fromisoformat(value).astimezone(UTC)
     if is_dataclass(shape):
         return _read_object(shape, value)
-    origin = get_origin(shape)
+    origin, of = get_origin(shape), get_args(shape)
     if origin is tuple:
-        return tuple(read(get_args(shape)[0], item) for item in value)
-    if origin in {Union, UnionType}:
-        [inner] = set(get_args(shape)) - {NoneType}
-        return read(inner, value)
+        value = tuple(read(of[0], item) for item in value)
+    elif origin is dict:
+        value = {name: read(of[1], item) for name, item in value.items()}
+    elif origin in {Union, UnionType}:
+        [inner] = set(of) - {NoneType}
+        value = read(inner, value)
     return value
 
 
@@ -38,7 +40,8 @@ def _read_object(shape: Any, value: dict[str, Any]) -> Any:
         **{
             field.name: read(hints[field.name], value[field.name])
             for field in fields(shape)
-            if field.name in value or field.default is MISSING
+            if field.name in value
+            or (field.default is MISSING and field.default_factory is MISSING)
         }
     )
 

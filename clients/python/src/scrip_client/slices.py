@@ -273,8 +273,11 @@ class Slices:
         """Return the step that holds `credits_`, or the units of the feature that they buy."""
         use: calls.Use = {"amount": credits_}
         if self.spec.feature is not None:
-            units = credits_ * self._price.per // self._price.cost if self._price else 1
-            use = {"quantity": max(1, units)}
+            units = 1
+            if self._price:
+                assert self._price.cost is not None
+                units = max(1, credits_ * self._price.per // self._price.cost)
+            use = {"quantity": units}
         call = calls.open_hold(
             self.spec.account_id,
             self.spec.feature,
@@ -325,7 +328,12 @@ class Slices:
 
     def _record_price(self, catalog: Catalog) -> None:
         named = {feature.feature_id: feature for feature in catalog.features}
-        self._price = named.get(self.spec.feature or "")
+        price = named.get(self.spec.feature or "")
+        if price is not None and price.cost is None:
+            raise ValueError(
+                f"{price.feature_id} has meters, which a lease cannot count: use a hold"
+            )
+        self._price = price
         self._is_price_due = False
 
     def _add_slice(self, posting: HoldPosting, begun: float) -> None:
@@ -368,7 +376,7 @@ class Slices:
         self._refuse(error, now)
 
     def _buys_some(self, credits_: int) -> bool:
-        return self._price is None or credits_ * self._price.per >= self._price.cost
+        return self._price is None or credits_ >= self._price.price(1)
 
     def _refuse(self, error: ScripError, now: float) -> None:
         """Refuse uses that find no room for a while, without asking Scrip about each."""
