@@ -130,6 +130,11 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return [(str(entry.type), entry.amount) for entry in self._entries.values()][2:]
 
     @property
+    def entries(self) -> list[dict[str, Any]]:
+        """The entries as the API answers them, oldest first."""
+        return [dict(entry.to_json()) for entry in self._entries.values()]
+
+    @property
     def charged(self) -> int:
         """The credits that the ledger took in all."""
         return -sum(amount for _, amount in self.ledger)

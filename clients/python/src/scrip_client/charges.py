@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import traceback
 from contextlib import suppress
@@ -295,6 +296,16 @@ class AsyncCharge(BaseCharge):
             ScripError: the refund failed.
         """
         return await self._refund_part(amount, reason)
+
+
+def is_left(exc: BaseException) -> bool:
+    """Whether an exception says that someone stopped reading a stream, and not that it failed.
+
+    A generator was closed, a task was cancelled, or Starlette found the client disconnected.
+    """
+    if isinstance(exc, GeneratorExit | asyncio.CancelledError):
+        return True
+    return any(kind.__qualname__ == "ClientDisconnect" for kind in type(exc).__mro__)
 
 
 def add_note(exc: BaseException, message: str) -> None:

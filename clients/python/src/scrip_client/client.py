@@ -16,16 +16,18 @@ from scrip_client.holding import AsyncHold, Hold
 from scrip_client.leases import AsyncLease, Lease
 from scrip_client.retries import Retries
 from scrip_client.transport import AsyncTransport, BlockingTransport, finish
+from scrip_client.wrapping import WrapSpec, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
     from typing import Self
 
-    from scrip_client.calls import Call, Use
+    from scrip_client.calls import Call, Details, Use
     from scrip_client.models import Entry, Page
     from scrip_client.tokens import ClientCredentials
 
 Args = ParamSpec("Args")
+Client = TypeVar("Client")
 Answer = TypeVar("Answer")
 Spec = TypeVar("Spec")
 Block = TypeVar("Block")
@@ -239,6 +241,41 @@ class Scrip:
 
         return decorate
 
+    def wrap(
+        self,
+        client: Client,
+        *,
+        feature: str,
+        account_id: str,
+        max_tokens: int | None = None,
+        fail_open: bool = False,
+        **details: Unpack[Details],
+    ) -> Client:
+        """Return a provider's client that charges an account for its model calls.
+
+        Each call holds the most that it can cost, and is charged for what the provider says that it
+        used. A stream that is left is charged for the prompt and what was delivered; an error
+        before the first token charges nothing. What is estimated, because the provider's usage
+        never came, has `"estimated": true` in its entry's metadata. `max_tokens` limits what is
+        held for an answer where the request itself has no limit. The errors of a call are those of
+        the provider and of `hold`.
+
+        Raises:
+            TypeError: the client's provider is not known.
+        """
+        return wrapped(
+            client,
+            WrapSpec(
+                open_hold=self.hold,
+                is_async=False,
+                feature=feature,
+                account_id=account_id,
+                max_tokens=max_tokens,
+                fail_open=fail_open,
+                details=details,
+            ),
+        )
+
     def close(self) -> None:
         """Close all connections, including those of an `http` that you passed."""
         self._transport.http.close()
@@ -365,6 +402,34 @@ class AsyncScrip:
             return charging
 
         return decorate
+
+    def wrap(
+        self,
+        client: Client,
+        *,
+        feature: str,
+        account_id: str,
+        max_tokens: int | None = None,
+        fail_open: bool = False,
+        **details: Unpack[Details],
+    ) -> Client:
+        """Return a provider's client for asyncio that charges for its model calls: `Scrip.wrap`.
+
+        Raises:
+            TypeError: the client's provider is not known.
+        """
+        return wrapped(
+            client,
+            WrapSpec(
+                open_hold=self.hold,
+                is_async=True,
+                feature=feature,
+                account_id=account_id,
+                max_tokens=max_tokens,
+                fail_open=fail_open,
+                details=details,
+            ),
+        )
 
     async def aclose(self) -> None:
         """Wait for refunds that are still running, then close all connections."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any, Unpack
@@ -24,7 +26,7 @@ from scrip_client.held_credits import HeldCredits, HoldSpec
 from scrip_client.transport import finish
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Self
 
     from scrip_client.caller import Caller
@@ -327,6 +329,28 @@ class BaseHold(HeldCredits):
             logger.error("Charging an estimate to %s, for its usage: %s", self._label, exc)  # noqa: TRY400 - the message says it all
             estimate = {"usage": use.fallback, **ESTIMATED}
             return await self._charge(estimate, suffix, final=final)
+
+    def abandon(self, close: Callable[[], Any]) -> None:
+        """End the block where nobody can wait, as in a finalizer; `close` what it has read.
+
+        What it has reported is charged.
+        """
+        ending = self._end_unattended(close)
+        try:
+            self._transport.run_later(ending)
+        except RuntimeError as exc:
+            ending.close()
+            logger.warning("%s is left to expire: %s", self._label, exc)
+
+    async def _end_unattended(self, close: Callable[[], Any]) -> None:
+        with suppress(Exception):
+            closing = close()
+            if inspect.isawaitable(closing):
+                await closing
+        try:
+            await self._end(None)
+        except ScripError as exc:
+            logger.error("Could not charge what was used of %s: %s", self._label, exc)  # noqa: TRY400 - nobody is at fault
 
     async def _undo(self, exc: BaseException, state: CallState | None = None) -> None:
         """Release what may be held for a block that will not run.

@@ -105,6 +105,14 @@ class BlockingTransport:
         """Run a coroutine in a thread of its own, which ends with the process."""
         threading.Thread(target=finish, args=(coroutine,), name="scrip", daemon=True).start()
 
+    def run_later(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine to its end in another thread, for a caller that must not wait.
+
+        Raises:
+            RuntimeError: the program is ending.
+        """
+        threading.Thread(target=finish, args=(coroutine,), name="scrip").start()
+
 
 class AsyncTransport:
     """The transport of `AsyncScrip`: the tasks of one event loop share it."""
@@ -143,6 +151,15 @@ class AsyncTransport:
     def run_in_background(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine in a task of its own, which `drain` cancels."""
         self._start(coroutine, self._background_tasks)
+
+    def run_later(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine to its end in a task, for a caller in any thread that must not wait.
+
+        Raises:
+            RuntimeError: the event loop is closed.
+        """
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._start, coroutine, self._tasks)
 
     async def run_to_end(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         """Return the result of a coroutine, which goes on if the task that waits is cancelled."""

@@ -1,0 +1,179 @@
+"""A provider's stream whose end, however it comes, charges for what was delivered.
+
+read to its end        what the provider says that the call used
+left by its reader     the prompt and what was delivered
+broken off             the same, or nothing before the first token
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from typing import TYPE_CHECKING, Any
+
+from scrip_client.charges import add_note, is_left
+from scrip_client.errors import ScripError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from typing import Self
+
+    from scrip_client.holding import AsyncHold, Hold
+    from scrip_client.model_calls import ModelCall
+
+logger = logging.getLogger("scrip_client")
+
+
+class BaseStream:
+    """What both streams have in common: they pass for the provider's."""
+
+    _stream: Any
+    _hold: Any
+    _call: ModelCall
+    _is_over = False
+
+    def __getattr__(self, name: str) -> Any:
+        """Pass everything else through."""
+        return getattr(self._stream, name)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        """The type of the provider's stream, for `isinstance`."""
+        return type(self._stream)
+
+    def __del__(self) -> None:
+        """Charge for a stream that nobody reads any more."""
+        if not self._is_over:
+            self._is_over = True
+            self._hold.use(**self._call.used)
+            self._hold.abandon(self._stream.close)
+
+    def _report(self, exc: BaseException | None) -> BaseException | None:
+        """Report what was used; return why nothing is to be charged, if so."""
+        self._is_over = True
+        if self._call.is_delivered or (exc is not None and is_left(exc)):
+            self._hold.use(**self._call.used)
+            return None
+        return exc or EOFError("the stream ended before its first token")
+
+
+class ChargedStream(BaseStream):
+    """A stream of a blocking client."""
+
+    def __init__(self, stream: Any, hold: Hold, call: ModelCall) -> None:
+        """Take a stream, and the hold to charge."""
+        self._stream, self._hold, self._call = stream, hold, call
+        self._chunks: Iterator[Any] = iter(stream)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Return itself: there is one reader."""
+        return self
+
+    def __next__(self) -> Any:
+        """Return the next chunk; after the last one, charge.
+
+        Raises:
+            ScripError: what the stream used could not be charged.
+        """
+        while True:
+            try:
+                chunk = next(self._chunks)
+            except StopIteration:
+                self._settle(None)
+                raise
+            except BaseException as exc:
+                self._settle_after(exc)
+                raise
+            if self._call.read_chunk(chunk):
+                return chunk
+
+    def close(self) -> None:
+        """Leave the stream, and charge for what was delivered."""
+        try:
+            self._stream.close()
+        finally:
+            self._settle(GeneratorExit())
+
+    def __enter__(self) -> Self:
+        """Return the stream."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the stream, unless it has ended."""
+        self.close()
+
+    def _settle(self, exc: BaseException | None) -> None:
+        if not self._is_over:
+            self._hold.__exit__(None, self._report(exc), None)
+
+    def _settle_after(self, exc: BaseException) -> None:
+        """Settle because of an exception that goes on."""
+        try:
+            self._settle(exc)
+        except ScripError as failure:
+            warn(exc, failure)
+
+
+class AsyncChargedStream(BaseStream):
+    """A stream of a client for asyncio."""
+
+    def __init__(self, stream: Any, hold: AsyncHold, call: ModelCall) -> None:
+        """Take a stream, and the hold to charge."""
+        self._stream, self._hold, self._call = stream, hold, call
+        self._chunks: AsyncIterator[Any] = aiter(stream)
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        """Return itself: there is one reader."""
+        return self
+
+    async def __anext__(self) -> Any:
+        """Return the next chunk; after the last one, charge.
+
+        Raises:
+            ScripError: what the stream used could not be charged.
+        """
+        while True:
+            try:
+                chunk = await anext(self._chunks)
+            except StopAsyncIteration:
+                await self._settle(None)
+                raise
+            except BaseException as exc:
+                await self._settle_after(exc)
+                raise
+            if self._call.read_chunk(chunk):
+                return chunk
+
+    async def close(self) -> None:
+        """Leave the stream, and charge for what was delivered."""
+        try:
+            closing = self._stream.close()
+            if inspect.isawaitable(closing):
+                await closing
+        finally:
+            await self._settle(GeneratorExit())
+
+    async def __aenter__(self) -> Self:
+        """Return the stream."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Leave the stream, unless it has ended."""
+        await self.close()
+
+    async def _settle(self, exc: BaseException | None) -> None:
+        if not self._is_over:
+            await self._hold.__aexit__(None, self._report(exc), None)
+
+    async def _settle_after(self, exc: BaseException) -> None:
+        """Settle because of an exception that goes on."""
+        try:
+            await self._settle(exc)
+        except ScripError as failure:
+            warn(exc, failure)
+
+
+def warn(exc: BaseException, failure: ScripError) -> None:
+    """Say that what was delivered could not be charged, while another exception goes on."""
+    logger.error("Could not charge for a model call: %s", failure)
+    add_note(exc, f"what was delivered could not be charged: {failure}")

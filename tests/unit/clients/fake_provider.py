@@ -1,0 +1,209 @@
+"""A provider of models over real HTTP, which does what its model is named after.
+
+ok          five tokens, and the usage
+die-2       the connection breaks after two tokens
+stall-2     silence after two tokens
+short-2     the stream ends after two tokens without a usage
+busy        the first request is refused, and the next one answered
+down        every request is refused
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TOKENS = 5
+TOKEN = "word"
+PLANS = {"ok", "die", "stall", "short", "busy", "down"}
+PROMPT = "x" * 400
+PROMPT_TOKENS = 105
+"""What the provider counts for the prompt: a token for each 4 bytes, and 5 around it."""
+
+type Frame = tuple[bytes, bool]
+"""A part of a stream, and whether it has a token."""
+
+
+class FakeProvider(ThreadingHTTPServer):
+    """A server of models. `requests` are the bodies that it got, and `is_asked` the first."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.requests: list[dict[str, Any]] = []
+        self.is_asked, self.wakes = threading.Event(), threading.Event()
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of a client that is gone."""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+@contextmanager
+def fake_provider() -> Iterator[FakeProvider]:
+    """Serve until the block ends."""
+    with FakeProvider() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.wakes.set()
+            server.shutdown()
+            thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def do_POST(self) -> None:
+        provider = cast("FakeProvider", self.server)
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        provider.requests.append(body)
+        provider.is_asked.set()
+        what, _, number = _plan(body)
+        if what == "down" or (what == "busy" and len(provider.requests) == 1):
+            self._answer(503, {"error": {"type": "overloaded_error", "message": "busy"}})
+        elif body.get("stream"):
+            self._stream(STREAMS[self.path](body), what, int(number or TOKENS))
+        else:
+            self._answer(200, ANSWERS[self.path](body))
+
+    def _answer(self, status: int, answer: dict[str, Any]) -> None:
+        content = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("retry-after-ms", "1")
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _stream(self, frames: list[Frame], what: str, tokens: int) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        try:
+            for content, has_token in frames:
+                if what not in {"ok", "busy"} and has_token:
+                    if not tokens:
+                        break
+                    tokens -= 1
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(content), content))
+                self.wfile.flush()
+            if what == "stall":
+                cast("FakeProvider", self.server).wakes.wait(5)
+            if what not in {"die", "stall"}:
+                self.wfile.write(b"0\r\n\r\n")
+        except OSError:
+            """The client is gone."""
+        self.close_connection = what in {"die", "stall"}
+
+
+def _plan(body: dict[str, Any]) -> tuple[str, str, str]:
+    """Return what to do, and after how many tokens; an unknown model is `ok`."""
+    what, dash, number = body["model"].partition("-")
+    return (what, dash, number) if what in PLANS else ("ok", "", "")
+
+
+def _event(data: dict[str, Any], *, has_token: bool = False) -> Frame:
+    name = f"event: {data['type']}\n" if "type" in data else ""
+    return f"{name}data: {json.dumps(data)}\n\n".encode(), has_token
+
+
+def _chat_usage(body: dict[str, Any]) -> dict[str, int]:
+    output = TOKENS * (body.get("n") or 1)
+    total = PROMPT_TOKENS + output
+    return {"prompt_tokens": PROMPT_TOKENS, "completion_tokens": output, "total_tokens": total}
+
+
+def _chat(body: dict[str, Any]) -> dict[str, Any]:
+    message = {"role": "assistant", "content": TOKEN * TOKENS}
+    choices = [
+        {"index": index, "message": message, "finish_reason": "stop"}
+        for index in range(body.get("n") or 1)
+    ]
+    answer = {"id": "c", "object": "chat.completion", "created": 1, "model": "m"}
+    usage = {} if body["model"] == "short" else {"usage": _chat_usage(body)}
+    return {**answer, "choices": choices, **usage}
+
+
+def _chat_stream(body: dict[str, Any]) -> list[Frame]:
+    chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    if body.get("tools"):
+        call = {"index": 0, "function": {"arguments": TOKEN}}
+        token: dict[str, Any] = {"tool_calls": [call]}
+    else:
+        token = {"content": TOKEN}
+    frames = [
+        _event(
+            {**chunk, "choices": [{"index": index, "delta": {"role": "assistant", "content": ""}}]}
+        )
+        for index in range(body.get("n") or 1)
+    ]
+    frames += [
+        _event({**chunk, "choices": [{"index": index, "delta": token}]}, has_token=True)
+        for _ in range(TOKENS)
+        for index in range(body.get("n") or 1)
+    ]
+    frames.append(
+        _event({**chunk, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    )
+    if body["model"].partition("-")[0] != "short" and (body.get("stream_options") or {}).get(
+        "include_usage"
+    ):
+        frames.append(_event({**chunk, "choices": [], "usage": _chat_usage(body)}))
+    return [*frames, (b"data: [DONE]\n\n", False)]
+
+
+def _response(body: dict[str, Any]) -> dict[str, Any]:
+    text = {"type": "output_text", "text": TOKEN * TOKENS, "annotations": []}
+    message = {"id": "m", "type": "message", "role": "assistant", "status": "completed"}
+    return {
+        "id": "r",
+        "object": "response",
+        "created_at": 1,
+        "model": "m",
+        "status": "completed",
+        "output": [{**message, "content": [text]}],
+        "parallel_tool_calls": False,
+        "tool_choice": "auto",
+        "tools": [],
+        "usage": {
+            "input_tokens": PROMPT_TOKENS,
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens": TOKENS,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": PROMPT_TOKENS + TOKENS,
+        },
+    }
+
+
+def _response_stream(body: dict[str, Any]) -> list[Frame]:
+    response = _response(body)
+    begun = {**response, "status": "in_progress", "output": [], "usage": None}
+    delta = {"type": "response.output_text.delta", "item_id": "m", "output_index": 0}
+    frames = [_event({"type": "response.created", "sequence_number": 0, "response": begun})]
+    for number in range(TOKENS):
+        part = {"content_index": 0, "delta": TOKEN, "logprobs": [], "sequence_number": number + 1}
+        frames.append(_event({**delta, **part}, has_token=True))
+    if not body["model"].startswith("short"):
+        end = {"type": "response.completed", "sequence_number": 9, "response": response}
+        frames.append(_event(end))
+    return frames
+
+
+ANSWERS = {"/v1/chat/completions": _chat, "/v1/responses": _response}
+STREAMS = {"/v1/chat/completions": _chat_stream, "/v1/responses": _response_stream}

@@ -1,0 +1,303 @@
+"""Streams that are read, left and broken at every chunk, and what is charged for them.
+
+    python -m tests.unit.clients.left_streams 10000    # so many random runs
+
+Each token costs a credit, so what is charged can be counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import random
+import sys
+from dataclasses import dataclass, field
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any
+
+import openai
+
+from scrip.domain.catalog import Feature, Price
+from scrip.domain.commands import AdjustAction
+from tests.unit.clients.fake_provider import PROMPT, PROMPT_TOKENS, TOKENS, fake_provider
+from tests.unit.clients.scrip_in_memory import ACCOUNT_ID, ScripInMemory
+from tests.unit.domain.examples import CATALOG, adjust
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Self
+
+    from tests.unit.clients.fake_provider import FakeProvider
+
+MESSAGES: Any = [{"role": "user", "content": PROMPT}]
+OUTPUT_MAX = 40
+TIMEOUT_SECONDS = 0.2
+PROMPT_TOLERANCE = 5
+"""How far the estimate of the prompt may be off."""
+
+FEATURE = "model"
+LEFT_HOW = ("closed", "in its block", "dropped", "by an exception", "cancelled")
+
+
+class ReaderError(Exception):
+    """The app's own code failed while it read a stream."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A stream of an API, what becomes of it (the model's name), and when its reader leaves how."""
+
+    api: str
+    is_async: bool = False
+    model: str = "ok"
+    leave_after: int | None = None
+    how: str = "closed"
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What a reader got of a stream, and what the ledger says."""
+
+    delivered: int = 0
+    is_complete: bool = False
+    error: BaseException | None = None
+    charged: int = 0
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    held: int = 0
+
+    def faults(self, run: Run) -> list[str]:
+        """Return what is wrong with what was charged."""
+        faults = [f"{self.held} credits are still held"] * bool(self.held)
+        faults += ["it was charged twice"] * (len(self.entries) > 1)
+        estimated = [entry for entry in self.entries if entry["metadata"] == {"estimated": True}]
+        if self.is_complete and not run.model.startswith("short"):
+            expected, tolerance = PROMPT_TOKENS + TOKENS, 0
+            faults += ["what is known is called estimated"] * bool(estimated)
+        elif self.delivered or run.leave_after is not None:
+            expected, tolerance = PROMPT_TOKENS + self.delivered, PROMPT_TOLERANCE + 1
+            faults += ["what is estimated is not marked"] * (estimated != self.entries)
+        else:
+            expected = tolerance = 0
+        if abs(self.charged - expected) > tolerance:
+            faults.append(f"{self.charged} were charged instead of {expected}")
+        return faults
+
+
+def scrip_in_memory(feature_id: str = FEATURE) -> ScripInMemory:
+    """Return Scrip with a feature whose tokens cost a credit each."""
+    server = ScripInMemory()
+    meters = {name: Price(cost=1, per=1) for name in ("input", "cached_input", "output")}
+    model = Feature(feature_id=feature_id, name="Model", unit="token", meters=meters)
+    server.catalog = type(CATALOG)(plans=CATALOG.plans, features={feature_id: model})
+    server.execute(adjust(AdjustAction.ADD, 10_000))
+    return server
+
+
+def has_token(chunk: Any) -> bool:
+    """Whether a chunk of any API has a token of the answer."""
+    if getattr(chunk, "choices", None):
+        delta = chunk.choices[0].delta
+        return bool(delta.content or delta.tool_calls)
+    return getattr(chunk, "type", "") == "response.output_text.delta"
+
+
+def openai_options(provider: FakeProvider) -> dict[str, Any]:
+    """Return the options of OpenAI's clients."""
+    return {
+        "base_url": f"{provider.url}/v1",
+        "api_key": "key",
+        "max_retries": 1,
+        "timeout": TIMEOUT_SECONDS,
+    }
+
+
+APIS: dict[str, Callable[..., Any]] = {
+    "chat": lambda client, model: client.chat.completions.create(
+        model=model, messages=MESSAGES, max_tokens=OUTPUT_MAX, stream=True
+    ),
+    "responses": lambda client, model: client.responses.create(
+        model=model, input=PROMPT, max_output_tokens=OUTPUT_MAX, stream=True
+    ),
+}
+"""How a stream of each API is opened."""
+
+
+class Reader:
+    """Reads streams with the providers' own libraries, blocking and with asyncio."""
+
+    def __init__(self, provider: FakeProvider) -> None:
+        self.provider = provider
+        self.blocking = openai.OpenAI(**openai_options(provider))
+        self.for_asyncio = openai.AsyncOpenAI(**openai_options(provider))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.blocking.close()
+        await self.for_asyncio.close()
+
+    def outcome(self, run: Run) -> Outcome:
+        """Read a stream with a blocking client."""
+        self.provider.requests.clear()
+        server, outcome = scrip_in_memory(), Outcome()
+        with server.client() as scrip:
+            client = scrip.wrap(self.blocking, feature=FEATURE, account_id=ACCOUNT_ID)
+            try:
+                self._read(run, client, outcome)
+            except (ReaderError, GeneratorExit, *FAILURES) as exc:
+                outcome.error = exc.with_traceback(None)
+            wait_for_charge(server)
+        return judged(outcome, server)
+
+    def _read(self, run: Run, client: Any, outcome: Outcome) -> None:
+        stream = APIS[run.api](client, run.model)
+        if run.how == "in its block":
+            with stream:
+                self._read_all(run, stream, outcome)
+            return
+        try:
+            self._read_all(run, stream, outcome)
+        finally:
+            if run.how == "closed":
+                stream.close()
+
+    def _read_all(self, run: Run, stream: Any, outcome: Outcome) -> None:
+        if run.leave_after == 0:
+            return leave(run)
+        for chunk in stream:
+            outcome.delivered += has_token(chunk)
+            if outcome.delivered == run.leave_after:
+                return leave(run)
+        outcome.is_complete = True
+        return None
+
+    async def outcome_async(self, run: Run) -> Outcome:
+        """Read a stream with a client for asyncio."""
+        self.provider.requests.clear()
+        server, outcome = scrip_in_memory(), Outcome()
+        async with server.async_client() as scrip:
+            client = scrip.wrap(self.for_asyncio, feature=FEATURE, account_id=ACCOUNT_ID)
+            waits = asyncio.Event()
+            task = asyncio.create_task(self._read_async(run, client, outcome, waits))
+            waiting = asyncio.create_task(waits.wait())
+            await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            if not task.done():
+                task.cancel()
+            try:
+                await task
+            except (ReaderError, asyncio.CancelledError, *FAILURES) as exc:
+                outcome.error = exc.with_traceback(None)
+            del task
+            # What is dropped is charged by a task that the loop has yet to start.
+            await asyncio.sleep(0)
+        return judged(outcome, server)
+
+    async def _read_async(
+        self, run: Run, client: Any, outcome: Outcome, waits: asyncio.Event
+    ) -> None:
+        stream = await APIS[run.api](client, run.model)
+        if run.how == "in its block":
+            async with stream:
+                await self._read_all_async(run, stream, outcome, waits)
+            return
+        try:
+            await self._read_all_async(run, stream, outcome, waits)
+        finally:
+            if run.how == "closed":
+                await stream.close()
+
+    async def _read_all_async(
+        self, run: Run, stream: Any, outcome: Outcome, waits: asyncio.Event
+    ) -> None:
+        if run.leave_after == 0:
+            return await leave_async(run, waits)
+        async for chunk in stream:
+            outcome.delivered += has_token(chunk)
+            if outcome.delivered == run.leave_after:
+                return await leave_async(run, waits)
+        outcome.is_complete = True
+        return None
+
+
+FAILURES = (openai.OpenAIError, OSError, EOFError)
+
+
+def leave(run: Run) -> None:
+    """Stop reading in a run's way."""
+    if run.how == "by an exception":
+        raise ReaderError
+
+
+async def leave_async(run: Run, waits: asyncio.Event) -> None:
+    """Stop reading in a run's way."""
+    if run.how == "cancelled":
+        waits.set()
+        await asyncio.Event().wait()
+    leave(run)
+
+
+def wait_for_charge(server: ScripInMemory) -> None:
+    """Wait for the thread that charges for a dropped stream."""
+    until = monotonic() + 2
+    while server.account.held and monotonic() < until:
+        sleep(0.002)
+
+
+def judged(outcome: Outcome, server: ScripInMemory) -> Outcome:
+    """Add what the ledger says."""
+    entries = [entry for entry in server.entries if entry["type"] == "usage"]
+    outcome.entries = entries
+    outcome.charged = sum(entry["cost"] for entry in entries)
+    outcome.held = server.account.held
+    return outcome
+
+
+def runs() -> Iterator[Run]:
+    """Yield each way in which a stream of each API can end, at each chunk."""
+    for api, is_async in itertools.product(APIS, (False, True)):
+        for model in ("ok", "busy", "down", "short"):
+            yield Run(api=api, is_async=is_async, model=model)
+        for tokens in range(TOKENS):
+            for what in ("die", "short"):
+                yield Run(api=api, is_async=is_async, model=f"{what}-{tokens}")
+            for how in LEFT_HOW if is_async else LEFT_HOW[:-1]:
+                yield Run(api=api, is_async=is_async, leave_after=tokens, how=how)
+        for tokens in (0, 3):
+            yield Run(api=api, is_async=is_async, model=f"stall-{tokens}")
+
+
+async def wrong(chosen: Iterable[Run], provider: FakeProvider) -> list[tuple[Run, list[str]]]:
+    """Make runs, and return those that charged wrongly, and how."""
+    found = []
+    async with Reader(provider) as reader:
+        for run in chosen:
+            if run.is_async:
+                outcome = await reader.outcome_async(run)
+            else:
+                outcome = await asyncio.to_thread(reader.outcome, run)
+            faults = outcome.faults(run)
+            if faults:
+                found.append((run, faults))
+    return found
+
+
+def main() -> int:
+    """Make random runs, and print those that charged wrongly."""
+    logging.disable(logging.CRITICAL)
+    number, seed = int(sys.argv[1]), random.randrange(2**32)
+    # A client that waits for a silent provider takes long.
+    all_runs = [run for run in runs() if not run.model.startswith("stall")]
+    chosen = random.Random(seed).choices(all_runs, k=number)
+    with fake_provider() as provider:
+        found = asyncio.run(wrong(chosen, provider))
+    for run, faults in found:
+        print(run, faults)
+    print(f"seed {seed}: {number} runs, {len(found)} charged wrongly")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,278 @@
+"""Wrapped clients charge for what a model call used, however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import openai
+import pytest
+from pydantic import BaseModel
+
+from scrip.domain.commands import AdjustAction
+from scrip_client import InsufficientCreditsError, UnavailableError
+from scrip_client.model_calls import MEDIA_TOKENS
+from scrip_client.openai_calls import ChatCall
+from tests.event_loops import run
+from tests.unit.clients.fake_provider import (
+    PROMPT,
+    PROMPT_TOKENS,
+    TOKEN,
+    TOKENS,
+    FakeProvider,
+    fake_provider,
+)
+from tests.unit.clients.left_streams import (
+    FEATURE,
+    MESSAGES,
+    OUTPUT_MAX,
+    Run,
+    openai_options,
+    runs,
+    scrip_in_memory,
+    wrong,
+)
+from tests.unit.clients.scrip_in_memory import ACCOUNT_ID, ScripInMemory, unreachable
+from tests.unit.domain.examples import adjust
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TOTAL = PROMPT_TOKENS + TOKENS
+
+
+@pytest.fixture
+def no_network(socket_enabled: None) -> None:
+    """Let these tests reach the provider on this machine."""
+
+
+@pytest.fixture
+def provider(no_network: None) -> Iterator[FakeProvider]:
+    with fake_provider() as provider:
+        yield provider
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> ScripInMemory:
+    monkeypatch.setattr("scrip_client.retries.PAUSE_SECONDS", 0.0)
+    return scrip_in_memory()
+
+
+@pytest.fixture
+def client(provider: FakeProvider) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(**openai_options(provider)) as client:
+        yield client
+
+
+@pytest.fixture
+def wrapped(server: ScripInMemory, client: openai.OpenAI) -> openai.OpenAI:
+    return server.client().wrap(client, feature=FEATURE, account_id=ACCOUNT_ID, reference="run-1")
+
+
+def ask(client: Any, **options: Any) -> Any:
+    options = {"model": "ok", "max_tokens": OUTPUT_MAX, **options}
+    return client.chat.completions.create(messages=MESSAGES, **options)
+
+
+def kind(run: Run) -> str:
+    how = run.model.partition("-")[0] if run.leave_after is None else f"left {run.how}"
+    return f"{run.api} {'async' if run.is_async else 'blocking'} {how}"
+
+
+KINDS = {name: list(group) for name, group in groupby(sorted(runs(), key=kind), key=kind)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stream_is_charged_for_the_prompt_and_what_was_delivered(
+    provider: FakeProvider, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scrip_client.retries.PAUSE_SECONDS", 0.0)
+    assert run(wrong(KINDS[kind], provider)) == []
+
+
+def test_a_call_holds_the_most_it_can_cost_and_is_charged_for_what_it_used(
+    wrapped: openai.OpenAI, server: ScripInMemory
+) -> None:
+    assert ask(wrapped).choices[0].message.content == TOKEN * TOKENS
+    [hold, _, usage] = [e for e in server.entries if e["reference"] == "run-1" or e["hold_id"]]
+    assert hold["cost"] >= 400 + OUTPUT_MAX
+    assert (usage["usage"], usage["metadata"]) == ({"input": PROMPT_TOKENS, "output": TOKENS}, None)
+    response = wrapped.responses.create(model="ok", input=PROMPT, max_output_tokens=OUTPUT_MAX)
+    assert response.output_text == TOKEN * TOKENS
+    assert (server.charged, server.account.held) == (2 * TOTAL - 10_000, 0)
+
+
+def used(server: ScripInMemory) -> list[dict[str, int]]:
+    return [entry["usage"] for entry in server.entries if entry["type"] == "usage"]
+
+
+def test_several_answers_are_charged_together(
+    wrapped: openai.OpenAI, server: ScripInMemory
+) -> None:
+    ask(wrapped, n=3)
+    assert len(list(ask(wrapped, n=2, stream=True))) == 2 * (TOKENS + 1) + 1
+    assert [usage["output"] for usage in used(server)] == [3 * TOKENS, 2 * TOKENS]
+
+
+def test_calls_of_tools_are_output(wrapped: openai.OpenAI, server: ScripInMemory) -> None:
+    tools = [{"type": "function", "function": {"name": "look_up"}}]
+    with ask(wrapped, stream=True, tools=tools) as stream:
+        for _ in zip(range(4), stream, strict=False):
+            """The first chunk has no token."""
+    assert used(server)[0]["output"] == 3
+
+
+def test_the_chunk_with_the_usage_is_for_those_who_asked_for_it(
+    wrapped: openai.OpenAI, provider: FakeProvider, server: ScripInMemory
+) -> None:
+    for chunk in ask(wrapped, stream=True):
+        assert chunk.choices
+    options = {"include_usage": True, "include_obfuscation": False}
+    *_, last = ask(wrapped, stream=True, stream_options=options)
+    assert (last.choices, last.usage.total_tokens) == ([], TOTAL)
+    sent = [request["stream_options"] for request in provider.requests]
+    assert sent == [{"include_usage": True}, options]
+    assert used(server) == [{"input": PROMPT_TOKENS, "output": TOKENS}] * 2
+
+
+def test_an_answer_without_usage_is_estimated(
+    wrapped: openai.OpenAI, server: ScripInMemory
+) -> None:
+    ask(wrapped, model="short")
+    assert abs(used(server)[0]["input"] - PROMPT_TOKENS) <= 5
+    assert used(server)[0]["output"] == TOKENS
+    assert server.newest.metadata == {"estimated": True}
+
+
+def test_an_account_without_credits_is_refused_before_the_provider_is_asked(
+    wrapped: openai.OpenAI, provider: FakeProvider, server: ScripInMemory
+) -> None:
+    server.execute(adjust(AdjustAction.SET, 100, "a2"))
+    for stream in (False, True):
+        with pytest.raises(InsufficientCreditsError):
+            ask(wrapped, stream=stream)
+    assert provider.requests == []
+
+
+def test_a_call_fails_open_only_if_asked_to(
+    client: openai.OpenAI, provider: FakeProvider, server: ScripInMemory
+) -> None:
+    terms: dict[str, Any] = {"feature": FEATURE, "account_id": ACCOUNT_ID}
+    server.faults += [unreachable] * 8
+    with pytest.raises(UnavailableError):
+        ask(server.client().wrap(client, **terms))
+    assert provider.requests == []
+    server.faults += [unreachable] * 8
+    ask(server.client().wrap(client, **terms, fail_open=True))
+    assert used(server) == [{"input": PROMPT_TOKENS, "output": TOKENS}]
+
+
+def test_a_wrapped_client_is_the_client_but_for_its_model_calls(
+    wrapped: openai.OpenAI, client: openai.OpenAI, server: ScripInMemory
+) -> None:
+    assert type(wrapped) is openai.OpenAI
+    assert wrapped.api_key == client.api_key
+    assert type(wrapped.embeddings) is type(client.embeddings)
+    assert isinstance(ask(wrapped, stream=True), openai.Stream)
+    ask(wrapped.with_options(timeout=5))
+    raw = wrapped.chat.completions.with_raw_response.create(
+        model="ok", messages=MESSAGES, max_tokens=OUTPUT_MAX
+    )
+    assert raw.parse().choices[0].message.content == TOKEN * TOKENS
+    charged = len(used(server))
+    ask(client)
+    assert len(used(server)) == charged == 3
+
+
+def test_a_raw_stream_is_refused_as_it_would_be_free(
+    wrapped: openai.OpenAI, provider: FakeProvider
+) -> None:
+    raw = {"model": "ok", "messages": MESSAGES, "max_tokens": OUTPUT_MAX}
+    completions: Any = wrapped.chat.completions
+    with pytest.raises(TypeError, match="raw stream"):
+        completions.with_raw_response.create(**raw, stream=True)
+    with (
+        pytest.raises(TypeError, match="raw stream"),
+        completions.with_streaming_response.create(**raw),
+    ):
+        pass
+    assert provider.requests == []
+
+
+def test_a_call_without_a_limit_needs_one(
+    client: openai.OpenAI, server: ScripInMemory, provider: FakeProvider
+) -> None:
+    terms: dict[str, Any] = {"feature": FEATURE, "account_id": ACCOUNT_ID}
+    with pytest.raises(ValueError, match="pass max_tokens to wrap"):
+        ask(server.client().wrap(client, **terms), max_tokens=None)
+    ask(server.client().wrap(client, **terms, max_tokens=7), max_tokens=openai.omit, n=2)
+    [hold] = [entry for entry in server.entries if entry["type"] == "hold"]
+    assert hold["usage"]["output"] == 14
+    assert "max_tokens" not in provider.requests[0]
+
+
+def test_only_clients_that_can_be_charged_are_wrapped(
+    client: openai.OpenAI, server: ScripInMemory, provider: FakeProvider
+) -> None:
+    with pytest.raises(TypeError, match="charge for others by a hold"):
+        server.client().wrap(provider, feature=FEATURE, account_id=ACCOUNT_ID)
+
+    async def ask_without_waiting() -> None:
+        async with server.async_client() as scrip:
+            await ask(scrip.wrap(client, feature=FEATURE, account_id=ACCOUNT_ID))
+
+    with pytest.raises(TypeError, match="for asyncio by an AsyncScrip"):
+        run(ask_without_waiting())
+    assert (used(server), server.account.held) == ([], 0)
+
+
+def test_a_task_that_is_cancelled_before_the_answer_pays_nothing(
+    provider: FakeProvider, server: ScripInMemory
+) -> None:
+    async def cancelled() -> None:
+        async with (
+            openai.AsyncOpenAI(**openai_options(provider)) as client,
+            server.async_client() as scrip,
+        ):
+            wrapped = scrip.wrap(client, feature=FEATURE, account_id=ACCOUNT_ID)
+            asking = asyncio.create_task(ask(wrapped))
+            await asyncio.to_thread(provider.is_asked.wait)
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+
+    run(cancelled())
+    assert (used(server), server.account.held) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "tokens"),
+    [
+        ("word " * 100, 100),
+        ("\U0001f600" * 100, 300),
+        ("\u6f22" * 100, 200),
+        ([{"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}], 1_445),
+        (
+            [{"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 10**6}}],
+            765,
+        ),
+        ([{"type": "input_audio", "input_audio": {"data": "A" * 10**6, "format": "wav"}}], 500),
+    ],
+)
+def test_a_hold_is_for_more_tokens_than_a_prompt_has_but_not_for_each_byte_of_a_picture(
+    content: Any, tokens: int
+) -> None:
+    call = ChatCall({"messages": [{"role": "user", "content": content}], "max_tokens": 9}, None)
+    assert tokens <= call.most["input"] <= 5 * tokens + MEDIA_TOKENS
+    assert call.most["output"] == 9
+
+
+def test_tools_are_a_part_of_the_prompt() -> None:
+    class Weather(BaseModel):
+        city: str
+
+    plain = ChatCall({"messages": MESSAGES, "max_tokens": 9}, None).most["input"]
+    tools = [{"type": "function", "function": {"parameters": Weather.model_json_schema()}}]
+    more = ChatCall({"messages": MESSAGES, "max_tokens": 9, "tools": tools}, None).most["input"]
+    assert more > plain + 1_000
