@@ -49,6 +49,11 @@ class Job:
     prompt: str
 
 
+@dataclass
+class Answer:
+    is_error: bool
+
+
 def draw(prompt: str) -> bytes:
     if prompt == "impossible":
         raise ModelError
@@ -91,6 +96,8 @@ def shown(
         "think_about": lambda question: f"{question}!",
         "write_pages": lambda topic, pages_max: [draw(topic)] * min(3, pages_max),
         "synthesize": lambda text: [letter.encode() for letter in text],
+        "ask_for_image": lambda prompt: Answer(is_error=prompt == "impossible"),
+        "Answer": Answer,
         "Job": Job,
         "User": User,
     }
@@ -120,9 +127,11 @@ def test_the_functions_of_the_page_charge_and_refund(shown: dict[str, Any], user
         shown["create_image"](user.account_id, "impossible")
     assert shown["create_images"](user.account_id, "fog") == []
     assert shown["create_images"](user.account_id, "a cat") == [b"a cat", b"a cat"]
+    assert shown["create_remotely"](user.account_id, "impossible").is_error
+    assert not shown["create_remotely"](user.account_id, "a cat").is_error
     assert shown["reply"](User(user.account_id), "why") == "why!"
-    assert shown["count_message"](user.account_id) == "5 credits, 10015 are left"
-    images = [-IMAGE, -IMAGE, IMAGE, -2 * IMAGE, 2 * IMAGE, -2 * IMAGE]
+    assert shown["count_message"](user.account_id) == "5 credits, 9990 are left"
+    images = [-IMAGE, -IMAGE, IMAGE, -2 * IMAGE, 2 * IMAGE, -2 * IMAGE, -IMAGE, IMAGE, -IMAGE]
     assert ledger(user) == [*images, -CHAT, -CHAT]
 
 
@@ -208,9 +217,21 @@ def test_the_fastapi_app_charges_and_returns_the_remaining_credits(
     assert ledger(user) == [-IMAGE]
 
 
+def test_the_fastapi_app_charges_a_stream_for_what_it_counted(
+    shown: dict[str, Any], user: Api
+) -> None:
+    answer = ask(shown, user, "app", "POST", "/speech?text=hello")
+    assert (answer.status_code, answer.content) == (200, b"hello")
+    assert [amount for amount in ledger(user) if amount] == [-5 * SECOND]
+
+
 @pytest.mark.parametrize(
     ("name", "method", "path"),
-    [("app", "POST", "/images?prompt=a+cat"), ("application", "GET", "/")],
+    [
+        ("app", "POST", "/images?prompt=a+cat"),
+        ("app", "POST", "/speech?text=hello"),
+        ("application", "GET", "/"),
+    ],
 )
 def test_both_applications_answer_402_to_a_user_without_credits(
     shown: dict[str, Any],
@@ -222,7 +243,7 @@ def test_both_applications_answer_402_to_a_user_without_credits(
 ) -> None:
     spend_all_but(20, user, admin)
     answer = ask(shown, user, name, method, path)
-    assert (answer.status_code, answer.json()["shortfall"]) == (402, 5)
+    assert (answer.status_code, answer.json()["available"]) == (402, 20)
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 

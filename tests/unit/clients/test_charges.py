@@ -37,7 +37,7 @@ from tests.unit.clients.scrip_in_memory import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable, Generator
 
     from tests.unit.clients.scrip_in_memory import Fault
 
@@ -84,7 +84,7 @@ def test_a_block_is_charged_once_and_a_block_that_raises_is_refunded(
     assert newest.reason == f"{ModelError.__module__}.ModelError: no such model"
 
 
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit])
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
 def test_a_block_that_is_interrupted_is_refunded(
     scrip: Scrip,
     server: ScripInMemory,
@@ -93,6 +93,75 @@ def test_a_block_that_is_interrupted_is_refunded(
     with pytest.raises(kind), scrip.charge("chat", ACCOUNT_ID):
         raise kind
     assert server.ledger == [("usage", -CHAT), ("refund", CHAT)]
+
+
+def test_a_generator_that_is_left_stays_charged_and_one_that_fails_is_refunded(
+    scrip: Scrip, server: ScripInMemory
+) -> None:
+    def stream() -> Generator[int]:
+        with scrip.charge("chat", ACCOUNT_ID):
+            yield 1
+            raise ModelError
+
+    left = stream()
+    next(left)
+    left.close()
+    assert server.ledger == [("usage", -CHAT)]
+    with pytest.raises(ModelError):
+        list(stream())
+    assert server.ledger[1:] == [("usage", -CHAT), ("refund", CHAT)]
+
+
+def test_an_async_generator_that_is_left_stays_charged_also_if_its_task_is_cancelled(
+    server: ScripInMemory,
+) -> None:
+    async def session() -> None:
+        async def stream() -> AsyncGenerator[int]:
+            async with scrip.charge("chat", ACCOUNT_ID):
+                yield 1
+                await asyncio.Event().wait()
+
+        async def read() -> None:
+            async for _ in stream():
+                """Wait for the next one."""
+
+        async with server.async_client() as scrip:
+            closed = stream()
+            await anext(closed)
+            await closed.aclose()
+            for _ in range(2):
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.01):
+                        await read()
+
+    run(session())
+    assert server.ledger == [("usage", -CHAT)] * 3
+
+
+def test_work_that_returns_an_error_is_refunded_if_the_app_says_so(
+    scrip: Scrip, server: ScripInMemory
+) -> None:
+    def is_error(answer: str) -> bool:
+        return answer == "sorry"
+
+    @scrip.charged("chat", account_id=lambda _: ACCOUNT_ID, refund_if=is_error)
+    def work(answer: str) -> str:
+        return answer
+
+    assert [work("here"), work("sorry")] == ["here", "sorry"]
+    with scrip.charge("chat", ACCOUNT_ID, refund_if=lambda: is_error(answer)):
+        answer = "sorry"
+    back = ("refund", CHAT)
+    assert server.ledger == [("usage", -CHAT), ("usage", -CHAT), back, ("usage", -CHAT), back]
+    assert server.newest.reason == "the work returned an error"
+
+
+def test_a_refund_of_returned_work_that_fails_is_logged(
+    scrip: Scrip, server: ScripInMemory, caplog: pytest.LogCaptureFixture
+) -> None:
+    with scrip.charge("chat", ACCOUNT_ID, refund_if=lambda: True):
+        server.faults += [unreachable] * 8
+    assert "credits may still be taken: refund entry" in caplog.text
 
 
 def test_a_block_that_cannot_be_charged_does_not_run(scrip: Scrip, server: ScripInMemory) -> None:

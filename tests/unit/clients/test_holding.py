@@ -11,6 +11,7 @@ from time import sleep
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from starlette.requests import ClientDisconnect
 
 from scrip_client import (
     AccountFrozenError,
@@ -134,7 +135,7 @@ def test_a_use_is_measured_in_one_way_in_whole_numbers(
     assert server.ledger == [HOLD, RELEASE]
 
 
-@pytest.mark.parametrize("kind", [ModelError, KeyboardInterrupt, GeneratorExit])
+@pytest.mark.parametrize("kind", [ModelError, KeyboardInterrupt])
 def test_a_block_that_raises_is_charged_only_for_what_it_captured(
     scrip: Scrip,
     server: ScripInMemory,
@@ -217,23 +218,56 @@ def test_a_capture_whose_task_was_cancelled_counts_once(server: ScripInMemory) -
     assert server.ledger == [HOLD, taken(3 * CHAT), RELEASE, taken(1 * CHAT)]
 
 
-def test_a_generator_can_charge_for_what_was_read_when_it_is_closed_early(
+@pytest.mark.parametrize("kind", [GeneratorExit, ClientDisconnect, asyncio.CancelledError])
+def test_a_block_that_is_left_is_charged_for_what_it_reported(
+    scrip: Scrip, server: ScripInMemory, kind: type[BaseException]
+) -> None:
+    def leave(hold: Hold) -> None:
+        hold.use(2)
+        raise kind
+
+    with pytest.raises(kind), scrip.hold("chat", ACCOUNT_ID, quantity=20) as hold:
+        leave(hold)
+    with pytest.raises(kind), scrip.hold("chat", ACCOUNT_ID, quantity=20):
+        raise kind
+    assert server.ledger == [HOLD, RELEASE, taken(2 * CHAT), HOLD, RELEASE]
+
+
+def test_a_generator_that_is_closed_early_is_charged_for_what_was_read(
     scrip: Scrip,
     server: ScripInMemory,
 ) -> None:
     def stream() -> Generator[int]:
         with scrip.hold("chat", ACCOUNT_ID, quantity=20) as hold:
-            try:
-                for token in range(20):
-                    hold.use(1)
-                    yield token
-            finally:
-                hold.capture()
+            for token in range(20):
+                hold.use(1)
+                yield token
 
     tokens = stream()
     assert [next(tokens), next(tokens)] == [0, 1]
     tokens.close()
-    assert server.ledger == [HOLD, taken(2 * CHAT), RELEASE]
+    assert server.ledger == [HOLD, RELEASE, taken(2 * CHAT)]
+
+
+def test_a_block_that_is_left_and_cannot_be_charged_ends_as_it_was_left(
+    scrip: Scrip, server: ScripInMemory, caplog: pytest.LogCaptureFixture
+) -> None:
+    def stream() -> Generator[int]:
+        with scrip.hold("chat", ACCOUNT_ID, quantity=1) as hold:
+            hold.use(31)
+            try:
+                yield 1
+            except GeneratorExit as exc:
+                left.append(exc)
+                raise
+
+    left: list[BaseException] = []
+    read = stream()
+    next(read)
+    read.close()
+    assert server.ledger == [HOLD, taken(CHAT)]
+    assert "what was delivered could not be charged: 402" in left[0].__notes__[-1]
+    assert "Could not charge for what was delivered" in caplog.text
 
 
 def test_use_beyond_the_hold_is_taken_from_available_credits(
@@ -548,7 +582,7 @@ def test_use_requires_a_whole_number(scrip: Scrip, server: ScripInMemory) -> Non
 
 
 @pytest.mark.parametrize("moment", ["holding", "working", "ending"])
-def test_a_task_cancelled_at_any_moment_holds_nothing(
+def test_a_task_cancelled_at_any_moment_pays_for_what_it_reported_and_holds_nothing(
     server: ScripInMemory,
     moment: str,
 ) -> None:
@@ -578,7 +612,7 @@ def test_a_task_cancelled_at_any_moment_holds_nothing(
             server.go_on.set()
 
     run(session())
-    ended = [RELEASE, taken(CHAT)] if moment == "ending" else [RELEASE]
+    ended = [RELEASE] if moment == "holding" else [RELEASE, taken(CHAT)]
     assert server.ledger == [HOLD, *ended]
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
+import sys
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from scrip_client import calls
 from scrip_client.caller import CallState
@@ -25,10 +27,12 @@ from scrip_client.retries import Retries
 from scrip_client.transport import finish
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
     from typing import Self
 
     from scrip_client.caller import Caller
     from scrip_client.calls import Call, Use
+    from scrip_client.errors import ScripError
     from scrip_client.models import Balance, Entry, Posting
     from scrip_client.transport import AsyncTransport
 
@@ -37,6 +41,9 @@ ATTEMPTS_MAX = 20
 
 REASON_LENGTH_MAX = 256
 """As much of an exception's message as every version of Scrip takes."""
+
+RETURNED_AN_ERROR = "the work returned an error"
+"""The reason of a refund that `refund_if` asked for."""
 
 ONE_TRY = Retries(tries_max=1, deadline_seconds=5.0)
 """For undoing a call that has already used up its own time."""
@@ -52,6 +59,7 @@ class ChargeSpec:
     call: Call[Posting]
     has_own_key: bool
     fail_open: bool
+    refund_if: Callable[[], object] | None
 
 
 def charge(
@@ -60,21 +68,25 @@ def charge(
     *,
     idempotency_key: str | None = None,
     fail_open: bool = False,
+    refund_if: Callable[[], object] | None = None,
     **use: Unpack[Use],
 ) -> ChargeSpec:
     """Charge for a block: take the credits before it, and give them back if it raises.
 
     If the credits cannot be taken, the block does not run, and the errors of `consume` are raised.
-    With `fail_open` the block runs even if Scrip is unavailable. Use a key of your own for a job
-    that can be delivered twice: it is charged once, and again only after a refund. NotPaidError is
-    raised if a user's token has charged under that key. Without a `feature` (None), pass an
-    `amount`.
+    A generator that is left (closed, cancelled, or by a client that disconnected) stays charged,
+    unlike one that fails. `refund_if` is asked at the end of a block that did not raise: if it
+    returns true, the credits are given back, too. With `fail_open` the block runs even if Scrip is
+    unavailable. Use a key of your own for a job that can be delivered twice: it is charged once,
+    and again only after a refund. NotPaidError is raised if a user's token has charged under that
+    key. Without a `feature` (None), pass an `amount`.
     """
     return ChargeSpec(
         account_id=account_id,
         call=calls.consume(account_id, feature, idempotency_key=idempotency_key, **use),
         has_own_key=idempotency_key is not None,
         fail_open=fail_open,
+        refund_if=refund_if,
     )
 
 
@@ -92,6 +104,7 @@ class BaseCharge:
         self._call = spec.call
         self._state = caller.new_state()
         self._is_entered = False
+        self._is_in_generator = False
         self._may_be_charged = False
         self._parts = count(1)
         self._failed_refunds: dict[tuple[int | None, str], Call[Posting]] = {}
@@ -194,15 +207,26 @@ class BaseCharge:
         if not self._spec.has_own_key:
             await self._refund_rest(exc, state)
 
-    async def _refund_rest(self, exc: BaseException, state: CallState | None = None) -> None:
-        """Refund all that is left, because of the exception that is about to be raised.
+    async def _end(self, exc: BaseException | None) -> None:
+        """Refund what has not been refunded yet, unless the block did its work or was left."""
+        if exc is None:
+            if self._spec.refund_if is not None and self._spec.refund_if():
+                await self._refund_rest(None)
+            return
+        is_cancelled_work = isinstance(exc, asyncio.CancelledError) and not self._is_in_generator
+        if is_cancelled_work or not is_left(exc):
+            await self._refund_rest(exc)
+
+    async def _refund_rest(self, exc: BaseException | None, state: CallState | None = None) -> None:
+        """Refund all that is left, because of the exception that is about to be raised, if any.
 
         If that fails, or if the charge may still arrive, a note on the exception and the log say
         what to refund by hand.
         """
         if not self.is_charged and not self._may_be_charged:
             return
-        refund = self._refund_call(reason_of(exc), ".refund")
+        reason = RETURNED_AN_ERROR if exc is None else reason_of(exc)
+        refund = self._refund_call(reason, ".refund")
         by_hand = (
             f"refund entry {self.entry_id} of account {self.account_id} "
             f"with the idempotency key {refund.key}"
@@ -256,9 +280,8 @@ class Charge(BaseCharge):
         return self
 
     def __exit__(self, _: object, exc: BaseException | None, __: object) -> None:
-        """Refund what has not been refunded yet, if the block raised."""
-        if exc is not None:
-            finish(self._refund_rest(exc))
+        """Refund what has not been refunded yet, if the block failed."""
+        finish(self._end(exc))
 
     def refund(self, amount: int | None = None, *, reason: str) -> Posting | None:
         """Give back some credits, or all that are left; None if none were taken.
@@ -275,18 +298,23 @@ class AsyncCharge(BaseCharge):
 
     _transport: AsyncTransport
 
-    async def __aenter__(self) -> Self:
+    def __aenter__(self) -> Coroutine[Any, Any, Self]:
         """Take the credits; if the task is cancelled meanwhile, refund them."""
+        # A task that is cancelled did not finish its work; one that is in a generator is left.
+        block = sys._getframe(1).f_code  # noqa: SLF001 - the public way is slow
+        self._is_in_generator = bool(block.co_flags & inspect.CO_ASYNC_GENERATOR)
+        return self._enter()
+
+    async def _enter(self) -> Self:
         await self._transport.run_or_undo(self._begin(), self._undo)
         return self
 
     async def __aexit__(self, _: object, exc: BaseException | None, __: object) -> None:
-        """Refund what has not been refunded yet, if the block raised.
+        """Refund what has not been refunded yet, if the block failed.
 
         The refund goes on if the task is cancelled; closing the client waits for it.
         """
-        if exc is not None:
-            await self._transport.run_to_end(self._refund_rest(exc))
+        await self._transport.run_to_end(self._end(exc))
 
     async def refund(self, amount: int | None = None, *, reason: str) -> Posting | None:
         """Give back some credits, or all that are left; None if none were taken.
@@ -308,10 +336,17 @@ def is_left(exc: BaseException) -> bool:
     return any(kind.__qualname__ == "ClientDisconnect" for kind in type(exc).__mro__)
 
 
-def add_note(exc: BaseException, message: str) -> None:
+def add_note(exc: BaseException | None, message: str) -> None:
     """Add a note to an exception, unless it accepts none: the log has the message, too."""
     with suppress(Exception):
-        exc.add_note(f"scrip: {message}")
+        if exc is not None:
+            exc.add_note(f"scrip: {message}")
+
+
+def warn_unpaid(exc: BaseException, failure: ScripError) -> None:
+    """Say that what was delivered is not paid, while the exception that ended it goes on."""
+    logger.error("Could not charge for what was delivered: %s", failure)
+    add_note(exc, f"what was delivered could not be charged: {failure}")
 
 
 def reason_of(exc: BaseException) -> str:

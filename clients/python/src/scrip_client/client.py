@@ -217,11 +217,13 @@ class Scrip:
         *,
         account_id: Callable[..., str],
         fail_open: bool = False,
+        refund_if: Callable[[Any], object] | None = None,
         **use: Unpack[Use],
     ) -> Callable[[Callable[Args, Answer]], Callable[Args, Answer]]:
         """Charge for each call of a function: the decorator for `charge`.
 
-        `account_id` is called with the function's own arguments.
+        `account_id` is called with the function's own arguments, and `refund_if` with what it
+        returned: if that is an error, the credits are given back.
         """
 
         def decorate(function: Callable[Args, Answer]) -> Callable[Args, Answer]:
@@ -230,12 +232,17 @@ class Scrip:
 
             @wraps(function)
             def charging(*args: Args.args, **kwargs: Args.kwargs) -> Answer:
+                answer: Answer
                 account = account_id(*args, **kwargs)
-                with self.charge(feature, account, fail_open=fail_open, **use):
+
+                def is_error() -> object:
+                    return refund_if is not None and refund_if(answer)
+
+                with self.charge(feature, account, fail_open=fail_open, refund_if=is_error, **use):
                     answer = function(*args, **kwargs)
                     if inspect.isawaitable(answer):
                         raise TypeError("use AsyncScrip to charge for an awaitable")
-                    return answer
+                return answer
 
             return charging
 
@@ -378,13 +385,15 @@ class AsyncScrip:
         *,
         account_id: Callable[..., str],
         fail_open: bool = False,
+        refund_if: Callable[[Any], object] | None = None,
         **use: Unpack[Use],
     ) -> Callable[
         [Callable[Args, Coroutine[Any, Any, Answer]]], Callable[Args, Coroutine[Any, Any, Answer]]
     ]:
         """Charge for each call of a coroutine function: the decorator for `charge`.
 
-        `account_id` is called with the function's own arguments.
+        `account_id` is called with the function's own arguments, and `refund_if` with what it
+        returned: if that is an error, the credits are given back.
         """
 
         def decorate(
@@ -395,9 +404,18 @@ class AsyncScrip:
 
             @wraps(function)
             async def charging(*args: Args.args, **kwargs: Args.kwargs) -> Answer:
+                answer: Answer
                 account = account_id(*args, **kwargs)
-                async with self.charge(feature, account, fail_open=fail_open, **use):
-                    return await function(*args, **kwargs)
+
+                def is_error() -> object:
+                    return refund_if is not None and refund_if(answer)
+
+                charge = self.charge(
+                    feature, account, fail_open=fail_open, refund_if=is_error, **use
+                )
+                async with charge:
+                    answer = await function(*args, **kwargs)
+                return answer
 
             return charging
 

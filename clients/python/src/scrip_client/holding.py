@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from scrip_client import calls
 from scrip_client.caller import CallState
-from scrip_client.charges import ONE_TRY, add_note, reason_of
+from scrip_client.charges import ONE_TRY, add_note, is_left, reason_of, warn_unpaid
 from scrip_client.errors import (
     HoldEndedError,
     HoldNotFoundError,
@@ -93,9 +93,10 @@ def hold(
 
     If the credits cannot be held, the block does not run, and the errors of `open_hold` are
     raised. With `fail_open` the block runs even if Scrip is unavailable. A block that does not
-    report its use is charged for all that was held; one that raises, for nothing. The hold is
-    extended while the block runs. Use a key of your own for a job that can be delivered twice: it
-    is charged once. Without a `feature` (None), pass an `amount`.
+    report its use is charged for all that was held; one that raises, for nothing; one that is left
+    (a closed generator, a cancelled task, a client that disconnected), for what it has reported.
+    The hold is extended while the block runs. Use a key of your own for a job that can be delivered
+    twice: it is charged once. Without a `feature` (None), pass an `amount`.
 
     Only what the app itself charged for the block counts as paid. If someone else ended the hold,
     the end of the block charges what is missing, or raises NotPaidError where that could charge
@@ -269,7 +270,7 @@ class BaseHold(HeldCredits):
         return posting
 
     async def _end(self, exc: BaseException | None) -> None:
-        """Charge what was used and give back the rest, or everything if the block raised.
+        """Charge what was used and give back the rest, or everything if the block failed.
 
         If an earlier delivery was charged, a block that reports its use must have used as much.
 
@@ -282,10 +283,16 @@ class BaseHold(HeldCredits):
         self._leave_block()
         # Another thread or a cancelled task may have a capture under way, which comes first.
         async with self._charge_lock:
-            if exc is not None:
+            if exc is None:
+                if not self.is_charged or self._is_reported:
+                    await self._charge_rest()
+            elif self._is_reported and is_left(exc):
+                try:
+                    await self._charge_rest()
+                except ScripError as failure:
+                    warn_unpaid(exc, failure)
+            else:
                 await self._release(reason_of(exc))
-            elif not self.is_charged or self._is_reported:
-                await self._charge_rest()
 
     async def _charge_rest(self) -> None:
         """Charge what was used and has not been charged yet, and give back the rest."""

@@ -8,10 +8,9 @@ broken off             the same, or nothing before the first token
 from __future__ import annotations
 
 import inspect
-import logging
 from typing import TYPE_CHECKING, Any
 
-from scrip_client.charges import add_note, is_left
+from scrip_client.charges import is_left, warn_unpaid
 from scrip_client.errors import ScripError
 
 if TYPE_CHECKING:
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
     from scrip_client.holding import AsyncHold, Hold
     from scrip_client.model_calls import ModelCall
-
-logger = logging.getLogger("scrip_client")
 
 
 class BaseStream:
@@ -111,7 +108,7 @@ class ChargedStream(BaseStream):
         try:
             self._settle(exc)
         except ScripError as failure:
-            warn(exc, failure)
+            warn_unpaid(exc, failure)
 
 
 class AsyncChargedStream(BaseStream):
@@ -170,10 +167,4 @@ class AsyncChargedStream(BaseStream):
         try:
             await self._settle(exc)
         except ScripError as failure:
-            warn(exc, failure)
-
-
-def warn(exc: BaseException, failure: ScripError) -> None:
-    """Say that what was delivered could not be charged, while another exception goes on."""
-    logger.error("Could not charge for a model call: %s", failure)
-    add_note(exc, f"what was delivered could not be charged: {failure}")
+            warn_unpaid(exc, failure)
