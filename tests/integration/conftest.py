@@ -78,15 +78,11 @@ def admin(stack: LocalStack, caller: Callable[..., Api]) -> Api:
 @pytest.fixture(scope="session")
 def credentials(stack: LocalStack) -> ClientCredentials:
     """The credentials with which an app's back end gets tokens from the local user pool."""
-    deployed = outputs(stack)
-    client = stack.client("cognito-idp").describe_user_pool_client(
-        UserPoolId=deployed["UserPoolId"],
-        ClientId=deployed["ServiceClientId"],
-    )["UserPoolClient"]
+    found = demo.details(stack)
     return ClientCredentials(
-        token_url=stack.token_url,
-        client_id=client["ClientId"],
-        client_secret=client["ClientSecret"],
+        token_url=found.token_url,
+        client_id=found.service_client_id,
+        client_secret=found.service_client_secret,
     )
 
 

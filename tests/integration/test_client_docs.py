@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from scrip_cli.local.stack import LocalStack
-    from scrip_client import ClientCredentials
     from tests.integration.conftest import Api
 
 ROOT = Path(__file__).parents[2]
@@ -67,19 +66,11 @@ async def draw_async(prompt: str) -> bytes:
 @pytest.fixture
 def shown(
     stack: LocalStack,
-    credentials: ClientCredentials,
     user: Api,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[dict[str, Any]]:
     """All names that the pages' examples define, run in their order as one program."""
-    details = demo.details(stack)
-    for name, value in {
-        "SCRIP_API_URL": details.api_url,
-        "SCRIP_TOKEN_URL": credentials.token_url,
-        "SCRIP_SERVICE_CLIENT_ID": credentials.client_id,
-        "SCRIP_SERVICE_CLIENT_SECRET": credentials.client_secret,
-        "NO_PROXY": "*",
-    }.items():
+    for name, value in {**demo.details(stack).variables, "NO_PROXY": "*"}.items():
         monkeypatch.setenv(name, value)
     # A local function can take longer to start than the page's clients would wait.
     for make in (Scrip.from_env, AsyncScrip.from_env):

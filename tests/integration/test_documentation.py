@@ -39,7 +39,7 @@ def env(stack: LocalStack) -> str:
 
 @pytest.fixture
 def project(stack: LocalStack, user: Api, env: str, tmp_path: Path) -> Path:
-    """The project's folder as a reader has it, where `scrip` without options means this stack.
+    """The project's folder as a reader has it; `scrip local env` says on which port this stack is.
 
     The demo user, whom other tests use, is replaced by a user who has just signed up.
     """
@@ -48,14 +48,17 @@ def project(stack: LocalStack, user: Api, env: str, tmp_path: Path) -> Path:
             (tmp_path / path.name).symlink_to(path)
     tools = tmp_path / ".venv/bin"
     tools.mkdir(parents=True)
-    options = shlex.join(["--port", str(stack.port), "--state", str(stack.state_dir)])
+    state = shlex.join(["--state", str(stack.state_dir)])
     alice = f"export SCRIP_USER_TOKEN={user.token} SCRIP_ACCOUNT_USER={user.account_id}\n"
     (tools / "env").write_text(env + alice)
     (tools / "scrip").write_text(
         f"""#!/bin/sh
-if [ "$*" = "local env" ]; then exec cat {tools / "env"}; fi
-if [ "$1" = prices ]; then exec {BIN / "scrip"} "$@"; fi # It works on files.
-exec {BIN / "scrip"} "$@" {options}
+case "$1 $2" in
+  "local env") exec cat {tools / "env"} ;;
+  "local up") exec {BIN / "scrip"} "$@" {state} --port {stack.port} ;; # `make dev` names its own.
+  prices*) exec {BIN / "scrip"} "$@" ;; # It works on files.
+esac
+exec {BIN / "scrip"} "$@" {state}
 """
     )
     (tools / "scrip").chmod(0o755)

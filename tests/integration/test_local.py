@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -23,9 +24,15 @@ from scrip_cli.local.deploy import outputs
 from scrip_cli.local.server import invoke
 from scrip_cli.local.stack import LocalStack, find_stack
 from tests.conftest import SCRIP, UP_SECONDS, free_port, scrip
+from tests.documentation import ROOT
 
 SECONDS_TO_START_AGAIN = 20
 STREAM_SECONDS = 60
+CHAT = """curl -sS "$SCRIP_API_URL/v1/accounts/me/consume" --noproxy '*' --fail \\
+  -H "Authorization: Bearer $SCRIP_USER_TOKEN" \\
+  -H 'Content-Type: application/json' -d '{"feature": "chat"}'"""
+"""A use that costs 5 credits."""
+
 SAM_MADE = {"build", "cache", ".aws-sam"}
 """The folders of a stack that hold copies of the sources."""
 
@@ -63,31 +70,59 @@ def uses(stack: LocalStack) -> int:
 def test_env_prints_all_that_a_program_needs_as_json(stack: LocalStack) -> None:
     found = json.loads(scrip(stack, "env", "--json").stdout)
     assert set(found) == {
-        "api_url",
-        "console_url",
-        "endpoint_url",
-        "stack_name",
-        "table_name",
-        "bucket_name",
-        "user_pool_id",
-        "client_id",
-        "user_token",
-        "service_token",
-        "admin_token",
-        "accounts",
-        "webhook_secrets",
+        "SCRIP_PORT",
+        "SCRIP_API_URL",
+        "SCRIP_DOCS_URL",
+        "SCRIP_CONSOLE_URL",
+        "SCRIP_ENDPOINT_URL",
+        "SCRIP_TOKEN_URL",
+        "SCRIP_STACK_NAME",
+        "SCRIP_TABLE_NAME",
+        "SCRIP_BUCKET_NAME",
+        "SCRIP_USER_POOL_ID",
+        "SCRIP_CLIENT_ID",
+        "SCRIP_SERVICE_CLIENT_ID",
+        "SCRIP_SERVICE_CLIENT_SECRET",
+        "SCRIP_USER_TOKEN",
+        "SCRIP_SERVICE_TOKEN",
+        "SCRIP_ADMIN_TOKEN",
+        "SCRIP_ACCOUNT_USER",
+        "SCRIP_ACCOUNT_ADMIN",
+        *(f"SCRIP_WEBHOOK_SECRET_{provider.upper()}" for provider in Provider),
     }
-    assert set(found["webhook_secrets"]) == set(Provider)
-    health = httpx.get(f"{found['api_url']}/v1/health", trust_env=False, timeout=60)
+    health = httpx.get(f"{found['SCRIP_API_URL']}/v1/health", trust_env=False, timeout=60)
     assert health.json() == {"status": "ok", "version": __version__}
     assert outputs(stack)["Version"] == __version__
 
 
-def test_env_is_also_a_shell_script(stack: LocalStack) -> None:
+def prepared(line: str, command: str) -> str:
+    """Run a command in a terminal that a line of `scrip local up` has prepared."""
+    words = ["sh", "-c", f"{line.partition('  ')[2]}\n{command}"]
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_up_on_a_running_stack_prints_where_it_is_and_no_secret(stack: LocalStack) -> None:
+    up, found = scrip(stack, "up"), demo.details(stack)
+    assert "already running" in up.stderr
+    lines = up.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == [
+        *("API", "docs", "console", "admin", "user", "password", "terminal"),
+    ]
+    assert [line.split()[1] for line in lines[:3]] == [
+        *(found.api_url, found.docs_url, found.console_url),
+    ]
+    assert found.service_client_secret not in up.stdout
+
+
+def test_the_line_that_up_prints_prepares_a_terminal(stack: LocalStack) -> None:
     found = demo.details(stack)
-    script = scrip(stack, "env").stdout + 'echo "$SCRIP_ACCOUNT_USER $SCRIP_WEBHOOK_SECRET_POLAR"'
-    output = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
-    assert output.split() == [found.accounts["user"], found.webhook_secrets["polar"]]
+    *_, line = scrip(stack, "up").stdout.splitlines()
+    secret = prepared(line, 'echo "$SCRIP_ACCOUNT_USER $SCRIP_WEBHOOK_SECRET_POLAR"')
+    assert secret.split() == [found.accounts["user"], found.webhook_secrets["polar"]]
+    # Every command reads the port. The folder of this test's stack is not the port's own.
+    command = f"{shlex.quote(SCRIP)} accounts show alice@example.com --json --state "
+    shown = json.loads(prepared(line, command + shlex.quote(str(stack.state_dir))))
+    assert shown["account_id"] == found.accounts["user"]
 
 
 def test_other_users_of_the_machine_cannot_read_a_stacks_files(stack: LocalStack) -> None:
@@ -98,22 +133,6 @@ def test_other_users_of_the_machine_cannot_read_a_stacks_files(stack: LocalStack
     }
     assert any(path.suffix == ".pem" for path in modes)  # the key that signs its tokens
     assert {path: oct(mode) for path, mode in modes.items() if mode & 0o077} == {}
-
-
-def test_up_on_a_running_stack_only_prints_where_it_is(stack: LocalStack) -> None:
-    up = scrip(stack, "up")
-    assert "already running" in up.stderr
-    assert up.stdout.count("curl ") == 3
-
-
-def test_the_curl_lines_work_when_pasted(stack: LocalStack) -> None:
-    lines = [line for line in scrip(stack, "up").stdout.splitlines() if line.startswith("curl ")]
-    answers = [
-        json.loads(subprocess.run(line, shell=True, capture_output=True, check=True).stdout)
-        for line in lines
-    ]
-    assert answers[0]["balance"] - answers[1]["account"]["balance"] == 5
-    assert answers[2]["entries"][0] == answers[1]["entry"]
 
 
 def test_a_port_in_use_is_reported_in_one_clear_sentence(stack: LocalStack, tmp_path: Path) -> None:
@@ -180,23 +199,22 @@ def test_two_stacks_run_side_by_side_and_ctrl_c_keeps_the_data(
         time.sleep(1)
     before = balance(stack)
     secrets = demo.details(second).webhook_secrets
-    consume = next(line for line in log.read_text().splitlines() if "/consume" in line)
-    subprocess.run(consume, shell=True, capture_output=True, check=True)
+    [line] = [line for line in log.read_text().splitlines() if line.startswith("terminal")]
+    prepared(line, CHAT)
     assert balance(second) == 10_095
     assert balance(stack) == before
 
     os.kill(first_run.pid, signal.SIGINT)
     assert first_run.wait(timeout=60) == 0
     started = time.monotonic()
-    again = scrip(second, "up", "--detach")
+    scrip(second, "up", "--detach")
     assert time.monotonic() - started < SECONDS_TO_START_AGAIN
     assert balance(second) == 10_095
     assert demo.details(second).webhook_secrets == secrets
 
     # Its stream continues, too, and counts new uses.
     counted = uses(second)
-    consume = next(line for line in again.stdout.splitlines() if "/consume" in line)
-    subprocess.run(consume, shell=True, capture_output=True, check=True)
+    prepared(line, CHAT)
     for _ in range(STREAM_SECONDS):
         if uses(second) > counted:
             break

@@ -66,7 +66,12 @@ Region = Annotated[
 ]
 Port = Annotated[
     int,
-    typer.Option(min=1, max=65535, help="Port of the local AWS; each port is a separate stack."),
+    typer.Option(
+        envvar="SCRIP_PORT",
+        min=1,
+        max=65535,
+        help="Port of the local AWS; each port is a separate stack.",
+    ),
 ]
 State = Annotated[
     Path | None,

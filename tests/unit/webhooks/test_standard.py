@@ -223,7 +223,7 @@ def test_the_messages_of_the_documented_sender_are_accepted(
 ) -> None:
     [code] = documentation.examples(DOCUMENTATION, "python")
     secret = examples.SECRETS[Provider.STANDARD]
-    monkeypatch.setenv("SCRIP_WEBHOOK_SECRET", secret)
+    monkeypatch.setenv("SCRIP_WEBHOOK_SECRET_STANDARD", secret)
     monkeypatch.setenv("SCRIP_API_URL", "https://api.example.com")
     posted: list[httpx.Request] = []
 

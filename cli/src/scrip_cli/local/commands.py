@@ -4,7 +4,6 @@ import json
 import os
 import shlex
 import subprocess
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -17,7 +16,7 @@ from scrip_cli.local.build import source_hash
 from scrip_cli.local.lifecycle import running
 from scrip_cli.local.stack import LocalStack
 from scrip_cli.options import Json
-from scrip_cli.report import note, step
+from scrip_cli.report import note, show_json, step
 from scrip_cli.session import LocalSession, with_session
 
 app = typer.Typer(help="Run the whole service on this machine.", no_args_is_help=True)
@@ -38,7 +37,7 @@ def up(
     if lock is None:
         process.running_pid(stack)  # raises if it runs on another port
         note(f"This stack is already running on port {stack.port}.")
-        printing.show_details(demo.details(stack))
+        printing.show_details(stack, demo.details(stack))
         if not deploy.is_deployed(stack, source_hash(stack)):
             note(f"\nThe sources have changed since: {_down(stack)}, then up again.")
         return
@@ -46,14 +45,14 @@ def up(
         with interrupt_on_signals(), running(stack, lock) as server:
             details = demo.details(stack)
             if not detach:
-                printing.show_details(details)
+                printing.show_details(stack, details)
                 note("\nRunning until Ctrl-C.")
                 _wait(stack, server)
     except KeyboardInterrupt:
         note("Stopped before it was ready.")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     if detach:
-        printing.show_details(details)
+        printing.show_details(stack, details)
         note(f"\nRunning in the background; {_down(stack)} stops it.")
 
 
@@ -90,10 +89,15 @@ def status(*, as_json: Json = False, session: LocalSession) -> None:
 @app.command(epilog="Example: scrip local env --json")
 @with_session
 def env(*, as_json: Json = False, session: LocalSession) -> None:
-    """Print addresses, names and fresh tokens, as shell exports or as JSON."""
+    """Print environment variables for a terminal or a program, as shell exports or as JSON.
+
+    They are the stack's addresses and names, the service client's credentials, the webhooks'
+    secrets, and tokens that are good for an hour. Every command reads `SCRIP_PORT`, so it works on
+    this stack without `--port`.
+    """
     details = demo.details(session.running_stack)
     if as_json:
-        typer.echo(json.dumps(asdict(details), indent=2))
+        show_json(details.variables)
     else:
         printing.show_exports(details)
 

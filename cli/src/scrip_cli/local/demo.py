@@ -1,6 +1,7 @@
 """Two users to try the local stack with, and a token for each kind of caller."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import httpx
 
@@ -20,21 +21,35 @@ _SERVICE_SCOPE = "scrip/service"
 
 @dataclass(frozen=True)
 class Details:
-    """Everything that a client of the local stack needs; `scrip local env` prints these fields."""
+    """Everything that a client of the local stack needs."""
 
+    port: int
     api_url: str
+    docs_url: str
     console_url: str
     endpoint_url: str
+    token_url: str
     stack_name: str
     table_name: str
     bucket_name: str
     user_pool_id: str
     client_id: str
+    service_client_id: str
+    service_client_secret: str
     user_token: str
     service_token: str
     admin_token: str
     accounts: dict[str, str]
     webhook_secrets: dict[str, str]
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What `scrip local env` prints: environment variables by name."""
+        values = asdict(self)
+        accounts, secrets = values.pop("accounts"), values.pop("webhook_secrets")
+        values |= {f"account_{kind}": account_id for kind, account_id in accounts.items()}
+        values |= {f"webhook_secret_{provider}": secret for provider, secret in secrets.items()}
+        return {f"SCRIP_{name.upper()}": str(value) for name, value in values.items()}
 
 
 def sign_up_demo_users(stack: LocalStack) -> None:
@@ -54,17 +69,25 @@ def details(stack: LocalStack) -> Details:
     """
     deployed = outputs(stack)
     api_url = stack.api_url(deployed["ApiId"])
+    service = stack.client("cognito-idp").describe_user_pool_client(
+        UserPoolId=deployed["UserPoolId"], ClientId=deployed["ServiceClientId"]
+    )["UserPoolClient"]
     return Details(
+        port=stack.port,
         api_url=api_url,
+        docs_url=f"{api_url}/v1/docs",
         console_url=f"{api_url}/console",
         endpoint_url=stack.endpoint_url,
+        token_url=stack.token_url,
         stack_name=STACK_NAME,
         table_name=deployed["TableName"],
         bucket_name=deployed["BucketName"],
         user_pool_id=deployed["UserPoolId"],
         client_id=deployed["ClientId"],
+        service_client_id=service["ClientId"],
+        service_client_secret=service["ClientSecret"],
         user_token=user_token(stack, USER_EMAIL),
-        service_token=_service_token(stack, deployed),
+        service_token=_service_token(stack, service),
         admin_token=console_token(stack, ADMIN_EMAIL),
         accounts={
             "user": _attributes(stack, deployed, USER_EMAIL)["sub"],
@@ -136,10 +159,7 @@ def _attributes(stack: LocalStack, deployed: dict[str, str], email: str) -> dict
     return {item["Name"]: item["Value"] for item in user["UserAttributes"]}
 
 
-def _service_token(stack: LocalStack, deployed: dict[str, str]) -> str:
-    client = stack.client("cognito-idp").describe_user_pool_client(
-        UserPoolId=deployed["UserPoolId"], ClientId=deployed["ServiceClientId"]
-    )["UserPoolClient"]
+def _service_token(stack: LocalStack, client: dict[str, Any]) -> str:
     with httpx.Client(trust_env=False) as http:
         answer = http.post(
             stack.token_url,

@@ -41,6 +41,11 @@ class LocalStack:
         return f"{self.endpoint_url}/oauth2/token"
 
     @property
+    def has_own_folder(self) -> bool:
+        """Whether the folder is not the one that the port stands for."""
+        return self.state_dir != default_folder(self.root, self.port)
+
+    @property
     def build_dir(self) -> Path:
         """The folder of SAM's build."""
         return self.state_dir / "build"
@@ -102,8 +107,13 @@ def find_stack(port: int, state_dir: Path | None) -> LocalStack:
     Raises CommandError outside a project.
     """
     root = project()
-    state = state_dir.resolve() if state_dir else root / ".scrip" / str(port)
+    state = state_dir.resolve() if state_dir else default_folder(root, port)
     return LocalStack(root=root, port=port, state_dir=state)
+
+
+def default_folder(root: Path, port: int) -> Path:
+    """Return the folder of a project's stack on a port."""
+    return root / ".scrip" / str(port)
 
 
 def project() -> Path:
