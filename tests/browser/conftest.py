@@ -158,10 +158,10 @@ class NewUser:
     email: str
     api: httpx.Client
 
-    def consume(self, feature: str, key: str | None = None) -> dict[str, Any]:
-        """Use a feature; return the entry."""
+    def consume(self, feature: str, key: str | None = None, **used: Any) -> dict[str, Any]:
+        """Use a feature, once unless `used` says otherwise; return the entry."""
         headers = {"Idempotency-Key": key} if key else {}
-        answer = self.api.post("/me/consume", json={"feature": feature}, headers=headers)
+        answer = self.api.post("/me/consume", json={"feature": feature, **used}, headers=headers)
         assert answer.status_code == 200, answer.text
         return answer.json()["entry"]  # type: ignore[no-any-return]
 

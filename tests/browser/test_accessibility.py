@@ -28,11 +28,13 @@ PAGES = {
     "account": "#/accounts/{account_id}",
     "ledger": "#/accounts/{account_id}/ledger",
     "entry": "#/accounts/{account_id}/entries/user:picture-1",
+    "metered-entry": "#/accounts/{account_id}/entries/user:call-1",
     "usage": "#/accounts/{account_id}/usage",
     "audit": "#/accounts/{account_id}/audit",
     "no-account": "#/accounts/no-such-account",
     "plans": "#/catalog/plans",
     "features": "#/catalog/features",
+    "feature": "#/catalog/features/openai.gpt-6.1-sol",
     "inbox": "#/inbox",
     "health": "#/health",
 }
@@ -52,6 +54,7 @@ def test_every_page_and_dialog_is_accessible(
     sign_in: Callable[..., Page], details: Details, somebody: NewUser, scheme: str, width: str
 ) -> None:
     somebody.consume("image-generation", key="picture-1")
+    somebody.consume("openai.gpt-6.1-sol", key="call-1", usage={"input": 1_200, "output": 351})
     viewport = {"desktop": DESKTOP, "phone": PHONE}[width]
     page = sign_in(demo.ADMIN_EMAIL, viewport=viewport, color_scheme=scheme)
     for name, address in PAGES.items():
@@ -64,6 +67,9 @@ def test_every_page_and_dialog_is_accessible(
         settled(page)
         check(page, f"{name.lower().replace(' ', '-')}-{width}-{scheme}", whole=False)
         page.keyboard.press("Escape")
+    page.goto(details.console_url + PAGES["features"])
+    page.get_by_role("button", name="Edit GPT-6.1 Sol", exact=True).click()
+    check(page, f"edit-feature-{width}-{scheme}", whole=False)
 
 
 def settled(page: Page) -> None:

@@ -603,6 +603,74 @@ def test_the_next_use_pays_the_edited_price_and_a_conflict_is_shown(
     assert somebody.consume(str(feature["feature_id"]))["cost"] == 8
 
 
+def test_an_old_entry_and_a_metered_one_show_why_they_cost_what_they_cost(
+    page: Page, somebody: NewUser, admin_api: httpx.Client
+) -> None:
+    name = f"Dream {uuid4().hex[:8]}"
+    feature_id = name.lower().replace(" ", "-")
+    feature = {"feature_id": feature_id, "name": name, "cost": 5, "reason": "launch"}
+    assert admin_api.post("/features", json=feature).status_code == 201
+    quote = {"feature": feature_id}
+    wait_for_price(page, somebody, quote, cost=5)
+    somebody.consume(feature_id, key="old", quantity=3)
+
+    page.get_by_role("link", name="Catalog").click()
+    page.get_by_role("link", name="Features").click()
+    page.get_by_role("button", name=f"Edit {name}").click()
+    dialog = page.get_by_role("dialog", name=f"Edit {name}")
+    dialog.get_by_label("A price for each meter").check()
+    dialog.get_by_role("button", name="Add a meter").click()
+    dialog.get_by_role("button", name="Add a meter").click()
+    dialog.get_by_role("button", name="Remove meter 3").click()
+    for number, counts, per in ((1, "input", "4 000"), (2, "input", "0")):
+        row = dialog.get_by_role("group", name=f"Meter {number}")
+        row.get_by_label("Counts").fill(counts)
+        row.get_by_label("Credits").fill("1")
+        row.get_by_label("Per").fill(per)
+    dialog.get_by_role("button", name="Continue").click()
+    expect(row.get_by_label("Counts")).to_have_accessible_description(
+        "Another meter has this name."
+    )
+    expect(row.get_by_label("Per")).to_have_accessible_description("A whole number from 1 up.")
+    row.get_by_label("Counts").fill("output")
+    row.get_by_label("Per").fill("500")
+    dialog.get_by_label("Reason").fill("pay by token")
+    dialog.get_by_role("button", name="Continue").click()
+    expect(dialog.get_by_role("row", name="Meters output per none 500")).to_be_visible()
+    dialog.get_by_role("button", name="Save").click()
+    expect_status(page, f"{name} saved as version 2")
+    row = page.get_by_role("row").filter(has_text=name)
+    prices = [f"1 credit per {grouped(4_000)} input", "1 credit per 500 output"]
+    expect(row.get_by_role("listitem")).to_have_text(prices)
+
+    row.get_by_role("link", name="version 2").click()
+    versions = page.get_by_role("table", name="Versions").get_by_role("row")
+    expect(versions.nth(1)).to_contain_text(re.compile(f"{prices[0]}.*An admin.*pay by token"))
+    expect(versions.nth(2)).to_contain_text(re.compile("5 credits for each use.*launch"))
+
+    usage = {"input": 1_200, "output": 351}
+    wait_for_price(page, somebody, {**quote, "usage": usage}, cost=2)
+    somebody.consume(feature_id, key="new", usage=usage)
+    for key, why in (
+        (
+            "new",
+            f"{grouped(1_200)} input at 1 per {grouped(4_000)} + 351 output at 1 per 500, round",
+        ),
+        ("old", f"version 1 of the price: 5 credits for each use. Today it is .*: {prices[0]}"),
+    ):
+        page.evaluate(f"location.hash = '#/accounts/{somebody.account_id}/entries/user:{key}'")
+        expect(page.locator(".story")).to_contain_text(re.compile(re.sub(r"\+", r"\+", why)))
+
+
+def wait_for_price(page: Page, somebody: NewUser, used: dict[str, Any], *, cost: int) -> None:
+    """Wait until a use has this price."""
+    for _ in range(2 * PRICE_SECONDS):
+        if somebody.api.post("/me/quote", json=used).json().get("cost") == cost:
+            return
+        page.wait_for_timeout(500)
+    raise AssertionError(f"the price is not {cost}")
+
+
 def test_a_webhook_waits_for_its_plan_and_can_be_replayed_once_that_is_known(
     page: Page, stack: LocalStack, somebody: NewUser
 ) -> None:
@@ -654,17 +722,21 @@ def test_a_webhook_waits_for_its_plan_and_can_be_replayed_once_that_is_known(
 def test_usage_is_shown_as_a_chart_and_as_a_table_by_feature(page: Page, somebody: NewUser) -> None:
     for feature in ("chat", "chat", "image-generation"):
         somebody.consume(feature)
+    somebody.consume("openai.gpt-6.1-sol", usage={"input": 1_200, "output": 0})
     open_account(page, somebody, "Usage")
     table = page.get_by_role("table", name="Use by feature")
     for _ in range(STREAM_SECONDS):
         # The stream, which counts usage, lags behind the ledger.
-        if table.count() and "25" in table.inner_text() and "10" in table.inner_text():
+        used = table.inner_text() if table.count() else ""
+        if all(number in used for number in ("10", "25", "36")):
             break
         page.wait_for_timeout(1_000)
         page.reload()
         expect(page.get_by_role("region", name="Usage").locator(".loaded")).to_be_visible()
     expect(table.get_by_role("row").filter(has_text="Image")).to_contain_text("25")
     expect(table.get_by_role("row").filter(has_text="Chat")).to_contain_text("10")
+    model = table.get_by_role("row").filter(has_text="GPT-6.1 Sol")
+    expect(model.get_by_role("cell")).to_have_text(["1", f"{grouped(1_200)} input", "36", "0"])
     expect(page.locator(".uplot canvas")).to_be_visible()
 
     # A date can be typed: a partial one has no effect, and none is a step in the browser's history.

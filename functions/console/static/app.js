@@ -9,6 +9,7 @@ import { Brand, Shell } from "./components/shell.js";
 import { AccountPage } from "./pages/account.js";
 import { AccountsPage } from "./pages/accounts.js";
 import { CatalogPage } from "./pages/catalog.js";
+import { FeaturePage } from "./pages/feature.js";
 import { HealthPage } from "./pages/health.js";
 import { InboxPage } from "./pages/inbox.js";
 import { MessagePage } from "./pages/message.js";
@@ -49,7 +50,9 @@ function Page({ segments: [place, id, ...rest], query }) {
         ? html`<${AccountPage} key=${id} accountId=${id} rest=${rest} query=${query} />`
         : html`<${AccountsPage} email=${query.email} />`;
     case "catalog":
-      return html`<${CatalogPage} shelf=${id} />`;
+      return id === "features" && rest.length > 0
+        ? html`<${FeaturePage} featureId=${rest[0]} />`
+        : html`<${CatalogPage} shelf=${id} />`;
     case "inbox":
       return id
         ? html`<${MessagePage} key=${id} webhookId=${id} />`

@@ -2,7 +2,7 @@
 
 import { html } from "../lib/vendor.js";
 import { get, path } from "../lib/api.js";
-import { actorKind, bringersOf, entryHref, priced, refundsOf, said } from "../lib/entries.js";
+import { actorKind, bringersOf, entryHref, priced, refundsOf, said, versionOf } from "../lib/entries.js";
 import { credits, words } from "../lib/format.js";
 import { useLoaded } from "../lib/loading.js";
 import { Loaded } from "./states.js";
@@ -13,21 +13,22 @@ export function Story({ accountId, entryId, account, features, turn, open }) {
   const story = useLoaded(
     async (signal) => {
       const entry = await get(path`accounts/${accountId}/entries/${entryId}`, { signal });
-      const [sources, refunds] = await Promise.all([
+      const [sources, then, refunds] = await Promise.all([
         sourcesOf(account, entry, signal),
+        versionOf(entry, features, signal),
         entry.refunded > 0 ? refundsOf(accountId, entry, signal) : [],
       ]);
-      return { entry, sources, refunds };
+      return { entry, sources, then, refunds };
     },
     [accountId, entryId],
     turn,
   );
   return html`<${Loaded} of=${story} what="the entry" lines=${5}>
-    ${({ entry, sources, refunds }) => html`<div class="story">
+    ${({ entry, sources, then, refunds }) => html`<div class="story">
       <div class="story-parts">
         <section>
           <h3>What happened</h3>
-          <${Facts} facts=${happened(entry, features)} />
+          <${Facts} facts=${happened(entry, features, then)} />
         </section>
         <section>
           <h3>Credits</h3>
@@ -68,7 +69,7 @@ async function sourcesOf(account, entry, signal) {
   return sources;
 }
 
-const happened = (entry, features) => [
+const happened = (entry, features, then) => [
   ["What", said(entry, features)],
   ["Why", entry.reason],
   ["Who", html`${words(actorKind(entry.actor))} <${Id}>${entry.actor.id}<//>`],
@@ -80,7 +81,7 @@ const happened = (entry, features) => [
       ? null
       : html`<${Time} at=${entry.effective_at} as="exact" />`,
   ],
-  ["Price", priced(entry, features)],
+  ["Price", priced(entry, features, then)],
   ["Plan", entry.unlimited ? "Unlimited: use is noted and costs nothing" : null],
   ["Outside fact", entry.source && html`<${Id}>${entry.source}<//>`],
   ["Reference", entry.reference && html`<${Id}>${entry.reference}<//>`],

@@ -78,6 +78,11 @@ export function Bar({ part, whole }) {
 export const Json = ({ value, name }) =>
   html`<pre class="json" tabindex="0" role="region" aria-label=${name}>${JSON.stringify(value, null, 2)}</pre>`;
 
+/** A short list, one line each. */
+export const Lines = ({ lines }) => html`<ul class="lines">
+  ${lines.map((line) => html`<li key=${line}>${line}</li>`)}
+</ul>`;
+
 /** A list of names and values: [["Plan", "Free"], ...]; null values are left out. */
 export const Facts = ({ facts }) => html`<dl class="facts">
   ${facts

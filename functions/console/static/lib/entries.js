@@ -2,6 +2,7 @@
 
 import { get, path } from "./api.js";
 import { credits, number, words } from "./format.js";
+import { calculated, prices } from "./prices.js";
 import { href } from "./router.js";
 
 /** All types of entries. */
@@ -73,19 +74,47 @@ const ACTORS = {
 /** Describe the kind of an actor. */
 export const actorKind = ({ type }) => ACTORS[type] ?? words(type);
 
-/** Explain the cost of a use: 15 credits for 3 × use, by version 2 of the price: 5 credits for each. */
-export function priced(entry, features) {
+/**
+ * Explain the cost of a use: 150 credits: 1 200 input at 3 per 80 + 350 output at 3 per 10.
+ *
+ * A use without meters does not keep its price: `then` is the feature as `versionOf` found it.
+ */
+export function priced(entry, features, then) {
   if (entry.type !== "usage") return null;
   if (entry.feature === null) return `${credits(entry.cost)}, as the app asked`;
-  const feature = features.find((one) => one.feature_id === entry.feature);
-  const unit = feature?.unit ?? "unit";
+  const version = `version ${entry.feature_version} of the price`;
+  const today = features.find((one) => one.feature_id === entry.feature);
+  const since =
+    today && today.version !== entry.feature_version
+      ? `. Today it is version ${today.version}: ${prices(today).join(", ")}`
+      : "";
+  if (entry.price) {
+    return `${credits(entry.cost)}: ${calculated(entry.usage, entry.price)}, by ${version}${since}`;
+  }
+  const unit = (then ?? today)?.unit ?? "unit";
   const used = entry.quantity === 1 ? `1 ${unit}` : `${number(entry.quantity)} × ${unit}`;
-  const paid = `${credits(entry.cost)} for ${used}, by version ${entry.feature_version} of the price`;
-  if (!feature) return paid;
-  const price = `${credits(feature.cost)} for each ${feature.per > 1 ? `${number(feature.per)} × ` : ""}${unit}`;
-  return feature.version === entry.feature_version
-    ? `${paid}: ${price}`
-    : `${paid}. Today it is version ${feature.version}: ${price}`;
+  const price = then ? `: ${prices(then).join(", ")}` : "";
+  return `${credits(entry.cost)} for ${used}, by ${version}${price}${since}`;
+}
+
+/**
+ * Return the version of a feature that priced a use.
+ *
+ * Null if the use keeps its price or had none, or if the feature's item cannot be read any more.
+ */
+export async function versionOf(entry, features, signal) {
+  if (entry.type !== "usage" || entry.feature === null || entry.price) return null;
+  const isIt = ({ feature_id: id, version }) =>
+    id === entry.feature && version === entry.feature_version;
+  const today = features.find(isIt);
+  if (today) return today;
+  try {
+    const { versions } = await get(path`admin/features/${entry.feature}/versions`, { signal });
+    return versions.find(isIt) ?? null;
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    return null;
+  }
 }
 
 /** Return the address of an entry's page. */

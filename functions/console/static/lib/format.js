@@ -87,9 +87,9 @@ export function duration(seconds) {
   return counted(Math.floor(seconds / length), unit);
 }
 
-/** Turn an identifier into words: admin_grant becomes Admin grant. */
+/** Turn an identifier into words: admin_grant becomes Admin grant, meters.input Meters input. */
 export function words(name) {
-  const text = String(name).replaceAll("_", " ");
+  const text = String(name).replaceAll(/[_.]/g, " ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 

@@ -60,7 +60,7 @@ export function CatalogPage({ shelf: name = "plans" }) {
             ? html`<${Empty} title=${`There are no ${shelf.name} yet`}>Create the first one.<//>`
             : html`<${Table}
                 caption=${shelf.title}
-                columns=${[...shelf.columns, state, actions(setDialog)]}
+                columns=${[...shelf.columns, state(shelf), actions(setDialog)]}
                 rows=${list}
                 keyOf=${(item) => item[shelf.id]}
               />`}
@@ -70,14 +70,19 @@ export function CatalogPage({ shelf: name = "plans" }) {
   `;
 }
 
-const state = {
+const state = ({ versionsHref }) => ({
   name: "State",
-  cell: ({
-    active,
-    version,
-  }) => html`<${Chip} tone=${active ? "good" : "plain"}>${active ? "Active" : "Inactive"}<//>
-    <span class="under">version ${version}</span>`,
-};
+  cell: (item) => html`<${Chip} tone=${item.active ? "good" : "plain"}>
+      ${item.active ? "Active" : "Inactive"}
+    <//>
+    ${
+      versionsHref
+        ? html`<a class="under" href=${versionsHref(item)}>
+            version ${item.version}<span class="unseen"> of ${item.name}</span>
+          </a>`
+        : html`<span class="under">version ${item.version}</span>`
+    }`,
+});
 
 const actions = (setDialog) => ({
   name: "Actions",

@@ -1,11 +1,16 @@
 // Features on the catalog page: columns, form and notes.
 
 import { html } from "../lib/vendor.js";
-import { credits, number } from "../lib/format.js";
-import { Check, Field, NumberField, binder, wholeNumber } from "../components/fields.js";
+import { prices } from "../lib/prices.js";
+import { href } from "../lib/router.js";
+import { Check, Field, NumberField, Radios, binder, wholeNumber } from "../components/fields.js";
+import { MetersField, meterRows, metersOf } from "../components/meters.js";
+import { Lines } from "../components/values.js";
 
-const price = ({ cost, per, unit }) =>
-  `${credits(cost)} for ${per === 1 ? "each" : number(per)} ${unit}`;
+const PRICINGS = [
+  ["use", "One price", "For each use, or for so many units"],
+  ["meters", "A price for each meter", "Such as input and output tokens"],
+];
 
 function Fields({ form, change, errors, isNew }) {
   const bound = binder(form, change, errors);
@@ -13,29 +18,59 @@ function Fields({ form, change, errors, isNew }) {
   return html`
     ${isNew && html`<${Field} ...${bound("feature_id", "Id")} hint=${idHint} autofocus />`}
     <${Field} ...${bound("name", "Name")} maxlength="128" />
-    <div class="field-row">
-      <${NumberField} ...${bound("cost", "Cost")} hint="Credits" />
-      <${NumberField} ...${bound("per", "For so many")} hint="1, or 1000" />
-      <${Field} ...${bound("unit", "Unit")} hint="use, token" maxlength="128" />
-    </div>
+    <${Radios} ...${bound("pricing", "Price")} options=${PRICINGS} />
+    ${
+      form.pricing === "use"
+        ? html`<div class="field-row">
+          <${NumberField} ...${bound("cost", "Cost")} hint="Credits" />
+          <${NumberField} ...${bound("per", "For so many")} hint="1, or 1000" />
+          <${Field} ...${bound("unit", "Unit")} hint="use, token" maxlength="128" />
+        </div>`
+        : html`<${MetersField} ...${bound("meters")} errors=${errors} />
+        <${Field} ...${bound("unit", "Unit")} hint="What the meters count: token" maxlength="128" />`
+    }
     <${Check} ...${bound("active", "Active")} hint="Uses of an inactive feature are refused." />
   `;
 }
 
-const formOf = (item) => ({ ...item, cost: String(item.cost), per: String(item.per) });
+const formOf = (item) => ({
+  ...item,
+  pricing: item.cost === null ? "meters" : "use",
+  cost: String(item.cost ?? ""),
+  per: String(item.per),
+  meters: meterRows(item.meters),
+});
 
 function read(form, isNew) {
-  const [cost, per] = [wholeNumber(form.cost), wholeNumber(form.per)];
+  const price = form.pricing === "use" ? byUse(form) : byMeters(form);
   const errors = {
     ...(isNew && !form.feature_id.trim() && { feature_id: "Give it an id." }),
     ...(!form.name.trim() && { name: "Give it a name." }),
-    ...(cost === null && { cost: "A whole number from 1 up." }),
-    ...(per === null && { per: "A whole number from 1 up." }),
+    ...price.errors,
     ...(!form.unit.trim() && { unit: "Say what is counted." }),
   };
   if (Object.keys(errors).length > 0) return { errors };
-  const item = { name: form.name.trim(), cost, per, unit: form.unit.trim(), active: form.active };
+  const item = {
+    name: form.name.trim(),
+    ...price.fields,
+    unit: form.unit.trim(),
+    active: form.active,
+  };
   return { item: isNew ? { feature_id: form.feature_id.trim(), ...item } : item };
+}
+
+function byUse(form) {
+  const [cost, per] = [wholeNumber(form.cost), wholeNumber(form.per)];
+  const errors = {
+    ...(cost === null && { cost: "A whole number from 1 up." }),
+    ...(per === null && { per: "A whole number from 1 up." }),
+  };
+  return { fields: { cost, per, meters: {} }, errors };
+}
+
+function byMeters(form) {
+  const { meters, errors } = metersOf(form.meters);
+  return { fields: { cost: null, per: 1, meters }, errors };
 }
 
 /** The shelf of features; the edit dialog describes its fields. */
@@ -44,7 +79,7 @@ export const FEATURES = {
   one: "feature",
   title: "Features",
   id: "feature_id",
-  blank: { feature_id: "", name: "", cost: "", per: 1, unit: "use", active: true },
+  blank: { feature_id: "", name: "", cost: "", per: 1, unit: "use", meters: {}, active: true },
   columns: [
     {
       name: "Feature",
@@ -52,8 +87,9 @@ export const FEATURES = {
       cell: (feature) =>
         html`<strong>${feature.name}</strong> <span class="under">${feature.feature_id}</span>`,
     },
-    { name: "Price", cell: price },
+    { name: "Price", cell: (feature) => html`<${Lines} lines=${prices(feature)} />` },
   ],
+  versionsHref: ({ feature_id: id }) => href(["catalog", "features", id]),
   Fields,
   formOf,
   read,

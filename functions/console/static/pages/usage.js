@@ -6,6 +6,7 @@ import { features } from "../lib/catalog.js";
 import { nameOf } from "../lib/entries.js";
 import { counted, credits, dayFromToday, isDay, number, utcDay } from "../lib/format.js";
 import { useLoaded } from "../lib/loading.js";
+import { metered } from "../lib/prices.js";
 import { go, href } from "../lib/router.js";
 import { COLORS, Chart, dayRead } from "../components/chart.js";
 import { DayField, Radios } from "../components/fields.js";
@@ -89,16 +90,20 @@ function stacked(rows, { from, to }, list) {
   for (const row of rows) {
     const name = row.feature === null ? BY_AMOUNT : nameOf(row.feature, list);
     if (!found.has(name)) {
-      found.set(name, { name, values: days.map(() => 0), credits: 0, count: 0, refunded: 0 });
+      const values = days.map(() => 0);
+      found.set(name, { name, values, credits: 0, count: 0, refunded: 0, meters: {} });
     }
     const stack = found.get(name);
     stack.values[places.get(row.day)] += row.credits;
     for (const field of ["credits", "count", "refunded"]) stack[field] += row[field];
+    addTo(stack.meters, row.meters);
   }
   const stacks = [...found.values()].sort((one, other) => other.credits - one.credits);
   if (stacks.length <= COLORS) return { days, stacks };
   const rest = stacks.splice(COLORS - 1);
   const total = (field) => rest.reduce((sum, stack) => sum + stack[field], 0);
+  const meters = {};
+  for (const stack of rest) addTo(meters, stack.meters);
   const values = days.map((_, index) => rest.reduce((sum, stack) => sum + stack.values[index], 0));
   stacks.push({
     name: OTHERS,
@@ -106,8 +111,13 @@ function stacked(rows, { from, to }, list) {
     credits: total("credits"),
     count: total("count"),
     refunded: total("refunded"),
+    meters,
   });
   return { days, stacks };
+}
+
+function addTo(sums, meters) {
+  for (const [meter, count] of Object.entries(meters)) sums[meter] = (sums[meter] ?? 0) + count;
 }
 
 function Used({ days, stacks }) {
@@ -155,6 +165,9 @@ const byFeature = (stacks) => [
       ${stack.name}`,
   },
   { name: "Uses", isNumber: true, cell: ({ count }) => html`<${Credits} value=${count} />` },
+  ...(stacks.some(({ meters }) => Object.keys(meters).length > 0)
+    ? [{ name: "Counted", cell: ({ meters }) => metered(meters) }]
+    : []),
   { name: "Credits", isNumber: true, cell: (stack) => html`<${Credits} value=${stack.credits} />` },
   {
     name: "Refunded",
