@@ -87,11 +87,11 @@ lint: setup .venv-checkov/.ready ## Check style, types, imports and the template
 test-fast: setup ## Run the tests that need no stack
 	pytest --numprocesses auto tests/unit tests/functional
 
-# Whole lives have years of their own.
-LIVES := tests/unit/domain/entitlement tests/functional/test_paid_lives.py
+# The domain has no clock: every rule gets the time as an argument. Whole lives have years of their own.
+TIMELESS := tests/unit/domain tests/functional/test_paid_lives.py
 
 test-later: setup ## Run the tests that need no stack as if 400 days had passed
-	pytest --numprocesses auto tests/unit tests/functional $(LIVES:%=--ignore %) --days-ahead 400
+	pytest --numprocesses auto tests/unit tests/functional $(TIMELESS:%=--ignore %) --days-ahead 400
 
 test-simulation: setup ## Run simulated worlds with a fresh seed, and find the seeded bugs
 	pytest --numprocesses auto tests/simulation
