@@ -69,6 +69,7 @@ def test_every_page_and_dialog_is_accessible(
         page.keyboard.press("Escape")
     page.goto(details.console_url + PAGES["features"])
     page.get_by_role("button", name="Edit GPT-6.1 Sol", exact=True).click()
+    expect(page.get_by_role("group", name="Meter 1", exact=True)).to_be_visible()
     check(page, f"edit-feature-{width}-{scheme}", whole=False)
 
 
