@@ -20,6 +20,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from scrip import __version__
+from scrip_cli.exit_codes import ExitCode
 from scrip_cli.local import demo
 from scrip_cli.local.stack import REGION, STACK_NAME, LocalStack
 from scrip_cli.main import app
@@ -270,6 +271,14 @@ def test_sending_a_webhook_fails_if_it_is_not_accepted(stack: LocalStack, tmp_pa
     )
     unreachable = operator(stack, *words, "--url", url)
     assert (unreachable.exit_code, "no answer" in unreachable.stderr) == (1, True)
+
+
+def test_health_misses_a_feature_and_counts_what_waits_in_queues(stack: LocalStack) -> None:
+    ran = operator(stack, "health", "--features", "chat,summary", "--json")
+    found = json.loads(ran.stdout)
+    missing = [one["subject"] for one in found["problems"] if one["code"] == "feature_missing"]
+    assert (ran.exit_code, missing) == (ExitCode.FOUND, ["summary"])
+    assert None not in found["queues"].values()
 
 
 def test_upgrade_finds_this_version_deployed_and_answering(stack: LocalStack) -> None:
