@@ -155,8 +155,8 @@ BUGS = (
     Bug(
         "an unlimited plan is charged",
         "scrip.domain.spending",
-        "taken=0 if draft.plan.unlimited else cost,",
-        "taken=cost,",
+        'taken=0 if draft.plan.unlimited else charge["cost"],',
+        'taken=charge["cost"],',
     ),
     Bug(
         "a closed account accepts commands",
