@@ -129,9 +129,9 @@ def test_the_docs_state_the_number_of_alarms_and_their_metrics() -> None:
     each = {name: len(metrics(alarm)) for name, alarm in alarms().items()}
     assert max(each.values()) <= METRICS_OF_AN_ALARM_MAX
     page = " ".join(COSTS.read_text().split())
-    assert f"`GradualDeployment` adds one that goes by {each.pop('NewVersionFailsAlarm')}" in page
-    assert f"and `IamCallers` one that goes by {each.pop('UrlsFailAlarm')}" in page
-    assert f"{len(each)} alarms go by {sum(each.values())} metrics" in page
+    assert f"`GradualDeployment` adds one that evaluates {each.pop('NewVersionFailsAlarm')}" in page
+    assert f"and `IamCallers` one that evaluates {each.pop('UrlsFailAlarm')}" in page
+    assert f"{len(each)} alarms evaluate {sum(each.values())} metrics" in page
 
 
 def test_no_alarm_rings_because_a_new_stack_has_no_data_yet() -> None:
