@@ -11,16 +11,20 @@ down        every request is refused
 from __future__ import annotations
 
 import json
+import struct
 import threading
+from base64 import b64encode
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, cast
+from zlib import crc32
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TOKENS = 5
 TOKEN = "word"
+CONVERSE_STREAM, INVOKE_STREAM = "converse-stream", "invoke-with-response-stream"
 PLANS = {"ok", "die", "stall", "short", "busy", "down"}
 PROMPT = "x" * 400
 PROMPT_TOKENS = 105
@@ -71,15 +75,21 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         provider = cast("FakeProvider", self.server)
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        path = self.path
+        if path.startswith("/model/"):
+            _, _, body["model"], path = path.split("/")
+        body["stream"] = body.get("stream") or path in {CONVERSE_STREAM, INVOKE_STREAM}
         provider.requests.append(body)
         provider.is_asked.set()
         what, _, number = _plan(body)
         if what == "down" or (what == "busy" and len(provider.requests) == 1):
             self._answer(503, {"error": {"type": "overloaded_error", "message": "busy"}})
         elif body.get("stream"):
-            self._stream(STREAMS[self.path](body), what, int(number or TOKENS))
+            self._stream(STREAMS[path](body), what, int(number or TOKENS))
         else:
-            self._answer(200, ANSWERS[self.path](body))
+            if what == "stall":
+                provider.wakes.wait(5)
+            self._answer(200, ANSWERS[path](body))
 
     def _answer(self, status: int, answer: dict[str, Any]) -> None:
         content = json.dumps(answer).encode()
@@ -92,7 +102,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _stream(self, frames: list[Frame], what: str, tokens: int) -> None:
         self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
+        is_bedrock = self.path.startswith("/model/")
+        kind = "application/vnd.amazon.eventstream" if is_bedrock else "text/event-stream"
+        self.send_header("Content-Type", kind)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         try:
@@ -205,5 +217,120 @@ def _response_stream(body: dict[str, Any]) -> list[Frame]:
     return frames
 
 
-ANSWERS = {"/v1/chat/completions": _chat, "/v1/responses": _response}
-STREAMS = {"/v1/chat/completions": _chat_stream, "/v1/responses": _response_stream}
+def _message(body: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": "m",
+        "type": "message",
+        "role": "assistant",
+        "model": "m",
+        "content": [{"type": "text", "text": TOKEN * TOKENS}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": {"input_tokens": PROMPT_TOKENS, "output_tokens": TOKENS},
+    }
+
+
+def _message_stream(body: dict[str, Any]) -> list[Frame]:
+    begun = {**_message(body), "content": [], "stop_reason": None}
+    begun["usage"] = {"input_tokens": PROMPT_TOKENS, "output_tokens": 1}
+    delta = {"type": "text_delta", "text": TOKEN}
+    frames = [
+        _event({"type": "message_start", "message": begun}),
+        _event(
+            {
+                "type": "content_block_start",
+                "index": 0,
+                "content_block": {"type": "text", "text": ""},
+            }
+        ),
+        *[
+            _event({"type": "content_block_delta", "index": 0, "delta": delta}, has_token=True)
+            for _ in range(TOKENS)
+        ],
+        _event({"type": "content_block_stop", "index": 0}),
+    ]
+    if not body["model"].startswith("short"):
+        stop = {"stop_reason": "end_turn", "stop_sequence": None}
+        usage = {"output_tokens": TOKENS}
+        frames += [
+            _event({"type": "message_delta", "delta": stop, "usage": usage}),
+            _event({"type": "message_stop"}),
+        ]
+    return frames
+
+
+CONVERSE_USAGE = {
+    "inputTokens": PROMPT_TOKENS,
+    "outputTokens": TOKENS,
+    "totalTokens": PROMPT_TOKENS + TOKENS,
+}
+
+
+def _converse(_: dict[str, Any]) -> dict[str, Any]:
+    message = {"role": "assistant", "content": [{"text": TOKEN * TOKENS}]}
+    answer = {"output": {"message": message}, "stopReason": "end_turn", "metrics": {"latencyMs": 1}}
+    return {**answer, "usage": CONVERSE_USAGE}
+
+
+def _converse_stream(body: dict[str, Any]) -> list[Frame]:
+    delta = {"contentBlockIndex": 0, "delta": {"text": TOKEN}}
+    frames = [_amazon("messageStart", {"role": "assistant"})]
+    frames += [_amazon("contentBlockDelta", delta, has_token=True) for _ in range(TOKENS)]
+    frames += [
+        _amazon("contentBlockStop", {"contentBlockIndex": 0}),
+        _amazon("messageStop", {"stopReason": "end_turn"}),
+    ]
+    if not body["model"].startswith("short"):
+        metadata = {"usage": CONVERSE_USAGE, "metrics": {"latencyMs": 1}}
+        frames.append(_amazon("metadata", metadata))
+    return frames
+
+
+def _invoke_stream(body: dict[str, Any]) -> list[Frame]:
+    delta = {"type": "content_block_delta", "delta": {"type": "text_delta", "text": TOKEN}}
+    frames = [_invoked({"type": "message_start"})]
+    frames += [_invoked(delta, has_token=True) for _ in range(TOKENS)]
+    if not body["model"].startswith("short"):
+        metrics = {"inputTokenCount": PROMPT_TOKENS, "outputTokenCount": TOKENS}
+        metrics |= {"invocationLatency": 9, "firstByteLatency": 3}
+        frames.append(
+            _invoked({"type": "message_stop", "amazon-bedrock-invocationMetrics": metrics})
+        )
+    return frames
+
+
+def _invoked(data: dict[str, Any], *, has_token: bool = False) -> Frame:
+    content = b64encode(json.dumps(data).encode()).decode()
+    return _amazon("chunk", {"bytes": content}, has_token=has_token)
+
+
+def _amazon(event: str, data: dict[str, Any], *, has_token: bool = False) -> Frame:
+    """Encode an event as application/vnd.amazon.eventstream."""
+    headers = b"".join(
+        struct.pack("!B", len(name)) + name + struct.pack("!BH", 7, len(value)) + value
+        for name, value in (
+            (b":message-type", b"event"),
+            (b":event-type", event.encode()),
+            (b":content-type", b"application/json"),
+        )
+    )
+    payload = json.dumps(data).encode()
+    prelude = struct.pack("!II", 16 + len(headers) + len(payload), len(headers))
+    message = prelude + struct.pack("!I", crc32(prelude)) + headers + payload
+    return message + struct.pack("!I", crc32(message)), has_token
+
+
+ANSWERS = {
+    "/v1/chat/completions": _chat,
+    "/v1/responses": _response,
+    "/v1/messages": _message,
+    "converse": _converse,
+    "invoke": _message,
+}
+STREAMS = {
+    "/v1/chat/completions": _chat_stream,
+    "/v1/responses": _response_stream,
+    "/v1/messages": _message_stream,
+    CONVERSE_STREAM: _converse_stream,
+    INVOKE_STREAM: _invoke_stream,
+}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import logging
 import random
 import sys
@@ -16,11 +17,17 @@ from dataclasses import dataclass, field
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
+import anthropic
+import boto3
+import httpx2
 import openai
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
 
 from scrip.domain.catalog import Feature, Price
 from scrip.domain.commands import AdjustAction
-from tests.unit.clients.fake_provider import PROMPT, PROMPT_TOKENS, TOKENS, fake_provider
+from tests.unit.clients.fake_provider import PROMPT, PROMPT_TOKENS, TOKEN, TOKENS, fake_provider
 from tests.unit.clients.scrip_in_memory import ACCOUNT_ID, ScripInMemory
 from tests.unit.domain.examples import CATALOG, adjust
 
@@ -84,43 +91,125 @@ class Outcome:
         return faults
 
 
-def scrip_in_memory(feature_id: str = FEATURE) -> ScripInMemory:
-    """Return Scrip with a feature whose tokens cost a credit each."""
+def scrip_in_memory(*feature_ids: str) -> ScripInMemory:
+    """Return Scrip with features whose tokens cost a credit each."""
     server = ScripInMemory()
     meters = {name: Price(cost=1, per=1) for name in ("input", "cached_input", "output")}
-    model = Feature(feature_id=feature_id, name="Model", unit="token", meters=meters)
-    server.catalog = type(CATALOG)(plans=CATALOG.plans, features={feature_id: model})
+    features = {
+        feature_id: Feature(feature_id=feature_id, name="Model", unit="token", meters=meters)
+        for feature_id in feature_ids or (FEATURE,)
+    }
+    server.catalog = type(CATALOG)(plans=CATALOG.plans, features=features)
     server.execute(adjust(AdjustAction.ADD, 10_000))
     return server
 
 
 def has_token(chunk: Any) -> bool:
     """Whether a chunk of any API has a token of the answer."""
+    if isinstance(chunk, dict):
+        return TOKEN in str(chunk.get("chunk", chunk))
     if getattr(chunk, "choices", None):
         delta = chunk.choices[0].delta
         return bool(delta.content or delta.tool_calls)
-    return getattr(chunk, "type", "") == "response.output_text.delta"
+    return chunk.type in {"response.output_text.delta", "content_block_delta"}
 
 
 def openai_options(provider: FakeProvider) -> dict[str, Any]:
     """Return the options of OpenAI's clients."""
+    return {**anthropic_options(provider), "base_url": f"{provider.url}/v1"}
+
+
+def anthropic_options(provider: FakeProvider) -> dict[str, Any]:
+    """Return the options of Anthropic's clients."""
     return {
-        "base_url": f"{provider.url}/v1",
+        "base_url": provider.url,
         "api_key": "key",
         "max_retries": 1,
         "timeout": TIMEOUT_SECONDS,
     }
 
 
-APIS: dict[str, Callable[..., Any]] = {
-    "chat": lambda client, model: client.chat.completions.create(
-        model=model, messages=MESSAGES, max_tokens=OUTPUT_MAX, stream=True
+def bedrock(provider: FakeProvider) -> Any:
+    """Return boto3's client."""
+    return boto3.client(
+        "bedrock-runtime",
+        region_name="us-east-1",
+        endpoint_url=provider.url,
+        aws_access_key_id="key",
+        aws_secret_access_key="secret",
+        config=Config(
+            retries={"total_max_attempts": 2},
+            read_timeout=TIMEOUT_SECONDS,
+            max_pool_connections=50,
+        ),
+    )
+
+
+CLIENTS: dict[tuple[str, bool], Callable[[FakeProvider], Any]] = {
+    ("openai", False): lambda provider: openai.OpenAI(**openai_options(provider)),
+    ("openai", True): lambda provider: openai.AsyncOpenAI(**openai_options(provider)),
+    ("anthropic", False): lambda provider: anthropic.Anthropic(**anthropic_options(provider)),
+    ("anthropic", True): lambda provider: anthropic.AsyncAnthropic(**anthropic_options(provider)),
+    ("bedrock", False): bedrock,
+}
+"""The clients by their library, and whether they are for asyncio."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Api:
+    """How a stream of an API is opened, by which library, and where it is in the answer."""
+
+    library: str
+    open: Callable[..., Any]
+    field: str | None = None
+    is_block: bool = False
+    is_async: bool = True
+
+
+ANTHROPIC: Any = {"messages": MESSAGES, "max_tokens": OUTPUT_MAX}
+INVOKED = json.dumps(ANTHROPIC)
+CONVERSED: Any = {
+    "messages": [{"role": "user", "content": [{"text": PROMPT}]}],
+    "inferenceConfig": {"maxTokens": OUTPUT_MAX},
+}
+
+APIS: dict[str, Api] = {
+    "chat": Api(
+        library="openai",
+        open=lambda client, model: client.chat.completions.create(
+            model=model, messages=MESSAGES, max_tokens=OUTPUT_MAX, stream=True
+        ),
     ),
-    "responses": lambda client, model: client.responses.create(
-        model=model, input=PROMPT, max_output_tokens=OUTPUT_MAX, stream=True
+    "responses": Api(
+        library="openai",
+        open=lambda client, model: client.responses.create(
+            model=model, input=PROMPT, max_output_tokens=OUTPUT_MAX, stream=True
+        ),
+    ),
+    "messages": Api(
+        library="anthropic",
+        open=lambda client, model: client.messages.create(model=model, **ANTHROPIC, stream=True),
+    ),
+    "messages.stream": Api(
+        library="anthropic",
+        open=lambda client, model: client.messages.stream(model=model, **ANTHROPIC),
+        is_block=True,
+    ),
+    "converse_stream": Api(
+        library="bedrock",
+        open=lambda client, model: client.converse_stream(modelId=model, **CONVERSED),
+        field="stream",
+        is_async=False,
+    ),
+    "invoke_stream": Api(
+        library="bedrock",
+        open=lambda client, model: client.invoke_model_with_response_stream(
+            modelId=model, body=INVOKED
+        ),
+        field="body",
+        is_async=False,
     ),
 }
-"""How a stream of each API is opened."""
 
 
 class Reader:
@@ -128,22 +217,30 @@ class Reader:
 
     def __init__(self, provider: FakeProvider) -> None:
         self.provider = provider
-        self.blocking = openai.OpenAI(**openai_options(provider))
-        self.for_asyncio = openai.AsyncOpenAI(**openai_options(provider))
+        self._clients: dict[tuple[str, bool], Any] = {}
+
+    def client(self, run: Run) -> Any:
+        """Return the client that a run needs."""
+        named = APIS[run.api].library, run.is_async
+        if named not in self._clients:
+            self._clients[named] = CLIENTS[named](self.provider)
+        return self._clients[named]
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.blocking.close()
-        await self.for_asyncio.close()
+        for (_library, is_async), client in self._clients.items():
+            closing = client.close()
+            if is_async:
+                await closing
 
     def outcome(self, run: Run) -> Outcome:
         """Read a stream with a blocking client."""
         self.provider.requests.clear()
         server, outcome = scrip_in_memory(), Outcome()
         with server.client() as scrip:
-            client = scrip.wrap(self.blocking, feature=FEATURE, account_id=ACCOUNT_ID)
+            client = scrip.wrap(self.client(run), feature=FEATURE, account_id=ACCOUNT_ID)
             try:
                 self._read(run, client, outcome)
             except (ReaderError, GeneratorExit, *FAILURES) as exc:
@@ -152,10 +249,14 @@ class Reader:
         return judged(outcome, server)
 
     def _read(self, run: Run, client: Any, outcome: Outcome) -> None:
-        stream = APIS[run.api](client, run.model)
-        if run.how == "in its block":
-            with stream:
-                self._read_all(run, stream, outcome)
+        api = APIS[run.api]
+        stream = api.open(client, run.model)
+        stream = stream[api.field] if api.field else stream
+        if api.is_block or run.how == "in its block":
+            with stream as opened:
+                self._read_all(run, opened, outcome)
+                if run.how == "closed":
+                    opened.close()
             return
         try:
             self._read_all(run, stream, outcome)
@@ -178,7 +279,7 @@ class Reader:
         self.provider.requests.clear()
         server, outcome = scrip_in_memory(), Outcome()
         async with server.async_client() as scrip:
-            client = scrip.wrap(self.for_asyncio, feature=FEATURE, account_id=ACCOUNT_ID)
+            client = scrip.wrap(self.client(run), feature=FEATURE, account_id=ACCOUNT_ID)
             waits = asyncio.Event()
             task = asyncio.create_task(self._read_async(run, client, outcome, waits))
             waiting = asyncio.create_task(waits.wait())
@@ -198,10 +299,14 @@ class Reader:
     async def _read_async(
         self, run: Run, client: Any, outcome: Outcome, waits: asyncio.Event
     ) -> None:
-        stream = await APIS[run.api](client, run.model)
-        if run.how == "in its block":
-            async with stream:
-                await self._read_all_async(run, stream, outcome, waits)
+        api = APIS[run.api]
+        stream = api.open(client, run.model)
+        stream = stream if api.is_block else await stream
+        if api.is_block or run.how == "in its block":
+            async with stream as opened:
+                await self._read_all_async(run, opened, outcome, waits)
+                if run.how == "closed":
+                    await opened.close()
             return
         try:
             await self._read_all_async(run, stream, outcome, waits)
@@ -222,7 +327,16 @@ class Reader:
         return None
 
 
-FAILURES = (openai.OpenAIError, OSError, EOFError)
+FAILURES = (
+    openai.OpenAIError,
+    anthropic.AnthropicError,
+    BotoCoreError,
+    ClientError,
+    HTTPError,
+    OSError,
+    httpx2.HTTPError,
+)
+"""What the libraries raise if a stream breaks off."""
 
 
 def leave(run: Run) -> None:
@@ -258,6 +372,8 @@ def judged(outcome: Outcome, server: ScripInMemory) -> Outcome:
 def runs() -> Iterator[Run]:
     """Yield each way in which a stream of each API can end, at each chunk."""
     for api, is_async in itertools.product(APIS, (False, True)):
+        if is_async and not APIS[api].is_async:
+            continue
         for model in ("ok", "busy", "down", "short"):
             yield Run(api=api, is_async=is_async, model=model)
         for tokens in range(TOKENS):

@@ -36,13 +36,22 @@ def no_network(socket_enabled: None) -> None:
 def provider(no_network: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeProvider]:
     with fake_provider() as provider:
         monkeypatch.setenv("OPENAI_BASE_URL", f"{provider.url}/v1")
-        monkeypatch.setenv("OPENAI_API_KEY", "key")
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", provider.url)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", provider.url)
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        for name in (
+            "OPENAI_API_KEY",
+            "ANTHROPIC_API_KEY",
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+        ):
+            monkeypatch.setenv(name, "key")
         yield provider
 
 
 @pytest.fixture
 def server() -> ScripInMemory:
-    return scrip_in_memory("openai.gpt-5-mini")
+    return scrip_in_memory("openai.gpt-5-mini", "anthropic.claude-sonnet-5-5", "bedrock.nova-lite")
 
 
 @pytest.fixture
@@ -52,7 +61,8 @@ def shown(provider: FakeProvider, server: ScripInMemory) -> Iterator[dict[str, A
     for example in EXAMPLES:
         exec(example, names)
     yield names
-    names["model"].close()
+    for client in ("model", "claude", "bedrock"):
+        names[client].close()
 
 
 def test_an_answer_is_charged_for_its_tokens(shown: dict[str, Any], server: ScripInMemory) -> None:
@@ -79,3 +89,17 @@ def test_an_account_without_credits_gets_an_error_before_the_stream(
     with pytest.raises(InsufficientCreditsError):
         shown["stream_answer"](ACCOUNT_ID, PROMPT * 100)
     assert provider.requests == []
+
+
+def test_the_calls_of_other_providers_are_charged_alike(
+    shown: dict[str, Any], server: ScripInMemory
+) -> None:
+    assert "".join(shown["stream_claude"](ACCOUNT_ID, PROMPT)) == TOKEN * TOKENS
+    assert shown["converse"](ACCOUNT_ID, PROMPT) == TOKEN * TOKENS
+    used = [entry for entry in server.entries if entry["type"] == "usage"]
+    assert [entry["feature"] for entry in used] == [
+        "anthropic.claude-sonnet-5-5",
+        "bedrock.nova-lite",
+    ]
+    for entry in used:
+        assert entry["usage"] == {"input": PROMPT_TOKENS, "output": TOKENS}

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from contextlib import closing
+from io import BytesIO
 from itertools import groupby
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import anthropic
 import openai
 import pytest
+from botocore.response import StreamingBody
 from pydantic import BaseModel
 
 from scrip.domain.commands import AdjustAction
+from scrip.provider_usage import meters_of
 from scrip_client import InsufficientCreditsError, UnavailableError
+from scrip_client.anthropic_calls import MessageCall
+from scrip_client.bedrock_calls import InvokeCall
 from scrip_client.model_calls import MEDIA_TOKENS
 from scrip_client.openai_calls import ChatCall
 from tests.event_loops import run
@@ -24,10 +33,15 @@ from tests.unit.clients.fake_provider import (
     fake_provider,
 )
 from tests.unit.clients.left_streams import (
+    ANTHROPIC,
+    CONVERSED,
     FEATURE,
+    INVOKED,
     MESSAGES,
     OUTPUT_MAX,
     Run,
+    anthropic_options,
+    bedrock,
     openai_options,
     runs,
     scrip_in_memory,
@@ -236,7 +250,7 @@ def test_a_task_that_is_cancelled_before_the_answer_pays_nothing(
             server.async_client() as scrip,
         ):
             wrapped = scrip.wrap(client, feature=FEATURE, account_id=ACCOUNT_ID)
-            asking = asyncio.create_task(ask(wrapped))
+            asking = asyncio.create_task(ask(wrapped, model="stall"))
             await asyncio.to_thread(provider.is_asked.wait)
             asking.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -276,3 +290,101 @@ def test_tools_are_a_part_of_the_prompt() -> None:
     tools = [{"type": "function", "function": {"parameters": Weather.model_json_schema()}}]
     more = ChatCall({"messages": MESSAGES, "max_tokens": 9, "tools": tools}, None).most["input"]
     assert more > plain + 1_000
+
+
+@pytest.fixture
+def claude(provider: FakeProvider, server: ScripInMemory) -> Iterator[anthropic.Anthropic]:
+    with anthropic.Anthropic(**anthropic_options(provider)) as client:
+        yield server.client().wrap(client, feature=FEATURE, account_id=ACCOUNT_ID)
+
+
+@pytest.fixture
+def amazon(provider: FakeProvider, server: ScripInMemory) -> Iterator[Any]:
+    with closing(bedrock(provider)) as client:
+        yield server.client().wrap(client, feature=FEATURE, account_id=ACCOUNT_ID)
+
+
+def test_messages_of_anthropic_are_charged(
+    claude: anthropic.Anthropic, server: ScripInMemory
+) -> None:
+    message = claude.messages.create(model="ok", **ANTHROPIC)
+    assert message.content[0].to_dict()["text"] == TOKEN * TOKENS
+    with claude.messages.stream(model="ok", **ANTHROPIC) as stream:
+        assert list(stream.text_stream) == [TOKEN] * TOKENS
+        assert stream.get_final_message().usage.output_tokens == TOKENS
+    assert used(server) == [{"input": PROMPT_TOKENS, "output": TOKENS}] * 2
+    assert server.account.held == 0
+
+
+def test_a_stream_of_anthropic_that_is_left_is_charged_for_its_exact_prompt(
+    claude: anthropic.Anthropic, server: ScripInMemory
+) -> None:
+    with claude.messages.stream(model="ok", **ANTHROPIC) as stream:
+        for text in stream.text_stream:
+            assert text == TOKEN
+            break
+    with claude.messages.create(model="ok", **ANTHROPIC, stream=True) as events:
+        for event in events:
+            if event.type == "content_block_delta":
+                break
+    assert used(server) == [{"input": PROMPT_TOKENS, "output": 1}] * 2
+    assert server.newest.metadata == {"estimated": True}
+
+
+def test_what_a_stream_of_anthropic_read_from_and_wrote_to_its_cache_is_kept() -> None:
+    call = MessageCall({**ANTHROPIC, "stream": True}, None)
+    written = {"ephemeral_5m_input_tokens": 7, "ephemeral_1h_input_tokens": 2}
+    begun: dict[str, Any] = {"input_tokens": 3, "cache_read_input_tokens": 5, "output_tokens": 1}
+    begun |= {"cache_creation_input_tokens": 9, "cache_creation": written}
+    start = SimpleNamespace(type="message_start", message=SimpleNamespace(usage=begun))
+    call.read_chunk(start)
+    assert meters_of("anthropic", call.used["usage"]) == {
+        "input": 3,
+        "cached_input": 5,
+        "cache_write": 7,
+        "cache_write_1h": 2,
+        "output": 1,
+    }
+    for total, expected in (
+        (9, {"cache_write": 7, "cache_write_1h": 2}),
+        (12, {"cache_write": 12}),
+    ):
+        usage = {"output_tokens": 4, "cache_creation_input_tokens": total, "input_tokens": None}
+        call.read_chunk(SimpleNamespace(type="message_delta", usage=usage))
+        assert meters_of("anthropic", call.used["usage"]) == {
+            "input": 3,
+            "cached_input": 5,
+            **expected,
+            "output": 4,
+        }
+
+
+def test_conversations_and_invocations_of_bedrock_are_charged(
+    amazon: Any, server: ScripInMemory
+) -> None:
+    answer = amazon.converse(modelId="ok", **CONVERSED)
+    assert answer["output"]["message"]["content"] == [{"text": TOKEN * TOKENS}]
+    events = list(amazon.converse_stream(modelId="ok", **CONVERSED)["stream"])
+    assert events[-1]["metadata"]["usage"]["outputTokens"] == TOKENS
+    answer = amazon.invoke_model(modelId="ok", body=INVOKED)
+    assert json.load(answer["body"])["content"] == [{"type": "text", "text": TOKEN * TOKENS}]
+    chunks = list(amazon.invoke_model_with_response_stream(modelId="ok", body=INVOKED)["body"])
+    assert len(chunks) == TOKENS + 2
+    assert used(server) == [{"input": PROMPT_TOKENS, "output": TOKENS}] * 4
+    assert server.account.held == 0
+    assert amazon.meta.service_model.service_name == "bedrock-runtime"
+
+
+def test_an_invocation_whose_body_has_no_usage_has_it_in_its_headers() -> None:
+    call = InvokeCall({"body": json.dumps({"prompt": PROMPT, "max_gen_len": 9})}, None)
+    content = json.dumps({"generation": TOKEN}).encode()
+    headers = {
+        "x-amzn-bedrock-input-token-count": "100",
+        "x-amzn-bedrock-output-token-count": "1",
+    }
+    body = StreamingBody(BytesIO(content), len(content))
+    answer = {"body": body, "ResponseMetadata": {"HTTPHeaders": headers}}
+    call.read(answer)
+    assert meters_of("bedrock", call.used["usage"]) == {"input": 100, "output": 1}
+    assert answer["body"].read() == content  # type: ignore[attr-defined]
+    assert call.most == {"input": pytest.approx(420, abs=20), "output": 9}

@@ -71,6 +71,24 @@ def text_bytes(value: Any, fields: frozenset[str]) -> int:
     return sum(text_bytes(item, fields) for item in value) if isinstance(value, list) else 0
 
 
+def check_not_raw(arguments: Mapping[str, Any], *, is_streamed: bool) -> None:
+    """Raise TypeError if a library was asked for an answer that does not say what was used."""
+    headers = dict(arguments.get("extra_headers") or {})
+    raw = next((value for name, value in headers.items() if name.lower() == RAW_HEADER), None)
+    if raw == "stream" or (raw and is_streamed):
+        raise TypeError(
+            "a wrapped client cannot charge for a raw stream: call the method itself with "
+            "stream=True, or charge by a hold around a client that is not wrapped"
+        )
+
+
+def parsed(answer: Any) -> Any:
+    """Return an answer, or what a raw one (`with_raw_response`) is parsed into."""
+    return (
+        answer.parse() if hasattr(answer, "parse") and hasattr(answer, "http_response") else answer
+    )
+
+
 class ModelCall:
     """One call of a model. A subclass reads the requests and answers of one method.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scrip_client.model_calls import RAW_HEADER, ModelCall, plain, text_bytes
+from scrip_client.model_calls import ModelCall, check_not_raw, parsed, plain, text_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -86,21 +86,3 @@ class ResponseCall(OpenAICall):
 
     def _limits(self, arguments: Mapping[str, Any]) -> Iterable[Any]:
         return [arguments.get("max_output_tokens")]
-
-
-def check_not_raw(arguments: Mapping[str, Any], *, is_streamed: bool) -> None:
-    """Raise TypeError if a library was asked for an answer that does not say what was used."""
-    headers = dict(arguments.get("extra_headers") or {})
-    raw = next((value for name, value in headers.items() if name.lower() == RAW_HEADER), None)
-    if raw == "stream" or (raw and is_streamed):
-        raise TypeError(
-            "a wrapped client cannot charge for a raw stream: call the method itself with "
-            "stream=True, or charge by a hold around a client that is not wrapped"
-        )
-
-
-def parsed(answer: Any) -> Any:
-    """Return an answer, or what a raw one (`with_raw_response`) is parsed into."""
-    return (
-        answer.parse() if hasattr(answer, "parse") and hasattr(answer, "http_response") else answer
-    )

@@ -8,13 +8,15 @@ broken off             the same, or nothing before the first token
 from __future__ import annotations
 
 import inspect
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from scrip_client.charges import is_left, warn_unpaid
 from scrip_client.errors import ScripError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from types import TracebackType
     from typing import Self
 
     from scrip_client.holding import AsyncHold, Hold
@@ -168,3 +170,101 @@ class AsyncChargedStream(BaseStream):
             await self._settle(exc)
         except ScripError as failure:
             warn_unpaid(exc, failure)
+
+
+class BaseManager:
+    """What both managers have in common: they open a stream that gathers a message."""
+
+    def __init__(self, open_stream: Callable[[], Any], hold: Any, call: ModelCall) -> None:
+        """Take what opens the provider's own manager."""
+        self._open_stream, self._hold, self._call = open_stream, hold, call
+        self._is_closed = False
+
+    def _watch(self, stream: Any) -> Any:
+        """Return a stream whose reader is seen to close it."""
+        close = stream.close
+
+        def closing() -> Any:
+            self._is_closed |= not stream.response.is_closed
+            return close()
+
+        stream.close = closing
+        self._stream = stream
+        return stream
+
+    def _is_left(self) -> bool:
+        """Whether the reader left the stream: the library closes one that has ended."""
+        return self._is_closed or not self._stream.response.is_closed
+
+    def _report(self, exc: BaseException | None, *, is_left: bool) -> BaseException | None:
+        """Report what was used; return why nothing is to be charged, if so."""
+        with suppress(AssertionError):  # There is no message yet.
+            self._call.read(self._stream.current_message_snapshot)
+        if self._call.is_delivered or is_left:
+            self._hold.use(**self._call.used)
+            return None
+        return exc or EOFError("the stream ended before its first token")
+
+
+class ChargedManager(BaseManager):
+    """The block of a blocking client's stream."""
+
+    def __enter__(self) -> Any:
+        """Hold, and open the stream."""
+        self._hold.__enter__()
+        try:
+            self._manager = self._open_stream()
+            return self._watch(self._manager.__enter__())
+        except BaseException as exc:
+            self._hold.__exit__(None, exc, None)
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the stream, and charge for what was delivered."""
+        is_left = self._is_left()
+        try:
+            self._manager.__exit__(kind, exc, traceback)
+        finally:
+            try:
+                self._hold.__exit__(None, self._report(exc, is_left=is_left), None)
+            except ScripError as failure:
+                if exc is None:
+                    raise
+                warn_unpaid(exc, failure)
+
+
+class AsyncChargedManager(BaseManager):
+    """The block of a stream for asyncio."""
+
+    async def __aenter__(self) -> Any:
+        """Hold, and open the stream."""
+        await self._hold.__aenter__()
+        try:
+            self._manager = self._open_stream()
+            return self._watch(await self._manager.__aenter__())
+        except BaseException as exc:
+            await self._hold.__aexit__(None, exc, None)
+            raise
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the stream, and charge for what was delivered."""
+        is_left = self._is_left()
+        try:
+            await self._manager.__aexit__(kind, exc, traceback)
+        finally:
+            try:
+                await self._hold.__aexit__(None, self._report(exc, is_left=is_left), None)
+            except ScripError as failure:
+                if exc is None:
+                    raise
+                warn_unpaid(exc, failure)

@@ -7,13 +7,25 @@ connections. Only the methods that call a model are other ones.
 from __future__ import annotations
 
 import inspect
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from scrip_client.anthropic_calls import MessageCall
+from scrip_client.bedrock_calls import (
+    ConverseCall,
+    ConverseStreamCall,
+    InvokeCall,
+    InvokeStreamCall,
+)
 from scrip_client.openai_calls import ChatCall, ResponseCall
-from scrip_client.streams import AsyncChargedStream, ChargedStream
+from scrip_client.streams import (
+    AsyncChargedManager,
+    AsyncChargedStream,
+    ChargedManager,
+    ChargedStream,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,12 +36,23 @@ if TYPE_CHECKING:
 Client = TypeVar("Client")
 Method = TypeVar("Method", bound="Callable[..., Any]")
 
-OPENAI: Mapping[tuple[str, ...], type[ModelCall]] = {
-    ("chat", "completions", "create"): ChatCall,
-    ("chat", "completions", "parse"): ChatCall,
-    ("responses", "create"): ResponseCall,
-    ("responses", "parse"): ResponseCall,
+METHODS: Mapping[str, type[ModelCall]] = {
+    "chat.completions.create": ChatCall,
+    "chat.completions.parse": ChatCall,
+    "responses.create": ResponseCall,
+    "responses.parse": ResponseCall,
+    "messages.create": MessageCall,
+    "messages.parse": MessageCall,
+    "messages.stream": MessageCall,
+    "converse": ConverseCall,
+    "converse_stream": ConverseStreamCall,
+    "invoke_model": InvokeCall,
+    "invoke_model_with_response_stream": InvokeStreamCall,
 }
+"""The methods that call a model. No client has all of them."""
+
+MANAGED = "messages.stream"
+"""The method that only prepares a call, which the beginning of a block makes."""
 
 COPIES = ("copy", "with_options")
 """Methods that return another client of the same provider."""
@@ -67,33 +90,35 @@ def wrapped(client: Client, spec: WrapSpec) -> Client:
     Raises:
         TypeError: it is not a client of a known provider.
     """
-    if not hasattr(client, "chat"):
+    copy = _shallow(client)
+    found = [path for path in METHODS if _replace(copy, client, path, spec)]
+    if not found:
         raise TypeError(
-            f"wrap takes a client of OpenAI, not {type(client).__name__}: "
+            f"wrap takes a client of OpenAI, Anthropic or Bedrock, not {type(client).__name__}: "
             "charge for others by a hold"
         )
-    copy = _shallow(client)
-    for path, kind in OPENAI.items():
-        # Libraries that are made like OpenAI's lack some of them.
-        with suppress(AttributeError):
-            _replace(copy, client, path, kind, spec)
     for name in COPIES:
         if hasattr(client, name):
             vars(copy)[name] = _wrapping(getattr(client, name), spec)
     return copy
 
 
-def _replace(
-    copy: Any, original: Any, path: tuple[str, ...], kind: type[ModelCall], spec: WrapSpec
-) -> None:
-    """Replace a method of a copied client, whose resources are copied on the way there."""
-    *resources, name = path
+def _replace(copy: Any, original: Any, path: str, spec: WrapSpec) -> bool:
+    """Replace a method of a copied client, whose resources are copied on the way there.
+
+    Return whether the client has that method.
+    """
+    try:
+        method = attrgetter(path)(original)
+    except AttributeError:
+        return False
+    *resources, name = path.split(".")
     for resource in resources:
-        original = getattr(original, resource)
         vars(copy)[resource] = _shallow(getattr(copy, resource))
         copy = vars(copy)[resource]
-    charging = _async_charging if spec.is_async else _charging
-    vars(copy)[name] = charging(getattr(original, name), kind, spec)
+    charging = _managing if path == MANAGED else _async_charging if spec.is_async else _charging
+    vars(copy)[name] = charging(method, METHODS[path], spec)
+    return True
 
 
 def _shallow(original: Client) -> Client:
@@ -161,6 +186,18 @@ def _async_charging(method: Callable[..., Any], kind: type[ModelCall], spec: Wra
         return answer
 
     return charging
+
+
+def _managing(method: Callable[..., Any], kind: type[ModelCall], spec: WrapSpec) -> Any:
+    """Return a method whose answer opens a stream for a block, and charges for it."""
+    manager = AsyncChargedManager if spec.is_async else ChargedManager
+
+    @wraps(method)
+    def managing(*args: Any, **kwargs: Any) -> Any:
+        call = kind(kwargs, spec.max_tokens)
+        return manager(lambda: method(*args, **call.arguments), spec.hold(call), call)
+
+    return managing
 
 
 def _check_fits(answer: Any, spec: WrapSpec) -> None:
