@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
+from fastapi import FastAPI
 
 from scrip_client import InsufficientCreditsError
+from scrip_client.fastapi import add_problem_handlers
 from tests.documentation import examples
+from tests.event_loops import run
 from tests.unit.clients.fake_provider import (
     PROMPT,
     PROMPT_TOKENS,
@@ -57,12 +61,20 @@ def server() -> ScripInMemory:
 @pytest.fixture
 def shown(provider: FakeProvider, server: ScripInMemory) -> Iterator[dict[str, Any]]:
     """All names that the page's examples define, run in their order as one program."""
-    names: dict[str, Any] = {"scrip": server.client()}
+    app = FastAPI()
+    add_problem_handlers(app)
+    names: dict[str, Any] = {
+        "scrip": server.client(),
+        "client": server.async_client(),
+        "app": app,
+        "signed_in": lambda: ACCOUNT_ID,
+    }
     for example in EXAMPLES:
         exec(example, names)
     yield names
     for client in ("model", "claude", "bedrock"):
         names[client].close()
+    run(names["async_model"].close())
 
 
 def test_an_answer_is_charged_for_its_tokens(shown: dict[str, Any], server: ScripInMemory) -> None:
@@ -103,3 +115,29 @@ def test_the_calls_of_other_providers_are_charged_alike(
     ]
     for entry in used:
         assert entry["usage"] == {"input": PROMPT_TOKENS, "output": TOKENS}
+
+
+def post(shown: dict[str, Any], question: str) -> httpx.Response:
+    async def posted() -> httpx.Response:
+        transport = httpx.ASGITransport(shown["app"])
+        async with (
+            shown["async_model"],
+            httpx.AsyncClient(transport=transport, base_url="http://app") as http,
+        ):
+            return await http.post("/answers", params={"question": question})
+
+    return run(posted())
+
+
+def test_the_route_streams_and_is_charged(shown: dict[str, Any], server: ScripInMemory) -> None:
+    answer = post(shown, PROMPT)
+    assert (answer.status_code, answer.text) == (200, TOKEN * TOKENS)
+    assert server.newest.usage == {"input": PROMPT_TOKENS, "output": TOKENS}
+
+
+def test_the_route_answers_402_before_the_stream_begins(
+    shown: dict[str, Any], provider: FakeProvider
+) -> None:
+    answer = post(shown, PROMPT * 100)
+    assert (answer.status_code, answer.json()["code"]) == (402, "insufficient_credits")
+    assert provider.requests == []

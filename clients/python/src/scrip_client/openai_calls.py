@@ -31,7 +31,10 @@ class OpenAICall(ModelCall):
 
 
 class ChatCall(OpenAICall):
-    """`chat.completions.create` and `parse`."""
+    """`chat.completions.create` and `parse`.
+
+    `hides_usage` says that the caller did not ask a stream for its usage.
+    """
 
     prompt = ("messages", "tools", "functions", "response_format")
 
@@ -39,8 +42,8 @@ class ChatCall(OpenAICall):
         """Ask a stream for its usage, too."""
         super().__init__(arguments, output_max)
         options = arguments.get("stream_options") or {}
-        self._hides_usage = self.is_streamed and not dict(options).get("include_usage")
-        if self._hides_usage:
+        self.hides_usage = self.is_streamed and not dict(options).get("include_usage")
+        if self.hides_usage:
             self.arguments["stream_options"] = {**options, "include_usage": True}
 
     def read(self, answer: Any) -> None:
@@ -56,7 +59,7 @@ class ChatCall(OpenAICall):
         if usage is not None:
             self.usage = usage
         self._count(sum(text_bytes(plain(choice.delta), DELIVERED) for choice in chunk.choices))
-        return bool(chunk.choices) or usage is None or not self._hides_usage
+        return bool(chunk.choices) or usage is None or not self.hides_usage
 
     def _limits(self, arguments: Mapping[str, Any]) -> Iterable[Any]:
         return arguments.get("max_completion_tokens"), arguments.get("max_tokens")

@@ -8,6 +8,7 @@ broken off             the same, or nothing before the first token
 from __future__ import annotations
 
 import inspect
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,11 @@ class BaseStream:
         if not self._is_over:
             self._is_over = True
             self._hold.use(**self._call.used)
-            self._hold.abandon(self._stream.close)
+            self._hold.abandon(self._closing())
+
+    def _closing(self) -> Callable[[], Any]:
+        """Return what closes the provider's stream, without this one."""
+        raise NotImplementedError
 
     def _report(self, exc: BaseException | None) -> BaseException | None:
         """Report what was used; return why nothing is to be charged, if so."""
@@ -100,6 +105,10 @@ class ChargedStream(BaseStream):
     def __exit__(self, *_: object) -> None:
         """Leave the stream, unless it has ended."""
         self.close()
+
+    def _closing(self) -> Callable[[], Any]:
+        close: Callable[[], Any] = self._stream.close
+        return close
 
     def _settle(self, exc: BaseException | None) -> None:
         if not self._is_over:
@@ -159,6 +168,17 @@ class AsyncChargedStream(BaseStream):
     async def __aexit__(self, *_: object) -> None:
         """Leave the stream, unless it has ended."""
         await self.close()
+
+    def _closing(self) -> Callable[[], Any]:
+        chunks, stream = self._chunks, self._stream
+
+        async def close() -> None:
+            # Otherwise the event loop would close both at the same time.
+            if isinstance(chunks, AsyncGenerator):
+                await chunks.aclose()
+            await stream.close()
+
+        return close
 
     async def _settle(self, exc: BaseException | None) -> None:
         if not self._is_over:
