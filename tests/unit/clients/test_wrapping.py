@@ -53,6 +53,11 @@ from tests.unit.domain.examples import adjust
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# The libraries' own generators do not like to be collected in another thread.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <async_generator:pytest.PytestUnraisableExceptionWarning"
+)
+
 TOTAL = PROMPT_TOKENS + TOKENS
 
 
