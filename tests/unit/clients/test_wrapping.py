@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import closing
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from itertools import groupby
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import anthropic
+import httpx
 import openai
 import pytest
 from botocore.response import StreamingBody
@@ -21,6 +27,7 @@ from scrip.provider_usage import meters_of
 from scrip_client import InsufficientCreditsError, UnavailableError
 from scrip_client.anthropic_calls import MessageCall
 from scrip_client.bedrock_calls import InvokeCall
+from scrip_client.calls import HOLD_SECONDS
 from scrip_client.model_calls import MEDIA_TOKENS
 from scrip_client.openai_calls import ChatCall
 from tests.event_loops import run
@@ -393,3 +400,59 @@ def test_an_invocation_whose_body_has_no_usage_has_it_in_its_headers() -> None:
     assert meters_of("bedrock", call.used["usage"]) == {"input": 100, "output": 1}
     assert answer["body"].read() == content  # type: ignore[attr-defined]
     assert call.most == {"input": pytest.approx(420, abs=20), "output": 9}
+
+
+class Bridge(BaseHTTPRequestHandler):
+    """Serves Scrip in memory to another process."""
+
+    scrip: ClassVar[ScripInMemory]
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def do_POST(self) -> None:
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        request = httpx.Request("POST", self.path, headers=dict(self.headers), content=content)
+        answer = self.scrip.handle_request(request)
+        self.send_response(answer.status_code)
+        self.end_headers()
+        self.wfile.write(answer.content)
+
+
+@contextmanager
+def served(server: ScripInMemory) -> Iterator[str]:
+    Bridge.scrip = server
+    with ThreadingHTTPServer(("127.0.0.1", 0), Bridge) as http:
+        thread = threading.Thread(target=http.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{http.server_port}"
+        finally:
+            http.shutdown()
+            thread.join()
+
+
+READ_AND_DIE = """
+import os, signal, sys, openai, scrip_client
+
+api, provider, prompt = sys.argv[1:]
+model = openai.OpenAI(base_url=f"{provider}/v1", api_key="key")
+scrip = scrip_client.Scrip(api, token="service")
+stream = scrip.wrap(model, feature="model", account_id="u1").chat.completions.create(
+    model="ok", messages=[{"role": "user", "content": prompt}], max_tokens=40, stream=True
+)
+next(stream), next(stream)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_held_comes_back_and_is_charged_to_nobody(
+    provider: FakeProvider, server: ScripInMemory
+) -> None:
+    with served(server) as api:
+        words = [sys.executable, "-c", READ_AND_DIE, api, provider.url, PROMPT]
+        dead = subprocess.run(words, timeout=60, check=False)
+    assert dead.returncode == -signal.SIGKILL
+    assert server.account.held > 400
+    server.wait(HOLD_SECONDS)
+    assert (used(server), server.account.held) == ([], 0)
