@@ -171,6 +171,15 @@ def test_an_answer_without_usage_is_estimated(
     assert server.newest.metadata == {"estimated": True}
 
 
+@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": 0, "completion_tokens": 0}])
+def test_a_provider_that_counts_nothing_is_not_believed(usage: Any) -> None:
+    call = ChatCall({"messages": MESSAGES, "max_tokens": 9}, None)
+    message = {"role": "assistant", "content": TOKEN * TOKENS}
+    call.read(SimpleNamespace(usage=usage, choices=[SimpleNamespace(message=message)]))
+    assert call.used == {"usage": call.estimate, "estimated": True}
+    assert call.estimate["output"] == TOKENS
+
+
 def test_an_account_without_credits_is_refused_before_the_provider_is_asked(
     wrapped: openai.OpenAI, provider: FakeProvider, server: ScripInMemory
 ) -> None:

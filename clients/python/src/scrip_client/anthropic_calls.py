@@ -35,7 +35,7 @@ class MessageCall(ModelCall):
     @property
     def used(self) -> dict[str, Any]:
         """What the call has used so far: a stream begins with what its prompt has."""
-        if self.usage is not None or not self._begun:
+        if self._is_counted or not self._begun:
             return super().used
         output = max(self.estimate["output"], self._begun.get("output_tokens") or 0)
         usage = {**self._begun, "output_tokens": output}

@@ -129,7 +129,7 @@ class ModelCall:
     @property
     def is_delivered(self) -> bool:
         """Whether a token has been delivered, or the provider has charged for the call."""
-        return self.usage is not None or self._chunks > 0
+        return self._is_counted or self._chunks > 0
 
     @property
     def most(self) -> dict[str, int]:
@@ -147,9 +147,14 @@ class ModelCall:
     @property
     def used(self) -> dict[str, Any]:
         """The arguments of `hold.use` for what the call has used so far."""
-        if self.usage is None:
+        if not self._is_counted:
             return {"usage": self.estimate, "estimated": True}
         return {"usage": self.usage, "usage_of": self.provider, "fallback": self.estimate}
+
+    @property
+    def _is_counted(self) -> bool:
+        """Whether the provider has said what the call used. Some servers say 0 of everything."""
+        return any(type(count) is int and count > 0 for count in (self.usage or {}).values())
 
     def streamed(self, answer: Any, charged: Callable[[Any], Any]) -> Any:
         """Return an answer whose stream is charged."""
