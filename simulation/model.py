@@ -691,6 +691,8 @@ def _note_crossings(books: Books, before: int) -> None:
 
 def _unchanged_until(books: Books, image: dict[str, Any]) -> float:
     """Return the time until which an account changes only by a posting."""
+    if image.get("is_behind"):
+        return 0.0  # what has come due already did not fit into its posting
     ends: list[float] = [
         grant.get("expires_at", inf) for grant in image.get("grants", ()) if not grant.get("ended")
     ]
