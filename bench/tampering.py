@@ -228,7 +228,9 @@ def _edit_refunded(tamperer: Tamperer) -> None:
 
 
 def _edit_usage(tamperer: Tamperer) -> None:
-    tamperer.edit(tamperer.last_key("USAGE#"), uses={"L": []})
+    # The last day may have no use, so that removing its uses would change nothing.
+    use = {"M": {"credits": {"N": "999"}, "count": {"N": "1"}}}
+    tamperer.edit(tamperer.last_key("USAGE#"), uses={"L": [use]})
 
 
 def _remove_audit_record(tamperer: Tamperer) -> None:

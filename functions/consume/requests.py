@@ -3,8 +3,9 @@
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic.config import JsonDict
 
-from scrip.domain.catalog import METERS_MAX
+from scrip.domain.catalog import CREDITS_MAX, METER_PATTERN, METERS_MAX
 from scrip.domain.commands import USES_MAX
 from scrip.domain.holds import HOLD_SECONDS, HOLD_SECONDS_MAX
 from scrip.http.models import (
@@ -23,14 +24,28 @@ from scrip.http.models import (
 from scrip.provider_usage import PROVIDERS, meters_of
 
 
-def _counting(usage: dict[str, int] | None) -> dict[str, int] | None:
-    if usage is not None and not any(usage.values()):
+def _counting(usage: dict[str, int]) -> dict[str, int]:
+    if not any(usage.values()):
         raise ValueError("counts nothing")
     return usage
 
 
 type Provider = Literal["openai", "anthropic", "bedrock", "google"]
+type Usage = Annotated[
+    dict[MeterName, Count],
+    AfterValidator(_counting),
+    Field(min_length=1, max_length=METERS_MAX),
+]
 type HoldSeconds = Annotated[int, Field(strict=True, ge=1, le=HOLD_SECONDS_MAX)]
+
+
+METERS: JsonDict = {
+    "type": "object",
+    "minProperties": 1,
+    "maxProperties": METERS_MAX,
+    "propertyNames": {"pattern": METER_PATTERN},
+    "additionalProperties": {"type": "integer", "minimum": 0, "maximum": CREDITS_MAX},
+}
 
 
 class UseRequest(CommandRequest):
@@ -41,9 +56,7 @@ class UseRequest(CommandRequest):
         Field(description="Units of a feature without meters; 1 by default."),
     ] = None
     usage: Annotated[
-        dict[MeterName, Count] | None,
-        AfterValidator(_counting),
-        Field(min_length=1, max_length=METERS_MAX),
+        Usage | None,
         WithJsonSchema(
             {
                 "anyOf": [{"type": "object", "minProperties": 1}, NULL],
@@ -86,10 +99,14 @@ class ConsumeRequest(UseRequest):
                     {"feature": STRING, "usage": NULL, "usage_of": NULL, "amount": NULL},
                     "feature",
                 ),
-                schema_with(
-                    {"feature": STRING, "quantity": NULL, "usage": OBJECT, "amount": NULL},
-                    "feature",
-                    "usage",
+                *(
+                    schema_with(
+                        {"feature": STRING, "quantity": NULL, "amount": NULL, **used}, *names
+                    )
+                    for used, *names in (
+                        ({"usage": METERS, "usage_of": NULL}, "feature", "usage"),
+                        ({"usage": OBJECT, "usage_of": STRING}, "feature", "usage", "usage_of"),
+                    )
                 ),
                 schema_with(
                     {
@@ -151,7 +168,14 @@ class CaptureRequest(UseRequest):
         json_schema_extra={
             "anyOf": [
                 schema_with({"quantity": NULL, "usage": NULL, "usage_of": NULL}),
-                schema_with({"quantity": NULL, "amount": NULL}),
+                schema_with(
+                    {"quantity": NULL, "amount": NULL, "usage": METERS, "usage_of": NULL}, "usage"
+                ),
+                schema_with(
+                    {"quantity": NULL, "amount": NULL, "usage": OBJECT, "usage_of": STRING},
+                    "usage",
+                    "usage_of",
+                ),
                 schema_with({"usage": NULL, "usage_of": NULL, "amount": NULL}),
             ]
         },

@@ -112,6 +112,13 @@ def test_usage_has_whole_counts_of_which_one_is_positive(usage: Any) -> None:
         assert code(send(name, body=use(usage))) == (422, "invalid")
 
 
+def test_a_field_that_is_null_counts_as_left_out() -> None:
+    nothing = {"quantity": None, "usage": None, "usage_of": None}
+    assert send(CONSUME, body={"feature": "chat", **nothing}).body["entry"]["cost"] == 5
+    assert send(HOLD, body={"amount": 2, **nothing}).body["entry"]["cost"] == 2
+    assert send(CAPTURE, body={"amount": None, **nothing}).body["entry"]["cost"] == 2
+
+
 @pytest.mark.parametrize(
     "body",
     [use(USAGE, quantity=1), use(USAGE, amount=1), {"usage": USAGE}, {"usage": USAGE, "amount": 1}],

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 NOT_IN_A_SCHEMA = (
     "Input should be a valid integer",  # 5.0 is an integer in JSON Schema, but not an amount
+    "counts nothing",  # usage of which every count is 0
     "metadata ",  # its size, its depth, NUL characters in it
     "email or account_id, not both",
     "query.to: after `from`",

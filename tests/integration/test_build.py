@@ -14,7 +14,7 @@ from scrip_cli.local.stack import LocalStack
 from tests.documentation import ROOT
 
 FUNCTIONS = sorted(path.parent.name for path in Path("functions").glob("*/handler.py"))
-LAYER_BYTES_MAX = 12_100_000
+LAYER_BYTES_MAX = 12_200_000
 """Without its bytecode, which adds another half."""
 
 UNCHECKED_HASH = 1
