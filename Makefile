@@ -87,8 +87,9 @@ lint: setup .venv-checkov/.ready ## Check style, types, imports and the template
 test-fast: setup ## Run the tests that need no stack
 	pytest --numprocesses auto tests/unit tests/functional
 
-# The domain has no clock: every rule gets the time as an argument. Whole lives have years of their own.
-TIMELESS := tests/unit/domain tests/functional/test_paid_lives.py
+# The domain gets the time as an argument, the clients know only durations, and whole lives have
+# years of their own.
+TIMELESS := tests/unit/domain tests/unit/clients tests/functional/test_paid_lives.py
 
 test-later: setup ## Run the tests that need no stack as if 400 days had passed
 	pytest --numprocesses auto tests/unit tests/functional $(TIMELESS:%=--ignore %) --days-ahead 400
