@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from scrip.domain.commands import Command
     from scrip.store.client import Table
 
-LIVES = 100
+LIVES = 60
 MESSAGES_MAX = 8
 """The simulated DynamoDB is slow, so that lives are short. Longer ones are lived in the domain."""
 

@@ -51,15 +51,15 @@ WITHIN_ITS_OWN = {
 
 CHANGES: list[dict[str, str]] = [
     {"Stage": "prod"},
-    {"SignupCredits": "100"},
-    {"DefaultPlan": "pro"},
-    {"ResetAnchor": "month"},
-    {"TimeZone": "Europe/Berlin"},
-    {"MatchTypedNames": "yes"},
+    {
+        "SignupCredits": "100",
+        "DefaultPlan": "pro",
+        "ResetAnchor": "month",
+        "TimeZone": "Europe/Berlin",
+        "MatchTypedNames": "yes",
+    },
     {"TopUpUrl": f"https://app.example/{'top-up/' * 60}"},
-    {"ServiceTokens": "no"},
-    {"RequireMfa": "yes"},
-    {"UserPoolTier": "ESSENTIALS"},
+    {"ServiceTokens": "no", "RequireMfa": "yes", "UserPoolTier": "ESSENTIALS"},
     {"EmailFrom": "no-reply@app.example", "EmailIdentity": "app.example"},
     {
         "DomainName": "credits.app.example",
@@ -68,16 +68,17 @@ CHANGES: list[dict[str, str]] = [
     {"IamCallers": "On"},
     {"AllowedOrigins": "https://app.example"},
     {"PartitionConditions": "no"},
-    {"LowCredits": "5"},
-    {"StripeApiUrl": "https://stripe.example"},
-    {"StripeConnectedAccounts": "acct_1"},
-    {"RequiredFeatures": ",".join(f"feature-{number:03}" for number in range(80))},
+    {
+        "LowCredits": "5",
+        "StripeApiUrl": "https://stripe.example",
+        "StripeConnectedAccounts": "acct_1",
+        "RequiredFeatures": ",".join(f"feature-{number:03}" for number in range(80)),
+    },
     {"SnapStart": "On"},
     {"Tracing": "On"},
     {"ConsumeConcurrency": "5"},
     {"GradualDeployment": "true"},
-    {"AlarmEmail": "operator@example.com"},
-    {"LogRetentionDays": "7"},
+    {"AlarmEmail": "operator@example.com", "LogRetentionDays": "7"},
 ]
 
 NOT_HERE = {
