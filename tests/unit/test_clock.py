@@ -1,4 +1,4 @@
-"""`make test-later` runs every fast test on a later day, in every process that runs tests."""
+"""`make test-later` runs tests on a later day, in every process that runs tests."""
 
 import time
 from pathlib import Path
