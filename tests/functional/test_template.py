@@ -247,7 +247,7 @@ TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
 
 
 def parameters(**changed: str) -> Intrinsics:
-    """Return what tells which conditions hold with values of parameters."""
+    """Return the rules that say which conditions hold for values of parameters."""
     names = {name: one.get("Default") for name, one in TEMPLATE["Parameters"].items()}
     return Intrinsics(names | changed, TEMPLATE["Conditions"])
 

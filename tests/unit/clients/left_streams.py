@@ -1,6 +1,6 @@
 """Streams that are read, left and broken at every chunk, and what is charged for them.
 
-    python -m tests.unit.clients.left_streams 10000    # so many random runs
+    python -m tests.unit.clients.left_streams 10000    # random runs
 
 Each token costs a credit, so what is charged can be counted.
 """
@@ -152,14 +152,14 @@ CLIENTS: dict[tuple[str, bool], Callable[[FakeProvider], Any]] = {
     ("anthropic", True): lambda provider: anthropic.AsyncAnthropic(**anthropic_options(provider)),
     ("bedrock", False): bedrock,
 }
-"""The clients by their library, and whether they are for asyncio."""
+"""The clients by their sdk, and whether they are for asyncio."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Api:
-    """How a stream of an API is opened, by which library, and where it is in the answer."""
+    """How a stream of an API is opened, by which sdk, and where it is in the answer."""
 
-    library: str
+    sdk: str
     open: Callable[..., Any]
     field: str | None = None
     is_block: bool = False
@@ -175,34 +175,34 @@ CONVERSED: Any = {
 
 APIS: dict[str, Api] = {
     "chat": Api(
-        library="openai",
+        sdk="openai",
         open=lambda client, model: client.chat.completions.create(
             model=model, messages=MESSAGES, max_tokens=OUTPUT_MAX, stream=True
         ),
     ),
     "responses": Api(
-        library="openai",
+        sdk="openai",
         open=lambda client, model: client.responses.create(
             model=model, input=PROMPT, max_output_tokens=OUTPUT_MAX, stream=True
         ),
     ),
     "messages": Api(
-        library="anthropic",
+        sdk="anthropic",
         open=lambda client, model: client.messages.create(model=model, **ANTHROPIC, stream=True),
     ),
     "messages.stream": Api(
-        library="anthropic",
+        sdk="anthropic",
         open=lambda client, model: client.messages.stream(model=model, **ANTHROPIC),
         is_block=True,
     ),
     "converse_stream": Api(
-        library="bedrock",
+        sdk="bedrock",
         open=lambda client, model: client.converse_stream(modelId=model, **CONVERSED),
         field="stream",
         is_async=False,
     ),
     "invoke_stream": Api(
-        library="bedrock",
+        sdk="bedrock",
         open=lambda client, model: client.invoke_model_with_response_stream(
             modelId=model, body=INVOKED
         ),
@@ -221,7 +221,7 @@ class Reader:
 
     def client(self, run: Run) -> Any:
         """Return the client that a run needs."""
-        named = APIS[run.api].library, run.is_async
+        named = APIS[run.api].sdk, run.is_async
         if named not in self._clients:
             self._clients[named] = CLIENTS[named](self.provider)
         return self._clients[named]
@@ -230,7 +230,7 @@ class Reader:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for (_library, is_async), client in self._clients.items():
+        for (_sdk, is_async), client in self._clients.items():
             closing = client.close()
             if is_async:
                 await closing

@@ -111,7 +111,7 @@ class InvokeStreamCall(BedrockStream, InvokeCall):
     field = "body"
 
     def read_chunk(self, chunk: Any) -> bool:
-        """Read a chunk; the last one has the usage, whoever made the model."""
+        """Read a chunk; the last one has the usage, for every vendor's models."""
         said = json.loads(chunk.get("chunk", {}).get("bytes", b"{}"))
         self.usage = said.pop(METRICS, self.usage)
         self._count(text_bytes(said, DELIVERED))

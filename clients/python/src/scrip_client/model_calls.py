@@ -5,6 +5,7 @@ Tokens are counted without a tokenizer. A token has at least one byte, and usual
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -89,7 +90,7 @@ def parsed(answer: Any) -> Any:
     )
 
 
-class ModelCall:
+class ModelCall(ABC):
     """One call of a model. A subclass reads the requests and answers of one method.
 
     `arguments` are those that the method is to be called with, and `usage` what the provider says
@@ -160,17 +161,17 @@ class ModelCall:
         """Return an answer whose stream is charged."""
         return charged(answer)
 
+    @abstractmethod
     def read(self, answer: Any) -> None:
         """Read an answer that is not streamed."""
-        raise NotImplementedError
 
     def read_chunk(self, chunk: Any) -> bool:
         """Read a chunk of a stream; return whether it is for the caller."""
-        raise NotImplementedError
+        raise AssertionError(chunk)  # an API that does not stream has no chunks
 
+    @abstractmethod
     def _limits(self, arguments: Mapping[str, Any]) -> Iterable[Any]:
         """Yield what may be the limit of an answer's tokens; the first number counts."""
-        raise NotImplementedError
 
     def _count(self, bytes_: int) -> None:
         """Count the text of a chunk."""

@@ -8,6 +8,7 @@ broken off             the same, or nothing before the first token
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from scrip_client.model_calls import ModelCall
 
 
-class BaseStream:
+class BaseStream(ABC):
     """What both streams have in common: they pass for the provider's."""
 
     _stream: Any
@@ -48,9 +49,9 @@ class BaseStream:
             self._hold.use(**self._call.used)
             self._hold.abandon(self._closing())
 
+    @abstractmethod
     def _closing(self) -> Callable[[], Any]:
         """Return what closes the provider's stream, without this one."""
-        raise NotImplementedError
 
     def _report(self, exc: BaseException | None) -> BaseException | None:
         """Report what was used; return why nothing is to be charged, if so."""

@@ -8,7 +8,7 @@ import { MetersField, meterRows, metersOf } from "../components/meters.js";
 import { Lines } from "../components/values.js";
 
 const PRICINGS = [
-  ["use", "One price", "For each use, or for so many units"],
+  ["use", "One price", "For each use, or for a number of units"],
   ["meters", "A price for each meter", "Such as input and output tokens"],
 ];
 
@@ -23,7 +23,7 @@ function Fields({ form, change, errors, isNew }) {
       form.pricing === "use"
         ? html`<div class="field-row">
           <${NumberField} ...${bound("cost", "Cost")} hint="Credits" />
-          <${NumberField} ...${bound("per", "For so many")} hint="1, or 1000" />
+          <${NumberField} ...${bound("per", "For each")} hint="1, or 1000" />
           <${Field} ...${bound("unit", "Unit")} hint="use, token" maxlength="128" />
         </div>`
         : html`<${MetersField} ...${bound("meters")} errors=${errors} />

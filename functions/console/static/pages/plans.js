@@ -25,7 +25,7 @@ function Fields({ form, change, errors, isNew }) {
       form.rolls &&
       html`<div class="field-row">
       <${NumberField} ...${bound("rollover_max", "Credits at most")} />
-      <${NumberField} ...${bound("rollover_periods", "For so many periods")} />
+      <${NumberField} ...${bound("rollover_periods", "Periods that they last")} />
     </div>`
     }
     <${LimitsField} ...${bound("limits")} />
