@@ -8,6 +8,7 @@ Each token costs a credit, so what is charged can be counted.
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import json
 import logging
@@ -292,8 +293,7 @@ class Reader:
             except (ReaderError, asyncio.CancelledError, *FAILURES) as exc:
                 outcome.error = exc.with_traceback(None)
             del task
-            # What is dropped is charged by a task that the loop has yet to start.
-            await asyncio.sleep(0)
+            await wait_for_charge_async(server)
         return judged(outcome, server)
 
     async def _read_async(
@@ -358,6 +358,15 @@ def wait_for_charge(server: ScripInMemory) -> None:
     until = monotonic() + 2
     while server.account.held and monotonic() < until:
         sleep(0.002)
+
+
+async def wait_for_charge_async(server: ScripInMemory) -> None:
+    """Wait for the task that charges for a dropped stream, which may have to be collected first."""
+    until = monotonic() + 2
+    while server.account.held and monotonic() < until:
+        await asyncio.sleep(0.002)
+        if monotonic() > until - 1:
+            gc.collect()
 
 
 def judged(outcome: Outcome, server: ScripInMemory) -> Outcome:

@@ -262,6 +262,29 @@ def test_only_clients_that_can_be_charged_are_wrapped(
     assert (used(server), server.account.held) == ([], 0)
 
 
+def test_a_dropped_stream_is_charged_though_it_cannot_be_closed_and_the_client_is_closed_at_once(
+    provider: FakeProvider, server: ScripInMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def close(_: object) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(openai.AsyncStream, "close", close)
+
+    async def drop() -> None:
+        async with (
+            openai.AsyncOpenAI(**openai_options(provider)) as client,
+            server.async_client() as scrip,
+        ):
+            wrapped = scrip.wrap(client, feature=FEATURE, account_id=ACCOUNT_ID)
+            async for _ in await ask(wrapped, stream=True):
+                break
+
+    run(drop())
+    assert len(used(server)) == 1
+    assert server.newest.metadata == {"estimated": True}
+    assert server.account.held == 0
+
+
 def test_a_task_that_is_cancelled_before_the_answer_pays_nothing(
     provider: FakeProvider, server: ScripInMemory
 ) -> None:

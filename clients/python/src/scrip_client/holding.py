@@ -350,14 +350,15 @@ class BaseHold(HeldCredits):
             logger.warning("%s is left to expire: %s", self._label, exc)
 
     async def _end_unattended(self, close: Callable[[], Any]) -> None:
-        with suppress(Exception):
-            closing = close()
-            if inspect.isawaitable(closing):
-                await closing
+        # What is read may take long to close, or never do: the charge does not wait for it.
         try:
             await self._end(None)
         except ScripError as exc:
             logger.error("Could not charge what was used of %s: %s", self._label, exc)  # noqa: TRY400 - nobody is at fault
+        with suppress(Exception):
+            closing = close()
+            if inspect.isawaitable(closing):
+                await closing
 
     async def _undo(self, exc: BaseException, state: CallState | None = None) -> None:
         """Release what may be held for a block that will not run.

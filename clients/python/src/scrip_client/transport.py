@@ -183,6 +183,7 @@ class AsyncTransport:
 
     async def drain(self) -> None:
         """Cancel background tasks, and wait for all others to end."""
+        await asyncio.sleep(0)  # The loop has yet to start what is to run later.
         for task in self._background_tasks:
             task.cancel()
         while running := self._tasks | self._background_tasks:
