@@ -32,11 +32,13 @@ from scrip.domain.errors import AccountClosedError
 from scrip.domain.spending import quote
 from scrip.http.answers import PostedAnswer, answer, posted
 from scrip.http.holds import (
+    CaptureAnswer,
     ExtendedAnswer,
     HoldAnswer,
     HoldsAnswer,
     extended_hold,
     hold_json,
+    posted_capture,
     posted_hold,
 )
 from scrip.http.models import ReleaseRequest
@@ -109,8 +111,8 @@ def post_hold(
     idempotency_key: IdempotencyKey = None,
     dry_run: DryRun = False,
 ) -> Response[HoldAnswer]:
-    """Set aside the price of a feature, or an amount, for a while."""
-    command = command_of(OpenHold, caller, body, idempotency_key)
+    """Set aside the price of a feature, or an amount, or of several uses, for a while."""
+    command = command_of(OpenHold, caller, body, idempotency_key, lines=body.uses)
     return posted_hold(command, carry_out(command, caller, dry_run=dry_run))
 
 
@@ -146,12 +148,12 @@ def post_capture(
     *,
     idempotency_key: IdempotencyKey = None,
     dry_run: DryRun = False,
-) -> Response[PostedAnswer]:
+) -> Response[CaptureAnswer]:
     """Spend a hold, a part of it, or more than it."""
     body = body or CaptureRequest()
-    excess = body.excess == "available"
-    command = command_of(CaptureHold, caller, body, idempotency_key, hold_id=hold_id, excess=excess)
-    return posted(command, carry_out(command, caller, dry_run=dry_run), 200)
+    asked = {"hold_id": hold_id, "excess": body.excess == "available", "lines": body.uses}
+    command = command_of(CaptureHold, caller, body, idempotency_key, **asked)
+    return posted_capture(command, carry_out(command, caller, dry_run=dry_run))
 
 
 @app.operation(

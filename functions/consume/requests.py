@@ -2,13 +2,21 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.config import JsonDict
 
 from scrip.domain.catalog import CREDITS_MAX, METER_PATTERN, METERS_MAX
-from scrip.domain.commands import USES_MAX
+from scrip.domain.commands import USES_MAX, HoldLine
 from scrip.domain.holds import HOLD_SECONDS, HOLD_SECONDS_MAX
 from scrip.http.models import (
+    ARRAY,
     INTEGER,
     NULL,
     OBJECT,
@@ -21,6 +29,7 @@ from scrip.http.models import (
     StrictRequest,
     schema_with,
 )
+from scrip.http.requests import same_fields
 from scrip.provider_usage import PROVIDERS, meters_of
 
 
@@ -48,7 +57,7 @@ METERS: JsonDict = {
 }
 
 
-class UseRequest(CommandRequest):
+class MeasuredRequest(StrictRequest):
     """How much was used: `quantity` units, `usage` by meter, or an amount of credits."""
 
     quantity: Annotated[
@@ -89,36 +98,49 @@ class UseRequest(CommandRequest):
         return self
 
 
-class ConsumeRequest(UseRequest):
+NO_MEASURE: JsonDict = {"quantity": NULL, "usage": NULL, "usage_of": NULL, "amount": NULL}
+
+# The fields that belong together, and those of them that are required.
+FORMS: tuple[tuple[JsonDict, tuple[str, ...]], ...] = (
+    ({"feature": STRING, "usage": NULL, "usage_of": NULL, "amount": NULL}, ("feature",)),
+    (
+        {"feature": STRING, "quantity": NULL, "amount": NULL, "usage": METERS, "usage_of": NULL},
+        ("feature", "usage"),
+    ),
+    (
+        {"feature": STRING, "quantity": NULL, "amount": NULL, "usage": OBJECT, "usage_of": STRING},
+        ("feature", "usage", "usage_of"),
+    ),
+    ({"feature": NULL, **NO_MEASURE, "amount": INTEGER}, ("amount",)),
+)
+PRICED: list[JsonValue] = [schema_with(form, *required) for form, required in FORMS]
+
+
+class PricedRequest(MeasuredRequest):
+    """A use of a feature, by `quantity` or `usage`, or an amount of credits."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": PRICED})
+
+    feature: Name | None = None
+
+    @model_validator(mode="after")
+    def _one_price(self) -> Self:
+        self._complete()
+        return self
+
+    def _complete(self) -> None:
+        if (self.feature is None) == (self.amount is None):
+            raise ValueError("give either a feature or an amount")
+        if self.feature is not None and self.usage is None and self.quantity is None:
+            self.quantity = 1
+
+
+class ConsumeRequest(PricedRequest, CommandRequest):
     """A use of a feature, by `quantity` or `usage`, or an amount of credits."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "oneOf": [
-                schema_with(
-                    {"feature": STRING, "usage": NULL, "usage_of": NULL, "amount": NULL},
-                    "feature",
-                ),
-                *(
-                    schema_with(
-                        {"feature": STRING, "quantity": NULL, "amount": NULL, **used}, *names
-                    )
-                    for used, *names in (
-                        ({"usage": METERS, "usage_of": NULL}, "feature", "usage"),
-                        ({"usage": OBJECT, "usage_of": STRING}, "feature", "usage", "usage_of"),
-                    )
-                ),
-                schema_with(
-                    {
-                        "feature": NULL,
-                        "quantity": NULL,
-                        "usage": NULL,
-                        "usage_of": NULL,
-                        "amount": INTEGER,
-                    },
-                    "amount",
-                ),
-            ],
+            "oneOf": PRICED,
             "examples": [
                 {"feature": "chat"},
                 {"feature": "gpt-5-mini", "usage": {"input": 1200, "output": 350}},
@@ -132,16 +154,6 @@ class ConsumeRequest(UseRequest):
         },
     )
 
-    feature: Name | None = None
-
-    @model_validator(mode="after")
-    def _one_price(self) -> Self:
-        if (self.feature is None) == (self.amount is None):
-            raise ValueError("give either a feature or an amount")
-        if self.feature is not None and self.usage is None and self.quantity is None:
-            self.quantity = 1
-        return self
-
 
 class BatchRequest(StrictRequest):
     """Uses to charge together, all of them or none: one entry each, in this order."""
@@ -149,10 +161,55 @@ class BatchRequest(StrictRequest):
     uses: Annotated[list[ConsumeRequest], Field(min_length=1, max_length=USES_MAX)]
 
 
-class HoldRequest(ConsumeRequest):
-    """A future use, at the most: of a feature, by `quantity` or `usage`, or an amount."""
+class LineRequest(PricedRequest):
+    """One of several uses: of a feature, by `quantity` or `usage`, or an amount of credits."""
+
+
+class LinedRequest(CommandRequest):
+    """Several uses instead of one."""
+
+    lines: Annotated[
+        list[LineRequest] | None,
+        Field(
+            min_length=1,
+            max_length=USES_MAX,
+            description="Several uses instead of one, each with an entry of its own.",
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _nothing_beside_lines(self) -> Self:
+        measures = ("feature", "quantity", "usage", "amount")
+        if self.lines and any(getattr(self, name, None) is not None for name in measures):
+            raise ValueError("give either lines, or one use")
+        return self
+
+    @property
+    def uses(self) -> tuple[HoldLine, ...] | None:
+        """The lines as a command takes them."""
+        return tuple(HoldLine(**same_fields(HoldLine, line)) for line in self.lines or ()) or None
+
+
+class HoldRequest(PricedRequest, LinedRequest):
+    """A future use, at the most: of a feature, by `quantity` or `usage`, or an amount.
+
+    Or several as `lines`, each with an entry of its own.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                *(schema_with({**form, "lines": NULL}, *required) for form, required in FORMS),
+                schema_with({"feature": NULL, **NO_MEASURE, "lines": ARRAY}, "lines"),
+            ]
+        }
+    )
 
     expires_in: Annotated[HoldSeconds, Field(description="Seconds.")] = HOLD_SECONDS
+
+    def _complete(self) -> None:
+        if not self.lines:
+            super()._complete()
 
 
 class ExtendRequest(StrictRequest):
@@ -161,22 +218,24 @@ class ExtendRequest(StrictRequest):
     expires_in: Annotated[HoldSeconds, Field(description="Seconds.")] = HOLD_SECONDS
 
 
-class CaptureRequest(UseRequest):
-    """How much of a hold to spend, by the price of its feature or an amount; all if left out."""
+class CaptureRequest(MeasuredRequest, LinedRequest):
+    """How much of a hold to spend, by the price of its feature or an amount; all if left out.
+
+    Or several uses as `lines`, each with an entry of its own.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
             "anyOf": [
-                schema_with({"quantity": NULL, "usage": NULL, "usage_of": NULL}),
+                schema_with({"quantity": NULL, "usage": NULL, "usage_of": NULL, "lines": NULL}),
+                schema_with({**NO_MEASURE, "usage": METERS, "lines": NULL}, "usage"),
                 schema_with(
-                    {"quantity": NULL, "amount": NULL, "usage": METERS, "usage_of": NULL}, "usage"
-                ),
-                schema_with(
-                    {"quantity": NULL, "amount": NULL, "usage": OBJECT, "usage_of": STRING},
+                    {**NO_MEASURE, "usage": OBJECT, "usage_of": STRING, "lines": NULL},
                     "usage",
                     "usage_of",
                 ),
-                schema_with({"usage": NULL, "usage_of": NULL, "amount": NULL}),
+                schema_with({"usage": NULL, "usage_of": NULL, "amount": NULL, "lines": NULL}),
+                schema_with({**NO_MEASURE, "lines": ARRAY}, "lines"),
             ]
         },
     )

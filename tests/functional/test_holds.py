@@ -117,6 +117,31 @@ def test_a_capture_may_be_partial_and_exceed_the_hold_only_on_request(table: Tab
     assert (refunded.status, refunded.body["account"]["balance"]) == (201, 140)
 
 
+LINES = {"lines": [{"feature": "chat", "quantity": 4}, {"amount": 10}], "reference": "run-1"}
+USED = {"lines": [{"feature": "chat", "quantity": 3}, {"amount": 2}], "reference": "run-1"}
+
+
+def test_a_hold_and_its_capture_may_have_several_uses_with_an_entry_each(table: Table) -> None:
+    opened = send(HOLD, body=LINES)
+    assert opened.status == 201
+    assert (opened.body["hold"]["amount"], opened.body["hold"]["features"]) == (30, ["chat"])
+    assert [entry["entry_id"] for entry in opened.body["entries"]] == [
+        "user:hold-1",
+        "user:hold-1~2",
+    ]
+    assert send(HOLDS).body["holds"] == [opened.body["hold"]]
+    captured = send(CAPTURE, body=USED)
+    entries = captured.body["entries"]
+    assert [(entry["feature"], entry["amount"]) for entry in entries] == [("chat", -15), (None, -2)]
+    assert {entry["reference"] for entry in entries} == {"run-1"}
+    assert captured.body["account"]["available"] == 133
+    for name, body, first in ((HOLD, LINES, opened), (CAPTURE, USED, captured)):
+        again = send(name, body=body)
+        assert (again.status, again.body, is_replay(again)) == (first.status, first.body, True)
+    again = send(CAPTURE, body=USED, key="capture-2")
+    assert (again.body, is_replay(again)) == (captured.body, True)
+
+
 def test_a_batch_is_one_posting_with_an_entry_for_each_use(table: Table) -> None:
     answer = send(BATCH)
     assert answer.status == 200
@@ -168,6 +193,16 @@ def test_a_key_of_a_batch_belongs_to_no_other_request(table: Table) -> None:
         (HOLD, {"amount": 1, "expires_in": 86_401}),
         (HOLD, {"amount": 1, "expires_in": "60"}),
         (HOLD, {"amount": 1, "feature": "chat"}),
+        (HOLD, {"lines": []}),
+        (HOLD, {"lines": [{"amount": 1}] * 26}),
+        (HOLD, {"lines": [{"amount": 1}], "amount": 1}),
+        (HOLD, {"lines": [{"amount": 1}], "feature": "chat"}),
+        (HOLD, {"lines": [{"amount": 1, "feature": "chat"}]}),
+        (HOLD, {"lines": [{"quantity": 1}]}),
+        (HOLD, {"lines": [{"amount": 1, "reason": "mine"}]}),
+        (CAPTURE, {"lines": []}),
+        (CAPTURE, {"lines": [{"quantity": 1}]}),
+        (CAPTURE, {"lines": [{"amount": 1}], "quantity": 1}),
         (CAPTURE, {"amount": 1, "quantity": 1}),
         (CAPTURE, {"amount": 0}),
         (CAPTURE, {"amount": 1, "excess": "yes"}),

@@ -20,7 +20,8 @@ from functions.consume.requests import (
     ConsumeRequest,
     ExtendRequest,
     HoldRequest,
-    UseRequest,
+    LinedRequest,
+    MeasuredRequest,
 )
 from functions.refund.requests import RefundRequest
 from scrip.domain import errors
@@ -43,7 +44,7 @@ from scrip.domain.spending import quote
 from scrip.domain.upcoming import foreseen, upcoming
 from scrip.http.accounts import account_json
 from scrip.http.answers import posted, summary_then
-from scrip.http.holds import hold_json, posted_hold
+from scrip.http.holds import hold_json, posted_capture, posted_hold
 from scrip.http.models import ReleaseRequest
 from scrip.http.upcoming import upcoming_json
 from scrip.ledger import Outcome
@@ -262,14 +263,15 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
                 answer = posted_batch(command, outcome)
             case OpenHold():
                 answer = posted_hold(command, outcome)
+            case CaptureHold():
+                answer = posted_capture(command, outcome)
             case _:
                 answer = posted(command, outcome, status)
         headers = {name: str(value) for name, value in answer.headers.items()}
         return httpx.Response(status, headers=headers, json=answer.body)
 
     def _outcome(self, command: Command, *, replayed: bool = False) -> Outcome:
-        ids = command.entry_ids[1:] if isinstance(command, ConsumeBatch) else ()
-        others = tuple(self._entries[entry_id] for entry_id in ids)
+        others = tuple(self._entries[entry_id] for entry_id in command.entry_ids[1:])
         entry = self._entries[command.entry_id]
         return Outcome(entry=entry, others=others, replayed=replayed)
 
@@ -279,7 +281,7 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
             raise not_found
         end = self._ends.get(not_found.hold_id)
         if end and end.request_hash == command.request_hash:
-            return Outcome(entry=end, replayed=True)
+            return self._outcome(replace(command, entry_id=end.entry_id), replayed=True)
         raise errors.HoldEndedError(not_found.hold_id, end.entry_id if end else None)
 
     def _decide(self, command: Command) -> Posting:
@@ -351,9 +353,10 @@ def _change_of_hold(request: httpx.Request, hold_id: str, change: str) -> HoldCo
     return ReleaseHold(**named, **release.model_dump())
 
 
-def _fields(body: UseRequest) -> dict[str, Any]:
+def _fields(body: MeasuredRequest) -> dict[str, Any]:
     """Return a command's fields: a provider's usage has become counts of meters."""
-    return body.model_dump(exclude={"usage_of"})
+    fields = body.model_dump(exclude={"usage_of", "lines"})
+    return {**fields, "lines": body.uses} if isinstance(body, LinedRequest) else fields
 
 
 def _named(request: httpx.Request) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from scrip.domain.commands import (
     ConsumeBatch,
     ExtendHold,
     FollowSubscription,
+    HoldLine,
     OpenAccount,
     OpenHold,
     PayTerms,
@@ -151,6 +152,7 @@ def hold(
     *,
     feature: str | None = None,
     quantity: int | None = None,
+    lines: tuple[HoldLine, ...] | None = None,
     expires_in: int = 300,
     actor: Actor = APP,
 ) -> OpenHold:
@@ -161,6 +163,7 @@ def hold(
         amount=amount,
         feature=feature,
         quantity=quantity,
+        lines=lines,
         expires_in=expires_in,
     )
 
@@ -181,6 +184,7 @@ def capture(
     *,
     of: str = "h1",
     quantity: int | None = None,
+    lines: tuple[HoldLine, ...] | None = None,
     final: bool = True,
     excess: bool = False,
     actor: Actor = APP,
@@ -192,6 +196,7 @@ def capture(
         hold_id=of,
         amount=amount,
         quantity=quantity,
+        lines=lines,
         final=final,
         excess=excess,
     )

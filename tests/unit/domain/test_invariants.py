@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import assume, settings
 from hypothesis import strategies as st
@@ -29,6 +29,8 @@ from scrip.domain.commands import (
     CaptureHold,
     Command,
     Consume,
+    ConsumeBatch,
+    HoldLine,
     OpenHold,
     Refund,
     ReleaseHold,
@@ -88,7 +90,8 @@ IN = {
 OUT = {"usage", "expiry", "admin_deduct", "clawback", "hold"}
 
 ANSWERED = (
-    Consume, OpenHold, CaptureHold, ReleaseHold, Refund, Adjust, SetFrozen, ResetUsage,
+    Consume, ConsumeBatch, OpenHold, CaptureHold, ReleaseHold, Refund, Adjust, SetFrozen,
+    ResetUsage,
 )  # fmt: skip
 """The commands whose response shows the account as of one entry of their posting."""
 
@@ -98,6 +101,14 @@ MOVES = st.one_of(
     st.sampled_from([timedelta(days=100), timedelta(days=500), timedelta(hours=-1)]),
 )
 AMOUNTS = st.one_of(st.integers(1, 60), st.integers(1, 3_000), st.just(10**12))
+
+
+LINES = st.lists(
+    st.builds(HoldLine, amount=AMOUNTS)
+    | st.builds(HoldLine, feature=st.sampled_from(["chat", "tokens"]), quantity=AMOUNTS),
+    max_size=25,
+)
+"""Several uses of a hold; none for one use."""
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -181,7 +192,8 @@ class LedgerMachine(RuleBasedStateMachine):
         """Note the starts of holds and the ends of grants; check the account in the response."""
         own = posting.entry
         if isinstance(command, ANSWERED) and own:
-            shown = own.balance_left, own.held_after, own.debt_left
+            last = next(e for e in posting.entries if e.entry_id == command.entry_ids[-1])
+            shown = last.balance_left, last.held_after, last.debt_left
             assert shown == (posting.after.balance, posting.after.held, posting.after.debt)
         if isinstance(command, OpenHold) and own:
             self.opened[command.entry_id] = own.recorded_at
@@ -234,12 +246,12 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(
         amount=AMOUNTS,
         seconds=st.integers(1, 86_400),
-        feature=st.none() | st.just("tokens"),
+        uses=LINES,
         actor=st.sampled_from([USER, APP]),
     )
-    def open_a_hold(self, amount: int, seconds: int, feature: str | None, actor: Actor) -> None:
+    def open_a_hold(self, amount: int, seconds: int, uses: list[HoldLine], actor: Actor) -> None:
         before, plan = self.settled()
-        asked = {"feature": feature, "quantity": amount} if feature else {"amount": amount}
+        asked: dict[str, Any] = {"lines": tuple(uses)} if uses else {"amount": amount}
         key = entry_name(actor, self.key())
         posting = self.execute(hold(key=key, expires_in=seconds, actor=actor, **asked))
         if posting:
@@ -249,6 +261,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(
         pick=st.randoms(use_true_random=False),
         amount=st.none() | AMOUNTS,
+        uses=LINES,
         final=st.booleans(),
         excess=st.booleans(),
         seconds=st.integers(1, 86_400),
@@ -259,6 +272,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self,
         pick: object,
         amount: int | None,
+        uses: list[HoldLine],
         seconds: int,
         what: str,
         actor: Actor,
@@ -273,7 +287,8 @@ class LedgerMachine(RuleBasedStateMachine):
         key, by = entry_name(actor, self.key()), {"of": name, "actor": actor}
         match what:
             case "capture":
-                command: Command = capture(amount, key, final=final, excess=excess, **by)
+                asked: dict[str, Any] = {"lines": tuple(uses)} if uses else {"amount": amount}
+                command: Command = capture(key=key, final=final, excess=excess, **asked, **by)
             case "release":
                 command = release(key, **by)
             case _:

@@ -313,7 +313,9 @@ class Ledger:
         if end.account and self.settled(end.account).hold(not_found.hold_id):
             raise BusyError  # it was opened after the account was read: decide again
         if end.entry and end.entry.request_hash == command.request_hash:
-            return Outcome(entry=end.entry, replayed=True)
+            # The call that ended it may have had another key.
+            first = replace(command, entry_id=end.entry.entry_id)
+            return replace(self._replayed(first, end.entry), replayed=True)
         raise HoldEndedError(not_found.hold_id, end.entry.entry_id if end.entry else None)
 
 

@@ -65,17 +65,19 @@ class Hold:
     `ends_by` is the latest instant to which it can be extended; None if an earlier version opened
     it. `uncharged` are credits of use that are free because the plan was unlimited when the hold
     was opened. `rolls_over` are credits that were held when their period ended and would have
-    rolled over until `rolls_until`: on release, that many become a rollover grant.
+    rolled over until `rolls_until`: on release, that many become a rollover grant. `feature` is
+    what it was opened for; with several lines, `features` are theirs.
     """
 
     hold_id: str
-    allocations: tuple[Allocation, ...]
+    allocations: tuple[Allocation, ...] = ()
     expires_at: datetime | None = None
     ends_by: datetime | None = None
     feature: str | None = None
     uncharged: int = 0
     rolls_over: int = 0
     rolls_until: datetime | None = None
+    features: tuple[str, ...] = ()
 
     @property
     def amount(self) -> int:
@@ -86,6 +88,11 @@ class Hold:
     def left(self) -> int:
         """Credits of use that can still be captured within the hold."""
         return self.amount + self.uncharged
+
+    @property
+    def all_features(self) -> tuple[str, ...]:
+        """The features that it was opened for."""
+        return (self.feature,) if self.feature else self.features
 
     def has_of(self, grant_id: str) -> bool:
         """Return whether credits of a grant are among those held."""

@@ -38,6 +38,14 @@ def entry_name(actor: Actor, key: str) -> str:
     return USER_PREFIX + key if actor.type is ActorType.USER else key
 
 
+def numbered(entry_id: str, count: int) -> tuple[str, ...]:
+    """Return the IDs of the entries that a command writes: its own, then key~2, key~3.
+
+    No caller's key has a ~.
+    """
+    return entry_id, *(f"{entry_id}~{number}" for number in range(2, count + 1))
+
+
 def is_users(entry_id: str) -> bool:
     """Return whether a user's token made an entry, and so the hold of the same name."""
     return entry_id.startswith(USER_PREFIX)
@@ -224,16 +232,29 @@ class ConsumeBatch(Command):
 
     @property
     def entry_ids(self) -> tuple[str, ...]:
-        """The IDs of the entries: the command's own, then key~2, key~3. No caller's key has a ~."""
-        others = (f"{self.entry_id}~{number}" for number in range(2, len(self.uses) + 1))
-        return self.entry_id, *others
+        """The IDs of the entries, one for each use."""
+        return numbered(self.entry_id, len(self.uses))
+
+
+@dataclass(frozen=True, kw_only=True)
+class HoldLine:
+    """One of several uses that a hold is for or that a capture charges: of a feature or an amount.
+
+    Without a feature, a quantity or usage is of the hold's only one.
+    """
+
+    feature: str | None = None
+    quantity: int | None = None
+    usage: Mapping[str, int] | None = None
+    amount: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class OpenHold(Command):
     """Set credits aside for a later use, for at most `expires_in` seconds.
 
-    The use has the fields of `Consume`. The hold is named after the entry.
+    The use has the fields of `Consume`, or there are several, one entry each. The hold is named
+    after the first entry.
     """
 
     refusals: ClassVar[Refusals] = (
@@ -246,7 +267,18 @@ class OpenHold(Command):
     quantity: int | None = None
     usage: Mapping[str, int] | None = None
     amount: int | None = None
+    lines: tuple[HoldLine, ...] | None = None
     expires_in: int
+
+    @property
+    def uses(self) -> tuple[HoldLine, ...]:
+        """What to hold for, in order."""
+        return self.lines or (_line_of(self, self.feature),)
+
+    @property
+    def entry_ids(self) -> tuple[str, ...]:
+        """The IDs of the entries, one for each use."""
+        return numbered(self.entry_id, len(self.uses))
 
 
 NO_SUCH_HOLD: Refusals = (errors.HoldNotFoundError, errors.HoldNotYoursError, errors.HoldEndedError)
@@ -275,8 +307,8 @@ class ExtendHold(Command):
 class CaptureHold(Command):
     """Spend held credits: an amount, the price of a quantity or usage, or all that is left.
 
-    `final` ends the hold and releases the rest. `excess` takes what exceeds the hold from the
-    available credits.
+    Or several uses, one entry each: all of them or none. `final` ends the hold and releases the
+    rest. `excess` takes what exceeds the hold from the available credits.
     """
 
     refusals: ClassVar[Refusals] = (
@@ -290,8 +322,19 @@ class CaptureHold(Command):
     quantity: int | None = None
     usage: Mapping[str, int] | None = None
     amount: int | None = None
+    lines: tuple[HoldLine, ...] | None = None
     final: bool
     excess: bool
+
+    @property
+    def uses(self) -> tuple[HoldLine, ...]:
+        """What to charge, in order."""
+        return self.lines or (_line_of(self, None),)
+
+    @property
+    def entry_ids(self) -> tuple[str, ...]:
+        """The IDs of the entries, one for each use."""
+        return numbered(self.entry_id, len(self.uses))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -524,6 +567,13 @@ class GiveUp(Command):
 @dataclass(frozen=True, kw_only=True)
 class Renew(Command):
     """Book what has come due: grants that expired, periods that began."""
+
+
+def _line_of(command: OpenHold | CaptureHold, feature: str | None) -> HoldLine:
+    """Return the only use of a command that has no lines."""
+    return HoldLine(
+        feature=feature, quantity=command.quantity, usage=command.usage, amount=command.amount
+    )
 
 
 def _json(value: object) -> object:

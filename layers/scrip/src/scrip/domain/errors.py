@@ -362,9 +362,9 @@ class NotRefundableError(RefusalError):
 
 
 class HoldWithoutFeatureError(RefusalError):
-    """This hold has no feature, so a quantity or usage has no price.
+    """This hold is not for that feature, so its quantity or usage has no price.
 
-    Capture an `amount`.
+    Capture an `amount`, or a line of a feature that the hold was opened for.
     """
 
     status, code = 422, "hold_without_feature"

@@ -10,7 +10,7 @@ and at most a day after its credits would have expired.
 """
 
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from math import ceil
@@ -24,6 +24,7 @@ from scrip.domain.commands import (
     Command,
     ExtendHold,
     HoldCommand,
+    HoldLine,
     OpenHold,
     ReleaseHold,
     is_users,
@@ -76,8 +77,8 @@ def open_hold(draft: Draft, command: OpenHold, catalog: Catalog) -> Posting:
     account = draft.account
     check_not_frozen(account)
     _count_call(draft, command)
-    charge = price(command, catalog)
-    cost = charge["cost"]
+    charges = [price(line, catalog) for line in command.uses]
+    cost = sum(charge["cost"] for charge in charges)
     wanted = 0 if draft.plan.unlimited else cost
     if wanted > account.available:
         raise InsufficientCreditsError(
@@ -88,28 +89,46 @@ def open_hold(draft: Draft, command: OpenHold, catalog: Catalog) -> Posting:
         )
     if sum(hold.expires_at is not None for hold in account.holds) >= HOLDS_MAX:
         raise TooManyHoldsError(HOLDS_MAX)
-    grants, allocations = buckets.draw(account.grants, wanted)
-    ends_by = _latest_end(draft, command.entry_id, allocations)
+    _, drawn = buckets.draw(account.grants, wanted)
+    ends_by = _latest_end(draft, command.entry_id, drawn)
+    feature, features = for_features([charge.get("feature") for charge in charges])
     hold = Hold(
         hold_id=command.entry_id,
-        allocations=allocations,
         expires_at=min(ends_by, draft.now + timedelta(seconds=command.expires_in)),
         ends_by=ends_by,
-        feature=command.feature,
-        uncharged=cost - wanted,
+        feature=feature,
+        features=features,
     )
-    draft.account = replace(draft.account, grants=grants, holds=(*account.holds, hold))
-    entry = draft.enter(
-        command.entry_id,
-        EntryType.HOLD,
-        0,
-        command=command,
-        allocations=allocations,
-        **charge,
-        hold_id=hold.hold_id,
-        expires_at=hold.expires_at,
-    )
-    return draft.posting(entry=entry)
+    entries = []
+    for entry_id, charge in zip(command.entry_ids, charges, strict=True):
+        wanted = 0 if draft.plan.unlimited else charge["cost"]
+        grants, drawn = buckets.draw(draft.account.grants, wanted)
+        hold = replace(
+            hold,
+            allocations=buckets.joined(*hold.allocations, *drawn),
+            uncharged=hold.uncharged + charge["cost"] - wanted,
+        )
+        draft.account = replace(draft.account, grants=grants, holds=(*account.holds, hold))
+        entries.append(
+            draft.enter(
+                entry_id,
+                EntryType.HOLD,
+                0,
+                command=command,
+                allocations=drawn,
+                **charge,
+                hold_id=hold.hold_id,
+                expires_at=hold.expires_at,
+            )
+        )
+    return draft.posting(entry=entries[0])
+
+
+def for_features(of_lines: Sequence[str | None]) -> tuple[str | None, tuple[str, ...]]:
+    """Return the `feature` and the `features` of a hold with such lines."""
+    if len(of_lines) == 1:
+        return of_lines[0], ()
+    return None, tuple(sorted({feature for feature in of_lines if feature}))
 
 
 def extend_hold(draft: Draft, command: ExtendHold) -> Posting:
@@ -132,11 +151,11 @@ def capture_hold(draft: Draft, command: CaptureHold, catalog: Catalog) -> Postin
     Raises:
         HoldExceededError: it is more than is left, and the call allows no excess.
         AccountFrozenError, InsufficientCreditsError: the excess cannot be taken.
-        HoldWithoutFeatureError: a quantity or usage of it has no price.
+        HoldWithoutFeatureError: it is not for the feature of a quantity or usage.
     """
     hold, unlimited = _open(draft.account, command), draft.plan.unlimited
-    charge = _captured(command, hold, catalog)
-    cost = charge["cost"]
+    charges = [_captured(line, hold, catalog) for line in command.uses]
+    cost = sum(charge["cost"] for charge in charges)
     excess = max(0, cost - hold.left)
     if not cost or (excess and not command.excess):
         raise HoldExceededError(hold.hold_id, cost, hold.left)
@@ -144,12 +163,12 @@ def capture_hold(draft: Draft, command: CaptureHold, catalog: Catalog) -> Postin
         check_not_frozen(draft.account)
         check_affordable(draft, excess)
     used, rest = _split(hold, cost - excess)
-    charged, freed = ((), used) if unlimited else (used, ())
-    kept = rest.allocations
+    to_charge = replace(hold, allocations=used)
+    freed, kept = used if unlimited else (), rest.allocations
     if command.final:
-        freed, kept = buckets.joined(*freed, *rest.allocations), ()
+        freed, kept = buckets.joined(*freed, *kept), ()
     if freed:
-        _put(draft, replace(rest, allocations=charged + kept))
+        _put(draft, replace(rest, allocations=(() if unlimited else used) + kept))
         give_back(
             draft,
             freed,
@@ -158,19 +177,26 @@ def capture_hold(draft: Draft, command: CaptureHold, catalog: Catalog) -> Postin
             hold_id=hold.hold_id,
             command=command,
         )
-    _put(draft, rest)
+    entries = []
+    for entry_id, charge in zip(command.entry_ids, charges, strict=True):
+        within = min(charge["cost"], to_charge.left)
+        held, to_charge = _split(to_charge, within)
+        later = () if unlimited else to_charge.allocations
+        _put(draft, replace(rest, allocations=later + kept))
+        entries.append(
+            spend(
+                draft,
+                entry_id,
+                command,
+                **charge,
+                taken=0 if unlimited else charge["cost"] - within,
+                held=() if unlimited else held,
+                hold_id=hold.hold_id,
+            )
+        )
     if command.final:
         _remove(draft, hold)
-    entry = spend(
-        draft,
-        command.entry_id,
-        command,
-        **charge,
-        taken=0 if unlimited else excess,
-        held=charged,
-        hold_id=hold.hold_id,
-    )
-    return draft.posting(entry=entry, ended_hold=hold.hold_id if command.final else None)
+    return draft.posting(entry=entries[0], ended_hold=hold.hold_id if command.final else None)
 
 
 def release_hold(draft: Draft, command: ReleaseHold) -> Posting:
@@ -481,14 +507,15 @@ def _count_call(draft: Draft, command: Command) -> None:
     draft.account = replace(draft.account, hold_calls=counted)
 
 
-def _captured(command: CaptureHold, hold: Hold, catalog: Catalog) -> Charge:
-    """Return what is charged for a capture."""
-    if command.quantity is None and command.usage is None:
-        amount = hold.left if command.amount is None else command.amount
+def _captured(line: HoldLine, hold: Hold, catalog: Catalog) -> Charge:
+    """Return what is charged for one use of a hold; without any measure, all that is left."""
+    if line.quantity is None and line.usage is None:
+        amount = hold.left if line.amount is None else line.amount
         return {"cost": amount, "feature": hold.feature}
-    if hold.feature is None:
+    feature = line.feature or hold.feature
+    if feature is None or feature not in hold.all_features:
         raise HoldWithoutFeatureError(hold.hold_id)
-    return by_feature(catalog.held_feature(hold.feature), command.quantity, command.usage)
+    return by_feature(catalog.held_feature(feature), line.quantity, line.usage)
 
 
 def _split(hold: Hold, amount: int) -> tuple[tuple[Allocation, ...], Hold]:

@@ -7,7 +7,7 @@ from typing import Unpack
 from scrip.domain import grants as buckets
 from scrip.domain.account import Account, AccountStatus
 from scrip.domain.catalog import QUANTITY, Catalog, Feature, Plan
-from scrip.domain.commands import Command, Consume, ConsumeBatch, OpenHold, Use
+from scrip.domain.commands import Command, Consume, ConsumeBatch, HoldLine, Use
 from scrip.domain.entries import Entry, EntryType
 from scrip.domain.errors import AccountFrozenError, InsufficientCreditsError
 from scrip.domain.grants import Allocation
@@ -26,7 +26,7 @@ class Quote:
     allowed: bool
 
 
-def price(use: Consume | OpenHold | Use, catalog: Catalog) -> Charge:
+def price(use: Consume | HoldLine | Use, catalog: Catalog) -> Charge:
     """Return what is charged for a use.
 
     Raises:

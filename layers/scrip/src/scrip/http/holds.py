@@ -1,5 +1,6 @@
 """Holds as the API shows them, and the answers to the calls that open and extend one."""
 
+from collections.abc import Sequence
 from typing import Literal, TypedDict
 
 from aws_lambda_powertools.event_handler import Response
@@ -7,10 +8,13 @@ from aws_lambda_powertools.event_handler import Response
 from scrip.domain.account import Account, Hold
 from scrip.domain.commands import Command, is_users
 from scrip.domain.entitlement import Entitlement
-from scrip.domain.entries import ActorType, iso
+from scrip.domain.entries import ActorType, Entry, iso
+from scrip.domain.grants import joined
+from scrip.domain.holds import for_features
 from scrip.http.answers import (
     AccountSummary,
     AllocationAnswer,
+    EntryAnswer,
     IsoInstant,
     PostedAnswer,
     answer,
@@ -27,6 +31,7 @@ class HeldAnswer(TypedDict):
 
     The two differ only where an unlimited plan charges nothing. `expires_at` is null for credits
     that a payment dispute has set aside. A user's token can only end holds that one has opened.
+    `features` are all that it was opened for; `feature` is null if it has several lines.
     """
 
     hold_id: str
@@ -34,12 +39,22 @@ class HeldAnswer(TypedDict):
     amount: int
     left: int
     feature: str | None
+    features: list[str]
     expires_at: IsoInstant | None
     allocations: list[AllocationAnswer]
 
 
-class HoldAnswer(PostedAnswer):
-    """The hold that was opened, its entry, the balance right before it, and the account after."""
+class CaptureAnswer(PostedAnswer):
+    """The entries that a capture wrote, one for each use, and the first of them as `entry`.
+
+    With the balance right before the first, and the account after the last.
+    """
+
+    entries: list[EntryAnswer]
+
+
+class HoldAnswer(CaptureAnswer):
+    """The hold that was opened, its entries, the balance right before, and the account after."""
 
     hold: HeldAnswer
 
@@ -65,6 +80,7 @@ def hold_json(hold: Hold) -> HeldAnswer:
         "amount": hold.amount,
         "left": hold.left,
         "feature": hold.feature,
+        "features": list(hold.all_features),
         "expires_at": iso(hold.expires_at) if hold.expires_at else None,
         "allocations": [
             {"grant_id": allocation.grant_id, "amount": allocation.amount}
@@ -74,23 +90,27 @@ def hold_json(hold: Hold) -> HeldAnswer:
 
 
 def posted_hold(command: Command, outcome: Outcome) -> Response[HoldAnswer]:
-    """Return the answer to the opening of a hold. It follows from the entry, so replays get it."""
+    """Return the answer to the opening of a hold. It follows from its entries, as replays do."""
     assert outcome.entry is not None
-    entry = outcome.entry
+    entries = (outcome.entry, *outcome.others)
+    feature, features = for_features([entry.feature for entry in entries])
     hold = Hold(
-        hold_id=entry.entry_id,
-        allocations=entry.allocations,
-        expires_at=entry.expires_at,
-        feature=entry.feature,
-        uncharged=0 if entry.allocations else entry.cost or 0,
+        hold_id=outcome.entry.entry_id,
+        allocations=joined(*(part for entry in entries for part in entry.allocations)),
+        expires_at=outcome.entry.expires_at,
+        feature=feature,
+        features=features,
+        uncharged=sum(entry.cost or 0 for entry in entries if not entry.allocations),
     )
-    body: HoldAnswer = {
-        "hold": hold_json(hold),
-        "entry": entry_json(entry, command.actor.type),
-        "balance_before": entry.balance_before,
-        "account": summary_after(command.account_id, entry),
-    }
+    body: HoldAnswer = {"hold": hold_json(hold), **_written(command, entries)}
     return answer(body, 201, replayed(outcome))
+
+
+def posted_capture(command: Command, outcome: Outcome) -> Response[CaptureAnswer]:
+    """Return the answer to a capture. It follows from its entries, as replays do."""
+    assert outcome.entry is not None
+    body = _written(command, (outcome.entry, *outcome.others))
+    return answer(body, headers=replayed(outcome))
 
 
 def extended_hold(
@@ -102,6 +122,16 @@ def extended_hold(
     hold = account.hold(hold_id)
     assert hold is not None, hold_id
     return answer({"hold": hold_json(hold), "account": summary(account, entitlement)})
+
+
+def _written(command: Command, entries: Sequence[Entry]) -> CaptureAnswer:
+    shown = [entry_json(entry, command.actor.type) for entry in entries]
+    return {
+        "entry": shown[0],
+        "entries": shown,
+        "balance_before": entries[0].balance_before,
+        "account": summary_after(command.account_id, entries[-1]),
+    }
 
 
 def _opened_by(

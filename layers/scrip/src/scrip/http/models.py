@@ -72,6 +72,7 @@ def schema_with(properties: JsonDict, *required: str) -> JsonDict:
 
 
 STRING: JsonDict = {"type": "string"}
+ARRAY: JsonDict = {"type": "array"}
 INTEGER: JsonDict = {"type": "integer"}
 OBJECT: JsonDict = {"type": "object"}
 NULL: JsonDict = {"type": "null"}

@@ -93,7 +93,7 @@ BESIDE_ACCOUNT = {
 """The attributes of the other items of an account, by the kind in their key."""
 
 HOLD_BOUNDS = "hold_bounds"
-BOUNDS = ("ends_by", "rolls_over", "rolls_until")
+BOUNDS = ("ends_by", "features", "rolls_over", "rolls_until")
 """The attribute of an account's item that has these fields of its holds."""
 
 _ACCOUNT = tuple(field.name for field in fields(Account) if field.compare)

@@ -1,8 +1,10 @@
 """What the types and IDs of entries mean, stated again so that the audit shares no rule."""
 
+from collections.abc import Sequence
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from scrip.domain.commands import CaptureHold
+from scrip.domain.commands import CaptureHold, HoldLine
 from scrip.domain.entries import Entry, EntryType, iso
 from scrip.domain.grants import GrantKind
 
@@ -103,14 +105,26 @@ def period_part(entry: Entry, zone: ZoneInfo) -> str:
     return "" if name == day else name.removeprefix(iso(entry.effective_at))
 
 
-def ends_hold(entry: Entry) -> bool:
-    """Return whether a command ended a hold with this entry; the clock's ends are not recorded.
+def ends_hold(entries: Sequence[Entry]) -> bool:
+    """Return whether a command ended a hold with these entries; the clock's ends are not recorded.
 
-    Only the hash of the request shows whether a capture was final.
+    They are a release, or all that a capture wrote: only the hash of its request shows whether they
+    are all, and whether it was final.
     """
+    entry = entries[0]
     if entry.type is EntryType.RELEASE:
         # What a capture leaves over and what expires is released under an ID of its own.
         return entry.hold_id is not None and not entry.entry_id.startswith(RELEASE)
+    lines = tuple(
+        HoldLine(feature=line.feature, quantity=line.quantity, usage=line.usage)
+        if line.quantity or line.usage
+        else HoldLine(amount=line.cost)
+        for line in entries
+    )
+    asked: list[dict[str, Any]] = [{"lines": lines}]
+    if len(entries) == 1:
+        used = {"quantity": entry.quantity, "usage": entry.usage}
+        asked += [used] if any(used.values()) else [{}, {"amount": entry.cost}]
     return is_capture(entry) and any(
         entry.request_hash
         == CaptureHold(
@@ -121,13 +135,11 @@ def ends_hold(entry: Entry) -> bool:
             reference=entry.reference,
             metadata=entry.metadata,
             hold_id=entry.hold_id or "",
-            quantity=entry.quantity,
-            usage=entry.usage,
-            amount=amount,
             final=True,
             excess=excess,
+            **use,
         ).request_hash
-        for amount in (None, None if entry.quantity or entry.usage else entry.cost)
+        for use in asked
         for excess in (False, True)
     )
 

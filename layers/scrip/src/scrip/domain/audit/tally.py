@@ -66,7 +66,8 @@ class Tally:
         self.open_holds = {hold.hold_id for hold in holds}
         self.in_holds: dict[str, Counter[str]] = {}
         self.hold_end_max: dict[str, datetime] = {}
-        self.hold_features: dict[str, str | None] = {}
+        self.hold_features: defaultdict[str, list[str | None]] = defaultdict(list)
+        self.latest: list[Entry] = []
         self.uncharged: Counter[str] = Counter()
         self.unseen_hold_ends = dict(books.hold_ends)
         # Counters. `used` is None unless an entry of the clock shows when the period began. Where
@@ -179,8 +180,16 @@ class Tally:
                 self.in_holds.clear()  # closing an account takes what is held, and names no hold
         if name in self.open_holds:
             self._add_to_terms(name, entry)
-        if self.books.hold_ends.get(name or "") == entry.entry_id and ends_hold(entry):
+        self.latest = self.of_command(entry)
+        ended_by = self.books.hold_ends.get(name or "")
+        if ended_by == self.latest[0].entry_id and ends_hold(self.latest):
             self.unseen_hold_ends.pop(name or "", None)
+
+    def of_command(self, entry: Entry) -> list[Entry]:
+        """Return the next entry, after those that its command wrote right before it."""
+        if self.latest and entry.entry_id == f"{self.latest[0].entry_id}~{len(self.latest) + 1}":
+            return [*self.latest, entry]
+        return [entry]
 
     def _change_hold(self, hold_id: str, amounts: Mapping[str, int]) -> None:
         in_hold = self.in_holds.setdefault(hold_id, Counter())
@@ -190,12 +199,12 @@ class Tally:
 
     def _add_to_terms(self, name: str, entry: Entry) -> None:
         if entry.type is EntryType.HOLD:
-            self.hold_features[name] = entry.feature
             longest = USER_HOLD_MAX if name.startswith(USER) else SERVICE_HOLD_MAX
             # Version 0.1.0 restarted the limit at each extension, and wrote an entry for it.
             self.hold_end_max[name] = entry.recorded_at + longest
-            if name == entry.entry_id and not entry.allocations:
-                self.uncharged[name] = entry.cost or 0
+            if entry.entry_id == name or entry.entry_id.startswith(f"{name}~"):
+                self.hold_features[name].append(entry.feature)
+                self.uncharged[name] += 0 if entry.allocations else entry.cost or 0
         if entry.type is EntryType.USAGE:
             self.uncharged[name] = max(0, self.uncharged[name] - (entry.cost or 0))
 

@@ -90,9 +90,12 @@ def holds_have_the_terms_of_their_entries(tally: Tally, account: Account) -> Ite
     """A hold has the feature, the free use and the bounds that its entries give it."""
     for hold in account.holds:
         name, about = hold.hold_id, f"hold {hold.hold_id}"
-        terms = hold.feature, hold.uncharged
-        if terms != (tally.hold_features.get(name), tally.uncharged[name]):
-            yield about, "Its feature or its free use is not what the entries say."
+        of_lines = tally.hold_features.get(name, [None])
+        is_one = len(of_lines) == 1
+        features = () if is_one else tuple(sorted({of for of in of_lines if of}))
+        terms = of_lines[0] if is_one else None, features, tally.uncharged[name]
+        if terms != (hold.feature, hold.features, hold.uncharged):
+            yield about, "Its features or its free use are not what the entries say."
         if not 0 <= hold.rolls_over <= hold.amount:
             yield about, f"{hold.rolls_over} of its {hold.amount} credits are to roll over."
         # No entry says how long a hold was extended, only how long it may last.

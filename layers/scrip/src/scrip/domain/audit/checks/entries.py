@@ -185,6 +185,7 @@ def hold_end_is_recorded(tally: Tally, entry: Entry) -> Iterator[str]:
     if entry.hold_id is None:
         return
     recorded = tally.books.hold_ends.get(entry.hold_id)
-    if recorded != entry.entry_id and ends_hold(entry):
+    entries = tally.of_command(entry)
+    if recorded != entries[0].entry_id and ends_hold(entries):
         what = f"names entry {recorded}" if recorded else "is missing"
         yield f"It ended hold {entry.hold_id}, but the record of the hold's end {what}."
