@@ -122,6 +122,79 @@ def test_usage_without_a_price_charges_its_fallback_or_nothing(
     assert server.ledger[4:] == [HOLD, RELEASE]
 
 
+LINES: Any = [
+    {"feature": "chat", "quantity": 4},
+    {"feature": "model", "usage": MOST},
+    {"amount": 7},
+]
+"""They cost 20 + 20 + 7 credits."""
+
+
+def test_a_hold_with_several_lines_is_charged_by_feature(
+    scrip: Scrip, server: ScripInMemory
+) -> None:
+    with scrip.hold(None, ACCOUNT_ID, lines=LINES, reference="run-1") as hold:
+        assert hold.held is not None
+        assert (hold.held.amount, hold.held.features) == (47, ("chat", "model"))
+        hold.use(1, feature="chat")
+        hold.use(usage={"output": 500}, feature="model")
+        hold.use(2)
+        hold.use(2, feature="chat")
+    uses = [entry for entry in server.entries if entry["type"] == "usage"]
+    assert [(entry["feature"], entry["cost"]) for entry in uses] == [
+        ("chat", 15),
+        ("model", 1),
+        (None, 2),
+    ]
+    assert {entry["reference"] for entry in uses} == {"run-1"}
+    assert server.account.held == 0
+
+
+def test_all_lines_are_charged_if_a_block_reports_no_use(
+    scrip: Scrip, server: ScripInMemory
+) -> None:
+    with scrip.hold(None, ACCOUNT_ID, lines=LINES):
+        pass
+    assert server.ledger[-1] == taken(47)
+    with scrip.hold(None, ACCOUNT_ID, lines=LINES) as hold:
+        server.wait(301)
+    assert (server.ledger[-1], hold.is_charged) == (taken(47), False)
+
+
+def test_lines_that_could_not_be_held_are_charged_their_price(
+    scrip: Scrip, server: ScripInMemory
+) -> None:
+    for fault in (request_lost, answer_lost):
+        server.faults += [fault] * 8
+        with scrip.hold(None, ACCOUNT_ID, lines=LINES, fail_open=True):
+            pass
+    assert [entry for entry in server.ledger if entry[0] == "usage"] == [taken(47)] * 2
+
+
+def test_a_use_of_lines_that_exceeds_them_or_whose_hold_has_ended_is_charged_in_full(
+    scrip: Scrip, server: ScripInMemory
+) -> None:
+    with scrip.hold(None, ACCOUNT_ID, lines=LINES) as hold:
+        hold.use(12, feature="chat")
+    assert server.ledger[-1] == taken(60)
+    with scrip.hold(None, ACCOUNT_ID, lines=LINES) as hold:
+        server.wait(301)
+        hold.use(3, feature="chat")
+    assert (server.newest.feature, server.newest.cost) == ("chat", 15)
+
+
+def test_a_use_of_a_feature_of_no_line_is_an_error_of_the_app(
+    scrip: Scrip, server: ScripInMemory
+) -> None:
+    for held in ({"lines": LINES}, {"amount": 5}):
+        with (
+            pytest.raises(ValueError, match="no line of this hold is for the feature 'image'"),
+            scrip.hold(None, ACCOUNT_ID, **held) as hold,
+        ):
+            hold.use(1, feature="image")
+    assert server.account.held == 0
+
+
 @pytest.mark.parametrize(
     "use", [{}, {"units": 1, "usage": {"input": 1}}, {"units": -1}, {"usage": {"input": 1.5}}]
 )

@@ -11,6 +11,7 @@ from scrip_client.models import (
     Account,
     Balance,
     Batch,
+    CapturePosting,
     Catalog,
     Entry,
     Held,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 Answer = TypeVar("Answer")
+Answer_co = TypeVar("Answer_co", covariant=True)
 
 Provider = Literal["openai", "anthropic", "bedrock", "google"]
 
@@ -70,15 +72,25 @@ class BatchUse(Use, total=False):
     feature: str
 
 
+class Line(TypedDict, total=False):
+    """One of several uses of a hold: of a feature, or an `amount`, with the fields of `Use`."""
+
+    feature: str
+    quantity: int
+    usage: Mapping[str, Any]
+    usage_of: Provider
+    amount: int
+
+
 @dataclass(frozen=True, kw_only=True)
-class Call(Generic[Answer]):
+class Call(Generic[Answer_co]):
     """One request to the API, and the type of its answer.
 
     `key` is the idempotency key of a call that changes something. `entry_id` and `hold_id` name
     the entry or hold that the call is about.
     """
 
-    answer: type[Answer]
+    answer: type[Answer_co]
     method: str
     path: str
     account_id: str | None = None
@@ -185,13 +197,15 @@ def open_hold(
     account_id: str,
     feature: str | None = None,
     *,
+    lines: Iterable[Line] | None = None,
     expires_in: int = HOLD_SECONDS,
     idempotency_key: str | None = None,
     **use: Unpack[Use],
 ) -> Call[HoldPosting]:
     """Set aside what a use will cost, for `expires_in` seconds (at most 24 hours).
 
-    The idempotency key becomes the hold's id (`user:<key>` with a user's token): use the id in the
+    Or what up to 25 `lines` will cost: all of them or none, with an entry each. The
+    idempotency key becomes the hold's id (`user:<key>` with a user's token): use the id in the
     answer. `hold` opens, extends and ends a hold around a block.
 
     Raises:
@@ -205,7 +219,7 @@ def open_hold(
         HoldRateLimitedError: a user's token has opened too many holds.
         IdempotencyKeyReusedError: the key belongs to another request.
     """
-    body = {"feature": feature, **use, "expires_in": expires_in}
+    body = {"feature": feature, **use, "lines": _lines(lines), "expires_in": expires_in}
     return _post(HoldPosting, account_id, "holds", body=body, key=_key(idempotency_key))
 
 
@@ -217,15 +231,17 @@ def capture_hold(
     usage: Mapping[str, Any] | None = None,
     usage_of: Provider | None = None,
     amount: int | None = None,
+    lines: Iterable[Line] | None = None,
     final: bool = True,
     excess: Literal["refuse", "available"] = "refuse",
     idempotency_key: str | None = None,
     **details: Unpack[Details],
-) -> Call[Posting]:
+) -> Call[CapturePosting]:
     """Charge to a hold: a quantity or usage of its feature, an amount, or all that is left of it.
 
-    A `final` capture ends the hold and gives the rest back. With `excess="available"`, what
-    exceeds the hold is taken from the available credits; otherwise it is refused.
+    Or what up to 25 `lines` used: all of them or none, with an entry each. A
+    `final` capture ends the hold and gives the rest back. With `excess="available"`, what exceeds
+    the hold is taken from the available credits; otherwise it is refused.
 
     Raises:
         ValueError: the key is invalid.
@@ -234,7 +250,7 @@ def capture_hold(
         HoldNotYoursError: a user's token cannot capture a hold that the app opened.
         HoldExceededError: the hold has less left.
         InsufficientCreditsError, AccountFrozenError: what exceeds the hold cannot be charged.
-        HoldWithoutFeatureError: the hold has no feature, so a quantity or usage has no price.
+        HoldWithoutFeatureError: the hold is not for the feature of a quantity or usage.
         UnknownMeterError: the feature has no price for what was counted.
         UnknownUsageError: the provider's usage cannot be read.
         IdempotencyKeyReusedError: the key belongs to another request.
@@ -244,11 +260,13 @@ def capture_hold(
         "usage": usage,
         "usage_of": usage_of,
         "amount": amount,
+        "lines": _lines(lines),
         "final": final,
         "excess": excess,
         **details,
     }
-    return _end_hold(account_id, hold_id, "capture", use, idempotency_key)
+    path, key = ("holds", hold_id, "capture"), _key(idempotency_key)
+    return _post(CapturePosting, account_id, *path, body=use, key=key, hold_id=hold_id)
 
 
 def extend_hold(
@@ -290,7 +308,8 @@ def release_hold(
         HoldRateLimitedError: a user's token has released too many holds.
         IdempotencyKeyReusedError: the key belongs to another request.
     """
-    return _end_hold(account_id, hold_id, "release", details, idempotency_key)
+    path, key = ("holds", hold_id, "release"), _key(idempotency_key)
+    return _post(Posting, account_id, *path, body=details, key=key, hold_id=hold_id)
 
 
 def holds(account_id: str) -> Call[Holds]:
@@ -424,17 +443,6 @@ def _post(
     )
 
 
-def _end_hold(
-    account_id: str,
-    hold_id: str,
-    action: str,
-    body: Mapping[str, Any],
-    idempotency_key: str | None,
-) -> Call[Posting]:
-    path, key = ("holds", hold_id, action), _key(idempotency_key)
-    return _post(Posting, account_id, *path, body=body, key=key, hold_id=hold_id)
-
-
 def _key(idempotency_key: str | None) -> str:
     return new_key() if idempotency_key is None else checked_key(idempotency_key)
 
@@ -444,6 +452,10 @@ def _path(account_id: str, *more: str) -> str:
         if part in {"", ".", ".."}:
             raise ValueError(f"{part!r} cannot be part of a URL path")
     return "/".join(["v1/accounts", *(quoted(part, safe="") for part in (account_id, *more))])
+
+
+def _lines(lines: Iterable[Line] | None) -> list[dict[str, Any]] | None:
+    return None if lines is None else [dict(line) for line in lines]
 
 
 def _without_none(fields: Mapping[str, Any]) -> dict[str, Any]:

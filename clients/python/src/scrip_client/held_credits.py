@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from scrip_client.caller import Caller, CallState
-    from scrip_client.calls import Call, Use
+    from scrip_client.calls import Call, Line, Use
     from scrip_client.models import Balance, Entry, HoldPosting, HoldState, OneEntry, Posting
 
 Answer = TypeVar("Answer")
 
 Fields: TypeAlias = "Mapping[str, Any]"
-"""A `Use` without its feature, as fields of the API."""
+"""A `Use`, as fields of the API; with its feature if the hold has several lines."""
 
 logger = logging.getLogger("scrip_client")
 
@@ -50,6 +50,7 @@ class HoldSpec:
     account_id: str
     feature: str | None
     use: Use
+    lines: tuple[Line, ...]
     expires_in: int
     call: Call[HoldPosting]
     has_own_key: bool
@@ -88,7 +89,9 @@ class HeldCredits:
         for number in range(2, ATTEMPTS_MAX + 2):
             self._state = self._caller.new_state()
             posting = await self._caller.send(self._call, self._state)
-            self._hold_id, self._cost = posting.hold.hold_id, posting.entry.cost
+            self._hold_id = posting.hold.hold_id
+            entries = posting.entries or (posting.entry,)
+            self._cost = sum(entry.cost or 0 for entry in entries)
             if not (self._spec.has_own_key and posting.replayed):
                 return posting
             try:
@@ -192,11 +195,11 @@ class HeldCredits:
         Raises:
             NotPaidError: the key belongs to something else.
         """
-        feature, body = self._spec.feature, self._body(use)
-        if paid:
-            feature, body = None, {**self._details(use), "amount": await self._price(use) - paid}
+        body = {"feature": self._spec.feature, **self._body(use)}
+        if paid or (use is None and self._spec.lines):
+            body = {**self._details(use), "amount": await self._price(use) - paid}
         key = self._key(f"{suffix}.late")
-        call = calls.consume(self.account_id, feature, idempotency_key=key, **body)
+        call = calls.consume(self.account_id, idempotency_key=key, **body)
         try:
             return await self._accept(await self._caller.send(call))
         except IdempotencyKeyReusedError as reused:
@@ -248,12 +251,16 @@ class HeldCredits:
         """Return what a use costs now, or (None) what the hold's credits cost when it opened."""
         if use is None and self._cost is not None:
             return self._cost
-        body = self._body(use)
-        if self._spec.feature is None:
-            price: int = body["amount"]
+        uses: tuple[Fields, ...] = ({"feature": self._spec.feature, **self._body(use)},)
+        if use is None and self._spec.lines:
+            uses = self._spec.lines
+        return sum([await self._price_of(one) for one in uses])
+
+    async def _price_of(self, use: Fields) -> int:
+        if use.get("feature") is None:
+            price: int = use["amount"]
             return price
-        quote = calls.quote(self.account_id, self._spec.feature, **body)
-        return (await self._caller.send(quote)).cost
+        return (await self._caller.send(calls.quote(self.account_id, **use))).cost
 
     async def _send_for_hold(
         self,
@@ -282,8 +289,9 @@ class HeldCredits:
 
     def _details(self, use: Fields | None) -> dict[str, Any]:
         """Return the `Details` of a use."""
+        measures = {"feature", *calls.MEASURES}
         body = self._body(use).items()
-        return {name: value for name, value in body if name not in calls.MEASURES}
+        return {name: value for name, value in body if name not in measures}
 
     def _capture_body(self, use: Fields | None, *, final: bool) -> dict[str, Any]:
         """Return the fields of a capture.
@@ -294,6 +302,10 @@ class HeldCredits:
         body = self._body(use)
         if use is None and self._cost is not None:
             body = {**self._details(use), "amount": self._cost}
+        elif "feature" in body:
+            measures = {"feature", *calls.MEASURES}
+            line = {name: value for name, value in body.items() if name in measures}
+            body = {**self._details(use), "lines": [line]}
         return {**body, "final": final, "excess": "available"}
 
     def _key(self, suffix: str) -> str:

@@ -26,11 +26,11 @@ from scrip_client.held_credits import HeldCredits, HoldSpec
 from scrip_client.transport import finish
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Self
 
     from scrip_client.caller import Caller
-    from scrip_client.calls import Provider, Use
+    from scrip_client.calls import Line, Provider, Use
     from scrip_client.held_credits import Fields
     from scrip_client.models import Held, Posting
     from scrip_client.transport import AsyncTransport
@@ -70,13 +70,14 @@ class ReportedUse:
     def merged(self, more: ReportedUse) -> ReportedUse | None:
         """Return the sum of two uses, None if each needs an entry of its own."""
         one, other = self.fields or {}, more.fields or {}
-        if "usage_of" in other or one.keys() != other.keys():
+        is_same = one.keys() == other.keys() and one.get("feature") == other.get("feature")
+        if "usage_of" in other or not is_same:
             return None
         if "usage" in other:
             names = {**one["usage"], **other["usage"]}
             summed: Any = {n: one["usage"].get(n, 0) + other["usage"].get(n, 0) for n in names}
             return ReportedUse({**other, "usage": summed})
-        [name] = other.keys() - ESTIMATED.keys()
+        [name] = other.keys() - ESTIMATED.keys() - {"feature"}
         return ReportedUse({**other, name: one[name] + other[name]})
 
 
@@ -84,6 +85,7 @@ def hold(
     feature: str | None,
     account_id: str,
     *,
+    lines: Iterable[Line] = (),
     expires_in: int = calls.HOLD_SECONDS,
     idempotency_key: str | None = None,
     fail_open: bool = False,
@@ -96,20 +98,25 @@ def hold(
     report its use is charged for all that was held; one that raises, for nothing; one that is left
     (a closed generator, a cancelled task, a client that disconnected), for what it has reported.
     The hold is extended while the block runs. Use a key of your own for a job that can be delivered
-    twice: it is charged once. Without a `feature` (None), pass an `amount`.
+    twice: it is charged once. Without a `feature` (None), pass an `amount`, or several uses as
+    `lines`: then the block reports `use(2, feature="search")`, and one that does not report its use
+    is charged the price of all lines as one amount.
 
     Only what the app itself charged for the block counts as paid. If someone else ended the hold,
     the end of the block charges what is missing, or raises NotPaidError where that could charge
     twice.
     """
+    held = tuple(lines)
     return HoldSpec(
         account_id=account_id,
         feature=feature,
         use=use,
+        lines=held,
         expires_in=expires_in,
         call=calls.open_hold(
             account_id,
             feature,
+            lines=held or None,
             expires_in=expires_in,
             idempotency_key=idempotency_key,
             **use,
@@ -148,6 +155,7 @@ class BaseHold(HeldCredits):
         self,
         units: int | None = None,
         *,
+        feature: str | None = None,
         usage: Mapping[str, Any] | None = None,
         usage_of: Provider | None = None,
         estimated: bool = False,
@@ -155,6 +163,7 @@ class BaseHold(HeldCredits):
     ) -> None:
         """Add to what was used: units of the feature, or credits if there is none; or a `usage`.
 
+        A hold with several lines needs to know of which `feature`, unless it is credits.
         Counts of meters add up. A provider's own usage object, of `usage_of`, is one model call and
         gets an entry of its own; counts of meters that are its `fallback` are charged, as
         estimated, if Scrip cannot price it. The entry of what is `estimated` says so in its
@@ -163,7 +172,7 @@ class BaseHold(HeldCredits):
 
         Raises:
             ValueError: not exactly one of `units` and `usage` is given, or a count is not a whole
-                number from 0.
+                number from 0, or no line of the hold has the feature.
             RuntimeError: the block is over, so nothing would be charged.
         """
         if (units is None) == (usage is None):
@@ -171,19 +180,24 @@ class BaseHold(HeldCredits):
         for count_ in [units] if usage is None else [] if usage_of else usage.values():
             if type(count_) is not int or count_ < 0:
                 raise ValueError(f"units must be a whole number from 0, not {count_!r}")
-        measure: dict[str, Any]
+        if feature is not None and all(line.get("feature") != feature for line in self._spec.lines):
+            raise ValueError(f"no line of this hold is for the feature {feature!r}")
+        measure: dict[str, Any] = {} if feature is None else {"feature": feature}
         if usage is None:
-            measure = {"amount" if self._spec.feature is None else "quantity": units}
+            measure["amount" if (feature or self._spec.feature) is None else "quantity"] = units
         else:
-            measure = {"usage": dict(usage), **({"usage_of": usage_of} if usage_of else {})}
+            measure |= {"usage": dict(usage), **({"usage_of": usage_of} if usage_of else {})}
         use = ReportedUse({**measure, **(ESTIMATED if estimated else {})}, fallback)
         with self._use_lock:
             self._ensure_in_block()
             self._is_reported = True
             if units is not None:
                 self.used = (self.used or 0) + units
-            merged = self._uses[-1].merged(use) if self._uses else None
-            self._uses[len(self._uses) - bool(merged) :] = [merged or use]
+            for place, earlier in enumerate(self._uses):
+                if merged := earlier.merged(use):
+                    self._uses[place] = merged
+                    return
+            self._uses.append(use)
 
     async def _begin(self) -> None:
         """Set the credits aside.

@@ -201,6 +201,7 @@ class Held:
 
     On an unlimited plan `amount` is 0, and `left` can be used free of charge. `expires_at` is None
     for credits that a payment dispute has set aside. `opened_by` is "user", "service" or "webhook".
+    `features` are all that it was opened for; `feature` is None if it has several lines.
     """
 
     hold_id: str
@@ -208,13 +209,21 @@ class Held:
     amount: int
     left: int
     feature: str | None
+    features: tuple[str, ...] = ()
     expires_at: datetime | None
     allocations: tuple[Allocation, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class HoldPosting(Posting):
-    """A new hold, its entry, the balance right before it, and the account after it."""
+class CapturePosting(Posting):
+    """The entries of a capture, one for each use; `entry` is the first. An older Scrip has one."""
+
+    entries: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class HoldPosting(CapturePosting):
+    """A new hold, its entries, the balance right before them, and the account after them."""
 
     hold: Held
 
