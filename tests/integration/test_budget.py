@@ -18,6 +18,7 @@ from scrip.domain.commands import (
     Consume,
     ConsumeBatch,
     ExtendHold,
+    HoldLine,
     OpenAccount,
     OpenHold,
     PayTerms,
@@ -37,6 +38,9 @@ from scrip.ledger import Ledger, utc_now
 from scrip.store.client import Table
 from scrip_cli.local import demo
 from scrip_cli.local.stack import LocalStack
+
+MODEL = "anthropic.claude-sonnet-5-5"
+"""A feature of the default catalog that has meters."""
 
 
 @dataclass
@@ -180,6 +184,19 @@ def test_a_consume_takes_2_round_trips_5_write_units_and_1_read_unit(
     assert meter.read <= costs.CONSUME_READ_UNITS
 
 
+def test_a_use_of_four_meters_costs_as_much_as_any_other(metered: Metered) -> None:
+    usage = {"input": 120_000, "cached_input": 90_000, "cache_write": 30_000, "output": 8_000}
+    metered.ledger.catalog()
+    metered.meter.reset()
+    command = replace(metered.consume(1, str(uuid4())), amount=None, feature=MODEL, usage=usage)
+    entry = metered.ledger.execute(command).entry
+    assert entry
+    assert entry.price
+    assert entry.price.keys() == usage.keys()
+    assert metered.meter.calls == ["GetItem", "TransactWriteItems"]
+    assert (metered.meter.table_write, metered.meter.index_write) == (4, 1)
+
+
 def test_a_refused_consume_takes_at_most_2_round_trips_and_writes_nothing(metered: Metered) -> None:
     refused = metered.consume(10**9, str(uuid4()))
     with pytest.raises(InsufficientCreditsError):
@@ -301,6 +318,14 @@ def test_a_hold_costs_as_much_as_a_consume_and_its_end_2_units_and_3_more_for_a_
             written = metered.meter.table_write, metered.meter.index_write
             assert written == (table_write, index_write)
             assert metered.meter.read <= 1
+
+
+def test_lines_of_a_hold_cost_what_uses_of_a_batch_do(metered: Metered) -> None:
+    lines = tuple(HoldLine(amount=amount) for amount in (1, 2, 3))
+    fields = {**metered.fields(), "entry_id": "user:h1"}
+    metered.ledger.execute(OpenHold(**fields, lines=lines, expires_in=300))
+    assert metered.meter.calls == ["GetItem", "TransactWriteItems"]
+    assert (metered.meter.table_write, metered.meter.index_write) == (2 + 2 * 3, 3)
 
 
 def test_a_batch_takes_2_round_trips_2_write_units_and_3_for_each_use(metered: Metered) -> None:

@@ -26,9 +26,10 @@ FILE = re.compile(r"\.(csv|yaml|ndjson)$|^backup-")
 
 USERS = "account_id,email\nolder-1,older-1@example.com\n"
 
-ELSEWHERE = {"health", "local down", "restore", "upgrade"}
+ELSEWHERE = {"health", "local down", "restore", "smoke", "upgrade"}
 """`local down` stops the stack that all tests share, and does so at their end; `restore` needs an
-unused stack, as in test_backup.py; `health` and `upgrade` find what other tests do to the stack."""
+unused stack, as in test_backup.py; `health`, `smoke` and `upgrade` find what other tests do to the
+stack."""
 
 
 def hold(stack: LocalStack, hold_id: str) -> None:

@@ -145,7 +145,9 @@ def test_the_holds_of_the_pages_charge_for_the_actual_use(shown: dict[str, Any],
     speech = shown["speak"](user.account_id, "hello")
     assert [next(speech), next(speech)] == [b"h", b"e"]
     speech.close()
-    assert [amount for amount in ledger(user) if amount] == [-3 * PAGE_WRITTEN] * 2 + [-2 * SECOND]
+    assert shown["run_agent"](user.account_id, "a cat") == "done"
+    speech_and_run = [-2 * SECOND, -3 * CHAT, -PAGE_WRITTEN]
+    assert [amount for amount in ledger(user) if amount] == [-3 * PAGE_WRITTEN] * 2 + speech_and_run
     assert user.get("/me").json()["held"] == 0
 
 
