@@ -125,6 +125,12 @@ def test_a_hold_is_stored_as_version_0_1_0_reads_it_with_its_bounds_elsewhere() 
     assert "hold_bounds" not in changed
 
 
+def test_a_hold_of_no_credits_has_the_allocations_that_earlier_versions_read() -> None:
+    account = do(opened("unlimited"), hold(60)).after
+    [stored] = to_wire(account_item(account))["holds"]["L"]
+    assert stored["M"]["allocations"] == {"L": []}
+
+
 def test_the_bounds_of_a_hold_that_version_0_1_0_ended_are_ignored() -> None:
     account = do(opened(), hold(60)).after
     wire = to_wire(account_item(account))

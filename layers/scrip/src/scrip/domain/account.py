@@ -70,7 +70,7 @@ class Hold:
     """
 
     hold_id: str
-    allocations: tuple[Allocation, ...] = ()
+    allocations: tuple[Allocation, ...]
     expires_at: datetime | None = None
     ends_by: datetime | None = None
     feature: str | None = None

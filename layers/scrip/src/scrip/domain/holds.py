@@ -94,6 +94,7 @@ def open_hold(draft: Draft, command: OpenHold, catalog: Catalog) -> Posting:
     feature, features = for_features([charge.get("feature") for charge in charges])
     hold = Hold(
         hold_id=command.entry_id,
+        allocations=(),
         expires_at=min(ends_by, draft.now + timedelta(seconds=command.expires_in)),
         ends_by=ends_by,
         feature=feature,
