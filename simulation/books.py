@@ -70,6 +70,8 @@ class Books:
         """The open holds now, and before the posting that is being written."""
         self.openers: dict[str, str] = {}
         """Who opened each hold: a user, a service (which includes admins), or a webhook."""
+        self.features: dict[str, list[str | None]] = {}
+        """What each hold was opened for: the feature of each line, None for an amount."""
         self.bounds: dict[str, float] = {}
         """The latest end of each hold, whatever extends it."""
         self.opened: dict[str, float] = {}
@@ -245,4 +247,24 @@ class Line:
     @property
     def asked(self) -> dict[str, Any]:
         """The body of the request."""
-        return self.step.asked[self.entry["reference"]] if self.step else {}
+        return self.step.body if self.step else {}
+
+    @property
+    def siblings(self) -> list[dict[str, Any]]:
+        """The entries of its type that its request wrote, itself included, in their order."""
+        references = self.step.references if self.step else [None]
+        return [
+            one
+            for one in self.posting
+            if one["type"] == self.type and one.get("reference") in references
+        ]
+
+    @property
+    def number(self) -> int:
+        """Its place among them."""
+        return self.siblings.index(self.entry)
+
+    @property
+    def use(self) -> dict[str, Any]:
+        """What the request says of the use that it is for."""
+        return self.step.uses[self.number] if self.step else {}

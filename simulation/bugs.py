@@ -265,7 +265,7 @@ BUGS = (
     Bug(
         "the uses of all batches have the same entry IDs",
         "scrip.domain.commands",
-        'f"{self.entry_id}~{number}"',
+        'f"{entry_id}~{number}"',
         'f"batch~{number}"',
     ),
     Bug(
@@ -279,6 +279,38 @@ BUGS = (
         "scrip.domain.holds",
         "        check_affordable(draft, excess)\n",
         "",
+    ),
+    Bug(
+        "only the first line of a hold is set aside",
+        "scrip.domain.holds",
+        """        wanted = 0 if draft.plan.unlimited else charge["cost"]
+        grants, drawn""",
+        """        wanted = 0 if draft.plan.unlimited or entries else charge["cost"]
+        grants, drawn""",
+    ),
+    Bug(
+        "every line of a capture takes what the first one has taken",
+        "scrip.domain.holds",
+        "        held, to_charge = _split(to_charge, within)",
+        "        held, _ = _split(to_charge, within)",
+    ),
+    Bug(
+        "the lines of a capture may exceed the hold together",
+        "scrip.domain.holds",
+        "    excess = max(0, cost - hold.left)",
+        '    excess = max(0, *(charge["cost"] - hold.left for charge in charges))',
+    ),
+    Bug(
+        "a capture may be for a feature that its hold is not for",
+        "scrip.domain.holds",
+        "    if feature is None or feature not in hold.all_features:",
+        "    if feature is None:",
+    ),
+    Bug(
+        "repeating the end of a hold gets the other lines of the new key",
+        "scrip.ledger",
+        "            first = replace(command, entry_id=end.entry.entry_id)",
+        "            first = command",
     ),
     Bug(
         "an extension may shorten a hold",

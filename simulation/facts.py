@@ -55,7 +55,7 @@ class Facts:
 
     def know(self, step: Step) -> None:
         """Add a step. Of several with the same reference, the first is kept."""
-        for reference in step.asked:
+        for reference in step.references:
             self.steps.setdefault(reference, step)
             self.askers[reference].add((step.by_user, step.name))
         if step.kind == "extend":

@@ -9,7 +9,8 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from simulation.findings import wrong
-from simulation.plain import milliseconds
+from simulation.holds import check_features, is_priced, only_feature
+from simulation.plain import entry_id, milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,18 @@ def may_end_with_plan(books: Books, hold: Hold) -> bool:
     return bool(hold.free and (books.is_billed or (books.image or {}).get("next_plan_id")))
 
 
+def check_opened(
+    books: Books, step: Step, hold: dict[str, Any], entries: Sequence[dict[str, Any]]
+) -> None:
+    """Check that the response to the opening of a hold shows what its entries say."""
+    parts = [part for entry in entries for part in entry.get("allocations", ())]
+    opened = entry_id(entries[0]), sum(part["amount"] for part in parts)
+    left = sum(entry["cost"] for entry in entries)
+    if (hold["hold_id"], hold["amount"], hold["left"]) != (*opened, left):
+        wrong("violation", f"the response to {step} has the wrong hold")
+    check_features(books, hold["hold_id"], hold)
+
+
 def check_extended(
     books: Books, step: Step, answer: dict[str, Any], *, since: float, apart: float
 ) -> None:
@@ -34,6 +47,7 @@ def check_extended(
     name = answer["hold"]["hold_id"]
     if name != step.hold_id or answer["hold"]["opened_by"] != books.openers[name]:
         wrong("violation", f"the response to {step} has the wrong hold")
+    check_features(books, name, answer["hold"])
     ends_at = milliseconds(answer["hold"]["expires_at"])
     if ends_at not in {end for _, end in books.lives[name]}:
         wrong("lost", f"the response to {step} says that {name} ends at {ends_at}; it does not")
@@ -56,6 +70,7 @@ def check_listed(
             wrong("violation", f"{books.account_id} is shown with hold {name}, which has ended")
         if hold["opened_by"] != books.openers[name]:
             wrong("violation", f"{books.account_id}: {name} is shown as {hold['opened_by']}'s")
+        check_features(books, name, hold)
         if hold["expires_at"] and milliseconds(hold["expires_at"]) / 1000 < now - apart:
             wrong("violation", f"{books.account_id} is shown with hold {name}, which has expired")
     names = {hold["hold_id"] for hold in listed}
@@ -81,6 +96,8 @@ def check_refusal(
                 wrong("lost", f"{step}: the hold is not found")
         elif answer["code"] == "hold_ended":
             _check_ended(books, step, answer, since=since, now=now, apart=apart)
+        elif answer["code"] in {"hold_without_feature", "hold_exceeded"}:
+            _check_captured(books, step, answer)
 
 
 def _check_owner(books: Books, step: Step, answer: dict[str, Any]) -> None:
@@ -107,3 +124,18 @@ def _check_ended(
             wrong("violation", f"{step}: the hold was ended by {end.by}, which is not shown")
     elif end is None or end.by != answer["ended_by"]:
         wrong("violation", f"{step}: the hold was ended by {end}, not by {answer['ended_by']}")
+
+
+def _check_captured(books: Books, step: Step, answer: dict[str, Any]) -> None:
+    """Check that a capture is refused for a feature that was not held, or for too much."""
+    held_for, hold = books.features[step.hold_id], books.holds.get(step.hold_id)
+    only = only_feature(held_for)
+    features = [use.get("feature", only) for use in step.uses if is_priced(use)]
+    if answer["code"] == "hold_without_feature":
+        if set(features) <= set(held_for) - {None}:
+            wrong("violation", f"{step} is refused, but the hold is for {held_for}")
+    elif hold is not None and not features:
+        # What is left of a hold never grows.
+        wanted = sum(use.get("amount", 0) for use in step.uses)
+        if wanted <= hold.left and wanted:
+            wrong("lost", f"{step} is refused, but {hold.left} are held")

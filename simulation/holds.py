@@ -39,7 +39,6 @@ class Hold(NamedTuple):
 
     parts: Parts
     expires_at: float = inf
-    feature: str | None = None
     free: int = 0
 
     @property
@@ -114,7 +113,7 @@ def check_extensions(
 
     `now` is in milliseconds, and so is `apart`, by which a process's clock may be off.
     """
-    counted = [one for one in posting if _is_counted(one, facts)]
+    counted = [one for one in posting if _is_counted(one, facts)][:1]  # a call of several lines
     most = len(counted)
     for stored in image.get("holds", ()):
         name, ends_at = stored["hold_id"], stored.get("expires_at", inf)
@@ -173,6 +172,24 @@ def _check_calls(
         wrong("violation", f"{books.account_id}: more calls than a user may make: {after}")
 
 
+def is_priced(use: dict[str, Any]) -> bool:
+    """Return whether a use is of a feature; otherwise it is an amount of credits."""
+    return bool(use.keys() & {"feature", "quantity", "usage"})
+
+
+def only_feature(lines: Sequence[str | None]) -> str | None:
+    """Return the feature of a hold's line, None if it has several lines."""
+    return lines[0] if len(lines) == 1 else None
+
+
+def check_features(books: Books, name: str, shown: dict[str, Any]) -> None:
+    """Check that a hold is shown with the feature of its only line, or with those of all lines."""
+    lines = books.features[name]
+    one, features = only_feature(lines), sorted({feature for feature in lines if feature})
+    if shown.get("feature") != one or shown.get("features", [one] if one else []) != features:
+        wrong("violation", f"{books.account_id}: {name} is for {lines}, not for {shown}")
+
+
 def check_holds(books: Books, image: dict[str, Any], now: float) -> None:
     """Compare an account's holds with what its entries say. `now` is in milliseconds.
 
@@ -182,7 +199,6 @@ def check_holds(books: Books, image: dict[str, Any], now: float) -> None:
         hold["hold_id"]: Hold(
             [(part["grant_id"], part["amount"]) for part in hold["allocations"]],
             hold.get("expires_at", inf),
-            hold.get("feature"),
             hold.get("uncharged", 0),
         )
         for hold in image.get("holds", ())
@@ -194,6 +210,9 @@ def check_holds(books: Books, image: dict[str, Any], now: float) -> None:
     who = books.account_id
     if stored != books.holds:
         wrong("violation", f"{who} has the holds {stored}, but its entries say {books.holds}")
+    for hold in image.get("holds", ()):
+        bounds = image.get("hold_bounds", {}).get(hold["hold_id"], {})
+        check_features(books, hold["hold_id"], {**hold, **bounds})
     if any(hold.free for hold in stored.values()) and not books.is_unlimited:
         wrong("made", f"{who} has an uncharged hold but no unlimited plan: {stored}")
     if sum(hold.expires_at != inf for hold in stored.values()) > HOLDS_MAX:

@@ -14,7 +14,7 @@ from simulation.books import Books, Line
 from simulation.dynamodb import thaw
 from simulation.facts import Facts, payment_of
 from simulation.findings import wrong
-from simulation.plain import DAY, chained, entry_id, milliseconds, month, plain
+from simulation.plain import DAY, chained, entry_id, milliseconds, month, named, plain
 from simulation.terms import shares, terms_of
 
 if TYPE_CHECKING:
@@ -313,28 +313,29 @@ class Model:
 
     def check_answer(self, step: Step, account_id: str, answer: dict[str, Any]) -> None:
         """Check a successful response: its entries must be in the ledger, unchanged."""
-        entries = answer["entries"] if step.kind == "batch" else [answer["entry"]]
-        entry: dict[str, Any] | None = None
-        for shown, reference in zip(entries, step.asked, strict=True):
+        entries = answer.get("entries") or [answer["entry"]]
+        names = [shown["entry_id"] for shown in entries]
+        is_first = answer.get("entry", entries[0]) == entries[0]
+        if not is_first or names != named(names[0], len(step.references)):
+            wrong("violation", f"the response to {step} has the entries {names}")
+        written = []
+        for shown, reference in zip(entries, step.references, strict=True):
             entry = self.of(account_id).by_id.get(shown["entry_id"])
             if entry is None:
                 wrong("lost", f"the response to {step} has an entry that does not exist")
+            written.append(entry)
             if entry["hash"].hex() != shown["hash"] or entry.get("reference") != reference:
                 wrong("violation", f"the response to {step} has the wrong entry")
             if (entry["actor"]["type"] == "user") not in self.facts.asked_by_users(reference):
                 wrong("violation", f"{step} was recorded as {entry['actor']}'s")
-        assert entry is not None
-        first = self.of(account_id).by_id[entries[0]["entry_id"]]
+        first, last = written[0], written[-1]
         if answer["balance_before"] != (before := first["balance_after"] - first["amount"]):
             said = answer["balance_before"]
             wrong("violation", f"the response to {step} has {said} before it, not {before}")
-        if answer["account"] != (left := self.of(account_id).left[entry_id(entry)]):
+        if answer["account"] != (left := self.of(account_id).left[entry_id(last)]):
             wrong("violation", f"the response to {step} has {answer['account']}, not {left}")
         if "hold" in answer:
-            said = (answer["hold"][name] for name in ("hold_id", "amount", "left"))
-            amount = sum(part["amount"] for part in entry.get("allocations", ()))
-            if tuple(said) != (entry_id(entry), amount, entry["cost"]):
-                wrong("violation", f"the response to {step} has the wrong hold")
+            hold_answers.check_opened(self.of(account_id), step, answer["hold"], written)
 
     def check_extension(
         self, step: Step, account_id: str, answer: dict[str, Any], *, since: float

@@ -196,20 +196,29 @@ def _debt_settled(line: Line) -> None:
 
 
 def _hold(line: Line) -> None:
+    """Set credits aside: the first line opens the hold, the others add theirs to it."""
     books, entry = line.books, line.entry
     name, lives = entry.get("hold_id"), 1000 * line.asked.get("expires_in", HOLD_SECONDS)
     if name is None:
         name, opener = line.entry_id.removesuffix(":opened"), "webhook"
-        books.holds[name] = Hold(line.moved)
+        books.holds[name], books.features[name] = Hold(line.moved), [None]
     else:
         _check_order(line, [])
         opener = "user" if entry["actor"]["type"] == "user" else "service"
-        free = entry["cost"] - line.total
-        books.holds[name] = Hold(line.moved, entry["expires_at"], entry.get("feature"), free)
-        if name != line.entry_id or entry["expires_at"] != entry["recorded_at"] + lives:
+        if (
+            name != entry_id(line.siblings[0])
+            or entry["expires_at"] != entry["recorded_at"] + lives
+        ):
             wrong("violation", f"{line} opens {name} until {entry['expires_at']}")
+        if not line.number:
+            books.holds[name], books.features[name] = Hold([], entry["expires_at"]), []
+            books.bounds[name] = entry["recorded_at"] + HOLD_LIFE[opener]
+        hold, free = books.holds[name], entry["cost"] - line.total
+        parts = joined([*hold.parts, *line.moved])
+        books.holds[name] = hold._replace(parts=parts, free=hold.free + free)
+        books.features[name].append(entry.get("feature"))
         ends = [books.grants[grant]["expires_at"] + HELD_PAST_EXPIRY for grant, _ in line.moved]
-        books.bounds[name] = min([entry["recorded_at"] + HOLD_LIFE[opener], *ends])
+        books.bounds[name] = min([books.bounds[name], *ends])
     books.openers[name], books.opened[name] = opener, books.now
     _take(line)
     books.held += line.total
@@ -228,22 +237,27 @@ def _open_hold(line: Line) -> Hold:
 
 
 def _captured(line: Line) -> Parts:
-    """Take the captured credits out of their hold, and return those that are charged."""
-    books, name = line.books, line.entry["hold_id"]
-    used, rest = _open_hold(line).split(line.entry["cost"])
-    names = {entry_id(one) for one in line.posting}
-    if _freed(line, line.entry) and f"release:{line.entry_id}" not in names:
+    """Take the captured credits out of their hold, and return those that are charged.
+
+    Each line of a capture takes what the lines before it have left of the hold.
+    """
+    books, name, siblings = line.books, line.entry["hold_id"], line.siblings
+    _, left = _open_hold(line).split(sum(one["cost"] for one in siblings[: line.number]))
+    used, rest = left.split(line.entry["cost"])
+    names, first = {entry_id(one) for one in line.posting}, entry_id(siblings[0])
+    if _freed(line, siblings) and f"release:{first}" not in names:
         wrong("lost", f"{line} leaves credits that return to no grant")
     books.holds[name] = rest
-    if line.asked.get("final", True):
-        books.end(name, line.entry_id)
+    if line.asked.get("final", True) and line.entry == siblings[-1]:
+        books.end(name, first)
     return [] if line.entry.get("unlimited") else used
 
 
-def _freed(line: Line, usage: dict[str, Any]) -> Parts:
+def _freed(line: Line, uses: list[dict[str, Any]]) -> Parts:
     """Return what a capture returns to grants: the rest, and everything if it is not charged."""
-    used, rest = line.books.holds_before[usage["hold_id"]].split(usage["cost"])
-    freed = used if usage.get("unlimited") else []
+    hold = line.books.holds_before[uses[0]["hold_id"]]
+    used, rest = hold.split(sum(use["cost"] for use in uses))
+    freed = used if uses[0].get("unlimited") else []
     return joined([*freed, *rest.parts]) if line.asked.get("final", True) else freed
 
 
@@ -269,8 +283,7 @@ def _release(line: Line) -> None:
         _check_returned(line, books.holds[entry["hold_id"]].parts)
         books.end(entry["hold_id"], None)
     elif line.step.kind == "capture":
-        [usage] = (one for one in line.posting if f"release:{entry_id(one)}" == line.entry_id)
-        _check_returned(line, _freed(line, usage))
+        _check_returned(line, _freed(line, [one for one in line.posting if one["type"] == "usage"]))
     else:
         _check_returned(line, _open_hold(line).parts)
         books.end(entry["hold_id"], line.entry_id)

@@ -81,6 +81,11 @@ def entry_id(entry: dict[str, Any]) -> str:
     return str(entry["sk"]).removeprefix("ENTRY#")
 
 
+def named(key: str, count: int) -> list[str]:
+    """Return the IDs of as many entries as a request writes under a key."""
+    return [key, *(f"{key}~{n}" for n in range(2, count + 1))]
+
+
 def month(anchor: int, k: int) -> int:
     """Return the start of the k-th month after an anchor, in UTC."""
     begun = datetime.fromtimestamp(anchor / 1000, UTC)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from simulation.facts import clawed_back, payment_of
 from simulation.findings import wrong
-from simulation.plain import entry_id
+from simulation.holds import is_priced, only_feature
+from simulation.plain import entry_id, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,10 +45,11 @@ def check_request(line: Line) -> None:
     if line.type == "clawback":
         return
     # Repeating a change of quota after another one changes it back.
-    if reference in facts.effects and step.kind != "quota":
+    is_next_line = 0 < line.number < len(step.body.get("lines", ()))
+    if reference in facts.effects and step.kind != "quota" and not is_next_line:
         wrong("double", f"{reference} took effect twice: {facts.effects[reference]}, {line}")
-    facts.effects[reference] = line.entry_id
-    _check_name(line, reference, step)
+    facts.effects.setdefault(reference, line.entry_id)
+    _check_name(line, step)
 
 
 def _check_permission(line: Line) -> None:
@@ -76,32 +78,28 @@ def _check_deduction_ends_hold(line: Line) -> None:
 
 
 def _check_belongs_to_capture(line: Line) -> None:
-    """Check that the release of what a capture leaves is in the capture's posting."""
-    names = {f"release:{entry_id(one)}" for one in line.posting if one["type"] == "usage"}
-    if line.entry_id not in names:
+    """Check that the release of what a capture leaves is in the capture's posting, once."""
+    uses = [entry_id(one) for one in line.posting if one["type"] == "usage"]
+    if [line.entry_id] != [f"release:{name}" for name in uses[:1]]:
         wrong("made", f"{line}: its posting has no capture")
 
 
-def _check_name(line: Line, reference: str, step: Step) -> None:
-    """Check that the key names the entry, or the first of a batch, which is written whole.
+def _check_name(line: Line, step: Step) -> None:
+    """Check that the key names the entry, or the first of several, which are written together.
 
     The IDs of entries that a user's token wrote differ from all of the app's.
     """
-    references = list(step.asked)
-    number = references.index(reference)
+    references, number = step.references, line.number
     key = line.entry_id.removesuffix(f"~{number + 1}") if number else line.entry_id
     by_user = line.entry["actor"]["type"] == "user"
     if key.startswith("user:") != by_user:
         wrong("violation", f"{line} is by {line.entry['actor']}, whose entries have other IDs")
-    askers = line.facts.askers[reference if not number else references[0]]
+    askers = line.facts.askers[references[0]]
     if not {(by_user, None), (by_user, key)} & askers:
         wrong("violation", f"{line} has an ID that none of {askers} gives")
-    if step.kind == "batch":
-        uses = [
-            (entry_id(one), one.get("reference")) for one in line.posting if one["type"] == "usage"
-        ]
-        names = [key, *(f"{key}~{n}" for n in range(2, len(references) + 1))]
-        if uses != list(zip(names, references, strict=True)):
+    if line.type in {"usage", "hold"}:
+        uses = [(entry_id(one), one["reference"]) for one in line.siblings]
+        if uses != list(zip(named(key, len(references)), references, strict=True)):
             wrong("violation", f"{line} is of {step}, but the entries are {uses}")
 
 
@@ -117,7 +115,7 @@ def _usage(line: Line) -> None:
         _capture(line)
         return
     cost = line.entry["cost"]
-    _check_price(line, line.asked)
+    _check_price(line, line.use)
     if line.amount != (0 if line.entry.get("unlimited") else -cost):
         wrong("violation", f"{line} takes {line.amount} for {cost}")
     _check_not_frozen(line)
@@ -127,6 +125,12 @@ def _check_price(line: Line, use: dict[str, Any]) -> None:
     cost, price = line.entry["cost"], line.facts.price(line, use)
     if cost != price:
         wrong("violation", f"{line} costs {cost}, not {price}")
+    _check_feature(line, use.get("feature"))
+
+
+def _check_feature(line: Line, feature: str | None) -> None:
+    if line.entry.get("feature") != feature:
+        wrong("violation", f"{line} is for {line.entry.get('feature')}, not {feature}")
 
 
 def _check_plan(line: Line) -> None:
@@ -146,7 +150,7 @@ def _hold(line: Line) -> None:
         return
     books, cost = line.books, line.entry["cost"]
     _check_plan(line)
-    _check_price(line, line.asked)
+    _check_price(line, line.use)
     _check_not_frozen(line)
     if line.total != (0 if line.entry.get("unlimited") else cost):
         wrong("violation", f"{line} holds {line.total} for {cost}")
@@ -156,21 +160,29 @@ def _hold(line: Line) -> None:
 
 def _capture(line: Line) -> None:
     """Check that a capture is for the request, and exceeds the hold only if that was requested."""
-    asked, cost = line.asked, line.entry["cost"]
+    asked, use, cost = line.asked, line.use, line.entry["cost"]
     hold = line.books.holds_before.get(line.entry["hold_id"])
     if hold is None:
         wrong("double", f"{line} captures what is not held")
-    if "quantity" in asked or "usage" in asked:
-        _check_price(line, {**asked, "feature": hold.feature})
-    elif cost != asked.get("amount", hold.left):
-        wrong("violation", f"{line} takes {cost}")
-    excess, is_free = cost - hold.left, line.entry.get("unlimited", False)
+    held_for = line.books.features[line.entry["hold_id"]]
+    only = only_feature(held_for)
+    if is_priced(use):
+        feature = use.get("feature", only)
+        if feature is None or feature not in held_for:
+            wrong("violation", f"{line} is for {feature}, but the hold for {held_for}")
+        _check_price(line, {**use, "feature": feature})
+    else:
+        if cost != use.get("amount", hold.left):
+            wrong("violation", f"{line} takes {cost}")
+        _check_feature(line, only)
+    excess = sum(one["cost"] for one in line.siblings) - hold.left
+    is_free = line.entry.get("unlimited", False)
     if excess > 0:
         if asked.get("excess") != "available" or (hold.free and not is_free):
             wrong("made", f"{line} takes {excess} more than was held")
         _check_not_frozen(line)
-    if cost <= 0 or line.entry.get("feature") != hold.feature:
-        wrong("violation", f"{line} is for another use than {hold}")
+    if cost <= 0:
+        wrong("violation", f"{line} is for nothing")
     if line.amount != (0 if is_free or hold.free else -cost):
         wrong("violation", f"{line} takes {line.amount} for {cost}")
 

@@ -60,7 +60,7 @@ WEIGHTS = {
     "sweep": 1.5, "close": 0.2, "same_key": 2,
 }  # fmt: skip
 
-STORIES = {"job": 4, "hoard": 0.7, "month_end": 1, "refunds": 1.2, "claims": 1}
+STORIES = {"job": 4, "run": 1.5, "hoard": 0.7, "month_end": 1, "refunds": 1.2, "claims": 1}
 """Kinds that make several steps, each likely to meet a case that chance alone seldom makes."""
 
 MESSAGE_WEIGHTS = {
@@ -76,6 +76,9 @@ WRITES = {
     "unfreeze": {"unfreeze"}, "close": {"admin_deduct"},
 }  # fmt: skip
 """The entry types that each kind of step may write."""
+
+USE = ("feature", "quantity", "usage", "amount")
+"""The fields of a use."""
 
 HOSTILE = {"takes_key": 4, "ends_hold": 5, "hoards": 2, "starts_over": 0.15}
 """What a hostile user does between two calls of an app, each with its weight."""
@@ -180,11 +183,14 @@ class Step:
         return f"user:{self.key}" if self.by_user and self.key is not None else self.key
 
     @property
-    def asked(self) -> dict[str, dict[str, Any]]:
-        """Its uses or its body, by the reference of the entry."""
-        if self.kind == "batch":
-            return {use["reference"]: use for use in self.body["uses"]}
-        return {self.reference: self.body}
+    def uses(self) -> list[dict[str, Any]]:
+        """What each entry is for: the uses of a batch, the lines of a hold, or the body."""
+        return self.body.get("uses") or self.body.get("lines") or [self.body]
+
+    @property
+    def references(self) -> list[str]:
+        """The reference of each of these entries; only the uses of a batch have their own."""
+        return [use.get("reference", self.reference) for use in self.uses]
 
     @property
     def hold_id(self) -> str:
@@ -362,7 +368,7 @@ class Plan:
             return self._consume(number, at, account_id)
         recent = known[-4:] if self.random.random() < 0.8 else known
         of = self.random.choice(recent)
-        of_many = of.kind == "batch" and len(of.body["uses"]) > 1 and self.random.random() < 0.5
+        of_many = len(of.uses) > 1 and self.random.random() < 0.5
         body: dict[str, Any] = {"entry_id": f"{of.name}~2" if of_many else of.name}
         body["reason"] = "it failed"
         if self.random.random() < 0.6:
@@ -425,8 +431,11 @@ class Plan:
     # ---- Holds -----------------------------------------------------------------------------------
 
     def _hold(self, number: int, at: float, account_id: str) -> Step:
-        """Open a hold; one without a key is left to expire."""
+        """Open a hold, for several uses at times; one without a key is left to expire."""
         body = self._use()
+        if self.random.random() < 0.25:
+            lines = self.random.choice((1, 2, 2, 2, 3, 3, 4, 25))
+            body = {"lines": [self._use() for _ in range(lines)]}
         if self.random.random() < 0.8:
             body["expires_in"] = self.random.choice((1, 60, 900, HOUR, DAY, DAY))
         step = self._spending(number, at, "hold", account_id, **body)
@@ -463,7 +472,7 @@ class Plan:
         return step
 
     def _capture(self, number: int, at: float, account_id: str) -> Step:
-        """Capture all of a hold, a part of it, more than it, or the price of a quantity."""
+        """Capture all of a hold, a part of it, more than it, the price of a quantity, or lines."""
         if not self.held[account_id]:
             return self._hold(number, at, account_id)
         random = self.random
@@ -480,8 +489,25 @@ class Plan:
         opened = next(one for one in self.held[account_id] if one.name == step.hold_id)
         if opened.body.get("feature") == "model" and "quantity" in body:
             step.body["usage"] = _usage(997 * step.body.pop("quantity"))
+        if random.random() < (0.7 if len(opened.uses) > 1 else 0.15):
+            for measure in USE:
+                step.body.pop(measure, None)
+            lines = random.choice((1, 2, 2, 2, 3, 3, 4, 25))
+            step.body["lines"] = [self._captured_line(opened) for _ in range(lines)]
         self.captured[account_id].append(step)
         return step
+
+    def _captured_line(self, opened: Step) -> dict[str, Any]:
+        """Return a line of a capture: one of its hold's, a part of one, or of any feature."""
+        random, line = self.random, {**self.random.choice(opened.uses)}
+        if random.random() < 0.1:
+            return {"feature": random.choice(("chat", "tokens", "image"))}
+        for measure in ("amount", "quantity"):
+            if measure in line and random.random() < 0.7:
+                line[measure] = random.randint(1, -(-line[measure] // 2))
+        if "usage" in line and random.random() < 0.7:
+            line["usage"] = _usage(random.randint(1, line["usage"]["input"]))
+        return {name: line[name] for name in USE if name in line}
 
     def _release(self, number: int, at: float, account_id: str) -> Step:
         if not self.held[account_id]:
@@ -501,6 +527,31 @@ class Plan:
         step = self._account(number, at, account_id)
         step.kind = "holds"
         return step
+
+    def _run(self, number: int, at: float, account_id: str) -> list[Step]:
+        """Hold for all that an agent's run may use, capture twice, and repeat the end."""
+        random, key = self.random, f"key-{number + 1}"
+        claims = random.choice((SERVICE, user(account_id)))
+        gift = self._adjustment(number, at - 20, account_id)
+        gift.body |= {"action": "add", "kind": "promo", "amount": 300}
+        uses = [self._use() for _ in range(random.choice((2, 3, 4)))]
+        opened = self._call("hold", account_id, key, lines=uses, expires_in=HOUR)
+        first, last, again = (
+            self._call("capture", account_id, f"{key}.{n}", final=n > 1) for n in (1, 2, 3)
+        )
+        for step in (first, last):
+            lines = random.choice((1, 2, 3))
+            step.body["lines"] = [self._captured_line(opened) for _ in range(lines)]
+        again.body, again.repeats = last.body, f"step-{number + 3}"
+        for n, step in enumerate((opened, first, last, again), 1):
+            step.number, step.at, step.claims = number + n, at, claims
+            self._named(step)
+            if step is not opened:
+                step.path["hold_id"] = str(opened.name)
+            at += random.choice((0.5, 5, 60))
+        refund = self._keyed(number + 5, at, "refund", account_id, entry_id=f"{last.name}~2")
+        refund.claims = SERVICE
+        return [gift, opened, first, last, again, refund]
 
     # ---- An app's job, and its hostile user ------------------------------------------------------
 
@@ -523,11 +574,8 @@ class Plan:
     def _calls(self, job: str, account_id: str) -> list[Step]:
         """Return the calls of an app. Their keys derive from the job, so they can be guessed."""
         amount, part = self.random.choice(((7, 5), (20, 20), (40, 15), (120, 100)))
-        hold, of_hold = (
-            {"amount": amount, "expires_in": HOUR},
-            {"account_id": account_id} | {"hold_id": job},
-        )
-        opened = self._call("hold", account_id, job, **hold)
+        of_hold = {"account_id": account_id, "hold_id": job}
+        opened = self._call("hold", account_id, job, amount=amount, expires_in=HOUR)
         captured = self._call("capture", account_id, f"{job}.capture", amount=part)
         extended = self._call("extend", account_id, f"{job}.extend", expires_in=DAY)
         released = self._call("release", account_id, f"{job}.release")
