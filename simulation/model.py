@@ -518,7 +518,7 @@ def _check_deduction(
     at, _, until = books.balances[-1]
     if at >= since or until <= now * 1000 + CLOCKS_APART:
         return
-    asked, grants = step.body, (books.image or {})["grants"]
+    asked, grants = step.body, (books.image or {}).get("grants", ())
     there = {grant["grant_id"] for grant in grants if not grant.get("ended")}
     wanted = asked["amount"] if asked["action"] == "deduct" else books.balance - asked["amount"]
     own = sum(
