@@ -542,6 +542,9 @@ class Plan:
         for step in (first, last):
             lines = random.choice((1, 2, 3))
             step.body["lines"] = [self._captured_line(opened) for _ in range(lines)]
+        if random.random() < 0.4:  # it may take all that is left, or more than that
+            last.body["excess"] = "available"
+            last.body["lines"].append({"amount": random.choice((120, 500))})
         again.body, again.repeats = last.body, f"step-{number + 3}"
         for n, step in enumerate((opened, first, last, again), 1):
             step.number, step.at, step.claims = number + n, at, claims
