@@ -6,7 +6,7 @@
  *     const result = streamText(await heldStream(account, use, settings));
  */
 
-import type { LanguageModelUsage, streamText } from "ai";
+import { asSchema, type LanguageModelUsage, type streamText } from "ai";
 import type { Account } from "./account.js";
 import { reasonOf } from "./charge.js";
 import type { HoldOptions } from "./held-credits.js";
@@ -32,8 +32,8 @@ export type Tokens = Pick<
  */
 export type Units = (tokens: Tokens) => number | Meters;
 
-/** Estimates: a token of most languages is about 4 characters. */
-const CHARACTERS_PER_TOKEN = 4;
+/** Estimates: a token of most languages is about 4 bytes. */
+const BYTES_PER_TOKEN = 4;
 
 const allTokens: Units = ({ totalTokens }) => totalTokens ?? 0;
 
@@ -53,9 +53,10 @@ const allMeters: Units = ({ inputTokens = 0, inputTokenDetails, outputTokens = 0
  *
  * A stream that ends is charged for the tokens that the provider counted. One that is aborted or
  * breaks off is charged for the prompt and what was delivered, estimated where the provider has not
- * counted it: the entry's `metadata` has `estimated: true` then. One that breaks before its first
- * chunk is charged for nothing. Pass the request's `abortSignal`: without it nothing says that
- * the reader left, and the charge waits until the stream has been silent for `expires_in` seconds.
+ * counted it: the entry's `metadata` has `estimated: true` then. One that breaks or times out before
+ * its first chunk is charged for nothing. Pass the request's `abortSignal`: without it nothing says
+ * that the reader left, and the charge waits until the stream has been silent for `expires_in`
+ * seconds.
  *
  * @throws {InsufficientCreditsError} the account has too few credits: the model is not called.
  * @throws {ScripError} the credits are not held.
@@ -66,7 +67,13 @@ export async function heldStream<Given extends Settings>(
   settings: Given,
   units?: Units,
 ): Promise<Given> {
-  return meteredStream(await account.startHold(use), settings, units);
+  const hold = await account.startHold(use);
+  try {
+    return meteredStream(hold, settings, units);
+  } catch (error) {
+    await hold.release(reasonOf(error));
+    throw error;
+  }
 }
 
 /** Return the settings of a `streamText` with callbacks that charge an open hold, and end it. */
@@ -75,30 +82,31 @@ export function meteredStream<Given extends Settings>(
   settings: Given,
   units: Units = hold.isMetered ? allMeters : allTokens,
 ): Given {
-  const { abortSignal, system, prompt, messages } = settings;
-  const meter = new Meter(charactersIn([system, prompt, messages]));
-  const settle = () => {
+  const { abortSignal, system, prompt, messages, tools } = settings;
+  const meter = new Meter(bytesIn([system, prompt, messages, described(tools)]));
+  const end = (reason: unknown, isLeft = false) => {
     clearTimeout(silence);
-    abortSignal?.removeEventListener("abort", settle);
-    return hold.settle();
+    abortSignal?.removeEventListener("abort", abort);
+    return isLeft || meter.hasDelivered ? hold.settle() : hold.release(reasonOf(reason));
   };
-  const report = (tokens: Tokens, isEstimated: boolean) => {
-    if (hold.isOver) return;
-    const used = units(tokens);
-    const whole = typeof used === "number" ? wholeUnits(used) : used;
-    hold.report(whole, isEstimated ? { estimated: true } : {});
-  };
+  const abort = () => void end(abortSignal?.reason, !isTimeout(abortSignal?.reason));
   let silence: ReturnType<typeof setTimeout>;
   const update = () => {
-    report(meter.tokens, true);
     clearTimeout(silence);
-    silence = setTimeout(settle, hold.expiresIn * 1000);
+    if (hold.isOver) return;
+    const used = units(meter.tokens);
+    const whole = typeof used === "number" ? wholeUnits(used) : used;
+    hold.report(whole, meter.isEstimated ? { estimated: true } : {});
+    // The stream may go on: its reader is slow, or a tool.
+    silence = setTimeout(() => void hold.suspend(), hold.expiresIn * 1000);
   };
+  if (abortSignal?.aborted) void end(abortSignal.reason);
   update();
   // `onAbort` comes only to those who read on.
-  abortSignal?.addEventListener("abort", settle);
+  abortSignal?.addEventListener("abort", abort);
   return {
     ...settings,
+    experimental_transform: [settings.experimental_transform ?? [], () => watched(end)].flat(),
     onChunk: async (event: Event<"onChunk">) => {
       meter.deliver(event.chunk);
       update();
@@ -110,44 +118,85 @@ export function meteredStream<Given extends Settings>(
       await settings.onStepFinish?.(event);
     },
     onFinish: async (event: Event<"onFinish">) => {
-      const isCounted = event.totalUsage.totalTokens !== undefined;
-      if (isCounted) report(event.totalUsage, false);
-      await settle();
+      await end(NOTHING_CAME);
       await settings.onFinish?.(event);
     },
     onAbort: async (event: Event<"onAbort">) => {
-      await settle();
+      // The SDK's own time-out: the caller's signal has ended the hold already.
+      await end("the stream timed out");
       await settings.onAbort?.(event);
-    },
-    onError: async (event: Event<"onError">) => {
-      if (!meter.hasDelivered) await hold.release(reasonOf(event.error));
-      await settle();
-      await (settings.onError ?? logged)(event);
     },
   };
 }
 
-/** What the AI SDK does with an error that nobody listens for. */
-function logged({ error }: Event<"onError">): void {
-  console.error(error);
+const NOTHING_CAME = "the stream ended before its first chunk";
+
+/** What `AbortSignal.timeout` aborts with: the provider was silent, and the reader has not left. */
+function isTimeout(reason: unknown): boolean {
+  return reason instanceof Error && reason.name === "TimeoutError";
+}
+
+/** Return what the model is told of its tools. */
+function described(tools: Settings["tools"]): unknown {
+  return Object.entries(tools ?? {}).map(([name, { description, inputSchema }]) => {
+    return [name, description, asSchema(inputSchema).jsonSchema];
+  });
+}
+
+/**
+ * Return a transform that passes everything on, and says when the stream has broken off, or has
+ * ended without a step: no callback of the SDK comes then. An error alone does not end a stream.
+ */
+function watched<Part extends { type: string }>(
+  over: (reason: unknown) => void,
+): TransformStream<Part, Part> {
+  const { readable, writable } = new TransformStream<Part, Part>();
+  const writer = writable.getWriter();
+  let reason: unknown = NOTHING_CAME;
+  let hasStep = false;
+  const passing = new WritableStream<Part>({
+    write(part) {
+      hasStep ||= part.type === "finish-step";
+      if (part.type === "error" && "error" in part) reason = part.error;
+      return writer.write(part);
+    },
+    async close() {
+      await writer.close();
+      if (!hasStep) over(reason);
+    },
+    abort(error) {
+      over(error);
+      return writer.abort(error);
+    },
+  });
+  return { readable, writable: passing };
 }
 
 /** Counts the tokens of a stream's steps: those of finished ones, and estimates of the running. */
 class Meter {
+  /** Whether there is anything to charge: something came, or the provider counted something. */
   hasDelivered = false;
+  #isCounted = true;
   #finished = { input: 0, cacheRead: 0, cacheWrite: 0, output: 0 };
   #promptTokens: number;
   #nextPromptTokens = 0;
-  #characters = 0;
+  #bytes = 0;
+  #chunks = 0;
+  #resultBytes = 0;
 
-  constructor(promptCharacters: number) {
-    this.#promptTokens = tokensOf(promptCharacters);
+  constructor(promptBytes: number) {
+    this.#promptTokens = tokensOf(promptBytes);
+  }
+
+  /** Whether the provider has not counted everything. */
+  get isEstimated(): boolean {
+    return !this.#isCounted || this.#promptTokens > 0 || this.#chunks > 0;
   }
 
   get tokens(): Tokens {
     const { input, cacheRead, cacheWrite, output } = this.#finished;
     const inputTokens = input + this.#promptTokens;
-    const outputTokens = output + tokensOf(this.#characters);
+    const outputTokens = output + this.#outputTokens;
     const inputTokenDetails = {
       noCacheTokens: inputTokens - cacheRead - cacheWrite,
       cacheReadTokens: cacheRead,
@@ -161,40 +210,58 @@ class Meter {
     };
   }
 
+  /** A chunk has a token at least. */
+  get #outputTokens(): number {
+    return Math.max(tokensOf(this.#bytes), this.#chunks);
+  }
+
   deliver(chunk: Chunk): void {
+    const text = textOf(chunk);
+    if (chunk.type === "raw" || text === "") return;
     this.hasDelivered = true;
     this.#promptTokens ||= this.#nextPromptTokens;
-    if (chunk.type === "text-delta" || chunk.type === "reasoning-delta") {
-      this.#characters += chunk.text.length;
-    } else if (chunk.type === "tool-input-delta") {
-      this.#characters += chunk.delta.length;
+    if (text !== undefined) {
+      this.#bytes += bytesIn(text);
+      this.#chunks += 1;
+    } else if (chunk.type === "tool-result" && !chunk.preliminary) {
+      this.#resultBytes += bytesIn(chunk.output);
     }
   }
 
+  /** Some servers count nothing, or leave a part out: what they answered was not free. */
   finishStep({ inputTokens, inputTokenDetails, outputTokens }: Tokens): void {
-    this.hasDelivered = true;
-    const input = inputTokens ?? this.#promptTokens;
-    const output = outputTokens ?? tokensOf(this.#characters);
+    const input = inputTokens || this.#promptTokens;
+    const output = outputTokens || this.#outputTokens;
+    this.#isCounted &&= input === inputTokens && output === outputTokens;
+    this.hasDelivered ||= Boolean(inputTokens || outputTokens);
     this.#finished = {
       input: this.#finished.input + input,
       cacheRead: this.#finished.cacheRead + (inputTokenDetails.cacheReadTokens ?? 0),
       cacheWrite: this.#finished.cacheWrite + (inputTokenDetails.cacheWriteTokens ?? 0),
       output: this.#finished.output + output,
     };
-    this.#promptTokens = this.#characters = 0;
-    // If another step follows, it is given at least what this one was, and what it answered.
-    this.#nextPromptTokens = input + output;
+    // If another step follows, it is given what this one was, what it answered, and what tools did.
+    this.#nextPromptTokens = input + output + tokensOf(this.#resultBytes);
+    this.#promptTokens = this.#bytes = this.#chunks = this.#resultBytes = 0;
   }
 }
 
-/** Return how much text a prompt has. Nobody can know from here what its media cost. */
-function charactersIn(value: unknown): number {
-  if (typeof value === "string") return value.length;
-  if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return 0;
-  if ("type" in value && /^(image|file|media)/.test(String(value.type))) return 0;
-  return Object.values(value).reduce<number>((sum, part) => sum + charactersIn(part), 0);
+/** Return what a chunk adds to the answer, if it is text. */
+function textOf(chunk: Chunk): string | undefined {
+  if (chunk.type === "text-delta" || chunk.type === "reasoning-delta") return chunk.text;
+  return chunk.type === "tool-input-delta" ? chunk.delta : undefined;
 }
 
-function tokensOf(characters: number): number {
-  return Math.ceil(characters / CHARACTERS_PER_TOKEN);
+const encoder = new TextEncoder();
+
+/** Return how much text a value has. Nobody can know from here what its media cost. */
+function bytesIn(value: unknown): number {
+  if (typeof value === "string") return encoder.encode(value).length;
+  if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return 0;
+  if ("type" in value && /^(image|file|media)/.test(String(value.type))) return 0;
+  return Object.values(value).reduce<number>((sum, part) => sum + bytesIn(part), 0);
+}
+
+function tokensOf(bytes: number): number {
+  return Math.ceil(bytes / BYTES_PER_TOKEN);
 }

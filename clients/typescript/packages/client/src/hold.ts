@@ -35,6 +35,7 @@ export class Hold extends HeldCredits {
   used: Used | undefined;
   held: Held | undefined;
   #isOver = false;
+  #isSuspended = false;
   #mayBeHeld = false;
   #captured: Used | undefined;
   #parts = 0;
@@ -131,11 +132,20 @@ export class Hold extends HeldCredits {
    * throws, this writes to the log.
    */
   async settle(): Promise<void> {
-    try {
-      await this.end();
-    } catch (error) {
-      this.caller.log(`${this.label} was not paid in full`, error);
-    }
+    await this.#logUnpaid(this.end());
+  }
+
+  /**
+   * Charge what was used so far, and extend the hold no more: for work that may never go on.
+   *
+   * If it does, its end charges the rest, even if the hold has expired. Where `capture` throws, this
+   * writes to the log.
+   */
+  async suspend(): Promise<void> {
+    if (this.#isOver) return;
+    this.#isSuspended = true;
+    clearTimeout(this.#timer);
+    await this.#logUnpaid(this.capture());
   }
 
   /**
@@ -180,7 +190,16 @@ export class Hold extends HeldCredits {
     return this.#ending;
   }
 
+  async #logUnpaid(charging: Promise<unknown>): Promise<void> {
+    try {
+      await charging;
+    } catch (error) {
+      this.caller.log(`${this.label} was not paid in full`, error);
+    }
+  }
+
   #extendIn(seconds: number): void {
+    if (this.#isSuspended) return;
     this.#timer = setTimeout(() => void this.#keepOpen(), seconds * 1000);
   }
 

@@ -71,7 +71,7 @@ export function heldRoute<Incoming extends Request, Context>(
       await hold.settle();
       return response;
     }
-    const { stream, isCharged } = charged(response.body, hold, count);
+    const { stream, isCharged } = charged(response.body, hold, count, request);
     waitUntil?.(isCharged);
     return new Response(stream, response);
   };
@@ -82,6 +82,7 @@ function charged(
   body: ReadableStream<Uint8Array>,
   hold: Hold,
   count: (chunk: Uint8Array) => number,
+  request: Request,
 ): { stream: ReadableStream<Uint8Array>; isCharged: Promise<void> } {
   let settled = () => undefined as void;
   const isCharged = new Promise<void>((resolve) => {
@@ -89,7 +90,7 @@ function charged(
   });
   const reader = body.getReader();
   let isDelivered = false;
-  let isLeft = false;
+  const over = new AbortController();
   let units = 0;
   let reported = 0;
   const deliver = (chunk: Uint8Array) => {
@@ -106,13 +107,41 @@ function charged(
     await (isUsed ? hold.settle() : hold.release(reasonOf(reason)));
     settled();
   };
+  const cancel = async (reason: unknown) => {
+    over.abort();
+    clearTimeout(silence);
+    // It is not waited for: one half of a stream that was split ends with the other one only.
+    void reader.cancel(reason).catch(() => undefined);
+    await leave(reason ?? "the reader left", false);
+  };
+  let silence: ReturnType<typeof setTimeout>;
+  /** Who does not ask for the next chunk may have left without a word, or may just be slow. */
+  const awaitReader = () => {
+    silence = setTimeout(async () => {
+      if (hold.used === undefined) return leave("the reader left without a word", false);
+      await hold.suspend();
+      settled();
+    }, hold.expiresIn * 1000);
+  };
   const stream = new ReadableStream<Uint8Array>(
     {
+      start(controller) {
+        awaitReader();
+        // The request is kept, as Node.js aborts no signal of a request that was collected.
+        const hangUp = () => {
+          controller.error(request.signal.reason);
+          void cancel(request.signal.reason);
+        };
+        request.signal.addEventListener("abort", hangUp, { signal: over.signal });
+        if (request.signal.aborted) hangUp();
+      },
       async pull(controller) {
+        clearTimeout(silence);
         try {
           const { done, value } = await reader.read();
-          if (isLeft) return;
+          if (over.signal.aborted) return;
           if (done) {
+            over.abort();
             await hold.settle();
             settled();
             controller.close();
@@ -120,18 +149,15 @@ function charged(
           }
           deliver(value);
           controller.enqueue(value);
+          awaitReader();
         } catch (error) {
-          if (isLeft) return;
+          if (over.signal.aborted) return;
+          over.abort();
           await leave(error, true);
           controller.error(error);
         }
       },
-      async cancel(reason) {
-        isLeft = true;
-        // It is not waited for: one half of a stream that was split ends with the other one only.
-        void reader.cancel(reason).catch(() => undefined);
-        await leave(reason ?? "the reader left", false);
-      },
+      cancel,
     },
     // Nothing is read ahead: what was read was delivered.
     { highWaterMark: 0 },

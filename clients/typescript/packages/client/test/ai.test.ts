@@ -26,6 +26,14 @@ const finish = (input?: number, output?: number, cacheRead?: number): Part => ({
   },
 });
 
+const tools = {
+  look: tool({ inputSchema: z.object({}), execute: async () => "eyes".repeat(5) }),
+};
+const looks: Part = { type: "tool-call", toolCallId: "1", toolName: "look", input: "{}" };
+/** As estimated: its name, and the JSON schema of its input. */
+const TOOLS_TOKENS = 13;
+const RESULT_TOKENS = 5;
+
 const said = (...words: string[]): Part[] => [
   { type: "text-start", id: "1" },
   ...words.map((delta): Part => ({ type: "text-delta", id: "1", delta })),
@@ -107,16 +115,65 @@ test("a model that breaks later is charged for the prompt and what was delivered
   await vi.waitFor(async () => expect(await here.amounts()).toEqual([-(PROMPT_TOKENS + 1)]));
 });
 
-test("the steps of a tool's use are charged together", async () => {
+test("an error in the middle of a stream that goes on makes nothing free", async () => {
+  for (const words of [[], ["four"]]) {
+    const here = new World();
+    const garbled: Part = { type: "error", error: new Error("no JSON") };
+    const parts = [...said(...words), garbled, ...said("four").slice(1), finish(30, 12)];
+    const settings = { model: model([parts]), prompt, onError: vi.fn() };
+    const result = streamText(await heldStream(here.account(), use, settings));
+    await read(result.textStream);
+    await vi.waitFor(async () => expect(await here.amounts()).toEqual([-42]));
+  }
+});
+
+test("a server that counts nothing, or only a part, is not believed", async () => {
+  for (const counted of [finish(0, 0), finish(PROMPT_TOKENS, 0), finish(0, 2), finish()]) {
+    const here = new World();
+    const settings = { model: model([[...said("four", "four"), counted]]), prompt };
+    const result = streamText(await heldStream(here.account(), use, settings));
+    await read(result.textStream);
+    await vi.waitFor(async () => expect(await here.amounts()).toEqual([-(PROMPT_TOKENS + 2)]));
+    expect((await here.books()).metadata).toEqual({ estimated: true });
+  }
+});
+
+test("a step that is not counted is estimated, although others are counted", async () => {
   const here = new World();
-  const call: Part = { type: "tool-call", toolCallId: "1", toolName: "look", input: "{}" };
   const steps = [
-    [call, finish(10, 5)],
+    [looks, finish()],
     [...said("done"), finish(20, 7)],
   ];
-  const tools = {
-    look: tool({ inputSchema: z.object({}), execute: async () => "nothing to see" }),
-  };
+  const settings = { model: model(steps), prompt: "", tools, stopWhen: stepCountIs(2) };
+  const result = streamText(await heldStream(here.account(), use, settings));
+  await read(result.textStream);
+  await vi.waitFor(async () => expect(await here.amounts()).toEqual([-(TOOLS_TOKENS + 27)]));
+  expect((await here.books()).metadata).toEqual({ estimated: true });
+});
+
+test("a signal that comes before the model is asked charges nothing", async () => {
+  const here = new World();
+  const silent = model([]);
+  const settings = { model: silent, prompt, abortSignal: AbortSignal.abort() };
+  const result = streamText(await heldStream(here.account(), use, settings));
+  await read(result.textStream);
+  await vi.waitFor(async () => expect((await here.books()).held).toBe(0));
+  expect(await here.amounts()).toEqual([]);
+});
+
+test("units that cannot be charged give the credits back", async () => {
+  const here = new World();
+  const held = heldStream(here.account(), use, { model: model([]), prompt }, () => -1);
+  await expect(held).rejects.toThrow(RangeError);
+  expect(await here.books()).toMatchObject({ available: 150, held: 0 });
+});
+
+test("the steps of a tool's use are charged together", async () => {
+  const here = new World();
+  const steps = [
+    [looks, finish(10, 5)],
+    [...said("done"), finish(20, 7)],
+  ];
   const settings = { model: model(steps), prompt, tools, stopWhen: stepCountIs(2) };
   const result = streamText(await heldStream(here.account(), use, settings));
   await read(result.textStream);
@@ -143,13 +200,62 @@ test("a feature with meters is charged by them, cached tokens by their own", asy
   await vi.waitFor(async () => expect(await here.amounts()).toEqual([-3]));
 });
 
-test("a silent stream that nobody reads is charged after the hold's life", async () => {
+test("a stream that is left in its second step is charged for tools and their results", async () => {
+  const here = new World();
+  const abort = new AbortController();
+  const steps = [
+    [looks, finish(undefined, 5)],
+    [...said("four", "four"), finish(30, 12)],
+  ];
+  const settings = { tools, stopWhen: stepCountIs(2), abortSignal: abort.signal };
+  const slow = { ...settings, model: model(steps, 20), prompt: "" };
+  const result = streamText(await heldStream(here.account(), use, slow));
+  await read(result.textStream, 1);
+  abort.abort();
+  const first = TOOLS_TOKENS + 5;
+  const second = first + RESULT_TOKENS + 1;
+  await vi.waitFor(async () => expect(await here.amounts()).toEqual([-(first + second)]));
+});
+
+test("a token of other scripts has fewer characters, as many bytes, and a chunk has one", async () => {
+  const here = new World();
+  const parts = [...said("\u6f22\u5b57\u6f22\u5b57", "a", "b"), finish()];
+  const settings = { model: model([parts]), prompt: "\u6f22\u5b57\u6f22\u5b57" };
+  const result = streamText(await heldStream(here.account(), use, settings));
+  await read(result.textStream);
+  await vi.waitFor(async () => expect(await here.amounts()).toEqual([-(3 + 4)]));
+});
+
+test("raw chunks of the provider deliver nothing", async () => {
+  const here = new World();
+  const parts: Part[] = [{ type: "raw", rawValue: {} }, finish()];
+  const settings = { model: model([parts]), prompt, includeRawChunks: true };
+  const result = streamText(await heldStream(here.account(), use, settings));
+  await read(result.textStream);
+  await vi.waitFor(async () => expect((await here.books()).held).toBe(0));
+  expect(await here.amounts()).toEqual([]);
+});
+
+test("a silent stream that nobody reads is charged, and its hold expires", async () => {
   const here = new World();
   const settings = { model: model([[...said("four", "four"), finish(30, 12)]]), prompt };
   const short = { ...use, expires_in: 1 };
   streamText(await heldStream(here.account(), short, settings));
   await vi.waitFor(async () => expect((await here.amounts()).length).toBe(1), 4000);
+  await here.wait(1);
   expect((await here.books()).held).toBe(0);
+});
+
+test("a stream that goes on after its hold has expired is not free", async () => {
+  const here = new World();
+  const settings = { model: model([[...said("four", "four"), finish(30, 12)]]), prompt };
+  const short = { ...use, expires_in: 1 };
+  const { textStream } = streamText(await heldStream(here.account(), short, settings));
+  await vi.waitFor(async () => expect((await here.amounts()).length).toBe(1), 4000);
+  await here.wait(1);
+  await read(textStream);
+  const total = async () => (await here.amounts()).reduce((sum, amount) => sum + amount, 0);
+  await vi.waitFor(async () => expect(await total()).toBe(-42));
 });
 
 test("media in a prompt are not taken for text", async () => {
@@ -165,6 +271,26 @@ test("media in a prompt are not taken for text", async () => {
   await read(result.textStream);
   const [amount = 0] = await here.amounts();
   expect(-amount).toBeLessThan(PROMPT_TOKENS + 10);
+});
+
+test.for([
+  { answer: "text", ahead: 1 },
+  { answer: "UI messages", ahead: 3 },
+])("a model that is faster than its reader is ahead by $ahead, reading $answer", async (to) => {
+  const here = new World();
+  const abort = new AbortController();
+  const fast = model([said(...Array<string>(30).fill("four"))]);
+  const settings = { model: fast, prompt, abortSignal: abort.signal };
+  const result = streamText(await heldStream(here.account(), use, settings));
+  const response =
+    to.answer === "text" ? result.toTextStreamResponse() : result.toUIMessageStreamResponse();
+  for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+    if (new TextDecoder().decode(chunk).includes("four")) break;
+  }
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  abort.abort();
+  const most = PROMPT_TOKENS + 1 + to.ahead;
+  await vi.waitFor(async () => expect(await here.amounts()).toEqual([-most]));
 });
 
 describe.for([1, 2, 3, 4, 5])("a reader that leaves after chunk %i", (chunks) => {

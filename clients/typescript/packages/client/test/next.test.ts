@@ -174,3 +174,50 @@ test("what an answer may cost can depend on the request", async () => {
   await (await route(here, () => new Response("done"), { use })(request, {})).text();
   expect(await here.amounts()).toEqual([-"/api/chat".length]);
 });
+
+test("an answer that nobody begins to read is charged for the prompt, after the hold's life", async () => {
+  const here = new World();
+  const options = { ...perChunk, use: { feature: "chat", quantity: 20, expires_in: 1 } };
+  const prompt: Handler = (_, hold) => {
+    hold.use(3);
+    return new Response(words("one"));
+  };
+  await route(here, prompt, options)(request, {});
+  await route(here, () => new Response(words("one")), options)(request, {});
+  await vi.waitFor(async () => expect(await here.amounts()).toEqual([-15]), 4000);
+  await here.wait(1);
+  expect((await here.books()).held).toBe(0);
+});
+
+test("a reader that is slower than the hold's life pays for the rest, too", async () => {
+  const here = new World();
+  const options = { ...perChunk, use: { feature: "chat", quantity: 20, expires_in: 1 } };
+  const answer = await route(here, () => new Response(words("one", "two")), options)(request, {});
+  const reader = answer.body?.getReader();
+  await reader?.read();
+  await vi.waitFor(async () => expect(await here.amounts()).toEqual([-5]), 4000);
+  await here.wait(1);
+  while (!(await reader?.read())?.done);
+  expect(await here.amounts()).toEqual([-5, -5]);
+});
+
+test("a client that hangs up is charged for what it got, though the answer is dropped", async () => {
+  const here = new World();
+  for (const [signal, paid] of [
+    [AbortSignal.timeout(50), 10],
+    [AbortSignal.abort(), 5],
+  ] as const) {
+    const handler: Handler = (_, hold) => {
+      hold.use(1);
+      return new Response(words("one", "two"));
+    };
+    const gone = new Request(request, { signal });
+    const before = (await here.books()).available;
+    const answer = await route(here, handler, perChunk)(gone, {});
+    const reader = answer.body?.getReader();
+    if (!signal.aborted) await reader?.read();
+    await vi.waitFor(async () => expect((await here.books()).held).toBe(0));
+    expect(before - (await here.books()).available).toBe(paid);
+    await expect(reader?.read()).rejects.toBe(signal.reason);
+  }
+});
