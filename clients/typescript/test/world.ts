@@ -2,28 +2,7 @@
 
 import { Scrip, type Account, type ScripOptions } from "@scrip/client";
 import { inject } from "vitest";
-
-export type Fault =
-  | "none"
-  | "request lost"
-  | "answer lost"
-  | "proxy"
-  | "busy"
-  | "busy for long"
-  | "unauthorized"
-  | "nonsense"
-  | "another account";
-
-/** `ledger`: types and amounts since the account was opened, oldest first. */
-export interface Books {
-  ledger: [string, number][];
-  keys: string[];
-  metadata: Record<string, unknown> | null;
-  available: number;
-  held: number;
-  /** How many faults have hit nothing yet. */
-  faults: number;
-}
+import { type Books, type Fault, order, type Orders } from "./books.ts";
 
 export class World {
   readonly url = `${inject("scripUrl")}/${crypto.randomUUID()}`;
@@ -50,6 +29,16 @@ export class World {
     await this.#order({ wait: seconds });
   }
 
+  /** Let the catalog be that of a new deployment. */
+  async renew(): Promise<void> {
+    await this.#order({ new: true });
+  }
+
+  /** Let a token of a feature cost a credit, and give the account 10 000 more. */
+  async priceTokens(feature: string): Promise<void> {
+    await this.#order({ tokens: feature });
+  }
+
   books(): Promise<Books> {
     return this.#order({});
   }
@@ -60,10 +49,8 @@ export class World {
     return ledger.map(([, amount]) => amount).filter((amount) => amount !== 0);
   }
 
-  async #order(orders: object): Promise<Books> {
-    const body = JSON.stringify(orders);
-    const answer = await fetch(`${this.url}/world`, { method: "POST", body });
-    return (await answer.json()) as Books;
+  #order(orders: Orders): Promise<Books> {
+    return order(this.url, orders);
   }
 }
 

@@ -26,11 +26,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
-from scrip.domain.catalog import Feature, Price
-from scrip.domain.commands import AdjustAction
 from tests.unit.clients.fake_provider import PROMPT, PROMPT_TOKENS, TOKEN, TOKENS, fake_provider
 from tests.unit.clients.scrip_in_memory import ACCOUNT_ID, ScripInMemory
-from tests.unit.domain.examples import CATALOG, adjust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -95,13 +92,7 @@ class Outcome:
 def scrip_in_memory(*feature_ids: str) -> ScripInMemory:
     """Return Scrip with features whose tokens cost a credit each."""
     server = ScripInMemory()
-    meters = {name: Price(cost=1, per=1) for name in ("input", "cached_input", "output")}
-    features = {
-        feature_id: Feature(feature_id=feature_id, name="Model", unit="token", meters=meters)
-        for feature_id in feature_ids or (FEATURE,)
-    }
-    server.catalog = type(CATALOG)(plans=CATALOG.plans, features=features)
-    server.execute(adjust(AdjustAction.ADD, 10_000))
+    server.price_tokens(*feature_ids or (FEATURE,))
     return server
 
 

@@ -25,7 +25,9 @@ from functions.consume.requests import (
 )
 from functions.refund.requests import RefundRequest
 from scrip.domain import errors
+from scrip.domain.catalog import Feature, Price
 from scrip.domain.commands import (
+    AdjustAction,
     CaptureHold,
     Command,
     Consume,
@@ -50,7 +52,7 @@ from scrip.http.upcoming import upcoming_json
 from scrip.ledger import Outcome
 from scrip_client import AsyncScrip, Scrip
 from scrip_client.keys import USER_PREFIX
-from tests.unit.domain.examples import CATALOG, NOW, USER, do, opening, own_entry
+from tests.unit.domain.examples import CATALOG, NOW, USER, adjust, do, opening, own_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -144,6 +146,16 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
     def account(self) -> Account:
         """The account, settled now."""
         return settled(self._account, self.catalog, self.now)
+
+    def price_tokens(self, *feature_ids: str) -> None:
+        """Let a token of each feature cost a credit, and give the account 10 000."""
+        meters = {name: Price(cost=1, per=1) for name in ("input", "cached_input", "output")}
+        features = {
+            feature_id: Feature(feature_id=feature_id, name="Model", unit="token", meters=meters)
+            for feature_id in feature_ids
+        }
+        self.catalog = replace(CATALOG, features=features)
+        self.execute(adjust(AdjustAction.ADD, 10_000))
 
     def execute(self, command: Command) -> None:
         """Execute a command that does not come from the client."""

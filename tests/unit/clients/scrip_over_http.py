@@ -2,7 +2,8 @@
 
 Every first part of a path is a world of its own, with an account `u1` of 150 credits. Beside the
 API, a world answers `POST /<world>/world` with its books, after it has done what the body names:
-`faults` for the next requests, and seconds to `wait`.
+`faults` for the next requests, seconds to `wait`, whether the catalog is that of a `new` stack,
+and a feature whose `tokens` cost a credit each.
 
     python -m tests.unit.clients.scrip_over_http
 """
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import httpx
 
+from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from tests.unit.clients.scrip_in_memory import (
     ScripInMemory,
     answer_lost,
@@ -47,12 +49,19 @@ FAULTS: dict[str, Fault] = {
 }
 
 
+class Server(ThreadingHTTPServer):
+    """Accepts many connections at the same time."""
+
+    request_queue_size = 128
+
+
 class Handler(BaseHTTPRequestHandler):
-    """One connection."""
+    """One connection. The lock is for pydantic, which builds models at their first use."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     worlds: ClassVar = defaultdict[str, ScripInMemory](ScripInMemory)
+    lock: ClassVar = threading.Lock()
 
     def do_GET(self) -> None:
         """Answer a request, or close the connection if a fault loses it."""
@@ -60,12 +69,16 @@ class Handler(BaseHTTPRequestHandler):
         scrip = self.worlds[world]
         content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if path == "world":
-            self._send(httpx.Response(200, json=_books(scrip, json.loads(content))))
+            with self.lock:
+                books = _books(scrip, json.loads(content))
+            self._send(httpx.Response(200, json=books))
             return
         url = f"http://api.example/{path}"
         request = httpx.Request(self.command, url, headers=dict(self.headers), content=content)
         try:
-            self._send(scrip.handle_request(request))
+            with self.lock:
+                answer = scrip.handle_request(request)
+            self._send(answer)
         except httpx.TransportError:
             self.close_connection = True
 
@@ -85,9 +98,14 @@ class Handler(BaseHTTPRequestHandler):
 def _books(scrip: ScripInMemory, orders: dict[str, Any]) -> dict[str, Any]:
     scrip.faults.extend(FAULTS[name] for name in orders.get("faults", ()))
     scrip.wait(orders.get("wait", 0))
+    if orders.get("new"):
+        scrip.catalog = DEFAULT_CATALOG
+    if "tokens" in orders:
+        scrip.price_tokens(orders["tokens"])
     account = scrip.account
     return {
         "ledger": scrip.ledger,
+        "uses": [entry for entry in scrip.entries if entry["type"] == "usage"],
         "keys": scrip.keys,
         "metadata": scrip.newest.metadata,
         "available": account.available,
@@ -97,7 +115,7 @@ def _books(scrip: ScripInMemory, orders: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with Server(("127.0.0.1", 0), Handler) as server:
         print(f"http://127.0.0.1:{server.server_port}", flush=True)  # noqa: T201 - it is asked for
         threading.Thread(target=server.serve_forever, daemon=True).start()
         sys.stdin.read()  # until the tests that started it are gone

@@ -6,12 +6,14 @@ The TypeScript client plays them in clients/typescript/packages/client/test/scen
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import scrip_client
+from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from tests.unit.clients.scrip_in_memory import (
     ACCOUNT_ID,
     ModelError,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 CREDITS = 150
 SCENARIOS = json.loads((Path(__file__).parents[3] / "clients/scenarios.json").read_text())
+ESTIMATED = {"estimated": True}
 ERRORS = {"ModelError": ModelError, **vars(scrip_client)}
 
 
@@ -50,7 +53,7 @@ def play(step: dict[str, Any], scrip: Scrip, world: ScripInMemory) -> None:
                 each(step, world, refund)
         case {"hold": use}:
             feature, account_id, rest = used(use)
-            with scrip.hold(feature, account_id, **rest) as hold:
+            with suppress(GeneratorExit), scrip.hold(feature, account_id, **rest) as hold:
                 each(step, world, lambda line: play_hold(line, hold, scrip))
         case {"lease": use}:
             feature, account_id, _ = used(use)
@@ -60,6 +63,9 @@ def play(step: dict[str, Any], scrip: Scrip, world: ScripInMemory) -> None:
 
 def play_hold(line: dict[str, Any], hold: Hold, scrip: Scrip) -> None:
     match line:
+        case {"use": dict(usage)}:
+            estimated = line.get("estimated", False)
+            hold.use(usage=usage, usage_of=line.get("of"), estimated=estimated)
         case {"use": units}:
             hold.use(units)
         case {"capture": True}:
@@ -79,6 +85,8 @@ def each(
                 world.faults.extend([answer_lost] * responses)
             case {"fail": True}:
                 raise ModelError
+            case {"leave": True}:
+                raise GeneratorExit
             case _:
                 play_line(line)
 
@@ -86,6 +94,7 @@ def each(
 @pytest.mark.parametrize("scenario", SCENARIOS["scenarios"], ids=lambda scenario: scenario["name"])
 def test_every_scenario_ends_as_the_table_says(scenario: dict[str, Any]) -> None:
     world = ScripInMemory()
+    world.catalog = DEFAULT_CATALOG
     with world.client() as scrip:
         for step in scenario["steps"]:
             if error := step.get("throws"):
@@ -95,5 +104,7 @@ def test_every_scenario_ends_as_the_table_says(scenario: dict[str, Any]) -> None
                 play(step, scrip, world)
     assert not world.faults
     assert [amount for _, amount in world.ledger if amount] == scenario["amounts"]
+    marked = [entry["amount"] for entry in world.entries if entry["metadata"] == ESTIMATED]
+    assert [amount for amount in marked if amount] == scenario.get("estimated", [])
     account = world.account
     assert account.available == account.balance == CREDITS + sum(scenario["amounts"])

@@ -3,13 +3,23 @@
  * names in the environment.
  */
 
-import { type Account, type Hold, type Lease, Scrip } from "@scrip/client";
+import {
+  type Account,
+  type Hold,
+  type Lease,
+  type Meters,
+  type ProviderUsage,
+  Scrip,
+} from "@scrip/client";
 import { expect, test } from "vitest";
 import table from "../../../../scenarios.json" with { type: "json" };
 import { thrown, World } from "../../../test/world.ts";
 
 interface Line {
-  use?: number;
+  use?: number | Meters;
+  of?: ProviderUsage["usage_of"];
+  estimated?: boolean;
+  leave?: boolean;
   capture?: boolean;
   consume?: number;
   refund?: number;
@@ -23,6 +33,8 @@ interface Used {
   feature?: string;
   quantity?: number;
   amount?: number;
+  usage?: object;
+  usage_of?: string;
   key?: string;
   credits?: number;
 }
@@ -34,9 +46,19 @@ interface Step extends Partial<Record<"charge" | "hold" | "lease", Used>> {
   throws?: string;
 }
 
+interface Scenario {
+  name: string;
+  steps: Step[];
+  amounts: number[];
+  estimated?: number[];
+}
+
 class ModelError extends Error {
   override name = "ModelError";
 }
+
+/** The reader of a stream has left. */
+class Left extends Error {}
 
 const { SCRIP_API_URL, SCRIP_SERVICE_TOKEN, SCRIP_ADMIN_TOKEN } = process.env;
 const CREDITS = 150;
@@ -55,7 +77,11 @@ class LossyNetwork {
 }
 
 async function openAccount(network: LossyNetwork): Promise<Account> {
-  if (SCRIP_API_URL === undefined) return new World().account("service", { fetch: network.fetch });
+  if (SCRIP_API_URL === undefined) {
+    const world = new World();
+    await world.renew();
+    return world.account("service", { fetch: network.fetch });
+  }
   const accountId = `scenario|${crypto.randomUUID()}`;
   await asAdmin("admin/accounts", { account_id: accountId });
   const set = { action: "set", amount: CREDITS, reason: "a scenario" };
@@ -86,16 +112,30 @@ async function play(step: Step, account: Account, network: LossyNetwork): Promis
       }),
     );
   }
-  if (step.hold) {
-    await account.hold(used(step.hold), (hold) =>
-      each(step, network, (line) => playHold(line, hold, account)),
-    );
-  }
+  if (step.hold) await playStream(step, await account.startHold(used(step.hold)), account, network);
   if (step.lease) await playLease(step, account.lease(leased(step.lease)), network);
 }
 
+async function playStream(
+  step: Step,
+  hold: Hold,
+  account: Account,
+  network: LossyNetwork,
+): Promise<void> {
+  try {
+    await each(step, network, (line) => playHold(line, hold, account));
+  } catch (error) {
+    if (error instanceof Left) return hold.settle();
+    await hold.release(String(error));
+    throw error;
+  }
+  await hold.end();
+}
+
 async function playHold(line: Line, hold: Hold, account: Account): Promise<void> {
-  if (line.use !== undefined) hold.use(line.use);
+  if (line.of !== undefined) hold.report({ usage_of: line.of, usage: line.use as object });
+  else if (line.estimated) hold.report(line.use as Meters, { estimated: true });
+  else if (line.use !== undefined) hold.use(line.use);
   if (line.capture) await hold.capture();
   if (line.elsewhere === "release") await account.releaseHold(hold.holdId);
   if (line.elsewhere === "capture") {
@@ -122,6 +162,7 @@ async function each(
     network.losing += line.lose ?? 0;
     await play(line);
     if (line.fail) throw new ModelError();
+    if (line.leave) throw new Left();
   }
 }
 
@@ -129,25 +170,25 @@ const used = ({ key, ...use }: Used) => ({ ...use, idempotencyKey: key }) as { a
 
 const leased = ({ credits = 0, ...options }: Used) => ({ ...options, sliceCredits: credits });
 
-test.for(table.scenarios as { name: string; steps: Step[]; amounts: number[] }[])(
-  "$name",
-  async ({ steps, amounts }) => {
-    const network = new LossyNetwork();
-    const account = await openAccount(network);
-    for (const step of steps) {
-      const error = await thrown(play(step, account, network));
-      expect((error as Error | undefined)?.name, String(error)).toBe(step.throws);
-    }
-    expect(network.losing).toBe(0);
-    const moved: number[] = [];
-    for await (const { type, amount } of account.entries()) {
-      if (["usage", "refund"].includes(type)) moved.unshift(amount);
-    }
-    expect(moved.filter((amount) => amount !== 0)).toEqual(amounts);
-    const { available, held } = await account.balance();
-    expect({ available, held }).toEqual({
-      available: CREDITS + amounts.reduce((total, amount) => total + amount, 0),
-      held: 0,
-    });
-  },
-);
+test.for(table.scenarios as Scenario[])("$name", async ({ steps, amounts, estimated = [] }) => {
+  const network = new LossyNetwork();
+  const account = await openAccount(network);
+  for (const step of steps) {
+    const error = await thrown(play(step, account, network));
+    expect((error as Error | undefined)?.name, String(error)).toBe(step.throws);
+  }
+  expect(network.losing).toBe(0);
+  const moved: number[] = [];
+  const marked: number[] = [];
+  for await (const { type, amount, metadata } of account.entries()) {
+    if (["usage", "refund"].includes(type)) moved.unshift(amount);
+    if (amount !== 0 && metadata?.["estimated"]) marked.unshift(amount);
+  }
+  expect(moved.filter((amount) => amount !== 0)).toEqual(amounts);
+  expect(marked).toEqual(estimated);
+  const { available, held } = await account.balance();
+  expect({ available, held }).toEqual({
+    available: CREDITS + amounts.reduce((total, amount) => total + amount, 0),
+    held: 0,
+  });
+});
