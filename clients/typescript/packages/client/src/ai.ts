@@ -49,7 +49,7 @@ const allMeters: Units = ({ inputTokens = 0, inputTokenDetails, outputTokens = 0
 };
 
 /**
- * Hold credits for a `streamText`, and return its settings, with callbacks that charge for it.
+ * Hold credits for one `streamText`, and return its settings, with callbacks that charge for it.
  *
  * A stream that ends is charged for the tokens that the provider counted. One that is aborted or
  * breaks off is charged for the prompt and what was delivered, estimated where the provider has not
@@ -76,7 +76,7 @@ export async function heldStream<Given extends Settings>(
   }
 }
 
-/** Return the settings of a `streamText` with callbacks that charge an open hold, and end it. */
+/** Return the settings of one `streamText` with callbacks that charge an open hold, and end it. */
 export function meteredStream<Given extends Settings>(
   hold: Hold,
   settings: Given,
@@ -89,7 +89,15 @@ export function meteredStream<Given extends Settings>(
     abortSignal?.removeEventListener("abort", abort);
     return isLeft || meter.hasDelivered ? hold.settle() : hold.release(reasonOf(reason));
   };
-  const abort = () => void end(abortSignal?.reason, !isTimeout(abortSignal?.reason));
+  let isStarted = false;
+  const start = () => {
+    if (isStarted) throw new Error("a hold pays for one stream: hold again for the next");
+    isStarted = true;
+    return watched(end);
+  };
+  const abort = () => {
+    void end(abortSignal?.reason, isStarted && !isTimeout(abortSignal?.reason));
+  };
   let silence: ReturnType<typeof setTimeout>;
   const update = () => {
     clearTimeout(silence);
@@ -98,7 +106,8 @@ export function meteredStream<Given extends Settings>(
     const whole = typeof used === "number" ? wholeUnits(used) : used;
     hold.report(whole, meter.isEstimated ? { estimated: true } : {});
     // The stream may go on: its reader is slow, or a tool.
-    silence = setTimeout(() => void hold.suspend(), hold.expiresIn * 1000);
+    const pause = () => void (isStarted ? hold.suspend() : end("nobody called streamText"));
+    silence = setTimeout(pause, hold.expiresIn * 1000);
   };
   if (abortSignal?.aborted) void end(abortSignal.reason);
   update();
@@ -106,7 +115,7 @@ export function meteredStream<Given extends Settings>(
   abortSignal?.addEventListener("abort", abort);
   return {
     ...settings,
-    experimental_transform: [settings.experimental_transform ?? [], () => watched(end)].flat(),
+    experimental_transform: [settings.experimental_transform ?? [], start].flat(),
     onChunk: async (event: Event<"onChunk">) => {
       meter.deliver(event.chunk);
       update();

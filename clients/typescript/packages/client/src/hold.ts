@@ -142,7 +142,7 @@ export class Hold extends HeldCredits {
    * writes to the log.
    */
   async suspend(): Promise<void> {
-    if (this.#isOver) return;
+    if (this.#isOver || this.isCharged) return;
     this.#isSuspended = true;
     clearTimeout(this.#timer);
     await this.#logUnpaid(this.capture());

@@ -161,6 +161,26 @@ test("a signal that comes before the model is asked charges nothing", async () =
   expect(await here.amounts()).toEqual([]);
 });
 
+test("a hold pays for one stream, so that a second one is not free", async () => {
+  const here = new World();
+  const settings = { model: model([[...said("Hello"), finish(30, 12)]]), prompt };
+  const held = await heldStream(here.account(), use, settings);
+  await read(streamText(held).textStream);
+  expect(() => streamText(held)).toThrow("hold again for the next");
+});
+
+test("settings that are never used, or after their signal, cost nothing", async () => {
+  const here = new World();
+  const abort = new AbortController();
+  const settings = { model: model([]), prompt };
+  await heldStream(here.account(), use, { ...settings, abortSignal: abort.signal });
+  abort.abort();
+  await vi.waitFor(async () => expect((await here.books()).held).toBe(0));
+  await heldStream(here.account(), { ...use, expires_in: 1 }, settings);
+  await vi.waitFor(async () => expect((await here.books()).held).toBe(0), 4000);
+  expect(await here.amounts()).toEqual([]);
+});
+
 test("units that cannot be charged give the credits back", async () => {
   const here = new World();
   const held = heldStream(here.account(), use, { model: model([]), prompt }, () => -1);
