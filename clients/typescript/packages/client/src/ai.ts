@@ -35,6 +35,9 @@ export type Units = (tokens: Tokens) => number | Meters;
 /** Estimates: a token of most languages is about 4 bytes. */
 const BYTES_PER_TOKEN = 4;
 
+/** What an image, a sound or a file counts as, unless it has fewer bytes. */
+const MEDIA_TOKENS = 1_600;
+
 const allTokens: Units = ({ totalTokens }) => totalTokens ?? 0;
 
 const allMeters: Units = ({ inputTokens = 0, inputTokenDetails, outputTokens = 0 }) => {
@@ -102,12 +105,12 @@ export function meteredStream<Given extends Settings>(
   const update = () => {
     clearTimeout(silence);
     if (hold.isOver) return;
-    const used = units(meter.tokens);
-    const whole = typeof used === "number" ? wholeUnits(used) : used;
-    hold.report(whole, meter.isEstimated ? { estimated: true } : {});
     // The stream may go on: its reader is slow, or a tool.
     const pause = () => void (isStarted ? hold.suspend() : end("nobody called streamText"));
     silence = setTimeout(pause, hold.expiresIn * 1000);
+    const used = units(meter.tokens);
+    const whole = typeof used === "number" ? wholeUnits(used) : used;
+    hold.report(whole, meter.isEstimated ? { estimated: true } : {});
   };
   if (abortSignal?.aborted) void end(abortSignal.reason);
   update();
@@ -145,7 +148,7 @@ function isTimeout(reason: unknown): boolean {
   return reason instanceof Error && reason.name === "TimeoutError";
 }
 
-/** Return what the model is told of its tools. */
+/** Return what the model reads of its tools. */
 function described(tools: Settings["tools"]): unknown {
   return Object.entries(tools ?? {}).map(([name, { description, inputSchema }]) => {
     return [name, description, asSchema(inputSchema).jsonSchema];
@@ -263,11 +266,14 @@ function textOf(chunk: Chunk): string | undefined {
 
 const encoder = new TextEncoder();
 
-/** Return how much text a value has. Nobody can know from here what its media cost. */
+/** Return how much text a value has, with its media as if they were text. */
 function bytesIn(value: unknown): number {
   if (typeof value === "string") return encoder.encode(value).length;
   if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return 0;
-  if ("type" in value && /^(image|file|media)/.test(String(value.type))) return 0;
+  if ("type" in value && /^(image|file|media)/.test(String(value.type))) {
+    const inline = Object.values(value).find((part) => part instanceof Uint8Array);
+    return BYTES_PER_TOKEN * Math.min(MEDIA_TOKENS, inline?.length ?? MEDIA_TOKENS);
+  }
   return Object.values(value).reduce<number>((sum, part) => sum + bytesIn(part), 0);
 }
 

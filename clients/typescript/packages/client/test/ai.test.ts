@@ -278,19 +278,23 @@ test("a stream that goes on after its hold has expired is not free", async () =>
   await vi.waitFor(async () => expect(await total()).toBe(-42));
 });
 
-test("media in a prompt are not taken for text", async () => {
+test.for([
+  [1_000_000, 1_600],
+  [100, 100],
+] as const)("an image of %i bytes in a prompt counts as %i tokens", async ([bytes, tokens]) => {
   const here = new World();
-  const image = new Uint8Array(1_000_000);
   const content = [
     { type: "text" as const, text: prompt },
-    { type: "image" as const, image },
+    { type: "image" as const, image: new Uint8Array(bytes) },
   ];
   const messages = [{ role: "user" as const, content }];
   const settings = { model: model([[...said("four"), finish()]]), messages };
-  const result = streamText(await heldStream(here.account(), use, settings));
+  const units = ({ totalTokens = 0 }) => totalTokens / 100;
+  const result = streamText(await heldStream(here.account(), use, settings, units));
   await read(result.textStream);
-  const [amount = 0] = await here.amounts();
-  expect(-amount).toBeLessThan(PROMPT_TOKENS + 10);
+  // "user" is a token, too.
+  const most = Math.ceil((PROMPT_TOKENS + 1 + tokens + 1) / 100);
+  await vi.waitFor(async () => expect(await here.amounts()).toEqual([-most]));
 });
 
 test.for([
