@@ -16,5 +16,7 @@ export default defineConfig({
     include: ["{test,packages/*/test}/**/*.test.{ts,tsx}"],
     globalSetup: "test/scrip-in-memory.ts",
     testTimeout: 20_000,
+    // Tests wait more than they compute, also on two cores.
+    maxWorkers: 2,
   },
 });

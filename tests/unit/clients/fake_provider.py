@@ -4,14 +4,17 @@ ok          five tokens, and the usage
 die-2       the connection breaks after two tokens
 stall-2     silence after two tokens
 short-2     the stream ends after two tokens without a usage
-busy        the first request is refused, and the next one answered
+busy        the first request is refused, and the next one answered; busy-2 is another model
 down        every request is refused
+
+    python -m tests.unit.clients.fake_provider
 """
 
 from __future__ import annotations
 
 import json
 import struct
+import sys
 import threading
 from base64 import b64encode
 from contextlib import contextmanager
@@ -38,6 +41,7 @@ class FakeProvider(ThreadingHTTPServer):
     """A server of models. `requests` are the bodies that it got, and `is_asked` the first."""
 
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -50,6 +54,10 @@ class FakeProvider(ThreadingHTTPServer):
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
+
+    def is_first(self, model: str) -> bool:
+        """Whether a model was asked once until now."""
+        return [request["model"] for request in self.requests].count(model) == 1
 
 
 @contextmanager
@@ -68,6 +76,7 @@ def fake_provider() -> Iterator[FakeProvider]:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -82,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
         provider.requests.append(body)
         provider.is_asked.set()
         what, _, number = _plan(body)
-        if what == "down" or (what == "busy" and len(provider.requests) == 1):
+        if what == "down" or (what == "busy" and provider.is_first(body["model"])):
             self._answer(503, {"error": {"type": "overloaded_error", "message": "busy"}})
         elif body.get("stream"):
             self._stream(STREAMS[path](body), what, int(number or TOKENS))
@@ -334,3 +343,9 @@ STREAMS = {
     CONVERSE_STREAM: _converse_stream,
     INVOKE_STREAM: _invoke_stream,
 }
+
+
+if __name__ == "__main__":
+    with fake_provider() as provider:
+        print(provider.url, flush=True)  # noqa: T201 - it is asked for
+        sys.stdin.read()  # until the tests that started it are gone
