@@ -67,7 +67,7 @@ def play_hold(line: dict[str, Any], hold: Hold, scrip: Scrip) -> None:
             estimated = line.get("estimated", False)
             hold.use(usage=usage, usage_of=line.get("of"), estimated=estimated)
         case {"use": units}:
-            hold.use(units)
+            hold.use(units, feature=line.get("feature"))
         case {"capture": True}:
             hold.capture()
         case {"elsewhere": "release"}:

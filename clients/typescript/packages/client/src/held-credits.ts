@@ -32,7 +32,7 @@ import type {
   Schemas,
   Use,
 } from "./models.js";
-import { fieldsOf, type Used } from "./used.js";
+import { fieldsOf, type Share } from "./used.js";
 
 export type HoldOptions = HoldUse & Keyed & FailOpen;
 
@@ -51,6 +51,8 @@ export class HeldCredits {
   isCharged = false;
   /** How many seconds it lives unless it is extended. */
   readonly expiresIn: number;
+  /** The uses that it is for, if there are several. */
+  readonly lines: readonly Schemas["LineRequest"][];
   protected readonly caller: Caller;
   protected readonly hasOwnKey: boolean;
   protected readonly failOpen: boolean;
@@ -77,7 +79,8 @@ export class HeldCredits {
     this.failOpen = failOpen;
     this.state = caller.newState();
     this.#use = { ...use, expires_in: this.expiresIn } as HoldUse;
-    const { feature: _, expires_in, reason, reference, metadata, ...measure } = use;
+    const { feature: _, lines, expires_in, reason, reference, metadata, ...measure } = use;
+    this.lines = lines ?? [];
     this.#measure = measure;
     this.#name = keyOf(idempotencyKey);
   }
@@ -105,7 +108,9 @@ export class HeldCredits {
       const call = calls.openHold(this.accountId, { ...this.#use, idempotencyKey: this.#name });
       const posting = await this.caller.send(call, this.state);
       this.#holdId = posting.hold.hold_id;
-      this.#cost = posting.entry.cost ?? undefined;
+      // An older Scrip has one entry.
+      const entries = posting.entries ?? [posting.entry];
+      this.#cost = entries.reduce((sum, { cost }) => sum + (cost ?? 0), 0);
       if (!this.hasOwnKey || !posting.replayed) return posting;
       try {
         await this.extend();
@@ -141,23 +146,23 @@ export class HeldCredits {
    * @throws {NotPaidError} something else was charged in its place.
    */
   protected async charge(
-    used: Used | undefined,
+    share: Share | undefined,
     suffix: string,
     final: boolean,
   ): Promise<Posting | undefined> {
     try {
-      return await this.#capture(suffix, this.captureBody(used, final));
+      return await this.#capture(suffix, this.captureBody(share, final));
     } catch (error) {
       if (error instanceof HoldNotFoundError) {
         // It was never opened: `failOpen`.
-        return this.#chargeWithoutHold(used, suffix);
+        return this.#chargeWithoutHold(share, suffix);
       }
       if (error instanceof HoldEndedError) {
-        return this.#chargeMissing(error.problem.ended_by, used, suffix, final);
+        return this.#chargeMissing(error.problem.ended_by, share, suffix, final);
       }
       if (error instanceof IdempotencyKeyReusedError) {
         const found = await this.#find(error.problem.entry_id);
-        this.#count(found, await this.#price(used), this.holdId);
+        this.#count(found, await this.#price(share), this.holdId);
         return undefined;
       }
       if (error instanceof AccountFrozenError || error instanceof InsufficientCreditsError) {
@@ -173,10 +178,14 @@ export class HeldCredits {
    * All that is held is captured as an amount, so that the app is paid in full even if someone
    * else captured a part.
    */
-  protected captureBody(used: Used | undefined, final: boolean): Capture {
-    const cost = used === undefined ? this.#cost : undefined;
-    const measured = cost === undefined ? this.#measured(used) : { amount: cost };
-    return { ...measured, final, excess: "available", ...this.#details() } as Capture;
+  protected captureBody(share: Share | undefined, final: boolean): Capture {
+    const cost = share === undefined ? this.#cost : undefined;
+    const measured = cost === undefined ? this.#measured(share) : { amount: cost };
+    const use =
+      share?.feature === undefined
+        ? measured
+        : { lines: [{ feature: share.feature, ...measured }] };
+    return { ...use, final, excess: "available", ...this.#details() } as Capture;
   }
 
   protected keyFor(suffix: string): Promise<string> {
@@ -233,18 +242,18 @@ export class HeldCredits {
    */
   async #chargeMissing(
     endedBy: string | null,
-    used: Used | undefined,
+    share: Share | undefined,
     suffix: string,
     final: boolean,
   ): Promise<Posting | undefined> {
-    if (endedBy === null) return this.#chargeWithoutHold(used, suffix);
+    if (endedBy === null) return this.#chargeWithoutHold(share, suffix);
     const found = await this.#find(endedBy);
-    if (!this.#isPayment(found)) return this.#chargeWithoutHold(used, suffix);
-    const price = await this.#price(used);
+    if (!this.#isPayment(found)) return this.#chargeWithoutHold(share, suffix);
+    const price = await this.#price(share);
     const uncounted = this.#uncounted(found);
     if (found.refunded || (final && uncounted > price)) throw this.#notPaid(price, found);
     const paid = Math.min(price, uncounted);
-    const posting = paid < price ? await this.#chargeWithoutHold(used, suffix, paid) : undefined;
+    const posting = paid < price ? await this.#chargeWithoutHold(share, suffix, paid) : undefined;
     this.#addCounted(endedBy, paid);
     return posting;
   }
@@ -255,13 +264,15 @@ export class HeldCredits {
    * @throws {NotPaidError} the key belongs to something else.
    */
   async #chargeWithoutHold(
-    used: Used | undefined,
+    share: Share | undefined,
     suffix: string,
     paid = 0,
   ): Promise<Posting | undefined> {
-    const use = paid
-      ? { amount: (await this.#price(used)) - paid }
-      : { ...this.#feature(), ...this.#measured(used) };
+    const isOfLines = share === undefined && this.lines.length > 0;
+    const use =
+      paid || isOfLines
+        ? { amount: (await this.#price(share)) - paid }
+        : { ...this.#feature(share), ...this.#measured(share) };
     const idempotencyKey = await this.keyFor(`${suffix}.late`);
     const body = { ...this.#details(), ...use, idempotencyKey } as Use & Keyed;
     try {
@@ -269,7 +280,7 @@ export class HeldCredits {
     } catch (error) {
       if (!(error instanceof IdempotencyKeyReusedError)) throw error;
       const found = await this.#find(error.problem.entry_id);
-      this.#count(found, (await this.#price(used)) - paid, null);
+      this.#count(found, (await this.#price(share)) - paid, null);
       return undefined;
     }
   }
@@ -327,12 +338,15 @@ export class HeldCredits {
   }
 
   /** Return what a use costs now, or (undefined) what the hold's credits cost when it opened. */
-  async #price(used: Used | undefined): Promise<number> {
-    if (used === undefined && this.#cost !== undefined) return this.#cost;
-    const measured = this.#measured(used);
-    if (measured.amount != null) return measured.amount;
-    const use = { ...this.#feature(), ...measured } as Use;
-    return (await this.caller.send(calls.quote(this.accountId, use))).cost;
+  async #price(share: Share | undefined): Promise<number> {
+    if (share === undefined && this.#cost !== undefined) return this.#cost;
+    const isOfLines = share === undefined && this.lines.length > 0;
+    const uses = isOfLines ? this.lines : [{ ...this.#feature(share), ...this.#measured(share) }];
+    let price = 0;
+    for (const use of uses) {
+      price += use.amount ?? (await this.caller.send(calls.quote(this.accountId, use as Use))).cost;
+    }
+    return price;
   }
 
   /** Send a call about the hold, whose id is a guess while its opening is unanswered. */
@@ -351,12 +365,14 @@ export class HeldCredits {
   }
 
   /** Return what was used as fields of the API; undefined means all that was to be held. */
-  #measured(used: Used | undefined): Measure {
-    return used === undefined ? this.#measure : fieldsOf(used, this.#use.feature != null);
+  #measured(share: Share | undefined): Measure {
+    if (share === undefined) return this.#measure;
+    return fieldsOf(share.used, this.#feature(share).feature !== undefined);
   }
 
-  #feature(): { feature?: string } {
-    return this.#use.feature == null ? {} : { feature: this.#use.feature };
+  #feature(share: Share | undefined): { feature?: string } {
+    const feature = share?.feature ?? this.#use.feature;
+    return feature == null ? {} : { feature };
   }
 
   /** Return what the ledger keeps with each entry of the hold. */

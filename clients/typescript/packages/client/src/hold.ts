@@ -12,12 +12,15 @@ import { HeldCredits, type Metadata } from "./held-credits.js";
 import type { Held, Posting } from "./models.js";
 import { Queue } from "./queue.js";
 import { ONE_TRY } from "./retries.js";
-import { check, isNothing, type Meters, rest, sum, type Used } from "./used.js";
+import { check, isNothing, type Meters, rest, type Share, sum, type Used } from "./used.js";
 
 interface Part {
-  used: Used;
+  share: Share;
   suffix: string;
 }
+
+/** What was used, by the line's feature; undefined for the hold's own, or for credits. */
+type Shares = Map<string | undefined, Used>;
 
 /** A hold is extended after this part of its life. */
 const EXTEND_AFTER = 0.5;
@@ -32,12 +35,12 @@ const TRY_AGAIN_AFTER = 0.1;
  * `account` what is left then; each is undefined until it is known.
  */
 export class Hold extends HeldCredits {
-  used: Used | undefined;
   held: Held | undefined;
   #isOver = false;
   #isSuspended = false;
   #mayBeHeld = false;
-  #captured: Used | undefined;
+  readonly #used: Shares = new Map();
+  readonly #captured: Shares = new Map();
   #parts = 0;
   #part: Part | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -49,6 +52,16 @@ export class Hold extends HeldCredits {
     return this.#isOver;
   }
 
+  /** What was used of the hold's own feature, or of credits. */
+  get used(): Used | undefined {
+    return this.#used.get(undefined);
+  }
+
+  /** Whether anything was reported, even if it was nothing. */
+  get isReported(): boolean {
+    return this.#used.size > 0;
+  }
+
   /** Whether credits are certainly held; with `failOpen` that may be unknown. */
   get isHeld(): boolean {
     return this.held !== undefined;
@@ -57,16 +70,20 @@ export class Hold extends HeldCredits {
   /**
    * Add to what was used: units or meters of the feature, or credits if there is none.
    *
-   * Nothing is sent: the end, or `capture`, charges it.
+   * A hold with several lines needs to know of which `feature`, unless it is credits. Nothing is
+   * sent: the end, or `capture`, charges it.
    *
-   * @throws {RangeError} a count is not a whole number from 0, or what was used before is counted
-   *   otherwise.
+   * @throws {RangeError} a count is not a whole number from 0, what was used before is counted
+   *   otherwise, or no line of the hold has the feature.
    * @throws {Error} the hold is over, so nothing would be charged.
    */
-  use(more: number | Meters): void {
+  use(more: number | Meters, feature?: string): void {
     check(more);
+    if (feature !== undefined && !this.lines.some((line) => line.feature === feature)) {
+      throw new RangeError(`no line of this hold is for the feature "${feature}"`);
+    }
     this.#ensureOpen();
-    this.used = sum(this.used, more);
+    this.#used.set(feature, sum(this.#used.get(feature), more));
   }
 
   /**
@@ -82,8 +99,8 @@ export class Hold extends HeldCredits {
   report(used: Used, metadata: Metadata = {}): void {
     check(used);
     this.#ensureOpen();
-    rest(used, this.#captured);
-    this.used = used;
+    rest(used, this.#captured.get(undefined));
+    this.#used.set(undefined, used);
     this.reported = metadata;
   }
 
@@ -102,10 +119,8 @@ export class Hold extends HeldCredits {
     return this.#charges.run(async () => {
       this.#ensureOpen();
       let posting = this.#part && (await this.#chargePart(this.#part));
-      const used = rest(this.used ?? 0, this.#captured);
-      if (!isNothing(used)) {
-        this.#part = { used, suffix: `.capture-${++this.#parts}` };
-        posting = await this.#chargePart(this.#part);
+      for (const share of this.#rests()) {
+        if (this.#part === undefined) posting = await this.#chargePart(this.#begin(share));
       }
       return posting;
     });
@@ -123,7 +138,7 @@ export class Hold extends HeldCredits {
    */
   end(): Promise<void> {
     return this.#finish(async () => {
-      if (!this.isCharged || this.used !== undefined) await this.#chargeRest();
+      if (!this.isCharged || this.isReported) await this.#chargeRest();
     });
   }
 
@@ -222,9 +237,8 @@ export class Hold extends HeldCredits {
   /** Charge the part that was begun last. */
   async #chargePart(part: Part): Promise<Posting | undefined> {
     try {
-      const posting = await this.charge(part.used, part.suffix, false);
-      this.#part = undefined;
-      this.#captured = sum(this.#captured, part.used);
+      const posting = await this.charge(part.share, part.suffix, false);
+      this.#count(part);
       return posting;
     } catch (error) {
       if (!this.failOpen || !(error instanceof UnavailableError)) throw error;
@@ -233,21 +247,46 @@ export class Hold extends HeldCredits {
     }
   }
 
+  /** Return what was used and has not been captured, by feature. */
+  #rests(): Share[] {
+    const shares = Array.from(this.#used, ([feature, used]) => ({
+      feature,
+      used: rest(used, this.#captured.get(feature)),
+    }));
+    return shares.filter(({ used }) => !isNothing(used));
+  }
+
+  #begin(share: Share): Part {
+    this.#part = { share, suffix: `.capture-${++this.#parts}` };
+    return this.#part;
+  }
+
+  #count({ share: { feature, used } }: Part): void {
+    this.#part = undefined;
+    this.#captured.set(feature, sum(this.#captured.get(feature), used));
+  }
+
   /** Charge what was used and has not been charged yet, and give back the rest. */
   async #chargeRest(): Promise<void> {
     let body: object = {};
     let suffix = ".capture";
     try {
-      if (this.#part !== undefined) {
-        suffix = this.#part.suffix;
-        body = this.captureBody(this.#part.used, false);
-        await this.#chargePart(this.#part);
+      for (;;) {
+        const [share, ...others] = this.#part === undefined ? this.#rests() : [];
+        if (this.#part === undefined && others.length === 0) {
+          suffix = ".capture";
+          body = this.captureBody(share, true);
+          if (this.isReported && share === undefined) await this.#release();
+          else await this.charge(share, suffix, true);
+          return;
+        }
+        const part = this.#part ?? this.#begin(share!);
+        suffix = part.suffix;
+        body = this.captureBody(part.share, false);
+        await this.#chargePart(part);
+        // With `failOpen`, this was its last try.
+        if (this.#part === part) this.#count(part);
       }
-      const used = this.used === undefined ? undefined : rest(this.used, this.#captured);
-      suffix = ".capture";
-      body = this.captureBody(used, true);
-      if (used !== undefined && isNothing(used)) await this.#release();
-      else await this.charge(used, suffix, true);
     } catch (error) {
       if (!(error instanceof UnavailableError)) throw error;
       // A call that only reads has no key.

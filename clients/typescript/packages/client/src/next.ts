@@ -103,7 +103,7 @@ function charged(
   };
   /** Charge for an answer that was not read to its end. */
   const leave = async (reason: unknown, isBroken: boolean) => {
-    const isUsed = isDelivered || (!isBroken && hold.used !== undefined);
+    const isUsed = isDelivered || (!isBroken && hold.isReported);
     await (isUsed ? hold.settle() : hold.release(reasonOf(reason)));
     settled();
   };
@@ -118,7 +118,7 @@ function charged(
   /** Who does not ask for the next chunk may have left without a word, or may just be slow. */
   const awaitReader = () => {
     silence = setTimeout(async () => {
-      if (hold.used === undefined) return leave("the reader left without a word", false);
+      if (!hold.isReported) return leave("the reader left without a word", false);
       await hold.suspend();
       settled();
     }, hold.expiresIn * 1000);

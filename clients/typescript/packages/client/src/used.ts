@@ -14,6 +14,12 @@ export interface ProviderUsage {
 /** Units of a feature without meters, or credits where there is no feature; or one of the above. */
 export type Used = number | Meters | ProviderUsage;
 
+/** What was used of a hold: of its own feature, or of one of its lines' features. */
+export interface Share {
+  readonly feature?: string | undefined;
+  readonly used: Used;
+}
+
 /** @throws {RangeError} a count is not a whole number from 0. */
 export function check(used: Used): void {
   if (isOfProvider(used)) return;

@@ -19,6 +19,33 @@ const fails = () => {
   throw new ModelError();
 };
 
+const run = {
+  lines: [
+    { feature: "chat", quantity: 10 },
+    { feature: "model", usage: { output: 5_000 } },
+  ],
+  reference: "run-1",
+};
+
+describe("a hold for several features", () => {
+  test("is charged for each by its own price", async () => {
+    const here = new World();
+    await here.account().hold(run, async (hold) => {
+      expect(hold.held).toMatchObject({ amount: 60, features: ["chat", "model"] });
+      hold.use(1, "chat");
+      hold.use({ output: 500 }, "model");
+      hold.use(2, "chat");
+    });
+    expect(await here.amounts()).toEqual([-15, -1]);
+    expect(await here.books()).toMatchObject({ held: 0 });
+  });
+
+  test("is used for these only", async () => {
+    const hold = new World().account().hold(run, (held) => held.use(1, "image"));
+    await expect(hold).rejects.toThrow('no line of this hold is for the feature "image"');
+  });
+});
+
 describe("a hold's block", () => {
   test("is charged for what it used, and the rest is given back", async () => {
     const here = new World();
@@ -349,5 +376,17 @@ describe("a hold that is not answered", () => {
       hold.use(3);
     });
     expect(await here.amounts()).toEqual([-15]);
+  });
+
+  test("charges nothing twice with failOpen, whatever was not answered", async () => {
+    const here = new World();
+    await here.account().hold({ ...twenty, failOpen: true }, async (hold) => {
+      hold.use(3);
+      await here.failNext("answer lost", "busy for long");
+      expect(await hold.capture()).toBeUndefined();
+      hold.use(1);
+      await here.failNext("busy for long");
+    });
+    expect(await here.amounts()).toEqual([-15, -5]);
   });
 });

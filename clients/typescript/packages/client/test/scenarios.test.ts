@@ -17,6 +17,7 @@ import { thrown, World } from "../../../test/world.ts";
 
 interface Line {
   use?: number | Meters;
+  feature?: string;
   of?: ProviderUsage["usage_of"];
   estimated?: boolean;
   leave?: boolean;
@@ -37,6 +38,7 @@ interface Used {
   usage_of?: string;
   key?: string;
   credits?: number;
+  lines?: object[];
 }
 
 interface Step extends Partial<Record<"charge" | "hold" | "lease", Used>> {
@@ -135,7 +137,7 @@ async function playStream(
 async function playHold(line: Line, hold: Hold, account: Account): Promise<void> {
   if (line.of !== undefined) hold.report({ usage_of: line.of, usage: line.use as object });
   else if (line.estimated) hold.report(line.use as Meters, { estimated: true });
-  else if (line.use !== undefined) hold.use(line.use);
+  else if (line.use !== undefined) hold.use(line.use, line.feature);
   if (line.capture) await hold.capture();
   if (line.elsewhere === "release") await account.releaseHold(hold.holdId);
   if (line.elsewhere === "capture") {
