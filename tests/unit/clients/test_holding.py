@@ -19,6 +19,7 @@ from scrip_client import (
     Scrip,
     TooManyAttemptsError,
     UnavailableError,
+    UnknownMeterError,
     UnknownUsageError,
 )
 from tests.event_loops import run
@@ -168,7 +169,8 @@ def test_lines_that_could_not_be_held_are_charged_their_price(
         server.faults += [fault] * 8
         with scrip.hold(None, ACCOUNT_ID, lines=LINES, fail_open=True):
             pass
-    assert [entry for entry in server.ledger if entry[0] == "usage"] == [taken(47)] * 2
+        assert server.account.held == 0
+    assert server.charged == 2 * 47
 
 
 def test_a_use_of_lines_that_exceeds_them_or_whose_hold_has_ended_is_charged_in_full(
@@ -188,10 +190,104 @@ def test_a_use_of_a_feature_of_no_line_is_an_error_of_the_app(
 ) -> None:
     for held in ({"lines": LINES}, {"amount": 5}):
         with (
-            pytest.raises(ValueError, match="no line of this hold is for the feature 'image'"),
+            pytest.raises(ValueError, match="not for the feature 'image'"),
             scrip.hold(None, ACCOUNT_ID, **held) as hold,
         ):
             hold.use(1, feature="image")
+    assert server.account.held == 0
+
+
+def test_the_end_of_a_hold_is_one_charge_of_all_its_uses(
+    scrip: Scrip, server: ScripInMemory
+) -> None:
+    with scrip.hold(None, ACCOUNT_ID, lines=LINES) as hold:
+        hold.use(2, feature="chat")
+        hold.use(usage=OPENAI, usage_of="openai", feature="model")
+        hold.use(usage=OPENAI, usage_of="openai", feature="model")
+    assert server.ledger == [*[HOLD] * 3, RELEASE, taken(10), taken(2), taken(2)]
+    key = f"{hold.hold_id}.capture"
+    assert [entry["entry_id"] for entry in server.entries[-3:]] == [key, f"{key}~2", f"{key}~3"]
+
+
+@pytest.mark.parametrize("uses", [[(2, "chat"), (0, None)], [(0, None), (2, "chat")]])
+@pytest.mark.parametrize("captures", [False, True])
+def test_a_job_with_lines_is_charged_once_whatever_it_reports_last(
+    scrip: Scrip, server: ScripInMemory, uses: list[tuple[int, str | None]], *, captures: bool
+) -> None:
+    for number in range(2):
+        with scrip.hold(None, ACCOUNT_ID, lines=LINES, idempotency_key="job-7") as hold:
+            assert hold.is_charged == bool(number)
+            if not hold.is_charged:
+                for units, feature in uses:
+                    hold.use(units, feature=feature)
+                if captures:
+                    hold.capture()
+    assert (server.charged, server.account.held) == (10, 0)
+
+
+@pytest.mark.parametrize(("again", "paid"), [(2, 10), (3, 15), (1, 10)])
+@pytest.mark.parametrize("expires_first", [False, True])
+def test_a_job_that_was_killed_pays_only_what_its_captures_have_not(
+    scrip: Scrip, server: ScripInMemory, again: int, paid: int, *, expires_first: bool
+) -> None:
+    job = scrip.hold(None, ACCOUNT_ID, lines=LINES, idempotency_key="job-7")
+    killed = job.__enter__()
+    killed.use(2, feature="chat")
+    if expires_first:
+        server.wait(301)
+    killed.capture()
+    server.wait(301)
+    with scrip.hold(None, ACCOUNT_ID, lines=LINES, idempotency_key="job-7") as hold:
+        assert not hold.is_charged
+        hold.use(again, feature="chat")
+        hold.capture()
+        hold.use(4)
+    assert (server.charged, server.account.held) == (paid + 4, 0)
+
+
+@pytest.mark.parametrize(("more", "charged"), [(0, 11), (1, 12)])
+def test_what_somebody_else_captured_by_lines_counts_in_full(
+    scrip: Scrip, server: ScripInMemory, more: int, charged: int
+) -> None:
+    elsewhere: Any = [
+        {"feature": "model", "usage": {"output": 500}},
+        {"feature": "chat", "quantity": 2},
+    ]
+    with scrip.hold(None, ACCOUNT_ID, lines=LINES) as hold:
+        hold.use(2, feature="chat")
+        hold.use(usage={"output": 500 * (1 + more)}, feature="model")
+        scrip.capture_hold(ACCOUNT_ID, hold.hold_id, lines=elsewhere)
+    assert server.charged == charged
+
+
+def test_a_use_without_a_price_makes_no_other_free(scrip: Scrip, server: ScripInMemory) -> None:
+    def report(*uses: dict[str, Any]) -> None:
+        with scrip.hold(None, ACCOUNT_ID, lines=LINES) as hold:
+            for use in uses:
+                hold.use(**use)
+
+    good: Any = {"units": 2, "feature": "chat"}
+    strange: Any = {"usage": {"weird": 5}, "feature": "model"}
+    for uses in ((good, strange), (strange, good)):
+        with pytest.raises(UnknownMeterError):
+            report(*uses)
+        assert server.account.held == 0
+    assert server.charged == 2 * 10
+    with scrip.hold(None, ACCOUNT_ID, lines=LINES) as hold:
+        hold.use(2, feature="chat")
+        strange_usage = {**OPENAI, "holograms": 5}
+        fallback = {"output": 1_500}
+        hold.use(usage=strange_usage, usage_of="openai", fallback=fallback, feature="model")
+    assert server.ledger[-2:] == [RELEASE, taken(3)]
+    assert server.newest.feature == "model"
+
+
+def test_usage_of_a_hold_with_lines_needs_its_feature(scrip: Scrip, server: ScripInMemory) -> None:
+    with (
+        pytest.raises(ValueError, match="which feature"),
+        scrip.hold(None, ACCOUNT_ID, lines=LINES) as hold,
+    ):
+        hold.use(usage={"output": 500})
     assert server.account.held == 0
 
 

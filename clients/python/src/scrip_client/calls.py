@@ -37,6 +37,9 @@ Provider = Literal["openai", "anthropic", "bedrock", "google"]
 MEASURES = frozenset({"quantity", "usage", "usage_of", "amount"})
 """The fields of a `Use` that say how much it is."""
 
+USES_MAX = 25
+"""The most uses that one call charges together."""
+
 HOLD_SECONDS = 300
 """How long a hold lives by default."""
 

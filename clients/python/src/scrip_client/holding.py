@@ -6,7 +6,7 @@ import inspect
 import logging
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -51,25 +51,27 @@ logger = logging.getLogger("scrip_client")
 
 @dataclass(frozen=True)
 class ReportedUse:
-    """A use that a block has reported: fields of the API, or None for all that is held.
+    """A use that a block has reported, as fields of the API.
 
-    `fallback` are counts of meters to charge if the use has no price.
+    `fallback` are counts of meters to charge if the use has no price. It is charged `alone` once it
+    has been refused together with others.
     """
 
-    fields: Fields | None
+    fields: Fields
     fallback: Mapping[str, int] | None = None
+    alone: bool = False
 
     @property
     def counts(self) -> bool:
         """Whether anything was used. What a provider's usage says, only Scrip knows."""
-        if self.fields is None or "usage_of" in self.fields:
+        if "usage_of" in self.fields:
             return True
         usage = self.fields.get("usage", {})
         return any((*usage.values(), self.fields.get("quantity"), self.fields.get("amount")))
 
     def merged(self, more: ReportedUse) -> ReportedUse | None:
         """Return the sum of two uses, None if each needs an entry of its own."""
-        one, other = self.fields or {}, more.fields or {}
+        one, other = self.fields, more.fields
         is_same = one.keys() == other.keys() and one.get("feature") == other.get("feature")
         if "usage_of" in other or not is_same:
             return None
@@ -79,6 +81,20 @@ class ReportedUse:
             return ReportedUse({**other, "usage": summed})
         [name] = other.keys() - ESTIMATED.keys() - {"feature"}
         return ReportedUse({**other, name: one[name] + other[name]})
+
+
+@dataclass(frozen=True)
+class Part:
+    """Uses that are charged together. The `final` part ends the hold."""
+
+    uses: tuple[ReportedUse, ...]
+    suffix: str
+    final: bool
+
+    @property
+    def fields(self) -> list[Fields]:
+        """The uses as fields of the API."""
+        return [use.fields for use in self.uses]
 
 
 def hold(
@@ -141,7 +157,8 @@ class BaseHold(HeldCredits):
         self._uses: list[ReportedUse] = []
         self._is_reported = False
         self._parts = count(1)
-        self._part: tuple[ReportedUse, str] | None = None
+        self._part: Part | None = None
+        self._has_charged = False
         self._is_entered = False
         self._is_over = False
         self._may_be_held = False
@@ -180,9 +197,7 @@ class BaseHold(HeldCredits):
         for count_ in [units] if usage is None else [] if usage_of else usage.values():
             if type(count_) is not int or count_ < 0:
                 raise ValueError(f"units must be a whole number from 0, not {count_!r}")
-        if feature is not None and all(line.get("feature") != feature for line in self._spec.lines):
-            raise ValueError(f"no line of this hold is for the feature {feature!r}")
-        measure: dict[str, Any] = {} if feature is None else {"feature": feature}
+        measure = self._feature(feature, needed=usage is not None)
         if usage is None:
             measure["amount" if (feature or self._spec.feature) is None else "quantity"] = units
         else:
@@ -198,6 +213,20 @@ class BaseHold(HeldCredits):
                     self._uses[place] = merged
                     return
             self._uses.append(use)
+
+    def _feature(self, feature: str | None, *, needed: bool) -> dict[str, Any]:
+        """Return the feature of a use as fields of the API, without the hold's only one.
+
+        Raises:
+            ValueError: the hold is not for the feature, or has several.
+        """
+        if feature is None or feature == self._spec.feature:
+            if needed and self._spec.lines:
+                raise ValueError("say which feature of the hold the usage is of")
+            return {}
+        if all(line.get("feature") != feature for line in self._spec.lines):
+            raise ValueError(f"this hold is not for the feature {feature!r}")
+        return {"feature": feature}
 
     async def _begin(self) -> None:
         """Set the credits aside.
@@ -250,37 +279,58 @@ class BaseHold(HeldCredits):
             posting = None
             if self._part is not None:
                 posting = await self._charge_part()
-            # A use that is reported meanwhile is for the next capture.
-            for _ in range(len(self._uses)):
-                if self._part is None and self._begin_part():
-                    posting = await self._charge_part()
+            # A use that is reported meanwhile is for the next capture. Those that were refused
+            # together come again, alone.
+            for uses in (self._groups, lambda: [use for use in self._uses if use.alone]):
+                for _ in uses():
+                    if self._part is None and self._begin_part():
+                        posting = await self._charge_part() or posting
             return posting
 
-    def _begin_part(self, *, keep: int = 0) -> bool:
-        """Begin to charge the oldest use, unless only the newest ones to `keep` are left."""
+    def _begin_part(self, *, ending: bool = False) -> Part | None:
+        """Begin to charge uses that can be charged together; the last ones end the hold."""
         with self._use_lock:
-            while self._part is None and len(self._uses) > keep:
-                use = self._uses.pop(0)
-                if use.counts:
-                    self._part = use, f".capture-{next(self._parts)}"
-        return self._part is not None
+            if self._part is None and (groups := self._groups()):
+                final = ending and len(groups) == 1
+                suffix = ".capture" if final else f".capture-{next(self._parts)}"
+                self._part = Part(groups[0], suffix, final)
+                self._uses = [use for group in groups[1:] for use in group]
+        return self._part
+
+    def _groups(self) -> list[tuple[ReportedUse, ...]]:
+        """Return the uses that count, in groups that can be charged together."""
+        groups: list[tuple[ReportedUse, ...]] = []
+        for use in sorted(self._uses, key=lambda use: (not use.alone, "metadata" in use.fields)):
+            if not use.counts:
+                continue
+            last = groups[-1] if groups else ()
+            is_alike = bool(last) and last[0].fields.get("metadata") == use.fields.get("metadata")
+            if is_alike and not use.alone and not last[0].alone and len(last) < calls.USES_MAX:
+                groups[-1] = (*last, use)
+            else:
+                groups.append((use,))
+        return groups
 
     async def _charge_part(self) -> Posting | None:
-        """Charge the part that was begun last."""
-        assert self._part is not None
-        use, suffix = self._part
+        """Charge the part that was begun last; None also if its uses have to be charged alone."""
+        part = self._part
+        assert part is not None
         try:
-            posting = await self._charge_use(use, suffix, final=False)
+            posting = await self._charge_uses(part)
         except UnavailableError as exc:
-            if not self._spec.fail_open:
+            if part.final or not self._spec.fail_open:
                 raise
             logger.warning("Nothing captured yet of %s: %s", self._label, exc)
             return None
         except UNPRICED:
-            # Nothing was charged, and nothing ever will be.
+            # Nothing was charged.
             self._part = None
-            raise
-        self._part = None
+            if len(part.uses) == 1:
+                raise
+            with self._use_lock:
+                self._uses[:0] = [replace(use, alone=True) for use in part.uses]
+            return None
+        self._part, self._has_charged = None, True
         return posting
 
     async def _end(self, exc: BaseException | None) -> None:
@@ -310,23 +360,24 @@ class BaseHold(HeldCredits):
 
     async def _charge_rest(self) -> None:
         """Charge what was used and has not been charged yet, and give back the rest."""
-        body, suffix = {}, ".capture"
+        body, suffix = self._capture_body(None, final=True), ".capture"
+        refusal, has_ended = None, False
         try:
-            while self._begin_part(keep=1):
-                assert self._part is not None
-                use, suffix = self._part
-                body = self._capture_body(use.fields, final=False)
-                await self._charge_part()
+            if not self._is_reported:
+                await self._charge(None, suffix, final=True)
+                return
+            while part := self._begin_part(ending=True):
+                body, suffix = self._capture_body(part.fields, final=part.final), part.suffix
+                try:
+                    await self._charge_part()
+                    has_ended = part.final and not self._uses
+                except UNPRICED as exc:
+                    refusal = refusal or exc
                 self._part = None  # With `fail_open`, this was its last try.
-            use = self._uses[0] if self._uses else ReportedUse(None)
-            body, suffix = self._capture_body(use.fields, final=True), ".capture"
-            if self._is_reported and not (self._uses and use.counts):
-                await self._release()
-            else:
-                await self._charge_use(use, suffix, final=True)
-        except UNPRICED:
-            await self._release()
-            raise
+            if not has_ended:
+                await self._release(suffix=".end" if self._has_charged else ".release")
+            if refusal is not None:
+                raise refusal
         except UnavailableError as exc:
             # A call that only reads has no key.
             key = exc.idempotency_key or self._key(suffix)
@@ -340,16 +391,18 @@ class BaseHold(HeldCredits):
                 raise
             logger.warning("No answer; %s", message)
 
-    async def _charge_use(self, use: ReportedUse, suffix: str, *, final: bool) -> Posting | None:
-        """Charge a use, or its fallback if it has no price."""
+    async def _charge_uses(self, part: Part) -> Posting | None:
+        """Charge the uses of a part, or the fallback of a single one that has no price."""
         try:
-            return await self._charge(use.fields, suffix, final=final)
+            return await self._charge(part.fields, part.suffix, final=part.final)
         except UNPRICED as exc:
-            if use.fallback is None:
+            [use, *others] = part.uses
+            if others or use.fallback is None:
                 raise
             logger.error("Charging an estimate to %s, for its usage: %s", self._label, exc)  # noqa: TRY400 - the message says it all
-            estimate = {"usage": use.fallback, **ESTIMATED}
-            return await self._charge(estimate, suffix, final=final)
+            kept = {name: value for name, value in use.fields.items() if name == "feature"}
+            estimate = {**kept, "usage": use.fallback, **ESTIMATED}
+            return await self._charge([estimate], part.suffix, final=part.final)
 
     def abandon(self, close: Callable[[], Any]) -> None:
         """End the block where nobody can wait, as in a finalizer; `close` what it has read.
@@ -367,7 +420,7 @@ class BaseHold(HeldCredits):
         # What is read may take long to close, or never do: the charge does not wait for it.
         try:
             await self._end(None)
-        except ScripError as exc:
+        except (ScripError, RuntimeError) as exc:
             logger.error("Could not charge what was used of %s: %s", self._label, exc)  # noqa: TRY400 - nobody is at fault
         with suppress(Exception):
             closing = close()
@@ -383,12 +436,17 @@ class BaseHold(HeldCredits):
         if not self._spec.has_own_key:
             await self._release(reason_of(exc), state)
 
-    async def _release(self, reason: str | None = None, state: CallState | None = None) -> None:
+    async def _release(
+        self,
+        reason: str | None = None,
+        state: CallState | None = None,
+        suffix: str = ".release",
+    ) -> None:
         """Release what may be held. If that fails, it is released when the hold expires."""
         if self.is_charged or not (self.is_held or self._may_be_held):
             return
         details = calls.Details() if reason is None else calls.Details(reason=reason)
-        key, release = self._key(".release"), calls.release_hold
+        key, release = self._key(suffix), calls.release_hold
         try:
             released = await self._send_for_hold(release, state, idempotency_key=key, **details)
             self.account = released.account

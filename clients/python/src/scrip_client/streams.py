@@ -8,6 +8,7 @@ broken off             the same, or nothing before the first token
 from __future__ import annotations
 
 import inspect
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 from contextlib import suppress
@@ -69,18 +70,24 @@ class ChargedStream(BaseStream):
         """Take a stream, and the hold to charge."""
         self._stream, self._hold, self._call = stream, hold, call
         self._chunks: Iterator[Any] = iter(stream)
+        self._lock = threading.Lock()
 
     def __iter__(self) -> Iterator[Any]:
         """Return itself: there is one reader."""
         return self
 
     def __next__(self) -> Any:
-        """Return the next chunk; after the last one, charge.
+        """Return the next chunk; after the last one, charge. One of several threads at a time.
 
         Raises:
             ScripError: what the stream used could not be charged.
         """
-        while True:
+        with self._lock:
+            return self._next()
+
+    def _next(self) -> Any:
+        # What is read after the charge would be free.
+        while not self._is_over:
             try:
                 chunk = next(self._chunks)
             except StopIteration:
@@ -91,6 +98,7 @@ class ChargedStream(BaseStream):
                 raise
             if self._call.read_chunk(chunk):
                 return chunk
+        raise StopIteration
 
     def close(self) -> None:
         """Leave the stream, and charge for what was delivered."""
@@ -141,7 +149,7 @@ class AsyncChargedStream(BaseStream):
         Raises:
             ScripError: what the stream used could not be charged.
         """
-        while True:
+        while not self._is_over:  # What is read after the charge would be free.
             try:
                 chunk = await anext(self._chunks)
             except StopAsyncIteration:
@@ -152,6 +160,7 @@ class AsyncChargedStream(BaseStream):
                 raise
             if self._call.read_chunk(chunk):
                 return chunk
+        raise StopAsyncIteration
 
     async def close(self) -> None:
         """Leave the stream, and charge for what was delivered."""
