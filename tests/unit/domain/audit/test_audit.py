@@ -20,10 +20,21 @@ from scrip.domain.catalog import Price
 from scrip.domain.commands import AdjustAction
 from scrip.domain.entries import EntryType
 from scrip.domain.grants import Allocation, GrantKind
-from scrip.domain.payments import Dispute, DisputeOutcome, Refund
+from scrip.domain.payments import Dispute, DisputeOutcome, Refund, RefundStatus
 from scrip.domain.terms import Lot
 from scrip.domain.usage import DayUsage
-from tests.unit.domain.examples import DAY, NOW, adjust, close, consume, dispute, opening, refund
+from tests.unit.domain.examples import (
+    DAY,
+    NOW,
+    adjust,
+    close,
+    consume,
+    dispute,
+    opening,
+    pay_period,
+    refund,
+    refund_of_money,
+)
 from tests.unit.domain.lives import Life, lived, lived_with_holds, lived_with_terms
 
 
@@ -618,6 +629,26 @@ def test_credits_that_roll_over_when_their_dispute_is_won_have_no_findings() -> 
     life.do(dispute(DisputeOutcome.OPEN, 1_500, payment_id="stripe:in_1"), NOW + DAY)
     life.do(dispute(DisputeOutcome.WON, 1_500, payment_id="stripe:in_1"), NOW + 40 * DAY)
     assert any(entry.type == "rollover" for entry in life.entries.values())
+    assert life.audit() == []
+
+
+@pytest.mark.parametrize(
+    ("lasts", "returned", "failed"),
+    [
+        pytest.param(30 * DAY, 40 * DAY, 41 * DAY, id="of a term that was over"),
+        pytest.param(365 * DAY, DAY / 2, 100 * DAY, id="after months without a change"),
+    ],
+)
+def test_a_refund_that_fails_has_no_findings(
+    lasts: timedelta, returned: timedelta, failed: timedelta
+) -> None:
+    life = Life()
+    life.do(opening(), NOW)
+    life.do(pay_period(NOW, NOW + lasts), NOW)
+    life.do(consume(5), NOW + DAY / 4)
+    refunded = refund_of_money("stripe:re_1", 2_000, "stripe:in_1")
+    life.do(refunded, NOW + returned)
+    life.do(replace(refunded, status=RefundStatus.FAILED), NOW + failed)
     assert life.audit() == []
 
 

@@ -64,7 +64,11 @@ def condensed(
         seq_last=seq,
         granted_total=granted,
         grants=tuple(
-            replace(grant, grant_id=grants.get(grant.grant_id, grant.grant_id))
+            replace(
+                grant,
+                grant_id=grants.get(grant.grant_id, grant.grant_id),
+                source=entry_ids.get(grant.source, grant.source),
+            )
             for grant in account.grants
         ),
     )

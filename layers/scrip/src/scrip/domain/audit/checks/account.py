@@ -142,7 +142,9 @@ def period_has_one_plan_grant(_: Tally, account: Account) -> Iterator[AboutItem]
 @account_checks.reporting(Code.TERM_WRONG)
 def terms_have_payments_and_sound_months(tally: Tally, account: Account) -> Iterator[AboutItem]:
     """A term comes from a payment; its months brought no more than a whole month does."""
-    for term in (*account.terms, *tally.books.terms.values()):
+    # One that came back, as when a refund failed, is out of date where it was kept as over.
+    now = {term.term_id: term for term in account.terms}
+    for term in {**tally.books.terms, **now}.values():
         about = f"term {term.term_id}"
         if term.payment_id not in tally.paid and term.payment_id != UNKNOWN_PAYMENT:
             yield about, f"No entry {term.payment_id} says that it was paid for."
