@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
@@ -260,6 +261,24 @@ def test_only_clients_that_can_be_charged_are_wrapped(
     with pytest.raises(TypeError, match="for asyncio by an AsyncScrip"):
         run(ask_without_waiting())
     assert (used(server), server.account.held) == ([], 0)
+
+
+def test_nothing_is_read_from_a_stream_that_has_been_charged(
+    wrapped: openai.OpenAI, server: ScripInMemory
+) -> None:
+    stream = ask(wrapped, stream=True)
+    next(chunk for chunk in stream if chunk.choices[0].delta.content)
+    stream.close()
+    assert list(stream) == []
+    assert [usage["output"] for usage in used(server)] == [1]
+
+
+def test_several_threads_may_read_a_stream(wrapped: openai.OpenAI, server: ScripInMemory) -> None:
+    stream = ask(wrapped, stream=True, stream_options={"include_usage": True})
+    with ThreadPoolExecutor() as pool:
+        read = [chunk for chunks in pool.map(list, [stream] * 3) for chunk in chunks]
+    assert sum(bool(chunk.choices and chunk.choices[0].delta.content) for chunk in read) == TOKENS
+    assert used(server) == [{"input": PROMPT_TOKENS, "output": TOKENS}]
 
 
 def test_a_dropped_stream_is_charged_though_it_cannot_be_closed_and_the_client_is_closed_at_once(
