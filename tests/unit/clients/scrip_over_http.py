@@ -54,6 +54,11 @@ class Server(ThreadingHTTPServer):
 
     request_queue_size = 128
 
+    def handle_error(self, *request: Any) -> None:
+        """Say nothing of a client that was killed."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(*request)
+
 
 class Handler(BaseHTTPRequestHandler):
     """One connection. The lock is for pydantic, which builds models at their first use."""
