@@ -2,6 +2,7 @@
 
 PYTHON ?= python3.13
 PORT ?= 4566
+APP_PORT ?= 8700
 OPERATIONS ?= 100000
 ARCHITECTURE ?= arm64
 BUILD_DIR ?= .aws-sam/build
@@ -15,7 +16,7 @@ export SAM_CLI_TELEMETRY := 0
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev build lint test test-fast test-timeless test-later test-integration fuzz browser bench bench-audit test-typescript openapi reference lock clean
+.PHONY: help setup dev build lint test test-fast test-timeless test-later test-integration fuzz browser bench bench-audit test-typescript example-fastapi openapi reference lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +57,16 @@ $(TYPESCRIPT)/node_modules/.ready: $(TYPESCRIPT)/package-lock.json
 
 dev: setup ## Run Scrip on a local AWS, with demo users (PORT=4566)
 	@scrip local up --port $(PORT)
+
+# The examples use the stack that `scrip local env` has prepared this terminal for.
+define RUN_EXAMPLE
+@[ "$$SCRIP_API_URL" ] || { echo 'Run this first: eval "$$(.venv/bin/scrip local env)"'; exit 1; }
+@echo "Open http://127.0.0.1:$(APP_PORT). Ctrl-C stops it."
+@python examples/fake_model.py
+endef
+
+example-fastapi: setup ## Run an app of FastAPI that charges for a fake model's answers (APP_PORT=8700)
+	$(RUN_EXAMPLE) uvicorn --app-dir examples/fastapi --port $(APP_PORT) --log-level warning app:app
 
 # The variables make pip download packages for AWS's platform. Without them SAM would let pip choose
 # those of this machine, and download those of another architecture again, without hashes. A test
@@ -112,7 +123,7 @@ bugs: setup ## Apply each seeded bug, and show how the simulation finds it
 LONGEST := $(patsubst %,tests/integration/test_%.py,faults least_privilege schemathesis bench)
 
 test-integration: setup browser $(RUNTIMES) ## Deploy to a local AWS and test it, with the console in a browser
-	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(LONGEST) tests/browser tests/integration
+	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(LONGEST) tests/browser tests/examples/test_fastapi.py tests/integration
 
 test-typescript: setup browser $(TYPESCRIPT)/node_modules/.ready ## Build the npm packages and test them, on the local stack and in a browser
 	npm test --prefix $(TYPESCRIPT) --silent

@@ -26,7 +26,8 @@ NO_SECRETS = {
 PATH = re.compile(r"`([\w.*-]+(?:/[\w.*-]+)+\.(?:py|md|yaml|toml|json|html))`")
 PATHS_BEGIN_AT = (ROOT, ROOT / "layers/scrip/src/scrip")
 
-DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *DOCS]
+EXAMPLES = [ROOT / "examples/README.md", *sorted((ROOT / "examples").glob("*/README.md"))]
+DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *EXAMPLES, *DOCS]
 
 
 def named(document: Path) -> str:
