@@ -16,7 +16,7 @@ export SAM_CLI_TELEMETRY := 0
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev build lint test test-fast test-timeless test-later test-integration fuzz browser bench bench-audit test-typescript example-fastapi openapi reference lock clean
+.PHONY: help setup dev build lint test test-fast test-timeless test-later test-integration fuzz browser bench bench-audit test-typescript example-fastapi example-nextjs openapi reference lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,18 @@ $(TYPESCRIPT)/node_modules/.ready: $(TYPESCRIPT)/package-lock.json
 	@npm ci --prefix $(TYPESCRIPT) --silent --no-audit --no-fund --ignore-scripts
 	@touch $@
 
+NEXTJS := examples/nextjs
+export NEXT_TELEMETRY_DISABLED := 1
+
+$(NEXTJS)/node_modules/.ready: $(NEXTJS)/package-lock.json $(TYPESCRIPT)/node_modules/.ready functions/docs/openapi.json $(filter-out %/openapi.ts,$(wildcard $(TYPESCRIPT)/packages/*/package.json $(TYPESCRIPT)/packages/*/src/*))
+	@npm run build --prefix $(TYPESCRIPT) --silent > /dev/null
+	@npm ci --prefix $(NEXTJS) --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+$(NEXTJS)/.next/.ready: $(NEXTJS)/node_modules/.ready $(wildcard $(NEXTJS)/*.* $(NEXTJS)/app/* $(NEXTJS)/app/*/*)
+	@$(NEXTJS)/node_modules/.bin/next build $(NEXTJS)
+	@touch $@
+
 dev: setup ## Run Scrip on a local AWS, with demo users (PORT=4566)
 	@scrip local up --port $(PORT)
 
@@ -67,6 +79,9 @@ endef
 
 example-fastapi: setup ## Run an app of FastAPI that charges for a fake model's answers (APP_PORT=8700)
 	$(RUN_EXAMPLE) uvicorn --app-dir examples/fastapi --port $(APP_PORT) --log-level warning app:app
+
+example-nextjs: setup $(NEXTJS)/.next/.ready ## Run one of Next.js with the AI SDK (APP_PORT=8700)
+	$(RUN_EXAMPLE) $(NEXTJS)/node_modules/.bin/next start $(NEXTJS) --hostname 127.0.0.1 --port $(APP_PORT)
 
 # The variables make pip download packages for AWS's platform. Without them SAM would let pip choose
 # those of this machine, and download those of another architecture again, without hashes. A test
@@ -125,9 +140,10 @@ LONGEST := $(patsubst %,tests/integration/test_%.py,faults least_privilege schem
 test-integration: setup browser $(RUNTIMES) ## Deploy to a local AWS and test it, with the console in a browser
 	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(LONGEST) tests/browser tests/examples/test_fastapi.py tests/integration
 
-test-typescript: setup browser $(TYPESCRIPT)/node_modules/.ready ## Build the npm packages and test them, on the local stack and in a browser
+test-typescript: setup browser $(NEXTJS)/.next/.ready ## Build the npm packages and test them, on the local stack and in a browser
 	npm test --prefix $(TYPESCRIPT) --silent
-	pytest tests/typescript
+	$(TYPESCRIPT)/node_modules/.bin/prettier --print-width 100 --check "examples/**/*.{css,html,js,json,ts,tsx}"
+	pytest tests/typescript tests/examples/test_nextjs.py
 
 fuzz: setup ## Fuzz the API for a long time (SECONDS=600, SEED=...)
 	FUZZ_SECONDS=$(SECONDS) FUZZ_SEED=$(SEED) pytest -s tests/integration/test_schemathesis.py
@@ -178,4 +194,4 @@ lock: setup ## Lock all dependencies again, including those of the layer and fun
 	done
 
 clean: ## Remove everything built, and the local stacks with their data
-	rm -rf $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/packages/*/dist .aws-sam .runtime .scrip .screenshots .venv .venv-checkov .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/packages/*/dist $(NEXTJS)/node_modules $(NEXTJS)/.next .aws-sam .runtime .scrip .screenshots .venv .venv-checkov .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

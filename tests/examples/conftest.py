@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["browser_type_launch_args", "details", "somebody"]
 
-START_SECONDS = 60
+START_SECONDS = 180
+"""The first start of the app of Next.js builds it."""
 
 
 @pytest.fixture(scope="class")
@@ -44,7 +45,8 @@ def address(request: pytest.FixtureRequest, details: Details) -> Iterator[str]:
         _wait_for(address, app)
         yield address
     finally:
-        os.killpg(app.pid, signal.SIGINT)  # as Ctrl-C does
+        if app.poll() is None:
+            os.killpg(app.pid, signal.SIGINT)  # as Ctrl-C does
         app.wait(10)
 
 
