@@ -137,13 +137,13 @@ bugs: setup ## Apply each seeded bug, and show how the simulation finds it
 # The longest tests start first, so that the run does not end with a wait for them.
 LONGEST := $(patsubst %,tests/integration/test_%.py,faults least_privilege schemathesis bench)
 
-test-integration: setup browser $(RUNTIMES) ## Deploy to a local AWS and test it, with the console in a browser
-	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(LONGEST) tests/browser tests/examples/test_fastapi.py tests/integration
+# Most of these wait for something most of the time, so there are more of them than processors.
+test-integration: setup browser $(RUNTIMES) $(NEXTJS)/.next/.ready ## Deploy to a local AWS and test it, with the console and the examples in a browser
+	pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(LONGEST) tests/browser tests/examples tests/integration tests/typescript
 
-test-typescript: setup browser $(NEXTJS)/.next/.ready ## Build the npm packages and test them, on the local stack and in a browser
+test-typescript: setup $(NEXTJS)/.next/.ready ## Build the npm packages, and test them in memory
 	npm test --prefix $(TYPESCRIPT) --silent
 	$(TYPESCRIPT)/node_modules/.bin/prettier --print-width 100 --check "examples/**/*.{css,html,js,json,ts,tsx}"
-	pytest tests/typescript tests/examples/test_nextjs.py
 
 fuzz: setup ## Fuzz the API for a long time (SECONDS=600, SEED=...)
 	FUZZ_SECONDS=$(SECONDS) FUZZ_SEED=$(SEED) pytest -s tests/integration/test_schemathesis.py
@@ -156,7 +156,7 @@ browser: setup ## Install Chromium for the tests if it is missing (as root with 
 	  playwright install chromium; \
 	fi
 
-test: lint test-timeless test-later test-simulation test-integration ## Run every check and every test
+test: lint test-timeless test-later test-simulation test-typescript test-integration ## Run every check and every test
 
 ACCOUNTS ?= 10000
 ENTRIES ?= 200000

@@ -1,4 +1,4 @@
-"""The npm packages, built by `make test-typescript`, on the local stack and in a browser."""
+"""The npm packages on the local stack and in a browser, as the Makefile has built them."""
 
 from __future__ import annotations
 
