@@ -32,7 +32,10 @@ import type {
   Schemas,
   Use,
 } from "./models.js";
-import { fieldsOf, type Share } from "./used.js";
+import { fieldsOf, type Share, type Shares } from "./used.js";
+
+/** How many uses one capture can charge. */
+export const LINES_MAX = 25;
 
 export type HoldOptions = HoldUse & Keyed & FailOpen;
 
@@ -53,6 +56,8 @@ export class HeldCredits {
   readonly expiresIn: number;
   /** The uses that it is for, if there are several. */
   readonly lines: readonly Schemas["LineRequest"][];
+  /** Its own feature; undefined if it is for credits or for lines. */
+  protected readonly feature: string | undefined;
   protected readonly caller: Caller;
   protected readonly hasOwnKey: boolean;
   protected readonly failOpen: boolean;
@@ -65,6 +70,8 @@ export class HeldCredits {
   #name: string;
   #holdId: string | undefined;
   #cost: number | undefined;
+  /** The names of the job's holds before this one, which ended unpaid. */
+  readonly #earlierNames: string[] = [];
   readonly #counted = new Map<string, number>();
 
   /** @internal */
@@ -79,7 +86,8 @@ export class HeldCredits {
     this.failOpen = failOpen;
     this.state = caller.newState();
     this.#use = { ...use, expires_in: this.expiresIn } as HoldUse;
-    const { feature: _, lines, expires_in, reason, reference, metadata, ...measure } = use;
+    const { feature, lines, expires_in, reason, reference, metadata, ...measure } = use;
+    this.feature = feature ?? undefined;
     this.lines = lines ?? [];
     this.#measure = measure;
     this.#name = keyOf(idempotencyKey);
@@ -120,6 +128,7 @@ export class HeldCredits {
         this.isCharged = await this.#wasCharged(error.problem.ended_by);
       }
       if (this.isCharged) return posting;
+      this.#earlierNames.push(this.#name);
       this.#name = await derivedKey(firstKey, `.${number}`);
       this.#holdId = this.#cost = undefined;
     }
@@ -132,8 +141,12 @@ export class HeldCredits {
     );
   }
 
-  protected async sendRelease(reason: string | undefined, state?: CallState): Promise<void> {
-    const body = { idempotencyKey: await this.keyFor(".release"), ...(reason ? { reason } : {}) };
+  protected async sendRelease(
+    suffix: ".release" | ".end",
+    reason: string | undefined,
+    state?: CallState,
+  ): Promise<void> {
+    const body = { idempotencyKey: await this.keyFor(suffix), ...(reason ? { reason } : {}) };
     const release = (holdId: string) => calls.releaseHold(this.accountId, holdId, body);
     this.account = (await this.#sendForHold(release, state)).account;
   }
@@ -146,23 +159,24 @@ export class HeldCredits {
    * @throws {NotPaidError} something else was charged in its place.
    */
   protected async charge(
-    share: Share | undefined,
+    shares: Shares | undefined,
     suffix: string,
     final: boolean,
   ): Promise<Posting | undefined> {
+    if (!final && (await this.#wasChargedEarlier(shares, suffix))) return undefined;
     try {
-      return await this.#capture(suffix, this.captureBody(share, final));
+      return await this.#capture(suffix, this.captureBody(shares, final));
     } catch (error) {
       if (error instanceof HoldNotFoundError) {
         // It was never opened: `failOpen`.
-        return this.#chargeWithoutHold(share, suffix);
+        return this.#chargeWithoutHold(shares, suffix);
       }
       if (error instanceof HoldEndedError) {
-        return this.#chargeMissing(error.problem.ended_by, share, suffix, final);
+        return this.#chargeMissing(error.problem.ended_by, shares, suffix, final);
       }
       if (error instanceof IdempotencyKeyReusedError) {
         const found = await this.#find(error.problem.entry_id);
-        this.#count(found, await this.#price(share), this.holdId);
+        this.#count(found, await this.#price(shares), this.holdId);
         return undefined;
       }
       if (error instanceof AccountFrozenError || error instanceof InsufficientCreditsError) {
@@ -178,13 +192,12 @@ export class HeldCredits {
    * All that is held is captured as an amount, so that the app is paid in full even if someone
    * else captured a part.
    */
-  protected captureBody(share: Share | undefined, final: boolean): Capture {
-    const cost = share === undefined ? this.#cost : undefined;
-    const measured = cost === undefined ? this.#measured(share) : { amount: cost };
-    const use =
-      share?.feature === undefined
-        ? measured
-        : { lines: [{ feature: share.feature, ...measured }] };
+  protected captureBody(shares: Shares | undefined, final: boolean): Capture {
+    const held = this.#cost === undefined ? this.#measure : { amount: this.#cost };
+    const [share, ...others] = shares ?? [];
+    const isOwn = share !== undefined && share.feature === undefined && others.length === 0;
+    const used = isOwn ? this.#measured(share) : { lines: this.#uses(shares) };
+    const use = shares === undefined ? held : used;
     return { ...use, final, excess: "available", ...this.#details() } as Capture;
   }
 
@@ -213,23 +226,41 @@ export class HeldCredits {
   }
 
   /**
-   * Whether an earlier delivery charged what the hold was for: at its end, or later.
+   * Whether an earlier delivery charged what the hold was for: in parts, at its end, or later.
    *
    * @throws {NotPaidError} someone else charged another amount to the hold.
    */
   async #wasCharged(endedBy: string | null): Promise<boolean> {
     const found = endedBy === null ? undefined : await this.#find(endedBy);
+    if (found !== undefined && (await this.#isOwnEnd(found))) return true;
     const end = found !== undefined && this.#isPayment(found) ? found : undefined;
     if (end !== undefined) {
       const own = [await this.#entryId(".capture"), await this.#entryId(".capture.held")];
       if (end.cost === this.#cost || own.includes(end.entry_id)) return true;
     }
-    try {
-      if (this.#isPayment(await this.#find(await this.#entryId(".capture.late")))) return true;
-    } catch (error) {
-      if (!(error instanceof EntryNotFoundError)) throw error;
-    }
+    if (await this.#findPayment(await this.#entryId(".capture.late"))) return true;
     if (end !== undefined) throw this.#notPaid(this.#cost ?? 0, end);
+    return false;
+  }
+
+  /**
+   * Whether an earlier delivery charged a part, before its hold ended unpaid.
+   *
+   * @throws {NotPaidError} it charged another amount.
+   */
+  async #wasChargedEarlier(shares: Shares | undefined, suffix: string): Promise<boolean> {
+    for (const name of this.#earlierNames) {
+      const charges = [
+        [suffix, await this.#entryId("", name)],
+        [`${suffix}.late`, null],
+      ] as const;
+      for (const [charge, holdId] of charges) {
+        const found = await this.#findPayment(await this.#entryId(charge, name));
+        if (found === undefined) continue;
+        this.#count(found, await this.#price(shares), holdId);
+        return true;
+      }
+    }
     return false;
   }
 
@@ -238,51 +269,60 @@ export class HeldCredits {
    *
    * A release, an expiry and a capture by a user's token pay nothing.
    *
-   * @throws {NotPaidError} it has paid more than requested, or was refunded in part.
+   * @throws {NotPaidError} it has paid more than requested, or was refunded in part, or another
+   *   delivery has ended the hold after charging everything in parts.
    */
   async #chargeMissing(
     endedBy: string | null,
-    share: Share | undefined,
+    shares: Shares | undefined,
     suffix: string,
     final: boolean,
   ): Promise<Posting | undefined> {
-    if (endedBy === null) return this.#chargeWithoutHold(share, suffix);
+    if (endedBy === null) return this.#chargeWithoutHold(shares, suffix);
     const found = await this.#find(endedBy);
-    if (!this.#isPayment(found)) return this.#chargeWithoutHold(share, suffix);
-    const price = await this.#price(share);
+    if (await this.#isOwnEnd(found)) throw this.#notPaid(await this.#price(shares), found);
+    if (!this.#isPayment(found)) return this.#chargeWithoutHold(shares, suffix);
+    const price = await this.#price(shares);
     const uncounted = this.#uncounted(found);
     if (found.refunded || (final && uncounted > price)) throw this.#notPaid(price, found);
     const paid = Math.min(price, uncounted);
-    const posting = paid < price ? await this.#chargeWithoutHold(share, suffix, paid) : undefined;
+    const posting = paid < price ? await this.#chargeWithoutHold(shares, suffix, paid) : undefined;
     this.#addCounted(endedBy, paid);
     return posting;
   }
 
   /**
-   * Charge the account for a use, less what is paid; undefined if another delivery has.
+   * Charge the account for uses, less what is paid; undefined if another delivery has.
    *
    * @throws {NotPaidError} the key belongs to something else.
    */
   async #chargeWithoutHold(
-    share: Share | undefined,
+    shares: Shares | undefined,
     suffix: string,
     paid = 0,
   ): Promise<Posting | undefined> {
-    const isOfLines = share === undefined && this.lines.length > 0;
-    const use =
-      paid || isOfLines
-        ? { amount: (await this.#price(share)) - paid }
-        : { ...this.#feature(share), ...this.#measured(share) };
-    const idempotencyKey = await this.keyFor(`${suffix}.late`);
-    const body = { ...this.#details(), ...use, idempotencyKey } as Use & Keyed;
+    const isOfLines = shares === undefined && this.lines.length > 0;
+    const uses =
+      paid || isOfLines ? [{ amount: (await this.#price(shares)) - paid }] : this.#uses(shares);
+    const detailed = uses.map((use) => ({ ...this.#details(), ...use }) as Use);
+    const key = { idempotencyKey: await this.keyFor(`${suffix}.late`) };
     try {
-      return await this.#accept(await this.caller.send(calls.consume(this.accountId, body)));
+      return await this.#accept(await this.#consume(detailed, key));
     } catch (error) {
       if (!(error instanceof IdempotencyKeyReusedError)) throw error;
       const found = await this.#find(error.problem.entry_id);
-      this.#count(found, (await this.#price(share)) - paid, null);
+      this.#count(found, (await this.#price(shares)) - paid, null);
       return undefined;
     }
+  }
+
+  async #consume(uses: readonly Use[], keyed: Keyed): Promise<Posting> {
+    const [use, ...others] = uses;
+    if (use !== undefined && others.length === 0) {
+      return this.caller.send(calls.consume(this.accountId, { ...use, ...keyed }));
+    }
+    const batch = await this.caller.send(calls.batch(this.accountId, [...uses], keyed));
+    return { ...batch, entry: batch.entries[0]! };
   }
 
   /**
@@ -333,17 +373,44 @@ export class HeldCredits {
     return new NotPaidError(this.accountId, price, paid, found.entry_id, this.holdId);
   }
 
-  #find(entryId: string): Promise<OneEntry> {
-    return this.caller.send(calls.entry(this.accountId, entryId));
+  /** Whether a delivery of this job ended the hold after it had charged everything in parts. */
+  async #isOwnEnd(found: OneEntry): Promise<boolean> {
+    return found.entry_id === (await this.#entryId(".end")) && isByApp(found, this.holdId);
   }
 
-  /** Return what a use costs now, or (undefined) what the hold's credits cost when it opened. */
-  async #price(share: Share | undefined): Promise<number> {
-    if (share === undefined && this.#cost !== undefined) return this.#cost;
-    const isOfLines = share === undefined && this.lines.length > 0;
-    const uses = isOfLines ? this.lines : [{ ...this.#feature(share), ...this.#measured(share) }];
+  /** Return an entry with the `cost` and `refunded` of all that were written with it. */
+  async #find(entryId: string): Promise<OneEntry> {
+    const first = await this.caller.send(calls.entry(this.accountId, entryId));
+    let { cost, refunded } = first;
+    try {
+      for (let number = 2; number <= LINES_MAX; number += 1) {
+        const other = calls.entry(this.accountId, `${entryId}~${number}`);
+        const found = await this.caller.send(other);
+        cost = (cost ?? 0) + (found.cost ?? 0);
+        refunded += found.refunded;
+      }
+    } catch (error) {
+      if (!(error instanceof EntryNotFoundError)) throw error;
+    }
+    return { ...first, cost, refunded };
+  }
+
+  /** Return what `#find` does; undefined if there is no entry, or if it pays nothing. */
+  async #findPayment(entryId: string): Promise<OneEntry | undefined> {
+    try {
+      const found = await this.#find(entryId);
+      return this.#isPayment(found) ? found : undefined;
+    } catch (error) {
+      if (!(error instanceof EntryNotFoundError)) throw error;
+      return undefined;
+    }
+  }
+
+  /** Return what uses cost now, or (undefined) what the hold's credits cost when it opened. */
+  async #price(shares: Shares | undefined): Promise<number> {
+    if (shares === undefined && this.#cost !== undefined) return this.#cost;
     let price = 0;
-    for (const use of uses) {
+    for (const use of this.#uses(shares)) {
       price += use.amount ?? (await this.caller.send(calls.quote(this.accountId, use as Use))).cost;
     }
     return price;
@@ -364,15 +431,21 @@ export class HeldCredits {
     }
   }
 
-  /** Return what was used as fields of the API; undefined means all that was to be held. */
-  #measured(share: Share | undefined): Measure {
-    if (share === undefined) return this.#measure;
-    return fieldsOf(share.used, this.#feature(share).feature !== undefined);
+  /** Return uses as the API charges them; undefined means all that was to be held. */
+  #uses(shares: Shares | undefined): readonly (Measure & { feature?: string | null })[] {
+    if (shares === undefined) {
+      return this.lines.length ? this.lines : [{ ...this.#featureOf(), ...this.#measure }];
+    }
+    return shares.map((share) => ({ ...this.#featureOf(share), ...this.#measured(share) }));
   }
 
-  #feature(share: Share | undefined): { feature?: string } {
-    const feature = share?.feature ?? this.#use.feature;
-    return feature == null ? {} : { feature };
+  #measured(share: Share): Measure {
+    return fieldsOf(share.used, this.#featureOf(share).feature !== undefined);
+  }
+
+  #featureOf(share?: Share): { feature?: string } {
+    const feature = share?.feature ?? this.feature;
+    return feature === undefined ? {} : { feature };
   }
 
   /** Return what the ledger keeps with each entry of the hold. */
@@ -386,9 +459,9 @@ export class HeldCredits {
     };
   }
 
-  /** Return the id of the entry that a key of this hold creates. */
-  async #entryId(suffix: string): Promise<string> {
+  /** Return the id of the entry that a key of this hold, or of one with that name, creates. */
+  async #entryId(suffix: string, name = this.#name): Promise<string> {
     const prefix = this.holdId.startsWith(USER_PREFIX) ? USER_PREFIX : "";
-    return prefix + (await this.keyFor(suffix));
+    return prefix + (await derivedKey(name, suffix));
   }
 }

@@ -7,20 +7,22 @@ import {
   HoldNotFoundError,
   IdempotencyKeyReusedError,
   UnavailableError,
+  UnknownMeterError,
+  UnknownUsageError,
 } from "./errors.js";
-import { HeldCredits, type Metadata } from "./held-credits.js";
+import { HeldCredits, LINES_MAX, type Metadata } from "./held-credits.js";
 import type { Held, Posting } from "./models.js";
 import { Queue } from "./queue.js";
 import { ONE_TRY } from "./retries.js";
-import { check, isNothing, type Meters, rest, type Share, sum, type Used } from "./used.js";
+import { check, isNothing, type Meters, rest, type Shares, sum, type Used } from "./used.js";
 
 interface Part {
-  share: Share;
+  shares: Shares;
   suffix: string;
 }
 
 /** What was used, by the line's feature; undefined for the hold's own, or for credits. */
-type Shares = Map<string | undefined, Used>;
+type UsedBy = Map<string | undefined, Used>;
 
 /** A hold is extended after this part of its life. */
 const EXTEND_AFTER = 0.5;
@@ -39,10 +41,16 @@ export class Hold extends HeldCredits {
   #isOver = false;
   #isSuspended = false;
   #mayBeHeld = false;
-  readonly #used: Shares = new Map();
-  readonly #captured: Shares = new Map();
+  readonly #used: UsedBy = new Map();
+  /** What is not to be charged any more: it was, or it has no price. */
+  readonly #captured: UsedBy = new Map();
   #parts = 0;
   #part: Part | undefined;
+  #isPartPaid = false;
+  /** How many uses the next call charges: one while that without a price is searched for. */
+  #sharesMax = LINES_MAX;
+  /** Why a use has no price, to be thrown once the others are charged. */
+  #unpriced: unknown;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #ending: Promise<void> | undefined;
   readonly #charges = new Queue();
@@ -74,16 +82,18 @@ export class Hold extends HeldCredits {
    * sent: the end, or `capture`, charges it.
    *
    * @throws {RangeError} a count is not a whole number from 0, what was used before is counted
-   *   otherwise, or no line of the hold has the feature.
+   *   otherwise, no line of the hold has the feature, or meters come without one.
    * @throws {Error} the hold is over, so nothing would be charged.
    */
   use(more: number | Meters, feature?: string): void {
     check(more);
-    if (feature !== undefined && !this.lines.some((line) => line.feature === feature)) {
-      throw new RangeError(`no line of this hold is for the feature "${feature}"`);
+    const line = feature === this.feature ? undefined : feature;
+    if (line !== undefined && !this.lines.some((one) => one.feature === line)) {
+      throw new RangeError(`no line of this hold is for the feature "${line}"`);
     }
+    this.#checkPriced(more, line);
     this.#ensureOpen();
-    this.#used.set(feature, sum(this.#used.get(feature), more));
+    this.#used.set(line, sum(this.#used.get(line), more));
   }
 
   /**
@@ -92,12 +102,13 @@ export class Hold extends HeldCredits {
    * It may be the usage object that a provider answered, with its name. `metadata` is kept with the
    * charge, beside the hold's own. A report below what was captured takes nothing back.
    *
-   * @throws {RangeError} a count is not a whole number from 0, or what was captured is counted
-   *   otherwise.
+   * @throws {RangeError} a count is not a whole number from 0, what was captured is counted
+   *   otherwise, or the hold has no feature of which these are meters.
    * @throws {Error} the hold is over, so nothing would be charged.
    */
   report(used: Used, metadata: Metadata = {}): void {
     check(used);
+    this.#checkPriced(used);
     this.#ensureOpen();
     rest(used, this.#captured.get(undefined));
     this.#used.set(undefined, used);
@@ -107,9 +118,11 @@ export class Hold extends HeldCredits {
   /**
    * Charge now for what was used so far; the charge stays, even if the work fails later.
    *
-   * Undefined if there is nothing to charge, or it was charged already. Repeated after a failure,
-   * it counts once.
+   * Several features' uses are charged together: all of them or none. A use without a price is left
+   * out, and its error thrown once the others are charged. Undefined if there is nothing to charge,
+   * or it was charged already. Repeated after a failure, it counts once.
    *
+   * @throws {UnknownMeterError} a use has no price. The same holds for an UnknownUsageError.
    * @throws {InsufficientCreditsError} what exceeds the hold cannot be charged; the hold itself was
    *   captured. The same holds for an AccountFrozenError.
    * @throws {NotPaidError} something else was charged in its place.
@@ -118,10 +131,14 @@ export class Hold extends HeldCredits {
   capture(): Promise<Posting | undefined> {
     return this.#charges.run(async () => {
       this.#ensureOpen();
-      let posting = this.#part && (await this.#chargePart(this.#part));
-      for (const share of this.#rests()) {
-        if (this.#part === undefined) posting = await this.#chargePart(this.#begin(share));
+      // What is used meanwhile is for the next capture.
+      const used = new Map(this.#used);
+      let posting: Posting | undefined;
+      for (let part = this.#nextPart(used); part; part = this.#nextPart(used)) {
+        posting = (await this.#chargePart(part)) ?? posting;
+        if (this.#part === part) break;
       }
+      this.#throwUnpriced();
       return posting;
     });
   }
@@ -129,8 +146,11 @@ export class Hold extends HeldCredits {
   /**
    * Charge what was used, or all that is held if nothing was reported, and give back the rest.
    *
-   * Only the first `end` or `release` counts; repeated, it answers the same.
+   * All that was not captured is charged by one call. Only the first `end` or `release` counts;
+   * repeated, it answers the same.
    *
+   * @throws {UnknownMeterError} a use has no price; the others were charged. The same holds for an
+   *   UnknownUsageError.
    * @throws {InsufficientCreditsError} what exceeds the hold cannot be charged; the hold itself was
    *   captured. The same holds for an AccountFrozenError.
    * @throws {NotPaidError} something else was charged.
@@ -170,7 +190,7 @@ export class Hold extends HeldCredits {
    * first `end` or `release` counts.
    */
   release(reason?: string): Promise<void> {
-    return this.#finish(() => this.#release(reason));
+    return this.#finish(() => this.#release(".release", reason));
   }
 
   /**
@@ -190,7 +210,9 @@ export class Hold extends HeldCredits {
       if (!this.failOpen || !(error instanceof UnavailableError)) {
         this.#isOver = true;
         // A hold with a key of the app's own stays: another delivery of the job may rely on it.
-        if (!this.hasOwnKey) await this.#release(reasonOf(error), new CallState(ONE_TRY));
+        if (!this.hasOwnKey) {
+          await this.#release(".release", reasonOf(error), new CallState(ONE_TRY));
+        }
         throw error;
       }
       this.caller.log(`running a block without a hold on account ${this.accountId}`, error);
@@ -234,82 +256,138 @@ export class Hold extends HeldCredits {
     if (!this.#isOver) this.#extendIn(this.expiresIn * next);
   }
 
-  /** Charge the part that was begun last. */
+  /** Return the part that was not answered, or else the next of what was used; or undefined. */
+  #nextPart(used = this.#used): Part | undefined {
+    const shares = this.#rests(used).slice(0, this.#sharesMax);
+    if (this.#part === undefined && shares.length > 0) {
+      this.#part = { shares, suffix: `.capture-${this.#parts + 1}` };
+    }
+    return this.#part;
+  }
+
+  /** Charge a part; it remains the next one if, with `failOpen`, nobody knows whether it was. */
   async #chargePart(part: Part): Promise<Posting | undefined> {
     try {
-      const posting = await this.charge(part.share, part.suffix, false);
+      const posting = await this.charge(part.shares, part.suffix, false);
+      this.#isPartPaid = true;
       this.#count(part);
       return posting;
     } catch (error) {
-      if (!this.failOpen || !(error instanceof UnavailableError)) throw error;
-      this.caller.log(`nothing captured yet of ${this.label}`, error);
+      if (this.failOpen && error instanceof UnavailableError) {
+        this.caller.log(`nothing captured yet of ${this.label}`, error);
+      } else {
+        this.#leaveOut(part.shares, error);
+      }
       return undefined;
     }
   }
 
   /** Return what was used and has not been captured, by feature. */
-  #rests(): Share[] {
-    const shares = Array.from(this.#used, ([feature, used]) => ({
+  #rests(used = this.#used): Shares {
+    const shares = Array.from(used, ([feature, total]) => ({
       feature,
-      used: rest(used, this.#captured.get(feature)),
+      used: rest(total, this.#captured.get(feature)),
     }));
-    return shares.filter(({ used }) => !isNothing(used));
+    return shares.filter((share) => !isNothing(share.used));
   }
 
-  #begin(share: Share): Part {
-    this.#part = { share, suffix: `.capture-${++this.#parts}` };
-    return this.#part;
-  }
-
-  #count({ share: { feature, used } }: Part): void {
+  #count({ shares }: Part): void {
     this.#part = undefined;
-    this.#captured.set(feature, sum(this.#captured.get(feature), used));
+    this.#parts += 1;
+    this.#addCaptured(shares);
+  }
+
+  #addCaptured(shares: Shares): void {
+    for (const { feature, used } of shares) {
+      this.#captured.set(feature, sum(this.#captured.get(feature), used));
+    }
+  }
+
+  /**
+   * Leave out the use that was refused because it has no price; of several, search for it one by
+   * one. Any other error is thrown.
+   */
+  #leaveOut(shares: Shares, error: unknown): void {
+    const isUnpriced = error instanceof UnknownMeterError || error instanceof UnknownUsageError;
+    if (!isUnpriced) throw error;
+    this.#part = undefined;
+    this.#sharesMax = shares.length > 1 ? 1 : LINES_MAX;
+    if (shares.length > 1) return;
+    this.#unpriced ??= error;
+    this.#addCaptured(shares);
+  }
+
+  #throwUnpriced(): void {
+    const error = this.#unpriced;
+    this.#unpriced = undefined;
+    if (error !== undefined) throw error;
   }
 
   /** Charge what was used and has not been charged yet, and give back the rest. */
   async #chargeRest(): Promise<void> {
-    let body: object = {};
-    let suffix = ".capture";
+    let isEnded = false;
     try {
-      for (;;) {
-        const [share, ...others] = this.#part === undefined ? this.#rests() : [];
-        if (this.#part === undefined && others.length === 0) {
-          suffix = ".capture";
-          body = this.captureBody(share, true);
-          if (this.isReported && share === undefined) await this.#release();
-          else await this.charge(share, suffix, true);
-          return;
+      while (!isEnded) {
+        if (this.#part === undefined && this.#rests().length <= this.#sharesMax) {
+          isEnded = await this.#chargeLast();
+        } else {
+          const part = this.#nextPart()!;
+          await this.#chargePart(part);
+          // With `failOpen`, this was its last try.
+          if (this.#part === part) this.#count(part);
         }
-        const part = this.#part ?? this.#begin(share!);
-        suffix = part.suffix;
-        body = this.captureBody(part.share, false);
-        await this.#chargePart(part);
-        // With `failOpen`, this was its last try.
-        if (this.#part === part) this.#count(part);
       }
     } catch (error) {
       if (!(error instanceof UnavailableError)) throw error;
+      const body = this.captureBody(this.#part?.shares ?? this.#lastShares, !this.#part);
       // A call that only reads has no key.
-      const key = error.idempotencyKey ?? (await this.keyFor(suffix));
+      const key = error.idempotencyKey ?? (await this.keyFor(this.#part?.suffix ?? ".capture"));
       const message =
         `it is unknown whether ${this.label} was captured: ` +
         `capture it with ${JSON.stringify(body)} and the idempotency key ${key}`;
       this.caller.log(message, error);
       if (!this.failOpen) throw error;
     }
+    this.#throwUnpriced();
+  }
+
+  /** Return what the end charges; undefined means all that is held. */
+  get #lastShares(): Shares | undefined {
+    return this.isReported ? this.#rests() : undefined;
+  }
+
+  /** Charge the rest and end the hold; return whether it has ended. */
+  async #chargeLast(): Promise<boolean> {
+    const shares = this.#lastShares;
+    try {
+      // Another key than that of a hold that is given back: a later delivery is charged already.
+      if (shares?.length === 0) await this.#release(this.#isPartPaid ? ".end" : ".release");
+      else await this.charge(shares, ".capture", true);
+      return true;
+    } catch (error) {
+      if (shares === undefined) throw error;
+      this.#leaveOut(shares, error);
+      return false;
+    }
   }
 
   /** Release what may be held. If that fails, it is released when the hold expires. */
-  async #release(reason?: string, state?: CallState): Promise<void> {
+  async #release(suffix: ".release" | ".end", reason?: string, state?: CallState): Promise<void> {
     if (this.isCharged || !(this.isHeld || this.#mayBeHeld)) return;
     try {
-      await this.sendRelease(reason, state);
+      await this.sendRelease(suffix, reason, state);
     } catch (error) {
       const isOver =
         error instanceof HoldEndedError ||
         error instanceof HoldNotFoundError ||
         error instanceof IdempotencyKeyReusedError;
       if (!isOver) this.caller.log(`could not release ${this.label}, which will expire`, error);
+    }
+  }
+
+  #checkPriced(used: Used, line?: string): void {
+    if (typeof used !== "number" && line === undefined && this.feature === undefined) {
+      throw new RangeError("this hold has no feature of its own: name the line's for its meters");
     }
   }
 

@@ -20,6 +20,9 @@ export interface Share {
   readonly used: Used;
 }
 
+/** What is charged together, in this order: an entry each, all of them or none. */
+export type Shares = readonly Share[];
+
 /** @throws {RangeError} a count is not a whole number from 0. */
 export function check(used: Used): void {
   if (isOfProvider(used)) return;

@@ -5,6 +5,7 @@ import {
   NotPaidError,
   UnavailableError,
   UnknownMeterError,
+  UnknownUsageError,
 } from "@scrip/client";
 import { describe, expect, test } from "vitest";
 import { thrown, World } from "../../../test/world.ts";
@@ -27,10 +28,14 @@ const run = {
   reference: "run-1",
 };
 
+/** Return the keys of the calls that charged or ended holds. */
+const chargesOf = async (here: World) =>
+  (await here.books()).keys.filter((key) => /\.(capture|release|end)/.test(key));
+
 describe("a hold for several features", () => {
-  test("is charged for each by its own price", async () => {
+  test("is charged for each by its own price, in one call", async () => {
     const here = new World();
-    await here.account().hold(run, async (hold) => {
+    await here.account().hold({ ...run, idempotencyKey: "job" }, async (hold) => {
       expect(hold.held).toMatchObject({ amount: 60, features: ["chat", "model"] });
       hold.use(1, "chat");
       hold.use({ output: 500 }, "model");
@@ -38,11 +43,56 @@ describe("a hold for several features", () => {
     });
     expect(await here.amounts()).toEqual([-15, -1]);
     expect(await here.books()).toMatchObject({ held: 0 });
+    expect(await chargesOf(here)).toEqual(["job.capture"]);
   });
 
-  test("is used for these only", async () => {
-    const hold = new World().account().hold(run, (held) => held.use(1, "image"));
-    await expect(hold).rejects.toThrow('no line of this hold is for the feature "image"');
+  test("is captured in one call, and what was used since at its end", async () => {
+    const here = new World();
+    await here.account().hold({ ...run, idempotencyKey: "job" }, async (hold) => {
+      hold.use(1, "chat");
+      hold.use({ output: 500 }, "model");
+      await here.failNext("answer lost", "busy for long");
+      await expect(hold.capture()).rejects.toThrow(UnavailableError);
+      await hold.capture();
+      hold.use(2, "chat");
+      hold.use(4);
+    });
+    expect(await here.amounts()).toEqual([-5, -1, -10, -4]);
+    expect(new Set(await chargesOf(here))).toEqual(new Set(["job.capture-1", "job.capture"]));
+  });
+
+  test("is used for these only, and by meters of one of them", async () => {
+    await new World().account().hold(run, (hold) => {
+      expect(() => hold.use(1, "image")).toThrow("no line of this hold is for the feature");
+      expect(() => hold.use({ output: 1 })).toThrow("name the line's");
+    });
+  });
+
+  test("is charged for the uses that have a price, and the error of the other is thrown", async () => {
+    const here = new World();
+    for (const isCharged of [false, true]) {
+      const hold = here.account().hold({ ...run, idempotencyKey: "job" }, (hold) => {
+        expect(hold.isCharged).toBe(isCharged);
+        hold.use(1, "chat");
+        hold.use({ images: 1 }, "model");
+      });
+      await expect(hold).rejects.toThrow(UnknownMeterError);
+    }
+    expect(await here.amounts()).toEqual([-5]);
+    expect(await here.books()).toMatchObject({ held: 0 });
+  });
+
+  test("captures the uses that have a price, and its end charges the rest", async () => {
+    const here = new World();
+    await here.account().hold(run, async (hold) => {
+      hold.use({ images: 1 }, "model");
+      hold.use(1, "chat");
+      await expect(hold.capture()).rejects.toThrow(UnknownMeterError);
+      hold.use({ output: 500 }, "model");
+      hold.use(2);
+    });
+    expect(await here.amounts()).toEqual([-5, -1, -2]);
+    expect(await here.books()).toMatchObject({ held: 0 });
   });
 });
 
@@ -248,10 +298,24 @@ describe("a hold of a feature with meters", () => {
     expect(await here.amounts()).toEqual([-1, -2, -20]);
   });
 
-  test("refuses a meter that it lacks", async () => {
+  test("refuses what has no price, and gives back what was held", async () => {
     const here = new World();
-    const hold = here.account().hold(most, (hold) => hold.use({ images: 1 }));
+    const account = here.account();
+    const hold = account.hold(most, (hold) => hold.use({ images: 1 }));
     await expect(hold).rejects.toThrow(UnknownMeterError);
+    const usage = { prompt_tokens: 1, completion_tokens: 1, holograms: 1 };
+    const other = account.hold(most, (hold) => hold.report({ usage_of: "openai", usage }));
+    await expect(other).rejects.toThrow(UnknownUsageError);
+    expect(await here.books()).toMatchObject({ available: 150, held: 0 });
+  });
+
+  test("is its own also by name", async () => {
+    const here = new World();
+    await here.account().hold(most, (hold) => {
+      hold.use({ output: 400 });
+      hold.use({ output: 100 }, "model");
+    });
+    expect(await here.amounts()).toEqual([-1]);
   });
 
   test("is counted in one way", async () => {
@@ -296,6 +360,106 @@ describe("a job's hold", () => {
     expect(error).toBeInstanceOf(NotPaidError);
     expect(error).toMatchObject({ expected: 20, paid: 15, entryId: "job.capture", holdId: "job" });
   });
+
+  test("is charged once, although it says at last that it used nothing more", async () => {
+    const here = new World();
+    for (const isCharged of [false, true]) {
+      await here.account().hold({ ...run, idempotencyKey: "job" }, (hold) => {
+        expect(hold.isCharged).toBe(isCharged);
+        hold.use(2, "chat");
+        hold.use(0);
+      });
+    }
+    expect(await here.amounts()).toEqual([-10]);
+  });
+
+  test("of which everything was captured is charged once", async () => {
+    const here = new World();
+    for (const isCharged of [false, true]) {
+      await here.account().hold(job, async (hold) => {
+        expect(hold.isCharged).toBe(isCharged);
+        hold.use(2);
+        await hold.capture();
+        hold.use(0);
+      });
+    }
+    expect(await here.amounts()).toEqual([-10]);
+    expect(await chargesOf(here)).toEqual(["job.capture-1", "job.end", "job.capture-1"]);
+  });
+
+  test("of which everything was captured is not paid in other parts", async () => {
+    const here = new World();
+    await here.account().hold(job, async (hold) => {
+      hold.use(2);
+      await hold.capture();
+    });
+    const error = await thrown(here.account().hold(job, uses(2)));
+    expect(error).toBeInstanceOf(NotPaidError);
+    expect(error).toMatchObject({ expected: 10, paid: 0, entryId: "job.end" });
+    expect(await here.amounts()).toEqual([-10]);
+  });
+});
+
+describe("a job that is killed after a capture", () => {
+  const several = { ...run, idempotencyKey: "job" };
+  const work = (hold: Hold) => {
+    hold.use(2, "chat");
+    hold.use(3);
+  };
+
+  /** Capture what a delivery used, and let it die: its hold is extended no more, and expires. */
+  const die = async (here: World, order: "in time" | "late" = "in time") => {
+    const hold = await here.account().startHold(several);
+    work(hold);
+    if (order === "late") await here.wait(301);
+    await hold.suspend();
+    await here.wait(301);
+  };
+
+  test.for(["in time", "late"] as const)("%s does not pay for it again", async (order) => {
+    const here = new World();
+    await die(here, order);
+    for (const isCharged of [false, true]) {
+      await here.account().hold(several, async (hold) => {
+        expect(hold).toMatchObject({ holdId: "job.2", isCharged });
+        work(hold);
+        await hold.capture();
+        hold.use(1, "chat");
+      });
+    }
+    expect(await here.amounts()).toEqual([-10, -3, -5]);
+    expect(await here.books()).toMatchObject({ held: 0 });
+  });
+
+  test("is charged again if that was refunded", async () => {
+    const here = new World();
+    await die(here);
+    for (const entry_id of ["job.capture-1", "job.capture-1~2"]) {
+      await here.account().refund({ entry_id, reason: "it was killed" });
+    }
+    await here.account().hold(several, async (hold) => {
+      work(hold);
+      await hold.capture();
+    });
+    expect(await here.amounts()).toEqual([-10, -3, 10, 3, -10, -3]);
+  });
+
+  test("is not paid if it used another amount, or if a part was refunded", async () => {
+    const here = new World();
+    const again = (units: number) =>
+      here.account().hold(several, async (hold) => {
+        work(hold);
+        hold.use(units);
+        await hold.capture();
+      });
+    await die(here);
+    const error = await thrown(again(1));
+    expect(error).toBeInstanceOf(NotPaidError);
+    expect(error).toMatchObject({ expected: 14, paid: 13, entryId: "job.capture-1" });
+    await here.account().refund({ entry_id: "job.capture-1~2", amount: 1, reason: "a part" });
+    await expect(again(0)).rejects.toThrow(NotPaidError);
+    expect(await here.amounts()).toEqual([-10, -3, 1]);
+  });
 });
 
 describe("if somebody else ended the hold", () => {
@@ -336,6 +500,56 @@ describe("if somebody else ended the hold", () => {
     const account = new World().account();
     const capture = (hold: Hold) => account.captureHold(hold.holdId, { quantity: 4 });
     await expect(account.hold(twenty, endedBy(capture))).rejects.toThrow(NotPaidError);
+  });
+
+  describe("by a capture of several lines", () => {
+    const several = { ...run, idempotencyKey: "job" };
+    const captured = (here: World, ...amounts: number[]) => {
+      const account = here.account();
+      return account.hold(several, async (hold) => {
+        hold.use(2, "chat");
+        hold.use(3);
+        const lines = amounts.map((amount) => ({ amount }));
+        await account.captureHold(hold.holdId, { lines, idempotencyKey: "other" });
+      });
+    };
+
+    test("of as much together, nothing more is charged", async () => {
+      const here = new World();
+      await captured(here, 6, 7);
+      expect(await here.amounts()).toEqual([-6, -7]);
+    });
+
+    test("of less together, the rest is charged without it", async () => {
+      const here = new World();
+      await captured(here, 6, 2);
+      expect(await here.amounts()).toEqual([-6, -2, -5]);
+    });
+
+    test("of more together, it is not paid as requested", async () => {
+      const here = new World();
+      const error = await thrown(captured(here, 6, 8));
+      expect(error).toBeInstanceOf(NotPaidError);
+      expect(error).toMatchObject({ expected: 13, paid: 14, entryId: "other" });
+      expect(await here.amounts()).toEqual([-6, -8]);
+    });
+  });
+
+  test("what several features used is charged without it, in one call, once", async () => {
+    const here = new World();
+    const account = here.account();
+    for (const isCharged of [false, true]) {
+      await account.hold({ ...run, idempotencyKey: "job" }, async (hold) => {
+        expect(hold.isCharged).toBe(isCharged);
+        hold.use(2, "chat");
+        hold.use({ output: 500 }, "model");
+        if (!isCharged) await account.releaseHold(hold.holdId);
+        await here.failNext("none", "none", "none", "answer lost");
+      });
+    }
+    expect(await here.amounts()).toEqual([-10, -1]);
+    expect((await here.books()).faults).toBe(0);
+    expect(await chargesOf(here)).not.toContain("job.capture-1");
   });
 
   test("a user cannot", async () => {
