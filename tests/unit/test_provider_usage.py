@@ -90,8 +90,6 @@ METERS = {
     "google-vertex-image": {"input": 9, "output": 5, "output_image": 1290},
 }
 
-WITHOUT_PRICE = {"web_fetch_requests", "invocationLatency", "firstByteLatency"}
-
 samples = pytest.mark.parametrize("name", sorted(SAMPLES))
 counts = st.integers(min_value=0, max_value=10**9)
 
@@ -123,7 +121,7 @@ def test_every_sample_has_its_meters_and_no_token_is_in_two() -> None:
 
 
 @samples
-@pytest.mark.parametrize("hidden", [7, 0.5, {"deep": [{"deeper": 7}]}])
+@pytest.mark.parametrize("hidden", [7, -7, 0.5, "12", "-0.5", {"deep": [{"deeper": "7"}]}])
 def test_a_number_that_is_not_known_is_refused_at_any_depth(name: str, hidden: object) -> None:
     usage = deepcopy(SAMPLES[name])
     for found in objects(usage):
@@ -134,7 +132,7 @@ def test_a_number_that_is_not_known_is_refused_at_any_depth(name: str, hidden: o
 
 
 @samples
-@pytest.mark.parametrize("harmless", [None, 0, "tier-2", True, {}, [{"count": 0}]])
+@pytest.mark.parametrize("harmless", [None, 0, "0", "tier-2", True, {}, [{"count": 0}]])
 def test_a_field_that_is_not_known_and_counts_nothing_is_ignored(
     name: str, harmless: object
 ) -> None:
@@ -150,7 +148,7 @@ def test_a_count_that_is_no_count_is_refused(name: str, wrong: object) -> None:
     usage = deepcopy(SAMPLES[name])
     for found in objects(usage):
         for field, right in found.items():
-            if isinstance(right, int) and field not in WITHOUT_PRICE:
+            if isinstance(right, int):
                 found[field] = wrong
                 with pytest.raises(UnknownUsageError):
                     meters(name, usage)
@@ -238,12 +236,102 @@ def test_totals_that_contradict_their_parts_are_refused(
         {"prompt_tokens_details": {"cached_tokens": 1000, "cache_write_tokens": 201}},
         {"prompt_tokens_details": {"audio_tokens": 600, "image_tokens": 601}},
         {"prompt_tokens_details": {"text_tokens": 1000, "image_tokens": 201}},
+        {"completion_tokens_details": {"text_tokens": 351}},
         {"completion_tokens_details": {"reasoning_tokens": 351}},
         {"completion_tokens_details": {"audio_tokens": 351}},
     ],
 )
 def test_a_part_never_exceeds_its_whole(part: dict[str, Any]) -> None:
     assert refused("openai", {**SAMPLES["openai-chat"], **part}).startswith(next(iter(part)))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "found"),
+    [
+        ({"text_tokens": 100}, {"input": 100}),
+        ({"text_tokens": 60, "image_tokens": 40}, {"input": 60, "input_image": 40}),
+        ({"text_tokens": 0, "image_tokens": 40}, {"input": 60, "input_image": 40}),
+        ({"text_tokens": None, "image_tokens": 40}, {"input": 60, "input_image": 40}),
+        ({"text_tokens": 100, "cached_tokens": 30}, {"input": 70, "cached_input": 30}),
+        # LiteLLM's proxy leaves cached tokens out of the text.
+        ({"text_tokens": 70, "cached_tokens": 30}, {"input": 70, "cached_input": 30}),
+        ({"text_tokens": 10}, None),
+        ({"text_tokens": 10, "cached_tokens": 30}, None),
+        ({"text_tokens": 60, "image_tokens": 39}, None),
+        ({"text_tokens": 60, "image_tokens": None}, None),
+    ],
+)
+def test_openais_text_is_all_that_other_parts_leave(
+    prompt: dict[str, Any], found: dict[str, int] | None
+) -> None:
+    """What neither is would be charged as text, whatever it is."""
+    usage = {"prompt_tokens": 100, "completion_tokens": 0, "prompt_tokens_details": prompt}
+    if found is None:
+        assert refused("openai", usage) == "prompt_tokens_details.text_tokens"
+    else:
+        assert meters_of("openai", usage) == found
+
+
+def test_an_image_that_the_output_does_not_count_is_not_charged_as_text() -> None:
+    details = {"text_tokens": 100, "image_tokens": None}
+    usage = {**SAMPLES["openai-images"], "output_tokens_details": details}
+    assert refused("openai", usage) == "output_tokens_details.text_tokens"
+
+
+def test_reasoning_may_be_beside_the_text_of_an_answer_or_a_part_of_it() -> None:
+    for text in (350, 222):
+        details = {"reasoning_tokens": 128, "text_tokens": text}
+        usage = {**SAMPLES["openai-chat"], "completion_tokens_details": details}
+        assert meters_of("openai", usage) == METERS["openai-chat"]
+
+
+def modalities(**counts: int | None) -> list[dict[str, Any]]:
+    """Return Google's details, in which a count that is None is missing."""
+    return [
+        {"modality": name} | ({} if count is None else {"tokenCount": count})
+        for name, count in counts.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "details"),
+    [
+        ("promptTokensDetails", modalities(TEXT=8)),  # with Google's tools
+        ("promptTokensDetails", modalities(TEXT=9, AUDIO=None)),  # with a silent video
+        ("candidatesTokensDetails", modalities(IMAGE=1_290)),
+        ("candidatesTokensDetails", modalities(IMAGE=1_290, TEXT=5)),
+    ],
+)
+def test_what_google_is_known_to_leave_out_is_text(field: str, details: list[Any]) -> None:
+    usage = {**SAMPLES["google-vertex-image"], field: details}
+    assert meters_of("google", usage) == METERS["google-vertex-image"]
+
+
+@pytest.mark.parametrize(
+    ("field", "details"),
+    [
+        ("promptTokensDetails", modalities(AUDIO=8)),
+        ("promptTokensDetails", modalities(TEXT=8, AUDIO=None)),
+        ("promptTokensDetails", modalities(AUDIO=None)),
+        ("promptTokensDetails", modalities(TEXT=10)),
+        ("candidatesTokensDetails", modalities(TEXT=5)),
+        ("candidatesTokensDetails", modalities(TEXT=5, IMAGE=None)),
+        ("candidatesTokensDetails", modalities(IMAGE=None)),
+        ("candidatesTokensDetails", modalities(IMAGE=0)),
+        ("candidatesTokensDetails", modalities(TEXT=5, IMAGE=1_289)),
+    ],
+)
+def test_any_other_token_that_googles_details_leave_out_has_no_price(
+    field: str, details: list[Any]
+) -> None:
+    usage = {**SAMPLES["google-vertex-image"], field: details}
+    assert refused("google", usage) == field
+
+
+@pytest.mark.parametrize("field", ["cacheTokensDetails", "toolUsePromptTokensDetails"])
+def test_googles_cached_tokens_and_those_of_tools_are_all_in_their_details(field: str) -> None:
+    name = "google-gemini-cached" if field == "cacheTokensDetails" else "google-gemini-tools"
+    assert refused("google", {**SAMPLES[name], field: modalities(TEXT=1)}) == field
 
 
 def test_audio_and_a_cache_without_the_share_of_each_have_no_price() -> None:
@@ -261,7 +349,7 @@ def test_a_modality_without_a_meter_is_refused() -> None:
 
 
 def test_what_tools_bring_counts_by_its_modality() -> None:
-    details = [{"modality": "AUDIO", "tokenCount": 8}]
+    details = modalities(TEXT=70, AUDIO=8)
     found = meters_of(
         "google", {**SAMPLES["google-gemini-tools"], "toolUsePromptTokensDetails": details}
     )
@@ -347,27 +435,22 @@ def test_openais_cached_tokens_are_a_part_of_its_input_and_anthropics_stand_besi
 @given(
     sent=st.dictionaries(st.sampled_from(["TEXT", "AUDIO", "IMAGE", "VIDEO"]), counts),
     share=st.fractions(min_value=0, max_value=1),
-    unsaid=counts,
     tools=counts,
     answer=counts,
     thoughts=counts,
 )
 def test_the_meters_of_googles_usage_add_up_to_its_total(
-    sent: dict[str, int], share: Any, unsaid: int, tools: int, answer: int, thoughts: int
+    sent: dict[str, int], share: Any, tools: int, answer: int, thoughts: int
 ) -> None:
     cached = {modality: int(count * share) for modality, count in sent.items()}
-    prompt = sum(sent.values()) + unsaid
+    prompt = sum(sent.values())
     found = meters_of(
         "google",
         {
             "promptTokenCount": prompt,
-            "promptTokensDetails": [
-                {"modality": name, "tokenCount": count} for name, count in sent.items()
-            ],
+            "promptTokensDetails": modalities(**sent),
             "cachedContentTokenCount": sum(cached.values()),
-            "cacheTokensDetails": [
-                {"modality": name, "tokenCount": count} for name, count in cached.items()
-            ],
+            "cacheTokensDetails": modalities(**cached),
             "toolUsePromptTokenCount": tools,
             "candidatesTokenCount": answer,
             "thoughtsTokenCount": thoughts,

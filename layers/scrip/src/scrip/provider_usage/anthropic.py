@@ -26,7 +26,7 @@ def meters(usage: Counts) -> dict[str, int]:
         if samplings != tokens:
             raise usage.unknown("iterations")
     tools = usage.part("server_tool_use")
-    tools.ignore("web_fetch_requests")  # Only the tokens that they bring are charged.
+    tools.optional("web_fetch_requests")  # Only the tokens that they bring are charged.
     searches = {"web_search": tools.optional("web_search_requests")}
     # A summary of the context so far is charged, but is not in the whole.
     return dict(tokens + summaries) | searches

@@ -23,7 +23,8 @@ def meters(usage: Counts) -> dict[str, int]:
 
 
 def _metrics(usage: Counts) -> dict[str, int]:
-    usage.ignore("invocationLatency", "firstByteLatency")
+    for latency in ("invocationLatency", "firstByteLatency"):  # They have no price.
+        usage.optional(latency)
     return {
         "input": usage.required("inputTokenCount"),
         "cached_input": usage.optional("cacheReadInputTokenCount"),

@@ -57,11 +57,6 @@ class Counts:
             raise self.unknown(name)
         return [self._part(f"{name}.{index}", value) for index, value in enumerate(values)]
 
-    def ignore(self, *names: str) -> None:
-        """Pass over fields that say nothing about the price."""
-        for name in names:
-            self._unread.pop(name, None)
-
     def check_total(self, name: str, total: int) -> None:
         """Check that the provider's own total, if it is there, is this one."""
         if name in self and self.optional(name) != total:
@@ -103,9 +98,19 @@ def _has_number(value: object) -> bool:
             waiting += value.values()
         elif isinstance(value, list):
             waiting += value
-        elif isinstance(value, int | float) and not isinstance(value, bool) and value != 0:
+        elif not isinstance(value, bool) and _is_number(value):
             return True
     return False
+
+
+def _is_number(value: object) -> bool:
+    """Whether a value is a number but 0. Some APIs write a long one as a string."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return False
+    return isinstance(value, int | float) and value != 0
 
 
 def _joined(path: str, name: str) -> str:

@@ -5,6 +5,7 @@ part of the prompt: https://github.com/googleapis/python-genai, types.py,
 GenerateContentResponseUsageMetadata.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 
 from scrip.provider_usage.counts import Counts, without_cached
@@ -16,10 +17,19 @@ SENT = {**ANSWERED, "VIDEO": "image", "DOCUMENT": "image"}
 
 def meters(usage: Counts) -> dict[str, int]:
     """Return the meters. Raises UnknownUsageError."""
-    prompt = _kinds(usage, "promptTokensDetails", usage.required("promptTokenCount"))
+    prompt = _kinds(
+        usage,
+        "promptTokensDetails",
+        usage.required("promptTokenCount"),
+        beside=("text",),  # what tools of Google's add to the prompt
+    )
     tools = _kinds(usage, "toolUsePromptTokensDetails", usage.optional("toolUsePromptTokenCount"))
     answer = _kinds(
-        usage, "candidatesTokensDetails", usage.optional("candidatesTokenCount"), ANSWERED
+        usage,
+        "candidatesTokensDetails",
+        usage.optional("candidatesTokenCount"),
+        ANSWERED,
+        beside=("audio", "image"),
     )
     thoughts = usage.optional("thoughtsTokenCount")
     whole = sum((*prompt.values(), *tools.values(), *answer.values(), thoughts))
@@ -55,16 +65,26 @@ def _take_cached(usage: Counts, prompt: dict[str, int]) -> dict[str, int]:
     return {"text": cached, "audio": 0, "image": 0}
 
 
-def _kinds(usage: Counts, name: str, whole: int, kinds: Mapping[str, str] = SENT) -> dict[str, int]:
-    """Divide tokens by kind. What the details leave out is text."""
-    found = {"text": 0, "audio": 0, "image": 0}
+def _kinds(
+    usage: Counts,
+    name: str,
+    whole: int,
+    kinds: Mapping[str, str] = SENT,
+    *,
+    beside: tuple[str, ...] = (),
+) -> dict[str, int]:
+    """Divide tokens by kind; without details, all are text.
+
+    Google leaves some text out of its details, but only `beside` some kinds, each of which it
+    counts. Other tokens that are missing may be of any kind.
+    """
+    found: Counter[str] = Counter()
     for detail in usage.parts(name):
         modality = detail.word("modality")
         if modality not in kinds:
             raise detail.unknown("modality")
-        found[kinds[modality]] += detail.optional("tokenCount")
-    rest = whole - sum(found.values())
-    if rest < 0:
+        found[kinds[modality]] += detail.optional("tokenCount")  # Google writes no 0.
+    rest = whole - found.total()
+    if rest < 0 or (rest and not (found.keys() <= {*beside} and all(found.values()))):
         raise usage.unknown(name)
-    found["text"] += rest
-    return found
+    return {"text": found["text"] + rest, "audio": found["audio"], "image": found["image"]}

@@ -20,9 +20,9 @@ def meters(usage: Counts) -> dict[str, int]:
 
 
 def _input(details: Counts, whole: int) -> dict[str, int]:
-    audio, images, text = _modalities(details, whole)
     cached = details.optional("cached_tokens", most=whole)
     written = details.optional("cache_write_tokens", most=whole - cached)
+    audio, images, text = _modalities(details, whole, apart=cached + written)
     if audio and (cached or written):
         # They cost less or more than other audio does, and how many of them are audio is unknown.
         raise details.unknown("audio_tokens")
@@ -40,17 +40,23 @@ def _input(details: Counts, whole: int) -> dict[str, int]:
 
 
 def _output(details: Counts, whole: int) -> dict[str, int]:
-    audio, images, text = _modalities(details, whole)
+    reasoning = details.optional("reasoning_tokens", most=whole)
     # All of them are billed as output, rejected predictions too.
-    for name in ("reasoning", "accepted_prediction", "rejected_prediction"):
+    for name in ("accepted_prediction", "rejected_prediction"):
         details.optional(f"{name}_tokens", most=whole)
+    audio, images, text = _modalities(details, whole, apart=reasoning)
     return {"output": text, "output_audio": audio, "output_image": images}
 
 
-def _modalities(details: Counts, whole: int) -> tuple[int, int, int]:
-    """Return the tokens of audio, of images, and all others."""
+def _modalities(details: Counts, whole: int, *, apart: int) -> tuple[int, int, int]:
+    """Return the tokens of audio, of images, and all others, which are text.
+
+    If the details count text, it must be all others. Some servers that are made like OpenAI's
+    leave cached tokens and reasoning, which stand `apart`, out of it.
+    """
     audio = details.optional("audio_tokens", most=whole)
     images = details.optional("image_tokens", most=whole - audio)
     text = whole - audio - images
-    details.optional("text_tokens", most=text)
+    if details.optional("text_tokens") not in {0, text, text - apart}:
+        raise details.unknown("text_tokens")
     return audio, images, text
