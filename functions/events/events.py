@@ -42,8 +42,10 @@ def entry_event(account_id: str, entry: Entry, correlation_id: str | None) -> Ev
 
     The entry is in the form that its user may see, so an app can forward it to the user's page.
     """
-    # An earlier version wrote an entry for each extension; the stream may still deliver some.
-    extends = entry.type is EntryType.HOLD and entry.hold_id not in {None, entry.entry_id}
+    # An earlier version wrote an entry for each extension; the stream may still deliver some. Those
+    # of a hold's lines are named after it, and no key has a ~.
+    opens = entry.hold_id in {None, entry.entry_id.partition("~")[0]}
+    extends = entry.type is EntryType.HOLD and not opens
     name = "hold.extended" if extends else EVENT_NAMES[entry.type]
     return Event(name=name, detail=detail_of(account_id, entry, correlation_id, ActorType.USER))
 

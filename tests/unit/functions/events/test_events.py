@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 
 from functions.events.events import EVENT_NAMES, crossing_events, entry_event
+from scrip.domain.commands import HoldLine
 from scrip.domain.entries import ActorType, EntryType
 from tests.documentation import ROOT, examples
 from tests.unit.domain.examples import consume, do, freeze, hold, opened, own_entry
@@ -52,6 +53,15 @@ def test_the_documentation_lists_each_event_with_its_types_of_entry() -> None:
             documented |= dict(zip(entries, events, strict=True))
     assert documented == EVENT_NAMES
     assert crossed == {"credits.low", "credits.depleted", "credits.recovered"}
+
+
+def test_each_line_of_a_hold_is_published_as_its_opening() -> None:
+    posting = do(opened(), hold(lines=(HoldLine(amount=10), HoldLine(feature="chat", quantity=2))))
+    sent = [entry_event("u1", entry, None) for entry in posting.entries]
+    assert [(one.name, one.detail["entry_id"], one.detail["hold_id"]) for one in sent] == [
+        ("hold.created", "h1", "h1"),
+        ("hold.created", "h1~2", "h1"),
+    ]
 
 
 def test_an_extension_written_by_an_earlier_version_is_not_a_new_hold() -> None:
