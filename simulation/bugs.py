@@ -419,7 +419,7 @@ BUGS = (
     Bug(
         "a user's calls about holds are not counted",
         "scrip.domain.holds",
-        "    counted = replace(counted, calls=counted.calls + 1)",
+        "    counted = replace(counted, calls=counted.calls + calls)",
         "    ...",
     ),
     Bug(

@@ -113,7 +113,7 @@ def check_extensions(
 
     `now` is in milliseconds, and so is `apart`, by which a process's clock may be off.
     """
-    counted = [one for one in posting if _is_counted(one, facts)][:1]  # a call of several lines
+    counted = [one for one in posting if _is_counted(one, facts)]
     most = len(counted)
     for stored in image.get("holds", ()):
         name, ends_at = stored["hold_id"], stored.get("expires_at", inf)
@@ -135,7 +135,7 @@ def check_extensions(
 
 
 def _is_counted(entry: dict[str, Any], facts: Facts) -> bool:
-    """Return whether an entry is of a user who opened or released a hold."""
+    """Return whether an entry is of a user who opened or released a hold. Each line has one."""
     step = facts.steps.get(entry.get("reference", ""))
     is_own = step is not None and step.kind in {"hold", "release"}
     return is_own and entry["actor"]["type"] == "user"

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scrip.domain.account import Account
+from scrip.domain.account import Account, HoldCalls
 from scrip.domain.commands import (
     HOLD_ID_PATTERN,
     AdjustAction,
     Command,
+    HoldLine,
     entry_name,
 )
 from scrip.domain.errors import (
@@ -288,6 +289,18 @@ def test_a_users_calls_about_holds_are_limited_by_the_hour() -> None:
     assert do(account, consume(1), late).after.consumed_total == 1
     assert do(account, hold(1, actor=APP), late).after.held == 1
     assert do(account, hold(1, "user:more", actor=USER), NOW + HOUR).after.held == 1
+
+
+def test_each_line_of_a_users_hold_counts_as_it_has_an_entry() -> None:
+    counted = HoldCalls(hour=NOW.replace(minute=0), calls=HOLD_CALLS_MAX - 3)
+    account = replace(opened(), hold_calls=counted)
+    for lines in (2, 3):
+        held = hold(key="user:h1", lines=(HoldLine(amount=1),) * lines, actor=USER)
+        calls = do(account, held).after.hold_calls
+        assert calls == replace(counted, calls=counted.calls + lines)
+    too_many = hold(key="user:h1", lines=(HoldLine(amount=1),) * 4, actor=USER)
+    with pytest.raises(HoldRateLimitedError):
+        do(account, too_many)
 
 
 def test_an_extension_that_changes_nothing_writes_nothing() -> None:

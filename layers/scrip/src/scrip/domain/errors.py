@@ -395,8 +395,9 @@ class InstantTooFarError(RefusalError):
 class HoldRateLimitedError(RefusalError):
     """Too many calls about holds within this hour.
 
-    A user's token can open, extend and release holds at most `calls_max` times an hour. Wait
-    `Retry-After` seconds, or make the calls from the app's back end, which has no such limit.
+    A user's token can open, extend and release holds at most `calls_max` times an hour, and each
+    line of a hold counts. Wait `Retry-After` seconds, or make the calls from the app's back end,
+    which has no such limit.
     """
 
     status, code = 429, "hold_rate_limited"

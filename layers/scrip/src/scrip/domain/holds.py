@@ -64,7 +64,10 @@ HELD_PAST_EXPIRY = timedelta(hours=24)
 """How long credits can stay held after they would have expired."""
 
 HOLD_CALLS_MAX = 600
-"""How often an account's user can open, extend and release holds within an hour (UTC)."""
+"""How often an account's user can open, extend and release holds within an hour (UTC).
+
+Each line of a hold counts, because it has an entry of its own.
+"""
 
 
 def open_hold(draft: Draft, command: OpenHold, catalog: Catalog) -> Posting:
@@ -76,7 +79,7 @@ def open_hold(draft: Draft, command: OpenHold, catalog: Catalog) -> Posting:
     """
     account = draft.account
     check_not_frozen(account)
-    _count_call(draft, command)
+    _count_calls(draft, command, len(command.uses))
     charges = [price(line, catalog) for line in command.uses]
     cost = sum(charge["cost"] for charge in charges)
     wanted = 0 if draft.plan.unlimited else cost
@@ -139,7 +142,7 @@ def extend_hold(draft: Draft, command: ExtendHold) -> Posting:
     ends_by = hold.ends_by or _latest_end_of_old(draft, hold, hold.expires_at)
     expires_at = min(ends_by, draft.now + timedelta(seconds=command.expires_in))
     if expires_at > hold.expires_at:
-        _count_call(draft, command)
+        _count_calls(draft, command, 1)
         _put(draft, replace(hold, expires_at=expires_at, ends_by=ends_by))
     return draft.posting()
 
@@ -203,7 +206,7 @@ def capture_hold(draft: Draft, command: CaptureHold, catalog: Catalog) -> Postin
 def release_hold(draft: Draft, command: ReleaseHold) -> Posting:
     """End a hold and release all that is left of it."""
     hold = _open(draft.account, command)
-    _count_call(draft, command)
+    _count_calls(draft, command, 1)
     _remove(draft, hold)
     entry = give_back(
         draft,
@@ -485,11 +488,11 @@ def _open(account: Account, command: HoldCommand) -> Hold:
     return hold
 
 
-def _count_call(draft: Draft, command: Command) -> None:
-    """Count a user's call that writes and costs nothing.
+def _count_calls(draft: Draft, command: Command, calls: int) -> None:
+    """Count what a user's command writes and pays nothing for.
 
     Raises:
-        HoldRateLimitedError: this hour's limit is reached.
+        HoldRateLimitedError: it exceeds this hour's limit.
     """
     if command.actor.type is not ActorType.USER:
         return
@@ -498,13 +501,13 @@ def _count_call(draft: Draft, command: Command) -> None:
     # A process with a slow clock counts within the hour that another process has begun.
     if counted is None or counted.hour < hour:
         counted = HoldCalls(hour=hour, calls=0)
-    if counted.calls >= HOLD_CALLS_MAX:
+    if counted.calls + calls > HOLD_CALLS_MAX:
         left = counted.hour + timedelta(hours=1) - draft.now
         raise HoldRateLimitedError(
             calls_max=HOLD_CALLS_MAX,
             retry_after=ceil(left.total_seconds()),
         )
-    counted = replace(counted, calls=counted.calls + 1)
+    counted = replace(counted, calls=counted.calls + calls)
     draft.account = replace(draft.account, hold_calls=counted)
 
 
