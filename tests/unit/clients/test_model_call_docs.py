@@ -103,6 +103,14 @@ def test_an_account_without_credits_gets_an_error_before_the_stream(
     assert provider.requests == []
 
 
+def test_a_response_in_the_background_is_charged_once_it_is_completed(
+    shown: dict[str, Any], server: ScripInMemory, provider: FakeProvider
+) -> None:
+    assert shown["research"](ACCOUNT_ID, PROMPT) == TOKEN * TOKENS
+    assert provider.requests[0]["background"] is True
+    assert server.newest.usage == {"input": PROMPT_TOKENS, "output": TOKENS}
+
+
 def test_the_calls_of_other_providers_are_charged_alike(
     shown: dict[str, Any], server: ScripInMemory
 ) -> None:

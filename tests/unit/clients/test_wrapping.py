@@ -236,6 +236,21 @@ def test_a_raw_stream_is_refused_as_it_would_be_free(
     assert provider.requests == []
 
 
+@pytest.mark.parametrize("options", [{}, {"stream": True}])
+def test_a_response_in_the_background_is_refused_as_it_says_later_what_it_used(
+    wrapped: openai.OpenAI,
+    server: ScripInMemory,
+    provider: FakeProvider,
+    options: dict[str, Any],
+) -> None:
+    terms: dict[str, Any] = {"model": "ok", "input": PROMPT, "max_output_tokens": OUTPUT_MAX}
+    with pytest.raises(TypeError, match="without background=True"):
+        wrapped.responses.create(**terms, background=True, **options)
+    assert (provider.requests, server.account.held) == ([], 0)
+    wrapped.responses.create(**terms, background=False)
+    assert used(server) == [{"input": PROMPT_TOKENS, "output": TOKENS}]
+
+
 def test_a_call_without_a_limit_needs_one(
     client: openai.OpenAI, server: ScripInMemory, provider: FakeProvider
 ) -> None:

@@ -70,6 +70,20 @@ class ResponseCall(OpenAICall):
 
     prompt = ("input", "instructions", "tools", "text", "prompt")
 
+    def __init__(self, arguments: Mapping[str, Any], output_max: int | None) -> None:
+        """Take the arguments of the call, as `OpenAICall` does.
+
+        Raises:
+            TypeError: the response goes on in the background, and says later what it used.
+        """
+        super().__init__(arguments, output_max)
+        if arguments.get("background") is True:
+            raise TypeError(
+                "a wrapped client cannot charge for a response in the background: call it without "
+                "background=True, or by a client that is not wrapped, within a hold that reports "
+                "the usage of the completed response"
+            )
+
     def read(self, answer: Any) -> None:
         """Read a response."""
         answer = parsed(answer)
