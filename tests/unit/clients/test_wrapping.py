@@ -291,7 +291,8 @@ def test_nothing_is_read_from_a_stream_that_has_been_charged(
 def test_several_threads_may_read_a_stream(wrapped: openai.OpenAI, server: ScripInMemory) -> None:
     stream = ask(wrapped, stream=True, stream_options={"include_usage": True})
     with ThreadPoolExecutor() as pool:
-        read = [chunk for chunks in pool.map(list, [stream] * 3) for chunk in chunks]
+        lists: list[list[Any]] = list(pool.map(list, [stream] * 3))
+    read = [chunk for chunks in lists for chunk in chunks]
     assert sum(bool(chunk.choices and chunk.choices[0].delta.content) for chunk in read) == TOKENS
     assert used(server) == [{"input": PROMPT_TOKENS, "output": TOKENS}]
 
