@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from scrip_client import (
     AccountFrozenError,
+    CostOutOfRangeError,
     InsufficientCreditsError,
     Scrip,
     TooManyAttemptsError,
@@ -268,11 +269,17 @@ def test_a_use_without_a_price_makes_no_other_free(scrip: Scrip, server: ScripIn
 
     good: Any = {"units": 2, "feature": "chat"}
     strange: Any = {"usage": {"weird": 5}, "feature": "model"}
-    for uses in ((good, strange), (strange, good)):
-        with pytest.raises(UnknownMeterError):
+    huge: Any = {"units": 10**12, "feature": "chat"}
+    refused = (
+        (UnknownMeterError, (good, strange)),
+        (UnknownMeterError, (strange, good)),
+        (CostOutOfRangeError, (huge, {"units": 10})),
+    )
+    for error, uses in refused:
+        with pytest.raises(error):
             report(*uses)
         assert server.account.held == 0
-    assert server.charged == 2 * 10
+    assert server.charged == 3 * 10
     with scrip.hold(None, ACCOUNT_ID, lines=LINES) as hold:
         hold.use(2, feature="chat")
         strange_usage = {**OPENAI, "holograms": 5}

@@ -14,11 +14,14 @@ from scrip_client import calls
 from scrip_client.caller import CallState
 from scrip_client.charges import ONE_TRY, add_note, is_left, reason_of, warn_unpaid
 from scrip_client.errors import (
+    CostOutOfRangeError,
     HoldEndedError,
     HoldNotFoundError,
+    HoldWithoutFeatureError,
     IdempotencyKeyReusedError,
     ScripError,
     UnavailableError,
+    UnknownFeatureError,
     UnknownMeterError,
     UnknownUsageError,
 )
@@ -43,7 +46,13 @@ TRY_AGAIN_AFTER = 0.1
 
 ESTIMATED: Mapping[str, Any] = {"metadata": {"estimated": True}}
 
-UNPRICED = (UnknownMeterError, UnknownUsageError)
+UNPRICED = (
+    CostOutOfRangeError,
+    HoldWithoutFeatureError,
+    UnknownFeatureError,
+    UnknownMeterError,
+    UnknownUsageError,
+)
 """A use has no price, so it was refused."""
 
 logger = logging.getLogger("scrip_client")

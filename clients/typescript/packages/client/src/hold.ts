@@ -3,10 +3,13 @@
 import { CallState } from "./caller.js";
 import { reasonOf } from "./charge.js";
 import {
+  CostOutOfRangeError,
   HoldEndedError,
   HoldNotFoundError,
+  HoldWithoutFeatureError,
   IdempotencyKeyReusedError,
   UnavailableError,
+  UnknownFeatureError,
   UnknownMeterError,
   UnknownUsageError,
 } from "./errors.js";
@@ -23,6 +26,15 @@ interface Part {
 
 /** What was used, by the line's feature; undefined for the hold's own, or for credits. */
 type UsedBy = Map<string | undefined, Used>;
+
+/** A use has no price, so it was refused. */
+const UNPRICED = [
+  CostOutOfRangeError,
+  HoldWithoutFeatureError,
+  UnknownFeatureError,
+  UnknownMeterError,
+  UnknownUsageError,
+];
 
 /** A hold is extended after this part of its life. */
 const EXTEND_AFTER = 0.5;
@@ -308,7 +320,7 @@ export class Hold extends HeldCredits {
    * one. Any other error is thrown.
    */
   #leaveOut(shares: Shares, error: unknown): void {
-    const isUnpriced = error instanceof UnknownMeterError || error instanceof UnknownUsageError;
+    const isUnpriced = UNPRICED.some((kind) => error instanceof kind);
     if (!isUnpriced) throw error;
     this.#part = undefined;
     this.#sharesMax = shares.length > 1 ? 1 : LINES_MAX;
