@@ -26,7 +26,8 @@ class Lot:
     """What became of the allowance of one month, of a term or of the account's own plan.
 
     `due` is what it should have brought, less what should have gone back, after the last posting.
-    Of that posting's entries, `granted` brought credits and `taken` took some out of its grants.
+    Of that posting's entries, `granted` brought credits, of which `again` are some that it had
+    brought before, and `taken` took some out of its grants.
     `expired` is what expired unspent and did not roll over, of which `silent` was returned since:
     no entry says that again. `owed` was spent and became debt when it was returned. `allowance` is
     what a whole month brings.
@@ -34,6 +35,7 @@ class Lot:
 
     due: int = 0
     granted: int = 0
+    again: int = 0
     taken: int = 0
     expired: int = 0
     silent: int = 0
@@ -97,7 +99,8 @@ class Books:
         self.clawed_into_debt = 0
         self.lines: list[Term] = []
         """What was paid for, as far as it was heard of."""
-        self.terms = Terms()
+        self.terms = self.terms_before = Terms()
+        """What that brings, as known now and as known before the last posting."""
         self.lots: dict[str, Lot] = defaultdict(Lot)
         """By the name of a term and the number of its month, or by when a period began."""
         self.clawbacks: dict[str, Clawback] = {}

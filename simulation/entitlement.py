@@ -64,6 +64,7 @@ def note(books: Books, entry: dict[str, Any]) -> None:
     type_, amount = entry["type"], entry["amount"]
     if type_ == "plan" and (lot_id := lot_granted(books, entry)) is not None:
         books.lots[lot_id].granted += amount
+        books.lots[lot_id].again += amount if entry_id(entry) != lot_id else 0
     term = clawed_back(entry) if type_ == "clawback" else ""
     is_of_term = term in books.terms.by_name
     for part in entry.get("allocations", ()):
@@ -144,9 +145,13 @@ def _check_month(books: Books, term: Term, number: int, lot: Lot, owed: int) -> 
     least, most = (
         terms.due(term, number, lot.allowance, now, disputed=disputed) for disputed in (True, False)
     )
-    # What a term took that was itself returned within the posting has come again.
-    again = min(lot.granted, lot.taken)
-    granted, taken, lot.granted, lot.taken = lot.granted - again, lot.taken - again, 0, 0
+    is_over = terms.expiry(term, number) <= now
+    # What a term took that was itself returned within the posting has come again. Of a month that
+    # is over, what became debt comes first, and what is left of the rest comes and goes unnoticed.
+    settled = max(0, min(lot.again - lot.owed, owed)) if is_over else 0
+    again = min(lot.granted - settled, lot.taken)
+    granted, taken, owed = lot.granted - settled - again, lot.taken - again, owed - settled
+    lot.granted = lot.again = lot.taken = 0
     if granted and not lot.due and books.has_same_terms:
         start = terms.months[term.name][number].start
         undisputed = terms.due(term, number, lot.allowance, start, disputed=True)
@@ -155,7 +160,6 @@ def _check_month(books: Books, term: Term, number: int, lot: Lot, owed: int) -> 
     # A month that began before the dispute was heard of was granted, and is set aside.
     was, lot.due = lot.due, min(most, max(least, lot.due + granted))
     missing = lot.due - was - granted
-    is_over = terms.expiry(term, number) <= now
     if missing > 0:
         if not is_over or granted < min(lot.due - was, lot.owed):
             wrong("lost", f"{what} has brought {was} and {granted}, not {lot.due}")
@@ -178,7 +182,7 @@ def _check_month(books: Books, term: Term, number: int, lot: Lot, owed: int) -> 
     if spent and clawback.left.get(lot_id):
         wrong("lost", f"{what}: {spent} became debt, and {clawback.left[lot_id]} are left")
     lot.owed += spent
-    return spent
+    return spent + settled
 
 
 def _may_cover(books: Books, name: str, owed: int) -> bool:

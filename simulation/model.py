@@ -230,7 +230,8 @@ class Model:
         is_changed: bool,
     ) -> None:
         """Note what was paid for, and what that brings when the posting was decided."""
-        facts, terms, at = self.facts, books.terms, books.at
+        facts, at = self.facts, books.at
+        terms = books.terms_before = books.terms
         for entry in posting:
             step = facts.steps.get(entry.get("reference", ""))
             if entry["type"] == "plan" and step is not None and step.kind == "message":

@@ -159,18 +159,22 @@ def _ends_then(line: Line, grant_id: str, *, is_released: bool) -> bool:
     if lot_id is None:
         return True
     name, _, number = lot_id.rpartition(":")
-    known = books.grants[grant_id]["expires_at"]
+    ends, is_aside = {books.grants[grant_id]["expires_at"]}, False
     if name == "period":
         assert books.anchor is not None
-        end = month(books.anchor, books.period_at(int(number)) + 1)
+        ends.add(month(books.anchor, books.period_at(int(number)) + 1))
         images = [one for one in (books.image, line.image) if one]
         is_aside = not all(books.is_on_base_plan(one, at) for one in images)
         # That its payment goes back may have been heard of only after it had begun.
         is_aside |= any(term.start == at for term in books.terms.given)
     else:
-        end = books.terms.expiry(books.terms.by_name[name], int(number))
-        is_aside = False
-    return is_aside or (min(known, end) <= at if is_released else at in {known, end})
+        # Time may have ended it within the posting whose message then moved its end.
+        ends |= {
+            terms.expiry(terms.by_name[name], int(number))
+            for terms in (books.terms_before, books.terms)
+            if name in terms.by_name
+        }
+    return is_aside or (min(ends) <= at if is_released else at in ends)
 
 
 def _released_before(line: Line) -> bool:
