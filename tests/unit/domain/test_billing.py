@@ -490,6 +490,21 @@ def test_what_a_returned_term_had_superseded_is_in_force_again() -> None:
     assert (plan_at(story.account, half + DAY), story.account.balance) == ("free", 100)
 
 
+@pytest.mark.parametrize("is_seen", [True, False])
+def test_what_was_owed_because_of_a_term_that_is_returned_is_given_back(*, is_seen: bool) -> None:
+    """It was paid in advance, and superseded a month of which most was spent."""
+    story = Story(account=opened("none", signup_credits=0))
+    half = NOW + MONTH / 2
+    story.receive(pay_period(NOW, NOW + MONTH, "free"))
+    story.receive(pay_period(half, half + MONTH, "free", payment_id="stripe:in_2"))
+    story.receive(consume(90))
+    if is_seen:
+        story.receive(Renew(account_id="u1", entry_id="r1", keyed=False, actor=CLOCK), half)
+        assert (story.account.balance, story.account.debt) == (10 - 50 + 100, 0)
+    story.receive(returned(2_000, "stripe:in_2"), NOW + 90 * DAY)
+    assert (story.account.balance, story.account.debt) == (0, 0)
+
+
 def test_what_comes_back_of_an_earlier_plan_pays_before_the_month_that_runs() -> None:
     story = Story(account=opened("none", signup_credits=0))
     end, change = NOW + MONTH, NOW + MONTH / 2
