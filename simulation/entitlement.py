@@ -179,7 +179,7 @@ def _check_month(books: Books, term: Term, number: int, lot: Lot, owed: int) -> 
     # What expired within the posting may have gone back only after that.
     later = max(0, min(spent - owed, lot.expired - lot.silent - silent))
     lot.silent, spent = lot.silent + silent + later, spent - later
-    if spent and clawback.left.get(lot_id):
+    if spent and owed and clawback.left.get(lot_id):
         wrong("lost", f"{what}: {spent} became debt, and {clawback.left[lot_id]} are left")
     lot.owed += spent
     return spent + settled
