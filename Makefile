@@ -135,7 +135,7 @@ bugs: setup ## Apply each seeded bug, and show how the simulation finds it
 	@python -m simulation --bugs --operations 40000
 
 # The longest tests start first, so that the run does not end with a wait for them.
-LONGEST := $(patsubst %,tests/integration/test_%.py,faults least_privilege schemathesis bench)
+LONGEST := $(patsubst %,tests/integration/test_%.py,least_privilege stacks smoke sweep local faults schemathesis bench runtime)
 
 # Most of these wait for something most of the time, so there are more of them than processors.
 test-integration: setup browser $(RUNTIMES) $(NEXTJS)/.next/.ready ## Deploy to a local AWS and test it, with the console and the examples in a browser
