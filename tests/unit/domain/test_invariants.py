@@ -568,17 +568,17 @@ def hash_chain(entries: list[dict[str, object]]) -> str:
 def left_in_grants(entries: list[Entry]) -> dict[str, int]:
     """Add up what each entry moved into and out of each grant."""
     left: Counter[str] = Counter()
-    holds: dict[str, dict[str, int]] = {}
+    holds: dict[str, Counter[str]] = {}
     held_before = 0
     for entry in entries:
         direction = 1 if entry.type in IN else -1
         moved = {part.grant_id: part.amount for part in entry.allocations}
-        hold = holds.setdefault(entry.hold_id or "", {})
+        hold = holds.setdefault(entry.hold_id or "", Counter())
         captured = held_before - entry.held_after if entry.type == "usage" else 0
         for grant_id, amount in moved.items():
             left[grant_id] += direction * amount
             if entry.hold_id and entry.type == "hold":
-                hold[grant_id] = amount
+                hold[grant_id] += amount
             if entry.hold_id and entry.type == "release":
                 hold[grant_id] -= amount
         # Captured credits left their grants earlier, and leave the hold in the order of arrival.
