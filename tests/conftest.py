@@ -23,8 +23,10 @@ SCRIP = str(Path(sys.executable).parent / "scrip")
 UP_SECONDS = 420
 LEAKS_SHOWN = 20
 
-# A slow machine is not a bug.
-hypothesis.settings.register_profile("scrip", deadline=None)
+# A slow machine is not a bug. `make test` gives the same commit the same verdict; `make explore`
+# looks for new counterexamples.
+hypothesis.settings.register_profile("scrip", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("explore", deadline=None)
 hypothesis.settings.load_profile("scrip")
 
 
