@@ -10,6 +10,7 @@ from functions.signup.handler import THREAD
 from scrip.ledger import ledger
 from scrip.store.client import Table
 from scrip.store.mailbox_key import hashed, own_mailbox_key
+from scrip.store.queries import read_entry
 from scrip.users import emails_of, open_account
 from tests.functional.conftest import USER, event, invoke, items, send
 from tests.functional.faults import THROTTLED, instead_of
@@ -24,6 +25,9 @@ def test_a_confirmed_signup_opens_an_account(table: Table) -> None:
     sent = event("signup/confirmed")
     assert invoke("signup", sent) == sent
     assert send("account/me").body["balance"] == 150
+    welcome = read_entry(table, USER, "signup:grant")
+    assert welcome is not None
+    assert (welcome.amount, welcome.reason) == (50, "Welcome credits")
 
 
 def test_a_second_signup_changes_nothing_and_succeeds(table: Table) -> None:

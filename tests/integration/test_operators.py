@@ -113,8 +113,13 @@ def test_a_backfill_interrupted_and_repeated_opens_every_account_once(
         f"ALIAS#email:{who}@x.org": who for who in people
     }
     entries = items_below(stack, "LEDGER#bulk-")
-    signups = [item["pk"]["S"] for item in entries if item["sk"]["S"] == "ENTRY#signup:grant"]
-    assert Counter(signups) == Counter(f"LEDGER#{who}" for who in people)
+    signups = [item for item in entries if item["sk"]["S"] == "ENTRY#signup:grant"]
+    assert Counter(item["pk"]["S"] for item in signups) == Counter(
+        f"LEDGER#{who}" for who in people
+    )
+    assert {item["reason"]["S"] for item in signups} == {
+        "Welcome credits, added for an existing user"
+    }
     assert len(entries) == 2 * USERS, "a sign-up grant and a plan grant each"
 
 

@@ -11,7 +11,7 @@ import typer
 
 from scrip.domain.commands import check_account_id
 from scrip.domain.errors import CatalogUnsoundError, EmailTakenError, ScripError
-from scrip.ledger import Ledger
+from scrip.ledger import WELCOME, Ledger
 from scrip.settings import Settings
 from scrip.store.aliases import EMAIL, link_account
 from scrip.store.commit import note_welcomed
@@ -24,6 +24,9 @@ from scrip_cli.exit_codes import ExitCode
 from scrip_cli.report import note
 from scrip_cli.session import Session, with_session
 from scrip_cli.work import patiently, work_through
+
+REASON = f"{WELCOME}, added for an existing user"
+"""What the entry of the sign-up credits says."""
 
 
 class Result(StrEnum):
@@ -72,7 +75,9 @@ class Backfill:
         if not self.dry_run:
             if not is_open:
                 now = self.ledger.clock()
-                open_account(self.ledger, account_id, person.emails, self.settings, at=now)
+                open_account(
+                    self.ledger, account_id, person.emails, self.settings, at=now, reason=REASON
+                )
             else:
                 # So that a returning user of an older account is recognized.
                 note_welcomed(table, hashed(person.emails, self.ledger.mailbox_key))

@@ -76,6 +76,9 @@ DEADLINE_SECONDS = 2.0
 CROWDED_SECONDS = 0.2
 """After losing races for this long a caller gets `busy`; with the last try, within 300 ms."""
 
+WELCOME = "Welcome credits"
+"""What the entry of the sign-up credits says."""
+
 CALLERS = frozenset({ActorType.USER, ActorType.SERVICE})
 """Callers that are refused early when an account is crowded.
 
@@ -351,10 +354,12 @@ def opening(
     account_id: str,
     mailboxes: tuple[str, ...] = (),
     stack: Settings | None = None,
+    reason: str = WELCOME,
 ) -> OpenAccount:
     """Return the command that opens an account with a stack's settings, by default this one's.
 
-    `mailboxes` are its owner's, as keyed hashes.
+    `mailboxes` are its owner's, as keyed hashes. `reason` is what the entry of the sign-up credits
+    says.
     """
     stack = stack or settings()
     return OpenAccount(
@@ -362,6 +367,7 @@ def opening(
         entry_id=SIGNUP_ENTRY_ID,
         keyed=False,
         actor=Actor(ActorType.SYSTEM, "signup"),
+        reason=reason,
         plan_id=stack.default_plan,
         signup_credits=stack.signup_credits,
         reset_anchor=stack.reset_anchor,

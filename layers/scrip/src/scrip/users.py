@@ -7,7 +7,7 @@ from datetime import datetime
 from scrip.domain.account import Account, AccountStatus
 from scrip.domain.commands import OpenAccount
 from scrip.domain.errors import AccountClosedError, EmailTakenError
-from scrip.ledger import Ledger, opening
+from scrip.ledger import WELCOME, Ledger, opening
 from scrip.settings import Settings
 from scrip.store.aliases import (
     EMAIL,
@@ -35,13 +35,14 @@ def open_account(
     *,
     at: datetime,
     dry_run: bool = False,
+    reason: str = WELCOME,
 ) -> list[str]:
     """Open a user's account and link it to their addresses; return the names that are linked now.
 
     `emails` are the addresses that the user had `at` that time; nothing changes if newer ones are
     known. An address belongs to the first account that had it. One that the user no longer has
     leads nowhere. `stack` are the settings, by default this process's own. A dry run writes
-    nothing.
+    nothing. `reason` is what the entry of the sign-up credits says.
 
     Raises:
         BusyError: it may be half done; doing it again is safe.
@@ -49,7 +50,7 @@ def open_account(
     mailboxes = hashed(emails, ledger.mailbox_key)
     wanted = sorted({f"{EMAIL}{email.lower()}" for email in emails})
     carry_out = ledger.rehearse if dry_run else ledger.execute
-    carry_out(opening(account_id, mailboxes[:MAILBOXES_MAX], stack))
+    carry_out(opening(account_id, mailboxes[:MAILBOXES_MAX], stack, reason))
     if dry_run:
         known = accounts_named(ledger.table, wanted)
         return [name for name in wanted if can_lead(name) and known.get(name) in {None, account_id}]
