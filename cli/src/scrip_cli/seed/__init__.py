@@ -1,1 +1,1 @@
-"""`scrip seed`: demo accounts with a month of plausible use."""
+"""`scrip seed`: demo accounts with three months of plausible use."""

@@ -1,31 +1,36 @@
-"""`scrip seed`: demo accounts with a month of plausible use, to try a stack or to show it."""
+"""`scrip seed`: demo accounts with three months of use, to try a stack or to show it."""
 
-from datetime import UTC, date, datetime, timedelta
+import threading
+from datetime import date, datetime
 from typing import Annotated
 
 import typer
 
+from scrip.domain.commands import Command
+from scrip.domain.entries import Entry
 from scrip.domain.errors import RefusalError
 from scrip.ledger import Ledger, opening, utc_now
-from scrip.settings import Settings
 from scrip.store.aliases import EMAIL, link_account
+from scrip.store.inbox import receive
 from scrip.store.queries import EntryFilter, read_entries
 from scrip_cli.errors import CommandError
 from scrip_cli.exit_codes import ExitCode
-from scrip_cli.report import note, progress_bar
-from scrip_cli.seed.life import TimedCommand, account_ids, commands_on, email, is_used, opened_at
+from scrip_cli.report import note, step
+from scrip_cli.seed.life import life
+from scrip_cli.seed.messages import interrupted, messages
+from scrip_cli.seed.people import Person
+from scrip_cli.seed.uses import is_used
 from scrip_cli.session import Session, with_session
-from scrip_cli.work import patiently
-
-DAYS = 30
+from scrip_cli.webhooks.commands import post_signed, signing_secret
+from scrip_cli.work import patiently, work_through
 
 
 class PastClock:
     """A clock that stands still at `now`, which can be set."""
 
-    def __init__(self) -> None:
-        """Begin at the present time."""
-        self.now = utc_now()
+    def __init__(self, now: datetime) -> None:
+        """Begin at an instant (UTC)."""
+        self.now = now
 
     def __call__(self) -> datetime:
         """Return the time it is set to."""
@@ -39,82 +44,83 @@ class Seeding:
     the past of an existing ledger.
     """
 
-    def __init__(self, ledger: Ledger, clock: PastClock, settings: Settings, seed: int) -> None:
-        """Take a ledger, the clock it reads, the stack's settings, and which month to make up."""
-        self.ledger = ledger
-        self.clock = clock
-        self.settings = settings
-        self.seed = seed
+    def __init__(self, session: Session, today: date) -> None:
+        """Take the stack, and the day (UTC) before which everything happens."""
+        self.table = session.table()
+        self.settings = session.settings()
+        self.today = today
         self.entries_added = 0
+        self._lock = threading.Lock()
 
-    def open(self, account_id: str, day: date) -> None:
-        """Open an account in the days before `day`, unless it exists, and link its address."""
-        self.clock.now = opened_at(self.seed, account_id, day)
-        command = opening(account_id, stack=self.settings)
-        if patiently(lambda: self.ledger.execute(command)).entry is not None:
-            self.entries_added += 1
-        patiently(
-            lambda: link_account(self.ledger.table, account_id, f"{EMAIL}{email(account_id)}")
-        )
+    def live(self, person: Person) -> None:
+        """Live a person's life up to today, from where it was left. Thread-safe."""
+        clock = PastClock(person.signs_up(self.today))
+        ledger = Ledger(self.table, clock)
+        self._execute(ledger, opening(person.account_id, stack=self.settings))
+        name = f"{EMAIL}{person.email}"
+        patiently(lambda: link_account(self.table, person.account_id, name))
+        signed_up = patiently(lambda: ledger.account(person.account_id)).anchor
+        newest = self._newest(person)
+        for timed in life(person, ledger.catalog(), signed_up, self.today):
+            if newest is None or timed.at > newest.recorded_at:
+                clock.now = timed.at
+                self._execute(ledger, timed.command)
 
-    def newest(self, account_id: str) -> datetime:
-        """Return when the newest entry of an account was recorded."""
-        query = EntryFilter(account_id=account_id)
-        entries, _ = patiently(lambda: read_entries(self.ledger.table, query, limit=1, cursor=None))
-        return entries[0].recorded_at if entries else datetime.min.replace(tzinfo=UTC)
-
-    def execute(self, timed: TimedCommand) -> None:
-        """Execute a command at its time. As in real life, the rules may refuse it."""
-        self.clock.now = timed.at
+    def _execute(self, ledger: Ledger, command: Command) -> None:
+        """Execute a command. As in real life, the rules may refuse it."""
         try:
-            outcome = patiently(lambda: self.ledger.execute(timed.command))
+            outcome = patiently(lambda: ledger.execute(command))
         except RefusalError:
             return
-        self.entries_added += not outcome.replayed
+        if outcome.account is not None:
+            with self._lock:
+                self.entries_added += len(outcome.others) + (outcome.entry is not None)
+
+    def _newest(self, person: Person) -> Entry | None:
+        query = EntryFilter(account_id=person.account_id)
+        entries, _ = patiently(lambda: read_entries(self.table, query, limit=1, cursor=None))
+        return entries[0] if entries else None
 
 
 @with_session
 def seed(
     *,
-    users: Annotated[int, typer.Option(min=1, max=999, help="How many accounts.")] = 20,
+    users: Annotated[int, typer.Option(min=1, max=999, help="How many accounts.")] = 24,
     seed_: Annotated[
-        int, typer.Option("--seed", help="A different number makes a different month.")
+        int, typer.Option("--seed", help="A different number makes different people.")
     ] = 1,
     session: Session,
 ) -> None:
-    """Open accounts demo-001, demo-002 ... and use them for the past 30 days. Stage dev only.
+    """Open accounts demo-001, demo-002 ... and use them for the past three months. Stage dev only.
 
-    Safe to repeat: nothing is added twice, and on a later day it continues from there.
+    The first 16 show one thing each: an agent with its runs, a subscriber, a debt, a frozen
+    account, a disputed payment, a team, a trial and so on. Then providers send a few messages: some
+    apply, some wait or fail. Safe to repeat: nothing is added twice, and on a later day it goes on.
 
     Exit codes: 0 done, 1 refused, 130 stopped by Ctrl-C; run it again to continue.
     """
     session.check_is_dev("demo data is")
-    clock = PastClock()
-    seeding = Seeding(Ledger(session.table(), clock), clock, session.settings(), seed_)
-    accounts = account_ids(users)
+    now = utc_now()
+    seeding = Seeding(session, now.date())
+    people = [Person(seed=seed_, number=number) for number in range(1, users + 1)]
+    features = session.ledger().catalog().features.values()
+    if not any(is_used(feature) for feature in features):
+        raise CommandError("The catalog has no active feature.", "Create one first.")
     try:
-        _add_month(seeding, accounts)
+        work_through(people, seeding.live, doing="Adding three months of use", total=users)
     except KeyboardInterrupt:
         note(f"Stopped; {seeding.entries_added} entries added. Run it again to continue.")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
+    with step("Sending messages of providers"):
+        _send_messages(session, people[0].account_id, now)
     added = f"{seeding.entries_added} entries added" if seeding.entries_added else "nothing to add"
-    typer.echo(f"{accounts[0]} to {accounts[-1]}: {added}.")
+    typer.echo(f"{people[0].account_id} to {people[-1].account_id}: {added}.")
 
 
-def _add_month(seeding: Seeding, accounts: list[str]) -> None:
-    """Add the past days of every account, one account after the other."""
-    catalog, today = seeding.ledger.catalog(), utc_now().date()
-    features = [feature for feature in catalog.features.values() if is_used(feature)]
-    if not features:
-        raise CommandError("The catalog has no active feature.", "Create one first.")
-    days = [today - timedelta(days=ago) for ago in range(DAYS, 0, -1)]
-    with progress_bar() as progress:
-        task = progress.add_task("Adding a month of use", total=len(accounts) * DAYS)
-        for account_id in accounts:
-            seeding.open(account_id, days[0])
-            newest = seeding.newest(account_id)
-            for day in days:
-                for timed in commands_on(seeding.seed, account_id, day, features):
-                    if timed.at > newest:
-                        seeding.execute(timed)
-                progress.advance(task)
+def _send_messages(session: Session, account_id: str, now: datetime) -> None:
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    receive(session.table(), interrupted(account_id, midnight))
+    for message in messages(account_id, midnight):
+        secret = signing_secret(session, message.provider)
+        address = f"{session.api_url()}/v1/webhooks/{message.provider}"
+        post_signed(address, message.body, message.provider, secret, message_id=message.message_id)

@@ -112,13 +112,15 @@ def signing_secret(session: Session, provider: Provider) -> str:
     return str(secrets[0])
 
 
-def post_signed(address: str, body: bytes, provider: Provider, secret: str) -> httpx.Response:
-    """Post a message, signed just now, as its provider would.
+def post_signed(
+    address: str, body: bytes, provider: Provider, secret: str, *, message_id: str | None = None
+) -> httpx.Response:
+    """Post a message, signed just now, as its provider would; by default it is a new one.
 
     Raises CommandError if the secret cannot be one, or if there is no answer.
     """
     try:
-        message_id = f"msg_{uuid.uuid4().hex}"
+        message_id = message_id or f"msg_{uuid.uuid4().hex}"
         signature = sign(provider, body, secret, message_id=message_id, at=utc_now())
     except ValueError as exc:
         raise CommandError(

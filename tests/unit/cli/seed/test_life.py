@@ -1,52 +1,40 @@
-"""The month of usage that `scrip seed` generates."""
+"""The lives that `scrip seed` makes up, decided by the domain without a stack."""
 
-from datetime import UTC, date, datetime, timedelta
+from collections import Counter
+from datetime import UTC, date, datetime, time
 
 from functions.bootstrap.default_catalog import DEFAULT_CATALOG
-from scrip.domain.catalog import QUANTITY
-from scrip.domain.commands import Adjust, Consume, Purchase, Refund
-from scrip_cli.seed.life import TimedCommand, account_ids, commands_on, is_used, opened_at
+from scrip_cli.seed.life import life
+from scrip_cli.seed.people import Person, Role
+from scrip_cli.seed.timed import TimedCommand
 
-FEATURES = [feature for feature in DEFAULT_CATALOG.features.values() if is_used(feature)]
-FIRST = date(2026, 10, 22)
-DAYS = [FIRST + timedelta(days=n) for n in range(30)]
-
-
-def month(seed: int, account_id: str) -> list[TimedCommand]:
-    return [one for day in DAYS for one in commands_on(seed, account_id, day, FEATURES)]
+TODAY = date(2026, 11, 21)
+PEOPLE = [Person(seed=1, number=number) for number in range(1, 25)]
 
 
-def test_a_day_is_the_same_for_any_order_of_the_features() -> None:
-    for day in DAYS:
-        lived = commands_on(1, "demo-001", day, FEATURES)
-        assert lived == commands_on(1, "demo-001", day, FEATURES[::-1])
-    assert month(1, "demo-001") != month(2, "demo-001")
+def lived(person: Person) -> list[TimedCommand]:
+    return life(person, DEFAULT_CATALOG, person.signs_up(TODAY), TODAY)
+
+
+def test_a_life_is_the_same_every_time_and_goes_on_the_next_day() -> None:
+    for person in PEOPLE:
+        signed_up, tomorrow = person.signs_up(TODAY), date(2026, 11, 22)
+        later = life(person, DEFAULT_CATALOG, signed_up, tomorrow)
+        assert later[: len(lived(person))] == lived(person)
+    assert lived(Person(seed=1, number=1)) != lived(Person(seed=2, number=1))
 
 
 def test_commands_follow_the_sign_up_in_order_and_use_each_key_once() -> None:
-    for account_id in account_ids(20):
-        lived = month(1, account_id)
-        times = [opened_at(1, account_id, FIRST), *(one.at for one in lived)]
+    for person in PEOPLE:
+        commands = lived(person)
+        times = [person.signs_up(TODAY), *(one.at for one in commands)]
         assert times == sorted(times)
-        assert times[-1] < datetime(2026, 11, 21, tzinfo=UTC)
-        keys = [one.command.entry_id for one in lived]
+        assert times[-1] < datetime.combine(TODAY, time(), UTC)
+        keys = [key for one in commands for key in one.command.entry_ids]
         assert len(keys) == len(set(keys))
 
 
-def test_the_month_has_every_kind_of_command() -> None:
-    commands = [one.command for account_id in account_ids(20) for one in month(1, account_id)]
-    assert {type(command) for command in commands} == {Consume, Refund, Adjust, Purchase}
-    used = {(one.account_id, one.entry_id) for one in commands if isinstance(one, Consume)}
-    assert all(entry_id.startswith("user:") for _, entry_id in used)
-    refunds = [one for one in commands if isinstance(one, Refund)]
-    assert all((one.account_id, one.refunds) in used and one.reason for one in refunds)
-    assert len(refunds) < len(used) / 10
-
-
-def test_every_use_can_be_charged() -> None:
-    for account_id in account_ids(20):
-        for use in (one.command for one in month(1, account_id)):
-            if isinstance(use, Consume):
-                feature = DEFAULT_CATALOG.feature(use.feature or "")
-                usage = use.usage or {QUANTITY: use.quantity or 0}
-                assert 0 < feature.price(usage) < 250, "10 000 credits of welcome last a while"
+def test_of_999_people_no_two_have_the_same_address() -> None:
+    everybody = [Person(seed=1, number=number) for number in range(1, 1_000)]
+    assert len({person.email for person in everybody}) == 999
+    assert Counter(person.role for person in everybody[:16]) == Counter(Role)
