@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from importlib import import_module
+from itertools import chain
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
@@ -34,8 +35,8 @@ def show_bugs(seed: int, operations: int, jobs: int) -> int:
     with ThreadPoolExecutor(jobs) as pool:
         hunts = {pool.submit(_hunt, bug, seed, operations): bug for bug in BUGS}
         for hunt in as_completed(hunts):
-            bug, (after, found) = hunts[hunt], hunt.result()
-            verdict = f"{after:>5} operations" if found else f"NOT FOUND in {after}"
+            bug, (after, world, found) = hunts[hunt], hunt.result()
+            verdict = f"{after:>5} operations, world {world}" if found else f"NOT FOUND in {after}"
             rows[bug] = f"{bug.name:<66} {verdict}  {found[:SENTENCE_MAX]}"
             print(f"{len(rows):>3} of {len(BUGS)}: {rows[bug]}", file=sys.stderr)
     caught = sum("NOT FOUND" not in row for row in rows.values())
@@ -45,15 +46,15 @@ def show_bugs(seed: int, operations: int, jobs: int) -> int:
     return 0 if caught == len(BUGS) else 1
 
 
-def _hunt(bug: Bug, seed: int, operations: int) -> tuple[int, str]:
-    """Look for a bug; return the number of operations, and the finding or ""."""
+def _hunt(bug: Bug, seed: int, operations: int) -> tuple[int, int, str]:
+    """Look for a bug; return the number of operations, the last world, and the finding or ""."""
     context = get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
     worker = context.Process(target=_look, args=(bug, seed, operations, theirs))
     worker.start()
     theirs.close()
     try:
-        found: tuple[int, str] = ours.recv()
+        found: tuple[int, int, str] = ours.recv()
     finally:
         worker.join()
     return found
@@ -65,10 +66,11 @@ def _look(bug: Bug, seed: int, operations: int, result: Connection) -> None:
     from simulation.run import run_world, worlds_of  # noqa: PLC0415
 
     done = 0
-    for world in worlds_of(seed, 0, 1):
+    known = [] if bug.world is None else [bug.world]
+    for world in chain(known, worlds_of(seed, 0, 1)):
         report = run_world(world, shrinking=False)
         done += report.operations.total()
         if report.stories or done >= operations:
             break
     [sentence, *_] = [*report.stories, ""]
-    result.send((done, sentence.partition("\n")[0]))
+    result.send((done, world, sentence.partition("\n")[0]))

@@ -20,12 +20,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bug:
-    """A bug: its name, and the text of a module that it replaces."""
+    """A bug: its name, and the text of a module that it replaces.
+
+    A rare one has a `world` that shows it, by the number that `make bugs` printed: it is tried
+    first, so that the search is short until the traffic changes.
+    """
 
     name: str
     module: str
     right: str
     wrong: str
+    world: int | None = None
 
 
 ALWAYS = '"attribute_exists(pk) OR attribute_not_exists(pk)"'
