@@ -32,7 +32,7 @@ from scrip.store.aliases import link_account
 from scrip.store.audit.books import account_pages, newest_entry_at, read_ledger
 from scrip.store.client import Table
 from scrip.store.usage import count_usage
-from scrip_cli.audit import TableAudit
+from scrip_cli.audit.work import TableAudit
 from scrip_cli.main import app
 from scrip_cli.session import Session
 from tests.functional.conftest import items

@@ -110,7 +110,7 @@ def live(ledger: Ledger) -> None:
 def run(table: Table, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return a function that runs a command on the table."""
     monkeypatch.setattr(Session, "table", lambda _: table)
-    monkeypatch.setattr("scrip_cli.backup.commands.WORKERS", 1)
+    monkeypatch.setattr("scrip_cli.backup.work.WORKERS", 1)
     monkeypatch.setattr("scrip_cli.work.PAUSE_SECONDS", 0)
     monkeypatch.setattr("scrip.audit.accounts.PAUSES_SECONDS", ())
     return lambda *words: CliRunner().invoke(app, [str(word) for word in words])

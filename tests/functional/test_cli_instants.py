@@ -29,9 +29,7 @@ def ledger(table: Table, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     """The ledger of a session on stage dev, with an account opened on 1 November 2026 at noon."""
     ledger = Ledger(table, Clock())
     add_account(ledger, "anna", None, Settings(table_name="scrip", signup_credits=50))
-    for module in ("clock", "commands"):
-        monkeypatch.setattr(f"scrip_cli.accounts.{module}.utc_now", ledger.clock)
-    monkeypatch.setattr(Session, "table", lambda _: table)
+    monkeypatch.setattr(Session, "ledger", lambda _: ledger)
     monkeypatch.setattr(Session, "operator", lambda _: OPERATOR)
     monkeypatch.setattr(Session, "stage", lambda _: "dev")
     return ledger

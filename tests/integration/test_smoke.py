@@ -17,7 +17,7 @@ from scrip_cli.exit_codes import ExitCode
 from scrip_cli.local.stack import REGION, STACK_NAME
 from scrip_cli.session import Session
 from scrip_cli.smoke import parts, people
-from scrip_cli.smoke.commands import CHECKS, Verdict, run_check
+from scrip_cli.smoke.checks import CHECKS, Verdict, run_check
 from scrip_cli.smoke.trial import Trial
 from tests.conftest import SCRIP
 from tests.integration.test_operators import local, operator

@@ -5,16 +5,20 @@
   - NotReadyError: a local stack is running, but `scrip local up` has not finished
 """
 
+from __future__ import annotations
+
 from dataclasses import fields
 from datetime import datetime
-
-import httpx
-from botocore.exceptions import BotoCoreError, ClientError
-from pydantic import ValidationError
+from typing import TYPE_CHECKING
 
 from scrip.domain.entries import iso
 from scrip.domain.errors import BusyError, NewerVersionError, ScripError
 from scrip_cli.exit_codes import ExitCode, exit_code_of
+
+if TYPE_CHECKING:
+    import httpx
+    from botocore.exceptions import BotoCoreError, ClientError
+    from pydantic import ValidationError
 
 type ServiceError = ScripError | ClientError | BotoCoreError | httpx.HTTPError | httpx.InvalidURL
 

@@ -1,17 +1,18 @@
 """`scrip health`: what an operator should know before users notice."""
 
-from typing import Annotated
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scrip.health import Health, examine
-from scrip.http.health import health_json
-from scrip.ledger import Ledger, utc_now
-from scrip.renew_queue import Queue
 from scrip_cli import report
 from scrip_cli.exit_codes import ExitCode
 from scrip_cli.options import Json
 from scrip_cli.session import Session, with_session
+
+if TYPE_CHECKING:
+    from scrip.health import Health
 
 
 @with_session
@@ -35,6 +36,8 @@ def health(
 
     Exit codes: 0 healthy, 6 something needs attention.
     """
+    from scrip.http.health import health_json
+
     found = examined(session, features)
     if as_json:
         report.show_json(health_json(found))
@@ -48,6 +51,9 @@ def health(
 
 def examined(session: Session, features: str | None = None) -> Health:
     """Return the health of a stack; by default its parameter says which features it should have."""
+    from scrip.health import examine
+    from scrip.renew_queue import Queue
+
     if features is None:
         features = session.parameters().get("RequiredFeatures", "")
     sqs = session.client("sqs")
@@ -61,7 +67,7 @@ def examined(session: Session, features: str | None = None) -> Health:
         if (url := session.resource(resource))
     }
     return examine(
-        Ledger(session.table(), utc_now),
+        session.ledger(),
         session.settings().default_plan,
         [feature_id for one in features.split(",") if (feature_id := one.strip())],
         queues,

@@ -1,30 +1,32 @@
 """Options that several commands share."""
 
 import re
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 
 from scrip.domain.commands import KEY_PATTERN
-from scrip.http.models import Instant
 from scrip_cli.errors import faults_in
 
 REASON_LENGTH_MAX = 500
 NOTE_LENGTH_MAX = 1024
 DEFAULT_PORT = 4566
 
-_instant: TypeAdapter[datetime] = TypeAdapter(Instant)
-
 
 def instant(text: str) -> datetime:
     """Parse an instant as the API does: a date in UTC, or a time with its zone."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from scrip.http.models import Instant
+
     try:
-        return _instant.validate_python(text)
+        found: datetime = TypeAdapter(Instant).validate_python(text)
     except ValidationError as exc:
         raise typer.BadParameter(faults_in(exc)) from exc
+    return found
 
 
 def _reason(text: str) -> str:
@@ -125,3 +127,13 @@ Until = Annotated[
     datetime | None,
     typer.Option(parser=instant, metavar="TIME", help="Recorded before this time."),
 ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeOptions:
+    """How to make a change. The fields are options."""
+
+    idempotency_key: IdempotencyKey = None
+    dry_run: DryRun = False
+    yes: Yes = False
+    as_json: Json = False

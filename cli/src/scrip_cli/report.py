@@ -4,22 +4,29 @@ A list is a table for people, tabs in a pipe and JSON for programs. Nothing is e
 no ID is wrapped. Columns have the names of the API's fields.
 """
 
+from __future__ import annotations
+
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 
-from scrip_cli.errors import CommandError
 from scrip_cli.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from rich.console import Console
+    from rich.progress import Progress
+    from rich.text import Text
+
+    from scrip_cli.errors import CommandError
 
 type Record = Mapping[str, Any]
 
@@ -29,20 +36,35 @@ WRAPPED = {"reason": 40}
 WIDTH_MAX = 10_000
 """Width of a table: a line that the terminal wraps is better than an ID that is cut off."""
 
-stderr = Console(stderr=True, highlight=False)
+
+@cache
+def stderr() -> Console:
+    """Return the console that is not for answers."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
 
 
 @contextmanager
 def step(doing: str) -> Iterator[None]:
     """Show that a step is running and, once it is done, how long it took."""
     started = time.monotonic()
-    with stderr.status(f"{doing} ..."):
+    with stderr().status(f"{doing} ..."):
         yield
-    stderr.print(f"[green]✓[/green] {doing} [dim]{time.monotonic() - started:.1f} s[/dim]")
+    stderr().print(f"[green]✓[/green] {doing} [dim]{time.monotonic() - started:.1f} s[/dim]")
 
 
 def progress_bar() -> Progress:
     """Make a progress bar."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -54,7 +76,9 @@ def progress_bar() -> Progress:
 
 def note(sentence: str) -> None:
     """Print a note."""
-    stderr.print(Text(sentence), soft_wrap=True)
+    from rich.text import Text
+
+    stderr().print(Text(sentence), soft_wrap=True)
 
 
 def note_dry_run() -> None:
@@ -64,9 +88,11 @@ def note_dry_run() -> None:
 
 def trouble(error: CommandError) -> None:
     """Print what went wrong and what to do about it."""
+    from rich.text import Text
+
     if error.output:
         typer.echo(error.output, err=True)
-    stderr.print(Text.assemble((error.problem, "bold red"), " ", error.remedy), soft_wrap=True)
+    stderr().print(Text.assemble((error.problem, "bold red"), " ", error.remedy), soft_wrap=True)
 
 
 def check_can_ask(*, yes: bool) -> None:
@@ -109,6 +135,9 @@ def show_table(records: Iterable[Record], columns: Sequence[str]) -> None:
         for record in records:
             typer.echo("\t".join(_plain(record.get(name)) for name in columns))
         return
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in columns:
         title = f"{name} (UTC)" if _is_time(name) else name
@@ -136,6 +165,8 @@ def _is_time(name: str) -> bool:
 
 
 def _cell(name: str, value: Any) -> Text:
+    from rich.text import Text
+
     match value:
         case str() if _is_time(name):
             return Text(f"{datetime.fromisoformat(value).astimezone(UTC):%Y-%m-%d %H:%M:%S}")

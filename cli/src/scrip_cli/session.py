@@ -1,31 +1,32 @@
 """What a command works in: a session with one deployed stack, the local one or one on AWS."""
 
-from collections.abc import Callable, Iterator
+from __future__ import annotations
+
 from contextlib import contextmanager
 from dataclasses import dataclass, is_dataclass
 from functools import cache, cached_property, wraps
 from inspect import Signature, signature
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import boto3
-import httpx
 import typer
-from botocore.config import Config
-from botocore.credentials import Credentials
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
-from pydantic import ValidationError
 
-from scrip.domain.entries import Actor, ActorType
-from scrip.domain.errors import ScripError
-from scrip.ledger import Ledger, utc_now
-from scrip.settings import Settings
-from scrip.store.client import Table
-from scrip.store.mailbox_key import read_mailbox_key
 from scrip_cli import report
 from scrip_cli.errors import CommandError, NotRunningError, explained, faults_in
-from scrip_cli.local import deploy, process
+from scrip_cli.local import process
 from scrip_cli.local.stack import ACCESS_KEY, SECRET_KEY, STACK_NAME, LocalStack, find_stack
 from scrip_cli.options import DEFAULT_PORT, Port, Region, StackName, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import boto3
+    import httpx
+    from botocore.credentials import Credentials
+
+    from scrip.domain.entries import Actor
+    from scrip.ledger import Ledger
+    from scrip.settings import Settings
+    from scrip.store.client import Table
 
 DEV = "dev"
 """The stage of stacks without anything to lose."""
@@ -86,12 +87,17 @@ class Session:
         """Make a client of an AWS service where the stack is."""
         if self.is_local:
             return self._local.client(service)
+        from botocore.config import Config
+
         return self._aws.client(  # type: ignore[call-overload]
             service, config=Config(max_pool_connections=CONNECTIONS_MAX)
         )
 
     def credentials(self) -> Credentials:
         """Return the person's credentials, which every client signs its requests with."""
+        from botocore.credentials import Credentials
+        from botocore.exceptions import NoCredentialsError
+
         if self.is_local:
             return Credentials(ACCESS_KEY, SECRET_KEY)
         credentials = self._aws.get_credentials()
@@ -102,6 +108,8 @@ class Session:
     def outputs(self) -> dict[str, str]:
         """Read the stack's outputs."""
         if self.is_local:
+            from scrip_cli.local import deploy
+
             return deploy.outputs(self._local)
         found = self.description().get("Outputs", [])
         return {item["OutputKey"]: item["OutputValue"] for item in found}
@@ -118,6 +126,8 @@ class Session:
 
     def description(self) -> dict[str, Any]:
         """Describe the stack, as CloudFormation does."""
+        from botocore.exceptions import ClientError
+
         try:
             found = self.client("cloudformation").describe_stacks(StackName=self.name)
         except ClientError as exc:
@@ -168,6 +178,8 @@ class Session:
 
     def settings(self) -> Settings:
         """Read the settings of the deployed sign-up function."""
+        from scrip.settings import Settings
+
         function = self.client("lambda").get_function_configuration(
             FunctionName=self.output("SignupFunction")
         )
@@ -180,19 +192,25 @@ class Session:
 
     def table(self) -> Table:
         """Return the stack's table."""
+        from scrip.store.client import Table
+
         return Table(self.client("dynamodb"), self.output("TableName"))
 
     def ledger(self) -> Ledger:
         """Return the stack's ledger. It hashes mailboxes with the stack's own key."""
-        name = self.output("MailboxKeyName")
-        return Ledger(
-            self.table(),
-            utc_now,
-            cache(lambda: read_mailbox_key(self.client("ssm"), name)),
-        )
+        from scrip.ledger import Ledger, utc_now
+        from scrip.store.mailbox_key import read_mailbox_key
+
+        @cache
+        def mailbox_key() -> bytes:
+            return read_mailbox_key(self.client("ssm"), self.output("MailboxKeyName"))
+
+        return Ledger(self.table(), utc_now, mailbox_key)
 
     def operator(self) -> Actor:
         """Return the person as an actor: an admin, named by the ARN of their credentials."""
+        from scrip.domain.entries import Actor, ActorType
+
         return Actor(ActorType.ADMIN, self.client("sts").get_caller_identity()["Arn"])
 
     def api_url(self) -> str:
@@ -210,6 +228,8 @@ class Session:
 
         The person's proxy is not for what runs on this machine.
         """
+        import httpx
+
         return httpx.Client(
             base_url=self.api_url(), timeout=API_SECONDS, trust_env=not self.is_local
         )
@@ -220,6 +240,8 @@ class Session:
 
     @cached_property
     def _aws(self) -> boto3.Session:
+        import boto3
+
         session = boto3.Session(region_name=self.region)
         if session.region_name is None:
             raise CommandError("No AWS region is set.", "Name it with --region.")
@@ -233,9 +255,11 @@ def with_session(command: Callable[..., None]) -> Callable[..., None]:
     or LocalSession. Every other parameter whose type is a dataclass becomes options in the same
     way.
     """
-    parameters = signature(command).parameters.values()
+    parameters = signature(command, eval_str=True).parameters.values()
     groups = [item for item in parameters if is_dataclass(item.annotation)]
-    options = {group.name: signature(group.annotation).parameters for group in groups}
+    options = {
+        group.name: signature(group.annotation, eval_str=True).parameters for group in groups
+    }
 
     @wraps(command)
     def run(**given: Any) -> None:
@@ -258,6 +282,12 @@ def with_session(command: Callable[..., None]) -> Callable[..., None]:
 @contextmanager
 def plain_errors(*, local: bool) -> Iterator[None]:
     """Turn failures into a sentence and an exit code; `local` says that AWS is the local one."""
+    import httpx
+    from botocore.exceptions import BotoCoreError, ClientError
+    from pydantic import ValidationError
+
+    from scrip.domain.errors import ScripError
+
     try:
         yield
     except ValidationError as error:

@@ -7,8 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from scrip.ledger import utc_now
-from scrip.store.sweeps import read_watermark
 from scrip_cli import report
 from scrip_cli.errors import CommandError
 from scrip_cli.exit_codes import ExitCode
@@ -71,6 +69,9 @@ class Sweep:
 
     def show(self) -> None:
         """Print how far it has come."""
+        from scrip.ledger import utc_now
+        from scrip.store.sweeps import read_watermark
+
         watermark = read_watermark(self.session.table())
         if watermark is None:
             typer.echo("swept     never")
@@ -83,7 +84,7 @@ class Sweep:
         """Show progress until no work is left. Raises CommandError if that takes too long."""
         deadline = time.monotonic() + WAIT_SECONDS_MAX
         empty_polls = 0
-        with report.stderr.status("Renewing ...") as status:
+        with report.stderr().status("Renewing ...") as status:
             while time.monotonic() < deadline:
                 work = self.work()
                 status.update(f"Renewing ... {work}")

@@ -1,18 +1,14 @@
 """`scrip upgrade`: what this version changes about a stack, and if the stack is ready for it."""
 
-from collections.abc import Iterator
+from __future__ import annotations
+
 from dataclasses import asdict
 from itertools import chain
+from typing import TYPE_CHECKING
 
-import httpx
 import typer
 
 from scrip import __version__
-from scrip.health import Problem
-from scrip.ledger import utc_now
-from scrip.store.directory import list_messages
-from scrip.store.inbox import InboxStatus
-from scrip.store.restores import read_restore_item
 from scrip_cli import report
 from scrip_cli.changelog import number, releases_between
 from scrip_cli.exit_codes import ExitCode
@@ -20,6 +16,11 @@ from scrip_cli.health import examined
 from scrip_cli.local.stack import project
 from scrip_cli.options import Json
 from scrip_cli.session import Session, with_session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scrip.health import Problem
 
 WITHOUT_VERSION = "0.1.0"
 """The version of stacks that have no output `Version`."""
@@ -69,6 +70,10 @@ def upgrade(*, as_json: Json = False, session: Session) -> None:
 
 def _versions(session: Session, deployed: str) -> Iterator[Problem]:
     """Yield what keeps the stack from being updated to this version."""
+    import httpx
+
+    from scrip.health import Problem
+
     if number(deployed) > number(__version__):
         yield Problem(code="deployed_is_newer", subject=deployed)
     if (status := session.status()) not in UPDATABLE:
@@ -85,6 +90,12 @@ def _versions(session: Session, deployed: str) -> Iterator[Problem]:
 
 def _health(session: Session) -> Iterator[Problem]:
     """Yield what the stack's health says, and what an operator should have finished before."""
+    from scrip.health import Problem
+    from scrip.ledger import utc_now
+    from scrip.store.directory import list_messages
+    from scrip.store.inbox import InboxStatus
+    from scrip.store.restores import read_restore_item
+
     yield from examined(session).problems
     table = session.table()
     failed, _ = list_messages(

@@ -190,3 +190,29 @@ def test_a_blank_or_long_reason_is_refused(reason: str) -> None:
     for words in (["accounts", "grant", "a", "1"], ["catalog", "apply", "catalog.yaml"]):
         answer = CliRunner().invoke(app, [*words, "--reason", reason, "--yes"])
         assert (answer.exit_code, "1 to 500 characters" in answer.stderr) == (ExitCode.USAGE, True)
+
+
+SLOW = {"boto3", "botocore.client", "genai_prices", "httpx", "rich", "ruamel", "samtranslator"}
+MODULES_MAX = 450
+"""How many modules help may import; with all that commands need to run, it would be over 1 100."""
+
+HELP = """
+import sys
+from typer.testing import CliRunner
+from scrip_cli.main import app
+
+helps = [line.split() for line in sys.stdin]
+for words in helps:
+    assert CliRunner().invoke(app, [*words, "--help"]).exit_code == 0, words
+print(*sys.modules)
+"""
+
+
+def test_the_help_of_no_command_waits_for_what_only_running_it_needs() -> None:
+    """Counted in modules, as a time would depend on the machine."""
+    helps = "\n".join(words for words, _ in commands(ROOT_COMMAND))
+    shown = subprocess.run(
+        [sys.executable, "-c", HELP], input=helps, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not SLOW & set(shown)
+    assert len(shown) < MODULES_MAX

@@ -1,11 +1,10 @@
-"""`scrip backfill`: accounts for users who signed up before Scrip was deployed."""
+"""What `scrip backfill` does: open accounts for users who signed up before Scrip was deployed."""
 
 import threading
 from collections import Counter
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -22,7 +21,7 @@ from scrip_cli.accounts.people import Person, people_in_csv, people_in_pool
 from scrip_cli.errors import CommandError
 from scrip_cli.exit_codes import ExitCode
 from scrip_cli.report import note
-from scrip_cli.session import Session, with_session
+from scrip_cli.session import Session
 from scrip_cli.work import patiently, work_through
 
 REASON = f"{WELCOME}, added for an existing user"
@@ -88,34 +87,13 @@ class Backfill:
         return Result.ALREADY_OPEN if is_open else Result.CREATED
 
 
-@with_session
-def backfill(
-    *,
-    csv: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True,
-            dir_okay=False,
-            help="A CSV file with the columns account_id and, optionally, email.",
-            show_default="the stack's user pool",
-        ),
-    ] = None,
-    user_pool_id: Annotated[
-        str | None,
-        typer.Option(help="Another Cognito user pool.", show_default="the stack's user pool"),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option(help="Count, and write nothing.")] = False,
-    session: Session,
+def open_accounts(
+    session: Session, csv: Path | None, user_pool_id: str | None, *, dry_run: bool
 ) -> None:
-    """Open accounts for existing users, each as their sign-up would have. Safe to repeat.
+    """Open accounts for the people in a CSV file or a pool, and count them.
 
-    The apostrophe that `scrip export` puts before some IDs in CSV is removed.
-
-    Exit codes: 0 every user has an account, 1 some failed, 130 stopped by Ctrl-C; run it again to
-    continue.
+    Raises typer.Exit if some failed, or after Ctrl-C.
     """
-    if csv is not None and user_pool_id is not None:
-        raise typer.BadParameter("name a file or a pool, not both", param_hint="--csv")
     people, total = _csv(csv) if csv is not None else _pool(session, user_pool_id)
     work = Backfill(session.ledger(), session.settings(), dry_run=dry_run)
     _check_plan(work)

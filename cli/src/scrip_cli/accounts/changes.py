@@ -1,36 +1,25 @@
 """Changing one account: show what would change, ask, and do it once under its idempotency key."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from __future__ import annotations
 
-from pydantic import BaseModel
-from ulid import ULID
+from typing import TYPE_CHECKING, Any
 
-from scrip.domain.account import Account
-from scrip.domain.commands import Command
-from scrip.http.answers import posted
-from scrip.http.principals import Caller
-from scrip.http.requests import command_of
-from scrip.ledger import Ledger, Outcome, utc_now
-from scrip.users import emails_of
 from scrip_cli.accounts.names import account_named
-from scrip_cli.options import DryRun, IdempotencyKey, Json, Yes
 from scrip_cli.report import check_can_ask, confirm, note, note_dry_run, show_facts, show_json
-from scrip_cli.session import Session
 from scrip_cli.work import patiently
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pydantic import BaseModel
+
+    from scrip.domain.account import Account
+    from scrip.domain.commands import Command
+    from scrip.ledger import Outcome
+    from scrip_cli.options import ChangeOptions
+    from scrip_cli.session import Session
+
 ENTRY_FIELDS = {"entry_id", "seq", "type", "amount", "recorded_at"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChangeOptions:
-    """How to make a change. The fields are options."""
-
-    idempotency_key: IdempotencyKey = None
-    dry_run: DryRun = False
-    yes: Yes = False
-    as_json: Json = False
 
 
 def change[C: Command](
@@ -50,8 +39,14 @@ def change[C: Command](
     question, so a refusal comes first and the question says what the command will do. A dry run
     ends there. `summary` describes in a few words the part of an account that changes.
     """
+    from ulid import ULID
+
+    from scrip.http.principals import Caller
+    from scrip.http.requests import command_of
+    from scrip.users import emails_of
+
     check_can_ask(yes=options.yes or options.dry_run)
-    ledger = Ledger(session.table(), utc_now)
+    ledger = session.ledger()
     account_id = account_named(ledger.table, name)
     caller = Caller(actor=session.operator(), account_id=account_id, is_owner=False)
     key = options.idempotency_key or str(ULID())
@@ -73,6 +68,8 @@ def change[C: Command](
 
 
 def _show(command: Command, outcome: Outcome, *, as_json: bool) -> None:
+    from scrip.http.answers import posted
+
     if outcome.replayed:
         note("This was done before and was not done again.")
     body = posted(command, outcome, 200).body

@@ -5,11 +5,9 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import typer
-from ulid import ULID
 
 from scrip.domain.commands import SetClock
 from scrip.domain.entries import iso
-from scrip.ledger import Ledger, renewal, utc_now
 from scrip_cli import report
 from scrip_cli.accounts.names import AccountName, account_named
 from scrip_cli.options import DryRun, Json, Yes, instant
@@ -54,9 +52,13 @@ def clock(
     Everything about the account then happens at that time, which runs on from there. What comes due
     on the way is booked at once. So you can see the end of a month today.
     """
+    from ulid import ULID
+
+    from scrip.ledger import renewal
+
     if set_ and advance:
         raise typer.BadParameter("give --set or --advance", param_hint="--advance")
-    ledger = Ledger(session.table(), utc_now)
+    ledger = session.ledger()
     account_id = account_named(ledger.table, account)
     found = patiently(lambda: ledger.account(account_id))
     if set_ or advance:

@@ -1,30 +1,26 @@
 """`scrip accounts`: look at accounts, and change them as an admin does through the API."""
 
+from __future__ import annotations
+
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from scrip.domain.account import Account
 from scrip.domain.commands import Adjust, AdjustAction, ReleaseHold, SetFrozen
 from scrip.domain.grants import GrantKind
 from scrip.domain.upcoming import CHANGES_MAX, upcoming
-from scrip.http.accounts import account_at, listed_account_json, listed_accounts
-from scrip.http.admin_models import AdjustRequest, FreezeRequest, NewAccountRequest
-from scrip.http.holds import hold_json
-from scrip.http.models import ReleaseRequest
-from scrip.http.upcoming import upcoming_json
-from scrip.ledger import Ledger, utc_now
-from scrip.store.directory import list_account_ids
-from scrip.users import add_account, emails_of
 from scrip_cli import report
-from scrip_cli.accounts.changes import ChangeOptions, change
+from scrip_cli.accounts.changes import change
 from scrip_cli.accounts.names import AccountName, account_named
 from scrip_cli.accounts.paging import LIMIT, Page, paged
-from scrip_cli.options import All, DryRun, Json, Limit, Note, Reason, Yes, instant
+from scrip_cli.options import All, ChangeOptions, DryRun, Json, Limit, Note, Reason, Yes, instant
 from scrip_cli.session import Session, with_session
 from scrip_cli.work import patiently
+
+if TYPE_CHECKING:
+    from scrip.domain.account import Account
 
 app = typer.Typer(help="Look at accounts, and change them.", no_args_is_help=True)
 
@@ -74,7 +70,10 @@ def list_(
 
     With --json, prints a line of JSON for each.
     """
-    ledger = Ledger(session.table(), utc_now)
+    from scrip.http.accounts import listed_accounts
+    from scrip.store.directory import list_account_ids
+
+    ledger = session.ledger()
 
     def accounts(size: int, cursor: str | None) -> Page:
         account_ids, after = list_account_ids(ledger.table, limit=size, cursor=cursor)
@@ -110,7 +109,10 @@ def show(
 
     For a time in the past that is the balance alone, as the newest entry of then says.
     """
-    ledger = Ledger(session.table(), utc_now)
+    from scrip.http.accounts import account_at
+    from scrip.users import emails_of
+
+    ledger = session.ledger()
     account_id = account_named(ledger.table, account)
     found = patiently(lambda: ledger.account(account_id))
     fields: dict[str, Any] = {
@@ -144,7 +146,9 @@ def upcoming_(
 
     With --json, prints a line of JSON for each.
     """
-    ledger = Ledger(session.table(), utc_now)
+    from scrip.http.upcoming import upcoming_json
+
+    ledger = session.ledger()
     account_id = account_named(ledger.table, account)
     found = patiently(lambda: ledger.account(account_id))
     now = ledger.time(found)
@@ -178,6 +182,10 @@ def open_(
     session: Session,
 ) -> None:
     """Open an account as its owner's sign-up would. Safe to repeat."""
+    from scrip.http.accounts import listed_account_json
+    from scrip.http.admin_models import NewAccountRequest
+    from scrip.users import add_account, emails_of
+
     report.check_can_ask(yes=yes or dry_run)
     request = NewAccountRequest(account_id=account_id, email=email)
     ledger, settings = session.ledger(), session.settings()
@@ -218,6 +226,8 @@ def grant(
     session: Session,
 ) -> None:
     """Add credits to an account. They pay off its debt first, if it has any."""
+    from scrip.http.admin_models import AdjustRequest
+
     # Validated as the API validates it: exact types, from plain JSON values.
     request = AdjustRequest.model_validate(
         {
@@ -253,6 +263,8 @@ def deduct(
     session: Session,
 ) -> None:
     """Take credits from an account: all of them, or none if it has fewer."""
+    from scrip.http.admin_models import AdjustRequest
+
     request = AdjustRequest(action="deduct", amount=amount, reason=reason, note=note)
     change(
         Adjust,
@@ -277,6 +289,8 @@ def freeze(
     session: Session,
 ) -> None:
     """Refuse every use of an account until it is unfrozen."""
+    from scrip.http.admin_models import FreezeRequest
+
     request = FreezeRequest(reason=reason, note=note)
     change(
         SetFrozen,
@@ -300,6 +314,8 @@ def unfreeze(
     session: Session,
 ) -> None:
     """Allow an account to be used again."""
+    from scrip.http.admin_models import FreezeRequest
+
     request = FreezeRequest(reason=reason, note=note)
     change(
         SetFrozen,
@@ -319,7 +335,9 @@ def holds(account: AccountName, *, as_json: Json = False, session: Session) -> N
 
     With --json, prints a line of JSON for each.
     """
-    ledger = Ledger(session.table(), utc_now)
+    from scrip.http.holds import hold_json
+
+    ledger = session.ledger()
     account_id = account_named(ledger.table, account)
     found = [hold_json(hold) for hold in patiently(lambda: ledger.account(account_id)).holds]
     if as_json:
@@ -342,6 +360,8 @@ def release(
     session: Session,
 ) -> None:
     """Release a forgotten hold; its credits are available again."""
+    from scrip.http.models import ReleaseRequest
+
     request = ReleaseRequest(reason=reason)
     change(
         ReleaseHold,

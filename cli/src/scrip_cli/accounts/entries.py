@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from scrip.domain.entries import EntryType
-from scrip.store.queries import EntryFilter, read_entries
 from scrip_cli.accounts.names import AccountName, account_named
 from scrip_cli.accounts.paging import LIMIT, Page, paged
 from scrip_cli.options import All, Json, Limit, Since, Until
@@ -46,6 +45,8 @@ def entries(
 
     With --json, prints each entry in full as a line of JSON, as the API shows it to admins.
     """
+    from scrip.store.queries import EntryFilter, read_entries
+
     table = session.table()
     query = EntryFilter(
         account_id=account_named(table, account),

@@ -1,14 +1,17 @@
 """What an operator may call an account: its ID, an email address, or a provider's name for it."""
 
-from typing import Annotated
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scrip.domain.errors import AccountNotFoundError
-from scrip.store.aliases import EMAIL, OWN, accounts_named
-from scrip.store.client import Table
 from scrip_cli.errors import CommandError
 from scrip_cli.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from scrip.store.client import Table
 
 AccountName = Annotated[
     str,
@@ -30,6 +33,8 @@ def account_named(table: Table, name: str) -> str:
         AccountNotFoundError: the name leads to no account.
         CommandError: the name leads to several.
     """
+    from scrip.store.aliases import EMAIL, OWN, accounts_named
+
     lowered = name.lower()
     alias = lowered if lowered.startswith(EMAIL) else name
     found = set(accounts_named(table, [f"{OWN}{name}", f"{EMAIL}{lowered}", alias]).values())

@@ -1,10 +1,16 @@
 """Long lists, read page by page, with a limit unless all of it is asked for."""
 
-from collections.abc import Callable, Iterator, Sequence
+from __future__ import annotations
+
+from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from scrip_cli.report import Record, note
 from scrip_cli.work import patiently
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 LIMIT = 50
 """How many records a list shows by default."""

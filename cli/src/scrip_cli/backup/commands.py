@@ -1,37 +1,13 @@
 """`scrip backup`: all items of a table as a folder; `scrip restore`: back into an empty table."""
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from functools import partial
-from itertools import batched
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from scrip.ledger import utc_now
-from scrip.store.audit.books import estimated_items
-from scrip.store.client import Table
-from scrip.store.items import Wire
-from scrip_cli.backup.folder import Backup, BackupWriter, DataFile, read_backup
-from scrip_cli.backup.table import (
-    BATCH,
-    Restore,
-    Stage,
-    end_restore,
-    is_used,
-    put_back,
-    read_items,
-    read_restore,
-    save_restore,
-    stage_of,
-)
-from scrip_cli.errors import CommandError
 from scrip_cli.exit_codes import ExitCode
-from scrip_cli.report import note, progress_bar
+from scrip_cli.report import note
 from scrip_cli.session import Session, with_session
-from scrip_cli.work import WORKERS, patiently
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The backup.", show_default=False)]
 
@@ -58,10 +34,14 @@ def backup(
 
     The folder holds what the table does: people's addresses, and what providers sent about them.
     """
+    from scrip.store.client import Table
+    from scrip_cli.backup.folder import BackupWriter
+    from scrip_cli.backup.work import write
+
     found = session.table()
     if table is not None:
         found = Table(found.client, table)
-    items = _write(found, BackupWriter(folder))
+    items = write(found, BackupWriter(folder))
     note(f"{items} items.")
 
 
@@ -76,84 +56,16 @@ def restore(*, folder: Folder, session: Session) -> None:
     Restored entries were archived and published when they were new: they are not archived again,
     nor put on the event bus.
     """
+    from scrip_cli.backup.folder import read_backup
+    from scrip_cli.backup.work import begun_restore, put_all_back
+
     backup = read_backup(folder)
     table = session.table()
-    begun = _begun(table, backup)
+    begun = begun_restore(table, backup)
     backup.check()
     try:
-        items = _put_back(table, backup, begun)
+        items = put_all_back(table, backup, begun)
     except KeyboardInterrupt:
         note("Stopped. Run the same command again to continue.")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     note(f"{items} items. Check them with `scrip audit`.")
-
-
-def _write(table: Table, writer: BackupWriter) -> int:
-    """Write all items and return their number."""
-    items, place = 0, None
-    with progress_bar() as progress:
-        task = progress.add_task("Backing up", total=estimated_items(table))
-        while True:
-            page, place = patiently(partial(read_items, table, place))
-            writer.add(page)
-            items += len(page)
-            progress.update(task, completed=items)
-            if place is None:
-                break
-    writer.finish()
-    return items
-
-
-def _begun(table: Table, backup: Backup) -> Restore:
-    """Return how far the restore of a backup has come.
-
-    Raises CommandError unless the table is new, or holds the beginning of this very backup.
-    """
-    begun = patiently(partial(read_restore, table))
-    if begun is None and patiently(partial(is_used, table)):
-        raise CommandError(
-            f"The table {table.name} is in use.",
-            "Restore into a new stack. To restore a single account, see "
-            "docs/how-to/restore-from-backup.md",
-        )
-    if begun is not None and begun.backup != backup.name:
-        raise CommandError(
-            f"The table {table.name} holds the beginning of another backup.",
-            "Continue with that one, or restore into a new stack.",
-        )
-    if begun is not None:
-        note(f"Continuing after {begun.items} items.")
-    return begun or Restore(backup=backup.name, at=utc_now())
-
-
-def _put_back(table: Table, backup: Backup, begun: Restore) -> int:
-    """Put back what is left of a backup; return how many items are back in all."""
-    patiently(partial(save_restore, table, begun))
-    with progress_bar() as progress, ThreadPoolExecutor(WORKERS) as pool:
-        task = progress.add_task("Restoring", total=backup.items, completed=begun.items)
-        for stage in list(Stage)[begun.stage :]:
-            if stage is not begun.stage:
-                begun = replace(begun, stage=stage, files=0)
-            for file in backup.files[begun.files :]:
-                items = 0
-                for done in _put_file(table, begun, file, pool):
-                    items += done
-                    progress.advance(task, done)
-                begun = replace(begun, files=begun.files + 1, items=begun.items + items)
-                patiently(partial(save_restore, table, begun))
-    patiently(partial(end_restore, table))
-    return begun.items
-
-
-def _put_file(
-    table: Table, begun: Restore, file: DataFile, pool: ThreadPoolExecutor
-) -> Iterator[int]:
-    """Put back a file's items of the stage, several batches at once; yield their sizes."""
-
-    def put(wires: tuple[Wire, ...]) -> int:
-        patiently(partial(put_back, table, begun, wires))
-        return len(wires)
-
-    wanted = (wire for wire in file.read() if stage_of(wire) is begun.stage)
-    for some in batched(batched(wanted, BATCH, strict=False), WORKERS, strict=False):
-        yield from pool.map(put, some)

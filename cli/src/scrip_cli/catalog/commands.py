@@ -1,26 +1,29 @@
 """`scrip catalog`: the plans and features as a file under version control."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scrip.domain.catalog import QUANTITY, Catalog, Feature, Price
+from scrip.domain.catalog import QUANTITY, Feature, Price
 from scrip.domain.editing import Editor
 from scrip.domain.entries import iso
 from scrip.domain.errors import AlreadyExistsError, StaleVersionError
-from scrip.ledger import utc_now
-from scrip.store.catalogs import FeatureVersion, commit_edit, read_catalog, read_versions
-from scrip_cli.catalog.changes import Change, changes_to, id_of, unlisted
-from scrip_cli.catalog.file import catalog_text, read_catalog_file
-from scrip_cli.catalog.rounding import rounding_notes
+from scrip_cli.catalog.changes import changes_to, id_of, unlisted
 from scrip_cli.errors import CommandError
 from scrip_cli.exit_codes import ExitCode
 from scrip_cli.options import EditReason, Json, Yes
 from scrip_cli.report import check_can_ask, confirm, note, show_lines, show_table
 from scrip_cli.session import Session, with_session
+
+if TYPE_CHECKING:
+    from scrip.domain.catalog import Catalog
+    from scrip.store.catalogs import FeatureVersion
+    from scrip_cli.catalog.changes import Change
 
 app = typer.Typer(help="Keep plans and features in a file.", no_args_is_help=True)
 
@@ -42,6 +45,9 @@ Prune = Annotated[bool, typer.Option("--prune", help="Deactivate what is not in 
 @with_session
 def export(*, session: Session) -> None:
     """Print the catalog as a file for `diff` and `apply`. Fields with defaults are left out."""
+    from scrip.store.catalogs import read_catalog
+    from scrip_cli.catalog.file import catalog_text
+
     typer.echo(catalog_text(read_catalog(session.table())), nl=False)
 
 
@@ -52,6 +58,8 @@ def diff(file: File, *, prune: Prune = False, as_json: Json = False, session: Se
 
     With --json, prints a line of JSON for each plan or feature that would change.
     """
+    from scrip_cli.catalog.file import read_catalog_file
+
     wanted = read_catalog_file(file)
     editor = _editor(session, "not applied")
     changes = changes_to(editor, wanted, prune=prune)
@@ -82,6 +90,9 @@ def apply(
     edited since. If interrupted, run the same command again to make the rest. What is not in the
     file is left alone.
     """
+    from scrip.store.catalogs import commit_edit
+    from scrip_cli.catalog.file import read_catalog_file
+
     check_can_ask(yes=yes)
     wanted = read_catalog_file(file)
     editor = _editor(session, reason)
@@ -119,6 +130,8 @@ def versions(
 
     With --json, prints each version as a line of JSON, as the API shows it.
     """
+    from scrip.store.catalogs import read_versions
+
     found = read_versions(session.table(), feature)
     if as_json:
         show_lines(map(_version_json, found))
@@ -151,6 +164,9 @@ def _price(price: Price, of: str) -> str:
 
 
 def _editor(session: Session, reason: str) -> Editor:
+    from scrip.ledger import utc_now
+    from scrip.store.catalogs import read_catalog
+
     return Editor(
         catalog=read_catalog(session.table()),
         default_plan=session.settings().default_plan,
@@ -161,6 +177,8 @@ def _editor(session: Session, reason: str) -> Editor:
 
 
 def _show(changes: list[Change], catalog: Catalog, wanted: Catalog, *, prune: bool) -> None:
+    from scrip_cli.catalog.rounding import rounding_notes
+
     signs = {"create": ("+", "green"), "change": ("~", "yellow"), "deactivate": ("-", "red")}
     for change in changes:
         sign, color = signs[change.action]

@@ -1,25 +1,29 @@
 """`scrip export`: the ledger of all accounts as a file, resumable and in bounded memory."""
 
+from __future__ import annotations
+
 import sys
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scrip.domain.entries import iso
-from scrip.store.client import Table
 from scrip_cli.accounts.names import account_named
 from scrip_cli.errors import CommandError
 from scrip_cli.exit_codes import ExitCode
 from scrip_cli.export.formats import Format, encoded, header
-from scrip_cli.export.history import HistoryFilter, describe_history, read_history
 from scrip_cli.export.resumable import Point, ResumableFile
 from scrip_cli.options import Since, Until
 from scrip_cli.report import note, progress_bar
 from scrip_cli.session import Session, with_session
 from scrip_cli.work import patiently
+
+if TYPE_CHECKING:
+    from scrip.store.client import Table
+    from scrip_cli.export.history import HistoryFilter
 
 STDOUT = Path("-")
 
@@ -72,6 +76,8 @@ def export(
     An export reads the whole index of the ledger, with --since and --until too, and you pay for
     that.
     """
+    from scrip_cli.export.history import HistoryFilter, describe_history
+
     table = session.table()
     account_id = account_named(table, account) if account is not None else None
     query = HistoryFilter(account_id=account_id, since=since, until=until)
@@ -102,6 +108,8 @@ def _write(
     total: int | None,
 ) -> None:
     """Write everything after the point that a file has reached."""
+    from scrip_cli.export.history import read_history
+
     with progress_bar() as progress:
         task = progress.add_task("Exporting", total=total, completed=file.point.entries)
         while True:

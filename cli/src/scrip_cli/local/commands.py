@@ -1,23 +1,26 @@
 """`scrip local`: run the whole service on this machine, with no AWS account and no Docker."""
 
+from __future__ import annotations
+
 import json
 import os
 import shlex
-import subprocess
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scrip_cli.errors import CommandError, NotRunningError
 from scrip_cli.exit_codes import ExitCode
 from scrip_cli.interrupts import interrupt_on_signals
-from scrip_cli.local import demo, deploy, printing, process
-from scrip_cli.local.build import source_hash
-from scrip_cli.local.lifecycle import running
-from scrip_cli.local.stack import LocalStack
+from scrip_cli.local import process
 from scrip_cli.options import Json
 from scrip_cli.report import note, show_json, step
 from scrip_cli.session import LocalSession, with_session
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from scrip_cli.local.stack import LocalStack
 
 app = typer.Typer(help="Run the whole service on this machine.", no_args_is_help=True)
 
@@ -30,6 +33,10 @@ def up(
     session: LocalSession,
 ) -> None:
     """Build, start and deploy the service, and run it until Ctrl-C. Data is kept for next time."""
+    from scrip_cli.local import demo, deploy, printing
+    from scrip_cli.local.build import source_hash
+    from scrip_cli.local.lifecycle import running
+
     stack = session.stack
     # This and the server write keys that sign tokens and webhooks.
     os.umask(0o077)
@@ -83,7 +90,9 @@ def status(*, as_json: Json = False, session: LocalSession) -> None:
     if pid is None:
         raise NotRunningError(stack.port)
     if not as_json:
-        printing.show_status(stack, pid, _api_url(stack))
+        from scrip_cli.local.printing import show_status
+
+        show_status(stack, pid, _api_url(stack))
 
 
 @app.command(epilog="Example: scrip local env --json")
@@ -95,6 +104,8 @@ def env(*, as_json: Json = False, session: LocalSession) -> None:
     secrets, and tokens that are good for an hour. Every command reads `SCRIP_PORT`, so it works on
     this stack without `--port`.
     """
+    from scrip_cli.local import demo, printing
+
     details = demo.details(session.running_stack)
     if as_json:
         show_json(details.variables)
@@ -108,6 +119,8 @@ def _down(stack: LocalStack) -> str:
 
 
 def _api_url(stack: LocalStack) -> str:
+    from scrip_cli.local import deploy
+
     return stack.api_url(deploy.outputs(stack)["ApiId"])
 
 

@@ -140,8 +140,8 @@ def _has_metric_math(resource: dict[str, Any]) -> bool:
 
 def _translated(template: dict[str, Any], intrinsics: Intrinsics) -> dict[str, Any]:
     """Translate a template with SAM, using the parameters that the stack was deployed with."""
-    from samtranslator.parser.parser import Parser  # noqa: PLC0415  slow, and for deployments only
-    from samtranslator.translator.translator import Translator  # noqa: PLC0415
+    from samtranslator.parser.parser import Parser
+    from samtranslator.translator.translator import Translator
 
     # It warns of a feature of AWS's own deployments, which no user of a local stack can act on.
     logging.getLogger("samtranslator").setLevel(logging.ERROR)

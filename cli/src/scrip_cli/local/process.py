@@ -15,8 +15,6 @@ import sys
 import time
 from contextlib import suppress
 
-import httpx
-
 from scrip_cli.errors import CommandError
 from scrip_cli.local.stack import LocalStack
 
@@ -109,6 +107,8 @@ def start(stack: LocalStack, lock: int) -> subprocess.Popen[bytes]:
 
 def wait_until_ready(stack: LocalStack, process: subprocess.Popen[bytes]) -> None:
     """Wait until ministack answers. Raises CommandError if it ends or takes too long."""
+    import httpx
+
     deadline = time.monotonic() + READY_SECONDS_MAX
     with httpx.Client(trust_env=False) as http:
         while time.monotonic() < deadline and process.poll() is None:

@@ -1,18 +1,19 @@
 """A local stack: its project, port and folder, and clients of its AWS."""
 
+from __future__ import annotations
+
 import os
 import platform
 import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
-
-import boto3
-from botocore.config import Config
-from botocore.session import Session as BotocoreSession
+from typing import TYPE_CHECKING, Any
 
 from scrip_cli.errors import CommandError
+
+if TYPE_CHECKING:
+    import boto3
 
 STACK_NAME = "scrip-local"
 REGION = "us-east-1"
@@ -66,6 +67,8 @@ class LocalStack:
 
     def client(self, service: str) -> Any:
         """Make a client of this stack's AWS that ignores the person's profile, region and proxy."""
+        from botocore.config import Config
+
         return _session().client(
             service,  # type: ignore[call-overload]
             endpoint_url=self.endpoint_url,
@@ -92,6 +95,9 @@ class LocalStack:
 @cache
 def _session() -> boto3.Session:
     """Make a session that never reads the person's own profile and files."""
+    import boto3
+    from botocore.session import Session as BotocoreSession
+
     # Each value: key in the config file, environment variable, default, conversion.
     settings: dict[str, Any] = {
         "profile": (None, None, None, None),

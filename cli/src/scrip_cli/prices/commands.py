@@ -1,23 +1,25 @@
 """`scrip prices`: features for model calls, from what their providers charge."""
 
+from __future__ import annotations
+
 import re
-from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from scrip.ledger import utc_now
-from scrip_cli.catalog.file import catalog_text
-from scrip_cli.catalog.rounding import rounding_notes
 from scrip_cli.exit_codes import ExitCode
-from scrip_cli.prices.file import Prices, catalog_of, read_prices
-from scrip_cli.prices.models import ModelFeature, features_of, find_model, models_by_feature
 from scrip_cli.report import grouped, note
 from scrip_cli.session import plain_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from scrip_cli.prices.file import Prices
+    from scrip_cli.prices.models import ModelFeature
 
 app = typer.Typer(help="Price model calls.", no_args_is_help=True)
 
@@ -103,6 +105,12 @@ def pull(
     whose typical call is so cheap that rounding can add more than 2 %. Review the file with
     `scrip catalog diff`, then apply it.
     """
+    from scrip.ledger import utc_now
+    from scrip_cli.catalog.file import catalog_text
+    from scrip_cli.catalog.rounding import rounding_notes
+    from scrip_cli.prices.file import catalog_of
+    from scrip_cli.prices.models import features_of, find_model
+
     features = [
         feature
         for model in models
@@ -146,6 +154,8 @@ def check(
     prices come from the installed version of the library genai-prices, so update that first. They
     are shown in credits per million tokens.
     """
+    from scrip_cli.prices.file import read_prices
+
     moves = _moves(read_prices(file), credits_per_dollar=markup / credit_value)
     for move in moves:
         typer.echo(
@@ -159,6 +169,9 @@ def check(
 
 def _moves(before: Prices, *, credits_per_dollar: Fraction) -> list[Move]:
     """Return the prices in a file that are others now."""
+    from scrip.ledger import utc_now
+    from scrip_cli.prices.models import features_of, models_by_feature
+
     models = models_by_feature()
     providers = {feature_id.partition(".")[0] for feature_id in models}
     bases = {re.sub(r"-above-\d+$", "", feature_id) for feature_id in before}

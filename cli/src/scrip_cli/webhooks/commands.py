@@ -1,25 +1,22 @@
 """`scrip webhooks`: send a signed test event to a stack, as the provider would."""
 
+from __future__ import annotations
+
 import json
 import uuid
-from typing import Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO
 
-import httpx
 import typer
 
-from scrip.ledger import utc_now
-from scrip.webhooks.providers import Provider
 from scrip_cli.errors import CommandError
 from scrip_cli.exit_codes import ExitCode
 from scrip_cli.session import Session, with_session
-from scrip_cli.webhooks.fixtures import (
-    FIXTURES,
-    find_fixture,
-    override,
-    provider_of,
-    read_payload,
-)
-from scrip_cli.webhooks.signing import sign
+from scrip_cli.webhooks.names import ProviderName
+
+if TYPE_CHECKING:
+    import httpx
+
+    from scrip.webhooks.providers import Provider
 
 app = typer.Typer(help="Test the webhooks of a stack.", no_args_is_help=True)
 
@@ -37,12 +34,13 @@ def send(
     fixture: Annotated[
         str,
         typer.Argument(
-            help=f"One in {FIXTURES}, such as stripe/checkout_payment, or a path to a JSON file.",
+            help="One in events/webhook, such as stripe/checkout_payment, or a path to a JSON "
+            "file.",
         ),
     ],
     *,
     provider: Annotated[
-        Provider | None,
+        ProviderName | None,
         typer.Option(help="Who sends it.", show_default="the fixture's folder"),
     ] = None,
     url: Annotated[
@@ -70,8 +68,11 @@ def send(
 
     Exit codes: 0 if the answer was 2xx, otherwise 1.
     """
+    from scrip.webhooks.providers import Provider
+    from scrip_cli.webhooks.fixtures import find_fixture, override, provider_of, read_payload
+
     path = find_fixture(fixture)
-    sender = provider or provider_of(path)
+    sender = Provider(provider) if provider else provider_of(path)
     payload = read_payload(path)
     for assignment in set_ or []:
         override(payload, assignment)
@@ -119,6 +120,11 @@ def post_signed(
 
     Raises CommandError if the secret cannot be one, or if there is no answer.
     """
+    import httpx
+
+    from scrip.ledger import utc_now
+    from scrip_cli.webhooks.signing import sign
+
     try:
         message_id = message_id or f"msg_{uuid.uuid4().hex}"
         signature = sign(provider, body, secret, message_id=message_id, at=utc_now())

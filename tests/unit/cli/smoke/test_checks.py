@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from scrip_cli.smoke.commands import CHECKS
+from scrip_cli.smoke.checks import CHECKS
 
 REFERENCE = Path(__file__).parents[4] / "docs/reference/smoke.md"
 

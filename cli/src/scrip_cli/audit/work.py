@@ -1,4 +1,4 @@
-"""`scrip audit`: proves from the table alone that every account matches its entries."""
+"""What `scrip audit` does: audit accounts in several threads, and print the findings."""
 
 import json
 import sys
@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
 from queue import Queue
-from typing import Annotated
 
 import typer
 from rich.progress import Progress
@@ -23,11 +22,8 @@ from scrip.store.audit.books import account_pages, estimated_items, newest_entry
 from scrip.store.client import Table
 from scrip_cli.errors import CommandError
 from scrip_cli.exit_codes import ExitCode
-from scrip_cli.options import Json, instant
 from scrip_cli.report import note, progress_bar
-from scrip_cli.session import CONNECTIONS_MAX, Session, with_session
 
-SEGMENTS = 8
 WAITING_MAX = 100
 """How many results may wait to be printed; a faster thread waits, too."""
 
@@ -125,38 +121,13 @@ class TableAudit:
             return Newer(account_id)
 
 
-@with_session
-def audit(
-    *,
-    account: Annotated[
-        str | None, typer.Option(metavar="ID", help="Only this account.", show_default="all")
-    ] = None,
-    since: Annotated[
-        datetime | None,
-        typer.Option(
-            parser=instant,
-            metavar="TIME",
-            help="Only accounts with an entry at this time or later; each is audited in full.",
-            show_default="all",
-        ),
-    ] = None,
-    as_json: Json = False,
-    segments: Annotated[
-        int, typer.Option(min=1, max=CONNECTIONS_MAX, help="Segments of the table read at once.")
-    ] = SEGMENTS,
-    session: Session,
+def show_audit(
+    table: Table, account: str | None, since: datetime | None, *, segments: int, as_json: bool
 ) -> None:
-    """Prove that every account matches its entries, and list what does not. Changes nothing.
+    """Print the findings of an audit of one account or of all, and what was audited.
 
-    Hashes, sums, grants, refunds, periods, payments, usage: docs/reference/audit.md lists every
-    check and what to do about each finding. Accounts may be in use meanwhile.
-
-    Exit codes: 0 no findings, 6 findings, 5 no such account, 1 no findings but accounts that a
-    newer version wrote, 130 stopped by Ctrl-C.
+    Raises typer.Exit if there are findings, and NewerVersionError if accounts were left out.
     """
-    if account is not None and since is not None:
-        raise typer.BadParameter("a single account is audited in full", param_hint="--since")
-    table = session.table()
     totals, started = Totals(), time.monotonic()
     line_of = _json_line if as_json else _line
     try:
