@@ -48,11 +48,13 @@ SUBSCRIBED = {
 """What the provider says of the subscriptions of demo accounts."""
 
 
-def operator(stack: LocalStack, *words: str, by_name: str | None = None) -> Result:
+def operator(
+    stack: LocalStack, *words: str, by_name: str | None = None, typed: str | None = None
+) -> Result:
     """Run a command on the local stack, or as on AWS on the stack that `by_name` names."""
     where = ["--stack-name", by_name, "--region", REGION] if by_name else local(stack)
     environment = stack.aws_environment() if by_name else {}
-    return CliRunner().invoke(app, [*words, *where], env=environment)
+    return CliRunner().invoke(app, [*words, *where], env=environment, input=typed)
 
 
 def local(stack: LocalStack) -> list[str]:

@@ -19,7 +19,10 @@ from scrip_cli.export.commands import export
 from scrip_cli.health import health
 from scrip_cli.local.commands import app as local
 from scrip_cli.prices.commands import app as prices
+from scrip_cli.secrets.commands import app as secrets
 from scrip_cli.seed.commands import seed
+from scrip_cli.sign_in.commands import app as admin
+from scrip_cli.sign_in.commands import token
 from scrip_cli.smoke.commands import smoke
 from scrip_cli.sweep import sweep
 from scrip_cli.upgrade import upgrade
@@ -40,9 +43,12 @@ app.add_typer(webhooks, name="webhooks")
 app.add_typer(accounts, name="accounts")
 app.add_typer(catalog, name="catalog")
 app.add_typer(prices, name="prices")
+app.add_typer(secrets, name="secrets")
+app.add_typer(admin, name="admin")
 app.command(epilog="Example: scrip entries alice@example.com --type usage")(entries)
 app.command(epilog="Example: scrip clock alice@example.com --advance 31d --dry-run")(clock)
 app.command(epilog="Example: scrip export --out ledger.ndjson")(export)
+app.command(epilog="Example: scrip token")(token)
 app.command(epilog="Example: scrip seed --users 2")(seed)
 app.command(epilog="Example: scrip backfill --csv users.csv --dry-run")(backfill)
 app.command(epilog="Example: scrip sweep --now")(sweep)

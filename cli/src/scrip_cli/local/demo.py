@@ -1,22 +1,17 @@
 """Two users to try the local stack with, and a token for each kind of caller."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
-import httpx
-
-from scrip_cli.errors import CommandError
+from scrip.http.principals import ADMIN_GROUP
 from scrip_cli.local.deploy import outputs
 from scrip_cli.local.ministack_gaps import post_confirmation
 from scrip_cli.local.stack import STACK_NAME, LocalStack
 from scrip_cli.local.webhook_secrets import webhook_secrets
+from scrip_cli.sign_in.pool import service_token
 
 USER_EMAIL = "alice@example.com"
 ADMIN_EMAIL = "admin@example.com"
 PASSWORD = "Correct-horse-9-battery"  # noqa: S105  of two users who do not exist
-
-_ADMIN_GROUP = "admin"
-_SERVICE_SCOPE = "scrip/service"
 
 
 @dataclass(frozen=True)
@@ -58,7 +53,7 @@ def sign_up_demo_users(stack: LocalStack) -> None:
     for email in (USER_EMAIL, ADMIN_EMAIL):
         sign_up(stack, email)
     stack.client("cognito-idp").admin_add_user_to_group(
-        UserPoolId=deployed["UserPoolId"], Username=ADMIN_EMAIL, GroupName=_ADMIN_GROUP
+        UserPoolId=deployed["UserPoolId"], Username=ADMIN_EMAIL, GroupName=ADMIN_GROUP
     )
 
 
@@ -87,7 +82,7 @@ def details(stack: LocalStack) -> Details:
         service_client_id=service["ClientId"],
         service_client_secret=service["ClientSecret"],
         user_token=user_token(stack, USER_EMAIL),
-        service_token=_service_token(stack, service),
+        service_token=service_token(stack.token_url, service),
         admin_token=console_token(stack, ADMIN_EMAIL),
         accounts={
             "user": _attributes(stack, deployed, USER_EMAIL)["sub"],
@@ -157,19 +152,3 @@ def _attributes(stack: LocalStack, deployed: dict[str, str], email: str) -> dict
         UserPoolId=deployed["UserPoolId"], Username=email
     )
     return {item["Name"]: item["Value"] for item in user["UserAttributes"]}
-
-
-def _service_token(stack: LocalStack, client: dict[str, Any]) -> str:
-    with httpx.Client(trust_env=False) as http:
-        answer = http.post(
-            stack.token_url,
-            auth=(client["ClientId"], client["ClientSecret"]),
-            data={"grant_type": "client_credentials", "scope": _SERVICE_SCOPE},
-        )
-    if not answer.is_success:
-        raise CommandError(
-            "Cognito returned no token for the service client.",
-            f"Check in template.yaml that ServiceClient may request the scope {_SERVICE_SCOPE}.",
-            output=answer.text,
-        )
-    return str(answer.json()["access_token"])

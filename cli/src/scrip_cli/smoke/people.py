@@ -14,12 +14,10 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
+from scrip.http.principals import ADMIN_GROUP
 from scrip.store.keys import account_key
 from scrip_cli.smoke.trial import REASON, Trial, UnprovenError, must
 from scrip_client import ClientCredentials
-
-ADMINS = "admin"
-"""The group whose members are admins."""
 
 
 def sign_up(trial: Trial) -> str:
@@ -103,7 +101,7 @@ def admin_token(trial: Trial) -> str:
         UserAttributes=[{"Name": name, "Value": value} for name, value in attributes.items()],
     )
     cognito.admin_set_user_password(**user, Password=password, Permanent=True)
-    cognito.admin_add_user_to_group(**user, GroupName=ADMINS)
+    cognito.admin_add_user_to_group(**user, GroupName=ADMIN_GROUP)
     client = {"UserPoolId": pool, "ClientId": trial.outputs["ConsoleClientId"]}
     answer = cognito.admin_initiate_auth(
         **client,

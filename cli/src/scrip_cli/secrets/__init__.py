@@ -1,0 +1,1 @@
+"""`scrip secrets`: the webhooks' signing secrets, and the key for Stripe's API."""

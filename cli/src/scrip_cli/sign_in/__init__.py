@@ -1,0 +1,1 @@
+"""`scrip admin` and `scrip token`: people and programs of the stack's user pool."""
