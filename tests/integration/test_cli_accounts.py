@@ -85,6 +85,55 @@ def test_a_forgotten_hold_is_found_and_released(stack: LocalStack, user: Api) ->
     assert user.get("/me/holds").json() == {"holds": []}
 
 
+def test_a_use_is_refunded_once(stack: LocalStack, user: Api) -> None:
+    user.post("/me/consume", {"feature": "chat", "quantity": 2}, key="chat-1")
+    refund = ["accounts", "refund", user.account_id, "user:chat-1", *WHY]
+    part = answered(stack, *refund, "--amount", "4")
+    assert (part["entry"]["type"], part["entry"]["amount"]) == ("refund", 4)
+    assert answered(stack, *refund, "--idempotency-key", "t-1")["entry"]["amount"] == 6
+    assert answered(stack, *refund, "--idempotency-key", "t-1")["entry"]["amount"] == 6
+    again = operator(stack, *refund)
+    assert (again.exit_code, "already_refunded" in again.stderr) == (ExitCode.REFUSED, True)
+    assert user.get("/me").json()["balance"] == 10_100
+
+
+def test_a_plan_and_an_allowance_are_given_and_taken_back(
+    stack: LocalStack, user: Api, admin: Api
+) -> None:
+    pro = ["accounts", "plan", user.account_id, "pro", *WHY]
+    shown = answered(stack, *pro, "--note", "ticket 4711")
+    assert (shown["plan_id"], shown["monthly_credits"], shown["balance"]) == ("pro", 2_000, 12_000)
+    assert answered(stack, *pro) == shown, "repeating it changes nothing"
+    own = ["accounts", "quota", user.account_id, "--credits", "3000", "--limit", "seats=5", *WHY]
+    assert answered(stack, *own, "--dry-run")["balance"] == 13_000
+    assert user.get("/me").json()["balance"] == 12_000
+    answered(stack, *own)
+    quota = admin.get(f"/{user.account_id}/quota").json()
+    assert (quota["monthly_credits"], quota["limits"]) == (3_000, {"seats": 5})
+    assert quota["audit"][-1]["note"] == "ticket 4711"
+    answered(stack, "accounts", "plan", user.account_id, "free", *WHY)
+    assert admin.get(f"/{user.account_id}/quota").json()["next"]["plan_id"] == "free"
+    unknown = operator(stack, "accounts", "plan", user.account_id, "gold", *WHY)
+    assert (unknown.exit_code, "unknown_plan" in unknown.stderr) == (ExitCode.REFUSED, True)
+
+
+def test_usage_is_reset(stack: LocalStack, user: Api) -> None:
+    user.post("/me/consume", {"feature": "chat", "quantity": 2})
+    reset = answered(stack, "accounts", "reset", user.account_id, *WHY)
+    assert (reset["entry"]["type"], reset["entry"]["amount"]) == ("reset", 10)
+    assert user.get("/me").json()["balance"] == 10_100
+
+
+def test_a_closed_account_leads_to_no_person(stack: LocalStack, user: Api) -> None:
+    [email] = answered(stack, "accounts", "show", user.account_id)["emails"]
+    closed = {"account_id": user.account_id, "status": "closed"}
+    assert answered(stack, "accounts", "close", email, *WHY) == closed
+    gone = operator(stack, "accounts", "show", email)
+    assert (gone.exit_code, "account_not_found" in gone.stderr) == (ExitCode.NOT_FOUND, True)
+    assert answered(stack, "accounts", "close", user.account_id, *WHY) == closed
+    assert user.post("/me/consume", {"feature": "chat"}).status_code == 403
+
+
 def test_the_prompt_shows_the_effect_and_nothing_happens_without_a_yes(
     stack: LocalStack, user: Api
 ) -> None:

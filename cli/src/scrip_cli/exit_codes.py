@@ -25,10 +25,7 @@ class ExitCode(IntEnum):
     NOT_RUNNING = 3, "The local stack is not running, or not ready yet."
     REFUSED = 4, "A rule refused it: not enough credits, a conflict, a reused key."
     NOT_FOUND = 5, "There is no such account, plan or feature."
-    FOUND = (
-        6,
-        "`catalog diff`, `prices check`, `audit`, `health`, `smoke` or `upgrade` found something.",
-    )
+    FOUND = 6, "A check found something: a difference, a problem, an alarm that rings."
     INTERRUPTED = 130, "Stopped by Ctrl-C, or by answering no."
 
 

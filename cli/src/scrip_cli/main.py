@@ -25,6 +25,7 @@ from scrip_cli.sign_in.commands import app as admin
 from scrip_cli.sign_in.commands import token
 from scrip_cli.smoke.commands import smoke
 from scrip_cli.sweep import sweep
+from scrip_cli.sync import sync
 from scrip_cli.upgrade import upgrade
 from scrip_cli.webhooks.commands import app as webhooks
 
@@ -52,6 +53,7 @@ app.command(epilog="Example: scrip token")(token)
 app.command(epilog="Example: scrip seed --users 2")(seed)
 app.command(epilog="Example: scrip backfill --csv users.csv --dry-run")(backfill)
 app.command(epilog="Example: scrip sweep --now")(sweep)
+app.command(epilog="Example: scrip sync users --dry-run")(sync)
 app.command(epilog="Example: scrip audit --since 2026-11-01")(audit)
 app.command(epilog="Example: scrip health --features chat,image-generation")(health)
 app.command(epilog="Example: scrip upgrade --stack-name scrip-prod")(upgrade)

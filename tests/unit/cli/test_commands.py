@@ -21,6 +21,11 @@ ROOT = Path(__file__).parents[3]
 ROOT_COMMAND: Any = get_command(app)
 
 
+WITH_AUDIT_RECORDS = {
+    *("grant", "deduct", "freeze", "unfreeze", "refund", "plan", "quota", "reset", "close")
+}
+
+
 def commands(group: Any, *words: str) -> Iterator[tuple[str, Any]]:
     """Yield every command with its words."""
     for word, command in group.commands.items():
@@ -144,6 +149,12 @@ def test_the_exit_code_distinguishes_refusals_missing_things_and_failures(
         ["accounts", "grant", "a", "5", "--yes", "--reason", "b", "--expires-at", "soon"],
         ["accounts", "freeze", "a", "--yes", "--reason", "b", "--idempotency-key", "a b"],
         ["accounts", "open", "me", "--yes"],
+        ["accounts", "quota", "a", "--yes", "--reason", "b"],  # neither credits nor limits
+        ["accounts", "quota", "a", "--limit", "storage", "--yes", "--reason", "b"],
+        ["token", "--user", "a", "--admin", "b"],
+        ["secrets", "add", "paypal"],
+        ["sync", "everything", "--yes"],
+        ["webhooks", "replay", "stripe:evt_1"],  # no terminal to ask on
         ["accounts", "open", "a", "--email", "anna", "--yes"],
         ["entries", "a", "--since", "2026-12-01T08:00"],
         ["catalog", "diff", "/nowhere.yaml"],
@@ -180,9 +191,7 @@ def test_the_help_says_who_can_read_a_reason_and_a_note() -> None:
         if "note" in help_texts:
             assert help_texts["note"].startswith("Only staff read this"), words
         # A command without an audit record takes no note.
-        assert ("note" in help_texts) == (
-            words.split()[-1] in {"grant", "deduct", "freeze", "unfreeze"}
-        )
+        assert ("note" in help_texts) == (words.split()[-1] in WITH_AUDIT_RECORDS)
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "x" * 501])

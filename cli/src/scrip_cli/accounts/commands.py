@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
-from scrip.domain.commands import Adjust, AdjustAction, ReleaseHold, SetFrozen
+from scrip.domain.catalog import CREDITS_MAX
+from scrip.domain.commands import (
+    Adjust,
+    AdjustAction,
+    CloseAccount,
+    Refund,
+    ReleaseHold,
+    ResetUsage,
+    SetFrozen,
+    SetQuota,
+)
 from scrip.domain.grants import GrantKind
 from scrip.domain.upcoming import CHANGES_MAX, upcoming
 from scrip_cli import report
@@ -21,10 +31,26 @@ from scrip_cli.work import patiently
 
 if TYPE_CHECKING:
     from scrip.domain.account import Account
+    from scrip.ledger import Ledger
 
 app = typer.Typer(help="Look at accounts, and change them.", no_args_is_help=True)
 
 Amount = Annotated[int, typer.Argument(metavar="CREDITS", help="How many.", show_default=False)]
+
+
+class OwnLimit(NamedTuple):
+    """A limit that replaces the plan's."""
+
+    name: str
+    number: int
+
+
+def _limit(text: str) -> OwnLimit:
+    name, _, number = text.partition("=")
+    if not (name and number.isdecimal() and int(number) <= CREDITS_MAX):
+        raise typer.BadParameter("a name and a number, such as storage_bytes=1000000")
+    return OwnLimit(name, int(number))
+
 
 LIST_COLUMNS = (
     "account_id",
@@ -374,6 +400,184 @@ def release(
     )
 
 
+@app.command(
+    epilog='Example: scrip accounts refund carol@example.com image-1 --reason "the model failed"'
+)
+@with_session
+def refund(
+    account: AccountName,
+    entry_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="ENTRY_ID",
+            help="Of a use, as `scrip entries` lists it.",
+            show_default=False,
+        ),
+    ],
+    *,
+    amount: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="CREDITS", help="How many.", show_default="all that are left of it"
+        ),
+    ] = None,
+    reason: Reason,
+    note: Note = None,
+    options: ChangeOptions,
+    session: Session,
+) -> None:
+    """Give the credits of a use back to the grants that they came from."""
+    from scrip.http.models import AdminRequest
+
+    change(
+        Refund,
+        account,
+        AdminRequest(reason=reason, note=note),
+        refunds=entry_id,
+        amount=amount,
+        summary=_credits,
+        options=options,
+        session=session,
+    )
+
+
+@app.command(epilog='Example: scrip accounts plan carol@example.com pro --reason "a month on us"')
+@with_session
+def plan(
+    account: AccountName,
+    plan_id: Annotated[str, typer.Argument(metavar="PLAN", help="Its ID.", show_default=False)],
+    *,
+    reason: Reason,
+    note: Note = None,
+    options: ChangeOptions,
+    session: Session,
+) -> None:
+    """Put an account on a plan, without allowance or limits of its own.
+
+    More credits come at once, fewer with the next period. Repeating it changes nothing.
+    """
+    from scrip.http.models import AdminRequest
+
+    ledger = session.ledger()
+    change(
+        SetQuota,
+        account,
+        AdminRequest(reason=reason, note=note),
+        plan_id=plan_id,
+        summary=lambda found: _plan(ledger, found),
+        shown=lambda found: _quota(ledger, found),
+        options=options,
+        session=session,
+    )
+
+
+@app.command(
+    epilog='Example: scrip accounts quota carol@example.com --credits 500 --reason "as agreed"'
+)
+@with_session
+def quota(
+    account: AccountName,
+    *,
+    credits_: Annotated[
+        int | None,
+        typer.Option(
+            "--credits",
+            min=0,
+            max=CREDITS_MAX,
+            help="Its credits a month.",
+            show_default="unchanged",
+        ),
+    ] = None,
+    limits: Annotated[
+        list[OwnLimit] | None,
+        typer.Option(
+            "--limit",
+            parser=_limit,
+            metavar="NAME=NUMBER",
+            help="A limit in place of the plan's. May be repeated; others of its own are dropped.",
+            show_default="unchanged",
+        ),
+    ] = None,
+    reason: Reason,
+    note: Note = None,
+    options: ChangeOptions,
+    session: Session,
+) -> None:
+    """Give an account an allowance or limits of its own, in place of its plan's.
+
+    More credits come at once, fewer with the next period. `scrip accounts plan` drops them again.
+    Repeating it changes nothing.
+    """
+    from scrip.http.models import AdminRequest
+
+    if credits_ is None and not limits:
+        raise typer.BadParameter("give --credits or --limit", param_hint="--credits")
+    ledger = session.ledger()
+    change(
+        SetQuota,
+        account,
+        AdminRequest(reason=reason, note=note),
+        monthly_credits=credits_,
+        limits=dict(limits) if limits else None,
+        summary=lambda found: _plan(ledger, found),
+        shown=lambda found: _quota(ledger, found),
+        options=options,
+        session=session,
+    )
+
+
+@app.command(epilog='Example: scrip accounts reset carol@example.com --reason "a bug of ours"')
+@with_session
+def reset(
+    account: AccountName,
+    *,
+    reason: Reason,
+    note: Note = None,
+    options: ChangeOptions,
+    session: Session,
+) -> None:
+    """Set the use of this period to 0, and refill the plan's allowance."""
+    from scrip.http.models import AdminRequest
+
+    change(
+        ResetUsage,
+        account,
+        AdminRequest(reason=reason, note=note),
+        summary=_credits,
+        options=options,
+        session=session,
+    )
+
+
+@app.command(epilog='Example: scrip accounts close dave@example.com --reason "he asked for it"')
+@with_session
+def close(
+    account: AccountName,
+    *,
+    reason: Reason,
+    note: Note = None,
+    options: ChangeOptions,
+    session: Session,
+) -> None:
+    """Close an account for good, and erase whose it was. What is left in it is lost.
+
+    Its ledger stays, and leads to no person. If interrupted, repeat it with the account's ID.
+    """
+    from scrip.http.models import AdminRequest
+    from scrip.store.erasure import erase
+
+    change(
+        CloseAccount,
+        account,
+        AdminRequest(reason=reason, note=note),
+        summary=lambda found: f"{_status(found)} with {_credits(found)}",
+        shown=lambda found: {"account_id": found.account_id, "status": found.status},
+        afterwards=erase,
+        options=options,
+        session=session,
+    )
+
+
 def _credits(account: Account) -> str:
     """Describe a balance, and the part of it that cannot be spent."""
     parts = {
@@ -388,3 +592,27 @@ def _credits(account: Account) -> str:
 
 def _status(account: Account) -> str:
     return account.status
+
+
+def _plan(ledger: Ledger, account: Account) -> str:
+    """Describe what an account is entitled to each month."""
+    entitled = ledger.entitled(account)
+    later = f", then plan {account.next_plan_id}" if account.next_plan_id else ""
+    return (
+        f"plan {entitled.plan.plan_id} with {report.grouped(entitled.monthly_credits)} credits a "
+        f"month{later}"
+    )
+
+
+def _quota(ledger: Ledger, account: Account) -> report.Record:
+    """Return what an account is entitled to, under the API's names."""
+    entitled = ledger.entitled(account)
+    return {
+        "account_id": account.account_id,
+        "plan_id": entitled.plan.plan_id,
+        "next_plan_id": account.next_plan_id,
+        "monthly_credits": entitled.monthly_credits,
+        "limits": dict(entitled.limits),
+        "used": account.used,
+        "balance": account.balance,
+    }

@@ -1,4 +1,4 @@
-"""`scrip webhooks`: send a signed test event to a stack, as the provider would."""
+"""`scrip webhooks`: the messages that providers sent; and signed test events."""
 
 from __future__ import annotations
 
@@ -8,24 +8,113 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from scrip_cli import report
+from scrip_cli.accounts.paging import LIMIT, Page, paged
 from scrip_cli.errors import CommandError
 from scrip_cli.exit_codes import ExitCode
+from scrip_cli.options import All, Json, Limit, Yes
 from scrip_cli.session import Session, with_session
-from scrip_cli.webhooks.names import ProviderName
+from scrip_cli.webhooks.names import MessageStatus, ProviderName
 
 if TYPE_CHECKING:
     import httpx
 
     from scrip.webhooks.providers import Provider
 
-app = typer.Typer(help="Test the webhooks of a stack.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look at what providers sent, apply it again, send test events.", no_args_is_help=True
+)
+
+WebhookId = Annotated[
+    str,
+    typer.Argument(metavar="ID", help="As `scrip webhooks list` shows it.", show_default=False),
+]
+
+COLUMNS = ("webhook_id", "received_at", "type", "status", "account_id", "waits_for", "reason")
 
 TIMEOUT_SECONDS = 30
+
+DONE = ("applied", "ignored")
+"""The statuses of messages that need no attention."""
 
 _EXAMPLE = (
     "Example: scrip webhooks send stripe/checkout_payment "
     "--set data.object.client_reference_id=ACCOUNT_ID"
 )
+
+
+@app.command("list", epilog="Example: scrip webhooks list --status failed")
+@with_session
+def list_(
+    *,
+    status: Annotated[
+        MessageStatus | None, typer.Option(help="Only these.", show_default="all")
+    ] = None,
+    limit: Limit = LIMIT,
+    all_: All = False,
+    as_json: Json = False,
+    session: Session,
+) -> None:
+    """List the past year's messages of providers, newest first.
+
+    With --json, prints a line of JSON for each.
+    """
+    from scrip_cli.admin_api import AdminApi
+
+    api = AdminApi(session)
+
+    def page(size: int, cursor: str | None) -> Page:
+        answer = api.get("webhooks", status=status, limit=size, cursor=cursor)
+        return answer["webhooks"], answer["cursor"]
+
+    found = paged(page, limit=None if all_ else limit)
+    if as_json:
+        report.show_lines(found)
+    else:
+        report.show_table(found, COLUMNS)
+
+
+@app.command(epilog="Example: scrip webhooks show stripe:evt_123")
+@with_session
+def show(webhook_id: WebhookId, *, as_json: Json = False, session: Session) -> None:
+    """Show what became of a message, and what it said unless that has been erased."""
+    from scrip_cli.admin_api import AdminApi
+
+    found = AdminApi(session).get(f"webhooks/{webhook_id}")
+    if as_json:
+        report.show_json(found)
+        return
+    payload = found.pop("payload")
+    report.show_facts(found)
+    typer.echo()
+    report.show_json(payload)
+
+
+@app.command(epilog="Example: scrip webhooks replay stripe:evt_123")
+@with_session
+def replay(
+    webhook_id: WebhookId, *, yes: Yes = False, as_json: Json = False, session: Session
+) -> None:
+    """Apply a message again, once what kept it from taking effect is gone.
+
+    What has already taken effect is not repeated. Exit codes: 0 applied or ignored, 6 it still
+    waits or failed again; the reason says why.
+    """
+    from scrip_cli.admin_api import AdminApi
+
+    report.check_can_ask(yes=yes)
+    api = AdminApi(session)
+    before = api.get(f"webhooks/{webhook_id}")
+    report.note(
+        f"{before['type']} of {before['sent_at']}: {before['status']}"
+        + (f", {before['reason']}" if before["reason"] else "")
+    )
+    report.confirm(yes=yes)
+    after = api.post(f"webhooks/{webhook_id}/replay")
+    show = report.show_json if as_json else report.show_facts
+    show(after)
+    if after["status"] not in DONE:
+        raise typer.Exit(ExitCode.FOUND)
 
 
 @app.command(epilog=_EXAMPLE)
@@ -108,7 +197,7 @@ def signing_secret(session: Session, provider: Provider) -> str:
     if not secrets:
         raise CommandError(
             f"The stack {session.name} has no signing secret for {provider}.",
-            f'Put {{"{provider}": ["..."]}} into {arn}, or name a file with --secret-file.',
+            f"Add it with `scrip secrets add {provider}`, or name a file with --secret-file.",
         )
     return str(secrets[0])
 

@@ -1,5 +1,7 @@
-"""The providers' names, as an option lists them. The class Provider has more, and loads slowly."""
+"""Names that options list. The classes that have them load slowly, with all that they know."""
 
 from typing import Literal
 
 ProviderName = Literal["stripe", "clerk", "standard", "polar"]
+
+MessageStatus = Literal["received", "applied", "ignored", "unmatched", "failed"]
