@@ -12,12 +12,14 @@ from scrip_cli.accounts.backfill_command import backfill
 from scrip_cli.accounts.clock import clock
 from scrip_cli.accounts.commands import app as accounts
 from scrip_cli.accounts.entries import entries
+from scrip_cli.alarms import alarms
 from scrip_cli.audit.commands import audit
 from scrip_cli.backup.commands import backup, restore
 from scrip_cli.catalog.commands import app as catalog
 from scrip_cli.export.commands import export
 from scrip_cli.health import health
 from scrip_cli.local.commands import app as local
+from scrip_cli.logs import logs
 from scrip_cli.prices.commands import app as prices
 from scrip_cli.secrets.commands import app as secrets
 from scrip_cli.seed.commands import seed
@@ -56,6 +58,8 @@ app.command(epilog="Example: scrip sweep --now")(sweep)
 app.command(epilog="Example: scrip sync users --dry-run")(sync)
 app.command(epilog="Example: scrip audit --since 2026-11-01")(audit)
 app.command(epilog="Example: scrip health --features chat,image-generation")(health)
+app.command(epilog="Example: scrip alarms")(alarms)
+app.command(epilog="Example: scrip logs --request-id JKJaXmPLvHcESHA=")(logs)
 app.command(epilog="Example: scrip upgrade --stack-name scrip-prod")(upgrade)
 app.command(epilog="Example: scrip smoke --yes")(smoke)
 app.command(epilog="Example: scrip backup backup-2026-11-21")(backup)

@@ -154,6 +154,8 @@ def test_the_exit_code_distinguishes_refusals_missing_things_and_failures(
         ["token", "--user", "a", "--admin", "b"],
         ["secrets", "add", "paypal"],
         ["sync", "everything", "--yes"],
+        ["logs"],
+        ["logs", "--request-id", 'a"b'],
         ["webhooks", "replay", "stripe:evt_1"],  # no terminal to ask on
         ["accounts", "open", "a", "--email", "anna", "--yes"],
         ["entries", "a", "--since", "2026-12-01T08:00"],
