@@ -1,34 +1,19 @@
-"""Prints docs/reference/api.md from the OpenAPI document; who may call what comes from the code."""
+"""Prints docs/reference/api.md from the OpenAPI document."""
 
-import inspect
 import json
-from importlib import import_module
 from pathlib import Path
-from typing import Any, get_type_hints
-
-from aws_lambda_powertools.event_handler import Depends
-
-from scrip.http import principals
-from scrip.http.resolver import Api
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 OPENAPI = json.loads((ROOT / "functions/docs/openapi.json").read_text())
 SCHEMAS = OPENAPI["components"]["schemas"]
 
-WHO = {
-    principals.any_caller: "the account's owner, a service, an admin",
-    principals.service_caller: "a service, an admin",
-    principals.admin_caller: "an admin",
-    principals.admin_actor: "an admin",
-    None: "anyone",
-}
-"""Who may call an operation, by the principal that its handler depends on."""
-
 HEAD = """\
 # The API
 
 Made from the code by `make reference`; do not edit. Your stack serves the same description for
-programs at `GET /v1/openapi.json`, and a page to try it out at `GET /v1/docs`.
+programs at `GET /v1/openapi.json`, and at `GET /v1/docs` as a page that you can search,
+with samples for curl, Python and TypeScript.
 
 Send a token in `Authorization: Bearer ...`; [tokens define who you
 are](../how-to/own-oidc-provider.md). A back end on AWS can call
@@ -46,7 +31,7 @@ amount.
 EVERYWHERE = {"invalid", "not_found", "forbidden", "internal_error", "busy", "corrupt_account"}
 EVERYWHERE |= {"catalog_unsound", "malformed", "body_too_large", "unsupported_media_type"}
 
-TAGS = ["Credits", "Holds", "Accounts", "Catalog", "Admin", "Webhooks", "Service"]
+TAGS = [tag["name"] for tag in OPENAPI["tags"]]
 """The order of the operations; those with the same tag are sorted by path."""
 
 Schema = dict[str, Any]
@@ -54,7 +39,6 @@ Schema = dict[str, Any]
 
 def page() -> str:
     """Return the page."""
-    code = _code()
     operations = [
         (method.upper(), path, operation)
         for path, methods in OPENAPI["paths"].items()
@@ -68,37 +52,12 @@ def page() -> str:
     ]
     parts.append("\n## Operations")
     for method, path, operation in operations:
-        who, description = code[method, path]
-        parts.append(f"\n### {operation['operationId']}\n\n`{method} {path}`\n\n{description}\n")
-        parts.append(f"Allowed for: {who}.\n")
+        parts.append(f"\n### {operation['operationId']}\n\n`{method} {path}`\n")
+        parts.append(f"{operation['description']}\n")
         parts += [_parameters(operation), _body(operation), _answers(operation)]
     parts.append("\n## Shapes\n")
     parts += [_shape(name) for name in sorted(SCHEMAS) if _is_shown(name)]
     return "\n".join(part for part in parts if part) + "\n"
-
-
-def _code() -> dict[tuple[str, str], tuple[str, str]]:
-    """Return who may call each operation, and its handler's description, by method and path."""
-    found = {}
-    for path in sorted((ROOT / "functions").glob("*/handler.py")):
-        app = getattr(import_module(f"functions.{path.parent.name}.handler"), "app", None)
-        if isinstance(app, Api):
-            for route in app.routes:
-                said = " ".join(inspect.cleandoc(route.func.__doc__ or "").split())
-                found[route.method, route.openapi_path] = (WHO[_principal(route.func)], said)
-    return found
-
-
-def _principal(handler: Any) -> Any:
-    """Return the principal that a handler depends on, None if it has none."""
-    hints = get_type_hints(handler, include_extras=True).values()
-    depends = [
-        extra.dependency
-        for hint in hints
-        for extra in getattr(hint, "__metadata__", ())
-        if isinstance(extra, Depends)
-    ]
-    return depends[0] if depends else None
 
 
 def _parameters(operation: Schema) -> str:

@@ -1,9 +1,11 @@
 """Prints the OpenAPI document of all HTTP functions, generated from their code.
 
-A handler's decorator and signature declare its operation. Its problems, headers and links follow
-from these by the rules in this file, which no function needs at run time.
+A handler's decorator, signature and docstring declare its operation. Its problems, headers, links
+and code samples follow from these by the rules in this file and in `code_samples.py`, which no
+function needs at run time.
 """
 
+import inspect
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
@@ -12,16 +14,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
+from aws_lambda_powertools.event_handler import Depends
 from aws_lambda_powertools.event_handler.api_gateway import Route
 from aws_lambda_powertools.event_handler.openapi.dependant import get_dependant
 from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Server
+from code_samples import code_samples
 from pydantic import BaseModel, create_model
 
 from scrip import __version__
 from scrip.domain import errors
 from scrip.domain.errors import ScripError
-from scrip.http import problems
+from scrip.http import principals, problems
 from scrip.http.resolver import Api, Operation
 
 FUNCTIONS = Path(__file__).parent.parent / "functions"
@@ -37,8 +41,32 @@ replace in `If-Match`. Errors are RFC 9457 problems; switch on `code`. Every ans
 has an `X-Request-Id`, which is also in logs, entries and events.
 """
 
+TAGS = {
+    "Spend credits": "Price a use, charge for it, and give credits back.",
+    "Hold credits": "Set credits aside for work whose price is known only afterwards.",
+    "Ledger and usage": "What changed a balance, when and why, and what was used by day.",
+    "Accounts": "Balances, what happens next, and opening, freezing and closing accounts.",
+    "Credits and plan of an account": "What support does: add or deduct credits, change the plan.",
+    "Prices and plans": "The catalog: what features cost, and what plans include.",
+    "Webhooks": "Messages from billing and identity providers, and repairing what they missed.",
+    "Service": "Whether the API and the stack are healthy.",
+}
+"""The groups of operations, in their order. Those of one group are sorted by path."""
+
+WHO = {
+    principals.any_caller: "the account's owner, a service, an admin",
+    principals.service_caller: "a service, an admin",
+    principals.admin_caller: "an admin",
+    principals.admin_actor: "an admin",
+    None: "anyone",
+}
+"""Who may call an operation, by the principal that its handler depends on."""
+
 HEALTH = "health"
 """An operation that reads nothing and so refuses nothing."""
+
+WEBHOOK = "webhook"
+"""An operation for providers, which sign its requests."""
 
 ACCOUNT_ID = "$response.body#/account_id"
 ENTRY_ID = "$response.body#/entry/entry_id"
@@ -66,20 +94,21 @@ def openapi() -> str:
         security=[{"token": []}],
         on_conflict="error",
     )
-    public = []
+    described: dict[tuple[str, str], _Described] = {}
     for path in sorted(FUNCTIONS.glob("*/handler.py")):
         app = getattr(import_module(f"functions.{path.parent.name}.handler"), "app", None)
         if isinstance(app, Api):
             for route in app.routes:
                 if route.include_in_schema:
-                    described = _Described(route, app.operations[route.operation_id])
-                    route.responses = described.responses()
-                    if not described.needs_token:
-                        public.append(route)
+                    found = _Described(route, app.operations[route.operation_id])
+                    route.responses = found.responses()
+                    described[route.openapi_path, route.method.lower()] = found
             merge.add_schema(json.loads(app.get_openapi_json_schema()))
     document = json.loads(merge.get_openapi_json_schema())
-    for route in public:  # Powertools drops an empty list
-        document["paths"][route.openapi_path][route.method.lower()]["security"] = []
+    document["paths"] = dict(sorted(document["paths"].items()))
+    document["tags"] = [{"name": name, "description": said} for name, said in TAGS.items()]
+    for (route_path, method), operation in described.items():
+        document["paths"][route_path][method] |= operation.beside_responses()
     return json.dumps(document, indent=1) + "\n"
 
 
@@ -87,6 +116,7 @@ class _Described:
     """An operation, with everything that follows from its declaration."""
 
     def __init__(self, route: Route, operation: Operation) -> None:
+        self.route = route
         self.operation_id = route.operation_id
         self.operation = operation
         # An operation with several answers is described by the first.
@@ -120,6 +150,31 @@ class _Described:
             found[200] = {**success, "description": "The account already exists."}
         if self.operation_id != HEALTH:
             found |= self._problems()
+        return found
+
+    def beside_responses(self) -> Document:
+        """Return the description and the samples, and that an operation needs no token.
+
+        Raises:
+            ValueError: the operation is in a group that `TAGS` does not list.
+        """
+        if not TAGS.keys() & self.route.tags:
+            raise ValueError(f"{self.operation_id}: its tag must be one of {', '.join(TAGS)}")
+        who = WHO[_principal(self.route.func)]
+        docstring = inspect.cleandoc(self.route.func.__doc__ or "").partition("\n\nRaises:")[0]
+        found: Document = {
+            "description": f"{' '.join(docstring.split())}\n\nAllowed for: {who}.",
+        }
+        if self.operation_id != WEBHOOK:
+            found["x-codeSamples"] = code_samples(
+                self.operation_id,
+                f"{self.route.method} {self.route.openapi_path}",
+                token="SERVICE" if "a service" in who else "ADMIN" if self.needs_token else None,
+                has_key=self.has_key,
+                is_paged="cursor" in self.query,
+            )
+        if not self.needs_token:
+            found["security"] = []  # Powertools drops an empty list
         return found
 
     def _problems(self) -> dict[int, Any]:
@@ -199,6 +254,18 @@ class _Described:
                 )
             }
         return links
+
+
+def _principal(handler: Any) -> Any:
+    """Return the principal that a handler depends on, None if it has none."""
+    hints = get_type_hints(handler, include_extras=True).values()
+    depends = [
+        extra.dependency
+        for hint in hints
+        for extra in getattr(hint, "__metadata__", ())
+        if isinstance(extra, Depends)
+    ]
+    return depends[0] if depends else None
 
 
 def _link(

@@ -89,7 +89,7 @@ def get_upcoming(
     "/v1/accounts/<account_id>/entries",
     operation_id="list_entries",
     summary="List entries",
-    tag="Accounts",
+    tag="Ledger and usage",
 )
 def get_entries(  # noqa: PLR0917 - query parameters
     account_id: AccountId,
@@ -123,7 +123,7 @@ def get_entries(  # noqa: PLR0917 - query parameters
     "/v1/accounts/<account_id>/entries/<entry_id>",
     operation_id="get_entry",
     summary="Read one entry",
-    tag="Accounts",
+    tag="Ledger and usage",
     refusals=(EntryNotFoundError,),
 )
 def get_entry(
@@ -144,7 +144,7 @@ def get_entry(
     "/v1/accounts/<account_id>/usage",
     operation_id="get_usage",
     summary="Read usage by day and feature",
-    tag="Accounts",
+    tag="Ledger and usage",
 )
 def get_usage(
     account_id: AccountId,

@@ -54,7 +54,7 @@ app = api()
     "/v1/accounts/<account_id>/adjustments",
     operation_id="adjust",
     summary="Add, deduct or set credits",
-    tag="Admin",
+    tag="Credits and plan of an account",
     status=201,
     command=Adjust,
 )
@@ -83,7 +83,7 @@ def post_adjustment(
     "/v1/accounts/<account_id>/freeze",
     operation_id="freeze",
     summary="Stop an account from spending",
-    tag="Admin",
+    tag="Accounts",
     command=SetFrozen,
 )
 def post_freeze(
@@ -104,7 +104,7 @@ def post_freeze(
     "/v1/accounts/<account_id>/unfreeze",
     operation_id="unfreeze",
     summary="Let an account spend again",
-    tag="Admin",
+    tag="Accounts",
     command=SetFrozen,
 )
 def post_unfreeze(
@@ -125,7 +125,7 @@ def post_unfreeze(
     "/v1/accounts/<account_id>/quota",
     operation_id="get_quota",
     summary="Read plan, limits and usage",
-    tag="Admin",
+    tag="Credits and plan of an account",
 )
 def get_quota(account_id: AccountId, caller: Admin) -> Response[QuotaAnswer]:
     """Return the plan, the current allowance and limits, and the period's usage."""
@@ -137,7 +137,7 @@ def get_quota(account_id: AccountId, caller: Admin) -> Response[QuotaAnswer]:
     "/v1/accounts/<account_id>/quota",
     operation_id="change_quota",
     summary="Change plan, allowance or limits",
-    tag="Admin",
+    tag="Credits and plan of an account",
     command=SetQuota,
 )
 def put_quota(
@@ -160,7 +160,7 @@ def put_quota(
     "/v1/accounts/<account_id>/reset",
     operation_id="reset",
     summary="Reset the period's usage",
-    tag="Admin",
+    tag="Credits and plan of an account",
     command=ResetUsage,
 )
 def post_reset(
@@ -181,7 +181,7 @@ def post_reset(
     "/v1/admin/accounts/<account_id>/clock",
     operation_id="set_clock",
     summary="Set an account's clock forward",
-    tag="Admin",
+    tag="Accounts",
     command=SetClock,
 )
 def put_clock(
@@ -215,7 +215,7 @@ def put_clock(
     "/v1/accounts/<account_id>",
     operation_id="close",
     summary="Close an account permanently",
-    tag="Admin",
+    tag="Accounts",
     command=CloseAccount,
 )
 def delete_account(
@@ -241,7 +241,7 @@ def delete_account(
     "/v1/accounts/<account_id>/audit",
     operation_id="list_audit",
     summary="List audit records",
-    tag="Admin",
+    tag="Ledger and usage",
 )
 def get_audit(
     account_id: AccountId,

@@ -85,7 +85,7 @@ def archive() -> Archive:
     "/v1/admin/entries",
     operation_id="list_all_entries",
     summary="List entries of all accounts",
-    tag="Admin",
+    tag="Ledger and usage",
 )
 def get_all_entries(  # noqa: PLR0917 - query parameters
     admin: Admin,
@@ -113,7 +113,7 @@ def get_all_entries(  # noqa: PLR0917 - query parameters
     "/v1/admin/accounts",
     operation_id="list_accounts",
     summary="List accounts, or find one by its ID or an email address",
-    tag="Admin",
+    tag="Accounts",
 )
 def get_accounts(
     admin: Admin,
@@ -144,7 +144,7 @@ def get_accounts(
     "/v1/admin/accounts",
     operation_id="add_account",
     summary="Open an account",
-    tag="Admin",
+    tag="Accounts",
     status=201,
     refusals=(
         AccountClosedError,
@@ -173,7 +173,7 @@ def post_account(
     "/v1/admin/webhooks",
     operation_id="list_webhooks",
     summary="List providers' messages",
-    tag="Admin",
+    tag="Webhooks",
 )
 def get_webhooks(
     admin: Admin,
@@ -194,7 +194,7 @@ def get_webhooks(
     "/v1/admin/webhooks/<webhook_id>",
     operation_id="get_webhook",
     summary="Read a provider's message",
-    tag="Admin",
+    tag="Webhooks",
     refusals=(WebhookNotFoundError,),
 )
 def get_webhook(admin: Admin, webhook_id: WebhookId) -> Response[OneWebhookAnswer]:
@@ -211,7 +211,7 @@ def get_webhook(admin: Admin, webhook_id: WebhookId) -> Response[OneWebhookAnswe
     "/v1/admin/webhooks/<webhook_id>/replay",
     operation_id="replay_webhook",
     summary="Apply a provider's message again",
-    tag="Admin",
+    tag="Webhooks",
     refusals=(WebhookNotFoundError, PayloadErasedError, ProviderBusyError),
 )
 def post_replay(admin: Admin, webhook_id: WebhookId) -> Response[ListedWebhook]:
@@ -226,7 +226,7 @@ def post_replay(admin: Admin, webhook_id: WebhookId) -> Response[ListedWebhook]:
     "/v1/admin/sync",
     operation_id="sync",
     summary="Repair what sign-ups and webhooks missed",
-    tag="Admin",
+    tag="Webhooks",
     refusals=(InvalidCursorError, NotConfiguredError, ProviderBusyError),
 )
 def post_sync(admin: Admin, body: Annotated[SyncRequest, Body()]) -> Response[SyncAnswer]:
@@ -252,7 +252,7 @@ def post_sync(admin: Admin, body: Annotated[SyncRequest, Body()]) -> Response[Sy
     "/v1/admin/health",
     operation_id="admin_health",
     summary="Check the health of the stack",
-    tag="Admin",
+    tag="Service",
 )
 def get_health(admin: Admin) -> Response[AdminHealthAnswer]:
     """Return the state of the stack, `degraded` if anything needs attention."""

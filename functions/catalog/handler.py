@@ -65,7 +65,7 @@ app = api()
     "/v1/catalog",
     operation_id="get_catalog",
     summary="Read prices and plans",
-    tag="Catalog",
+    tag="Prices and plans",
 )
 def get_catalog() -> Response[CatalogAnswer]:
     """Return the active plans and features, as they were at most 30 seconds ago."""
@@ -79,7 +79,7 @@ def get_catalog() -> Response[CatalogAnswer]:
     "/v1/admin/plans",
     operation_id="list_plans",
     summary="List plans",
-    tag="Admin",
+    tag="Prices and plans",
 )
 def get_plans(_: Admin) -> Response[PlansAnswer]:
     """Return all plans, including inactive ones, as they are now."""
@@ -92,7 +92,7 @@ def get_plans(_: Admin) -> Response[PlansAnswer]:
     "/v1/admin/plans",
     operation_id="create_plan",
     summary="Create a plan",
-    tag="Admin",
+    tag="Prices and plans",
     status=201,
     refusals=(AlreadyExistsError, *PLAN_RULES),
 )
@@ -106,7 +106,7 @@ def post_plan(body: Annotated[NewPlanRequest, Body()], actor: Admin) -> Response
     "/v1/admin/plans/<plan_id>",
     operation_id="change_plan",
     summary="Replace a plan",
-    tag="Admin",
+    tag="Prices and plans",
     refusals=(PlanNotFoundError, StaleVersionError, *PLAN_RULES),
 )
 def put_plan(
@@ -127,7 +127,7 @@ def put_plan(
     "/v1/admin/plans/<plan_id>",
     operation_id="deactivate_plan",
     summary="Close a plan to new accounts",
-    tag="Admin",
+    tag="Prices and plans",
     refusals=(PlanNotFoundError, StaleVersionError, *PLAN_RULES),
 )
 def delete_plan(
@@ -147,7 +147,7 @@ def delete_plan(
     "/v1/admin/features",
     operation_id="list_features",
     summary="List features",
-    tag="Admin",
+    tag="Prices and plans",
 )
 def get_features(_: Admin) -> Response[FeaturesAnswer]:
     """Return all features, including inactive ones, as they are now."""
@@ -160,7 +160,7 @@ def get_features(_: Admin) -> Response[FeaturesAnswer]:
     "/v1/admin/features",
     operation_id="create_feature",
     summary="Create a feature",
-    tag="Admin",
+    tag="Prices and plans",
     status=201,
     refusals=(AlreadyExistsError,),
 )
@@ -178,7 +178,7 @@ def post_feature(
     "/v1/admin/features/<feature_id>",
     operation_id="change_feature",
     summary="Replace a feature",
-    tag="Admin",
+    tag="Prices and plans",
     refusals=(FeatureNotFoundError, StaleVersionError),
 )
 def put_feature(
@@ -198,7 +198,7 @@ def put_feature(
     "/v1/admin/features/<feature_id>",
     operation_id="deactivate_feature",
     summary="Deactivate a feature",
-    tag="Admin",
+    tag="Prices and plans",
     refusals=(FeatureNotFoundError, StaleVersionError),
 )
 def delete_feature(
@@ -220,7 +220,7 @@ def delete_feature(
     "/v1/admin/features/<feature_id>/versions",
     operation_id="list_versions",
     summary="List the versions of a feature",
-    tag="Admin",
+    tag="Prices and plans",
     refusals=(FeatureNotFoundError,),
 )
 def get_versions(feature_id: FeatureId, _: Admin) -> Response[VersionsAnswer]:

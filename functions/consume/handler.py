@@ -56,7 +56,7 @@ app = api()
     "/v1/accounts/<account_id>/consume",
     operation_id="consume",
     summary="Spend credits",
-    tag="Credits",
+    tag="Spend credits",
     command=Consume,
 )
 def post_consume(
@@ -77,7 +77,7 @@ def post_consume(
     "/v1/accounts/<account_id>/consume/batch",
     operation_id="consume_batch",
     summary="Spend credits for several uses at once",
-    tag="Credits",
+    tag="Spend credits",
     command=ConsumeBatch,
 )
 def post_batch(
@@ -99,7 +99,7 @@ def post_batch(
     "/v1/accounts/<account_id>/holds",
     operation_id="open_hold",
     summary="Hold credits for a future use",
-    tag="Holds",
+    tag="Hold credits",
     status=201,
     command=OpenHold,
 )
@@ -121,7 +121,7 @@ def post_hold(
     "/v1/accounts/<account_id>/holds",
     operation_id="list_holds",
     summary="List open holds",
-    tag="Holds",
+    tag="Hold credits",
 )
 def get_holds(
     account_id: AccountId,
@@ -137,7 +137,7 @@ def get_holds(
     "/v1/accounts/<account_id>/holds/<hold_id>/capture",
     operation_id="capture_hold",
     summary="Spend held credits",
-    tag="Holds",
+    tag="Hold credits",
     command=CaptureHold,
 )
 def post_capture(
@@ -161,7 +161,7 @@ def post_capture(
     "/v1/accounts/<account_id>/holds/<hold_id>/extend",
     operation_id="extend_hold",
     summary="Extend a hold",
-    tag="Holds",
+    tag="Hold credits",
     command=ExtendHold,
 )
 def post_extension(
@@ -184,7 +184,7 @@ def post_extension(
     "/v1/accounts/<account_id>/holds/<hold_id>/release",
     operation_id="release_hold",
     summary="Release a hold",
-    tag="Holds",
+    tag="Hold credits",
     command=ReleaseHold,
 )
 def post_release(
@@ -206,7 +206,7 @@ def post_release(
     "/v1/accounts/<account_id>/quote",
     operation_id="quote",
     summary="Quote the price of a consume",
-    tag="Credits",
+    tag="Spend credits",
     refusals=(AccountClosedError, *UNPRICEABLE),
 )
 def post_quote(

@@ -1,9 +1,12 @@
-"""Health, the OpenAPI document and Swagger UI. Public, and without access to anything.
+"""Health, the OpenAPI document, and Redoc, which shows it. Public, and without access to anything.
 
 `openapi.json` is made from the code of all functions by `make openapi`; a test holds it in step.
 """
 
+import re
+from base64 import b64encode
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
@@ -15,15 +18,13 @@ from pydantic import Field, ValidationError
 
 from scrip import __version__
 from scrip.http.answers import answer
+from scrip.http.problems import RouteNotFoundError
 from scrip.http.resolver import api
 from scrip.observability import logger
 from scrip.settings import settings
 
-PAGE_POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-    "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-"""What Swagger UI needs: it is all in the page, and asks this API only."""
+REDOC = "redoc-3.0.1.js"
+FOLDER = Path(__file__).parent
 
 app = api()
 
@@ -58,36 +59,56 @@ def get_openapi() -> Response[Any]:
     return Response(
         status_code=200,
         content_type=APPLICATION_JSON,
-        body=_openapi(),
+        body=_text("openapi.json"),
+        compress=True,
     )
 
 
 @app.get("/v1/docs", include_in_schema=False)
-def get_docs() -> Response[Any]:
-    """Return Swagger UI with the document in it."""
-    # Its models take as long as all else together, and health waits for none of them.
-    from aws_lambda_powertools.event_handler.openapi import swagger_ui  # noqa: PLC0415
-
-    assets = Path(swagger_ui.__file__).parent
-    page = swagger_ui.generate_swagger_html(
-        _openapi().replace("</", "<\\/"),
-        (assets / "swagger-ui-bundle.min.js").read_text(encoding="utf-8"),
-        (assets / "swagger-ui.min.css").read_text(encoding="utf-8"),
-        swagger_base_url="",
-        oauth2_config=None,
-    )
+def get_page() -> Response[Any]:
+    """Return the page, which loads the document and Redoc."""
     return Response(
         status_code=200,
         content_type="text/html; charset=utf-8",
-        headers={"Content-Security-Policy": PAGE_POLICY},
-        body=page,
+        headers={"Content-Security-Policy": _page_policy()},
+        body=_text("page.html"),
+        compress=True,
+    )
+
+
+@app.get("/v1/docs/<file>", include_in_schema=False)
+def get_file(file: str) -> Response[Any]:
+    """Return Redoc. Its version is in its name, so browsers may keep it.
+
+    Raises:
+        RouteNotFoundError: there is no such file.
+    """
+    if file != REDOC:
+        raise RouteNotFoundError
+    return Response(
+        status_code=200,
+        content_type="text/javascript; charset=utf-8",
+        headers={"Cache-Control": "public, max-age=31536000, immutable"},
+        body=_text(f"vendor/{REDOC}"),
         compress=True,
     )
 
 
 @cache
-def _openapi() -> str:
-    return (Path(__file__).parent / "openapi.json").read_text(encoding="utf-8")
+def _text(path: str) -> str:
+    return (FOLDER / path).read_text(encoding="utf-8")
+
+
+@cache
+def _page_policy() -> str:
+    """Allow the page its own script, Redoc with the styles that it makes, and this API."""
+    [script] = re.findall(r"<script[^>]*>(.*?)</script>", _text("page.html"), re.DOTALL)
+    digest = b64encode(sha256(script.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; script-src 'self' 'sha256-{digest}'; style-src 'unsafe-inline'; "
+        "img-src data:; font-src data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
 
 
 @logger.inject_lambda_context(correlation_id_path=API_GATEWAY_HTTP)

@@ -27,7 +27,7 @@ app = api()
     "/v1/accounts/<account_id>/refunds",
     operation_id="refund",
     summary="Refund a consume",
-    tag="Credits",
+    tag="Spend credits",
     status=201,
     command=Refund,
 )

@@ -1,4 +1,4 @@
-"""The TypeScript of the documentation has the types of the packages that `npm publish` uploads."""
+"""The documentation's TypeScript, and the API's samples, have the types of the npm packages."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from tests.documentation import examples
+from tests.typescript.test_code_samples import SAMPLED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +24,7 @@ import type { LanguageModel } from "ai";
 
 declare global {
   const apiUrl: string, tokenUrl: string, clientId: string, clientSecret: string, url: string;
-  const userId: string, topic: string, model: LanguageModel;
+  const accountId: string, userId: string, topic: string, model: LanguageModel;
   const openai: { chat: { completions: { create(body: object): Promise<Completion> } } };
   interface Completion { text: string; usage: { prompt_tokens: number; completion_tokens: number } }
   const logger: { warn(message: string, error: unknown): void };
@@ -52,6 +53,9 @@ def test_the_examples_have_the_packages_types(workspace: Path) -> None:
         assert shown, page
         files.append(f"page-{number}.tsx")
         (folder / files[-1]).write_text("\n".join(shown))
+    for number, samples in enumerate(SAMPLED.values()):
+        files.append(f"sample-{number}.ts")
+        (folder / files[-1]).write_text(f"{samples['TypeScript']}\nexport {{}};\n")
     unused = {"noUnusedLocals": False, "noPropertyAccessFromIndexSignature": False}
     config = {"extends": "../../tsconfig.json", "compilerOptions": unused, "include": []}
     (folder / "tsconfig.json").write_text(json.dumps({**config, "files": files}))

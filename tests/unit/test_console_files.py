@@ -1,15 +1,13 @@
-"""The console's files: libraries as published, and modules of our own that fit together."""
+"""The console's own files: modules that fit together."""
 
 import json
 import re
-from hashlib import sha256
 from pathlib import Path
 
 from scrip.domain.entries import EntryType
 
 STATIC = Path(__file__).parents[2] / "functions/console/static"
 VENDOR = STATIC / "vendor"
-MANIFEST = json.loads((VENDOR / "manifest.json").read_text())
 INDEX = (STATIC / "index.html").read_text()
 OURS = [
     path.relative_to(STATIC).as_posix()
@@ -21,20 +19,6 @@ OURS = [
 def test_the_ledger_can_be_filtered_by_every_type_of_entry() -> None:
     [types] = re.findall(r"TYPES = (\[.*?\]);", (STATIC / "lib/entries.js").read_text(), re.DOTALL)
     assert set(json.loads(types.replace(",\n]", "]"))) == set(EntryType)
-
-
-def test_the_libraries_are_the_published_files() -> None:
-    hashes = {library["file"]: library["sha256"] for library in MANIFEST}
-    files = [path for path in VENDOR.iterdir() if path.name != "manifest.json"]
-    assert {path.name: sha256(path.read_bytes()).hexdigest() for path in files} == hashes
-
-
-def test_every_library_has_its_licence_and_is_from_the_registry() -> None:
-    for library in MANIFEST:
-        assert f"{library['name']}.LICENSE.txt" in {other["file"] for other in MANIFEST}
-        assert library["source"] == (
-            f"https://registry.npmjs.org/{library['name']}/-/{library['name']}-{library['version']}.tgz"
-        )
 
 
 def test_every_module_begins_with_a_comment_on_its_purpose() -> None:
