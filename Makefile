@@ -16,7 +16,7 @@ export SAM_CLI_TELEMETRY := 0
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev build lint test test-fast test-timeless test-later test-integration explore fuzz browser bench bench-audit test-typescript example-fastapi example-nextjs openapi reference lock clean
+.PHONY: help setup dev docs build lint test test-fast test-timeless test-later test-integration explore fuzz browser bench bench-audit test-typescript example-fastapi example-nextjs openapi reference lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,9 +34,10 @@ setup: .venv/.ready ## Create .venv with everything that Scrip needs (other targ
 	@$(BIN)/uv sync --frozen --quiet
 	@touch $@
 
-.venv-checkov/.ready: requirements/checkov.txt | setup
-	@$(BIN)/python -m venv --without-pip .venv-checkov
-	@$(BIN)/uv pip sync --quiet --require-hashes --python .venv-checkov/bin/python requirements/checkov.txt
+# Tools that have a .venv of their own.
+.venv-%/.ready: requirements/%.txt | setup
+	@$(BIN)/python -m venv --without-pip .venv-$*
+	@$(BIN)/uv pip sync --quiet --require-hashes --python .venv-$*/bin/python $<
 	@touch $@
 
 # What Lambda's own Python has beside a function, for tests/integration/test_runtime.py.
@@ -69,6 +70,14 @@ $(NEXTJS)/.next/.ready: $(NEXTJS)/node_modules/.ready $(wildcard $(NEXTJS)/*.* $
 
 dev: setup ## Run Scrip on a local AWS, with demo users (PORT=4566)
 	@scrip local up --port $(PORT)
+
+REPOSITORY ?= $(shell git remote get-url origin 2>/dev/null | sed -nE 's#^(https://|git@)([^/:]+)[/:](.+)$$#https://\2/\3#p' | sed 's/\.git$$//')
+
+# A link or an anchor that leads nowhere fails it.
+docs: setup .venv-docs/.ready ## Build docs/ as a site that can be searched (REPOSITORY=https://github.com/you/scrip)
+	@python scripts/docs_site.py .site/pages $(REPOSITORY)
+	@.venv-docs/bin/zensical build --strict
+	@echo "The site is in .site/html. To read it: python3 -m http.server --directory .site/html 8800"
 
 # The examples use the stack that `scrip local env` has prepared this terminal for.
 define RUN_EXAMPLE
@@ -161,7 +170,7 @@ browser: setup ## Install Chromium for the tests if it is missing (as root with 
 	  playwright install chromium; \
 	fi
 
-test: lint test-timeless test-later test-simulation test-typescript test-integration ## Run every check and every test
+test: lint docs test-timeless test-later test-simulation test-typescript test-integration ## Run every check and every test
 
 ACCOUNTS ?= 10000
 ENTRIES ?= 200000
@@ -192,11 +201,11 @@ lock: setup ## Lock all dependencies again, including those of the layer and fun
 	  > functions/webhook/requirements.txt
 	uv export --frozen --quiet --only-group admin --no-header \
 	  > functions/admin/requirements.txt
-	for name in uv checkov runtime-oldest runtime-newest; do \
+	for name in uv checkov docs runtime-oldest runtime-newest; do \
 	  uv pip compile --no-config --quiet --no-header --generate-hashes --universal \
 	    --python-version 3.13 requirements/$$name.in \
 	    --output-file requirements/$$name.txt; \
 	done
 
 clean: ## Remove everything built, and the local stacks with their data
-	rm -rf $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/packages/*/dist $(NEXTJS)/node_modules $(NEXTJS)/.next .aws-sam .runtime .scrip .screenshots .venv .venv-checkov .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/packages/*/dist $(NEXTJS)/node_modules $(NEXTJS)/.next .aws-sam .cache .runtime .scrip .screenshots .site .venv .venv-checkov .venv-docs .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,6 +1,7 @@
 """Rules for every page: its code is run or marked, and its links and files exist."""
 
 import re
+import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -91,6 +92,21 @@ def test_every_page_can_be_reached_from_the_index() -> None:
             linked = (document.parent / target).resolve()
             waiting += [linked] if linked not in seen else []
     assert set(DOCUMENTS) <= seen
+
+
+def test_every_page_is_in_the_menu_of_the_site() -> None:
+    def pages(item: object) -> list[str]:
+        match item:
+            case str():
+                return [item]
+            case dict():
+                return [page for section in item.values() for page in pages(section)]
+            case list():
+                return [page for below in item for page in pages(below)]
+        raise TypeError(item)
+
+    menu = tomllib.loads((ROOT / "zensical.toml").read_text())["project"]["nav"]
+    assert sorted(pages(menu)) == sorted(str(page.relative_to(ROOT / "docs")) for page in DOCS)
 
 
 def anchors(document: Path) -> set[str]:
