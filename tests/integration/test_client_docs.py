@@ -108,10 +108,6 @@ def spend_all_but(credits_left: int, user: Api, admin: Api) -> None:
     assert admin.post(f"/{user.account_id}/adjustments", body).status_code == 201
 
 
-def test_the_page_has_every_example_of_the_readme() -> None:
-    assert set(examples("README.md", "python")) <= set(EXAMPLES)
-
-
 def test_the_functions_of_the_page_charge_and_refund(shown: dict[str, Any], user: Api) -> None:
     assert shown["create_image"](user.account_id, "a cat") == b"a cat"
     with pytest.raises(ModelError):

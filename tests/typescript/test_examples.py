@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PAGES = [
+    "README.md",
     "docs/reference/typescript-client.md",
     "docs/how-to/show-credits-in-a-browser.md",
     "clients/typescript/packages/client/README.md",

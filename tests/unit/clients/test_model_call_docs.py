@@ -1,4 +1,4 @@
-"""The examples of docs/how-to/charge-for-model-calls.md charge as the page says."""
+"""The examples of docs/how-to/charge-for-model-calls.md and README.md charge as the pages say."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from scrip_client import InsufficientCreditsError
+from scrip_client import InsufficientCreditsError, Scrip
 from scrip_client.fastapi import add_problem_handlers
 from tests.documentation import examples
 from tests.event_loops import run
@@ -93,6 +93,24 @@ def test_a_stream_is_charged_for_what_was_delivered(
     assert server.newest.usage is not None
     assert server.newest.usage["output"] == 2
     assert server.newest.metadata == {"estimated": True}
+
+
+def test_the_stream_of_the_readme_is_charged_for_what_was_delivered(
+    provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = scrip_in_memory("openai.gpt-6.1-sol")
+    monkeypatch.setattr(Scrip, "from_env", server.client)
+    names: dict[str, Any] = {}
+    [example] = examples("README.md", "python")
+    exec(example, names)
+    assert "".join(names["answer"](ACCOUNT_ID, PROMPT)) == TOKEN * TOKENS
+    assert server.newest.usage == {"input": PROMPT_TOKENS, "output": TOKENS}
+    answer = names["answer"](ACCOUNT_ID, PROMPT)
+    assert [next(answer) for _ in range(3)] == ["", TOKEN, TOKEN]
+    answer.close()
+    assert server.newest.usage is not None
+    assert server.newest.usage["output"] == 2
+    names["model"].close()
 
 
 def test_an_account_without_credits_gets_an_error_before_the_stream(
