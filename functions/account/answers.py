@@ -1,14 +1,10 @@
 """The answers to what a caller reads of an account's ledger."""
 
-from collections import Counter
-from collections.abc import Container, Mapping
-from datetime import date
 from typing import Annotated, TypedDict
 
 from pydantic import Field
 
-from scrip.domain.usage import DayUsage
-from scrip.http.answers import EntryAnswer, IsoDate
+from scrip.http.answers import EntryAnswer, IsoDate, IsoInstant
 
 
 class EntriesAnswer(TypedDict):
@@ -25,17 +21,22 @@ class OneEntryAnswer(EntryAnswer):
 
 
 class UsageGroup(TypedDict, total=False):
-    """What a row of usage is about."""
+    """What a row of usage is about. Rows of a reference say when its entries were recorded."""
 
     day: Annotated[IsoDate | None, Field(default=None)]
     feature: Annotated[str | None, Field(default=None)]
+    model: Annotated[str | None, Field(default=None)]
+    reference: Annotated[str | None, Field(default=None)]
+    first_at: Annotated[IsoInstant | None, Field(default=None)]
+    last_at: Annotated[IsoInstant | None, Field(default=None)]
 
 
 class UsageRow(UsageGroup):
-    """Usage of one day, one feature, or both, as `group_by` says.
+    """Usage of what `group_by` says: a day, a feature, a model, a reference.
 
-    `feature` is null for uses by amount. `credits` is what `count` uses cost, and `meters` what
-    they counted; `refunded` is what was given back within these days, of uses on any day.
+    `feature` is null for uses by amount, `model` for those whose metadata names none. `credits` is
+    what `count` uses cost, and `meters` what they counted; `refunded` is what was given back within
+    these days, of uses on any day.
     """
 
     credits: int
@@ -48,28 +49,11 @@ _From = TypedDict("_From", {"from": IsoDate})
 
 
 class UsageAnswer(_From):
-    """Usage from a day (included) to a day (not included), in UTC."""
+    """Usage from a day (included) to a day (not included), in UTC.
+
+    By day and reference it comes in pages, of which the last one has a null `cursor`.
+    """
 
     usage: list[UsageRow]
     to: IsoDate
-
-
-def usage_json(days: Mapping[date, DayUsage], group_by: Container[str]) -> list[UsageRow]:
-    """Return rows of usage, by `day`, by `feature`, by both, or one row in all."""
-    rows: dict[tuple[str | None, str | None], UsageRow] = {}
-    for day, usage in days.items():
-        for use in usage.uses:
-            group: UsageGroup = {}
-            if "day" in group_by:
-                group["day"] = day.isoformat()
-            if "feature" in group_by:
-                group["feature"] = use.feature
-            row = rows.setdefault(
-                (group.get("day"), group.get("feature")),
-                {**group, "credits": 0, "count": 0, "refunded": 0, "meters": {}},
-            )
-            row["credits"] += use.credits
-            row["count"] += use.count
-            row["refunded"] += use.refunded
-            row["meters"] = dict(Counter(row["meters"]) + Counter(use.meters))
-    return list(rows.values())
+    cursor: str | None

@@ -1,21 +1,28 @@
 """Read an account, its entries and its usage: the caller's own, or any for a service."""
 
 from datetime import date, datetime, timedelta
-from typing import Annotated, Any, Literal
+from functools import partial
+from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Depends, Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.account.answers import EntriesAnswer, OneEntryAnswer, UsageAnswer, usage_json
+from functions.account.answers import EntriesAnswer, OneEntryAnswer, UsageAnswer
+from functions.account.usage import GroupBy, UsageFilter, usage_rows
 from scrip.domain.commands import ENTRY_ID_PATTERN
 from scrip.domain.entries import EntryType
-from scrip.domain.errors import EntryNotFoundError, InstantTooFarError, NoEntryYetError
+from scrip.domain.errors import (
+    EntryNotFoundError,
+    InstantTooFarError,
+    InvalidCursorError,
+    NoEntryYetError,
+)
 from scrip.domain.upcoming import CHANGES_MAX, upcoming
 from scrip.http.accounts import AccountAnswer, account_at
 from scrip.http.answers import AccountSummary, answer, entry_json
-from scrip.http.models import Cursor, Instant, Name
+from scrip.http.models import Cursor, Instant, Name, Text
 from scrip.http.principals import Caller, any_caller
 from scrip.http.problems import InvalidError
 from scrip.http.requests import opening_for
@@ -23,9 +30,8 @@ from scrip.http.resolver import AccountId, api
 from scrip.http.upcoming import UpcomingAnswer, upcoming_json
 from scrip.ledger import ledger
 from scrip.observability import logger
-from scrip.store.pages import PAGE_BYTES_MAX, sent_bytes
 from scrip.store.queries import EntryFilter, read, read_entries
-from scrip.store.usage import read_usage
+from scrip.store.references import read_entries_of_reference
 from scrip.warm_up import warm_up
 
 USAGE_DAYS = 30
@@ -96,6 +102,9 @@ def get_entries(  # noqa: PLR0917 - query parameters
     caller: Annotated[Caller, Depends(any_caller)],
     type_: Annotated[EntryType | None, Query(alias="type")] = None,
     feature: Annotated[Name | None, Query()] = None,
+    reference: Annotated[
+        Text | None, Query(description="Only of this reference, a few seconds behind.")
+    ] = None,
     from_: Annotated[Instant | None, Query(alias="from", description="Inclusive.")] = None,
     to: Annotated[Instant | None, Query(description="Exclusive.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
@@ -103,17 +112,24 @@ def get_entries(  # noqa: PLR0917 - query parameters
 ) -> Response[EntriesAnswer]:
     """Return a page of the ledger, newest first. `from` and `to` filter by `recorded_at`.
 
-    A page can be short, even empty, before the end: the last page has a null `cursor`.
+    A page can be short, even empty, before the end: the last page has a null `cursor`. Entries of a
+    `reference` are listed for 400 days.
     """
-    ledger().account(caller.account_id, opening_for(caller))
+    account = ledger().account(caller.account_id, opening_for(caller))
     asked = EntryFilter(
         account_id=caller.account_id,
         type=type_,
         feature=feature,
+        reference=reference,
         from_=from_,
         to=to,
     )
-    entries, next_cursor = read_entries(ledger().table, asked, limit=limit, cursor=cursor)
+    listed = (
+        read_entries
+        if reference is None
+        else partial(read_entries_of_reference, today=ledger().time(account).date())
+    )
+    entries, next_cursor = listed(ledger().table, asked, limit=limit, cursor=cursor)
     shown = [entry_json(entry, caller.actor.type) for entry in entries]
     return answer({"entries": shown, "cursor": next_cursor})
 
@@ -143,10 +159,11 @@ def get_entry(
     "GET",
     "/v1/accounts/<account_id>/usage",
     operation_id="get_usage",
-    summary="Read usage by day and feature",
+    summary="Read usage by day, feature, model and reference",
     tag="Ledger and usage",
+    refusals=(InvalidCursorError,),
 )
-def get_usage(
+def get_usage(  # noqa: PLR0917 - query parameters
     account_id: AccountId,
     caller: Annotated[Caller, Depends(any_caller)],
     from_: Annotated[
@@ -159,21 +176,32 @@ def get_usage(
             description="Exclusive, but its day is included unless it is midnight. Now by default."
         ),
     ] = None,
-    group_by: Annotated[Literal["day,feature", "day", "feature", "total"], Query()] = "day,feature",
+    group_by: Annotated[GroupBy, Query()] = "day,feature",
+    reference: Annotated[Text | None, Query(description="Only of this reference.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Rows by day and reference.")] = 100,
+    cursor: Annotated[
+        Cursor | None, Query(description="From the previous page, by day and reference.")
+    ] = None,
 ) -> Response[UsageAnswer]:
-    """Return usage in whole UTC days, a few seconds behind.
+    """Return usage in whole UTC days, a few seconds behind. References are kept for 400 days.
 
-    An answer has at most 4 MB: if it would be larger, request fewer days or group by less.
+    Rows by `day,reference` come in pages. Any other answer has at most 4 MB, and `reference` adds
+    up at most 5 000 references of days: request fewer days then, or group by less. Rows by
+    `reference` begin with the one that cost most.
     """
     account = ledger().account(caller.account_id, opening_for(caller))
     start, end = _whole_days(from_, to or ledger().time(account))
-    days = read_usage(ledger().table, caller.account_id, start, end)
-    rows = usage_json(days, frozenset(group_by.split(",")))
-    if sent_bytes(rows) > PAGE_BYTES_MAX:
-        raise InvalidError(
-            ["query: the answer would be too large; request fewer days or group by less"]
-        )
-    return answer({"usage": rows, "from": start.isoformat(), "to": end.isoformat()})
+    asked = UsageFilter(
+        account_id=caller.account_id,
+        from_=start,
+        to=end,
+        group_by=group_by,
+        reference=reference,
+    )
+    rows, next_cursor = usage_rows(ledger().table, asked, limit=limit, cursor=cursor)
+    return answer(
+        {"usage": rows, "from": start.isoformat(), "to": end.isoformat(), "cursor": next_cursor}
+    )
 
 
 def _whole_days(from_: datetime | None, to: datetime) -> tuple[date, date]:

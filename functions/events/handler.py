@@ -23,6 +23,7 @@ from scrip.ledger import ledger
 from scrip.observability import count, logger
 from scrip.settings import settings
 from scrip.store.archive import Archive, open_archive
+from scrip.store.references import count_reference
 from scrip.store.usage import count_usage
 
 if TYPE_CHECKING:
@@ -54,7 +55,13 @@ def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     """
     batch = read_batch(event["Records"])
     _log(batch)
-    failed = {*batch.unreadable, *_archive(batch), *_count(batch), *_publish(batch)}
+    failed = {
+        *batch.unreadable,
+        *_archive(batch),
+        *_count(batch),
+        *_count_references(batch),
+        *_publish(batch),
+    }
     numbers = [record["dynamodb"]["SequenceNumber"] for record in event["Records"]]
     first = next((number for number in numbers if number in failed), None)
     if first == numbers[0]:
@@ -96,6 +103,26 @@ def _count(batch: Batch) -> Iterator[str]:
             count("UsageCorrupt")
         except ScripError:
             logger.exception("not counted", extra={"account_id": account_id, "day": str(day)})
+            yield from (added.number for added in group)
+
+
+def _count_references(batch: Batch) -> Iterator[str]:
+    """Count the entries that have a reference by it; yield the numbers of records that failed."""
+    groups: dict[tuple[str, date, str], list[EntryAdded]] = defaultdict(list)
+    for added in batch.added:
+        if added.entry.reference:
+            place = added.account_id, added.entry.recorded_at.date(), added.entry.reference
+            groups[place].append(added)
+    for (account_id, day, reference), group in groups.items():
+        about = {"account_id": account_id, "day": str(day), "reference": reference}
+        try:
+            entries = [added.entry for added in group]
+            count_reference(ledger().table, account_id, day, reference, entries)
+        except CorruptAccountError:
+            logger.exception("not to be counted", extra=about)
+            count("UsageCorrupt")
+        except ScripError:
+            logger.exception("not counted", extra=about)
             yield from (added.number for added in group)
 
 

@@ -225,6 +225,8 @@ def use_the_api(uses: Uses) -> None:
     with uses.of("account"):
         for name in ("me", "entry", "entries", "usage", "upcoming"):
             assert send(f"account/{name}").status == 200
+        for query in ({"group_by": "reference"}, {"reference": "run-1"}):
+            assert send("account/usage", query=query).status == 200
         first_call("account/me", "")
     with uses.of("refund"):
         assert send("refund/by_admin").status == 201
@@ -289,7 +291,7 @@ def test_each_role_may_do_what_its_function_does_and_nothing_else(
         ]
     assert ledger().account("carl").status == "closed"
     with uses.of("events"):
-        invoke("events", {"Records": event("events/day")["Records"][:4]})
+        invoke("events", {"Records": event("events/day")["Records"][:6]})
     renewals.open({"due": NOW.replace(month=10)})
     move_watermark(renewals.table, NOW - timedelta(hours=1))
     link_account(renewals.table, "due", "email:due@example.org")

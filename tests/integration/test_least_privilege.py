@@ -141,6 +141,8 @@ def read(functions: Functions) -> None:
     functions.ask("consume/feature", account_id)
     for name in ("entry", "entries", "usage"):
         functions.ask(f"account/{name}", account_id)
+    for query in ({"group_by": "reference"}, {"reference": "run-1"}):
+        functions.ask("account/usage", account_id, queryStringParameters=query)
 
 
 def edit_catalog(functions: Functions) -> None:
@@ -195,7 +197,8 @@ def administer(functions: Functions) -> None:
 def publish_events(functions: Functions) -> None:
     """Deliver an account's entries as the table's stream does."""
     account_id = new_account()
-    functions.ask("consume/feature", account_id)
+    use = {"feature": "chat", "reference": "run-1"}
+    functions.ask("consume/feature", account_id, body=json.dumps(use))
     [sample, *_] = event("events/day")["Records"]
     records = [
         sample

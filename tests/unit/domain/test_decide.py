@@ -267,6 +267,14 @@ class TestRefund:
         by_service = replace(refund("c1"), actor=Actor(ActorType.SERVICE, "app"))
         assert do(spent.after, by_service, of=own_entry(spent)).audit is None
 
+    @pytest.mark.parametrize(("named", "kept"), [(None, "run-1"), ("ticket", "ticket")])
+    def test_a_refund_has_the_reference_of_its_use_unless_it_names_its_own(
+        self, named: str | None, kept: str
+    ) -> None:
+        spent = do(opened(), replace(consume(50), reference="run-1"))
+        command = replace(refund("c1"), reference=named)
+        assert own_entry(do(spent.after, command, of=own_entry(spent))).reference == kept
+
     def test_only_usage_is_refunded(self) -> None:
         signup = do(None, opening()).entries[0]
         with pytest.raises(NotRefundableError):

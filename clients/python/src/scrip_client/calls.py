@@ -366,6 +366,7 @@ def entries(
     *,
     type: str | None = None,  # noqa: A002 - the API's name
     feature: str | None = None,
+    reference: str | None = None,
     from_: datetime | None = None,
     to: datetime | None = None,
 ) -> Call[Page]:
@@ -377,7 +378,14 @@ def entries(
     Raises:
         AccountNotFoundError: the account does not exist.
     """
-    query = {"type": type, "feature": feature, "from": _iso(from_), "to": _iso(to), "limit": "100"}
+    query = {
+        "type": type,
+        "feature": feature,
+        "reference": reference,
+        "from": _iso(from_),
+        "to": _iso(to),
+        "limit": "100",
+    }
     return _get(Page, account_id, "entries", query=_without_none(query))
 
 

@@ -390,6 +390,13 @@ TAMPERED = {
         Code.USAGE_WRONG,
         "usage of 2026-01-31",
     ),
+    "how much a day's entries changed the balance": (
+        edit_usage(
+            lambda day: replace(day, lines=tuple(replace(one, amount=1) for one in day.lines))
+        ),
+        Code.USAGE_WRONG,
+        "usage of 2026-01-31",
+    ),
     "what a day has counted": (
         edit_usage(lambda day: replace(day, counted=((1, 40),))),
         Code.USAGE_WRONG,

@@ -41,6 +41,7 @@ export type HoldUse = Schemas["HoldRequest"];
 export interface EntriesQuery {
   type?: Schemas["EntryType"];
   feature?: string;
+  reference?: string;
   /** Inclusive. */
   from?: Date;
   /** Exclusive. */
@@ -50,5 +51,16 @@ export interface EntriesQuery {
 export interface UsageQuery {
   from?: Date;
   to?: Date;
-  group_by?: "day,feature" | "day" | "feature" | "total";
+  group_by?:
+    | "day,feature"
+    | "day"
+    | "feature"
+    | "model"
+    | "day,model"
+    | "reference"
+    | "day,reference"
+    | "total";
+  reference?: string;
+  /** Of the page before, by day and reference. */
+  cursor?: string;
 }

@@ -237,6 +237,8 @@ def _refund(draft: Draft, command: Refund, refundable: Refundable | None) -> Pos
         feature=usage.feature,
         cost=amount,
         refunds=usage.entry_id,
+        # So that what a reference cost is known with what was given back.
+        reference=command.reference or usage.reference,
     )
     draft.settle_debt(entry)
     refunded = refundable.refunded + amount

@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import fields
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cache
 from math import ceil
@@ -33,7 +33,7 @@ from scrip.domain.grants import Grant
 from scrip.domain.payments import UNNAMED, DisputeOutcome, Payment, RefundStatus
 from scrip.domain.posting import AuditRecord
 from scrip.domain.terms import Term
-from scrip.domain.usage import DayUsage
+from scrip.domain.usage import DayUsage, ReferenceUsage
 from scrip.store.keys import (
     Key,
     account_key,
@@ -45,6 +45,8 @@ from scrip.store.keys import (
     payment_key,
     plan_key,
     progress_key,
+    reference_directory_keys,
+    reference_key,
     usage_key,
     watermark_key,
 )
@@ -69,6 +71,7 @@ _payment = cache(lambda: TypeAdapter(Payment))
 _plan = cache(lambda: TypeAdapter(Plan))
 _feature = cache(lambda: TypeAdapter(Feature))
 _usage = cache(lambda: TypeAdapter(DayUsage))
+_reference = cache(lambda: TypeAdapter(ReferenceUsage))
 _progress = cache(lambda: TypeAdapter(Progress))
 
 FORMAT_MAX = 2
@@ -91,6 +94,9 @@ BESIDE_ACCOUNT = {
     "USAGE": frozenset({"pk", "sk"} | {field.name for field in fields(DayUsage)}),
 }
 """The attributes of the other items of an account, by the kind in their key."""
+
+REFERENCES_KEPT = timedelta(days=400)
+"""How long it is kept what entries come to by reference."""
 
 HOLD_BOUNDS = "hold_bounds"
 BOUNDS = ("ends_by", "features", "rolls_over", "rolls_until")
@@ -537,6 +543,33 @@ def usage_of(wire: Wire) -> DayUsage:
     item = read_item(wire)
     try:
         return _usage().validate_python(item)
+    except ValueError as exc:
+        raise CorruptAccountError(id_of(item["pk"])) from exc
+
+
+def reference_item(account_id: str, day: date, reference: str, usage: ReferenceUsage) -> Item:
+    """Return what entries with a reference come to on a day as it is stored."""
+    key = reference_key(account_id, day, reference)
+    return {
+        **key,
+        **reference_directory_keys(account_id, day, reference),
+        **_reference().dump_python(usage, exclude_defaults=True),
+        **({"reference": reference} if not key["sk"].endswith(f"#{reference}") else {}),
+        "purge_at": int(datetime.combine(day + REFERENCES_KEPT, time.min, UTC).timestamp()),
+    }
+
+
+def reference_of(wire: Wire) -> tuple[date, str, ReferenceUsage]:
+    """Return the day and the reference of an item, and what the entries come to.
+
+    Raises:
+        CorruptAccountError: it cannot be read.
+    """
+    item = read_item(wire)
+    day, _, short = item["sk"].partition("#")
+    try:
+        usage = _reference().validate_python(item)
+        return date.fromisoformat(day), item.get("reference", short), usage
     except ValueError as exc:
         raise CorruptAccountError(id_of(item["pk"])) from exc
 

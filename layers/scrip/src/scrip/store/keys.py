@@ -22,6 +22,9 @@ DIRECTORY_SHARDS = 16
 PK_BYTES_MAX, SK_BYTES_MAX = 2_048, 1_024
 """How long keys can be in DynamoDB."""
 
+REFERENCE_BYTES_MAX = 512
+"""How long the part of a key is that is a reference; a longer one ends in its hash."""
+
 ANCHOR_DAYS = 31
 """How many anchor days there are: the days of a month."""
 
@@ -59,6 +62,37 @@ def audit_key(account_id: str, ulid: str) -> Key:
 def usage_key(account_id: str, day: date) -> Key:
     """The usage of an account on a day."""
     return {"pk": f"ACCOUNT#{account_id}", "sk": f"USAGE#{day.isoformat()}"}
+
+
+def references_partition(account_id: str) -> str:
+    """The partition of what an account's entries come to by reference.
+
+    It is not the account's own partition, because there can be any number of references.
+    """
+    return f"REFERENCES#{account_id}"
+
+
+def reference_key(account_id: str, day: date, reference: str) -> Key:
+    """What an account's entries with a reference come to on a day."""
+    short = _short(reference)
+    return {"pk": references_partition(account_id), "sk": f"{day.isoformat()}#{short}"}
+
+
+def reference_directory_keys(account_id: str, day: date, reference: str) -> Key:
+    """Where the index `directory` lists a reference, to be found by its beginning."""
+    name = _short(reference.lower())
+    return {
+        "directory_pk": f"NAME#{name[:3]}",
+        "directory_sk": f"{name}#R#{account_id}#{day.isoformat()}",
+    }
+
+
+def _short(reference: str) -> str:
+    octets = reference.encode()
+    if len(octets) <= REFERENCE_BYTES_MAX:
+        return reference
+    beginning = octets[: REFERENCE_BYTES_MAX // 2].decode(errors="ignore")
+    return f"{beginning}~{hashlib.sha256(octets).hexdigest()}"
 
 
 def catalog_audit_key(ulid: str) -> Key:

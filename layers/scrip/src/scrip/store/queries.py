@@ -101,6 +101,7 @@ class EntryFilter:
     account_id: str
     type: EntryType | None = None
     feature: str | None = None
+    reference: str | None = None
     from_: datetime | None = None
     to: datetime | None = None
 
@@ -119,6 +120,7 @@ class EntryFilter:
         return (
             self.type in {None, entry.type}
             and self.feature in {None, entry.feature}
+            and self.reference in {None, entry.reference}
             and (self.from_ is None or entry.recorded_at >= self.from_)
             and (self.to is None or entry.recorded_at < self.to)
         )

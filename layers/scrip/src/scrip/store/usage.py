@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from scrip.domain.entries import Entry
+    from scrip.domain.usage import Ranges
     from scrip.store.client import Table
+    from scrip.store.items import Item
 
 # Holds if no entries have been counted since the item was read.
 SAME_COUNTED = "counted = :seen"
@@ -61,10 +63,17 @@ def _count_if_unchanged(
     after = before.with_entries(entries)
     if after == before:
         return
-    condition, values = (
-        (SAME_COUNTED, {":seen": before.counted}) if before.counted else (IS_NEW, None)
-    )
+    put_counted(table, usage_item(account_id, day, after), before.counted)
+
+
+def put_counted(table: Table, item: Item, seen: Ranges) -> None:
+    """Put an item that counts entries, of which `seen` were counted when it was read.
+
+    Raises:
+        BusyError: others have been counted since.
+    """
+    condition, values = (SAME_COUNTED, {":seen": seen}) if seen else (IS_NEW, None)
     try:
-        table.put(usage_item(account_id, day, after), condition, values)
+        table.put(item, condition, values)
     except ConditionFailedError as exc:
         raise BusyError from exc

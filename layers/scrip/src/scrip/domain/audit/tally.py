@@ -85,6 +85,7 @@ class Tally:
         self.counted: Counter[date] = Counter()
         self.missed: Counter[date] = Counter()
         self.uses: defaultdict[date, Counter[tuple[str | None, str]]] = defaultdict(Counter)
+        self.lines: defaultdict[date, Counter[tuple[str, str]]] = defaultdict(Counter)
         # The entries that granted periods, and audit records whose entry has not been seen.
         self.periods: dict[tuple[datetime, str], str] = {}
         self.unseen_audited = set(books.audited)
@@ -244,6 +245,8 @@ class Tally:
                 self.missed[day] += 1
             return
         self.counted[day] += 1
+        self.lines[day].update({(entry.type, "count"): 1, (entry.type, "amount"): entry.amount})
+        self.lines[day]["references", "count"] += bool(entry.reference)
         if entry.type is EntryType.USAGE:
             self.uses[day].update({(entry.feature, "credits"): cost, (entry.feature, "count"): 1})
             for meter, count in (entry.usage or {}).items():

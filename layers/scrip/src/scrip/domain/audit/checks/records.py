@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from scrip.domain.audit.checks.check import AboutItem, compare, record_checks
 from scrip.domain.audit.findings import Code
 from scrip.domain.audit.tally import Tally
+from scrip.domain.usage import DayUsage
 
 
 @record_checks.reporting(Code.HELD_WRONG)
@@ -64,6 +65,8 @@ def usage_is_that_of_its_entries(tally: Tally) -> Iterator[AboutItem]:
         for key in sorted(stored.keys() | counted.keys(), key=str):
             what = f"{key[1]} of {key[0] or 'uses by amount'}"
             yield from compare(about, what, stored[key], counted[key])
+        if usage.is_whole:
+            yield from _compare_lines(about, usage, tally.lines[day])
 
 
 @record_checks.reporting(Code.AUDIT_RECORD_WRONG)
@@ -85,3 +88,15 @@ def ended_hold_is_not_open(tally: Tally) -> Iterator[AboutItem]:
     """A hold whose end is recorded is not open."""
     for name in sorted(tally.open_holds & tally.books.hold_ends.keys()):
         yield f"end of hold {name}", "The record says that the hold has ended, but it is open."
+
+
+def _compare_lines(
+    about: str, usage: DayUsage, counted: Counter[tuple[str, str]]
+) -> Iterator[AboutItem]:
+    """Compare the lines of a day, which count all of its entries, with those entries."""
+    stored: Counter[tuple[str, str]] = Counter()
+    stored["references", "count"] = usage.referenced
+    for line in usage.lines:
+        stored.update({(line.type, "count"): line.count, (line.type, "amount"): line.amount})
+    for key in sorted(stored.keys() | counted.keys()):
+        yield from compare(about, f"{key[1]} of {key[0]}", stored[key], counted[key])
