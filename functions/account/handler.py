@@ -10,6 +10,7 @@ from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.account.answers import EntriesAnswer, OneEntryAnswer, UsageAnswer
+from functions.account.statement import StatementAnswer, StatementFilter, statement
 from functions.account.usage import GroupBy, UsageFilter, usage_rows
 from scrip.domain.commands import ENTRY_ID_PATTERN
 from scrip.domain.entries import EntryType
@@ -19,6 +20,7 @@ from scrip.domain.errors import (
     InvalidCursorError,
     NoEntryYetError,
 )
+from scrip.domain.statement import Group
 from scrip.domain.upcoming import CHANGES_MAX, upcoming
 from scrip.http.accounts import AccountAnswer, account_at
 from scrip.http.answers import AccountSummary, answer, entry_json
@@ -202,6 +204,41 @@ def get_usage(  # noqa: PLR0917 - query parameters
     return answer(
         {"usage": rows, "from": start.isoformat(), "to": end.isoformat(), "cursor": next_cursor}
     )
+
+
+@app.operation(
+    "GET",
+    "/v1/accounts/<account_id>/statement",
+    operation_id="get_statement",
+    summary="Read what changed the balance between two instants",
+    tag="Accounts",
+)
+def get_statement(
+    account_id: AccountId,
+    caller: Annotated[Caller, Depends(any_caller)],
+    from_: Annotated[
+        Instant | None,
+        Query(alias="from", description="Inclusive. By default, 30 days before `to`."),
+    ] = None,
+    to: Annotated[Instant | None, Query(description="Exclusive. Now by default.")] = None,
+    group_by: Annotated[Group, Query()] = Group.DAY,
+) -> Response[StatementAnswer]:
+    """Return lines whose amounts add up to the change of the balance, exact at any instant.
+
+    Uses and refunds have a line for each feature, model or reference, all other entries one for
+    each type; by day all have one for each day (UTC). It covers at most 366 days. Of days that are
+    not whole in it, it reads the entries, at most 10 000.
+    """
+    account = ledger().account(caller.account_id, opening_for(caller))
+    end = to or ledger().time(account)
+    days = _whole_days(from_, end)
+    start = from_ or end - timedelta(days=USAGE_DAYS)
+    if start >= end:
+        raise InvalidError(["query.to: after `from`"])
+    asked = StatementFilter(
+        account_id=caller.account_id, from_=start, to=end, days=days, group=group_by
+    )
+    return answer(statement(ledger().table, asked))
 
 
 def _whole_days(from_: datetime | None, to: datetime) -> tuple[date, date]:

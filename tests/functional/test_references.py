@@ -46,7 +46,7 @@ ENTRY = Entry(
 )
 
 
-def entry(seq: int, reference: str | None, **changes: Any) -> Entry:
+def entry(seq: int, reference: str | None = None, **changes: Any) -> Entry:
     changes = {"entry_id": f"e{seq}", "seq": seq, "reference": reference, **changes}
     return replace(ENTRY, **changes)
 

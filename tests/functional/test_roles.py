@@ -223,7 +223,7 @@ def use_the_api(uses: Uses) -> None:
         assert send("consume/capture", key="again").status == 200
         first_call("consume/feature")
     with uses.of("account"):
-        for name in ("me", "entry", "entries", "usage", "upcoming"):
+        for name in ("me", "entry", "entries", "usage", "statement", "upcoming"):
             assert send(f"account/{name}").status == 200
         for query in ({"group_by": "reference"}, {"reference": "run-1"}):
             assert send("account/usage", query=query).status == 200

@@ -15,6 +15,9 @@ LINES_MAX = 200
 RANGES_MAX = 200
 """How many ranges of seqs a reference keeps. Its entries can lie far apart."""
 
+USED = frozenset({EntryType.USAGE, EntryType.REFUND})
+"""The entries that are usage."""
+
 type Ranges = tuple[tuple[int, int], ...]
 """Seqs, as ascending ranges [first, last]."""
 
@@ -158,7 +161,7 @@ class ReferenceUsage:
 
 def used(lines: Iterable[Line]) -> tuple[Line, ...]:
     """Return the lines of uses and refunds."""
-    return tuple(line for line in lines if line.type in {EntryType.USAGE, EntryType.REFUND})
+    return tuple(line for line in lines if line.type in USED)
 
 
 def model_of(entry: Entry) -> str | None:

@@ -178,6 +178,12 @@ def near(ranges: Ranges) -> Ranges:
     return tuple(found)
 
 
+def read_entries_between(table: Table, account_id: str, seqs: Ranges) -> Iterator[Entry]:
+    """Yield the entries of an account that have these seqs."""
+    for first, last in seqs:
+        yield from _between(table, account_id, first, last, ENTRIES_MAX)
+
+
 def _between(table: Table, account_id: str, first: int, last: int, size: int) -> Iterator[Entry]:
     """Yield the entries of an account in a range of seqs, newest first, `size` read at once."""
     found = table.query_all(
