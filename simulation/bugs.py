@@ -631,8 +631,8 @@ BUGS = (
     Bug(
         "usage is counted again when the stream repeats",
         "scrip.domain.usage",
-        "            if entry.seq in seqs or self._has(entry.seq):",
-        "            if entry.seq in seqs:",
+        "        if not any(first <= entry.seq <= last for first, last in counted):",
+        "        if entry.seq:",
     ),
     Bug(
         "the low-credits event repeats with every use",
