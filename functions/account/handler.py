@@ -211,7 +211,7 @@ def get_usage(  # noqa: PLR0917 - query parameters
     "/v1/accounts/<account_id>/statement",
     operation_id="get_statement",
     summary="Read what changed the balance between two instants",
-    tag="Accounts",
+    tag="Ledger and usage",
 )
 def get_statement(
     account_id: AccountId,
