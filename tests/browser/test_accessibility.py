@@ -39,7 +39,7 @@ PAGES = {
     "health": "#/health",
 }
 DIALOGS = (
-    "Manage credits",
+    "Adjust credits",
     "Change plan",
     "Allowance and limits",
     "Reset usage",

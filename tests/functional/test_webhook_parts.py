@@ -219,8 +219,8 @@ def test_a_change_to_a_price_of_no_plan_waits_as_a_whole_until_a_plan_has_it(
     record = read_message(table, "stripe:evt_ScripPack01")
     assert record is not None
     assert record.reason == (
-        "no plan has the provider id price_Max, to which a plan was changed: "
-        "map it to a plan and replay this message"
+        "no plan has the provider ID price_Max that a plan was changed to: "
+        "add it to a plan and replay this message"
     )
     assert alice().balance == pro
     map_plan(table, MAX, 10_000)

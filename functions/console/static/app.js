@@ -37,9 +37,9 @@ function Guarded({ address, children }) {
   }, [address]);
   if (!error) return children;
   return html`<div class="state failure" role="alert">
-    <p class="state-title">This page cannot be shown</p>
-    <p>Something in it was not as expected: ${String(error)}</p>
-    <button type="button" class="button" onClick=${() => location.reload()}>Load again</button>
+    <p class="state-title">This page couldn't be displayed</p>
+    <p>Something unexpected happened: ${String(error)}</p>
+    <button type="button" class="button" onClick=${() => location.reload()}>Reload</button>
   </div>`;
 }
 
@@ -71,28 +71,28 @@ const Door = ({ title, children }) => html`<main class="door card">
   ${children}
 </main>`;
 
-const SignedOut = () => html`<${Door} title="You have signed out">
-  <p>Nothing of your session is left in this browser tab.</p>
+const SignedOut = () => html`<${Door} title="You're signed out">
+  <p>Your session in this browser tab has ended.</p>
   <button type="button" class="button primary" onClick=${signIn}>Sign in</button>
 <//>`;
 
 const NotAdmin = ({ name }) => html`<${Door} title="This console is for admins">
-  <p>You are signed in as <strong>${name}</strong>, who is not an admin.</p>
+  <p>You're signed in as <strong>${name}</strong>, who isn't an admin.</p>
   <p>
-    Your Scrip operator can add you to the group <code>admin</code>. Then sign out and in again.
+    Ask your Scrip operator to add you to the group <code>admin</code>, then sign in again.
   </p>
   <button type="button" class="button primary" onClick=${signOut}>
-    Sign out, and in as another user
+    Sign in as someone else
   </button>
 <//>`;
 
-const NotSignedIn = ({ error }) => html`<${Door} title="You could not be signed in">
+const NotSignedIn = ({ error }) => html`<${Door} title="Sign-in failed">
   <p>${error.error_description ?? error.message}</p>
-  <p>It may have been begun in another tab, or too long ago.</p>
+  <p>The sign-in may have started in another tab, or it may have expired.</p>
   <button type="button" class="button primary" onClick=${signIn}>Try again</button>
 <//>`;
 
-const NotReached = ({ error }) => html`<${Door} title="Scrip cannot be reached">
+const NotReached = ({ error }) => html`<${Door} title="Can't reach Scrip">
   <${Failure} error=${error} retry=${() => location.reload()} />
 <//>`;
 

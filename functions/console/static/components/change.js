@@ -6,7 +6,7 @@ import { Dialog } from "./dialog.js";
 import { Failure } from "./states.js";
 
 const UNKNOWN =
-  "The change may or may not have been made. Try again: it takes effect at most once.";
+  "The change may or may not have been made. It's safe to try again: it's made at most once.";
 
 /**
  * `children` are the form's fields. `prepare()` reads them and returns the change, or null if a field
@@ -90,7 +90,7 @@ export function ChangeDialog({ title, close, prepare, send, done, children }) {
                 : html`<button type="button" class="button" disabled=${isBusy} onClick=${back}>Back</button>`
             }
             <button type="submit" class="button primary" disabled=${isBusy}>
-              ${isBusy ? "Working" : error ? (error.again ?? "Try again") : change.label}
+              ${isBusy ? "Working…" : error ? (error.again ?? "Try again") : change.label}
             </button>
           </div>
         </form>`

@@ -6,7 +6,7 @@ import { number, utcDay } from "../lib/format.js";
 const HEIGHT = 260;
 const HALF_DAY = 12 * 3600;
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const tick = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
+const tick = new Intl.DateTimeFormat("en-US", { day: "numeric", month: "short", timeZone: "UTC" });
 
 /** The number of colors; stacks beyond it share one. */
 export const COLORS = 7;

@@ -75,7 +75,7 @@ export function DayField({
     clearTimeout(timer.current);
     timer.current = setTimeout(handOn, TYPING_MS);
   };
-  const done = () => setError(handOn() ? null : `A day from ${date(min)} to ${date(max)}.`);
+  const done = () => setError(handOn() ? null : `Enter a date from ${date(min)} to ${date(max)}.`);
   return html`<div class="field">
     <label for=${id}>${label}</label>
     <input
@@ -114,13 +114,13 @@ const NOTE_MAX = 1024;
 
 /** The reason for an edit of the catalog, for the audit record. */
 export const EditReasonField = (props) =>
-  html`<${Field} id="reason" label="Reason" hint="For the audit record." maxlength=${REASON_MAX} ...${props} />`;
+  html`<${Field} id="reason" label="Reason" hint="Kept in the audit log." maxlength=${REASON_MAX} ...${props} />`;
 
 /** The reason for a change to an account, which its user reads. */
 export const ReasonField = (props) => html`<${Field}
   id="reason"
-  label="Reason (the user reads this)"
-  hint="Kept in the ledger permanently. Leave people's names out."
+  label="Reason (visible to the user)"
+  hint="Stays in the ledger permanently. Don't include personal data."
   maxlength=${REASON_MAX}
   ...${props}
 />`;
@@ -135,8 +135,8 @@ export const WhyFields = ({ value, change, error, ...rest }) => html`
   />
   <${TextArea}
     id="note"
-    label="Note (only staff read this)"
-    hint="For the audit record. May be left out."
+    label="Internal note (staff only)"
+    hint="Optional. Kept in the audit log."
     rows="2"
     maxlength=${NOTE_MAX}
     value=${value.note}
@@ -149,12 +149,12 @@ export const NOTHING_SAID = { reason: "", note: "" };
 
 /** Reason and note in a confirmation. */
 export const Why = ({ reason, note = "" }) => html`
-  ${reason.trim() && html`<p class="quiet">The user reads: ${reason}</p>`}
-  ${note.trim() && html`<p class="quiet">Only staff read: ${note}</p>`}
+  ${reason.trim() && html`<p class="quiet">Visible to the user: ${reason}</p>`}
+  ${note.trim() && html`<p class="quiet">Staff only: ${note}</p>`}
 `;
 
 /** Error for a missing reason. */
-export const SAY_WHY = "Say why. The user will want to know.";
+export const SAY_WHY = "Enter a reason. The user sees it.";
 
 /** Reason and note as fields of a request; empty ones are left out. */
 export const whyOf = ({ reason, note = "" }) => ({
@@ -234,10 +234,13 @@ export const Check = ({ id, label, hint, value, change }) => html`<div class="fi
   <${Notes} id=${id} hint=${hint} />
 </div>`;
 
-/** Parse a whole number of at least `min`; null if it is not one. Digits may be grouped by spaces. */
+/** Digits, alone or in groups of three: 1000, 1,000 or 1 000. So 1,5 is no number. */
+const WHOLE = /^(\d{1,13}|\d{1,3}([,\s])\d{3}(\2\d{3}){0,3})$/;
+
+/** Parse a whole number of at least `min`; null if it is not one. */
 export function wholeNumber(text, min = 1) {
-  const digits = text.replaceAll(/[\s\u202f]/g, "");
-  if (!/^\d{1,13}$/.test(digits)) return null;
-  const value = Number(digits);
+  const typed = text.trim();
+  if (!WHOLE.test(typed)) return null;
+  const value = Number(typed.replaceAll(/[,\s]/g, ""));
   return value >= min && value <= 10 ** 12 ? value : null;
 }

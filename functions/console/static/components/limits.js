@@ -1,4 +1,4 @@
-// Rows of named limits in a form, such as storage_bytes 10 000 000 000.
+// Rows of named limits in a form, such as storage_bytes 10,000,000,000.
 
 import { html } from "../lib/vendor.js";
 import { wholeNumber } from "./fields.js";
@@ -28,13 +28,13 @@ export function LimitsField({ value: rows, change, error }) {
     ${rows.map(
       ({ name, value }, index) => html`<div class="limit-row" key=${index}>
         <input
-          aria-label=${`Name of limit ${index + 1}`}
+          aria-label=${`Limit ${index + 1} name`}
           placeholder="name"
           value=${name}
           onInput=${set(index, "name")}
         />
         <input
-          aria-label=${`Value of limit ${index + 1}`}
+          aria-label=${`Limit ${index + 1} value`}
           placeholder="number"
           inputmode="numeric"
           class="number"
@@ -47,7 +47,7 @@ export function LimitsField({ value: rows, change, error }) {
       </div>`,
     )}
     <button type="button" class="button small" onClick=${() => change([...rows, { name: "", value: "" }])}>
-      Add a limit
+      Add limit
     </button>
     ${error && html`<p class="field-error" id="limits-error">${error}</p>`}
   </fieldset>`;

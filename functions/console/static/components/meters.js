@@ -1,4 +1,4 @@
-// Rows of meters in a form, each with its price, such as input: 1 credit per 4 000.
+// Rows of meters in a form, each with its price, such as input: 1 credit per 4,000.
 
 import { html } from "../lib/vendor.js";
 import { Field, NumberField, wholeNumber } from "./fields.js";
@@ -23,14 +23,14 @@ export function metersOf(rows) {
   rows.forEach((row, index) => {
     const name = row.name.trim();
     const [cost, per] = [wholeNumber(row.cost), wholeNumber(row.per)];
-    if (!NAME.test(name)) errors[idOf(index, "name")] = "Lower-case letters, digits and _.";
+    if (!NAME.test(name)) errors[idOf(index, "name")] = "Use lowercase letters, digits, and _.";
     else if (Object.hasOwn(meters, name))
-      errors[idOf(index, "name")] = "Another meter has this name.";
-    if (cost === null) errors[idOf(index, "cost")] = "A whole number from 1 up.";
-    if (per === null) errors[idOf(index, "per")] = "A whole number from 1 up.";
+      errors[idOf(index, "name")] = "Another meter already has this name.";
+    if (cost === null) errors[idOf(index, "cost")] = "Enter a whole number, 1 or more.";
+    if (per === null) errors[idOf(index, "per")] = "Enter a whole number, 1 or more.";
     meters[name] = { cost, per };
   });
-  if (rows.length === 0) errors.meters = "Add a meter, or give it one price.";
+  if (rows.length === 0) errors.meters = "Add a meter, or switch to a single price.";
   return { meters, errors };
 }
 
@@ -47,7 +47,7 @@ export function MetersField({ value: rows, change, error, errors }) {
   });
   return html`<fieldset class="meters" aria-describedby=${error ? "meters-error" : "meters-hint"}>
     <legend>Meters</legend>
-    <p class="hint" id="meters-hint">Their sum is rounded up once. What has no meter cannot be used.</p>
+    <p class="hint" id="meters-hint">The total is rounded up once. Usage of anything without a meter is refused.</p>
     ${rows.map(
       ({ name }, index) => html`<div
         key=${index}
@@ -56,7 +56,7 @@ export function MetersField({ value: rows, change, error, errors }) {
         aria-label=${`Meter ${index + 1}`}
       >
         <${Field}
-          ...${bound(index, "name", "Counts")}
+          ...${bound(index, "name", "Meter")}
           placeholder="input"
           spellcheck=${false}
           maxlength="32"
@@ -71,7 +71,7 @@ export function MetersField({ value: rows, change, error, errors }) {
     ${
       rows.length < METERS_MAX &&
       html`<button type="button" class="button small" onClick=${() => change([...rows, BLANK])}>
-        Add a meter
+        Add meter
       </button>`
     }
     ${error && html`<p class="field-error" id="meters-error">${error}</p>`}

@@ -23,7 +23,7 @@ export function More({ pages, noun, plural, label = "Show more", isEndless = fal
       !isLoading &&
       !isComplete &&
       items.length === 0 &&
-      html`<p class="fine">None among the newest. There may be older ones.</p>`
+      html`<p class="fine">No matches yet. Older ${plural ?? `${noun}s`} may match.</p>`
     }
     ${
       !error &&
@@ -34,7 +34,7 @@ export function More({ pages, noun, plural, label = "Show more", isEndless = fal
     ${
       isComplete &&
       items.length > 0 &&
-      html`<p class="fine">${counted(items.length, noun, plural)}, and that is all.</p>`
+      html`<p class="fine">${counted(items.length, noun, plural)}</p>`
     }
   </div>`;
 }

@@ -23,7 +23,7 @@ export function Shell({ place, userName, children }) {
     main.current.focus();
   };
   return html`
-    <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
+    <a class="skip" href="#main" onClick=${skip}>Skip to content</a>
     <header class="bar-top">
       <div class="bar-inside">
         <a class="brand" href=${href(["accounts"])}><${Brand} /></a>
@@ -91,8 +91,8 @@ function Search() {
       type="search"
       value=${text}
       onInput=${(event) => setText(event.target.value)}
-      placeholder="Email or account id"
-      aria-label="Find an account by its email or id"
+      placeholder="Email or account ID"
+      aria-label="Find an account by email or ID"
       aria-keyshortcuts="/"
       autocomplete="off"
       autocapitalize="none"

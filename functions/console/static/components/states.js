@@ -4,25 +4,25 @@ import { html } from "../lib/vendor.js";
 import { NetworkError } from "../lib/api.js";
 
 const ADVICE = {
-  account_closed: "A closed account keeps its ledger and changes no more.",
+  account_closed: "A closed account keeps its ledger but can't change.",
   account_frozen: "Unfreeze the account first.",
-  account_not_found: "Check the id: it is the one that the identity provider gave the user.",
+  account_not_found: "Check the ID. It's the user's ID at your identity provider.",
   busy: "Wait a moment and try again.",
-  catalog_unsound: "The account is on a plan that is not in the catalog. See Health.",
-  corrupt_account: "Its record was edited by hand. Nothing here can be trusted or changed.",
+  catalog_unsound: "The account's plan is missing from the catalog. See Health.",
+  corrupt_account: "Its record was edited outside Scrip. Don't rely on what you see here; changes are blocked.",
   entry_not_found:
-    "Expiries and renewals are written with the account's next command. Until then they are only computed.",
-  forbidden: "Your sign-in does not allow that. Sign out and in again if you were made admin.",
-  idempotency_key_reused: "Close this and start over.",
-  internal_error: "Try again. If it keeps failing, give the request ID to your Scrip operator.",
-  invalid_cursor: "Load the page again.",
+    "Expirations and renewals are recorded with the account's next change. Until then they're only computed.",
+  forbidden: "Your sign-in doesn't allow this. If you just became an admin, sign out and back in.",
+  idempotency_key_reused: "Close this dialog and start over.",
+  internal_error: "Try again. If it keeps failing, send the request ID to your Scrip operator.",
+  invalid_cursor: "Reload the page.",
 };
 
 const UNANSWERED = "Check your connection and try again.";
 
 const STATUS_ADVICE = {
-  403: "Your sign-in does not allow that.",
-  404: "It may be misspelt, or it was never there.",
+  403: "Your sign-in doesn't allow this.",
+  404: "Check the spelling. It may never have existed.",
   429: "Wait a moment and try again.",
   500: ADVICE.internal_error,
   503: ADVICE.busy,
@@ -36,7 +36,7 @@ const STATUS_ADVICE = {
 export function Failure({ error, title, retry, unknown = UNANSWERED }) {
   if (error instanceof NetworkError) {
     return html`<div class="state failure" role="alert">
-      <p class="state-title">${title ?? "Scrip did not answer"}</p>
+      <p class="state-title">${title ?? "Scrip didn't respond"}</p>
       <p>${unknown}</p>
       <${Retry} retry=${retry} />
     </div>`;

@@ -3,7 +3,7 @@
 import { html } from "../lib/vendor.js";
 import { get, path } from "../lib/api.js";
 import { actorKind, bringersOf, entryHref, priced, refundsOf, said, versionOf } from "../lib/entries.js";
-import { credits, words } from "../lib/format.js";
+import { credits, number, words } from "../lib/format.js";
 import { useLoaded } from "../lib/loading.js";
 import { Loaded } from "./states.js";
 import { Change, Copy, Credits, Facts, Id, Json, Time } from "./values.js";
@@ -27,7 +27,7 @@ export function Story({ accountId, entryId, account, features, turn, open }) {
     ${({ entry, sources, then, refunds }) => html`<div class="story">
       <div class="story-parts">
         <section>
-          <h3>What happened</h3>
+          <h3>Details</h3>
           <${Facts} facts=${happened(entry, features, then)} />
         </section>
         <section>
@@ -45,7 +45,7 @@ export function Story({ accountId, entryId, account, features, turn, open }) {
       </div>
       ${entry.metadata && html`<h3>Metadata</h3><${Json} value=${entry.metadata} name="Metadata" />`}
       <details>
-        <summary>Identity and hashes</summary>
+        <summary>IDs and hashes</summary>
         <${Facts} facts=${identity(entry)} />
       </details>
     </div>`}
@@ -76,14 +76,14 @@ const happened = (entry, features, then) => [
   ["When", html`<${Time} at=${entry.recorded_at} as="exact" />`],
   ["In UTC", new Date(entry.recorded_at).toISOString()],
   [
-    "Counts from",
+    "Effective",
     entry.effective_at === entry.recorded_at
       ? null
       : html`<${Time} at=${entry.effective_at} as="exact" />`,
   ],
   ["Price", priced(entry, features, then)],
-  ["Plan", entry.unlimited ? "Unlimited: use is noted and costs nothing" : null],
-  ["Outside fact", entry.source && html`<${Id}>${entry.source}<//>`],
+  ["Plan", entry.unlimited ? "Unlimited: usage is recorded but costs nothing" : null],
+  ["External ID", entry.source && html`<${Id}>${entry.source}<//>`],
   ["Reference", entry.reference && html`<${Id}>${entry.reference}<//>`],
   ["Hold", entry.hold_id && html`<${Id}>${entry.hold_id}<//>`],
   ["Held until", entry.expires_at && html`<${Time} at=${entry.expires_at} as="exact" />`],
@@ -96,17 +96,17 @@ const after = (entry) => [
 ];
 
 const identity = (entry) => [
-  ["Entry", html`<${Id}>${entry.entry_id}<//> <${Copy} text=${entry.entry_id} />`],
-  ["Number", String(entry.seq)],
+  ["Entry ID", html`<${Id}>${entry.entry_id}<//> <${Copy} text=${entry.entry_id} />`],
+  ["Sequence number", String(entry.seq)],
   ["Hash", html`<${Id}>${entry.hash}<//>`],
-  ["Hash before", html`<${Id}>${entry.previous_hash}<//>`],
-  ["Request", entry.request_hash && html`<${Id}>${entry.request_hash}<//>`],
+  ["Previous hash", html`<${Id}>${entry.previous_hash}<//>`],
+  ["Request hash", entry.request_hash && html`<${Id}>${entry.request_hash}<//>`],
 ];
 
 /** The grants that an entry's credits came from or went to. */
 function Moved({ accountId, entry, sources }) {
   if (entry.allocations.length === 0) {
-    return html`<p class="story-change"><${Change} value=${entry.amount} /> No grant was touched.</p>`;
+    return html`<p class="story-change"><${Change} value=${entry.amount} /> No grants affected.</p>`;
   }
   const way = entry.amount < 0 || ["debt_settled", "hold"].includes(entry.type) ? "from" : "to";
   return html`<p class="story-change"><${Change} value=${entry.amount} /> credits</p>
@@ -117,7 +117,7 @@ function Moved({ accountId, entry, sources }) {
           <${Credits} value=${amount} /> ${way} ${source ? words(source.kind).toLowerCase() : ""} grant
           ${" "}${
             source
-              ? html`<a href=${entryHref(accountId, source.entryId)}>${grantId}, brought by ${source.entryId}</a>`
+              ? html`<a href=${entryHref(accountId, source.entryId)}>${grantId}, created by ${source.entryId}</a>`
               : html`<${Id}>${grantId}<//>`
           }
         </li>`;
@@ -128,7 +128,7 @@ function Moved({ accountId, entry, sources }) {
 function Refunds({ accountId, account, entry, refunds, open }) {
   if (entry.refunds) {
     return html`<p>
-      Gives back <${Credits} value=${entry.cost} /> of${" "}
+      Refunds <${Credits} value=${entry.cost} /> of${" "}
       <a href=${entryHref(accountId, entry.refunds)}>${entry.refunds}</a>.
     </p>`;
   }
@@ -137,8 +137,10 @@ function Refunds({ accountId, account, entry, refunds, open }) {
     <p>
       ${
         entry.refunded === 0
-          ? "Nothing has been refunded."
-          : `${credits(entry.refunded)} of ${entry.cost} refunded${left === 0 ? ": all of it" : ""}.`
+          ? "Not refunded."
+          : left === 0
+            ? `Fully refunded: ${credits(entry.refunded)}.`
+            : `${number(entry.refunded)} of ${credits(entry.cost)} refunded.`
       }
     </p>
     ${
@@ -146,7 +148,7 @@ function Refunds({ accountId, account, entry, refunds, open }) {
       html`<ul class="moves">
       ${refunds.map(
         (refund) => html`<li key=${refund.entry_id}>
-          <a href=${entryHref(accountId, refund.entry_id)}><${Credits} value=${refund.cost} /> back</a>
+          <a href=${entryHref(accountId, refund.entry_id)}><${Credits} value=${refund.cost} /> refunded</a>
           ${" "}<${Time} at=${refund.recorded_at} />${refund.reason && `: ${refund.reason}`}
         </li>`,
       )}

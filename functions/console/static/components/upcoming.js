@@ -2,7 +2,7 @@
 
 import { html } from "../lib/vendor.js";
 import { get, path } from "../lib/api.js";
-import { counted, credits } from "../lib/format.js";
+import { counted, credits, words } from "../lib/format.js";
 import { useLoaded } from "../lib/loading.js";
 import { Loaded } from "./states.js";
 import { Table } from "./table.js";
@@ -27,12 +27,12 @@ export function Upcoming({ accountId, account, nameOf, turn }) {
       ${({ upcoming }) =>
         upcoming.length > 0
           ? html`<${Table}
-            caption="What time alone will do, the soonest first"
+            caption="Upcoming changes, soonest first"
             columns=${COLUMNS}
             rows=${rowsOf(upcoming, account, nameOf)}
             keyOf=${(row) => row.at}
           />`
-          : html`<p class="quiet padded">Nothing happens by itself.</p>`}
+          : html`<p class="quiet padded">No upcoming changes.</p>`}
     <//>
   </section>`;
 }
@@ -50,12 +50,12 @@ const COLUMNS = [
       ${
         repeats.length > 0 &&
         html`<span class="under">
-          and again ${counted(repeats.length, "time")}, until <${Time} at=${repeats.at(-1)} as="date" />
+          then ${counted(repeats.length, "more time", "more times")}, until <${Time} at=${repeats.at(-1)} as="date" />
         </span>`
       }`,
   },
   { name: "Change", isNumber: true, cell: ({ change }) => html`<${Change} value=${change} />` },
-  { name: "Balance then", isNumber: true, cell: ({ balance }) => html`<${Credits} value=${balance} />` },
+  { name: "Balance after", isNumber: true, cell: ({ balance }) => html`<${Credits} value=${balance} />` },
 ];
 
 /** Return the rows: what happens in words, and the instants at which just the same follows. */
@@ -63,7 +63,7 @@ function rowsOf(changes, account, nameOf) {
   const rows = [];
   let before = account;
   for (const then of changes) {
-    const what = happenings(before, then, nameOf).join(", ");
+    const what = words(happenings(before, then, nameOf).join(", "));
     const [last, change] = [rows.at(-1), then.balance - before.balance];
     if (last && what === last.what && then.balance === last.balance) last.repeats.push(then.at);
     else rows.push({ at: then.at, what, change, balance: then.balance, repeats: [] });
@@ -76,9 +76,9 @@ function rowsOf(changes, account, nameOf) {
 const happenings = (before, then, nameOf) =>
   [
     then.plan_id !== before.plan_id &&
-      `${nameOf(before.plan_id)} ends, ${nameOf(then.plan_id)} follows`,
-    then.begins_period && "a period begins",
-    then.granted > 0 && `${credits(then.granted)} arrive`,
+      `plan changes from ${nameOf(before.plan_id)} to ${nameOf(then.plan_id)}`,
+    then.begins_period && "new period starts",
+    then.granted > 0 && `${credits(then.granted)} added`,
     then.expired > 0 && `${credits(then.expired)} expire`,
-    then.released > 0 && `${credits(then.released)} are no longer held`,
+    then.released > 0 && `${credits(then.released)} no longer held`,
   ].filter(Boolean);

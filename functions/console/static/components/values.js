@@ -64,7 +64,7 @@ export function Copy({ text }) {
     setTimeout(() => setDone(false), 2000);
   };
   return html`<button type="button" class="button small quiet" onClick=${copy}>
-    <span aria-live="polite">${isDone ? "Copied" : "Copy the id"}</span>
+    <span aria-live="polite">${isDone ? "Copied" : "Copy ID"}</span>
   </button>`;
 }
 

@@ -67,9 +67,9 @@ export function AccountChangeDialog({
 }
 
 function previewed({ data, error, isLoading }, effect) {
-  if (isLoading) return html`<p class="quiet">Loading the preview.</p>`;
+  if (isLoading) return html`<p class="quiet">Loading preview…</p>`;
   if (error) return html`<p class="warning">${error.message}</p>`;
-  if (data === null) return html`<p class="quiet">A preview appears here.</p>`;
+  if (data === null) return html`<p class="quiet">Fill in the form to see a preview.</p>`;
   return effect(data.now, data.answer);
 }
 

@@ -26,8 +26,8 @@ export function AllowanceDialog({ accountId, quota, plans, close, done }) {
   const own = form.whose === "own" ? wholeNumber(form.amount, 0) : null;
   const limits = limitsOf(form.limits);
   const wrong = {
-    ...(form.whose === "own" && own === null && { amount: "Give a whole number from 0 up." }),
-    ...(limits === null && { limits: "Each limit has a name of its own and a whole number." }),
+    ...(form.whose === "own" && own === null && { amount: "Enter a whole number, 0 or more." }),
+    ...(limits === null && { limits: "Each limit needs a unique name and a whole number." }),
   };
   const isComplete = Object.keys(wrong).length === 0;
   const bound = binder(form, setForm, isChecked ? wrong : {});
@@ -50,13 +50,13 @@ export function AllowanceDialog({ accountId, quota, plans, close, done }) {
     <${Radios}
       ...${bound("whose", "Monthly allowance")}
       options=${[
-        ["plan", "The plan's", plan && credits(plan.monthly_credits)],
-        ["own", "Of its own"],
+        ["plan", "Plan default", plan && credits(plan.monthly_credits)],
+        ["own", "Custom"],
       ]}
     />
-    ${form.whose === "own" && html`<${NumberField} ...${bound("amount", "Credits a period")} />`}
+    ${form.whose === "own" && html`<${NumberField} ...${bound("amount", "Credits per period")} />`}
     <${LimitsField} ...${bound("limits")} />
-    <p class="hint">Limits of its own override the plan's of the same name.</p>
+    <p class="hint">Custom limits override the plan's limits of the same name.</p>
     <${WhyFields} value=${form} change=${setForm} />
   <//>`;
 }

@@ -25,22 +25,22 @@ export function ClockDialog({ accountId, account, close, done }) {
     label=${() => "Set the clock"}
     effect=${({ account: before }, after) => html`
       <p>
-        For ${accountId} it becomes <strong>${instant(after.clock)}</strong>. What comes due by then
-        is booked at once. The clock cannot be set back.
+        Sets the clock of ${accountId} to <strong>${instant(after.clock)}</strong>. Anything due by
+        then is recorded immediately. You can't set the clock back.
       </p>
       <${Balances} before=${before} after=${after} />
     `}
-    done=${(after) => done(`For this account it is ${instant(after.clock)} now`)}
+    done=${(after) => done(`Account clock set to ${instant(after.clock)}`)}
   >
-    <p>Everything about the account then happens at that time, which runs on from there.</p>
+    <p>Moves this account into the future. Its clock keeps running from there.</p>
     <${Field}
       id="time"
       label="New time"
-      hint="In local time."
+      hint="Your local time."
       type="datetime-local"
       value=${time}
       change=${setTime}
-      error=${isChecked && isWrong ? "Give a day and a time." : undefined}
+      error=${isChecked && isWrong ? "Enter a date and time." : undefined}
       autofocus
     />
   <//>`;

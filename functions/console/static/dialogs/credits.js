@@ -38,7 +38,7 @@ export function CreditsDialog({ accountId, close, done }) {
   const request = amount === null ? null : { action, amount, ...(action === "add" && added) };
   const wrong = {
     ...(amount === null && {
-      amount: `Give a whole number from ${action === "set" ? 0 : 1} to ${number(10 ** 12)}.`,
+      amount: `Enter a whole number from ${action === "set" ? 0 : 1} to ${number(10 ** 12)}.`,
     }),
     ...(form.reason.trim() === "" && { reason: SAY_WHY }),
   };
@@ -47,7 +47,7 @@ export function CreditsDialog({ accountId, close, done }) {
 
   return html`<${AccountChangeDialog}
     accountId=${accountId}
-    title="Manage credits"
+    title="Adjust credits"
     close=${close}
     form=${request}
     why=${form}
@@ -64,11 +64,11 @@ export function CreditsDialog({ accountId, close, done }) {
     done=${({ entry, account: after }) => done(`${summary(entry)}; balance ${number(after.balance)}`)}
   >
     <${Radios}
-      ...${bound("action", "What to do")}
+      ...${bound("action", "Action")}
       options=${[
         ["add", "Add", "new credits"],
-        ["deduct", "Deduct", "from what is there"],
-        ["set", "Set", "the balance itself"],
+        ["deduct", "Deduct", "from the balance"],
+        ["set", "Set", "an exact balance"],
       ]}
     />
     <${NumberField} ...${bound("amount", action === "set" ? "New balance" : "Amount")} autofocus />
@@ -80,20 +80,20 @@ export function CreditsDialog({ accountId, close, done }) {
         ...${bound("kind", "Kind")}
         options=${KINDS.map((one) => [one, words(one)])}
       />
-      <${Field} ...${bound("expires", "Expires")} type="datetime-local" hint="In local time; never, if left empty." />
+      <${Field} ...${bound("expires", "Expires")} type="datetime-local" hint="Your local time. Empty: never." />
     </div>`
     }
   <//>`;
 }
 
 function moved(accountId, { amount }, kind, expiresAt) {
-  if (amount === 0) return "The balance is that already. The ledger records it, and nothing else changes.";
-  if (amount < 0) return html`<strong>${credits(-amount)}</strong> are taken from ${accountId}.`;
-  return html`<strong>${credits(amount)}</strong> arrive on ${accountId} as a grant of kind ${kind}, which
+  if (amount === 0) return "The balance is already at this amount. The ledger records the request; nothing else changes.";
+  if (amount < 0) return html`Deducts <strong>${credits(-amount)}</strong> from ${accountId}.`;
+  return html`Adds <strong>${credits(amount)}</strong> to ${accountId} as a grant of kind ${kind} that
     ${expiresAt ? ` expires on ${instant(expiresAt)}` : " never expires"}.`;
 }
 
 const summary = ({ amount }) =>
   amount === 0
-    ? "Nothing had to change"
+    ? "No change needed"
     : `${credits(Math.abs(amount))} ${amount > 0 ? "added" : "deducted"}`;

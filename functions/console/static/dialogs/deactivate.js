@@ -48,25 +48,25 @@ export function DeactivateDialog({ shelf, item, close, done }) {
     send=${send}
     done=${() => {
       forgetCatalog();
-      done(`${item.name} is ${item.active ? "inactive" : "active"} now`);
+      done(`${item.name} ${item.active ? "deactivated" : "activated"}`);
     }}
   >
-    <p>${item.active ? "It stays in the catalog, and can be activated again." : "It was taken out of use."}</p>
+    <p>${item.active ? "It stays in the catalog, and you can reactivate it later." : "It's currently inactive."}</p>
     <${EditReasonField} value=${reason} change=${setReason} autofocus />
   <//>`;
 }
 
 const Changed = ({ before, theirs }) => html`<div class="state failure" role="alert">
-  <p class="state-title">Another admin has changed it</p>
+  <p class="state-title">Another admin changed this</p>
   <${Table}
     caption="What they changed"
     columns=${[
       { name: "Field", isRowHeader: true, cell: ({ field }) => words(field) },
-      { name: "Was", cell: (row) => shown(row.before) },
-      { name: "Is now", cell: (row) => shown(row.after) },
+      { name: "Before", cell: (row) => shown(row.before) },
+      { name: "Now", cell: (row) => shown(row.after) },
     ]}
     rows=${differences(before, theirs)}
     keyOf=${({ field }) => field}
   />
-  <p>Nothing has been done. Try again if it should be done all the same.</p>
+  <p>Your change wasn't made. Try again to make it anyway.</p>
 </div>`;

@@ -27,7 +27,7 @@ export function EditDialog({ shelf, item, close, done }) {
     if (!wanted) return null;
     const changes = differences(base.current ? bare(base.current, shelf) : {}, wanted);
     if (base.current && changes.length === 0) {
-      setErrors({ form: "Nothing has been changed." });
+      setErrors({ form: "No changes to save." });
       return null;
     }
     return {
@@ -36,10 +36,10 @@ export function EditDialog({ shelf, item, close, done }) {
       effect: html`
         ${
           base.current
-            ? html`<p><strong>${base.current.name}</strong> changes like this. ${shelf.note}</p>
+            ? html`<p>Changes <strong>${base.current.name}</strong>. ${shelf.note}</p>
               <${Changes} changes=${changes} />`
             : html`<p>
-                <strong>${wanted.name}</strong> is created, with the permanent ID <code>${wanted[shelf.id]}</code>.
+                Creates <strong>${wanted.name}</strong> with the permanent ID <code>${wanted[shelf.id]}</code>.
               </p>`
         }
       `,
@@ -78,7 +78,7 @@ export function EditDialog({ shelf, item, close, done }) {
     if (differences(bare(theirs, shelf), mine).length === 0) return theirs;
     const before = base.current;
     base.current = theirs;
-    error.again = "Save mine over it";
+    error.again = "Overwrite with mine";
     error.shown = (back) => html`<${Conflict}
       before=${bare(before, shelf)}
       theirs=${bare(theirs, shelf)}
@@ -117,8 +117,8 @@ const Changes = ({ changes }) => html`<${Table}
   caption="What changes"
   columns=${[
     { name: "Field", isRowHeader: true, cell: ({ field }) => words(field) },
-    { name: "Now", cell: (row) => shown(row.before) },
-    { name: "Then", cell: (row) => html`<strong>${shown(row.after)}</strong>` },
+    { name: "Before", cell: (row) => shown(row.before) },
+    { name: "After", cell: (row) => html`<strong>${shown(row.after)}</strong>` },
   ]}
   rows=${changes}
   keyOf=${({ field }) => field}
@@ -132,18 +132,18 @@ function Conflict({ before, theirs, mine, take }) {
     Object.fromEntries(differences({}, item).map(({ field, after }) => [field, after]));
   const [was, other, own] = [of(before), of(theirs), of(mine)];
   return html`<div class="state failure" role="alert">
-    <p class="state-title">Another admin has changed it</p>
+    <p class="state-title">Another admin changed this</p>
     <${Table}
-      caption="What they changed, beside yours"
+      caption="Their changes and yours"
       columns=${[
         { name: "Field", isRowHeader: true, cell: (field) => words(field) },
-        { name: "Was", cell: (field) => shown(was[field]) },
+        { name: "Before", cell: (field) => shown(was[field]) },
         { name: "Theirs", cell: (field) => shown(other[field]) },
         { name: "Yours", cell: (field) => html`<strong>${shown(own[field])}</strong>` },
       ]}
       rows=${[...changed]}
       keyOf=${(field) => field}
     />
-    <button type="button" class="button" onClick=${take}>Take theirs</button>
+    <button type="button" class="button" onClick=${take}>Use theirs</button>
   </div>`;
 }

@@ -14,23 +14,23 @@ export function FreezeDialog({ accountId, account, close, done }) {
     body: whyOf(why),
     label: verb,
     effect: isFrozen
-      ? html`<p>${accountId} may spend again, <strong>at once</strong>.</p>`
+      ? html`<p>${accountId} can spend again <strong>immediately</strong>.</p>`
       : html`<p>
-          Every use by ${accountId} is refused until the account is unfrozen. Credits still arrive and expire.
+          ${accountId} can't spend until you unfreeze the account. Credits can still be added, and they still expire.
         </p>`,
   });
   return html`<${ChangeDialog}
-    title=${`${verb} the account`}
+    title=${`${verb} account`}
     close=${close}
     prepare=${prepare}
     send=${(body, options) => post(path`accounts/${accountId}/${isFrozen ? "unfreeze" : "freeze"}`, body, options)}
-    done=${() => done(isFrozen ? "The account may spend again" : "The account is frozen")}
+    done=${() => done(isFrozen ? "Account unfrozen" : "Account frozen")}
   >
     <p>
       ${
         isFrozen
-          ? "The account is frozen: it spends nothing."
-          : "A frozen account keeps its credits and spends nothing."
+          ? "This account is frozen and can't spend."
+          : "A frozen account keeps its credits but can't spend them."
       }
     </p>
     <${WhyFields} value=${why} change=${setWhy} autofocus />

@@ -23,8 +23,8 @@ export function PlanDialog({ accountId, quota, plans, close, done }) {
     done=${(after) =>
       done(
         after.next
-          ? `${nameOf(after.next.plan_id)} from ${date(after.period.end)}`
-          : `The plan is ${nameOf(after.plan_id)} now`,
+          ? `Plan changes to ${nameOf(after.next.plan_id)} on ${date(after.period.end)}`
+          : `Plan changed to ${nameOf(after.plan_id)}`,
       )}
   >
     <${Radios}
@@ -41,6 +41,6 @@ export function PlanDialog({ accountId, quota, plans, close, done }) {
 }
 
 function described(plan, current) {
-  const amount = plan.unlimited ? "unlimited" : `${credits(plan.monthly_credits)} a period`;
-  return plan.plan_id === current ? `${amount}, now` : amount;
+  const amount = plan.unlimited ? "unlimited" : `${credits(plan.monthly_credits)} per period`;
+  return plan.plan_id === current ? `${amount}, current` : amount;
 }

@@ -30,16 +30,16 @@ function Effect({ before, after, nameOf }) {
   return html`
     ${
       changes.length > 0
-        ? html`<p>This takes effect <strong>at once</strong>:</p>
+        ? html`<p>Takes effect <strong>immediately</strong>:</p>
             <${Changes} changes=${changes} nameOf=${nameOf} />`
-        : html`<p>Nothing changes now.</p>`
+        : html`<p>Nothing changes right away.</p>`
     }
     ${
       after.next &&
-      html`<p>With the next period, on <strong>${date(after.period.end)}</strong>:</p>
+      html`<p>Takes effect with the next period, on <strong>${date(after.period.end)}</strong>:</p>
         <${Changes} changes=${differences(granted(after), granted(after.next))} nameOf=${nameOf} />`
     }
-    ${before.next && !after.next && html`<p>The change to ${nameOf(before.next.plan_id)} that was to come is off.</p>`}
+    ${before.next && !after.next && html`<p>Cancels the scheduled change to ${nameOf(before.next.plan_id)}.</p>`}
   `;
 }
 
@@ -54,9 +54,9 @@ const inForce = (quota) => ({ ...granted(quota), own: quota.overrides.monthly_cr
 
 const NAMES = {
   plan_id: "Plan",
-  monthly_credits: "Credits a period",
+  monthly_credits: "Credits per period",
   unlimited: "Unlimited",
-  own: "Allowance of its own",
+  own: "Custom allowance",
 };
 
 const Changes = ({ changes, nameOf }) => html`<${Rows}

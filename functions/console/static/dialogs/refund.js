@@ -46,7 +46,7 @@ function RefundForm({ accountId, entry, features: list, close, done }) {
   const isPart = form.extent === "part";
   const amount = wholeNumber(form.amount);
   const wrong = {
-    ...(isPart && amount === null && { amount: "Give a whole number of at least 1." }),
+    ...(isPart && amount === null && { amount: "Enter a whole number, 1 or more." }),
     ...(form.reason.trim() === "" && { reason: SAY_WHY }),
   };
   const errors = isChecked ? wrong : {};
@@ -78,16 +78,16 @@ function RefundForm({ accountId, entry, features: list, close, done }) {
     <${Facts}
       facts=${[
         ["Use", `${said(entry, list)}, ${instant(entry.recorded_at)}`],
-        ["Taken", credits(entry.cost)],
+        ["Charged", credits(entry.cost)],
         ["Refunded", credits(entry.refunded)],
-        ["Left to refund", credits(leftOf(entry))],
+        ["Refundable", credits(leftOf(entry))],
       ]}
     />
     <${Radios}
-      ...${bound("extent", "How much")}
+      ...${bound("extent", "Refund")}
       options=${[
-        ["whole", "All that is left", credits(leftOf(entry))],
-        ["part", "A part of it"],
+        ["whole", "Full refund", credits(leftOf(entry))],
+        ["part", "Partial refund"],
       ]}
     />
     ${isPart && html`<${NumberField} ...${bound("amount", "Amount")} />`}
@@ -97,8 +97,8 @@ function RefundForm({ accountId, entry, features: list, close, done }) {
 
 const refunded = ({ amount, cost }) =>
   amount === 0
-    ? html`<strong>${credits(cost)}</strong> fewer count as used. The use cost nothing, so no credits move.`
-    : html`<strong>${credits(cost)}</strong> go back to the grants that they came from.`;
+    ? html`Counts <strong>${credits(cost)}</strong> less as used. The use was free, so no credits move.`
+    : html`Returns <strong>${credits(cost)}</strong> to the grants they came from.`;
 
 const leftover = (left) =>
-  left > 0 ? `Then ${credits(left)} can still be refunded.` : "Then all of it is refunded.";
+  left > 0 ? `${credits(left)} will still be refundable.` : "The use is then fully refunded.";

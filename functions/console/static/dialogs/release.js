@@ -12,7 +12,7 @@ export function ReleaseDialog({ accountId, holds, holdId, close, done }) {
   const { amount } = holds.find((hold) => hold.hold_id === holdId);
   return html`<${AccountChangeDialog}
     accountId=${accountId}
-    title="Release the hold"
+    title="Release hold"
     close=${close}
     why=${{ reason }}
     form=${{}}
@@ -20,14 +20,14 @@ export function ReleaseDialog({ accountId, holds, holdId, close, done }) {
     label=${() => "Release"}
     effect=${({ account }, { account: after }) => html`
       <p>
-        ${credits(amount)} are available to ${accountId} again, <strong>at once</strong>. What the hold was for can
-        no longer be charged to it.
+        Makes ${credits(amount)} available to ${accountId} again <strong>immediately</strong>. The app can no longer
+        charge this hold.
       </p>
       <${Balances} before=${account} after=${after} />
     `}
-    done=${() => done("The credits are available again")}
+    done=${() => done("Hold released")}
   >
-    <p>It would end by itself, captured, released or expired. This is for one that was forgotten.</p>
+    <p>Holds normally end on their own. Release one only if the app has lost track of it.</p>
     <${ReasonField} value=${reason} change=${setReason} autofocus />
   <//>`;
 }

@@ -19,11 +19,11 @@ export function ResetDialog({ accountId, close, done }) {
     label=${() => "Reset usage"}
     effect=${({ account }, { entry, account: after }) => html`
       <p>
-        What ${accountId} has used this period goes from <strong>${number(account.used)}</strong> to <strong>0</strong>.${" "}
+        Resets the usage of ${accountId} this period from <strong>${number(account.used)}</strong> to <strong>0</strong>.${" "}
         ${
           entry.amount > 0
-            ? html`The plan's grant is refilled with <strong>${credits(entry.amount)}</strong>.`
-            : "No credits arrive."
+            ? html`Refills the plan grant with <strong>${credits(entry.amount)}</strong>.`
+            : "No credits are added."
         }
       </p>
       <${Balances} before=${account} after=${after} />
@@ -31,7 +31,7 @@ export function ResetDialog({ accountId, close, done }) {
     done=${({ entry, account: after }) =>
       done(`Usage reset; ${credits(entry.amount)} refilled; balance ${number(after.balance)}`)}
   >
-    <p>The count of the current period starts over. The ledger keeps every use.</p>
+    <p>Starts the current period's usage over at 0. The ledger keeps every use.</p>
     <${WhyFields} value=${why} change=${setWhy} autofocus />
   <//>`;
 }

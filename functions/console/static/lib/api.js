@@ -112,7 +112,7 @@ async function read(answer) {
 const unanswered = (error) =>
   error.name === "AbortError"
     ? error
-    : new NetworkError("There was no answer.", { cause: error });
+    : new NetworkError("Scrip didn't respond.", { cause: error });
 
 /** Parse the problem of an error response; API Gateway's own have only a `message`. */
 async function problemOf(answer) {

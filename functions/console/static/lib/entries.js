@@ -28,32 +28,32 @@ export const TYPES = [
 ];
 
 const SAID = {
-  signup: "Credits of welcome",
-  purchase: "Credits bought",
-  admin_grant: "Credits added by hand",
-  admin_deduct: "Credits deducted by hand",
-  promo: "Promotion",
-  referral: "Referral",
-  expiry: "Unspent credits expired",
-  plan: "Allowance of the plan",
-  rollover: "Carried over from the period before",
-  clawback: "Taken back with a payment",
-  reset: "Usage of the period reset",
-  hold: "Set aside",
-  release: "Set free again",
+  signup: "Welcome credits",
+  purchase: "Credits purchased",
+  admin_grant: "Credits added by an admin",
+  admin_deduct: "Credits deducted by an admin",
+  promo: "Promotional credits",
+  referral: "Referral credits",
+  expiry: "Unused credits expired",
+  plan: "Plan credits",
+  rollover: "Rolled over from last period",
+  clawback: "Reversed with a payment",
+  reset: "Usage reset",
+  hold: "Hold placed",
+  release: "Hold released",
   debt_settled: "Debt paid",
-  freeze: "Frozen",
-  unfreeze: "Unfrozen",
+  freeze: "Account frozen",
+  unfreeze: "Account unfrozen",
 };
 
-/** Describe an entry in a few words: Chat × 3, Refund of Chat, Credits bought. */
+/** Describe an entry in a few words: Chat × 3, Refund of Chat, Credits purchased. */
 export function said(entry, features) {
   const name = entry.feature && nameOf(entry.feature, features);
   switch (entry.type) {
     case "usage":
-      return (name ?? "Use by amount") + (entry.quantity > 1 ? ` × ${number(entry.quantity)}` : "");
+      return (name ?? "Custom amount") + (entry.quantity > 1 ? ` × ${number(entry.quantity)}` : "");
     case "refund":
-      return `Refund of ${name ?? "a use by amount"}`;
+      return `Refund of ${name ?? "a custom amount"}`;
     default:
       return SAID[entry.type] ?? words(entry.type);
   }
@@ -67,34 +67,34 @@ const ACTORS = {
   user: "the user",
   service: "the app",
   admin: "an admin",
-  system: "Scrip itself",
-  webhook: "a payment provider",
+  system: "Scrip",
+  webhook: "a provider",
 };
 
 /** Describe the kind of an actor. */
 export const actorKind = ({ type }) => ACTORS[type] ?? words(type);
 
 /**
- * Explain the cost of a use: 150 credits: 1 200 input at 3 per 80 + 350 output at 3 per 10.
+ * Explain the cost of a use: 150 credits: 1,200 input at 3 per 80 + 350 output at 3 per 10.
  *
  * A use without meters does not keep its price: `then` is the feature as `versionOf` found it.
  */
 export function priced(entry, features, then) {
   if (entry.type !== "usage") return null;
-  if (entry.feature === null) return `${credits(entry.cost)}, as the app asked`;
-  const version = `version ${entry.feature_version} of the price`;
+  if (entry.feature === null) return `${credits(entry.cost)}, set by the app`;
+  const version = `price version ${entry.feature_version}`;
   const today = features.find((one) => one.feature_id === entry.feature);
   const since =
     today && today.version !== entry.feature_version
-      ? `. Today it is version ${today.version}: ${prices(today).join(", ")}`
+      ? `. Now version ${today.version}: ${prices(today).join(", ")}`
       : "";
   if (entry.price) {
-    return `${credits(entry.cost)}: ${calculated(entry.usage, entry.price)}, by ${version}${since}`;
+    return `${credits(entry.cost)}: ${calculated(entry.usage, entry.price)}, at ${version}${since}`;
   }
   const unit = (then ?? today)?.unit ?? "unit";
   const used = entry.quantity === 1 ? `1 ${unit}` : `${number(entry.quantity)} × ${unit}`;
   const price = then ? `: ${prices(then).join(", ")}` : "";
-  return `${credits(entry.cost)} for ${used}, by ${version}${price}${since}`;
+  return `${credits(entry.cost)} for ${used}, at ${version}${price}${since}`;
 }
 
 /**

@@ -1,30 +1,25 @@
-// Formats of numbers, times and names: thin spaces, local time, plain words.
+// Formats of numbers, times and names: American English, local time, plain words.
 
-const NARROW_SPACE = "\u202f";
 const MINUS = "\u2212";
-const numbers = new Intl.NumberFormat("en-GB", { useGrouping: "always" });
+const numbers = new Intl.NumberFormat("en-US", { useGrouping: "always" });
 
-const instants = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
-const exactInstants = new Intl.DateTimeFormat("en-GB", {
+const instants = new Intl.DateTimeFormat("en-US", { dateStyle: "medium", timeStyle: "short" });
+const exactInstants = new Intl.DateTimeFormat("en-US", {
   dateStyle: "medium",
   timeStyle: "medium",
 });
-const dates = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium" });
-const utcDays = new Intl.DateTimeFormat("en-GB", {
+const dates = new Intl.DateTimeFormat("en-US", { dateStyle: "medium" });
+const utcDays = new Intl.DateTimeFormat("en-US", {
   weekday: "short",
   day: "numeric",
   month: "short",
   year: "numeric",
   timeZone: "UTC",
 });
-const spans = new Intl.RelativeTimeFormat("en-GB", { numeric: "auto" });
+const spans = new Intl.RelativeTimeFormat("en-US", { numeric: "auto" });
 
-/** Format a number with thin spaces and a true minus sign: 10 150. */
-export const number = (value) =>
-  numbers
-    .formatToParts(value)
-    .map(({ type, value: part }) => ({ group: NARROW_SPACE, minusSign: MINUS })[type] ?? part)
-    .join("");
+/** Format a number with a true minus sign: 10,150. */
+export const number = (value) => numbers.format(value).replace("-", MINUS);
 
 /** Format a change with its sign: +50, −25, 0. */
 export const signed = (value) => (value > 0 ? `+${number(value)}` : number(value || 0));

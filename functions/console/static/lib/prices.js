@@ -1,20 +1,20 @@
 // What uses cost, in words.
 
-import { credits, number, words } from "./format.js";
+import { counted, credits, number, words } from "./format.js";
 
 const meterName = (meter) => words(meter).toLowerCase();
 
 const counts = (per, what) => (per === 1 ? what : `${number(per)} ${what}`);
 
-/** List a feature's prices: 5 credits for each use, or for a meter 1 credit per 4 000 input. */
+/** List a feature's prices: 5 credits per use, or for a meter 1 credit per 4,000 input. */
 export function prices({ cost, per, unit, meters }) {
-  if (cost !== null) return [`${credits(cost)} for ${per === 1 ? "each" : number(per)} ${unit}`];
+  if (cost !== null) return [`${credits(cost)} per ${per === 1 ? unit : counted(per, unit)}`];
   return Object.entries(meters).map(
     ([meter, price]) => `${credits(price.cost)} per ${counts(price.per, meterName(meter))}`,
   );
 }
 
-/** List what meters counted: 1 200 input, 350 output. */
+/** List what meters counted: 1,200 input, 350 output. */
 export const metered = (meters) =>
   Object.entries(meters)
     .filter(([, count]) => count > 0)
@@ -23,7 +23,7 @@ export const metered = (meters) =>
 
 const rate = ({ cost, per }) => number(cost) + (per === 1 ? " each" : ` per ${number(per)}`);
 
-/** Explain a cost by meters: 1 200 input at 1 per 4 000 + 350 output at 1 per 500, rounded up. */
+/** Explain a cost by meters: 1,200 input at 1 per 4,000 + 350 output at 1 per 500, rounded up. */
 export function calculated(usage, price) {
   const parts = Object.entries(usage)
     .filter(([, count]) => count > 0)

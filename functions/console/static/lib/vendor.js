@@ -23,7 +23,7 @@ export function loadPlot() {
     const script = document.createElement("script");
     script.src = new URL("../vendor/uPlot.iife.min.js", import.meta.url);
     script.onload = () => done(globalThis.uPlot);
-    script.onerror = () => failed(new Error("The chart library could not be loaded."));
+    script.onerror = () => failed(new Error("Couldn't load the chart library."));
     document.head.append(script);
   });
   return plotLoaded;

@@ -32,7 +32,7 @@ const TABS = [
   ["Audit", "audit"],
 ];
 
-const UNKNOWN = "The change may have been made: look at the ledger and the audit";
+const UNKNOWN = "The change may have been made. Check the ledger and the audit log.";
 
 /**
  * `rest` are the segments after the account's ID: the tab and an entry's ID.
@@ -85,7 +85,7 @@ export function AccountPage({ accountId, rest: [tab, entryId], query }) {
       error &&
       html`<${Failure}
       error=${error}
-      title=${error.code === "account_not_found" ? `There is no account ${accountId}` : undefined}
+      title=${error.code === "account_not_found" ? `No account with the ID ${accountId}` : undefined}
       retry=${about.reload}
     />`
     }
@@ -179,7 +179,7 @@ function Head({ accountId, account, emails: [email, ...others], place, open }) {
 }
 
 const OwnClock = ({ clock }) => html`<p class="warning">
-  This account has a clock of its own. For it, it was <strong><${Time} at=${clock} /></strong> when this page was loaded.
+  This account runs on its own clock: <strong><${Time} at=${clock} /></strong> when this page loaded.
 </p>`;
 
 function Figures({ account, quota, plans: allPlans }) {
@@ -195,7 +195,7 @@ function Figures({ account, quota, plans: allPlans }) {
       <span class=${account.debt ? "loss" : ""}><${Credits} value=${account.debt} /> owed</span>
     <//>
     <${Figure} name="Plan" value=${planName}>
-      ${quota.unlimited ? "no limit" : `${number(quota.monthly_credits)} a period`}${subscription}
+      ${quota.unlimited ? "unlimited" : `${number(quota.monthly_credits)} per period`}${subscription}
     <//>
     <${Figure} name="Used this period" value=${html`<${Credits} value=${account.used} />`}>
       ${!quota.unlimited && html`<${Bar} part=${account.used} whole=${quota.monthly_credits} />`}
@@ -225,7 +225,7 @@ const Actions = ({
   account,
   open,
 }) => html`<div class="actions" role="group" aria-label="Change the account">
-  <button type="button" class="button primary" onClick=${() => open("credits")}>Manage credits</button>
+  <button type="button" class="button primary" onClick=${() => open("credits")}>Adjust credits</button>
   <button type="button" class="button" onClick=${() => open("plan")}>Change plan</button>
   <button type="button" class="button" onClick=${() => open("allowance")}>Allowance and limits</button>
   <button type="button" class="button" onClick=${() => open("reset")}>Reset usage</button>

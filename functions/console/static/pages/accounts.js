@@ -28,7 +28,7 @@ export function AccountsPage({ email }) {
   useEffect(() => {
     if (found) go(href(["accounts", found.account_id]), { replace: true });
   }, [found]);
-  const title = email ? `Accounts of ${email}` : "Accounts";
+  const title = email ? `Accounts for ${email}` : "Accounts";
   return html`
     <div class="page-head">
       <${Heading} title=${title} />
@@ -79,7 +79,7 @@ const Name = ({ account: { account_id: accountId, emails = [] } }) => html`
 
 const Status = ({ account: { status, error } }) =>
   error
-    ? html`<${Chip} tone="bad">Cannot be read<//> <span class="under">${error}</span>`
+    ? html`<${Chip} tone="bad">Unreadable<//> <span class="under">${error}</span>`
     : html`<${AccountStatus} status=${status} />`;
 
 const Subscription = ({ account: { subscription_status: status, error } }) =>
@@ -94,10 +94,10 @@ const Balance = ({ account: { balance, debt } }) => html`
 
 const NoAccounts = ({ email }) =>
   email
-    ? html`<${Empty} title=${`No account has the address ${email}`}>
-        Addresses are looked up whole, as they were verified. The account may have another one, or none:
-        search for its id.
+    ? html`<${Empty} title=${`No account with the email ${email}`}>
+        Search needs the complete, verified email address. The account may use another one, or none:
+        try its ID.
       <//>`
-    : html`<${Empty} title="There are no accounts yet">
-        The first one opens when a user signs up.
+    : html`<${Empty} title="No accounts yet">
+        An account opens when a user signs up.
       <//>`;

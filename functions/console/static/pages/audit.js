@@ -23,7 +23,7 @@ export function AuditTab({ accountId, turn }) {
   );
   if (pages.isComplete && pages.items.length === 0) {
     return html`<section class="card">
-      <${Empty} title="No admin has changed this account">What they change is kept here, with the reason and the note.<//>
+      <${Empty} title="No changes by admins yet">Every change by an admin is recorded here, with its reason and note.<//>
     </section>`;
   }
   return html`<section class="card" aria-label="Audit records">
@@ -43,19 +43,32 @@ const Record = ({ accountId, record }) => html`<li>
     <span class="quiet"><${Time} at=${record.recorded_at} /></span>
   </div>
   <p>
-    By <${Id}>${record.actor.id}<//>${record.reason ? `: ${record.reason}` : ", without a reason"}
-    ${record.entry_id && html`. <a href=${entryHref(accountId, record.entry_id)}>Its entry</a>`}
+    By <${Id}>${record.actor.id}<//>${record.reason ? `: ${record.reason}` : ", no reason given"}
+    ${record.entry_id && html`. <a href=${entryHref(accountId, record.entry_id)}>View entry</a>`}
   </p>
-  ${record.note && html`<p>Note for staff: ${record.note}</p>`}
-  <${Differences} caption=${`Changed by ${record.action}`} before=${record.before} after=${record.after} />
+  ${record.note && html`<p>Internal note: ${record.note}</p>`}
+  <${Differences} caption=${`Fields changed: ${said(record.action)}`} before=${record.before} after=${record.after} />
 </li>`;
 
-/** Turn an action such as quota.change into words. */
-const said = (action) => words(action.split(".").reverse().join(" "));
+const SAID = {
+  "account.close": "Account closed",
+  "account.freeze": "Account frozen",
+  "account.unfreeze": "Account unfrozen",
+  "adjustment.add": "Credits added",
+  "adjustment.deduct": "Credits deducted",
+  "adjustment.set": "Balance set",
+  "clock.set": "Clock set",
+  "entry.refund": "Usage refunded",
+  "quota.change": "Plan or limits changed",
+  "usage.reset": "Usage reset",
+};
+
+/** Describe an action in words. */
+const said = (action) => SAID[action] ?? words(action);
 
 function Differences({ caption, before, after }) {
   const changed = differences(before, after);
-  if (changed.length === 0) return html`<p class="quiet">No field differs.</p>`;
+  if (changed.length === 0) return html`<p class="quiet">No fields changed.</p>`;
   return html`<${Table}
     caption=${caption}
     columns=${[

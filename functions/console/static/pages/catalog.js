@@ -27,7 +27,7 @@ export function CatalogPage({ shelf: name = "plans" }) {
   const close = (trouble) => {
     setDialog(null);
     if (trouble) items.reload();
-    if (trouble === "unknown") announce("The change may have been made: look at its version");
+    if (trouble === "unknown") announce("The change may have been made. Check the version.");
   };
   const done = (text) => {
     setDialog(null);
@@ -57,7 +57,7 @@ export function CatalogPage({ shelf: name = "plans" }) {
       <${Loaded} of=${items} what=${shelf.name} lines=${6}>
         ${(list) =>
           list.length === 0
-            ? html`<${Empty} title=${`There are no ${shelf.name} yet`}>Create the first one.<//>`
+            ? html`<${Empty} title=${`No ${shelf.name} yet`}>Create the first one.<//>`
             : html`<${Table}
                 caption=${shelf.title}
                 columns=${[...shelf.columns, state(shelf), actions(setDialog)]}

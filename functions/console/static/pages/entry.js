@@ -13,7 +13,7 @@ export function EntryTab({ accountId, account, entryId, turn, open }) {
   return html`<section class="card padded">
     <div class="card-head">
       <h2>Entry ${entryId}</h2>
-      <a href=${href(["accounts", accountId, "ledger"])}>The whole ledger</a>
+      <a href=${href(["accounts", accountId, "ledger"])}>View ledger</a>
     </div>
     <${Loaded} of=${known} what="the catalog">
       ${(list) => html`<${Story}

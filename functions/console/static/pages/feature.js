@@ -45,7 +45,7 @@ const COLUMNS = [
   },
   {
     name: "Since",
-    cell: ({ since }) => (since ? html`<${Time} at=${since} />` : "It came with the stack"),
+    cell: ({ since }) => (since ? html`<${Time} at=${since} />` : "Initial version"),
   },
   {
     name: "Who",

@@ -8,26 +8,26 @@ import { MetersField, meterRows, metersOf } from "../components/meters.js";
 import { Lines } from "../components/values.js";
 
 const PRICINGS = [
-  ["use", "One price", "For each use, or for a number of units"],
-  ["meters", "A price for each meter", "Such as input and output tokens"],
+  ["use", "Single price", "Per use, or per number of units"],
+  ["meters", "Price per meter", "Such as input and output tokens"],
 ];
 
 function Fields({ form, change, errors, isNew }) {
   const bound = binder(form, change, errors);
-  const idHint = "What apps call it. Permanent: letters, digits and . _ -";
+  const idHint = "Apps use it in calls. Permanent. Letters, digits, and . _ -";
   return html`
-    ${isNew && html`<${Field} ...${bound("feature_id", "Id")} hint=${idHint} autofocus />`}
+    ${isNew && html`<${Field} ...${bound("feature_id", "ID")} hint=${idHint} autofocus />`}
     <${Field} ...${bound("name", "Name")} maxlength="128" />
     <${Radios} ...${bound("pricing", "Price")} options=${PRICINGS} />
     ${
       form.pricing === "use"
         ? html`<div class="field-row">
           <${NumberField} ...${bound("cost", "Cost")} hint="Credits" />
-          <${NumberField} ...${bound("per", "For each")} hint="1, or 1000" />
+          <${NumberField} ...${bound("per", "Per")} hint="1, or 1000" />
           <${Field} ...${bound("unit", "Unit")} hint="use, token" maxlength="128" />
         </div>`
         : html`<${MetersField} ...${bound("meters")} errors=${errors} />
-        <${Field} ...${bound("unit", "Unit")} hint="What the meters count: token" maxlength="128" />`
+        <${Field} ...${bound("unit", "Unit")} hint="What the meters count, such as token" maxlength="128" />`
     }
     <${Check} ...${bound("active", "Active")} hint="Uses of an inactive feature are refused." />
   `;
@@ -44,10 +44,10 @@ const formOf = (item) => ({
 function read(form, isNew) {
   const price = form.pricing === "use" ? byUse(form) : byMeters(form);
   const errors = {
-    ...(isNew && !form.feature_id.trim() && { feature_id: "Give it an id." }),
-    ...(!form.name.trim() && { name: "Give it a name." }),
+    ...(isNew && !form.feature_id.trim() && { feature_id: "Enter an ID." }),
+    ...(!form.name.trim() && { name: "Enter a name." }),
     ...price.errors,
-    ...(!form.unit.trim() && { unit: "Say what is counted." }),
+    ...(!form.unit.trim() && { unit: "Enter a unit." }),
   };
   if (Object.keys(errors).length > 0) return { errors };
   const item = {
@@ -62,8 +62,8 @@ function read(form, isNew) {
 function byUse(form) {
   const [cost, per] = [wholeNumber(form.cost), wholeNumber(form.per)];
   const errors = {
-    ...(cost === null && { cost: "A whole number from 1 up." }),
-    ...(per === null && { per: "A whole number from 1 up." }),
+    ...(cost === null && { cost: "Enter a whole number, 1 or more." }),
+    ...(per === null && { per: "Enter a whole number, 1 or more." }),
   };
   return { fields: { cost, per, meters: {} }, errors };
 }
@@ -93,8 +93,8 @@ export const FEATURES = {
   Fields,
   formOf,
   read,
-  note: "Uses pay the new price within 30 seconds; what was used before keeps its own.",
+  note: "The new price applies within 30 seconds. Past usage keeps its price.",
   deactivated:
-    "Uses of it are refused within 30 seconds. What was used before stays, and can be refunded.",
-  activated: "Uses of it are charged again within 30 seconds.",
+    "Within 30 seconds, new uses are refused. Past usage stays and can be refunded.",
+  activated: "Within 30 seconds, it can be used again.",
 };

@@ -2,7 +2,7 @@
 
 import { html } from "../lib/vendor.js";
 import { get } from "../lib/api.js";
-import { duration, number, words } from "../lib/format.js";
+import { counted, duration, number, words } from "../lib/format.js";
 import { useLoaded } from "../lib/loading.js";
 import { Heading } from "../components/heading.js";
 import { Loaded } from "../components/states.js";
@@ -10,52 +10,52 @@ import { Chip, Facts, Id } from "../components/values.js";
 
 const PROBLEMS = {
   unreadable_item: [
-    "A plan or feature cannot be read",
-    "It was edited by hand in the table. The catalog leaves it out until it is corrected there.",
+    "A plan or feature is unreadable",
+    "Someone edited it in the table. The catalog leaves it out until it's corrected there.",
   ],
   default_plan_missing: [
-    "The plan of new accounts is not in the catalog",
-    "No one can sign up. Create it in the catalog, or set DefaultPlan to another.",
+    "The plan for new accounts is missing from the catalog",
+    "Nobody can sign up. Create the plan in the catalog, or set DefaultPlan to another one.",
   ],
   default_plan_inactive: [
-    "The plan of new accounts is inactive",
-    "Activate it in the catalog, or set DefaultPlan to another.",
+    "The plan for new accounts is inactive",
+    "Activate it in the catalog, or set DefaultPlan to another one.",
   ],
   provider_id_on_two_plans: [
-    "Two plans have the same id at a provider",
-    "Payments go to the one whose own id comes first. Take it off the other in the catalog.",
+    "Two plans share a provider ID",
+    "Payments go to the plan whose own ID sorts first. Remove the provider ID from the other plan.",
   ],
   feature_missing: [
-    "A feature that apps use is not in the catalog",
-    "Every use of it is refused. Create it in the catalog, or take it out of RequiredFeatures.",
+    "A required feature is missing from the catalog",
+    "Every use of it is refused. Create it in the catalog, or remove it from RequiredFeatures.",
   ],
   feature_inactive: [
-    "A feature that apps use is inactive",
-    "Every use of it is refused. Activate it in the catalog, or take it out of RequiredFeatures.",
+    "A required feature is inactive",
+    "Every use of it is refused. Activate it in the catalog, or remove it from RequiredFeatures.",
   ],
   sweep_late: [
-    "The hourly sweep has not run for two hours",
-    "No balance is wrong, but events of renewals are late. Check the schedule and the reset function's log.",
+    "The hourly sweep hasn't run for two hours",
+    "Balances are correct, but renewal events are late. Check the schedule and the reset function's log.",
   ],
   audit_mismatches: [
-    "The audit has found something wrong",
-    "The log of the audit function names the accounts; scrip audit shows what is wrong. Keep the evidence before you repair anything.",
+    "The audit found mismatches",
+    "The audit function's log names the accounts, and scrip audit shows what's wrong. Save the evidence before you repair anything.",
   ],
   accounts_unaudited: [
-    "Accounts were too long to be audited in time",
-    "The log of the audit function names them. Audit each with scrip audit --account.",
+    "Some accounts were too long to audit in time",
+    "The audit function's log names them. Audit each one with scrip audit --account.",
   ],
   audit_late: [
-    "Not every account was audited within a day",
-    "Check the schedule and the log of the audit function. Or there are more accounts than it can audit in a day.",
+    "The daily audit is behind",
+    "Check the schedule and the audit function's log. There may be more accounts than it can audit in a day.",
   ],
   dead_letters: [
-    "Messages could not be processed",
-    "Read them in the queue, fix the cause, and move them back.",
+    "Some messages couldn't be processed",
+    "Read them in the queue, fix the cause, and redrive them.",
   ],
   queue_unreadable: [
-    "A queue does not say how long it is",
-    "Look at it in SQS, and ask again here.",
+    "A queue's length is unavailable",
+    "Look at the queue in SQS, then check again here.",
   ],
 };
 
@@ -76,11 +76,11 @@ export function HealthPage() {
 }
 
 function audited(audit) {
-  if (audit === null) return "Has not run yet";
-  const wrong = audit.mismatches === 0 ? "all right" : `${number(audit.mismatches)} wrong`;
-  const since = `begun ${duration(audit.age_seconds)} ago`;
-  if (audit.ended_at === null) return `The first is under way, ${since}, ${wrong} so far`;
-  return `${number(audit.accounts)} accounts, ${since}, ${wrong}`;
+  if (audit === null) return "Not run yet";
+  const wrong = audit.mismatches === 0 ? "no mismatches" : counted(audit.mismatches, "mismatch", "mismatches");
+  const since = `started ${duration(audit.age_seconds)} ago`;
+  if (audit.ended_at === null) return `First audit in progress, ${since}, ${wrong} so far`;
+  return `${counted(audit.accounts, "account")}, ${since}, ${wrong}`;
 }
 
 const Report = ({ health }) => html`
@@ -88,10 +88,10 @@ const Report = ({ health }) => html`
     <div class="title-row">
       ${
         health.status === "ok"
-          ? html`<${Chip} tone="good">All is well<//>`
+          ? html`<${Chip} tone="good">All systems normal<//>`
           : html`<${Chip} tone="warn">Needs attention<//>`
       }
-      ${health.problems.length === 0 && html`<p>The table answers and the catalog is sound.</p>`}
+      ${health.problems.length === 0 && html`<p>The table responds and the catalog is valid.</p>`}
     </div>
     ${
       health.problems.length > 0 &&
@@ -112,21 +112,21 @@ const Report = ({ health }) => html`
     <${Facts}
       facts=${Object.entries(health.queues).map(([name, depth]) => [
         words(name),
-        depth === null ? "Did not say" : `${number(depth)} waiting`,
+        depth === null ? "Unknown" : `${number(depth)} waiting`,
       ])}
     />
   </section>
   <section class="card padded" aria-labelledby="clock-title">
-    <h2 id="clock-title">Clock and audit</h2>
+    <h2 id="clock-title">Sweep and audit</h2>
     <${Facts}
       facts=${[
         [
-          "Newest sweep",
+          "Last sweep",
           health.watermark_age_seconds === null
-            ? "Has not run yet"
+            ? "Not run yet"
             : `${duration(health.watermark_age_seconds)} ago`,
         ],
-        ["Audit of all ledgers", audited(health.audit)],
+        ["Ledger audit", audited(health.audit)],
       ]}
     />
   </section>

@@ -37,10 +37,10 @@ export function InboxPage({ status }) {
       </div>
       ${
         pages.isComplete && pages.items.length === 0
-          ? html`<${Empty} title=${status ? `No message is ${status}` : "No message has come"}>
+          ? html`<${Empty} title=${status ? `No ${status} messages` : "No messages yet"}>
             ${
               status
-                ? "Choose another status to see others."
+                ? "Choose another status."
                 : "Billing and identity providers send them to /v1/webhooks."
             }
           <//>`

@@ -41,7 +41,7 @@ function Filters({ accountId, query, features: list }) {
   const featureIds = new Set(list.map((feature) => feature.feature_id));
   if (query.feature) featureIds.add(query.feature);
   const names = new Map(list.map((feature) => [feature.feature_id, feature.name]));
-  return html`<div class="filters" role="group" aria-label="Which entries">
+  return html`<div class="filters" role="group" aria-label="Filters">
     <${Choice}
       id="filter-type"
       label="Type"
@@ -70,7 +70,7 @@ function Filters({ accountId, query, features: list }) {
     />
     ${
       Object.values(query).some(Boolean) &&
-      html`<a class="button small" href=${href(["accounts", accountId, "ledger"])}>Show all</a>`
+      html`<a class="button small" href=${href(["accounts", accountId, "ledger"])}>Clear filters</a>`
     }
   </div>`;
 }
@@ -98,7 +98,7 @@ function Entries({ accountId, account, turn, query, features: list, open }) {
     return html`<${Empty} title="No entries">
       ${
         Object.values(query).some(Boolean)
-          ? "Nothing in this ledger is of that kind and time."
+          ? "No entries match these filters."
           : "Nothing has happened on this account yet."
       }
     <//>`;

@@ -9,15 +9,15 @@ import { Heading } from "../components/heading.js";
 import { Empty, Failure, Loaded } from "../components/states.js";
 import { Facts, Id, Json, MessageStatus, Time } from "../components/values.js";
 
-const UNMATCHED = `No account or plan has the IDs in it: see the reason. It is applied once the account
-  exists. If a plan is missing, edit the catalog and replay it.`;
+const UNMATCHED = `No account or plan matches this message yet. It's applied once the account exists. If a
+  plan is missing, add its provider ID in the catalog, then replay the message.`;
 
 const MEANINGS = {
-  received: "It has arrived but is not processed yet. Its provider sends it again.",
-  applied: "It has taken effect. Replaying it changes nothing.",
-  ignored: "There was nothing to do, for the reason given.",
+  received: "It arrived but hasn't been processed. The provider will send it again.",
+  applied: "It took effect. Replaying it changes nothing.",
+  ignored: "There was nothing to do. See the reason.",
   unmatched: UNMATCHED,
-  failed: "It could not be applied, for the reason given. Fix that, then replay it.",
+  failed: "It couldn't be applied. Fix the reason, then replay it.",
 };
 
 /** The message `webhookId`. */
@@ -29,7 +29,7 @@ export function MessagePage({ webhookId }) {
   return html`
     <div class="page-head">
       <${Heading} title=${message.data?.type ?? "Message"} place=${webhookId} />
-      <a href=${href(["inbox"])}>The whole inbox</a>
+      <a href=${href(["inbox"])}>Inbox</a>
     </div>
     <${Loaded} of=${message} what="the message">
       ${(data) => html`<${Message} message=${data} reload=${message.reload} />`}
@@ -38,7 +38,7 @@ export function MessagePage({ webhookId }) {
 }
 
 const Message = ({ message, reload }) => html`
-  <section class="card padded" aria-label="What became of it">
+  <section class="card padded" aria-label="Outcome">
     <div class="title-row">
       <${MessageStatus} status=${message.status} />
       <p>${MEANINGS[message.status]}</p>
@@ -47,7 +47,7 @@ const Message = ({ message, reload }) => html`
       facts=${[
         ["Reason", message.reason],
         [
-          "Waits for",
+          "Waiting for",
           message.waits_for.length > 0 ? html`<${Names} names=${message.waits_for} />` : null,
         ],
         [
@@ -56,7 +56,7 @@ const Message = ({ message, reload }) => html`
             html`<a class="id" href=${href(["accounts", message.account_id])}>${message.account_id}</a>`,
         ],
         ["Provider", message.provider],
-        ["Id", html`<${Id}>${message.webhook_id}<//>`],
+        ["ID", html`<${Id}>${message.webhook_id}<//>`],
         ["Sent", html`<${Time} at=${message.sent_at} as="exact" />`],
         ["Received", html`<${Time} at=${message.received_at} as="exact" />`],
         ["Changed", html`<${Time} at=${message.changed_at} as="exact" />`],
@@ -66,12 +66,12 @@ const Message = ({ message, reload }) => html`
     ${message.payload && html`<${Replay} webhookId=${message.webhook_id} reload=${reload} />`}
   </section>
   <section class="card padded" aria-labelledby="payload-title">
-    <h2 id="payload-title">What it said</h2>
+    <h2 id="payload-title">Contents</h2>
     ${
       message.payload
         ? html`<${Json} value=${message.payload} name="Payload" />`
-        : html`<${Empty} title="It was erased">
-            With the personal data of the account's owner. So it cannot be replayed.
+        : html`<${Empty} title="Payload erased">
+            It was erased with the account owner's personal data, so the message can't be replayed.
           <//>`
     }
   </section>
@@ -96,7 +96,7 @@ function Replay({ webhookId, reload }) {
   return html`
     ${state.error && html`<${Failure} error=${state.error} />`}
     <button type="button" class="button primary" disabled=${state.isBusy} onClick=${replay}>
-      ${state.isBusy ? "Replaying" : "Replay"}
+      ${state.isBusy ? "Replaying…" : "Replay"}
     </button>
   `;
 }

@@ -7,8 +7,8 @@ import { Empty } from "../components/states.js";
 
 /** Say that the page does not exist, with a link to one that does. */
 export const NotFoundPage = () => html`
-  <${Heading} title="Nothing is here" />
-  <${Empty} title="This address leads nowhere">
-    <a href=${href(["accounts"])}>Go to the accounts</a>
+  <${Heading} title="Page not found" />
+  <${Empty} title="There's nothing at this address">
+    <a href=${href(["accounts"])}>Go to accounts</a>
   <//>
 `;

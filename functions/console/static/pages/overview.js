@@ -48,9 +48,9 @@ export function OverviewTab({ accountId, account: given, quota, holds, plans, tu
 /** Current holds: amount, purpose and expiry. */
 function Holds({ accountId, holds, open }) {
   return html`<section class="card" aria-label="Holds">
-    <h3 class="card-title">Set aside</h3>
+    <h3 class="card-title">Holds</h3>
     <${Table}
-      caption="Open holds, in the order in which they were opened"
+      caption="Open holds, oldest first"
       columns=${holdColumns(accountId, open)}
       rows=${holds}
       keyOf=${(hold) => hold.hold_id}
@@ -66,16 +66,16 @@ const holdColumns = (accountId, open) => [
     cell: ({ hold_id: id, opened_by: by, expires_at: at }) =>
       at
         ? html`<a href=${entryHref(accountId, id)}>${id}</a>
-            <span class="under">Opened by the ${by === "user" ? "user" : "app"}</span>`
+            <span class="under">Placed by the ${by === "user" ? "user" : "app"}</span>`
         : html`<${Id}>${id}<//>`,
   },
-  { name: "For", cell: ({ feature, expires_at: at }) => feature ?? (at ? "An amount" : "A dispute") },
+  { name: "For", cell: ({ feature, expires_at: at }) => feature ?? (at ? "Custom amount" : "Dispute") },
   {
     name: "Expires",
     cell: ({ expires_at: at }) =>
       at
         ? html`<${Time} at=${at} as="relative" /> <span class="under"><${Time} at=${at} /></span>`
-        : html`<span class="quiet">With the dispute</span>`,
+        : html`<span class="quiet">When the dispute closes</span>`,
   },
   { name: "Held", isNumber: true, cell: (hold) => html`<${Credits} value=${hold.amount} />` },
   {
@@ -252,7 +252,7 @@ function Sums({ accountId, account, entries, isSure }) {
 }
 
 /** Mark a value that overrides the plan's. */
-const owned = (isOwn) => (isOwn ? ", of its own" : "");
+const owned = (isOwn) => (isOwn ? ", custom" : "");
 
 /** Plan, allowance, limits and the pending change. */
 function Quota({ account, quota, nameOf, open }) {
@@ -267,15 +267,15 @@ function Quota({ account, quota, nameOf, open }) {
           "Allowance",
           quota.unlimited
             ? "Unlimited"
-            : `${credits(quota.monthly_credits)} a period${owned(overrides.monthly_credits !== null)}`,
+            : `${credits(quota.monthly_credits)} per period${owned(overrides.monthly_credits !== null)}`,
         ],
         [
           "Period",
           html`<${Time} at=${quota.period.start} as="date" /> to <${Time} at=${quota.period.end} as="date" />`,
         ],
-        ["Subscription", account.subscription_status ? words(account.subscription_status) : "None"],
-        ["Granted in all", credits(account.granted_total)],
-        ["Used in all", credits(account.consumed_total)],
+        ["Subscription", account.subscription_status && words(account.subscription_status)],
+        ["Granted in total", credits(account.granted_total)],
+        ["Used in total", credits(account.consumed_total)],
         ...limits.map(([name, value]) => [
           `Limit ${name}`,
           `${number(value)}${owned(name in overrides.limits)}`,
@@ -287,9 +287,9 @@ function Quota({ account, quota, nameOf, open }) {
       html`<div class="coming">
       <p>
         From <${Time} at=${quota.period.end} as="date" />: ${nameOf(next.plan_id)},${" "}
-        ${next.unlimited ? "unlimited" : `${credits(next.monthly_credits)} a period`}.
+        ${next.unlimited ? "unlimited" : `${credits(next.monthly_credits)} per period`}.
       </p>
-      <button type="button" class="button small" onClick=${() => open("plan")}>Change that</button>
+      <button type="button" class="button small" onClick=${() => open("plan")}>Change</button>
     </div>`
     }
   </section>`;

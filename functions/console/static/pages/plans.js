@@ -7,30 +7,30 @@ import { LimitsField, limitRows, limitsOf } from "../components/limits.js";
 import { Credits } from "../components/values.js";
 
 const PROVIDERS_HINT =
-  "Prices, products or plans at Stripe and others that mean this plan, one a line.";
+  "IDs of prices, products, or plans at Stripe or another provider, one per line.";
 
 function Fields({ form, change, errors, isNew }) {
   const bound = binder(form, change, errors);
-  const idHint = "Permanent: letters, digits and . _ -";
+  const idHint = "Permanent. Letters, digits, and . _ -";
   return html`
-    ${isNew && html`<${Field} ...${bound("plan_id", "Id")} hint=${idHint} autofocus />`}
+    ${isNew && html`<${Field} ...${bound("plan_id", "ID")} hint=${idHint} autofocus />`}
     <${Field} ...${bound("name", "Name")} maxlength="128" />
-    <${Check} ...${bound("unlimited", "Unlimited")} hint="Use is noted and costs nothing." />
+    <${Check} ...${bound("unlimited", "Unlimited")} hint="Usage is recorded but costs nothing." />
     <div class="field-row">
-      <${NumberField} ...${bound("monthly_credits", "Credits a period")} />
-      <${NumberField} ...${bound("overdraft_limit", "Overdraft")} hint="How far below 0 it may go." />
+      <${NumberField} ...${bound("monthly_credits", "Credits per period")} />
+      <${NumberField} ...${bound("overdraft_limit", "Overdraft")} hint="How far below 0 the balance can go." />
     </div>
-    <${Check} ...${bound("rolls", "What is left rolls over")} />
+    <${Check} ...${bound("rolls", "Unused credits roll over")} />
     ${
       form.rolls &&
       html`<div class="field-row">
-      <${NumberField} ...${bound("rollover_max", "Credits at most")} />
-      <${NumberField} ...${bound("rollover_periods", "Periods that they last")} />
+      <${NumberField} ...${bound("rollover_max", "Maximum credits")} />
+      <${NumberField} ...${bound("rollover_periods", "Periods they last")} />
     </div>`
     }
     <${LimitsField} ...${bound("limits")} />
-    <${TextArea} ...${bound("provider_ids", "Ids at providers")} hint=${PROVIDERS_HINT} rows="2" />
-    <${Check} ...${bound("active", "Active")} hint="An inactive plan takes no new accounts." />
+    <${TextArea} ...${bound("provider_ids", "Provider IDs")} hint=${PROVIDERS_HINT} rows="2" />
+    <${Check} ...${bound("active", "Active")} hint="An inactive plan accepts no new accounts." />
   `;
 }
 
@@ -46,19 +46,19 @@ const formOf = (item) => ({
 });
 
 function read(form, isNew) {
-  const number0 = "A whole number from 0 up.";
+  const number0 = "Enter a whole number, 0 or more.";
   const monthly = wholeNumber(form.monthly_credits, 0);
   const overdraft = wholeNumber(form.overdraft_limit, 0);
   const [max, periods] = [wholeNumber(form.rollover_max, 0), wholeNumber(form.rollover_periods)];
   const limits = limitsOf(form.limits);
   const errors = {
-    ...(isNew && !form.plan_id.trim() && { plan_id: "Give it an id." }),
-    ...(!form.name.trim() && { name: "Give it a name." }),
+    ...(isNew && !form.plan_id.trim() && { plan_id: "Enter an ID." }),
+    ...(!form.name.trim() && { name: "Enter a name." }),
     ...(monthly === null && { monthly_credits: number0 }),
     ...(overdraft === null && { overdraft_limit: number0 }),
     ...(form.rolls && max === null && { rollover_max: number0 }),
-    ...(form.rolls && periods === null && { rollover_periods: "A whole number from 1 up." }),
-    ...(limits === null && { limits: "Each limit has a name of its own and a whole number." }),
+    ...(form.rolls && periods === null && { rollover_periods: "Enter a whole number, 1 or more." }),
+    ...(limits === null && { limits: "Each limit needs a unique name and a whole number." }),
   };
   if (Object.keys(errors).length > 0) return { errors };
   const item = {
@@ -102,7 +102,7 @@ export const PLANS = {
         html`<strong>${plan.name}</strong> <span class="under">${plan.plan_id}</span>`,
     },
     {
-      name: "Credits a period",
+      name: "Credits per period",
       isNumber: true,
       cell: (plan) =>
         plan.unlimited ? "Unlimited" : html`<${Credits} value=${plan.monthly_credits} />`,
@@ -120,7 +120,7 @@ export const PLANS = {
       cell: (plan) => html`<${Credits} value=${plan.overdraft_limit} />`,
     },
     {
-      name: "Ids at providers",
+      name: "Provider IDs",
       cell: ({ provider_ids: ids }) =>
         ids.length > 0 ? ids.join(", ") : html`<span class="quiet">None</span>`,
     },
@@ -128,8 +128,8 @@ export const PLANS = {
   Fields,
   formOf,
   read,
-  note: "Accounts get another amount when it is next granted; unlimited, overdraft and limits count within 30 seconds.",
+  note: "A new amount applies from each account's next grant. Unlimited, overdraft, and limits apply within 30 seconds.",
   deactivated:
-    "No account can be put on it any more. Those that are on it stay, and get its credits.",
-  activated: "Accounts can be put on it again.",
+    "New accounts can't use it. Accounts already on it stay and keep getting its credits.",
+  activated: "Accounts can use it again.",
 };

@@ -15,7 +15,7 @@ import { Table } from "../components/table.js";
 import { Credits } from "../components/values.js";
 
 const DAY_MS = 24 * 3600 * 1000;
-const BY_AMOUNT = "Uses by amount";
+const BY_AMOUNT = "Custom amounts";
 const OTHERS = "Other features";
 const SPANS = ["30", "90"];
 
@@ -61,12 +61,12 @@ function Range({ accountId, chosen, from, to }) {
   return html`<div class="filters">
     <${Radios}
       id="range"
-      label="Days, in UTC"
+      label="Days (UTC)"
       value=${chosen}
       change=${(days) => go(at(days === "own" ? { from, to } : { days }))}
       options=${[
         ...SPANS.map((days) => [days, `${days} days`]),
-        ["own", "Other"],
+        ["own", "Custom"],
       ]}
     />
     ${
@@ -124,7 +124,7 @@ function Used({ days, stacks }) {
   const [pointed, setPointed] = useState(null);
   const total = useMemo(() => stacks.reduce((sum, stack) => sum + stack.credits, 0), [stacks]);
   if (stacks.length === 0) {
-    return html`<${Empty} title="Nothing was used">No use and no refund falls into these days.<//>`;
+    return html`<${Empty} title="No usage">No usage or refunds on these days.<//>`;
   }
   const all = `${credits(total)} in ${counted(days.length, "day")}`;
   return html`
@@ -136,13 +136,13 @@ function Used({ days, stacks }) {
       read=${setPointed}
     />
     <${Table}
-      caption="Use by feature"
+      caption="Usage by feature"
       columns=${byFeature(stacks)}
       rows=${stacks}
       keyOf=${({ name }) => name}
     />
     <details>
-      <summary>Day by day</summary>
+      <summary>By day</summary>
       <${Table}
         caption="Credits used by day and feature"
         columns=${byDay(stacks)}
@@ -166,7 +166,7 @@ const byFeature = (stacks) => [
   },
   { name: "Uses", isNumber: true, cell: ({ count }) => html`<${Credits} value=${count} />` },
   ...(stacks.some(({ meters }) => Object.keys(meters).length > 0)
-    ? [{ name: "Counted", cell: ({ meters }) => metered(meters) }]
+    ? [{ name: "Metered", cell: ({ meters }) => metered(meters) }]
     : []),
   { name: "Credits", isNumber: true, cell: (stack) => html`<${Credits} value=${stack.credits} />` },
   {

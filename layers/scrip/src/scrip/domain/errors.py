@@ -297,7 +297,7 @@ class ClockBehindError(RefusalError):
     """
 
     status, code = 409, "clock_behind"
-    detail = "The account's clock shows {now} already, and can only be set forward."
+    detail = "The account's clock already shows {now} and can only be set forward."
     now: datetime
 
 
@@ -353,7 +353,7 @@ class CostOutOfRangeError(RefusalError):
 class NotRefundableError(RefusalError):
     """Only usage entries can be refunded.
 
-    Refund the entry of a consume. To correct what an admin gave or took, make an adjustment.
+    Refund the entry of a consume. To correct an admin's adjustment, make another one.
     """
 
     status, code = 422, "not_refundable"
@@ -393,7 +393,7 @@ class InstantTooFarError(RefusalError):
 
 
 class HoldRateLimitedError(RefusalError):
-    """Too many calls about holds within this hour.
+    """Too many hold calls this hour.
 
     A user's token can open, extend and release holds at most `calls_max` times an hour, and each
     line of a hold counts. Wait `Retry-After` seconds, or make the calls from the app's back end,
@@ -401,7 +401,7 @@ class HoldRateLimitedError(RefusalError):
     """
 
     status, code = 429, "hold_rate_limited"
-    detail = "Too many calls about holds. Try again in {retry_after} seconds."
+    detail = "Too many hold calls. Try again in {retry_after} seconds."
     calls_max: int
     retry_after: int
 
@@ -521,7 +521,7 @@ class IdempotencyKeyReusedError(ScripError):
 class UnknownUsageError(RefusalError):
     """The provider's usage is not in a form that Scrip can price.
 
-    Nothing was charged. Send the usage object as the provider's API answered it: `field` is missing
+    Nothing was charged. Send the usage object as the provider's API returned it: `field` is missing
     there, contradicts the rest, or is not known. If it is right, charge for this use by meters
     instead.
     """
@@ -574,7 +574,7 @@ class ProviderBusyError(BusyError):
 class NewerVersionError(ScripError):
     """An update is under way; trying again in a moment is safe.
 
-    A newer version has written what this one was to read. Nothing was changed now: wait
+    A newer version wrote something that this one cannot read. Nothing was changed: wait
     `Retry-After` seconds, then send the request again with the same idempotency key. If that does
     not help, an older version was deployed over a newer one: deploy the newer one again.
     """
@@ -586,7 +586,7 @@ class NewerVersionError(ScripError):
 class CatalogUnsoundError(ScripError):
     """The catalog lacks a plan that is in use.
 
-    An admin has to put the plan `plan_id` back into the catalog.
+    Ask an admin to add the plan `plan_id` to the catalog again.
     """
 
     code = "catalog_unsound"

@@ -13,10 +13,10 @@ from itertools import chain
 PATIENCE = timedelta(minutes=10)
 """How long a subscription may stay unnamed before its customer's only account decides."""
 
-NOT_OPEN = "no account with the ID that it names is open yet"
+NOT_OPEN = "the account that it names is not open yet"
 UNKNOWN = "no account is linked to it yet"
-SEVERAL = "its customer has several accounts, and nothing says which of them it is for"
-NOT_YET = "its subscription has no account yet; after 10 minutes its customer's only one has it"
+SEVERAL = "its customer has several accounts, and nothing says which one it is for"
+NOT_YET = "its subscription has no account yet; after 10 minutes it goes to its customer's only one"
 """Why no name decides."""
 
 

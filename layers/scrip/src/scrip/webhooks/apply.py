@@ -85,7 +85,7 @@ MOVED_AWAY = "it is another account's"
 MOVED_HERE = "it was booked for another account first"
 """Why a payment leaves an account and arrives in another. Users can read it."""
 
-TAKEN = "what the payer typed leads to an account that has a subscription of another customer"
+TAKEN = "what the payer typed leads to an account with another customer's subscription"
 
 REASON_CHARACTERS_MAX = 500
 NAME_CHARACTERS_SHOWN = 64
@@ -502,7 +502,7 @@ class Attempt:
         payment = read_payment(self.ledger.table, payment_id) if payment_id else None
         if payment is None:
             names = distinct(*fact.payment_ids, payment_id)
-            raise UnmatchedError("no payment is known by its names yet", names)
+            raise UnmatchedError("no payment matches it yet", names)
         details: dict[str, Any] = {}
         match fact:
             case ChargeRefunded():
@@ -661,7 +661,7 @@ def _lines(ledger: Ledger, fact: PeriodPaid) -> tuple[Line, ...]:
     ]
     if not found:
         tried = distinct(*(name for names in plans for name in names))
-        raise UnmatchedError(f"no plan has one of the provider ids {', '.join(tried)}")
+        raise UnmatchedError(f"no plan has any of the provider IDs {', '.join(tried)}")
     if len(found) > LINES_MAX:
         raise UnclearError(
             f"it pays for {len(found)} lines of plans, and Scrip books at most {LINES_MAX}"
@@ -704,8 +704,8 @@ def _check_changes(fact: PeriodPaid, plans: Mapping[tuple[str, ...], Plan | None
         former = [names for names in credited if plans[names]]
         if new and len([plan for plan in given.values() if plan]) < len(former):
             raise UnmatchedError(
-                f"no plan has the provider id {' or '.join(new)}, to which a plan was changed: "
-                "map it to a plan and replay this message"
+                f"no plan has the provider ID {' or '.join(new)} that a plan was changed to: "
+                "add it to a plan and replay this message"
             )
 
 

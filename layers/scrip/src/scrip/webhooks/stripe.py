@@ -96,9 +96,11 @@ def check_source(payload: Mapping[str, Any]) -> None:
         return
     account = payload.get("account")
     if account and account not in settings().stripe_connected_accounts.split(","):
-        raise IgnoredError(f"it is about the connected account {account}, which is not yours")
+        raise IgnoredError(
+            f"it is about the connected account {account}, which is not this stack's"
+        )
     if payload.get("livemode") is False:
-        raise IgnoredError("it is of Stripe's test mode, which counts on stage dev only")
+        raise IgnoredError("it is from Stripe's test mode, which only stage dev accepts")
 
 
 class Presented(Shape):
