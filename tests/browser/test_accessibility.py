@@ -38,13 +38,13 @@ PAGES = {
     "inbox": "#/inbox",
     "health": "#/health",
 }
-DIALOGS = (
-    "Adjust credits",
+MENU = (
     "Change plan",
     "Allowance and limits",
     "Reset usage",
     "Freeze",
-    "Set the clock",
+    "Set clock",
+    "Close account",
 )
 
 
@@ -62,8 +62,15 @@ def test_every_page_and_dialog_is_accessible(
         settled(page)
         check(page, f"{name}-{width}-{scheme}")
     page.goto(details.console_url + PAGES["account"].format(account_id=somebody.account_id))
-    for name in DIALOGS:
-        page.get_by_role("button", name=name, exact=True).click()
+    page.get_by_role("button", name="Edit", exact=True).click()
+    check(page, f"edit-credits-{width}-{scheme}")
+    page.get_by_role("button", name="Adjust credits", exact=True).click()
+    settled(page)
+    check(page, f"adjust-credits-{width}-{scheme}", whole=False)
+    page.keyboard.press("Escape")
+    for name in MENU:
+        page.get_by_role("button", name="More", exact=True).click()
+        page.get_by_role("menuitem", name=name, exact=True).click()
         settled(page)
         check(page, f"{name.lower().replace(' ', '-')}-{width}-{scheme}", whole=False)
         page.keyboard.press("Escape")

@@ -3,7 +3,7 @@
 import { html, render, useEffect, useErrorBoundary } from "./lib/vendor.js";
 import { get } from "./lib/api.js";
 import { go, href, useRoute } from "./lib/router.js";
-import { begin, hasSignedOut, signIn, signOut, userName } from "./lib/session.js";
+import { begin, hasSignedOut, signIn, signOut, signedIn } from "./lib/session.js";
 import { Failure } from "./components/states.js";
 import { Brand, Shell } from "./components/shell.js";
 import { AccountPage } from "./pages/account.js";
@@ -106,7 +106,7 @@ async function opened() {
   } catch (error) {
     return html`<${NotSignedIn} error=${error} />`;
   }
-  const name = await userName();
+  const { name } = await signedIn();
   try {
     await get("admin/health");
   } catch (error) {

@@ -5,13 +5,14 @@ import { NetworkError } from "../lib/api.js";
 import { Dialog } from "./dialog.js";
 import { Failure } from "./states.js";
 
-const UNKNOWN =
+/** What to do if no response came. */
+export const UNKNOWN =
   "The change may or may not have been made. It's safe to try again: it's made at most once.";
 
 /**
  * `children` are the form's fields. `prepare()` reads them and returns the change, or null if a field
  * is invalid: `{body, effect, label}`, which are the request's body, a description of its effect and
- * the button's label. `send(body, {key})` makes the change, and `done(answer)` receives the response.
+ * the button's label; `isDanger` makes the button red. `send(body, {key})` makes the change, and `done(answer)` receives the response.
  *
  * An error of `send` may bring its own view, `shown(back)`, and its own label for the retry, `again`.
  * `key` is the idempotency key. It stays the same while the body does, so a retry is safe.
@@ -20,11 +21,11 @@ const UNKNOWN =
  * shows it, "unknown" if the change may have been made, or null. While that is unknown, the change can
  * only be repeated or left: an edited form would be another change.
  */
-export function ChangeDialog({ title, close, prepare, send, done, children }) {
+export function ChangeDialog({ title, close, prepare, send, done, isDanger, children }) {
   const [change, setChange] = useState(null);
   const [error, setError] = useState(null);
   const [isBusy, setBusy] = useState(false);
-  const key = useRef({ body: null, value: null });
+  const keyOf = useKeys();
   const isSending = useRef(false);
   const [trouble, setTrouble] = useState(null);
 
@@ -34,11 +35,7 @@ export function ChangeDialog({ title, close, prepare, send, done, children }) {
     setBusy(true);
     try {
       const prepared = await prepare();
-      if (prepared) {
-        const body = JSON.stringify(prepared.body);
-        if (key.current.body !== body) key.current = { body, value: crypto.randomUUID() };
-        setChange(prepared);
-      }
+      if (prepared) setChange(prepared);
     } catch (failed) {
       setError(failed);
       setTrouble((before) => before ?? "refused");
@@ -53,7 +50,7 @@ export function ChangeDialog({ title, close, prepare, send, done, children }) {
     setError(null);
     setBusy(true);
     try {
-      done(await send(change.body, { key: key.current.value }));
+      done(await send(change.body, { key: keyOf(change.body) }));
     } catch (failed) {
       setError(failed);
       setTrouble((before) => (isUnknown(failed) ? "unknown" : (before ?? "refused")));
@@ -89,13 +86,23 @@ export function ChangeDialog({ title, close, prepare, send, done, children }) {
                 ? html`<button type="button" class="button" disabled=${isBusy} onClick=${leave}>Close</button>`
                 : html`<button type="button" class="button" disabled=${isBusy} onClick=${back}>Back</button>`
             }
-            <button type="submit" class="button primary" disabled=${isBusy}>
+            <button type="submit" class=${`button ${isDanger ? "danger" : "primary"}`} disabled=${isBusy}>
               ${isBusy ? "Working…" : error ? (error.again ?? "Try again") : change.label}
             </button>
           </div>
         </form>`
     }
   <//>`;
+}
+
+/** Return a function that gives a body its idempotency key: the same as long as the body is. */
+export function useKeys() {
+  const last = useRef({});
+  return (body) => {
+    const text = JSON.stringify(body);
+    if (last.current.text !== text) last.current = { text, key: crypto.randomUUID() };
+    return last.current.key;
+  };
 }
 
 /** Return whether the change may have been made: no response came, or none that Scrip sent. */

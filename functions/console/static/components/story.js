@@ -1,30 +1,31 @@
 // The details of an entry: actor, time, reason, price, grants and refunds.
 
-import { html } from "../lib/vendor.js";
+import { html, useState } from "../lib/vendor.js";
 import { get, path } from "../lib/api.js";
-import { actorKind, bringersOf, entryHref, priced, refundsOf, said, versionOf } from "../lib/entries.js";
-import { credits, number, words } from "../lib/format.js";
+import { entryHref, grantName, originOf, priced, refundsOf, said, versionOf } from "../lib/entries.js";
+import { credits, number } from "../lib/format.js";
 import { useLoaded } from "../lib/loading.js";
+import { href } from "../lib/router.js";
+import { Actor } from "./actor.js";
 import { Loaded } from "./states.js";
 import { Change, Copy, Credits, Facts, Id, Json, Time } from "./values.js";
 
-/** The details of one entry. `account` supplies the sources of grants that are still live. */
+/** The details of one entry. `account` supplies the grants that are still live. */
 export function Story({ accountId, entryId, account, features, turn, open }) {
   const story = useLoaded(
     async (signal) => {
       const entry = await get(path`accounts/${accountId}/entries/${entryId}`, { signal });
-      const [sources, then, refunds] = await Promise.all([
-        sourcesOf(account, entry, signal),
+      const [then, refunds] = await Promise.all([
         versionOf(entry, features, signal),
         entry.refunded > 0 ? refundsOf(accountId, entry, signal) : [],
       ]);
-      return { entry, sources, then, refunds };
+      return { entry, then, refunds };
     },
     [accountId, entryId],
     turn,
   );
   return html`<${Loaded} of=${story} what="the entry" lines=${5}>
-    ${({ entry, sources, then, refunds }) => html`<div class="story">
+    ${({ entry, then, refunds }) => html`<div class="story">
       <div class="story-parts">
         <section>
           <h3>Details</h3>
@@ -32,7 +33,7 @@ export function Story({ accountId, entryId, account, features, turn, open }) {
         </section>
         <section>
           <h3>Credits</h3>
-          <${Moved} accountId=${accountId} entry=${entry} sources=${sources} />
+          <${Moved} accountId=${accountId} entry=${entry} grants=${account.grants} />
           <${Facts} facts=${after(entry)} />
         </section>
         ${
@@ -52,27 +53,11 @@ export function Story({ accountId, entryId, account, features, turn, open }) {
   <//>`;
 }
 
-/** Find the entry that created each of an entry's grants; the ledger is searched for ended grants. */
-async function sourcesOf(account, entry, signal) {
-  const sources = new Map(
-    account.grants.map(({ grant_id: grantId, source, kind }) => [
-      grantId,
-      { entryId: source, kind },
-    ]),
-  );
-  const gone = entry.allocations.map((part) => part.grant_id).filter((id) => !sources.has(id));
-  if (gone.length > 0) {
-    for (const [grantId, found] of await bringersOf(account.account_id, gone, signal)) {
-      sources.set(grantId, { entryId: found.entry_id, kind: found.type });
-    }
-  }
-  return sources;
-}
-
 const happened = (entry, features, then) => [
   ["What", said(entry, features)],
   ["Why", entry.reason],
-  ["Who", html`${words(actorKind(entry.actor))} <${Id}>${entry.actor.id}<//>`],
+  ["Who", html`<${Actor} actor=${entry.actor} />`],
+  ["Message", entry.actor.type === "webhook" && entry.reference && html`<a href=${href(["inbox", entry.reference])}>${entry.reference}</a>`],
   ["When", html`<${Time} at=${entry.recorded_at} as="exact" />`],
   ["In UTC", new Date(entry.recorded_at).toISOString()],
   [
@@ -84,7 +69,7 @@ const happened = (entry, features, then) => [
   ["Price", priced(entry, features, then)],
   ["Plan", entry.unlimited ? "Unlimited: usage is recorded but costs nothing" : null],
   ["External ID", entry.source && html`<${Id}>${entry.source}<//>`],
-  ["Reference", entry.reference && html`<${Id}>${entry.reference}<//>`],
+  ["Reference", entry.actor.type !== "webhook" && entry.reference && html`<${Id}>${entry.reference}<//>`],
   ["Hold", entry.hold_id && html`<${Id}>${entry.hold_id}<//>`],
   ["Held until", entry.expires_at && html`<${Time} at=${entry.expires_at} as="exact" />`],
 ];
@@ -104,7 +89,7 @@ const identity = (entry) => [
 ];
 
 /** The grants that an entry's credits came from or went to. */
-function Moved({ accountId, entry, sources }) {
+function Moved({ accountId, entry, grants }) {
   if (entry.allocations.length === 0) {
     return html`<p class="story-change"><${Change} value=${entry.amount} /> No grants affected.</p>`;
   }
@@ -112,17 +97,34 @@ function Moved({ accountId, entry, sources }) {
   return html`<p class="story-change"><${Change} value=${entry.amount} /> credits</p>
     <ul class="moves">
       ${entry.allocations.map(({ grant_id: grantId, amount }) => {
-        const source = sources.get(grantId);
+        const grant = grants.find((one) => one.grant_id === grantId);
         return html`<li key=${grantId}>
-          <${Credits} value=${amount} /> ${way} ${source ? words(source.kind).toLowerCase() : ""} grant
-          ${" "}${
-            source
-              ? html`<a href=${entryHref(accountId, source.entryId)}>${grantId}, created by ${source.entryId}</a>`
-              : html`<${Id}>${grantId}<//>`
+          <${Credits} value=${amount} /> ${way} ${
+            grant
+              ? html`the ${grantName(grant.kind).toLowerCase()} grant${" "}
+                <a href=${entryHref(accountId, grant.source)}>created by ${grant.source}</a>`
+              : html`a grant that has ended <${Origin} accountId=${accountId} grantId=${grantId} />`
           }
         </li>`;
       })}
     </ul>`;
+}
+
+/** A button that finds the origin of an ended grant, by going back through the ledger. */
+function Origin({ accountId, grantId }) {
+  const [state, setState] = useState({});
+  const find = async () => {
+    setState({ isBusy: true });
+    const entry = await originOf(accountId, grantId).catch(() => null);
+    setState({ entry, isDone: true });
+  };
+  if (state.entry) {
+    return html`<a href=${entryHref(accountId, state.entry.entry_id)}>created by ${state.entry.entry_id}</a>`;
+  }
+  if (state.isDone) return html`<span class="quiet">Its origin wasn't found.</span>`;
+  return html`<button type="button" class="button small" disabled=${state.isBusy} onClick=${find}>
+    ${state.isBusy ? "Searching…" : "Find its origin"}
+  </button>`;
 }
 
 function Refunds({ accountId, account, entry, refunds, open }) {

@@ -46,12 +46,6 @@ const ENTRY_TONES = {
 export const EntryType = ({ type }) =>
   html`<${Chip} tone=${ENTRY_TONES[type] ?? "plain"}>${words(type)}<//>`;
 
-const STATUS_TONES = { active: "good", frozen: "bad", closed: "plain" };
-
-/** The status of an account. */
-export const AccountStatus = ({ status }) =>
-  html`<${Chip} tone=${STATUS_TONES[status]}>${words(status)}<//>`;
-
 /** An ID, which is never hyphenated or translated. */
 export const Id = ({ children }) => html`<code class="id">${children}</code>`;
 
@@ -83,10 +77,10 @@ export const Lines = ({ lines }) => html`<ul class="lines">
   ${lines.map((line) => html`<li key=${line}>${line}</li>`)}
 </ul>`;
 
-/** A list of names and values: [["Plan", "Free"], ...]; null values are left out. */
+/** A list of names and values: [["Plan", "Free"], ...]; null and false are left out. */
 export const Facts = ({ facts }) => html`<dl class="facts">
   ${facts
-    .filter(([, value]) => value !== null && value !== undefined)
+    .filter(([, value]) => (value ?? false) !== false)
     .map(
       ([name, value]) => html`<div key=${name}>
         <dt>${name}</dt>
@@ -95,8 +89,10 @@ export const Facts = ({ facts }) => html`<dl class="facts">
     )}
 </dl>`;
 
-const MESSAGE_TONES = { applied: "good", unmatched: "warn", failed: "bad", received: "info" };
+const MESSAGE_TONES = { unmatched: "warn", failed: "bad", received: "info" };
 
-/** The status of a message. */
+/** The status of a message. The usual ones are plain text. */
 export const MessageStatus = ({ status }) =>
-  html`<${Chip} tone=${MESSAGE_TONES[status] ?? "plain"}>${words(status)}<//>`;
+  status in MESSAGE_TONES
+    ? html`<${Chip} tone=${MESSAGE_TONES[status]}>${words(status)}<//>`
+    : html`<span class="quiet">${words(status)}</span>`;

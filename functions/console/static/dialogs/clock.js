@@ -13,7 +13,7 @@ export function ClockDialog({ accountId, account, close, done }) {
   const isWrong = Number.isNaN(Date.parse(time));
   return html`<${AccountChangeDialog}
     accountId=${accountId}
-    title="Set the clock"
+    title="Set clock"
     close=${close}
     form=${isWrong ? null : { now: new Date(time).toISOString() }}
     why=${NOTHING_SAID}
@@ -22,7 +22,7 @@ export function ClockDialog({ accountId, account, close, done }) {
       return !isWrong;
     }}
     send=${(body, options) => put(path`admin/accounts/${accountId}/clock`, body, options)}
-    label=${() => "Set the clock"}
+    label=${() => "Set clock"}
     effect=${({ account: before }, after) => html`
       <p>
         Sets the clock of ${accountId} to <strong>${instant(after.clock)}</strong>. Anything due by

@@ -56,7 +56,7 @@ export function CreditsDialog({ accountId, close, done }) {
       return Object.keys(wrong).length === 0;
     }}
     send=${(body, options) => post(path`accounts/${accountId}/adjustments`, body, options)}
-    label=${() => (action === "set" ? `Set to ${number(amount)}` : `${words(action)} ${credits(amount)}`)}
+    label=${() => labelOf({ action, amount })}
     effect=${({ account }, { entry, account: after }) => html`
       <p>${moved(accountId, entry, kind, expiresAt)}</p>
       <${Balances} before=${account} after=${after} />
@@ -93,7 +93,12 @@ function moved(accountId, { amount }, kind, expiresAt) {
     ${expiresAt ? ` expires on ${instant(expiresAt)}` : " never expires"}.`;
 }
 
-const summary = ({ amount }) =>
+/** Name the button that makes an adjustment: Add 50 credits, Set to 0. */
+export const labelOf = ({ action, amount }) =>
+  action === "set" ? `Set to ${number(amount)}` : `${words(action)} ${credits(amount)}`;
+
+/** Say what an adjustment did: 50 credits added. */
+export const summary = ({ amount }) =>
   amount === 0
     ? "No change needed"
     : `${credits(Math.abs(amount))} ${amount > 0 ? "added" : "deducted"}`;

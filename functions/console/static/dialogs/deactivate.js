@@ -40,6 +40,7 @@ export function DeactivateDialog({ shelf, item, close, done }) {
   return html`<${ChangeDialog}
     title=${`${verb} ${item.name}`}
     close=${close}
+    isDanger=${item.active}
     prepare=${() => ({
       body: whyOf({ reason }),
       label: verb,

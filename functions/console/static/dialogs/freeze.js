@@ -23,6 +23,7 @@ export function FreezeDialog({ accountId, account, close, done }) {
     title=${`${verb} account`}
     close=${close}
     prepare=${prepare}
+    isDanger=${!isFrozen}
     send=${(body, options) => post(path`accounts/${accountId}/${isFrozen ? "unfreeze" : "freeze"}`, body, options)}
     done=${() => done(isFrozen ? "Account unfrozen" : "Account frozen")}
   >

@@ -16,6 +16,7 @@ export function ReleaseDialog({ accountId, holds, holdId, close, done }) {
     close=${close}
     why=${{ reason }}
     form=${{}}
+    isDanger
     send=${(body, options) => post(path`accounts/${accountId}/holds/${holdId}/release`, body, options)}
     label=${() => "Release"}
     effect=${({ account }, { account: after }) => html`

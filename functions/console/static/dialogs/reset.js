@@ -14,6 +14,7 @@ export function ResetDialog({ accountId, close, done }) {
     title="Reset usage"
     close=${close}
     why=${why}
+    isDanger
     form=${{}}
     send=${(body, options) => post(path`accounts/${accountId}/reset`, body, options)}
     label=${() => "Reset usage"}

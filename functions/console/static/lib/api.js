@@ -42,7 +42,7 @@ export const post = (to, body, { key, isDryRun, signal } = {}) =>
   request("POST", to, {
     query: { dry_run: isDryRun },
     body,
-    headers: key ? { "Idempotency-Key": key } : {},
+    headers: idempotent(key),
     signal,
     isSafe: Boolean(key || isDryRun),
   });
@@ -57,9 +57,17 @@ export const put = (to, body, { version, isDryRun, signal } = {}) =>
     isSafe: isDryRun,
   });
 
-/** Send a DELETE of that `version`. */
-export const remove = (to, { version, query = {} }) =>
-  request("DELETE", to, { query, headers: ifMatch(version) });
+/** Send a DELETE, of that `version` if there is one; `key` and `isDryRun` are as in `post`. */
+export const remove = (to, { version, query = {}, body, key, isDryRun, signal } = {}) =>
+  request("DELETE", to, {
+    query: { ...query, dry_run: isDryRun },
+    body,
+    headers: { ...ifMatch(version), ...idempotent(key) },
+    signal,
+    isSafe: Boolean(key || isDryRun),
+  });
+
+const idempotent = (key) => (key ? { "Idempotency-Key": key } : {});
 
 const ifMatch = (version) => (version === undefined ? {} : { "If-Match": `"${version}"` });
 

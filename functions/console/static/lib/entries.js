@@ -59,6 +59,11 @@ export function said(entry, features) {
   }
 }
 
+const GRANTS = { signup: "Welcome", admin: "Added by an admin" };
+
+/** Name a kind of grant: Plan, Purchase, Welcome. */
+export const grantName = (kind) => GRANTS[kind] ?? words(kind);
+
 /** Return a feature's name, or its ID if it is no longer in the catalog. */
 export const nameOf = (featureId, features) =>
   features.find((feature) => feature.feature_id === featureId)?.name ?? featureId;
@@ -124,27 +129,23 @@ const PAGE = 1000;
 const PAGES_MAX = 20;
 
 /**
- * Find the entries that created grants, by the grants' IDs, going back through the ledger.
+ * Find the entry that created a grant, going back through the ledger; null if that is too far.
  *
- * A grant's ID contains the seq of its entry: g12. Returns a Map without entries that are too old.
+ * A grant's ID contains the seq of its entry: g12.
  */
-export async function bringersOf(accountId, grantIds, signal) {
-  const wanted = new Map(grantIds.map((grantId) => [Number(grantId.slice(1)), grantId]));
-  const found = new Map();
+export async function originOf(accountId, grantId) {
+  const seq = Number(grantId.slice(1));
   let cursor = null;
-  for (let page = 0; page < PAGES_MAX && found.size < wanted.size; page += 1) {
+  for (let page = 0; page < PAGES_MAX; page += 1) {
     const answer = await get(path`accounts/${accountId}/entries`, {
       query: { limit: PAGE, cursor },
-      signal,
     });
-    for (const entry of answer.entries) {
-      const grantId = wanted.get(entry.seq);
-      if (grantId) found.set(grantId, entry);
-    }
+    const found = answer.entries.find((entry) => entry.seq === seq);
+    if (found) return found;
     cursor = answer.cursor;
     if (cursor === null) break;
   }
-  return found;
+  return null;
 }
 
 /** Find the refunds of a use among the later entries of its feature. */

@@ -75,10 +75,10 @@ export async function accessToken() {
   return (await renewed(user))?.access_token ?? null;
 }
 
-/** Return the user's email address, name or ID, as the issuer has it. */
-export async function userName() {
+/** Return the user's `id`, and as `name` the email address, name or ID that the issuer has. */
+export async function signedIn() {
   const { profile } = await manager.getUser();
-  return profile.email ?? profile.name ?? profile.sub;
+  return { id: profile.sub, name: profile.email ?? profile.name ?? profile.sub };
 }
 
 /** Handle the issuer's response in the address, then restore the address. */

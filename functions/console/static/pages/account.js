@@ -1,7 +1,7 @@
 // An account: its figures, the actions on it, and its tabs.
 
 import { html, useCallback, useEffect, useState } from "../lib/vendor.js";
-import { get, path } from "../lib/api.js";
+import { get, path, post, remove } from "../lib/api.js";
 import { plans } from "../lib/catalog.js";
 import { number, setNow, words } from "../lib/format.js";
 import { useLoaded } from "../lib/loading.js";
@@ -9,10 +9,12 @@ import { announce } from "../lib/notice.js";
 import { href } from "../lib/router.js";
 import { isDev } from "../lib/session.js";
 import { Heading } from "../components/heading.js";
+import { Menu } from "../components/menu.js";
 import { Failure, Loading } from "../components/states.js";
-import { AccountStatus, Bar, Chip, Copy, Credits, Id, Time } from "../components/values.js";
+import { Bar, Chip, Copy, Credits, Id, Time } from "../components/values.js";
 import { AllowanceDialog } from "../dialogs/allowance.js";
 import { ClockDialog } from "../dialogs/clock.js";
+import { CloseDialog } from "../dialogs/close.js";
 import { CreditsDialog } from "../dialogs/credits.js";
 import { FreezeDialog } from "../dialogs/freeze.js";
 import { PlanDialog } from "../dialogs/plan.js";
@@ -23,6 +25,7 @@ import { AuditTab } from "./audit.js";
 import { EntryTab } from "./entry.js";
 import { LedgerTab } from "./ledger.js";
 import { OverviewTab } from "./overview.js";
+import { QuickCredits } from "./quick-credits.js";
 import { UsageTab } from "./usage.js";
 
 const TABS = [
@@ -43,6 +46,7 @@ const UNKNOWN = "The change may have been made. Check the ledger and the audit l
 export function AccountPage({ accountId, rest: [tab, entryId], query }) {
   const [turn, setTurn] = useState(0);
   const [dialog, setDialog] = useState(null);
+  const [isEditing, setEditing] = useState(false);
   const about = useLoaded(
     async (signal) => {
       const [account, quota, { holds }, allPlans, emails] = await Promise.all([
@@ -66,6 +70,7 @@ export function AccountPage({ accountId, rest: [tab, entryId], query }) {
   }, []);
   const done = useCallback((text) => {
     setDialog(null);
+    setEditing(false);
     setTurn((before) => before + 1);
     announce(text);
   }, []);
@@ -73,12 +78,15 @@ export function AccountPage({ accountId, rest: [tab, entryId], query }) {
   const { data, error } = about;
   const open = (name, entry) => setDialog({ name, entry });
   const shared = { ...data, accountId, query, open };
+  const isOpen = data && data.account.status !== "closed";
+  const menu = isOpen ? actionsOn(accountId, data.account, open) : [];
   return html`
     <${Head}
       accountId=${accountId}
       account=${data?.account}
       emails=${data?.emails ?? []}
       place=${[accountId, tab, entryId].join("/")}
+      menu=${menu}
       open=${open}
     />
     ${
@@ -94,7 +102,8 @@ export function AccountPage({ accountId, rest: [tab, entryId], query }) {
       data &&
       html`
       ${data.account.clock && html`<${OwnClock} clock=${data.account.clock} />`}
-      <${Figures} ...${shared} />
+      <${Figures} ...${shared} isEditing=${isEditing} edit=${() => setEditing(!isEditing)} />
+      ${isEditing && html`<${QuickCredits} ...${shared} open=${() => open("credits")} done=${done} />`}
       <nav class="tabs" aria-label="Account">
         ${TABS.map(
           ([name, segment]) => html`<a
@@ -149,6 +158,8 @@ function Dialogs({ dialog: { name, entry }, shared, close, done }) {
       return html`<${ResetDialog} ...${given} />`;
     case "freeze":
       return html`<${FreezeDialog} ...${given} />`;
+    case "close":
+      return html`<${CloseDialog} ...${given} />`;
     case "clock":
       return html`<${ClockDialog} ...${given} />`;
     case "release":
@@ -159,7 +170,7 @@ function Dialogs({ dialog: { name, entry }, shared, close, done }) {
 }
 
 /** The account's name, and the actions once it has loaded. */
-function Head({ accountId, account, emails: [email, ...others], place, open }) {
+function Head({ accountId, account, emails: [email, ...others], place, menu, open }) {
   return html`<div class="account-head">
     <div>
       <div class="title-row">
@@ -174,7 +185,13 @@ function Head({ accountId, account, emails: [email, ...others], place, open }) {
       </p>`
       }
     </div>
-    ${account && account.status !== "closed" && html`<${Actions} account=${account} open=${open} />`}
+    ${
+      menu.length > 0 &&
+      html`<div class="actions">
+        <button type="button" class="button primary" onClick=${() => open("credits")}>Adjust credits</button>
+        <${Menu} label="More" actions=${menu} />
+      </div>`
+    }
   </div>`;
 }
 
@@ -182,17 +199,23 @@ const OwnClock = ({ clock }) => html`<p class="warning">
   This account runs on its own clock: <strong><${Time} at=${clock} /></strong> when this page loaded.
 </p>`;
 
-function Figures({ account, quota, plans: allPlans }) {
+function Figures({ account, quota, plans: allPlans, isEditing, edit }) {
   const planName =
     allPlans.find((plan) => plan.plan_id === account.plan_id)?.name ?? account.plan_id;
   const subscription =
     account.subscription_status &&
     `, subscription ${words(account.subscription_status).toLowerCase()}`;
   return html`<section class="figures card" aria-label="The account now">
-    <${Figure} name="Balance" value=${html`<${Credits} value=${account.balance} />`} isBig>credits<//>
+    <${Figure} name="Balance" value=${html`<${Credits} value=${account.balance} />`} isBig>
+      credits${" "}
+      ${
+        account.status !== "closed" &&
+        html`<button type="button" class="link" aria-expanded=${isEditing} onClick=${edit}>Edit</button>`
+      }
+    <//>
     <${Figure} name="Available" value=${html`<${Credits} value=${account.available} />`}>
-      <${Credits} value=${account.held} /> held,${" "}
-      <span class=${account.debt ? "loss" : ""}><${Credits} value=${account.debt} /> owed</span>
+      ${account.held > 0 ? html`<${Credits} value=${account.held} /> held` : "to spend"}
+      ${account.debt > 0 && html`, <span class="loss"><${Credits} value=${account.debt} /> owed</span>`}
     <//>
     <${Figure} name="Plan" value=${planName}>
       ${quota.unlimited ? "unlimited" : `${number(quota.monthly_credits)} per period`}${subscription}
@@ -215,25 +238,41 @@ const Figure = ({
   <span class="under">${children}</span>
 </div>`;
 
-const States = ({ account }) => html`
-  <${AccountStatus} status=${account.status} />
-  ${account.unlimited && html`<${Chip} tone="info">Unlimited<//>`}
-  ${account.debt > 0 && html`<${Chip} tone="bad">In debt<//>`}
+const TONES = { frozen: "bad", closed: "plain" };
+
+/** What is out of the ordinary. */
+const States = ({ account: { status, unlimited, debt, subscription_status: subscription } }) => html`
+  ${status !== "active" && html`<${Chip} tone=${TONES[status]}>${words(status)}<//>`}
+  ${unlimited && html`<${Chip} tone="info">Unlimited<//>`}
+  ${debt > 0 && html`<${Chip} tone="bad">In debt<//>`}
+  ${subscription === "past_due" && html`<${Chip} tone="warn">Past due<//>`}
 `;
 
-const Actions = ({
-  account,
-  open,
-}) => html`<div class="actions" role="group" aria-label="Change the account">
-  <button type="button" class="button primary" onClick=${() => open("credits")}>Adjust credits</button>
-  <button type="button" class="button" onClick=${() => open("plan")}>Change plan</button>
-  <button type="button" class="button" onClick=${() => open("allowance")}>Allowance and limits</button>
-  <button type="button" class="button" onClick=${() => open("reset")}>Reset usage</button>
-  <button type="button" class="button" onClick=${() => open("freeze")}>
-    ${account.status === "frozen" ? "Unfreeze" : "Freeze"}
-  </button>
-  ${
-    isDev() &&
-    html`<button type="button" class="button" onClick=${() => open("clock")}>Set the clock</button>`
-  }
-</div>`;
+/** The actions of the menu; the server says which of them it would refuse. */
+function actionsOn(accountId, account, open) {
+  const verb = account.status === "frozen" ? "unfreeze" : "freeze";
+  const tried = (to) => (signal) => post(to, {}, { isDryRun: true, signal });
+  return [
+    { name: "Change plan", act: () => open("plan") },
+    { name: "Allowance and limits", act: () => open("allowance") },
+    isDev() && { name: "Set clock", act: () => open("clock") },
+    {
+      name: "Reset usage",
+      act: () => open("reset"),
+      isDanger: true,
+      rehearse: tried(path`accounts/${accountId}/reset`),
+    },
+    {
+      name: words(verb),
+      act: () => open("freeze"),
+      isDanger: verb === "freeze",
+      rehearse: tried(`${path`accounts/${accountId}`}/${verb}`),
+    },
+    {
+      name: "Close account",
+      act: () => open("close"),
+      isDanger: true,
+      rehearse: (signal) => remove(path`accounts/${accountId}`, { isDryRun: true, signal }),
+    },
+  ].filter(Boolean);
+}

@@ -1,15 +1,17 @@
 // A list of all accounts, or the result of a search by email address.
 
-import { html, useEffect } from "../lib/vendor.js";
+import { html, useEffect, useState } from "../lib/vendor.js";
 import { get } from "../lib/api.js";
-import { words } from "../lib/format.js";
+import { number, words } from "../lib/format.js";
 import { usePages } from "../lib/loading.js";
+import { announce } from "../lib/notice.js";
 import { go, href } from "../lib/router.js";
 import { Heading } from "../components/heading.js";
 import { More } from "../components/more.js";
 import { Empty } from "../components/states.js";
 import { Table } from "../components/table.js";
-import { AccountStatus, Chip, Credits } from "../components/values.js";
+import { Chip, Credits } from "../components/values.js";
+import { OpenAccountDialog } from "../dialogs/open-account.js";
 
 const ID_LENGTH_MAX = 128;
 
@@ -28,11 +30,23 @@ export function AccountsPage({ email }) {
   useEffect(() => {
     if (found) go(href(["accounts", found.account_id]), { replace: true });
   }, [found]);
+  const [isOpening, setOpening] = useState(false);
+  const opened = (id) => {
+    setOpening(false);
+    announce(`Account ${id} is open`);
+    go(href(["accounts", id]));
+  };
   const title = email ? `Accounts for ${email}` : "Accounts";
   return html`
     <div class="page-head">
       <${Heading} title=${title} />
-      ${email && html`<a href=${href(["accounts"])}>All accounts</a>`}
+      ${
+        email
+          ? html`<a href=${href(["accounts"])}>All accounts</a>`
+          : html`<button type="button" class="button primary" onClick=${() => setOpening(true)}>
+              New account
+            </button>`
+      }
     </div>
     ${
       pages.isComplete && pages.items.length === 0
@@ -50,6 +64,7 @@ export function AccountsPage({ email }) {
           <${More} pages=${pages} noun="account" />
         </section>`
     }
+    ${isOpening && html`<${OpenAccountDialog} close=${() => setOpening(false)} done=${opened} />`}
   `;
 }
 
@@ -60,36 +75,41 @@ async function named(accountId, signal) {
 }
 
 const COLUMNS = [
-  { name: "Account", isRowHeader: true, cell: (account) => html`<${Name} account=${account} />` },
-  { name: "Status", cell: (account) => html`<${Status} account=${account} />` },
-  { name: "Plan", cell: (account) => account.plan_id && words(account.plan_id) },
-  { name: "Subscription", cell: (account) => html`<${Subscription} account=${account} />` },
   {
-    name: "Available",
-    isNumber: true,
-    cell: (account) => html`<${Amount} value=${account.available} />`,
+    name: "Account",
+    isRowHeader: true,
+    cell: ({ account_id: id, emails = [] }) =>
+      html`<a class="strong" href=${href(["accounts", id])}>${emails[0] ?? id}</a>`,
   },
-  { name: "Balance", isNumber: true, cell: (account) => html`<${Balance} account=${account} />` },
+  {
+    name: "ID",
+    isSpare: true,
+    cell: ({ account_id: id, emails = [] }) =>
+      emails.length > 0 && html`<span class="quiet">${[id, ...emails.slice(1)].join(", ")}</span>`,
+  },
+  { name: "Plan", cell: ({ plan_id: plan }) => plan && words(plan) },
+  { name: "State", cell: (account) => html`<${States} account=${account} />` },
+  {
+    name: "Balance",
+    isNumber: true,
+    isMain: true,
+    cell: ({ balance, held }) =>
+      balance !== undefined &&
+      html`<${Credits} value=${balance} />
+        ${held > 0 && html`<span class="under"><${Credits} value=${held} /> held</span>`}`,
+  },
 ];
 
-const Name = ({ account: { account_id: accountId, emails = [] } }) => html`
-  <a class="strong" href=${href(["accounts", accountId])}>${emails[0] ?? accountId}</a>
-  ${emails.length > 0 && html`<span class="under">${[accountId, ...emails.slice(1)].join(", ")}</span>`}
-`;
-
-const Status = ({ account: { status, error } }) =>
-  error
-    ? html`<${Chip} tone="bad">Unreadable<//> <span class="under">${error}</span>`
-    : html`<${AccountStatus} status=${status} />`;
-
-const Subscription = ({ account: { subscription_status: status, error } }) =>
-  error ? null : status ? words(status) : html`<span class="quiet">None</span>`;
-
-const Amount = ({ value }) => (value === undefined ? null : html`<${Credits} value=${value} />`);
-
-const Balance = ({ account: { balance, debt } }) => html`
-  <${Amount} value=${balance} />
-  ${debt > 0 && html`<span class="under loss">owes <${Credits} value=${debt} /></span>`}
+/** What is out of the ordinary. */
+const States = ({ account: { status, debt, subscription_status: subscription, error } }) => html`
+  ${error && html`<${Chip} tone="bad">Unreadable<//> <span class="under">${error}</span>`}
+  ${status && status !== "active" && html`<${Chip} tone=${status === "frozen" ? "bad" : "plain"}>${words(status)}<//> `}
+  ${debt > 0 && html`<${Chip} tone="bad">Owes ${number(debt)}<//> `}
+  ${
+    subscription &&
+    subscription !== "active" &&
+    html`<${Chip} tone=${subscription === "past_due" ? "warn" : "plain"}>${words(subscription)}<//>`
+  }
 `;
 
 const NoAccounts = ({ email }) =>

@@ -6,10 +6,11 @@ import { differences, shown } from "../lib/differences.js";
 import { entryHref } from "../lib/entries.js";
 import { words } from "../lib/format.js";
 import { usePages } from "../lib/loading.js";
+import { Actor } from "../components/actor.js";
 import { More } from "../components/more.js";
 import { Empty } from "../components/states.js";
 import { Table } from "../components/table.js";
-import { Id, Time } from "../components/values.js";
+import { Time } from "../components/values.js";
 
 /** Audit records, newest first. */
 export function AuditTab({ accountId, turn }) {
@@ -43,7 +44,7 @@ const Record = ({ accountId, record }) => html`<li>
     <span class="quiet"><${Time} at=${record.recorded_at} /></span>
   </div>
   <p>
-    By <${Id}>${record.actor.id}<//>${record.reason ? `: ${record.reason}` : ", no reason given"}
+    By <${Actor} actor=${record.actor} isBrief />${record.reason ? `: ${record.reason}` : ", no reason given"}
     ${record.entry_id && html`. <a href=${entryHref(accountId, record.entry_id)}>View entry</a>`}
   </p>
   ${record.note && html`<p>Internal note: ${record.note}</p>`}

@@ -2,15 +2,14 @@
 
 import { html } from "../lib/vendor.js";
 import { get, path } from "../lib/api.js";
-import { actorKind } from "../lib/entries.js";
-import { words } from "../lib/format.js";
 import { useLoaded } from "../lib/loading.js";
 import { prices } from "../lib/prices.js";
 import { href } from "../lib/router.js";
+import { Actor } from "../components/actor.js";
 import { Heading } from "../components/heading.js";
 import { Loaded } from "../components/states.js";
 import { Table } from "../components/table.js";
-import { Id, Lines, Time } from "../components/values.js";
+import { Lines, Time } from "../components/values.js";
 
 /** The versions of the feature `featureId`, newest first. */
 export function FeaturePage({ featureId }) {
@@ -50,7 +49,7 @@ const COLUMNS = [
   {
     name: "Who",
     cell: ({ actor }) =>
-      actor && html`${words(actorKind(actor))} <span class="under"><${Id}>${actor.id}<//></span>`,
+      actor && html`<${Actor} actor=${actor} />`,
   },
   { name: "Why", cell: ({ reason }) => reason ?? html`<span class="quiet">No reason given</span>` },
 ];

@@ -1,12 +1,14 @@
 // The stack's health: problems and advice, queues and the clock.
 
-import { html } from "../lib/vendor.js";
+import { html, useState } from "../lib/vendor.js";
 import { get } from "../lib/api.js";
 import { counted, duration, number, words } from "../lib/format.js";
 import { useLoaded } from "../lib/loading.js";
+import { announce } from "../lib/notice.js";
 import { Heading } from "../components/heading.js";
 import { Loaded } from "../components/states.js";
 import { Chip, Facts, Id } from "../components/values.js";
+import { SyncDialog } from "../dialogs/sync.js";
 
 const PROBLEMS = {
   unreadable_item: [
@@ -62,16 +64,26 @@ const PROBLEMS = {
 /** Loaded on each visit and by the button. */
 export function HealthPage() {
   const health = useLoaded((signal) => get("admin/health", { signal }), []);
+  const [isSyncing, setSyncing] = useState(false);
+  const synced = (text) => {
+    setSyncing(false);
+    health.reload();
+    announce(text);
+  };
   return html`
     <div class="page-head">
       <${Heading} title="Health" />
-      <button type="button" class="button" disabled=${health.isLoading} onClick=${health.reload}>
-        Check again
-      </button>
+      <div class="actions">
+        <button type="button" class="button" onClick=${() => setSyncing(true)}>Sync with providers</button>
+        <button type="button" class="button" disabled=${health.isLoading} onClick=${health.reload}>
+          Check again
+        </button>
+      </div>
     </div>
     <${Loaded} of=${health} what="the health" lines=${6}>
       ${(data) => html`<${Report} health=${data} />`}
     <//>
+    ${isSyncing && html`<${SyncDialog} close=${() => setSyncing(false)} done=${synced} />`}
   `;
 }
 

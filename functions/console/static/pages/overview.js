@@ -1,46 +1,30 @@
 // An explanation of the balance: the grants that it consists of and the entries that led to it.
 
-import { html, useEffect, useState } from "../lib/vendor.js";
+import { html } from "../lib/vendor.js";
 import { get, path } from "../lib/api.js";
-import { entryHref } from "../lib/entries.js";
+import { features } from "../lib/catalog.js";
+import { entryHref, grantName, said } from "../lib/entries.js";
 import { counted, credits, number, words } from "../lib/format.js";
-import { usePages } from "../lib/loading.js";
+import { useLoaded } from "../lib/loading.js";
 import { href } from "../lib/router.js";
-import { More } from "../components/more.js";
+import { Loaded } from "../components/states.js";
 import { Table } from "../components/table.js";
 import { Upcoming } from "../components/upcoming.js";
 import { Bar, Change, Credits, Facts, Id, Time } from "../components/values.js";
 
-const ENTRIES_A_PAGE = 100;
+const RECENT = 6;
 
-/**
- * The overview of an account.
- *
- * Entries may be newer than the account that the page shows. If they do not add up, both are read
- * again before the page explains the difference by the clock.
- */
-export function OverviewTab({ accountId, account: given, quota, holds, plans, turn, open }) {
-  const [again, setAgain] = useState(null);
-  const account = again?.given === given ? again.account : given;
+/** The overview of an account. */
+export function OverviewTab({ accountId, account, quota, holds, plans, turn, open }) {
   const nameOf = (planId) => plans.find((plan) => plan.plan_id === planId)?.name ?? planId;
   return html`
     <h2>Why is the balance ${number(account.balance)}?</h2>
-    ${
-      account.balance !== given.balance &&
-      html`<p class="quiet">It was ${number(given.balance)} when this page was loaded.</p>`
-    }
     <div class="columns">
       <${MadeOf} accountId=${accountId} account=${account} />
-      <${History}
-        accountId=${accountId}
-        account=${account}
-        turn=${turn}
-        outdated=${account === given ? null : again.entries}
-        readAgain=${(newer, entries) => setAgain({ given, account: newer, entries })}
-      />
+      <${History} accountId=${accountId} account=${account} turn=${turn} />
     </div>
-    <${Upcoming} accountId=${accountId} account=${account} nameOf=${nameOf} turn=${turn} />
     ${holds.length > 0 && html`<${Holds} accountId=${accountId} holds=${holds} open=${open} />`}
+    <${Upcoming} accountId=${accountId} account=${account} nameOf=${nameOf} turn=${turn} />
     <${Quota} account=${account} quota=${quota} nameOf=${nameOf} open=${open} />
   `;
 }
@@ -77,7 +61,7 @@ const holdColumns = (accountId, open) => [
         ? html`<${Time} at=${at} as="relative" /> <span class="under"><${Time} at=${at} /></span>`
         : html`<span class="quiet">When the dispute closes</span>`,
   },
-  { name: "Held", isNumber: true, cell: (hold) => html`<${Credits} value=${hold.amount} />` },
+  { name: "Held", isNumber: true, isMain: true, cell: (hold) => html`<${Credits} value=${hold.amount} />` },
   {
     name: "Change",
     isQuiet: true,
@@ -85,7 +69,7 @@ const holdColumns = (accountId, open) => [
       at &&
       html`<button
         type="button"
-        class="button small"
+        class="button small danger-quiet"
         aria-label=${`Release ${id}`}
         onClick=${() => open("release", id)}
       >
@@ -96,32 +80,52 @@ const holdColumns = (accountId, open) => [
 
 /** The grants and their sum: remaining + held - owed = balance. */
 function MadeOf({ accountId, account }) {
-  const left = account.grants.reduce((sum, grant) => sum + grant.remaining, 0);
+  const live = account.grants.filter((grant) => grant.remaining > 0);
+  const spent = account.grants.filter((grant) => grant.remaining === 0);
+  const left = live.reduce((sum, grant) => sum + grant.remaining, 0);
   return html`<section class="card" aria-label="Grants">
-    <h3 class="card-title">What it is made of</h3>
+    <h3 class="card-title">What it's made of</h3>
     ${
-      account.grants.length > 0
+      live.length > 0
         ? html`<${Table}
-          caption="Grants, in the order in which they are spent"
-          columns=${grantColumns(accountId, account.grants)}
-          rows=${account.grants}
+          caption="Grants with credits left, in the order they're spent"
+          columns=${grantColumns(accountId)}
+          rows=${live}
           keyOf=${(grant) => grant.grant_id}
         />`
-        : html`<p class="quiet padded">There is no grant: all that arrived has expired or been spent.</p>`
+        : html`<p class="quiet padded">No grant has credits left.</p>`
+    }
+    ${
+      spent.length > 0 &&
+      html`<details class="fold">
+        <summary>${counted(spent.length, "used-up grant")}</summary>
+        <${Table}
+          caption="Used-up grants"
+          columns=${grantColumns(accountId)}
+          rows=${spent}
+          keyOf=${(grant) => grant.grant_id}
+        />
+      </details>`
     }
     <dl class="sums equation">
       <div class="edge">
         <dt>Left in grants</dt>
         <dd><${Credits} value=${left} /></dd>
       </div>
-      <div>
-        <dt>Held, set aside for something that is under way</dt>
+      ${
+        account.held > 0 &&
+        html`<div>
+        <dt>Held for work in progress</dt>
         <dd><${Change} value=${account.held} /></dd>
-      </div>
-      <div>
-        <dt>Owed, paid by the next credits that arrive</dt>
+      </div>`
+      }
+      ${
+        account.debt > 0 &&
+        html`<div>
+        <dt>Owed, paid by the next credits</dt>
         <dd><${Change} value=${-account.debt} /></dd>
-      </div>
+      </div>`
+      }
       <div class="edge total">
         <dt>Balance now</dt>
         <dd><${Credits} value=${account.balance} /></dd>
@@ -130,125 +134,110 @@ function MadeOf({ accountId, account }) {
   </section>`;
 }
 
-const grantColumns = (accountId, grants) => [
-  { name: "Order", cell: (grant) => `${grants.indexOf(grant) + 1}.` },
+const grantColumns = (accountId) => [
   {
     name: "Grant",
     isRowHeader: true,
-    cell: (grant) => html`<span class="strong">${words(grant.kind)}</span>
-      <a class="under" href=${entryHref(accountId, grant.source)}>${grant.source}</a>`,
+    cell: ({ kind, source, granted_at: at }) => html`<span class="strong">${grantName(kind)}</span>
+      <a class="under" href=${entryHref(accountId, source)} title=${source}><${Time} at=${at} as="date" /></a>`,
   },
   {
     name: "Expires",
     cell: ({ expires_at: at }) =>
       at
-        ? html`<${Time} at=${at} as="relative" /> <span class="under"><${Time} at=${at} /></span>`
+        ? html`<${Time} at=${at} as="relative" /> <span class="under"><${Time} at=${at} as="date" /></span>`
         : html`<span class="quiet">Never</span>`,
+  },
+  { name: "Granted", isNumber: true, cell: ({ amount }) => html`<${Credits} value=${amount} />` },
+  {
+    name: "Used or held",
+    isNumber: true,
+    cell: ({ amount, remaining }) => html`<${Credits} value=${amount - remaining} />`,
   },
   {
     name: "Left",
     isNumber: true,
-    cell: (grant) => html`<${Credits} value=${grant.remaining} />
-      <span class="quiet"> of ${number(grant.amount)}</span>
+    isMain: true,
+    cell: (grant) => html`<strong><${Credits} value=${grant.remaining} /></strong>
       <${Bar} part=${grant.remaining} whole=${grant.amount} />`,
   },
 ];
 
-/**
- * Opening balance, changes by type and closing balance of the newest entries.
- *
- * `outdated` are the entries that were loaded when the account was read again.
- */
-function History({ accountId, account, turn, outdated, readAgain }) {
-  const pages = usePages(
-    async (cursor, signal) => {
-      const answer = await get(path`accounts/${accountId}/entries`, {
-        query: { limit: ENTRIES_A_PAGE, cursor },
-        signal,
-      });
-      return { items: answer.entries, cursor: answer.cursor };
+/** All credits that came and went, by the account's totals: complete however long its ledger is. */
+function History({ accountId, account, turn }) {
+  const { granted_total: granted, consumed_total: used, balance } = account;
+  const rest = balance - granted + used;
+  return html`<section class="card" aria-labelledby="history-title">
+    <h3 id="history-title" class="card-title">How it got here</h3>
+    <dl class="sums">
+      <div>
+        <dt>Granted <span class="under">Plan, welcome, purchased, and added credits</span></dt>
+        <dd><${Change} value=${granted} /></dd>
+      </div>
+      <div>
+        <dt>
+          <a href=${href(["accounts", accountId, "ledger"], { type: "usage" })}>Used</a>
+          <span class="under">After refunds</span>
+        </dt>
+        <dd><${Change} value=${-used} /></dd>
+      </div>
+      ${
+        rest !== 0 &&
+        html`<div>
+        <dt>
+          ${rest < 0 ? "Expired, deducted, or reversed" : "Free usage"}
+          <span class="under">
+            ${rest < 0 ? "With payments or by an admin" : "On an unlimited plan, less what expired or was deducted"}
+          </span>
+        </dt>
+        <dd><${Change} value=${rest} /></dd>
+      </div>`
+      }
+      <div class="edge total">
+        <dt>Balance now</dt>
+        <dd><${Credits} value=${balance} /></dd>
+      </div>
+    </dl>
+    <${Recent} accountId=${accountId} turn=${turn} />
+  </section>`;
+}
+
+/** The newest entries, and what time alone has changed since. */
+function Recent({ accountId, turn }) {
+  const recent = useLoaded(
+    async (signal) => {
+      const [{ entries }, list] = await Promise.all([
+        get(path`accounts/${accountId}/entries`, { query: { limit: RECENT }, signal }),
+        features(),
+      ]);
+      // Read afterward, so that it includes the entries.
+      const { balance } = await get(path`accounts/${accountId}`, { signal });
+      return { entries, list, unwritten: balance - (entries[0]?.balance_after ?? 0) };
     },
     [accountId],
     turn,
   );
-  const { items: entries } = pages;
-  const isToRead = !outdated && entries.length > 0 && entries[0].balance_after !== account.balance;
-  useEffect(() => {
-    if (!isToRead) return undefined;
-    const stop = new AbortController();
-    get(path`accounts/${accountId}`, { signal: stop.signal }).then(
-      (newer) => {
-        readAgain(newer, entries);
-        pages.reload();
-      },
-      () => {}, // Then there is nothing to explain.
-    );
-    return () => stop.abort();
-  }, [isToRead, account]);
-  const isSure = outdated !== null && outdated !== entries;
-  return html`<section class="card" aria-labelledby="history-title">
-    <h3 id="history-title" class="card-title">How it came about</h3>
-    ${entries.length > 0 && html`<${Sums} accountId=${accountId} account=${account} entries=${entries} isSure=${isSure} />`}
-    ${
-      pages.isComplete
-        ? html`<p class="fine padded">
-          ${
-            entries.length > 0
-              ? `All ${counted(entries.length, "entry", "entries")} of the ledger.`
-              : "No entries yet."
-          }
-        </p>`
-        : html`<${More} pages=${pages} noun="entry" plural="entries" label="Look further back" />`
-    }
-  </section>`;
-}
-
-function Sums({ accountId, account, entries, isSure }) {
-  const [newest, oldest] = [entries[0], entries.at(-1)];
-  const opening = oldest.balance_after - oldest.amount;
-  const unwritten = account.balance - newest.balance_after;
-  const byType = Object.groupBy(entries, (entry) => entry.type);
-  return html`<dl class="sums">
-    <div class="edge">
-      <dt>
-        ${oldest.seq === 1 ? "At the start" : html`Before <${Time} at=${oldest.recorded_at} />`}
-      </dt>
-      <dd><${Credits} value=${opening} /></dd>
-    </div>
-    ${Object.entries(byType).map(
-      ([type, list]) => html`<div key=${type}>
-        <dt>
-          <a href=${href(["accounts", accountId, "ledger"], { type })}>${words(type)}</a>
-          <span class="quiet"> ${counted(list.length, "entry", "entries")}</span>
-        </dt>
-        <dd><${Change} value=${list.reduce((sum, entry) => sum + entry.amount, 0)} /></dd>
-      </div>`,
-    )}
-    <div class="edge">
-      <dt>After the newest entry</dt>
-      <dd><${Credits} value=${newest.balance_after} /></dd>
-    </div>
-    ${
-      unwritten !== 0 &&
-      html`<div>
-      <dt>
-        ${isSure ? "Since then, by the clock" : "Between the two"}
-        <span class="under">
-          ${
-            isSure
-              ? "Expired or renewed. The next command writes it down."
-              : "They were read at different times."
-          }
-        </span>
-      </dt>
-      <dd><${Change} value=${unwritten} /></dd>
-    </div>`
-    }
-    <div class="edge total">
-      <dt>Balance now</dt>
-      <dd><${Credits} value=${account.balance} /></dd>
-    </div>
-  </dl>`;
+  return html`<h3 class="card-title">Latest changes</h3>
+    <${Loaded} of=${recent} what="the latest changes" lines=${4}>
+      ${({ entries, list, unwritten }) => html`<ul class="recent">
+        ${
+          unwritten !== 0 &&
+          html`<li>
+            <span title="The next entry records it.">Renewed or expired since</span>
+            <span></span>
+            <${Change} value=${unwritten} />
+          </li>`
+        }
+        ${entries.map(
+          (entry) => html`<li key=${entry.seq}>
+            <a href=${entryHref(accountId, entry.entry_id)}>${said(entry, list)}</a>
+            <span class="fine"><${Time} at=${entry.recorded_at} as="relative" /></span>
+            <${Change} value=${entry.amount} />
+          </li>`,
+        )}
+      </ul>`}
+    <//>
+    <p class="card-foot"><a href=${href(["accounts", accountId, "ledger"])}>View ledger</a></p>`;
 }
 
 /** Mark a value that overrides the plan's. */
@@ -274,8 +263,6 @@ function Quota({ account, quota, nameOf, open }) {
           html`<${Time} at=${quota.period.start} as="date" /> to <${Time} at=${quota.period.end} as="date" />`,
         ],
         ["Subscription", account.subscription_status && words(account.subscription_status)],
-        ["Granted in total", credits(account.granted_total)],
-        ["Used in total", credits(account.consumed_total)],
         ...limits.map(([name, value]) => [
           `Limit ${name}`,
           `${number(value)}${owned(name in overrides.limits)}`,
