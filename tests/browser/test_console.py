@@ -801,6 +801,41 @@ def test_a_webhook_waits_for_its_plan_and_can_be_replayed_once_that_is_known(
     expect(figure(page, "Plan")).to_have_text("Pro")
 
 
+def test_a_message_says_what_it_did_and_those_that_wait_are_counted(
+    page: Page, stack: LocalStack, somebody: NewUser
+) -> None:
+    at = ["--port", str(stack.port), "--state", str(stack.state_dir)]
+    for fixture, change in (
+        ("credits_purchased", f"data.account_id={somebody.account_id}"),
+        ("credits_purchased", "data.account_id=nobody-yet"),
+    ):
+        words = ["--set", change, "--set", f"data.payment_id={uuid4()}"]
+        words += ["--set", "data.credits=500"]
+        sent = subprocess.run(
+            [SCRIP, "webhooks", "send", f"standard/{fixture}", *words, *at],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert sent.returncode == 0, sent.stdout + sent.stderr
+    page.reload()
+    inbox = page.get_by_role("navigation", name="Main").get_by_role("link", name="Inbox")
+    expect(inbox).to_have_accessible_name(re.compile(r"Inbox ?\d+ need attention"))
+    inbox.click()
+    row = page.get_by_role("row").filter(has_text=somebody.account_id)
+    expect(row).to_contain_text("Applied")
+    row.get_by_role("link").first.click()
+    did = page.get_by_role("region", name="What it did")
+    expect(did.get_by_role("row").nth(1)).to_contain_text("+500")
+    expect(page.get_by_role("link", name=somebody.email)).to_be_visible()
+    message = page.url
+    did.get_by_role("link", name="Credits purchased").click()
+    story = page.locator(".story")
+    expect(story).to_contain_text("+500")
+    story.get_by_role("link", name="standard:msg").click()
+    expect(page).to_have_url(message)
+
+
 def test_usage_is_shown_as_a_chart_and_as_a_table_by_feature(page: Page, somebody: NewUser) -> None:
     for feature in ("chat", "chat", "image-generation"):
         somebody.consume(feature)

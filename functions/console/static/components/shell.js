@@ -4,6 +4,7 @@ import { html, useEffect, useRef, useState } from "../lib/vendor.js";
 import { go, href } from "../lib/router.js";
 import { onNotice } from "../lib/notice.js";
 import { signOut } from "../lib/session.js";
+import { Badge, useWaiting } from "./badges.js";
 
 const PLACES = [
   ["Accounts", ["accounts"]],
@@ -18,6 +19,7 @@ const ADDRESS = /^[^@\s|]+@[^@\s|]+$/;
 /** The frame around a page; `place` is the first segment of the route. */
 export function Shell({ place, userName, children }) {
   const main = useRef(null);
+  const waiting = useWaiting(place);
   const skip = (event) => {
     event.preventDefault();
     main.current.focus();
@@ -33,7 +35,7 @@ export function Shell({ place, userName, children }) {
               key=${name}
               href=${href(segments)}
               aria-current=${segments[0] === place ? "page" : undefined}
-              >${name}</a
+              >${name}<${Badge} count=${waiting[segments[0]]} /></a
             >`,
           )}
         </nav>

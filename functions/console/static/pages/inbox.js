@@ -65,22 +65,15 @@ const COLUMNS = [
   {
     name: "Message",
     isRowHeader: true,
-    cell: (
-      message,
-    ) => html`<a class="strong" href=${href(["inbox", message.webhook_id])}>${message.type}</a>
-      <span class="under">${message.webhook_id}</span>`,
+    cell: (message) => html`<a class="strong" href=${href(["inbox", message.webhook_id])}>${message.type}</a>`,
   },
-  {
-    name: "Status",
-    cell: ({ status, reason }) => html`<${MessageStatus} status=${status} />
-      ${reason && html`<span class="under">${reason}</span>`}`,
-  },
+  { name: "Provider", isSpare: true, cell: ({ provider }) => words(provider) },
+  { name: "Status", cell: ({ status }) => html`<${MessageStatus} status=${status} />` },
+  { name: "Reason", cell: ({ reason }) => reason && html`<span class="quiet">${reason}</span>` },
   {
     name: "Account",
-    cell: ({ account_id: accountId }) =>
-      accountId
-        ? html`<a class="id" href=${href(["accounts", accountId])}>${accountId}</a>`
-        : html`<span class="quiet">None</span>`,
+    cell: ({ account_id: id }) =>
+      id && html`<a class="id clipped" href=${href(["accounts", id])}>${id}</a>`,
   },
-  { name: "Received", cell: (message) => html`<${Time} at=${message.received_at} />` },
+  { name: "Received", isMain: true, cell: (message) => html`<${Time} at=${message.received_at} as="relative" />` },
 ];

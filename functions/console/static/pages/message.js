@@ -2,12 +2,17 @@
 
 import { html, useState } from "../lib/vendor.js";
 import { get, path, post } from "../lib/api.js";
+import { features } from "../lib/catalog.js";
+import { entryHref, said } from "../lib/entries.js";
 import { useLoaded } from "../lib/loading.js";
+import { entriesOf } from "../lib/messages.js";
 import { announce } from "../lib/notice.js";
 import { href } from "../lib/router.js";
+import { addressOf } from "../components/actor.js";
 import { Heading } from "../components/heading.js";
 import { Empty, Failure, Loaded } from "../components/states.js";
-import { Facts, Id, Json, MessageStatus, Time } from "../components/values.js";
+import { Table } from "../components/table.js";
+import { Change, Facts, Id, Json, MessageStatus, Time } from "../components/values.js";
 
 const UNMATCHED = `No account or plan matches this message yet. It's applied once the account exists. If a
   plan is missing, add its provider ID in the catalog, then replay the message.`;
@@ -23,21 +28,29 @@ const MEANINGS = {
 /** The message `webhookId`. */
 export function MessagePage({ webhookId }) {
   const message = useLoaded(
-    (signal) => get(path`admin/webhooks/${webhookId}`, { signal }),
+    async (signal) => {
+      const found = await get(path`admin/webhooks/${webhookId}`, { signal });
+      const [entries, list, email] = await Promise.all([
+        entriesOf(found, signal),
+        features(),
+        found.account_id && addressOf(found.account_id),
+      ]);
+      return { message: found, entries, list, email };
+    },
     [webhookId],
   );
   return html`
     <div class="page-head">
-      <${Heading} title=${message.data?.type ?? "Message"} place=${webhookId} />
+      <${Heading} title=${message.data?.message.type ?? "Message"} place=${webhookId} />
       <a href=${href(["inbox"])}>Inbox</a>
     </div>
     <${Loaded} of=${message} what="the message">
-      ${(data) => html`<${Message} message=${data} reload=${message.reload} />`}
+      ${(data) => html`<${Message} ...${data} reload=${message.reload} />`}
     <//>
   `;
 }
 
-const Message = ({ message, reload }) => html`
+const Message = ({ message, entries, list, email, reload }) => html`
   <section class="card padded" aria-label="Outcome">
     <div class="title-row">
       <${MessageStatus} status=${message.status} />
@@ -53,7 +66,7 @@ const Message = ({ message, reload }) => html`
         [
           "Account",
           message.account_id &&
-            html`<a class="id" href=${href(["accounts", message.account_id])}>${message.account_id}</a>`,
+            html`<a href=${href(["accounts", message.account_id])}>${email ?? message.account_id}</a>`,
         ],
         ["Provider", message.provider],
         ["ID", html`<${Id}>${message.webhook_id}<//>`],
@@ -65,6 +78,7 @@ const Message = ({ message, reload }) => html`
     />
     ${message.payload && html`<${Replay} webhookId=${message.webhook_id} reload=${reload} />`}
   </section>
+  ${message.status === "applied" && html`<${Effects} message=${message} entries=${entries} list=${list} />`}
   <section class="card padded" aria-labelledby="payload-title">
     <h2 id="payload-title">Contents</h2>
     ${
@@ -76,6 +90,34 @@ const Message = ({ message, reload }) => html`
     }
   </section>
 `;
+
+/** The entries that it made. A message can also link an account, or change a subscription. */
+const Effects = ({ message: { account_id: accountId }, entries, list }) => html`<section
+  class="card"
+  aria-labelledby="effects-title"
+>
+  <h2 id="effects-title" class="card-title">What it did</h2>
+  ${
+    entries.length > 0
+      ? html`<${Table}
+        caption="Entries that it made"
+        columns=${[
+          {
+            name: "Entry",
+            isRowHeader: true,
+            cell: (entry) => html`<a class="strong" href=${entryHref(accountId, entry.entry_id)}>${said(entry, list)}</a>`,
+          },
+          { name: "When", cell: (entry) => html`<${Time} at=${entry.recorded_at} />` },
+          { name: "Change", isNumber: true, isMain: true, cell: (entry) => html`<${Change} value=${entry.amount} />` },
+        ]}
+        rows=${entries}
+        keyOf=${({ seq }) => seq}
+      />`
+      : html`<p class="quiet padded">
+          It moved no credits: it linked an account, updated a subscription, or repeated an earlier message.
+        </p>`
+  }
+</section>`;
 
 const Names = ({ names }) => names.map((name) => html`<div key=${name}><${Id}>${name}<//></div>`);
 
