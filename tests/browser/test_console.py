@@ -874,6 +874,42 @@ def test_usage_is_shown_as_a_chart_and_as_a_table_by_feature(page: Page, somebod
     expect(table).to_be_visible()
 
 
+def test_usage_is_read_by_keyboard_by_week_and_compared_with_the_period_before(
+    page: Page, somebody: NewUser
+) -> None:
+    somebody.consume("image-generation")
+    open_account(page, somebody, "Usage")
+    chart = page.get_by_role("group", name=re.compile("^Credits used"))
+    for _ in range(STREAM_SECONDS):
+        expect(page.get_by_role("region", name="Usage").locator(".loaded")).to_be_visible()
+        if page.locator(".uplot canvas").count():
+            break
+        page.wait_for_timeout(1_000)
+        page.reload()
+    page.keyboard.press("Tab")  # The focus was moved by a key, so it is visible.
+    chart.focus()
+    today = datetime.now(UTC)
+    tip = chart.get_by_role("status")
+    expect(tip).to_contain_text(f"{today:%b} {today.day}, {today.year}: 25")
+    expect(tip).to_contain_text("Image generation 25")
+    page.keyboard.press("ArrowLeft")
+    expect(tip).to_contain_text(": 0")
+    page.keyboard.press("Escape")
+    expect(tip).to_have_count(0)
+
+    page.get_by_label("Week", exact=True).check()
+    expect(page).to_have_url(re.compile("by=week"))
+    page.get_by_text("By week", exact=True).click()
+    weeks = page.get_by_role("table", name="Credits used by week and feature")
+    expect(weeks.locator("tbody tr")).to_have_count(1)
+    # From tomorrow on, today is in the period before.
+    tomorrow = f"{today + timedelta(days=1):%Y-%m-%d}"
+    page.evaluate(
+        f"location.hash = location.hash.replace(/[?].*/, '?from={tomorrow}&to={tomorrow}')"
+    )
+    expect(page.get_by_text("No usage", exact=True)).to_be_visible()
+
+
 def test_a_page_that_fails_shows_an_error_and_the_next_page_works(page: Page, seen: Seen) -> None:
     expect(page.get_by_role("heading", name="Accounts")).to_be_visible()
     page.route("**/v1/admin/health", lambda route: route.fulfill(json={}))

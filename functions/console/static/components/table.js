@@ -1,10 +1,11 @@
-// A table with a caption and column headings, which becomes a list of cards on a phone.
+// A table with a caption and column headings, whose rows become two lines each on a phone.
 
 import { Fragment, html } from "../lib/vendor.js";
 
 /**
- * `columns` are `{name, cell(row), isNumber, isRowHeader, isQuiet}`; only screen readers see the name
- * of a quiet column. `detail(row)` returns the content below a row, if any.
+ * `columns` are `{name, cell(row), isNumber, isRowHeader, isQuiet, isMain, isSpare}`; only screen
+ * readers see the name of a quiet column. On a phone the main column is beside the row's header, the
+ * others are below, and spare ones are left out. `detail(row)` returns the content below a row, if any.
  */
 export const Table = ({ caption, columns, rows, keyOf, detail }) => html`<table>
   <caption class="unseen">
@@ -17,7 +18,8 @@ export const Table = ({ caption, columns, rows, keyOf, detail }) => html`<table>
           name,
           isNumber,
           isQuiet,
-        }) => html`<th key=${name} scope="col" class=${isNumber ? "right" : ""}>
+          isSpare,
+        }) => html`<th key=${name} scope="col" class=${look({ isNumber, isSpare })}>
           <span class=${isQuiet ? "unseen" : ""}>${name}</span>
         </th>`,
       )}
@@ -41,10 +43,15 @@ export const Table = ({ caption, columns, rows, keyOf, detail }) => html`<table>
   </tbody>
 </table>`;
 
-function Cell({ column: { name, cell, isNumber, isRowHeader, isQuiet }, row }) {
-  const label = isQuiet ? undefined : name;
-  const look = isNumber ? "right" : "";
+/** Return a cell's classes. */
+const look = ({ isNumber, isMain, isSpare }) =>
+  [isNumber && "right", isMain && "main", isSpare && "spare"].filter(Boolean).join(" ");
+
+/** On a phone a number has its column's name beside it, unless it is the main one. */
+function Cell({ column, row }) {
+  const { name, cell, isNumber, isMain, isRowHeader } = column;
+  const label = isNumber && !isMain ? name : undefined;
   return isRowHeader
-    ? html`<th scope="row" class=${look}>${cell(row)}</th>`
-    : html`<td data-label=${label} class=${look}><div>${cell(row)}</div></td>`;
+    ? html`<th scope="row" class=${look(column)}>${cell(row)}</th>`
+    : html`<td data-label=${label} class=${look(column)}><div>${cell(row)}</div></td>`;
 }

@@ -54,7 +54,12 @@ const COLUMNS = [
         </span>`
       }`,
   },
-  { name: "Change", isNumber: true, cell: ({ change }) => html`<${Change} value=${change} />` },
+  {
+    name: "Change",
+    isNumber: true,
+    isMain: true,
+    cell: ({ change }) => html`<${Change} value=${change} />`,
+  },
   { name: "Balance after", isNumber: true, cell: ({ balance }) => html`<${Credits} value=${balance} />` },
 ];
 

@@ -72,16 +72,12 @@ export function CatalogPage({ shelf: name = "plans" }) {
 
 const state = ({ versionsHref }) => ({
   name: "State",
-  cell: (item) => html`<${Chip} tone=${item.active ? "good" : "plain"}>
-      ${item.active ? "Active" : "Inactive"}
-    <//>
-    ${
-      versionsHref
-        ? html`<a class="under" href=${versionsHref(item)}>
-            version ${item.version}<span class="unseen"> of ${item.name}</span>
-          </a>`
-        : html`<span class="under">version ${item.version}</span>`
-    }`,
+  cell: (item) => html`${
+    versionsHref
+      ? html`<a href=${versionsHref(item)}>version ${item.version}<span class="unseen"> of ${item.name}</span></a>`
+      : html`<span class="quiet">version ${item.version}</span>`
+  }
+  ${!item.active && html` <${Chip}>Inactive<//>`}`,
 });
 
 const actions = (setDialog) => ({
@@ -91,7 +87,11 @@ const actions = (setDialog) => ({
     <button type="button" class="button small" onClick=${() => setDialog({ item })}>
       Edit<span class="unseen"> ${item.name}</span>
     </button>
-    <button type="button" class="button small" onClick=${() => setDialog({ item, isSwitch: true })}>
+    <button
+      type="button"
+      class=${`button small ${item.active ? "danger-quiet" : ""}`}
+      onClick=${() => setDialog({ item, isSwitch: true })}
+    >
       ${item.active ? "Deactivate" : "Activate"}<span class="unseen"> ${item.name}</span>
     </button>
   </div>`,

@@ -85,7 +85,7 @@ export const FEATURES = {
       name: "Feature",
       isRowHeader: true,
       cell: (feature) =>
-        html`<strong>${feature.name}</strong> <span class="under">${feature.feature_id}</span>`,
+        html`<span class="strong">${feature.name}</span> <span class="quiet">${feature.feature_id}</span>`,
     },
     { name: "Price", cell: (feature) => html`<${Lines} lines=${prices(feature)} />` },
   ],

@@ -148,9 +148,9 @@ const columns = (list, openedId, setOpenedId) => [
         ${entry.reason && html`<span class="under">${entry.reason}</span>`}`;
     },
   },
-  { name: "Type", cell: (entry) => html`<${EntryType} type=${entry.type} />` },
+  { name: "Type", isSpare: true, cell: (entry) => html`<${EntryType} type=${entry.type} />` },
   { name: "When", cell: (entry) => html`<${Time} at=${entry.recorded_at} />` },
-  { name: "Change", isNumber: true, cell: (entry) => html`<${Change} value=${entry.amount} />` },
+  { name: "Change", isNumber: true, isMain: true, cell: (entry) => html`<${Change} value=${entry.amount} />` },
   {
     name: "Balance",
     isNumber: true,

@@ -99,30 +99,28 @@ export const PLANS = {
       name: "Plan",
       isRowHeader: true,
       cell: (plan) =>
-        html`<strong>${plan.name}</strong> <span class="under">${plan.plan_id}</span>`,
+        html`<span class="strong">${plan.name}</span> <span class="quiet">${plan.plan_id}</span>`,
     },
     {
       name: "Credits per period",
       isNumber: true,
+      isMain: true,
       cell: (plan) =>
         plan.unlimited ? "Unlimited" : html`<${Credits} value=${plan.monthly_credits} />`,
     },
     {
       name: "Rolls over",
       cell: ({ rollover }) =>
-        rollover
-          ? `up to ${number(rollover.max)}, for ${counted(rollover.periods, "period")}`
-          : html`<span class="quiet">No</span>`,
+        rollover && `Up to ${number(rollover.max)}, for ${counted(rollover.periods, "period")}`,
     },
     {
       name: "Overdraft",
       isNumber: true,
-      cell: (plan) => html`<${Credits} value=${plan.overdraft_limit} />`,
+      cell: (plan) => plan.overdraft_limit > 0 && html`<${Credits} value=${plan.overdraft_limit} />`,
     },
     {
       name: "Provider IDs",
-      cell: ({ provider_ids: ids }) =>
-        ids.length > 0 ? ids.join(", ") : html`<span class="quiet">None</span>`,
+      cell: ({ provider_ids: ids }) => ids.join(", "),
     },
   ],
   Fields,
