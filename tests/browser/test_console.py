@@ -994,6 +994,39 @@ def test_the_console_can_be_used_with_the_keyboard_alone(page: Page, somebody: N
     expect(button).to_be_focused()
 
 
+def test_the_command_palette_finds_accounts_pages_and_actions(
+    page: Page, somebody: NewUser
+) -> None:
+    expect(page.get_by_role("heading", name="Accounts")).to_be_visible()
+    page.keyboard.press("Control+k")
+    palette = page.get_by_role("dialog", name="Commands")
+    page.keyboard.type(somebody.email)
+    expect(palette.get_by_role("option", name=somebody.email)).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text(somebody.email)
+    expect(figure(page, "Balance")).to_be_visible()
+
+    page.keyboard.press("Control+k")
+    page.keyboard.type("fre")
+    expect(palette.get_by_role("option")).to_have_text(["FreezeThis account"])
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog", name="Freeze account")).to_be_visible()
+    page.keyboard.press("Control+k")
+    expect(palette).to_have_count(0)
+    page.keyboard.press("Escape")
+
+    page.keyboard.press("Control+k")
+    expect(palette.get_by_role("option").first).to_be_visible()
+    page.keyboard.press("ArrowUp")  # The last one: sign out.
+    page.keyboard.press("ArrowUp")
+    expect(palette.get_by_role("option", selected=True)).to_contain_text("Health")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Health", exact=True)).to_be_visible()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("nothing at all")
+    expect(palette.get_by_text("Nothing matches.")).to_be_visible()
+
+
 def test_the_console_loads_small_files_few_at_a_time_and_only_once(
     page: Page, somebody: NewUser
 ) -> None:

@@ -3,8 +3,10 @@
 import { html, useEffect, useRef, useState } from "../lib/vendor.js";
 import { go, href } from "../lib/router.js";
 import { onNotice } from "../lib/notice.js";
+import { foundAt } from "../lib/search.js";
 import { signOut } from "../lib/session.js";
 import { Badge, useWaiting } from "./badges.js";
+import { KEYS, Palette } from "./palette.js";
 
 const PLACES = [
   ["Accounts", ["accounts"]],
@@ -13,13 +15,21 @@ const PLACES = [
   ["Health", ["health"]],
 ];
 
-// An ID may contain @, too. Text that looks like an email address is tried as one first.
-const ADDRESS = /^[^@\s|]+@[^@\s|]+$/;
-
 /** The frame around a page; `place` is the first segment of the route. */
 export function Shell({ place, userName, children }) {
   const main = useRef(null);
   const waiting = useWaiting(place);
+  const [isPalette, setPalette] = useState(false);
+  useEffect(() => {
+    const pressed = (event) => {
+      if (event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey)) return;
+      event.preventDefault();
+      // Another dialog may have unsaved input.
+      if (!document.querySelector("dialog[open]")) setPalette(true);
+    };
+    addEventListener("keydown", pressed);
+    return () => removeEventListener("keydown", pressed);
+  }, []);
   const skip = (event) => {
     event.preventDefault();
     main.current.focus();
@@ -39,7 +49,7 @@ export function Shell({ place, userName, children }) {
             >`,
           )}
         </nav>
-        <${Search} />
+        <${Search} open=${() => setPalette(true)} />
         <div class="who">
           <span class="who-name" title=${`Signed in as ${userName}`}>${userName}</span>
           <button type="button" class="button small quiet" onClick=${signOut}>Sign out</button>
@@ -47,6 +57,7 @@ export function Shell({ place, userName, children }) {
       </div>
     </header>
     <main id="main" ref=${main} tabindex="-1">${children}</main>
+    ${isPalette && html`<${Palette} close=${() => setPalette(false)} />`}
     <${Notice} />
   `;
 }
@@ -62,7 +73,7 @@ export const Brand = () => html`
 `;
 
 /** Find an account by email address or ID, from any page; the / key moves the focus here. */
-function Search() {
+function Search({ open }) {
   const input = useRef(null);
   const [text, setText] = useState("");
   useEffect(() => {
@@ -81,11 +92,7 @@ function Search() {
     const wanted = text.trim();
     if (!wanted) return;
     setText("");
-    go(
-      ADDRESS.test(wanted)
-        ? href(["accounts"], { email: wanted })
-        : href(["accounts", wanted]),
-    );
+    go(foundAt(wanted));
   };
   return html`<form role="search" onSubmit=${search}>
     <input
@@ -100,7 +107,9 @@ function Search() {
       autocapitalize="none"
       spellcheck=${false}
     />
-    <kbd aria-hidden="true">/</kbd>
+    <button type="button" class="keys" aria-keyshortcuts="Control+K Meta+K" aria-haspopup="dialog" onClick=${open}>
+      <span class="unseen">Commands </span><kbd>${KEYS}</kbd>
+    </button>
   </form>`;
 }
 

@@ -5,6 +5,7 @@ import { get, path, post, remove } from "../lib/api.js";
 import { plans } from "../lib/catalog.js";
 import { number, setNow, words } from "../lib/format.js";
 import { useLoaded } from "../lib/loading.js";
+import { offer } from "../lib/commands.js";
 import { announce } from "../lib/notice.js";
 import { href } from "../lib/router.js";
 import { isDev } from "../lib/session.js";
@@ -80,6 +81,11 @@ export function AccountPage({ accountId, rest: [tab, entryId], query }) {
   const shared = { ...data, accountId, query, open };
   const isOpen = data && data.account.status !== "closed";
   const menu = isOpen ? actionsOn(accountId, data.account, open) : [];
+  useEffect(() => {
+    const adjust = { name: "Adjust credits", act: () => open("credits") };
+    offer((isOpen ? [adjust, ...menu] : []).map((action) => ({ ...action, hint: "This account" })));
+  }, [data]);
+  useEffect(() => () => offer([]), []);
   return html`
     <${Head}
       accountId=${accountId}

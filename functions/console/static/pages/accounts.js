@@ -4,6 +4,7 @@ import { html, useEffect, useState } from "../lib/vendor.js";
 import { get } from "../lib/api.js";
 import { number, words } from "../lib/format.js";
 import { usePages } from "../lib/loading.js";
+import { offer } from "../lib/commands.js";
 import { announce } from "../lib/notice.js";
 import { go, href } from "../lib/router.js";
 import { Heading } from "../components/heading.js";
@@ -31,6 +32,10 @@ export function AccountsPage({ email }) {
     if (found) go(href(["accounts", found.account_id]), { replace: true });
   }, [found]);
   const [isOpening, setOpening] = useState(false);
+  useEffect(() => {
+    offer([{ name: "New account", act: () => setOpening(true) }]);
+    return () => offer([]);
+  }, []);
   const opened = (id) => {
     setOpening(false);
     announce(`Account ${id} is open`);

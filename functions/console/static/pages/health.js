@@ -1,9 +1,10 @@
 // The stack's health: problems and advice, queues and the clock.
 
-import { html, useState } from "../lib/vendor.js";
+import { html, useEffect, useState } from "../lib/vendor.js";
 import { get } from "../lib/api.js";
 import { counted, duration, number, words } from "../lib/format.js";
 import { useLoaded } from "../lib/loading.js";
+import { offer } from "../lib/commands.js";
 import { announce } from "../lib/notice.js";
 import { Heading } from "../components/heading.js";
 import { Loaded } from "../components/states.js";
@@ -65,6 +66,10 @@ const PROBLEMS = {
 export function HealthPage() {
   const health = useLoaded((signal) => get("admin/health", { signal }), []);
   const [isSyncing, setSyncing] = useState(false);
+  useEffect(() => {
+    offer([{ name: "Sync with providers", act: () => setSyncing(true) }]);
+    return () => offer([]);
+  }, []);
   const synced = (text) => {
     setSyncing(false);
     health.reload();

@@ -1,0 +1,116 @@
+// The command palette: pages, actions of the current page, and accounts, by keyboard.
+
+import { html, useLayoutEffect, useRef, useState } from "../lib/vendor.js";
+import { pause } from "../lib/api.js";
+import { commands } from "../lib/commands.js";
+import { useLoaded } from "../lib/loading.js";
+import { go, href } from "../lib/router.js";
+import { suggestions } from "../lib/search.js";
+import { signOut } from "../lib/session.js";
+
+const TYPING_SECONDS = 0.2;
+
+const PAGES = [
+  { name: "Accounts", to: href(["accounts"]) },
+  { name: "Plans", to: href(["catalog", "plans"]) },
+  { name: "Features", to: href(["catalog", "features"]) },
+  { name: "Inbox", to: href(["inbox"]) },
+  { name: "Unmatched messages", to: href(["inbox"], { status: "unmatched" }) },
+  { name: "Failed messages", to: href(["inbox"], { status: "failed" }) },
+  { name: "Health", to: href(["health"]) },
+].map((page) => ({ hint: "Go to", ...page }));
+
+const SIGN_OUT = { name: "Sign out", act: signOut };
+
+/** The name of the keys that open it. */
+export const KEYS = /Mac|iP/.test(navigator.platform) ? "⌘K" : "Ctrl K";
+
+/** Open while it is rendered; `close` is called when something was chosen, or nothing. */
+export function Palette({ close }) {
+  const dialog = useRef(null);
+  const [text, setText] = useState("");
+  const [at, setAt] = useState(0);
+  // Before the next key arrives.
+  useLayoutEffect(() => {
+    dialog.current.showModal();
+    addEventListener("hashchange", close);
+    return () => {
+      removeEventListener("hashchange", close);
+      dialog.current?.close();
+    };
+  }, []);
+  const wanted = text.trim();
+  const found = useLoaded(
+    async (signal) => {
+      if (wanted === "") return [];
+      await pause(TYPING_SECONDS);
+      return signal.aborted ? [] : suggestions(wanted, signal);
+    },
+    [wanted],
+  );
+  const items = [...matching(wanted), ...(found.data ?? [])];
+  const marked = Math.min(at, items.length - 1);
+  const choose = ({ act, to }) => {
+    close();
+    // After the dialog has given the focus back.
+    setTimeout(() => (to ? go(to) : act()));
+  };
+  const pressed = (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step) setAt((marked + step + items.length) % items.length);
+    else if (event.key === "Enter" && items[marked]) choose(items[marked]);
+    else return;
+    event.preventDefault();
+  };
+  return html`<dialog class="palette" aria-label="Commands" ref=${dialog} onClose=${close}>
+    <input
+      role="combobox"
+      aria-label="Search accounts and commands"
+      aria-expanded="true"
+      aria-controls="palette-list"
+      aria-activedescendant=${items[marked] && `palette-${marked}`}
+      placeholder="Account email or ID, page, or action"
+      value=${text}
+      autofocus
+      autocomplete="off"
+      autocapitalize="none"
+      spellcheck=${false}
+      onInput=${(event) => {
+        setText(event.target.value);
+        setAt(0);
+      }}
+      onKeyDown=${pressed}
+    />
+    <ul role="listbox" id="palette-list" aria-label="Results">
+      ${items.map(
+        (item, index) => html`<li
+          key=${`${item.to ?? ""} ${item.name}`}
+          id=${`palette-${index}`}
+          role="option"
+          aria-selected=${index === marked}
+          onPointerMove=${() => setAt(index)}
+          onClick=${() => choose(item)}
+        >
+          ${item.name}${item.hint && html`<span class="quiet">${item.hint}</span>`}
+        </li>`,
+      )}
+    </ul>
+    <p class="palette-foot" role="status">${statusOf(wanted, items, found)}</p>
+  </dialog>`;
+}
+
+/** Return the actions and pages whose names have a word that begins with each typed word. */
+function matching(wanted) {
+  const typed = wanted.toLowerCase().split(/\s+/);
+  return [...commands(), ...PAGES, SIGN_OUT].filter(({ name }) => {
+    const names = name.toLowerCase().split(" ");
+    return typed.every((word) => names.some((one) => one.startsWith(word)));
+  });
+}
+
+function statusOf(wanted, items, { isLoading, error }) {
+  if (error) return error.message;
+  if (isLoading && wanted) return "Searching…";
+  if (items.length === 0) return "Nothing matches. Accounts are found by their whole email or ID.";
+  return "↑ ↓ to choose, Enter to open, Esc to close";
+}
