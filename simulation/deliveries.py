@@ -135,7 +135,7 @@ def _has_event(change: Change) -> bool:
     """The event function's filter in template.yaml."""
     if change.pk.startswith("LEDGER#"):
         return change.before is None
-    return change.sk == "ACCOUNT" and change.name == "MODIFY"
+    return change.sk == "ACCOUNT" and change.name != "REMOVE"
 
 
 def _may_wake(change: Change) -> bool:

@@ -62,6 +62,9 @@ ARN = "arn:aws:dynamodb:eu-central-1:123456789012:table/scrip"
 FIRST_NUMBER = 100_000_000_000_000_000_000
 """Sequence numbers have at least 21 digits."""
 
+WRITTEN_AT = 1_793_491_200
+"""When every write is said to have been made, in epoch seconds: the table has no clock."""
+
 
 EXCEPTIONS: dict[str, type[ClientError]] = {
     name: type(name, (ClientError,), {})
@@ -134,6 +137,7 @@ class Change(NamedTuple):
             "eventSource": "aws:dynamodb",
             "awsRegion": "eu-central-1",
             "dynamodb": {
+                "ApproximateCreationDateTime": WRITTEN_AT,
                 "Keys": {"pk": {"S": self.pk}, "sk": {"S": self.sk}},
                 **shown,
                 "SequenceNumber": str(self.number),

@@ -66,6 +66,36 @@ def check_events(model: Model, sent: Iterable[Sent]) -> None:
             wrong("violation", f"{who} crossed {books.crossings}, but events say {crossed[who]}")
 
 
+def check_lists(model: Model, items: Iterable[dict[str, Any]]) -> None:
+    """Check that every account is in the lists that its item belongs to, and no closed one is."""
+    accounts: dict[str, dict[str, Any]] = {}
+    rows: dict[str, set[str]] = defaultdict(set)
+    for item in map(plain, items):
+        if item["sk"] == "ACCOUNT":
+            accounts[item["pk"].removeprefix("ACCOUNT#")] = item
+        elif item["sk"].startswith("LISTED#") and "directory_pk" in item:
+            rows[item["pk"].removeprefix("NAMES#")].add(item["sk"].removeprefix("LISTED#"))
+    for who, books in model.books.items():
+        account, listed = accounts[who], {row for row in rows[who] if not row.startswith("plan:")}
+        plans = rows[who] - listed
+        available = sum(grant["remaining"] for grant in account.get("grants", ()))
+        available -= account.get("debt", 0)
+        facts = {
+            "opened": True,
+            "id": True,
+            "frozen": account.get("status") == "frozen",
+            "in_debt": account.get("debt", 0) > 0,
+            "out_of_credits": available <= 0,
+            "held": any(
+                part["amount"] for one in account.get("holds", ()) for part in one["allocations"]
+            ),
+            "past_due": "past_due" in listed,  # which subscription counts is the ledger's own rule
+        }
+        right = set() if books.is_closed else {row for row, applies in facts.items() if applies}
+        if listed != right or bool(plans) == books.is_closed:
+            wrong("violation", f"{who} is in the lists {sorted(rows[who])}, not in {sorted(right)}")
+
+
 def check_usage(model: Model, items: Iterable[dict[str, Any]]) -> None:
     """Check that the usage items count every use and refund once."""
     stored: Uses = {}

@@ -26,7 +26,7 @@ from simulation.dynamodb import EXCEPTIONS, SimulatedDynamoDB, freeze
 from simulation.environment import SECRET, SIGNUP_CREDITS
 from simulation.faults import Died, Fault, Faults
 from simulation.findings import wrong
-from simulation.leftovers import check_archive, check_events, check_usage
+from simulation.leftovers import check_archive, check_events, check_lists, check_usage
 from simulation.model import Model
 from simulation.plain import typed
 from simulation.processes import NOW, Processes, SwitchingScheduler, at
@@ -324,7 +324,9 @@ class World:
         self.model.all_delivered(self._swept_at)
         check_archive(self.model, self.objects)
         check_events(self.model, self.sent)
-        check_usage(self.model, self.database.scan(TableName=TABLE)["Items"])
+        items = self.database.scan(TableName=TABLE)["Items"]
+        check_usage(self.model, items)
+        check_lists(self.model, items)
         for account_id in self.model.books:
             check = partial(self._check_account, account_id)
             self.scheduler.spawn(check, Random(self.seed))

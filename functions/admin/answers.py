@@ -1,10 +1,11 @@
 """The answers to what admins ask about all accounts together."""
 
-from typing import TYPE_CHECKING, Annotated, Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, TypedDict
 
 from pydantic import Field, JsonValue
 
 from scrip.domain.entries import iso
+from scrip.domain.states import AccountState
 from scrip.http.accounts import ListedAccount, UnreadableAccount
 from scrip.http.answers import EntryAnswer, IsoInstant
 from scrip.store.inbox import InboxRecord, InboxStatus
@@ -31,10 +32,46 @@ class ArchivedEntriesAnswer(TypedDict):
 
 
 class AccountsAnswer(TypedDict):
-    """Accounts, by the day and time of their anchor. The end is `cursor: null`."""
+    """Accounts, newest first; with `q` by the name that was found. The end is `cursor: null`.
+
+    As long as some accounts are in no list, all come by the day and time of their anchor.
+    """
 
     accounts: list[ListedAccount | UnreadableAccount]
     cursor: str | None
+
+
+class AccountCount(TypedDict):
+    """How many accounts a list has; `more` if it has more than were counted."""
+
+    count: int
+    more: bool
+
+
+class AccountCountsAnswer(TypedDict):
+    """How many accounts are open, and how many are in each state and on each plan.
+
+    Several plans can be in force for an account.
+    """
+
+    all: AccountCount
+    states: dict[AccountState, AccountCount]
+    plans: dict[str, AccountCount]
+
+
+class Suggestion(TypedDict):
+    """What a search has found: `matched` is what matched it, and `name` the account's owner's."""
+
+    kind: Literal["account", "customer", "payment", "entry", "webhook"]
+    matched: str
+    account_id: str | None
+    name: str | None
+
+
+class SearchAnswer(TypedDict):
+    """Up to 10 results, those with exactly this ID first."""
+
+    suggestions: list[Suggestion]
 
 
 class ListedWebhook(TypedDict):

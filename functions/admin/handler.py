@@ -1,22 +1,27 @@
 """Admin operations on all accounts together: lists, the inbox, sync, and health."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Annotated, Any, cast
 
 from aws_lambda_powertools.event_handler import Depends, Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import Field
 
 from functions.admin.answers import (
+    AccountCount,
+    AccountCountsAnswer,
     AccountsAnswer,
     ArchivedEntriesAnswer,
     ArchivedEntryAnswer,
     ListedWebhook,
     OneWebhookAnswer,
+    SearchAnswer,
     SyncAnswer,
     WebhooksAnswer,
     sync_json,
@@ -36,6 +41,7 @@ from scrip.domain.errors import (
     ProviderBusyError,
     WebhookNotFoundError,
 )
+from scrip.domain.states import AccountState
 from scrip.health import examine
 from scrip.http.accounts import ListedAccount, listed_account_json, listed_accounts
 from scrip.http.admin_models import Email, NewAccountRequest
@@ -49,19 +55,24 @@ from scrip.ledger import ledger
 from scrip.observability import logger
 from scrip.renew_queue import renew_queue
 from scrip.settings import settings
-from scrip.store.aliases import EMAIL, accounts_named
+from scrip.store.aliases import EMAIL, accounts_named, owners_of
 from scrip.store.archive import Archive, open_archive
 from scrip.store.directory import list_account_ids, list_messages
 from scrip.store.inbox import InboxStatus, read_message
+from scrip.store.listing import OPENED, count_listed, is_complete, list_newest, plan_row
 from scrip.users import add_account, emails_of
 
 WINDOW_MAX = timedelta(days=1)
+
+THREADS = 8
+"""How many lists are counted at once."""
 
 SPARE_MILLISECONDS = 12_000
 """Time that a sync leaves for the work in progress when it stops."""
 
 Admin = Annotated[Actor, Depends(admin_actor)]
 Limit = Annotated[int, Query(ge=1, le=100)]
+Asked = Annotated[str, Field(min_length=1, max_length=300)]
 PageCursor = Annotated[Cursor | None, Query(description="From the previous page.")]
 WebhookId = Annotated[
     str,
@@ -112,31 +123,109 @@ def get_all_entries(  # noqa: PLR0917 - query parameters
     "GET",
     "/v1/admin/accounts",
     operation_id="list_accounts",
-    summary="List accounts, or find one by its ID or an email address",
+    summary="List accounts, all or some, or find one by its ID or an email address",
     tag="Accounts",
 )
-def get_accounts(
+def get_accounts(  # noqa: PLR0917 - query parameters
     admin: Admin,
     email: Annotated[
         Email | None, Query(description="Only the account of this email address.")
     ] = None,
     account_id: Annotated[Name | None, Query(description="Only the account with this ID.")] = None,
+    state: Annotated[AccountState | None, Query(description="Only accounts in this state.")] = None,
+    plan: Annotated[Name | None, Query(description="Only accounts on this plan.")] = None,
+    q: Annotated[
+        Asked | None,
+        Query(description="Only accounts with an address, a name or an ID that begins like this."),
+    ] = None,
     limit: Limit = 25,
     cursor: PageCursor = None,
 ) -> Response[AccountsAnswer]:
-    """Return a page of all open accounts, or the one with an ID or an email address."""
+    """Return a page of all open accounts, or of those that one of the filters picks."""
     table = ledger().table
     next_cursor = None
-    match email, account_id:
-        case None, None:
+    match email, account_id, state, plan, q:
+        case None, None, None, None, None if is_complete(table):
+            account_ids, next_cursor = list_newest(table, OPENED, limit=limit, cursor=cursor)
+        case None, None, None, None, None:
             account_ids, next_cursor = list_account_ids(table, limit=limit, cursor=cursor)
-        case str(), None:
+        case str(), None, None, None, None:
             account_ids = list(accounts_named(table, [f"{EMAIL}{email.lower()}"]).values())
-        case None, str():
+        case None, str(), None, None, None:
             account_ids = [account_id]
+        case None, None, str(), None, None:
+            account_ids, next_cursor = list_newest(table, state, limit=limit, cursor=cursor)
+        case None, None, None, str(), None:
+            account_ids, next_cursor = list_newest(
+                table, plan_row(plan), limit=limit, cursor=cursor
+            )
+        case None, None, None, None, str():
+            from functions.admin.search import list_named  # noqa: PLC0415 - see get_search
+
+            account_ids, next_cursor = list_named(table, q, limit=limit, cursor=cursor)
         case _:
-            raise InvalidError(["query: email or account_id, not both"])
-    return answer({"accounts": listed_accounts(ledger(), account_ids), "cursor": next_cursor})
+            raise InvalidError(["query: one of email, account_id, state, plan and q"])
+    accounts = listed_accounts(ledger(), dict.fromkeys(account_ids))
+    return answer({"accounts": accounts, "cursor": next_cursor})
+
+
+@app.operation(
+    "GET",
+    "/v1/admin/accounts/counts",
+    operation_id="count_accounts",
+    summary="Count accounts by state and plan",
+    tag="Accounts",
+)
+def get_counts(admin: Admin) -> Response[AccountCountsAnswer]:
+    """Return how many accounts are open, in each state and on each plan: up to 1 000 of each."""
+    plans = sorted(ledger().catalog().plans)
+    rows = [OPENED, *AccountState, *map(plan_row, plans)]
+    with ThreadPoolExecutor(THREADS) as pool:
+        counted = pool.map(partial(count_listed, ledger().table), rows)
+    counts: list[AccountCount] = [{"count": count, "more": more} for count, more in counted]
+    return answer(
+        {
+            "all": counts[0],
+            "states": dict(zip(AccountState, counts[1:], strict=False)),
+            "plans": dict(zip(plans, counts[1 + len(AccountState) :], strict=True)),
+        }
+    )
+
+
+@app.operation(
+    "GET",
+    "/v1/admin/search",
+    operation_id="search",
+    summary="Find accounts, payments, entries and messages",
+    tag="Accounts",
+)
+def get_search(
+    admin: Admin,
+    q: Annotated[
+        Asked,
+        Query(
+            description="The beginning, at least 3 characters, of an address, a name, an account's "
+            "ID or a provider's ID; or a whole ID, an entry's as `<account_id>/<entry_id>`."
+        ),
+    ],
+) -> Response[SearchAnswer]:
+    """Return up to 10 suggestions. What has just been opened is found some seconds later."""
+    # It imports all providers, and no list should wait for that.
+    from functions.admin.search import search  # noqa: PLC0415 - see above
+
+    return answer(
+        {
+            "suggestions": [
+                {
+                    "kind": one.kind.value,
+                    "matched": one.matched,
+                    "account_id": one.account_id,
+                    "name": one.owner,
+                }
+                for one in search(ledger().table, q.strip())
+            ]
+        }
+    )
 
 
 @app.operation(
@@ -162,8 +251,9 @@ def post_account(
     """Open an account as its owner's sign-up would. An existing account keeps what it has."""
     account, is_new = add_account(ledger(), body.account_id, body.email, dry_run=dry_run)
     emails = {*emails_of(ledger(), body.account_id), *([body.email.lower()] if body.email else [])}
+    owner = owners_of(ledger().table, [body.account_id]).get(body.account_id)
     return answer(
-        listed_account_json(account, ledger().entitled(account), sorted(emails)),
+        listed_account_json(account, ledger().entitled(account), sorted(emails), owner),
         201 if is_new else 200,
     )
 

@@ -212,7 +212,7 @@ class Sync:
         was = {"status": known.status if known else None, "emails": emails_of(ledger, account_id)}
         emails = [user.email.lower()] if user.email else []
         at, dry_run = ledger.clock(), self.dry_run
-        linked = open_account(ledger, account_id, emails, at=at, dry_run=dry_run)
+        linked = open_account(ledger, account_id, emails, at=at, owner=user.name, dry_run=dry_run)
         names = [f"{OWN}{account_id}", *linked]
         if not dry_run:
             wake(ledger, names)

@@ -1,8 +1,9 @@
 """What a deployment does beside its resources: CloudFormation custom resources.
 
-`Custom::Catalog` loads the default catalog. Plans and features that exist are left as they are, so
-a later deployment undoes nobody's edits. `Custom::MailboxKey` makes the key by which mailboxes are
-hashed, once. `Custom::ConsoleSignIn` lets people sign in to the console at its address.
+`Custom::Catalog` loads the default catalog, and begins the lists of accounts. Plans and features
+that exist are left as they are, so a later deployment undoes nobody's edits. `Custom::MailboxKey`
+makes the key by which mailboxes are hashed, once. `Custom::ConsoleSignIn` lets people sign in to
+the console at its address.
 `Custom::Settings` checks the stack's parameters and has a digest of them as its attribute `Digest`.
 `Custom::Canary` tries whether IAM evaluates partitions as the functions' roles expect.
 `Custom::Version` has the version of this code as its attribute `Version`.
@@ -30,6 +31,7 @@ from scrip.observability import logger
 from scrip.store.canary import entry_changes_allowed, entry_protection, prove_partitions
 from scrip.store.catalogs import examine_catalog, load_catalog
 from scrip.store.client import CONFIG
+from scrip.store.listing import note_complete
 from scrip.store.mailbox_key import delete_mailbox_key, make_mailbox_key, parameter_store
 from scrip.user_pool import open_user_pool
 
@@ -96,7 +98,11 @@ def _do(event: dict[str, Any]) -> dict[str, Any]:
     properties, attributes = event["ResourceProperties"], {}
     match event["ResourceType"]:
         case "Custom::Catalog":
-            keys = load_catalog(ledger().table, DEFAULT_CATALOG)
+            table = ledger().table
+            if not examine_catalog(table)[0].plans:
+                # The table is new: it has no accounts that are missing from the lists.
+                note_complete(table, ledger().clock())
+            keys = load_catalog(table, DEFAULT_CATALOG)
             logger.info("catalog loaded", extra={"keys": keys})
         case "Custom::MailboxKey":
             is_new = make_mailbox_key(parameter_store(), properties["Name"])

@@ -1,4 +1,4 @@
-"""Passes the table's stream on: to the archive, to usage, and to the event bus.
+"""Passes the table's stream on: to the archive, usage, the lists of accounts, and the event bus.
 
 Everything here may be repeated: the archive's objects are written again under the same names, usage
 knows which entries it has counted, and events are sent at least once. An entry that was restored
@@ -17,6 +17,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from functions.events.archive import append
 from functions.events.bus import Bus, open_bus, publish
 from functions.events.events import Event, crossing_events, entry_event
+from functions.events.lists import move
 from functions.events.stream import AccountChanged, Batch, EntryAdded, read_batch
 from scrip.domain.errors import CorruptAccountError, ScripError
 from scrip.ledger import ledger
@@ -60,6 +61,7 @@ def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
         *_archive(batch),
         *_count(batch),
         *_count_references(batch),
+        *_list(batch),
         *_publish(batch),
     }
     numbers = [record["dynamodb"]["SequenceNumber"] for record in event["Records"]]
@@ -126,13 +128,23 @@ def _count_references(batch: Batch) -> Iterator[str]:
             yield from (added.number for added in group)
 
 
+def _list(batch: Batch) -> Iterator[str]:
+    """Move the accounts between their lists; yield the numbers of records that failed."""
+    try:
+        move(ledger().table, batch.changed)
+    except ScripError:
+        logger.exception("not listed")
+        yield from (one.number for one in batch.changed)
+
+
 def _publish(batch: Batch) -> Iterator[str]:
     """Send the events, each account's by seq; yield the numbers of records that failed."""
     events: list[tuple[str, Event]] = []
     for one in batch.in_order:
         if isinstance(one, AccountChanged):
-            crossed = crossing_events(one.before, one.after, settings().low_credits)
-            events += [(one.number, event) for event in crossed]
+            if one.before:  # a new account has crossed no threshold
+                crossed = crossing_events(one.before, one.after, settings().low_credits)
+                events += [(one.number, event) for event in crossed]
         elif not one.is_restored:
             event = entry_event(one.account_id, one.entry, one.correlation_id)
             events.append((one.number, event))

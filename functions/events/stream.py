@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from scrip.domain.errors import CorruptAccountError, NewerVersionError
@@ -17,7 +18,7 @@ from scrip.store.items import (
 from scrip.store.keys import id_of, is_entry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from scrip.domain.account import Account
     from scrip.domain.entries import Entry
@@ -46,10 +47,15 @@ class EntryAdded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountChanged:
-    """A posting's change of an account: one record, however many entries the posting has."""
+    """A posting's change of an account: one record, however many entries the posting has.
+
+    `before` is None for a new account, and for one that was restored from a backup; `at` is when
+    the change was written, in whole seconds.
+    """
 
     number: str
-    before: Account
+    at: datetime
+    before: Account | None
     after: Account
 
     @property
@@ -88,9 +94,7 @@ def read_batch(records: Iterable[dict[str, Any]]) -> Batch:
             if is_entry(key):
                 batch.added.append(_added(number, with_bytes(change["NewImage"])))
             else:
-                before = account_of(with_bytes(change["OldImage"]))
-                after = account_of(with_bytes(change["NewImage"]))
-                batch.changed.append(AccountChanged(number=number, before=before, after=after))
+                batch.changed.append(_changed(number, change))
         except CorruptAccountError:
             logger.exception("cannot be read", extra={"key": key, "number": number})
             if is_entry(key):
@@ -99,6 +103,16 @@ def read_batch(records: Iterable[dict[str, Any]]) -> Batch:
             logger.warning("a newer version wrote it", extra={"key": key, "number": number})
             batch.unreadable.append(number)
     return batch
+
+
+def _changed(number: str, change: Mapping[str, Any]) -> AccountChanged:
+    before = change.get("OldImage")
+    return AccountChanged(
+        number=number,
+        at=datetime.fromtimestamp(change["ApproximateCreationDateTime"], UTC),
+        before=account_of(with_bytes(before)) if before else None,
+        after=account_of(with_bytes(change["NewImage"])),
+    )
 
 
 def _added(number: str, image: Wire) -> EntryAdded:

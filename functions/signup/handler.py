@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from scrip.ledger import ledger
 from scrip.observability import count, logger
 from scrip.store.mailbox_key import parameter_store
+from scrip.user_pool import name_in
 from scrip.users import open_account
 from scrip.warm_up import warm_up
 
@@ -36,10 +37,11 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 
 def _open(attributes: dict[str, str]) -> None:
-    """Open the account, and link it to the user's address if that was verified."""
+    """Open the account, and link it to the user's address if that was verified, and their name."""
     is_verified = attributes.get("email_verified") == "true"
     emails = [attributes["email"]] if is_verified and "email" in attributes else []
-    open_account(ledger(), attributes["sub"], emails, at=ledger().clock())
+    now = ledger().clock()
+    open_account(ledger(), attributes["sub"], emails, at=now, owner=name_in(attributes))
 
 
 # The key itself is not read yet: a snapshot would keep it, even after it is replaced.

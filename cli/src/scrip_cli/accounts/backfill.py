@@ -75,7 +75,13 @@ class Backfill:
             if not is_open:
                 now = self.ledger.clock()
                 open_account(
-                    self.ledger, account_id, person.emails, self.settings, at=now, reason=REASON
+                    self.ledger,
+                    account_id,
+                    person.emails,
+                    self.settings,
+                    at=now,
+                    owner=person.name,
+                    reason=REASON,
                 )
             else:
                 # So that a returning user of an older account is recognized.

@@ -210,6 +210,7 @@ def open_(
     """Open an account as its owner's sign-up would. Safe to repeat."""
     from scrip.http.accounts import listed_account_json
     from scrip.http.admin_models import NewAccountRequest
+    from scrip.store.aliases import owners_of
     from scrip.users import add_account, emails_of
 
     report.check_can_ask(yes=yes or dry_run)
@@ -228,7 +229,8 @@ def open_(
         account, _ = patiently(add)
     emails = {*emails_of(ledger, account_id), *([request.email.lower()] if request.email else [])}
     show = report.show_json if as_json else report.show_facts
-    show(listed_account_json(account, ledger.entitled(account), sorted(emails)))
+    owner = owners_of(ledger.table, [account_id]).get(account_id)
+    show(listed_account_json(account, ledger.entitled(account), sorted(emails), owner))
     if dry_run:
         report.note_dry_run()
 

@@ -27,6 +27,7 @@ class Person:
 
     account_id: str
     email: str | None = None
+    name: str | None = None
     confirmed: bool = True
 
     @property
@@ -42,6 +43,7 @@ def people_in_pool(cognito: Any, user_pool_id: str) -> Iterator[Person]:
             yield Person(
                 account_id=user.account_id,
                 email=user.email,
+                name=user.name,
                 confirmed=user.is_confirmed,
             )
 

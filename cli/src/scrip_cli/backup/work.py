@@ -10,6 +10,7 @@ from scrip.ledger import utc_now
 from scrip.store.audit.books import estimated_items
 from scrip.store.client import Table
 from scrip.store.items import Wire
+from scrip.store.keys import listing_key
 from scrip_cli.backup.folder import Backup, BackupWriter, DataFile
 from scrip_cli.backup.table import (
     BATCH,
@@ -68,6 +69,9 @@ def begun_restore(table: Table, backup: Backup) -> Restore:
 
 def put_all_back(table: Table, backup: Backup, begun: Restore) -> int:
     """Put back what is left of a backup; return how many items are back in all."""
+    if begun.stage is Stage.BESIDE:
+        # Accounts in the backup may be in no list. If all are, the backup itself says so.
+        patiently(partial(table.delete, listing_key()))
     patiently(partial(save_restore, table, begun))
     with progress_bar() as progress, ThreadPoolExecutor(WORKERS) as pool:
         task = progress.add_task("Restoring", total=backup.items, completed=begun.items)

@@ -14,7 +14,7 @@ from scrip.domain.errors import BusyError, InvalidCursorError, ProviderBusyError
 from scrip.settings import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from types_boto3_cognito_idp import CognitoIdentityProviderClient
     from types_boto3_cognito_idp.type_defs import AttributeTypeTypeDef, UserTypeTypeDef
@@ -41,6 +41,7 @@ class PoolUser:
     account_id: str
     email: str | None
     is_confirmed: bool
+    name: str | None = None
 
 
 def user_of(user: UserTypeTypeDef) -> PoolUser:
@@ -55,7 +56,14 @@ def _user(items: Sequence[AttributeTypeTypeDef], status: str) -> PoolUser:
         account_id=attributes["sub"],
         email=attributes.get("email") if is_verified else None,
         is_confirmed=status != "UNCONFIRMED",
+        name=name_in(attributes),
     )
+
+
+def name_in(attributes: Mapping[str, str]) -> str | None:
+    """Return the name of a user whose attributes have one."""
+    parts = [attributes.get(part, "") for part in ("given_name", "family_name")]
+    return attributes.get("name") or " ".join(parts).strip() or None
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,9 @@ from scrip.store.mailbox_key import hashed
 from scrip.store.queries import read
 from scrip.user_pool import user_pool
 
+OWNER_CHARACTERS_MAX = 200
+"""How much of a person's name is kept."""
+
 MAILBOXES_MAX = 50
 """How many of a new user's mailboxes are checked for earlier sign-ups: what fits a transaction."""
 
@@ -34,15 +37,16 @@ def open_account(
     stack: Settings | None = None,
     *,
     at: datetime,
+    owner: str | None = None,
     dry_run: bool = False,
     reason: str = WELCOME,
 ) -> list[str]:
     """Open a user's account and link it to their addresses; return the names that are linked now.
 
-    `emails` are the addresses that the user had `at` that time; nothing changes if newer ones are
-    known. An address belongs to the first account that had it. One that the user no longer has
-    leads nowhere. `stack` are the settings, by default this process's own. A dry run writes
-    nothing. `reason` is what the entry of the sign-up credits says.
+    `emails` are the addresses, and `owner` the name, that the user had `at` that time; nothing
+    changes if newer ones are known. An address belongs to the first account that had it. One that
+    the user no longer has leads nowhere. `stack` are the settings, by default this process's own. A
+    dry run writes nothing. `reason` is what the entry of the sign-up credits says.
 
     Raises:
         BusyError: it may be half done; doing it again is safe.
@@ -54,7 +58,7 @@ def open_account(
     if dry_run:
         known = accounts_named(ledger.table, wanted)
         return [name for name in wanted if can_lead(name) and known.get(name) in {None, account_id}]
-    if not note_addresses(ledger.table, account_id, at):
+    if not note_addresses(ledger.table, account_id, at, tidy(owner)):
         return []
     # The account may have been opened without mailboxes, or with others than these.
     note_welcomed(ledger.table, mailboxes)
@@ -62,6 +66,12 @@ def open_account(
         if name.startswith(EMAIL) and name not in wanted:
             unlink(ledger.table, account_id, name)
     return [name for name in wanted if link_account(ledger.table, account_id, name)]
+
+
+def tidy(owner: str | None) -> str | None:
+    """Return a person's name as it is kept; None if nothing of it is left."""
+    words = (owner or "").encode(errors="replace").decode().split()
+    return " ".join(words)[:OWNER_CHARACTERS_MAX] or None
 
 
 def first_opening(

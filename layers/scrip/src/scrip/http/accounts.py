@@ -1,6 +1,6 @@
 """Accounts as the API and the command line show them: one in full, or a list."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
@@ -16,6 +16,7 @@ from scrip.domain.upcoming import foreseen
 from scrip.http.answers import AccountSummary, IsoInstant, summary, summary_then
 from scrip.ledger import Ledger
 from scrip.observability import logger
+from scrip.store.aliases import owners_of
 from scrip.store.queries import Unreadable, read_accounts, read_newest_entry
 from scrip.users import emails_of
 
@@ -58,10 +59,11 @@ class AccountAnswer(AccountSummary):
 
 
 class ListedAccount(TypedDict):
-    """An account in a list, as it is now. Credits."""
+    """An account in a list, as it is now. Credits. `name` is its owner's, if a sign-up said it."""
 
     account_id: str
     emails: list[str]
+    name: str | None
     status: AccountStatus
     plan_id: str
     subscription_status: str | None
@@ -148,11 +150,13 @@ def listed_account_json(
     account: Account,
     entitlement: Entitlement,
     emails: Iterable[str],
+    owner: str | None,
 ) -> ListedAccount:
     """Return a settled account as a list of accounts shows it."""
     return {
         "account_id": account.account_id,
         "emails": list(emails),
+        "name": owner,
         "status": account.status,
         "plan_id": entitlement.plan.plan_id,
         "subscription_status": account.subscription.status if account.subscription else None,
@@ -169,13 +173,15 @@ def listed_accounts(
 ) -> list[ListedAccount | UnreadableAccount]:
     """Return up to 100 accounts as they are now; one that cannot be read hides no other."""
     known = read_accounts(ledger.table, list(account_ids))
+    owners = owners_of(ledger.table, known)
     ledger.catalog()  # once, and not by each thread
     with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(partial(_listed, ledger), known.keys(), known.values()))
+        return list(pool.map(partial(_listed, ledger, owners), known.keys(), known.values()))
 
 
 def _listed(
     ledger: Ledger,
+    owners: Mapping[str, str],
     account_id: str,
     account: Account | Unreadable,
 ) -> ListedAccount | UnreadableAccount:
@@ -183,7 +189,8 @@ def _listed(
         return {"account_id": account_id, "error": account.code}
     try:
         settled = ledger.settled(account)
-        return listed_account_json(settled, ledger.entitled(settled), emails_of(ledger, account_id))
+        emails, owner = emails_of(ledger, account_id), owners.get(account_id)
+        return listed_account_json(settled, ledger.entitled(settled), emails, owner)
     except BusyError:
         raise
     except Exception as exc:  # noqa: BLE001 - one that cannot be read hides no other

@@ -27,6 +27,8 @@ from scrip.store.keys import (
     alias_key,
     id_of,
     is_possible,
+    last_name_key,
+    name_directory_keys,
     names_partition,
     payment_key,
     waiting_key,
@@ -131,7 +133,7 @@ def link_account(table: Table, account_id: str, name: str) -> bool:
     try:
         table.transact(
             putting(alias, NEW_OR_SAME_ACCOUNT, {":id": account_id}),
-            putting(account_alias_key(account_id, name)),
+            putting(account_alias_item(account_id, name)),
             checking(account_key(account_id), IS_OPEN, {":closed": AccountStatus.CLOSED}),
         )
     except ConditionFailedError:
@@ -182,7 +184,7 @@ def _moving(name: str, known: Link | None, link: Link) -> list[Action]:
         }
     actions = [
         putting({**alias_key(name), **_link_item(link)}, condition, values),
-        putting(account_alias_key(link.account_id, name)),
+        putting(account_alias_item(link.account_id, name)),
         checking(account_key(link.account_id), IS_OPEN, {":closed": AccountStatus.CLOSED}),
     ]
     if known and known.account_id != link.account_id:
@@ -190,13 +192,44 @@ def _moving(name: str, known: Link | None, link: Link) -> list[Action]:
     return actions
 
 
-def note_addresses(table: Table, account_id: str, at: datetime) -> bool:
-    """Note when an account's addresses were seen; return False if later ones are known."""
+def account_alias_item(account_id: str, name: str) -> Key:
+    """Return a name at its account, which the directory has by the beginning of its value."""
+    return {**account_alias_key(account_id, name), **name_directory_keys(value_of(name))}
+
+
+def value_of(name: str) -> str:
+    """Return the value of a name: the address, or the provider's ID."""
+    return name.partition(":")[2]
+
+
+def note_addresses(table: Table, account_id: str, at: datetime, owner: str | None = None) -> bool:
+    """Note when an account's addresses were seen, and the name of its owner.
+
+    Return False, and note nothing, if later ones are known or the account is closed.
+    """
+    item: dict[str, Any] = {**addresses_key(account_id), "told_at": at}
+    words = owner.split() if owner else []
+    if owner:
+        item |= {"name": owner, **name_directory_keys(owner)}
+    last_name = last_name_key(account_id)
     try:
-        table.put({**addresses_key(account_id), "told_at": at}, NOT_OLDER, {":told_at": at})
+        table.transact(
+            putting(item, NOT_OLDER, {":told_at": at}),
+            # People look for the last name, too.
+            putting({**last_name, **name_directory_keys(words[-1])})
+            if len(words) > 1
+            else deleting(last_name),
+            checking(account_key(account_id), IS_OPEN, {":closed": AccountStatus.CLOSED}),
+        )
     except ConditionFailedError:
         return False
     return True
+
+
+def owners_of(table: Table, account_ids: Iterable[str]) -> dict[str, str]:
+    """Return the names of the owners of up to 100 accounts that have one. One round trip."""
+    found = table.get_batch(map(addresses_key, dict.fromkeys(account_ids)), "pk", "name")
+    return {id_of(item["pk"]["S"]): item["name"]["S"] for item in found if "name" in item}
 
 
 def link_payment(table: Table, payment_id: str, name: str) -> None:

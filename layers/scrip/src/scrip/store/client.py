@@ -208,6 +208,13 @@ class Table:
         expressions = _expressions(values, ConditionExpression=where)
         self.call(self.client.delete_item, TableName=self.name, Key=to_wire(key), **expressions)
 
+    def count(self, keys: str, values: Item, **options: Any) -> tuple[int, bool]:
+        """Return how many items a page of a query has, and whether there are more."""
+        expressions = _expressions(values, KeyConditionExpression=keys)
+        request = {"TableName": self.name, "Select": "COUNT", **options, **expressions}
+        answer = self.call(self.client.query, **request)
+        return answer["Count"], "LastEvaluatedKey" in answer
+
     def transact(self, *actions: Action) -> None:
         """Carry out all actions or none.
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scrip.store.aliases import names_of, unlink, wait_no_more
-from scrip.store.inbox import blank, messages_of, read_message
+from scrip.store.aliases import unlink, wait_no_more
+from scrip.store.inbox import blank, read_message
+from scrip.store.keys import names_partition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,13 +17,19 @@ if TYPE_CHECKING:
 def erase(table: Table, account_id: str) -> None:
     """Remove all outside names of an account, and personal data from the messages about it.
 
-    It is safe to repeat, and continues where it was interrupted.
+    The account leaves all lists, too. It is safe to repeat, and continues where it was interrupted.
     """
-    for name in names_of(table, account_id):
-        unlink(table, account_id, name)
-    for inbox_id in messages_of(table, account_id):
-        record = read_message(table, inbox_id)
-        erase_message(table, inbox_id, record.waits_for if record else ())
+    partition = names_partition(account_id)
+    found = table.query_all("pk = :pk", {":pk": partition}, "sk", ConsistentRead=True)
+    for place in [item["sk"]["S"] for item in found]:
+        match place.partition("#"):
+            case "ALIAS", _, name:
+                unlink(table, account_id, name)
+            case "INBOX", _, inbox_id:
+                record = read_message(table, inbox_id)
+                erase_message(table, inbox_id, record.waits_for if record else ())
+            case _:
+                table.delete({"pk": partition, "sk": place})
 
 
 def erase_message(table: Table, inbox_id: str, waits_for: Iterable[str]) -> None:

@@ -20,9 +20,7 @@ from scrip.store.keys import (
     id_of,
     inbox_directory_keys,
     inbox_key,
-    names_partition,
 )
-from scrip.store.queries import sort_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -188,11 +186,6 @@ def _purge_at(record: InboxRecord) -> int:
     """Return from when on DynamoDB can delete a message, in epoch seconds."""
     kept = KEPT if record.is_settled else KEPT_WAITING
     return int((record.received_at + kept).timestamp())
-
-
-def messages_of(table: Table, account_id: str) -> list[str]:
-    """Return the IDs of the messages about an account."""
-    return [id_of(sk) for sk in sort_keys(table, names_partition(account_id), "INBOX#")]
 
 
 def blank(table: Table, inbox_id: str) -> None:

@@ -42,6 +42,7 @@ from scrip.store.keys import (
     feature_key,
     id_of,
     is_possible,
+    name_directory_keys,
     payment_key,
     plan_key,
     progress_key,
@@ -484,9 +485,10 @@ def audit_of(wire: Wire) -> AuditRecord:
 
 
 def payment_item(payment: Payment) -> Item:
-    """Return a payment as it is stored."""
+    """Return a payment as it is stored. The directory has it by the beginning of its ID."""
     item = _payment().dump_python(payment, exclude={"payment_id"})
-    return {**payment_key(payment.payment_id), **item}
+    provider_id = payment.payment_id.partition(":")[2]
+    return {**payment_key(payment.payment_id), **name_directory_keys(provider_id), **item}
 
 
 def payment_of(wire: Wire) -> Payment:

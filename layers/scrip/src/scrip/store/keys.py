@@ -6,6 +6,7 @@ items there without being allowed to update or delete them.
 
 import hashlib
 from datetime import UTC, date, datetime
+from unicodedata import normalize
 
 from scrip.domain.account import Account, AccountStatus
 from scrip.domain.entitlement import next_change
@@ -16,6 +17,7 @@ CATALOG = "CATALOG"
 PLAN_PREFIX = "PLAN#"
 FEATURE_PREFIX = "FEATURE#"
 TERM_PREFIX = "TERM#"
+LISTED_PREFIX = "LISTED#"
 DIRECTORY_SHARDS = 16
 """How many partitions the directory uses for the accounts of one anchor day."""
 
@@ -24,6 +26,10 @@ PK_BYTES_MAX, SK_BYTES_MAX = 2_048, 1_024
 
 REFERENCE_BYTES_MAX = 512
 """How long the part of a key is that is a reference; a longer one ends in its hash."""
+
+
+BEGINNING = 3
+"""How many characters of a name choose its partition of the directory."""
 
 ANCHOR_DAYS = 31
 """How many anchor days there are: the days of a month."""
@@ -120,6 +126,11 @@ def payment_key(payment_id: str) -> Key:
     return {"pk": f"FACT#{payment_id}", "sk": f"FACT#{payment_id}"}
 
 
+def is_payment(pk: str) -> bool:
+    """Tell whether a partition holds a payment."""
+    return pk.startswith(payment_key("")["pk"])
+
+
 def welcome_key(mailbox: str) -> Key:
     """That a mailbox has had sign-up credits. Its keyed hash does not reveal whose it is."""
     return {"pk": f"WELCOME#{mailbox}", "sk": f"WELCOME#{mailbox}"}
@@ -146,6 +157,21 @@ def account_alias_key(account_id: str, name: str) -> Key:
 def addresses_key(account_id: str) -> Key:
     """When the addresses of an account, as they are known now, were seen."""
     return {"pk": names_partition(account_id), "sk": "ADDRESSES"}
+
+
+def last_name_key(account_id: str) -> Key:
+    """The last word of the name of an account's owner."""
+    return {"pk": names_partition(account_id), "sk": "LAST_NAME"}
+
+
+def listed_key(account_id: str, row: str) -> Key:
+    """That an account is in a list: of all accounts, or of those in a state or on a plan."""
+    return {"pk": names_partition(account_id), "sk": f"{LISTED_PREFIX}{row}"}
+
+
+def listing_key() -> Key:
+    """That all accounts are in their lists, even those that an earlier version opened."""
+    return {"pk": "LISTING", "sk": "LISTING"}
 
 
 def waiting_key(name: str, inbox_id: str) -> Key:
@@ -245,3 +271,29 @@ def directory_partition(day: int, shard: int) -> str:
 def directory_end(time: str) -> str:
     """Return a key that sorts after everything the directory lists under a time of day, `HH:MM`."""
     return f"{time}$"  # the next character after the "#" of its keys
+
+
+def listed_directory_keys(account_id: str, row: str, since: datetime) -> Key:
+    """Where the index `directory` lists an account: in the list of a row, by when it began."""
+    return {
+        "directory_pk": listed_partition(row),
+        "directory_sk": _cut(f"{since:%Y-%m-%dT%H:%M:%S.%f}#{account_id}"),
+    }
+
+
+def listed_partition(row: str) -> str:
+    """The partition of the index `directory` that lists the accounts that have a row."""
+    return f"{LISTED_PREFIX}{row}"
+
+
+def name_directory_keys(name: str) -> Key:
+    """Where the index `directory` has a name, to find it by its beginning; none for white space."""
+    text = " ".join(normalize("NFKC", name).casefold().split())
+    if not text:
+        return {}
+    return {"directory_pk": f"NAME#{text[:BEGINNING]}", "directory_sk": _cut(text)}
+
+
+def _cut(text: str) -> str:
+    """Return as much of a text as a sort key can hold."""
+    return text.encode()[:SK_BYTES_MAX].decode(errors="ignore")

@@ -539,7 +539,9 @@ class Attempt:
         check_account_id(fact.account_id)
         self.record = replace(self.record, account_id=fact.account_id)
         at = self.record.sent_at
-        self.given += open_account(self.ledger, fact.account_id, fact.emails, at=at)
+        self.given += open_account(
+            self.ledger, fact.account_id, fact.emails, at=at, owner=fact.name
+        )
         self.given.append(f"{aliases.OWN}{fact.account_id}")
 
     def _close(self, fact: UserDeleted) -> None:

@@ -75,6 +75,8 @@ class User(Event):
 
     id: Id
     email_addresses: tuple[EmailAddress, ...]
+    first_name: str | None = None
+    last_name: str | None = None
 
     @override
     def facts(self, message: Message) -> Iterator[Fact]:
@@ -85,6 +87,7 @@ class User(Event):
                 for address in self.email_addresses
                 if address.verification == "verified"
             ),
+            name=" ".join(filter(None, (self.first_name, self.last_name))) or None,
         )
 
 

@@ -193,6 +193,7 @@ class UserCreated(Fact):
 
     account_id: str
     emails: tuple[str, ...]
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,129 @@
+"""The lists of accounts, newest first: of all, of those in a state, of those on a plan.
+
+An account has a row in each list that it is in: an item beside its names, with the keys of the
+index `directory`. A row is named after its list: `opened`, `frozen`, `plan:pro`. One more, `id`,
+is there to find the account by the beginning of its ID. The function `events` keeps the rows up to
+date from the table's stream, so an account moves to another list some seconds after its change.
+
+A row has the version of the account that it comes from, and only a later one replaces it: so rows
+may be written again, late and in any order. When the account leaves the list, its row loses its
+place in the index; what is left of it is purged once nothing older can arrive any more.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import timedelta
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from scrip.domain.account import Account, AccountStatus
+from scrip.domain.states import plans_of, states_of
+from scrip.store.client import ConditionFailedError
+from scrip.store.keys import (
+    id_of,
+    listed_directory_keys,
+    listed_key,
+    listed_partition,
+    listing_key,
+    name_directory_keys,
+)
+from scrip.store.pages import read_page
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from scrip.store.client import Table
+    from scrip.store.items import Item
+    from scrip.store.pages import Place, Steps
+
+OPENED = "opened"
+ID = "id"
+
+# Holds unless the row was written for this version of the account, or for a later one.
+IS_LATER = "attribute_not_exists(pk) OR #version < :version"
+
+KEPT = timedelta(days=2)
+"""How long a row that has ended is kept: longer than the stream keeps its records."""
+
+COUNTED_MAX = 1_000
+"""Up to how many accounts of a list are counted."""
+
+
+def plan_row(plan_id: str) -> str:
+    """Return the name of the row of accounts on a plan."""
+    return f"plan:{plan_id}"
+
+
+def rows_of(account: Account) -> set[str]:
+    """Return the names of the rows that an account should have: none once it is closed."""
+    if account.status is AccountStatus.CLOSED:
+        return set()
+    return {OPENED, ID, *states_of(account), *map(plan_row, plans_of(account))}
+
+
+def put_row(table: Table, account_id: str, row: str, version: int, since: datetime) -> None:
+    """Put an account into a list. `since` is when it came into it."""
+    keys = listed_directory_keys(account_id, row, since)
+    if row == ID:
+        keys = name_directory_keys(account_id)
+    _replace(table, {**listed_key(account_id, row), **keys, "version": version})
+
+
+def end_row(table: Table, account_id: str, row: str, version: int, at: datetime) -> None:
+    """Take an account out of a list."""
+    purge_at = int((at + KEPT).timestamp())
+    _replace(table, {**listed_key(account_id, row), "version": version, "purge_at": purge_at})
+
+
+def _replace(table: Table, item: Item) -> None:
+    with suppress(ConditionFailedError):
+        table.put(item, IS_LATER, {":version": item["version"]})
+
+
+def list_newest(
+    table: Table, row: str, *, limit: int, cursor: str | None
+) -> tuple[list[str], str | None]:
+    """Return up to `limit` accounts of a list, newest first, and the cursor after them.
+
+    The last page has the cursor None. It can be empty.
+
+    Raises:
+        InvalidCursorError: the cursor belongs to a different query.
+    """
+
+    def steps_after(place: Place) -> Steps[str]:
+        found = table.query_all(
+            "directory_pk = :pk AND directory_sk < :place",
+            {":pk": listed_partition(row), ":place": place or "~"},
+            IndexName="directory",
+            ScanIndexForward=False,
+            Limit=limit + 1,  # so that the last page is known to be the last
+        )
+        rest = [*islice(found, limit + 1)]
+        for number, item in enumerate(rest, 1):
+            after = item["directory_sk"]["S"] if number < len(rest) else None
+            yield id_of(item["pk"]["S"]), after
+
+    return read_page(["listed", row], steps_after, limit=limit, cursor=cursor, shown=str)
+
+
+def count_listed(table: Table, row: str) -> tuple[int, bool]:
+    """Return how many accounts a list has, up to COUNTED_MAX, and whether there are more."""
+    count, goes_on = table.count(
+        "directory_pk = :pk",
+        {":pk": listed_partition(row)},
+        IndexName="directory",
+        Limit=COUNTED_MAX + 1,
+    )
+    return min(count, COUNTED_MAX), goes_on or count > COUNTED_MAX
+
+
+def is_complete(table: Table) -> bool:
+    """Return whether all accounts are in their lists, even those that earlier versions opened."""
+    return table.get(listing_key()) is not None
+
+
+def note_complete(table: Table, at: datetime) -> None:
+    """Note that all accounts are in their lists."""
+    table.put({**listing_key(), "completed_at": at})
