@@ -159,10 +159,12 @@ def _alias(name: str, account_id: str) -> Found:
 
 def _with_id(table: Table, asked: str) -> list[Found]:
     """Return what has exactly this ID, or this name, with or without its provider."""
-    names = [asked] if ":" in asked else [f"{provider}:{asked}" for provider in Provider]
-    keys = [account_key(asked), alias_key(f"{EMAIL}{asked.lower()}")]
-    for name in names:
-        keys += [alias_key(name), payment_key(name), inbox_key(name)]
+    keys = [account_key(asked)]
+    if "@" in asked:
+        keys.append(alias_key(f"{EMAIL}{asked.lower()}"))
+    else:
+        names = [asked] if ":" in asked else [f"{provider}:{asked}" for provider in Provider]
+        keys += [of(name) for name in names for of in (alias_key, payment_key, inbox_key)]
     found = table.get_batch(filter(is_possible, keys), "pk", "account_id", "payment_id")
     return sorted(
         (_found_by_id(**from_wire(item)) for item in found), key=lambda one: [*Kind].index(one.kind)

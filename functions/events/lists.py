@@ -26,7 +26,7 @@ def move(table: Table, changed: Iterable[AccountChanged]) -> None:
     Raises:
         BusyError: some may not have been written; doing it again is safe.
     """
-    writes: dict[tuple[str, str], Callable[[], None]] = {}
+    writes: dict[tuple[str, str], Callable[[], bool]] = {}
     for one in changed:
         account_id, version = one.after.account_id, one.after.version
         if one.before is None and version > 1:

@@ -18,6 +18,7 @@ from scrip.settings import Settings
 from scrip.store.inbox import InboxRecord, InboxStatus, mark, receive
 from scrip.store.items import to_wire
 from scrip.store.keys import restore_key
+from scrip.store.listing import note_complete
 from scrip.store.sweeps import move_watermark
 from scrip_cli.exit_codes import ExitCode
 from scrip_cli.main import app
@@ -110,9 +111,13 @@ def test_a_healthy_stack_is_ready_and_what_changes_is_printed(deployed: Deployed
     assert printed.endswith(f"deployed  0.2.0\nversion   {__version__}\n")
 
 
-def test_a_stack_of_this_version_has_nothing_to_read_about(deployed: Deployed) -> None:
+def test_a_stack_of_this_version_has_nothing_to_read_about_once_its_accounts_are_listed(
+    deployed: Deployed, table: Table
+) -> None:
     deployed.cloudformation.delete_stack(StackName="scrip")
     deployed.create(__version__)
+    assert upgrade() == (ExitCode.FOUND, [("accounts_unlisted", "scrip")])
+    note_complete(table, utc_now())
     ran = CliRunner().invoke(app, ["upgrade", "--stack-name", "scrip", "--json"])
     assert (ran.exit_code, json.loads(ran.stdout)["releases"]) == (0, [])
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from bench import costs
+from functions.admin.search import search
 from scrip.domain.commands import (
     USES_MAX,
     Adjust,
@@ -35,6 +36,7 @@ from scrip.domain.errors import InsufficientCreditsError
 from scrip.domain.grants import GrantKind
 from scrip.domain.terms import Line
 from scrip.ledger import Ledger, utc_now
+from scrip.store.aliases import account_alias_item
 from scrip.store.client import Table
 from scrip_cli.local import demo
 from scrip_cli.local.stack import LocalStack
@@ -335,3 +337,18 @@ def test_a_batch_takes_2_round_trips_2_write_units_and_3_for_each_use(metered: M
     written = metered.meter.table_write, metered.meter.index_write
     assert written == (2 + 2 * USES_MAX, USES_MAX)
     assert metered.meter.read <= 1
+
+
+def test_a_search_takes_two_round_trips_and_at_most_14_read_units(metered: Metered) -> None:
+    table = metered.ledger.table
+    for number in range(40):
+        account_id = f"{metered.account_id}-{number}"
+        name = f"email:{metered.account_id}-{number}@example.com"
+        table.put(account_alias_item(account_id, name))
+    metered.meter.reset()
+    found = search(table, metered.account_id[:8])
+    assert len(found) == 10
+    # What is read first is read at the same time.
+    assert sorted(metered.meter.calls) == ["BatchGetItem", "BatchGetItem", "Query"]
+    assert metered.meter.calls[-1] == "BatchGetItem"
+    assert metered.meter.read <= 14

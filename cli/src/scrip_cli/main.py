@@ -12,6 +12,7 @@ from scrip_cli.accounts.backfill_command import backfill
 from scrip_cli.accounts.clock import clock
 from scrip_cli.accounts.commands import app as accounts
 from scrip_cli.accounts.entries import entries
+from scrip_cli.accounts.index_command import index
 from scrip_cli.alarms import alarms
 from scrip_cli.audit.commands import audit
 from scrip_cli.backup.commands import backup, restore
@@ -54,6 +55,7 @@ app.command(epilog="Example: scrip export --out ledger.ndjson")(export)
 app.command(epilog="Example: scrip token")(token)
 app.command(epilog="Example: scrip seed --users 2")(seed)
 app.command(epilog="Example: scrip backfill --csv users.csv --dry-run")(backfill)
+app.command(epilog="Example: scrip index")(index)
 app.command(epilog="Example: scrip sweep --now")(sweep)
 app.command(epilog="Example: scrip sync users --dry-run")(sync)
 app.command(epilog="Example: scrip audit --since 2026-11-01")(audit)

@@ -44,7 +44,9 @@ def upgrade(*, as_json: Json = False, session: Session) -> None:
     """
     deployed = session.outputs().get("Version", WITHOUT_VERSION)
     releases = releases_between((project() / "CHANGELOG.md").read_text(), deployed, __version__)
-    problems = list(chain(_versions(session, deployed), _health(session)))
+    problems = list(
+        chain(_versions(session, deployed), _health(session), _lists(session, deployed))
+    )
     if as_json:
         report.show_json(
             {
@@ -109,3 +111,13 @@ def _health(session: Session) -> Iterator[Problem]:
         yield Problem(code="webhook_failed", subject=message.inbox_id)
     if read_restore_item(table) is not None:
         yield Problem(code="restore_unfinished", subject=table.name)
+
+
+def _lists(session: Session, deployed: str) -> Iterator[Problem]:
+    """Yield what is left to do after an update to this version."""
+    from scrip.health import Problem
+    from scrip.store.listing import is_complete
+
+    table = session.table()
+    if deployed == __version__ and not is_complete(table):
+        yield Problem(code="accounts_unlisted", subject=table.name)

@@ -112,8 +112,12 @@ def accounts(trial: Trial) -> str:
         return bool(found)
 
     trial.until(is_listed, "The index did not list the account")
-    listed = trial.admin.ask("GET", "/v1/admin/accounts", params={"limit": 1})
-    must(listed["accounts"], "The list is empty.")
+
+    def is_shown() -> bool:
+        listed = trial.admin.ask("GET", "/v1/admin/accounts", params={"limit": 1})
+        return bool(listed["accounts"])
+
+    trial.until(is_shown, "The list of accounts is empty")
     return str(partition)
 
 

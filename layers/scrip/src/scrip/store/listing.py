@@ -19,16 +19,22 @@ from typing import TYPE_CHECKING
 
 from scrip.domain.account import Account, AccountStatus
 from scrip.domain.states import plans_of, states_of
+from scrip.store.aliases import account_alias_item
 from scrip.store.client import ConditionFailedError
+from scrip.store.items import entry_of
 from scrip.store.keys import (
+    LISTED_PREFIX,
     id_of,
+    ledger_partition,
     listed_directory_keys,
     listed_key,
     listed_partition,
     listing_key,
     name_directory_keys,
+    names_partition,
 )
 from scrip.store.pages import read_page
+from scrip.store.queries import read
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -42,6 +48,9 @@ ID = "id"
 
 # Holds unless the row was written for this version of the account, or for a later one.
 IS_LATER = "attribute_not_exists(pk) OR #version < :version"
+
+# Holds unless the name was taken away in the meantime.
+IS_STILL_THERE = "attribute_exists(pk)"
 
 KEPT = timedelta(days=2)
 """How long a row that has ended is kept: longer than the stream keeps its records."""
@@ -62,23 +71,70 @@ def rows_of(account: Account) -> set[str]:
     return {OPENED, ID, *states_of(account), *map(plan_row, plans_of(account))}
 
 
-def put_row(table: Table, account_id: str, row: str, version: int, since: datetime) -> None:
-    """Put an account into a list. `since` is when it came into it."""
+def put_row(table: Table, account_id: str, row: str, version: int, since: datetime) -> bool:
+    """Put an account into a list, unless a later version is known; return whether it was done.
+
+    `since` is when it came into the list.
+    """
     keys = listed_directory_keys(account_id, row, since)
     if row == ID:
         keys = name_directory_keys(account_id)
-    _replace(table, {**listed_key(account_id, row), **keys, "version": version})
+    return _replace(table, {**listed_key(account_id, row), **keys, "version": version})
 
 
-def end_row(table: Table, account_id: str, row: str, version: int, at: datetime) -> None:
-    """Take an account out of a list."""
+def end_row(table: Table, account_id: str, row: str, version: int, at: datetime) -> bool:
+    """Take an account out of a list, unless a later version is known; return whether it was."""
     purge_at = int((at + KEPT).timestamp())
-    _replace(table, {**listed_key(account_id, row), "version": version, "purge_at": purge_at})
+    return _replace(
+        table, {**listed_key(account_id, row), "version": version, "purge_at": purge_at}
+    )
 
 
-def _replace(table: Table, item: Item) -> None:
-    with suppress(ConditionFailedError):
+def _replace(table: Table, item: Item) -> bool:
+    try:
         table.put(item, IS_LATER, {":version": item["version"]})
+    except ConditionFailedError:
+        return False
+    return True
+
+
+def bring_up_to_date(table: Table, account_id: str) -> int:
+    """Bring all rows and names of an account up to date; return how many were written.
+
+    It may run beside the function `events`, since rows have versions.
+
+    Raises:
+        CorruptAccountError, NewerVersionError: the account cannot be read.
+        BusyError: some may be missing yet; doing it again is safe.
+    """
+    account = read(table, account_id).account
+    if account is None:
+        return 0
+    found = table.query_all(
+        "pk = :pk", {":pk": names_partition(account_id)}, "sk", "directory_pk", ConsistentRead=True
+    )
+    listed = {item["sk"]["S"]: "directory_pk" in item for item in found}
+    rows = {
+        id_of(sk) for sk, is_listed in listed.items() if is_listed and sk.startswith(LISTED_PREFIX)
+    }
+    wanted = rows_of(account)
+    since = opened_at(table, account) if wanted - rows else account.as_of
+    version = account.version
+    written = [put_row(table, account_id, row, version, since) for row in wanted - rows]
+    written += [end_row(table, account_id, row, version, since) for row in rows - wanted]
+    unlisted = [sk for sk, is_listed in listed.items() if not is_listed and sk.startswith("ALIAS#")]
+    for sk in unlisted:
+        with suppress(ConditionFailedError):
+            table.put(account_alias_item(account_id, id_of(sk)), IS_STILL_THERE)
+    return sum(written) + len(unlisted)
+
+
+def opened_at(table: Table, account: Account) -> datetime:
+    """Return when an account was opened: when its first entry was recorded."""
+    found, _ = table.query(
+        "pk = :pk", {":pk": ledger_partition(account.account_id)}, IndexName="history", Limit=1
+    )
+    return entry_of(found[0]).recorded_at if found else account.as_of
 
 
 def list_newest(
