@@ -30,6 +30,7 @@ from scrip.store.audit.books import read_ledger
 from scrip.store.audit.rounds import save_progress
 from scrip.store.items import to_wire
 from scrip.store.keys import restore_key
+from scrip.store.listing import is_complete, note_complete
 from scrip.store.sweeps import move_watermark, read_watermark
 from scrip.store.usage import count_usage
 from scrip_cli.backup.folder import BackupWriter
@@ -193,6 +194,19 @@ def test_a_restored_table_equals_the_original_and_replays_old_keys(
     assert ledger.execute(consume("c2")).entry is not None
     assert ledger.execute(capture("p2", "h2")).entry is not None
     assert run("backup", tmp_path / "b2").exit_code == 0
+
+
+@pytest.mark.parametrize("were_listed", [True, False])
+def test_accounts_are_all_in_their_lists_after_a_restore_only_if_they_were_before(
+    ledger: Ledger, run: Run, tmp_path: Path, *, were_listed: bool
+) -> None:
+    if were_listed:
+        note_complete(ledger.table, utc_now())
+    run("backup", tmp_path / "copy")
+    wipe(ledger.table)
+    note_complete(ledger.table, utc_now())  # as the new stack has it
+    assert run("restore", tmp_path / "copy").exit_code == 0
+    assert is_complete(ledger.table) == were_listed
 
 
 def test_a_killed_restore_continues_and_writes_accounts_last(
