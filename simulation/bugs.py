@@ -635,6 +635,12 @@ BUGS = (
         "        if entry.seq:",
     ),
     Bug(
+        "an account that leaves a list stays in it",
+        "functions.events.lists",
+        "        for row in before - after:",
+        "        for row in set[str]():",
+    ),
+    Bug(
         "the low-credits event repeats with every use",
         "functions.events.thresholds",
         "    if before > low_credits >= after:",
