@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from uuid import uuid4
 from playwright.sync_api import expect
 
 from scrip_cli.local import demo
-from tests.browser.conftest import SCREENSHOTS
+from tests.browser.conftest import SCREENSHOTS, SECONDS_MAX
 from tests.conftest import SCRIP
 
 if TYPE_CHECKING:
@@ -139,6 +140,11 @@ def test_the_list_of_accounts_loads_more_and_links_to_each(
     for number in range(51):
         account = {"account_id": f"listed-{number}", "email": f"listed-{number}@example.com"}
         assert admin_api.post("/accounts", json=account).is_success
+    # The stream lists them some seconds later.
+    deadline = time.monotonic() + SECONDS_MAX
+    while len(admin_api.get("/accounts", params={"limit": 100}).json()["accounts"]) <= 50:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
     page.reload()
     rows = page.get_by_role("table", name="Accounts").locator("tbody tr")
     expect(rows).to_have_count(50)

@@ -16,6 +16,7 @@ from scrip_cli.webhooks.signing import sign
 from tests.functional.stripe_server import KEY, stripe_server
 from tests.functional.test_admin_sync import subscription
 from tests.integration.test_catalog import ask
+from tests.integration.test_events import until
 from tests.unit.webhooks.examples import body
 
 if TYPE_CHECKING:
@@ -69,7 +70,11 @@ def test_support_finds_an_account_by_its_email_address_and_in_the_list(
         [email],
         10_100,
     )
-    listed = [account["account_id"] for account in all_of(admin, "/v1/admin/accounts")]
+    # The stream lists it some seconds later.
+    listed = until(
+        lambda: [account["account_id"] for account in all_of(admin, "/v1/admin/accounts")],
+        lambda found: account_id in found,
+    )
     assert listed.count(account_id) == 1
     assert len(listed) == len(set(listed))
 

@@ -1,5 +1,6 @@
 """The facts in each of Clerk's events."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -53,9 +54,11 @@ def status_in(name: str, **changes: Any) -> SubscriptionUpdated:
     return fact
 
 
-def test_a_user_is_an_account_with_the_addresses_that_are_verified() -> None:
-    created = UserCreated(account_id=USER, emails=("alice@example.com",))
+def test_a_user_is_an_account_with_a_name_and_the_addresses_that_are_verified() -> None:
+    created = UserCreated(account_id=USER, emails=("alice@example.com",), name="Alice Example")
     assert translated("user_created") == (created,)
+    [nameless] = translated("user_created", first_name=None, last_name="")
+    assert nameless == replace(created, name=None)
     updated = examples.body(Provider.CLERK, "user_created") | {"type": "user.updated"}
     assert examples.translated(Provider.CLERK, updated) == (created,)
 

@@ -163,7 +163,7 @@ def kept(fact: Fact | PaidLine) -> Iterator[str]:
     for field in fields(fact):
         value = getattr(fact, field.name)
         match field.name:
-            case "names" | "plan_names" | "emails" | "account_id" | "reason":
+            case "names" | "plan_names" | "emails" | "name" | "account_id" | "reason":
                 continue  # checked where they are looked up, or cut
             case "lines":
                 for line in value:
