@@ -22,6 +22,7 @@ from scrip_cli.health import health
 from scrip_cli.local.commands import app as local
 from scrip_cli.logs import logs
 from scrip_cli.prices.commands import app as prices
+from scrip_cli.restoring.command import restore as restore_account
 from scrip_cli.secrets.commands import app as secrets
 from scrip_cli.seed.commands import seed
 from scrip_cli.sign_in.commands import app as admin
@@ -44,6 +45,9 @@ app = typer.Typer(
 )
 app.add_typer(local, name="local")
 app.add_typer(webhooks, name="webhooks")
+accounts.command(
+    "restore", epilog="Example: scrip accounts restore user-17 --at 2026-11-21T12:59Z"
+)(restore_account)
 app.add_typer(accounts, name="accounts")
 app.add_typer(catalog, name="catalog")
 app.add_typer(prices, name="prices")

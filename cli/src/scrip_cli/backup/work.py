@@ -54,8 +54,7 @@ def begun_restore(table: Table, backup: Backup) -> Restore:
     if begun is None and patiently(partial(is_used, table)):
         raise CommandError(
             f"The table {table.name} is in use.",
-            "Restore into a new stack. To restore a single account, see "
-            "docs/how-to/restore-from-backup.md",
+            "Restore into a new stack. To restore a single account, use `scrip accounts restore`.",
         )
     if begun is not None and begun.backup != backup.name:
         raise CommandError(
