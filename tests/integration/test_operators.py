@@ -234,6 +234,7 @@ def test_only_the_dev_stage_can_be_seeded(stack: LocalStack) -> None:
 def test_a_missing_or_stopped_stack_is_reported_in_a_sentence(stack: LocalStack) -> None:
     absent = operator(stack, "seed", by_name="nothing-here")
     assert (absent.exit_code, "no stack nothing-here" in absent.stderr) == (1, True)
+    assert f"Stacks of Scrip here: {STACK_NAME}" in " ".join(absent.stderr.split())
     stopped = CliRunner().invoke(app, ["seed", "--port", "1", "--state", "/nowhere"])
     assert (stopped.exit_code, "scrip local up" in stopped.stderr) == (3, True)
 

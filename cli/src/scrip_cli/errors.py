@@ -16,6 +16,8 @@ from scrip.domain.errors import BusyError, NewerVersionError, ScripError
 from scrip_cli.exit_codes import ExitCode, exit_code_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import httpx
     from botocore.exceptions import BotoCoreError, ClientError
     from pydantic import ValidationError
@@ -49,11 +51,13 @@ class CommandError(Exception):
 class NotRunningError(CommandError):
     """No stack runs from this state folder."""
 
-    def __init__(self, port: int) -> None:
-        """Name the port."""
+    def __init__(self, port: int, running: Collection[int] = ()) -> None:
+        """Name the port, and those on which other stacks run."""
+        others = " or ".join(f"--port {other}" for other in running)
         super().__init__(
             f"No local stack is running on port {port}.",
-            f"Start one with `scrip local up --port {port}`.",
+            f"Start one with `scrip local up --port {port}`"
+            + (f", or name one that runs: {others}." if others else "."),
             exit_code=ExitCode.NOT_RUNNING,
         )
 

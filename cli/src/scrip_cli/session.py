@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, is_dataclass
 from functools import cache, cached_property, wraps
 from inspect import Signature, signature
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 DEV = "dev"
 """The stage of stacks without anything to lose."""
 
+OWN_OUTPUT = "SignupFunction"
+"""An output by which a stack of Scrip is known."""
+
 CONNECTIONS_MAX = 16
 """Per client, which the threads of a command share; each has one open call at a time."""
 
@@ -55,7 +58,7 @@ class LocalSession:
     def running_stack(self) -> LocalStack:
         """The stack. Raises NotRunningError if it is not running."""
         if process.running_pid(self.stack) is None:
-            raise NotRunningError(self.port)
+            raise NotRunningError(self.port, process.running_ports(self.stack.root))
         return self.stack
 
 
@@ -134,11 +137,27 @@ class Session:
             # CloudFormation's code for a stack that does not exist.
             if exc.response["Error"]["Code"] != "ValidationError":
                 raise
+            others = ", ".join(self._stacks()) or "none"
             raise CommandError(
                 f"There is no stack {self.name} in this account and region.",
-                "Name it with --stack-name and its region with --region, and check AWS_PROFILE.",
+                f"Stacks of Scrip here: {others}. Name one with --stack-name and its region with "
+                "--region, and check AWS_PROFILE.",
             ) from exc
         return dict(found["Stacks"][0])
+
+    def _stacks(self) -> list[str]:
+        """Return the names of Scrip's stacks in this account and region, if they may be listed."""
+        from botocore.exceptions import ClientError
+
+        pages = self.client("cloudformation").get_paginator("describe_stacks").paginate()
+        with suppress(ClientError):
+            return sorted(
+                stack["StackName"]
+                for page in pages
+                for stack in page["Stacks"]
+                if OWN_OUTPUT in {output["OutputKey"] for output in stack.get("Outputs", [])}
+            )
+        return []
 
     def resources(self) -> dict[str, dict[str, str]]:
         """List the stack's resources: for each type their names by logical ID."""

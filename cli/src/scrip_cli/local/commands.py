@@ -88,7 +88,7 @@ def status(*, as_json: Json = False, session: LocalSession) -> None:
             fields |= {"pid": pid, "api_url": _api_url(stack)}
         typer.echo(json.dumps(fields))
     if pid is None:
-        raise NotRunningError(stack.port)
+        raise NotRunningError(stack.port, process.running_ports(stack.root))
     if not as_json:
         from scrip_cli.local.printing import show_status
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 from scrip_cli.errors import CommandError
 from scrip_cli.local.stack import LocalStack
@@ -67,6 +68,18 @@ def running_pid(stack: LocalStack) -> int | None:
                 ) from None
             return pid
     return None
+
+
+def running_ports(root: Path) -> list[int]:
+    """Return the ports of a project's stacks that run from the folders that ports stand for."""
+    found = []
+    for folder in root.glob(".scrip/*"):
+        # It runs on another port, or is no stack's.
+        with suppress(CommandError, ValueError):
+            stack = LocalStack(root, int(folder.name), folder)
+            if running_pid(stack) is not None:
+                found.append(stack.port)
+    return sorted(found)
 
 
 def check_port(stack: LocalStack) -> None:
