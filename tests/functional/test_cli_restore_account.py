@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from scrip.audit.accounts import audit_account
 from scrip.domain.commands import Adjust, AdjustAction, Consume, Refund
-from scrip.domain.entries import Actor, ActorType
+from scrip.domain.entries import Actor, ActorType, iso
 from scrip.ledger import Ledger, opening, utc_now
 from scrip.store.items import to_wire
 from scrip_cli.exit_codes import ExitCode
@@ -121,7 +121,7 @@ def test_what_was_booked_since_stays(books: Books) -> None:
     books.edit(USE, "amount", -1)
     assert books.found() == {"ACCOUNT": "changed", "ENTRY#c1": "edited", "ENTRY#c2": "new"}
     done = books.restore()
-    assert (done.exit_code, "1 entries were booked since then, with -7" in done.stderr) == (0, True)
+    assert (done.exit_code, "Entries booked since then: 1, with -7" in done.stderr) == (0, True)
     assert (books.is_whole, books.ledger.account("u1").balance) == (True, after)
 
 
@@ -168,3 +168,27 @@ def test_the_local_aws_has_no_earlier_times(books: Books) -> None:
         app, ["accounts", "restore", "u1", "--at", "2026-11-21T12:59Z", "--yes"]
     )
     assert (refused.exit_code, "--from" in refused.stderr) == (ExitCode.FAILED, True)
+
+
+def test_a_state_of_an_earlier_time_is_read_from_a_table_that_is_deleted_again(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table that moto restores is as the original is now: it keeps no history either."""
+    monkeypatch.setattr(Session, "is_local", False)
+    monkeypatch.setattr("scrip_cli.restoring.source.POLL_SECONDS", 0)
+    at = ["accounts", "restore", "u1", "--at", iso(utc_now()), "--yes"]
+    off = CliRunner().invoke(app, at)
+    assert (off.exit_code, "can be restored to: none" in off.stderr) == (ExitCode.FAILED, True)
+    books.table.client.update_continuous_backups(
+        TableName=books.table.name,
+        PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
+    )
+    before = books.table.client.list_tables()["TableNames"]
+    early = CliRunner().invoke(app, [*at[:4], "2020-01-01", "--yes"])
+    assert (early.exit_code, "can be restored to: from" in early.stderr) == (1, True)
+    known = books.table.client.describe_continuous_backups(TableName=books.table.name)
+    span = known["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
+    at[4] = iso(span["LatestRestorableDateTime"])
+    done = CliRunner().invoke(app, at)
+    assert (done.exit_code, "nothing to put back" in done.stderr) == (ExitCode.DONE, True)
+    assert books.table.client.list_tables()["TableNames"] == before

@@ -77,7 +77,7 @@ def restore(
         report.show_table(records, COLUMNS)
     if found.booked_since:
         report.note(
-            f"{found.booked_since} entries were booked since then, with "
+            f"Entries booked since then: {found.booked_since}, with "
             f"{report.grouped(found.credits_since)} credits. They stay; to correct one, use "
             "`scrip accounts refund`, `grant` or `deduct`."
         )
@@ -86,7 +86,7 @@ def restore(
         return
     items = sum(difference.is_put_back for difference in found.differences)
     if items:
-        report.note(f"This puts {items} items back.")
+        report.note(f"Items to put back: {items}.")
         report.confirm(yes=yes)
         patiently(lambda: put_back(own, found))
     else:
