@@ -22,7 +22,7 @@ CHOSEN = {"consume": "consume/feature", "refund": "refund/whole"}
 
 HEADERS = ("Content-Type", "Idempotency-Key", "If-Match")
 
-COLUMNS_MAX = 84
+COLUMNS_MAX = 60
 PYTHON_TAB, TYPESCRIPT_TAB = "    ", "  "
 
 
