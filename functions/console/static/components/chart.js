@@ -14,7 +14,7 @@ export const COLORS = 7;
 
 /**
  * `days` are the first UTC days of the bars, in order, which are `length` days long. `stacks` are
- * `{name, values}` with a value for each bar; so is `before`, which is drawn as a line.
+ * `{name, values}` with a value for each bar; `before` are such values, drawn as a line, or null.
  *
  * `read(index, left)` receives the bar under the pointer, or the one that the arrow keys have reached,
  * and where it is in pixels; or null. `children` are shown above the chart.
@@ -39,7 +39,7 @@ export function Chart({ label, days, length, stacks, before, read, children }) {
   useEffect(() => {
     if (!Plot) return undefined;
     const plot = new Plot(
-      options(Plot, place.current, length, stacks, read),
+      options(Plot, place.current, { length, stacks, before, read }),
       data(days, stacks, before),
       place.current,
     );
@@ -89,10 +89,10 @@ function data(days, stacks, before) {
     above = above.map((sum, index) => sum + values[index]);
     sums.unshift(above.map((sum, index) => (values[index] > 0 ? sum : null)));
   }
-  return [days.map((day) => Date.parse(`${day}T00:00:00Z`) / 1000), ...sums, before];
+  return [days.map((day) => Date.parse(`${day}T00:00:00Z`) / 1000), ...sums, ...(before ? [before] : [])];
 }
 
-function options(Plot, place, length, stacks, read) {
+function options(Plot, place, { length, stacks, before, read }) {
   const style = getComputedStyle(document.documentElement);
   const color = (name) => style.getPropertyValue(name).trim();
   const bars = Plot.paths.bars({ size: [0.72, 28 * Math.sqrt(length)] });
@@ -132,7 +132,9 @@ function options(Plot, place, length, stacks, read) {
         width: 1,
         points: { show: false },
       })),
-      { stroke: color("--text-quiet"), width: 1.5, dash: [3, 4], points: { show: false } },
+      ...(before
+        ? [{ stroke: color("--text-quiet"), width: 1.5, dash: [3, 4], points: { show: false } }]
+        : []),
     ],
     hooks: {
       setCursor: [({ cursor: { idx, left }, bbox }) => read(idx ?? null, left + bbox.left / devicePixelRatio)],

@@ -33,7 +33,6 @@ export const Chip = ({ tone = "plain", children }) =>
   html`<span class=${`chip ${tone}`}>${children}</span>`;
 
 const ENTRY_TONES = {
-  usage: "plain",
   refund: "info",
   expiry: "warn",
   clawback: "bad",
@@ -42,9 +41,11 @@ const ENTRY_TONES = {
   hold: "info",
 };
 
-/** The type of an entry. */
+/** The type of an entry. The usual ones are plain text. */
 export const EntryType = ({ type }) =>
-  html`<${Chip} tone=${ENTRY_TONES[type] ?? "plain"}>${words(type)}<//>`;
+  type in ENTRY_TONES
+    ? html`<${Chip} tone=${ENTRY_TONES[type]}>${words(type)}<//>`
+    : html`<span class="quiet">${words(type)}</span>`;
 
 /** An ID, which is never hyphenated or translated. */
 export const Id = ({ children }) => html`<code class="id">${children}</code>`;

@@ -1,5 +1,7 @@
 // The differences between two objects, field by field, for audit records and conflicts.
 
+import { number } from "./format.js";
+
 /** List the fields that differ: `{field, before, after}`; nested names are joined: limits.seats. */
 export function differences(before, after) {
   const [old, now] = [flat(before), flat(after)];
@@ -22,5 +24,6 @@ function flat(value, prefix = "") {
 export function shown(value) {
   if (value === undefined || value === null || value === "") return "none";
   if (typeof value === "boolean") return value ? "yes" : "no";
+  if (typeof value === "number") return number(value);
   return String(value);
 }

@@ -74,8 +74,8 @@ const state = ({ versionsHref }) => ({
   name: "State",
   cell: (item) => html`${
     versionsHref
-      ? html`<a href=${versionsHref(item)}>version ${item.version}<span class="unseen"> of ${item.name}</span></a>`
-      : html`<span class="quiet">version ${item.version}</span>`
+      ? html`<a class="number" href=${versionsHref(item)}>version ${item.version}<span class="unseen"> of ${item.name}</span></a>`
+      : html`<span class="number quiet">version ${item.version}</span>`
   }
   ${!item.active && html` <${Chip}>Inactive<//>`}`,
 });

@@ -129,7 +129,7 @@ function stacked(rows, { from, to, by, length, isCompared }, list) {
     addTo(stack.meters, row.meters);
   }
   const stacks = [...found.values()].sort((one, other) => other.credits - one.credits);
-  const shared = { length, size, bars, before: isCompared ? before : before.fill(null) };
+  const shared = { length, size, bars, before: isCompared && before.some(Boolean) ? before : null };
   if (stacks.length <= COLORS) return { ...shared, stacks };
   const rest = stacks.splice(COLORS - 1);
   const total = (field) => rest.reduce((sum, stack) => sum + stack[field], 0);
@@ -176,7 +176,7 @@ function Used({ length, size, bars, before, stacks }) {
           name=${barName(bars, size, index)}
           stacks=${stacks}
           index=${index}
-          before=${before[index]}
+          before=${before?.[index]}
           left=${pointed.left}
           isLate=${index > bars.length / 2}
         />`
@@ -210,8 +210,8 @@ const PERCENT_MAX = 999;
 
 /** Compare with the period before: ", up 12% from 4,885 in the 30 days before (dashed)". */
 function compared(total, before, length) {
+  if (before === null) return "";
   const then = before.reduce((sum, value) => sum + value, 0);
-  if (then === 0) return "";
   const period = `${number(then)} in the ${counted(length, "day")} before (dashed)`;
   if (total === then) return `, the same as ${period}`;
   const percent = Math.round((100 * Math.abs(total - then)) / then);
@@ -236,7 +236,7 @@ function Reading({ name, stacks, index, before, left, isLate }) {
       </p>`,
     )}
     ${
-      before !== null &&
+      before !== undefined &&
       html`<p class="tip-row quiet"><span>Period before</span>${" "}<${Credits} value=${before} /></p>`
     }
   </div>`;
