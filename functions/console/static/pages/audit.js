@@ -9,8 +9,8 @@ import { usePages } from "../lib/loading.js";
 import { Actor } from "../components/actor.js";
 import { More } from "../components/more.js";
 import { Empty } from "../components/states.js";
-import { Table } from "../components/table.js";
 import { Time } from "../components/values.js";
+import { Rows } from "../dialogs/account-change.js";
 
 /** Audit records, newest first. */
 export function AuditTab({ accountId, turn }) {
@@ -48,7 +48,7 @@ const Record = ({ accountId, record }) => html`<li>
     ${record.entry_id && html`. <a href=${entryHref(accountId, record.entry_id)}>View entry</a>`}
   </p>
   ${record.note && html`<p>Internal note: ${record.note}</p>`}
-  <${Differences} caption=${`Fields changed: ${said(record.action)}`} before=${record.before} after=${record.after} />
+  <${Differences} before=${record.before} after=${record.after} />
 </li>`;
 
 const SAID = {
@@ -67,17 +67,8 @@ const SAID = {
 /** Describe an action in words. */
 const said = (action) => SAID[action] ?? words(action);
 
-function Differences({ caption, before, after }) {
+function Differences({ before, after }) {
   const changed = differences(before, after);
   if (changed.length === 0) return html`<p class="quiet">No fields changed.</p>`;
-  return html`<${Table}
-    caption=${caption}
-    columns=${[
-      { name: "Field", isRowHeader: true, cell: ({ field }) => words(field) },
-      { name: "Before", cell: (row) => shown(row.before) },
-      { name: "After", cell: (row) => html`<strong>${shown(row.after)}</strong>` },
-    ]}
-    rows=${changed}
-    keyOf=${({ field }) => field}
-  />`;
+  return html`<${Rows} rows=${changed.map((row) => [words(row.field), shown(row.before), shown(row.after)])} />`;
 }

@@ -60,7 +60,7 @@ export function CatalogPage({ shelf: name = "plans" }) {
             ? html`<${Empty} title=${`No ${shelf.name} yet`}>Create the first one.<//>`
             : html`<${Table}
                 caption=${shelf.title}
-                columns=${[...shelf.columns, state(shelf), actions(setDialog)]}
+                columns=${[...shelf.columns, state(shelf), actions(setDialog, shelf.columns)]}
                 rows=${list}
                 keyOf=${(item) => item[shelf.id]}
               />`}
@@ -80,9 +80,10 @@ const state = ({ versionsHref }) => ({
   ${!item.active && html` <${Chip}>Inactive<//>`}`,
 });
 
-const actions = (setDialog) => ({
+const actions = (setDialog, columns) => ({
   name: "Actions",
   isQuiet: true,
+  isMain: !columns.some(({ isMain }) => isMain),
   cell: (item) => html`<div class="row-actions">
     <button type="button" class="button small" onClick=${() => setDialog({ item })}>
       Edit<span class="unseen"> ${item.name}</span>
