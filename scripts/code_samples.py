@@ -15,7 +15,7 @@ from typing import Any
 from scrip_client import calls
 
 ROOT = Path(__file__).parent.parent
-TYPESCRIPT_CALLS = ROOT / "clients/typescript/packages/client/src/calls.ts"
+TYPESCRIPT = ROOT / "clients/typescript/packages/client/src"
 
 CHOSEN = {"consume": "consume/feature", "refund": "refund/whole"}
 """The sample events of operations that have several and whose first is not the most typical."""
@@ -30,15 +30,13 @@ PYTHON_TAB, TYPESCRIPT_TAB = "    ", "  "
 class Sampled:
     """An operation with an example of its request.
 
-    `token` is `SERVICE` or `ADMIN`, None if it needs none. `is_paged` says that the clients iterate
-    over its answers. `parameters` are those of the path.
+    `token` is `SERVICE` or `ADMIN`, None if it needs none. `parameters` are those of the path.
     """
 
     operation_id: str
     method: str
     path: str
     token: str | None
-    is_paged: bool
     parameters: dict[str, str]
     headers: dict[str, str]
     body: Any
@@ -51,13 +49,18 @@ class Sampled:
         return self.operation_id.removeprefix("get_").removeprefix("list_")
 
     @property
+    def is_iterated(self) -> bool:
+        """Whether the clients fetch all pages of the answer."""
+        return f"async *{self.call_name}(" in (TYPESCRIPT / "account.ts").read_text()
+
+    @property
     def literals(self) -> list[str]:
         """The parameters that are no variable of the reader's."""
         return [_json(value) for name, value in self.parameters.items() if name != "account_id"]
 
 
 def code_samples(
-    operation_id: str, route: str, *, token: str | None, has_key: bool, is_paged: bool
+    operation_id: str, route: str, *, token: str | None, has_key: bool
 ) -> list[dict[str, str]]:
     """Return an operation's samples as `x-codeSamples` has them, with what `Sampled` needs.
 
@@ -79,7 +82,6 @@ def code_samples(
         method=method,
         path=path,
         token=token,
-        is_paged=is_paged,
         parameters=parameters,
         headers=headers,
         body=body,
@@ -167,7 +169,9 @@ def _python_call(sampled: Sampled) -> str | None:
     arguments += [f"{name}={_python_value(value)}" for name, value in (sampled.body or {}).items()]
     if key := sampled.headers.get("Idempotency-Key"):
         arguments.append(f"idempotency_key={_json(key)}")
-    begin, end = ("for item in ", ":\n    print(item)") if sampled.is_paged else ("answer = ", "")
+    begin, end = (
+        ("for item in ", ":\n    print(item)") if sampled.is_iterated else ("answer = ", "")
+    )
     call = _wrapped(f"{begin}scrip.{sampled.call_name}(", arguments, f"){end}", PYTHON_TAB)
     return f"from scrip_client import Scrip\n\nscrip = Scrip.from_env()\n{call}"
 
@@ -177,7 +181,7 @@ def _typescript_call(sampled: Sampled) -> str | None:
     name = re.sub(r"_(\w)", lambda match: match[1].upper(), sampled.call_name)
     name = {"consumeBatch": "batch"}.get(name, name)
     is_of_account = "account_id" in sampled.parameters
-    if f"export function {name}(" not in TYPESCRIPT_CALLS.read_text():
+    if f"export function {name}(" not in (TYPESCRIPT / "calls.ts").read_text():
         return None
     arguments, body = sampled.literals, sampled.body or {}
     if name == "batch":
@@ -187,7 +191,7 @@ def _typescript_call(sampled: Sampled) -> str | None:
         body |= {"idempotencyKey": key}
     arguments += [_typescript_value(body)] if body else []
     begin, end = "const answer = await ", ");"
-    if sampled.is_paged:
+    if sampled.is_iterated:
         begin, end = "for await (const item of ", ")) console.log(item);"
     target = "account" if is_of_account else "scrip"
     lines = ['import { Scrip } from "@scrip/client";', "", "const scrip = Scrip.fromEnv();"]

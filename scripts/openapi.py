@@ -171,7 +171,6 @@ class _Described:
                 f"{self.route.method} {self.route.openapi_path}",
                 token="SERVICE" if "a service" in who else "ADMIN" if self.needs_token else None,
                 has_key=self.has_key,
-                is_paged="cursor" in self.query,
             )
         if not self.needs_token:
             found["security"] = []  # Powertools drops an empty list
