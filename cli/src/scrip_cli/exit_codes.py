@@ -24,7 +24,7 @@ class ExitCode(IntEnum):
     USAGE = 2, "Wrong usage, or `--yes` is missing where there is no terminal to ask at."
     NOT_RUNNING = 3, "The local stack is not running, or not ready yet."
     REFUSED = 4, "A rule refused it: not enough credits, a conflict, a reused key."
-    NOT_FOUND = 5, "There is no such account, plan or feature."
+    NOT_FOUND = 5, "There is no such account, plan, feature, message or line of a log."
     FOUND = 6, "A check found something: a difference, a problem, an alarm that rings."
     INTERRUPTED = 130, "Stopped by Ctrl-C, or by answering no."
 

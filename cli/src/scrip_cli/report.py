@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 type Record = Mapping[str, Any]
 
-WRAPPED = {"reason": 40}
+WRAPPED = {"reason": 40, "message": 60, "details": 60, "fields": 60}
 """Columns of free text, and the width at which they wrap in a table."""
 
 WIDTH_MAX = 10_000
