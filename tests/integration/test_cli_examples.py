@@ -45,6 +45,7 @@ def post(stack: LocalStack, path: str, key: str, body: dict[str, Any]) -> None:
         f"{details.api_url}/v1/accounts/{path}",
         json=body,
         headers={"Authorization": f"Bearer {details.service_token}", "Idempotency-Key": key},
+        timeout=60,  # it may start the function on a busy machine
         trust_env=False,
     )
     assert answer.is_success, answer.text
