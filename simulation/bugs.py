@@ -66,6 +66,7 @@ BUGS = (
         "scrip.store.commit",
         'NEW_PAYMENT = "attribute_not_exists(pk)"',
         f"NEW_PAYMENT = {ALWAYS}",
+        world=5_000_029,
     ),
     Bug(
         "every account of a mailbox gets sign-up credits",
@@ -90,6 +91,7 @@ BUGS = (
         "scrip.store.catalogs",
         'SAME_VERSION = "#version = :seen"',
         'SAME_VERSION = "(#version = :seen OR #version <> :seen)"',
+        world=5_000_028,
     ),
     Bug(
         "a replay returns the new posting",
@@ -114,6 +116,7 @@ BUGS = (
         "scrip.ledger",
         "> CATALOG_SECONDS",
         "> 1e9",
+        world=5_000_018,
     ),
     Bug(
         "a command is decided before the account is settled",
@@ -132,6 +135,7 @@ BUGS = (
         "scrip.domain.decide",
         "refund=(refundable, refunded)",
         "refund=(refundable, amount)",
+        world=5_000_018,
     ),
     Bug(
         "refunded credits that do not fit their grant are lost",
@@ -162,6 +166,7 @@ BUGS = (
         "scrip.domain.spending",
         'taken=0 if draft.plan.unlimited else charge["cost"],',
         'taken=charge["cost"],',
+        world=5_000_017,
     ),
     Bug(
         "a closed account accepts commands",
@@ -169,12 +174,14 @@ BUGS = (
         "        case Account(status=AccountStatus.CLOSED), _:\n"
         "            raise errors.AccountClosedError\n",
         "",
+        world=5_000_020,
     ),
     Bug(
         "setting a balance uses the unsettled balance",
         "scrip.domain.decide",
         "AdjustAction.SET: command.amount - draft.account.balance",
         "AdjustAction.SET: command.amount - draft.before.balance",
+        world=5_000_037,
     ),
     Bug(
         "a period boundary is counted from the previous boundary",
@@ -184,6 +191,7 @@ BUGS = (
         "        for _ in range(period):\n"
         "            at = boundary(at, self.zone, 1)\n"
         "        return at",
+        world=5_000_022,
     ),
     Bug(
         "a rollover has no limit",
@@ -196,6 +204,7 @@ BUGS = (
         "scrip.domain.settle",
         "            if kept > 0:",
         "            if kept < 0:",
+        world=5_000_017,
     ),
     Bug(
         "an expired grant can be spent until the hour ends",
@@ -209,12 +218,14 @@ BUGS = (
         "            allowance=monthly_credits(account, plan),\n",
         "            allowance=monthly_credits(account, plan)\n"
         "            * (period - (draft.before or account).period),\n",
+        world=5_000_021,
     ),
     Bug(
         "incoming credits do not pay debt first",
         "scrip.domain.posting",
         "        if paid:\n",
         "        if False:\n",
+        world=5_000_018,
     ),
     Bug(
         "the chain omits the previous hash",
@@ -233,6 +244,7 @@ BUGS = (
         "scrip.domain.grants",
         " if by_source else grant.expires_at == new.expires_at",
         " if by_source else True",
+        world=5_000_017,
     ),
     Bug(
         "a price is rounded down",
@@ -245,6 +257,7 @@ BUGS = (
         "scrip.domain.catalog",
         "exact += Fraction(count * prices[meter].cost, prices[meter].per)",
         "exact += ceil(Fraction(count * prices[meter].cost, prices[meter].per))",
+        world=5_000_017,
     ),
     Bug(
         "a meter without a price is free",
@@ -266,6 +279,7 @@ BUGS = (
         "scrip.domain.spending",
         'check_affordable(draft, sum(charge["cost"] for charge in charges))',
         'check_affordable(draft, max(charge["cost"] for charge in charges))',
+        world=5_000_025,
     ),
     Bug(
         "the uses of all batches have the same entry IDs",
@@ -278,12 +292,14 @@ BUGS = (
         "scrip.domain.holds",
         "    if wanted > account.available:",
         "    if wanted > account.available + 100:",
+        world=5_000_018,
     ),
     Bug(
         "a capture above its hold ignores what is available",
         "scrip.domain.holds",
         "        check_affordable(draft, excess)\n",
         "",
+        world=5_000_043,
     ),
     Bug(
         "only the first line of a hold is set aside",
@@ -310,12 +326,14 @@ BUGS = (
         "scrip.domain.holds",
         "    if feature is None or feature not in hold.all_features:",
         "    if feature is None:",
+        world=5_000_026,
     ),
     Bug(
         "repeating the end of a hold gets the other lines of the new key",
         "scrip.ledger",
         "            first = replace(command, entry_id=end.entry.entry_id)",
         "            first = command",
+        world=5_000_020,
     ),
     Bug(
         "an extension may shorten a hold",
@@ -340,6 +358,7 @@ BUGS = (
         "scrip.domain.settle",
         "            if held:\n",
         "            if False:\n",
+        world=5_000_049,
     ),
     Bug(
         "the entry that ended a hold is not recorded",
@@ -352,12 +371,14 @@ BUGS = (
         "scrip.ledger",
         "        if end.entry and end.entry.request_hash == command.request_hash:",
         "        if end.entry:",
+        world=5_000_018,
     ),
     Bug(
         "a hold that was just opened is refused as ended",
         "scrip.ledger",
         "        if end.account and self.settled(end.account).hold(not_found.hold_id):",
         "        if False:",
+        world=5_000_023,
     ),
     Bug(
         "a user's entries share the app's IDs",
@@ -395,12 +416,14 @@ BUGS = (
         "scrip.domain.holds",
         "HELD_PAST_EXPIRY = timedelta(hours=24)",
         "HELD_PAST_EXPIRY = timedelta(days=30)",
+        world=5_000_029,
     ),
     Bug(
         "an uncharged hold outlives its unlimited plan",
         "scrip.domain.settle",
         "    end_free(draft)\n",
         "",
+        world=5_000_034,
     ),
     Bug(
         "the user of a frozen account may end holds",
@@ -414,12 +437,14 @@ BUGS = (
         "scrip.domain.decide",
         " and holds.release_own(draft, command):",
         " and False:",
+        world=5_000_022,
     ),
     Bug(
         "a deduction ends the app's holds",
         "scrip.domain.holds",
         "        if is_users(hold.hold_id)",
         "        if hold.expires_at",
+        world=5_000_025,
     ),
     Bug(
         "a user's calls about holds are not counted",
@@ -432,30 +457,35 @@ BUGS = (
         "scrip.domain.entries",
         "        return self.balance_after - (self.expired or 0)",
         "        return self.balance_after",
+        world=5_000_017,
     ),
     Bug(
         "a refund ignores retired grants",
         "scrip.store.queries",
         "    retired = tuple(retired_of(wire) for wire in found if wire)",
         "    retired = ()",
+        world=5_000_025,
     ),
     Bug(
         "retired grants are not kept",
         "scrip.store.commit",
         "    actions += [_retired_update(posting.after, grant) for grant in posting.retired]\n",
         "",
+        world=5_000_018,
     ),
     Bug(
         "a clawback ignores earlier clawbacks",
         "scrip.domain.billing",
         "    due = payment.credits_back - payment.taken - payment.owed",
         "    due = payment.credits_back",
+        world=5_000_021,
     ),
     Bug(
         "winning a dispute releases nothing",
         "scrip.domain.billing",
         "    if outcome is DisputeOutcome.OPEN:\n",
         "    if outcome is not DisputeOutcome.LOST:\n",
+        world=5_000_021,
     ),
     Bug(
         "an older state of a subscription overwrites a newer one",
@@ -468,6 +498,7 @@ BUGS = (
         "scrip.domain.posting",
         "        self.account = replace(self.account, debt=self.account.debt + owed)\n",
         "",
+        world=5_000_018,
     ),
     Bug(
         "a term is in force before it begins",
@@ -486,6 +517,7 @@ BUGS = (
         "scrip.domain.terms",
         "        if term.subscription_id in self.ended or self._is_gone(term, last):",
         "        if self._is_gone(term, last):",
+        world=5_000_025,
     ),
     Bug(
         "a term lasts for its days of grace although a later one has come",
@@ -498,6 +530,7 @@ BUGS = (
         "scrip.domain.terms",
         "        yield from self._credits(term)\n",
         "",
+        world=5_000_024,
     ),
     Bug(
         "a credited line takes the time back of two terms",
@@ -511,6 +544,7 @@ BUGS = (
         "scrip.domain.terms",
         "-(-allowance * the.covered // 1) if term.prorated else allowance",
         "allowance",
+        world=5_000_024,
     ),
     Bug(
         "money that went back takes the first months",
@@ -548,6 +582,7 @@ BUGS = (
         "scrip.domain.entitlement",
         "    return plan.monthly_credits * (term.quantity if term else 1)",
         "    return plan.monthly_credits",
+        world=5_000_018,
     ),
     Bug(
         "the account's own allowance comes beside a term",
@@ -567,36 +602,42 @@ BUGS = (
         "scrip.domain.settle",
         "    return lot.booked - (lot.spent - lot.owed) - there",
         "    return 0",
+        world=5_000_017,
     ),
     Bug(
         "what was spent of credits that had rolled over is not owed",
         "scrip.domain.grants",
         "        return self.source.removeprefix(ROLLED_OVER)",
         "        return self.source",
+        world=5_000_030,
     ),
     Bug(
         "a refund that failed gives nothing back",
         "scrip.domain.payments",
         "RETURNING = frozenset({RefundStatus.PENDING, RefundStatus.SUCCEEDED})",
         "RETURNING = frozenset(RefundStatus)",
+        world=5_000_018,
     ),
     Bug(
         "a restored purchase is restored with every message",
         "scrip.domain.billing",
         "    restored = replace(payment, owed=owed, taken=taken, ",
         "    restored = replace(payment, ",
+        world=5_000_021,
     ),
     Bug(
         "a dispute of a part sets all aside",
         "scrip.domain.billing",
         "        return int(payment.left * share / kept) if kept else 0",
         "        return payment.left",
+        world=5_000_043,
     ),
     Bug(
         "a month that begins during a dispute is granted",
         "scrip.domain.settle",
         "terms.entitled(term, month, lot.allowance, at, with_disputed=False)",
         "terms.entitled(term, month, lot.allowance, at)",
+        world=5_000_023,
     ),
     Bug(
         "the plan with fewest credits shows",
@@ -609,6 +650,7 @@ BUGS = (
         "scrip.store.items",
         '{"anchor", "as_of", "given_plan_id", "next_plan_id", "status", "subscriptions", "terms"}',
         '{"anchor", "as_of", "next_plan_id", "status", "subscriptions", "terms"}',
+        world=5_000_018,
     ),
     Bug(
         "a payment's ID comes from its message",
