@@ -278,7 +278,7 @@ def test_the_stream_has_records_as_lambda_receives_them(client: SimulatedDynamoD
     record = client.stream[-1].record()
     assert record.keys() == example.keys()
     assert record["dynamodb"]["NewImage"] == example["dynamodb"]["NewImage"]
-    assert record["dynamodb"].keys() == example["dynamodb"].keys() - {"ApproximateCreationDateTime"}
+    assert record["dynamodb"].keys() == example["dynamodb"].keys()
     assert read_batch([record]).added[0].entry == kept.entry
 
 
