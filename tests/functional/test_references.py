@@ -19,7 +19,7 @@ from scrip.store.references import (
     read_reference,
 )
 from simulation.dynamodb import SimulatedDynamoDB
-from tests.functional.conftest import USER, invoke, send
+from tests.functional.conftest import USER, event, invoke, send
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -148,6 +148,13 @@ def test_too_many_references_are_refused_with_the_way_out(
     refused = send("account/usage", query=query)
     assert refused.status == 422
     assert "day,reference" in refused.body["errors"][0]
+
+
+def test_references_do_not_hide_accounts_from_a_search(table: Table, outside: Outside) -> None:
+    invoke("signup", event("signup/confirmed"))
+    stream(*(entry(seq, f"alice-{seq}") for seq in range(10, 50)))
+    [found] = send("admin/search", query={"q": "alice"}).body["suggestions"]
+    assert (found["kind"], found["account_id"]) == ("account", USER)
 
 
 class Ledger:

@@ -85,10 +85,13 @@ def reference_key(account_id: str, day: date, reference: str) -> Key:
 
 
 def reference_directory_keys(account_id: str, day: date, reference: str) -> Key:
-    """Where the index `directory` lists a reference, to be found by its beginning."""
+    """Where the index `directory` lists a reference, to be found by its beginning.
+
+    They are apart from names, of which there are far fewer.
+    """
     name = _short(reference.lower())
     return {
-        "directory_pk": f"NAME#{name[:3]}",
+        "directory_pk": f"REFERENCE#{name[:BEGINNING]}",
         "directory_sk": f"{name}#R#{account_id}#{day.isoformat()}",
     }
 
