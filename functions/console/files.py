@@ -6,9 +6,11 @@ relative, and a page never mixes the files of two deployments.
 Nothing is read before the first request.
 """
 
+import re
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from posixpath import dirname, join, normpath
 
 STATIC = Path(__file__).parent / "static"
 PAGE = "index.html"
@@ -17,7 +19,12 @@ VERSION = "@version@"
 """Placeholder in the page: the name of the folder."""
 
 MODULES = "@modules@"
-"""Placeholder in the page: a link for each module."""
+"""Placeholder in the page: a link for each module that it starts with."""
+
+APP = "app.js"
+
+IMPORTED = re.compile(r'from "(\.[^"]+)"')
+"""The relative path of a module that another one imports at once."""
 
 
 @cache
@@ -43,8 +50,15 @@ def version() -> str:
 def page() -> str:
     """Return the console's only page, which links to the files of this version."""
     links = "\n".join(
-        f'<link rel="modulepreload" href="console/{VERSION}/{path}">'
-        for path in files()
-        if path.endswith(".js") and not path.startswith("vendor/")
+        f'<link rel="modulepreload" href="console/{VERSION}/{path}">' for path in _modules(APP)
     )
     return files()[PAGE].replace(MODULES, links).replace(VERSION, version())
+
+
+def _modules(app: str) -> list[str]:
+    """Return a module and all that it imports at once, directly or not."""
+    found = [app]
+    for path in found:  # grows on the way
+        imported = (normpath(join(dirname(path), name)) for name in IMPORTED.findall(files()[path]))
+        found += [name for name in dict.fromkeys(imported) if name not in found]
+    return found

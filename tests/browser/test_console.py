@@ -973,6 +973,9 @@ def test_the_console_asks_to_sign_in_again_when_the_session_has_ended(page: Page
 
 
 def test_a_lost_connection_is_reported_and_can_be_retried(page: Page) -> None:
+    page.get_by_role("link", name="Health").click()
+    expect(page.get_by_role("heading", name="Queues")).to_be_visible()
+    page.get_by_role("link", name="Accounts").click()
     expect(page.get_by_role("heading", name="Accounts")).to_be_visible()
     page.context.set_offline(True)
     page.get_by_role("link", name="Health").click()

@@ -5,15 +5,17 @@ import { get } from "./lib/api.js";
 import { go, href, useRoute } from "./lib/router.js";
 import { begin, hasSignedOut, signIn, signOut, signedIn } from "./lib/session.js";
 import { Failure } from "./components/states.js";
+import { later } from "./components/later.js";
 import { Brand, Shell } from "./components/shell.js";
 import { AccountPage } from "./pages/account.js";
 import { AccountsPage } from "./pages/accounts.js";
-import { CatalogPage } from "./pages/catalog.js";
-import { FeaturePage } from "./pages/feature.js";
-import { HealthPage } from "./pages/health.js";
-import { InboxPage } from "./pages/inbox.js";
-import { MessagePage } from "./pages/message.js";
 import { NotFoundPage } from "./pages/not-found.js";
+
+const CatalogPage = later(async () => (await import("./pages/catalog.js")).CatalogPage);
+const FeaturePage = later(async () => (await import("./pages/feature.js")).FeaturePage);
+const HealthPage = later(async () => (await import("./pages/health.js")).HealthPage);
+const InboxPage = later(async () => (await import("./pages/inbox.js")).InboxPage);
+const MessagePage = later(async () => (await import("./pages/message.js")).MessagePage);
 
 /** The console of a signed-in admin. */
 function Console({ name }) {

@@ -1,4 +1,4 @@
-// Loads the modules a few at a time, then starts the console.
+// Loads the modules that the console starts with a few at a time, then starts it.
 //
 // Each file is a call of the function, and a Lambda function starts another instance for each call
 // at the same time. A new AWS account may run only ten at once, for all functions.

@@ -10,6 +10,7 @@ import { announce } from "../lib/notice.js";
 import { href } from "../lib/router.js";
 import { isDev } from "../lib/session.js";
 import { Heading } from "../components/heading.js";
+import { later } from "../components/later.js";
 import { Menu } from "../components/menu.js";
 import { Failure, Loading } from "../components/states.js";
 import { Bar, Chip, Copy, Credits, Id, Time } from "../components/values.js";
@@ -27,7 +28,8 @@ import { EntryTab } from "./entry.js";
 import { LedgerTab } from "./ledger.js";
 import { OverviewTab } from "./overview.js";
 import { QuickCredits } from "./quick-credits.js";
-import { UsageTab } from "./usage.js";
+
+const UsageTab = later(async () => (await import("./usage.js")).UsageTab);
 
 const TABS = [
   ["Overview", undefined],
