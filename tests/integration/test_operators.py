@@ -24,7 +24,7 @@ from scrip_cli.exit_codes import ExitCode
 from scrip_cli.local import demo
 from scrip_cli.local.stack import REGION, STACK_NAME, LocalStack
 from scrip_cli.main import app
-from scrip_cli.seed.people import Person, Role
+from scrip_cli.seed.people import Person
 from tests.conftest import SCRIP
 from tests.unit.domain.test_invariants import hash_chain
 
@@ -37,15 +37,6 @@ if TYPE_CHECKING:
 USERS = 1_000
 INTERRUPTED_AT = 300
 SECONDS_MAX = 60
-SUBSCRIBED = {
-    Role.SUBSCRIBER: "active",
-    Role.TEAM: "active",
-    Role.YEARLY: "active",
-    Role.TRIAL: "trialing",
-    Role.PAST_DUE: "past_due",
-    Role.CANCELED: "canceled",
-}
-"""What the provider says of the subscriptions of demo accounts."""
 
 
 def operator(
@@ -177,28 +168,19 @@ def test_an_invalid_file_opens_no_account(stack: LocalStack, tmp_path: Path) -> 
     assert items_below(stack, "ACCOUNT#good-") == []
 
 
-def test_a_seeded_stack_shows_everything_that_happens_to_accounts(
+def test_a_seeded_stack_has_three_months_of_consistent_entries_and_messages_of_every_status(
     stack: LocalStack, service: Api
 ) -> None:
     seeded = operator(stack, "seed", "--users", "16")
     assert seeded.exit_code == 0, seeded.stderr
-    accounts, days = {}, set()
+    days = set()
     for person in (Person(seed=1, number=number) for number in range(1, 17)):
-        account = service.get(f"/{person.account_id}").json()
         entries = service.get(f"/{person.account_id}/entries", limit=1000).json()["entries"]
         hash_chain(entries[::-1])
         times = [entry["recorded_at"] for entry in entries]
         assert times == sorted(times, reverse=True)
         days |= {entry["recorded_at"][:10] for entry in entries if entry["type"] == "usage"}
-        accounts[person.role] = account
     assert 80 <= len(days) <= 120, "three months, for some a little more"
-    assert accounts[Role.AGENT]["held"] == 400
-    assert accounts[Role.HEAVY]["available"] < 25, "less than what an image costs"
-    assert accounts[Role.DEBTOR]["debt"] > 0
-    assert accounts[Role.FROZEN]["status"] == "frozen"
-    assert accounts[Role.DISPUTED]["held"] >= 500
-    assert accounts[Role.DEVELOPER]["plan_id"] == "unlimited"
-    assert {role: accounts[role]["subscription_status"] for role in SUBSCRIBED} == SUBSCRIBED
     statuses = {
         item["pk"]["S"].rsplit("#demo-", 1)[-1][11:]: item["status"]["S"]
         for item in items_below(stack, "INBOX#standard#demo-")

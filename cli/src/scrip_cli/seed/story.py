@@ -21,6 +21,9 @@ from scrip_cli.seed.timed import APP, SHOP, SUPPORT, TimedCommand
 PACKS = ((500, 1_000), (2_000, 3_500), (5_000, 7_900))
 """Packs on sale: credits, and their price in cents."""
 
+SHORTEST_MONTH = 28
+"""How many days every month has."""
+
 _DAY = timedelta(days=1)
 
 
@@ -140,8 +143,10 @@ class Story:
     def _month(self, month: int) -> datetime:
         """Return when a month of the subscription begins: on one of the days 1 to 28."""
         first = self._at(2)
+        while first.day > SHORTEST_MONTH:
+            first += _DAY
         years, index = divmod(first.month - 1 + month, 12)
-        return first.replace(year=first.year + years, month=index + 1, day=min(first.day, 28))
+        return first.replace(year=first.year + years, month=index + 1)
 
     def _purchase(self, day: int) -> TimedCommand:
         bought, money = self._pack(day)

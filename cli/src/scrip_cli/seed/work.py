@@ -9,7 +9,9 @@ from scrip.domain.commands import Command
 from scrip.domain.entries import Entry
 from scrip.domain.errors import RefusalError
 from scrip.ledger import Ledger, opening, utc_now
+from scrip.settings import Settings
 from scrip.store.aliases import EMAIL, link_account
+from scrip.store.client import Table
 from scrip.store.inbox import receive
 from scrip.store.queries import EntryFilter, read_entries
 from scrip_cli.errors import CommandError
@@ -43,10 +45,10 @@ class Seeding:
     the past of an existing ledger.
     """
 
-    def __init__(self, session: Session, today: date) -> None:
-        """Take the stack, and the day (UTC) before which everything happens."""
-        self.table = session.table()
-        self.settings = session.settings()
+    def __init__(self, table: Table, settings: Settings, today: date) -> None:
+        """Take the table and settings, and the day (UTC) before which everything happens."""
+        self.table = table
+        self.settings = settings
         self.today = today
         self.entries_added = 0
         self._lock = threading.Lock()
@@ -89,7 +91,7 @@ def add_demo_data(session: Session, users: int, seed: int) -> None:
     """
     session.check_is_dev("demo data is")
     now = utc_now()
-    seeding = Seeding(session, now.date())
+    seeding = Seeding(session.table(), session.settings(), now.date())
     people = [Person(seed=seed, number=number) for number in range(1, users + 1)]
     features = session.ledger().catalog().features.values()
     if not any(is_used(feature) for feature in features):

@@ -12,7 +12,7 @@ app = typer.Typer(help="Make people admins.", no_args_is_help=True)
 PASSWORD = "Password"  # noqa: S105 - what it is called
 
 
-@app.command(epilog="Example: scrip admin create first-admin@example.com")
+@app.command(epilog="Example: scrip admin create second-admin@example.com")
 @with_session
 def create(
     email: Annotated[
