@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, cast
 
@@ -54,3 +55,14 @@ def test_each_of_the_first_accounts_shows_what_it_is_there_for(today: date) -> N
     for number in range(1, len(Role) + 1):
         seeding.live(Person(seed=1, number=number))
     assert seeding.entries_added == again, "nothing is added twice"
+
+
+def test_a_seeded_stack_is_seeded_again_after_its_catalog_has_changed() -> None:
+    table = Table(cast("DynamoDBClient", SimulatedDynamoDB("scrip")), "scrip")
+    few = dict([*DEFAULT_CATALOG.features.items()][:3])
+    for features in (few, DEFAULT_CATALOG.features):
+        load_catalog(table, replace(DEFAULT_CATALOG, features=features))
+        for day in (date(2026, 11, 30), date(2026, 12, 1)):
+            seeding = Seeding(table, Settings(table_name="scrip", signup_credits=10_000), day)
+            for number in range(1, len(Role) + 1):
+                seeding.live(Person(seed=1, number=number))

@@ -7,7 +7,7 @@ import typer
 
 from scrip.domain.commands import Command
 from scrip.domain.entries import Entry
-from scrip.domain.errors import RefusalError
+from scrip.domain.errors import IdempotencyKeyReusedError, RefusalError
 from scrip.ledger import Ledger, opening, utc_now
 from scrip.settings import Settings
 from scrip.store.aliases import EMAIL, link_account
@@ -68,10 +68,13 @@ class Seeding:
                 self._execute(ledger, timed.command)
 
     def _execute(self, ledger: Ledger, command: Command) -> None:
-        """Execute a command. As in real life, the rules may refuse it."""
+        """Execute a command. As in real life, the rules may refuse it.
+
+        An earlier run may have given another one with its key, if the catalog was another one then.
+        """
         try:
             outcome = patiently(lambda: ledger.execute(command))
-        except RefusalError:
+        except (RefusalError, IdempotencyKeyReusedError):
             return
         if outcome.account is not None:
             with self._lock:
