@@ -41,7 +41,7 @@ class Line:
 
     @property
     def place(self) -> tuple[EntryType, str | None, str | None]:
-        """What tells it apart from the other lines."""
+        """Type, feature and model: no two lines of a day have the same."""
         return self.type, self.feature, self.model
 
 
