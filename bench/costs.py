@@ -25,11 +25,26 @@ RENEWAL_WRITE_UNITS = 8
 RENEWAL_READ_UNITS = 5
 """Counted, at most: for a renewal by the sweep, including its visits before and after."""
 
-COUNTING_UNITS = 1
-"""Calculated: read and written by the stream's function per account and day in a batch."""
+COUNTING_WRITE_UNITS = 2
+COUNTING_READ_UNITS = 1
+"""Calculated: for the stream's function to count an account's day in a batch, in a transaction with
+the day's totals."""
+
+TOTALS_WRITE_UNITS = 8
+TOTALS_READ_UNITS = 1
+"""Counted, at most: for the totals of a day, once for a batch, with 50 accounts and 10 features of
+three meters. They have up to 4 KB then."""
+
+REFERENCE_WRITE_UNITS = 2
+REFERENCE_READ_UNITS = 1
+"""Calculated: for an entry with a reference of its own, which the index lists. Further entries of
+the same reference, account and day cost nothing in the same batch, and in others one write less."""
 
 ENTRY_BYTES = 600
 """Counted, at most: size of a consume's entry, which the table and the index each store."""
+
+REFERENCE_BYTES = 600
+"""Counted, at most: size of a reference's day, in the table and in the index together."""
 
 ITEM_BYTES = 100
 """Published: what DynamoDB adds to an item's size when it bills storage."""
@@ -64,9 +79,10 @@ CONSUMES_PER_ACCOUNT = 100
 CPU_SECONDS = 0.007
 WAIT_SECONDS = 0.020
 BATCH_SECONDS = 0.200
+REFERENCE_SECONDS = 0.010
 AUDIT_SECONDS = 0.020
 """Assumed: a consume's time on a whole CPU and waiting for the table, the duration of a stream
-batch, and of an account's audit."""
+batch, and how much longer it takes for each reference; the duration of an account's audit."""
 
 CPU_MB = 1769
 """Published: the memory that buys a function a whole CPU; less memory buys a part of one."""
@@ -159,6 +175,7 @@ def month(consumes: int, stack: Stack, *, under_iam: bool = False) -> list[Item]
     accounts = -(-consumes // CONSUMES_PER_ACCOUNT)
     batches = stream_batches(consumes, stack)
     entry_gb = consumes * (ENTRY_BYTES + ITEM_BYTES) / 2 / GB
+    reference_gb = consumes * (REFERENCE_BYTES + 2 * ITEM_BYTES) / 2 / GB
     calls = consumes + batches + SCHEDULED_CALLS
     processes = math.ceil(consumes / BUSY_SECONDS / PROCESS_CONSUMES)
     with_token = 0 if under_iam else 1
@@ -167,21 +184,26 @@ def month(consumes: int, stack: Stack, *, under_iam: bool = False) -> list[Item]
         _million("Lambda, requests", calls, prices.LAMBDA_REQUESTS_MILLION),
         _each(
             "Lambda, GB-seconds",
-            (consumes * consume_seconds(stack.function_mb) + batches * BATCH_SECONDS)
+            (
+                consumes * (consume_seconds(stack.function_mb) + REFERENCE_SECONDS)
+                + batches * BATCH_SECONDS
+            )
             * (stack.function_mb / MB_OF_GB),
             prices.LAMBDA_GB_SECOND,
         ),
-        *write_units(consumes),
-        *read_units(consumes),
+        *write_units(consumes, stack),
+        *read_units(consumes, stack),
         _each(
             "Daily audit, GB-seconds",
             accounts * AUDIT_ROUNDS * AUDIT_SECONDS * stack.audit_mb / MB_OF_GB,
             prices.LAMBDA_GB_SECOND,
         ),
         _million("Events on the bus", consumes, prices.EVENTS_MILLION),
-        _million("Objects put into the bucket", min(consumes, batches), prices.PUTS_MILLION),
-        _each("Stored, GB", 2 * entry_gb, prices.STORED_GB),
-        _each("Backed up, GB", entry_gb, prices.BACKED_UP_GB),
+        _million(
+            "Objects put into the bucket", _with_entries(consumes, stack), prices.PUTS_MILLION
+        ),
+        _each("Stored, GB", 2 * entry_gb + reference_gb, prices.STORED_GB),
+        _each("Backed up, GB", entry_gb + reference_gb / 2, prices.BACKED_UP_GB),
         _each("Archived, GB", consumes * ARCHIVED_BYTES / 2 / GB, prices.ARCHIVED_GB),
         _each(
             "Logged, GB",
@@ -212,18 +234,22 @@ def month(consumes: int, stack: Stack, *, under_iam: bool = False) -> list[Item]
     ]
 
 
-def write_units(consumes: int) -> list[Item]:
+def write_units(consumes: int, stack: Stack) -> list[Item]:
     """Return the lines of the bill for the write units of the table and its indexes, on demand."""
     accounts = -(-consumes // CONSUMES_PER_ACCOUNT)
     price = prices.WRITE_UNITS_MILLION
     return [
         _million("DynamoDB, writes of consumes", consumes * CONSUME_WRITE_UNITS, price),
-        _million("Usage by day, writes", consumes * COUNTING_UNITS, price),
+        _million("Usage by day, writes", consumes * COUNTING_WRITE_UNITS, price),
+        _million("Usage by reference, writes", consumes * REFERENCE_WRITE_UNITS, price),
+        _million(
+            "Totals by day, writes", _with_entries(consumes, stack) * TOTALS_WRITE_UNITS, price
+        ),
         _million("Monthly renewals, writes", accounts * RENEWAL_WRITE_UNITS, price),
     ]
 
 
-def read_units(consumes: int) -> list[Item]:
+def read_units(consumes: int, stack: Stack) -> list[Item]:
     """Return the lines of the bill for the read units of the table and its indexes, on demand."""
     accounts = -(-consumes // CONSUMES_PER_ACCOUNT)
     entries = consumes / accounts / 2
@@ -231,13 +257,15 @@ def read_units(consumes: int) -> list[Item]:
     price = prices.READ_UNITS_MILLION
     return [
         _million("DynamoDB, reads of consumes", consumes * CONSUME_READ_UNITS, price),
-        _million("Usage by day, reads", consumes * COUNTING_UNITS, price),
+        _million("Usage by day, reads", consumes * COUNTING_READ_UNITS, price),
+        _million("Usage by reference, reads", consumes * REFERENCE_READ_UNITS, price),
+        _million("Totals by day, reads", _with_entries(consumes, stack) * TOTALS_READ_UNITS, price),
         _million("Monthly renewals, reads", accounts * RENEWAL_READ_UNITS, price),
         _million("Daily audit, reads", accounts * audit_units, price),
     ]
 
 
-def provisioned(consumes: int, *, scales: bool) -> float:
+def provisioned(consumes: int, stack: Stack, *, scales: bool) -> float:
     """Return the price of the same units, provisioned: following the load, or always for the busy.
 
     There are never fewer read units than the audit needs.
@@ -246,7 +274,7 @@ def provisioned(consumes: int, *, scales: bool) -> float:
     audit = AUDIT_UNITS / AUDIT_SECONDS * HOURS * prices.PROVISIONED_READ_UNIT_HOUR
     writes, reads = (
         sum(item.dollars for item in items)
-        for items in (write_units(consumes), read_units(consumes))
+        for items in (write_units(consumes, stack), read_units(consumes, stack))
     )
     return writes * part + max(reads * part, audit)
 
@@ -274,6 +302,11 @@ def stream_batches(consumes: int, stack: Stack) -> float:
     records = consumes * CONSUME_RECORDS
     arriving = stack.batch_seconds * records / BUSY_SECONDS / SHARDS
     return records / min(stack.batch_records, 1 + arriving)
+
+
+def _with_entries(consumes: int, stack: Stack) -> float:
+    """Return in how many batches there are entries."""
+    return min(consumes, stream_batches(consumes, stack))
 
 
 def consume_seconds(memory_mb: int) -> float:

@@ -37,8 +37,8 @@ With `Tracing=On`, X-Ray traces the first call of a function in each second, and
 
 ## Provisioned instead of on demand
 
-The lines of DynamoDB, usage, renewals and audit reads in sum, and what the same units cost when
-they are provisioned:
+The lines of DynamoDB, usage, totals, renewals and audit reads in sum, and what the same units cost
+when they are provisioned:
 
 """
 
@@ -62,6 +62,9 @@ an unused account writes {costs.RENEWAL_WRITE_UNITS} and reads at most {costs.RE
 
 - at most {costs.ENTRY_BYTES} bytes for an entry, stored twice, to each of which DynamoDB adds
   {costs.ITEM_BYTES}; {costs.ARCHIVED_BYTES} bytes for its copy in the bucket;
+- at most {costs.REFERENCE_BYTES} bytes for a reference, in the table and in the index;
+- at most {costs.TOTALS_WRITE_UNITS} units to write a day's totals with 50 accounts and 10 features,
+  and {costs.TOTALS_READ_UNITS} to read them, once for each batch of the stream that has entries;
 - at most {costs.ANSWER_BYTES} bytes for an answer;
 - {costs.LOGGED_BYTES} bytes of log for a successful consume, at most {costs.BATCH_LOGGED_BYTES} for
   a stream batch and {costs.ENTRY_LOGGED_BYTES} for each entry in it, apart from Lambda's own lines;
@@ -81,7 +84,10 @@ an unused account writes {costs.RENEWAL_WRITE_UNITS} and reads at most {costs.RE
   by a record and takes what arrives on its shard within {STACK.batch_seconds} seconds, at most
   {STACK.batch_records} records; a consume makes {costs.CONSUME_RECORDS}.
 - Each consume in a stream batch is on a different account, and counting its day's usage reads
-  {costs.COUNTING_UNITS} unit and writes {costs.COUNTING_UNITS}.
+  {costs.COUNTING_READ_UNITS} unit and writes {costs.COUNTING_WRITE_UNITS}.
+- Each consume has a reference of its own, which reads {costs.REFERENCE_READ_UNITS} unit, writes
+  {costs.REFERENCE_WRITE_UNITS} and takes {costs.REFERENCE_SECONDS * 1000:.0f} ms of the batch. Uses
+  without a reference cost none of that.
 - Lambda logs {costs.LAMBDA_LOG_BYTES} bytes per invocation, API Gateway {costs.ACCESS_LOG_BYTES}
   per request.
 - Your back end has a process for each {costs.PROCESS_CONSUMES} consumes a second, and each process
@@ -145,10 +151,14 @@ def page() -> str:
         "traces, with `Tracing=On`": [costs.traces(size, STACK).dollars for size in SIZES],
     }
     capacity = {
-        "on demand": [_total(costs.write_units(size) + costs.read_units(size)) for size in SIZES],
-        "provisioned, with auto scaling": [costs.provisioned(size, scales=True) for size in SIZES],
+        "on demand": [
+            _total(costs.write_units(size, STACK) + costs.read_units(size, STACK)) for size in SIZES
+        ],
+        "provisioned, with auto scaling": [
+            costs.provisioned(size, STACK, scales=True) for size in SIZES
+        ],
         "provisioned for the busy third, all month": [
-            costs.provisioned(size, scales=False) for size in SIZES
+            costs.provisioned(size, STACK, scales=False) for size in SIZES
         ],
     }
     bill = _table("consumes per month", lines)

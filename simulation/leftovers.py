@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from simulation.findings import wrong
@@ -111,6 +111,30 @@ def check_usage(model: Model, items: Iterable[dict[str, Any]]) -> None:
     if stored != counted:
         differing = {key for key in stored | counted if stored.get(key) != counted.get(key)}
         wrong("violation", f"the usage is wrong: {sorted(map(str, differing))}")
+
+
+def check_totals(model: Model, items: Iterable[dict[str, Any]]) -> None:
+    """Check that every entry is once in its day's totals, and once by its reference."""
+    stored, counted = Counter[tuple[str, ...]](), Counter[tuple[str, ...]]()
+    for item in map(plain, items):
+        kind, _, owner = item["pk"].partition("#")
+        day = owner if kind == "TOTALS" else item["sk"][: len("2026-11-01")]
+        for line in item.get("lines", ()) if kind in {"TOTALS", "REFERENCES"} else ():
+            place = kind, day, "" if kind == "TOTALS" else owner, line["type"]
+            stored.update(_numbers(place, line["count"], line.get("amount", 0)))
+    for who, books in model.books.items():
+        for entry in books.entries:
+            day, amount = day_of(entry["recorded_at"]), entry["amount"]
+            counted.update(_numbers(("TOTALS", day, "", entry["type"]), 1, amount))
+            if entry.get("reference"):
+                counted.update(_numbers(("REFERENCES", day, who, entry["type"]), 1, amount))
+    if stored != counted:
+        differing = {key for key in stored | counted if stored[key] != counted[key]}
+        wrong("violation", f"the totals are wrong: {sorted(differing)}")
+
+
+def _numbers(place: tuple[str, ...], count: int, amount: int) -> dict[tuple[str, ...], int]:
+    return {(*place, "count"): count, (*place, "amount"): amount}
 
 
 def _count(books: Books, counted: Uses) -> None:

@@ -170,7 +170,7 @@ class SwitchingScheduler(Scheduler):
 
 
 class _Now:
-    """Replaces `time`, and `random` where it only sets the length of pauses."""
+    """Replaces `time`, and `random` where it sets the length of pauses or spreads writes."""
 
     scheduler: Scheduler
     """The scheduler of the running world."""
@@ -183,6 +183,9 @@ class _Now:
 
     def uniform(self, low: float, high: float) -> float:
         return current().random.uniform(low, high)
+
+    def randrange(self, stop: int) -> int:
+        return current().random.randrange(stop)
 
 
 class _Inline:

@@ -26,7 +26,13 @@ from simulation.dynamodb import EXCEPTIONS, SimulatedDynamoDB, freeze
 from simulation.environment import SECRET, SIGNUP_CREDITS
 from simulation.faults import Died, Fault, Faults
 from simulation.findings import wrong
-from simulation.leftovers import check_archive, check_events, check_lists, check_usage
+from simulation.leftovers import (
+    check_archive,
+    check_events,
+    check_lists,
+    check_totals,
+    check_usage,
+)
 from simulation.model import Model
 from simulation.plain import typed
 from simulation.processes import NOW, Processes, SwitchingScheduler, at
@@ -327,6 +333,7 @@ class World:
         items = self.database.scan(TableName=TABLE)["Items"]
         check_usage(self.model, items)
         check_lists(self.model, items)
+        check_totals(self.model, items)
         for account_id in self.model.books:
             check = partial(self._check_account, account_id)
             self.scheduler.spawn(check, Random(self.seed))

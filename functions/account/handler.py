@@ -1,6 +1,6 @@
 """Read an account, its entries and its usage: the caller's own, or any for a service."""
 
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any
 
@@ -24,6 +24,7 @@ from scrip.domain.statement import Group
 from scrip.domain.upcoming import CHANGES_MAX, upcoming
 from scrip.http.accounts import AccountAnswer, account_at
 from scrip.http.answers import AccountSummary, answer, entry_json
+from scrip.http.days import DAYS_BY_DEFAULT, whole_days
 from scrip.http.models import Cursor, Instant, Name, Text
 from scrip.http.principals import Caller, any_caller
 from scrip.http.problems import InvalidError
@@ -36,7 +37,6 @@ from scrip.store.queries import EntryFilter, read, read_entries
 from scrip.store.references import read_entries_of_reference
 from scrip.warm_up import warm_up
 
-USAGE_DAYS = 30
 USAGE_DAYS_MAX = 366
 
 app = api()
@@ -192,7 +192,7 @@ def get_usage(  # noqa: PLR0917 - query parameters
     `reference` begin with the one that cost most.
     """
     account = ledger().account(caller.account_id, opening_for(caller))
-    start, end = _whole_days(from_, to or ledger().time(account))
+    start, end = whole_days(from_, to or ledger().time(account), USAGE_DAYS_MAX)
     asked = UsageFilter(
         account_id=caller.account_id,
         from_=start,
@@ -231,30 +231,14 @@ def get_statement(
     """
     account = ledger().account(caller.account_id, opening_for(caller))
     end = to or ledger().time(account)
-    days = _whole_days(from_, end)
-    start = from_ or end - timedelta(days=USAGE_DAYS)
+    days = whole_days(from_, end, USAGE_DAYS_MAX)
+    start = from_ or end - timedelta(days=DAYS_BY_DEFAULT)
     if start >= end:
         raise InvalidError(["query.to: after `from`"])
     asked = StatementFilter(
         account_id=caller.account_id, from_=start, to=end, days=days, group=group_by
     )
     return answer(statement(ledger().table, asked))
-
-
-def _whole_days(from_: datetime | None, to: datetime) -> tuple[date, date]:
-    """Return the first requested day, and the first day after the last.
-
-    Raises:
-        InvalidError: there are none, or too many.
-    """
-    try:
-        end = (to - timedelta(milliseconds=1)).date() + timedelta(days=1)
-        start = from_.date() if from_ else end - timedelta(days=USAGE_DAYS)
-    except OverflowError as exc:
-        raise InvalidError(["query.to: too far away"]) from exc
-    if not timedelta(0) < end - start <= timedelta(days=USAGE_DAYS_MAX):
-        raise InvalidError([f"query.to: after `from`, by at most {USAGE_DAYS_MAX} days"])
-    return start, end
 
 
 @logger.inject_lambda_context(correlation_id_path=API_GATEWAY_HTTP)

@@ -29,7 +29,8 @@ from functions.admin.answers import (
 )
 from functions.admin.archive import LineFilter, read_lines
 from functions.admin.requests import SyncRequest
-from scrip.domain.entries import Actor, EntryType
+from functions.admin.totals import RanOut, RanOutAnswer, TotalsAnswer, totals_json
+from scrip.domain.entries import Actor, EntryType, iso
 from scrip.domain.errors import (
     AccountClosedError,
     CatalogUnsoundError,
@@ -46,6 +47,7 @@ from scrip.health import examine
 from scrip.http.accounts import ListedAccount, listed_account_json, listed_accounts
 from scrip.http.admin_models import Email, NewAccountRequest
 from scrip.http.answers import answer
+from scrip.http.days import whole_days
 from scrip.http.health import AdminHealthAnswer, health_json
 from scrip.http.models import Cursor, Instant, Name
 from scrip.http.principals import admin_actor
@@ -60,7 +62,11 @@ from scrip.store.archive import Archive, open_archive
 from scrip.store.directory import list_account_ids, list_messages
 from scrip.store.inbox import InboxStatus, read_message
 from scrip.store.listing import OPENED, count_listed, is_complete, list_newest, plan_row
+from scrip.store.ran_out import list_ran_out
+from scrip.store.totals import read_totals
 from scrip.users import add_account, emails_of
+
+TOTALS_DAYS_MAX = 92
 
 WINDOW_MAX = timedelta(days=1)
 
@@ -226,6 +232,67 @@ def get_search(
             ]
         }
     )
+
+
+@app.operation(
+    "GET",
+    "/v1/admin/totals",
+    operation_id="get_totals",
+    summary="Read what all accounts did by day",
+    tag="Ledger and usage",
+)
+def get_totals(
+    admin: Admin,
+    from_: Annotated[
+        Instant | None,
+        Query(alias="from", description="Its day is included. By default, 30 days before `to`."),
+    ] = None,
+    to: Annotated[
+        Instant | None,
+        Query(
+            description="Exclusive, but its day is included unless it is midnight. Now by default."
+        ),
+    ] = None,
+) -> Response[TotalsAnswer]:
+    """Return totals in whole UTC days, at most 92, a few seconds behind.
+
+    They begin with the update to the version that keeps them. Per day, the 200 largest pairs of
+    feature and model are kept, the rest is `(other)`, and of accounts the 50 that used most: an
+    account that never is among them is missing.
+    """
+    start, end = whole_days(from_, to or ledger().clock(), TOTALS_DAYS_MAX)
+    return answer(totals_json(read_totals(ledger().table, start, end), start, end))
+
+
+@app.operation(
+    "GET",
+    "/v1/admin/ran-out",
+    operation_id="list_ran_out",
+    summary="List accounts that ran out of credits on a day",
+    tag="Ledger and usage",
+    refusals=(InvalidCursorError,),
+)
+def get_ran_out(
+    admin: Admin,
+    day: Annotated[
+        Instant | None, Query(description="Any time of the day (UTC). Today by default.")
+    ] = None,
+    limit: Limit = 25,
+    cursor: PageCursor = None,
+) -> Response[RanOutAnswer]:
+    """Return a page of who ran out of credits on a day of the last 92, the last one first."""
+    of_day = (day or ledger().clock()).date()
+    found, next_cursor = list_ran_out(ledger().table, of_day, limit=limit, cursor=cursor)
+    known = {
+        account["account_id"]: account
+        for account in listed_accounts(ledger(), [account_id for account_id, _ in found])
+    }
+    ran_out: list[RanOut] = [
+        {"ran_out_at": iso(at), "account": known[account_id]}
+        for account_id, at in found
+        if account_id in known
+    ]
+    return answer({"ran_out": ran_out, "cursor": next_cursor})
 
 
 @app.operation(

@@ -1,4 +1,4 @@
-"""Passes the table's stream on: to the archive, usage, the lists of accounts, and the event bus.
+"""Passes the table's stream on: to the archive, usage and totals, lists of accounts, and the bus.
 
 Everything here may be repeated: the archive's objects are written again under the same names, usage
 knows which entries it has counted, and events are sent at least once. An entry that was restored
@@ -19,11 +19,13 @@ from functions.events.bus import Bus, open_bus, publish
 from functions.events.events import Event, crossing_events, entry_event
 from functions.events.lists import move
 from functions.events.stream import AccountChanged, Batch, EntryAdded, read_batch
+from functions.events.thresholds import Threshold, thresholds_crossed
 from scrip.domain.errors import CorruptAccountError, ScripError
 from scrip.ledger import ledger
 from scrip.observability import count, logger
 from scrip.settings import settings
 from scrip.store.archive import Archive, open_archive
+from scrip.store.ran_out import note_ran_out
 from scrip.store.references import count_reference
 from scrip.store.usage import count_usage
 
@@ -62,6 +64,7 @@ def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
         *_count(batch),
         *_count_references(batch),
         *_list(batch),
+        *_note_who_ran_out(batch),
         *_publish(batch),
     }
     numbers = [record["dynamodb"]["SequenceNumber"] for record in event["Records"]]
@@ -92,20 +95,14 @@ def _archive(batch: Batch) -> Iterator[str]:
 
 
 def _count(batch: Batch) -> Iterator[str]:
-    """Count the entries into the usage items; yield the numbers of records that failed."""
+    """Count the entries into usage and totals; yield the numbers of records that failed."""
     days: dict[tuple[str, date], list[EntryAdded]] = defaultdict(list)
     for added in batch.added:
         days[added.account_id, added.entry.recorded_at.date()].append(added)
-    for (account_id, day), group in days.items():
-        try:
-            count_usage(ledger().table, account_id, day, [added.entry for added in group])
-        except CorruptAccountError:
-            # Retrying would not help, and all other accounts would wait behind it.
-            logger.exception("not to be counted", extra={"account_id": account_id, "day": str(day)})
-            count("UsageCorrupt")
-        except ScripError:
-            logger.exception("not counted", extra={"account_id": account_id, "day": str(day)})
-            yield from (added.number for added in group)
+    groups = {place: [added.entry for added in group] for place, group in days.items()}
+    for place, error in count_usage(ledger().table, groups):
+        if _is_retried(error, account_id=place[0], day=str(place[1])):
+            yield from (added.number for added in days[place])
 
 
 def _count_references(batch: Batch) -> Iterator[str]:
@@ -116,16 +113,37 @@ def _count_references(batch: Batch) -> Iterator[str]:
             place = added.account_id, added.entry.recorded_at.date(), added.entry.reference
             groups[place].append(added)
     for (account_id, day, reference), group in groups.items():
-        about = {"account_id": account_id, "day": str(day), "reference": reference}
         try:
             entries = [added.entry for added in group]
             count_reference(ledger().table, account_id, day, reference, entries)
-        except CorruptAccountError:
-            logger.exception("not to be counted", extra=about)
-            count("UsageCorrupt")
-        except ScripError:
-            logger.exception("not counted", extra=about)
-            yield from (added.number for added in group)
+        except ScripError as exc:
+            if _is_retried(exc, account_id=account_id, day=str(day), reference=reference):
+                yield from (added.number for added in group)
+
+
+def _is_retried(error: ScripError, **about: str) -> bool:
+    """Log what could not be counted; return whether it is to be delivered again."""
+    if isinstance(error, CorruptAccountError):
+        # Retrying would not help, and all other accounts would wait behind it.
+        logger.error("not to be counted", exc_info=error, extra=about)
+        count("UsageCorrupt")
+        return False
+    logger.error("not counted", exc_info=error, extra=about)
+    return True
+
+
+def _note_who_ran_out(batch: Batch) -> Iterator[str]:
+    """Note which accounts ran out of credits; yield the numbers of records that failed."""
+    for changed in batch.changed:
+        if changed.before is None:  # a new account has crossed no threshold
+            continue
+        crossed = thresholds_crossed(changed.before.available, changed.after.available, 0)
+        if Threshold.DEPLETED in crossed:
+            try:
+                note_ran_out(ledger().table, changed.after.account_id, changed.at)
+            except ScripError:
+                logger.exception("not noted", extra={"account_id": changed.after.account_id})
+                yield changed.number
 
 
 def _list(batch: Batch) -> Iterator[str]:
@@ -142,7 +160,7 @@ def _publish(batch: Batch) -> Iterator[str]:
     events: list[tuple[str, Event]] = []
     for one in batch.in_order:
         if isinstance(one, AccountChanged):
-            if one.before:  # a new account has crossed no threshold
+            if one.before:
                 crossed = crossing_events(one.before, one.after, settings().low_credits)
                 events += [(one.number, event) for event in crossed]
         elif not one.is_restored:

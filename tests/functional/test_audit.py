@@ -270,7 +270,7 @@ def live(table: Table) -> None:
         ledger.execute(command, partial(opening, command.account_id))
     for account_id in ("u1", "u2"):
         entries = [one.entry for one in read_ledger(table, account_id) if one.entry]
-        count_usage(table, account_id, NOW.date(), entries)
+        assert not [*count_usage(table, {(account_id, NOW.date()): entries})]
     assert link_account(table, "u1", "email:a@x.org")
 
 

@@ -103,7 +103,7 @@ def live(ledger: Ledger) -> None:
         ledger.execute(OpenHold(**fields, entry_id=hold_id, amount=9, expires_in=86_400))
     ledger.execute(capture("p1", "h1"))
     entries = [stored.entry for stored in read_ledger(table, "u1") if stored.entry]
-    count_usage(table, "u1", entries[0].recorded_at.date(), entries)
+    assert not [*count_usage(table, {("u1", entries[0].recorded_at.date()): entries})]
     move_watermark(table, utc_now())
 
 

@@ -5,6 +5,7 @@ import io
 import json
 import re
 from dataclasses import replace
+from math import ceil
 from typing import cast
 from uuid import uuid4
 
@@ -13,16 +14,24 @@ from samcli.yamlhelper import yaml_parse
 
 from bench import costs, prices
 from bench.costs import MB_OF_GB, Stack
+from scrip.domain.entries import EntryType
+from scrip.domain.totals import Totals
+from scrip.domain.usage import ReferenceUsage
 from scrip.store.client import Table
+from scrip.store.items import reference_item, to_wire, totals_item
+from scrip.store.keys import totals_key
 from tests.documentation import ROOT
 from tests.functional.conftest import USER, event, invoke, resources, send
 from tests.functional.outside import Outside
 from tests.functional.renewals import Renewals
 from tests.functional.test_ledger import item_bytes
+from tests.functional.test_references import NOON, entry
 
 MILLION = 1_000_000
 
 STACK = costs.deployed(yaml_parse((ROOT / "template.yaml").read_text()))
+
+COMMON = (EntryType.SIGNUP, EntryType.PLAN, EntryType.EXPIRY, EntryType.REFUND)
 
 CONSUMES = 50
 """The entries in a full batch of the stream."""
@@ -66,11 +75,29 @@ def test_the_streams_function_logs_the_bytes_that_the_bill_assumes(
     sent = event("events/day")
     images = [record["dynamodb"]["NewImage"] for record in sent["Records"]]
     entries = [image for image in images if image["sk"]["S"].startswith("ENTRY#")]
-    for number, entry in enumerate(entries):
-        entry["correlation_id"] = {"S": f"JKJaXmPLvHcE{number:03}="}  # as long as API Gateway's
+    for number, image in enumerate(entries):
+        image["correlation_id"] = {"S": f"JKJaXmPLvHcE{number:03}="}  # as long as API Gateway's
     invoke("events", sent)
     at_most = costs.BATCH_LOGGED_BYTES + len(entries) * costs.ENTRY_LOGGED_BYTES
     assert 0.7 * at_most < len(logged.getvalue()) <= at_most
+
+
+def test_references_and_totals_take_the_bytes_that_the_bill_assumes() -> None:
+    day, account_id = NOON.date(), str(uuid4())
+    reference = f"job-{uuid4()}"
+    counted = ReferenceUsage().with_entries([entry(7, reference)])
+    item = reference_item(account_id, day, reference, counted)
+    listed = ("pk", "sk", "directory_pk", "directory_sk")
+    sizes = [item_bytes(to_wire(one)) for one in (item, {name: item[name] for name in listed})]
+    assert 0.9 * costs.REFERENCE_BYTES < sum(sizes) <= costs.REFERENCE_BYTES
+    totals = Totals()
+    for n in range(60):
+        usage = {"input": 120_000, "cached_input": 300_000, "output": 350_000}
+        use = entry(n, feature=f"openai.gpt-{n % 10}", usage=usage, cost=70_000)
+        others = [replace(use, type=one, feature=None, usage=None) for one in COMMON]
+        totals = totals.with_entries([use, *others], {str(uuid4()): 100_000 + n})
+    size = item_bytes(to_wire(totals_item(totals_key(day, 0), totals, 10_000)))
+    assert 2 * ceil(size / 1024) == costs.TOTALS_WRITE_UNITS
 
 
 def test_an_idle_stack_has_the_metrics_that_the_bill_counts(
@@ -119,15 +146,22 @@ def test_a_million_consumes_cost_what_the_published_prices_say() -> None:
         "HTTP API, requests": 1.00,
         # 1 000 000 requests, 513 674 batches (below), 13 680 scheduled calls; 0.20 a million
         "Lambda, requests": 0.3055,
-        # 7 ms / (512 / 1 769) + 20 ms = 44.2 ms for a request, 200 ms for a batch, at half a GB;
-        # 0.0000133334 a GB-second
-        "Lambda, GB-seconds": 0.9795,
+        # 7 ms / (512 / 1 769) + 20 ms = 44.2 ms for a request, 200 ms for a batch and 10 ms for a
+        # reference, at half a GB; 0.0000133334 a GB-second
+        "Lambda, GB-seconds": 1.0461,
         # 5 units, 0.625 a million
         "DynamoDB, writes of consumes": 3.125,
         # 1 unit, 0.125 a million
         "DynamoDB, reads of consumes": 0.125,
-        "Usage by day, writes": 0.625,
+        # 2 units in a transaction
+        "Usage by day, writes": 1.25,
         "Usage by day, reads": 0.125,
+        # an item and its place in the index
+        "Usage by reference, writes": 1.25,
+        "Usage by reference, reads": 0.125,
+        # 8 and 1 units for each of the batches
+        "Totals by day, writes": 2.5684,
+        "Totals by day, reads": 0.0642,
         # 10 000 accounts, 8 and 5 units each
         "Monthly renewals, writes": 0.05,
         "Monthly renewals, reads": 0.00625,
@@ -140,9 +174,9 @@ def test_a_million_consumes_cost_what_the_published_prices_say() -> None:
         # 2 000 000 records in 864 000 s on 4 shards: 2.89 in 5 s, after the one that opens a batch,
         # so 3.89 in each of 513 674 batches; 5 a million
         "Objects put into the bucket": 2.5684,
-        # twice 700 bytes, for half a month; 0.25 and 0.20 a GB
-        "Stored, GB": 0.175,
-        "Backed up, GB": 0.07,
+        # twice 700 bytes and 800, for half a month; without indexes 1 100; 0.25 and 0.20 a GB
+        "Stored, GB": 0.275,
+        "Backed up, GB": 0.11,
         # 200 bytes for half a month; 0.023 a GB
         "Archived, GB": 0.0023,
         # 320 bytes a request, 500 a batch, 500 each of 1 527 354 calls; 0.50 a GB
@@ -164,7 +198,7 @@ def test_a_million_consumes_cost_what_the_published_prices_say() -> None:
     }
     bill = {item.what: item.dollars for item in costs.month(MILLION, stack)}
     assert bill == pytest.approx(expected, abs=0.0001)
-    assert sum(bill.values()) == pytest.approx(22.96, abs=0.005)
+    assert sum(bill.values()) == pytest.approx(27.80, abs=0.005)
     # No API, no client, no tokens; 300 bytes a request less to log, and 8 metrics of an alarm.
     saved = 1.00 + 6.00 + 1.62 + 0.15 - 0.80
     under_iam = sum(item.dollars for item in costs.month(MILLION, stack, under_iam=True))
@@ -194,13 +228,13 @@ def test_provisioned_units_cost_less_once_29_percent_are_used() -> None:
     assert costs.provisioned_part() == pytest.approx(0.00065 / 0.00225)
     assert costs.provisioned_part() == pytest.approx(0.00013 / 0.00045)
     assert costs.provisioned_part() == pytest.approx(0.2889, abs=0.0001)
-    # 100 million consumes: 380 for writes and 66.74 for reads, on demand; 70 % used. The audit of
-    # 50 accounts a second reads 300 units, which are 28.08 a month.
-    assert costs.provisioned(100 * MILLION, scales=True) == pytest.approx(
-        380 * 0.2889 / 0.7 + 28.08, abs=0.1
+    # 100 million consumes: 577.50 for writes and 79.49 for reads, on demand; 70 % used. That reads
+    # more than the audit of 50 accounts a second, which takes 300 units, 28.08 a month.
+    assert costs.provisioned(100 * MILLION, STACK, scales=True) == pytest.approx(
+        656.99 * 0.2889 / 0.7, abs=0.1
     )
-    assert costs.provisioned(100 * MILLION, scales=False) == pytest.approx(
-        3 * 446.74 * 0.2889 / 0.7, abs=0.1
+    assert costs.provisioned(100 * MILLION, STACK, scales=False) == pytest.approx(
+        3 * 656.99 * 0.2889 / 0.7, abs=0.2
     )
 
 
@@ -213,11 +247,14 @@ def total(consumes: int, *, under_iam: bool = False, **changed: int) -> float:
 def test_the_docs_state_what_the_model_computes() -> None:
     first = {item.what: item.dollars for item in costs.month(MILLION, STACK)}
     on_demand = {
-        size: sum(item.dollars for item in costs.write_units(size) + costs.read_units(size))
+        size: sum(
+            item.dollars for item in costs.write_units(size, STACK) + costs.read_units(size, STACK)
+        )
         for size in (10 * MILLION, 100 * MILLION)
     }
     saved = {
-        size: dollars - costs.provisioned(size, scales=True) for size, dollars in on_demand.items()
+        size: dollars - costs.provisioned(size, STACK, scales=True)
+        for size, dollars in on_demand.items()
     }
     audit_units = costs.AUDIT_UNITS / costs.AUDIT_SECONDS
     audits = costs.AUDIT_ROUNDS * MILLION

@@ -72,17 +72,17 @@ def by_day_and_feature(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def before_each_put(table: Table, do: Any) -> Iterator[None]:
-    """Call `do` with the body of each PutItem; if it returns an answer, the call is not sent."""
+def before_each_transaction(table: Table, do: Any) -> Iterator[None]:
+    """Call `do` with the body of each transaction; if it returns an answer, none is sent."""
 
     def before_call(params: dict[str, Any], **_: Any) -> Any:
         return do(params["body"].decode())
 
-    table.client.meta.events.register_first("before-call.dynamodb.PutItem", before_call)
+    table.client.meta.events.register_first("before-call.dynamodb.TransactWriteItems", before_call)
     try:
         yield
     finally:
-        table.client.meta.events.unregister("before-call.dynamodb.PutItem", before_call)
+        table.client.meta.events.unregister("before-call.dynamodb.TransactWriteItems", before_call)
 
 
 def test_the_usage_is_right_after_repeated_and_split_batches(
@@ -117,7 +117,7 @@ def test_the_usage_is_right_after_a_batch_is_delivered_twice_at_once(
             deliver(day[:9])
             deliver(day[9:])
 
-    with before_each_put(table, another_delivery_is_faster):
+    with before_each_transaction(table, another_delivery_is_faster):
         assert deliver(day[:9]) is None
     assert usage() == RIGHT
 
@@ -135,7 +135,7 @@ def test_a_batch_that_fails_in_the_middle_continues_there(
             return AWSResponse("http://dynamodb", 400, HTTPHeaders(), None), THROTTLED
         return None
 
-    with before_each_put(table, second_day_is_throttled):
+    with before_each_transaction(table, second_day_is_throttled):
         failed = deliver(day)
     [first] = [n for n, record in enumerate(day) if number(record) == failed]
     assert day[first]["dynamodb"]["Keys"]["sk"]["S"] == "ENTRY#chat-2"
@@ -152,7 +152,7 @@ def test_a_batch_whose_first_record_fails_is_an_error_so_that_lambda_splits_it(
     batch = records("day")[:1]
     monkeypatch.setattr("scrip.store.usage.BACKOFF_SECONDS", 0)
     with (
-        instead_of(table, "GetItem", THROTTLED, times=100),
+        instead_of(table, "BatchGetItem", THROTTLED, times=100),
         pytest.raises(UndeliveredError, match=number(batch[0])),
     ):
         deliver(batch)

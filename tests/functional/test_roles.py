@@ -285,7 +285,8 @@ def test_each_role_may_do_what_its_function_does_and_nothing_else(
         added = {"account_id": "carl", "email": "carl@example.org"}
         for query in ({"dry_run": "true"}, None):
             assert send("admin/add_account", body=added, query=query).status == 201
-        for name in ("accounts", "account_by_email", "counts", "search", "webhooks", "health"):
+        names = ("account_by_email", "counts", "search", "webhooks", "totals", "ran_out", "health")
+        for name in ("accounts", *names):
             assert send(f"admin/{name}").status == 200, name
         overrides = {"mode": "users", "credit_overrides": {"carl": 5}}
         assert send("admin/sync", body=overrides).status == 200

@@ -173,6 +173,8 @@ def apply_waiting(functions: Functions) -> None:
 def administer(functions: Functions) -> None:
     """Read every list, run a sync, and replay the messages that wait for a new account."""
     functions.ask("admin/accounts", "", queryStringParameters={"limit": "1"})
+    for name in ("totals", "ran_out"):
+        functions.ask(f"admin/{name}", "")
     problems = functions.ask("admin/health", "")["problems"]
     unreadable = [one["subject"] for one in problems if one["code"] == "queue_unreadable"]
     must(not unreadable, f"{unreadable} could not be read")

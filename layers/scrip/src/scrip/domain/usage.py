@@ -176,19 +176,45 @@ def with_lines(lines: Iterable[Line], entries: Iterable[Entry]) -> tuple[Line, .
     """Return lines with entries added."""
     by_place = {line.place: line for line in lines}
     for entry in entries:
-        line = Line(type=entry.type, feature=entry.feature, model=model_of(entry))
+        line = line_of(entry)
         if line.place not in by_place and len(by_place) >= LINES_MAX:
             line = replace(line, model=None)
-        line = by_place.get(line.place, line)
-        used = (entry.usage or {}) if entry.type is EntryType.USAGE else {}
-        by_place[line.place] = replace(
-            line,
-            count=line.count + 1,
-            amount=line.amount + entry.amount,
-            credits=line.credits + (entry.cost or 0),
-            meters=dict(Counter(line.meters) + Counter(used)),
-        )
+        by_place[line.place] = _sum(by_place.get(line.place), line)
     return tuple(by_place.values())
+
+
+def add_up(lines: Iterable[Line]) -> tuple[Line, ...]:
+    """Return lines with those of the same place in one."""
+    by_place: dict[tuple[EntryType, str | None, str | None], Line] = {}
+    for line in lines:
+        by_place[line.place] = _sum(by_place.get(line.place), line)
+    return tuple(by_place.values())
+
+
+def line_of(entry: Entry) -> Line:
+    """Return what one entry comes to."""
+    used = (entry.usage or {}) if entry.type is EntryType.USAGE else {}
+    return Line(
+        type=entry.type,
+        feature=entry.feature,
+        model=model_of(entry),
+        count=1,
+        amount=entry.amount,
+        credits=entry.cost or 0,
+        meters={name: count for name, count in used.items() if count},
+    )
+
+
+def _sum(so_far: Line | None, line: Line) -> Line:
+    if so_far is None:
+        return line
+    return replace(
+        so_far,
+        count=so_far.count + line.count,
+        amount=so_far.amount + line.amount,
+        credits=so_far.credits + line.credits,
+        meters=dict(Counter(so_far.meters) + Counter(line.meters)),
+    )
 
 
 def uncounted(counted: Ranges, entries: Iterable[Entry]) -> list[Entry]:

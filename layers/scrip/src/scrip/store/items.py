@@ -33,6 +33,7 @@ from scrip.domain.grants import Grant
 from scrip.domain.payments import UNNAMED, DisputeOutcome, Payment, RefundStatus
 from scrip.domain.posting import AuditRecord
 from scrip.domain.terms import Term
+from scrip.domain.totals import Totals
 from scrip.domain.usage import DayUsage, ReferenceUsage
 from scrip.store.keys import (
     Key,
@@ -72,6 +73,7 @@ _payment = cache(lambda: TypeAdapter(Payment))
 _plan = cache(lambda: TypeAdapter(Plan))
 _feature = cache(lambda: TypeAdapter(Feature))
 _usage = cache(lambda: TypeAdapter(DayUsage))
+_totals = cache(lambda: TypeAdapter(Totals))
 _reference = cache(lambda: TypeAdapter(ReferenceUsage))
 _progress = cache(lambda: TypeAdapter(Progress))
 
@@ -547,6 +549,24 @@ def usage_of(wire: Wire) -> DayUsage:
         return _usage().validate_python(item)
     except ValueError as exc:
         raise CorruptAccountError(id_of(item["pk"])) from exc
+
+
+def totals_item(key: Key, totals: Totals, version: int) -> Item:
+    """Return a part of a day's totals as it is stored."""
+    return {**key, **_totals().dump_python(totals, exclude_defaults=True), "version": version}
+
+
+def totals_of(wire: Wire) -> tuple[int, Totals]:
+    """Return the version of a part of a day's totals, and that part.
+
+    Raises:
+        CorruptAccountError: it cannot be read.
+    """
+    item = read_item(wire)
+    try:
+        return item["version"], _totals().validate_python(item)
+    except (LookupError, ValueError) as exc:
+        raise CorruptAccountError(item["pk"]) from exc
 
 
 def reference_item(account_id: str, day: date, reference: str, usage: ReferenceUsage) -> Item:

@@ -24,6 +24,9 @@ DIRECTORY_SHARDS = 16
 PK_BYTES_MAX, SK_BYTES_MAX = 2_048, 1_024
 """How long keys can be in DynamoDB."""
 
+TOTALS_SHARDS = 8
+"""Over how many items a day's totals are spread: several shards of the stream add to them."""
+
 REFERENCE_BYTES_MAX = 512
 """How long the part of a key is that is a reference; a longer one ends in its hash."""
 
@@ -68,6 +71,29 @@ def audit_key(account_id: str, ulid: str) -> Key:
 def usage_key(account_id: str, day: date) -> Key:
     """The usage of an account on a day."""
     return {"pk": f"ACCOUNT#{account_id}", "sk": f"USAGE#{day.isoformat()}"}
+
+
+def totals_key(day: date, shard: int) -> Key:
+    """A part of what all accounts' entries of a day come to."""
+    return {"pk": f"TOTALS#{day.isoformat()}", "sk": str(shard)}
+
+
+def ran_out_key(account_id: str, day: date) -> Key:
+    """That an account ran out of credits on a day."""
+    return {"pk": names_partition(account_id), "sk": ran_out_partition(day)}
+
+
+def ran_out_partition(day: date) -> str:
+    """The partition of the index `directory` that lists who ran out of credits on a day (UTC)."""
+    return f"RANOUT#{day.isoformat()}"
+
+
+def ran_out_directory_keys(account_id: str, at: datetime) -> Key:
+    """Where the index `directory` lists an account that ran out: by the day, then time."""
+    return {
+        "directory_pk": ran_out_partition(at.date()),
+        "directory_sk": f"{at:%H:%M:%S}#{account_id}",
+    }
 
 
 def references_partition(account_id: str) -> str:
