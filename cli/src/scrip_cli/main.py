@@ -32,6 +32,7 @@ from scrip_cli.sweep import sweep
 from scrip_cli.sync import sync
 from scrip_cli.upgrade import upgrade
 from scrip_cli.webhooks.commands import app as webhooks
+from scrip_cli.what_if.command import what_if
 
 HELP_WIDTH_MAX = 100
 
@@ -66,6 +67,7 @@ app.command(epilog="Example: scrip audit --since 2026-11-01")(audit)
 app.command(epilog="Example: scrip health --features chat,image-generation")(health)
 app.command(epilog="Example: scrip alarms")(alarms)
 app.command(epilog="Example: scrip logs --request-id JKJaXmPLvHcESHA=")(logs)
+app.command("what-if", epilog="Example: scrip what-if catalog.yaml --last 30d")(what_if)
 app.command(epilog="Example: scrip upgrade --stack-name scrip-prod")(upgrade)
 app.command(epilog="Example: scrip smoke --yes")(smoke)
 app.command(epilog="Example: scrip backup backup-2026-11-21")(backup)

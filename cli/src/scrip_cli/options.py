@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +14,7 @@ from scrip_cli.errors import faults_in
 REASON_LENGTH_MAX = 500
 NOTE_LENGTH_MAX = 1024
 DEFAULT_PORT = 4566
+UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def instant(text: str) -> datetime:
@@ -27,6 +28,14 @@ def instant(text: str) -> datetime:
     except ValidationError as exc:
         raise typer.BadParameter(faults_in(exc)) from exc
     return found
+
+
+def duration(text: str) -> timedelta:
+    """Parse a duration: 31d, 12h."""
+    found = re.fullmatch(r"(\d{1,5})([mhdw])", text)
+    if found is None:
+        raise typer.BadParameter("a number with m, h, d or w, such as 31d")
+    return timedelta(**{UNITS[found[2]]: int(found[1])})
 
 
 def _reason(text: str) -> str:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from scrip.domain.audit.findings import Finding
     from scrip.domain.commands import Command
     from scrip.domain.grants import Grant
-    from scrip.domain.posting import Posting
+    from scrip.domain.posting import AuditRecord, Posting
     from scrip.domain.terms import Term
 
 LONG_AFTER = timedelta(days=300)
@@ -63,6 +63,7 @@ class Life:
     usage: dict[date, DayUsage] = field(default_factory=dict)
     audited: set[str] = field(default_factory=set)
     closings: set[str] = field(default_factory=set)
+    changes: list[AuditRecord] = field(default_factory=list)
 
     def do(self, command: Command, now: datetime) -> None:
         """Execute a command as the ledger does."""
@@ -94,6 +95,8 @@ class Life:
         self.terms |= {term.term_id: term for term in posting.terms}
         if posting.payment:
             self.payments[posting.payment[1].payment_id] = posting.payment[1]
+        if posting.audit:
+            self.changes.append(posting.audit)
         if posting.audit and posting.audit.entry_id:
             self.audited.add(posting.audit.entry_id)
             if posting.audit.action == "account.close":

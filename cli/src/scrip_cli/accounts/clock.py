@@ -1,6 +1,5 @@
 """`scrip clock`: the clock of one account, which on stage dev can be set forward."""
 
-import re
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -10,19 +9,9 @@ from scrip.domain.commands import SetClock
 from scrip.domain.entries import iso
 from scrip_cli import report
 from scrip_cli.accounts.names import AccountName, account_named
-from scrip_cli.options import DryRun, Json, Yes, instant
+from scrip_cli.options import DryRun, Json, Yes, duration, instant
 from scrip_cli.session import Session, with_session
 from scrip_cli.work import patiently
-
-UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-def _duration(text: str) -> timedelta:
-    """Parse a duration: 31d, 12h."""
-    found = re.fullmatch(r"(\d{1,5})([mhdw])", text)
-    if found is None:
-        raise typer.BadParameter("a number with m, h, d or w, such as 31d")
-    return timedelta(**{UNITS[found[2]]: int(found[1])})
 
 
 @with_session
@@ -40,7 +29,7 @@ def clock(
     ] = None,
     advance: Annotated[
         timedelta | None,
-        typer.Option(parser=_duration, metavar="DURATION", help="Go forward: 31d, 12h, 5m."),
+        typer.Option(parser=duration, metavar="DURATION", help="Go forward: 31d, 12h, 5m."),
     ] = None,
     dry_run: DryRun = False,
     yes: Yes = False,

@@ -1,5 +1,6 @@
 """The edits that make the catalog match a file, in an order in which each is allowed."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -82,6 +83,13 @@ def changes_to(editor: Editor, wanted: Catalog, *, prune: bool) -> list[Change]:
             raise refusal
         pending = postponed
     return changes
+
+
+def with_changes(catalog: Catalog, changes: Iterable[Change]) -> Catalog:
+    """Return the catalog that changes lead to."""
+    for change in changes:
+        catalog = _with(catalog, change.edit.after)
+    return catalog
 
 
 def unlisted(catalog: Catalog, wanted: Catalog) -> list[CatalogItem]:

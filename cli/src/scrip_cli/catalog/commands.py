@@ -61,7 +61,7 @@ def diff(file: File, *, prune: Prune = False, as_json: Json = False, session: Se
     from scrip_cli.catalog.file import read_catalog_file
 
     wanted = read_catalog_file(file)
-    editor = _editor(session, "not applied")
+    editor = editor_of(session, "not applied")
     changes = changes_to(editor, wanted, prune=prune)
     if as_json:
         show_lines(change.to_json() for change in changes)
@@ -95,7 +95,7 @@ def apply(
 
     check_can_ask(yes=yes)
     wanted = read_catalog_file(file)
-    editor = _editor(session, reason)
+    editor = editor_of(session, reason)
     changes = changes_to(editor, wanted, prune=prune)
     _show(changes, editor.catalog, wanted, prune=prune)
     if not changes:
@@ -163,7 +163,8 @@ def _price(price: Price, of: str) -> str:
     return f"{price.cost} per {of}" if price.per == 1 else f"{price.cost} per {price.per} {of}"
 
 
-def _editor(session: Session, reason: str) -> Editor:
+def editor_of(session: Session, reason: str) -> Editor:
+    """Return the person as an editor of the stack's catalog as it is now."""
     from scrip.ledger import utc_now
     from scrip.store.catalogs import read_catalog
 

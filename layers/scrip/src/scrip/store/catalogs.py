@@ -130,6 +130,20 @@ def read_versions(table: Table, feature_id: str) -> list[FeatureVersion]:
     return versions[::-1]
 
 
+def read_edits(table: Table) -> list[AuditRecord]:
+    """Return the audit records of all edits of plans and features, oldest first.
+
+    One round trip for each megabyte of them.
+    """
+    first, last = catalog_audit_key(""), catalog_audit_key("~")
+    found = table.query_all(
+        "pk = :pk AND sk BETWEEN :first AND :last",
+        {":pk": CATALOG, ":first": first["sk"], ":last": last["sk"]},
+        ConsistentRead=True,
+    )
+    return sorted(map(audit_of, found), key=lambda record: record.recorded_at)
+
+
 def load_catalog(table: Table, catalog: Catalog) -> list[str]:
     """Put the plans and features that do not exist yet; return their keys."""
     loaded = []

@@ -623,6 +623,11 @@ def feature_before(record: AuditRecord) -> Feature | None:
     return _feature().validate_python(record.before) if record.before else None
 
 
+def plan_before(record: AuditRecord) -> Plan | None:
+    """Return the plan that an edit replaced; None if the edit created it."""
+    return _plan().validate_python(record.before) if record.before else None
+
+
 def feature_of(item: Item) -> Feature:
     """Return the feature in an item."""
     return _feature().validate_python({**item, "feature_id": id_of(item["sk"])})

@@ -1,0 +1,1 @@
+"""`scrip what-if`: what the past would have cost at other prices."""
