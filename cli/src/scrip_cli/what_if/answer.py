@@ -196,10 +196,10 @@ def remark(answer: Answer, csv_file: Path | None) -> None:
         note(f"These are the {SHOWN_MAX} that change most; --csv FILE has all of them.")
     if csv_file is not None:
         note(f"Wrote {_counted(answer.accounts, 'account')} to {csv_file}.")
+    facts = f"; {grouped(answer.facts)} of providers' messages were taken as they are"
     note(
-        f"Replayed at the prices of their time, {answer.differ} of "
-        f"{_counted(answer.entries, 'entry', 'entries')} differ; {answer.facts} of refunds, "
-        "disputes and other messages were taken as they are."
+        f"Replayed at the prices of their time, {grouped(answer.differ)} of "
+        f"{_counted(answer.entries, 'entry', 'entries')} differ{facts if answer.facts else ''}."
     )
     if answer.left_out:
         raise CommandError(
