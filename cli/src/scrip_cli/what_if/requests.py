@@ -89,7 +89,7 @@ def quota_changes(account_id: str, record: AuditRecord, entry: Entry | None) -> 
     found = [
         SetQuota(
             account_id=account_id,
-            entry_id=record.entry_id or f"quota:{record.recorded_at:%s}",
+            entry_id=record.entry_id or "",  # then nothing is named after it
             actor=record.actor,
             reason=record.reason,
             reference=entry.reference if entry else None,
