@@ -19,7 +19,7 @@ from scrip.store.audit.books import account_pages
 from scrip.store.client import Table
 from scrip_cli.csv_cells import marked
 from scrip_cli.errors import CommandError
-from scrip_cli.report import grouped, note, show_table
+from scrip_cli.report import grouped, note
 from scrip_cli.what_if.catalogs import Catalogs
 from scrip_cli.what_if.reading import read_replay
 from scrip_cli.what_if.replay import Outcome
