@@ -20,6 +20,7 @@ from functions.events.events import Event, crossing_events, entry_event
 from functions.events.lists import move
 from functions.events.stream import AccountChanged, Batch, EntryAdded, read_batch
 from functions.events.thresholds import Threshold, thresholds_crossed
+from scrip.domain.account import AccountStatus
 from scrip.domain.errors import CorruptAccountError, ScripError
 from scrip.ledger import ledger
 from scrip.observability import count, logger
@@ -133,9 +134,12 @@ def _is_retried(error: ScripError, **about: str) -> bool:
 
 
 def _note_who_ran_out(batch: Batch) -> Iterator[str]:
-    """Note which accounts ran out of credits; yield the numbers of records that failed."""
+    """Note which accounts ran out of credits; yield the numbers of records that failed.
+
+    A new account had none to run out of, and who closes an account forfeits them.
+    """
     for changed in batch.changed:
-        if changed.before is None:  # a new account has crossed no threshold
+        if changed.before is None or changed.after.status is AccountStatus.CLOSED:
             continue
         crossed = thresholds_crossed(changed.before.available, changed.after.available, 0)
         if Threshold.DEPLETED in crossed:
