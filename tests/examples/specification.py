@@ -39,7 +39,7 @@ class AnExample:
         entry = app.wait_until_charged()
         assert entry["feature"] == "openai.gpt-6.1-sol"
         assert entry["usage"] == {"input": tokens(QUESTION), "output": answered}
-        assert entry["metadata"] is None
+        assert entry["metadata"] == {"model": "gpt-6.1-sol"}
         app.shows(10_100 - entry["cost"])
         expect(app.charges).to_have_count(1)
         expect(app.charges).to_contain_text(f"{answered} output")
@@ -56,7 +56,7 @@ class AnExample:
         delivered = tokens(app.answer.text_content())
         assert delivered <= entry["usage"]["output"] <= delivered + 1
         assert entry["usage"]["input"] >= tokens(SLOWLY)
-        assert entry["metadata"] == {"estimated": True}
+        assert entry["metadata"] == {"model": "gpt-6.1-sol", "estimated": True}
         app.shows(10_100 - entry["cost"])
         expect(app.charges.locator("td").last).to_have_text(f"{entry['cost']} (estimated)")
 
@@ -68,7 +68,7 @@ class AnExample:
 
         entry = app.wait_until_charged()
         assert delivered <= entry["usage"]["output"] <= delivered + 1
-        assert entry["metadata"] == {"estimated": True}
+        assert entry["metadata"] == {"model": "gpt-6.1-sol", "estimated": True}
 
     def test_a_user_without_credits_sees_why_and_nothing_is_taken(
         self, app: App, details: Details

@@ -75,7 +75,7 @@ class Outcome:
         """Return what is wrong with what was charged."""
         faults = [f"{self.held} credits are still held"] * bool(self.held)
         faults += ["it was charged twice"] * (len(self.entries) > 1)
-        estimated = [entry for entry in self.entries if entry["metadata"] == {"estimated": True}]
+        estimated = [entry for entry in self.entries if "estimated" in entry["metadata"]]
         if self.is_complete and not run.model.startswith("short"):
             expected, tolerance = PROMPT_TOKENS + TOKENS, 0
             faults += ["what is known is called estimated"] * bool(estimated)

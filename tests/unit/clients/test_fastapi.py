@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import httpx
 import pytest
-from fastapi import Depends, FastAPI, HTTPException, Response
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Response
 from fastapi.responses import StreamingResponse
 from starlette.requests import ClientDisconnect
 
@@ -139,6 +139,26 @@ def test_a_route_is_charged_and_receives_the_remaining_balance(server: ScripInMe
     answer = post(server, "/answers")
     assert (answer.status_code, answer.json()) == (200, {"credits_left": 145})
     assert server.ledger == [("usage", -5)]
+
+
+@pytest.mark.parametrize("dependency", [charged, held])
+def test_the_ledger_names_the_endpoint_and_no_parameters_value(
+    server: ScripInMemory, dependency: Any
+) -> None:
+    chat = dependency(
+        server.async_client(), "chat", account_id=signed_in, reference="run-1", metadata={"run": 7}
+    )
+    router = APIRouter()
+
+    @router.post("/chats/{chat_id}", dependencies=[Depends(chat)])
+    async def answer(chat_id: str) -> None: ...
+
+    app = FastAPI()
+    add_problem_handlers(app)
+    app.include_router(router, prefix="/v1")
+    assert post(server, "/v1/chats/c-42?for=me", app).status_code == 200
+    assert server.newest.metadata == {"run": 7, "endpoint": "POST /v1/chats/{chat_id}"}
+    assert server.newest.reference == "run-1"
 
 
 def test_a_route_that_raises_is_refunded_and_its_answer_is_unchanged(server: ScripInMemory) -> None:

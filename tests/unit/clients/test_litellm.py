@@ -32,6 +32,7 @@ CALL = {
     "messages": MESSAGES,
     "max_tokens": OUTPUT_MAX,
     "user": ACCOUNT_ID,
+    "metadata": {"reference": "run-1"},
 }
 USAGE = {
     "prompt_tokens": 105,
@@ -91,6 +92,7 @@ def test_a_call_is_charged_for_what_litellm_counted(callbacks: Any, server: Scri
             await logger.async_log_success_event(call, ANSWER, None, None)
 
     assert with_logger(callbacks, server, work) == [*HELD, ("usage", -110)]
+    assert (server.newest.metadata, server.newest.reference) == ({"model": "gpt-5-mini"}, "run-1")
     assert server.newest.usage == {"input": 5, "cached_input": 100, "output": 5}
 
 
@@ -114,7 +116,7 @@ def test_a_stream_is_an_estimate_unless_it_asked_for_its_usage(
 
     with_logger(callbacks, server, work)
     found = [entry["metadata"] for entry in server.entries if entry["type"] == "usage"]
-    assert found == [{"estimated": True}, None]
+    assert found == [{"model": "gpt-5-mini", "estimated": True}, {"model": "gpt-5-mini"}]
 
 
 def test_a_stream_that_is_left_pays_for_its_prompt(callbacks: Any, server: ScripInMemory) -> None:
@@ -126,7 +128,7 @@ def test_a_stream_that_is_left_pays_for_its_prompt(callbacks: Any, server: Scrip
 
     _, _, (kind, amount) = with_logger(callbacks, server, work)
     assert (kind, -110 <= amount <= -100) == ("usage", True)
-    assert server.newest.metadata == {"estimated": True}
+    assert server.newest.metadata == {"model": "gpt-5-mini", "estimated": True}
 
 
 def test_a_call_that_nobody_can_pay_for_is_refused(callbacks: Any, server: ScripInMemory) -> None:
@@ -145,8 +147,10 @@ def test_a_blocking_call_is_charged_once_afterwards(
     callbacks: Any, server: ScripInMemory, caplog: pytest.LogCaptureFixture
 ) -> None:
     logger = callbacks.ScripLogger(server.client(), feature=lambda _: FEATURE)
+    logged = {**CALL, "litellm_params": {"metadata": {"reference": "run-2"}}}
     for _ in range(2):
-        logger.log_success_event(CALL, ANSWER, None, None)
+        logger.log_success_event(logged, ANSWER, None, None)
+    assert (server.newest.metadata, server.newest.reference) == ({"model": "gpt-5-mini"}, "run-2")
     assert server.newest.entry_id == "litellm-call-1"
     assert server.charged == 110 - 10_000
     logger.log_success_event({**CALL, "user": None}, ANSWER, None, None)
@@ -167,6 +171,7 @@ def test_litellm_itself_calls_it(
 
     asking: Any = {"model": "gpt-4o", "messages": MESSAGES, "max_tokens": OUTPUT_MAX}
     asking |= {"mock_response": "word " * 9, "user": ACCOUNT_ID}
+    asking |= {"metadata": {"reference": "run-1"}}
 
     async def session() -> None:
         async with server.async_client() as scrip:
@@ -190,5 +195,7 @@ def test_litellm_itself_calls_it(
 
     run(session())
     used = [entry for entry in server.entries if entry["type"] == "usage"]
-    assert [entry["metadata"] for entry in used] == [None, *[{"estimated": True}] * 2]
+    model, left = {"model": "gpt-4o"}, {"model": "gpt-4o", "estimated": True}
+    assert [entry["metadata"] for entry in used] == [model, left, left]
+    assert {entry["reference"] for entry in used} == {"run-1"}
     assert server.account.held == 0

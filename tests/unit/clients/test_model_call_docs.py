@@ -92,7 +92,7 @@ def test_a_stream_is_charged_for_what_was_delivered(
     words.close()
     assert server.newest.usage is not None
     assert server.newest.usage["output"] == 2
-    assert server.newest.metadata == {"estimated": True}
+    assert server.newest.metadata == {"model": "gpt-5-mini", "estimated": True}
 
 
 def test_the_stream_of_the_readme_is_charged_for_what_was_delivered(

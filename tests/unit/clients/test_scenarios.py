@@ -106,5 +106,9 @@ def test_every_scenario_ends_as_the_table_says(scenario: dict[str, Any]) -> None
     assert [amount for _, amount in world.ledger if amount] == scenario["amounts"]
     marked = [entry["amount"] for entry in world.entries if entry["metadata"] == ESTIMATED]
     assert [amount for amount in marked if amount] == scenario.get("estimated", [])
+    if "called" in scenario:
+        uses = [entry for entry in world.entries if entry["type"] == "usage" and entry["amount"]]
+        kept = [{name: use[name] for name in ("reference", "metadata")} for use in uses]
+        assert kept == scenario["called"]
     account = world.account
     assert account.available == account.balance == CREDITS + sum(scenario["amounts"])

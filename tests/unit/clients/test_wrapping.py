@@ -24,6 +24,7 @@ from botocore.response import StreamingBody
 from pydantic import BaseModel
 
 from scrip.domain.commands import AdjustAction
+from scrip.domain.usage import MODEL_CHARACTERS_MAX, model_of
 from scrip.provider_usage import meters_of
 from scrip_client import InsufficientCreditsError, UnavailableError
 from scrip_client.anthropic_calls import MessageCall
@@ -124,7 +125,8 @@ def test_a_call_holds_the_most_it_can_cost_and_is_charged_for_what_it_used(
     assert ask(wrapped).choices[0].message.content == TOKEN * TOKENS
     [hold, _, usage] = [e for e in server.entries if e["reference"] == "run-1" or e["hold_id"]]
     assert hold["cost"] >= 400 + OUTPUT_MAX
-    assert (usage["usage"], usage["metadata"]) == ({"input": PROMPT_TOKENS, "output": TOKENS}, None)
+    assert usage["usage"] == {"input": PROMPT_TOKENS, "output": TOKENS}
+    assert usage["metadata"] == {"model": "ok"}
     response = wrapped.responses.create(model="ok", input=PROMPT, max_output_tokens=OUTPUT_MAX)
     assert response.output_text == TOKEN * TOKENS
     assert (server.charged, server.account.held) == (2 * TOTAL - 10_000, 0)
@@ -132,6 +134,29 @@ def test_a_call_holds_the_most_it_can_cost_and_is_charged_for_what_it_used(
 
 def used(server: ScripInMemory) -> list[dict[str, int]]:
     return [entry["usage"] for entry in server.entries if entry["type"] == "usage"]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "counted"),
+    [
+        ({"run": 7}, "ok-" + "x" * (MODEL_CHARACTERS_MAX - 3)),
+        ({"model": "my-assistant"}, "my-assistant"),
+        ({"notes": "x" * 4_070}, None),  # there is no room
+    ],
+)
+def test_usage_counts_by_the_model_that_was_called_unless_the_caller_names_another(
+    client: openai.OpenAI, server: ScripInMemory, metadata: dict[str, Any], counted: str | None
+) -> None:
+    scrip = server.client()
+    wrapped = scrip.wrap(client, feature=FEATURE, account_id=ACCOUNT_ID, metadata=metadata)
+    ask(wrapped, model="ok-" + "x" * MODEL_CHARACTERS_MAX)
+    assert model_of(server.newest) == counted
+    assert metadata.items() <= (server.newest.metadata or {}).items()
+
+
+def test_of_an_arn_the_ledger_names_what_it_is_of_and_not_who_owns_it() -> None:
+    arn = "arn:aws:bedrock:eu-west-1:123456789012:inference-profile/eu.a-model-v1:0"
+    assert InvokeCall({"modelId": arn, "body": "{}"}, 9).model == "eu.a-model-v1:0"
 
 
 def test_several_answers_are_charged_together(
@@ -169,7 +194,7 @@ def test_an_answer_without_usage_is_estimated(
     ask(wrapped, model="short")
     assert abs(used(server)[0]["input"] - PROMPT_TOKENS) <= 5
     assert used(server)[0]["output"] == TOKENS
-    assert server.newest.metadata == {"estimated": True}
+    assert server.newest.metadata == {"model": "short", "estimated": True}
 
 
 @pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": 0, "completion_tokens": 0}])
@@ -316,7 +341,7 @@ def test_a_dropped_stream_is_charged_though_it_cannot_be_closed_and_the_client_i
 
     run(drop())
     assert len(used(server)) == 1
-    assert server.newest.metadata == {"estimated": True}
+    assert server.newest.metadata == {"model": "ok", "estimated": True}
     assert server.account.held == 0
 
 
@@ -407,7 +432,7 @@ def test_a_stream_of_anthropic_that_is_left_is_charged_for_its_exact_prompt(
             if event.type == "content_block_delta":
                 break
     assert used(server) == [{"input": PROMPT_TOKENS, "output": 1}] * 2
-    assert server.newest.metadata == {"estimated": True}
+    assert server.newest.metadata == {"model": "ok", "estimated": True}
 
 
 def test_what_a_stream_of_anthropic_read_from_and_wrote_to_its_cache_is_kept() -> None:
@@ -450,6 +475,9 @@ def test_conversations_and_invocations_of_bedrock_are_charged(
     chunks = list(amazon.invoke_model_with_response_stream(modelId="ok", body=INVOKED)["body"])
     assert len(chunks) == TOKENS + 2
     assert used(server) == [{"input": PROMPT_TOKENS, "output": TOKENS}] * 4
+    assert [entry["metadata"] for entry in server.entries if entry["type"] == "usage"] == [
+        {"model": "ok"}
+    ] * 4
     assert server.account.held == 0
     assert amazon.meta.service_model.service_name == "bedrock-runtime"
 

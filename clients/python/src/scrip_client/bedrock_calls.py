@@ -30,6 +30,7 @@ class ConverseCall(ModelCall):
 
     provider = "bedrock"
     prompt = ("system", "messages", "toolConfig")
+    model_argument = "modelId"
 
     def read(self, answer: Any) -> None:
         """Read an answer."""
@@ -71,6 +72,7 @@ class InvokeCall(ModelCall):
 
     provider = "bedrock"
     prompt = ("body",)
+    model_argument = "modelId"
 
     def __init__(self, arguments: Mapping[str, Any], output_max: int | None) -> None:
         """Read the body, and pass it on as it is."""

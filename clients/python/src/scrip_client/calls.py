@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, Unpack
 from urllib.parse import quote as quoted
@@ -40,6 +41,12 @@ MEASURES = frozenset({"quantity", "usage", "usage_of", "amount"})
 USES_MAX = 25
 """The most uses that one call charges together."""
 
+CALLED_CHARACTERS_MAX = 128
+"""As much of a model's name as usage is counted by."""
+
+CALLED_METADATA_BYTES_MAX = 4_000
+"""Scrip takes a little more, for what a capture may add."""
+
 HOLD_SECONDS = 300
 """How long a hold lives by default."""
 
@@ -69,6 +76,9 @@ class Use(Details, total=False):
     amount: int
 
 
+AnyDetails = TypeVar("AnyDetails", bound=Details)
+
+
 class BatchUse(Use, total=False):
     """One use of a batch, and its feature if it has one."""
 
@@ -83,6 +93,20 @@ class Line(TypedDict, total=False):
     usage: Mapping[str, Any]
     usage_of: Provider
     amount: int
+
+
+def with_called(details: AnyDetails, **called: object) -> AnyDetails:
+    """Return details whose metadata names what was called, unless it does or has no room."""
+    own: Any = details.get("metadata") or {}
+    names = {
+        name: value[:CALLED_CHARACTERS_MAX]
+        for name, value in called.items()
+        if isinstance(value, str) and value
+    }
+    named = details.copy()
+    named["metadata"] = {**names, **own}
+    is_short = len(json.dumps(named["metadata"])) <= CALLED_METADATA_BYTES_MAX
+    return named if names and is_short else details
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,8 @@
 """Dependencies that charge for a FastAPI route, and the answers to users whose charge fails.
 
 What may refuse runs before the route returns, so a user without credits gets a 402, and not the
-beginning of a stream. Only this module needs FastAPI: `pip install "scrip-client[fastapi]"`.
+beginning of a stream. The entries' metadata names the endpoint, such as `POST /chats/{chat_id}`.
+Only this module needs FastAPI: `pip install "scrip-client[fastapi]"`.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from typing import Annotated, Any, Unpack
 
 from fastapi import Depends, FastAPI, Request, Response
 
-from scrip_client.calls import HOLD_SECONDS, Use
+from scrip_client.calls import HOLD_SECONDS, Use, with_called
 from scrip_client.charges import AsyncCharge
 from scrip_client.client import AsyncScrip
 from scrip_client.holding import AsyncHold
@@ -62,7 +63,9 @@ def charged(
         def is_error() -> object:
             return refund_if and answer.status is not None and refund_if(answer.status)
 
-        charge = scrip.charge(feature, account, fail_open=fail_open, refund_if=is_error, **use)
+        charge = scrip.charge(
+            feature, account, fail_open=fail_open, refund_if=is_error, **_for(request, use)
+        )
         async with AsyncExitStack() as block:
             await block.enter_async_context(charge)
             try:
@@ -98,7 +101,9 @@ def held(
         account: Annotated[str, Depends(account_id)],
     ) -> AsyncIterator[AsyncHold]:
         answer = _answer_to(request)
-        hold = scrip.hold(feature, account, expires_in=expires_in, fail_open=fail_open, **use)
+        hold = scrip.hold(
+            feature, account, expires_in=expires_in, fail_open=fail_open, **_for(request, use)
+        )
         with suppress(ReaderLeft):
             async with hold:
                 yield hold
@@ -136,6 +141,14 @@ class _AnswerKeeper:
             answer.is_complete |= is_last or message["type"] == "http.response.pathsend"
 
         await self._app(scope, receive, recording)
+
+
+def _for(request: Request, use: Use) -> Use:
+    """Return a use whose metadata names the endpoint: its template, as a path may name its user."""
+    # Of a router that was included, only the context knows with which prefix.
+    included = request.scope.get("fastapi", {}).get("effective_route_context")
+    path = (included or request.scope["route"]).path
+    return with_called(use, endpoint=f"{request.method} {path}")
 
 
 def _answer_to(request: Request) -> Answer:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from litellm.integrations.custom_logger import CustomLogger
 
+from scrip_client.calls import with_called
 from scrip_client.client import Scrip
 from scrip_client.errors import ScripError
 from scrip_client.model_calls import plain
@@ -19,6 +20,7 @@ from scrip_client.openai_calls import ChatCall
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from scrip_client.calls import Details
     from scrip_client.client import AsyncScrip
     from scrip_client.holding import AsyncHold
 
@@ -27,6 +29,8 @@ logger = logging.getLogger("scrip_client")
 
 class ScripLogger(CustomLogger):  # type: ignore[misc]
     """Charges the account in a call's `user`: `litellm.callbacks = [ScripLogger(...)]`.
+
+    The entries name the model, and the `reference` in the call's `metadata`.
 
     With an `AsyncScrip`, `litellm.acompletion` holds the most that a call can cost, and raises the
     errors of `hold` before the provider is asked. LiteLLM does not say that a stream was left, or
@@ -66,7 +70,8 @@ class ScripLogger(CustomLogger):  # type: ignore[misc]
         # Nothing may hold what LiteLLM drops with the stream.
         arguments = {name: kwargs[name] for name in kwargs.keys() - {"litellm_logging_obj"}}
         call = ChatCall(arguments, self._max_tokens)
-        hold = self._scrip.hold(self._feature(kwargs["model"]), account_of(kwargs), usage=call.most)
+        feature, details = self._feature(kwargs["model"]), details_of(kwargs)
+        hold = self._scrip.hold(feature, account_of(kwargs), usage=call.most, **details)
         self._open[call_id] = await hold.__aenter__(), call
         weakref.finalize(kwargs["litellm_logging_obj"], self._leave, call_id)
 
@@ -114,6 +119,7 @@ class ScripLogger(CustomLogger):  # type: ignore[misc]
                 self._feature(kwargs["model"]),
                 usage=meters_of(response_obj.usage),
                 idempotency_key=f"litellm-{kwargs['litellm_call_id']}",
+                **details_of(kwargs),
             )
         except (ScripError, ValueError) as exc:
             logger.error("Could not charge for a model call: %s", exc)  # noqa: TRY400 - it says all
@@ -136,6 +142,14 @@ def account_of(kwargs: Mapping[str, Any]) -> str:
     if not isinstance(account_id, str):
         raise ValueError("nobody would pay for this call: pass user=account_id to LiteLLM")  # noqa: TRY004
     return account_id
+
+
+def details_of(kwargs: Mapping[str, Any]) -> Details:
+    """Return what the ledger keeps: the model, and the `reference` in the call's own metadata."""
+    of_call = (kwargs.get("litellm_params") or kwargs).get("metadata") or {}
+    reference = of_call.get("reference")
+    details: Details = {} if reference is None else {"reference": reference}
+    return with_called(details, model=kwargs["model"])
 
 
 def meters_of(usage: Any) -> dict[str, int]:

@@ -102,6 +102,8 @@ class ModelCall(ABC):
     prompt: ClassVar[tuple[str, ...]]
     """The arguments that become the prompt."""
 
+    model_argument: ClassVar[str] = "model"
+
     def __init__(self, arguments: Mapping[str, Any], output_max: int | None) -> None:
         """Take the arguments of the call, and a limit of its output if they have none.
 
@@ -121,6 +123,14 @@ class ModelCall(ABC):
                 "or pass max_tokens to wrap"
             )
         self._output_max = limit * (first_count([arguments.get("n")]) or 1)
+
+    @property
+    def model(self) -> Any:
+        """The model that is called. Of an ARN its last part: the others say who owns it."""
+        model = self.arguments.get(self.model_argument)
+        if isinstance(model, str) and model.startswith("arn:"):
+            return model.rpartition("/")[2]
+        return model
 
     @property
     def is_streamed(self) -> bool:

@@ -19,6 +19,7 @@ from scrip_client.bedrock_calls import (
     InvokeCall,
     InvokeStreamCall,
 )
+from scrip_client.calls import with_called
 from scrip_client.openai_calls import ChatCall, ResponseCall
 from scrip_client.streams import (
     AsyncChargedManager,
@@ -80,7 +81,7 @@ class WrapSpec:
             self.account_id,
             usage=call.most,
             fail_open=self.fail_open,
-            **self.details,
+            **with_called(self.details, model=call.model),
         )
 
 

@@ -8,6 +8,7 @@
 
 import { asSchema, type LanguageModelUsage, type streamText } from "ai";
 import type { Account } from "./account.js";
+import { withCalled } from "./called.js";
 import { reasonOf } from "./charge.js";
 import type { HoldOptions } from "./held-credits.js";
 import { type Hold, wholeUnits } from "./hold.js";
@@ -57,7 +58,7 @@ const allMeters: Units = ({ inputTokens = 0, inputTokenDetails, outputTokens = 0
  * A stream that ends is charged for the tokens that the provider counted. One that is aborted or
  * breaks off is charged for the prompt and what was delivered, estimated where the provider has not
  * counted it: the entry's `metadata` has `estimated: true` then. One that breaks or times out before
- * its first chunk is charged for nothing. Pass the request's `abortSignal`: without it nothing says
+ * its first chunk is charged for nothing. The `metadata` names the model, unless `use` does. Pass the request's `abortSignal`: without it nothing says
  * that the reader left, and the charge waits until the stream has been silent for `expires_in`
  * seconds.
  *
@@ -85,7 +86,9 @@ export function meteredStream<Given extends Settings>(
   settings: Given,
   units: Units = hold.isMetered ? allMeters : allTokens,
 ): Given {
-  const { abortSignal, system, prompt, messages, tools } = settings;
+  const { abortSignal, model, system, prompt, messages, tools } = settings;
+  const modelId = typeof model === "string" ? model : model.modelId;
+  const metadata = withCalled(hold.metadata, "model", modelId);
   const meter = new Meter(bytesIn([system, prompt, messages, described(tools)]));
   const end = (reason: unknown, isLeft = false) => {
     clearTimeout(silence);
@@ -110,7 +113,7 @@ export function meteredStream<Given extends Settings>(
     silence = setTimeout(pause, hold.expiresIn * 1000);
     const used = units(meter.tokens);
     const whole = typeof used === "number" ? wholeUnits(used) : used;
-    hold.report(whole, meter.isEstimated ? { estimated: true } : {});
+    hold.report(whole, meter.isEstimated ? { ...metadata, estimated: true } : metadata);
   };
   if (abortSignal?.aborted) void end(abortSignal.reason);
   update();

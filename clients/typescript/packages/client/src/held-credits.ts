@@ -93,6 +93,11 @@ export class HeldCredits {
     this.#name = keyOf(idempotencyKey);
   }
 
+  /** What the ledger keeps with all its entries. */
+  get metadata(): Metadata {
+    return this.#use.metadata ?? {};
+  }
+
   /** Whether it was opened for counts of the feature's meters. */
   get isMetered(): boolean {
     return this.#measure.usage != null;

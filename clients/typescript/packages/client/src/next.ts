@@ -7,6 +7,7 @@
  *     );
  */
 
+import { withCalled } from "./called.js";
 import { reasonOf } from "./charge.js";
 import type { HoldOptions } from "./held-credits.js";
 import { type Hold, wholeUnits } from "./hold.js";
@@ -37,7 +38,7 @@ type Promised<T> = T | Promise<T>;
  * read to its end, left by its reader, or broken off, is charged for what was used; one whose
  * handler says nothing of its use, for all that was held. A handler that throws or answers with a
  * status from 400 is charged for nothing, and neither is a stream that breaks before its first
- * chunk.
+ * chunk. If the framework passes the path's `params`, the entries' metadata names the endpoint.
  */
 export function heldRoute<Incoming extends Request, Context>(
   options: RouteOptions<Incoming, Context>,
@@ -50,7 +51,8 @@ export function heldRoute<Incoming extends Request, Context>(
     let hold: Hold;
     try {
       const most = typeof use === "function" ? await use(request, context) : use;
-      hold = await scrip.account(accountId).startHold(most);
+      const metadata = withCalled(most.metadata, "endpoint", await endpointOf(request, context));
+      hold = await scrip.account(accountId).startHold({ ...most, metadata } as HoldOptions);
     } catch (error) {
       const answer = problemResponse(error);
       if (answer === undefined) throw error;
@@ -75,6 +77,28 @@ export function heldRoute<Incoming extends Request, Context>(
     waitUntil?.(isCharged);
     return new Response(stream, response);
   };
+}
+
+/**
+ * Return the method and the path, with the names of its parameters: `POST /chats/[id]`. Undefined if
+ * the framework does not say what they are: a path with their values may say who its user is.
+ */
+async function endpointOf(request: Request, context: unknown): Promise<string | undefined> {
+  if (typeof context !== "object" || context === null || !("params" in context)) return undefined;
+  let path = new URL(request.url).pathname.split("/");
+  for (const [name, value] of Object.entries((await context.params) ?? {})) {
+    const label = Array.isArray(value) ? `[...${name}]` : `[${name}]`;
+    for (const part of [value].flat()) {
+      const found = [part, encodeURIComponent(part)];
+      if (!path.some((segment) => found.includes(segment))) return undefined;
+      path = path.map((segment) => (found.includes(segment) ? label : segment));
+    }
+  }
+  // A parameter of several segments is named once.
+  path = path.filter(
+    (segment, place) => segment !== path[place - 1] || !segment.startsWith("[..."),
+  );
+  return `${request.method} ${path.join("/")}`;
 }
 
 /** Return a stream that counts what its reader gets, and ends the hold when it is over. */

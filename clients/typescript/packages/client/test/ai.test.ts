@@ -68,8 +68,20 @@ test("a stream that ends is charged for the tokens that the provider counted", a
   const result = streamText(await heldStream(here.account(), use, settings));
   expect(await read(result.textStream)).toEqual(["Hello"]);
   await vi.waitFor(async () => expect(await here.amounts()).toEqual([-42]));
-  expect(await here.books()).toMatchObject({ held: 0, metadata: null });
+  expect(await here.books()).toMatchObject({ held: 0, metadata: { model: "mock-model-id" } });
   expect(onFinish).toHaveBeenCalledOnce();
+});
+
+test("the ledger names the model, unless the hold does", async () => {
+  for (const metadata of [{ run: 7 }, { model: "my-assistant" }]) {
+    const here = new World();
+    const settings = { model: model([[...said("Hello"), finish(30, 12)]]), prompt };
+    await read(
+      streamText(await heldStream(here.account(), { ...use, metadata }, settings)).textStream,
+    );
+    await vi.waitFor(async () => expect(await here.amounts()).toEqual([-42]));
+    expect((await here.books()).metadata).toEqual({ model: "mock-model-id", ...metadata });
+  }
 });
 
 test("who lacks the credits never reaches the model", async () => {
@@ -86,7 +98,7 @@ test("usage that never comes is estimated from what was delivered", async () => 
   const result = streamText(await heldStream(here.account(), use, settings));
   await read(result.textStream);
   await vi.waitFor(async () => expect(await here.amounts()).toEqual([-(PROMPT_TOKENS + 2)]));
-  expect((await here.books()).metadata).toEqual({ estimated: true });
+  expect((await here.books()).metadata).toEqual({ model: "mock-model-id", estimated: true });
 });
 
 test("a model that breaks before its first chunk is charged for nothing", async () => {
@@ -134,7 +146,7 @@ test("a server that counts nothing, or only a part, is not believed", async () =
     const result = streamText(await heldStream(here.account(), use, settings));
     await read(result.textStream);
     await vi.waitFor(async () => expect(await here.amounts()).toEqual([-(PROMPT_TOKENS + 2)]));
-    expect((await here.books()).metadata).toEqual({ estimated: true });
+    expect((await here.books()).metadata).toEqual({ model: "mock-model-id", estimated: true });
   }
 });
 
@@ -148,7 +160,7 @@ test("a step that is not counted is estimated, although others are counted", asy
   const result = streamText(await heldStream(here.account(), use, settings));
   await read(result.textStream);
   await vi.waitFor(async () => expect(await here.amounts()).toEqual([-(TOOLS_TOKENS + 27)]));
-  expect((await here.books()).metadata).toEqual({ estimated: true });
+  expect((await here.books()).metadata).toEqual({ model: "mock-model-id", estimated: true });
 });
 
 test("a signal that comes before the model is asked charges nothing", async () => {

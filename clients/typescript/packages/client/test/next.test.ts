@@ -175,6 +175,32 @@ test("what an answer may cost can depend on the request", async () => {
   expect(await here.amounts()).toEqual([-"/api/chat".length]);
 });
 
+test.for([
+  ["/api/chat", undefined, "POST /api/chat"],
+  ["/api/chats/c%2042?for=me", { id: "c 42" }, "POST /api/chats/[id]"],
+  ["/api/files/a/b", { path: ["a", "b"] }, "POST /api/files/[...path]"],
+  [`/api/${"long/".repeat(40)}`, {}, `POST /api/${"long/".repeat(40)}`.slice(0, 128)],
+  ["/rewritten", { id: "42" }, undefined],
+] as const)(
+  "of %s the ledger names the endpoint, and no parameter's value",
+  async ([path, params, endpoint]) => {
+    const here = new World();
+    const handle = heldRoute(
+      { scrip: here.scrip(), accountId: () => "u1", use: { amount: 5, metadata: { run: 7 } } },
+      () => new Response("done"),
+    );
+    const incoming = new Request(`https://app.example${path}`, { method: "POST" });
+    await (await handle(incoming, { params: Promise.resolve(params) })).text();
+    expect((await here.books()).metadata).toEqual({ run: 7, ...(endpoint && { endpoint }) });
+  },
+);
+
+test("a path whose parameters nobody names is not kept", async () => {
+  const here = new World();
+  await (await route(here, () => new Response("done"))(request, {})).text();
+  expect((await here.books()).metadata).toBeNull();
+});
+
 test("an answer that nobody begins to read is charged for the prompt, after the hold's life", async () => {
   const here = new World();
   const options = { ...perChunk, use: { feature: "chat", quantity: 20, expires_in: 1 } };

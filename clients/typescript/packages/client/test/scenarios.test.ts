@@ -53,6 +53,7 @@ interface Scenario {
   steps: Step[];
   amounts: number[];
   estimated?: number[];
+  called?: { reference: string | null; metadata: object | null }[];
 }
 
 class ModelError extends Error {
@@ -172,7 +173,8 @@ const used = ({ key, ...use }: Used) => ({ ...use, idempotencyKey: key }) as { a
 
 const leased = ({ credits = 0, ...options }: Used) => ({ ...options, sliceCredits: credits });
 
-test.for(table.scenarios as Scenario[])("$name", async ({ steps, amounts, estimated = [] }) => {
+test.for(table.scenarios as Scenario[])("$name", async (scenario) => {
+  const { steps, amounts, estimated = [], called } = scenario;
   const network = new LossyNetwork();
   const account = await openAccount(network);
   for (const step of steps) {
@@ -182,12 +184,15 @@ test.for(table.scenarios as Scenario[])("$name", async ({ steps, amounts, estima
   expect(network.losing).toBe(0);
   const moved: number[] = [];
   const marked: number[] = [];
-  for await (const { type, amount, metadata } of account.entries()) {
+  const kept: object[] = [];
+  for await (const { type, amount, reference, metadata } of account.entries()) {
     if (["usage", "refund"].includes(type)) moved.unshift(amount);
+    if (amount !== 0 && type === "usage") kept.unshift({ reference, metadata });
     if (amount !== 0 && metadata?.["estimated"]) marked.unshift(amount);
   }
   expect(moved.filter((amount) => amount !== 0)).toEqual(amounts);
   expect(marked).toEqual(estimated);
+  if (called) expect(kept).toEqual(called);
   const { available, held } = await account.balance();
   expect({ available, held }).toEqual({
     available: CREDITS + amounts.reduce((total, amount) => total + amount, 0),
