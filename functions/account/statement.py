@@ -108,7 +108,7 @@ def statement(table: Table, asked: StatementFilter) -> StatementAnswer:
     lines = statement_lines(days, entries, asked.group)
     if sum(line.amount for line in lines) != balance_after - balance_before:
         raise CorruptAccountError(asked.account_id)
-    shown = [_line_json(line, asked.group) for line in lines]
+    shown = [line_json(line, asked.group) for line in lines]
     if sent_bytes(shown) > PAGE_BYTES_MAX:
         raise InvalidError(["query: the answer would be too large; request less time"])
     return {
@@ -133,7 +133,8 @@ def _days(table: Table, asked: StatementFilter) -> dict[date, CountedDay]:
     return {day: CountedDay(usage=usage, references=references[day]) for day, usage in days.items()}
 
 
-def _line_json(line: StatementLine, group: Group) -> StatementLineAnswer:
+def line_json(line: StatementLine, group: Group) -> StatementLineAnswer:
+    """Return a line as the API answers it."""
     return {
         **cast("StatementGroup", {group.value: line.value}),
         "type": line.type,

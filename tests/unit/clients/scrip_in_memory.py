@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from functions.account.statement import line_json
 from functions.catalog.answers import catalog_json
 from functions.consume.answers import posted_batch
 from functions.consume.requests import (
@@ -40,9 +41,10 @@ from scrip.domain.commands import (
     Use,
 )
 from scrip.domain.entitlement import Entitlement, entitled
-from scrip.domain.entries import Actor, ActorType
+from scrip.domain.entries import Actor, ActorType, iso
 from scrip.domain.settle import settled
 from scrip.domain.spending import quote
+from scrip.domain.statement import Group, statement_lines
 from scrip.domain.upcoming import foreseen, upcoming
 from scrip.http.accounts import account_json
 from scrip.http.answers import posted, summary_then
@@ -214,8 +216,9 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
                 return catalog_json(self.catalog)
             case ["holds"]:
                 return {"holds": [hold_json(hold) for hold in self.account.holds]}
-            case ["entries"]:
-                return self._page(dict(request.url.params))
+            case ["entries"] | ["statement"]:
+                ask = self._page if what == ["entries"] else self._statement
+                return ask(dict(request.url.params))
             case ["quote"]:
                 return asdict(
                     quote(self.account, self._entitlement.plan, _consume(request), self.catalog)
@@ -237,6 +240,18 @@ class ScripInMemory(httpx.BaseTransport, httpx.AsyncBaseTransport):
         if not known:
             raise errors.NoEntryYetError(at)
         return summary_then(ACCOUNT_ID, max(known, key=lambda entry: entry.seq))
+
+    def _statement(self, query: dict[str, str]) -> Mapping[str, Any]:
+        group, to = Group(query["group_by"]), query.get("to", iso(self.now))
+        before = [entry for entry in self._entries.values() if iso(entry.recorded_at) < to]
+        found = [entry for entry in before if iso(entry.recorded_at) >= query["from"]]
+        return {
+            "from": query["from"],
+            "to": to,
+            "balance_before": found[0].balance_before,
+            "balance_after": found[-1].balance_after,
+            "lines": [line_json(line, group) for line in statement_lines({}, found, group)],
+        }
 
     def _changed(self, command: HoldCommand) -> httpx.Response:
         if self._is_apart(command) and not command.hold_id.startswith(USER_PREFIX):

@@ -90,6 +90,23 @@ def test_an_account_can_be_asked_for_at_any_instant(scrip: Scrip, server: ScripI
     assert refused.value.at == opened - timedelta(days=1)
 
 
+def test_a_statement_adds_up_to_the_change_of_the_balance(
+    scrip: Scrip, server: ScripInMemory
+) -> None:
+    server.wait(60)
+    opened = server.now
+    for amount, model in ((30, "a"), (4, "b"), (2, "a")):
+        scrip.consume(ACCOUNT_ID, amount=amount, metadata={"model": model})
+    server.wait(60)
+    statement = scrip.statement(ACCOUNT_ID, from_=opened, group_by="model")
+    assert (statement.from_, statement.to) == (opened, server.now)
+    assert (statement.balance_before, statement.balance_after) == (150, 114)
+    lines = {line.model: (line.type, line.count, line.amount) for line in statement.lines}
+    assert lines == {"a": ("usage", 2, -32), "b": ("usage", 1, -4)}
+    [by_day] = scrip.statement(ACCOUNT_ID, from_=opened).lines
+    assert (by_day.day, by_day.cost) == (opened.date(), 36)
+
+
 def test_a_batch_is_charged_completely_or_not_at_all(scrip: Scrip, server: ScripInMemory) -> None:
     uses: list[BatchUse] = [{"feature": "chat"}, {"amount": 7, "reference": "order-1"}]
     first, again = (scrip.consume_batch(ACCOUNT_ID, uses, idempotency_key="b") for _ in range(2))

@@ -15,6 +15,7 @@ USED = {
     ("get", "/v1/accounts/{account_id}"),
     ("get", "/v1/accounts/{account_id}/upcoming"),
     ("get", "/v1/accounts/{account_id}/entries"),
+    ("get", "/v1/accounts/{account_id}/statement"),
     ("get", "/v1/accounts/{account_id}/entries/{entry_id}"),
     ("post", "/v1/accounts/{account_id}/quote"),
     ("post", "/v1/accounts/{account_id}/consume"),

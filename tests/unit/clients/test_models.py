@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from scrip_client import models
-from scrip_client.reading import read
+from scrip_client.reading import name_of, read
 from tests.unit.clients.conftest import ACCOUNT, openapi
 
 SHAPES = {
@@ -22,6 +22,8 @@ SHAPES = {
     models.Upcoming: "UpcomingAnswer",
     models.Price: "PriceAnswer",
     models.Quote: "QuoteAnswer",
+    models.Statement: "StatementAnswer",
+    models.StatementLine: "StatementLineAnswer",
     models.Page: "EntriesAnswer",
     models.Held: "HeldAnswer",
     models.Holds: "HoldsAnswer",
@@ -36,8 +38,8 @@ SHAPES = {
 @pytest.mark.parametrize("model", SHAPES)
 def test_the_api_always_sends_every_field_without_a_default(model: type) -> None:
     schema = openapi()["components"]["schemas"][SHAPES[model]]
-    named = {field.name for field in fields(model)}
-    assert {field.name for field in fields(model) if field.default is MISSING} <= set(
+    named = {name_of(field) for field in fields(model)}
+    assert {name_of(field) for field in fields(model) if field.default is MISSING} <= set(
         schema["required"]
     )
     assert set(schema["properties"]) - named <= {"request_hash"}

@@ -72,6 +72,8 @@ from scrip_client.models import (
     Price,
     Quote,
     Rollover,
+    Statement,
+    StatementLine,
     Upcoming,
 )
 from scrip_client.problems import USER_ERRORS, ProblemAnswer, problem_answer
@@ -139,6 +141,8 @@ __all__ = [
     "Scrip",
     "ScripError",
     "ServerError",
+    "Statement",
+    "StatementLine",
     "TokenError",
     "TooManyAttemptsError",
     "TooManyHoldsError",

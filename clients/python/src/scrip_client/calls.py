@@ -23,6 +23,7 @@ from scrip_client.models import (
     Page,
     Posting,
     Quote,
+    Statement,
     Upcoming,
 )
 
@@ -413,6 +414,27 @@ def entries(
     return _get(Page, account_id, "entries", query=_without_none(query))
 
 
+def statement(
+    account_id: str,
+    *,
+    from_: datetime | None = None,
+    to: datetime | None = None,
+    group_by: Literal["day", "feature", "model", "reference"] = "day",
+) -> Call[Statement]:
+    """Read what changed the balance: the amounts of the lines add up to its change.
+
+    By default it is of the 30 days until now. `from_` (inclusive) and `to` (exclusive) need a time
+    zone and are at most 366 days apart.
+
+    Raises:
+        AccountNotFoundError: the account does not exist.
+        InvalidRequestError: too many entries lie in days that are not whole: begin and end at
+            midnight UTC, or ask for less time.
+    """
+    query = {"from": _iso(from_), "to": _iso(to), "group_by": group_by}
+    return _get(Statement, account_id, "statement", query=_without_none(query))
+
+
 def next_page(call: Call[Page], cursor: str) -> Call[Page]:
     """Return the call for the next page."""
     return replace(call, query={**(call.query or {}), "cursor": cursor})
@@ -434,7 +456,7 @@ def is_answer_to(call: Call[Any], answer: object) -> bool:
             return call.account_id in {account_id, "me"}
         case OneEntry(entry_id=entry_id):
             return entry_id == call.entry_id
-    return isinstance(answer, Catalog | Holds | Quote | Page | Upcoming)
+    return isinstance(answer, Catalog | Holds | Quote | Page | Statement | Upcoming)
 
 
 def _names(call: Call[Any], entry_id: str) -> bool:

@@ -199,6 +199,7 @@ class Scrip:
     refund = _blocking(calls.refund)
     entry = _blocking(calls.entry)
     entries = _blocking_pages(calls.entries)
+    statement = _blocking(calls.statement)
     catalog = _blocking(calls.catalog)
 
     open_hold = _blocking(calls.open_hold)
@@ -367,6 +368,7 @@ class AsyncScrip:
     refund = _async(calls.refund)
     entry = _async(calls.entry)
     entries = _async_pages(calls.entries)
+    statement = _async(calls.statement)
     catalog = _async(calls.catalog)
 
     open_hold = _async(calls.open_hold)

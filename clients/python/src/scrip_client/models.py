@@ -6,7 +6,7 @@ Entry types, grant kinds and statuses are plain strings: a newer Scrip may add s
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime  # noqa: TC003 - `read` resolves types at run time
+from datetime import date, datetime  # noqa: TC003 - `read` resolves types at run time
 from typing import Any
 
 
@@ -83,6 +83,35 @@ class Upcoming:
     """The next changes, the soonest first."""
 
     upcoming: tuple[Change, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatementLine:
+    """What `count` entries of one type come to: `amount` is how much they changed the balance.
+
+    `cost` is what uses cost and refunds gave back; on an unlimited plan only the `amount` is 0.
+    Of day, feature, model and reference, a line has what the statement was asked for.
+    """
+
+    day: date | None = None
+    feature: str | None = None
+    model: str | None = None
+    reference: str | None = None
+    type: str
+    count: int
+    amount: int
+    cost: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """What changed a balance from `from_` (inclusive) to `to` (exclusive)."""
+
+    from_: datetime
+    to: datetime
+    balance_before: int
+    balance_after: int
+    lines: tuple[StatementLine, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields, is_dataclass
-from datetime import UTC, datetime
+from dataclasses import MISSING, Field, fields, is_dataclass
+from datetime import UTC, date, datetime
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 
 def read(shape: Any, value: Any) -> Any:
-    """Parse a JSON value into a type: a dataclass, a tuple, an instant in UTC, a plain value.
+    """Parse a JSON value into a type: a dataclass, a tuple, an instant in UTC, a day, or as it is.
 
     Raises:
         KeyError: a field without a default is missing.
         TypeError: the value is no object or list where one is expected.
-        ValueError: an instant cannot be parsed.
+        ValueError: an instant or a day cannot be parsed.
     """
     if value is None:
         return None
     if shape is datetime:
         return datetime.fromisoformat(value).astimezone(UTC)
+    if shape is date:
+        return date.fromisoformat(value)
     if is_dataclass(shape):
         return _read_object(shape, value)
     origin, of = get_origin(shape), get_args(shape)
@@ -38,12 +40,17 @@ def _read_object(shape: Any, value: dict[str, Any]) -> Any:
     hints = _hints(shape)
     return shape(
         **{
-            field.name: read(hints[field.name], value[field.name])
+            field.name: read(hints[field.name], value[name_of(field)])
             for field in fields(shape)
-            if field.name in value
+            if name_of(field) in value
             or (field.default is MISSING and field.default_factory is MISSING)
         }
     )
+
+
+def name_of(field: Field[Any]) -> str:
+    """Return what the API calls a field: `from_` has the underscore only here."""
+    return field.name.removesuffix("_")
 
 
 @cache

@@ -21,6 +21,8 @@ import type {
   Posting,
   Quote,
   Schemas,
+  Statement,
+  StatementQuery,
   Upcoming,
   Usage,
   UsageQuery,
@@ -99,6 +101,11 @@ export class Account {
   /** Read usage by day and feature; the last 30 days by default. */
   usage(query: UsageQuery = {}): Promise<Usage> {
     return this.#caller.send(calls.usage(this.id, query));
+  }
+
+  /** Read what changed the balance: the lines' amounts add up to its change. By day by default. */
+  statement(query: StatementQuery = {}): Promise<Statement> {
+    return this.#caller.send(calls.statement(this.id, query));
   }
 
   /**

@@ -16,6 +16,8 @@ import type {
   Posting,
   Quote,
   Schemas,
+  Statement,
+  StatementQuery,
   Upcoming,
   Usage,
   UsageQuery,
@@ -137,6 +139,15 @@ export function usage(accountId: string, { from, to, ...query }: UsageQuery): Ca
   const fields = { ...query, from: from?.toISOString(), to: to?.toISOString() };
   const isAnswer = (answer: Usage) => Array.isArray(answer.usage);
   return get(accountId, ["usage"], isAnswer, withoutUndefined(fields));
+}
+
+export function statement(
+  accountId: string,
+  { from, to, ...query }: StatementQuery,
+): Call<Statement> {
+  const fields = { ...query, from: from?.toISOString(), to: to?.toISOString() };
+  const isAnswer = (answer: Statement) => Array.isArray(answer.lines);
+  return get(accountId, ["statement"], isAnswer, withoutUndefined(fields));
 }
 
 function get<Answer>(

@@ -33,6 +33,8 @@ export type {
   Posting,
   Quote,
   Schemas,
+  Statement,
+  StatementQuery,
   Upcoming,
   Usage,
   UsageQuery,

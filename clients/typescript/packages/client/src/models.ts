@@ -17,6 +17,7 @@ export type Entry = Schemas["EntryAnswer"];
 export type OneEntry = Schemas["OneEntryAnswer"];
 export type Held = Schemas["HeldAnswer"];
 export type HoldState = Schemas["ExtendedAnswer"];
+export type Statement = Schemas["StatementAnswer"];
 export type Quote = Schemas["QuoteAnswer"];
 export type Usage = Schemas["UsageAnswer"];
 export type Upcoming = Schemas["UpcomingAnswer"];
@@ -46,6 +47,14 @@ export interface EntriesQuery {
   from?: Date;
   /** Exclusive. */
   to?: Date;
+}
+
+export interface StatementQuery {
+  /** Inclusive. By default, 30 days before `to`. */
+  from?: Date;
+  /** Exclusive. Now by default. */
+  to?: Date;
+  group_by?: "day" | "feature" | "model" | "reference";
 }
 
 export interface UsageQuery {

@@ -151,6 +151,27 @@ describe("answers", () => {
     expect(amounts).toEqual([-5, -4, -3, -2, -1]);
   });
 
+  test("a statement adds up to the change of the balance", async () => {
+    const here = world();
+    const account = here.account();
+    const from = new Date((await account.balance()).period.start);
+    for (const [amount, model] of [
+      [30, "a"],
+      [4, "b"],
+      [2, "a"],
+    ] as const) {
+      await account.consume({ amount, metadata: { model } });
+    }
+    await here.wait(1);
+    const { balance_after, lines } = await account.statement({ from, group_by: "model" });
+    expect(balance_after).toBe(114);
+    const uses = lines.filter(({ type }) => type === "usage");
+    expect(uses.map(({ model, count, amount }) => [model, count, amount]).sort()).toEqual([
+      ["a", 2, -32],
+      ["b", 1, -4],
+    ]);
+  });
+
   test("reads, quotes and batches", async () => {
     const here = world();
     const account = here.account();
