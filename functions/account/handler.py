@@ -115,7 +115,7 @@ def get_entries(  # noqa: PLR0917 - query parameters
     """Return a page of the ledger, newest first. `from` and `to` filter by `recorded_at`.
 
     A page can be short, even empty, before the end: the last page has a null `cursor`. Entries of a
-    `reference` are listed for 400 days.
+    `reference` are listed for 400 days. The newest entry's `seq` is how many entries there are.
     """
     account = ledger().account(caller.account_id, opening_for(caller))
     asked = EntryFilter(
