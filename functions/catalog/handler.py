@@ -37,7 +37,7 @@ from scrip.domain.errors import (
 )
 from scrip.http.admin_models import FeatureRequest, PlanRequest
 from scrip.http.answers import answer
-from scrip.http.models import Reason
+from scrip.http.models import Name, Reason
 from scrip.http.principals import admin_actor
 from scrip.http.requests import feature_of, plan_of
 from scrip.http.resolver import IfMatch, api
@@ -81,10 +81,17 @@ def get_catalog() -> Response[CatalogAnswer]:
     summary="List plans",
     tag="Prices and plans",
 )
-def get_plans(_: Admin) -> Response[PlansAnswer]:
+def get_plans(
+    _: Admin,
+    provider_id: Annotated[
+        Name | None,
+        Query(description="Only the plan that has this ID at a billing provider, if any."),
+    ] = None,
+) -> Response[PlansAnswer]:
     """Return all plans, including inactive ones, as they are now."""
     plans = read_catalog(ledger().table).plans.values()
-    return answer({"plans": [plan_json(plan) for plan in plans]})
+    found = [plan for plan in plans if provider_id in {None, *plan.provider_ids}]
+    return answer({"plans": [plan_json(plan) for plan in found]})
 
 
 @app.operation(

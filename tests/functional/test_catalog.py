@@ -303,6 +303,15 @@ def test_a_providers_id_belongs_to_one_plan(table: Table) -> None:
     assert send(CHANGE).status == 200
 
 
+def test_a_plan_is_found_by_its_id_at_a_provider(table: Table) -> None:
+    assert send("catalog/plan_by_provider_id").body == {"plans": []}
+    send(CREATE)
+    assert send("catalog/plan_by_provider_id").body == {"plans": [TEAM]}
+    send(DEACTIVATE)
+    [retired] = send("catalog/plan_by_provider_id").body["plans"]
+    assert not retired["active"]
+
+
 def test_an_unknown_plan_or_feature_cannot_be_edited(table: Table) -> None:
     for name in (CHANGE, DEACTIVATE):
         answer = send(name)
