@@ -82,7 +82,9 @@ def test_every_file_of_the_page_has_a_type_and_is_cached_for_a_year() -> None:
 
 def test_the_page_preloads_what_it_starts_with_a_few_at_a_time() -> None:
     page = text(get("page"))
-    [template] = re.findall(r'<template id="modules">(.*?)</template>', page, re.DOTALL)
+    [template] = re.findall(
+        r'<template id="modules" data-app="app.js">(.*?)</template>', page, re.DOTALL
+    )
     preloaded = re.findall(
         r'<link rel="modulepreload" href="console/[0-9a-f]{16}/([^"]+)">', template
     )

@@ -40,4 +40,4 @@ def test_every_module_is_imported_and_every_import_exists() -> None:
         for name in OURS
         for path in re.findall(r'(?:from|import\() ?"(\.[^"]+)"', (STATIC / name).read_text())
     }
-    assert imported | {"start.js"} == set(OURS)
+    assert imported | {"start.js", "app.js"} == set(OURS)

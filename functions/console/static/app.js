@@ -1,12 +1,13 @@
 // The console: signs users in, admits admins and shows the page of the current route.
 
-import { html, render, useEffect, useErrorBoundary } from "./lib/vendor.js";
+import { html, useEffect } from "./lib/vendor.js";
 import { get } from "./lib/api.js";
 import { go, href, useRoute } from "./lib/router.js";
-import { begin, hasSignedOut, signIn, signOut, signedIn } from "./lib/session.js";
-import { Failure } from "./components/states.js";
+import { signOut, signedIn } from "./lib/session.js";
+import { Door, NotReached, enter } from "./components/door.js";
+import { Guarded } from "./components/guarded.js";
 import { later } from "./components/later.js";
-import { Brand, Shell } from "./components/shell.js";
+import { Shell } from "./components/shell.js";
 import { AccountPage } from "./pages/account.js";
 import { AccountsPage } from "./pages/accounts.js";
 import { NotFoundPage } from "./pages/not-found.js";
@@ -31,20 +32,6 @@ function Console({ name }) {
   <//>`;
 }
 
-/** Show a page's failure in its place; the rest of the console and the next page keep working. */
-function Guarded({ address, children }) {
-  const [error, recover] = useErrorBoundary((thrown) => console.error(thrown));
-  useEffect(() => {
-    if (error) recover();
-  }, [address]);
-  if (!error) return children;
-  return html`<div class="state failure" role="alert">
-    <p class="state-title">This page couldn't be displayed</p>
-    <p>Something unexpected happened: ${String(error)}</p>
-    <button type="button" class="button" onClick=${() => location.reload()}>Reload</button>
-  </div>`;
-}
-
 function Page({ segments: [place, id, ...rest], query }) {
   switch (place) {
     case "accounts":
@@ -66,18 +53,6 @@ function Page({ segments: [place, id, ...rest], query }) {
   }
 }
 
-/** A page for users who are not signed in or not admins. */
-const Door = ({ title, children }) => html`<main class="door card">
-  <p class="brand"><${Brand} /></p>
-  <h1>${title}</h1>
-  ${children}
-</main>`;
-
-const SignedOut = () => html`<${Door} title="You're signed out">
-  <p>Your session in this browser tab has ended.</p>
-  <button type="button" class="button primary" onClick=${signIn}>Sign in</button>
-<//>`;
-
 const NotAdmin = ({ name }) => html`<${Door} title="This console is for admins">
   <p>You're signed in as <strong>${name}</strong>, who isn't an admin.</p>
   <p>
@@ -88,26 +63,7 @@ const NotAdmin = ({ name }) => html`<${Door} title="This console is for admins">
   </button>
 <//>`;
 
-const NotSignedIn = ({ error }) => html`<${Door} title="Sign-in failed">
-  <p>${error.error_description ?? error.message}</p>
-  <p>The sign-in may have started in another tab, or it may have expired.</p>
-  <button type="button" class="button primary" onClick=${signIn}>Try again</button>
-<//>`;
-
-const NotReached = ({ error }) => html`<${Door} title="Can't reach Scrip">
-  <${Failure} error=${error} retry=${() => location.reload()} />
-<//>`;
-
-/** Return the first view: the console, or the reason why it cannot be shown. */
-async function opened() {
-  try {
-    if (!(await begin())) {
-      if (hasSignedOut()) return html`<${SignedOut} />`;
-      await signIn();
-    }
-  } catch (error) {
-    return html`<${NotSignedIn} error=${error} />`;
-  }
+enter(async () => {
   const { name } = await signedIn();
   try {
     await get("admin/health");
@@ -117,10 +73,4 @@ async function opened() {
       : html`<${NotReached} error=${error} />`;
   }
   return html`<${Console} name=${name} />`;
-}
-
-const root = document.getElementById("app");
-opened().then((page) => {
-  root.replaceChildren();
-  render(page, root);
 });

@@ -1,10 +1,11 @@
-// Loads the modules that the console starts with a few at a time, then starts it.
+// Loads the modules of a page a few at a time, then starts the page.
 //
 // Each file is a call of the function, and a Lambda function starts another instance for each call
 // at the same time. A new AWS account may run only ten at once, for all functions.
 
 const AT_ONCE = 5;
-const links = [...document.querySelector("#modules").content.children];
+const modules = document.querySelector("#modules");
+const links = [...modules.content.children];
 
 async function preload() {
   for (let link = links.shift(); link; link = links.shift()) {
@@ -17,4 +18,4 @@ async function preload() {
 }
 
 await Promise.all(Array.from({ length: AT_ONCE }, preload));
-await import("./app.js");
+await import(`./${modules.dataset.app}`);

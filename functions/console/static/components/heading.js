@@ -1,6 +1,7 @@
 // A page's heading. It sets the document's title and takes the focus after navigation.
 
 import { html, useEffect, useRef } from "../lib/vendor.js";
+import { product } from "./brand.js";
 
 let isFirstPage = true;
 
@@ -8,7 +9,7 @@ let isFirstPage = true;
 export function Heading({ title, place = title, children }) {
   const heading = useRef(null);
   useEffect(() => {
-    document.title = `${title} · Scrip`;
+    document.title = `${title} · ${product}`;
   }, [title]);
   useEffect(() => {
     // The first page leaves the focus at the top, as the browser does.

@@ -1,4 +1,4 @@
-// The frame of every page: brand, navigation, search, the signed-in user and the latest notice.
+// The frame of the console's pages: brand, navigation, search, the signed-in user, the latest notice.
 
 import { html, useEffect, useRef, useState } from "../lib/vendor.js";
 import { go, href } from "../lib/router.js";
@@ -6,6 +6,8 @@ import { onNotice } from "../lib/notice.js";
 import { foundAt } from "../lib/search.js";
 import { signOut } from "../lib/session.js";
 import { Badge, useWaiting } from "./badges.js";
+import { Brand } from "./brand.js";
+import { Notice } from "./notice.js";
 import { KEYS, Palette } from "./palette.js";
 
 const PLACES = [
@@ -62,16 +64,6 @@ export function Shell({ place, userName, children }) {
   `;
 }
 
-/** The product's logo and name. */
-export const Brand = () => html`
-  <svg viewBox="0 0 32 32" aria-hidden="true">
-    <rect width="32" height="32" rx="8" />
-    <path d="M8 11h16M8 16h11M8 21h6" />
-    <circle cx="22.5" cy="20.5" r="3" />
-  </svg>
-  Scrip
-`;
-
 /** Find an account by email address or ID, from any page; the / key moves the focus here. */
 function Search({ open }) {
   const input = useRef(null);
@@ -111,20 +103,4 @@ function Search({ open }) {
       <span class="unseen">Commands </span><kbd>${KEYS}</kbd>
     </button>
   </form>`;
-}
-
-/** The latest notice: shown for a few seconds and announced once. */
-function Notice() {
-  const [notice, setNotice] = useState({ text: "", isShown: false });
-  useEffect(() => {
-    onNotice((text) => setNotice({ text, isShown: true }));
-  }, []);
-  useEffect(() => {
-    if (!notice.isShown) return undefined;
-    const timer = setTimeout(() => setNotice({ ...notice, isShown: false }), 8000);
-    return () => clearTimeout(timer);
-  }, [notice]);
-  return html`<p role="status" aria-live="polite" class=${`notice ${notice.isShown ? "shown" : ""}`}>
-    ${notice.text}
-  </p>`;
 }

@@ -16,17 +16,16 @@ const ADVICE = {
   idempotency_key_reused: "Close this dialog and start over.",
   internal_error: "Try again. If it keeps failing, send the request ID to your Scrip operator.",
   invalid_cursor: "Reload the page.",
+  not_found: "Check the spelling. It may never have existed.",
+  unanswered: "Scrip didn't respond",
 };
 
 const UNANSWERED = "Check your connection and try again.";
 
-const STATUS_ADVICE = {
-  403: "Your sign-in doesn't allow this.",
-  404: "Check the spelling. It may never have existed.",
-  429: "Wait a moment and try again.",
-  500: ADVICE.internal_error,
-  503: ADVICE.busy,
-};
+const STATUS_CODES = { 403: "forbidden", 404: "not_found", 429: "busy", 500: "internal_error", 503: "busy" };
+
+/** Give other advice, by the code of an error: users can do other things than admins. */
+export const advise = (advice) => Object.assign(ADVICE, advice);
 
 /**
  * An error in the server's own words, advice, and the request ID that the logs use.
@@ -36,12 +35,12 @@ const STATUS_ADVICE = {
 export function Failure({ error, title, retry, unknown = UNANSWERED }) {
   if (error instanceof NetworkError) {
     return html`<div class="state failure" role="alert">
-      <p class="state-title">${title ?? "Scrip didn't respond"}</p>
+      <p class="state-title">${title ?? ADVICE.unanswered}</p>
       <p>${unknown}</p>
       <${Retry} retry=${retry} />
     </div>`;
   }
-  const advice = ADVICE[error.code] ?? STATUS_ADVICE[error.status];
+  const advice = ADVICE[error.code] ?? ADVICE[STATUS_CODES[error.status]];
   const invalid = error.problem?.errors;
   const rest = error.title ? error.message.replace(error.title, "").trim() : error.message;
   return html`<div class="state failure" role="alert">

@@ -1,14 +1,11 @@
 // What time alone will do to an account, as the server foresees it.
 
 import { html } from "../lib/vendor.js";
-import { get, path } from "../lib/api.js";
-import { counted, credits, words } from "../lib/format.js";
-import { useLoaded } from "../lib/loading.js";
+import { counted, credits } from "../lib/format.js";
+import { rowsOf, useUpcoming } from "../lib/upcoming.js";
 import { Loaded } from "./states.js";
 import { Table } from "./table.js";
 import { Change, Credits, Time } from "./values.js";
-
-const CHANGES = 24;
 
 /**
  * The next changes of an account. `nameOf(planId)` returns a plan's name.
@@ -16,11 +13,7 @@ const CHANGES = 24;
  * Changes that repeat, such as the renewals of a plan, are one row.
  */
 export function Upcoming({ accountId, account, nameOf, turn }) {
-  const changes = useLoaded(
-    (signal) => get(path`accounts/${accountId}/upcoming`, { query: { limit: CHANGES }, signal }),
-    [accountId],
-    turn,
-  );
+  const changes = useUpcoming(accountId, turn);
   return html`<section class="card" aria-labelledby="upcoming-title">
     <h3 id="upcoming-title" class="card-title">What happens next</h3>
     <${Loaded} of=${changes} what="what happens next" lines=${3}>
@@ -29,7 +22,7 @@ export function Upcoming({ accountId, account, nameOf, turn }) {
           ? html`<${Table}
             caption="Upcoming changes, soonest first"
             columns=${COLUMNS}
-            rows=${rowsOf(upcoming, account, nameOf)}
+            rows=${rowsOf(upcoming, account, (before, then) => happenings(before, then, nameOf))}
             keyOf=${(row) => row.at}
           />`
           : html`<p class="quiet padded">No upcoming changes.</p>`}
@@ -62,20 +55,6 @@ const COLUMNS = [
   },
   { name: "Balance after", isNumber: true, cell: ({ balance }) => html`<${Credits} value=${balance} />` },
 ];
-
-/** Return the rows: what happens in words, and the instants at which just the same follows. */
-function rowsOf(changes, account, nameOf) {
-  const rows = [];
-  let before = account;
-  for (const then of changes) {
-    const what = words(happenings(before, then, nameOf).join(", "));
-    const [last, change] = [rows.at(-1), then.balance - before.balance];
-    if (last && what === last.what && then.balance === last.balance) last.repeats.push(then.at);
-    else rows.push({ at: then.at, what, change, balance: then.balance, repeats: [] });
-    before = then;
-  }
-  return rows;
-}
 
 /** Return what happens, each as a few words. */
 const happenings = (before, then, nameOf) =>

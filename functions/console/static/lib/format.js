@@ -16,6 +16,7 @@ const utcDays = new Intl.DateTimeFormat("en-US", {
   year: "numeric",
   timeZone: "UTC",
 });
+const months = new Intl.DateTimeFormat("en-US", { month: "long", year: "numeric", timeZone: "UTC" });
 const spans = new Intl.RelativeTimeFormat("en-US", { numeric: "auto" });
 
 /** Format a number with a true minus sign: 10,150. */
@@ -42,6 +43,9 @@ export const date = (iso) => dates.format(new Date(iso));
 
 /** Format a UTC day such as 2026-11-21. */
 export const utcDay = (day) => utcDays.format(new Date(`${day}T00:00:00Z`));
+
+/** Format a month such as 2026-11. */
+export const monthName = (month) => months.format(new Date(`${month}-01T00:00:00Z`));
 
 /** Format an instant for a datetime-local input: the first minute that is not before it. */
 export function localInput(iso) {
@@ -84,9 +88,11 @@ export function duration(seconds) {
 
 /** Turn an identifier into words: admin_grant becomes Admin grant, meters.input Meters input. */
 export function words(name) {
-  const text = String(name).replaceAll(/[_.]/g, " ");
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  return capitalized(String(name).replaceAll(/[_.]/g, " "));
 }
+
+/** Begin a text with a capital letter. */
+export const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** Return whether a text is a day such as 2026-11-21 in the years 2000 to 2100. */
 export function isDay(text) {
@@ -101,6 +107,12 @@ export function dayFromToday(days) {
   day.setUTCDate(day.getUTCDate() + days);
   return day.toISOString().slice(0, 10);
 }
+
+const DAY_MS = 24 * 3600 * 1000;
+
+/** Return the day that is `days` after a day such as 2026-11-21. */
+export const dayAfter = (day, days = 1) =>
+  new Date(Date.parse(`${day}T00:00:00Z`) + days * DAY_MS).toISOString().slice(0, 10);
 
 /** Return the start, in UTC, of the local day that is `after` days after a day such as 2026-11-21. */
 export function localMidnight(day, after = 0) {

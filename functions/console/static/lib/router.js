@@ -15,15 +15,20 @@ export function go(to, { replace = false } = {}) {
   else location.hash = to;
 }
 
-/** Return the current route: its `segments`, and its `query` as an object. */
-export function useRoute() {
+/** Return the part of the address after #, whenever it changes. */
+export function useHash() {
   const [hash, setHash] = useState(location.hash);
   useEffect(() => {
     const changed = () => setHash(location.hash);
     addEventListener("hashchange", changed);
     return () => removeEventListener("hashchange", changed);
   }, []);
-  const [path, search = ""] = hash.replace(/^#\/?/, "").split("?");
+  return hash.replace(/^#\/?/, "");
+}
+
+/** Return the current route: its `segments`, and its `query` as an object. */
+export function useRoute() {
+  const [path, search = ""] = useHash().split("?");
   return {
     segments: path.split("/").filter(Boolean).map(decoded),
     query: Object.fromEntries(new URLSearchParams(search)),

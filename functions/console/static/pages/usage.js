@@ -1,70 +1,34 @@
-// An account's usage: credits by day or week and by feature, as a chart and as tables.
+// An account's usage in a range of days.
 
-import { html, useCallback, useMemo, useState } from "../lib/vendor.js";
-import { get, path } from "../lib/api.js";
+import { html } from "../lib/vendor.js";
 import { features } from "../lib/catalog.js";
-import { nameOf } from "../lib/entries.js";
-import { counted, credits, dayFromToday, isDay, number, utcDay } from "../lib/format.js";
-import { useLoaded } from "../lib/loading.js";
-import { metered } from "../lib/prices.js";
+import { dayFromToday, isDay } from "../lib/format.js";
 import { go, href } from "../lib/router.js";
-import { COLORS, Chart } from "../components/chart.js";
 import { DayField, Radios } from "../components/fields.js";
-import { Empty, Loaded } from "../components/states.js";
-import { Table } from "../components/table.js";
-import { Credits } from "../components/values.js";
+import { Usage } from "../components/usage.js";
 
-const DAY_MS = 24 * 3600 * 1000;
-const BY_AMOUNT = "Custom amounts";
-const OTHERS = "Other features";
 const SPANS = ["30", "90"];
-const COMPARED_DAYS_MAX = 183;
-const WEEK = 7;
 
 /**
  * `query` contains the range: `days` back from today, or `from` and `to` (UTC days, both included);
- * and `by`, "week" for weeks. The period before it, of the same length, is read with it to compare.
+ * and `by`, "week" for weeks.
  *
  * Users edit addresses by hand, so invalid values are ignored.
  */
 export function UsageTab({ accountId, turn, query }) {
   const range = rangeOf(query);
-  const usage = useLoaded(
-    async (signal) => {
-      const [answer, list] = await Promise.all([
-        get(path`accounts/${accountId}/usage`, {
-          query: { from: range.start, to: dayAfter(range.to), group_by: "day,feature" },
-          signal,
-        }),
-        features(),
-      ]);
-      return stacked(answer.usage, range, list);
-    },
-    [accountId, range.from, range.to, range.by],
-    turn,
-  );
   return html`<section class="card padded" aria-label="Usage">
     <${Range} accountId=${accountId} ...${range} />
-    <${Loaded} of=${usage} what="the usage" lines=${8}>${(data) => html`<${Used} ...${data} />`}<//>
+    <${Usage} accountId=${accountId} ...${range} features=${features} turn=${turn} />
   </section>`;
 }
 
 function rangeOf({ days, from, to, by }) {
   const unit = by === "week" ? "week" : "day";
-  if (isDay(from) && isDay(to) && from <= to) return spread({ chosen: "own", from, to, by: unit });
+  if (isDay(from) && isDay(to) && from <= to) return { chosen: "own", from, to, by: unit };
   const chosen = SPANS.includes(days) ? days : SPANS[0];
-  return spread({ chosen, from: dayFromToday(1 - Number(chosen)), to: dayFromToday(0), by: unit });
+  return { chosen, from: dayFromToday(1 - Number(chosen)), to: dayFromToday(0), by: unit };
 }
-
-/** Add the `length` of a range in days, and the `start` of the period before it. */
-function spread(range) {
-  const length = (Date.parse(range.to) - Date.parse(range.from)) / DAY_MS + 1;
-  const isCompared = length <= COMPARED_DAYS_MAX;
-  return { ...range, length, isCompared, start: dayAfter(range.from, isCompared ? -length : 0) };
-}
-
-const dayAfter = (day, days = 1) =>
-  new Date(Date.parse(`${day}T00:00:00Z`) + days * DAY_MS).toISOString().slice(0, 10);
 
 function Range({ accountId, chosen, from, to, by }) {
   const at = (query) => href(["accounts", accountId, "usage"], { by: by === "week" && by, ...query });
@@ -101,180 +65,3 @@ function Range({ accountId, chosen, from, to, by }) {
     />
   </div>`;
 }
-
-/** Convert the API's rows to days and stacks, the most used first; the least used share the last. */
-function stacked(rows, { from, to, by, length, isCompared }, list) {
-  const days = [];
-  for (let day = from; day <= to; day = dayAfter(day)) days.push(day);
-  const size = by === "week" ? WEEK : 1;
-  // Weeks end with the range, so that the newest is a whole one.
-  const placeOf = (index) => Math.ceil(length / size) - 1 - Math.floor((length - 1 - index) / size);
-  const places = new Map(days.map((day, index) => [day, placeOf(index)]));
-  const bars = days.filter((_, index) => index === 0 || placeOf(index) !== placeOf(index - 1));
-  const before = bars.map(() => 0);
-  const found = new Map();
-  for (const row of rows) {
-    if (row.day < from) {
-      before[places.get(dayAfter(row.day, length))] += row.credits;
-      continue;
-    }
-    const name = row.feature === null ? BY_AMOUNT : nameOf(row.feature, list);
-    if (!found.has(name)) {
-      const values = bars.map(() => 0);
-      found.set(name, { name, values, credits: 0, count: 0, refunded: 0, meters: {} });
-    }
-    const stack = found.get(name);
-    stack.values[places.get(row.day)] += row.credits;
-    for (const field of ["credits", "count", "refunded"]) stack[field] += row[field];
-    addTo(stack.meters, row.meters);
-  }
-  const stacks = [...found.values()].sort((one, other) => other.credits - one.credits);
-  const shared = { length, size, bars, before: isCompared && before.some(Boolean) ? before : null };
-  if (stacks.length <= COLORS) return { ...shared, stacks };
-  const rest = stacks.splice(COLORS - 1);
-  const total = (field) => rest.reduce((sum, stack) => sum + stack[field], 0);
-  const meters = {};
-  for (const stack of rest) addTo(meters, stack.meters);
-  const values = bars.map((_, index) => rest.reduce((sum, stack) => sum + stack.values[index], 0));
-  stacks.push({
-    name: OTHERS,
-    values,
-    credits: total("credits"),
-    count: total("count"),
-    refunded: total("refunded"),
-    meters,
-  });
-  return { ...shared, stacks };
-}
-
-function addTo(sums, meters) {
-  for (const [meter, count] of Object.entries(meters)) sums[meter] = (sums[meter] ?? 0) + count;
-}
-
-function Used({ length, size, bars, before, stacks }) {
-  const [pointed, setPointed] = useState({ index: null });
-  const read = useCallback((index, left) => setPointed({ index, left }), []);
-  const total = useMemo(() => stacks.reduce((sum, stack) => sum + stack.credits, 0), [stacks]);
-  if (stacks.length === 0) {
-    return html`<${Empty} title="No usage">No usage or refunds on these days.<//>`;
-  }
-  const all = `${credits(total)} in ${counted(length, "day")}`;
-  const { index } = pointed;
-  return html`
-    <p class="chart-reading">${all}${compared(total, before, length)}</p>
-    <${Chart}
-      label=${`Credits used: ${all}. Use the arrow keys to read the bars; the tables below have the numbers.`}
-      days=${bars}
-      length=${size}
-      stacks=${stacks}
-      before=${before}
-      read=${read}
-    >
-      ${
-        index !== null &&
-        html`<${Reading}
-          name=${barName(bars, size, index)}
-          stacks=${stacks}
-          index=${index}
-          before=${before?.[index]}
-          left=${pointed.left}
-          isLate=${index > bars.length / 2}
-        />`
-      }
-    <//>
-    <${Table}
-      caption="Usage by feature"
-      columns=${byFeature(stacks)}
-      rows=${stacks}
-      keyOf=${({ name }) => name}
-    />
-    <details>
-      <summary>${size === 1 ? "By day" : "By week"}</summary>
-      <${Table}
-        caption=${`Credits used by ${size === 1 ? "day" : "week"} and feature`}
-        columns=${byDay(stacks, (at) => barName(bars, size, at))}
-        rows=${bars
-          .map((day, index) => ({ day, index }))
-          .filter(({ index }) => stacks.some(({ values }) => values[index]))}
-        keyOf=${({ day }) => day}
-      />
-    </details>
-  `;
-}
-
-/** Name a bar: Sat, Nov 21, 2026, or Week from Sun, Nov 15, 2026. */
-const barName = (bars, size, index) =>
-  size === 1 ? utcDay(bars[index]) : `Week from ${utcDay(bars[index])}`;
-
-const PERCENT_MAX = 999;
-
-/** Compare with the period before: ", up 12% from 4,885 in the 30 days before (dashed)". */
-function compared(total, before, length) {
-  if (before === null) return "";
-  const then = before.reduce((sum, value) => sum + value, 0);
-  const period = `${number(then)} in the ${counted(length, "day")} before (dashed)`;
-  if (total === then) return `, the same as ${period}`;
-  const percent = Math.round((100 * Math.abs(total - then)) / then);
-  const by = percent > 0 && percent <= PERCENT_MAX ? ` ${percent}%` : "";
-  return `, ${total > then ? "up" : "down"}${by} from ${period}`;
-}
-
-/** The values of a bar, beside it. */
-function Reading({ name, stacks, index, before, left, isLate }) {
-  const used = stacks.filter(({ values }) => values[index] > 0);
-  const sum = used.reduce((total, { values }) => total + values[index], 0);
-  return html`<div
-    class="chart-tip"
-    style=${isLate ? { right: `calc(100% - ${left - 12}px)` } : { left: `${left + 12}px` }}
-    role="status"
-  >
-    <p class="strong">${name}: ${number(sum)}</p>
-    ${used.map(
-      (stack) => html`<p key=${stack.name} class="tip-row">
-        <span><span class=${`swatch chart-${stacks.indexOf(stack) + 1}`} aria-hidden="true"></span>${stack.name}</span>
-        ${" "}<${Credits} value=${stack.values[index]} />
-      </p>`,
-    )}
-    ${
-      before !== undefined &&
-      html`<p class="tip-row quiet"><span>Period before</span>${" "}<${Credits} value=${before} /></p>`
-    }
-  </div>`;
-}
-
-const byFeature = (stacks) => [
-  {
-    name: "Feature",
-    isRowHeader: true,
-    cell: (
-      stack,
-    ) => html`<span class=${`swatch chart-${stacks.indexOf(stack) + 1}`} aria-hidden="true"></span>
-      ${stack.name}`,
-  },
-  { name: "Uses", isNumber: true, cell: ({ count }) => html`<${Credits} value=${count} />` },
-  ...(stacks.some(({ meters }) => Object.keys(meters).length > 0)
-    ? [{ name: "Metered", cell: ({ meters }) => metered(meters) }]
-    : []),
-  { name: "Credits", isNumber: true, isMain: true, cell: (stack) => html`<${Credits} value=${stack.credits} />` },
-  {
-    name: "Refunded",
-    isNumber: true,
-    cell: ({ refunded }) => html`<${Credits} value=${refunded} />`,
-  },
-];
-
-const byDay = (stacks, nameAt) => [
-  { name: "Days", isRowHeader: true, cell: ({ index }) => nameAt(index) },
-  ...stacks.map(({ name, values }) => ({
-    name,
-    isNumber: true,
-    cell: ({ index }) => number(values[index]),
-  })),
-  {
-    name: "Total",
-    isNumber: true,
-    isMain: true,
-    cell: ({ index }) =>
-      html`<strong>${number(stacks.reduce((sum, { values }) => sum + values[index], 0))}</strong>`,
-  },
-];
