@@ -56,7 +56,7 @@ def _section(error: type[ScripError], operations: dict[tuple[str, str], list[str
     title, _, remedy = inspect.cleandoc(error.__doc__ or "").partition("\n\n")
     data = [field.name for field in fields(error)]
     if issubclass(error, InsufficientCreditsError):
-        data += ["unit", "top_up_url"]
+        data += ["unit", "top_up_url", "credits_url"]
     parts = [f"**{error.status}.** {title} {' '.join(remedy.split())}"]
     if data:
         parts.append("Data: " + ", ".join(f"`{name}`" for name in data) + ".")

@@ -355,7 +355,11 @@ def _problem_model(error: type[ScripError]) -> type[ProblemAnswer]:
     """Return the schema of the problem that reports an error, as `problems.problem` fills it."""
     data: dict[str, Any] = {field.name: (field.type, ...) for field in fields(error)}
     if issubclass(error, errors.InsufficientCreditsError):
-        data |= {"unit": (Literal["credits"], ...), "top_up_url": (str | None, ...)}
+        data |= {
+            "unit": (Literal["credits"], ...),
+            "top_up_url": (str | None, ...),
+            "credits_url": (str | None, ...),
+        }
     return create_model(
         error.__name__.removesuffix("Error") + "Problem",
         __base__=ProblemAnswer,

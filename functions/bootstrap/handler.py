@@ -3,7 +3,7 @@
 `Custom::Catalog` loads the default catalog, and begins the lists of accounts. Plans and features
 that exist are left as they are, so a later deployment undoes nobody's edits. `Custom::MailboxKey`
 makes the key by which mailboxes are hashed, once. `Custom::ConsoleSignIn` lets people sign in to
-the console at its address.
+the console and to the users' page.
 `Custom::Settings` checks the stack's parameters and has a digest of them as its attribute `Digest`.
 `Custom::Canary` tries whether IAM evaluates partitions as the functions' roles expect.
 `Custom::Version` has the version of this code as its attribute `Version`.
@@ -110,8 +110,11 @@ def _do(event: dict[str, Any]) -> dict[str, Any]:
                 return {"PhysicalResourceId": FOUND}
         case "Custom::ConsoleSignIn":
             pool = open_user_pool(properties["UserPoolId"])
-            pool.let_sign_in(properties["ClientId"], properties["Url"])
-            attributes = {"Url": properties["Url"]}
+            # A rollback sends the properties of a version that had no page for users.
+            attributes = {
+                name: properties[name] for name in ("Url", "UserPageUrl") if name in properties
+            }
+            pool.let_sign_in(properties["ClientId"], [*attributes.values()])
         case "Custom::Settings":
             if not _rolls_back(event):
                 _check(properties)

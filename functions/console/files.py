@@ -1,4 +1,4 @@
-"""The console's files, and the name of the folder that they are served from.
+"""The files of the console and of the users' page, and the folder that they are served from.
 
 The name is a hash of all files. So a file's content never changes under its address, imports are
 relative, and a page never mixes the files of two deployments.
@@ -13,15 +13,19 @@ from pathlib import Path
 from posixpath import dirname, join, normpath
 
 STATIC = Path(__file__).parent / "static"
-PAGE = "index.html"
+CONSOLE = "index.html"
+USER_PAGE = "me/index.html"
+EMBEDDED = "me/credits.js"
+"""The script of the custom element, which other sites load."""
 
 VERSION = "@version@"
-"""Placeholder in the page: the name of the folder."""
+"""Placeholder in a page: the name of the folder."""
 
 MODULES = "@modules@"
-"""Placeholder in the page: a link for each module that it starts with."""
+"""Placeholder in a page: a link for each module that it starts with, its own first."""
 
-APP = "app.js"
+APP = re.compile(r'data-app="([^"]+)"')
+"""What a page imports first: the module that its template names."""
 
 IMPORTED = re.compile(r'from "(\.[^"]+)"')
 """The relative path of a module that another one imports at once."""
@@ -47,12 +51,14 @@ def version() -> str:
 
 
 @cache
-def page() -> str:
-    """Return the console's only page, which links to the files of this version."""
+def page(path: str) -> str:
+    """Return a page, which links to the files of this version."""
+    text = files()[path]
     links = "\n".join(
-        f'<link rel="modulepreload" href="console/{VERSION}/{path}">' for path in _modules(APP)
+        f'<link rel="modulepreload" href="console/{VERSION}/{module}">'
+        for module in _modules(*APP.findall(text))
     )
-    return files()[PAGE].replace(MODULES, links).replace(VERSION, version())
+    return text.replace(MODULES, links).replace(VERSION, version())
 
 
 def _modules(app: str) -> list[str]:

@@ -1,6 +1,6 @@
-"""The admin console: static files, and the settings that they need to sign users in.
+"""The admin console and the users' page: static files, and the settings to sign people in.
 
-Public and without access to data: the console gets what it shows from the API, with its user's own
+Public and without access to data: the pages get what they show from the API, with their user's own
 token. The files need no build.
 """
 
@@ -12,7 +12,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.console.files import files, page, version
+from functions.console.files import CONSOLE, EMBEDDED, USER_PAGE, files, page, version
 from scrip.http.answers import answer
 from scrip.http.problems import RouteNotFoundError
 from scrip.http.resolver import api
@@ -35,29 +35,39 @@ app = api(any_query=True)
 
 
 @app.get("/console/", include_in_schema=False)
-def get_with_slash() -> Response[str]:
+def get_console_with_slash() -> Response[str]:
     """Redirect to the address that everything in the page is relative to."""
-    return Response(
-        status_code=308,
-        content_type=CONTENT_TYPES[".txt"],
-        headers={"Location": "../console"},
-        body="../console",
-    )
+    return _redirect("../console")
+
+
+@app.get("/me/", include_in_schema=False)
+def get_user_page_with_slash() -> Response[str]:
+    """Redirect to the address that everything in the page is relative to."""
+    return _redirect("../me")
 
 
 @app.get("/console", include_in_schema=False)
-def get_page() -> Response[str]:
-    """Return the page, or 304 if the browser already has it."""
-    etag = f'"{version()}"'
-    headers = {**_page_headers(), **REVALIDATE, "ETag": etag}
-    if etag in app.current_event.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers, body="")
-    return _file("index.html", page(), headers)
+def get_console() -> Response[str]:
+    """Return the console, or 304 if the browser already has it."""
+    return _current(CONSOLE, page(CONSOLE), _page_headers())
+
+
+@app.get("/me", include_in_schema=False)
+def get_user_page() -> Response[str]:
+    """Return the page on which users see their credits, or 304 if the browser already has it."""
+    return _current(USER_PAGE, page(USER_PAGE), _page_headers())
+
+
+@app.get("/me/credits.js", include_in_schema=False)
+def get_embedded() -> Response[str]:
+    """Return the custom element for the pages of apps, or 304 if the browser already has it."""
+    headers = {"Cross-Origin-Resource-Policy": "cross-origin"}
+    return _current(EMBEDDED, files()[EMBEDDED], headers)
 
 
 @app.get("/console/config.json", include_in_schema=False)
 def get_config() -> Response[Any]:
-    """Return the sign-in settings, the issuer and the console's client ID there, and the stage."""
+    """Return the sign-in settings, the issuer and the pages' client ID there, and the stage."""
     return answer(
         {
             "authority": settings().sign_in_authority,
@@ -81,6 +91,21 @@ def get_file() -> Response[str]:
     if folder != version() or path not in files():
         raise RouteNotFoundError
     return _file(path, files()[path], IMMUTABLE)
+
+
+def _redirect(to: str) -> Response[str]:
+    return Response(
+        status_code=308, content_type=CONTENT_TYPES[".txt"], headers={"Location": to}, body=to
+    )
+
+
+def _current(path: str, body: str, headers: dict[str, str]) -> Response[str]:
+    """Return a file whose address stays the same, or 304 if the browser already has it."""
+    etag = f'"{version()}"'
+    headers = {**headers, **REVALIDATE, "ETag": etag}
+    if etag in app.current_event.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers, body="")
+    return _file(path, body, headers)
 
 
 def _file(path: str, body: str, headers: dict[str, str]) -> Response[str]:

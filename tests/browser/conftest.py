@@ -1,4 +1,4 @@
-"""The console of the local stack in a real Chromium, with users who sign in on the real page."""
+"""The pages of the local stack in a real Chromium, with users who sign in on the real page."""
 
 from __future__ import annotations
 
@@ -96,14 +96,17 @@ def seen() -> Seen:
 
 @pytest.fixture
 def sign_in(browser: Browser, details: Details, seen: Seen) -> Iterator[Callable[..., Page]]:
-    """Return a function that signs a user in to the console, in a browser context of its own.
+    """Return a function that signs a user in to a page, in a browser context of its own.
+
+    The page is the console unless `url` says otherwise.
 
     At the end of the test, every API request must belong to the public API, and no page may have
     had an error, such as a violated policy, a failed script or a missing file.
     """
     contexts = []
 
-    def signed_in(email: str, at: str = "", **context: Any) -> Page:
+    def signed_in(email: str, at: str = "", *, url: str = "", **context: Any) -> Page:
+        url = url or details.console_url
         contexts.append(browser.new_context(**{"viewport": DESKTOP, **context}))
         page = contexts[-1].new_page()
         page.set_default_timeout(SECONDS_MAX * 1000)
@@ -115,12 +118,12 @@ def sign_in(browser: Browser, details: Details, seen: Seen) -> Iterator[Callable
             "console",
             lambda line: seen.errors.append(line.text) if line.type == "error" else None,
         )
-        page.goto(details.console_url + at)
+        page.goto(url + at)
         page.locator("input[name=username]").fill(email)
         page.locator("input[name=password]").fill(demo.PASSWORD)
         page.locator("[type=submit]").click()
-        # The console first removes the pool's response from the URL.
-        page.wait_for_url(re.compile(rf"{re.escape(details.console_url)}(#.*)?$"))
+        # The page first removes the pool's response from the URL.
+        page.wait_for_url(re.compile(rf"{re.escape(url)}(#.*)?$"))
         return page
 
     yield signed_in

@@ -84,6 +84,25 @@ def test_every_page_and_dialog_is_accessible(
     check(page, f"edit-feature-{width}-{scheme}", whole=False)
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", ["desktop", "phone"])
+def test_the_users_page_is_accessible(
+    sign_in: Callable[..., Page], details: Details, somebody: NewUser, scheme: str, width: str
+) -> None:
+    somebody.consume("image-generation", reference="session-2026-11-29-of-a-rather-long-name")
+    somebody.consume("openai.gpt-6.1-sol", usage={"input": 1_200, "output": 351})
+    assert somebody.api.post("/me/holds", json={"amount": 50, "expires_in": 3600}).is_success
+    viewport = {"desktop": DESKTOP, "phone": PHONE}[width]
+    url = details.user_page_url
+    page = sign_in(somebody.email, url=url, viewport=viewport, color_scheme=scheme)
+    expect(page.get_by_role("heading", name="Statement")).to_be_visible()
+    for name, at in {"me": "#", "me-by-day": "#by=day", "me-empty": "#month=2026-01"}.items():
+        page.goto(url + at)
+        expect(page.get_by_role("heading", name="Statement")).to_be_visible()
+        expect(page.locator(".skeleton")).to_have_count(0)
+        check(page, f"{name}-{width}-{scheme}")
+
+
 def settled(page: Page) -> None:
     """Wait until nothing is loading."""
     expect(page.get_by_role("navigation", name="Main")).to_be_visible()

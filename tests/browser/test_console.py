@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -14,6 +13,7 @@ from playwright.sync_api import expect
 
 from scrip_cli.local import demo
 from tests.browser.conftest import SCREENSHOTS, SECONDS_MAX
+from tests.browser.files import AT_ONCE_MAX, BYTES_MAX, at_once, loaded
 from tests.conftest import SCRIP
 
 if TYPE_CHECKING:
@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from scrip_cli.local.stack import LocalStack
     from tests.browser.conftest import NewUser, Seen
 
-BYTES_MAX = 300_000
 FILES_MAX = 80
-AT_ONCE_MAX = 8
 STREAM_SECONDS = 90
 PRICE_SECONDS = 40
 """A new price takes effect everywhere within 30; some more for the request."""
@@ -1072,38 +1070,3 @@ def test_a_file_that_was_refused_once_is_requested_again(page: Page) -> None:
     page.route("**/lib/format.js", lambda route: route.fulfill(status=429), times=1)
     page.reload()
     expect(page.get_by_role("heading", name="Accounts")).to_be_visible()
-
-
-@dataclass(frozen=True)
-class File:
-    """A file that a page has loaded: bytes, bytes in transit, and begin and end in milliseconds."""
-
-    name: str
-    size: int
-    sent: int
-    is_cached: bool
-    begin: float
-    end: float
-
-
-def loaded(page: Page) -> list[File]:
-    """Return the files that a page has loaded, without the API's responses."""
-    found = page.evaluate(
-        """() => [...performance.getEntriesByType("navigation"),
-                  ...performance.getEntriesByType("resource")]
-            .filter(({ name }) => name.includes("/console"))
-            .map((file) => ({
-                name: file.name.split("#")[0],
-                size: file.decodedBodySize,
-                sent: file.encodedBodySize,
-                is_cached: file.transferSize === 0,
-                begin: file.startTime,
-                end: file.responseEnd,
-            }))"""
-    )
-    return [File(**file) for file in found]
-
-
-def at_once(files: list[File]) -> int:
-    """Return the largest number of concurrent requests."""
-    return max(sum(other.begin <= file.begin < other.end for other in files) for file in files)

@@ -314,7 +314,7 @@ def test_the_stack_shows_the_version_of_its_code(
     assert (responses[0]["Status"], responses[0]["Data"]) == ("SUCCESS", {"Version": __version__})
 
 
-def test_admins_can_sign_in_to_the_console_and_get_none_of_scrips_scopes(
+def test_people_can_sign_in_to_both_pages_and_get_none_of_scrips_scopes(
     aws: Table,
     cloudformation: tuple[str, list[dict[str, Any]]],
 ) -> None:
@@ -328,9 +328,31 @@ def test_admins_can_sign_in_to_the_console_and_get_none_of_scrips_scopes(
 
     assert responses[0]["Status"] == "SUCCESS"
     updated = cognito.describe_user_pool_client(**client)["UserPoolClient"]
-    console = "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/console"
-    assert updated["CallbackURLs"] == updated["LogoutURLs"] == [console]
-    assert responses[0]["Data"] == {"Url": console}  # an output of the stack
+    api = "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com"
+    pages = [f"{api}/console", f"{api}/me"]
+    assert updated["CallbackURLs"] == updated["LogoutURLs"] == pages
+    # Outputs of the stack.
+    assert responses[0]["Data"] == {"Url": pages[0], "UserPageUrl": pages[1]}
     assert updated["AllowedOAuthFlows"] == ["code"]
     # Every user who signs in gets the client's scopes: one of Scrip's would make them all admins.
     assert not [scope for scope in updated["AllowedOAuthScopes"] if scope.startswith("scrip/")]
+
+
+def test_an_update_that_is_rolled_back_gives_the_console_its_sign_in_of_before(
+    aws: Table,
+    cloudformation: tuple[str, list[dict[str, Any]]],
+) -> None:
+    url, responses = cloudformation
+    cognito = boto3.client("cognito-idp")
+    pool_id = cognito.create_user_pool(PoolName="pool")["UserPool"]["Id"]
+    made = cognito.create_user_pool_client(UserPoolId=pool_id, ClientName="console")
+    client = {"UserPoolId": pool_id, "ClientId": made["UserPoolClient"]["ClientId"]}
+    sent = event("bootstrap/console_sign_in") | {"RequestType": "Update", "ResponseURL": url}
+    before = sent["ResourceProperties"] | client
+    del before["UserPageUrl"]
+
+    invoke("bootstrap", sent | {"ResourceProperties": before})
+
+    updated = cognito.describe_user_pool_client(**client)["UserPoolClient"]
+    assert responses[0]["Data"] == {"Url": before["Url"]}
+    assert updated["CallbackURLs"] == [before["Url"]]

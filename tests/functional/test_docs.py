@@ -74,7 +74,10 @@ def test_the_template_and_the_openapi_document_have_the_same_routes() -> None:
         for trigger in resource.get("Properties", {}).get("Events", {}).values()
         if trigger["Type"] == "HttpApi"
     }
-    pages = {"/v1/openapi.json", "/v1/docs", "/v1/docs/{file}", "/console", "/console/{proxy+}"}
+    pages = {
+        *("/v1/openapi.json", "/v1/docs", "/v1/docs/{file}"),
+        *("/console", "/console/{proxy+}", "/me", "/me/{proxy+}"),
+    }
     assert routed - documented == {("GET", page) for page in pages}
     assert documented <= routed
 

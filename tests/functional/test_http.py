@@ -31,8 +31,9 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
     "/v1/catalog": {"Cache-Control": "public, max-age=30"},
     "/v1/docs": {"Content-Security-Policy": ANY},
     "/console": {"Cache-Control": "no-cache", "Content-Security-Policy": ANY},
+    "/me": {"Cache-Control": "no-cache", "Content-Security-Policy": ANY},
 }
-"""The public catalog, and the two pages, which have files or scripts of their own."""
+"""The public catalog, and the pages, which have files or scripts of their own."""
 
 JSON = {"application/json", "application/problem+json"}
 
@@ -143,7 +144,7 @@ def test_an_unknown_or_repeated_query_parameter_is_refused_on_every_route_and_ch
 ) -> None:
     before = table.client.scan(TableName=table.name)["Count"]
     for function, method, path in routes():
-        if function == "console":  # the page that a sign-in comes back to
+        if function == "console":  # the pages that a sign-in comes back to
             continue
         known = parameters_of(method, path)
         for name in ({"limt", "Limit", "cursor ", "limit"} - known) | {""}:

@@ -74,6 +74,7 @@ def test_env_prints_all_that_a_program_needs_as_json(stack: LocalStack) -> None:
         "SCRIP_API_URL",
         "SCRIP_DOCS_URL",
         "SCRIP_CONSOLE_URL",
+        "SCRIP_USER_PAGE_URL",
         "SCRIP_ENDPOINT_URL",
         "SCRIP_TOKEN_URL",
         "SCRIP_STACK_NAME",
@@ -106,10 +107,10 @@ def test_up_on_a_running_stack_prints_where_it_is_and_no_secret(stack: LocalStac
     assert "already running" in up.stderr
     lines = up.stdout.splitlines()
     assert [line.split()[0] for line in lines] == [
-        *("API", "docs", "console", "admin", "user", "password", "terminal"),
+        *("API", "docs", "console", "credits", "admin", "user", "password", "terminal"),
     ]
-    assert [line.split()[1] for line in lines[:3]] == [
-        *(found.api_url, found.docs_url, found.console_url),
+    assert [line.split()[1] for line in lines[:4]] == [
+        *(found.api_url, found.docs_url, found.console_url, found.user_page_url),
     ]
     assert found.service_client_secret not in up.stdout
 

@@ -59,3 +59,14 @@ def test_the_detail_says_what_is_missing_or_invalid() -> None:
     assert shown["detail"] == (
         "The request is not valid: body.amount: it is missing; query.x: there is no such parameter"
     )
+
+
+@pytest.mark.parametrize("page", ["https://credits.example.com/me", ""])
+def test_who_runs_out_of_credits_finds_the_page_that_shows_where_they_went(
+    monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    stack = Settings(table_name="scrip", user_page_url=page)
+    monkeypatch.setattr(problems, "settings", lambda: stack)
+    refused = InsufficientCreditsError(25, 5, 20, datetime(2026, 12, 1, tzinfo=UTC))
+    body = json.loads(problem(refused, "urn:scrip:request:1").body or "")
+    assert body["credits_url"] == (page or None)

@@ -22,6 +22,7 @@ class Details:
     api_url: str
     docs_url: str
     console_url: str
+    user_page_url: str
     endpoint_url: str
     token_url: str
     stack_name: str
@@ -72,6 +73,7 @@ def details(stack: LocalStack) -> Details:
         api_url=api_url,
         docs_url=f"{api_url}/v1/docs",
         console_url=f"{api_url}/console",
+        user_page_url=f"{api_url}/me",
         endpoint_url=stack.endpoint_url,
         token_url=stack.token_url,
         stack_name=STACK_NAME,

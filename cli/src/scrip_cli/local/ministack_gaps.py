@@ -9,7 +9,7 @@
   boundary that template.yaml has for the roles of all functions.
 - ministack uses HTTP, which the bucket's policy rightly refuses. `allow_http` removes the policy.
 - ministack's API and hosted sign-in page have other addresses than AWS's. `bring_console_home`
-  configures the console and its client for them.
+  configures the console, the users' page and their client for them.
 - ministack refuses a template with an alarm on several metrics, and evaluates no partitions, as
   `Canary` would find. `leave_out` removes such alarms and the canary from the built template.
 
@@ -87,15 +87,15 @@ def allow_http(stack: LocalStack, bucket: str) -> None:
 
 
 def bring_console_home(stack: LocalStack) -> None:
-    """Let users sign in to the console at its address on this machine."""
+    """Let people sign in to the console and the users' page at their addresses on this machine."""
     described = stack.client("cloudformation").describe_stack_resources(StackName=STACK_NAME)
     names = {
         resource["LogicalResourceId"]: resource["PhysicalResourceId"]
         for resource in described["StackResources"]
     }
-    url = f"{stack.api_url(names['Api'])}/console"
+    api_url = stack.api_url(names["Api"])
     UserPool(stack.client("cognito-idp"), names["UserPool"]).let_sign_in(
-        names["ConsoleClient"], url
+        names["ConsoleClient"], [f"{api_url}/console", f"{api_url}/me"]
     )
     functions = stack.client("lambda")
     function = functions.get_function_configuration(FunctionName=names["ConsoleFunction"])

@@ -16,6 +16,7 @@ def show_details(stack: LocalStack, found: Details) -> None:
     typer.echo(f"API       {found.api_url}")
     typer.echo(f"docs      {found.docs_url}")
     typer.echo(f"console   {found.console_url}")
+    typer.echo(f"credits   {found.user_page_url}")
     typer.echo(f"admin     {ADMIN_EMAIL}")
     typer.echo(f"user      {USER_EMAIL}")
     typer.echo(f"password  {PASSWORD}")

@@ -30,6 +30,7 @@ class Settings(BaseModel):
     time_zone: Annotated[str, AfterValidator(known_time_zone)] = "UTC"
     match_typed_names: bool = False
     top_up_url: str = ""
+    user_page_url: str = ""
     bucket_name: str = ""
     event_bus_name: str = ""
     low_credits: int = 20

@@ -107,8 +107,8 @@ class UserPool:
             raise BusyError from exc
         return _user(user["UserAttributes"], user["UserStatus"])
 
-    def let_sign_in(self, client_id: str, url: str) -> None:
-        """Let users sign in with a public client at one address: the code flow, with PKCE.
+    def let_sign_in(self, client_id: str, urls: Sequence[str]) -> None:
+        """Let users sign in with a public client at these addresses: the code flow, with PKCE.
 
         Administrators of the pool can also get a user's token with the user's password, for the
         command line. Settings that are not named here fall back to Cognito's defaults. The client
@@ -122,8 +122,8 @@ class UserPool:
             AllowedOAuthFlowsUserPoolClient=True,
             AllowedOAuthFlows=["code"],
             AllowedOAuthScopes=["openid", "email"],
-            CallbackURLs=[url],
-            LogoutURLs=[url],
+            CallbackURLs=urls,
+            LogoutURLs=urls,
             SupportedIdentityProviders=["COGNITO"],
             ExplicitAuthFlows=["ALLOW_REFRESH_TOKEN_AUTH", "ALLOW_ADMIN_USER_PASSWORD_AUTH"],
             PreventUserExistenceErrors="ENABLED",

@@ -87,7 +87,8 @@ class InsufficientCreditsError(RefusalError):
     """Not enough credits.
 
     Nothing was taken. Show the user the `shortfall`, when the next credits arrive
-    (`next_reset_at`), and where to get more (`top_up_url`, null unless the stack has one).
+    (`next_reset_at`), where to get more (`top_up_url`, null unless the stack has one), and the page
+    that shows where credits went (`credits_url`, null unless the stack has a domain of its own).
     """
 
     status, code = 402, "insufficient_credits"

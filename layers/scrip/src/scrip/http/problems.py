@@ -90,7 +90,11 @@ def problem(error: ScripError, instance: str) -> Response[str]:
     """Return the answer for an error; `instance` names this occurrence of it."""
     data = {field.name: _shown(getattr(error, field.name)) for field in fields(error)}
     if isinstance(error, InsufficientCreditsError):
-        data |= {"unit": "credits", "top_up_url": settings().top_up_url or None}
+        data |= {
+            "unit": "credits",
+            "top_up_url": settings().top_up_url or None,
+            "credits_url": settings().user_page_url or None,
+        }
     title = (type(error).__doc__ or "").splitlines()[0]
     texts = {name: "; ".join(v) if isinstance(v, list) else v for name, v in data.items()}
     detail = error.detail.format(**texts) if error.detail else title

@@ -1,0 +1,113 @@
+// The statement of a month: from the balance before, over all that changed it, to the balance after.
+
+import { html } from "../lib/vendor.js";
+import { get } from "../lib/api.js";
+import { dayFromToday, monthName, number, utcDay } from "../lib/format.js";
+import { useLoaded } from "../lib/loading.js";
+import { prices } from "../lib/prices.js";
+import { go } from "../lib/router.js";
+import { Radios } from "../components/fields.js";
+import { Empty, Loaded } from "../components/states.js";
+import { Table } from "../components/table.js";
+import { Change, Credits, Id } from "../components/values.js";
+import { spanOf } from "./calendar.js";
+import { changeOf } from "./words.js";
+
+const GROUPS = [
+  ["feature", "Feature"],
+  ["day", "Day"],
+  ["model", "Model"],
+  ["reference", "Reference"],
+];
+
+const KINDS = { usage: "Used", refund: "Refunds" };
+
+/** The statement of a month. The address says how its uses are grouped. */
+export function Statement({ month, query, to, features, turn }) {
+  const by = GROUPS.some(([group]) => group === query.by) ? query.by : GROUPS[0][0];
+  const statement = useLoaded(
+    (signal) =>
+      get("accounts/me/statement", { query: { ...spanOf(month), group_by: by }, signal }),
+    [month, by],
+    turn,
+  );
+  return html`<section class="card padded" aria-labelledby="statement">
+    <div class="card-head">
+      <h3 id="statement">Statement</h3>
+      <button type="button" class="button small" onClick=${() => print()}>Print</button>
+    </div>
+    <div class="not-printed">
+      <${Radios}
+        id="by"
+        label="Add up by"
+        value=${by}
+        change=${(group) => go(to({ by: group }))}
+        options=${GROUPS}
+      />
+    </div>
+    <${Loaded} of=${statement} what="the statement" lines=${6}>
+      ${(data) => html`<${Sums} ...${data} month=${month} by=${by} to=${to} features=${features} />`}
+    <//>
+  </section>`;
+}
+
+function Sums({ balance_before: before, balance_after: after, lines, month, by, to, features }) {
+  const isOver = month < dayFromToday(0).slice(0, 7);
+  // What is only set aside, or paused, changes nothing.
+  const changing = lines.filter(({ type, amount }) => amount !== 0 || type in KINDS);
+  return html`
+    <dl class="sums flat">
+      <div class="edge"><dt>Balance at the start</dt><dd><${Credits} value=${before} /></dd></div>
+    </dl>
+    ${
+      changing.length > 0
+        ? html`<${Table}
+          caption=${`What changed your balance in ${monthName(month)}`}
+          columns=${columns(by, to, features)}
+          rows=${changing}
+          keyOf=${(line) => `${line.type} ${line[by]}`}
+        />`
+        : html`<${Empty} title="Nothing changed your balance" />`
+    }
+    <dl class="sums flat">
+      <div class="edge"><dt>Change</dt><dd><${Change} value=${after - before} /></dd></div>
+      <div class="edge total">
+        <dt>${isOver ? "Balance at the end" : "Balance so far"}</dt>
+        <dd><${Credits} value=${after} /></dd>
+      </div>
+    </dl>
+  `;
+}
+
+const columns = (by, to, features) => [
+  ...(by === "day"
+    ? [
+        { name: "Day", isRowHeader: true, cell: ({ day }) => utcDay(day) },
+        { name: "What", cell: (line) => kindOf(line, features) },
+      ]
+    : [
+        { name: "What", isRowHeader: true, cell: (line) => nameIn(by, line, to, features) },
+        ...(by === "feature"
+          ? [{ name: "Price now", cell: (line) => priceNow(line, features) }]
+          : []),
+      ]),
+  { name: "Times", isNumber: true, cell: ({ count }) => number(count) },
+  { name: "Credits", isNumber: true, isMain: true, cell: ({ amount }) => html`<${Change} value=${amount} />` },
+];
+
+const kindOf = (line, features) => KINDS[line.type] ?? changeOf(line, features);
+
+/** Name a line. Uses and refunds are grouped, all else is one line of each kind. */
+function nameIn(by, line, to, features) {
+  if (by === "feature" || !KINDS[line.type]) return changeOf(line, features);
+  const refund = line.type === "refund" && "Refund: ";
+  const value = line[by];
+  if (value === null) return html`${refund}<span class="quiet">Without a ${by}</span>`;
+  if (by === "model") return html`${refund}<${Id}>${value}<//>`;
+  return html`${refund}<a href=${to({ reference: value })}><${Id}>${value}<//></a>`;
+}
+
+function priceNow({ type, feature }, features) {
+  const found = type === "usage" && features.find((one) => one.feature_id === feature);
+  return found ? prices(found).join(", ") : "";
+}
