@@ -174,6 +174,21 @@ def test_a_statement_adds_up_by_feature_day_model_and_reference(
     expect(changes(page)).to_have_count(2)
 
 
+def test_a_user_finds_the_run_that_cost_most_on_a_day(
+    opened: Callable[..., Page], somebody: NewUser
+) -> None:
+    somebody.consume("chat", reference="cheap-run")
+    somebody.consume("image-generation", reference="dear-run")
+    page = opened(somebody.email, "#by=day")
+    statement = page.get_by_role("region", name="Statement")
+    statement.get_by_role("link").first.click()
+    expect(statement.get_by_label("Reference")).to_be_checked()
+    expect(statement.get_by_role("link")).to_have_text(["dear-run", "cheap-run"])
+    expect(page.get_by_role("heading", level=2).last).to_have_text(re.compile("^[A-Z][a-z]{2}, "))
+    page.get_by_role("link", name=re.compile("^All of ")).click()
+    expect(page).not_to_have_url(re.compile("day="))
+
+
 def test_a_statement_can_be_printed_without_the_rest_of_the_page(
     opened: Callable[..., Page], somebody: NewUser
 ) -> None:

@@ -7,11 +7,8 @@ export function beside(month, count) {
   return at.toISOString().slice(0, 7);
 }
 
-/** Return the first instant of a month, and the first one after it. */
-export const spanOf = (month) => ({
-  from: `${month}-01T00:00:00Z`,
-  to: `${beside(month, 1)}-01T00:00:00Z`,
-});
+/** Return the first day of a month, and the first one after it. */
+export const spanOf = (month) => ({ from: `${month}-01`, to: `${beside(month, 1)}-01` });
 
 /** Return a month's last day. */
 export function lastDay(month) {

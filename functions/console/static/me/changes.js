@@ -1,6 +1,6 @@
-// Every change of the balance within a month, newest first, and the same as a file.
+// Every change of the balance within a time, newest first, and the same as a file.
 
-import { html, useState } from "../lib/vendor.js";
+import { html, useEffect, useRef, useState } from "../lib/vendor.js";
 import { get } from "../lib/api.js";
 import { counted } from "../lib/format.js";
 import { usePages } from "../lib/loading.js";
@@ -9,33 +9,36 @@ import { More } from "../components/more.js";
 import { Empty, Failure } from "../components/states.js";
 import { Table } from "../components/table.js";
 import { Change, Credits, Id, Time } from "../components/values.js";
-import { spanOf } from "./calendar.js";
 import { save } from "./csv.js";
 import { changeOf, priceOf } from "./words.js";
 
 const PAGE = 1000;
 const PAGES_MAX = 100;
 
-/** The changes of a month, or those with the reference in the address. */
-export function Changes({ month, query: { reference }, to, features, turn }) {
+/** The changes within a span of days, or those of them with the reference in the address. */
+export function Changes({ period, span, query: { reference }, to, features, turn }) {
+  const heading = useRef(null);
+  useEffect(() => {
+    if (reference) heading.current.focus();
+  }, [reference]);
   const pages = usePages(
     async (cursor, signal) => {
       const answer = await get("accounts/me/entries", {
-        query: { ...spanOf(month), reference, cursor },
+        query: { ...span, reference, cursor },
         signal,
       });
       return { items: answer.entries, cursor: answer.cursor };
     },
-    [month, reference],
+    [span.from, span.to, reference],
     turn,
   );
   return html`<section class="card not-printed" aria-labelledby="changes">
     <div class="card-head card-title">
-      <h3 id="changes">${reference ? html`Every change of <${Id}>${reference}<//>` : "Every change"}</h3>
+      <h3 id="changes" ref=${heading} tabindex="-1">${reference ? html`Every change of <${Id}>${reference}<//>` : "Every change"}</h3>
       ${
         reference
           ? html`<a class="button small" href=${to({ reference: null })}>Show all</a>`
-          : html`<${Download} month=${month} features=${features} />`
+          : html`<${Download} period=${period} span=${span} features=${features} />`
       }
     </div>
     ${
@@ -81,15 +84,15 @@ const columns = (features, to) => [
 
 const HEAD = ["Time (UTC)", "What", "Price", "Reference", "Note", "Credits", "Balance"];
 
-/** A button that saves all changes of a month, page by page. */
-function Download({ month, features }) {
+/** A button that saves all changes within a span of days, which it reads page by page. */
+function Download({ period, span, features }) {
   const [isBusy, setBusy] = useState(false);
   const [error, setError] = useState(null);
   const download = async () => {
     setBusy(true);
     setError(null);
     try {
-      const entries = await everyChange(month);
+      const entries = await everyChange(span);
       const rows = entries.map((entry) => [
         entry.recorded_at,
         changeOf(entry, features),
@@ -99,7 +102,7 @@ function Download({ month, features }) {
         entry.amount,
         entry.balance_after,
       ]);
-      save(`credits-${month}.csv`, [HEAD, ...rows]);
+      save(`credits-${period}.csv`, [HEAD, ...rows]);
       announce(`Saved: ${counted(rows.length, "change")}.`);
     } catch (failed) {
       setError(failed);
@@ -112,18 +115,18 @@ function Download({ month, features }) {
     ${error && html`<${Failure} error=${error} retry=${download} />`}`;
 }
 
-/** Return all changes of a month, oldest first. */
-async function everyChange(month) {
+/** Return all changes within a span of days, oldest first. */
+async function everyChange(span) {
   const found = [];
   let cursor = null;
   for (let page = 0; page < PAGES_MAX; page += 1) {
     const answer = await get("accounts/me/entries", {
-      query: { ...spanOf(month), limit: PAGE, cursor },
+      query: { ...span, limit: PAGE, cursor },
     });
     found.push(...answer.entries);
     cursor = answer.cursor;
     if (cursor === null) return found.reverse();
     announce(`${counted(found.length, "change")} so far.`);
   }
-  throw new Error("This month has too many changes for one file. Ask support for it.");
+  throw new Error("There are too many changes for one file. Save one day at a time.");
 }

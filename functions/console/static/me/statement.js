@@ -1,8 +1,8 @@
-// The statement of a month: from the balance before, over all that changed it, to the balance after.
+// The statement of a month or day: the balance before, what changed it, and the balance after.
 
 import { html } from "../lib/vendor.js";
 import { get } from "../lib/api.js";
-import { dayFromToday, monthName, number, utcDay } from "../lib/format.js";
+import { number, utcDay } from "../lib/format.js";
 import { useLoaded } from "../lib/loading.js";
 import { prices } from "../lib/prices.js";
 import { go } from "../lib/router.js";
@@ -10,7 +10,6 @@ import { Radios } from "../components/fields.js";
 import { Empty, Loaded } from "../components/states.js";
 import { Table } from "../components/table.js";
 import { Change, Credits, Id } from "../components/values.js";
-import { spanOf } from "./calendar.js";
 import { changeOf } from "./words.js";
 
 const GROUPS = [
@@ -22,13 +21,12 @@ const GROUPS = [
 
 const KINDS = { usage: "Used", refund: "Refunds" };
 
-/** The statement of a month. The address says how its uses are grouped. */
-export function Statement({ month, query, to, features, turn }) {
+/** The statement of a span of days with a `name`. The address says how its uses are grouped. */
+export function Statement({ name, span, isOver, query, to, features, turn }) {
   const by = GROUPS.some(([group]) => group === query.by) ? query.by : GROUPS[0][0];
   const statement = useLoaded(
-    (signal) =>
-      get("accounts/me/statement", { query: { ...spanOf(month), group_by: by }, signal }),
-    [month, by],
+    (signal) => get("accounts/me/statement", { query: { ...span, group_by: by }, signal }),
+    [span.from, span.to, by],
     turn,
   );
   return html`<section class="card padded" aria-labelledby="statement">
@@ -46,13 +44,26 @@ export function Statement({ month, query, to, features, turn }) {
       />
     </div>
     <${Loaded} of=${statement} what="the statement" lines=${6}>
-      ${(data) => html`<${Sums} ...${data} month=${month} by=${by} to=${to} features=${features} />`}
+      ${(data) => html`<${Sums}
+        ...${data}
+        name=${name}
+        isOver=${isOver}
+        columns=${columns(by, to, features)}
+        keyOf=${(line) => `${line.type} ${line[by]}`}
+      />`}
     <//>
   </section>`;
 }
 
-function Sums({ balance_before: before, balance_after: after, lines, month, by, to, features }) {
-  const isOver = month < dayFromToday(0).slice(0, 7);
+function Sums({
+  balance_before: before,
+  balance_after: after,
+  lines,
+  name,
+  isOver,
+  columns: shown,
+  keyOf,
+}) {
   // What is only set aside, or paused, changes nothing.
   const changing = lines.filter(({ type, amount }) => amount !== 0 || type in KINDS);
   return html`
@@ -62,10 +73,10 @@ function Sums({ balance_before: before, balance_after: after, lines, month, by, 
     ${
       changing.length > 0
         ? html`<${Table}
-          caption=${`What changed your balance in ${monthName(month)}`}
-          columns=${columns(by, to, features)}
+          caption=${`What changed your balance: ${name}`}
+          columns=${shown}
           rows=${changing}
-          keyOf=${(line) => `${line.type} ${line[by]}`}
+          keyOf=${keyOf}
         />`
         : html`<${Empty} title="Nothing changed your balance" />`
     }
@@ -82,7 +93,11 @@ function Sums({ balance_before: before, balance_after: after, lines, month, by, 
 const columns = (by, to, features) => [
   ...(by === "day"
     ? [
-        { name: "Day", isRowHeader: true, cell: ({ day }) => utcDay(day) },
+        {
+          name: "Day",
+          isRowHeader: true,
+          cell: ({ day }) => html`<a href=${to({ day, by: "reference" })}>${utcDay(day)}</a>`,
+        },
         { name: "What", cell: (line) => kindOf(line, features) },
       ]
     : [
