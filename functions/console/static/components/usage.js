@@ -102,43 +102,49 @@ function Used({ length, size, bars, before, stacks }) {
   const { index } = pointed;
   return html`
     <p class="chart-reading">${all}${compared(total, before, length)}</p>
-    <${Chart}
-      label=${`Credits used: ${all}. Use the arrow keys to read the bars; the tables below have the numbers.`}
-      days=${bars}
-      length=${size}
-      stacks=${stacks}
-      before=${before}
-      read=${read}
-    >
-      ${
-        index !== null &&
-        html`<${Reading}
-          name=${barName(bars, size, index)}
-          stacks=${stacks}
-          index=${index}
-          before=${before?.[index]}
-          left=${pointed.left}
-          isLate=${index > bars.length / 2}
-        />`
-      }
-    <//>
+    ${
+      bars.length > 1 &&
+      html`<${Chart}
+        label=${`Credits used: ${all}. Use the arrow keys to read the bars; the tables below have the numbers.`}
+        days=${bars}
+        length=${size}
+        stacks=${stacks}
+        before=${before}
+        read=${read}
+      >
+        ${
+          index !== null &&
+          html`<${Reading}
+            name=${barName(bars, size, index)}
+            stacks=${stacks}
+            index=${index}
+            before=${before?.[index]}
+            left=${pointed.left}
+            isLate=${index > bars.length / 2}
+          />`
+        }
+      <//>`
+    }
     <${Table}
       caption="Usage by feature"
       columns=${byFeature(stacks)}
       rows=${stacks}
       keyOf=${({ name }) => name}
     />
-    <details>
-      <summary>${size === 1 ? "By day" : "By week"}</summary>
-      <${Table}
-        caption=${`Credits used by ${size === 1 ? "day" : "week"} and feature`}
-        columns=${byDay(stacks, (at) => barName(bars, size, at))}
-        rows=${bars
-          .map((day, index) => ({ day, index }))
-          .filter(({ index }) => stacks.some(({ values }) => values[index]))}
-        keyOf=${({ day }) => day}
-      />
-    </details>
+    ${
+      bars.length > 1 &&
+      html`<details>
+        <summary>${size === 1 ? "By day" : "By week"}</summary>
+        <${Table}
+          caption=${`Credits used by ${size === 1 ? "day" : "week"} and feature`}
+          columns=${byDay(stacks, (at) => barName(bars, size, at))}
+          rows=${bars
+            .map((day, index) => ({ day, index }))
+            .filter(({ index }) => stacks.some(({ values }) => values[index]))}
+          keyOf=${({ day }) => day}
+        />
+      </details>`
+    }
   `;
 }
 
@@ -152,7 +158,8 @@ const PERCENT_MAX = 999;
 function compared(total, before, length) {
   if (before === null) return "";
   const then = before.reduce((sum, value) => sum + value, 0);
-  const period = `${number(then)} in the ${counted(length, "day")} before (dashed)`;
+  const days = length === 1 ? "on the day" : `in the ${counted(length, "day")}`;
+  const period = `${number(then)} ${days} before${before.length > 1 ? " (dashed)" : ""}`;
   if (total === then) return `, the same as ${period}`;
   const percent = Math.round((100 * Math.abs(total - then)) / then);
   const by = percent > 0 && percent <= PERCENT_MAX ? ` ${percent}%` : "";

@@ -43,7 +43,13 @@ export function Changes({ period, span, query: { reference }, to, features, turn
     </div>
     ${
       pages.isComplete && pages.items.length === 0
-        ? html`<${Empty} title="Nothing happened">Your balance didn't change in this time.<//>`
+        ? html`<${Empty} title="Nothing is listed">
+          ${
+            reference
+              ? "A new charge appears here within a few seconds."
+              : "Your balance didn't change in this time."
+          }
+        <//>`
         : html`
           ${
             pages.items.length > 0 &&
