@@ -145,7 +145,7 @@ def test_a_statement_adds_up_by_feature_day_model_and_reference(
     page = opened(somebody.email)
     statement = page.get_by_role("region", name="Statement")
     rows = statement.get_by_role("table").locator("tbody tr")
-    expect(rows.filter(has_text="Image generation")).to_contain_text("25 credits for each use")
+    expect(rows.filter(has_text="Image generation")).to_contain_text("25 credits per use")
     expect(rows.filter(has_text="Chat")).to_contain_text(f"2{MINUS}20")
     expect(rows.filter(has_text="Welcome credits")).to_contain_text("+10,000")
     expect(statement.locator("dd")).to_have_text(["0", "+10,055", "10,055"])
@@ -163,10 +163,8 @@ def test_a_statement_adds_up_by_feature_day_model_and_reference(
     # A reference leads to its own charges, which the stream lists a few seconds after the charge.
     rows.get_by_role("link", name="run-1").click()
     for _ in range(STREAM_SECONDS):
-        expect(page.get_by_role("heading", name="Every change of run-1")).to_be_visible()
-        expect(page.get_by_role("region", name="Every change").locator(".skeleton")).to_have_count(
-            0
-        )
+        expect(page.get_by_role("heading", name="Activity for run-1")).to_be_visible()
+        expect(page.get_by_role("region", name="Activity").locator(".skeleton")).to_have_count(0)
         if changes(page).count() == 2:
             break
         page.wait_for_timeout(1_000)
@@ -201,7 +199,7 @@ def test_a_statement_can_be_printed_without_the_rest_of_the_page(
     page.emulate_media(media="print")
     expect(statement.get_by_role("table")).to_be_visible()
     expect(page.locator(".for-print")).to_have_text(somebody.email)
-    for name in ("Right now", "What you used", "Every change"):
+    for name in ("Right now", "What you used", "Activity"):
         expect(page.get_by_role("region", name=name)).to_be_hidden()
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
 
@@ -209,8 +207,8 @@ def test_a_statement_can_be_printed_without_the_rest_of_the_page(
 def test_a_mail_can_lead_to_a_month(opened: Callable[..., Page], somebody: NewUser) -> None:
     page = opened(somebody.email, "#month=2026-01")
     expect(page.get_by_role("heading", name="January 2026")).to_be_visible()
-    expect(page.get_by_text("Nothing was used")).to_be_visible()
-    expect(page.get_by_text("Your balance didn't change in this time.")).to_be_visible()
+    expect(page.get_by_text("No usage", exact=True)).to_be_visible()
+    expect(page.get_by_text("Your balance didn't change in this period.")).to_be_visible()
     page.get_by_role("link", name="February 2026").press("Enter")
     expect(page.get_by_role("heading", name="February 2026")).to_be_visible()
     expect(page).to_have_url(re.compile("#month=2026-02$"))

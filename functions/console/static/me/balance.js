@@ -2,7 +2,7 @@
 
 import { html } from "../lib/vendor.js";
 import { nameOf as featureName } from "../lib/entries.js";
-import { credits, number } from "../lib/format.js";
+import { counted, credits, number } from "../lib/format.js";
 import { rowsOf, useUpcoming } from "../lib/upcoming.js";
 import { Loaded } from "../components/states.js";
 import { Table } from "../components/table.js";
@@ -102,7 +102,7 @@ function MadeOf({ account }) {
       left !== account.balance &&
       html`<dl class="sums">
         <div class="edge">
-          <dt>Left of these</dt>
+          <dt>Total of these</dt>
           <dd><${Credits} value=${left} /></dd>
         </div>
         ${
@@ -139,10 +139,10 @@ function Next({ account, nameOf, turn }) {
         ${rows.map(
           ({ at, what, balance, repeats }) => html`<li key=${at}>
             <span class="strong">
-              <${Time} at=${at} as="date" />: ${what}${repeats.length > 0 && ", and so on each time"}
+              <${Time} at=${at} as="date" />: ${what}${repeats.length > 0 && `, then again ${counted(repeats.length, "time")}`}
             </span>
             <span class="under">
-              <${Time} at=${at} as="relative" />; your balance is ${number(balance)} then
+              <${Time} at=${at} as="relative" />; your balance will be ${number(balance)}
             </span>
           </li>`,
         )}

@@ -1,4 +1,4 @@
-// Every change of the balance within a time, newest first, and the same as a file.
+// The activity within a time: every change of the balance, newest first, and the same as a file.
 
 import { html, useEffect, useRef, useState } from "../lib/vendor.js";
 import { get } from "../lib/api.js";
@@ -34,7 +34,7 @@ export function Changes({ period, span, query: { reference }, to, features, turn
   );
   return html`<section class="card not-printed" aria-labelledby="changes">
     <div class="card-head card-title">
-      <h3 id="changes" ref=${heading} tabindex="-1">${reference ? html`Every change of <${Id}>${reference}<//>` : "Every change"}</h3>
+      <h3 id="changes" ref=${heading} tabindex="-1">${reference ? html`Activity for <${Id}>${reference}<//>` : "Activity"}</h3>
       ${
         reference
           ? html`<a class="button small" href=${to({ reference: null })}>Show all</a>`
@@ -43,11 +43,11 @@ export function Changes({ period, span, query: { reference }, to, features, turn
     </div>
     ${
       pages.isComplete && pages.items.length === 0
-        ? html`<${Empty} title="Nothing is listed">
+        ? html`<${Empty} title="No activity">
           ${
             reference
               ? "A new charge appears here within a few seconds."
-              : "Your balance didn't change in this time."
+              : "Your balance didn't change in this period."
           }
         <//>`
         : html`

@@ -37,7 +37,7 @@ export function Statement({ name, span, isOver, query, to, features, turn }) {
     <div class="not-printed">
       <${Radios}
         id="by"
-        label="Add up by"
+        label="Group by"
         value=${by}
         change=${(group) => go(to({ by: group }))}
         options=${GROUPS}
