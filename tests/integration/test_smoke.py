@@ -213,6 +213,15 @@ class Parts:
 
         return repair
 
+    def no_way_back(self, page: str) -> Repair:
+        """Let the console's client lead nobody back to a page."""
+        client = self.client("cognito-idp")
+        which = {"UserPoolId": self.ids["UserPool"], "ClientId": self.outputs["ConsoleClientId"]}
+        known = client.describe_user_pool_client(**which)["UserPoolClient"]["CallbackURLs"]
+        change = partial(client.update_user_pool_client, **which)
+        change(CallbackURLs=[url for url in known if not url.endswith(page)])
+        return partial(change, CallbackURLs=known)
+
     def no_passwords(self, client_id: str) -> Repair:
         """Let nobody sign in to a client of the user pool by a password."""
         client = self.client("cognito-idp")
@@ -332,6 +341,7 @@ SWITCHED_OFF: list[Breakage] = [
         lambda its: its.open_route("GET /v1/accounts/{account_id}/holds"),
         {"routes": "GET /v1/accounts/{account_id}/holds"},
     ),
+    (lambda its: its.no_way_back("/me"), {"users' page": "no redirect URI that ends in /me"}),
     (
         lambda its: its.setting("ConsoleFunction", SIGN_IN_CLIENT_ID="another"),
         {"sign-in page": "answered 4"},

@@ -20,6 +20,7 @@ CHECKS: tuple[tuple[str, Callable[[Trial], str]], ...] = (
     ("alarms", parts.alarms),
     ("dead letters", parts.dead_letters),
     ("console", parts.console),
+    ("users' page", parts.user_page),
     ("sign-in page", parts.sign_in_page),
     ("sign-up", people.sign_up),
     ("sign-up trigger", people.trigger),

@@ -203,34 +203,38 @@ def dead_letters(trial: Trial) -> str:
 
 def console(trial: Trial) -> str:
     """The console is served at the address that its client signs people in for."""
-    address = _console_address(trial)
-    with trial.session.http() as http:
-        page = http.get(address)
-    must(page.is_success, f"{address} answered {page.status_code}.")
-    must("<title>Scrip console" in page.text, f"{address} is another page.")
-    return address
+    return _served(trial, "ConsoleUrl", "Scrip console")
+
+
+def user_page(trial: Trial) -> str:
+    """The users' page is served at the address that the same client signs people in for."""
+    return _served(trial, "UserPageUrl", "Your credits")
 
 
 def sign_in_page(trial: Trial) -> str:
-    """The issuer shows the console's user a page to sign in."""
+    """The issuer shows the users of both pages a page to sign in."""
     with trial.session.http() as http:
         settings = http.get("/console/config.json").raise_for_status().json()
         known = http.get(f"{settings['authority'].rstrip('/')}/.well-known/openid-configuration")
+        endpoint = known.raise_for_status().json()["authorization_endpoint"]
         verifier = secrets.token_urlsafe(32).encode()
         asked = {
             "response_type": "code",
             "client_id": settings["client_id"],
-            "redirect_uri": _console_address(trial),
             "scope": settings["scope"],
             "state": trial.run,
             "code_challenge": urlsafe_b64encode(sha256(verifier).digest()).rstrip(b"=").decode(),
             "code_challenge_method": "S256",
         }
-        endpoint = known.raise_for_status().json()["authorization_endpoint"]
-        page = http.get(endpoint, params=asked, follow_redirects=True)
-    where = page.url.copy_with(query=None)
-    refused = page.url.params.get("error", "")
-    must(page.is_success and not refused, f"{where} answered {page.status_code} {refused}.")
+        for output in ("ConsoleUrl", "UserPageUrl"):
+            back = _address(trial, output)
+            page = http.get(endpoint, params=asked | {"redirect_uri": back}, follow_redirects=True)
+            where = page.url.copy_with(query=None)
+            refused = page.url.params.get("error", "")
+            must(
+                page.is_success and not refused,
+                f"{where} answered {page.status_code} {refused} for {back}.",
+            )
     return str(where)
 
 
@@ -249,14 +253,26 @@ def _function_roles(trial: Trial) -> dict[str, Any]:
     }
 
 
-def _console_address(trial: Trial) -> str:
-    """Return the address to which the console's client leads people back."""
+def _served(trial: Trial, output: str, title: str) -> str:
+    """Return the address of a page, which must be the one with the title."""
+    address = _address(trial, output)
+    with trial.session.http() as http:
+        page = http.get(address)
+    must(page.is_success, f"{address} answered {page.status_code}.")
+    must(f"<title>{title}" in page.text, f"{address} is another page.")
+    return address
+
+
+def _address(trial: Trial, output: str) -> str:
+    """Return the address of an output's page, to which the pages' client leads people back."""
     if trial.session.parameters().get("JwtIssuer"):
-        return trial.outputs["ConsoleUrl"]
+        return trial.outputs[output]
     client = trial.client("cognito-idp").describe_user_pool_client(
         UserPoolId=trial.outputs["UserPoolId"], ClientId=trial.outputs["ConsoleClientId"]
     )["UserPoolClient"]
-    addresses = client.get("CallbackURLs", [])
-    if not addresses:
-        raise FailedError("The console's client has no redirect URI.")
-    return str(addresses[0])
+    page = trial.outputs[output].rpartition("/")[2]
+    addresses: list[str] = client.get("CallbackURLs", [])
+    for address in addresses:
+        if address.endswith(f"/{page}"):
+            return address
+    raise FailedError(f"The console's client has no redirect URI that ends in /{page}.")
