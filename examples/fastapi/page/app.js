@@ -74,9 +74,15 @@ function showProblem(problem) {
   }
   at("detail").textContent = problem.detail;
   at("next-reset").textContent = new Date(problem.next_reset_at).toLocaleDateString();
-  at("top-up").hidden = !problem.top_up_url;
-  at("top-up").href = problem.top_up_url ?? "";
+  link("top-up", problem.top_up_url);
+  link("credits", problem.credits_url);
   at("out-of-credits").showModal();
+}
+
+/** Show a link, unless the stack has no such page. */
+function link(id, url) {
+  at(id).hidden = !url;
+  at(id).href = url ?? "";
 }
 
 /** Read the balance and the newest charges with the user's own token. */

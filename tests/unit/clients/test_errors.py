@@ -92,12 +92,14 @@ def test_insufficient_credits_has_the_shortfall_and_the_next_reset() -> None:
         "unit": "credits",
         "next_reset_at": "2026-12-01T00:00:00+00:00",
         "top_up_url": None,
+        "credits_url": "https://credits.example.com/me",
     }
     error = errors.api_error(402, problem)
     assert isinstance(error, errors.InsufficientCreditsError)
     assert (error.required, error.available, error.shortfall) == (25, 5, 20)
     assert error.next_reset_at == datetime(2026, 12, 1, tzinfo=UTC)
     assert error.top_up_url is None
+    assert error.credits_url == "https://credits.example.com/me"
     assert str(error) == "402 insufficient_credits: Not enough credits."
 
 

@@ -159,7 +159,11 @@ class UnauthorizedError(ApiError):
 
 
 class InsufficientCreditsError(ApiError):
-    """Too few credits. The next period's arrive at `next_reset_at`."""
+    """Too few credits. The next period's arrive at `next_reset_at`.
+
+    `top_up_url` is where to get more, `credits_url` where the user sees what became of them; None
+    unless the stack has such a page.
+    """
 
     CODES = frozenset({"insufficient_credits"})
 
@@ -169,6 +173,7 @@ class InsufficientCreditsError(ApiError):
     unit: str
     next_reset_at: datetime | None
     top_up_url: str | None
+    credits_url: str | None
 
 
 class ForbiddenError(ApiError):

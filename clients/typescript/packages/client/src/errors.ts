@@ -141,7 +141,10 @@ export class InvalidRequestError extends ApiError {
 /** The token is missing, expired, or from an issuer that Scrip does not trust. */
 export class UnauthorizedError extends ApiError {}
 
-/** Too few credits. The next period's arrive at `problem.next_reset_at`. */
+/**
+ * Too few credits. The next period's arrive at `problem.next_reset_at`. `problem.top_up_url` is where
+ * to get more, `problem.credits_url` where the user sees what became of them, if there is such a page.
+ */
 export class InsufficientCreditsError extends ApiError<Schemas["InsufficientCreditsProblem"]> {
   static override readonly codes = ["insufficient_credits"];
 }

@@ -64,7 +64,16 @@ export function OutOfCredits({ className }: ClassName): ReactNode {
             </time>
             .
           </p>
-          {shortage.top_up_url && <a href={shortage.top_up_url}>Get more now</a>}
+          {shortage.top_up_url && (
+            <p>
+              <a href={shortage.top_up_url}>Get more now</a>
+            </p>
+          )}
+          {shortage.credits_url && (
+            <p>
+              <a href={shortage.credits_url}>See your credits</a>
+            </p>
+          )}
         </>
       )}
       <form method="dialog">

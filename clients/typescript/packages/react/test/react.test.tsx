@@ -3,13 +3,21 @@
 import { cleanup, render, screen, waitFor } from "@testing-library/react";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { Balance, type Credits, ScripProvider, UsageMeter, useCredits } from "@scrip/react";
+import {
+  Balance,
+  type Credits,
+  OutOfCredits,
+  ScripProvider,
+  UsageMeter,
+  useCredits,
+} from "@scrip/react";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 let credits: Credits;
 let available: number;
 let answers: (() => void)[];
 let isHeld: boolean;
+let pages: { top_up_url: string | null; credits_url: string | null };
 let api: Server;
 let url: string;
 
@@ -26,19 +34,37 @@ const features = [
   },
 ];
 
+const shortage = {
+  code: "insufficient_credits",
+  required: 28,
+  available: 25,
+  shortfall: 3,
+  next_reset_at: "2026-12-01T00:00:00Z",
+};
+
+// jsdom has no dialogs that open and close.
+Object.assign(HTMLDialogElement.prototype, {
+  showModal(this: HTMLDialogElement) {
+    this.open = true;
+  },
+  close(this: HTMLDialogElement) {
+    this.open = false;
+  },
+});
+
 /** An API that answers the balance of when it was asked, at once or when a test lets it. */
 beforeEach(async () => {
   available = 100;
   answers = [];
   isHeld = false;
+  pages = { top_up_url: null, credits_url: null };
   api = createServer((request, response) => {
     const answer = (status: number, body: object) => {
       response.writeHead(status, { "Content-Type": "application/json" });
       response.end(JSON.stringify(body));
     };
     if (request.url === "/v1/catalog") return answer(200, { features, plans: [] });
-    if (request.url === "/images")
-      return answer(402, { code: "insufficient_credits", shortfall: 3 });
+    if (request.url === "/images") return answer(402, { ...shortage, ...pages });
     const account = { account_id: "u1", status: "active", unlimited: false, used: 25 };
     const now = { ...account, balance: available + 10, available };
     if (isHeld) answers.push(() => answer(200, now));
@@ -66,6 +92,7 @@ async function show() {
       <Spy />
       <Balance />
       <UsageMeter />
+      <OutOfCredits />
     </ScripProvider>,
   );
   await screen.findByText("100 credits");
@@ -103,6 +130,19 @@ test("the balance is read after spend, and a 402 is kept until it is dismissed",
   expect(credits.shortage).toMatchObject({ shortfall: 3 });
   credits.dismiss();
   await waitFor(() => expect(credits.shortage).toBeUndefined());
+});
+
+test("the dialog leads to where more are, and to where the credits went, if there are such pages", async () => {
+  await show();
+  await credits.spend(`${url}/images`);
+  await screen.findByText("This needs 28 credits, and you have 25.");
+  expect(screen.queryAllByRole("link")).toEqual([]);
+  pages = { top_up_url: "https://app.example/buy", credits_url: "https://credits.example/me" };
+  await credits.spend(`${url}/images`);
+  const more = await screen.findByRole("link", { name: "Get more now" });
+  expect(more.getAttribute("href")).toBe(pages.top_up_url);
+  const mine = screen.getByRole("link", { name: "See your credits" });
+  expect(mine.getAttribute("href")).toBe(pages.credits_url);
 });
 
 test("the balance is read when the page is looked at again, and every 30 seconds", async () => {
