@@ -101,7 +101,7 @@ def test_a_user_sees_what_they_have_what_is_set_aside_and_what_happens_next(
     expect(in_progress.nth(1)).to_contain_text("50")
     upcoming = page.get_by_role("region", name="What happens next").get_by_role("listitem")
     expect(upcoming.nth(0)).to_contain_text("50 credits are no longer set aside")
-    expect(upcoming.nth(1)).to_contain_text("100 credits arrive")
+    expect(upcoming.nth(1)).to_contain_text("100 new credits arrive")
 
     somebody.consume("image-generation")
     page.get_by_role("button", name="Refresh").click()

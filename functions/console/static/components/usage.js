@@ -2,7 +2,7 @@
 
 import { html, useCallback, useMemo, useState } from "../lib/vendor.js";
 import { get, path } from "../lib/api.js";
-import { nameOf } from "../lib/entries.js";
+import { nameOf as featureName } from "../lib/entries.js";
 import { counted, credits, dayAfter, number, utcDay } from "../lib/format.js";
 import { useLoaded } from "../lib/loading.js";
 import { metered } from "../lib/prices.js";
@@ -12,16 +12,16 @@ import { Table } from "./table.js";
 import { Credits } from "./values.js";
 
 const DAY_MS = 24 * 3600 * 1000;
-const BY_AMOUNT = "Custom amounts";
 const OTHERS = "Other features";
 const COMPARED_DAYS_MAX = 183;
 const WEEK = 7;
 
 /**
  * The usage of UTC days, both included, by day or ("week") by week; `features()` promises the
- * catalog's features. The period before them, of the same length, is read with them to compare.
+ * catalog's features, `other` names uses of none. The period before them, of the same length, is read
+ * with them to compare.
  */
-export function Usage({ accountId, from, to, by = "day", features, turn }) {
+export function Usage({ accountId, from, to, by = "day", features, other, turn }) {
   const length = (Date.parse(to) - Date.parse(from)) / DAY_MS + 1;
   const isCompared = length <= COMPARED_DAYS_MAX;
   const usage = useLoaded(
@@ -34,7 +34,8 @@ export function Usage({ accountId, from, to, by = "day", features, turn }) {
         }),
         features(),
       ]);
-      return stacked(answer.usage, { from, to, by, length, isCompared }, list);
+      const nameOf = (id) => (id === null ? other : featureName(id, list));
+      return stacked(answer.usage, { from, to, by, length, isCompared }, nameOf);
     },
     [accountId, from, to, by],
     turn,
@@ -43,7 +44,7 @@ export function Usage({ accountId, from, to, by = "day", features, turn }) {
 }
 
 /** Convert the API's rows to days and stacks, the most used first; the least used share the last. */
-function stacked(rows, { from, to, by, length, isCompared }, list) {
+function stacked(rows, { from, to, by, length, isCompared }, nameOf) {
   const days = [];
   for (let day = from; day <= to; day = dayAfter(day)) days.push(day);
   const size = by === "week" ? WEEK : 1;
@@ -58,7 +59,7 @@ function stacked(rows, { from, to, by, length, isCompared }, list) {
       before[places.get(dayAfter(row.day, length))] += row.credits;
       continue;
     }
-    const name = row.feature === null ? BY_AMOUNT : nameOf(row.feature, list);
+    const name = nameOf(row.feature);
     if (!found.has(name)) {
       const values = bars.map(() => 0);
       found.set(name, { name, values, credits: 0, count: 0, refunded: 0, meters: {} });

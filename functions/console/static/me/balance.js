@@ -2,7 +2,7 @@
 
 import { html } from "../lib/vendor.js";
 import { nameOf as featureName } from "../lib/entries.js";
-import { counted, credits, number } from "../lib/format.js";
+import { credits, number } from "../lib/format.js";
 import { rowsOf, useUpcoming } from "../lib/upcoming.js";
 import { Loaded } from "../components/states.js";
 import { Table } from "../components/table.js";
@@ -74,7 +74,7 @@ const Figures = ({
     <h2 class="figure-name">Plan</h2>
     <span class="figure-value">${planName}</span>
     <span class="under">
-      renews <${Time} at=${account.period.end} as="relative" />, <${Time} at=${account.period.end} as="date" />
+      renews on <${Time} at=${account.period.end} as="date" />
     </span>
   </div>
   <div class="figure">
@@ -136,17 +136,18 @@ function Next({ account, nameOf, turn }) {
       const rows = rowsOf(upcoming, account, happenings(nameOf));
       if (rows.length === 0) return html`<p class="quiet padded">Nothing is planned.</p>`;
       return html`<ol class="records">
-        ${rows.map(
-          ({ at, what, balance, repeats }) => html`<li key=${at}>
-            <span class="strong">
-              <${Time} at=${at} as="date" />: ${what}${repeats.length > 0 && `, then again ${counted(repeats.length, "time")}`}
-            </span>
-            <span class="under">
-              <${Time} at=${at} as="relative" />; your balance will be ${number(balance)}
-            </span>
-          </li>`,
-        )}
-      </ol>`;
+          ${rows.map(
+            ({ at, what, balance, repeats: [again] }) => html`<li key=${at}>
+              <span class="strong"><${Time} at=${at} as="date" />: ${what}</span>
+              <span class="under">
+                <${Time} at=${at} as="relative" /> · balance ${number(balance)}${
+                  again && html` · again on <${Time} at=${again} as="date" />, and so on`
+                }
+              </span>
+            </li>`,
+          )}
+        </ol>
+        <p class="fine card-foot">Balances assume that you use nothing until then.</p>`;
     }}
   <//>`;
 }
@@ -162,12 +163,14 @@ const GRANT_COLUMNS = [
     name: "Expires",
     cell: ({ expires_at: at }) =>
       at
-        ? html`<${Time} at=${at} as="relative" /> <span class="under"><${Time} at=${at} as="date" /></span>`
-        : html`<span class="quiet">Never</span>`,
+        ? html`<span class="for-phone">Expires </span>
+          <${Time} at=${at} as="relative" /> <span class="under"><${Time} at=${at} as="date" /></span>`
+        : html`<span class="quiet">Never<span class="for-phone"> expires</span></span>`,
   },
   {
     name: "Left",
     isNumber: true,
+    isMain: true,
     cell: (grant) => html`<${Credits} value=${grant.remaining} />
       <span class="quiet"> of ${number(grant.amount)}</span>
       <${Bar} part=${grant.remaining} whole=${grant.amount} />`,

@@ -8,6 +8,7 @@ import { beside, lastDay, spanOf } from "./calendar.js";
 import { features } from "./catalog.js";
 import { Changes } from "./changes.js";
 import { Statement } from "./statement.js";
+import { OTHER } from "./words.js";
 
 /** The month in the address, or else the current one: #month=2026-11, #month=2026-11&day=2026-11-24. */
 export function Month({ catalog, turn }) {
@@ -49,6 +50,7 @@ export function Month({ catalog, turn }) {
         from=${day ?? `${month}-01`}
         to=${day ?? (month === now ? dayFromToday(0) : lastDay(month))}
         features=${features}
+        other=${OTHER}
         turn=${turn}
       />
       <p class="fine">Days begin and end at midnight UTC. New use appears here within a few seconds.</p>

@@ -37,10 +37,13 @@ const CHANGES = {
   unfreeze: "Account active again",
 };
 
+/** What a use of no feature is called. */
+export const OTHER = "Other use";
+
 /** Describe a kind of change; a use or a refund by its feature. */
 export function changeOf({ type, feature }, features) {
   const name = feature ? nameOf(feature, features) : null;
-  if (type === "usage") return name ?? "Other use";
+  if (type === "usage") return name ?? OTHER;
   if (type === "refund") return name ? `Refund: ${name}` : "Refund";
   return CHANGES[type] ?? words(type);
 }
@@ -59,8 +62,9 @@ export function priceOf({ type, feature, quantity, cost, usage, price, unlimited
 export const happenings = (nameOf) => (before, then) =>
   [
     then.plan_id !== before.plan_id && `your plan changes to ${nameOf(then.plan_id)}`,
-    then.granted > 0 && `${credits(then.granted)} arrive`,
-    then.expired > 0 && `${credits(then.expired)} expire`,
-    then.released > 0 && `${credits(then.released)} are no longer set aside`,
+    then.expired > 0 && counted(then.expired, "unused credit expires", "unused credits expire"),
+    then.granted > 0 && counted(then.granted, "new credit arrives", "new credits arrive"),
+    then.released > 0 &&
+      counted(then.released, "credit is no longer set aside", "credits are no longer set aside"),
     then.granted === 0 && then.begins_period && "a new month begins",
   ].filter(Boolean);

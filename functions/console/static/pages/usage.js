@@ -19,7 +19,13 @@ export function UsageTab({ accountId, turn, query }) {
   const range = rangeOf(query);
   return html`<section class="card padded" aria-label="Usage">
     <${Range} accountId=${accountId} ...${range} />
-    <${Usage} accountId=${accountId} ...${range} features=${features} turn=${turn} />
+    <${Usage}
+      accountId=${accountId}
+      ...${range}
+      features=${features}
+      other="Custom amounts"
+      turn=${turn}
+    />
   </section>`;
 }
 
