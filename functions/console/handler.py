@@ -67,7 +67,7 @@ def get_embedded() -> Response[str]:
 
 @app.get("/console/config.json", include_in_schema=False)
 def get_config() -> Response[Any]:
-    """Return the sign-in settings, the issuer and the pages' client ID there, and the stage."""
+    """Return the pages' settings: how to sign in, the stage, and where users get more credits."""
     return answer(
         {
             "authority": settings().sign_in_authority,
@@ -75,6 +75,7 @@ def get_config() -> Response[Any]:
             "audience": settings().sign_in_audience,
             "scope": "openid email",
             "stage": settings().stage,
+            "top_up_url": settings().top_up_url or None,
         },
         headers=REVALIDATE,
     )

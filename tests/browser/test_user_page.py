@@ -229,7 +229,23 @@ def test_a_user_without_credits_reads_when_more_arrive(
     expect(figure(page, "Balance")).to_have_text("0")
     expect(page.get_by_text("0 of 100", exact=True)).to_be_visible()
     upcoming = page.get_by_role("region", name="What happens next").get_by_role("listitem")
-    expect(upcoming.first).to_contain_text("100 credits arrive")
+    expect(upcoming.first).to_contain_text("100 new credits arrive")
+
+
+def test_a_user_can_get_more_where_the_stack_has_a_page_for_that(
+    opened: Callable[..., Page], somebody: NewUser
+) -> None:
+    page = opened(somebody.email)
+    expect(figure(page, "Balance")).to_be_visible()
+    more = page.get_by_role("link", name="Get more credits")
+    expect(more).to_have_count(0)
+    with_top_up = {"top_up_url": "https://app.example/credits"}
+    page.route(
+        "**/console/config.json",
+        lambda route: route.fulfill(json=route.fetch().json() | with_top_up),
+    )
+    page.reload()
+    expect(more).to_have_attribute("href", with_top_up["top_up_url"])
 
 
 def test_use_on_an_unlimited_plan_costs_nothing(

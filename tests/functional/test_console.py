@@ -22,6 +22,7 @@ def sign_in(aws: Table, monkeypatch: pytest.MonkeyPatch) -> None:
         "SIGN_IN_AUTHORITY": ISSUER,
         "SIGN_IN_CLIENT_ID": "3n4b5urk1ft4fl3mg5e62d9ado",
         "SIGN_IN_TOKEN_URL": "https://scrip.auth.eu-central-1.amazoncognito.com/oauth2/token",
+        "TOP_UP_URL": "https://app.example/credits",
     }.items():
         monkeypatch.setenv(name, value)
     settings.cache_clear()
@@ -147,13 +148,14 @@ def test_other_paths_are_not_found() -> None:
         assert answer["headers"]["Content-Type"] == "application/problem+json"
 
 
-def test_the_configuration_says_where_to_sign_in() -> None:
+def test_the_configuration_says_where_to_sign_in_and_where_more_credits_are() -> None:
     assert json.loads(get("config")["body"]) == {
         "authority": ISSUER,
         "client_id": "3n4b5urk1ft4fl3mg5e62d9ado",
         "audience": "",
         "scope": "openid email",
         "stage": "dev",
+        "top_up_url": "https://app.example/credits",
     }
 
 

@@ -42,6 +42,9 @@ export async function begin() {
 /** Return whether the stack is for tests: accounts can have clocks of their own. */
 export const isDev = () => config.stage === "dev";
 
+/** Return the address where users can get more credits, or null if the stack has none. */
+export const topUpUrl = () => config.top_up_url;
+
 /** Return whether the user signed out in this tab. */
 export const hasSignedOut = () => sessionStorage.getItem(SIGNED_OUT) !== null;
 

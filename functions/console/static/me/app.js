@@ -5,7 +5,7 @@ import { get } from "../lib/api.js";
 import { credits, setNow } from "../lib/format.js";
 import { useLoaded } from "../lib/loading.js";
 import { announce } from "../lib/notice.js";
-import { signOut, signedIn } from "../lib/session.js";
+import { signOut, signedIn, topUpUrl } from "../lib/session.js";
 import { Brand } from "../components/brand.js";
 import { enter } from "../components/door.js";
 import { Guarded } from "../components/guarded.js";
@@ -73,7 +73,10 @@ function Credits({ name }) {
   return html`
     <div class="page-head">
       <h1>Your credits</h1>
-      <button type="button" class="button small" onClick=${() => setTurn(turn + 1)}>Refresh</button>
+      <div class="actions not-printed">
+        ${topUpUrl() && html`<a class="button small primary" href=${topUpUrl()}>Get more credits</a>`}
+        <button type="button" class="button small" onClick=${() => setTurn(turn + 1)}>Refresh</button>
+      </div>
     </div>
     <p class="for-print">${name}</p>
     <${Loaded} of=${about} what="your credits" lines=${8}>
