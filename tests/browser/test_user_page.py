@@ -125,7 +125,8 @@ def test_every_change_has_its_price_and_a_file_has_all_of_a_month(
     expect(changes(page).nth(4)).to_contain_text("Welcome credits")
 
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download CSV").click()
+        activity = page.get_by_role("region", name="Activity")
+        activity.get_by_role("button", name="Download CSV").click()
     assert re.fullmatch(r"credits-\d{4}-\d\d\.csv", download.value.suggested_filename)
     text = download.value.path().read_text(encoding="utf-8-sig")
     rows = list(csv.DictReader(text.splitlines()))
@@ -159,6 +160,13 @@ def test_a_statement_adds_up_by_feature_day_model_and_reference(
     statement.get_by_label("Reference").check()
     expect(rows.filter(has_text="run-1")).to_contain_text(f"2{MINUS}40")
     expect(statement.locator("dd")).to_have_text(["0", "+10,055", "10,055"])
+    with page.expect_download() as download:
+        statement.get_by_role("button", name="Download CSV").click()
+    assert re.fullmatch(r"statement-.+-by-reference\.csv", download.value.suggested_filename)
+    text = download.value.path().read_text(encoding="utf-8-sig")
+    lines = list(csv.DictReader(text.splitlines()))
+    assert {"What": "Used", "Reference": "run-1", "Times": "2", "Credits": "-40"} in lines
+    assert sum(int(line["Credits"]) for line in lines) == somebody.balance()
 
     # A reference leads to its own charges, which the stream lists a few seconds after the charge.
     rows.get_by_role("link", name="run-1").click()
@@ -314,10 +322,10 @@ def test_a_long_history_is_read_a_page_at_a_time(
     service_api: httpx.Client,
     seen: Seen,
 ) -> None:
-    batch = {"uses": [{"amount": 1, "reference": f"run-{n}"} for n in range(25)]}
-    for _ in range(8):
-        url = f"/{somebody.account_id}/consume/batch"
-        assert service_api.post(url, json=batch).status_code == 200
+    url = f"/{somebody.account_id}/consume/batch"
+    for runs in range(8):
+        uses = [{"amount": 1, "reference": f"run-{runs}-{n}"} for n in range(25)]
+        assert service_api.post(url, json={"uses": uses}).status_code == 200
     page = opened(somebody.email)
     expect(changes(page)).to_have_count(50)
     page.mouse.wheel(0, 50_000)
@@ -326,6 +334,12 @@ def test_a_long_history_is_read_a_page_at_a_time(
     assert len(asked) == 1
     page.get_by_role("button", name="Show more").click()
     expect(changes(page)).to_have_count(100)
+
+    page.goto(f"{page.url.partition('#')[0]}#by=reference")
+    statement = page.get_by_role("region", name="Statement")
+    expect(statement).to_contain_text("100 of 202 lines")
+    statement.get_by_role("button", name="Show more").click()
+    expect(statement.get_by_role("table").locator("tbody tr")).to_have_count(200)
 
 
 def test_the_page_is_small_and_loads_few_files_at_once(

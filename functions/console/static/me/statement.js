@@ -1,8 +1,8 @@
 // The statement of a month or day: the balance before, what changed it, and the balance after.
 
-import { html } from "../lib/vendor.js";
+import { html, useState } from "../lib/vendor.js";
 import { get } from "../lib/api.js";
-import { number, utcDay } from "../lib/format.js";
+import { counted, number, utcDay } from "../lib/format.js";
 import { useLoaded } from "../lib/loading.js";
 import { prices } from "../lib/prices.js";
 import { go } from "../lib/router.js";
@@ -10,6 +10,7 @@ import { Radios } from "../components/fields.js";
 import { Empty, Loaded } from "../components/states.js";
 import { Table } from "../components/table.js";
 import { Change, Credits, Id } from "../components/values.js";
+import { save } from "./csv.js";
 import { changeOf } from "./words.js";
 
 const GROUPS = [
@@ -21,18 +22,33 @@ const GROUPS = [
 
 const KINDS = { usage: "Used", refund: "Refunds" };
 
+/** How many lines are shown at once: a month may have thousands of references. */
+const LINES = 100;
+
 /** The statement of a span of days with a `name`. The address says how its uses are grouped. */
-export function Statement({ name, span, isOver, query, to, features, turn }) {
-  const by = GROUPS.some(([group]) => group === query.by) ? query.by : GROUPS[0][0];
+export function Statement({ period, name, span, isOver, query, to, features, turn }) {
+  const [by, label] = GROUPS.find(([group]) => group === query.by) ?? GROUPS[0];
   const statement = useLoaded(
-    (signal) => get("accounts/me/statement", { query: { ...span, group_by: by }, signal }),
+    async (signal) => {
+      const answer = await get("accounts/me/statement", { query: { ...span, group_by: by }, signal });
+      // What is only set aside, or paused, changes nothing.
+      const isShown = ({ type, amount }) => amount !== 0 || type in KINDS;
+      return { ...answer, lines: answer.lines.filter(isShown) };
+    },
     [span.from, span.to, by],
     turn,
   );
+  const download = () =>
+    save(`statement-${period}-by-${by}.csv`, table(by, label, statement.data.lines, features));
   return html`<section class="card padded" aria-labelledby="statement">
     <div class="card-head">
       <h3 id="statement">Statement</h3>
-      <button type="button" class="button small" onClick=${() => print()}>Print</button>
+      <div class="actions">
+        <button type="button" class="button small" disabled=${!statement.data} onClick=${download}>
+          Download CSV
+        </button>
+        <button type="button" class="button small" onClick=${() => print()}>Print</button>
+      </div>
     </div>
     <div class="not-printed">
       <${Radios}
@@ -43,15 +59,22 @@ export function Statement({ name, span, isOver, query, to, features, turn }) {
         options=${GROUPS}
       />
     </div>
-    <${Loaded} of=${statement} what="the statement" lines=${6}>
-      ${(data) => html`<${Sums}
-        ...${data}
-        name=${name}
-        isOver=${isOver}
-        columns=${columns(by, to, features)}
-        keyOf=${(line) => `${line.type} ${line[by]}`}
-      />`}
-    <//>
+    ${
+      statement.error?.code === "invalid"
+        ? html`<${Empty} title="Too much for one statement">
+            Group by day, then open a day.
+          <//>`
+        : html`<${Loaded} of=${statement} what="the statement" lines=${6}>
+          ${(data) => html`<${Sums}
+            key=${by}
+            ...${data}
+            name=${name}
+            isOver=${isOver}
+            columns=${columnsOf(by, to, features)}
+            keyOf=${(line) => `${line.type} ${line[by]}`}
+          />`}
+        <//>`
+    }
   </section>`;
 }
 
@@ -61,24 +84,30 @@ function Sums({
   lines,
   name,
   isOver,
-  columns: shown,
+  columns,
   keyOf,
 }) {
-  // What is only set aside, or paused, changes nothing.
-  const changing = lines.filter(({ type, amount }) => amount !== 0 || type in KINDS);
+  const [shown, setShown] = useState(LINES);
   return html`
     <dl class="sums flat">
       <div class="edge"><dt>Balance at the start</dt><dd><${Credits} value=${before} /></dd></div>
     </dl>
     ${
-      changing.length > 0
+      lines.length > 0
         ? html`<${Table}
           caption=${`What changed your balance: ${name}`}
-          columns=${shown}
-          rows=${changing}
+          columns=${columns}
+          rows=${lines.slice(0, shown)}
           keyOf=${keyOf}
         />`
         : html`<${Empty} title="Nothing changed your balance" />`
+    }
+    ${
+      lines.length > shown &&
+      html`<div class="more">
+        <button type="button" class="button" onClick=${() => setShown(shown + LINES)}>Show more</button>
+        <p class="fine">${number(shown)} of ${counted(lines.length, "line")}</p>
+      </div>`
     }
     <dl class="sums flat">
       <div class="edge"><dt>Change</dt><dd><${Change} value=${after - before} /></dd></div>
@@ -90,7 +119,21 @@ function Sums({
   `;
 }
 
-const columns = (by, to, features) => [
+/** Return the lines as rows of a file, below their names. */
+const table = (by, label, lines, features) => {
+  const group = by === "feature" ? [] : [label];
+  return [
+    ["What", ...group, "Times", "Credits"],
+    ...lines.map((line) => [
+      by === "feature" ? changeOf(line, features) : kindOf(line, features),
+      ...group.map(() => line[by]),
+      line.count,
+      line.amount,
+    ]),
+  ];
+};
+
+const columnsOf = (by, to, features) => [
   ...(by === "day"
     ? [
         {
