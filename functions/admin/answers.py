@@ -62,7 +62,7 @@ class AccountCountsAnswer(TypedDict):
 class Suggestion(TypedDict):
     """What a search has found: `matched` is what matched it, and `name` the account's owner's."""
 
-    kind: Literal["account", "customer", "payment", "entry", "webhook"]
+    kind: Literal["account", "customer", "payment", "entry", "webhook", "reference"]
     matched: str
     account_id: str | None
     name: str | None

@@ -61,7 +61,14 @@ from scrip.store.aliases import EMAIL, accounts_named, owners_of
 from scrip.store.archive import Archive, open_archive
 from scrip.store.directory import list_account_ids, list_messages
 from scrip.store.inbox import InboxStatus, read_message
-from scrip.store.listing import OPENED, count_listed, is_complete, list_newest, plan_row
+from scrip.store.listing import (
+    OPENED,
+    count_listed,
+    is_complete,
+    list_newest,
+    opened_ats,
+    plan_row,
+)
 from scrip.store.ran_out import list_ran_out
 from scrip.store.totals import read_totals
 from scrip.users import add_account, emails_of
@@ -202,7 +209,7 @@ def get_counts(admin: Admin) -> Response[AccountCountsAnswer]:
     "GET",
     "/v1/admin/search",
     operation_id="search",
-    summary="Find accounts, payments, entries and messages",
+    summary="Find accounts, payments, entries, references and messages",
     tag="Accounts",
 )
 def get_search(
@@ -211,7 +218,8 @@ def get_search(
         Asked,
         Query(
             description="The beginning, at least 3 characters, of an address, a name, an account's "
-            "ID or a provider's ID; or a whole ID, an entry's as `<account_id>/<entry_id>`."
+            "ID, a provider's ID or a reference; or a whole ID, an entry's as "
+            "`<account_id>/<entry_id>`."
         ),
     ],
 ) -> Response[SearchAnswer]:
@@ -318,9 +326,15 @@ def post_account(
     """Open an account as its owner's sign-up would. An existing account keeps what it has."""
     account, is_new = add_account(ledger(), body.account_id, body.email, dry_run=dry_run)
     emails = {*emails_of(ledger(), body.account_id), *([body.email.lower()] if body.email else [])}
-    owner = owners_of(ledger().table, [body.account_id]).get(body.account_id)
+    table = ledger().table
     return answer(
-        listed_account_json(account, ledger().entitled(account), sorted(emails), owner),
+        listed_account_json(
+            account,
+            ledger().entitled(account),
+            sorted(emails),
+            owners_of(table, [body.account_id]).get(body.account_id),
+            opened_ats(table, [body.account_id]).get(body.account_id),
+        ),
         201 if is_new else 200,
     )
 

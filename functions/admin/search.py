@@ -1,7 +1,8 @@
-"""Search: what has a name that begins with some characters, or has exactly this ID.
+"""Search: what has a name or a reference that begins like this, or has exactly this ID.
 
-Names are found by the index `directory`, where each has the keys that `name_directory_keys` makes
-of it, and IDs by reading the items that would have them.
+Names and references are found by the index `directory`, where each has the keys that
+`name_directory_keys` or `reference_directory_keys` makes of it, and IDs by reading the items that
+would have them.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from scrip.store.keys import (
     name_directory_keys,
     names_partition,
     payment_key,
+    reference_beginning_keys,
 )
 from scrip.store.pages import read_page
 from scrip.webhooks.providers import Provider
@@ -33,13 +35,14 @@ from scrip.webhooks.providers import Provider
 if TYPE_CHECKING:
     from scrip.store.client import Table
     from scrip.store.items import Item, Wire
+    from scrip.store.keys import Key
     from scrip.store.pages import Place, Steps
 
 FOUND_MAX = 10
 """How many results a search has."""
 
 READ = 30
-"""How many names are read for them: an account may have several that begin alike."""
+"""How many names, and as many references, are read for them: some lead to the same."""
 
 PLACE = ("pk", "sk", "directory_pk", "directory_sk")
 """The keys after which a list of names goes on."""
@@ -53,6 +56,7 @@ class Kind(StrEnum):
     PAYMENT = "payment"
     ENTRY = "entry"
     WEBHOOK = "webhook"
+    REFERENCE = "reference"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,23 +73,29 @@ class Found:
     owner: str | None = None
 
     @property
-    def identity(self) -> tuple[Kind, str | None]:
+    def identity(self) -> tuple[Kind, str, str | None]:
         """What it leads to: results that lead to the same are one."""
-        return self.kind, self.account_id if self.kind is Kind.ACCOUNT else self.matched
+        match self.kind:
+            case Kind.ACCOUNT:
+                return self.kind, "", self.account_id
+            case Kind.REFERENCE:  # several accounts may have it
+                return self.kind, self.matched, self.account_id
+        return self.kind, self.matched, None
 
 
 def search(table: Table, asked: str) -> list[Found]:
-    """Return up to FOUND_MAX results: those with exactly this ID, then others by name.
+    """Return up to FOUND_MAX results: those with exactly this ID, then others by name or reference.
 
-    Two round trips: the names, the items with this ID and (with a slash) the entry are read
-    together, and then the names of the accounts' owners, and what the payments say.
+    Two round trips: the names, the references, the items with this ID and (with a slash) the entry
+    are read together, and then the names of the accounts' owners, and what the payments say.
     """
-    with ThreadPoolExecutor(3) as pool:
+    with ThreadPoolExecutor(4) as pool:
         exact = pool.submit(_with_id, table, asked)
         entry = pool.submit(_entry, table, asked)
         named = pool.submit(_named, table, asked)
-        found = [*entry.result(), *exact.result(), *named.result()]
-    different: dict[tuple[Kind, str | None], Found] = {}
+        referred = pool.submit(_referred, table, asked)
+        found = [*entry.result(), *exact.result(), *named.result(), *referred.result()]
+    different: dict[tuple[Kind, str, str | None], Found] = {}
     for one in found:
         different.setdefault(one.identity, one)
     return _completed(table, [*islice(different.values(), FOUND_MAX)])
@@ -121,11 +131,23 @@ def _named(table: Table, asked: str) -> list[Found]:
     return [_found_by_name(row["pk"], row["sk"]) for row in rows]
 
 
+def _referred(table: Table, asked: str) -> list[Found]:
+    """Return the references that begin like this, with the accounts that have entries of them."""
+    rows, _ = _begun(table, reference_beginning_keys(asked), None, READ) if asked else ([], True)
+    return [
+        Found(kind=Kind.REFERENCE, matched=id_of(row["sk"]), account_id=id_of(row["pk"]))
+        for row in rows
+    ]
+
+
 def _names(table: Table, asked: str, after: Wire | None, limit: int) -> tuple[list[Item], bool]:
     """Return the keys of names that begin like this, and whether those are all."""
     keys = name_directory_keys(asked)
-    if not keys:
-        return [], True
+    return _begun(table, keys, after, limit) if keys else ([], True)
+
+
+def _begun(table: Table, keys: Key, after: Wire | None, limit: int) -> tuple[list[Item], bool]:
+    """Return the keys of what the directory lists by these beginnings, and whether that is all."""
     found, last = table.query(
         "directory_pk = :pk AND begins_with(directory_sk, :beginning)",
         {":pk": keys["directory_pk"], ":beginning": keys["directory_sk"]},

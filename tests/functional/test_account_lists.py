@@ -338,3 +338,17 @@ def test_a_sign_up_at_cognito_and_a_user_of_clerk_bring_a_name(
         invoke("signup", sent | {"request": {"userAttributes": user | attributes}})
         [shown] = send("admin/account_by_email").body["accounts"]
         assert shown["name"] == name
+
+
+def test_a_list_says_since_when_its_accounts_are_open(
+    table: Table, at_noon: list[datetime]
+) -> None:
+    open_(table, "alice")
+    with streaming(table, "alice"):
+        at_noon.append(NOON + timedelta(days=1))
+        freeze("alice")
+    open_account(ledger(), "bob", [], at=NOON)  # the stream has not listed it yet
+    shown = send("admin/accounts", query={"state": "frozen"}).body["accounts"]
+    assert [one["opened_at"] for one in shown] == ["2026-11-03T12:00:00.000Z"]
+    [bob] = send("admin/account_by_email", query={"account_id": "bob"}).body["accounts"]
+    assert bob["opened_at"] is None

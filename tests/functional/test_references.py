@@ -153,8 +153,27 @@ def test_too_many_references_are_refused_with_the_way_out(
 def test_references_do_not_hide_accounts_from_a_search(table: Table, outside: Outside) -> None:
     invoke("signup", event("signup/confirmed"))
     stream(*(entry(seq, f"alice-{seq}") for seq in range(10, 50)))
-    [found] = send("admin/search", query={"q": "alice"}).body["suggestions"]
-    assert (found["kind"], found["account_id"]) == ("account", USER)
+    found = send("admin/search", query={"q": "alice"}).body["suggestions"]
+    assert (found[0]["kind"], found[0]["account_id"]) == ("account", USER)
+
+
+def test_a_reference_is_found_by_its_beginning_once_for_each_account(
+    table: Table, outside: Outside
+) -> None:
+    invoke("signup", event("signup/confirmed"))
+    day_later = {"recorded_at": NOON + DAY}
+    stream(entry(10, "Run-7"), entry(11, "Run-7", **day_later), entry(12, "run-70"))
+    count_reference(table, "bob", NOON.date(), "Run-7", [entry(1, "Run-7")])
+    for q, results in (
+        ("RUN", [("Run-7", USER), ("Run-7", "bob"), ("run-70", USER)]),
+        ("run-7", [("Run-7", USER), ("Run-7", "bob"), ("run-70", USER)]),
+        ("run-70", [("run-70", USER)]),
+        ("un-7", []),
+        ("ru", []),
+    ):
+        found = send("admin/search", query={"q": q}).body["suggestions"]
+        assert {one["kind"] for one in found} <= {"reference"}
+        assert sorted((one["matched"], one["account_id"]) for one in found) == results, q
 
 
 class Ledger:

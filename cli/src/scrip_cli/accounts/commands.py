@@ -211,6 +211,7 @@ def open_(
     from scrip.http.accounts import listed_account_json
     from scrip.http.admin_models import NewAccountRequest
     from scrip.store.aliases import owners_of
+    from scrip.store.listing import opened_ats
     from scrip.users import add_account, emails_of
 
     report.check_can_ask(yes=yes or dry_run)
@@ -230,7 +231,9 @@ def open_(
     emails = {*emails_of(ledger, account_id), *([request.email.lower()] if request.email else [])}
     show = report.show_json if as_json else report.show_facts
     owner = owners_of(ledger.table, [account_id]).get(account_id)
-    show(listed_account_json(account, ledger.entitled(account), sorted(emails), owner))
+    opened_at = opened_ats(ledger.table, [account_id]).get(account_id)
+    entitlement = ledger.entitled(account)
+    show(listed_account_json(account, entitlement, sorted(emails), owner, opened_at))
     if dry_run:
         report.note_dry_run()
 

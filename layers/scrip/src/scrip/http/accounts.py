@@ -17,6 +17,7 @@ from scrip.http.answers import AccountSummary, IsoInstant, summary, summary_then
 from scrip.ledger import Ledger
 from scrip.observability import logger
 from scrip.store.aliases import owners_of
+from scrip.store.listing import opened_ats
 from scrip.store.queries import Unreadable, read_accounts, read_newest_entry
 from scrip.users import emails_of
 
@@ -59,7 +60,10 @@ class AccountAnswer(AccountSummary):
 
 
 class ListedAccount(TypedDict):
-    """An account in a list, as it is now. Credits. `name` is its owner's, if a sign-up said it."""
+    """An account in a list, as it is now. Credits. `name` is its owner's, if a sign-up said it.
+
+    `opened_at` is null until the account is in the list of all accounts, some seconds after.
+    """
 
     account_id: str
     emails: list[str]
@@ -71,6 +75,7 @@ class ListedAccount(TypedDict):
     available: int
     held: int
     debt: int
+    opened_at: IsoInstant | None
 
 
 class UnreadableAccount(TypedDict):
@@ -151,6 +156,7 @@ def listed_account_json(
     entitlement: Entitlement,
     emails: Iterable[str],
     owner: str | None,
+    opened_at: datetime | None,
 ) -> ListedAccount:
     """Return a settled account as a list of accounts shows it."""
     return {
@@ -164,6 +170,7 @@ def listed_account_json(
         "available": account.available,
         "held": account.held,
         "debt": account.debt,
+        "opened_at": iso(opened_at) if opened_at else None,
     }
 
 
@@ -173,15 +180,17 @@ def listed_accounts(
 ) -> list[ListedAccount | UnreadableAccount]:
     """Return up to 100 accounts as they are now; one that cannot be read hides no other."""
     known = read_accounts(ledger.table, list(account_ids))
-    owners = owners_of(ledger.table, known)
+    owners, opened = owners_of(ledger.table, known), opened_ats(ledger.table, known)
     ledger.catalog()  # once, and not by each thread
     with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(partial(_listed, ledger, owners), known.keys(), known.values()))
+        listed = partial(_listed, ledger, owners, opened)
+        return list(pool.map(listed, known.keys(), known.values()))
 
 
 def _listed(
     ledger: Ledger,
     owners: Mapping[str, str],
+    opened: Mapping[str, datetime],
     account_id: str,
     account: Account | Unreadable,
 ) -> ListedAccount | UnreadableAccount:
@@ -190,7 +199,9 @@ def _listed(
     try:
         settled = ledger.settled(account)
         emails, owner = emails_of(ledger, account_id), owners.get(account_id)
-        return listed_account_json(settled, ledger.entitled(settled), emails, owner)
+        return listed_account_json(
+            settled, ledger.entitled(settled), emails, owner, opened.get(account_id)
+        )
     except BusyError:
         raise
     except Exception as exc:  # noqa: BLE001 - one that cannot be read hides no other

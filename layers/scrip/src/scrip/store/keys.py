@@ -111,15 +111,19 @@ def reference_key(account_id: str, day: date, reference: str) -> Key:
 
 
 def reference_directory_keys(account_id: str, day: date, reference: str) -> Key:
-    """Where the index `directory` lists a reference, to be found by its beginning.
+    """Where the index `directory` lists a reference, to be found by its beginning."""
+    beginning = reference_beginning_keys(reference)
+    place = f"{beginning['directory_sk']}#R#{account_id}#{day.isoformat()}"
+    return {**beginning, "directory_sk": place}
+
+
+def reference_beginning_keys(beginning: str) -> Key:
+    """How the keys begin that the index `directory` has of references that begin like this.
 
     They are apart from names, of which there are far fewer.
     """
-    name = _short(reference.lower())
-    return {
-        "directory_pk": f"REFERENCE#{name[:BEGINNING]}",
-        "directory_sk": f"{name}#R#{account_id}#{day.isoformat()}",
-    }
+    name = _short(beginning.lower())
+    return {"directory_pk": f"REFERENCE#{name[:BEGINNING]}", "directory_sk": name}
 
 
 def _short(reference: str) -> str:
@@ -308,6 +312,11 @@ def listed_directory_keys(account_id: str, row: str, since: datetime) -> Key:
         "directory_pk": listed_partition(row),
         "directory_sk": _cut(f"{since:%Y-%m-%dT%H:%M:%S.%f}#{account_id}"),
     }
+
+
+def listed_since(directory_sk: str) -> datetime:
+    """Return since when an account is in a list, from its place there."""
+    return datetime.fromisoformat(directory_sk.partition("#")[0]).replace(tzinfo=UTC)
 
 
 def listed_partition(row: str) -> str:

@@ -29,6 +29,7 @@ from scrip.store.keys import (
     listed_directory_keys,
     listed_key,
     listed_partition,
+    listed_since,
     listing_key,
     name_directory_keys,
     names_partition,
@@ -37,6 +38,7 @@ from scrip.store.pages import read_page
 from scrip.store.queries import read
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from scrip.store.client import Table
@@ -135,6 +137,16 @@ def opened_at(table: Table, account: Account) -> datetime:
         "pk = :pk", {":pk": ledger_partition(account.account_id)}, IndexName="history", Limit=1
     )
     return entry_of(found[0]).recorded_at if found else account.as_of
+
+
+def opened_ats(table: Table, account_ids: Iterable[str]) -> dict[str, datetime]:
+    """Return when those of up to 100 accounts were opened that are in the list. One round trip."""
+    keys = [listed_key(account_id, OPENED) for account_id in dict.fromkeys(account_ids)]
+    return {
+        id_of(item["pk"]["S"]): listed_since(item["directory_sk"]["S"])
+        for item in table.get_batch(keys, "pk", "directory_sk")
+        if "directory_sk" in item
+    }
 
 
 def list_newest(
