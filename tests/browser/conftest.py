@@ -130,8 +130,9 @@ def sign_in(browser: Browser, details: Details, seen: Seen) -> Iterator[Callable
     for context in contexts:
         context.close()
     seen.calls(details.api_url)
-    # The browser logs the status of a refusal, which is no error of the page.
-    refused = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
+    # The browser logs the status of a refusal, which is no error of the page, and of an API that is
+    # busy, which the page asks again.
+    refused = re.compile(r"Failed to load resource: .* responded with a status of (4\d\d|503)")
     # Neither is a connection that a test cut.
     cut = re.compile(r"Failed to load resource: net::ERR_(FAILED|INTERNET_DISCONNECTED)")
     errors = [error for error in seen.errors if not refused.match(error)]

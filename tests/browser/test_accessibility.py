@@ -5,6 +5,7 @@ The screenshots are kept in .screenshots, for people to look at.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 PAGES = {
     "accounts": "#/accounts",
-    "no-match": "#/accounts?email=nobody@example.com",
+    "no-match": "#/accounts?q=nobody@example.com",
     "account": "#/accounts/{account_id}",
     "ledger": "#/accounts/{account_id}/ledger",
     "entry": "#/accounts/{account_id}/entries/user:picture-1",
@@ -77,6 +78,22 @@ def test_every_page_and_dialog_is_accessible(
     page.keyboard.press("Control+k")
     expect(page.get_by_role("option").first).to_be_visible()
     check(page, f"palette-{width}-{scheme}", whole=False)
+    page.keyboard.press("Escape")
+    page.goto(details.console_url + PAGES["accounts"])
+    page.get_by_role("search").get_by_role("combobox").fill(somebody.account_id)
+    expect(page.get_by_role("option").first).to_be_visible()
+    check(page, f"search-{width}-{scheme}", whole=False)
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="edit the balance").first.click()
+    page.get_by_label("Select all on this page").check()
+    check(page, f"edit-in-list-{width}-{scheme}", whole=False)
+    page.get_by_role("button", name="Adjust credits", exact=True).click()
+    dialog = page.get_by_role("dialog", name=re.compile("^Adjust credits of"))
+    dialog.get_by_label("Amount").fill("50")
+    dialog.get_by_label("Reason").fill("sorry")
+    dialog.get_by_role("button", name="Preview").click()
+    expect(dialog.get_by_role("table", name="Preview")).to_be_visible()
+    check(page, f"several-{width}-{scheme}", whole=False)
     page.keyboard.press("Escape")
     page.goto(details.console_url + PAGES["features"])
     page.get_by_role("button", name="Edit GPT-6.1 Sol", exact=True).click()

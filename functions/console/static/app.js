@@ -8,10 +8,10 @@ import { Door, NotReached, enter } from "./components/door.js";
 import { Guarded } from "./components/guarded.js";
 import { later } from "./components/later.js";
 import { Shell } from "./components/shell.js";
-import { AccountPage } from "./pages/account.js";
 import { AccountsPage } from "./pages/accounts.js";
 import { NotFoundPage } from "./pages/not-found.js";
 
+const AccountPage = later(async () => (await import("./pages/account.js")).AccountPage);
 const CatalogPage = later(async () => (await import("./pages/catalog.js")).CatalogPage);
 const FeaturePage = later(async () => (await import("./pages/feature.js")).FeaturePage);
 const HealthPage = later(async () => (await import("./pages/health.js")).HealthPage);
@@ -37,7 +37,7 @@ function Page({ segments: [place, id, ...rest], query }) {
     case "accounts":
       return id
         ? html`<${AccountPage} key=${id} accountId=${id} rest=${rest} query=${query} />`
-        : html`<${AccountsPage} email=${query.email} />`;
+        : html`<${AccountsPage} query=${query} />`;
     case "catalog":
       return id === "features" && rest.length > 0
         ? html`<${FeaturePage} featureId=${rest[0]} />`

@@ -1,17 +1,21 @@
-// The command palette: pages, actions of the current page, and accounts, by keyboard.
+// The command palette: pages, actions of the current page, and what search finds, by keyboard.
 
 import { html, useLayoutEffect, useRef, useState } from "../lib/vendor.js";
-import { pause } from "../lib/api.js";
+import { STATES } from "../lib/accounts.js";
 import { commands } from "../lib/commands.js";
-import { useLoaded } from "../lib/loading.js";
 import { go, href } from "../lib/router.js";
-import { suggestions } from "../lib/search.js";
+import { useSuggestions } from "../lib/search.js";
 import { signOut } from "../lib/session.js";
+import { Options, moved, optionId } from "./options.js";
 
-const TYPING_SECONDS = 0.2;
+const LIST = "palette-list";
 
 const PAGES = [
   { name: "Accounts", to: href(["accounts"]) },
+  ...STATES.map(({ name, state }) => ({
+    name: `Accounts: ${name.toLowerCase()}`,
+    to: href(["accounts"], { state }),
+  })),
   { name: "Plans", to: href(["catalog", "plans"]) },
   { name: "Features", to: href(["catalog", "features"]) },
   { name: "Inbox", to: href(["inbox"]) },
@@ -40,14 +44,7 @@ export function Palette({ close }) {
     };
   }, []);
   const wanted = text.trim();
-  const found = useLoaded(
-    async (signal) => {
-      if (wanted === "") return [];
-      await pause(TYPING_SECONDS);
-      return signal.aborted ? [] : suggestions(wanted, signal);
-    },
-    [wanted],
-  );
+  const found = useSuggestions(wanted);
   const items = [...matching(wanted), ...(found.data ?? [])];
   const marked = Math.min(at, items.length - 1);
   const choose = ({ act, to }) => {
@@ -56,8 +53,8 @@ export function Palette({ close }) {
     setTimeout(() => (to ? go(to) : act()));
   };
   const pressed = (event) => {
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (step) setAt((marked + step + items.length) % items.length);
+    const next = moved(event, marked, items.length);
+    if (next !== null) setAt(next);
     else if (event.key === "Enter" && items[marked]) choose(items[marked]);
     else return;
     event.preventDefault();
@@ -65,11 +62,11 @@ export function Palette({ close }) {
   return html`<dialog class="palette" aria-label="Commands" ref=${dialog} onClose=${close}>
     <input
       role="combobox"
-      aria-label="Search accounts and commands"
+      aria-label="Search everything, and commands"
       aria-expanded="true"
-      aria-controls="palette-list"
-      aria-activedescendant=${items[marked] && `palette-${marked}`}
-      placeholder="Account email or ID, page, or action"
+      aria-controls=${LIST}
+      aria-activedescendant=${items[marked] && optionId(LIST, marked)}
+      placeholder="Email, name, ID, page, or action"
       value=${text}
       autofocus
       autocomplete="off"
@@ -81,20 +78,7 @@ export function Palette({ close }) {
       }}
       onKeyDown=${pressed}
     />
-    <ul role="listbox" id="palette-list" aria-label="Results">
-      ${items.map(
-        (item, index) => html`<li
-          key=${`${item.to ?? ""} ${item.name}`}
-          id=${`palette-${index}`}
-          role="option"
-          aria-selected=${index === marked}
-          onPointerMove=${() => setAt(index)}
-          onClick=${() => choose(item)}
-        >
-          ${item.name}${item.hint && html`<span class="quiet">${item.hint}</span>`}
-        </li>`,
-      )}
-    </ul>
+    <${Options} id=${LIST} items=${items} marked=${marked} mark=${setAt} choose=${choose} />
     <p class="palette-foot" role="status">${statusOf(wanted, items, found)}</p>
   </dialog>`;
 }
@@ -111,6 +95,6 @@ function matching(wanted) {
 function statusOf(wanted, items, { isLoading, error }) {
   if (error) return error.message;
   if (isLoading && wanted) return "Searching…";
-  if (items.length === 0) return "Nothing matches. Accounts are found by their whole email or ID.";
+  if (items.length === 0) return "Nothing matches. Type at least 3 characters of an email, a name, an ID, or a reference.";
   return "↑ ↓ to choose, Enter to open, Esc to close";
 }

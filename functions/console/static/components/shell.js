@@ -1,14 +1,13 @@
 // The frame of the console's pages: brand, navigation, search, the signed-in user, the latest notice.
 
 import { html, useEffect, useRef, useState } from "../lib/vendor.js";
-import { go, href } from "../lib/router.js";
-import { onNotice } from "../lib/notice.js";
-import { foundAt } from "../lib/search.js";
+import { href } from "../lib/router.js";
 import { signOut } from "../lib/session.js";
 import { Badge, useWaiting } from "./badges.js";
 import { Brand } from "./brand.js";
 import { Notice } from "./notice.js";
-import { KEYS, Palette } from "./palette.js";
+import { Palette } from "./palette.js";
+import { SearchBox } from "./search-box.js";
 
 const PLACES = [
   ["Accounts", ["accounts"]],
@@ -51,7 +50,7 @@ export function Shell({ place, userName, children }) {
             >`,
           )}
         </nav>
-        <${Search} open=${() => setPalette(true)} />
+        <${SearchBox} open=${() => setPalette(true)} />
         <div class="who">
           <span class="who-name" title=${`Signed in as ${userName}`}>${userName}</span>
           <button type="button" class="button small quiet" onClick=${signOut}>Sign out</button>
@@ -62,45 +61,4 @@ export function Shell({ place, userName, children }) {
     ${isPalette && html`<${Palette} close=${() => setPalette(false)} />`}
     <${Notice} />
   `;
-}
-
-/** Find an account by email address or ID, from any page; the / key moves the focus here. */
-function Search({ open }) {
-  const input = useRef(null);
-  const [text, setText] = useState("");
-  useEffect(() => {
-    const pressed = (event) => {
-      const isTyping = event.target.closest?.("input, textarea, select, dialog");
-      if (event.key !== "/" || isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
-      event.preventDefault();
-      input.current.focus();
-      input.current.select();
-    };
-    addEventListener("keydown", pressed);
-    return () => removeEventListener("keydown", pressed);
-  }, []);
-  const search = (event) => {
-    event.preventDefault();
-    const wanted = text.trim();
-    if (!wanted) return;
-    setText("");
-    go(foundAt(wanted));
-  };
-  return html`<form role="search" onSubmit=${search}>
-    <input
-      ref=${input}
-      type="search"
-      value=${text}
-      onInput=${(event) => setText(event.target.value)}
-      placeholder="Email or account ID"
-      aria-label="Find an account by email or ID"
-      aria-keyshortcuts="/"
-      autocomplete="off"
-      autocapitalize="none"
-      spellcheck=${false}
-    />
-    <button type="button" class="keys" aria-keyshortcuts="Control+K Meta+K" aria-haspopup="dialog" onClick=${open}>
-      <span class="unseen">Commands </span><kbd>${KEYS}</kbd>
-    </button>
-  </form>`;
 }

@@ -3,9 +3,10 @@
 import { Fragment, html } from "../lib/vendor.js";
 
 /**
- * `columns` are `{name, cell(row), isNumber, isRowHeader, isQuiet, isMain, isSpare}`; only screen
- * readers see the name of a quiet column. On a phone the main column is beside the row's header, the
- * others are below, and spare ones are left out. `detail(row)` returns the content below a row, if any.
+ * `columns` are `{name, cell(row), isNumber, isRowHeader, isQuiet, isMain, isMark, isSpare}`; only screen
+ * readers see the name of a quiet column. On a phone a mark is before the row's header, the main
+ * column beside it, the others are below, and spare ones are left out. `detail(row)` returns the
+ * content below a row, if any.
  */
 export const Table = ({ caption, columns, rows, keyOf, detail }) => html`<table>
   <caption class="unseen">
@@ -18,8 +19,9 @@ export const Table = ({ caption, columns, rows, keyOf, detail }) => html`<table>
           name,
           isNumber,
           isQuiet,
+          isMark,
           isSpare,
-        }) => html`<th key=${name} scope="col" class=${look({ isNumber, isSpare })}>
+        }) => html`<th key=${name} scope="col" class=${look({ isNumber, isMark, isSpare })}>
           <span class=${isQuiet ? "unseen" : ""}>${name}</span>
         </th>`,
       )}
@@ -44,8 +46,8 @@ export const Table = ({ caption, columns, rows, keyOf, detail }) => html`<table>
 </table>`;
 
 /** Return a cell's classes. */
-const look = ({ isNumber, isMain, isSpare }) =>
-  [isNumber && "right", isMain && "main", isSpare && "spare"].filter(Boolean).join(" ");
+const look = ({ isNumber, isMain, isMark, isSpare }) =>
+  [isNumber && "right", isMain && "main", isMark && "mark", isSpare && "spare"].filter(Boolean).join(" ");
 
 /** On a phone a number has its column's name beside it, unless it is the main one. */
 function Cell({ column, row }) {

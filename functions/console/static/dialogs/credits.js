@@ -18,8 +18,20 @@ import { AccountChangeDialog, Balances } from "./account-change.js";
 
 const KINDS = ["admin", "promo", "referral"];
 
-/** Kind and expiry are properties of added credits only. */
-export function CreditsDialog({ accountId, close, done }) {
+const ACTIONS = [
+  ["add", "Add", "new credits"],
+  ["deduct", "Deduct", "from the balance"],
+  ["set", "Set", "an exact balance"],
+];
+
+/**
+ * A form of credits to add, deduct or set; `actions` are the ones to choose from.
+ *
+ * `request` is null while its amount is invalid, and `why` has the reason and the note. `check()`
+ * marks invalid fields and returns whether there are none. Kind and expiry are properties of added
+ * credits only.
+ */
+export function useCreditsForm(actions = ["add", "deduct", "set"]) {
   const [form, setForm] = useState({
     action: "add",
     amount: "",
@@ -44,32 +56,14 @@ export function CreditsDialog({ accountId, close, done }) {
   };
   const errors = isChecked ? wrong : {};
   const bound = binder(form, setForm, errors);
-
-  return html`<${AccountChangeDialog}
-    accountId=${accountId}
-    title="Adjust credits"
-    close=${close}
-    form=${request}
-    why=${form}
-    check=${() => {
-      setChecked(true);
-      return Object.keys(wrong).length === 0;
-    }}
-    send=${(body, options) => post(path`accounts/${accountId}/adjustments`, body, options)}
-    label=${() => labelOf({ action, amount })}
-    effect=${({ account }, { entry, account: after }) => html`
-      <p>${moved(accountId, entry, kind, expiresAt)}</p>
-      <${Balances} before=${account} after=${after} />
-    `}
-    done=${({ entry, account: after }) => done(`${summary(entry)}; balance ${number(after.balance)}`)}
-  >
+  const check = () => {
+    setChecked(true);
+    return Object.keys(wrong).length === 0;
+  };
+  const fields = html`
     <${Radios}
       ...${bound("action", "Action")}
-      options=${[
-        ["add", "Add", "new credits"],
-        ["deduct", "Deduct", "from the balance"],
-        ["set", "Set", "an exact balance"],
-      ]}
+      options=${ACTIONS.filter(([one]) => actions.includes(one))}
     />
     <${NumberField} ...${bound("amount", action === "set" ? "New balance" : "Amount")} autofocus />
     <${WhyFields} value=${form} change=${setForm} error=${errors.reason} />
@@ -83,6 +77,29 @@ export function CreditsDialog({ accountId, close, done }) {
       <${Field} ...${bound("expires", "Expires")} type="datetime-local" hint="Your local time. Empty: never." />
     </div>`
     }
+  `;
+  return { request, why: form, kind, expiresAt, check, fields };
+}
+
+export function CreditsDialog({ accountId, close, done }) {
+  const { request, why, kind, expiresAt, check, fields } = useCreditsForm();
+  return html`<${AccountChangeDialog}
+    accountId=${accountId}
+    title="Adjust credits"
+    close=${close}
+    form=${request}
+    why=${why}
+    check=${check}
+    send=${(body, options) => post(path`accounts/${accountId}/adjustments`, body, options)}
+    label=${() => labelOf(request)}
+    effect=${({ account }, { entry, account: after }) => html`
+      <p>${moved(accountId, entry, kind, expiresAt)}</p>
+      <${Balances} before=${account} after=${after} />
+    `}
+    done=${({ entry, account: after }) =>
+      done(`${summary(entry)}; balance ${number(after.balance)}`, after)}
+  >
+    ${fields}
   <//>`;
 }
 

@@ -1,9 +1,11 @@
-// A list of all accounts, or the result of a search by email address.
+// The list of accounts: newest first, by state or plan, or those whose names begin like something.
 
-import { html, useEffect, useState } from "../lib/vendor.js";
+import { html, useEffect, useMemo, useState } from "../lib/vendor.js";
+import { nameOf, readPage } from "../lib/accounts.js";
 import { get } from "../lib/api.js";
+import { plans } from "../lib/catalog.js";
 import { number, words } from "../lib/format.js";
-import { usePages } from "../lib/loading.js";
+import { useLoaded, usePages } from "../lib/loading.js";
 import { offer } from "../lib/commands.js";
 import { announce } from "../lib/notice.js";
 import { go, href } from "../lib/router.js";
@@ -11,118 +13,154 @@ import { Heading } from "../components/heading.js";
 import { More } from "../components/more.js";
 import { Empty } from "../components/states.js";
 import { Table } from "../components/table.js";
-import { Chip, Credits } from "../components/values.js";
+import { Chip, Credits, Time } from "../components/values.js";
+import { CreditsDialog } from "../dialogs/credits.js";
 import { OpenAccountDialog } from "../dialogs/open-account.js";
+import { Chosen, useSeveral } from "./accounts-several.js";
+import { Export } from "./accounts-export.js";
+import { Filters } from "./accounts-filters.js";
+import { QuickCredits } from "./quick-credits.js";
 
-const ID_LENGTH_MAX = 128;
+const ROWS = 50;
 
-/** List accounts. If `email` has exactly one, its page opens. */
-export function AccountsPage({ email }) {
-  const isMaybeId = email && email.length <= ID_LENGTH_MAX;
-  const pages = usePages(
-    async (cursor, signal) => {
-      const answer = await get("admin/accounts", { query: { email, cursor, limit: 50 }, signal });
-      if (isMaybeId && answer.accounts.length === 0) return named(email, signal);
-      return { items: answer.accounts, cursor: answer.cursor };
-    },
-    [email],
-  );
-  const found = email && pages.isComplete && pages.items.length === 1 ? pages.items[0] : null;
+/** List the accounts of a filter: a `state`, a `plan`, or `q`, how their names begin. */
+export function AccountsPage({ query: { state, plan, q } }) {
+  const filter = useMemo(() => (state ? { state } : plan ? { plan } : { q }), [state, plan, q]);
+  const pages = usePages((cursor, signal) => readPage(filter, cursor, ROWS, signal), [filter]);
+  const { data: known } = useLoaded(async (signal) => {
+    const [counts, list] = await Promise.all([get("admin/accounts/counts", { signal }), plans()]);
+    return { counts, plans: new Map(list.map((one) => [one.plan_id, one.name])) };
+  }, []);
+  const [changed, setChanged] = useState(new Map());
+  const [editedId, setEditedId] = useState(null);
+  const [dialog, setDialog] = useState(null);
+  useEffect(() => setEditedId(null), [filter]);
   useEffect(() => {
-    if (found) go(href(["accounts", found.account_id]), { replace: true });
-  }, [found]);
-  const [isOpening, setOpening] = useState(false);
-  useEffect(() => {
-    offer([{ name: "New account", act: () => setOpening(true) }]);
+    offer([{ name: "New account", act: () => setDialog("open") }]);
     return () => offer([]);
   }, []);
+  const change = (account) =>
+    setChanged((before) => new Map(before).set(account.account_id, account));
+  // A name that begins alike may be one of several of its account.
+  const byId = new Map(pages.items.map((one) => [one.account_id, one]));
+  const rows = [...byId.values()].map((one) => ({ ...one, ...changed.get(one.account_id) }));
+  const several = useSeveral(rows, filter, change);
   const opened = (id) => {
-    setOpening(false);
     announce(`Account ${id} is open`);
     go(href(["accounts", id]));
   };
-  const title = email ? `Accounts for ${email}` : "Accounts";
+  const adjusted = (text, account) => {
+    setEditedId(null);
+    setDialog(null);
+    change(account);
+    announce(text);
+  };
+  const editor = (account) =>
+    account.account_id === editedId &&
+    html`<${QuickCredits}
+      accountId=${editedId}
+      account=${account}
+      open=${() => setDialog("credits")}
+      done=${adjusted}
+    />`;
+  const isNone = pages.isComplete && rows.length === 0;
   return html`
     <div class="page-head">
-      <${Heading} title=${title} />
-      ${
-        email
-          ? html`<a href=${href(["accounts"])}>All accounts</a>`
-          : html`<button type="button" class="button primary" onClick=${() => setOpening(true)}>
-              New account
-            </button>`
-      }
+      <${Heading} title="Accounts" />
+      <button type="button" class="button primary" onClick=${() => setDialog("open")}>New account</button>
     </div>
+    <${Filters} filter=${filter} known=${known} />
+    <section class="card" aria-label="Accounts">
+      ${
+        rows.length > 0 &&
+        html`
+        <div class="list-bar">
+          ${several.selectAll}
+          <${Export} key=${JSON.stringify(filter)} filter=${filter} />
+        </div>
+        <${Table}
+          caption="Accounts"
+          columns=${[several.column, ...columns(known?.plans, editedId, setEditedId)]}
+          rows=${rows}
+          keyOf=${(account) => account.account_id}
+          detail=${editor}
+        />`
+      }
+      ${isNone ? html`<${NoAccounts} filter=${filter} />` : html`<${More} pages=${{ ...pages, items: rows }} noun="account" />`}
+    </section>
+    <${Chosen} ...${several} />
+    ${dialog === "open" && html`<${OpenAccountDialog} close=${() => setDialog(null)} done=${opened} />`}
     ${
-      pages.isComplete && pages.items.length === 0
-        ? html`<${NoAccounts} email=${email} />`
-        : html`<section class="card">
-          ${
-            pages.items.length > 0 &&
-            html`<${Table}
-            caption="Accounts"
-            columns=${COLUMNS}
-            rows=${pages.items}
-            keyOf=${(account) => account.account_id}
-          />`
-          }
-          <${More} pages=${pages} noun="account" />
-        </section>`
+      dialog === "credits" &&
+      html`<${CreditsDialog} accountId=${editedId} close=${() => setDialog(null)} done=${adjusted} />`
     }
-    ${isOpening && html`<${OpenAccountDialog} close=${() => setOpening(false)} done=${opened} />`}
   `;
 }
 
-/** Read the account of an ID that looks like an email address, as the only page of a list. */
-async function named(accountId, signal) {
-  const answer = await get("admin/accounts", { query: { account_id: accountId }, signal });
-  return { items: answer.accounts, cursor: null };
-}
-
-const COLUMNS = [
+const columns = (names, editedId, edit) => [
   {
     name: "Account",
     isRowHeader: true,
-    cell: ({ account_id: id, emails = [] }) =>
-      html`<a class="strong" href=${href(["accounts", id])}>${emails[0] ?? id}</a>`,
+    cell: (account) =>
+      html`<a class="strong" href=${href(["accounts", account.account_id])}>${nameOf(account)}</a>`,
+  },
+  { name: "Name", cell: ({ name }) => name },
+  { name: "Plan", cell: ({ plan_id: plan }) => plan && (names?.get(plan) ?? words(plan)) },
+  { name: "Needs attention", isQuiet: true, cell: (account) => html`<${States} account=${account} />` },
+  {
+    name: "Opened",
+    isSpare: true,
+    cell: ({ opened_at: at }) => at && html`<${Time} at=${at} as="date" />`,
   },
   {
-    name: "ID",
+    name: "Available",
+    isNumber: true,
     isSpare: true,
-    cell: ({ account_id: id, emails = [] }) =>
-      emails.length > 0 && html`<span class="quiet">${[id, ...emails.slice(1)].join(", ")}</span>`,
+    cell: ({ available }) => available !== undefined && html`<${Credits} value=${available} />`,
   },
-  { name: "Plan", cell: ({ plan_id: plan }) => plan && words(plan) },
-  { name: "State", cell: (account) => html`<${States} account=${account} />` },
   {
     name: "Balance",
     isNumber: true,
     isMain: true,
-    cell: ({ balance, held }) =>
-      balance !== undefined &&
-      html`<${Credits} value=${balance} />
-        ${held > 0 && html`<span class="under"><${Credits} value=${held} /> held</span>`}`,
+    cell: (account) => {
+      const { account_id: id, balance } = account;
+      if (balance === undefined) return null;
+      const isEdited = id === editedId;
+      return html`<button
+        type="button"
+        class="editable number"
+        title="Edit"
+        aria-expanded=${isEdited}
+        onClick=${() => edit(isEdited ? null : id)}
+      >
+        ${number(balance)}<span class="unseen"> credits: edit the balance of ${nameOf(account)}</span>
+      </button>`;
+    },
   },
 ];
 
 /** What is out of the ordinary. */
-const States = ({ account: { status, debt, subscription_status: subscription, error } }) => html`
-  ${error && html`<${Chip} tone="bad">Unreadable<//> <span class="under">${error}</span>`}
-  ${status && status !== "active" && html`<${Chip} tone=${status === "frozen" ? "bad" : "plain"}>${words(status)}<//> `}
-  ${debt > 0 && html`<${Chip} tone="bad">Owes ${number(debt)}<//> `}
-  ${
-    subscription &&
-    subscription !== "active" &&
-    html`<${Chip} tone=${subscription === "past_due" ? "warn" : "plain"}>${words(subscription)}<//>`
-  }
-`;
+function States({ account }) {
+  const { status, debt, held, available, subscription_status: subscription, error } = account;
+  const states = [
+    error && ["bad", `Unreadable: ${words(error).toLowerCase()}`],
+    status && status !== "active" && ["bad", words(status)],
+    debt > 0 && ["bad", `Owes ${number(debt)}`],
+    subscription === "past_due" && ["warn", "Past due"],
+    debt === 0 && available <= 0 && ["warn", "Out of credits"],
+    held > 0 && ["info", `${number(held)} held`],
+  ].filter(Boolean);
+  return states.map(([tone, text]) => html`<${Chip} key=${text} tone=${tone}>${text}<//> `);
+}
 
-const NoAccounts = ({ email }) =>
-  email
-    ? html`<${Empty} title=${`No account with the email ${email}`}>
-        Search needs the complete, verified email address. The account may use another one, or none:
-        try its ID.
+const NoAccounts = ({ filter: { state, plan, q } }) =>
+  q
+    ? html`<${Empty} title=${`No account begins with “${q}”`}>
+        Search looks at the beginning of addresses, names, and IDs, from 3 characters on. Other IDs
+        are found by the search box at the top.
       <//>`
-    : html`<${Empty} title="No accounts yet">
-        An account opens when a user signs up.
-      <//>`;
+    : state || plan
+      ? html`<${Empty} title="No accounts match">
+          <a href=${href(["accounts"])}>Show all accounts</a>
+        <//>`
+      : html`<${Empty} title="No accounts yet">An account opens when a user signs up.<//>`;

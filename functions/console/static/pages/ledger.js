@@ -1,4 +1,4 @@
-// The ledger of an account: every entry, newest first, with filters by type, feature and date.
+// The ledger of an account: every entry, newest first, by type, feature, reference and date.
 
 import { html, useState } from "../lib/vendor.js";
 import { get, path } from "../lib/api.js";
@@ -7,14 +7,14 @@ import { TYPES, said } from "../lib/entries.js";
 import { isDay, localMidnight, words } from "../lib/format.js";
 import { useLoaded, usePages } from "../lib/loading.js";
 import { go, href } from "../lib/router.js";
-import { Choice, DayField } from "../components/fields.js";
+import { Choice, DayField, Field } from "../components/fields.js";
 import { More } from "../components/more.js";
 import { Empty, Loaded } from "../components/states.js";
 import { Story } from "../components/story.js";
 import { Table } from "../components/table.js";
 import { Change, Credits, EntryType, Time } from "../components/values.js";
 
-/** `query` contains the filters, so that links keep them: type, feature, from and to (days). */
+/** `query` contains the filters, so that links keep them: type, feature, reference, from and to (days). */
 export function LedgerTab({ accountId, account, turn, query, open }) {
   const known = useLoaded(features, []);
   const asked = { ...query, from: dayOf(query.from), to: dayOf(query.to) };
@@ -69,6 +69,15 @@ function Filters({ accountId, query, features: list }) {
       change=${(until) => to({ to: until }, { replace: true })}
     />
     ${
+      query.reference &&
+      html`<${Field}
+        id="filter-reference"
+        label="Reference"
+        value=${query.reference}
+        change=${(reference) => to({ reference: reference.trim() }, { replace: true })}
+      />`
+    }
+    ${
       Object.values(query).some(Boolean) &&
       html`<a class="button small" href=${href(["accounts", accountId, "ledger"])}>Clear filters</a>`
     }
@@ -83,6 +92,7 @@ function Entries({ accountId, account, turn, query, features: list, open }) {
         query: {
           type: query.type,
           feature: query.feature,
+          reference: query.reference,
           from: query.from && localMidnight(query.from),
           to: query.to && localMidnight(query.to, 1),
           cursor,
@@ -91,7 +101,7 @@ function Entries({ accountId, account, turn, query, features: list, open }) {
       });
       return { items: answer.entries, cursor: answer.cursor };
     },
-    [accountId, query.type, query.feature, query.from, query.to],
+    [accountId, query.type, query.feature, query.reference, query.from, query.to],
     turn,
   );
   if (pages.isComplete && pages.items.length === 0) {

@@ -52,7 +52,7 @@ export function QuickCredits({ accountId, account, open, done }) {
     const body = { ...request, reason: form.reason.trim() };
     try {
       const { entry, account: after } = await post(to, body, { key: keyOf(body) });
-      done(`${summary(entry)}; balance ${number(after.balance)}`);
+      done(`${summary(entry)}; balance ${number(after.balance)}`, after);
     } catch (error) {
       setState({ error });
     }
