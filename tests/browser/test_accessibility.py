@@ -92,7 +92,7 @@ def test_every_page_and_dialog_is_accessible(
     dialog.get_by_label("Amount").fill("50")
     dialog.get_by_label("Reason").fill("sorry")
     dialog.get_by_role("button", name="Preview").click()
-    expect(dialog.get_by_role("table", name="Preview")).to_be_visible()
+    expect(dialog.get_by_role("table", name="Accounts")).to_be_visible()
     check(page, f"several-{width}-{scheme}", whole=False)
     page.keyboard.press("Escape")
     page.goto(details.console_url + PAGES["features"])

@@ -118,7 +118,7 @@ function Tried({ run, isBusy, make, back }) {
             `
       }
     </div>
-    ${!isBusy && html`<${Each} rows=${[...refused, ...some]} of=${tried} name="Preview" />`}
+    ${!isBusy && html`<${Each} rows=${[...refused, ...some]} of=${tried} name="Balance" />`}
     <div class="dialog-foot">
       <button type="button" class="button" disabled=${isBusy} onClick=${back}>Back</button>
       <button type="submit" class="button primary" disabled=${isBusy || some.length === 0}>
@@ -158,8 +158,11 @@ function Made({ run, isBusy, make, stop, close }) {
         html`<p class="quiet">It's safe to try again: each account is adjusted at most once.</p>`
       }
     </div>
-    <progress max=${done + rest.length} value=${made.size} aria-label="Accounts adjusted"></progress>
-    ${failed.length > 0 && !isBusy && html`<${Each} rows=${failed} of=${made} name="Result" />`}
+    ${
+      isBusy
+        ? html`<progress max=${done + rest.length} value=${made.size} aria-label="Accounts adjusted"></progress>`
+        : failed.length > 0 && html`<${Each} rows=${failed} of=${made} name="Why it failed" />`
+    }
     <div class="dialog-foot">
       ${
         isBusy
@@ -179,17 +182,17 @@ function Made({ run, isBusy, make, stop, close }) {
 const again = (rest, failed) =>
   failed === rest ? `Try again the ${number(rest)} that failed` : `Continue with the other ${number(rest)}`;
 
-/** What was answered for each account. */
+/** What was answered for each account, as a column called `name`. */
 const Each = ({ rows, of, name }) => html`<div class="each" tabindex="0" role="region" aria-label="Accounts">
   <${Table}
-    caption=${name}
+    caption="Accounts"
     columns=${[
       {
         name: "Account",
         isRowHeader: true,
         cell: (account) => html`<a href=${href(["accounts", account.account_id])} target="_blank">${nameOf(account)}</a>`,
       },
-      { name: "Balance", isMain: true, isNumber: true, cell: ({ account_id: id }) => html`<${Answer} ...${of.get(id)} />` },
+      { name, isMain: true, isNumber: true, cell: ({ account_id: id }) => html`<${Answer} ...${of.get(id)} />` },
     ]}
     rows=${rows}
     keyOf=${(account) => account.account_id}
