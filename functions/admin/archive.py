@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
+from functools import partial
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from scrip.domain.entries import iso
@@ -14,6 +17,7 @@ from scrip.store.client import answered
 from scrip.store.pages import read_page
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from scrip.domain.entries import EntryType
@@ -21,6 +25,9 @@ if TYPE_CHECKING:
 
 OBJECTS_MAX = 100
 """The most objects that one request reads; it then returns what it has found so far."""
+
+THREADS = 8
+"""How many objects are read at once."""
 
 OPEN_MAX = 8
 """The most earlier objects that a cursor names because later ones may repeat their entries."""
@@ -89,10 +96,9 @@ def read_lines(
         place = Place(key=hour_prefix(asked.from_)) if after is None else Place(**after)
         seen = {_identity(line) for key in place.open for line in _lines(archive, key)}
         keys, is_last = _list(archive, asked, place)
-        for key in keys:
+        for key, lines in _read(archive, keys):
             if key != place.key:
                 place = place.next(key)
-            lines = _lines(archive, key)
             seen |= {_identity(line) for line in lines[: place.lines]}
             for line in lines[place.lines :]:
                 place.lines += 1
@@ -119,6 +125,13 @@ def _list(archive: Archive, asked: LineFilter, place: Place) -> tuple[list[str],
     keys = [key for key in listed if _prefix(key) <= last_hour]
     begun = [] if place.key.endswith("/") else [place.key]
     return begun + keys, not answer["IsTruncated"] or len(keys) < len(listed)
+
+
+def _read(archive: Archive, keys: Iterable[str]) -> Iterator[tuple[str, list[Line]]]:
+    """Yield the lines of objects in their order, a few objects ahead of the caller."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        for some in batched(keys, THREADS, strict=False):
+            yield from zip(some, pool.map(partial(_lines, archive), some), strict=True)
 
 
 def _lines(archive: Archive, key: str) -> list[Line]:
