@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tests.browser.conftest import NewUser
 
 PAGES = {
+    "home": "#/",
     "accounts": "#/accounts",
     "no-match": "#/accounts?q=nobody@example.com",
     "account": "#/accounts/{account_id}",

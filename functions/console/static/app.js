@@ -2,16 +2,17 @@
 
 import { html, useEffect } from "./lib/vendor.js";
 import { get } from "./lib/api.js";
-import { go, href, useRoute } from "./lib/router.js";
+import { href, useRoute } from "./lib/router.js";
 import { signOut, signedIn } from "./lib/session.js";
 import { Door, NotReached, enter } from "./components/door.js";
 import { Guarded } from "./components/guarded.js";
 import { later } from "./components/later.js";
 import { Shell } from "./components/shell.js";
-import { AccountsPage } from "./pages/accounts.js";
+import { HomePage } from "./pages/home.js";
 import { NotFoundPage } from "./pages/not-found.js";
 
 const AccountPage = later(async () => (await import("./pages/account.js")).AccountPage);
+const AccountsPage = later(async () => (await import("./pages/accounts.js")).AccountsPage);
 const CatalogPage = later(async () => (await import("./pages/catalog.js")).CatalogPage);
 const FeaturePage = later(async () => (await import("./pages/feature.js")).FeaturePage);
 const HealthPage = later(async () => (await import("./pages/health.js")).HealthPage);
@@ -21,19 +22,17 @@ const MessagePage = later(async () => (await import("./pages/message.js")).Messa
 /** The console of a signed-in admin. */
 function Console({ name }) {
   const { segments, query } = useRoute();
-  const [place] = segments;
-  useEffect(() => {
-    if (!place) go(href(["accounts"]), { replace: true });
-  }, [place]);
-  return html`<${Shell} place=${place} userName=${name}>
+  return html`<${Shell} place=${segments[0]} userName=${name}>
     <${Guarded} address=${href(segments, query)}>
-      ${place && html`<${Page} segments=${segments} query=${query} />`}
+      <${Page} segments=${segments} query=${query} />
     <//>
   <//>`;
 }
 
 function Page({ segments: [place, id, ...rest], query }) {
   switch (place) {
+    case undefined:
+      return html`<${HomePage} query=${query} />`;
     case "accounts":
       return id
         ? html`<${AccountPage} key=${id} accountId=${id} rest=${rest} query=${query} />`

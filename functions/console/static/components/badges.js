@@ -1,37 +1,29 @@
 // Badges of the navigation: how many things wait for somebody.
 
 import { html, useEffect, useState } from "../lib/vendor.js";
-import { get } from "../lib/api.js";
-import { stuckMessages } from "../lib/messages.js";
-
-const FRESH_MS = 60_000;
-
-let readAt = -FRESH_MS;
-let counts = {};
+import { failedMessages, problems, unmatchedMessages } from "../lib/waiting.js";
 
 /**
  * Return the numbers of things that wait, by the first segment of their page.
  *
- * They are read again when the user goes to another `place`, at most once a minute. What cannot be
- * read shows no badge: its page says why.
+ * They are read again when the user goes to another `place`. What cannot be read shows no badge: its
+ * page says why.
  */
 export function useWaiting(place) {
-  const [known, setKnown] = useState(counts);
+  const [counts, setCounts] = useState({});
   useEffect(() => {
-    if (performance.now() - readAt < FRESH_MS) return;
-    readAt = performance.now();
     const note = (name, read) =>
       read().then(
-        (count) => {
-          counts = { ...counts, [name]: count };
-          setKnown(counts);
-        },
+        (count) => setCounts((before) => ({ ...before, [name]: count })),
         () => {},
       );
-    note("inbox", stuckMessages);
-    note("health", async () => (await get("admin/health")).problems.length);
+    note("inbox", async () => {
+      const [failed, unmatched] = await Promise.all([failedMessages(), unmatchedMessages()]);
+      return failed + unmatched;
+    });
+    note("health", async () => (await problems()).length);
   }, [place]);
-  return known;
+  return counts;
 }
 
 /** A number beside a link. */

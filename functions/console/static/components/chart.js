@@ -52,7 +52,7 @@ export function Chart({ label, days, length, stacks, before, read, children }) {
       observer.disconnect();
       plot.destroy();
     };
-  }, [Plot, days, stacks, isDark]);
+  }, [Plot, days, stacks, before, isDark]);
   const point = (index) => {
     const plot = drawn.current;
     plot?.setCursor({ left: index === null ? -10 : plot.valToPos(plot.data[0][index], "x"), top: 0 });

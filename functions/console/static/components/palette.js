@@ -11,6 +11,7 @@ import { Options, moved, optionId } from "./options.js";
 const LIST = "palette-list";
 
 const PAGES = [
+  { name: "Home", to: href([]) },
   { name: "Accounts", to: href(["accounts"]) },
   ...STATES.map(({ name, state }) => ({
     name: `Accounts: ${name.toLowerCase()}`,

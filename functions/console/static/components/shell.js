@@ -10,13 +10,14 @@ import { Palette } from "./palette.js";
 import { SearchBox } from "./search-box.js";
 
 const PLACES = [
+  ["Home", []],
   ["Accounts", ["accounts"]],
   ["Catalog", ["catalog", "plans"]],
   ["Inbox", ["inbox"]],
   ["Health", ["health"]],
 ];
 
-/** The frame around a page; `place` is the first segment of the route. */
+/** The frame around a page; `place` is the first segment of the route, undefined at home. */
 export function Shell({ place, userName, children }) {
   const main = useRef(null);
   const waiting = useWaiting(place);
@@ -39,7 +40,7 @@ export function Shell({ place, userName, children }) {
     <a class="skip" href="#main" onClick=${skip}>Skip to content</a>
     <header class="bar-top">
       <div class="bar-inside">
-        <a class="brand" href=${href(["accounts"])}><${Brand} /></a>
+        <a class="brand" href=${href([])}><${Brand} /></a>
         <nav aria-label="Main">
           ${PLACES.map(
             ([name, segments]) => html`<a

@@ -8,6 +8,7 @@ import {
   number,
   relative,
   signed,
+  timeOfDay,
   utc,
   words,
 } from "../lib/format.js";
@@ -21,9 +22,9 @@ export function Change({ value }) {
   return html`<span class=${`number ${tone}`}>${signed(value)}</span>`;
 }
 
-/** An instant in local time, with UTC on hover. `as`: "instant", "exact", "date" or "relative". */
+/** An instant in local time, with UTC on hover. `as`: "instant", "exact", "date", "time" or "relative". */
 export function Time({ at, as = "instant" }) {
-  const shown = { instant, exact: exactInstant, date, relative }[as](at);
+  const shown = { instant, exact: exactInstant, date, time: timeOfDay, relative }[as](at);
   const title = as === "relative" ? `${instant(at)} (${utc(at)})` : utc(at);
   return html`<time datetime=${at} title=${title}>${shown}</time>`;
 }

@@ -76,6 +76,9 @@ const ACTORS = {
   webhook: "a provider",
 };
 
+/** Actors whose IDs are people's. */
+export const PEOPLE = ["user", "admin"];
+
 /** Describe the kind of an actor. */
 export const actorKind = ({ type }) => ACTORS[type] ?? words(type);
 

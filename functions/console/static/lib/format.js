@@ -8,6 +8,7 @@ const exactInstants = new Intl.DateTimeFormat("en-US", {
   dateStyle: "medium",
   timeStyle: "medium",
 });
+const times = new Intl.DateTimeFormat("en-US", { timeStyle: "short" });
 const dates = new Intl.DateTimeFormat("en-US", { dateStyle: "medium" });
 const utcDays = new Intl.DateTimeFormat("en-US", {
   weekday: "short",
@@ -32,11 +33,21 @@ export const counted = (value, noun, plural = `${noun}s`) =>
 /** Format credits: 1 credit, 50 credits. */
 export const credits = (value) => counted(value, "credit");
 
+/** Format money in the smallest unit of a currency such as usd: $12.50. */
+export function money(value, currency) {
+  const format = new Intl.NumberFormat("en-US", { style: "currency", currency });
+  const { maximumFractionDigits: digits } = format.resolvedOptions();
+  return format.format(value / 10 ** digits);
+}
+
 /** Format an instant in local time, to the minute. */
 export const instant = (iso) => instants.format(new Date(iso));
 
 /** Format an instant in local time, to the second. */
 export const exactInstant = (iso) => exactInstants.format(new Date(iso));
+
+/** Format the local time of day of an instant. */
+export const timeOfDay = (iso) => times.format(new Date(iso));
 
 /** Format the local day of an instant. */
 export const date = (iso) => dates.format(new Date(iso));

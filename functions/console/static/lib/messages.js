@@ -1,10 +1,8 @@
-// Messages of providers: what they did, and which of them need somebody.
+// Messages of providers: what they did.
 
 import { get, path } from "./api.js";
 
 const ENTRIES = 200;
-const NEWEST = 100;
-const STUCK = ["unmatched", "failed"];
 
 /** Find the entries that a message made, among those recorded while it was processed. */
 export async function entriesOf(message, signal) {
@@ -16,10 +14,4 @@ export async function entriesOf(message, signal) {
     signal,
   });
   return entries.filter(({ reference }) => reference === id);
-}
-
-/** Count the unmatched and failed ones among the newest 100 messages. */
-export async function stuckMessages() {
-  const { webhooks } = await get("admin/webhooks", { query: { limit: NEWEST } });
-  return webhooks.filter(({ status }) => STUCK.includes(status)).length;
 }

@@ -14,15 +14,6 @@ import { later } from "../components/later.js";
 import { Menu } from "../components/menu.js";
 import { Failure, Loading } from "../components/states.js";
 import { Bar, Chip, Copy, Credits, Id, Time } from "../components/values.js";
-import { AllowanceDialog } from "../dialogs/allowance.js";
-import { ClockDialog } from "../dialogs/clock.js";
-import { CloseDialog } from "../dialogs/close.js";
-import { CreditsDialog } from "../dialogs/credits.js";
-import { FreezeDialog } from "../dialogs/freeze.js";
-import { PlanDialog } from "../dialogs/plan.js";
-import { RefundDialog } from "../dialogs/refund.js";
-import { ReleaseDialog } from "../dialogs/release.js";
-import { ResetDialog } from "../dialogs/reset.js";
 import { AuditTab } from "./audit.js";
 import { EntryTab } from "./entry.js";
 import { LedgerTab } from "./ledger.js";
@@ -30,6 +21,16 @@ import { OverviewTab } from "./overview.js";
 import { QuickCredits } from "./quick-credits.js";
 
 const UsageTab = later(async () => (await import("./usage.js")).UsageTab);
+
+const AllowanceDialog = later(async () => (await import("../dialogs/allowance.js")).AllowanceDialog);
+const ClockDialog = later(async () => (await import("../dialogs/clock.js")).ClockDialog);
+const CloseDialog = later(async () => (await import("../dialogs/close.js")).CloseDialog);
+const CreditsDialog = later(async () => (await import("../dialogs/credits.js")).CreditsDialog);
+const FreezeDialog = later(async () => (await import("../dialogs/freeze.js")).FreezeDialog);
+const PlanDialog = later(async () => (await import("../dialogs/plan.js")).PlanDialog);
+const RefundDialog = later(async () => (await import("../dialogs/refund.js")).RefundDialog);
+const ReleaseDialog = later(async () => (await import("../dialogs/release.js")).ReleaseDialog);
+const ResetDialog = later(async () => (await import("../dialogs/reset.js")).ResetDialog);
 
 const TABS = [
   ["Overview", undefined],

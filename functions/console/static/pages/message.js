@@ -7,8 +7,8 @@ import { entryHref, said } from "../lib/entries.js";
 import { useLoaded } from "../lib/loading.js";
 import { entriesOf } from "../lib/messages.js";
 import { announce } from "../lib/notice.js";
+import { nameOfOwner } from "../lib/owners.js";
 import { href } from "../lib/router.js";
-import { addressOf } from "../components/actor.js";
 import { Heading } from "../components/heading.js";
 import { Empty, Failure, Loaded } from "../components/states.js";
 import { Table } from "../components/table.js";
@@ -33,7 +33,7 @@ export function MessagePage({ webhookId }) {
       const [entries, list, email] = await Promise.all([
         entriesOf(found, signal),
         features(),
-        found.account_id && addressOf(found.account_id),
+        found.account_id && nameOfOwner(found.account_id),
       ]);
       return { message: found, entries, list, email };
     },
