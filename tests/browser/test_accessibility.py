@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PAGES = {
     "home": "#/",
+    "activity": "#/activity",
     "accounts": "#/accounts",
     "no-match": "#/accounts?q=nobody@example.com",
     "account": "#/accounts/{account_id}",

@@ -176,6 +176,31 @@ def test_home_says_who_ran_out_what_was_used_and_what_needs_attention(
     expect(page).to_have_url(re.compile(r"#/accounts[?]state=frozen$"))
 
 
+def test_activity_lists_entries_of_all_accounts_newest_first(
+    page: Page, details: Details, somebody: NewUser, admin_api: httpx.Client
+) -> None:
+    somebody.consume("chat")
+    thanks = {"action": "add", "amount": 50, "kind": "promo", "reason": "thanks for the report"}
+    url = f"{details.api_url}/v1/accounts/{somebody.account_id}/adjustments"
+    granted = admin_api.post(url, json=thanks, headers={"Idempotency-Key": uuid4().hex})
+    assert granted.is_success, granted.text
+    page.get_by_role("link", name="Activity").click()
+    rows = page.get_by_role("table", name="Entries").get_by_role("row")
+    mine = rows.filter(has=page.get_by_role("link", name=somebody.email))
+    reload_until(page, mine.filter(has_text="thanks for the report"))
+    expect(mine.nth(0)).to_contain_text("Promotional credits")
+    expect(mine.nth(0)).to_contain_text(demo.ADMIN_EMAIL)
+    expect(mine.nth(1)).to_contain_text("Chat")
+
+    page.get_by_role("textbox", name="Account").fill(somebody.email)
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(f"account={somebody.account_id}"))
+    page.get_by_label("Type").select_option("usage")
+    expect(mine).to_have_count(1)
+    mine.get_by_role("link", name="Chat").click()
+    expect(page.get_by_role("heading", name="Entry user:")).to_be_visible()
+
+
 def test_the_list_of_accounts_loads_more_and_links_to_each(
     page: Page, admin_api: httpx.Client
 ) -> None:

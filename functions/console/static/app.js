@@ -13,6 +13,7 @@ import { NotFoundPage } from "./pages/not-found.js";
 
 const AccountPage = later(async () => (await import("./pages/account.js")).AccountPage);
 const AccountsPage = later(async () => (await import("./pages/accounts.js")).AccountsPage);
+const ActivityPage = later(async () => (await import("./pages/activity.js")).ActivityPage);
 const CatalogPage = later(async () => (await import("./pages/catalog.js")).CatalogPage);
 const FeaturePage = later(async () => (await import("./pages/feature.js")).FeaturePage);
 const HealthPage = later(async () => (await import("./pages/health.js")).HealthPage);
@@ -33,6 +34,8 @@ function Page({ segments: [place, id, ...rest], query }) {
   switch (place) {
     case undefined:
       return html`<${HomePage} query=${query} />`;
+    case "activity":
+      return html`<${ActivityPage} query=${query} />`;
     case "accounts":
       return id
         ? html`<${AccountPage} key=${id} accountId=${id} rest=${rest} query=${query} />`

@@ -17,6 +17,7 @@ const PAGES = [
     name: `Accounts: ${name.toLowerCase()}`,
     to: href(["accounts"], { state }),
   })),
+  { name: "Activity", to: href(["activity"]) },
   { name: "Plans", to: href(["catalog", "plans"]) },
   { name: "Features", to: href(["catalog", "features"]) },
   { name: "Inbox", to: href(["inbox"]) },

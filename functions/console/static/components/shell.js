@@ -12,6 +12,7 @@ import { SearchBox } from "./search-box.js";
 const PLACES = [
   ["Home", []],
   ["Accounts", ["accounts"]],
+  ["Activity", ["activity"]],
   ["Catalog", ["catalog", "plans"]],
   ["Inbox", ["inbox"]],
   ["Health", ["health"]],

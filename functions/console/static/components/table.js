@@ -6,9 +6,9 @@ import { Fragment, html } from "../lib/vendor.js";
  * `columns` are `{name, cell(row), isNumber, isRowHeader, isQuiet, isMain, isMark, isSpare}`; only screen
  * readers see the name of a quiet column. On a phone a mark is before the row's header, the main
  * column beside it, the others are below, and spare ones are left out. `detail(row)` returns the
- * content below a row, if any.
+ * content below a row, if any, and `groupOf(row)` the heading that it is under.
  */
-export const Table = ({ caption, columns, rows, keyOf, detail }) => html`<table>
+export const Table = ({ caption, columns, rows, keyOf, detail, groupOf }) => html`<table>
   <caption class="unseen">
     ${caption}
   </caption>
@@ -28,9 +28,12 @@ export const Table = ({ caption, columns, rows, keyOf, detail }) => html`<table>
     </tr>
   </thead>
   <tbody>
-    ${rows.map((row) => {
+    ${rows.map((row, index) => {
       const below = detail?.(row);
+      const group = groupOf?.(row);
+      const isFirst = group && (index === 0 || group !== groupOf(rows[index - 1]));
       return html`<${Fragment} key=${keyOf(row)}>
+        ${isFirst && html`<tr class="group"><th scope="rowgroup" colspan=${columns.length}>${group}</th></tr>`}
         <tr class=${below ? "opened" : ""}>
           ${columns.map((column) => html`<${Cell} key=${column.name} column=${column} row=${row} />`)}
         </tr>
