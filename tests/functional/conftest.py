@@ -218,7 +218,7 @@ def renewals(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Renewals]:
     """The sweep at noon, with two shards: all of them would only be slower."""
-    for module in ("functions.reset.sweep", "scrip.store.keys"):
+    for module in ("functions.reset.sweep", "scrip.store.directory", "scrip.store.keys"):
         monkeypatch.setattr(f"{module}.DIRECTORY_SHARDS", 2)
     monkeypatch.setattr("scrip.ledger.utc_now", lambda: NOW)
     monkeypatch.setattr("scrip.ledger.PAUSE_SECONDS_MAX", 0.0001)
