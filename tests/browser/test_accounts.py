@@ -36,7 +36,7 @@ from scrip_cli.local import demo
 from tests.browser.test_console import expect_status, grouped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import httpx
     from playwright.sync_api import Locator, Page, Request, Route
@@ -109,6 +109,12 @@ def write(stack: LocalStack, requests: Iterable[Any]) -> None:
         some = [{table: list(part)} for part in batched(requests, 25, strict=False)]
         answers = pool.map(lambda part: client.batch_write_item(RequestItems=part), some)
         assert not any(answer["UnprocessedItems"] for answer in answers)
+
+
+@pytest.fixture
+def page(sign_in: Callable[..., Page]) -> Page:
+    """The list of accounts with the admin signed in."""
+    return sign_in(demo.ADMIN_EMAIL, "#/accounts")
 
 
 def rows(page: Page) -> Locator:
@@ -236,7 +242,9 @@ def test_several_accounts_get_credits_once_each_however_often_it_is_tried(
     dialog.get_by_label("Reason").fill("sorry for the outage")
     dialog.get_by_label("Expires").fill("2099-12-31T12:00")
     dialog.get_by_role("button", name="Preview").click()
-    expect(dialog).to_contain_text(f"to 4 accounts, {grouped(4_200)} in total. They expire on Dec")
+    expect(dialog).to_contain_text(
+        f"to 4 accounts, {grouped(4_200)} in total. The credits expire on Dec"
+    )
     expect(dialog.get_by_role("row").nth(1)).to_contain_text(grouped(11_150))
     assert crew.given() == [[]] * 4
 
@@ -274,9 +282,15 @@ def test_a_balance_is_edited_in_the_list_with_a_preview(page: Page, crew: Crew) 
     page.get_by_label("Accounts whose email").fill(crew.account_ids[2])
     expect(rows(page)).to_have_count(1)
     balance = page.get_by_role("button", name=f"edit the balance of {crew.account_ids[2]}")
-    balance.click()
+    balance.focus()
+    page.keyboard.press("Enter")
     form = page.get_by_role("form", name="Adjust the balance")
-    form.get_by_label("Change").fill("50")
+    page.keyboard.press("Escape")
+    expect(form).to_have_count(0)
+    expect(balance).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(form.get_by_label("Change")).to_be_focused()
+    page.keyboard.type("50")
     form.get_by_label("Reason").fill("a gift")
     expect(form.locator(".quick-preview")).to_contain_text(grouped(10_150))
     form.get_by_role("button", name="Add 50 credits").click()

@@ -111,7 +111,7 @@ const isUnknown = (error) =>
   (error.status >= 500 && (error.code === null || error.code === "internal_error"));
 
 /** The effect of a change. It takes the focus, so that screen readers read it before the buttons. */
-function Effect({ children }) {
+export function Effect({ children }) {
   const effect = useRef(null);
   useEffect(() => effect.current.focus(), []);
   return html`<div class="effect" tabindex="-1" ref=${effect}>${children}</div>`;

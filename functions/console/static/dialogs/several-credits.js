@@ -6,6 +6,7 @@ import { path, post } from "../lib/api.js";
 import { counted, credits, instant, number } from "../lib/format.js";
 import { href } from "../lib/router.js";
 import { forEach } from "../lib/several.js";
+import { Effect } from "../components/change.js";
 import { Dialog } from "../components/dialog.js";
 import { Why, whyOf } from "../components/fields.js";
 import { Table } from "../components/table.js";
@@ -105,19 +106,19 @@ function Tried({ run, isBusy, make, back }) {
   const some = left(run);
   const refused = all.filter(({ account_id: id }) => tried.get(id)?.error);
   return html`<form onSubmit=${make}>
-    <div class="effect" role="status">
-      ${
-        isBusy
-          ? html`<p class="quiet">Previewing ${number(tried.size)} of ${accounts(all.length)}…</p>`
-          : html`
-              <p>
+    <${Effect}>
+      <p aria-live="polite">
+        ${
+          isBusy
+            ? `Previewing ${number(tried.size)} of ${accounts(all.length)}…`
+            : html`
                 ${some.length > 0 && html`${does(body, some.length)}${ends(body, expiresAt)}`}
                 ${refused.length > 0 && html` <strong>${accounts(refused.length)}</strong> can't be adjusted.`}
-              </p>
-              <${Why} reason=${body.reason} note=${body.note} />
-            `
-      }
-    </div>
+              `
+        }
+      </p>
+      <${Why} reason=${body.reason} note=${body.note} />
+    <//>
     ${!isBusy && html`<${Each} rows=${[...refused, ...some]} of=${tried} name="Balance" />`}
     <div class="dialog-foot">
       <button type="button" class="button" disabled=${isBusy} onClick=${back}>Back</button>
@@ -136,7 +137,7 @@ function does({ action, amount }, count) {
 }
 
 const ends = ({ action }, expiresAt) =>
-  action === "add" && ` They ${expiresAt ? `expire on ${instant(expiresAt)}` : "never expire"}.`;
+  action === "add" && ` The credits ${expiresAt ? `expire on ${instant(expiresAt)}` : "never expire"}.`;
 
 /** How far a run is, and then whom it has failed for. */
 function Made({ run, isBusy, make, stop, close }) {
@@ -146,8 +147,8 @@ function Made({ run, isBusy, make, stop, close }) {
   const failed = rest.filter(({ account_id: id }) => made.get(id)?.error);
   const verb = body.action === "add" ? "added to" : "deducted from";
   return html`<form onSubmit=${make}>
-    <div class="effect" role="status">
-      <p>
+    <${Effect}>
+      <p aria-live="polite">
         <strong>${credits(body.amount)}</strong> ${verb} ${number(done)} of
         ${" "}${accounts(done + rest.length)}${isBusy ? "…" : "."}
         ${!isBusy && failed.length > 0 && html` ${number(failed.length)} failed.`}
@@ -157,7 +158,7 @@ function Made({ run, isBusy, make, stop, close }) {
         rest.length > 0 &&
         html`<p class="quiet">It's safe to try again: each account is adjusted at most once.</p>`
       }
-    </div>
+    <//>
     ${
       isBusy
         ? html`<progress max=${done + rest.length} value=${made.size} aria-label="Accounts adjusted"></progress>`

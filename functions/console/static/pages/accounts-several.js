@@ -84,9 +84,7 @@ export function Chosen({ picked, run, isOpen, adjusted, change, setOpen, clear }
   const close = () => {
     setOpen(false);
     if (!run?.made) change(null);
-    else if (left(run).length === 0) dismiss();
   };
-  const dismiss = () => change(null);
   const rest = run?.made ? left(run) : [];
   useEffect(() => {
     if (!isOpen || !run?.made || rest.length > 0) return;
@@ -104,7 +102,7 @@ export function Chosen({ picked, run, isOpen, adjusted, change, setOpen, clear }
       html`<div class="bulk-bar" role="region" aria-label="Unfinished adjustment">
         <span>Adjustment unfinished: ${number(rest.length)} of ${counted(run.accounts.length, "account")} left</span>
         <button type="button" class="button primary small" onClick=${() => setOpen(true)}>Continue</button>
-        <button type="button" class="button small" onClick=${dismiss}>Dismiss</button>
+        <button type="button" class="button small" onClick=${() => change(null)}>Dismiss</button>
       </div>`
     }
     ${

@@ -49,20 +49,26 @@ export function AccountsPage({ query: { state, plan, q } }) {
     announce(`Account ${id} is open`);
     go(href(["accounts", id]));
   };
-  const adjusted = (text, account) => {
+  const leave = () => {
+    document.getElementById(balanceId(editedId)).focus();
     setEditedId(null);
     setDialog(null);
+  };
+  const adjusted = (text, account) => {
+    leave();
     change(account);
     announce(text);
   };
   const editor = (account) =>
     account.account_id === editedId &&
-    html`<${QuickCredits}
-      accountId=${editedId}
-      account=${account}
-      open=${() => setDialog("credits")}
-      done=${adjusted}
-    />`;
+    html`<div onKeyDown=${({ key }) => key === "Escape" && leave()}>
+      <${QuickCredits}
+        accountId=${editedId}
+        account=${account}
+        open=${() => setDialog("credits")}
+        done=${adjusted}
+      />
+    </div>`;
   const isNone = pages.isComplete && rows.length === 0;
   return html`
     <div class="page-head">
@@ -97,6 +103,8 @@ export function AccountsPage({ query: { state, plan, q } }) {
   `;
 }
 
+const balanceId = (id) => `balance-${id}`;
+
 const columns = (names, editedId, edit) => [
   {
     name: "Account",
@@ -128,6 +136,7 @@ const columns = (names, editedId, edit) => [
       const isEdited = id === editedId;
       return html`<button
         type="button"
+        id=${balanceId(id)}
         class="editable number"
         title="Edit"
         aria-expanded=${isEdited}

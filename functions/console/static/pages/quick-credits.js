@@ -1,6 +1,6 @@
 // Edits the balance in place: an amount, a reason, and what comes of them.
 
-import { html, useState } from "../lib/vendor.js";
+import { html, useLayoutEffect, useState } from "../lib/vendor.js";
 import { path, pause, post } from "../lib/api.js";
 import { number } from "../lib/format.js";
 import { useLoaded } from "../lib/loading.js";
@@ -25,6 +25,7 @@ export function QuickCredits({ accountId, account, open, done }) {
   const [form, setForm] = useState({ change: "", reason: "" });
   const [state, setState] = useState({});
   const keyOf = useKeys();
+  useLayoutEffect(() => document.getElementById("quick-change").focus(), []);
   const request = read(form.change);
   const to = path`accounts/${accountId}/adjustments`;
   const preview = useLoaded(
@@ -68,7 +69,6 @@ export function QuickCredits({ accountId, account, open, done }) {
       value=${form.change}
       change=${(change) => setForm({ ...form, change })}
       error=${errors.change}
-      autofocus
     />
     <${ReasonField}
       id="quick-reason"
