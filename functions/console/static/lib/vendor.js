@@ -17,17 +17,23 @@ const html = globalThis.htm.bind(h);
 
 let plotLoaded = null;
 
-/** Load the chart library, once, for the first chart. */
-export function loadPlot() {
-  plotLoaded ??= new Promise((done, failed) => {
-    const script = document.createElement("script");
-    script.src = new URL("../vendor/uPlot.iife.min.js", import.meta.url);
-    script.onload = () => done(globalThis.uPlot);
-    script.onerror = () => failed(new Error("Couldn't load the chart library."));
-    document.head.append(script);
-  });
-  return plotLoaded;
+/** Load the chart library and its style, once, for the first chart. */
+export async function loadPlot() {
+  plotLoaded ??= Promise.all([
+    added("link", { rel: "stylesheet", href: vendored("uPlot.min.css") }),
+    added("script", { src: vendored("uPlot.iife.min.js") }),
+  ]);
+  await plotLoaded;
+  return globalThis.uPlot;
 }
+
+const vendored = (name) => new URL(`../vendor/${name}`, import.meta.url);
+
+const added = (tag, properties) =>
+  new Promise((onload, failed) => {
+    const onerror = () => failed(new Error("Couldn't load the chart library."));
+    document.head.append(Object.assign(document.createElement(tag), properties, { onload, onerror }));
+  });
 
 export {
   Fragment,
