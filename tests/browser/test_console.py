@@ -157,6 +157,7 @@ def test_home_says_who_ran_out_what_was_used_and_what_needs_attention(
     reason = {"reason": "chargeback"}
     url = f"{details.api_url}/v1/accounts/{somebody.account_id}/freeze"
     assert admin_api.post(url, json=reason).is_success
+    page.get_by_role("link", name="Home").click()
     top = page.get_by_role("region", name="Top accounts")
     reload_until(page, top.get_by_role("link", name=somebody.email))
     ran_out = page.get_by_role("region", name="Ran out of credits: Yesterday")
@@ -1109,6 +1110,7 @@ def test_the_console_loads_small_files_few_at_a_time_and_only_once(
     page: Page, somebody: NewUser
 ) -> None:
     somebody.consume("chat")
+    page.get_by_role("link", name="Home").click()
     reload_until(page, page.get_by_role("region", name="Credits", exact=True).locator("canvas"))
     page.context.new_cdp_session(page).send("Network.clearBrowserCache")
     page.reload()

@@ -1,9 +1,9 @@
 // The console: signs users in, admits admins and shows the page of the current route.
 
-import { html, useEffect } from "./lib/vendor.js";
-import { get } from "./lib/api.js";
+import { html } from "./lib/vendor.js";
 import { href, useRoute } from "./lib/router.js";
 import { signOut, signedIn } from "./lib/session.js";
+import { problems } from "./lib/waiting.js";
 import { Door, NotReached, enter } from "./components/door.js";
 import { Guarded } from "./components/guarded.js";
 import { later } from "./components/later.js";
@@ -68,7 +68,7 @@ const NotAdmin = ({ name }) => html`<${Door} title="This console is for admins">
 enter(async () => {
   const { name } = await signedIn();
   try {
-    await get("admin/health");
+    await problems();
   } catch (error) {
     return error.status === 403
       ? html`<${NotAdmin} name=${name} />`

@@ -1,7 +1,7 @@
 // What all accounts' credits did by day: a figure for each measure, and the chart of the chosen one.
 
 import { html, useCallback, useMemo, useState } from "../lib/vendor.js";
-import { counted, credits, number, utcDay } from "../lib/format.js";
+import { compared, counted, credits, number, utcDay } from "../lib/format.js";
 import { Chart } from "./chart.js";
 import { Table } from "./table.js";
 import { Credits } from "./values.js";
@@ -13,17 +13,6 @@ const MEASURES = [
   ["expired", "Expired"],
   ["refunded", "Refunded"],
 ];
-
-const PERCENT_MAX = 999;
-
-/** Compare with a number of the period before: "12% more than the 30 days before". */
-export function compared(now, then, length) {
-  const period = `the ${counted(length, "day")} before`;
-  if (now === then) return `the same as in ${period}`;
-  const more = now > then ? "more" : "less";
-  const percent = Math.round((100 * Math.abs(now - then)) / then);
-  return percent > 0 && percent <= PERCENT_MAX ? `${percent}% ${more} than ${period}` : `${more} than ${period}`;
-}
 
 const sum = (days, field) => days.reduce((total, day) => total + day[field], 0);
 
@@ -42,7 +31,8 @@ export function Trend({ days, before }) {
     [before, measure],
   );
   const total = sum(days, measure);
-  const change = then === null ? "" : `, ${compared(total, sum(before, measure), days.length)}`;
+  const totalThen = sum(before, measure);
+  const change = then === null ? "" : `, ${compared(total, totalThen, days.length)}`;
   const all = `${credits(total)} ${measure} in ${counted(days.length, "day")}`;
   const { index } = pointed;
   return html`
@@ -59,7 +49,7 @@ export function Trend({ days, before }) {
         </button>`,
       )}
     </div>
-    <p class="chart-reading">${all}${change}${change && " (dashed)"}</p>
+    <p class="chart-reading">${all}${change}${change && ` (${number(totalThen)}, dashed)`}</p>
     <${Chart}
       label=${`${all}${change}. Use the arrow keys to read the days; the table below has the numbers.`}
       days=${names}

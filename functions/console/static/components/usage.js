@@ -3,7 +3,7 @@
 import { html, useCallback, useMemo, useState } from "../lib/vendor.js";
 import { get, path } from "../lib/api.js";
 import { nameOf as featureName } from "../lib/entries.js";
-import { counted, credits, dayAfter, number, utcDay } from "../lib/format.js";
+import { compared, counted, credits, dayAfter, number, utcDay } from "../lib/format.js";
 import { useLoaded } from "../lib/loading.js";
 import { metered } from "../lib/prices.js";
 import { COLORS, Chart } from "./chart.js";
@@ -102,7 +102,7 @@ function Used({ length, size, bars, before, stacks }) {
   const all = `${credits(total)} in ${counted(length, "day")}`;
   const { index } = pointed;
   return html`
-    <p class="chart-reading">${all}${compared(total, before, length)}</p>
+    <p class="chart-reading">${all}${comparison(total, before, length)}</p>
     ${
       bars.length > 1 &&
       html`<${Chart}
@@ -153,18 +153,11 @@ function Used({ length, size, bars, before, stacks }) {
 const barName = (bars, size, index) =>
   size === 1 ? utcDay(bars[index]) : `Week from ${utcDay(bars[index])}`;
 
-const PERCENT_MAX = 999;
-
-/** Compare with the period before: ", up 12% from 4,885 in the 30 days before (dashed)". */
-function compared(total, before, length) {
+/** Compare with the period before: ", 12% more than the 30 days before (4,885, dashed)". */
+function comparison(total, before, length) {
   if (before === null) return "";
   const then = before.reduce((sum, value) => sum + value, 0);
-  const days = length === 1 ? "on the day" : `in the ${counted(length, "day")}`;
-  const period = `${number(then)} ${days} before${before.length > 1 ? " (dashed)" : ""}`;
-  if (total === then) return `, the same as ${period}`;
-  const percent = Math.round((100 * Math.abs(total - then)) / then);
-  const by = percent > 0 && percent <= PERCENT_MAX ? ` ${percent}%` : "";
-  return `, ${total > then ? "up" : "down"}${by} from ${period}`;
+  return `, ${compared(total, then, length)} (${number(then)}${before.length > 1 ? ", dashed" : ""})`;
 }
 
 /** The values of a bar, beside it. */

@@ -2,6 +2,8 @@
 
 import { accessToken, signIn } from "./session.js";
 
+// Each runs a function, and a new AWS account may run only ten at once, which users need, too.
+const AT_ONCE = 5;
 const RETRIES = 2;
 const RETRY_SECONDS_MAX = 5;
 const root = new URL("v1/", document.baseURI);
@@ -90,7 +92,12 @@ async function request(method, to, { query = {}, body, headers = {}, signal, isS
   }
 }
 
+let running = 0;
+const waiting = [];
+
 async function send(url, { method, body, headers, signal, token }) {
+  if (running === AT_ONCE) await new Promise((done) => waiting.push(done));
+  else running += 1;
   try {
     return await fetch(url, {
       method,
@@ -104,6 +111,9 @@ async function send(url, { method, body, headers, signal, token }) {
     });
   } catch (error) {
     throw unanswered(error);
+  } finally {
+    if (waiting.length > 0) waiting.shift()();
+    else running -= 1;
   }
 }
 

@@ -33,6 +33,17 @@ export const counted = (value, noun, plural = `${noun}s`) =>
 /** Format credits: 1 credit, 50 credits. */
 export const credits = (value) => counted(value, "credit");
 
+const PERCENT_MAX = 999;
+
+/** Compare with a number of the period before, of `length` days: 12% more than the 30 days before. */
+export function compared(now, then, length) {
+  const period = length === 1 ? "the day before" : `the ${counted(length, "day")} before`;
+  if (now === then) return `the same as ${period}`;
+  const percent = Math.round((100 * Math.abs(now - then)) / then);
+  const by = percent > 0 && percent <= PERCENT_MAX ? `${percent}% ` : "";
+  return `${by}${now > then ? "more" : "less"} than ${period}`;
+}
+
 /** Format money in the smallest unit of a currency such as usd: $12.50. */
 export function money(value, currency) {
   const format = new Intl.NumberFormat("en-US", { style: "currency", currency });

@@ -119,7 +119,9 @@ function Entries({ query: { type, account, until, hour: asked }, features: list 
       account &&
       html`<p class="remark">
         <${Owner} accountId=${account} />${" "}
-        <span class="quiet">also has <a href=${href(["accounts", account, "ledger"], { type })}>a ledger of its own</a>.</span>
+        <span class="quiet">
+          All of this account's entries are in <a href=${href(["accounts", account, "ledger"], { type })}>its ledger</a>.
+        </span>
       </p>`
     }
     ${
@@ -169,7 +171,7 @@ const columns = (list, hourHref) => [
     cell: (row) => {
       if (row.busy) {
         return html`<a class="strong" href=${hourHref(row.busy)}>${hourName(row.busy)}</a>
-          <span class="under">Too many entries to sort. Open the hour to read them from the oldest on.</span>`;
+          <span class="under">Too many entries to sort. Open the hour to read it from the beginning.</span>`;
       }
       if (row.emptySince) return html`<span class="quiet">No entries since ${timeOfDay(row.emptySince)}</span>`;
       const what = said(row, list);

@@ -4,7 +4,7 @@ import { html } from "../lib/vendor.js";
 import { get } from "../lib/api.js";
 import { features } from "../lib/catalog.js";
 import { nameOf } from "../lib/entries.js";
-import { counted, dayAfter, dayFromToday, isDay, money, number, utcDay } from "../lib/format.js";
+import { compared, counted, dayAfter, dayFromToday, isDay, money, number, utcDay } from "../lib/format.js";
 import { useLoaded, usePages } from "../lib/loading.js";
 import { ownerOf } from "../lib/owners.js";
 import { described } from "../lib/problems.js";
@@ -15,7 +15,7 @@ import { DayField } from "../components/fields.js";
 import { Heading } from "../components/heading.js";
 import { More } from "../components/more.js";
 import { Empty, Loaded } from "../components/states.js";
-import { Trend, compared } from "../components/trend.js";
+import { Trend } from "../components/trend.js";
 import { Bar, Credits, Time } from "../components/values.js";
 
 const SPANS = ["7", "30", "90"];
@@ -23,6 +23,7 @@ const TOP = 6;
 const RAN_OUT = 5;
 const RAN_OUT_DAYS = 91;
 const OTHER = "(other)";
+const CURRENCY = /^[a-z]{3}$/i;
 const NOTHING = { days: [], sales: [] };
 
 /** `query` has the period, `days` back from today (UTC), and the day of `ran_out`, if one is chosen. */
@@ -136,7 +137,7 @@ function Attention({ counts }) {
   const unmatched = useLoaded(unmatchedMessages, []);
   const stack = useLoaded(problems, []);
   const sources = [
-    ["problems", stack],
+    ["stack's health", stack],
     ["failed messages", failed],
     ["unmatched messages", unmatched],
     ["accounts", counts],
@@ -275,21 +276,30 @@ function RanOutOn({ day, title }) {
   </section>`;
 }
 
-/** What was paid, by currency; payments whose currency nobody named have no sign. */
+/** What was paid, by currency, which is "" for payments that named none. */
 const Sales = ({ sales, before, length }) =>
   sales.length === 0
     ? html`<p class="quiet">No sales in ${counted(length, "day")}.</p>`
-    : html`<ul class="sales">
-        ${sales.map(({ currency, count, money: paid }) => {
+    : html`
+      <ul class="sales">
+        ${sales.toSorted(byCount).map(({ currency, count, money: paid }) => {
           const then = before.find((one) => one.currency === currency)?.money;
           return html`<li key=${currency}>
-            <span class="figure-value">${currency ? money(paid, currency) : number(paid)}</span>
+            <span class="figure-value">
+              ${CURRENCY.test(currency) ? money(paid, currency) : `${number(paid)} ${currency}`}
+            </span>
             <span class="under">
-              ${counted(count, "payment")}${currency === "" && " without a currency"}${then > 0 && `, ${compared(paid, then, length)}`}
+              ${counted(count, "payment")}${currency === "" && " without a currency"}${
+                then > 0 && `, ${compared(paid, then, length)}`
+              }
             </span>
           </li>`;
         })}
-      </ul>`;
+      </ul>
+      <p class="fine">Refunds aren't deducted.</p>
+    `;
+
+const byCount = (one, other) => other.count - one.count;
 
 const isNamed = ({ model }) => model !== null;
 
