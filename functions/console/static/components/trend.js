@@ -1,7 +1,7 @@
 // What all accounts' credits did by day: a figure for each measure, and the chart of the chosen one.
 
 import { html, useCallback, useMemo, useState } from "../lib/vendor.js";
-import { compared, counted, credits, number, utcDay } from "../lib/format.js";
+import { compared, counted, credits, number, short, utcDay } from "../lib/format.js";
 import { Chart } from "./chart.js";
 import { Table } from "./table.js";
 import { Credits } from "./values.js";
@@ -45,7 +45,7 @@ export function Trend({ days, before }) {
           onClick=${() => setMeasure(field)}
         >
           <span class="figure-name">${name}</span>
-          <span class="figure-value">${number(sum(days, field))}</span>
+          <span class="figure-value">${short(sum(days, field))}</span>
         </button>`,
       )}
     </div>

@@ -23,6 +23,11 @@ const spans = new Intl.RelativeTimeFormat("en-US", { numeric: "auto" });
 /** Format a number with a true minus sign: 10,150. */
 export const number = (value) => numbers.format(value).replace("-", MINUS);
 
+const shorts = new Intl.NumberFormat("en-US", { notation: "compact", maximumSignificantDigits: 4 });
+
+/** Format a number so that it is short: 9,999,999 and 12.35M. */
+export const short = (value) => (value < 10 ** 7 ? number(value) : shorts.format(value));
+
 /** Format a change with its sign: +50, −25, 0. */
 export const signed = (value) => (value > 0 ? `+${number(value)}` : number(value || 0));
 
