@@ -127,60 +127,6 @@ def chip(page: Page, name: str) -> Locator:
     )
 
 
-@pytest.mark.usefixtures("many")
-def test_one_of_5000_accounts_is_found_by_three_letters(page: Page) -> None:
-    expect(rows(page)).to_have_count(50)
-    expect(chip(page, "All")).to_have_text(f"All {grouped(1_000)}+")
-    asked: list[Request] = []
-    page.on("request", lambda one: asked.append(one) if "/admin/" in one.url else None)
-    page.keyboard.press("/")
-    page.keyboard.type("zqx", delay=30)
-    typed = time.monotonic()
-    option = page.get_by_role("option", name="zqx-2500@example.com")
-    expect(option).to_contain_text("Account")
-    assert time.monotonic() - typed < SEARCH_SECONDS_MAX
-    assert [parse_qs(urlsplit(one.url).query) for one in asked] == [{"q": ["zqx"]}]
-    assert len(asked[0].response().body()) < 1_000  # type: ignore[union-attr]
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("Enter")
-    expect(page).to_have_url(re.compile("#/accounts/many-2500$"))
-    expect(page.get_by_role("heading", level=1)).to_have_text("zqx-2500@example.com")
-
-
-@pytest.mark.usefixtures("many")
-def test_a_filter_is_in_the_address_and_all_of_its_accounts_are_exported(page: Page) -> None:
-    expect(rows(page)).to_have_count(50)
-    chip(page, "Frozen").click()
-    expect(page).to_have_url(re.compile(r"#/accounts\?state=frozen$"))
-    expect(rows(page).locator(".chip", has_text="Frozen")).to_have_count(50)
-    page.reload()
-    expect(chip(page, "Frozen")).to_have_attribute("aria-current", "true")
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Export CSV").click()
-    expect(page.get_by_text(re.compile(r"^\d+ accounts exported$"))).to_be_visible()
-    assert re.fullmatch(r"accounts-frozen-[\d-]+\.csv", download.value.suggested_filename)
-    with Path(download.value.path()).open(encoding="utf-8-sig", newline="") as file:
-        exported = {row["account_id"]: row for row in csv.DictReader(file)}
-    many = [id_ for id_ in exported if id_.startswith("many-")]
-    assert len(many) == FROZEN
-    assert exported["many-0"] == {
-        "account_id": "many-0",
-        "email": "many-0@example.com",
-        "name": f"'{FORMULA}",
-        "plan": "free",
-        "balance": "100",
-        "available": "100",
-        "debt": "0",
-        "status": "frozen",
-        "opened_at": "2020-01-01T00:00:00.000Z",
-    }
-    page.go_back()
-    expect(chip(page, "All")).to_have_attribute("aria-current", "true")
-    page.get_by_role("button", name="Export CSV").click()
-    page.get_by_role("button", name="Stop").click()
-    expect(page.get_by_role("button", name="Export CSV")).to_be_visible()
-
-
 @dataclass(frozen=True)
 class Crew:
     """Four accounts whose IDs and addresses begin alike."""
@@ -222,19 +168,24 @@ def pick(page: Page, crew: Crew) -> Locator:
 
 
 def test_several_accounts_get_credits_once_each_however_often_it_is_tried(
-    page: Page, crew: Crew
+    crew: Crew, page: Page
 ) -> None:
-    lost, refused = crew.account_ids[1:3]
+    lost, refused = failing = crew.account_ids[1:3]
+    failed: list[str] = []
 
-    def lose(route: Route) -> None:
-        assert route.fetch().status == 201
-        route.abort()
+    def fail_once(route: Route) -> None:
+        account_id = urlsplit(route.request.url).path.split("/")[-2]
+        if account_id not in failing or account_id in failed:
+            route.continue_()
+            return
+        failed.append(account_id)
+        if account_id == lost:
+            assert route.fetch().status == 201
+            route.abort()
+        else:
+            route.fulfill(status=409, json={"detail": "Too many changes at once.", "code": "busy"})
 
-    page.route(f"**/{lost}/adjustments", lose, times=1)
-    busy = {"title": "Busy", "detail": "Too many changes at once.", "code": "busy"}
-    page.route(
-        f"**/{refused}/adjustments", lambda route: route.fulfill(status=409, json=busy), times=1
-    )
+    page.route("**/adjustments", fail_once)
     dialog = pick(page, crew)
     dialog.get_by_label("Amount").fill("1,050")
     dialog.get_by_role("button", name="Preview").click()
@@ -264,7 +215,7 @@ def test_several_accounts_get_credits_once_each_however_often_it_is_tried(
 
 
 def test_accounts_that_the_server_refuses_are_named_and_left_out(
-    page: Page, crew: Crew, admin_api: httpx.Client
+    crew: Crew, page: Page, admin_api: httpx.Client
 ) -> None:
     dialog = pick(page, crew)
     closed = admin_api.base_url.join(f"../accounts/{crew.account_ids[0]}")
@@ -278,7 +229,7 @@ def test_accounts_that_the_server_refuses_are_named_and_left_out(
     expect_status(page, "5 credits added to 3 accounts")
 
 
-def test_a_balance_is_edited_in_the_list_with_a_preview(page: Page, crew: Crew) -> None:
+def test_a_balance_is_edited_in_the_list_with_a_preview(crew: Crew, page: Page) -> None:
     page.get_by_label("Accounts whose email").fill(crew.account_ids[2])
     expect(rows(page)).to_have_count(1)
     balance = page.get_by_role("button", name=f"edit the balance of {crew.account_ids[2]}")
@@ -297,3 +248,66 @@ def test_a_balance_is_edited_in_the_list_with_a_preview(page: Page, crew: Crew) 
     expect_status(page, f"50 credits added; balance {grouped(10_150)}")
     expect(balance).to_contain_text(grouped(10_150))
     expect(form).to_have_count(0)
+
+
+def wait_for_page(page: Page) -> None:
+    """Wait for a full page of accounts, for which the local table may be too busy at first."""
+    again = page.get_by_role("button", name="Try again")
+    expect(rows(page).nth(49).or_(again)).to_be_visible()
+    if again.is_visible():
+        again.click()
+    expect(rows(page)).to_have_count(50)
+
+
+@pytest.mark.usefixtures("many")
+def test_one_of_5000_accounts_is_found_by_three_letters(page: Page) -> None:
+    wait_for_page(page)
+    expect(chip(page, "All")).to_have_text(f"All {grouped(1_000)}+")
+    asked: list[Request] = []
+    page.on("request", lambda one: asked.append(one) if "/admin/" in one.url else None)
+    page.keyboard.press("/")
+    page.keyboard.type("zqx", delay=30)
+    typed = time.monotonic()
+    option = page.get_by_role("option", name="zqx-2500@example.com")
+    expect(option).to_contain_text("Account")
+    assert time.monotonic() - typed < SEARCH_SECONDS_MAX
+    assert [parse_qs(urlsplit(one.url).query) for one in asked] == [{"q": ["zqx"]}]
+    assert len(asked[0].response().body()) < 1_000  # type: ignore[union-attr]
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("#/accounts/many-2500$"))
+    expect(page.get_by_role("heading", level=1)).to_have_text("zqx-2500@example.com")
+
+
+@pytest.mark.usefixtures("many")
+def test_a_filter_is_in_the_address_and_all_of_its_accounts_are_exported(page: Page) -> None:
+    wait_for_page(page)
+    chip(page, "Frozen").click()
+    expect(page).to_have_url(re.compile(r"#/accounts\?state=frozen$"))
+    expect(rows(page).locator(".chip", has_text="Frozen")).to_have_count(50)
+    page.reload()
+    expect(chip(page, "Frozen")).to_have_attribute("aria-current", "true")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export CSV").click()
+    expect(page.get_by_text(re.compile(r"^\d+ accounts exported$"))).to_be_visible()
+    assert re.fullmatch(r"accounts-frozen-[\d-]+\.csv", download.value.suggested_filename)
+    with Path(download.value.path()).open(encoding="utf-8-sig", newline="") as file:
+        exported = {row["account_id"]: row for row in csv.DictReader(file)}
+    many = [id_ for id_ in exported if id_.startswith("many-")]
+    assert len(many) == FROZEN
+    assert exported["many-0"] == {
+        "account_id": "many-0",
+        "email": "many-0@example.com",
+        "name": f"'{FORMULA}",
+        "plan": "free",
+        "balance": "100",
+        "available": "100",
+        "debt": "0",
+        "status": "frozen",
+        "opened_at": "2020-01-01T00:00:00.000Z",
+    }
+    page.go_back()
+    expect(chip(page, "All")).to_have_attribute("aria-current", "true")
+    page.get_by_role("button", name="Export CSV").click()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("button", name="Export CSV")).to_be_visible()

@@ -27,10 +27,19 @@ const ROWS = 50;
 export function AccountsPage({ query: { state, plan, q } }) {
   const filter = useMemo(() => (state ? { state } : plan ? { plan } : { q }), [state, plan, q]);
   const pages = usePages((cursor, signal) => readPage(filter, cursor, ROWS, signal), [filter]);
-  const { data: known } = useLoaded(async (signal) => {
-    const [counts, list] = await Promise.all([get("admin/accounts/counts", { signal }), plans()]);
-    return { counts, plans: new Map(list.map((one) => [one.plan_id, one.name])) };
-  }, []);
+  // The list comes first.
+  const [isRead, setRead] = useState(false);
+  useEffect(() => {
+    if (!pages.isLoading) setRead(true);
+  }, [pages.isLoading]);
+  const { data: known } = useLoaded(
+    async (signal) => {
+      if (!isRead) return undefined;
+      const [counts, list] = await Promise.all([get("admin/accounts/counts", { signal }), plans()]);
+      return { counts, plans: new Map(list.map((one) => [one.plan_id, one.name])) };
+    },
+    [isRead],
+  );
   const [changed, setChanged] = useState(new Map());
   const [editedId, setEditedId] = useState(null);
   const [dialog, setDialog] = useState(null);
