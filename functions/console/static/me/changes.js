@@ -9,7 +9,7 @@ import { More } from "../components/more.js";
 import { Empty, Failure } from "../components/states.js";
 import { Table } from "../components/table.js";
 import { Change, Credits, Id, Time } from "../components/values.js";
-import { save } from "./csv.js";
+import { save } from "../lib/csv.js";
 import { changeOf, priceOf } from "./words.js";
 
 const PAGE = 1000;

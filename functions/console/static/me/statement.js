@@ -10,7 +10,7 @@ import { Radios } from "../components/fields.js";
 import { Empty, Loaded } from "../components/states.js";
 import { Table } from "../components/table.js";
 import { Change, Credits, Id } from "../components/values.js";
-import { save } from "./csv.js";
+import { save } from "../lib/csv.js";
 import { changeOf } from "./words.js";
 
 const GROUPS = [
