@@ -187,7 +187,7 @@ def _captures(own: Sequence[Entry], asked: dict[str, Any]) -> Iterator[CaptureHo
     measures = [_measure(entry) for entry in own]
     bare = [{**one, "feature": None} for one in measures]
     lines = [tuple(HoldLine(**one) for one in some) for some in (measures, bare)]
-    uses: list[dict[str, Any]] = [{"lines": some} for some in dict.fromkeys(lines)]
+    uses: list[dict[str, Any]] = [{"lines": some} for some in lines]
     if len(own) == 1:
         del bare[0]["feature"]
         uses = [bare[0], *([{}] if "amount" in bare[0] else []), *uses]

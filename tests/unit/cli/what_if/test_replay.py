@@ -212,6 +212,16 @@ def test_a_hold_and_its_capture_are_priced_again() -> None:
     assert (outcome.used_before, outcome.used_after) == (30, 42)
 
 
+def test_a_capture_of_a_model_call_is_priced_again_meter_by_meter() -> None:
+    most = replace(hold(feature="model", expires_in=7_200), usage={"input": 9_000, "output": 900})
+    life = lived_by(most, replace(capture(), usage={"input": 4_000, "output": 250}))
+    dearer = at_price(
+        "model", meters={"input": Price(cost=1, per=1_000), "output": Price(cost=1, per=100)}
+    )
+    outcome = replayed(life, dearer)
+    assert (outcome.used_before, outcome.used_after, outcome.differ) == (2, 7, 0)
+
+
 def test_of_a_hold_that_is_refused_no_capture_is_counted() -> None:
     life = lived_by(hold(feature="chat", quantity=10, expires_in=7_200), capture(quantity=6))
     outcome = replayed(life, at_price("chat", cost=100))
