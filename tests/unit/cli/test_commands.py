@@ -151,7 +151,10 @@ def test_the_exit_code_distinguishes_refusals_missing_things_and_failures(
         ["accounts", "open", "me", "--yes"],
         ["accounts", "quota", "a", "--yes", "--reason", "b"],  # neither credits nor limits
         ["accounts", "quota", "a", "--limit", "storage", "--yes", "--reason", "b"],
-        ["token", "--user", "a", "--admin", "b"],
+        ["token", "--user", "a@example.com", "--admin", "b@example.com"],
+        ["token", "--user", ""],  # not the token of the back end
+        ["admin", "create", ""],
+        ["admin", "create", "anna"],
         ["secrets", "add", "paypal"],
         ["sync", "everything", "--yes"],
         ["logs"],

@@ -12,11 +12,25 @@ app = typer.Typer(help="Make people admins.", no_args_is_help=True)
 PASSWORD = "Password"  # noqa: S105 - what it is called
 
 
+def _address(text: str) -> str:
+    """Return an address. An empty one is of a variable that is not set, and names nobody."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from scrip.http.admin_models import Email
+
+    try:
+        TypeAdapter(Email).validate_python(text)
+    except ValidationError as exc:
+        raise typer.BadParameter("give an address, such as ada@example.com") from exc
+    return text
+
+
 @app.command(epilog="Example: scrip admin create second-admin@example.com")
 @with_session
 def create(
     email: Annotated[
-        str, typer.Argument(metavar="EMAIL", help="Their address.", show_default=False)
+        str,
+        typer.Argument(parser=_address, metavar="EMAIL", help="Their address.", show_default=False),
     ],
     *,
     session: Session,
@@ -42,11 +56,15 @@ def token(
     user: Annotated[
         str | None,
         typer.Option(
-            metavar="EMAIL", help="Of a user of your app.", show_default="of your back end"
+            parser=_address,
+            metavar="EMAIL",
+            help="Of a user of your app.",
+            show_default="of your back end",
         ),
     ] = None,
     admin: Annotated[
-        str | None, typer.Option(metavar="EMAIL", help="Of an admin, as the console gets it.")
+        str | None,
+        typer.Option(parser=_address, metavar="EMAIL", help="Of an admin, as the console gets it."),
     ] = None,
     session: Session,
 ) -> None:
