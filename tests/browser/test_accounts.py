@@ -203,8 +203,12 @@ def test_several_accounts_get_credits_once_each_however_often_it_is_tried(
     expect(dialog).to_contain_text("2 of 4 accounts. 2 failed.")
     expect(dialog.get_by_role("row", name=lost)).to_contain_text("didn't respond")
     expect(dialog.get_by_role("row", name=refused)).to_contain_text("Too many changes")
-    # It can be continued later on this page.
+    # It can be continued later on this page, which a reload would end.
     page.keyboard.press("Escape")
+    with page.expect_event("dialog") as leaving:
+        page.evaluate("setTimeout(() => location.reload())")
+    assert leaving.value.type == "beforeunload"
+    leaving.value.dismiss()
     left = page.get_by_role("region", name="Unfinished adjustment")
     expect(left).to_contain_text("2 of 4 accounts left")
     left.get_by_role("button", name="Continue").click()

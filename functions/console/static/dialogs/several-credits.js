@@ -27,12 +27,6 @@ export function SeveralCreditsDialog({ run, change, adjusted, close }) {
   const [isBusy, setBusy] = useState(false);
   const stop = useRef(null);
   useEffect(() => () => stop.current?.abort(), []);
-  useEffect(() => {
-    if (!isBusy || !run.made) return undefined;
-    const leaving = (event) => event.preventDefault();
-    addEventListener("beforeunload", leaving);
-    return () => removeEventListener("beforeunload", leaving);
-  }, [isBusy]);
 
   /** Send an adjustment of each account, and note each answer in the run as `name`. */
   const send = async (started, name, some, options) => {

@@ -9,6 +9,11 @@ import { SeveralCreditsDialog, left } from "../dialogs/several-credits.js";
 /** An adjustment that was begun and is not complete; it outlasts a visit to another page. */
 let unfinished = null;
 
+// Without it, nothing says who has been adjusted: to do it all again would adjust them twice.
+addEventListener("beforeunload", (event) => {
+  if (unfinished && left(unfinished).length > 0) event.preventDefault();
+});
+
 /**
  * Return the column and the checkbox that select `rows`, and the properties of Chosen.
  *
