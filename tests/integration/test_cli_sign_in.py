@@ -82,10 +82,19 @@ def test_there_is_one_key_for_stripes_api(
     assert known()["stripe_api_key"] == "rk_2"
 
 
-@pytest.mark.parametrize("typed", ["", "\n", "whsec_%"])
+@pytest.mark.parametrize(
+    ("name", "typed"),
+    [
+        ("clerk", ""),
+        ("clerk", "\n"),
+        ("clerk", "whsec_%"),
+        ("stripe", "rk_live_1"),
+        ("stripe_api_key", "whsec_1"),
+    ],
+)
 def test_what_cannot_be_a_secret_is_refused(
-    stack: LocalStack, known: Callable[[], dict[str, Any]], typed: str
+    stack: LocalStack, known: Callable[[], dict[str, Any]], name: str, typed: str
 ) -> None:
     before = known()
-    refused = operator(stack, "secrets", "add", "clerk", typed=typed)
+    refused = operator(stack, "secrets", "add", name, typed=typed)
     assert (refused.exit_code, known()) == (ExitCode.USAGE, before)

@@ -8,6 +8,12 @@ from scrip_cli.errors import CommandError
 from scrip_cli.exit_codes import ExitCode
 from scrip_cli.session import Session
 
+BEGINNINGS: dict[str, tuple[str, ...]] = {
+    Provider.STRIPE: ("whsec_",),
+    STRIPE_API_KEY: ("sk_", "rk_"),
+}
+"""How Stripe's two secrets begin, which are easily confused: nothing else tells them apart."""
+
 
 class Secrets:
     """The secrets of a stack, as they were read."""
@@ -34,16 +40,20 @@ class Secrets:
 
     def check(self, name: str, secret: str) -> None:
         """Raise CommandError if a secret cannot be one of a name."""
-        if name == STRIPE_API_KEY:
-            return
+        is_key = name == STRIPE_API_KEY
         try:
-            key = Provider(name).scheme.key(secret)
+            is_usable = is_key or bool(Provider(name).scheme.key(secret))
         except ValueError:
-            key = b""
-        if not key:
+            is_usable = False
+        if not is_usable or not secret.startswith(BEGINNINGS.get(name, ("",))):
+            what, page = (
+                ("a key for Stripe's API", "Stripe's page of API keys")
+                if is_key
+                else (f"a signing secret of {name}", "the provider's page of the endpoint")
+            )
             raise CommandError(
-                f"This cannot be a signing secret of {name}.",
-                "Copy it again from the provider's page of the endpoint.",
+                f"This cannot be {what}.",
+                f"Copy it again from {page}.",
                 exit_code=ExitCode.USAGE,
             )
 
