@@ -213,7 +213,7 @@ def test_the_list_of_accounts_loads_more_and_links_to_each(
     while len(admin_api.get("/accounts", params={"limit": 100}).json()["accounts"]) <= 50:
         assert time.monotonic() < deadline
         time.sleep(0.5)
-    page.get_by_role("link", name="Accounts", exact=True).click()
+    page.reload()
     rows = page.get_by_role("table", name="Accounts").locator("tbody tr")
     expect(rows).to_have_count(50)
     page.get_by_role("button", name="Show more").click()
@@ -987,7 +987,7 @@ def test_usage_is_read_by_keyboard_by_week_and_compared_with_the_period_before(
 
 
 def test_a_page_that_fails_shows_an_error_and_the_next_page_works(page: Page, seen: Seen) -> None:
-    expect(page.get_by_role("heading", name="Home")).to_be_visible()
+    expect(page.get_by_role("heading", name="Accounts")).to_be_visible()
     page.route("**/v1/admin/health", lambda route: route.fulfill(json={}))
     page.get_by_role("link", name="Health").click()
     failure = page.get_by_role("alert")
@@ -1035,7 +1035,7 @@ def test_a_sign_in_leads_to_the_requested_page_and_a_sign_out_leaves_nothing_beh
 
 
 def test_the_console_asks_to_sign_in_again_when_the_session_has_ended(page: Page) -> None:
-    expect(page.get_by_role("heading", name="Home")).to_be_visible()
+    expect(page.get_by_role("heading", name="Accounts")).to_be_visible()
     page.route("**/v1/admin/health", lambda route: route.fulfill(status=401, body="{}"))
     page.get_by_role("link", name="Health").click()
     expect(page.locator("input[name=username]")).to_be_visible()
@@ -1055,7 +1055,7 @@ def test_a_lost_connection_is_reported_and_can_be_retried(page: Page) -> None:
 
 
 def test_the_console_can_be_used_with_the_keyboard_alone(page: Page, somebody: NewUser) -> None:
-    expect(page.get_by_role("heading", name="Home")).to_be_visible()
+    expect(page.get_by_role("heading", name="Accounts")).to_be_visible()
     page.keyboard.press("/")
     page.keyboard.type(somebody.account_id)
     page.keyboard.press("Enter")
@@ -1076,7 +1076,7 @@ def test_the_console_can_be_used_with_the_keyboard_alone(page: Page, somebody: N
 def test_the_command_palette_finds_accounts_pages_and_actions(
     page: Page, somebody: NewUser
 ) -> None:
-    expect(page.get_by_role("heading", name="Home")).to_be_visible()
+    expect(page.get_by_role("heading", name="Accounts")).to_be_visible()
     page.keyboard.press("Control+k")
     palette = page.get_by_role("dialog", name="Commands")
     page.keyboard.type(somebody.email)
@@ -1133,7 +1133,7 @@ def test_the_console_loads_small_files_few_at_a_time_and_only_once(
 
 
 def test_a_file_that_was_refused_once_is_requested_again(page: Page) -> None:
-    expect(page.get_by_role("heading", name="Home")).to_be_visible()
+    expect(page.get_by_role("heading", name="Accounts")).to_be_visible()
     page.route("**/lib/format.js", lambda route: route.fulfill(status=429), times=1)
     page.reload()
-    expect(page.get_by_role("heading", name="Home")).to_be_visible()
+    expect(page.get_by_role("heading", name="Accounts")).to_be_visible()
