@@ -309,10 +309,10 @@ def test_the_docs_state_what_the_model_computes() -> None:
     )
     states(
         "README.md",
-        f"A million cost {million} US dollars",
+        f"A million consumes cost {million} US dollars",
         f"million consumes a month cost {total(MILLION):.2f} US dollars",
-        f"A billion cost {total(10**9) / 1000:.2f} a million",
-        f"hardly used {total(1):.2f} a month",
+        f"A billion consumes cost {total(10**9) / 1000:.2f} a million",
+        f"hardly used costs {total(1):.2f} a month",
     )
     stored = 2 * (costs.ENTRY_BYTES + costs.ITEM_BYTES) * 10**9 / costs.GB
     states(
