@@ -238,7 +238,7 @@ def test_2000_accounts_are_renewed_once_whatever_happens_to_the_sweep(due: Due) 
     for sweep in sweeps:
         output, _ = sweep.communicate(timeout=WAIT_SECONDS_MAX)
         assert sweep.returncode == 1, "there are dead letters now"
-        assert "failed for good" in output
+        assert "failed permanently" in output
 
     dead = due.dead_letters()
     assert dead

@@ -16,7 +16,7 @@ COLUMNS = ("alarm", "state", "since", "runbook", "reason")
 
 @with_session
 def alarms(*, as_json: Json = False, session: Session) -> None:
-    """List the alarms of a stack, those that ring first, and their sections of the runbook.
+    """List a stack's alarms, ringing ones first, and the runbook's section for each.
 
     `INSUFFICIENT_DATA` is the state of a new alarm, and of one whose metric has stopped.
 
@@ -28,7 +28,7 @@ def alarms(*, as_json: Json = False, session: Session) -> None:
     else:
         report.show_table(found, COLUMNS)
     if session.is_local:
-        report.note("The local CloudWatch evaluates no alarm, and lacks those on several metrics.")
+        report.note("The local CloudWatch evaluates no alarms, and lacks those on several metrics.")
     if any(alarm["state"] == RINGS for alarm in found):
         raise typer.Exit(ExitCode.FOUND)
 
@@ -39,7 +39,7 @@ def _alarms(session: Session) -> list[tuple[str, dict[str, Any]]]:
     if not names:
         raise CommandError(
             f"The stack {session.name} has no alarms.",
-            "Deploy it with AlarmEmail. On stage dev it has alarms only then.",
+            "Deploy it with AlarmEmail: without it, stage dev has no alarms.",
         )
     described = session.client("cloudwatch").describe_alarms(AlarmNames=[*names.values()])
     found = {alarm["AlarmName"]: alarm for alarm in described["MetricAlarms"]}

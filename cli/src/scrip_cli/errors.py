@@ -57,7 +57,7 @@ class NotRunningError(CommandError):
         super().__init__(
             f"No local stack is running on port {port}.",
             f"Start one with `scrip local up --port {port}`"
-            + (f", or name one that runs: {others}." if others else "."),
+            + (f", or name a running one: {others}." if others else "."),
             exit_code=ExitCode.NOT_RUNNING,
         )
 

@@ -21,12 +21,12 @@ class ExitCode(IntEnum):
 
     DONE = 0, "Done."
     FAILED = 1, "Something failed or did not answer. Running the command again is safe."
-    USAGE = 2, "Wrong usage, or `--yes` is missing where there is no terminal to ask at."
+    USAGE = 2, "Wrong usage, or no terminal to ask for confirmation and no `--yes`."
     NOT_RUNNING = 3, "The local stack is not running, or not ready yet."
     REFUSED = 4, "A rule refused it: not enough credits, a conflict, a reused key."
-    NOT_FOUND = 5, "There is no such account, plan, feature, message or line of a log."
+    NOT_FOUND = 5, "There is no such account, plan, feature, message or log line."
     FOUND = 6, "A check found something: a difference, a problem, an alarm that rings."
-    INTERRUPTED = 130, "Stopped by Ctrl-C, or by answering no."
+    INTERRUPTED = 130, "Stopped by Ctrl-C or the answer no."
 
 
 def exit_code_of(error: ScripError) -> ExitCode:

@@ -52,10 +52,10 @@ def logs(
     ] = None,
     query: Annotated[
         str | None,
-        typer.Option(metavar="QUERY", help="Instead of an ID: a query of Logs Insights."),
+        typer.Option(metavar="QUERY", help="A Logs Insights query, instead of an ID."),
     ] = None,
     of_api: Annotated[
-        bool, typer.Option("--of-api", help="Query the log of the API, not of the functions.")
+        bool, typer.Option("--of-api", help="Query the API's log, not the functions' logs.")
     ] = False,
     since: Annotated[
         datetime | None,
@@ -71,10 +71,11 @@ def logs(
 ) -> None:
     """Show what the API and all functions logged about a request, in order; or query the logs.
 
-    Those are the lines with its ID, of the functions that followed it too, and everything else from
-    the invocations that these belong to. A request that succeeds may leave only the API's line.
+    These are the lines with the request's ID, including those of functions that ran because of it,
+    and all other lines of the same invocations. A request that succeeds may leave only the API's
+    line.
 
-    With --json, prints a line of JSON for each. Exit code 5: there is no line.
+    With --json, prints a line of JSON for each. Exit code 5: there are none.
     """
     if (request_id is None) == (query is None):
         raise typer.BadParameter("give --request-id or --query", param_hint="--request-id")

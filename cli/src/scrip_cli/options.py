@@ -114,7 +114,7 @@ IdempotencyKey = Annotated[
     typer.Option(
         parser=_key,
         metavar="KEY",
-        help="Names the change, which takes effect once however often you run the command.",
+        help="Identifies the change: repeating the command with it never makes the change twice.",
         show_default="a new key, which is printed",
     ),
 ]

@@ -101,7 +101,7 @@ def check_can_ask(*, yes: bool) -> None:
     Raises typer.BadParameter if neither is so.
     """
     if not yes and not sys.stdin.isatty():
-        raise typer.BadParameter("there is no terminal to ask at", param_hint="--yes")
+        raise typer.BadParameter("there is no terminal to ask for confirmation", param_hint="--yes")
 
 
 def confirm(*, yes: bool) -> None:

@@ -132,6 +132,6 @@ def sweep(
     found.show()
     if work.dead > dead_before:
         raise CommandError(
-            f"{work.dead - dead_before} messages failed for good.",
+            f"{work.dead - dead_before} messages failed permanently.",
             f"They name the accounts, and are in {found.outputs['DeadLetterQueueUrl']}.",
         )

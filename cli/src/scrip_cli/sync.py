@@ -35,7 +35,7 @@ def sync(
 ) -> None:
     """Open accounts that sign-ups missed, and apply subscriptions whose webhooks never came.
 
-    Safe to repeat. Missed purchases are not looked for: let Stripe resend their events.
+    Safe to repeat. It does not look for missed purchases: have Stripe resend their events.
 
     Exit codes: 0 done, 1 some could not be repaired; run it again.
     """

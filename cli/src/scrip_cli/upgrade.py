@@ -34,11 +34,11 @@ FAILED_MAX = 100
 
 @with_session
 def upgrade(*, as_json: Json = False, session: Session) -> None:
-    """Say what this version changes about a stack, and check that the stack is ready for it.
+    """Show what this version changes for a stack, and check that the stack is ready for it.
 
-    Nothing is changed. What this version changes is what CHANGELOG.md says of the versions after
-    the deployed one, without what is added and fixed. docs/how-to/upgrade.md says what to do about
-    each problem.
+    Changes nothing. The changes shown are those that CHANGELOG.md lists for the versions after the
+    deployed one, without additions and fixes. docs/how-to/upgrade.md says what to do about each
+    problem.
 
     Exit codes: 0 ready, 6 something needs attention first.
     """

@@ -125,7 +125,7 @@ def _check_plan(work: Backfill) -> None:
         work.ledger.catalog().plan(work.settings.default_plan)
     except CatalogUnsoundError as exc:
         raise CommandError(
-            f"The catalog lacks plan {exc.plan_id}, the plan of new accounts.",
+            f"The catalog lacks plan {exc.plan_id}, the plan for new accounts.",
             "Create it, or deploy the stack with another DefaultPlan.",
         ) from exc
 

@@ -61,7 +61,7 @@ def change[C: Command](
 
     def show(outcome: Outcome) -> None:
         if outcome.replayed:
-            note("This was done before and was not done again.")
+            note("This change was made before; nothing was repeated.")
         if shown is None:
             _show_posted(command, outcome, as_json=options.as_json)
         else:

@@ -24,22 +24,26 @@ def clock(
             "--set",
             parser=instant,
             metavar="TIME",
-            help="Show this time from now on: 2026-12-01 (in UTC) or 2026-12-01T08:00+01:00.",
+            help="Set the clock to this time: 2026-12-01 (in UTC) or 2026-12-01T08:00+01:00.",
         ),
     ] = None,
     advance: Annotated[
         timedelta | None,
-        typer.Option(parser=duration, metavar="DURATION", help="Go forward: 31d, 12h, 5m."),
+        typer.Option(
+            parser=duration,
+            metavar="DURATION",
+            help="Set the clock forward by this much: 31d, 12h, 5m.",
+        ),
     ] = None,
     dry_run: DryRun = False,
     yes: Yes = False,
     as_json: Json = False,
     session: Session,
 ) -> None:
-    """Show the time at which an account lives or, on stage dev, set its clock forward.
+    """Show an account's clock or, on stage dev, set it forward.
 
-    Everything about the account then happens at that time, which runs on from there. What comes due
-    on the way is booked at once. So you can see the end of a month today.
+    Everything about the account then happens at that time, and the clock keeps running from there.
+    Whatever is due by then is recorded at once, so you can see the end of a month today.
     """
     from ulid import ULID
 

@@ -124,7 +124,7 @@ def show(
         typer.Option(
             parser=instant,
             metavar="TIME",
-            help="As it was then, or will be if nothing but time happens to it.",
+            help="As it was then, or as it will be if nothing else changes it.",
             show_default="now",
         ),
     ] = None,
@@ -133,7 +133,7 @@ def show(
 ) -> None:
     """Show an account: its balance, and the grants that make it up.
 
-    For a time in the past that is the balance alone, as the newest entry of then says.
+    For a time in the past it shows only the balance, which the newest entry of that time has.
     """
     from scrip.http.accounts import account_at
     from scrip.users import emails_of
@@ -168,7 +168,7 @@ def upcoming_(
     as_json: Json = False,
     session: Session,
 ) -> None:
-    """List what time alone will do to an account: renewals, expiries, ends of plans and holds.
+    """List an account's upcoming changes: renewals, expirations, ends of plans and holds.
 
     With --json, prints a line of JSON for each.
     """
@@ -247,7 +247,8 @@ def grant(
     reason: Reason,
     note: Note = None,
     kind: Annotated[
-        Literal["admin", "promo", "referral"], typer.Option(help="Their kind in the ledger.")
+        Literal["admin", "promo", "referral"],
+        typer.Option(help="Kind of the credits in the ledger."),
     ] = "admin",
     expires_at: Annotated[
         str | None,
@@ -293,7 +294,7 @@ def deduct(
     options: ChangeOptions,
     session: Session,
 ) -> None:
-    """Take credits from an account: all of them, or none if it has fewer."""
+    """Deduct credits from an account. If it has too few, nothing is deducted."""
     from scrip.http.admin_models import AdjustRequest
 
     request = AdjustRequest(action="deduct", amount=amount, reason=reason, note=note)
@@ -383,7 +384,9 @@ def release(
     account: AccountName,
     hold_id: Annotated[
         str,
-        typer.Argument(help="As `scrip accounts holds` lists it.", show_default=False),
+        typer.Argument(
+            help="The hold's ID, as `scrip accounts holds` lists it.", show_default=False
+        ),
     ],
     *,
     reason: Reason,
@@ -415,7 +418,7 @@ def refund(
         str,
         typer.Argument(
             metavar="ENTRY_ID",
-            help="Of a use, as `scrip entries` lists it.",
+            help="The ID of a use, as `scrip entries` lists it.",
             show_default=False,
         ),
     ],
@@ -423,7 +426,7 @@ def refund(
     amount: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="CREDITS", help="How many.", show_default="all that are left of it"
+            min=1, metavar="CREDITS", help="How many.", show_default="all that can be refunded"
         ),
     ] = None,
     reason: Reason,
@@ -431,7 +434,7 @@ def refund(
     options: ChangeOptions,
     session: Session,
 ) -> None:
-    """Give the credits of a use back to the grants that they came from."""
+    """Return the credits of a use to the grants that they came from."""
     from scrip.http.models import AdminRequest
 
     change(
@@ -457,9 +460,9 @@ def plan(
     options: ChangeOptions,
     session: Session,
 ) -> None:
-    """Put an account on a plan, without allowance or limits of its own.
+    """Put an account on a plan, and drop any allowance or limits of its own.
 
-    More credits come at once, fewer with the next period. Repeating it changes nothing.
+    An increase takes effect at once, a decrease next period. Repeating it changes nothing.
     """
     from scrip.http.models import AdminRequest
 
@@ -510,7 +513,7 @@ def quota(
 ) -> None:
     """Give an account an allowance or limits of its own, in place of its plan's.
 
-    More credits come at once, fewer with the next period. `scrip accounts plan` drops them again.
+    An increase takes effect at once, a decrease next period. `scrip accounts plan` removes both.
     Repeating it changes nothing.
     """
     from scrip.http.models import AdminRequest
@@ -541,7 +544,7 @@ def reset(
     options: ChangeOptions,
     session: Session,
 ) -> None:
-    """Set the use of this period to 0, and refill the plan's allowance."""
+    """Reset this period's usage to 0, and refill the plan's allowance."""
     from scrip.http.models import AdminRequest
 
     change(
@@ -564,9 +567,9 @@ def close(
     options: ChangeOptions,
     session: Session,
 ) -> None:
-    """Close an account for good, and erase whose it was. What is left in it is lost.
+    """Close an account permanently and erase its owner's personal data. Its credits are lost.
 
-    Its ledger stays, and leads to no person. If interrupted, repeat it with the account's ID.
+    Its ledger stays, but names no one. If interrupted, run it again with the account's ID.
     """
     from scrip.http.models import AdminRequest
     from scrip.store.erasure import erase

@@ -5,7 +5,7 @@ from scrip_cli.session import Session, with_session
 
 @with_session
 def index(*, session: Session) -> None:
-    """List and find the accounts that an earlier version opened, too. Safe to repeat.
+    """Add accounts that an earlier version opened to lists and searches. Safe to repeat.
 
     Run it once after an update from version 0.2.0 or older, and after a restore of a backup of such
     a stack. Until then all accounts are listed by the day and time of their anchor, and those from

@@ -43,6 +43,6 @@ def account_named(table: Table, name: str) -> str:
     if len(found) > 1:
         choices = " or ".join(f"{OWN}{account_id}" for account_id in sorted(found))
         raise CommandError(
-            f"{name} leads to several accounts.", f"Name {choices}.", exit_code=ExitCode.USAGE
+            f"{name} matches several accounts.", f"Name {choices}.", exit_code=ExitCode.USAGE
         )
     return found.pop()

@@ -63,7 +63,7 @@ def people_in_csv(path: Path) -> list[Person]:
         if len(faults) > _FAULTS_SHOWN:
             shown.append(f"and {len(faults) - _FAULTS_SHOWN} more")
         raise CommandError(
-            f"{path} has faults; nothing was done.",
+            f"{path} has errors; nothing was done.",
             "Correct these lines.",
             output="\n".join(shown),
         )

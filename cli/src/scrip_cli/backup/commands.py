@@ -32,7 +32,8 @@ def backup(
     table to a point in time and name that copy with --table, or let DynamoDB export it to S3, which
     produces the same format.
 
-    The folder holds what the table does: people's addresses, and what providers sent about them.
+    The folder holds everything that the table does, including people's addresses and what providers
+    sent about them.
     """
     from scrip.store.client import Table
     from scrip_cli.backup.folder import BackupWriter
@@ -47,11 +48,11 @@ def backup(
 
 @with_session
 def restore(*, folder: Folder, session: Session) -> None:
-    """Put a backup or an export by DynamoDB into the table of a stack that has never been used.
+    """Restore a backup or a DynamoDB export into the table of a stack that has never been used.
 
     FOLDER has a manifest-files.json. All of it is read before anything is written. If interrupted
-    for any reason, run the same command again to continue. Keep the stack out of use until it is
-    done, then check it with `scrip audit`.
+    for any reason, run the same command again to continue. Do not use the stack until it is done,
+    then check it with `scrip audit`.
 
     Restored entries were archived and published when they were new: they are not archived again,
     nor put on the event bus.

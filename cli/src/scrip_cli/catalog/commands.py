@@ -83,8 +83,8 @@ def apply(
 ) -> None:
     """Make the catalog match the file, after showing what changes.
 
-    A note names each feature at whose prices rounding can add more than 2 % to a typical model
-    call.
+    A note names each feature that is so cheap that rounding can add more than 2 % to a typical
+    model call.
 
     Each change is atomic, has an audit record, and is made only if the plan or feature has not been
     edited since. If interrupted, run the same command again to make the rest. What is not in the

@@ -50,7 +50,7 @@ def read_catalog_file(path: Path) -> Catalog:
     """Return the catalog that a file describes; every version is 1.
 
     Raises:
-        CommandError: the file has faults; lists them all with their lines.
+        CommandError: the file has errors; lists them all with their lines.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -118,7 +118,7 @@ def _fault(marked: Any, found: Any) -> tuple[int, str]:
 
 def _unusable(path: Path, faults: list[str]) -> CommandError:
     return CommandError(
-        f"{path} has faults; nothing was done.",
+        f"{path} has errors; nothing was done.",
         "Correct them.",
         output="\n".join(f"{path}:{fault}" for fault in faults),
     )

@@ -73,7 +73,7 @@ def export(
 
     The file names the staff who acted: remove `actor.id` from anything that you give to a user.
 
-    An export reads the whole index of the ledger, with --since and --until too, and you pay for
+    Even with --since and --until, an export reads the whole index of the ledger, and AWS bills
     that.
     """
     from scrip_cli.export.history import HistoryFilter, describe_history

@@ -29,7 +29,7 @@ app = typer.Typer(help="Run the whole service on this machine.", no_args_is_help
 @with_session
 def up(
     *,
-    detach: Annotated[bool, typer.Option(help="Return, and leave it running.")] = False,
+    detach: Annotated[bool, typer.Option(help="Leave it running in the background.")] = False,
     session: LocalSession,
 ) -> None:
     """Build, start and deploy the service, and run it until Ctrl-C. Data is kept for next time."""
@@ -101,7 +101,7 @@ def env(*, as_json: Json = False, session: LocalSession) -> None:
     """Print environment variables for a terminal or a program, as shell exports or as JSON.
 
     They are the stack's addresses and names, the service client's credentials, the webhooks'
-    secrets, and tokens that are good for an hour. Every command reads `SCRIP_PORT`, so it works on
+    secrets, and tokens that are valid for an hour. Every command reads `SCRIP_PORT`, so it works on
     this stack without `--port`.
     """
     from scrip_cli.local import demo, printing

@@ -66,7 +66,7 @@ Markup = Annotated[
     typer.Option(
         parser=_number,
         metavar="NUMBER",
-        help="What you take for a dollar that the provider takes, in dollars.",
+        help="What you charge for each dollar that the provider charges.",
     ),
 ]
 
@@ -148,9 +148,9 @@ def check(
     credit_value: CreditValue,
     markup: Markup,
 ) -> None:
-    """Show which prices of models have moved since `pull`. Exit codes: 0 none, 6 some.
+    """Show which model prices have changed since `pull`. Exit codes: 0 none, 6 some.
 
-    A model is known by the ID that `pull` gave its feature; other features are left alone. The
+    A model is recognized by the ID that `pull` gave its feature; other features are left alone. The
     prices come from the installed version of the library genai-prices, so update that first. They
     are shown in credits per million tokens.
     """
@@ -164,7 +164,7 @@ def check(
         )
     if moves:
         raise typer.Exit(ExitCode.FOUND)
-    note("No price has moved.")
+    note("No price has changed.")
 
 
 def _moves(before: Prices, *, credits_per_dollar: Fraction) -> list[Move]:

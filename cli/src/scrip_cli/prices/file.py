@@ -26,7 +26,7 @@ def read_prices(path: Path) -> Prices:
     """Return the prices in a catalog file.
 
     Raises:
-        CommandError: the file has faults.
+        CommandError: the file has errors.
     """
     return {
         feature_id: {

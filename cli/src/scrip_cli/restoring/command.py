@@ -36,18 +36,20 @@ def restore(
     ] = None,
     table: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="A table restored to a time already, instead of a time."),
+        typer.Option(
+            metavar="NAME", help="A table that you have already restored, instead of a time."
+        ),
     ] = None,
     dry_run: DryRun = False,
     yes: Yes = False,
     as_json: Json = False,
     session: Session,
 ) -> None:
-    """Put back what is missing of an account, or was edited by hand, and audit it.
+    """Restore an account's items that are missing or were edited by hand, and audit it.
 
-    Nothing that was booked is undone or lost: entries of later stay, and so does an account that
-    was used since and is sound. `missing` and `edited` items are put back; `changed` ones are left,
-    since the account was used, and so are `new` ones.
+    Nothing that was recorded is undone or lost: later entries stay, and so does an account that is
+    sound and has been used since. `missing` and `edited` items are put back; `changed` ones are
+    left, because the account was used, and so are `new` ones.
 
     With --json, prints a line of JSON for each. Exit codes: 0 the account matches its entries, 6
     the audit still finds something.

@@ -25,9 +25,9 @@ EFFECT = "New secrets take effect within half a minute, removed ones within five
 @app.command(epilog="Example: scrip secrets add stripe")
 @with_session
 def add(name: Name, *, session: Session) -> None:
-    """Add a secret to those of a provider. All of them are valid. Safe to repeat.
+    """Add a secret for a provider; its other secrets stay valid. Safe to repeat.
 
-    Asks for the secret, or reads it from standard input. Of `stripe_api_key` there is one: to
+    Asks for the secret, or reads it from standard input. There can be only one `stripe_api_key`: to
     replace it, use `rotate`.
     """
     from scrip_cli.secrets.store import Secrets
@@ -40,10 +40,10 @@ def add(name: Name, *, session: Session) -> None:
 @app.command(epilog="Example: scrip secrets rotate stripe")
 @with_session
 def rotate(name: Name, *, yes: Yes = False, session: Session) -> None:
-    """Make a secret the only one of a provider, or the key for Stripe's API.
+    """Make a secret a provider's only one, or replace the key for Stripe's API.
 
-    Asks for the secret, or reads it from standard input. So that nothing is refused meanwhile,
-    `add` it first, let the provider sign with it, and rotate an hour later.
+    Asks for the secret, or reads it from standard input. So that no message is refused, `add` it
+    first, let the provider sign with it, and rotate an hour later.
     """
     from scrip_cli.secrets.store import Secrets
 

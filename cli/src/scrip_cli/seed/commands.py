@@ -20,7 +20,8 @@ def seed(
 
     The first 16 show one thing each: an agent with its runs, a subscriber, a debt, a frozen
     account, a disputed payment, a team, a trial and so on. Then providers send a few messages: some
-    apply, some wait or fail. Safe to repeat: nothing is added twice, and on a later day it goes on.
+    apply, some wait or fail. Safe to repeat: nothing is added twice, and on a later day it adds the
+    days since.
 
     Exit codes: 0 done, 1 refused, 130 stopped by Ctrl-C; run it again to continue.
     """

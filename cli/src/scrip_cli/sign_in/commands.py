@@ -58,13 +58,15 @@ def token(
         typer.Option(
             parser=_address,
             metavar="EMAIL",
-            help="Of a user of your app.",
-            show_default="of your back end",
+            help="Get a token of this user.",
+            show_default="your back end's",
         ),
     ] = None,
     admin: Annotated[
         str | None,
-        typer.Option(parser=_address, metavar="EMAIL", help="Of an admin, as the console gets it."),
+        typer.Option(
+            parser=_address, metavar="EMAIL", help="Get a token of this admin, like the console's."
+        ),
     ] = None,
     session: Session,
 ) -> None:

@@ -53,7 +53,7 @@ def replay(trial: Trial) -> str:
 def refund(trial: Trial) -> str:
     """A back end gives back a part of what was spent."""
     if not trial.service.scrip.entry(trial.account_id, trial.use_id).amount:
-        raise UnprovenError("On the plan of new accounts a use costs nothing.")
+        raise UnprovenError("On the plan for new accounts, a use costs nothing.")
     posting = trial.service.scrip.refund(trial.account_id, trial.use_id, REASON, REFUNDED)
     must(posting.entry.amount == REFUNDED, f"It gave back {posting.entry.amount} credits.")
     return f"{REFUNDED} credits"

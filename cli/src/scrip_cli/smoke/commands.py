@@ -23,7 +23,7 @@ WAIT_SECONDS = 90
 def smoke(
     *,
     wait: Annotated[
-        int, typer.Option(min=1, help="Seconds to wait for what follows, such as an event.")
+        int, typer.Option(min=1, help="Seconds to wait for later effects, such as an event.")
     ] = WAIT_SECONDS,
     yes: Yes = False,
     as_json: Json = False,
@@ -33,8 +33,8 @@ def smoke(
 
     Signs up a user and an admin with random passwords, spends credits of the user's account, and
     sends signed messages. At the end accounts are closed and users deleted; the entries stay, as
-    those of every closed account. docs/reference/smoke.md says what each line proves, and what to
-    do if it fails.
+    they do for every closed account. docs/reference/smoke.md says what each line proves, and what
+    to do if it fails.
 
     Exit codes: 0 nothing failed, 6 something failed, 130 stopped by Ctrl-C, with no traces left.
     """

@@ -128,7 +128,7 @@ def boundary(trial: Trial) -> str:
 def entry_protection(trial: Trial) -> str:
     """By IAM's own simulation no function may change or delete an entry."""
     if trial.session.is_local:
-        raise UnprovenError("The local IAM's simulation knows no conditions and no boundaries.")
+        raise UnprovenError("The local IAM simulation supports neither conditions nor boundaries.")
     _check_partition_conditions(trial)
     iam, table = trial.client("iam"), trial.outputs["TableName"]
     described = trial.client("dynamodb").describe_table(TableName=table)["Table"]
@@ -172,7 +172,7 @@ def alarms(trial: Trial) -> str:
     """No alarm rings, and somebody hears the next one."""
     names = trial.resources.get("AWS::CloudWatch::Alarm", {})
     if not names:
-        raise UnprovenError("On stage dev there are alarms only with AlarmEmail.")
+        raise UnprovenError("Without AlarmEmail, stage dev has no alarms.")
     found = trial.client("cloudwatch").describe_alarms(AlarmNames=[*names.values()])["MetricAlarms"]
     states = {alarm["AlarmName"]: alarm["StateValue"] for alarm in found}
     missing = [name for name, alarm in names.items() if alarm not in states]
@@ -185,7 +185,9 @@ def alarms(trial: Trial) -> str:
         for page in pages.paginate(TopicArn=trial.outputs["AlarmTopicArn"])
         for one in page["Subscriptions"]
     ]
-    must(any(subscribed), "Nobody has confirmed a subscription to the topic, so nobody hears.")
+    must(
+        any(subscribed), "Nobody has confirmed a subscription to the topic, so alarms reach no one."
+    )
     return f"{len(names)} alarms, {sum(subscribed)} confirmed subscriptions"
 
 

@@ -57,7 +57,7 @@ def trigger(trial: Trial) -> str:
         f"The pool's trigger PostConfirmation is {configured.get('PostConfirmation')}.",
     )
     if trial.session.is_local:
-        raise UnprovenError("It is configured, but the local Cognito calls no trigger.")
+        raise UnprovenError("It is configured, but the local Cognito does not call triggers.")
     item = trial.session.table().get(account_key(trial.account_id))
     must(item, "The trigger opened no account. See the log of SignupFunction.")
     return f"opened account {trial.account_id}"
@@ -172,7 +172,9 @@ def one_time_password(secret: str, at: float) -> str:
 def _pool(trial: Trial) -> tuple[Any, str]:
     """Return a client of Cognito and the ID of the stack's pool."""
     if trial.session.parameters().get("JwtIssuer"):
-        raise UnprovenError("Tokens are from your own issuer, where this command signs nobody up.")
+        raise UnprovenError(
+            "Tokens come from your own issuer, where this command can sign up no one."
+        )
     return trial.client("cognito-idp"), trial.outputs["UserPoolId"]
 
 

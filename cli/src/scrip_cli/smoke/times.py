@@ -63,7 +63,7 @@ def speed(trial: Trial) -> str:
     scrip, account_id = trial.owner.scrip, trial.account_id
     scrip.quote(account_id, amount=1)
     if trial.session.is_local:
-        raise UnprovenError("A local function takes the time that this machine takes.")
+        raise UnprovenError("Local functions are only as fast as this machine.")
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(lambda _: scrip.quote(account_id, amount=1), range(AT_ONCE)))
     group = trial.resources["AWS::Logs::LogGroup"]["FunctionLogs"]

@@ -27,7 +27,11 @@ app = typer.Typer(
 
 WebhookId = Annotated[
     str,
-    typer.Argument(metavar="ID", help="As `scrip webhooks list` shows it.", show_default=False),
+    typer.Argument(
+        metavar="ID",
+        help="The message's ID, as `scrip webhooks list` shows it.",
+        show_default=False,
+    ),
 ]
 
 COLUMNS = ("webhook_id", "received_at", "type", "status", "account_id", "waits_for", "reason")
@@ -55,7 +59,7 @@ def list_(
     as_json: Json = False,
     session: Session,
 ) -> None:
-    """List the past year's messages of providers, newest first.
+    """List providers' messages of the past year, newest first.
 
     With --json, prints a line of JSON for each.
     """
@@ -77,7 +81,7 @@ def list_(
 @app.command(epilog="Example: scrip webhooks show stripe:evt_123")
 @with_session
 def show(webhook_id: WebhookId, *, as_json: Json = False, session: Session) -> None:
-    """Show what became of a message, and what it said unless that has been erased."""
+    """Show a message's outcome, and its content unless that has been erased."""
     from scrip_cli.admin_api import AdminApi
 
     found = AdminApi(session).get(f"webhooks/{webhook_id}")
@@ -95,7 +99,7 @@ def show(webhook_id: WebhookId, *, as_json: Json = False, session: Session) -> N
 def replay(
     webhook_id: WebhookId, *, yes: Yes = False, as_json: Json = False, session: Session
 ) -> None:
-    """Apply a message again, once what kept it from taking effect is gone.
+    """Apply a message again, once you have fixed what kept it from taking effect.
 
     What has already taken effect is not repeated. Exit codes: 0 applied or ignored, 6 it still
     waits or failed again; the reason says why.

@@ -30,7 +30,7 @@ def what_if(
     as_json: Json = False,
     session: Session,
 ) -> None:
-    """Answer what the last days would have cost at the prices of a catalog file. Changes nothing.
+    """Show what the last days would have cost at a catalog file's prices. Changes nothing.
 
     Every account that used credits is replayed from its first entry on, through the rules that
     charge: the commands of the window once more, at the prices and plans of the file. What is not
@@ -44,7 +44,7 @@ def what_if(
 
     With --json, prints a line of JSON for each account, then one with the totals.
 
-    It reads the whole ledger of those accounts, and you pay for that.
+    It reads the whole ledger of those accounts, and AWS bills that.
     """
     from scrip.ledger import utc_now
     from scrip.store.catalogs import read_edits

@@ -100,7 +100,7 @@ def test_every_fault_is_listed_with_its_line(tmp_path: Path, text: str, faults: 
 def test_a_file_of_another_encoding_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "catalog.yaml"
     path.write_bytes("plans: {ü: }".encode("latin-1"))
-    with pytest.raises(CommandError, match="has faults"):
+    with pytest.raises(CommandError, match="has errors"):
         read_catalog_file(path)
 
 

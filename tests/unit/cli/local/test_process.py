@@ -39,7 +39,7 @@ def test_the_error_about_a_stack_that_does_not_run_names_those_that_do(
     for words in (["accounts", "list"], ["local", "status"]):
         done = CliRunner().invoke(app, [*words, "--port", "4566"])
         assert done.exit_code == ExitCode.NOT_RUNNING
-        assert "name one that runs: --port 4600 or --port 4650." in " ".join(done.stderr.split())
+        assert "name a running one: --port 4600 or --port 4650." in " ".join(done.stderr.split())
     for lock in locks:
         assert lock is not None
         os.close(lock)
