@@ -212,7 +212,7 @@ def test_several_accounts_get_credits_once_each_however_often_it_is_tried(
     left = page.get_by_role("region", name="Unfinished adjustment")
     expect(left).to_contain_text("2 of 4 accounts left")
     left.get_by_role("button", name="Continue").click()
-    dialog.get_by_role("button", name="Try again the 2 that failed").dblclick()
+    dialog.get_by_role("button", name="Retry the 2 that failed").dblclick()
     expect_status(page, f"{grouped(1_050)} credits added to 4 accounts")
     expect(rows(page).get_by_text(grouped(11_150)).first).to_be_visible()
     assert crew.given() == [[1_050]] * 4

@@ -293,7 +293,7 @@ def test_an_account_is_opened_and_closed(page: Page) -> None:
     dialog.get_by_role("button", name="Continue").click()
     dialog.get_by_label(f"Type {account_id}").fill(account_id)
     dialog.get_by_role("button", name="Continue").click()
-    expect(dialog.locator(".effect")).to_contain_text(f"{grouped(10_100)} credits are lost")
+    expect(dialog.locator(".effect")).to_contain_text(f"{grouped(10_100)} credits will be lost")
     dialog.get_by_role("button", name="Close account").click()
     expect_status(page, "Account closed and personal data erased")
     expect(page.get_by_role("heading", level=1)).to_have_text(account_id)

@@ -66,7 +66,7 @@ def figure(page: Page, name: str) -> Locator:
 
 def changes(page: Page) -> Locator:
     """Return the rows of the month's changes."""
-    return page.get_by_role("table", name="Changes of your balance").locator("tbody tr")
+    return page.get_by_role("table", name="Changes to your balance").locator("tbody tr")
 
 
 def adjust(admin_api: httpx.Client, somebody: NewUser, **change: Any) -> None:
@@ -156,7 +156,7 @@ def test_a_statement_adds_up_by_feature_day_model_and_reference(
     expect(rows.filter(has_text="Used")).to_contain_text(f"3{MINUS}45")
     statement.get_by_label("Model").check()
     expect(rows.filter(has_text="gpt-6.1-sol")).to_contain_text(f"1{MINUS}25")
-    expect(rows.filter(has_text="Without a model")).to_contain_text(f"2{MINUS}20")
+    expect(rows.filter(has_text="No model")).to_contain_text(f"2{MINUS}20")
     statement.get_by_label("Reference").check()
     expect(rows.filter(has_text="run-1")).to_contain_text(f"2{MINUS}40")
     expect(statement.locator("dd")).to_have_text(["0", "+10,055", "10,055"])

@@ -64,7 +64,7 @@ export function Palette({ close }) {
   return html`<dialog class="palette" aria-label="Commands" ref=${dialog} onClose=${close}>
     <input
       role="combobox"
-      aria-label="Search everything, and commands"
+      aria-label="Search everything or run a command"
       aria-expanded="true"
       aria-controls=${LIST}
       aria-activedescendant=${items[marked] && optionId(LIST, marked)}

@@ -103,6 +103,6 @@ const Reading = ({ day, measure, before, left, isLate }) => html`<div
   )}
   ${
     before !== undefined &&
-    html`<p class="tip-row quiet"><span>Period before</span>${" "}<${Credits} value=${before} /></p>`
+    html`<p class="tip-row quiet"><span>Previous period</span>${" "}<${Credits} value=${before} /></p>`
   }
 </div>`;

@@ -178,7 +178,7 @@ function Reading({ name, stacks, index, before, left, isLate }) {
     )}
     ${
       before !== undefined &&
-      html`<p class="tip-row quiet"><span>Period before</span>${" "}<${Credits} value=${before} /></p>`
+      html`<p class="tip-row quiet"><span>Previous period</span>${" "}<${Credits} value=${before} /></p>`
     }
   </div>`;
 }

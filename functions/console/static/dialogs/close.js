@@ -46,6 +46,6 @@ export function CloseDialog({ accountId, close, done }) {
 }
 
 function lost({ balance, held }) {
-  const gone = balance > 0 ? `Its ${credits(balance)} are lost` : "It has no credits to lose";
-  return held > 0 ? `${gone}, and its open holds end.` : `${gone}.`;
+  const gone = balance > 0 ? `Its ${credits(balance)} will be lost` : "It has no credits to lose";
+  return held > 0 ? `${gone}, and its open holds will end.` : `${gone}.`;
 }

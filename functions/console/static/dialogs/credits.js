@@ -74,7 +74,7 @@ export function useCreditsForm(actions = ["add", "deduct", "set"]) {
         ...${bound("kind", "Kind")}
         options=${KINDS.map((one) => [one, words(one)])}
       />
-      <${Field} ...${bound("expires", "Expires")} type="datetime-local" hint="Your local time. Empty: never." />
+      <${Field} ...${bound("expires", "Expires")} type="datetime-local" hint="Your local time. Leave empty for never." />
     </div>`
     }
   `;

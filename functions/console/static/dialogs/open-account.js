@@ -40,6 +40,6 @@ export function OpenAccountDialog({ close, done }) {
       autocapitalize="none"
       autofocus
     />
-    <${Field} ...${bound("email", "Email")} type="email" hint="Optional. Support can find the account by it." />
+    <${Field} ...${bound("email", "Email")} type="email" hint="Optional. Lets support find the account by email." />
   <//>`;
 }

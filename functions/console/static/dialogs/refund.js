@@ -97,8 +97,8 @@ function RefundForm({ accountId, entry, features: list, close, done }) {
 
 const refunded = ({ amount, cost }) =>
   amount === 0
-    ? html`Counts <strong>${credits(cost)}</strong> less as used. The use was free, so no credits move.`
+    ? html`Lowers recorded usage by <strong>${credits(cost)}</strong>. The use was free, so no credits move.`
     : html`Returns <strong>${credits(cost)}</strong> to the grants they came from.`;
 
 const leftover = (left) =>
-  left > 0 ? `${credits(left)} will still be refundable.` : "The use is then fully refunded.";
+  left > 0 ? `${credits(left)} will still be refundable.` : "The use will be fully refunded.";

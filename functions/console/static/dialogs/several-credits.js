@@ -175,7 +175,7 @@ function Made({ run, isBusy, make, stop, close }) {
 }
 
 const again = (rest, failed) =>
-  failed === rest ? `Try again the ${number(rest)} that failed` : `Continue with the other ${number(rest)}`;
+  failed === rest ? `Retry the ${number(rest)} that failed` : `Continue with the other ${number(rest)}`;
 
 /** What was answered for each account, as a column called `name`. */
 const Each = ({ rows, of, name }) => html`<div class="each" tabindex="0" role="region" aria-label="Accounts">

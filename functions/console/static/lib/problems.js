@@ -36,7 +36,7 @@ const PROBLEMS = {
     "The audit function's log names the accounts, and scrip audit shows what's wrong. Save the evidence before you repair anything.",
   ],
   accounts_unaudited: [
-    "Some accounts were too long to audit in time",
+    "Some accounts have too many entries to audit in time",
     "The audit function's log names them. Audit each one with scrip audit --account.",
   ],
   audit_late: [
@@ -49,7 +49,7 @@ const PROBLEMS = {
   ],
   queue_unreadable: [
     "A queue's length is unavailable",
-    "Look at the queue in SQS, then check again here.",
+    "Check the queue in SQS, then reload this page.",
   ],
 };
 

@@ -54,7 +54,7 @@ export function Changes({ period, span, query: { reference }, to, features, turn
           ${
             pages.items.length > 0 &&
             html`<${Table}
-            caption="Changes of your balance, newest first"
+            caption="Changes to your balance, newest first"
             columns=${columns(features, to)}
             rows=${pages.items}
             keyOf=${(entry) => entry.seq}

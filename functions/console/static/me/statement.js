@@ -160,7 +160,7 @@ function nameIn(by, line, to, features) {
   if (by === "feature" || !KINDS[line.type]) return changeOf(line, features);
   const refund = line.type === "refund" && "Refund: ";
   const value = line[by];
-  if (value === null) return html`${refund}<span class="quiet">Without a ${by}</span>`;
+  if (value === null) return html`${refund}<span class="quiet">No ${by}</span>`;
   if (by === "model") return html`${refund}<${Id}>${value}<//>`;
   return html`${refund}<a href=${to({ reference: value })}><${Id}>${value}<//></a>`;
 }

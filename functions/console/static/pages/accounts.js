@@ -181,4 +181,4 @@ const NoAccounts = ({ filter: { state, plan, q } }) =>
       ? html`<${Empty} title="No accounts match">
           <a href=${href(["accounts"])}>Show all accounts</a>
         <//>`
-      : html`<${Empty} title="No accounts yet">An account opens when a user signs up.<//>`;
+      : html`<${Empty} title="No accounts yet">Accounts open when users sign up.<//>`;

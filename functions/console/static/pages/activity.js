@@ -128,8 +128,8 @@ function Entries({ query: { type, account, until, hour: asked }, features: list 
       hour &&
       html`<p class="remark">
         <span class="strong">${date(hour)}, ${hourName(hour)}</span> <span class="quiet">oldest first</span>${" "}
-        <a href=${hourHref(hoursAfter(hour, -1))}>Hour before</a>${" "}
-        <a href=${hourHref(hoursAfter(hour, 1))}>Hour after</a>
+        <a href=${hourHref(hoursAfter(hour, -1))}>Previous hour</a>${" "}
+        <a href=${hourHref(hoursAfter(hour, 1))}>Next hour</a>
       </p>`
     }
     ${

@@ -24,7 +24,7 @@ export function AuditTab({ accountId, turn }) {
   );
   if (pages.isComplete && pages.items.length === 0) {
     return html`<section class="card">
-      <${Empty} title="No changes by admins yet">Every change by an admin is recorded here, with its reason and note.<//>
+      <${Empty} title="No admin changes yet">Every change that an admin makes is recorded here, with its reason and note.<//>
     </section>`;
   }
   return html`<section class="card" aria-label="Audit records">

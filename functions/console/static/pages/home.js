@@ -119,8 +119,8 @@ const FirstSteps = ({ features: list }) => html`<section class="card padded" ari
     </li>
     <li>Sign up in your app, or <a href=${href(["accounts"])}>open an account</a>.</li>
     <li>
-      Charge the first credits: <a href="v1/docs">the API reference</a> has code for your language. They
-      show up here within seconds.
+      Charge the first credits: <a href="v1/docs">the API reference</a> has code for your language. Usage
+      shows up here within seconds.
     </li>
   </ol>
 </section>`;
@@ -323,7 +323,7 @@ const topAccounts = ({ accounts }) =>
 /** The rows with the most credits, each with its part of the largest. */
 const Top = ({ rows }) =>
   rows.length === 0
-    ? html`<p class="quiet">No uses in this period.</p>`
+    ? html`<p class="quiet">No usage in this period.</p>`
     : html`<ol class="brief">
         ${rows.slice(0, TOP).map(
           ({ key, name, to, credits, note }) => html`<li key=${key}>

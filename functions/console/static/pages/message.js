@@ -100,7 +100,7 @@ const Effects = ({ message: { account_id: accountId }, entries, list }) => html`
   ${
     entries.length > 0
       ? html`<${Table}
-        caption="Entries that it made"
+        caption="Entries it created"
         columns=${[
           {
             name: "Entry",
