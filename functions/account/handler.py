@@ -60,9 +60,9 @@ def get_account(
 ) -> Response[AccountAnswer | AccountSummary]:
     """Return the balance, the grants that make it up, and the period.
 
-    With a future `at`, this is the account as it will be then if nothing but time happens to it.
-    With a past one, it is the balance alone, as the newest entry recorded by then says: the ledger
-    keeps no grants, and what had come due is booked with the account's next command.
+    With a future `at`, this is the account as it will be then if nothing else changes it. With a
+    past one, it is only the balance, from the newest entry recorded by then: the ledger keeps no
+    grants, and anything that had come due is recorded with the account's next command.
     """
     account = ledger().account(caller.account_id, opening_for(caller))
     return answer(account_at(ledger(), account, at))
@@ -72,7 +72,7 @@ def get_account(
     "GET",
     "/v1/accounts/<account_id>/upcoming",
     operation_id="list_upcoming",
-    summary="List what will happen by itself",
+    summary="List upcoming changes",
     tag="Accounts",
 )
 def get_upcoming(
@@ -80,9 +80,10 @@ def get_upcoming(
     caller: Annotated[Caller, Depends(any_caller)],
     limit: Annotated[int, Query(ge=1, le=CHANGES_MAX)] = 12,
 ) -> Response[UpcomingAnswer]:
-    """Return the next renewals, expiries and ends of plans and holds, the soonest first.
+    """Return the next renewals, expirations and ends of plans and holds, soonest first.
 
-    They are what time alone will do. They can be fewer than `limit`: none is over 10 years ahead.
+    They happen without anyone's action. There can be fewer than `limit`: none is over 10 years
+    ahead.
     """
     account = ledger().account(caller.account_id, opening_for(caller))
     now = ledger().time(account)

@@ -94,7 +94,7 @@ def post_freeze(
     idempotency_key: IdempotencyKey = None,
     dry_run: DryRun = False,
 ) -> Response[PostedAnswer]:
-    """Refuse every consume until the account is unfrozen."""
+    """Refuse every use of the account until it is unfrozen."""
     command = command_of(SetFrozen, caller, body, idempotency_key, frozen=True)
     return posted(command, carry_out(command, caller, dry_run=dry_run), 200)
 
@@ -147,7 +147,7 @@ def put_quota(
     *,
     dry_run: DryRun = False,
 ) -> Response[QuotaAnswer]:
-    """Change plan, allowance or limits. Fewer credits take effect with the next period.
+    """Change plan, allowance or limits. A decrease takes effect with the next period.
 
     Anything else takes effect at once. Repeating the request changes nothing.
     """
@@ -171,7 +171,7 @@ def post_reset(
     idempotency_key: IdempotencyKey = None,
     dry_run: DryRun = False,
 ) -> Response[PostedAnswer]:
-    """Set the period's usage to 0 and refill the plan's allowance."""
+    """Reset the period's usage to 0 and refill the plan's allowance."""
     command = command_of(ResetUsage, caller, body, idempotency_key)
     return posted(command, carry_out(command, caller, dry_run=dry_run), 200)
 
@@ -191,10 +191,10 @@ def put_clock(
     *,
     dry_run: DryRun = False,
 ) -> Response[AccountAnswer]:
-    """Let the account live at another time from now on. On stage `dev` only; elsewhere 404.
+    """Set the account's clock to a later time. On stage `dev` only; elsewhere 404.
 
-    Its clock runs on from there. What has come due by then is booked at once. Repeating the request
-    changes nothing.
+    The clock keeps running from there. Whatever is due by then is recorded at once. Repeating the
+    request changes nothing.
 
     Raises:
         RouteNotFoundError: this is another stage.
@@ -226,7 +226,7 @@ def delete_account(
     idempotency_key: IdempotencyKey = None,
     dry_run: DryRun = False,
 ) -> Response[ClosedAnswer]:
-    """Close the account and erase its owner's data. Its ledger stays, but leads to no person."""
+    """Close the account and erase its owner's data. Its ledger stays, but names no one."""
     command = command_of(CloseAccount, caller, body, idempotency_key)
     if dry_run:
         ledger().rehearse(command)

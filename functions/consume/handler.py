@@ -149,7 +149,7 @@ def post_capture(
     idempotency_key: IdempotencyKey = None,
     dry_run: DryRun = False,
 ) -> Response[CaptureAnswer]:
-    """Spend a hold, a part of it, or more than it."""
+    """Spend a hold, part of it, or more than it holds."""
     body = body or CaptureRequest()
     asked = {"hold_id": hold_id, "excess": body.excess == "available", "lines": body.uses}
     command = command_of(CaptureHold, caller, body, idempotency_key, **asked)

@@ -139,9 +139,9 @@ def balance(account_id: str) -> Call[Account]:
 
 
 def balance_at(account_id: str, at: datetime) -> Call[Balance]:
-    """Read an account's balance as it was, or as it will be if nothing but time happens to it.
+    """Read an account's balance as it was, or as it will be if nothing else changes it.
 
-    `at` needs a time zone. A past balance is what the ledger's newest entry of then says.
+    `at` needs a time zone. A past balance is that of the ledger's newest entry by then.
 
     Raises:
         AccountNotFoundError: the account does not exist.
@@ -152,7 +152,7 @@ def balance_at(account_id: str, at: datetime) -> Call[Balance]:
 
 
 def upcoming(account_id: str, limit: int = 12) -> Call[Upcoming]:
-    """List what time alone will do to an account: renewals, expiries, ends of plans and holds.
+    """List an account's upcoming changes: renewals, expirations, ends of plans and holds.
 
     Raises:
         AccountNotFoundError: the account does not exist.

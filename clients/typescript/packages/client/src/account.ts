@@ -53,12 +53,12 @@ export class Account {
     return this.#caller.send(calls.balance(this.id));
   }
 
-  /** Read the balance as it was, or as it will be if nothing but time happens to it. */
+  /** Read the balance as it was, or as it will be if nothing else changes it. */
   balanceAt(at: Date): Promise<Balance> {
     return this.#caller.send(calls.balanceAt(this.id, at));
   }
 
-  /** List what time alone will do to the account: renewals, expiries, ends of plans and holds. */
+  /** List upcoming changes to the account: renewals, expirations, ends of plans and holds. */
   upcoming(limit = 12): Promise<Upcoming> {
     return this.#caller.send(calls.upcoming(this.id, limit));
   }
