@@ -248,7 +248,7 @@ def a_year_refunded_in_part() -> Story:
         .hears(on(1, 7), "nothing: the fourth begins")
         .hears(on(1, 7, minute=5), "is refunded half of the price", refund("re_1", 15_000))
         .hears(on(1, 9), "nothing: the sixth begins, the last that is left")
-        .hears(on(1, 10), "nothing: what is left of the year is over")
+        .hears(on(1, 10), "nothing: the months that stayed paid are over")
     )
 
 
@@ -279,7 +279,7 @@ def two_subscriptions() -> Story:
         .uses(300, on(2, 4))
         .hears(
             on(3, 4),
-            "is refunded the second; it is canceled",
+            "gets a refund of the second, which is canceled",
             refund("re_1", 500, payment_id="stripe:in_2"),
             ended(on(3, 4), second),
         )
