@@ -32,11 +32,11 @@ class UsageGroup(TypedDict, total=False):
 
 
 class UsageRow(UsageGroup):
-    """Usage of what `group_by` says: a day, a feature, a model, a reference.
+    """Usage of one day, feature, model or reference, as `group_by` asks.
 
     `feature` is null for uses by amount, `model` for those whose metadata names none. `credits` is
-    what `count` uses cost, and `meters` what they counted; `refunded` is what was given back within
-    these days, of uses on any day.
+    what `count` uses cost, and `meters` what they counted; `refunded` is what was refunded within
+    these days, for uses on any day.
     """
 
     credits: int
@@ -51,7 +51,7 @@ _From = TypedDict("_From", {"from": IsoDate})
 class UsageAnswer(_From):
     """Usage from a day (included) to a day (not included), in UTC.
 
-    By day and reference it comes in pages, of which the last one has a null `cursor`.
+    By day and reference it comes in pages; the last one has a null `cursor`.
     """
 
     usage: list[UsageRow]

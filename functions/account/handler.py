@@ -106,7 +106,7 @@ def get_entries(  # noqa: PLR0917 - query parameters
     type_: Annotated[EntryType | None, Query(alias="type")] = None,
     feature: Annotated[Name | None, Query()] = None,
     reference: Annotated[
-        Text | None, Query(description="Only of this reference, a few seconds behind.")
+        Text | None, Query(description="Only entries with this reference, a few seconds behind.")
     ] = None,
     from_: Annotated[Instant | None, Query(alias="from", description="Inclusive.")] = None,
     to: Annotated[Instant | None, Query(description="Exclusive.")] = None,
@@ -180,7 +180,7 @@ def get_usage(  # noqa: PLR0917 - query parameters
         ),
     ] = None,
     group_by: Annotated[GroupBy, Query()] = "day,feature",
-    reference: Annotated[Text | None, Query(description="Only of this reference.")] = None,
+    reference: Annotated[Text | None, Query(description="Only usage with this reference.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000, description="Rows by day and reference.")] = 100,
     cursor: Annotated[
         Cursor | None, Query(description="From the previous page, by day and reference.")

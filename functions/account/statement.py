@@ -49,9 +49,9 @@ class StatementGroup(TypedDict, total=False):
 
 
 class StatementLineAnswer(StatementGroup):
-    """What `count` entries of one type come to, in credits.
+    """The total of `count` entries of one type, in credits.
 
-    `amount` is by how much they changed the balance; `cost` is what uses cost and refunds gave
+    `amount` is their change of the balance; `cost` is what uses cost and refunds gave
     back. They differ on an unlimited plan, where uses leave the balance as it is.
     """
 

@@ -62,7 +62,7 @@ class QuotaAnswer(NextQuota):
 
 
 class ClosedAnswer(TypedDict):
-    """The account is closed; its ledger is kept, and no longer leads to a person."""
+    """The account is closed; its ledger is kept, but no longer names a person."""
 
     account_id: str
     status: Literal["closed"]

@@ -44,7 +44,7 @@ class ResetRequest(AdminRequest):
 
 
 class ClockRequest(AdminRequest):
-    """The time that an account's clock is to show."""
+    """The time to set an account's clock to."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"now": "2027-01-31T12:00:00Z"}]})
 

@@ -32,9 +32,9 @@ class ArchivedEntriesAnswer(TypedDict):
 
 
 class AccountsAnswer(TypedDict):
-    """Accounts, newest first; with `q` by the name that was found. The end is `cursor: null`.
+    """Accounts, newest first; with `q`, by the matching name. The end is `cursor: null`.
 
-    As long as some accounts are in no list, all come by the day and time of their anchor.
+    While some accounts are in no list, all are ordered by the day and time of their anchor.
     """
 
     accounts: list[ListedAccount | UnreadableAccount]

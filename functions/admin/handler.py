@@ -149,12 +149,12 @@ def get_accounts(  # noqa: PLR0917 - query parameters
     plan: Annotated[Name | None, Query(description="Only accounts on this plan.")] = None,
     q: Annotated[
         Asked | None,
-        Query(description="Only accounts with an address, a name or an ID that begins like this."),
+        Query(description="Only accounts with an address, a name or an ID that begins with this."),
     ] = None,
     limit: Limit = 25,
     cursor: PageCursor = None,
 ) -> Response[AccountsAnswer]:
-    """Return a page of all open accounts, or of those that one of the filters picks."""
+    """Return a page of all open accounts, or of those that match one of the filters."""
     table = ledger().table
     next_cursor = None
     match email, account_id, state, plan, q:
@@ -223,7 +223,7 @@ def get_search(
         ),
     ],
 ) -> Response[SearchAnswer]:
-    """Return up to 10 suggestions. What has just been opened is found some seconds later."""
+    """Return up to 10 suggestions. New items are found some seconds later."""
     # It imports all providers, and no list should wait for that.
     from functions.admin.search import search  # noqa: PLC0415 - see above
 
@@ -288,7 +288,7 @@ def get_ran_out(
     limit: Limit = 25,
     cursor: PageCursor = None,
 ) -> Response[RanOutAnswer]:
-    """Return a page of who ran out of credits on a day of the last 92, the last one first."""
+    """Return a page of accounts that ran out of credits on a day of the last 92, latest first."""
     of_day = (day or ledger().clock()).date()
     found, next_cursor = list_ran_out(ledger().table, of_day, limit=limit, cursor=cursor)
     known = {
@@ -386,7 +386,7 @@ def get_webhook(admin: Admin, webhook_id: WebhookId) -> Response[OneWebhookAnswe
     refusals=(WebhookNotFoundError, PayloadErasedError, ProviderBusyError),
 )
 def post_replay(admin: Admin, webhook_id: WebhookId) -> Response[ListedWebhook]:
-    """Apply a message again, whatever its status. Effects it has had are not repeated."""
+    """Apply a message again, regardless of its status. Effects that it has had are not repeated."""
     from scrip.webhooks.apply import replay  # noqa: PLC0415 - no list should wait for it
 
     return answer(webhook_json(replay(ledger(), webhook_id)))

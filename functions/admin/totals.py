@@ -30,7 +30,7 @@ GRANTED = frozenset(
 
 
 class TypeTotal(TypedDict):
-    """What all entries of a type come to; `amount` is by how much they changed balances."""
+    """The totals of all entries of a type; `amount` is their change of balances."""
 
     type: EntryType
     count: int
@@ -55,7 +55,7 @@ class DayTotals(TypedDict):
 
 
 class UseTotal(TypedDict):
-    """The uses of a feature or a model, named so; null if none was named."""
+    """The uses of the feature or model with this name; null if none was named."""
 
     feature: NotRequired[Annotated[str | None, Field(default=None)]]
     model: NotRequired[Annotated[str | None, Field(default=None)]]
@@ -66,14 +66,14 @@ class UseTotal(TypedDict):
 
 
 class AccountTotal(TypedDict):
-    """What an account used, on those days on which it was among the 50 that used most."""
+    """What an account used on the days when it was among the 50 that used the most."""
 
     account_id: str
     credits: int
 
 
 class SalesTotal(TypedDict):
-    """What was paid in a currency, in its smallest unit, whatever was refunded since."""
+    """What was paid in a currency, in its smallest unit, before any refunds."""
 
     currency: str
     count: int
@@ -102,7 +102,7 @@ class RanOut(TypedDict):
 
 
 class RanOutAnswer(TypedDict):
-    """Who ran out of credits on a day, the last one first; each once. The end: `cursor: null`."""
+    """Accounts that ran out on a day (UTC), latest first, each once. The end: `cursor: null`."""
 
     ran_out: list[RanOut]
     cursor: str | None

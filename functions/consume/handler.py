@@ -196,7 +196,7 @@ def post_release(
     idempotency_key: IdempotencyKey = None,
     dry_run: DryRun = False,
 ) -> Response[PostedAnswer]:
-    """Give back the rest of a hold."""
+    """Release the rest of a hold."""
     command = command_of(ReleaseHold, caller, body, idempotency_key, hold_id=hold_id)
     return posted(command, carry_out(command, caller, dry_run=dry_run), 200)
 

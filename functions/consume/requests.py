@@ -70,7 +70,7 @@ class MeasuredRequest(StrictRequest):
             {
                 "anyOf": [{"type": "object", "minProperties": 1}, NULL],
                 "description": "Counts of the feature's meters, such as `input` and `output` "
-                "tokens; with `usage_of`, the usage object that the provider answered.",
+                "tokens; with `usage_of`, the usage object that the provider returned.",
             }
         ),
     ] = None
@@ -173,7 +173,7 @@ class LinedRequest(CommandRequest):
         Field(
             min_length=1,
             max_length=USES_MAX,
-            description="Several uses instead of one, each with an entry of its own.",
+            description="Several uses instead of one, each with its own entry.",
         ),
     ] = None
 
@@ -191,9 +191,9 @@ class LinedRequest(CommandRequest):
 
 
 class HoldRequest(PricedRequest, LinedRequest):
-    """A future use, at the most: of a feature, by `quantity` or `usage`, or an amount.
+    """The most that a future use can be: of a feature, by `quantity` or `usage`, or an amount.
 
-    Or several as `lines`, each with an entry of its own.
+    Or several as `lines`, each with its own entry.
     """
 
     model_config = ConfigDict(
@@ -221,7 +221,7 @@ class ExtendRequest(StrictRequest):
 class CaptureRequest(MeasuredRequest, LinedRequest):
     """How much of a hold to spend, by the price of its feature or an amount; all if left out.
 
-    Or several uses as `lines`, each with an entry of its own.
+    Or several uses as `lines`, each with its own entry.
     """
 
     model_config = ConfigDict(
@@ -242,7 +242,7 @@ class CaptureRequest(MeasuredRequest, LinedRequest):
 
     final: Annotated[
         bool,
-        Field(description="Whether this ends the hold and gives back what is left of it."),
+        Field(description="Whether this ends the hold and releases what is left of it."),
     ] = True
     excess: Annotated[
         Literal["refuse", "available"],

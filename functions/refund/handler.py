@@ -39,7 +39,7 @@ def post_refund(
     idempotency_key: IdempotencyKey = None,
     dry_run: DryRun = False,
 ) -> Response[PostedAnswer]:
-    """Give credits back to the grants that the entry took them from, in reverse order."""
+    """Return credits to the grants that the entry took them from, in reverse order."""
     if body.note is not None and caller.actor.type is not ActorType.ADMIN:
         raise InvalidError(["body.note: only an admin can leave one, for the audit record"])
     command = command_of(Refund, caller, body, idempotency_key, refunds=body.entry_id)

@@ -8,7 +8,7 @@ from scrip.http.models import FOR_USER, AdminRequest, Credits, EntryId, Reason
 
 
 class RefundRequest(AdminRequest):
-    """Credits of a usage entry to give back: `amount` of them, or all that is left.
+    """Credits of a usage entry to refund: `amount` of them, or everything left.
 
     Only an admin can leave a `note`.
     """

@@ -43,7 +43,7 @@ Kept = Literal[InboxStatus.APPLIED, InboxStatus.IGNORED, InboxStatus.UNMATCHED, 
 class WebhookAnswer(TypedDict):
     """The outcome of a message.
 
-    An `unmatched` one waits for its account or payment; a `failed` one says something that Scrip
+    An `unmatched` one waits for its account or payment; a `failed` one has something that Scrip
     does not know.
     """
 
@@ -72,7 +72,7 @@ def post_webhook(
         str, Path(description="The sender.", json_schema_extra={"enum": [*Provider]})
     ],
 ) -> Response[WebhookAnswer]:
-    """Receive a message, and answer once it has been dealt with.
+    """Receive a message, and respond once it has been processed.
 
     Sending it again is harmless. After a 5xx the provider must send it again. A 422 lists what the
     sender of a `standard` message has to correct; the corrected one needs a new ID.

@@ -328,7 +328,7 @@ class UnknownFeatureError(RefusalError):
 class UnknownMeterError(RefusalError):
     """The feature has no such meter.
 
-    What has no price is never free. Send `usage` with meters of the feature from `GET /v1/catalog`,
+    Nothing without a price is free. Send `usage` with meters of the feature from `GET /v1/catalog`,
     or a `quantity` if it has no meters.
     """
 

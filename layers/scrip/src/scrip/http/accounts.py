@@ -60,7 +60,7 @@ class AccountAnswer(AccountSummary):
 
 
 class ListedAccount(TypedDict):
-    """An account in a list, as it is now. Credits. `name` is its owner's, if a sign-up said it.
+    """An account in a list, as it is now. Credits. `name` is its owner's, if a sign-up had one.
 
     `opened_at` is null until the account is in the list of all accounts, some seconds after.
     """

@@ -24,7 +24,7 @@ class UpcomingChange(AccountSummary):
 
 
 class UpcomingAnswer(TypedDict):
-    """What time alone will do to an account, the soonest first."""
+    """An account's upcoming changes, soonest first."""
 
     upcoming: list[UpcomingChange]
 
