@@ -172,7 +172,7 @@ def a_new_period_at_once() -> Story:
             credited(CHANGE, MAY, "starter"),
             line(CHANGE, on(11, 5), "growth"),
         )
-        .hears(MAY, "nothing: the period goes on")
+        .hears(MAY, "nothing: the period continues")
     )
 
 
@@ -365,7 +365,7 @@ def an_upgrade_at_clerk() -> Story:
         .uses(100, on(3, 4))
         .pays(CHANGE, "begins the item of Growth, to 11 May", of_growth, subscription_id=second)
         .pays(CHANGE, "ends the item of Starter", of_starter, money=0, subscription_id=first)
-        .hears(MAY, "nothing: the period goes on", ended(CHANGE, first))
+        .hears(MAY, "nothing: the period continues", ended(CHANGE, first))
     )
 
 

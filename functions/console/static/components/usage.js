@@ -153,7 +153,7 @@ function Used({ length, size, bars, before, stacks }) {
 const barName = (bars, size, index) =>
   size === 1 ? utcDay(bars[index]) : `Week from ${utcDay(bars[index])}`;
 
-/** Compare with the period before: ", 12% more than the 30 days before (4,885, dashed)". */
+/** Compare with the period before: ", 12% more than the previous 30 days (4,885, dashed)". */
 function comparison(total, before, length) {
   if (before === null) return "";
   const then = before.reduce((sum, value) => sum + value, 0);

@@ -40,9 +40,9 @@ export const credits = (value) => counted(value, "credit");
 
 const PERCENT_MAX = 999;
 
-/** Compare with a number of the period before, of `length` days: 12% more than the 30 days before. */
+/** Compare with a number of the period before, of `length` days: 12% more than the previous 30 days. */
 export function compared(now, then, length) {
-  const period = length === 1 ? "the day before" : `the ${counted(length, "day")} before`;
+  const period = length === 1 ? "the previous day" : `the previous ${counted(length, "day")}`;
   if (now === then) return `the same as ${period}`;
   const percent = Math.round((100 * Math.abs(now - then)) / then);
   const by = percent > 0 && percent <= PERCENT_MAX ? `${percent}% ` : "";
