@@ -22,7 +22,7 @@ def check_time_zone(time_zone: str) -> None:
         known_time_zone(time_zone)
     except ValueError as exc:
         raise WrongParameterError(
-            f"TimeZone is {time_zone}, which is no IANA time zone such as Europe/Berlin."
+            f"TimeZone is {time_zone}, which is not an IANA time zone such as Europe/Berlin."
         ) from exc
 
 
@@ -31,8 +31,8 @@ def check_default_plan(plan_id: str, catalog: Catalog) -> None:
     active = sorted(plan.plan_id for plan in catalog.plans.values() if plan.active)
     if plan_id not in active and not catalog.is_partial:
         raise WrongParameterError(
-            f"DefaultPlan is {plan_id}, which is no active plan of the catalog. "
-            f"Create it first, or take one of these: {', '.join(active)}."
+            f"DefaultPlan is {plan_id}, which is not an active plan in the catalog. "
+            f"Create it first, or use one of these: {', '.join(active)}."
         )
 
 
@@ -46,7 +46,7 @@ def check_issuer(issuer: str) -> None:
             name = json.load(answer)["issuer"]
     except (OSError, ValueError, LookupError, TypeError) as exc:
         raise WrongParameterError(
-            f"JwtIssuer is {issuer}, but {url} is no configuration of an OIDC issuer."
+            f"JwtIssuer is {issuer}, but {url} is not the configuration of an OIDC issuer."
         ) from exc
     if name != issuer:
         raise WrongParameterError(f"JwtIssuer is {issuer}, but the issuer calls itself {name}.")

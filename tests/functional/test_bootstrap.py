@@ -214,9 +214,17 @@ def test_another_value_of_any_parameter_has_another_digest(
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
-        ("TimeZone", "Europe/Atlantis", "TimeZone is Europe/Atlantis, which is no IANA time zone"),
-        ("DefaultPlan", "basic", "DefaultPlan is basic, which is no active plan of the catalog."),
-        ("JwtIssuer", "{issuer}/none", "is no configuration of an OIDC issuer."),
+        (
+            "TimeZone",
+            "Europe/Atlantis",
+            "TimeZone is Europe/Atlantis, which is not an IANA time zone",
+        ),
+        (
+            "DefaultPlan",
+            "basic",
+            "DefaultPlan is basic, which is not an active plan in the catalog.",
+        ),
+        ("JwtIssuer", "{issuer}/none", "is not the configuration of an OIDC issuer."),
         ("JwtIssuer", "{issuer}", "but the issuer calls itself {issuer}/"),
     ],
 )

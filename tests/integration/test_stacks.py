@@ -292,10 +292,10 @@ def test_each_parameter_changes_on_a_running_stack_and_a_wrong_one_changes_nothi
     before = live("ConsumeFunction", Qualifier="live")
     assert (before["STAGE"], before["TIME_ZONE"]) == ("prod", "Europe/Berlin")
     for wrong, reason in (
-        ({"JwtIssuer": f"{url}/none"}, "is no configuration of an OIDC issuer."),
-        ({"TimeZone": "Europe/Atlantis"}, "which is no IANA time zone"),
+        ({"JwtIssuer": f"{url}/none"}, "is not the configuration of an OIDC issuer."),
+        ({"TimeZone": "Europe/Atlantis"}, "which is not an IANA time zone"),
         # It changes the environment of the function that checks, which then trusts no such issuer.
-        ({"DefaultPlan": "basic"}, "which is no active plan of the catalog."),
+        ({"DefaultPlan": "basic"}, "which is not an active plan in the catalog."),
     ):
         assert update(stack, wrong) == "UPDATE_ROLLBACK_COMPLETE"
         assert reason in reasons(stack)

@@ -429,7 +429,7 @@ def test_the_error_names_the_entry_that_was_found(scrip: Scrip) -> None:
     error = raised.value
     assert (error.expected, error.paid, error.entry_id) == (USED, HELD, "by-hand")
     assert (error.account_id, error.hold_id) == (ACCOUNT_ID, hold.hold_id)
-    assert str(error) == "account u1 was to pay 50 credits and paid 60 in entry by-hand"
+    assert str(error) == "account u1 should have paid 50 credits and paid 60 in entry by-hand"
 
 
 # Charges: who has used what before the block, and what it does then.

@@ -291,14 +291,14 @@ def test_a_call_without_a_limit_needs_one(
 def test_only_clients_that_can_be_charged_are_wrapped(
     client: openai.OpenAI, server: ScripInMemory, provider: FakeProvider
 ) -> None:
-    with pytest.raises(TypeError, match="charge for others by a hold"):
+    with pytest.raises(TypeError, match="charge for others with a hold"):
         server.client().wrap(provider, feature=FEATURE, account_id=ACCOUNT_ID)
 
     async def ask_without_waiting() -> None:
         async with server.async_client() as scrip:
             await ask(scrip.wrap(client, feature=FEATURE, account_id=ACCOUNT_ID))
 
-    with pytest.raises(TypeError, match="for asyncio by an AsyncScrip"):
+    with pytest.raises(TypeError, match="for asyncio with an AsyncScrip"):
         run(ask_without_waiting())
     assert (used(server), server.account.held) == ([], 0)
 

@@ -200,7 +200,7 @@ class Caller:
                 retry_after = response.headers.get("Retry-After")
             pause = pause_seconds(tries - 1, retry_after, datetime.now(UTC))
         raise UnavailableError(
-            f"{request.url.host} gave no usable answer in {tries} tries: {last!r}"
+            f"{request.url.host} gave no usable response in {tries} tries: {last!r}"
         ) from last
 
 
@@ -217,7 +217,7 @@ def _read_answer(call: Call[Answer], response: httpx.Response) -> Answer:
     except (KeyError, TypeError, ValueError, RecursionError) as exc:
         raise _unreadable(response.url, exc) from exc
     if not is_answer_to(call, answer):
-        raise UnreadableAnswerError(f"the answer of {response.url} is about something else")
+        raise UnreadableAnswerError(f"the response from {response.url} is about something else")
     return answer
 
 
@@ -229,7 +229,7 @@ def _error(response: httpx.Response) -> ApiError:
 
 
 def _unreadable(url: httpx.URL, exc: Exception) -> UnreadableAnswerError:
-    return UnreadableAnswerError(f"the answer of {url} cannot be read: {exc!r}")
+    return UnreadableAnswerError(f"the response from {url} cannot be read: {exc!r}")
 
 
 def _is_refusal(response: httpx.Response) -> bool:

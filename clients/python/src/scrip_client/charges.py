@@ -132,7 +132,7 @@ class BaseCharge:
             ScripError: the credits were not taken, or a refund has been attempted.
         """
         if self._is_entered:
-            raise RuntimeError("a charge is for one block; make another for the next")
+            raise RuntimeError("a charge is for one block; create another for the next")
         self._is_entered = True
         try:
             posting = await self._consume()
@@ -235,7 +235,7 @@ class BaseCharge:
             await self._send_refund(refund, state)
         except EntryNotFoundError:
             message = f"nothing was taken yet; if the charge still arrives, {by_hand}"
-            logger.warning("A charge was not answered: %s", message)
+            logger.warning("A charge got no response: %s", message)
             add_note(exc, message)
         except BaseException as failure:
             message = f"credits may still be taken: {by_hand}"

@@ -111,7 +111,7 @@ class NotPaidError(ScripError):
     def __str__(self) -> str:
         entry = f" in entry {self.entry_id}" if self.entry_id else ""
         return (
-            f"account {self.account_id} was to pay {self.expected} credits"
+            f"account {self.account_id} should have paid {self.expected} credits"
             f" and paid {self.paid}{entry}"
         )
 

@@ -159,7 +159,7 @@ def _answer_to(request: Request) -> Answer:
     """
     answer: Answer | None = request.scope.get(ANSWER)
     if answer is None:
-        raise RuntimeError("call add_problem_handlers(app) when the app is made")
+        raise RuntimeError("call add_problem_handlers(app) when you create the app")
     return answer
 
 

@@ -245,7 +245,7 @@ class BaseHold(HeldCredits):
             ScripError: the credits are not held, or a release has been attempted.
         """
         if self._is_entered:
-            raise RuntimeError("a hold is for one block; make another for the next")
+            raise RuntimeError("a hold is for one block; create another for the next")
         self._is_entered = True
         try:
             posting = await self._open()
@@ -272,7 +272,7 @@ class BaseHold(HeldCredits):
                 await self._extend()
             except (HoldEndedError, HoldNotFoundError) as gone:
                 if not self._is_over:
-                    logger.warning("Going on without a hold on %s: %s", self.account_id, gone)
+                    logger.warning("Continuing without a hold on %s: %s", self.account_id, gone)
                 return
             except (ScripError, RuntimeError) as exc:
                 logger.warning("Could not extend %s, will try again: %s", self._label, exc)

@@ -56,7 +56,7 @@ def lease(
     """
     numbers = (slice_credits, capture_uses, expires_in)
     if any(type(number) is not int or number < 1 for number in numbers):
-        raise ValueError("a lease needs whole numbers from 1 of credits, uses and seconds")
+        raise ValueError("a lease needs at least 1 credit, use and second, in whole numbers")
     if not 0 < capture_seconds <= CAPTURE_SECONDS_MAX:
         raise ValueError(
             f"a lease needs capture_seconds above 0, and {CAPTURE_SECONDS_MAX} at most"
@@ -91,7 +91,7 @@ class BaseLease:
         if type(units) is not int or units < 1:
             raise ValueError(f"units must be a whole number from 1, not {units!r}")
         if self._process != os.getpid():
-            raise RuntimeError("a lease belongs to one process; make another after a fork")
+            raise RuntimeError("a lease belongs to one process; create another after a fork")
         for _ in range(STEPS_MAX):
             result = self._slices.count(units, monotonic())
             if result is CountResult.STEP_DUE:
@@ -99,7 +99,7 @@ class BaseLease:
             if result is not CountResult.NO_ROOM:
                 return
             await self._make_room(units)
-        raise UnavailableError(f"other uses took all room of the lease of {self.account_id}")
+        raise UnavailableError(f"other uses took all the credits in the lease of {self.account_id}")
 
     async def _make_room(self, units: int) -> None:
         """Take one step towards room for a use, unless another thread or task has.

@@ -79,7 +79,7 @@ def check_not_raw(arguments: Mapping[str, Any], *, is_streamed: bool) -> None:
     if raw == "stream" or (raw and is_streamed):
         raise TypeError(
             "a wrapped client cannot charge for a raw stream: call the method itself with "
-            "stream=True, or charge by a hold around a client that is not wrapped"
+            "stream=True, or use a hold around a client that is not wrapped"
         )
 
 

@@ -80,7 +80,7 @@ class ResponseCall(OpenAICall):
         if arguments.get("background") is True:
             raise TypeError(
                 "a wrapped client cannot charge for a response in the background: call it without "
-                "background=True, or by a client that is not wrapped, within a hold that reports "
+                "background=True, or on a client that is not wrapped, within a hold that reports "
                 "the usage of the completed response"
             )
 

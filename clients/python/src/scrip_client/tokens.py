@@ -90,6 +90,6 @@ class Tokens:
             body = response.json()
             token, life = str(body["access_token"]), float(body.get("expires_in", LIFE_SECONDS))
         except (KeyError, TypeError, ValueError, RecursionError) as exc:
-            raise UnreadableAnswerError(f"the answer of {response.url} holds no token") from exc
+            raise UnreadableAnswerError(f"the response from {response.url} holds no token") from exc
         self._token = token
         self._renew_at = monotonic() + life - min(EARLY_SECONDS_MAX, life * EARLY_PART)

@@ -130,7 +130,7 @@ class AsyncTransport:
         loop = asyncio.get_running_loop()
         self._loop = self._loop or loop
         if self._loop is not loop:
-            raise RuntimeError("an AsyncScrip serves one event loop; make another for this one")
+            raise RuntimeError("an AsyncScrip serves one event loop; create another for this one")
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Return the complete response to a request. Raises what httpx raises."""

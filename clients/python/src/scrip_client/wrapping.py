@@ -96,7 +96,7 @@ def wrapped(client: Client, spec: WrapSpec) -> Client:
     if not found:
         raise TypeError(
             f"wrap takes a client of OpenAI, Anthropic or Bedrock, not {type(client).__name__}: "
-            "charge for others by a hold"
+            "charge for others with a hold"
         )
     for name in COPIES:
         if hasattr(client, name):
@@ -203,4 +203,6 @@ def _managing(method: Callable[..., Any], kind: type[ModelCall], spec: WrapSpec)
 
 def _check_fits(answer: Any, spec: WrapSpec) -> None:
     if inspect.isawaitable(answer) != spec.is_async:
-        raise TypeError("wrap a blocking client by a Scrip, and one for asyncio by an AsyncScrip")
+        raise TypeError(
+            "wrap a blocking client with a Scrip, and one for asyncio with an AsyncScrip"
+        )

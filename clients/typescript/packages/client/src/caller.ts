@@ -155,9 +155,12 @@ export class Caller {
       tries += 1;
     }
     const host = new URL(address).host;
-    throw new UnavailableError(`${host} gave no usable answer in ${tries} tries: ${String(last)}`, {
-      cause: last,
-    });
+    throw new UnavailableError(
+      `${host} gave no usable response in ${tries} tries: ${String(last)}`,
+      {
+        cause: last,
+      },
+    );
   }
 
   async #receive(request: Request): Promise<Received> {
@@ -182,12 +185,12 @@ function readAnswer<Answer>(call: Call<Answer>, received: Received): Answer {
     answer = { ...(JSON.parse(received.text) as Answer), replayed };
     isAnswer = call.isAnswer(answer);
   } catch (error) {
-    throw new UnreadableAnswerError(`the answer of ${received.url} cannot be read`, {
+    throw new UnreadableAnswerError(`the response from ${received.url} cannot be read`, {
       cause: error,
     });
   }
   if (isAnswer) return answer;
-  throw new UnreadableAnswerError(`the answer of ${received.url} is about something else`);
+  throw new UnreadableAnswerError(`the response from ${received.url} is about something else`);
 }
 
 function errorOf(received: Received): ApiError {

@@ -89,7 +89,7 @@ export class NotPaidError extends ScripError {
     readonly holdId?: string,
   ) {
     const entry = entryId === undefined ? "" : ` in entry ${entryId}`;
-    super(`account ${accountId} was to pay ${expected} credits and paid ${paid}${entry}`);
+    super(`account ${accountId} should have paid ${expected} credits and paid ${paid}${entry}`);
   }
 }
 

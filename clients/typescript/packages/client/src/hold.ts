@@ -259,7 +259,7 @@ export class Hold extends HeldCredits {
     } catch (error) {
       if (this.#isOver) return;
       if (error instanceof HoldEndedError || error instanceof HoldNotFoundError) {
-        this.caller.log(`going on without a hold on account ${this.accountId}`, error);
+        this.caller.log(`continuing without a hold on account ${this.accountId}`, error);
         return;
       }
       this.caller.log(`could not extend ${this.label}, will try again`, error);

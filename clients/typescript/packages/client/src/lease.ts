@@ -42,7 +42,7 @@ export class Lease {
     const { feature, sliceCredits = 1_000, captureSeconds = 1 } = options;
     const { captureUses = 1_000, expiresIn = 60 } = options;
     if ([sliceCredits, captureUses, expiresIn].some((n) => !Number.isSafeInteger(n) || n < 1)) {
-      throw new RangeError("a lease needs whole numbers from 1 of credits, uses and seconds");
+      throw new RangeError("a lease needs at least 1 credit, use and second, in whole numbers");
     }
     if (!(captureSeconds > 0 && captureSeconds <= CAPTURE_SECONDS_MAX)) {
       throw new RangeError(
@@ -75,7 +75,7 @@ export class Lease {
       if (result !== "no room") return;
       await this.#makeRoom(units);
     }
-    throw new UnavailableError(`other uses took all room of the lease of ${this.accountId}`);
+    throw new UnavailableError(`other uses took all the credits in the lease of ${this.accountId}`);
   }
 
   /**

@@ -103,7 +103,7 @@ function readToken({ url, text }: Received): [string, number] {
     };
     if (typeof token === "string" && Number.isFinite(Number(life))) return [token, Number(life)];
   } catch (error) {
-    throw new UnreadableAnswerError(`the answer of ${url} holds no token`, { cause: error });
+    throw new UnreadableAnswerError(`the response from ${url} holds no token`, { cause: error });
   }
-  throw new UnreadableAnswerError(`the answer of ${url} holds no token`);
+  throw new UnreadableAnswerError(`the response from ${url} holds no token`);
 }

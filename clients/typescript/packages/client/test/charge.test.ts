@@ -162,5 +162,5 @@ describe("a charge with failOpen", () => {
 
 test("an error that says what was not paid has the numbers", () => {
   const error = new NotPaidError("u1", 10, 4, "e1");
-  expect(error.message).toBe("account u1 was to pay 10 credits and paid 4 in entry e1");
+  expect(error.message).toBe("account u1 should have paid 10 credits and paid 4 in entry e1");
 });

@@ -145,7 +145,7 @@ class SubscriptionRenewed(Paid):
             raise ValueError("name a payment_id or an invoice_id")
         only = {"item_id", "plan", "quantity", "period_start", "period_end", "prorated"}
         if self.lines is not None and only & self.model_fields_set:
-            raise ValueError("name what was paid for in lines, or beside them, not both")
+            raise ValueError("name what was paid for either in lines or next to them, not both")
         return self
 
     def paid(self) -> Iterator[PaidLine]:
