@@ -23,15 +23,14 @@ Each problem code links to [its meaning](errors.md). Problems that any operation
 `busy` and the like) are not repeated. Instants are ISO 8601 with an offset, and UTC in answers;
 credits are whole numbers.
 
-The OpenAPI document links what was created to what can be done with it: an entry to its refund, a
-list to its next page, an item to its next edit. You supply what a link leaves out, such as an
-amount.
+The OpenAPI document links each result to what you can do with it: an entry to its refund, a list to
+its next page, an item to its next edit. You supply what a link leaves out, such as an amount.
 
-A list has up to `limit` items a page, which other APIs call `perPage`. Instead of `page=2`, send
-the `cursor` of the page before with the same filters, until it is null: so no page shifts while
+A list has up to `limit` items per page, which other APIs call `perPage`. Instead of `page=2`, send
+the previous page's `cursor` with the same filters, until it is null, so that no page shifts while
 entries are added in front of it. An account's entries are numbered from 1 without a gap, so the
-`seq` of the newest is how many there are in all. For "page 3 of 12" without filters, divide by
-`limit`: `newest.seq` rounded up is the 12, `newest.seq - entries[0].seq` rounded down plus 1 the 3.
+`seq` of the newest is their number. To show "page 3 of 12" without filters, divide by `limit`: 12
+is `newest.seq`, rounded up, and 3 is `newest.seq - entries[0].seq`, rounded down, plus 1.
 """
 
 EVERYWHERE = {"invalid", "not_found", "forbidden", "internal_error", "busy", "corrupt_account"}

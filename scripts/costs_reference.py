@@ -28,22 +28,22 @@ discounts are not deducted; data transfer within AWS is free. Look up the prices
 TRACES = f"""
 Under IAM, a back end on AWS makes all calls [as its own role](../how-to/call-under-iam.md), and the
 stack has `IamCallers=On` and `ServiceTokens=no`. There are no requests to API Gateway then and no
-log of them, no client of Cognito and no tokens, but one more alarm, which goes by
+log of them, no Cognito client and no tokens, but one more alarm, which evaluates
 {STACK.url_alarm_metrics} metrics.
 
 With `Tracing=On`, X-Ray traces the first call of a function in each second, and
 {_percent(costs.TRACED)} of the others: below one a second nearly all. That is not in the total.
-[What you can do without](../explanation/costs.md#what-you-can-do-without), and how.
+See [what you can do without](../explanation/costs.md#what-you-can-do-without), and how.
 
 ## Provisioned instead of on demand
 
-The lines of DynamoDB, usage, totals, renewals and audit reads in sum, and what the same units cost
-when they are provisioned:
+The sum of the lines for DynamoDB, usage, totals, renewals and audit reads, and what the same units
+cost when provisioned:
 
 """
 
 PROVISIONED = f"""
-A unit that is provisioned and always used costs {_percent(costs.provisioned_part())} of one on
+A provisioned unit that is always used costs {_percent(costs.provisioned_part())} of one on
 demand. So provisioned capacity costs less once more than {_percent(costs.provisioned_part())} of it
 is used on average. Auto scaling aims at {_percent(costs.PROVISIONED_USE)}; of capacity for the
 busy third of a month, a third of that is used on average. The audit needs
@@ -80,12 +80,12 @@ an unused account writes {costs.RENEWAL_WRITE_UNITS} and reads at most {costs.RE
   {costs.consume_seconds(STACK.function_mb) * 1000:.0f} ms. A stream batch takes
   {costs.BATCH_SECONDS * 1000:.0f} ms, an account's audit {costs.AUDIT_SECONDS * 1000:.0f} ms.
   Only a deployment can show the actual times.
-- The table's stream has {costs.SHARDS} shards, as that of a new table on demand. A batch is opened
-  by a record and takes what arrives on its shard within {STACK.batch_seconds} seconds, at most
-  {STACK.batch_records} records; a consume makes {costs.CONSUME_RECORDS}.
+- The table's stream has {costs.SHARDS} shards, like that of a new on-demand table. A batch is
+  opened by a record and takes what arrives on its shard within {STACK.batch_seconds} seconds,
+  at most {STACK.batch_records} records; a consume makes {costs.CONSUME_RECORDS}.
 - Each consume in a stream batch is on a different account, and counting its day's usage reads
   {costs.COUNTING_READ_UNITS} unit and writes {costs.COUNTING_WRITE_UNITS}.
-- Each consume has a reference of its own, which reads {costs.REFERENCE_READ_UNITS} unit, writes
+- Each consume has its own reference, which reads {costs.REFERENCE_READ_UNITS} unit, writes
   {costs.REFERENCE_WRITE_UNITS} and takes {costs.REFERENCE_SECONDS * 1000:.0f} ms of the batch. Uses
   without a reference cost none of that.
 - Lambda logs {costs.LAMBDA_LOG_BYTES} bytes per invocation, API Gateway {costs.ACCESS_LOG_BYTES}

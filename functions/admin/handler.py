@@ -246,7 +246,7 @@ def get_search(
     "GET",
     "/v1/admin/totals",
     operation_id="get_totals",
-    summary="Read what all accounts did by day",
+    summary="Read totals of all accounts by day",
     tag="Ledger and usage",
 )
 def get_totals(
