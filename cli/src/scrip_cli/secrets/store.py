@@ -47,9 +47,9 @@ class Secrets:
             is_usable = False
         if not is_usable or not secret.startswith(BEGINNINGS.get(name, ("",))):
             what, page = (
-                ("a key for Stripe's API", "Stripe's page of API keys")
+                ("a key for Stripe's API", "Stripe's page with API keys")
                 if is_key
-                else (f"a signing secret of {name}", "the provider's page of the endpoint")
+                else (f"a signing secret of {name}", "the endpoint's page at the provider")
             )
             raise CommandError(
                 f"This cannot be {what}.",

@@ -37,8 +37,8 @@ def create(
 ) -> None:
     """Make a person an admin of the stack's user pool. Safe to repeat.
 
-    Asks for a new user's password, or reads it from standard input: at least 12 characters, with a
-    capital, a digit and a sign. A user who has a password keeps it. No email is sent.
+    Asks for a new user's password, or reads it from standard input: at least 12 characters, with an
+    uppercase letter, a digit and a symbol. A user who has a password keeps it. No email is sent.
     """
     from scrip_cli.report import note
     from scrip_cli.sign_in.pool import UserPool
@@ -70,7 +70,7 @@ def token(
     ] = None,
     session: Session,
 ) -> None:
-    """Print an access token of the stack's user pool. It is good for an hour.
+    """Print an access token of the stack's user pool. It is valid for an hour.
 
     For a person, asks for their password, and for the code of their authenticator app if they have
     one; without a terminal, each is a line of standard input.
