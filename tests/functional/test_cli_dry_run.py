@@ -90,7 +90,7 @@ def test_a_dry_run_knows_earlier_uses_of_its_key(ledger: Ledger) -> None:
     made = run(*grant, "--yes")
     before = items(ledger.table)
     again = run(*grant, "--dry-run")
-    assert (again.stdout, "done before" in again.stderr) == (made.stdout, True)
+    assert (again.stdout, "made before" in again.stderr) == (made.stdout, True)
     reused = run("grant", "anna", "6", *grant[3:], "--dry-run")
     assert (reused.exit_code, "idempotency_key_reused" in reused.stderr) == (4, True)
     assert items(ledger.table) == before
