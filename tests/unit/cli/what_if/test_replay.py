@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from scrip.domain.catalog import Catalog, Price
-from scrip.domain.commands import AdjustAction, Use
+from scrip.domain.commands import AdjustAction, ResetAnchor, Use
 from scrip.domain.grants import GrantKind
 from scrip_cli.what_if.records import QUOTA_CHANGE, Records
 from scrip_cli.what_if.replay import Outcome, Replay
@@ -144,6 +144,28 @@ def test_the_same_prices_give_the_same_ledger(life_of: Callable[[], Life]) -> No
     outcome = replayed(life_of())
     assert outcome.differ == 0
     assert outcome.used_before == outcome.used_after > 0
+
+
+def test_a_payment_that_was_taken_as_it_was_owes_nothing_at_the_same_prices() -> None:
+    machine = MessagesMachine()
+    machine.open_account(
+        plan_id="free",
+        signup_credits=0,
+        day=NOW.date(),
+        second=0,
+        time_zone="UTC",
+        reset_anchor=ResetAnchor.SIGNUP,
+    )
+    for plan_id in ("long", "long", "free"):
+        machine.pay_for_terms(
+            begins=-40,
+            change=None,
+            days=7,
+            plan_ids=[plan_id],
+            quantity=1,
+            subscription="stripe:sub_1",
+        )
+    assert replayed_from_the_middle(machine).facts
 
 
 def test_a_feature_at_another_price_costs_what_that_price_says() -> None:
