@@ -57,7 +57,8 @@ class Functions:
         """Find them."""
         self.patience_seconds = PATIENCE_SECONDS
         self.outputs, self.signing_secrets = outputs(stack), webhook_secrets(stack)
-        self.console_url = f"{stack.api_url(self.outputs['ApiId'])}/console"
+        api_url = stack.api_url(self.outputs["ApiId"])
+        self.console_url, self.user_page_url = f"{api_url}/console", f"{api_url}/me"
         self.issuer = f"https://cognito-idp.{REGION}.amazonaws.com/{self.outputs['UserPoolId']}"
         self.dynamodb, self.s3 = stack.client("dynamodb"), stack.client("s3")
         self._logs, self._sts = stack.client("logs"), stack.client("sts")

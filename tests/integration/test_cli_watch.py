@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_the_lines_about_a_request_are_shown_with_those_of_its_invocation(
 
 
 def test_an_id_that_no_line_has_is_not_found(stack: LocalStack) -> None:
-    missing = operator(stack, "logs", "--request-id", "none")
+    missing = operator(stack, "logs", "--request-id", str(uuid4()))
     assert (missing.exit_code, "--since" in missing.stderr) == (ExitCode.NOT_FOUND, True)
 
 

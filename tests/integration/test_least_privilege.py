@@ -235,6 +235,7 @@ def bootstrap(functions: Functions) -> None:
             "UserPoolId": functions.ids["UserPool"],
             "ClientId": functions.ids["ConsoleClient"],
             "Url": functions.console_url,
+            "UserPageUrl": functions.user_page_url,
         }
         functions.begin("BootstrapFunction", sent)
         while "Contents" not in functions.s3.list_objects_v2(Bucket=bucket, Prefix=key):
