@@ -83,6 +83,8 @@ def test_every_page_and_dialog_is_accessible(
     check(page, f"palette-{width}-{scheme}", whole=False)
     page.keyboard.press("Escape")
     page.goto(details.console_url + PAGES["accounts"])
+    # A page takes the focus when it comes, which closes the suggestions.
+    expect(page.get_by_role("heading", name="Accounts", level=1)).to_be_focused()
     page.get_by_role("search").get_by_role("combobox").fill(somebody.account_id)
     expect(page.get_by_role("option").first).to_be_visible()
     check(page, f"search-{width}-{scheme}", whole=False)
