@@ -15,7 +15,7 @@ REPLAYED_MIN = 0.95
 REPLAYED_WITH_MESSAGES_MIN = 0.8
 """How many of all entries the replay writes itself.
 
-In these worlds clocks differ by minutes, so that changes of one instant are told in no order; and
+In these worlds clocks differ by minutes, so that changes of one instant come in no order; and
 most of the money that is ever paid goes back.
 """
 

@@ -12,7 +12,7 @@ BEGINNINGS: dict[str, tuple[str, ...]] = {
     Provider.STRIPE: ("whsec_",),
     STRIPE_API_KEY: ("sk_", "rk_"),
 }
-"""How Stripe's two secrets begin, which are easily confused: nothing else tells them apart."""
+"""How Stripe's two secrets begin: they are easily confused, and nothing else distinguishes them."""
 
 
 class Secrets:

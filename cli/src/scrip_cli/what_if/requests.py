@@ -1,6 +1,6 @@
 """From entries back to the command that wrote them.
 
-An entry has the hash of its request, which tells what it does not say: whether a capture was final,
+An entry has the hash of its request, which shows what it does not say: whether a capture was final,
 or a balance set rather than added to. Of the commands that could have written an entry, the one
 with that hash is the real one. Without a match, as where a hold asked for longer than it could
 live, the first that reproduces the entry will do.
