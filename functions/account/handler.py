@@ -24,7 +24,7 @@ from scrip.domain.statement import Group
 from scrip.domain.upcoming import CHANGES_MAX, upcoming
 from scrip.http.accounts import AccountAnswer, account_at
 from scrip.http.answers import AccountSummary, answer, entry_json
-from scrip.http.days import DAYS_BY_DEFAULT, whole_days
+from scrip.http.days import DAYS_BY_DEFAULT, FirstDay, LastDay, whole_days
 from scrip.http.models import Cursor, Instant, Name, Text
 from scrip.http.principals import Caller, any_caller
 from scrip.http.problems import InvalidError
@@ -169,16 +169,8 @@ def get_entry(
 def get_usage(  # noqa: PLR0917 - query parameters
     account_id: AccountId,
     caller: Annotated[Caller, Depends(any_caller)],
-    from_: Annotated[
-        Instant | None,
-        Query(alias="from", description="Its day is included. By default, 30 days before `to`."),
-    ] = None,
-    to: Annotated[
-        Instant | None,
-        Query(
-            description="Exclusive, but its day is included unless it is midnight. Now by default."
-        ),
-    ] = None,
+    from_: FirstDay = None,
+    to: LastDay = None,
     group_by: Annotated[GroupBy, Query()] = "day,feature",
     reference: Annotated[Text | None, Query(description="Only usage with this reference.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000, description="Rows by day and reference.")] = 100,

@@ -47,7 +47,7 @@ from scrip.health import examine
 from scrip.http.accounts import ListedAccount, listed_account_json, listed_accounts
 from scrip.http.admin_models import Email, NewAccountRequest
 from scrip.http.answers import answer
-from scrip.http.days import whole_days
+from scrip.http.days import FirstDay, LastDay, whole_days
 from scrip.http.health import AdminHealthAnswer, health_json
 from scrip.http.models import Cursor, Instant, Name
 from scrip.http.principals import admin_actor
@@ -251,16 +251,8 @@ def get_search(
 )
 def get_totals(
     admin: Admin,
-    from_: Annotated[
-        Instant | None,
-        Query(alias="from", description="Its day is included. By default, 30 days before `to`."),
-    ] = None,
-    to: Annotated[
-        Instant | None,
-        Query(
-            description="Exclusive, but its day is included unless it is midnight. Now by default."
-        ),
-    ] = None,
+    from_: FirstDay = None,
+    to: LastDay = None,
 ) -> Response[TotalsAnswer]:
     """Return totals in whole UTC days, at most 92, a few seconds behind.
 
