@@ -1,4 +1,4 @@
-"""Event file -> handler -> moto's DynamoDB, with the table that template.yaml describes."""
+"""Event file -> handler -> DynamoDB, with the table that template.yaml describes."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from scrip.renew_queue import Queue, open_queue, renew_queue
 from scrip.store.client import open_table
 from scrip.store.items import feature_item, plan_item, to_wire
 from scrip.store.mailbox_key import make_mailbox_key
+from tests.functional.dynamodb import Service
 from tests.functional.outside import Outside, make_outside
 from tests.functional.renewals import NOW, Renewals
 
@@ -166,16 +167,29 @@ def aws() -> Iterator[Table]:
             yield open_table("scrip")
 
 
+@pytest.fixture(scope="session")
+def dynamodb(aws: Table) -> Service:
+    """What answers the requests to DynamoDB, for all tests."""
+    return Service(aws)
+
+
 @pytest.fixture
-def empty_table(aws: Table, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
+def empty_table(
+    aws: Table, dynamodb: Service, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[Table]:
     """The table without a catalog, and a ledger that has cached nothing."""
-    properties = resources()["Table"]["Properties"]
-    names = ("AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema")
-    aws.client.create_table(TableName=aws.name, **{name: properties[name] for name in names})
+    by_moto = request.node.get_closest_marker("moto")
+    if by_moto:
+        dynamodb.leave_to_moto()
+        properties = resources()["Table"]["Properties"]
+        names = ("AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema")
+        aws.client.create_table(TableName=aws.name, **{name: properties[name] for name in names})
+    else:
+        dynamodb.empty()
     monkeypatch.setattr("scrip.ledger.open_table", lambda _: aws)
     ledger.cache_clear()
     yield aws
-    if aws.client.list_tables()["TableNames"]:
+    if by_moto and aws.client.list_tables()["TableNames"]:
         aws.client.delete_table(TableName=aws.name)
 
 

@@ -115,6 +115,7 @@ def test_accounts_are_listed_newest_first_once_all_of_them_are_in_the_list(
     assert pages == [["user-4", "user-3"], ["user-2", "user-1"], ["user-0"]]
 
 
+@pytest.mark.moto
 def test_accounts_are_listed_and_counted_by_state_and_by_plan(
     table: Table, at_noon: list[datetime]
 ) -> None:
@@ -136,6 +137,7 @@ def test_accounts_are_listed_and_counted_by_state_and_by_plan(
     assert (counts["plans"]["free"], counts["plans"]["pro"]) == (two, none)
 
 
+@pytest.mark.moto
 def test_a_count_ends_at_its_bound_and_says_that_there_are_more(
     table: Table, at_noon: list[datetime], monkeypatch: pytest.MonkeyPatch
 ) -> None:

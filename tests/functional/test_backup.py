@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
     from scrip.store.client import Table
 
+pytestmark = pytest.mark.moto
+
 ADMIN = Actor(ActorType.ADMIN, "a1")
 
 type Run = Callable[..., Result]

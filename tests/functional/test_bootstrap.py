@@ -120,6 +120,7 @@ def test_another_deployment_keeps_edits_of_the_catalog(
     assert read_catalog(table).features.keys() == DEFAULT_CATALOG.features.keys()
 
 
+@pytest.mark.moto
 def test_a_failure_is_reported_at_once_so_that_the_deployment_need_not_time_out(
     monkeypatch: pytest.MonkeyPatch,
     empty_table: Table,

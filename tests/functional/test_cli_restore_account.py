@@ -170,6 +170,7 @@ def test_the_local_aws_has_no_earlier_times(books: Books) -> None:
     assert (refused.exit_code, "--from" in refused.stderr) == (ExitCode.FAILED, True)
 
 
+@pytest.mark.moto
 def test_a_state_of_an_earlier_time_is_read_from_a_table_that_is_deleted_again(
     books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:

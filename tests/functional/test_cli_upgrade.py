@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from scrip.store.client import Table
 
+pytestmark = pytest.mark.moto
+
 QUEUES = ("RenewQueue", "RenewDeadLetters", "EventsDeadLetters")
 
 

@@ -189,6 +189,7 @@ def test_an_entry_with_four_meters_and_their_prices_is_within_1_kb(table: Table)
     assert item_bytes(entry) <= 1_024
 
 
+@pytest.mark.moto
 def test_a_changed_price_counts_for_new_uses_and_every_version_can_be_listed() -> None:
     entry = send(CONSUME, body={"feature": "chat"}, key="k1").body["entry"]
     meters = {"input": {"cost": 2, "per": 7}}
@@ -205,6 +206,7 @@ def test_a_changed_price_counts_for_new_uses_and_every_version_can_be_listed() -
     assert (entry["feature_version"], entry["cost"]) == (first["version"], first["cost"])
 
 
+@pytest.mark.moto
 def test_a_feature_without_edits_has_one_version_and_an_unknown_one_is_refused() -> None:
     [only] = send("catalog/versions").body["versions"]
     assert (only["feature_id"], only["version"], only["since"]) == ("chat", 1, None)

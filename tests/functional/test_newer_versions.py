@@ -121,6 +121,7 @@ def test_a_request_is_answered_with_503_and_writes_nothing(newer: Table, name: s
     assert items(newer) == before
 
 
+@pytest.mark.moto
 @pytest.mark.parametrize("name", OF_THE_CATALOG)
 def test_the_catalog_is_neither_shown_nor_edited_without_a_plan(
     newer_plan: Table, name: str

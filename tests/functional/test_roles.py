@@ -248,6 +248,7 @@ def use_the_api(uses: Uses) -> None:
         assert send("adjust/close").status == 200
 
 
+@pytest.mark.moto
 def test_each_role_may_do_what_its_function_does_and_nothing_else(
     uses: Uses,
     renewals: Renewals,

@@ -131,6 +131,7 @@ def test_a_day_that_was_counted_by_the_version_before_is_read_from_the_ledger(
     assert briefly(statement(), "day")[2] == ("refund", "2026-11-21", 2, 4)
 
 
+@pytest.mark.moto
 def test_a_day_edited_by_hand_is_no_statement(table: Table, ledger: list[Entry]) -> None:
     key = {"pk": {"S": f"ACCOUNT#{USER}"}, "sk": {"S": "USAGE#2026-11-21"}}
     table.client.update_item(

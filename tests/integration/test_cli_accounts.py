@@ -157,7 +157,9 @@ def test_accounts_are_shown_as_the_api_shows_them(
         "10100",
     ]
     opened = ["accounts", "open", f"opened|{user.account_id}", "--email", f"x{email}", "--yes"]
-    assert answered(stack, *opened) == answered(stack, *opened)
+    once, again = answered(stack, *opened), answered(stack, *opened)
+    del once["opened_at"], again["opened_at"]  # null until the account is in the list
+    assert once == again
     taken = operator(stack, *opened[:4], email, "--yes")
     assert (taken.exit_code, "email_taken" in taken.stderr) == (ExitCode.REFUSED, True)
 
