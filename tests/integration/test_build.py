@@ -59,16 +59,31 @@ def test_the_layer_carries_only_what_runs_in_lambda(stack: LocalStack) -> None:
     assert sum(path.stat().st_size for path in files) <= LAYER_BYTES_MAX
 
 
-def test_make_build_puts_packages_for_arm64_into_the_layer(tmp_path: Path) -> None:
-    words = [f"BUILD_DIR={tmp_path}", "RESOURCE=Layer", "ARCHITECTURE=arm64"]
+@pytest.mark.parametrize("resource", ["Layer", "WebhookFunction"])
+def test_sam_builds_for_aws_what_a_local_stack_runs_but_for_arm64(
+    stack: LocalStack, tmp_path: Path, resource: str
+) -> None:
+    words = [f"BUILD_DIR={tmp_path}", f"RESOURCE={resource}", "ARCHITECTURE=arm64"]
     built = subprocess.run(
         ["make", "build", *words], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert built.returncode == 0, built.stdout + built.stderr
-    headers = [path.read_bytes()[:20] for path in (tmp_path / "Layer").rglob("*.so*")]
+    headers = [path.read_bytes()[:20] for path in (tmp_path / resource).rglob("*.so*")]
     assert headers
     assert {header[:4] for header in headers} == {b"\x7fELF"}
     assert {int.from_bytes(header[18:], "little") for header in headers} == {ELF_ARM64}
+    assert sources(tmp_path / resource) == sources(stack.build_dir / resource)
+
+
+def sources(folder: Path) -> dict[Path, bytes]:
+    """Return what is not compiled, except what pip and uv note about their installations."""
+    return {
+        path.relative_to(folder): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+        and path.suffix not in {".pyc", ".so"}
+        and not any(part.endswith((".dist-info", ".data")) for part in path.parts)
+    }
 
 
 def test_every_built_module_has_bytecode_that_is_not_compared_with_its_source(

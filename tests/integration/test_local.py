@@ -41,7 +41,6 @@ SAM_MADE = {"build", "cache", ".aws-sam"}
 def second(stack: LocalStack, tmp_path: Path) -> Iterator[LocalStack]:
     """Another stack beside the first, from the same build, in a folder with a space."""
     second = find_stack(free_port(), tmp_path / "second stack")
-    shutil.copytree(stack.build_dir, second.build_dir)
     yield second
     scrip(second, "down")
 

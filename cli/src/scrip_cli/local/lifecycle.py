@@ -20,7 +20,7 @@ def running(stack: LocalStack, lock: int) -> Iterator[subprocess.Popen[bytes]]:
     process.check_port(stack)
     sources = build.source_hash(stack)
     if not build.is_built(stack, sources):
-        with step("Building with SAM"):
+        with step("Building"):
             build.build(stack, sources)
     server = process.start(stack, lock)
     try:

@@ -48,7 +48,7 @@ class LocalStack:
 
     @property
     def build_dir(self) -> Path:
-        """The folder of SAM's build."""
+        """A link to the build of the functions and the layer that the stack is deployed from."""
         return self.state_dir / "build"
 
     @property
