@@ -1,7 +1,7 @@
 """DynamoDB behind boto3's own client: the simulation answers what botocore sends.
 
-tests/integration/test_simulated_dynamodb.py compares it with the local AWS. Moto would take three
-times as long for the tests here, since it copies the whole table for each transaction.
+tests/integration/test_simulated_dynamodb.py compares it with the local AWS. Moto is
+slower, since it copies the whole table for each transaction.
 """
 
 from __future__ import annotations
@@ -47,9 +47,7 @@ class Service:
             return None
         method = re.sub(r"(?<!^)(?=[A-Z])", "_", event_name.rpartition(".")[2]).lower()
         asked = json.loads(request.body, object_hook=_with_bytes)
-        asked.pop(
-            "ClientRequestToken", None
-        )  # botocore adds it for retries, of which here are none
+        asked.pop("ClientRequestToken", None)  # botocore adds it, for retries
         try:
             status, answer = 200, getattr(self._simulated, method)(**asked)
         except ClientError as exc:

@@ -33,7 +33,7 @@ CHAT = """curl -sS "$SCRIP_API_URL/v1/accounts/me/consume" --noproxy '*' --fail 
   -H 'Content-Type: application/json' -d '{"feature": "chat"}'"""
 """A use that costs 5 credits."""
 
-SAM_MADE = {"build", "cache", ".aws-sam"}
+SAM_MADE = {"build", ".aws-sam"}
 """The folders of a stack that hold copies of the sources."""
 
 

@@ -14,7 +14,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from samcli.yamlhelper import yaml_dump, yaml_parse
 
@@ -48,9 +47,8 @@ def source_hash(stack: LocalStack) -> str:
 
 def is_built(stack: LocalStack, wanted_hash: str) -> bool:
     """Return whether the stack's build folder has a build of these sources."""
-    return (
-        stack.build_dir.resolve() == _builds(stack.root) / wanted_hash and stack.build_dir.is_dir()
-    )
+    wanted = _builds(stack.root) / wanted_hash
+    return wanted.is_dir() and stack.build_dir.resolve() == wanted.resolve()
 
 
 def build(stack: LocalStack, wanted_hash: str) -> None:
@@ -63,13 +61,12 @@ def build(stack: LocalStack, wanted_hash: str) -> None:
     finished = _builds(stack.root) / wanted_hash
     with _one_at_a_time(finished.parent):
         if not finished.is_dir():
-            with TemporaryDirectory(dir=finished.parent) as scratch:
-                made = Path(scratch) / "build"
-                _build(stack.root, made)
-                made.rename(finished)
+            made = _new(finished.parent)
+            _build(stack.root, made)
+            made.rename(finished)
         finished.touch()
-        others = [path for path in finished.parent.iterdir() if len(path.name) == len(wanted_hash)]
-        for old in sorted(others, key=_age)[_BUILDS_KEPT:]:
+        builds = [path for path in finished.parent.iterdir() if len(path.name) == len(wanted_hash)]
+        for old in sorted(builds, key=lambda path: path.stat().st_mtime)[:-_BUILDS_KEPT]:
             shutil.rmtree(old)
     stack.build_dir.parent.mkdir(parents=True, exist_ok=True)
     if stack.build_dir.is_dir() and not stack.build_dir.is_symlink():
@@ -134,8 +131,12 @@ def _builds(root: Path) -> Path:
     return root / ".scrip" / "builds"
 
 
-def _age(path: Path) -> float:
-    return -path.stat().st_mtime
+def _new(parent: Path) -> Path:
+    """Return a folder for something unfinished, without what a killed build has left there."""
+    made = parent / "unfinished"
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir(parents=True)
+    return made
 
 
 @contextmanager
@@ -148,7 +149,7 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
 
 
 def _build(root: Path, made: Path) -> None:
-    """Build the functions, the layer and their template into a new folder."""
+    """Build the functions, the layer and their template into an empty folder."""
     template = yaml_parse((root / "template.yaml").read_text(encoding="utf-8"))
     for logical_id, resource in template["Resources"].items():
         properties, folder = resource.get("Properties", {}), made / logical_id
@@ -178,25 +179,23 @@ def _packages(root: Path, requirements: Path, where: str, place: str) -> Path:
     name = hashlib.sha256(f"{place}\0".encode() + requirements.read_bytes()).hexdigest()
     finished = _builds(root) / "packages" / name
     if not finished.is_dir():
-        finished.parent.mkdir(exist_ok=True)
-        with TemporaryDirectory(dir=finished.parent) as scratch:
-            made = Path(scratch) / "installed"
-            target = str(made / where)
-            done = subprocess.run(
-                ["uv", "pip", "install", *_UV_OPTIONS, "--target", target, "-r", requirements],
-                env={**os.environ, "PATH": tool_path()},
-                capture_output=True,
-                text=True,
-                check=False,
+        made = _new(finished.parent)
+        target = made / where
+        done = subprocess.run(
+            ["uv", "pip", "install", *_UV_OPTIONS, "--target", target, "-r", requirements],
+            env={**os.environ, "PATH": tool_path()},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise CommandError(
+                f"The packages of {requirements} could not be installed.",
+                "Packages are downloaded from PyPI. A proxy is named in HTTPS_PROXY.",
+                output=done.stderr,
             )
-            if done.returncode != 0:
-                raise CommandError(
-                    f"The packages of {requirements} could not be installed.",
-                    "Packages are downloaded from PyPI. A proxy is named in HTTPS_PROXY.",
-                    output=done.stderr,
-                )
-            shutil.rmtree(made / where / "bin", ignore_errors=True)  # no function runs a command
-            (made / where / ".lock").unlink(missing_ok=True)
-            compile_folder(made, place)
-            made.rename(finished)
+        shutil.rmtree(target / "bin", ignore_errors=True)  # no function runs a command
+        (target / ".lock").unlink(missing_ok=True)
+        compile_folder(made, place)
+        made.rename(finished)
     return finished
