@@ -106,7 +106,9 @@ def _walk(ledger: Ledger, progress: Progress, in_time: Callable[[], bool]) -> Pr
 def _audit(table: Table, now: datetime, account_id: str) -> _Verdict | None:
     """Audit an account and log its findings; return None if nothing of the account exists."""
     try:
-        audited = audit_account(table, account_id, now, seconds_max=ACCOUNT_SECONDS_MAX)
+        audited = audit_account(
+            table, account_id, now, seconds_max=ACCOUNT_SECONDS_MAX, with_names=False
+        )
     except OutOfTimeError:
         logger.warning("the account has too many entries", extra={"account_id": account_id})
         return _Verdict.UNAUDITED

@@ -116,7 +116,7 @@ class TableAudit:
                 newest = newest_entry_at(self.table, account_id)
                 if newest is not None and newest < self.since:
                     return None
-            return audit_account(self.table, account_id, self.now)
+            return audit_account(self.table, account_id, self.now, with_names=False)
         except NewerVersionError:
             return Newer(account_id)
 

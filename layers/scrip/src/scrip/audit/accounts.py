@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -43,9 +43,16 @@ class Audited:
 
 
 def audit_account(
-    table: Table, account_id: str, now: datetime, *, seconds_max: float = math.inf
+    table: Table,
+    account_id: str,
+    now: datetime,
+    *,
+    seconds_max: float = math.inf,
+    with_names: bool = True,
 ) -> Audited | None:
     """Return what is wrong with an account; None if nothing of it exists.
+
+    Names can be left to `audit_leads`, which checks those of many accounts at once.
 
     The account may change while it is read, so a reading is not a snapshot. Only what all readings
     find is reported: a real fault stays, an intermediate state does not.
@@ -57,12 +64,12 @@ def audit_account(
         NewerVersionError: a newer version wrote some of it, which only that one can audit.
     """
     deadline = time.monotonic() + seconds_max
-    audited = _read_once(table, account_id, now, deadline)
+    audited = _read_once(table, account_id, now, deadline, with_names=with_names)
     for pause in PAUSES_SECONDS:
         if audited is None or not audited.findings:
             break
         time.sleep(pause)
-        again = _read_once(table, account_id, now, deadline)
+        again = _read_once(table, account_id, now, deadline, with_names=with_names)
         alike = frozenset(again.findings) if again else frozenset()
         audited = Audited(
             account_id=account_id,
@@ -75,7 +82,8 @@ def audit_account(
 def audit_leads(table: Table, leads: Iterable[Lead]) -> list[Finding]:
     """Return the payments and names that lead to accounts which do not lead back to them.
 
-    An account's own audit cannot find these: they were added or redirected by hand.
+    They were added or redirected by hand, which an account's own audit cannot find, except for
+    names that it has.
 
     Raises:
         BusyError: the table did not answer, several times.
@@ -85,26 +93,32 @@ def audit_leads(table: Table, leads: Iterable[Lead]) -> list[Finding]:
             code=lead.code,
             account_id=lead.account_id,
             about=lead.about,
-            sentence="It leads to this account, but nothing in the account leads to it.",
+            sentence="It is a name of this account, but does not lead to it."
+            if lead.leads_to
+            else "It leads to this account, but nothing in the account leads to it.",
         )
         for lead in stray(table, leads)
     ]
 
 
-def _read_once(table: Table, account_id: str, now: datetime, deadline: float) -> Audited | None:
+def _read_once(
+    table: Table, account_id: str, now: datetime, deadline: float, *, with_names: bool
+) -> Audited | None:
     seen = 0
 
-    def entries() -> Iterator[StoredEntry]:
+    def counted(entries: Iterable[StoredEntry]) -> Iterator[StoredEntry]:
         nonlocal seen
-        for stored in read_ledger(table, account_id):
+        for stored in entries:
             seen += 1
             if time.monotonic() > deadline:
                 raise OutOfTimeError
             yield stored
 
     try:
-        books = read_books(table, account_id)
-        found = audit(books, entries(), lambda ids: read_payments(table, ids), now)
+        books = read_books(table, account_id, with_names=with_names)
+        ledger = read_ledger(table, account_id)
+        books = replace(books, unnumbered=ledger.unnumbered)
+        found = audit(books, counted(ledger), lambda ids: read_payments(table, ids), now)
         findings = tuple(islice(found, FINDINGS_MAX))
     except (BusyError, NewerVersionError, TableRefusedError, OutOfTimeError):
         raise

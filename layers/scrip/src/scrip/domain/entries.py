@@ -138,6 +138,7 @@ class Entry:
 
 
 _NAMES = tuple(field.name for field in fields(Entry))
+_HASHED = tuple(name for name in _NAMES if name not in {"hash", "previous_hash"})
 
 
 def chain_hash(entry: Entry) -> bytes:
@@ -146,8 +147,9 @@ def chain_hash(entry: Entry) -> bytes:
     The canonical JSON is `to_json()` without `hash`, `previous_hash` and null values. Services and
     admins see all of it, so they can check the chain with the API's answers alone.
     """
-    hashed = {name: value for name, value in entry.to_json().items() if value is not None}
-    del hashed["hash"], hashed["previous_hash"]
+    hashed = {
+        name: _shown(value) for name in _HASHED if (value := getattr(entry, name)) is not None
+    }
     return hashlib.sha256(entry.previous_hash + canonical_json(hashed)).digest()
 
 
@@ -161,13 +163,13 @@ def chained(entries: Iterable[Entry], newest: bytes) -> Iterator[Entry]:
 
 def canonical_json(value: object) -> bytes:
     """Return JSON with sorted keys and no whitespace, as UTF-8."""
-    return json.dumps(
-        value,
-        sort_keys=True,
-        separators=(",", ":"),
-        ensure_ascii=False,
-        allow_nan=False,
-    ).encode()
+    return _canonical.encode(value).encode()
+
+
+# json.dumps would build it for each call.
+_canonical = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
 
 
 def is_text(value: object) -> bool:

@@ -18,6 +18,7 @@ from scrip.domain.errors import CorruptAccountError
 from scrip.domain.payments import booking_of
 from scrip.retrying import retrying
 from scrip.store.aliases import names_of
+from scrip.store.audit.entries import entry_as_written
 from scrip.store.client import BATCH_MAX, Table
 from scrip.store.items import (
     BESIDE_ACCOUNT,
@@ -64,7 +65,10 @@ BACKOFF_SECONDS = 0.05
 """How often, and after which pauses, a page is requested from a busy table."""
 
 PAGE = 1_000
-"""How many entries of an account are in memory at once."""
+"""How many entries of a long ledger are in memory at once."""
+
+SORTED_MAX = 5_000
+"""A ledger with fewer entries is sorted in memory."""
 
 DIRECTORY = frozenset({"directory_pk", "directory_sk"})
 """The attributes that put an account into the directory."""
@@ -108,7 +112,8 @@ def _patient(table: Table) -> Table:
 class Lead:
     """A payment or a name that leads to an account; `back` is what leads from there to it.
 
-    `code` is the code of the finding if nothing leads back.
+    `code` is the code of the finding if nothing leads back. A name is kept at its account, too:
+    that item is a lead whose `back` `leads_to` the account again.
     """
 
     code: Code
@@ -116,6 +121,7 @@ class Lead:
     account_id: str
     key: Key
     back: Key
+    leads_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,12 +189,12 @@ def stray(table: Table, leads: Iterable[Lead]) -> list[Lead]:
     table = _patient(table)
     leads = list(leads)
     seen = _existing_places(table, [lead.back for lead in leads])
-    unsure = [lead for lead in leads if _place(lead.back) not in seen]
+    unsure = [lead for lead in leads if not _leads_back(lead, seen)]
     # Names are removed one by one and both directions are written at once. So what matters is what
     # still exists, and leads nowhere back.
     keys = [key for lead in unsure for key in (lead.key, lead.back)]
     there = _existing_places(table, keys, consistent=True)
-    return [lead for lead in unsure if _place(lead.key) in there and _place(lead.back) not in there]
+    return [lead for lead in unsure if _place(lead.key) in there and not _leads_back(lead, there)]
 
 
 def estimated_items(table: Table) -> int | None:
@@ -197,8 +203,10 @@ def estimated_items(table: Table) -> int | None:
     return answer["Table"].get("ItemCount") or None
 
 
-def read_books(table: Table, account_id: str) -> Books:
-    """Return everything that the table holds about an account, except its entries.
+def read_books(table: Table, account_id: str, *, with_names: bool) -> Books:
+    """Return everything that the table holds about an account, except its ledger.
+
+    Who walks the whole table need not read names: each is a lead by itself.
 
     Strongly consistent, but not a snapshot: postings may be written in between.
 
@@ -226,7 +234,7 @@ def read_books(table: Table, account_id: str) -> Books:
                 unreadable.append(f"item {wire['sk']['S']}")
         except (CorruptAccountError, ValueError):
             unreadable.append(ABOUT[kind].format(name))
-    names = names_of(table, account_id)
+    names = names_of(table, account_id) if with_names else ()
     leading = {
         wire["pk"]["S"]: wire for wire in _batches(table, [alias_key(name) for name in names])
     }
@@ -246,33 +254,69 @@ def read_books(table: Table, account_id: str) -> Books:
         },
         unreadable=tuple(unreadable),
         unknown_beside=unknown_beside,
-        unnumbered=_unnumbered(table, account_id),
         **account_fields,
     )
 
 
-def read_ledger(table: Table, account_id: str) -> Iterator[StoredEntry]:
-    """Yield the entries of an account by seq. They may be as they were a moment ago.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredLedger:
+    """The entries of an account by seq, to be read once, and the IDs of those without a seq."""
+
+    entries: Iterator[StoredEntry]
+    unnumbered: tuple[str, ...]
+
+    def __iter__(self) -> Iterator[StoredEntry]:
+        """Return the entries."""
+        return self.entries
+
+
+def read_ledger(table: Table, account_id: str) -> StoredLedger:
+    """Return the entries of an account. They may be as they were a moment ago.
+
+    The table has them by ID. They are sorted here if they fit into memory; a longer ledger is read
+    from the index, which has them by seq, but not those without one.
 
     Raises:
+        NewerVersionError: a newer version wrote some of it.
         BusyError: the table did not answer, several times.
     """
-    entries = _patient(table).query_all(
+    table = _patient(table)
+    by_id = table.query_all("pk = :pk", {":pk": ledger_partition(account_id)})
+    numbered: list[StoredEntry] = []
+    unnumbered: list[str] = []
+    for wire in islice(by_id, SORTED_MAX):
+        if "N" in wire.get("seq", {}):
+            numbered.append(_stored(account_id, wire))
+        else:
+            unnumbered.append(id_of(wire["sk"]["S"]))
+    if len(numbered) + len(unnumbered) < SORTED_MAX:
+        numbered.sort(key=lambda stored: (stored.seq, stored.entry_id))
+        return StoredLedger(entries=iter(numbered), unnumbered=tuple(unnumbered[:UNNUMBERED_MAX]))
+    by_seq = table.query_all(
         "pk = :pk", {":pk": ledger_partition(account_id)}, IndexName="history", Limit=PAGE
     )
-    for wire in entries:
-        key = {name: wire[name]["S"] for name in ("pk", "sk")}
-        entry_id = id_of(key["sk"])
-        entry = None
-        if key == entry_key(account_id, entry_id):
-            with suppress(CorruptAccountError):
-                entry = entry_of(wire)
-        yield StoredEntry(
-            entry_id=entry_id,
-            seq=int(Decimal(wire["seq"]["N"])),
-            entry=entry,
-            unknown=unknown_in_entry(wire, entry),
-        )
+    return StoredLedger(
+        entries=(_stored(account_id, wire) for wire in by_seq),
+        unnumbered=_unnumbered(table, account_id),
+    )
+
+
+def _stored(account_id: str, wire: Wire) -> StoredEntry:
+    key = {name: wire[name]["S"] for name in ("pk", "sk")}
+    entry_id = id_of(key["sk"])
+    is_in_place = key == entry_key(account_id, entry_id)
+    if is_in_place and (entry := entry_as_written(wire)):
+        return StoredEntry(entry_id=entry_id, seq=entry.seq, entry=entry)
+    entry = None
+    if is_in_place:
+        with suppress(CorruptAccountError):
+            entry = entry_of(wire)
+    return StoredEntry(
+        entry_id=entry_id,
+        seq=int(Decimal(wire["seq"]["N"])),
+        entry=entry,
+        unknown=unknown_in_entry(wire, entry),
+    )
 
 
 def read_payments(table: Table, payment_ids: Collection[str]) -> dict[str, Payment]:
@@ -368,6 +412,17 @@ def _unnumbered(table: Table, account_id: str) -> tuple[str, ...]:
 def _lead(item: Item) -> Lead | None:
     """Return the lead that an item outside of accounts is, if it is one."""
     account_id, name = item.get("account_id"), id_of(item["pk"])
+    at_account = account_alias_key(name, id_of(item["sk"]))
+    if _place(at_account) == _place(item):
+        outside = id_of(item["sk"])
+        return Lead(
+            code=Code.ALIAS_WRONG,
+            about=f"alias {outside}",
+            account_id=name,
+            key=at_account,
+            back=alias_key(outside),
+            leads_to=name,
+        )
     if not isinstance(account_id, str):
         if _place(payment_key(name)) != _place(item):
             return None
@@ -384,6 +439,11 @@ def _lead(item: Item) -> Lead | None:
     return None
 
 
+def _leads_back(lead: Lead, places: Mapping[tuple[str, str], str | None]) -> bool:
+    place = _place(lead.back)
+    return place in places and lead.leads_to in {None, places[place]}
+
+
 def _existing(table: Table, account_ids: Collection[str]) -> set[str]:
     """Return those of some accounts that exist."""
     keys = map(account_key, account_ids)
@@ -396,10 +456,16 @@ def _place(key: Mapping[str, Any]) -> tuple[str, str]:
 
 def _existing_places(
     table: Table, keys: Iterable[Key], *, consistent: bool = False
-) -> set[tuple[str, str]]:
-    """Return those of some places that have items; hands can have written impossible places."""
-    found = _batches(table, filter(is_possible, keys), "pk", "sk", consistent=consistent)
-    return {(wire["pk"]["S"], wire["sk"]["S"]) for wire in found}
+) -> dict[tuple[str, str], str | None]:
+    """Return those of some places that have items, each with the account that its item names.
+
+    Hands can have written impossible places.
+    """
+    possible = {_place(key): key for key in keys if is_possible(key)}.values()
+    found = _batches(table, possible, "pk", "sk", "account_id", consistent=consistent)
+    return {
+        (wire["pk"]["S"], wire["sk"]["S"]): wire.get("account_id", {}).get("S") for wire in found
+    }
 
 
 def _batches(
