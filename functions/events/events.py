@@ -1,7 +1,8 @@
-"""Events that Scrip publishes when an entry is written or a threshold is crossed."""
+"""Events that Scrip publishes: an entry was written or tampered with, a threshold crossed."""
 
 from dataclasses import dataclass
 
+from functions.events.stream import EntryTampered
 from functions.events.thresholds import thresholds_crossed
 from scrip.domain.account import Account
 from scrip.domain.entries import ActorType, Entry, EntryType, Json
@@ -57,6 +58,19 @@ def detail_of(account_id: str, entry: Entry, correlation_id: str | None, reader:
     """
     origin = {"account_id": account_id, "correlation_id": correlation_id}
     return {**origin, **entry.shown_to(reader)}
+
+
+def tampering_event(tampered: EntryTampered) -> Event:
+    """Return the event for an entry that somebody edited or removed."""
+    return Event(
+        name="ledger.tampered",
+        detail={
+            "account_id": tampered.account_id,
+            "entry_id": tampered.entry_id,
+            "seq": tampered.seq,
+            "change": "removed" if tampered.is_removed else "edited",
+        },
+    )
 
 
 def crossing_events(before: Account, after: Account, low_credits: int) -> list[Event]:

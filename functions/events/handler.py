@@ -16,11 +16,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.events.archive import append
 from functions.events.bus import Bus, open_bus, publish
-from functions.events.events import Event, crossing_events, entry_event
+from functions.events.events import Event, crossing_events, entry_event, tampering_event
 from functions.events.lists import move
 from functions.events.stream import AccountChanged, Batch, EntryAdded, read_batch
 from functions.events.thresholds import Threshold, thresholds_crossed
 from scrip.domain.account import AccountStatus
+from scrip.domain.audit.findings import Code
 from scrip.domain.errors import CorruptAccountError, ScripError
 from scrip.ledger import ledger
 from scrip.observability import count, logger
@@ -59,6 +60,7 @@ def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     """
     batch = read_batch(event["Records"])
     _log(batch)
+    _report(batch)
     failed = {
         *batch.unreadable,
         *_archive(batch),
@@ -83,6 +85,22 @@ def _log(batch: Batch) -> None:
         "correlation_ids": [one for one in correlation_ids if one],
     }
     logger.info("entries of the stream", extra=fields)
+
+
+def _report(batch: Batch) -> None:
+    """Report entries that were edited or removed, as the audit does, seconds after it happened."""
+    for tampered in batch.tampered:
+        logger.error(
+            "the audit has found",
+            extra={
+                "account_id": tampered.account_id,
+                "code": Code.ENTRY_TAMPERED,
+                "entry_id": tampered.entry_id,
+                "seq": tampered.seq,
+            },
+        )
+    if batch.tampered:
+        count("EntriesTampered", len(batch.tampered))
 
 
 def _archive(batch: Batch) -> Iterator[str]:
@@ -161,7 +179,7 @@ def _list(batch: Batch) -> Iterator[str]:
 
 def _publish(batch: Batch) -> Iterator[str]:
     """Send the events, each account's by seq; yield the numbers of records that failed."""
-    events: list[tuple[str, Event]] = []
+    events: list[tuple[str, Event]] = [(one.number, tampering_event(one)) for one in batch.tampered]
     for one in batch.in_order:
         if isinstance(one, AccountChanged):
             if one.before:

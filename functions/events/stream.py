@@ -1,18 +1,22 @@
-"""The table's stream: its records as new entries and changes of accounts."""
+"""The table's stream: its records as new entries, changes of accounts, and tampering."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from scrip.domain.entries import chain_hash
 from scrip.domain.errors import CorruptAccountError, NewerVersionError
 from scrip.observability import logger
 from scrip.store.items import (
+    BESIDE_ENTRY,
     account_of,
     correlation_id_of,
     entry_of,
     is_restored,
+    unknown_in_entry,
     with_bytes,
 )
 from scrip.store.keys import id_of, is_entry
@@ -65,11 +69,23 @@ class AccountChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EntryTampered:
+    """An entry that was edited or removed, which nothing in Scrip does. `seq` may be unknown."""
+
+    number: str
+    account_id: str
+    entry_id: str
+    seq: int | None
+    is_removed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """Records of the stream; `unreadable` are the numbers of those that must be delivered again."""
 
     added: list[EntryAdded]
     changed: list[AccountChanged]
+    tampered: list[EntryTampered]
     unreadable: list[str]
 
     @property
@@ -86,12 +102,15 @@ def read_batch(records: Iterable[dict[str, Any]]) -> Batch:
     records of their own. An entry that cannot be read must not be lost, nor anything that a newer
     version wrote: that version will read it.
     """
-    batch = Batch(added=[], changed=[], unreadable=[])
+    batch = Batch(added=[], changed=[], tampered=[], unreadable=[])
     for record in records:
         change = record["dynamodb"]
         number, key = change["SequenceNumber"], change["Keys"]["pk"]["S"]
         try:
-            if is_entry(key):
+            if is_entry(key) and "OldImage" in change:
+                if not _is_put_back(change):
+                    batch.tampered.append(_tampered(number, change))
+            elif is_entry(key):
                 batch.added.append(_added(number, with_bytes(change["NewImage"])))
             else:
                 batch.changed.append(_changed(number, change))
@@ -112,6 +131,42 @@ def _changed(number: str, change: Mapping[str, Any]) -> AccountChanged:
         at=datetime.fromtimestamp(change["ApproximateCreationDateTime"], UTC),
         before=account_of(with_bytes(before)) if before else None,
         after=account_of(with_bytes(change["NewImage"])),
+    )
+
+
+def _is_put_back(change: Mapping[str, Any]) -> bool:
+    """Return whether a change put an entry back from a backup, as it was or in place of an edit.
+
+    Only what does not match its hash is an edit that may be undone.
+    """
+    before, after = (with_bytes(change.get(name, {})) for name in ("OldImage", "NewImage"))
+    if not after or not is_restored(after):
+        return False
+    if _without_beside(before) == _without_beside(after):
+        return True
+    return not _matches_its_hash(before) and _matches_its_hash(after)
+
+
+def _without_beside(image: Wire) -> Wire:
+    return {name: value for name, value in image.items() if name not in BESIDE_ENTRY}
+
+
+def _matches_its_hash(image: Wire) -> bool:
+    try:
+        entry = entry_of(image)
+    except CorruptAccountError:
+        return False
+    return not unknown_in_entry(image, entry) and chain_hash(entry) == entry.hash
+
+
+def _tampered(number: str, change: Mapping[str, Any]) -> EntryTampered:
+    seq = change["OldImage"].get("seq", {}).get("N")
+    return EntryTampered(
+        number=number,
+        account_id=id_of(change["Keys"]["pk"]["S"]),
+        entry_id=id_of(change["Keys"]["sk"]["S"]),
+        seq=int(Decimal(seq)) if seq else None,
+        is_removed="NewImage" not in change,
     )
 
 

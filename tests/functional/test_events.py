@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 OTHER = "7f3a9b10-2c64-4d0e-b1f7-3e8d5a6c9b02"
 
+RESTORED = {"restored_at": {"N": "1795266301000"}}
+
 RIGHT: list[dict[str, Any]] = [
     {"day": "2026-11-21", "feature": "chat", "credits": 5, "count": 1, "refunded": 3, "meters": {}},
     {"day": "2026-11-21", "feature": None, "credits": 7, "count": 1, "refunded": 0, "meters": {}},
@@ -233,6 +235,39 @@ def test_an_event_says_when_a_posting_crosses_a_threshold(table: Table, outside:
         ("credits.renewed", 5),
         ("credits.consumed", 6),
     ]
+
+
+def test_an_entry_that_is_edited_or_removed_is_reported(
+    table: Table, outside: Outside, caplog: pytest.LogCaptureFixture
+) -> None:
+    [entry] = [one for one in records("depleted") if "ENTRY#" in one["dynamodb"]["Keys"]["sk"]["S"]]
+    was = entry["dynamodb"].pop("NewImage")
+    changed = {**entry, "eventName": "MODIFY"}
+    edits = {
+        "another amount": (was, was | {"amount": {"N": "-1"}}),
+        "an attribute that deletes it": (was, was | {"purge_at": {"N": "1"}}),
+        "an edit that looks restored": (was, was | {"amount": {"N": "-1"}} | RESTORED),
+        "removed": (was, None),
+    }
+    for name, (old, new) in edits.items():
+        outside.received.clear()
+        caplog.clear()
+        images = {"OldImage": old, **({"NewImage": new} if new else {})}
+        assert deliver([{**changed, "dynamodb": entry["dynamodb"] | images}]) is None
+        [(event_name, detail)] = outside.received
+        change = "edited" if new else "removed"
+        assert (event_name, detail["seq"], detail["change"]) == ("ledger.tampered", 9, change), name
+        [line] = [one for one in caplog.records if one.levelname == "ERROR"]
+        assert line.__dict__["code"] == "entry_tampered"
+    put_back = {
+        "from a backup, as it was": (was, was | RESTORED),
+        "in place of an edit": (was | {"amount": {"N": "-1"}}, was | RESTORED),
+    }
+    outside.received.clear()
+    for old, new in put_back.values():
+        images = {"OldImage": old, "NewImage": new}
+        assert deliver([{**changed, "dynamodb": entry["dynamodb"] | images}]) is None
+    assert outside.received == []
 
 
 def test_a_corrupt_account_does_not_stop_its_events(table: Table, outside: Outside) -> None:

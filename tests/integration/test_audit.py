@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 COUNTED_SECONDS_MAX = 30
 AUDITED_SECONDS_MAX = 300
+REPORTED_SECONDS_MAX = 30
 
 WITHOUT_ENTRY = {"entry_without_seq", "audit_record_wrong"}
 """Findings about the account, because the entry's position is unknown."""
@@ -98,6 +99,7 @@ def test_every_manual_edit_of_the_table_is_found_and_named(
         ("usage_wrong", f"usage of {usage.removeprefix('USAGE#')}"),
     } <= {(one["code"], one["about"]) for one in findings}
 
+    reported_by_the_stream(stack, user.account_id, "user:chat-1")
     for sk in edited:
         client.put_item(TableName=name, Item=before[sk])
     removed = before["ENTRY#user:chat-1"]
@@ -125,6 +127,27 @@ def findings_of_the_function(stack: LocalStack) -> set[tuple[str, str, str | Non
         assert time.monotonic() < deadline, progress
         time.sleep(0.5)
     assert progress.last.mismatches == progress.mismatches > 0
+    return {
+        (line["account_id"], line["code"], line.get("entry_id"))
+        for line in logged(stack, function)
+        if "code" in line
+    }
+
+
+def reported_by_the_stream(stack: LocalStack, account_id: str, entry_id: str) -> None:
+    """Wait until the function behind the stream has reported that an entry was tampered with."""
+    deadline = time.monotonic() + REPORTED_SECONDS_MAX
+    expected = account_id, "entry_tampered", entry_id
+    while not any(
+        (line.get("account_id"), line.get("code"), line.get("entry_id")) == expected
+        for line in logged(stack, "entry_tampered")
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
+def logged(stack: LocalStack, text: str) -> list[dict[str, Any]]:
+    """Return the lines of the functions' logs that have a text, such as a function's name."""
     resources = stack.client("cloudformation").describe_stack_resource(
         StackName=STACK_NAME, LogicalResourceId="FunctionLogs"
     )
@@ -132,15 +155,10 @@ def findings_of_the_function(stack: LocalStack) -> set[tuple[str, str, str | Non
     pages = (
         stack.client("logs")
         .get_paginator("filter_log_events")
-        .paginate(logGroupName=group, filterPattern=f'"{function}"')
+        .paginate(logGroupName=group, filterPattern=f'"{text}"')
     )
     lines = [event["message"] for page in pages for event in page["events"]]
-    logged = [json.loads(line) for line in lines if line.startswith("{")]
-    return {
-        (line["account_id"], line["code"], line.get("entry_id"))
-        for line in logged
-        if "code" in line
-    }
+    return [json.loads(line) for line in lines if line.startswith("{")]
 
 
 def test_every_kind_of_tampering_is_named_by_the_command_and_by_the_function(

@@ -4,7 +4,8 @@ import json
 import re
 from dataclasses import replace
 
-from functions.events.events import EVENT_NAMES, crossing_events, entry_event
+from functions.events.events import EVENT_NAMES, crossing_events, entry_event, tampering_event
+from functions.events.stream import EntryTampered
 from scrip.domain.commands import HoldLine
 from scrip.domain.entries import ActorType, EntryType
 from tests.documentation import ROOT, examples
@@ -52,7 +53,12 @@ def test_the_documentation_lists_each_event_with_its_types_of_entry() -> None:
         else:
             documented |= dict(zip(entries, events, strict=True))
     assert documented == EVENT_NAMES
-    assert crossed == {"credits.low", "credits.depleted", "credits.recovered"}
+    assert crossed == {
+        "credits.low",
+        "credits.depleted",
+        "credits.recovered",
+        "ledger.tampered",
+    }
 
 
 def test_each_line_of_a_hold_is_published_as_its_opening() -> None:
@@ -80,7 +86,7 @@ def test_an_event_has_the_type_of_its_actor_and_no_id() -> None:
 
 
 def test_the_documented_examples_have_exactly_the_fields_of_events() -> None:
-    entry, crossing = (json.loads(text) for text in examples(DOCUMENTATION, "json"))
+    entry, crossing, tampering = (json.loads(text) for text in examples(DOCUMENTATION, "json"))
     posting = do(opened(), consume(140))
     assert posting.before is not None
     assert posting.entry is not None
@@ -91,3 +97,9 @@ def test_the_documented_examples_have_exactly_the_fields_of_events() -> None:
     [low] = crossing_events(posting.before, posting.after, 20)
     assert crossing["detail-type"] == low.name
     assert set(crossing["detail"]) == set(low.detail)
+    edit = tampering_event(
+        EntryTampered(number="1", account_id="u1", entry_id="c1", seq=3, is_removed=False)
+    )
+    assert tampering["detail-type"] == edit.name
+    assert tampering["detail"].keys() == edit.detail.keys()
+    assert tampering["detail"]["change"] == edit.detail["change"]

@@ -20,6 +20,7 @@ class Code(StrEnum):
     ENTRY_HASH_WRONG = "entry_hash_wrong"
     ENTRY_MISSING = "entry_missing"
     ENTRY_NOT_EXPLAINED = "entry_not_explained"
+    ENTRY_TAMPERED = "entry_tampered"
     ENTRY_WITHOUT_SEQ = "entry_without_seq"
     GRANT_OVERDRAWN = "grant_overdrawn"
     GRANT_WRONG = "grant_wrong"
