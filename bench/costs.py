@@ -69,8 +69,8 @@ SCHEDULED_CALLS = 19 * HOURS
 """Counted: by the schedules, which call functions whether there is anything to do or not."""
 
 AUDIT_ROUNDS = HOURS / 22
-AUDIT_UNITS = 6
-AUDIT_UNITS_ENTRY = 0.135
+AUDIT_UNITS = 5
+AUDIT_UNITS_ENTRY = 0.09
 """Calculated: units read by the audit in a round, of an account and of an entry past the 20th."""
 
 CONSUMES_PER_ACCOUNT = 100
