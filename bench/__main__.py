@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from bench import table
+from bench import goals, table
 from bench.document import ROOT, document
 from bench.part import PARTS
 
@@ -56,7 +56,10 @@ class PartError(Exception):
 
 
 def main() -> None:
-    """Run the parts that the arguments name; print and save their results."""
+    """Run the parts that the arguments name; print and save their results.
+
+    Exits with 1 if a figure misses its goal.
+    """
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="take minutes, less exact")
     parser.add_argument("--out", type=Path, default=OUT, help="file for the results (JSON)")
@@ -84,8 +87,15 @@ def main() -> None:
     args.out.write_text(json.dumps(result, indent=1) + "\n")
     plot.draw(result, picture)
     # A pipe or a file has no width of its own.
-    table.show(Console(width=None if sys.stdout.isatty() else TABLE_WIDTH), parts)
+    output = Console(width=None if sys.stdout.isatty() else TABLE_WIDTH)
+    table.show(output, parts)
+    promised = goals.goals_of(parts)
+    if promised:
+        goals.show(output, promised)
     console.print(f"{seconds:.0f} s; see {args.out} and {picture}")
+    missed = [goal["name"] for goal in promised if goal["result"] == "missed"]
+    if missed:
+        sys.exit(f"missed by more than noise: {', '.join(missed)}")
 
 
 def _is_writable(out: Path) -> bool:

@@ -4,7 +4,8 @@
 environment, replace clocks and so on. The result goes to a file, progress to stderr.
 
 A part returns `{"rows": [...], "notes": [...]}`. Rows are flat; their keys contain the unit, and
-end in `_here` if the figure is only true of this machine.
+end in `_here` if the figure is only true of this machine. Figures that the part promises are in
+`"goals"`, too: see bench/goals.py.
 """
 
 from __future__ import annotations
