@@ -37,6 +37,7 @@ PARTS = {
     "cpu": Part("Processor time of a consume", "bench.cpu"),
     "sweep": Part("The start of a month", "bench.sweep"),
     "hot": Part("One hot account", "bench.hot"),
+    "audit": Part("A round of the audit", "bench.audit_round"),
     "cold": Part("Cold starts", "bench.cold"),
 }
 
