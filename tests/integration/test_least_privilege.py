@@ -349,12 +349,14 @@ def test_the_boundary_keeps_a_function_from_other_queues_of_the_aws_account(
 NOT_DONE_HERE = frozenset(
     {
         # It needs Stripe itself: to fetch the rest of a list that a waiting message has in part.
-        ("MatchFunction", "secretsmanager:GetSecretValue"),
+        ("MatchFunction", "secretsmanager:GetSecretValue", ""),
         # It needs a creation that fails: test_stacks.py.
-        ("BootstrapFunction", "ssm:DeleteParameter"),
+        ("BootstrapFunction", "ssm:DeleteParameter", ""),
+        # It needs a ledger that does not fit into memory.
+        ("AuditFunction", "dynamodb:Query", "/index/history"),
     }
 )
-"""Work that a deployed stack does not do."""
+"""Work that a deployed stack does not do: function, action, and the end of the resource."""
 
 
 @pytest.mark.parametrize("function", WORK)
@@ -372,7 +374,10 @@ def test_a_function_needs_every_permission_of_its_role(
     ]
     assert all(permission.action == "sqs:SendMessage" for permission in by_lambda)
     for permission in functions.permissions(function):
-        if permission in by_lambda or (function, permission.action) in NOT_DONE_HERE:
+        if permission in by_lambda or any(
+            (function, permission.action) == (name, action) and permission.resource.endswith(end)
+            for name, action, end in NOT_DONE_HERE
+        ):
             continue
         with subtests.test(permission.action, resource=permission.resource):
             began = utc_now()
