@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING, Any
@@ -32,8 +33,10 @@ class Meter:
     round_trips: int = 0
     read_units: float = 0
     write_units: float = 0
-    _params: dict[str, Any] = field(default_factory=dict)
-    """Parameters of the last call."""
+    _calls: Any = field(default_factory=threading.local)
+    """Parameters of each thread's last call."""
+
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def subtract(self, other: Meter) -> None:
         """Subtract another meter's counts."""
@@ -56,11 +59,16 @@ class Meter:
         events.unregister("after-call.dynamodb", unique_id="bench-answered")
 
     def _sent(self, request: Any, **_: Any) -> None:
-        self.round_trips += 1
-        self._params = json.loads(request.body)
+        self._calls.params = json.loads(request.body)
+        with self._lock:
+            self.round_trips += 1
 
-    def _answered(self, model: Any, parsed: Any, http_response: Any, **_: Any) -> None:
-        unit = 1 if self._params.get("ConsistentRead") else 0.5
+    def _answered(self, **answer: Any) -> None:
+        with self._lock:
+            self._add(**answer)
+
+    def _add(self, model: Any, parsed: Any, http_response: Any, **_: Any) -> None:
+        unit = 1 if self._calls.params.get("ConsistentRead") else 0.5
         match model.name:
             case "GetItem":
                 self._read(unit, parsed.get("Item", {}))
@@ -76,7 +84,7 @@ class Meter:
 
     def _wrote(self, parsed: Any, *, has_failed: bool) -> None:
         if has_failed:
-            in_transaction = self._params.get("TransactItems")
+            in_transaction = self._calls.params.get("TransactItems")
             self.write_units += IN_TRANSACTION * len(in_transaction) if in_transaction else 1
         else:
             consumed = parsed["ConsumedCapacity"]

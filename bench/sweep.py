@@ -3,15 +3,23 @@
 Eager: the functions reset and renew run hour by hour around the boundary, as the schedule and the
 queue call them. They visit an account in several of those hours, and renew it in one.
 Lazy: the first consume of the new month, less the cost of a regular consume.
+Together: a worker's pages, settled several accounts at once as they were read, in turns with pages
+of which it reads and settles one account after the other, as the version before did.
 """
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+
 from bench import prices
+from bench.goals import at_least, at_most
 from bench.ledgers import put
 from bench.local import LocalAws, local_aws
 from bench.meter import Meter
@@ -20,12 +28,15 @@ from bench.requests import CONTEXT, consume_event
 from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from functions.consume.handler import lambda_handler as consume
 from functions.renew.handler import lambda_handler as renew
+from functions.renew.renewals import renew_account, renew_range
 from functions.reset.handler import lambda_handler as reset
 from scrip.domain.decide import decide
 from scrip.ledger import ledger, opening
-from scrip.renew_queue import renew_queue
+from scrip.renew_queue import DirectoryRange, renew_queue
 from scrip.store.items import account_item, entry_item, to_wire
-from scrip.store.sweeps import move_watermark
+from scrip.store.keys import directory_partition, id_of
+from scrip.store.queries import read_accounts
+from scrip.store.sweeps import directory_pages, move_watermark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +60,15 @@ MESSAGES_MAX = 4
 
 CALLS_OF_A_QUEUE = 3
 """A message is sent, received and deleted; each of these calls takes up to ten messages."""
+
+LATENCY_SECONDS = 0.01
+"""What a round trip to DynamoDB takes at least, as a transaction does on AWS."""
+
+TIMES_GOAL, NOISE = 5.0, 0.1
+"""How many times as many accounts a worker settles together, at least."""
+
+ROUND_TRIPS_GOAL = 1.1
+"""Round trips for an account that is settled together with others, with those of its page."""
 
 ACCOUNTS = 10_000_000
 SHARE = 0.1
@@ -75,6 +95,12 @@ NOTES = (
         f" {SHARE:.0%}."
     ),
     "accounts per second: with one worker at a time, beside the local AWS.",
+    (
+        f"together, one by one: each call takes {LATENCY_SECONDS * 1000:.0f} ms more, as on a"
+        " network. Transactions are not carried out, as the local DynamoDB takes one at a time."
+        " Both ways settle accounts that are due, in turns. Round trips include those that list"
+        " and read a page."
+    ),
 )
 
 
@@ -85,13 +111,44 @@ class Sizes(NamedTuple):
     lazy: int
 
 
+TURNS, PAGE = 4, 100
+"""How often each way takes its turn, and how many accounts it settles then."""
+
+ANCHOR, SHARD = OPENED_AT - timedelta(days=1), 0
+"""When these accounts were opened, about, and the shard of the directory that lists them."""
+
 QUICK, WHOLE = Sizes(eager=200, lazy=25), Sizes(eager=5_000, lazy=200)
 
 
 def measure(*, quick: bool) -> dict[str, Any]:
     """Start a new month for some accounts, both ways."""
     with local_aws() as aws:
-        return {"rows": measure_on(aws, QUICK if quick else WHOLE), "notes": [*NOTES]}
+        sizes = QUICK if quick else WHOLE
+        rows = measure_on(aws, sizes)
+        one_by_one, together = _ways(aws)
+        times = one_by_one.seconds / together.seconds
+        rows += [
+            {
+                "way": way,
+                "round_trips_each": round(costs.meter.round_trips / (TURNS * PAGE), 3),
+                "accounts_per_second_here": costs.per_second(TURNS * PAGE),
+            }
+            for way, costs in (("one by one", one_by_one), ("together", together))
+        ]
+        round_trips = together.meter.round_trips / (TURNS * PAGE)
+        goals = [
+            at_most(
+                "sweep: an account's round trips", round_trips, ROUND_TRIPS_GOAL, "round trips"
+            ),
+            at_least(
+                "sweep: accounts a second of a worker, together to one by one",
+                times,
+                TIMES_GOAL,
+                "times",
+                noise=NOISE,
+            ),
+        ]
+    return {"rows": rows, "notes": [*NOTES], "goals": goals}
 
 
 def measure_on(aws: LocalAws, sizes: Sizes) -> list[dict[str, Any]]:
@@ -107,7 +164,7 @@ def measure_on(aws: LocalAws, sizes: Sizes) -> list[dict[str, Any]]:
     finally:
         ledger().clock = clock
     return [
-        _row("eager", eager, sizes.eager, ACCOUNTS, eager.accounts_per_second(sizes.eager)),
+        _row("eager", eager, sizes.eager, ACCOUNTS, eager.per_second(sizes.eager)),
         _row("eager, the schedule itself", idle, 1, MONTH_HOURS),
         _row("lazy, all come by", lazy, sizes.lazy, ACCOUNTS),
         _row(f"lazy, {SHARE:.0%} come by", lazy, sizes.lazy, round(ACCOUNTS * SHARE)),
@@ -123,6 +180,10 @@ class _Costs:
         self.sqs_requests = 0
         self.invocations = 0
         self.seconds = 0.0
+
+    def per_second(self, accounts: int) -> float:
+        """Return the number of accounts that one worker renews per second."""
+        return round(accounts / self.seconds, 1)
 
 
 class _Hours(_Costs):
@@ -151,10 +212,6 @@ class _Hours(_Costs):
         self.sqs_requests -= times * idle.sqs_requests
         self.invocations -= times * idle.invocations
         return self
-
-    def accounts_per_second(self, accounts: int) -> float:
-        """Return the number of accounts that one worker renews per second."""
-        return round(accounts / self.seconds, 1)
 
     def _receive(self) -> list[dict[str, Any]]:
         queue = renew_queue()
@@ -189,6 +246,78 @@ def _eager(aws: LocalAws, accounts: int, idle: _Hours) -> _Hours:
         report(f"hour {hour + BEFORE + 1} of {BEFORE + AFTER + 1}")
         hours.run(BOUNDARY + timedelta(hours=hour))
     return hours.without(idle, times=BEFORE + AFTER + 1)
+
+
+def _ways(aws: LocalAws) -> tuple[_Costs, _Costs]:
+    """Settle as many accounts one by one as together, in turns, with the latency of a network."""
+    report(f"settling {2 * TURNS * PAGE} accounts in two ways")
+    clock = ledger().clock
+    events: Any = aws.table.client.meta.events
+    ways = (_Costs(aws), _settle_one_by_one), (_Costs(aws), _settle_together)
+    minutes = count()
+    ledger().catalog()  # neither way waits for it
+    events.register("before-send.dynamodb", _travel, unique_id="bench-travel")
+    try:
+        for _ in range(TURNS):
+            for costs, settle in ways:
+                minute = next(minutes)
+                put(aws.table, _page(minute))
+                at = f"{ANCHOR + timedelta(minutes=minute):%H:%M}"
+                ledger().clock = lambda: BOUNDARY + timedelta(hours=AFTER)
+                costs.meter.hook(aws.table.client)
+                began = time.monotonic()
+                settle(DirectoryRange(day=ANCHOR.day, shard=SHARD, first=at, last=at))
+                costs.seconds += time.monotonic() - began
+                costs.meter.unhook(aws.table.client)
+    finally:
+        events.unregister("before-send.dynamodb", unique_id="bench-travel")
+        ledger().clock = clock
+    return ways[0][0], ways[1][0]
+
+
+def _page(minute: int) -> Iterator[Wire]:
+    """Yield the items of accounts that the directory lists together, in a minute of their own."""
+    now, found = ANCHOR + timedelta(minutes=minute), 0
+    for number in count():
+        account_id = f"minute-{minute}-{number}"
+        posting = decide(None, opening(account_id), catalog=DEFAULT_CATALOG, now=now)
+        item = account_item(posting.after)
+        if item["directory_pk"] == directory_partition(now.day, SHARD):
+            yield to_wire(item)
+            yield from (to_wire(entry_item(account_id, entry)) for entry in posting.entries)
+            found += 1
+        if found == PAGE:
+            return
+
+
+def _settle_one_by_one(directory_range: DirectoryRange) -> None:
+    table = ledger().table
+    for places in directory_pages(table, **directory_range.model_dump()):
+        for account_id in read_accounts(table, [id_of(place) for place in places]):
+            renew_account(ledger(), account_id)
+
+
+def _settle_together(directory_range: DirectoryRange) -> None:
+    renew_range(ledger(), renew_queue(), directory_range, in_time=lambda: True)
+
+
+def _travel(request: Any, **_: Any) -> AWSResponse | None:
+    """Take as long as a network, and answer transactions as DynamoDB does, which has many servers.
+
+    The local one carries out one transaction at a time, which would hide what is done at once.
+    """
+    time.sleep(LATENCY_SECONDS)
+    if b"TransactWriteItems" not in request.headers["X-Amz-Target"]:
+        return None
+    return AWSResponse(request.url, OK, HTTPHeaders(), Raw(b'{"ConsumedCapacity":[]}'))
+
+
+class Raw(BytesIO):
+    """The body of an answer, as botocore reads it."""
+
+    def stream(self) -> Iterator[bytes]:
+        """Yield all of it."""
+        yield self.getvalue()
 
 
 def _lazy(aws: LocalAws, accounts: int) -> _Costs:

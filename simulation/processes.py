@@ -21,6 +21,7 @@ from aws_lambda_powertools.event_handler.api_gateway import BaseRouter
 from aws_lambda_powertools.utilities import parameters
 from ulid import ULID
 
+import functions.renew.renewals
 import functions.reset.sweep
 import scrip.domain.holds
 import scrip.observability
@@ -189,7 +190,7 @@ class _Now:
 
 
 class _Inline:
-    """Replaces a pool of one thread: does the work when its result is read."""
+    """Replaces a pool of threads: does the work when its result is read."""
 
     def submit(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return SimpleNamespace(result=lambda **_: work(*arguments))
@@ -253,6 +254,7 @@ def _patch_product() -> None:
                     setattr(module, attribute, simulated)
     for module, attribute, simulated in (
         (HANDLERS["signup"], "THREAD", _Inline()),
+        (functions.renew.renewals, "POOL", _Inline()),
         (scrip.domain.holds, "HOLD_CALLS_MAX", HOLD_CALLS_MAX),
         (scrip.observability, "_emit", lambda *_: None),
         (functions.reset.sweep, "DIRECTORY_SHARDS", DIRECTORY_SHARDS),

@@ -6,7 +6,8 @@ delivers again what was not finished.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from itertools import batched
 from typing import TYPE_CHECKING
 
 from scrip.domain.account import Account
@@ -19,9 +20,14 @@ from scrip.store.queries import read_accounts
 from scrip.store.sweeps import directory_pages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from scrip.ledger import Ledger
+
+AT_ONCE = 10
+"""How many accounts are settled at once: as many as a client has connections."""
+
+POOL = ThreadPoolExecutor(AT_ONCE)
 
 
 def renew_range(
@@ -31,7 +37,7 @@ def renew_range(
     *,
     in_time: Callable[[], bool],
 ) -> None:
-    """Settle the accounts in a range of the directory, at least one.
+    """Settle the accounts in a range of the directory, at least one, several at once.
 
     When `in_time` returns False, the rest goes back to the queue. An account that cannot be settled
     goes back by itself: it will fail until SQS moves it to the dead-letter queue.
@@ -39,53 +45,85 @@ def renew_range(
     Raises:
         BusyError: the table did not answer; repeating all of it is safe.
     """
-    visited = 0
+    has_begun = False
     for places in directory_pages(ledger.table, **directory_range.model_dump()):
-        up_to_date = _up_to_date(ledger, [id_of(place) for place in places])
-        for place in places:
-            if visited and not in_time():
-                queue.send([directory_range.model_copy(update={"first": place})])
+        due = _due(ledger, places)
+        # A page on which nothing is due counts, too: reading it took time.
+        for some in batched(due, AT_ONCE, strict=False) if due else [()]:
+            if has_begun and not in_time():
+                first, _ = some[0] if some else (places[0], None)
+                queue.send([directory_range.model_copy(update={"first": first})])
                 return
-            visited += 1
-            if (account_id := id_of(place)) in up_to_date:
-                continue
-            try:
-                renew_account(ledger, account_id)
-            except BusyError:
-                raise
-            except Exception:  # noqa: BLE001 - one broken account must not stop the others
-                logger.warning(
-                    "queued an account that could not be renewed",
-                    exc_info=True,
-                    extra={"account_id": account_id},
-                )
-                queue.send([OneAccount(account_id=account_id)])
+            has_begun = True
+            _renew_together(ledger, queue, some)
 
 
-def renew_account(ledger: Ledger, account_id: str) -> None:
+def _renew_together(
+    ledger: Ledger, queue: Queue, due: Iterable[tuple[str, Account | None]]
+) -> None:
+    """Settle accounts, each in a thread; an error of one does not keep the others from it.
+
+    Raises:
+        BusyError: the table did not answer for one of them.
+    """
+    renewals = [
+        (id_of(place), POOL.submit(renew_account, ledger, id_of(place), account))
+        for place, account in due
+    ]
+    busy = None
+    for account_id, renewing in renewals:
+        try:
+            renewing.result()
+        except BusyError as exc:
+            busy = exc
+        except Exception:  # noqa: BLE001 - one broken account must not stop the others
+            logger.warning(
+                "queued an account that could not be renewed",
+                exc_info=True,
+                extra={"account_id": account_id},
+            )
+            queue.send([OneAccount(account_id=account_id)])
+    if busy:
+        raise busy
+
+
+def renew_account(ledger: Ledger, account_id: str, account: Account | None = None) -> None:
     """Book what has come due on an account, if anything.
 
-    What a newer version wrote is left to that version, whose sweeps visit the account again.
+    `account` is as it was just read; without it, it is read first. What a newer version wrote is
+    left to that version, whose sweeps visit the account again.
 
     Raises:
         ScripError: it cannot be settled.
     """
     try:
-        ledger.execute(renewal(account_id))
+        ledger.execute(renewal(account_id), account=account)
     except AccountNotFoundError:
         logger.info("the account no longer exists", extra={"account_id": account_id})
     except NewerVersionError:
         logger.warning("a newer version has to renew it", extra={"account_id": account_id})
 
 
-def _up_to_date(ledger: Ledger, account_ids: list[str]) -> set[str]:
-    """Return the accounts of a page on which nothing has come due, with one call.
+def _due(ledger: Ledger, places: Sequence[str]) -> list[tuple[str, Account | None]]:
+    """Return the places of a page on which something has come due, with their accounts, or None.
 
-    The sweep visits an account some hours before and after it is due, so most need no more.
+    They are read with one call. An account that cannot be read or settled counts as due: its error
+    shows when it is renewed. The sweep visits an account some hours before and after it is due, so
+    most are not.
     """
-    found = set()
-    for account in read_accounts(ledger.table, account_ids).values():
-        with suppress(Exception):  # a broken account shows when it is renewed
-            if isinstance(account, Account) and ledger.settled(account) == account:
-                found.add(account.account_id)
-    return found
+    found = read_accounts(ledger.table, [id_of(place) for place in places])
+    due: list[tuple[str, Account | None]] = []
+    for place in places:
+        account = found.get(id_of(place))
+        if not isinstance(account, Account):
+            due.append((place, None))
+        elif not _is_up_to_date(ledger, account):
+            due.append((place, account))
+    return due
+
+
+def _is_up_to_date(ledger: Ledger, account: Account) -> bool:
+    try:
+        return ledger.settled(account) == account
+    except Exception:  # noqa: BLE001 - a broken account shows when it is renewed
+        return False

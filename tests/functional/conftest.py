@@ -27,7 +27,7 @@ from scrip.store.items import feature_item, plan_item, to_wire
 from scrip.store.mailbox_key import make_mailbox_key
 from tests.functional.dynamodb import Service
 from tests.functional.outside import Outside, make_outside
-from tests.functional.renewals import NOW, Renewals
+from tests.functional.renewals import NOW, OneAfterTheOther, Renewals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -234,6 +234,7 @@ def renewals(
     """The sweep at noon, with two shards: all of them would only be slower."""
     for module in ("functions.reset.sweep", "scrip.store.directory", "scrip.store.keys"):
         monkeypatch.setattr(f"{module}.DIRECTORY_SHARDS", 2)
+    monkeypatch.setattr("functions.renew.renewals.POOL", OneAfterTheOther())
     monkeypatch.setattr("scrip.ledger.utc_now", lambda: NOW)
     monkeypatch.setattr("scrip.ledger.PAUSE_SECONDS_MAX", 0.0001)
     monkeypatch.setattr("scrip.renew_queue.open_queue", lambda _: queue)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,19 @@ if TYPE_CHECKING:
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 ROUNDS_MAX = 100
+
+
+class OneAfterTheOther(Executor):
+    """Works without threads: moto's DynamoDB is not safe with several."""
+
+    def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Do the work at once."""
+        done: Future[Any] = Future()
+        try:
+            done.set_result(work(*args, **kwargs))
+        except Exception as exc:  # noqa: BLE001 - raised again by `result`
+            done.set_exception(exc)
+        return done
 
 
 @dataclass
@@ -96,7 +110,7 @@ class Renewals:
         )
         return sorted(item["pk"]["S"].removeprefix("LEDGER#") for item in answer["Items"])
 
-    def before_the_next(self, operation: str, happens: Callable[[], None]) -> None:
+    def before_the_next(self, operation: str, happens: Callable[[], object]) -> None:
         """Call `happens` just before the next call of an operation."""
         event = f"before-call.dynamodb.{operation}"
 

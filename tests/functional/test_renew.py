@@ -11,7 +11,7 @@ from scrip.domain.entries import Actor, ActorType
 from scrip.ledger import TRIES_MAX, ledger
 from scrip.store.sweeps import move_watermark
 from tests.functional.conftest import event, invoke, items
-from tests.functional.faults import THROTTLED, instead_of
+from tests.functional.faults import THROTTLED, counted, instead_of
 from tests.functional.renewals import NOW, Renewals
 from tests.unit.domain.examples import follow, line, pay_terms
 
@@ -108,12 +108,36 @@ def test_a_worker_that_runs_out_of_time_queues_the_rest(
     due: Renewals,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("functions.renew.renewals.AT_ONCE", 1)
     monkeypatch.setattr(due.context, "get_remaining_time_in_millis", lambda: 4_999)
     due.sweep()
     due.deliver(due.take())
     assert 0 < len(due.renewed()) < len(NAMES), "one account of each message"
     assert due.drain() == []
     assert due.renewed() == NAMES
+
+
+def test_an_account_is_renewed_as_its_page_was_read_with_one_round_trip_more(
+    renewals: Renewals,
+) -> None:
+    renewals.open(dict.fromkeys(NAMES, A_MONTH_AGO))
+    move_watermark(renewals.table, NOW - HOUR)
+    renewals.sweep()
+    taken = renewals.take()
+    with counted(renewals.table) as calls:
+        renewals.deliver(taken)
+    assert renewals.renewed() == NAMES
+    assert calls.count("TransactWriteItems") == len(NAMES)
+    assert "GetItem" not in calls[calls.index("BatchGetItem") :], "only the catalog, once"
+
+
+def test_an_account_that_changes_after_its_page_was_read_is_read_again(due: Renewals) -> None:
+    spent = Consume(account_id="u0", entry_id="c1", actor=ADMIN, amount=107)
+    due.sweep()
+    due.before_the_next("TransactWriteItems", lambda: due.ledger_at(NOW - HOUR).execute(spent))
+    assert due.drain() == []
+    assert due.renewed() == NAMES
+    assert due.stored("u0").balance == 50 + 100 - 7
 
 
 def test_two_workers_at_once_renew_each_account_once(due: Renewals) -> None:
@@ -125,12 +149,19 @@ def test_two_workers_at_once_renew_each_account_once(due: Renewals) -> None:
     assert due.stored("u0").granted_total == 50 + 100 + 100
 
 
-def test_the_next_worker_finishes_the_work_of_a_killed_one(due: Renewals) -> None:
+def test_the_next_worker_finishes_the_work_of_a_killed_one(
+    due: Renewals,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("functions.renew.renewals.AT_ONCE", 1)
+
     def kill() -> None:
         raise KilledError
 
     due.sweep()
-    due.before_the_next("TransactWriteItems", lambda: due.before_the_next("GetItem", kill))
+    due.before_the_next(
+        "TransactWriteItems", lambda: due.before_the_next("TransactWriteItems", kill)
+    )
     with pytest.raises(KilledError):
         due.drain()
     assert len(due.renewed()) == 1
@@ -174,7 +205,7 @@ def test_failed_messages_are_returned_to_sqs_and_the_rest_of_the_batch_is_done(
 def test_a_throttled_table_fails_the_message_and_skips_no_account(due: Renewals) -> None:
     due.sweep()
     taken = due.take()
-    with instead_of(due.table, "GetItem", THROTTLED, times=2 * TRIES_MAX):
+    with instead_of(due.table, "TransactWriteItems", THROTTLED, times=len(NAMES) * TRIES_MAX):
         due.deliver(taken)
     assert [record["messageId"] for record in due.take()] == [
         record["messageId"] for record in taken

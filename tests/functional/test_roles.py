@@ -311,6 +311,7 @@ def test_each_role_may_do_what_its_function_does_and_nothing_else(
         renewals.sweep()
     with uses.of("renew"):
         assert renewals.drain() == []
+        invoke("renew", event("renew/account"))
     for function, used in uses.by_function.items():
         with subtests.test(function):
             granted = statements(function)

@@ -124,10 +124,13 @@ class Ledger:
         self,
         command: Command,
         opening: Callable[[], OpenAccount] | None = None,
+        account: Account | None = None,
     ) -> Outcome:
         """Execute a command; its idempotency key takes effect at most once.
 
-        `opening` makes the command that opens the account first if there is none.
+        `opening` makes the command that opens the account first if there is none. `account` is as
+        it was just read, for a command that reads nothing else; if it has changed since, it is read
+        again.
 
         Raises:
             RefusalError: the rules do not allow it; nothing was written. It is one of the
@@ -136,7 +139,7 @@ class Ledger:
             BusyError: too contended or too slow; asking again with the same key is safe.
         """
         try:
-            return self._execute(command)
+            return self._execute(command, account)
         except AccountNotFoundError:
             if opening is None:
                 raise
@@ -209,9 +212,10 @@ class Ledger:
 
     def catalog(self) -> Catalog:
         """Return the catalog, perhaps a partial one, at most CATALOG_SECONDS old."""
-        if self._catalog is None or time.monotonic() - self._catalog[0] > CATALOG_SECONDS:
-            self._catalog = (time.monotonic(), examine_catalog(self.table)[0])
-        return self._catalog[1]
+        known = self._catalog  # another thread may drop it
+        if known is None or time.monotonic() - known[0] > CATALOG_SECONDS:
+            known = self._catalog = (time.monotonic(), examine_catalog(self.table)[0])
+        return known[1]
 
     def with_catalog[T](self, decided: Callable[[Catalog], T]) -> T:
         """Decide with the catalog, and again with a fresh one if it lacks a plan."""
@@ -229,9 +233,10 @@ class Ledger:
             plan = self.catalog().plan_named(provider_ids)
         return plan
 
-    def _execute(self, command: Command) -> Outcome:
+    def _execute(self, command: Command, account: Account | None = None) -> Outcome:
         account_id, is_caller = command.account_id, command.actor.type in CALLERS
-        began, snapshot, cause = time.monotonic(), None, None
+        began, cause = time.monotonic(), None
+        snapshot = Snapshot(account=account) if account else None
         for n in range(TRIES_MAX):
             if is_caller:
                 self._admission.enter(account_id)
