@@ -18,6 +18,7 @@ from typing import Any
 import boto3
 
 from bench.canned import canned_dynamodb
+from bench.goals import Goal, at_most
 from bench.requests import CONTEXT
 from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from scrip.domain.account import Account
@@ -60,12 +61,22 @@ def measure(*, quick: bool) -> dict[str, Any]:
         rows = pool.submit(_rows, QUICK if quick else WHOLE).result()
     return {
         "rows": rows,
+        "goals": _goals(*rows),
         "notes": [
             "User and system processor time of the process that answers, boto3 included.",
             "bare: the same two requests by a plain boto3 client, in the same run.",
             "loop: a sum of a thousand numbers, in the same run, as a measure of the machine.",
         ],
     }
+
+
+def _goals(short: dict[str, Any], long: dict[str, Any]) -> list[Goal]:
+    ratios = short["handler_to_bare_ratio"], long["handler_to_bare_ratio"]
+    flat = ratios[1] / ratios[0]
+    return [
+        at_most("cpu: a consume, to its bare calls", max(ratios), 1.3, "times", noise=0.05),
+        at_most("cpu: with a long history, to a short one", flat, 1, "times", noise=0.1),
+    ]
 
 
 def _rows(rounds: int) -> list[dict[str, Any]]:
