@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from functions.events.stream import EntryTampered
 from functions.events.thresholds import thresholds_crossed
 from scrip.domain.account import Account
 from scrip.domain.entries import ActorType, Entry, EntryType, Json
@@ -60,15 +59,15 @@ def detail_of(account_id: str, entry: Entry, correlation_id: str | None, reader:
     return {**origin, **entry.shown_to(reader)}
 
 
-def tampering_event(tampered: EntryTampered) -> Event:
+def tampering_event(account_id: str, entry_id: str, seq: int | None, *, is_removed: bool) -> Event:
     """Return the event for an entry that somebody edited or removed."""
     return Event(
         name="ledger.tampered",
         detail={
-            "account_id": tampered.account_id,
-            "entry_id": tampered.entry_id,
-            "seq": tampered.seq,
-            "change": "removed" if tampered.is_removed else "edited",
+            "account_id": account_id,
+            "entry_id": entry_id,
+            "seq": seq,
+            "change": "removed" if is_removed else "edited",
         },
     )
 

@@ -179,7 +179,12 @@ def _list(batch: Batch) -> Iterator[str]:
 
 def _publish(batch: Batch) -> Iterator[str]:
     """Send the events, each account's by seq; yield the numbers of records that failed."""
-    events: list[tuple[str, Event]] = [(one.number, tampering_event(one)) for one in batch.tampered]
+    events: list[tuple[str, Event]] = []
+    for entry in batch.tampered:
+        event = tampering_event(
+            entry.account_id, entry.entry_id, entry.seq, is_removed=entry.is_removed
+        )
+        events.append((entry.number, event))
     for one in batch.in_order:
         if isinstance(one, AccountChanged):
             if one.before:

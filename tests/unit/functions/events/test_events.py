@@ -5,7 +5,6 @@ import re
 from dataclasses import replace
 
 from functions.events.events import EVENT_NAMES, crossing_events, entry_event, tampering_event
-from functions.events.stream import EntryTampered
 from scrip.domain.commands import HoldLine
 from scrip.domain.entries import ActorType, EntryType
 from tests.documentation import ROOT, examples
@@ -97,9 +96,7 @@ def test_the_documented_examples_have_exactly_the_fields_of_events() -> None:
     [low] = crossing_events(posting.before, posting.after, 20)
     assert crossing["detail-type"] == low.name
     assert set(crossing["detail"]) == set(low.detail)
-    edit = tampering_event(
-        EntryTampered(number="1", account_id="u1", entry_id="c1", seq=3, is_removed=False)
-    )
+    edit = tampering_event("u1", "c1", 3, is_removed=False)
     assert tampering["detail-type"] == edit.name
     assert tampering["detail"].keys() == edit.detail.keys()
     assert tampering["detail"]["change"] == edit.detail["change"]
