@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 SIGNUP_CREDITS = 50
+DIRECTORY_PAGE = 1
+"""How many accounts the sweep reads at once: one, so that a worker's time ends between pages."""
+
 HOLD_CALLS_MAX = 4
 """How often a user may open, extend and release holds an hour: a limit that runs reach."""
 

@@ -26,6 +26,7 @@ import functions.reset.sweep
 import scrip.domain.holds
 import scrip.observability
 import scrip.store.keys
+import scrip.store.sweeps
 from functions.events.bus import Bus as EventBus
 from scrip.ledger import Ledger, ledger, utc_now
 from scrip.renew_queue import Queue as RenewQueue
@@ -34,7 +35,7 @@ from scrip.store.archive import Archive
 from scrip.store.client import Table as ScripTable
 from scrip.user_pool import user_pool
 from simulation import services
-from simulation.environment import HOLD_CALLS_MAX, MAILBOX_KEY, QUEUE_URL, SECRET
+from simulation.environment import DIRECTORY_PAGE, HOLD_CALLS_MAX, MAILBOX_KEY, QUEUE_URL, SECRET
 from simulation.faults import Fault
 from simulation.scheduler import Scheduler, current
 
@@ -255,6 +256,7 @@ def _patch_product() -> None:
     for module, attribute, simulated in (
         (HANDLERS["signup"], "THREAD", _Inline()),
         (functions.renew.renewals, "POOL", _Inline()),
+        (scrip.store.sweeps, "BATCH_MAX", DIRECTORY_PAGE),
         (scrip.domain.holds, "HOLD_CALLS_MAX", HOLD_CALLS_MAX),
         (scrip.observability, "_emit", lambda *_: None),
         (functions.reset.sweep, "DIRECTORY_SHARDS", DIRECTORY_SHARDS),
