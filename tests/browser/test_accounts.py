@@ -25,7 +25,6 @@ from scrip.domain.entries import CLOCK
 from scrip.store.aliases import account_alias_item
 from scrip.store.items import account_item, to_wire
 from scrip.store.keys import (
-    LISTED_PREFIX,
     addresses_key,
     listed_directory_keys,
     listed_key,
@@ -82,8 +81,7 @@ def many(stack: LocalStack) -> Iterator[None]:
     puts = [{"PutRequest": {"Item": to_wire(item)}} for item in [*items, *accounts]]
     write(stack, puts)
     yield
-    listed = [item for item in items if item["sk"].startswith(LISTED_PREFIX)]
-    keys = [{"pk": item["pk"], "sk": item["sk"]} for item in [*accounts, *listed]]
+    keys = [{"pk": item["pk"], "sk": item["sk"]} for item in [*accounts, *items]]
     write(stack, [{"DeleteRequest": {"Key": to_wire(key)}} for key in keys])
 
 
