@@ -100,6 +100,7 @@ build: setup ## Build for AWS, with packages checked by hash (ARCHITECTURE=arm64
 	  sam build $(RESOURCE) --cached --parallel --build-dir $(BUILD_DIR) \
 	  --parameter-overrides Architecture=$(ARCHITECTURE)
 	python -m scrip_cli.local.bytecode $(BUILD_DIR)
+	[ ! -e $(BUILD_DIR)/Layer ] || python -m scrip_cli.local.layer_data $(BUILD_DIR)/Layer
 
 lint: setup .venv-checkov/.ready ## Check style, types, imports and the template
 	ruff format --check

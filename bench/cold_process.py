@@ -52,7 +52,7 @@ def main() -> None:
     sys.path[:0] = settings["places"]
     began = time.process_time()
     answer = start(settings["function"], settings["table"])
-    sample = {"import_ms": (time.process_time() - began) * MILLISECONDS}
+    sample = {"init_ms": (time.process_time() - began) * MILLISECONDS}
     for name, event in zip(("first_ms", "second_ms"), settings["events"], strict=False):
         began = time.process_time()
         answer(event)

@@ -18,7 +18,6 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from aws_lambda_powertools.event_handler.api_gateway import BaseRouter
-from aws_lambda_powertools.utilities import parameters
 from ulid import ULID
 
 import functions.renew.renewals
@@ -27,6 +26,7 @@ import scrip.domain.holds
 import scrip.observability
 import scrip.store.keys
 import scrip.store.sweeps
+import scrip.webhooks.secrets
 from functions.events.bus import Bus as EventBus
 from scrip.ledger import Ledger, ledger, utc_now
 from scrip.renew_queue import Queue as RenewQueue
@@ -261,7 +261,7 @@ def _patch_product() -> None:
         (scrip.observability, "_emit", lambda *_: None),
         (functions.reset.sweep, "DIRECTORY_SHARDS", DIRECTORY_SHARDS),
         (scrip.store.keys, "DIRECTORY_SHARDS", DIRECTORY_SHARDS),
-        (parameters, "get_secret", lambda *_, **__: {"standard": [SECRET]}),
+        (scrip.webhooks.secrets, "read_secrets", lambda: {"standard": [SECRET]}),
     ):
         setattr(module, attribute, simulated)
 

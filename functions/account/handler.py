@@ -4,6 +4,9 @@ from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any
 
+# First: it makes the imports after it cheaper, and botocore is faster before Powertools.
+from scrip.ledger import ledger, prepare  # isort: skip
+
 from aws_lambda_powertools.event_handler import Depends, Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
@@ -31,7 +34,6 @@ from scrip.http.problems import InvalidError
 from scrip.http.requests import opening_for
 from scrip.http.resolver import AccountId, api
 from scrip.http.upcoming import UpcomingAnswer, upcoming_json
-from scrip.ledger import ledger
 from scrip.observability import logger
 from scrip.store.queries import EntryFilter, read, read_entries
 from scrip.store.references import read_entries_of_reference
@@ -240,4 +242,4 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     return app.resolve(event, context)
 
 
-warm_up(ledger)
+warm_up(app.prepare, prepare)

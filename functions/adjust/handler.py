@@ -2,6 +2,9 @@
 
 from typing import Annotated, Any
 
+# First: it makes the imports after it cheaper, and botocore is faster before Powertools.
+from scrip.ledger import ledger, prepare, renewal  # isort: skip
+
 from aws_lambda_powertools.event_handler import Depends, Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
@@ -34,7 +37,6 @@ from scrip.http.principals import Caller, admin_caller
 from scrip.http.problems import RouteNotFoundError
 from scrip.http.requests import carry_out, command_of, opening_for
 from scrip.http.resolver import AccountId, DryRun, IdempotencyKey, api
-from scrip.ledger import ledger, renewal
 from scrip.observability import logger
 from scrip.settings import settings
 from scrip.store.erasure import erase
@@ -269,4 +271,4 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     return app.resolve(event, context)
 
 
-warm_up(ledger)
+warm_up(app.prepare, prepare)

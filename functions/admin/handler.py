@@ -7,6 +7,9 @@ from datetime import timedelta
 from functools import cache, partial
 from typing import Annotated, Any, cast
 
+# First: it makes the imports after it cheaper, and botocore is faster before Powertools.
+from scrip.ledger import ledger  # isort: skip
+
 from aws_lambda_powertools.event_handler import Depends, Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
@@ -53,7 +56,6 @@ from scrip.http.models import Cursor, Instant, Name
 from scrip.http.principals import admin_actor
 from scrip.http.problems import InvalidError
 from scrip.http.resolver import DryRun, api
-from scrip.ledger import ledger
 from scrip.observability import logger
 from scrip.renew_queue import renew_queue
 from scrip.settings import settings
@@ -72,6 +74,7 @@ from scrip.store.listing import (
 from scrip.store.ran_out import list_ran_out
 from scrip.store.totals import read_totals
 from scrip.users import add_account, emails_of
+from scrip.warm_up import warm_up
 
 TOTALS_DAYS_MAX = 92
 
@@ -434,3 +437,6 @@ def get_health(admin: Admin) -> Response[AdminHealthAnswer]:
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request."""
     return app.resolve(event, context)
+
+
+warm_up()

@@ -7,6 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from functions.audit.rounds import continue_round
 from scrip.ledger import ledger
 from scrip.observability import logger
+from scrip.warm_up import warm_up
 
 MARGIN_MILLISECONDS = 330_000
 """Time reserved for the accounts of a last page, each of which may take minutes."""
@@ -26,3 +27,6 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         "accounts": newest.accounts if newest else 0,
         "mismatches": progress.mismatches,
     }
+
+
+warm_up()

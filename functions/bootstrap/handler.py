@@ -34,6 +34,7 @@ from scrip.store.client import CONFIG
 from scrip.store.listing import note_complete
 from scrip.store.mailbox_key import delete_mailbox_key, make_mailbox_key, parameter_store
 from scrip.user_pool import open_user_pool
+from scrip.warm_up import warm_up
 
 ANSWER_SECONDS = 10
 TRIES_MAX = 5
@@ -155,3 +156,6 @@ def _check(properties: dict[str, Any]) -> None:
     parameters.check_default_plan(properties["DefaultPlan"], examine_catalog(ledger().table)[0])
     if properties["JwtIssuer"]:
         parameters.check_issuer(properties["JwtIssuer"])
+
+
+warm_up()

@@ -6,6 +6,9 @@ An edit names the version that it replaces (`If-Match`), so no edit silently und
 from dataclasses import replace
 from typing import Annotated, Any
 
+# First: it makes the imports after it cheaper, and botocore is faster before Powertools.
+from scrip.ledger import ledger, prepare  # isort: skip
+
 from aws_lambda_powertools.event_handler import Depends, Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
@@ -41,7 +44,6 @@ from scrip.http.models import Name, Reason
 from scrip.http.principals import admin_actor
 from scrip.http.requests import feature_of, plan_of
 from scrip.http.resolver import IfMatch, api
-from scrip.ledger import ledger
 from scrip.observability import logger
 from scrip.settings import settings
 from scrip.store.catalogs import commit_edit, read_catalog, read_versions
@@ -271,4 +273,4 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     return app.resolve(event, context)
 
 
-warm_up(ledger)
+warm_up(app.prepare, prepare)

@@ -10,6 +10,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
+# First: it makes the imports after it cheaper.
+from scrip.warm_up import warm_up  # isort: skip
+
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
@@ -115,3 +118,6 @@ def _page_policy() -> str:
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request."""
     return app.resolve(event, context)
+
+
+warm_up(app.prepare)

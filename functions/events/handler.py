@@ -30,6 +30,7 @@ from scrip.store.archive import Archive, open_archive
 from scrip.store.ran_out import note_ran_out
 from scrip.store.references import count_reference
 from scrip.store.usage import count_usage
+from scrip.warm_up import warm_up
 
 if TYPE_CHECKING:
     from datetime import date
@@ -195,3 +196,6 @@ def _publish(batch: Batch) -> Iterator[str]:
             events.append((one.number, event))
     for position in publish(bus(), [event for _, event in events]):
         yield events[position][0]
+
+
+warm_up()

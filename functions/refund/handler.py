@@ -2,6 +2,9 @@
 
 from typing import Annotated, Any
 
+# First: it makes the imports after it cheaper, and botocore is faster before Powertools.
+from scrip.ledger import prepare  # isort: skip
+
 from aws_lambda_powertools.event_handler import Depends, Response
 from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
@@ -15,7 +18,6 @@ from scrip.http.principals import Caller, service_caller
 from scrip.http.problems import InvalidError
 from scrip.http.requests import carry_out, command_of
 from scrip.http.resolver import AccountId, DryRun, IdempotencyKey, api
-from scrip.ledger import ledger
 from scrip.observability import logger
 from scrip.warm_up import warm_up
 
@@ -52,4 +54,4 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     return app.resolve(event, context)
 
 
-warm_up(ledger)
+warm_up(app.prepare, prepare)

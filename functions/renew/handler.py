@@ -8,6 +8,7 @@ from functions.renew.renewals import renew_account, renew_range
 from scrip.ledger import ledger
 from scrip.observability import logger
 from scrip.renew_queue import OneAccount, message_of, renew_queue
+from scrip.warm_up import warm_up
 
 MARGIN_MILLISECONDS = 5_000
 """Time reserved for the last account, and for queueing the rest of every message."""
@@ -36,3 +37,6 @@ def _renew(body: str, context: LambdaContext) -> None:
         renew_account(ledger(), message.account_id)
     else:
         renew_range(ledger(), renew_queue(), message, in_time=in_time)
+
+
+warm_up()

@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from scrip.ledger import ledger
 from scrip.observability import logger
 from scrip.store.aliases import name_of
+from scrip.warm_up import warm_up
 from scrip.webhooks.apply import apply_waiting, wake
 
 MARGIN_MILLISECONDS = 10_000
@@ -30,3 +31,6 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
         apply_waiting(ledger(), in_time)
         return
     wake(ledger(), [name_of(record["dynamodb"]["Keys"]) for record in event["Records"]])
+
+
+warm_up()

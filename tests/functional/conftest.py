@@ -186,7 +186,7 @@ def empty_table(
         aws.client.create_table(TableName=aws.name, **{name: properties[name] for name in names})
     else:
         dynamodb.empty()
-    monkeypatch.setattr("scrip.ledger.open_table", lambda _: aws)
+    monkeypatch.setattr("scrip.ledger.open_table", lambda *_: aws)
     ledger.cache_clear()
     yield aws
     if by_moto and aws.client.list_tables()["TableNames"]:

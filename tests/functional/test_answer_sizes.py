@@ -86,7 +86,7 @@ def table(
     clock = Clock()
     clock.now = NOON
     table = Table(cast("DynamoDBClient", SimulatedDynamoDB(aws.name)), aws.name)
-    monkeypatch.setattr("scrip.ledger.open_table", lambda _: table)
+    monkeypatch.setattr("scrip.ledger.open_table", lambda *_: table)
     monkeypatch.setattr("scrip.ledger.utc_now", clock)
     ledger.cache_clear()
     plans, features = DEFAULT_CATALOG.plans.values(), DEFAULT_CATALOG.features.values()

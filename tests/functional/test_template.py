@@ -249,6 +249,7 @@ TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
 def parameters(**changed: str) -> Intrinsics:
     """Return the rules that say which conditions hold for values of parameters."""
     names = {name: one.get("Default") for name, one in TEMPLATE["Parameters"].items()}
+    names["AWS::Partition"] = "aws"
     return Intrinsics(names | changed, TEMPLATE["Conditions"])
 
 

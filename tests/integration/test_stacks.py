@@ -75,7 +75,7 @@ CHANGES: list[dict[str, str]] = [
         "RequiredFeatures": ",".join(f"feature-{number:03}" for number in range(80)),
     },
     {"SnapStart": "On"},
-    {"Tracing": "On"},
+    {"Tracing": "On", "AmazonRoots": "Off"},
     {"ConsumeConcurrency": "5"},
     {"GradualDeployment": "true"},
     {"AlarmEmail": "operator@example.com", "LogRetentionDays": "7"},

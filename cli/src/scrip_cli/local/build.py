@@ -170,8 +170,27 @@ def _build(root: Path, made: Path) -> None:
         if requirements.exists():
             installed = _packages(root, requirements, packages, place)
             shutil.copytree(installed, folder, copy_function=os.link, dirs_exist_ok=True)
+        if place == LAYER_PLACE:
+            _add_data(root, folder)
     (made / "template.yaml").write_text(yaml_dump(template), encoding="utf-8")
     leave_out(made / "template.yaml")
+
+
+def _add_data(root: Path, layer: Path) -> None:
+    """Put what cold starts need into a layer, by a process that imports all functions for it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "scrip_cli.local.layer_data", layer],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise CommandError(
+            "The functions could not be imported.",
+            "The output names the line that fails.",
+            output=done.stderr,
+        )
 
 
 def _packages(root: Path, requirements: Path, where: str, place: str) -> Path:

@@ -1,10 +1,10 @@
-"""Compile what SAM built, so that a cold start compiles nothing.
+"""Compile what was built, so that a cold start compiles nothing.
 
 SAM's zips lose the times of files, by which Python detects stale bytecode. So this bytecode is
 never checked against its source, which no function can change anyway. It names files by their paths
 in Lambda, so it is the same wherever it is compiled.
 
-Run as `python -m scrip_cli.local.bytecode BUILD_FOLDER` with the functions' version of Python.
+Run as `python -m scrip_cli.local.bytecode BUILD_FOLDER`, with the functions' version of Python.
 """
 
 import sys

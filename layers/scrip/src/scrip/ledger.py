@@ -35,6 +35,7 @@ from scrip.domain.errors import (
 from scrip.domain.settle import settled
 from scrip.retrying import jitter
 from scrip.settings import Settings, settings
+from scrip.store import items
 from scrip.store.catalogs import examine_catalog
 from scrip.store.client import Table, open_table
 from scrip.store.commit import (
@@ -54,6 +55,7 @@ from scrip.store.queries import (
     read_for,
     read_hold_end,
 )
+from scrip.warm_up import is_for_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -347,12 +349,23 @@ def utc_now() -> datetime:
 @cache
 def ledger() -> Ledger:
     """Return the ledger of this process."""
-    table = open_table(settings().table_name)
+    table = open_table(settings().table_name, settings().table_roots)
     if settings().faults:
         from scrip.store.faults import inject  # noqa: PLC0415 - only where it was asked for
 
         inject(table, settings().faults)
     return Ledger(table, utc_now)
+
+
+def prepare() -> None:
+    """Prepare this process's ledger for its first command.
+
+    Unless the process is for a snapshot, it reads the catalog, so that a connection is open.
+    """
+    items.prepare()
+    own = ledger()
+    if not is_for_snapshot():
+        own.catalog()
 
 
 def opening(

@@ -23,6 +23,7 @@ class Settings(BaseModel):
     """The environment of a function, checked once. Names are those of template.yaml."""
 
     table_name: str
+    table_roots: str = ""
     stage: str = "dev"
     signup_credits: int = 100
     default_plan: str = "free"

@@ -133,6 +133,11 @@ class Api(APIGatewayHttpResolver):
         answer["headers"] = SECURITY_HEADERS | request_id | answer["headers"]
         return answer
 
+    def prepare(self) -> None:
+        """Build what the first request of each route would build: checks of what it takes."""
+        for route in self.routes:
+            _ = route.dependant, route.has_dependencies
+
     @property
     def routes(self) -> tuple[Route, ...]:
         """All routes."""

@@ -257,9 +257,9 @@ class Table:
         return answer["Items"], answer.get("LastEvaluatedKey")
 
 
-def open_table(name: str) -> Table:
-    """Return the table by name."""
-    return Table(client("dynamodb", CONFIG), name)
+def open_table(name: str, roots: str = "") -> Table:
+    """Return the table by name; `roots` is a file with the root certificates to trust, if any."""
+    return Table(client("dynamodb", CONFIG, roots), name)
 
 
 def putting(

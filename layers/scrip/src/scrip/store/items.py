@@ -77,6 +77,13 @@ _totals = cache(lambda: TypeAdapter(Totals))
 _reference = cache(lambda: TypeAdapter(ReferenceUsage))
 _progress = cache(lambda: TypeAdapter(Progress))
 
+
+def prepare() -> None:
+    """Build what nearly every request needs to read and write the table."""
+    for build in (_account, _entry, _plan, _feature):
+        build()
+
+
 FORMAT_MAX = 2
 """The newest form of an item that this version reads."""
 
