@@ -375,7 +375,7 @@ WITHOUT_THE_STREAM_OF_NAMES: list[Breakage] = [
     ),
     (lambda its: its.no_permissions("RefundFunction"), {"refund": "internal_error"}),
     (lambda its: its.no_index("directory"), {"accounts": "directory"}),
-    (lambda its: its.no_index("history"), {"entries": "internal_error", "audit": "history"}),
+    (lambda its: its.no_index("history"), {"entries": "internal_error"}),
     (lambda its: its.setting("AdminFunction", BUCKET_NAME="gone"), {"archive": "answered 5"}),
     (
         lambda its: its.setting("EventsFunction", EVENT_BUS_NAME="gone"),
