@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.designs.scrip_path import SUPPORT, lambda_handler, postings
+from bench.goals import Goal, at_most
 from bench.ledgers import put
 from bench.local import LocalAws, local_aws
 from bench.meter import Meter
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 OK = 200
 CREDITS = 10_000_000
-GRANTS = (1, 2, 4, 10, 25, 50)
+GRANTS = (1, 2, 4, 13, 25, 50)
 BASE = 4
 """Number of grants of an account whose history grows."""
 
@@ -63,7 +64,21 @@ WHOLE = Sizes(histories=(10, 1_000, 100_000), rounds=15, consumes=40)
 def measure(*, quick: bool) -> dict[str, Any]:
     """Measure a consume on every account."""
     with local_aws() as aws:
-        return {"rows": measure_on(aws, QUICK if quick else WHOLE), "notes": [*NOTES]}
+        rows = measure_on(aws, QUICK if quick else WHOLE)
+    return {"rows": rows, "goals": _goals(rows), "notes": [*NOTES]}
+
+
+def _goals(rows: list[dict[str, Any]]) -> list[Goal]:
+    some, most = (
+        next(row for row in rows if row["growing"] == "grants" and row["grants"] == grants)
+        for grants in (13, 50)
+    )
+    units, ratio = most["write_units"], most["cpu_to_first_ratio"]
+    return [
+        at_most("growth: an account with 13 grants", some["account_bytes"], 1_024, "bytes"),
+        at_most("growth: a consume with 50 grants", units, 10, "write units"),
+        at_most("growth: the same, to one grant", ratio, 1.3, "times the CPU", noise=0.1),
+    ]
 
 
 def measure_on(aws: LocalAws, sizes: Sizes) -> list[dict[str, Any]]:

@@ -13,13 +13,36 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 DAY = 24 * 3600 * 1000
+WITH_LINES = 3
+"""The form of an account that has a line of text for each grant."""
+
 NOT_HASHED = {"pk", "sk", "hash", "previous_hash", "correlation_id"}
 """The attributes of a ledger item that are not part of its hash."""
 
 
 def plain(item: dict[str, Any]) -> dict[str, Any]:
-    """Convert an item of DynamoDB's API to plain values."""
-    return {name: _value(value) for name, value in item.items()}
+    """Convert an item of DynamoDB's API to plain values; an account's grants are dictionaries."""
+    values = {name: _value(value) for name, value in item.items()}
+    if values.get("format") == WITH_LINES:
+        values["grants"] = [_grant(line) for line in values["grants"]]
+    return values
+
+
+def _grant(line: str) -> dict[str, Any]:
+    grant_id, kind, left, granted_at, expires_at, source = line.split(" ", 5)
+    grant = {
+        "grant_id": grant_id,
+        "kind": kind.removeprefix("ended:"),
+        "amount": int(left.split("/")[-1]),
+        "remaining": int(left.split("/")[0]),
+        "granted_at": int(granted_at),
+        "source": source,
+    }
+    if expires_at != "-":
+        grant["expires_at"] = int(expires_at)
+    if kind.startswith("ended:"):
+        grant["ended"] = True
+    return grant
 
 
 def _value(typed: dict[str, Any]) -> Any:

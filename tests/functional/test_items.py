@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scrip.domain.commands import AdjustAction
 from scrip.domain.errors import CorruptAccountError
+from scrip.domain.grants import GrantKind
 from scrip.store.items import (
     account_changes,
     account_item,
@@ -17,9 +19,11 @@ from scrip.store.items import (
     to_wire,
 )
 from scrip.store.keys import audit_key
+from simulation.dynamodb import item_size
 from tests.unit.domain.examples import (
     DAY,
     NOW,
+    adjust,
     close,
     consume,
     do,
@@ -51,6 +55,8 @@ def test_a_change_writes_only_differences_and_removes_missing_attributes() -> No
             quota("pro", limits={"storage_bytes": 10}),
             purchase(1_000),
             reset(),
+            *(purchase(100, f"stripe:pi_{n}") for n in range(2, 6)),  # a line for each grant
+            consume(1_600),  # and maps again
             follow("active", NOW),
             pay_period(NOW + 7 * DAY, NOW + 38 * DAY),
             quota("free", monthly_credits=7),
@@ -94,6 +100,61 @@ def test_an_item_that_scrip_cannot_have_written_is_a_corrupt_account() -> None:
             account_of({**sound, name: value})
 
 
+@pytest.mark.parametrize(
+    ("grants", "characters", "kilobytes"),
+    [(4, 36, 1), (13, 7, 1), (9, 36, 1), (50, 7, 3), (50, 36, 5)],
+)
+def test_an_account_with_13_grants_fits_into_1_kb_and_one_with_50_into_3(
+    grants: int, characters: int, kilobytes: int
+) -> None:
+    """With sources of few characters; those of 36, as of UUIDs, take more."""
+    account = replace(_with_grants(grants, characters), account_id="a" * 36)
+    assert len(account.grants) == grants
+    assert item_size(to_wire(account_item(account))) <= kilobytes * 1_024
+
+
+def test_more_grants_than_four_that_are_stored_as_maps_become_lines_with_the_next_change() -> None:
+    """An earlier version wrote them."""
+    account = _with_grants(5)
+    stored = to_wire(account_item(account)) | {"format": {"N": "2"}, "grants": _maps(account)}
+    assert account_of(stored) == account
+    frozen = do(account_of(stored), freeze()).after
+    changed, _ = account_changes(account_of(stored), frozen)
+    lines = to_wire(account_item(frozen))
+    assert stored | to_wire(changed) == lines
+    assert account_of(lines) == frozen
+
+
+def test_a_line_has_all_that_is_known_of_a_grant() -> None:
+    account = _with_grants(6)
+    spent, ended, *others = account.grants
+    spent = replace(spent, remaining=1)
+    ended = replace(ended, remaining=0, ended=True, source="any text, as a provider names it")
+    edited = replace(account, grants=(spent, ended, *others))
+    assert account_of(to_wire(account_item(edited))).grants == edited.grants
+
+
+def test_a_line_that_scrip_cannot_have_written_is_a_corrupt_account() -> None:
+    sound = to_wire(account_item(_with_grants(5)))
+    first, *others = sound["grants"]["L"]
+    assert first == {"S": "g1 signup 50 1769860800000 - signup:grant"}
+    for line in (
+        "g1 signup 50 1769860800000 -",
+        "g1  signup 50 1769860800000 - signup:grant",
+        "g1 gift 50 1769860800000 - signup:grant",
+        "g1 signup 51 1769860800000 - signup:grant",
+        "g1 signup 050 1769860800000 - signup:grant",
+        "g1 signup 50/50 1769860800000 - signup:grant",
+        "g1 signup 50 1769860800.0 - signup:grant",
+        "g1 signup 50 1769860800000 never signup:grant",
+    ):
+        with pytest.raises(CorruptAccountError):
+            account_of({**sound, "grants": {"L": [{"S": line}, *others]}})
+    for corrupt in ({"S": "g1"}, {"L": [{"N": "1"}]}, _maps(_with_grants(5))):
+        with pytest.raises(CorruptAccountError):
+            account_of({**sound, "grants": corrupt})
+
+
 def test_an_audit_record_without_a_note_has_no_attribute_for_it() -> None:
     record = do(opened(), freeze()).audit
     assert record is not None
@@ -106,6 +167,28 @@ def test_an_audit_record_without_a_note_has_no_attribute_for_it() -> None:
 
 def _wire() -> Wire:
     return to_wire(account_item(do(opened(), consume(30)).after))
+
+
+def _with_grants(count: int, characters: int = 7) -> Account:
+    """Return an account with a number of grants, whose sources have as many characters."""
+    account = opened()
+    for n in range(3, count + 1):
+        end = NOW + n * DAY
+        gift = adjust(
+            AdjustAction.ADD,
+            10_000,
+            f"gift-{n:0>{characters - 5}}",
+            kind=GrantKind.PROMO,
+            expires_at=end,
+        )
+        account = do(account, gift).after
+    return account
+
+
+def _maps(account: Account) -> Wire:
+    """Return the grants of an account as an account with few of them has them."""
+    alone = [replace(account, grants=(grant,)) for grant in account.grants]
+    return {"L": [part for one in alone for part in to_wire(account_item(one))["grants"]["L"]]}
 
 
 def _grant(sound: Wire) -> Wire:

@@ -129,8 +129,8 @@ class Account:
     `period` is the last one in which the base plan was in force, -1 if none was; it brings
     `allowance`, of which `allowance_spent` were spent before a term set it aside. `as_of` is the
     last instant at which time alone has changed the account. `is_behind`: not all that has happened
-    is booked yet; the next posting goes on. `is_old_form`: its item was written by a
-    version that kept no terms.
+    is booked yet; the next posting goes on. `is_old_form`: its item has a form that this version
+    would not write.
     """
 
     account_id: str
