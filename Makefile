@@ -115,10 +115,8 @@ lint: setup .venv-checkov/.ready ## Check style, types, imports and the template
 	uv lock --check --quiet
 	uv export --frozen --quiet --package scrip --no-dev --no-emit-workspace --no-header \
 	  | diff layers/scrip/src/requirements.txt - || { echo "run: make lock"; exit 1; }
-	uv export --frozen --quiet --only-group webhook --no-header \
-	  | diff functions/webhook/requirements.txt - || { echo "run: make lock"; exit 1; }
-	uv export --frozen --quiet --only-group admin --no-header \
-	  | diff functions/admin/requirements.txt - || { echo "run: make lock"; exit 1; }
+	uv export --frozen --quiet --only-group providers --no-header \
+	  | diff layers/providers/requirements.txt - || { echo "run: make lock"; exit 1; }
 
 test-fast: setup ## Run the tests that need no stack
 	pytest --numprocesses auto tests/unit tests/functional
@@ -197,14 +195,12 @@ reference: setup openapi ## Generate the pages of docs/reference that come from 
 	PYTHONPATH=. python scripts/errors_reference.py > reference.new && mv reference.new docs/reference/errors.md
 	PYTHONPATH=. python scripts/benchmark_reference.py > reference.new && mv reference.new docs/reference/benchmark.md
 
-lock: setup ## Lock all dependencies again, including those of the layer and functions
+lock: setup ## Lock all dependencies again, including those of the layers
 	uv lock
 	uv export --frozen --quiet --package scrip --no-dev --no-emit-workspace --no-header \
 	  > layers/scrip/src/requirements.txt
-	uv export --frozen --quiet --only-group webhook --no-header \
-	  > functions/webhook/requirements.txt
-	uv export --frozen --quiet --only-group admin --no-header \
-	  > functions/admin/requirements.txt
+	uv export --frozen --quiet --only-group providers --no-header \
+	  > layers/providers/requirements.txt
 	for name in uv checkov docs runtime-oldest runtime-newest; do \
 	  uv pip compile --no-config --quiet --no-header --generate-hashes --universal \
 	    --python-version 3.13 requirements/$$name.in \

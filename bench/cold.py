@@ -20,6 +20,7 @@ from typing import Any
 from uuid import uuid4
 
 import boto3
+from samcli.yamlhelper import yaml_parse
 
 from bench.goals import at_most
 from bench.progress import report
@@ -84,7 +85,8 @@ NOTES = [
     "Over TLS, with as many roots as on AWS: Amazon's five for the table, botocore's for all else.",
     "AWS sends longer chains of certificates.",
     "without_bytecode: without Scrip's own; boto3 keeps its bytecode, as in Lambda's runtime.",
-    "The layer's unzipped size excludes its bytecode, which has a column of its own.",
+    "A layer's unzipped size excludes its bytecode, which has a column of its own.",
+    "Only webhook and admin have the layer of providers' libraries.",
 ]
 SCRIP = str(Path(sys.executable).parent / "scrip")
 PROCESS = Path(__file__).with_name("cold_process.py")
@@ -115,11 +117,11 @@ class Cold:
         bytecode: bool = True,
     ) -> Sample:
         """Start a function in a new process; return its CPU milliseconds and peak memory."""
-        build = self.build_dir if bytecode else self._bare(function)
-        layer = build / "Layer" / "python"
-        places = [folder(build, function), layer, self._runtime] if function else [self._runtime]
+        places = places_of(self.build_dir, function) if function else []
+        if not bytecode:
+            places = [self._bare(place) for place in places]
         settings = {
-            "places": [str(place) for place in places],
+            "places": [str(place) for place in [*places, self._runtime]],
             "function": function,
             "table": environment["TABLE_NAME"],
             "events": list(events),
@@ -136,13 +138,11 @@ class Cold:
         took: Sample = json.loads(done.stdout.splitlines()[-1])
         return took
 
-    def _bare(self, function: str | None) -> Path:
-        """Return a copy of the layer and a function without bytecode."""
-        bare = self._scratch / "bare"
-        for name in ("Layer", folder(self.build_dir, function).name) if function else ():
-            if not (bare / name).exists():
-                ignored = shutil.ignore_patterns("__pycache__")
-                shutil.copytree(self.build_dir / name, bare / name, ignore=ignored)
+    def _bare(self, place: Path) -> Path:
+        """Return a copy of a function or a layer without bytecode."""
+        bare = self._scratch / "bare" / place.relative_to(self.build_dir)
+        if not bare.exists():
+            shutil.copytree(place, bare, ignore=shutil.ignore_patterns("__pycache__"))
         return bare
 
 
@@ -150,6 +150,15 @@ def folder(build_dir: Path, function: str) -> Path:
     """Return the folder into which SAM builds a function, named by its logical ID."""
     [handler] = build_dir.glob(f"*/functions/{function}/handler.py")
     return handler.parents[2]
+
+
+def places_of(build_dir: Path, function: str) -> list[Path]:
+    """Return the built folders from which a function imports: its own, then those of its layers."""
+    own = folder(build_dir, function)
+    template = yaml_parse((build_dir / "template.yaml").read_text(encoding="utf-8"))
+    declared = (template["Globals"]["Function"], template["Resources"][own.name]["Properties"])
+    layers = [layer["Ref"] for one in declared for layer in one.get("Layers", [])]
+    return [own, *(build_dir / layer / "python" for layer in layers)]
 
 
 def start_ratios(build_dir: Path, function: str, repeats: int) -> dict[str, float]:
@@ -176,7 +185,7 @@ def start_ratios(build_dir: Path, function: str, repeats: int) -> dict[str, floa
 
 
 def measure(*, quick: bool) -> dict[str, Any]:
-    """Return a row for the bare client, one for each function, and one for the layer.
+    """Return a row for the bare client, one for each function, and one for each layer.
 
     Starts a local stack of its own.
     """
@@ -217,7 +226,8 @@ def measure(*, quick: bool) -> dict[str, Any]:
                     "zip_kb": _zip_bytes(folder(stack.build_dir, name)) // KB,
                 },
             )
-        rows.append({"function": "(layer)", **_layer(stack.build_dir / "Layer")})
+        for name, layer in (("(layer)", "Layer"), ("(layer of providers)", "ProvidersLayer")):
+            rows.append({"function": name, **_layer(stack.build_dir / layer)})
     start = at_most(
         f"cold: init and first request of {PROMISED}, to the bare client's",
         _start_ratio(promised, floor),

@@ -1,6 +1,6 @@
 """Signatures: whether a message comes from its provider, and was sent just now.
 
-The only module that needs the providers' libraries; they are installed for one function alone.
+Only this module and `functions/admin/stripe_api.py` need the providers' libraries.
 """
 
 import re

@@ -11,7 +11,6 @@ LISTS = sorted(
     path.relative_to(ROOT)
     for pattern in (
         "requirements/*.txt",
-        "functions/*/requirements.txt",
         "layers/**/requirements.txt",
     )
     for path in ROOT.glob(pattern)

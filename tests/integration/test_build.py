@@ -13,7 +13,7 @@ import pytest
 from botocore.loaders import Loader
 from botocore.regions import EndpointResolver
 
-from bench.cold import FOR_SNAPSHOT, RUNTIME, folder, start_ratios
+from bench.cold import FOR_SNAPSHOT, RUNTIME, places_of, start_ratios
 from scrip.aws import DATA, Service
 from scrip_cli.local.stack import LocalStack
 from tests.documentation import ROOT
@@ -42,11 +42,7 @@ def test_a_function_needs_only_its_layer_and_the_runtime(
     site_packages = Path(boto3.__file__).parents[1]
     for package in RUNTIME:
         (tmp_path / package).symlink_to(site_packages / package)
-    places = [
-        folder(stack.build_dir, function),
-        stack.build_dir / "Layer" / "python",
-        tmp_path,
-    ]
+    places = [*places_of(stack.build_dir, function), tmp_path]
     # -S: without this machine's site-packages; -I: without its environment.
     code = f"import gc, sys; sys.path[:0] = {[str(place) for place in places]}; "
     code += f"import functions.{function}.handler; assert gc.isenabled()"
@@ -67,7 +63,16 @@ def test_the_layer_carries_only_what_runs_in_lambda(stack: LocalStack) -> None:
     assert sum(path.stat().st_size for path in files) <= LAYER_BYTES_MAX
 
 
-@pytest.mark.parametrize("resource", ["Layer", "WebhookFunction"])
+def test_only_functions_that_talk_to_providers_carry_their_libraries(stack: LocalStack) -> None:
+    carrying = {
+        function
+        for function in FUNCTIONS
+        if any((place / "stripe").exists() for place in places_of(stack.build_dir, function))
+    }
+    assert carrying == {"admin", "webhook"}
+
+
+@pytest.mark.parametrize("resource", ["Layer", "ProvidersLayer", "WebhookFunction"])
 def test_sam_builds_for_aws_what_a_local_stack_runs_but_for_arm64(
     stack: LocalStack, tmp_path: Path, resource: str
 ) -> None:
@@ -77,9 +82,9 @@ def test_sam_builds_for_aws_what_a_local_stack_runs_but_for_arm64(
     )
     assert built.returncode == 0, built.stdout + built.stderr
     headers = [path.read_bytes()[:20] for path in (tmp_path / resource).rglob("*.so*")]
-    assert headers
-    assert {header[:4] for header in headers} == {b"\x7fELF"}
-    assert {int.from_bytes(header[18:], "little") for header in headers} == {ELF_ARM64}
+    assert bool(headers) == resource.endswith("Layer")
+    assert {header[:4] for header in headers} <= {b"\x7fELF"}
+    assert {int.from_bytes(header[18:], "little") for header in headers} <= {ELF_ARM64}
     assert sources(tmp_path / resource) == sources(stack.build_dir / resource)
 
 
@@ -107,7 +112,7 @@ def test_every_built_module_has_bytecode_that_is_not_compared_with_its_source(
 
 
 def test_a_function_compiles_no_dataclass(stack: LocalStack) -> None:
-    places = [str(folder(stack.build_dir, "consume")), str(stack.build_dir / "Layer" / "python")]
+    places = [str(place) for place in places_of(stack.build_dir, "consume")]
     code = f"""
 import builtins, sys
 def execute(code, *names):

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 
-from bench.cold import environments_of, folder
+from bench.cold import environments_of, places_of
 from scrip_cli.local import demo
 from tests.documentation import ROOT
 from tests.functional.conftest import EVENTS, POOL_ISSUER, event
@@ -92,17 +92,18 @@ def answers(function: str, build_dir: Path, runtime: Path, env: dict[str, str]) 
     """Run a function in a process until it has answered its sample events; return the answers."""
     found = (path.stem for path in (EVENTS / function).glob("*.json"))
     names = sorted(found, key=lambda name: (name in LAST, name))
+    home, *layers = places_of(build_dir, function)
     with runtime_api() as api:
         api.events = [sample(f"{function}/{name}", env, api.address) for name in names]
         done = subprocess.run(
             [*RUNTIME_CLIENT, f"functions.{function}.handler.lambda_handler"],
-            cwd=folder(build_dir, function),
+            cwd=home,
             env={
                 **env,
                 "AWS_LAMBDA_RUNTIME_API": api.address,
                 "AWS_LAMBDA_FUNCTION_NAME": function,
                 "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
-                "PYTHONPATH": f"{build_dir / 'Layer/python'}:{runtime}",
+                "PYTHONPATH": ":".join(map(str, [*layers, runtime])),
             },
             capture_output=True,
             text=True,

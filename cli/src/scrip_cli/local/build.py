@@ -1,8 +1,8 @@
-"""Build the functions and the layer for this machine, once for all stacks of a project.
+"""Build the functions and the layers for this machine, once for all stacks of a project.
 
 A build has the layout and the files of SAM's, which is what `make build` makes for AWS and a test
-compares it with. Here uv installs packages instead of pip, and those that are compiled once are
-linked into every later build: a second instead of half a minute.
+compares it with. Here uv installs the packages, which only layers have, instead of pip, and those
+that are compiled once are linked into every later build: a second instead of half a minute.
 """
 
 import fcntl
@@ -149,35 +149,31 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
 
 
 def _build(root: Path, made: Path) -> None:
-    """Build the functions, the layer and their template into an empty folder."""
+    """Build the functions, the layers and their template into an empty folder."""
     template = yaml_parse((root / "template.yaml").read_text(encoding="utf-8"))
     for logical_id, resource in template["Resources"].items():
         properties, folder = resource.get("Properties", {}), made / logical_id
         match resource["Type"]:
             case "AWS::Serverless::Function":
-                source, own, packages = properties["CodeUri"], properties["CodeUri"], "."
+                source, own, place = properties["CodeUri"], properties["CodeUri"], FUNCTION_PLACE
                 properties["CodeUri"] = logical_id
-                place = FUNCTION_PLACE
             case "AWS::Serverless::LayerVersion":
-                source, own, packages = properties["ContentUri"], "python", "python"
+                source, own, place = properties["ContentUri"], "python", LAYER_PLACE
                 properties["ContentUri"] = logical_id
-                place = LAYER_PLACE
             case _:
                 continue
         shutil.copytree(root / source, folder / own, ignore=_NOT_SOURCES)
         compile_folder(folder, place, processes=1)  # more of them take longer to start
-        requirements = root / source / "requirements.txt"
-        if requirements.exists():
-            installed = _packages(root, requirements, packages, place)
-            shutil.copytree(installed, folder, copy_function=os.link, dirs_exist_ok=True)
         if place == LAYER_PLACE:
-            _add_data(root, folder)
+            installed = _packages(root, root / source / "requirements.txt")
+            shutil.copytree(installed, folder, copy_function=os.link, dirs_exist_ok=True)
+    _add_data(root, made / "Layer")
     (made / "template.yaml").write_text(yaml_dump(template), encoding="utf-8")
     leave_out(made / "template.yaml")
 
 
 def _add_data(root: Path, layer: Path) -> None:
-    """Put what cold starts need into a layer, by a process that imports all functions for it."""
+    """Put what cold starts need into the layer, by a process that imports all functions for it."""
     done = subprocess.run(
         [sys.executable, "-m", "scrip_cli.local.layer_data", layer],
         cwd=root,
@@ -193,13 +189,13 @@ def _add_data(root: Path, layer: Path) -> None:
         )
 
 
-def _packages(root: Path, requirements: Path, where: str, place: str) -> Path:
-    """Return a folder with packages below `where`, which are installed once and compiled."""
-    name = hashlib.sha256(f"{place}\0".encode() + requirements.read_bytes()).hexdigest()
+def _packages(root: Path, requirements: Path) -> Path:
+    """Return a folder with a layer's packages, which are installed once and compiled."""
+    name = hashlib.sha256(requirements.read_bytes()).hexdigest()
     finished = _builds(root) / "packages" / name
     if not finished.is_dir():
         made = _new(finished.parent)
-        target = made / where
+        target = made / "python"
         done = subprocess.run(
             ["uv", "pip", "install", *_UV_OPTIONS, "--target", target, "-r", requirements],
             env={**os.environ, "PATH": tool_path()},
@@ -215,6 +211,6 @@ def _packages(root: Path, requirements: Path, where: str, place: str) -> Path:
             )
         shutil.rmtree(target / "bin", ignore_errors=True)  # no function runs a command
         (target / ".lock").unlink(missing_ok=True)
-        compile_folder(made, place)
+        compile_folder(made, LAYER_PLACE)
         made.rename(finished)
     return finished

@@ -17,9 +17,9 @@ LAYER_PLACE, FUNCTION_PLACE = "/opt", "/var/task"
 
 
 def compile_build(build_dir: Path) -> None:
-    """Compile every module of the layer and the functions in a build folder."""
+    """Compile every module of the layers and the functions in a build folder."""
     for folder in sorted(path for path in build_dir.iterdir() if path.is_dir()):
-        compile_folder(folder, LAYER_PLACE if folder.name == "Layer" else FUNCTION_PLACE)
+        compile_folder(folder, LAYER_PLACE if folder.name.endswith("Layer") else FUNCTION_PLACE)
 
 
 def compile_folder(folder: Path, place: str, processes: int = 0) -> None:
