@@ -34,11 +34,13 @@ class ArchivedEntriesAnswer(TypedDict):
 class AccountsAnswer(TypedDict):
     """Accounts, newest first; with `q`, by the matching name. The end is `cursor: null`.
 
-    While some accounts are in no list, all are ordered by the day and time of their anchor.
+    Until lists are `complete`, they lack accounts that a version before 0.3.0 opened: run `scrip
+    index`.
     """
 
     accounts: list[ListedAccount | UnreadableAccount]
     cursor: str | None
+    complete: bool
 
 
 class AccountCount(TypedDict):

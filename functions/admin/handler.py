@@ -59,17 +59,16 @@ from scrip.http.resolver import DryRun, api
 from scrip.observability import logger
 from scrip.renew_queue import renew_queue
 from scrip.settings import settings
-from scrip.store.aliases import EMAIL, accounts_named, owners_of
+from scrip.store.aliases import EMAIL, accounts_named
 from scrip.store.archive import Archive, open_archive
-from scrip.store.directory import list_account_ids, list_messages
+from scrip.store.directory import list_messages
 from scrip.store.inbox import InboxStatus, read_message
 from scrip.store.listing import (
     OPENED,
     count_listed,
-    is_complete,
     list_newest,
-    opened_ats,
     plan_row,
+    read_listed,
 )
 from scrip.store.ran_out import list_ran_out
 from scrip.store.totals import read_totals
@@ -161,10 +160,8 @@ def get_accounts(  # noqa: PLR0917 - query parameters
     table = ledger().table
     next_cursor = None
     match email, account_id, state, plan, q:
-        case None, None, None, None, None if is_complete(table):
-            account_ids, next_cursor = list_newest(table, OPENED, limit=limit, cursor=cursor)
         case None, None, None, None, None:
-            account_ids, next_cursor = list_account_ids(table, limit=limit, cursor=cursor)
+            account_ids, next_cursor = list_newest(table, OPENED, limit=limit, cursor=cursor)
         case str(), None, None, None, None:
             account_ids = list(accounts_named(table, [f"{EMAIL}{email.lower()}"]).values())
         case None, str(), None, None, None:
@@ -181,8 +178,8 @@ def get_accounts(  # noqa: PLR0917 - query parameters
             account_ids, next_cursor = list_named(table, q, limit=limit, cursor=cursor)
         case _:
             raise InvalidError(["query: one of email, account_id, state, plan and q"])
-    accounts = listed_accounts(ledger(), dict.fromkeys(account_ids))
-    return answer({"accounts": accounts, "cursor": next_cursor})
+    accounts, is_complete = listed_accounts(ledger(), account_ids)
+    return answer({"accounts": accounts, "cursor": next_cursor, "complete": is_complete})
 
 
 @app.operation(
@@ -286,10 +283,8 @@ def get_ran_out(
     """Return a page of accounts that ran out of credits on a day of the last 92, latest first."""
     of_day = (day or ledger().clock()).date()
     found, next_cursor = list_ran_out(ledger().table, of_day, limit=limit, cursor=cursor)
-    known = {
-        account["account_id"]: account
-        for account in listed_accounts(ledger(), [account_id for account_id, _ in found])
-    }
+    accounts, _ = listed_accounts(ledger(), [account_id for account_id, _ in found])
+    known = {account["account_id"]: account for account in accounts}
     ran_out: list[RanOut] = [
         {"ran_out_at": iso(at), "account": known[account_id]}
         for account_id, at in found
@@ -321,14 +316,14 @@ def post_account(
     """Open an account as its owner's sign-up would. An existing account keeps what it has."""
     account, is_new = add_account(ledger(), body.account_id, body.email, dry_run=dry_run)
     emails = {*emails_of(ledger(), body.account_id), *([body.email.lower()] if body.email else [])}
-    table = ledger().table
+    known = read_listed(ledger().table, [body.account_id])
     return answer(
         listed_account_json(
             account,
             ledger().entitled(account),
             sorted(emails),
-            owners_of(table, [body.account_id]).get(body.account_id),
-            opened_ats(table, [body.account_id]).get(body.account_id),
+            known.owners.get(body.account_id),
+            known.opened_ats.get(body.account_id),
         ),
         201 if is_new else 200,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,12 @@ import pytest
 from functions.events.handler import UndeliveredError
 from scrip.domain.commands import CloseAccount, Purchase, SetFrozen
 from scrip.domain.entries import CLOCK
-from scrip.ledger import ledger
+from scrip.ledger import ledger, opening
 from scrip.store.aliases import link_account, link_payment
 from scrip.store.erasure import erase
 from scrip.store.items import to_wire
 from scrip.store.keys import account_key
-from scrip.store.listing import note_complete
+from scrip.store.listing import OPENED, put_row
 from scrip.users import open_account
 from simulation.dynamodb import as_json
 from tests.functional.conftest import event, invoke, items, send
@@ -95,15 +96,11 @@ def close(account_id: str) -> None:
     erase(ledger().table, account_id)
 
 
-def test_accounts_are_listed_newest_first_once_all_of_them_are_in_the_list(
-    table: Table, at_noon: list[datetime]
-) -> None:
+def test_accounts_are_listed_newest_first(table: Table, at_noon: list[datetime]) -> None:
     opened = [f"user-{number}" for number in range(5)]
     for account_id in opened:
         at_noon.append(at_noon[-1] + timedelta(days=40))
         open_(table, account_id)
-    assert sorted(listed()) == opened  # by their anchors, since some may be in no list
-    note_complete(table, NOON)
     assert listed() == opened[::-1]
     pages, cursor = [], dict[str, str]()
     while True:
@@ -113,6 +110,33 @@ def test_accounts_are_listed_newest_first_once_all_of_them_are_in_the_list(
             break
         cursor = {"cursor": page["cursor"]}
     assert pages == [["user-4", "user-3"], ["user-2", "user-1"], ["user-0"]]
+
+
+@pytest.mark.parametrize(("accounts", "row"), [(0, True), (2, False), (2, True), (60, True)])
+def test_a_page_of_50_accounts_takes_3_calls_and_one_for_the_addresses_of_each(
+    table: Table, at_noon: list[datetime], accounts: int, *, row: bool
+) -> None:
+    """However many there are, and also if the version before has opened them."""
+    for number in range(accounts):
+        ledger().execute(opening(f"user-{number}"))
+        if row:
+            put_row(table, f"user-{number}", OPENED, 1, NOON + timedelta(days=number))
+    ledger().catalog()
+    calls = Counter[str]()
+
+    def count(params: Any, model: Any, **_: Any) -> None:
+        is_address = ":prefix" in params.get("ExpressionAttributeValues", ())
+        calls["addresses" if is_address else model.name] += 1
+
+    events = table.client.meta.events
+    events.register("provide-client-params.dynamodb", count)
+    try:
+        shown = len(listed(limit="50"))
+    finally:
+        events.unregister("provide-client-params.dynamodb", count)
+    assert shown == (min(accounts, 50) if row else 0)
+    assert calls.pop("addresses", 0) == shown
+    assert calls.total() <= 3
 
 
 @pytest.mark.moto

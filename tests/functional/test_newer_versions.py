@@ -24,6 +24,7 @@ from scrip.store.catalogs import examine_catalog
 from scrip.store.inbox import InboxStatus, read_message
 from scrip.store.items import FORMAT_MAX, entry_of, to_wire
 from scrip.store.keys import account_key, restore_key
+from scrip.store.listing import OPENED, put_row
 from scrip.store.sweeps import move_watermark
 from scrip.webhooks.apply import apply_waiting
 from scrip.webhooks.providers import Provider
@@ -171,6 +172,7 @@ def test_an_account_is_not_opened_a_second_time(newer: Table) -> None:
 def test_a_list_of_accounts_says_which_it_cannot_show(
     newer: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    put_row(newer, USER, OPENED, 1, NOW)
     listed = send("admin/accounts").body["accounts"]
     assert listed == [{"account_id": USER, "error": "newer_version"}]
 

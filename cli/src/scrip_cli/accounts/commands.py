@@ -92,18 +92,20 @@ def list_(
     as_json: Json = False,
     session: Session,
 ) -> None:
-    """List open accounts, ordered by the day and time on which their periods begin.
+    """List open accounts, newest first.
 
     With --json, prints a line of JSON for each.
     """
     from scrip.http.accounts import listed_accounts
-    from scrip.store.directory import list_account_ids
+    from scrip.store.listing import OPENED, is_complete, list_newest
 
     ledger = session.ledger()
+    if not patiently(lambda: is_complete(ledger.table)):
+        report.note("Accounts that a version before 0.3.0 opened are missing: run `scrip index`.")
 
     def accounts(size: int, cursor: str | None) -> Page:
-        account_ids, after = list_account_ids(ledger.table, limit=size, cursor=cursor)
-        return listed_accounts(ledger, account_ids), after
+        account_ids, after = list_newest(ledger.table, OPENED, limit=size, cursor=cursor)
+        return listed_accounts(ledger, account_ids)[0], after
 
     found = paged(accounts, limit=None if all_ else limit)
     if as_json:
@@ -210,8 +212,7 @@ def open_(
     """Open an account as its owner's sign-up would. Safe to repeat."""
     from scrip.http.accounts import listed_account_json
     from scrip.http.admin_models import NewAccountRequest
-    from scrip.store.aliases import owners_of
-    from scrip.store.listing import opened_ats
+    from scrip.store.listing import read_listed
     from scrip.users import add_account, emails_of
 
     report.check_can_ask(yes=yes or dry_run)
@@ -230,9 +231,8 @@ def open_(
         account, _ = patiently(add)
     emails = {*emails_of(ledger, account_id), *([request.email.lower()] if request.email else [])}
     show = report.show_json if as_json else report.show_facts
-    owner = owners_of(ledger.table, [account_id]).get(account_id)
-    opened_at = opened_ats(ledger.table, [account_id]).get(account_id)
-    entitlement = ledger.entitled(account)
+    known, entitlement = read_listed(ledger.table, [account_id]), ledger.entitled(account)
+    owner, opened_at = known.owners.get(account_id), known.opened_ats.get(account_id)
     show(listed_account_json(account, entitlement, sorted(emails), owner, opened_at))
     if dry_run:
         report.note_dry_run()

@@ -2,7 +2,6 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from enum import StrEnum
 
 import typer
@@ -10,14 +9,12 @@ import typer
 from scrip.domain.errors import ScripError
 from scrip.ledger import utc_now
 from scrip.store.client import Table
-from scrip.store.directory import list_account_ids
+from scrip.store.directory import account_ids
 from scrip.store.listing import bring_up_to_date, is_complete, note_complete
 from scrip_cli.exit_codes import ExitCode
 from scrip_cli.report import note
 from scrip_cli.session import Session
 from scrip_cli.work import patiently, work_through
-
-PAGE = 100
 
 
 class Result(StrEnum):
@@ -37,15 +34,6 @@ class Indexing:
         self.counts: Counter[Result] = Counter()
         self.failures: dict[str, str] = {}
         self._lock = threading.Lock()
-
-    def account_ids(self) -> Iterator[str]:
-        """Yield every open account."""
-        cursor = None
-        while True:
-            some, cursor = list_account_ids(self.table, limit=PAGE, cursor=cursor)
-            yield from some
-            if cursor is None:
-                return
 
     def do(self, account_id: str) -> None:
         """Bring one account up to date. Thread-safe."""
@@ -71,7 +59,7 @@ def index_accounts(session: Session) -> None:
         # A round may miss an account that moves while it runs, so the last one changes nothing.
         work = Indexing(table)
         try:
-            work_through(work.account_ids(), work.do, doing="Listing accounts", total=None)
+            work_through(account_ids(table), work.do, doing="Listing accounts", total=None)
         except KeyboardInterrupt:
             _show(work)
             note("Stopped. Run the same command again to continue.")

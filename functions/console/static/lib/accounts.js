@@ -14,7 +14,7 @@ export const STATES = [
 /** Read a page of the accounts of a filter: a `state`, a `plan`, or `q`, how they begin. */
 export async function readPage(filter, cursor, limit, signal) {
   const answer = await get("admin/accounts", { query: { ...filter, cursor, limit }, signal });
-  return { items: answer.accounts, cursor: answer.cursor };
+  return { items: answer.accounts, cursor: answer.cursor, areAllListed: answer.complete };
 }
 
 /** Name an account: by its owner's address, or else its ID. */

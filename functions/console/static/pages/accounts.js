@@ -26,7 +26,15 @@ const ROWS = 50;
 /** List the accounts of a filter: a `state`, a `plan`, or `q`, how their names begin. */
 export function AccountsPage({ query: { state, plan, q } }) {
   const filter = useMemo(() => (state ? { state } : plan ? { plan } : { q }), [state, plan, q]);
-  const pages = usePages((cursor, signal) => readPage(filter, cursor, ROWS, signal), [filter]);
+  const [areAllListed, setAllListed] = useState(true);
+  const pages = usePages(
+    async (cursor, signal) => {
+      const page = await readPage(filter, cursor, ROWS, signal);
+      setAllListed(page.areAllListed);
+      return page;
+    },
+    [filter],
+  );
   // The list comes first.
   const [isRead, setRead] = useState(false);
   useEffect(() => {
@@ -86,6 +94,13 @@ export function AccountsPage({ query: { state, plan, q } }) {
     </div>
     <${Filters} filter=${filter} known=${known} />
     <section class="card" aria-label="Accounts">
+      ${
+        areAllListed ||
+        html`<p class="fine">
+          Accounts from before the last update are missing here and in the counts until someone runs
+          <code> scrip index</code>.
+        </p>`
+      }
       ${
         rows.length > 0 &&
         html`

@@ -1,6 +1,6 @@
 """Accounts as the API and the command line show them: one in full, or a list."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
@@ -16,9 +16,8 @@ from scrip.domain.upcoming import foreseen
 from scrip.http.answers import AccountSummary, IsoInstant, summary, summary_then
 from scrip.ledger import Ledger
 from scrip.observability import logger
-from scrip.store.aliases import owners_of
-from scrip.store.listing import opened_ats
-from scrip.store.queries import Unreadable, read_accounts, read_newest_entry
+from scrip.store.listing import Listed, read_listed
+from scrip.store.queries import Unreadable, read_newest_entry
 from scrip.users import emails_of
 
 THREADS = 8
@@ -177,31 +176,29 @@ def listed_account_json(
 def listed_accounts(
     ledger: Ledger,
     account_ids: Iterable[str],
-) -> list[ListedAccount | UnreadableAccount]:
-    """Return up to 100 accounts as they are now; one that cannot be read hides no other."""
-    known = read_accounts(ledger.table, list(account_ids))
-    owners, opened = owners_of(ledger.table, known), opened_ats(ledger.table, known)
+) -> tuple[list[ListedAccount | UnreadableAccount], bool]:
+    """Return accounts as they are now, and whether lists have all accounts.
+
+    One that cannot be read hides no other.
+    """
+    found = read_listed(ledger.table, account_ids)
     ledger.catalog()  # once, and not by each thread
     with ThreadPoolExecutor(THREADS) as pool:
-        listed = partial(_listed, ledger, owners, opened)
-        return list(pool.map(listed, known.keys(), known.values()))
+        listed = partial(_listed, ledger, found)
+        shown = list(pool.map(listed, found.accounts.keys(), found.accounts.values()))
+    return shown, found.is_complete
 
 
 def _listed(
-    ledger: Ledger,
-    owners: Mapping[str, str],
-    opened: Mapping[str, datetime],
-    account_id: str,
-    account: Account | Unreadable,
+    ledger: Ledger, found: Listed, account_id: str, account: Account | Unreadable
 ) -> ListedAccount | UnreadableAccount:
     if not isinstance(account, Account):
         return {"account_id": account_id, "error": account.code}
     try:
         settled = ledger.settled(account)
-        emails, owner = emails_of(ledger, account_id), owners.get(account_id)
-        return listed_account_json(
-            settled, ledger.entitled(settled), emails, owner, opened.get(account_id)
-        )
+        emails, owner = emails_of(ledger, account_id), found.owners.get(account_id)
+        opened_at = found.opened_ats.get(account_id)
+        return listed_account_json(settled, ledger.entitled(settled), emails, owner, opened_at)
     except BusyError:
         raise
     except Exception as exc:  # noqa: BLE001 - one that cannot be read hides no other

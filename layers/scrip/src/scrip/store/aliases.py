@@ -226,12 +226,6 @@ def note_addresses(table: Table, account_id: str, at: datetime, owner: str | Non
     return True
 
 
-def owners_of(table: Table, account_ids: Iterable[str]) -> dict[str, str]:
-    """Return the names of the owners of up to 100 accounts that have one. One round trip."""
-    found = table.get_batch(map(addresses_key, dict.fromkeys(account_ids)), "pk", "name")
-    return {id_of(item["pk"]["S"]): item["name"]["S"] for item in found if "name" in item}
-
-
 def link_payment(table: Table, payment_id: str, name: str) -> None:
     """Give a payment another name, unless the name belongs to another payment already."""
     alias = {**alias_key(name), "payment_id": payment_id}

@@ -1,16 +1,13 @@
 """The directory: all accounts, and all messages of the inbox by day, a page at a time.
 
 It is an index that has keys only. Its accounts are spread over 496 partitions, by anchor day and
-shard, and most of those can be empty. So a page is filled from several partitions at once.
+shard, and most of those can be empty. So admins' lists have rows of their own: store/listing.py.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
-from functools import partial
-from itertools import batched
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scrip.store.inbox import InboxRecord, read_heads
 from scrip.store.keys import (
@@ -24,12 +21,11 @@ from scrip.store.keys import (
 from scrip.store.pages import read_page
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from scrip.store.client import Table
     from scrip.store.inbox import InboxStatus
     from scrip.store.pages import Place, Steps
-
-THREADS = 8
-"""How many partitions are read at once."""
 
 INBOX_DAYS = 366
 """How many days of messages are listed. Only messages that need attention are kept over 90 days."""
@@ -41,36 +37,17 @@ INBOX_PAGE = 100
 """How many messages are read at once: as many as one BatchGetItem takes."""
 
 
-def list_account_ids(
-    table: Table, *, limit: int, cursor: str | None
-) -> tuple[list[str], str | None]:
-    """Return up to `limit` open accounts in the order of the index, and the cursor after them.
+def account_ids(table: Table) -> Iterator[str]:
+    """Yield all open accounts, by the day and time at which the sweep looks at them.
 
-    The last page has the cursor None. It can be empty.
-
-    Raises:
-        InvalidCursorError: the cursor belongs to a different query.
+    That is one query for each of the 496 partitions, and for each further megabyte. One that moves
+    meanwhile may be missing or come twice.
     """
-    partitions = [
-        directory_partition(day, shard)
-        for day in range(1, ANCHOR_DAYS + 1)
-        for shard in range(DIRECTORY_SHARDS)
-    ]
-
-    def steps_after(place: Place) -> Steps[str]:
-        first, after = place or (0, "")
-        with ThreadPoolExecutor(THREADS) as pool:
-            for some in batched(enumerate(partitions[first:], first), THREADS, strict=False):
-                starts = [after if number == first else "" for number, _ in some]
-                read = partial(_oldest_places, table, limit=limit)
-                pages = pool.map(read, [partition for _, partition in some], starts)
-                for (number, _), (places, is_last) in zip(some, pages, strict=True):
-                    for one in places:
-                        yield id_of(one), [number, one]
-                    if not is_last:
-                        yield None, [number, places[-1]]
-
-    return read_page("accounts", steps_after, limit=limit, cursor=cursor, shown=str)
+    for day in range(1, ANCHOR_DAYS + 1):
+        for shard in range(DIRECTORY_SHARDS):
+            partition = {":pk": directory_partition(day, shard)}
+            found = table.query_all("directory_pk = :pk", partition, IndexName="directory")
+            yield from (id_of(item["directory_sk"]["S"]) for item in found)
 
 
 def list_messages(
@@ -111,26 +88,13 @@ def list_messages(
     )
 
 
-def _oldest_places(
-    table: Table, partition: str, after: str, *, limit: int
-) -> tuple[list[str], bool]:
-    """Return what a partition lists after a place, oldest first, and whether that is all."""
-    return _places(table, partition, "directory_sk > :place", after or " ", Limit=limit)
-
-
 def _newest_places(table: Table, partition: str, before: str) -> tuple[list[str], bool]:
     """Return what a partition lists before a place, newest first, and whether that is all."""
-    condition, how = "directory_sk < :place", {"Limit": INBOX_PAGE, "ScanIndexForward": False}
-    return _places(table, partition, condition, before or "~", **how)
-
-
-def _places(
-    table: Table, partition: str, condition: str, place: str, **options: Any
-) -> tuple[list[str], bool]:
     items, last = table.query(
-        f"directory_pk = :pk AND {condition}",
-        {":pk": partition, ":place": place},
+        "directory_pk = :pk AND directory_sk < :place",
+        {":pk": partition, ":place": before or "~"},
         IndexName="directory",
-        **options,
+        ScanIndexForward=False,
+        Limit=INBOX_PAGE,
     )
     return [item["directory_sk"]["S"] for item in items], last is None

@@ -201,7 +201,7 @@ def read_accounts(table: Table, account_ids: Sequence[str]) -> dict[str, Account
     found = table.get_batch(map(account_key, account_ids))
     items = {id_of(item["pk"]["S"]): item for item in found}
     return {
-        account_id: _account_or_why_not(items[account_id])
+        account_id: account_or_why_not(items[account_id])
         for account_id in account_ids
         if account_id in items
     }
@@ -477,7 +477,8 @@ def _filters(asked: EntryFilter) -> dict[str, Any]:
     return {"where": " AND ".join(used), "values": values}
 
 
-def _account_or_why_not(wire: Wire) -> Account | Unreadable:
+def account_or_why_not(wire: Wire) -> Account | Unreadable:
+    """Return the account in an item, or why it cannot be read."""
     try:
         return account_of(wire)
     except (CorruptAccountError, NewerVersionError) as exc:
