@@ -14,6 +14,8 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 export UV_PYTHON_DOWNLOADS := never
+# Some containers forbid bytecode; then each of many processes would compile what all of them import.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup dev docs build lint test test-fast test-timeless test-later test-integration explore fuzz browser bench bench-audit test-typescript example-fastapi example-nextjs openapi reference lock clean
