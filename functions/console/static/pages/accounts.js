@@ -93,14 +93,14 @@ export function AccountsPage({ query: { state, plan, q } }) {
       <button type="button" class="button primary" onClick=${() => setDialog("open")}>New account</button>
     </div>
     <${Filters} filter=${filter} known=${known} />
+    ${
+      areAllListed ||
+      html`<p class="fine">
+        Accounts from before the last update are missing here and in the counts
+        until someone runs <code>scrip index</code>.
+      </p>`
+    }
     <section class="card" aria-label="Accounts">
-      ${
-        areAllListed ||
-        html`<p class="fine">
-          Accounts from before the last update are missing here and in the counts until someone runs
-          <code> scrip index</code>.
-        </p>`
-      }
       ${
         rows.length > 0 &&
         html`
