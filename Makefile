@@ -120,21 +120,25 @@ lint: setup .venv-checkov/.ready ## Check style, types, imports and the template
 	uv export --frozen --quiet --only-group providers --no-header \
 	  | diff layers/providers/requirements.txt - || { echo "run: make lock"; exit 1; }
 
-test-fast: setup ## Run the tests that need no stack
-	pytest --numprocesses auto tests/unit tests/functional
+# Whole lives of customers and years of statements, which take long, as simulated worlds do.
+LIVES := tests/unit/domain/entitlement/test_entitlement.py tests/unit/domain/test_statement.py \
+  tests/functional/test_paid_lives.py
 
-# The domain gets the time as an argument, the clients know only durations, and whole lives have
-# years of their own. All else could know today's date, so `make test` runs it in another year.
-TIMELESS := tests/unit/domain tests/unit/clients tests/functional/test_paid_lives.py
+test-fast: setup ## Run the tests that need no stack, but for whole lives
+	pytest --numprocesses auto tests/unit tests/functional $(LIVES:%=--ignore %)
+
+# The domain gets the time as an argument, and the clients know only durations. All else could know
+# today's date, so `make test` runs it in another year.
+TIMELESS := tests/unit/domain tests/unit/clients
 
 test-timeless: setup ## Run those of them that know no date
-	pytest --numprocesses auto $(TIMELESS)
+	pytest --numprocesses auto $(TIMELESS) $(LIVES:%=--ignore %)
 
 test-later: setup ## Run the others as if 400 days had passed
-	pytest --numprocesses auto tests/unit tests/functional $(TIMELESS:%=--ignore %) --days-ahead 400
+	pytest --numprocesses auto tests/unit tests/functional $(LIVES:%=--ignore %) $(TIMELESS:%=--ignore %) --days-ahead 400
 
-test-simulation: setup ## Run simulated worlds, and find the seeded bugs
-	pytest --numprocesses auto tests/simulation
+test-simulation: setup ## Run simulated worlds and whole lives, and find the seeded bugs
+	pytest --numprocesses auto tests/simulation $(LIVES)
 	@$(MAKE) --no-print-directory simulate OPERATIONS=9000 SEED=2026
 	@$(MAKE) --no-print-directory bugs
 

@@ -10,7 +10,6 @@ from typing import cast
 from uuid import uuid4
 
 import pytest
-from samcli.yamlhelper import yaml_parse
 
 from bench import costs, prices
 from bench.costs import MB_OF_GB, Stack
@@ -21,7 +20,7 @@ from scrip.store.client import Table
 from scrip.store.items import reference_item, to_wire, totals_item
 from scrip.store.keys import totals_key
 from tests.documentation import ROOT
-from tests.functional.conftest import USER, event, invoke, resources, send
+from tests.functional.conftest import USER, event, invoke, resources, send, template
 from tests.functional.outside import Outside
 from tests.functional.renewals import Renewals
 from tests.functional.test_ledger import item_bytes
@@ -29,7 +28,7 @@ from tests.functional.test_references import NOON, entry
 
 MILLION = 1_000_000
 
-STACK = costs.deployed(yaml_parse((ROOT / "template.yaml").read_text()))
+STACK = costs.deployed(template())
 
 COMMON = (EntryType.SIGNUP, EntryType.PLAN, EntryType.EXPIRY, EntryType.REFUND)
 

@@ -14,14 +14,13 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ReadTimeoutError
-from samcli.yamlhelper import yaml_parse
 
 import scrip.ledger
 from scrip.ledger import ledger
 from scrip.settings import settings
 from scrip.store.client import Table
 from scrip.store.faults import EXIT_CODE, Fault, inject
-from tests.functional.conftest import ROOT
+from tests.functional.conftest import template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,10 +143,10 @@ def test_the_module_is_imported_only_if_faults_are_set(
 
 
 def test_a_stack_has_no_faults_by_default_and_only_dev_may_have_them() -> None:
-    template = yaml_parse((ROOT / "template.yaml").read_text())
-    assert template["Parameters"]["Faults"]["Default"] == ""
-    assert template["Globals"]["Function"]["Environment"]["Variables"]["FAULTS"] == {
+    whole = template()
+    assert whole["Parameters"]["Faults"]["Default"] == ""
+    assert whole["Globals"]["Function"]["Environment"]["Variables"]["FAULTS"] == {
         "Ref": "Faults",
     }
-    [assertion] = template["Rules"]["NoFaultsOutsideDev"]["Assertions"]
+    [assertion] = whole["Rules"]["NoFaultsOutsideDev"]["Assertions"]
     assert assertion["Assert"] == {"Fn::Equals": [{"Ref": "Stage"}, "dev"]}

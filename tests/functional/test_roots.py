@@ -9,8 +9,8 @@ import pytest
 from botocore.config import Config
 
 from scrip import aws
-from tests.functional.conftest import ROOT
-from tests.functional.test_template import TEMPLATE, parameters
+from tests.functional.conftest import ROOT, template
+from tests.functional.test_template import parameters
 
 FILE = aws.DATA / "amazon_roots.pem"
 
@@ -45,7 +45,7 @@ def test_they_are_amazons_as_botocore_has_them() -> None:
 def test_only_partition_aws_trusts_them_and_only_unless_it_is_off(
     wanted: str, partition: str, *, trusts: bool
 ) -> None:
-    variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    variables = template()["Globals"]["Function"]["Environment"]["Variables"]
     chosen = parameters(AmazonRoots=wanted, **{"AWS::Partition": partition})
     in_layer = FILE.relative_to(ROOT / "layers/scrip/src")
     assert chosen.resolve(variables["TABLE_ROOTS"]) == (f"/opt/python/{in_layer}" if trusts else "")

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from samcli.yamlhelper import yaml_parse
 
 from functions.audit.handler import MARGIN_MILLISECONDS
 from functions.audit.rounds import ACCOUNT_SECONDS_MAX
 from scrip_cli.local.intrinsics import Intrinsics
-from tests.functional.conftest import ROOT, openapi, resources
+from tests.functional.conftest import openapi, resources, template
 
 PART = r"\$\{([A-Za-z]+)\.(Arn)\}/entries/\*"
 """The form in which a policy names a part of a resource."""
@@ -155,9 +154,9 @@ def test_a_role_allows_named_actions_on_resources_of_the_stack_only(function: st
 
 
 def test_the_boundary_denies_changes_of_entries_and_foreign_streams_and_queues() -> None:
-    template = yaml_parse((ROOT / "template.yaml").read_text())
+    whole = template()
     boundary = {"Ref": "FunctionBoundary"}
-    assert template["Globals"]["Function"]["PermissionsBoundary"] == boundary
+    assert whole["Globals"]["Function"]["PermissionsBoundary"] == boundary
     assert all("PermissionsBoundary" not in resources()[name]["Properties"] for name in functions())
     policy = resources()["FunctionBoundary"]["Properties"]["PolicyDocument"]
     _, conditional, streams, queues = policy["Statement"]
@@ -202,9 +201,9 @@ INTERACTIVE = (
 def test_functions_that_users_wait_for_start_from_a_snapshot_if_it_is_on(
     wanted: str, applied: str
 ) -> None:
-    template = yaml_parse((ROOT / "template.yaml").read_text())
-    assert template["Parameters"]["SnapStart"]["Default"] == "Off"
-    intrinsics = Intrinsics({"SnapStart": wanted}, template["Conditions"])
+    whole = template()
+    assert whole["Parameters"]["SnapStart"]["Default"] == "Off"
+    intrinsics = Intrinsics({"SnapStart": wanted}, whole["Conditions"])
     for name in functions():
         properties = resources()[name]["Properties"]
         assert ("SnapStart" in properties) == (name in INTERACTIVE)
@@ -215,42 +214,39 @@ def test_functions_that_users_wait_for_start_from_a_snapshot_if_it_is_on(
 
 @pytest.mark.parametrize(("wanted", "mode"), [("On", "Active"), ("Off", "PassThrough")])
 def test_functions_are_traced_only_on_request(wanted: str, mode: str) -> None:
-    template = yaml_parse((ROOT / "template.yaml").read_text())
-    assert template["Parameters"]["Tracing"]["Default"] == "Off"
-    intrinsics = Intrinsics({"Tracing": wanted}, template["Conditions"])
-    assert intrinsics.resolve(template["Globals"]["Function"]["Tracing"]) == mode
+    whole = template()
+    assert whole["Parameters"]["Tracing"]["Default"] == "Off"
+    intrinsics = Intrinsics({"Tracing": wanted}, whole["Conditions"])
+    assert intrinsics.resolve(whole["Globals"]["Function"]["Tracing"]) == mode
 
 
 @pytest.mark.parametrize("function", INTERACTIVE)
 def test_a_version_is_replaced_when_code_layer_properties_or_parameters_change(
     function: str,
 ) -> None:
-    template = yaml_parse((ROOT / "template.yaml").read_text())
+    whole = template()
     properties = resources()[function]["Properties"]
     assert properties["AutoPublishAliasAllProperties"]
     assert resources()["Layer"]["Properties"]["PublishLambdaVersion"]
     # SAM does not notice another value of `!Ref Parameter`, CloudFormation does in a description.
     common = json.dumps(
-        [template["Globals"]["Function"]["Environment"], properties.get("Environment")]
+        [whole["Globals"]["Function"]["Environment"], properties.get("Environment")]
     )
     used = set(re.findall(r'"Ref": "([A-Za-z]+)"', common)) | {"Stage", "SnapStart", "Tracing"}
     digested = json.dumps(resources()["Settings"]["Properties"])
-    for name in used & set(template["Parameters"]):
+    for name in used & set(whole["Parameters"]):
         assert f'"Ref": "{name}"' in digested or f"${{{name}}}" in digested, name
     assert properties["VersionDescription"] == {"Fn::GetAtt": ["Settings", "Digest"]}
     # Lambda publishes no version of an unchanged function.
-    environment = template["Globals"]["Function"]["Environment"]["Variables"]
+    environment = whole["Globals"]["Function"]["Environment"]["Variables"]
     assert environment["SETTINGS_DIGEST"] == properties["VersionDescription"]
-
-
-TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
 
 
 def parameters(**changed: str) -> Intrinsics:
     """Return the rules that say which conditions hold for values of parameters."""
-    names = {name: one.get("Default") for name, one in TEMPLATE["Parameters"].items()}
+    names = {name: one.get("Default") for name, one in template()["Parameters"].items()}
     names["AWS::Partition"] = "aws"
-    return Intrinsics(names | changed, TEMPLATE["Conditions"])
+    return Intrinsics(names | changed, template()["Conditions"])
 
 
 def in_effect(node: Any, intrinsics: Intrinsics) -> Any:
@@ -272,7 +268,9 @@ def in_effect(node: Any, intrinsics: Intrinsics) -> Any:
 def refused(intrinsics: Intrinsics) -> bool:
     """Return whether a rule of the template refuses the parameters, before anything is deployed."""
     # A list of one member, as JwtAudience has it here, is compared like a text.
-    rules = json.loads(json.dumps(TEMPLATE["Rules"]).replace("Fn::EachMemberEquals", "Fn::Equals"))
+    rules = json.loads(
+        json.dumps(template()["Rules"]).replace("Fn::EachMemberEquals", "Fn::Equals")
+    )
     return any(
         intrinsics.resolve(rule["RuleCondition"]) and not intrinsics.resolve(assertion["Assert"])
         for rule in rules.values()
@@ -280,12 +278,12 @@ def refused(intrinsics: Intrinsics) -> bool:
     )
 
 
-@pytest.mark.parametrize("name", TEMPLATE["Parameters"])
+@pytest.mark.parametrize("name", template()["Parameters"])
 def test_a_parameter_that_does_nothing_without_another_is_refused_without_it(name: str) -> None:
-    parameter = TEMPLATE["Parameters"][name]
+    parameter = template()["Parameters"][name]
     values = parameter.get("AllowedValues", ["1"])
     [value, *_] = [one for one in values if one != parameter["Default"]]
-    sections = {key: TEMPLATE[key] for key in ("Globals", "Resources", "Outputs")}
+    sections = {key: template()[key] for key in ("Globals", "Resources", "Outputs")}
     before = json.dumps(in_effect(sections, parameters()))
     after = json.dumps(in_effect(sections, parameters(**{name: value})))
     used = f'"Ref": "{name}"' in after or f"${{{name}}}" in after
@@ -295,7 +293,7 @@ def test_a_parameter_that_does_nothing_without_another_is_refused_without_it(nam
 
 def test_no_parameter_may_be_a_fraction() -> None:
     # Numbers of CloudFormation have them: 0.5 would fail each call, and 0.0 is not the 0 of "none".
-    numbers = [one for one in TEMPLATE["Parameters"].values() if one["Type"] == "Number"]
+    numbers = [one for one in template()["Parameters"].values() if one["Type"] == "Number"]
     assert all("AllowedValues" in number for number in numbers)
 
 
@@ -314,16 +312,16 @@ def test_the_table_is_retained_encrypted_and_restorable() -> None:
 
 
 def test_a_restored_table_takes_the_place_of_the_stacks_own_everywhere() -> None:
-    template = yaml_parse((ROOT / "template.yaml").read_text())
+    whole = template()
     assert resources()["Table"]["Condition"] == "OwnsTable"
     restored = "arn:aws:dynamodb:eu-central-1:123456789012:table/restored"
     stream = f"{restored}/stream/2026-11-21T12:59:00.000"
     # An unknown name is an error: nothing but `OwnsTable` may lead to the table.
-    intrinsics = Intrinsics({"ExistingTableStream": stream}, template["Conditions"])
+    intrinsics = Intrinsics({"ExistingTableStream": stream}, whole["Conditions"])
     assert intrinsics.resolve(TABLE) == restored
-    shared = template["Globals"]["Function"]["Environment"]["Variables"]["TABLE_NAME"]
+    shared = whole["Globals"]["Function"]["Environment"]["Variables"]["TABLE_NAME"]
     assert intrinsics.resolve(shared) == "restored"
-    assert template["Outputs"]["TableName"]["Value"] == shared
+    assert whole["Outputs"]["TableName"]["Value"] == shared
     assert resources()["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][1] == {
         "TableName": shared
     }
@@ -385,16 +383,16 @@ def test_resources_with_state_or_a_known_name_keep_their_logical_ids() -> None:
 
 
 def test_all_functions_log_to_one_group() -> None:
-    template = yaml_parse((ROOT / "template.yaml").read_text())
-    assert template["Globals"]["Function"]["LoggingConfig"] == {"LogGroup": {"Ref": "FunctionLogs"}}
+    whole = template()
+    assert whole["Globals"]["Function"]["LoggingConfig"] == {"LogGroup": {"Ref": "FunctionLogs"}}
     assert all("LoggingConfig" not in resources()[name]["Properties"] for name in functions())
     properties = {"RetentionInDays": {"Ref": "LogRetentionDays"}}
     assert resources()["FunctionLogs"]["Properties"] == properties
 
 
 def test_the_version_is_updated_whenever_the_code_changes() -> None:
-    template = yaml_parse((ROOT / "template.yaml").read_text())
-    assert template["Outputs"]["Version"]["Value"] == {"Fn::GetAtt": ["Version", "Version"]}
+    whole = template()
+    assert whole["Outputs"]["Version"]["Value"] == {"Fn::GetAtt": ["Version", "Version"]}
     # The layer contains the version, and its ARN changes with its content.
     assert resources()["Version"]["Properties"]["Layer"] == {"Ref": "Layer"}
 
@@ -413,7 +411,7 @@ def test_a_message_that_fails_waits_for_the_worker_and_is_never_lost() -> None:
 
 def cors(allowed_origins: str) -> Any:
     """Return what pages of other origins may do."""
-    conditions = yaml_parse((ROOT / "template.yaml").read_text())["Conditions"]
+    conditions = template()["Conditions"]
     names = {"AllowedOrigins": allowed_origins, "AWS::NoValue": None}
     configuration = resources()["Api"]["Properties"]["CorsConfiguration"]
     return Intrinsics(names, conditions).resolve(configuration)
