@@ -25,10 +25,10 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from bench import goals, table
 from bench.document import ROOT, document
-from bench.part import PARTS
+from bench.part import PARTS, SERVERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import FrameType
 
     from rich.progress import TaskID
@@ -64,6 +64,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="take minutes, less exact")
     parser.add_argument("--out", type=Path, default=OUT, help="file for the results (JSON)")
     parser.add_argument("--postgres", metavar="URL", help="PostgreSQL server to compare with")
+    parser.add_argument("--redis", metavar="URL", help="Redis server to compare with")
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=", ".join(PARTS))
     args = parser.parse_args()
     # Check before half an hour of measuring is lost.
@@ -74,7 +75,8 @@ def main() -> None:
             signal.signal(number, _interrupt)
     began_at, began = datetime.now(UTC), time.monotonic()
     try:
-        parts = measured(args.only or list(PARTS), quick=args.quick, postgres=args.postgres)
+        servers = {name: getattr(args, name) for name in SERVERS}
+        parts = measured(args.only or list(PARTS), quick=args.quick, servers=servers)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except PartError as failed:
@@ -107,14 +109,16 @@ def _is_writable(out: Path) -> bool:
     return not out.is_dir() and os.access(out if out.exists() else out.parent, os.W_OK)
 
 
-def measured(names: list[str], *, quick: bool, postgres: str | None) -> dict[str, dict[str, Any]]:
+def measured(
+    names: list[str], *, quick: bool, servers: Mapping[str, str | None]
+) -> dict[str, dict[str, Any]]:
     """Run parts one after the other, so that they do not disturb each other; return their results.
 
     Raises:
         PartError: a part failed.
     """
     options = ["--quick"] if quick else []
-    options += ["--postgres", postgres] if postgres else []
+    options += [word for name, url in servers.items() if url for word in (f"--{name}", url)]
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     parts = {}
     with Progress(*columns, console=console) as progress, tempfile.TemporaryDirectory() as folder:
@@ -136,7 +140,7 @@ def _add_charges(parts: dict[str, dict[str, Any]]) -> None:
         return
     wrong = {row["design"]: row[WRONGLY_CHARGED] for row in parts["faults"]["rows"]}
     for row in parts["consume"]["rows"]:
-        if row["case"] == "consume":
+        if row["case"] == "consume" and row["design"] in wrong:
             row[WRONGLY_CHARGED] = wrong[row["design"]]
 
 

@@ -1,4 +1,4 @@
-"""Part `consume`: the same request to four designs, side by side on one local DynamoDB.
+"""Part `consume`: the same request to five designs, side by side, three on one local DynamoDB.
 
 Database calls are counted for a consume, for its repetition, and for a refused one. Processor time
 is that of the whole handler, boto3 included, from the event to the answer; it is compared with the
@@ -17,7 +17,13 @@ from uuid import uuid4
 import boto3
 
 from bench import prices
-from bench.designs import for_update, idempotency_decorator, read_then_write, scrip_path
+from bench.designs import (
+    for_update,
+    idempotency_decorator,
+    read_then_write,
+    redis_script,
+    scrip_path,
+)
 from bench.local import BARE_TABLE, LocalAws, local_aws
 from bench.meter import Meter
 from bench.progress import report
@@ -54,11 +60,16 @@ NOTES = (
         " unique key, UPDATE, COMMIT."
     ),
     (
+        "Redis script: one EVALSHA that checks the key, the balance, and takes the credits; the"
+        " server has written it to disk (appendfsync always) before it answers. Keys expire"
+        " after a day. It keeps no ledger."
+    ),
+    (
         "A write whose condition fails costs what it would have cost. DynamoDB does not"
         " report that, so it is calculated, and included in the columns of units."
     ),
     (
-        "Processor time and its ratio are those of the best round. They exclude the"
+        "Processor time and its ratios are those of the best round. They exclude the"
         " database's own; the connection here has no TLS."
     ),
     f"{prices.POSTGRES_NAME} costs {prices.POSTGRES_MONTH:.2f} US dollars a month, even idle.",
@@ -75,21 +86,27 @@ class Sizes(NamedTuple):
 QUICK, WHOLE = Sizes(rounds=5, consumes=25), Sizes(rounds=15, consumes=60)
 
 
-def measure(*, quick: bool, postgres: str | None = None) -> dict[str, Any]:
-    """Measure all designs; PostgreSQL's only if a server's URL is given."""
+def measure(
+    *, quick: bool, postgres: str | None = None, redis: str | None = None
+) -> dict[str, Any]:
+    """Measure all designs; PostgreSQL's and Redis's only if a server's URL is given."""
     with local_aws() as aws:
-        rows = measure_on(aws, QUICK if quick else WHOLE, postgres)
+        rows = measure_on(aws, QUICK if quick else WHOLE, postgres, redis)
     [own] = [row for row in rows if row["design"] == scrip_path.NAME and row["case"] == "consume"]
     worth = prices.POSTGRES_MONTH / own["usd_per_million"]
     note = f"For that money Scrip's DynamoDB takes {worth:.1f} million consumes a month."
     return {"rows": rows, "notes": [*NOTES, note]}
 
 
-def measure_on(aws: LocalAws, sizes: Sizes, postgres: str | None) -> list[dict[str, Any]]:
+def measure_on(
+    aws: LocalAws, sizes: Sizes, postgres: str | None, redis: str | None
+) -> list[dict[str, Any]]:
     """Return a row for each design and case."""
     designs: list[Design] = [InDynamoDB(module, aws) for module in IN_DYNAMODB]
     if postgres:
         designs.append(InPostgreSQL(aws, postgres))
+    if redis:
+        designs.append(InRedis(aws, redis))
     rows = [row for design in designs for row in design.counted()]
     for number in range(sizes.rounds):
         report(f"round {number + 1} of {sizes.rounds}")
@@ -97,9 +114,9 @@ def measure_on(aws: LocalAws, sizes: Sizes, postgres: str | None) -> list[dict[s
             design.timed_round(sizes.consumes)
     for row, design in zip(rows[:: len(CASES)], designs, strict=True):
         row.update(design.timings())
-    if not postgres:
-        rows.append({"design": for_update.NAME, "case": NO_SERVER})
-    return rows
+        row["cpu_to_scrip_ratio"] = round(design.own.cpu_ms_best / designs[0].own.cpu_ms_best, 2)
+    missing = [module for module, url in ((for_update, postgres), (redis_script, redis)) if not url]
+    return rows + [{"design": module.NAME, "case": NO_SERVER} for module in missing]
 
 
 CASES = (
@@ -231,6 +248,25 @@ class InPostgreSQL(Design):
             server.untrace()
             protocol = Path(trace.name).read_text()
         return {"round_trips": protocol.count("ReadyForQuery")}
+
+
+class InRedis(Design):
+    """The design on a Redis server."""
+
+    def __init__(self, aws: LocalAws, url: str) -> None:
+        """Connect to it."""
+        super().__init__(redis_script, aws.table)
+        redis_script.use(url)
+
+    def counts(self, request: Callable[[], None]) -> dict[str, Any]:
+        """Return round trips: how often the server read from its connections."""
+        before = self._reads()
+        request()
+        return {"round_trips": self._reads() - before - 1}  # the last one asked for the number
+
+    def _reads(self) -> int:
+        stats: Any = redis_script.connection().info("stats")
+        return int(stats["total_reads_processed"])
 
 
 def _on_bare_table(params: Any) -> Any:

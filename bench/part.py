@@ -22,17 +22,21 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
+SERVERS = ("postgres", "redis")
+"""Servers to compare with; a run has the URLs of those that someone has started."""
+
+
 class Part(NamedTuple):
-    """A part: its title, its module, and whether it can compare with PostgreSQL."""
+    """A part: its title, its module, and which servers it can compare with."""
 
     title: str
     module: str
-    has_postgres: bool = False
+    servers: tuple[str, ...] = ()
 
 
 PARTS = {
-    "consume": Part("A consume, in Scrip and other designs", "bench.consume", has_postgres=True),
-    "faults": Part("What each design charges under faults", "bench.faults", has_postgres=True),
+    "consume": Part("A consume, in Scrip and other designs", "bench.consume", SERVERS),
+    "faults": Part("What each design charges under faults", "bench.faults", ("postgres",)),
     "growth": Part("A consume on a growing account", "bench.growth"),
     "cpu": Part("Processor time of a consume", "bench.cpu"),
     "sweep": Part("The start of a month", "bench.sweep"),
@@ -48,12 +52,13 @@ def main() -> None:
     parser.add_argument("name", choices=PARTS)
     parser.add_argument("out", type=Path)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--postgres", metavar="URL")
+    for server in SERVERS:
+        parser.add_argument(f"--{server}", metavar="URL")
     args = parser.parse_args()
     # SystemExit lets a part stop the servers that it started.
     signal.signal(signal.SIGTERM, _interrupt)
     part = PARTS[args.name]
-    options: dict[str, Any] = {"postgres": args.postgres} if part.has_postgres else {}
+    options: dict[str, Any] = {server: getattr(args, server) for server in part.servers}
     result = import_module(part.module).measure(quick=args.quick, **options)
     args.out.write_text(json.dumps(result))
 

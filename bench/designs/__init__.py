@@ -1,4 +1,4 @@
-"""Four ways to take credits for a request, behind the same API.
+"""Five ways to take credits for a request, behind the same API.
 
 Each is a module with `NAME`, `app` and `lambda_handler`, like a function's handler, and
 
