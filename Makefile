@@ -186,9 +186,9 @@ ENTRIES ?= 200000
 bench-audit: setup ## Measure the audit, and check that it finds tampering (ACCOUNTS=10000 ENTRIES=200000)
 	python -m bench.audit --accounts $(ACCOUNTS) --entries $(ENTRIES)
 
-bench: setup ## Compare speed and cost with other designs (QUICK=1, OUT=file, POSTGRES=url, ONLY=parts)
+bench: setup ## Compare speed and cost with other designs (QUICK=1, OUT=file, POSTGRES=url, REDIS=url, ONLY=parts)
 	@python -m bench $(if $(QUICK),--quick) $(if $(OUT),--out $(OUT)) \
-	  $(if $(POSTGRES),--postgres $(POSTGRES)) $(if $(ONLY),--only $(ONLY))
+	  $(if $(POSTGRES),--postgres $(POSTGRES)) $(if $(REDIS),--redis $(REDIS)) $(if $(ONLY),--only $(ONLY))
 
 openapi: setup ## Generate the OpenAPI document from the code
 	PYTHONPATH=. python scripts/openapi.py > openapi.json.new && mv openapi.json.new functions/docs/openapi.json

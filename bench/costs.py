@@ -107,8 +107,8 @@ PROCESS_CONSUMES = 10
 PROCESS_TOKENS = HOURS
 """Assumed: consumes a second of a process of your back end, and its tokens, each for an hour."""
 
-POLLS = 650_000
-"""Calculated: polls of the sweep's queue in a month, even when it is idle."""
+POLLS = 2 * 650_000
+"""Calculated: polls of the queues of the sweep and of the audit in a month, even when idle."""
 
 PROVISIONED_USE = 0.7
 """The part of provisioned units that is used when DynamoDB's auto scaling aims at its default."""
@@ -217,7 +217,7 @@ def month(consumes: int, stack: Stack, *, under_iam: bool = False) -> list[Item]
         ),
         _each("Sent to callers, GB", consumes * ANSWER_BYTES / GB, prices.SENT_GB),
         _million("Schedules", SCHEDULED_CALLS, prices.SCHEDULED_MILLION),
-        _million("Polls of the queue", POLLS, prices.SQS_REQUESTS_MILLION),
+        _million("Polls of the queues", POLLS, prices.SQS_REQUESTS_MILLION),
         _each("Cognito, client of the back end", with_token, prices.MACHINE_CLIENT_MONTH),
         _each(
             "Cognito, tokens of the back end",

@@ -17,6 +17,9 @@ OK = 200
 IN_TRANSACTION = 2
 """Units for writing an item of 1 KB in a transaction."""
 
+WRITE_BYTES = 1_024
+"""Bytes that one unit writes."""
+
 READ_BYTES = 4_096
 """Bytes that one unit reads."""
 
@@ -77,6 +80,12 @@ class Meter:
             case "BatchGetItem":
                 for items in parsed["Responses"].values():
                     self._read(unit, *items)
+            case "BatchWriteItem":
+                for puts in self._calls.params["RequestItems"].values():
+                    sizes = [item_size(put["PutRequest"]["Item"]) for put in puts]
+                    self.write_units += sum(ceil(size / WRITE_BYTES) for size in sizes)
+            case "Scan":
+                pass  # what it reads is not what it returns
             case "DeleteItem" | "PutItem" | "TransactWriteItems" | "UpdateItem":
                 self._wrote(parsed, has_failed=http_response.status_code != OK)
             case other:

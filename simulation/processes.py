@@ -29,11 +29,11 @@ import scrip.store.sweeps
 import scrip.webhooks.secrets
 from functions.events.bus import Bus as EventBus
 from scrip.ledger import Ledger, ledger, utc_now
-from scrip.renew_queue import Queue as RenewQueue
 from scrip.renew_queue import renew_queue
 from scrip.store.archive import Archive
 from scrip.store.client import Table as ScripTable
 from scrip.user_pool import user_pool
+from scrip.work_queue import Queue as RenewQueue
 from simulation import services
 from simulation.environment import DIRECTORY_PAGE, HOLD_CALLS_MAX, MAILBOX_KEY, QUEUE_URL, SECRET
 from simulation.faults import Fault

@@ -27,6 +27,7 @@ from scrip.ledger import ledger
 from scrip.observability import count, logger
 from scrip.settings import settings
 from scrip.store.archive import Archive, open_archive
+from scrip.store.audit.checkpoints import drop_checkpoint
 from scrip.store.ran_out import note_ran_out
 from scrip.store.references import count_reference
 from scrip.store.usage import count_usage
@@ -64,6 +65,7 @@ def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     _report(batch)
     failed = {
         *batch.unreadable,
+        *_distrust(batch),
         *_archive(batch),
         *_count(batch),
         *_count_references(batch),
@@ -102,6 +104,19 @@ def _report(batch: Batch) -> None:
         )
     if batch.tampered:
         count("EntriesTampered", len(batch.tampered))
+
+
+def _distrust(batch: Batch) -> Iterator[str]:
+    """Let the audit prove the accounts whole that were tampered with; yield what failed.
+
+    Otherwise the next round would not look at what a checkpoint vouches for.
+    """
+    for tampered in batch.tampered:
+        try:
+            drop_checkpoint(ledger().table, tampered.account_id)
+        except ScripError:
+            logger.exception("its checkpoint stays", extra={"account_id": tampered.account_id})
+            yield tampered.number
 
 
 def _archive(batch: Batch) -> Iterator[str]:

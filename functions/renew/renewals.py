@@ -14,7 +14,7 @@ from scrip.domain.account import Account
 from scrip.domain.errors import AccountNotFoundError, BusyError, NewerVersionError
 from scrip.ledger import renewal
 from scrip.observability import logger
-from scrip.renew_queue import DirectoryRange, OneAccount, Queue
+from scrip.renew_queue import DirectoryRange, OneAccount
 from scrip.store.keys import id_of
 from scrip.store.queries import read_accounts
 from scrip.store.sweeps import directory_pages
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from scrip.ledger import Ledger
+    from scrip.work_queue import Queue
 
 AT_ONCE = 10
 """How many accounts are settled at once: as many as a client has connections."""

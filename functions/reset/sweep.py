@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from functions.reset.due_anchors import due_anchors
 from scrip.domain.audit.skew import is_ahead
 from scrip.observability import logger, measure
-from scrip.renew_queue import DirectoryRange, Queue
+from scrip.renew_queue import DirectoryRange
 from scrip.store.keys import DIRECTORY_SHARDS
 from scrip.store.sweeps import move_watermark, read_watermark
 
 if TYPE_CHECKING:
     from scrip.ledger import Ledger
+    from scrip.work_queue import Queue
 
 
 def queue_due_renewals(ledger: Ledger, queue: Queue) -> int:

@@ -19,15 +19,18 @@ from moto import mock_aws
 from samcli.yamlhelper import yaml_parse
 
 from functions.bootstrap.default_catalog import DEFAULT_CATALOG
+from scrip.audit_queue import audit_queue
 from scrip.ledger import ledger
 from scrip.observability import logger
-from scrip.renew_queue import Queue, open_queue, renew_queue
+from scrip.renew_queue import renew_queue
 from scrip.store.client import open_table
 from scrip.store.items import feature_item, plan_item, to_wire
 from scrip.store.mailbox_key import make_mailbox_key
+from scrip.work_queue import Queue, open_queue
 from tests.functional.dynamodb import Service
 from tests.functional.outside import Outside, make_outside
 from tests.functional.renewals import NOW, OneAfterTheOther, Renewals
+from tests.functional.rounds import Rounds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,6 +168,7 @@ def aws() -> Iterator[Table]:
             "MAILBOX_KEY": "/scrip/scrip/mailbox-key",
             "POWERTOOLS_SERVICE_NAME": "scrip",
             "RENEW_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/renew",
+            "AUDIT_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/audit",
         }.items():
             monkeypatch.setenv(name, value)
         with mock_aws():
@@ -256,6 +260,28 @@ def renewals(
     yield Renewals(table, queue, dead_letters, Context())
     for url in (queue.url, dead_letters):
         queue.client.delete_queue(QueueUrl=url)
+
+
+@pytest.fixture
+def rounds(renewals: Renewals, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rounds]:
+    """The audit's queue on a table of few segments; a worker has time for one page.
+
+    The third share is empty, so a round of it audits only what is new.
+    """
+    for name in ("SEGMENTS", "SEGMENTS_SHARED"):
+        monkeypatch.setattr(f"scrip.audit_queue.{name}", 2)
+    for module in ("scrip.audit_queue", "scrip.domain.audit.rounds"):
+        monkeypatch.setattr(f"{module}.SHARES", 3)
+    monkeypatch.setattr("scrip.audit_queue.DIRECTORY_SHARDS", 2)
+    monkeypatch.setattr("functions.audit.parts.POOL", OneAfterTheOther())
+    monkeypatch.setattr("scrip.audit.accounts.PAUSES_SECONDS", ())
+    monkeypatch.setattr("scrip.store.audit.books.BACKOFF_SECONDS", 0.0001)
+    queue = Queue(renewals.queue.client, renewals.queue.url.replace("renew", "audit"))
+    monkeypatch.setattr("scrip.audit_queue.open_queue", lambda _: queue)
+    audit_queue.cache_clear()
+    queue.client.create_queue(QueueName="audit", Attributes={"VisibilityTimeout": "0"})
+    yield Rounds(queue, Context())
+    queue.client.delete_queue(QueueUrl=queue.url)
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scrip.domain.account import Account
-    from scrip.renew_queue import Queue
     from scrip.store.client import Table
+    from scrip.work_queue import Queue
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 ROUNDS_MAX = 100
@@ -55,28 +55,18 @@ class Renewals:
 
     def take(self) -> list[dict[str, Any]]:
         """Receive messages, as an event's records."""
-        return self._receive(self.queue.url)
+        return received(self.queue, self.queue.url)
 
     def deliver(self, records: list[dict[str, Any]]) -> None:
         """Call the worker with messages, and delete those that did not fail."""
-        failures = renew({"Records": records}, self.context)["batchItemFailures"]
-        failed = [failure["itemIdentifier"] for failure in failures]
-        done = [record for record in records if record["messageId"] not in failed]
-        if done:
-            self.queue.client.delete_message_batch(
-                QueueUrl=self.queue.url,
-                Entries=[
-                    {"Id": record["messageId"], "ReceiptHandle": record["receiptHandle"]}
-                    for record in done
-                ],
-            )
+        delivered(self.queue, records, renew({"Records": records}, self.context))
 
     def drain(self) -> list[Any]:
         """Deliver until the queue is empty; return the bodies of the dead letters."""
         for _ in range(ROUNDS_MAX):
             records = self.take()
             if not records:
-                dead = self._receive(self.dead_letters_url)
+                dead = received(self.queue, self.dead_letters_url)
                 return [json.loads(record["body"]) for record in dead]
             self.deliver(records)
         raise AssertionError("the queue is never empty")
@@ -120,13 +110,29 @@ class Renewals:
 
         self.table.client.meta.events.register_first(event, before_call)
 
-    def _receive(self, url: str) -> list[dict[str, Any]]:
-        answer = self.queue.client.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
-        return [
-            {
-                "messageId": message["MessageId"],
-                "receiptHandle": message["ReceiptHandle"],
-                "body": message["Body"],
-            }
-            for message in answer.get("Messages", [])
-        ]
+
+def received(queue: Queue, url: str) -> list[dict[str, Any]]:
+    """Receive messages, as an event's records."""
+    answer = queue.client.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+    return [
+        {
+            "messageId": message["MessageId"],
+            "receiptHandle": message["ReceiptHandle"],
+            "body": message["Body"],
+        }
+        for message in answer.get("Messages", [])
+    ]
+
+
+def delivered(queue: Queue, records: list[dict[str, Any]], answer: dict[str, Any]) -> None:
+    """Delete the messages that did not fail, as Lambda does."""
+    failed = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+    done = [record for record in records if record["messageId"] not in failed]
+    if done:
+        queue.client.delete_message_batch(
+            QueueUrl=queue.url,
+            Entries=[
+                {"Id": record["messageId"], "ReceiptHandle": record["receiptHandle"]}
+                for record in done
+            ],
+        )

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from scrip.store.client import Table
     from tests.functional.outside import Outside
     from tests.functional.renewals import Renewals
+    from tests.functional.rounds import Rounds
 
 MONTH = timedelta(days=31)
 STRIPE = Provider.STRIPE
@@ -287,10 +288,10 @@ def test_an_account_is_renewed_by_the_next_sweep_of_the_newer_version(
 
 
 def test_the_audit_leaves_it_out_and_says_so_without_a_finding(
-    newer: Table, monkeypatch: pytest.MonkeyPatch
+    newer: Table, rounds: Rounds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger().execute(opening("bob"))
-    round_ = invoke("audit", event("audit/schedule"))
+    round_ = rounds.whole()
     assert (round_["accounts"], round_["mismatches"]) == (2, 0)
     problems = send("admin/health").body["problems"]
     assert {"code": "accounts_unaudited", "subject": "audit"} in problems
@@ -302,11 +303,13 @@ def test_the_audit_leaves_it_out_and_says_so_without_a_finding(
     assert (answer.exit_code, "newer version" in answer.stderr) == (1, True)
 
 
-def test_the_audit_takes_no_new_kind_of_item_for_one_that_was_added_by_hand(table: Table) -> None:
+def test_the_audit_takes_no_new_kind_of_item_for_one_that_was_added_by_hand(
+    table: Table, rounds: Rounds
+) -> None:
     send("account/me")
     kind = {"pk": {"S": f"ACCOUNT#{USER}"}, "sk": {"S": "COUPON#1"}, "format": NEWER}
     table.client.put_item(TableName=table.name, Item=kind)
-    round_ = invoke("audit", event("audit/schedule"))
+    round_ = rounds.whole()
     assert (round_["accounts"], round_["mismatches"]) == (1, 0)
 
 

@@ -18,10 +18,15 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
+from bench.ledgers import life, put
+from bench.tampering import Tamperer
 from functions.webhook import handler
+from scrip.domain.commands import Consume
+from scrip.domain.entries import Actor, ActorType
 from scrip.ledger import ledger, opening
 from scrip.settings import settings
 from scrip.store.aliases import link_account
+from scrip.store.keys import account_key, is_entry
 from scrip.store.sweeps import move_watermark
 from scrip.user_pool import PoolUser
 from scrip.webhooks.providers import Provider
@@ -36,6 +41,7 @@ if TYPE_CHECKING:
 
     from tests.functional.outside import Outside
     from tests.functional.renewals import Renewals
+    from tests.functional.rounds import Rounds
 
 type Grant = tuple[str, str, str]
 """A permission: the action, the index (empty for the table), and a pattern of partitions.
@@ -84,6 +90,9 @@ class Uses:
             case "BatchGetItem":
                 [request] = params["RequestItems"].values()
                 keys = {key["pk"]["S"] for key in request["Keys"]}
+            case "BatchWriteItem":
+                [requests] = params["RequestItems"].values()
+                keys = {request["PutRequest"]["Item"]["pk"]["S"] for request in requests}
             case "Query":
                 assert "pk = :pk" in params["KeyConditionExpression"]
                 keys = {params["ExpressionAttributeValues"][":pk"]["S"]}
@@ -156,8 +165,6 @@ def secrets(renewals: Renewals, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 NOT_DONE_HERE: dict[str, set[Grant]] = {
     # A sync of plans stores messages, but would need Stripe.
     "admin": {("PutItem", "", "INBOX#*")},
-    # Only ledgers of thousands of entries are read from the index.
-    "audit": {("Query", "history", "LEDGER#*")},
     # The lists of a new table are complete, but this one has its catalog.
     "bootstrap": {("PutItem", "", "LISTING")},
 }
@@ -250,10 +257,38 @@ def use_the_api(uses: Uses) -> None:
         assert send("adjust/close").status == 200
 
 
+def removed_entry() -> dict[str, Any]:
+    """Return the stream's record of an entry that somebody has removed."""
+    records: list[dict[str, Any]] = event("events/depleted")["Records"]
+    [removed] = [one for one in records if is_entry(one["dynamodb"]["Keys"]["pk"]["S"])]
+    removed["dynamodb"]["OldImage"] = removed["dynamodb"].pop("NewImage")
+    return removed
+
+
+def audit_twice(
+    uses: Uses, renewals: Renewals, rounds: Rounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Audit the whole table, then an account that was used and one that was tampered with."""
+    monkeypatch.setattr("bench.ledgers.utc_now", lambda: NOW - timedelta(days=9))
+    for account_id in ("silent", "used"):
+        put(renewals.table, life(account_id, 12))
+    monkeypatch.setattr("scrip.domain.audit.rounds.WHOLE_MAX", 0)
+    with uses.of("audit"):
+        rounds.whole()
+    Tamperer(renewals.table, "silent").edit(account_key("silent"), balance={"N": "1"})
+    app = Actor(ActorType.SERVICE, "app")
+    ledger().execute(Consume(account_id="used", entry_id="c1", actor=app, amount=1))
+    monkeypatch.setattr("scrip.ledger.utc_now", lambda: NOW + timedelta(days=1))
+    with uses.of("audit"):
+        rounds.whole()
+    monkeypatch.setattr("scrip.ledger.utc_now", lambda: NOW)
+
+
 @pytest.mark.moto
 def test_each_role_may_do_what_its_function_does_and_nothing_else(
     uses: Uses,
     renewals: Renewals,
+    rounds: Rounds,
     secrets: None,
     outside: Outside,
     monkeypatch: pytest.MonkeyPatch,
@@ -302,11 +337,11 @@ def test_each_role_may_do_what_its_function_does_and_nothing_else(
     with uses.of("events"):
         invoke("events", {"Records": event("events/day")["Records"][:6]})
         invoke("events", event("events/depleted"))
+        invoke("events", {"Records": [removed_entry()]})
     renewals.open({"due": NOW.replace(month=10)})
     move_watermark(renewals.table, NOW - timedelta(hours=1))
     link_account(renewals.table, "due", "email:due@example.org")
-    with uses.of("audit"):
-        invoke("audit", event("audit/schedule"))
+    audit_twice(uses, renewals, rounds, monkeypatch)
     with uses.of("reset"):
         renewals.sweep()
     with uses.of("renew"):

@@ -66,7 +66,9 @@ def own(stack: LocalStack) -> dict[str, str]:
     return {
         "TABLE_NAME": name,
         "BUCKET_NAME": name,
-        "RENEW_QUEUE_URL": sqs.create_queue(QueueName=name)["QueueUrl"],
+        **dict.fromkeys(
+            ("RENEW_QUEUE_URL", "AUDIT_QUEUE_URL"), sqs.create_queue(QueueName=name)["QueueUrl"]
+        ),
         "USER_POOL_ID": pool,
         "CONSOLE_CLIENT_ID": made["UserPoolClient"]["ClientId"],
         "POOL_ISSUER": POOL_ISSUER,

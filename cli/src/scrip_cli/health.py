@@ -52,7 +52,7 @@ def health(
 def examined(session: Session, features: str | None = None) -> Health:
     """Return the health of a stack; by default its parameter says which features it should have."""
     from scrip.health import examine
-    from scrip.renew_queue import Queue
+    from scrip.work_queue import Queue
 
     if features is None:
         features = session.parameters().get("RequiredFeatures", "")

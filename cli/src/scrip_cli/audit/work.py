@@ -15,10 +15,13 @@ import typer
 from rich.progress import Progress
 
 from scrip.audit.accounts import Audited, audit_account, audit_leads
+from scrip.domain.audit.checkpoint import Checkpoint
 from scrip.domain.audit.findings import Code, Finding
 from scrip.domain.errors import NewerVersionError
 from scrip.ledger import utc_now
 from scrip.store.audit.books import account_pages, estimated_items, newest_entry_at
+from scrip.store.audit.checkpoints import read_checkpoints
+from scrip.store.audit.quick import read_quickly
 from scrip.store.client import Table
 from scrip_cli.errors import CommandError
 from scrip_cli.exit_codes import ExitCode
@@ -63,6 +66,7 @@ class TableAudit:
         self.segments = segments
         self.since = since
         self.now = utc_now()
+        read_quickly(table.client)
         self._stop = threading.Event()
         self._results: Queue[Audited | Newer | Finding | float | Exception | None] = Queue(
             WAITING_MAX
@@ -95,10 +99,11 @@ class TableAudit:
         try:
             pages = account_pages(self.table, segment=segment, segments=self.segments)
             for page in pages:
+                known = read_checkpoints(self.table, page.account_ids)
                 for account_id in page.account_ids:
                     if self._stop.is_set():
                         return
-                    if audited := self._audit(account_id):
+                    if audited := self._audit(account_id, known.get(account_id)):
                         self._results.put(audited)
                     self._results.put(page.items / len(page.account_ids))
                 if not page.account_ids:
@@ -110,13 +115,15 @@ class TableAudit:
         else:
             self._results.put(None)
 
-    def _audit(self, account_id: str) -> Audited | Newer | None:
+    def _audit(self, account_id: str, known: Checkpoint | None) -> Audited | Newer | None:
         try:
             if self.since is not None:
                 newest = newest_entry_at(self.table, account_id)
                 if newest is not None and newest < self.since:
                     return None
-            return audit_account(self.table, account_id, self.now, with_names=False)
+            return audit_account(
+                self.table, account_id, self.now, checkpoint=known, with_names=False
+            )
         except NewerVersionError:
             return Newer(account_id)
 
@@ -154,7 +161,8 @@ def show_audit(
 def _audit_one(
     table: Table, account_id: str, totals: Totals, line_of: Callable[[Finding], str]
 ) -> None:
-    audited = audit_account(table, account_id, utc_now())
+    known = read_checkpoints(table, [account_id]).get(account_id)
+    audited = audit_account(table, account_id, utc_now(), checkpoint=known)
     if audited is None:
         raise CommandError(
             f"There is no account {account_id}, and nothing remains of one.",

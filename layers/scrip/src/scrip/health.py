@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from scrip.domain.catalog import Catalog
     from scrip.ledger import Ledger
-    from scrip.renew_queue import Queue
+    from scrip.work_queue import Queue
 
 WATERMARK_AGE_MAX = timedelta(hours=2)
 """The sweep runs every hour; two missing runs are not a coincidence."""

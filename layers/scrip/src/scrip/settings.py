@@ -38,6 +38,7 @@ class Settings(BaseModel):
     webhook_secrets: str = ""
     renew_queue_url: str = ""
     renew_dead_letters_url: str = ""
+    audit_queue_url: str = ""
     events_dead_letters_url: str = ""
     user_pool_id: str = ""
     pool_issuer: str = ""

@@ -13,6 +13,7 @@ import pytest
 from scrip.domain.account import AccountStatus, Hold
 from scrip.domain.audit.audit import audit
 from scrip.domain.audit.books import StoredEntry
+from scrip.domain.audit.checkpoint import Checkpoint
 from scrip.domain.audit.checks import check
 from scrip.domain.audit.checks.check import Checks
 from scrip.domain.audit.findings import Code
@@ -672,6 +673,21 @@ def test_what_was_tampered_with_in_a_life_with_terms_is_named(
 
 FOUND_OTHERWISE: dict[str, tuple[dict[str, Any], Code, str]] = {
     # kind of tampering: (what is found in its place, the code that names it, what it is about)
+    "a chain rewritten from an entry that was proved": (
+        {"checkpoint": Checkpoint(seq=3, hash=b"another")},
+        Code.CHECKPOINT_WRONG,
+        "entry c1",
+    ),
+    "an account set back to before what was proved": (
+        {"checkpoint": Checkpoint(seq=99, hash=b"another")},
+        Code.CHECKPOINT_WRONG,
+        "checkpoint",
+    ),
+    "a checkpoint that nobody can read": (
+        {"checkpoint": Checkpoint(seq=0, hash=b"")},
+        Code.CHECKPOINT_WRONG,
+        "checkpoint",
+    ),
     "the account removed": ({"account": None}, Code.ACCOUNT_MISSING, "account"),
     "an account that nobody can read": (
         {"account": None, "unreadable": ("account",)},

@@ -1,11 +1,10 @@
 """When the next round of the audit begins, and what is known in between."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from scrip.domain.audit.rounds import WITHIN, Progress, Round
+from scrip.domain.audit.rounds import SHARES, WHOLE_MAX, WITHIN, Counts, Progress, Round
 from tests.unit.domain.examples import NOW
 
 HOUR = timedelta(hours=1)
@@ -45,11 +44,29 @@ def test_until_a_round_has_ended_it_proves_nothing() -> None:
 
 
 def test_what_was_found_is_told_until_a_whole_round_finds_less() -> None:
-    found = replace(Progress().begun(NOW), after={"pk": "a"}).moved(
-        None, accounts=9, mismatches=2, unaudited=1
-    )
+    found = Progress().begun(NOW).counted(Counts(accounts=9, mismatches=2, unaudited=1))
     assert found.mismatches == 2
     again = found.ended(NOW + HOUR).begun(NOW + 2 * HOUR)
     assert (again.current, again.mismatches) == (Round(begun_at=NOW + 2 * HOUR), 2)
-    assert again.moved(None, accounts=9, mismatches=3, unaudited=0).mismatches == 3
+    assert again.counted(Counts(accounts=9, mismatches=3)).mismatches == 3
     assert again.ended(NOW + 3 * HOUR).mismatches == 0
+
+
+def test_a_large_table_is_audited_whole_at_first_then_a_share_a_round() -> None:
+    progress, shares = Progress(), []
+    for number in range(SHARES + 2):
+        progress = progress.begun(NOW + number * HOUR)
+        assert progress.current
+        shares.append(progress.current.share)
+        progress = progress.counted(Counts(accounts=WHOLE_MAX + 1)).ended(NOW + number * HOUR)
+    assert shares == [None, *range(SHARES), 0]
+    assert whole(progress.begun(NOW + 99 * HOUR, whole=True)), "on request"
+
+
+def test_a_small_table_is_always_audited_whole() -> None:
+    small = Progress().begun(NOW).counted(Counts(accounts=WHOLE_MAX)).ended(NOW)
+    assert whole(small.begun(NOW + 22 * HOUR))
+
+
+def whole(progress: Progress) -> bool:
+    return progress.current is not None and progress.current.share is None

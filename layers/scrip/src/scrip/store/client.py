@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
@@ -64,6 +65,9 @@ together they take a quarter of the CPU of a call.
 BATCH_MAX = 100
 """How many keys one BatchGetItem takes."""
 
+PUTS_MAX = 25
+"""How many items one BatchWriteItem puts."""
+
 # Holds if no item has the key.
 IS_NEW = "attribute_not_exists(pk)"
 
@@ -88,9 +92,9 @@ class ConditionFailedError(Exception):
 class Table:
     """The one table: its client and its name.
 
-    Each method makes one request, except `query_all` and `get_batch`. If the table does not answer,
-    it raises BusyError; a write may have taken effect then. In expressions `#name` stands for the
-    attribute `name`.
+    Each method makes one request, except `query_all`, `get_batch` and `put_batch`. If the table
+    does not answer, it raises BusyError; a write may have taken effect then. In expressions `#name`
+    stands for the attribute `name`.
     """
 
     client: DynamoDBClient
@@ -190,7 +194,16 @@ class Table:
         request = putting(item, condition, values, return_old=return_old)["Put"]
         self.call(self.client.put_item, TableName=self.name, **request)
 
-    def update(self, key: Key, update: str, condition: str, values: Item) -> None:
+    def put_batch(self, items: Iterable[Item]) -> None:
+        """Put items, 25 with each request. DynamoDB can put only some, and is asked again."""
+        for some in batched(items, PUTS_MAX, strict=False):
+            left: Any = {self.name: [{"PutRequest": {"Item": to_wire(item)}} for item in some]}
+            while left:
+                left = self.call(self.client.batch_write_item, RequestItems=left)[
+                    "UnprocessedItems"
+                ]
+
+    def update(self, key: Key, update: str, condition: str, values: Item | None = None) -> None:
         """Change attributes of an item.
 
         Raises:

@@ -9,6 +9,7 @@ has the next number, and is written one release after it can be read.
 """
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sized
 from collections.abc import Set as AbstractSet
@@ -25,7 +26,8 @@ from zoneinfo import ZoneInfoNotFoundError
 from pydantic import TypeAdapter
 
 from scrip.domain.account import Account
-from scrip.domain.audit.rounds import COUNT_MAX, Progress
+from scrip.domain.audit.checkpoint import Checkpoint, State
+from scrip.domain.audit.rounds import COUNT_MAX, Counts, Progress
 from scrip.domain.catalog import Feature, Plan
 from scrip.domain.entitlement import next_change
 from scrip.domain.entries import GENESIS_HASH, Entry, canonical_json
@@ -39,11 +41,12 @@ from scrip.domain.usage import DayUsage, ReferenceUsage
 from scrip.store.keys import (
     Key,
     account_key,
+    audit_part_key,
+    checkpoint_key,
     directory_keys,
     entry_key,
     feature_key,
     id_of,
-    is_possible,
     name_directory_keys,
     payment_key,
     plan_key,
@@ -77,6 +80,8 @@ _usage = cache(lambda: TypeAdapter(DayUsage))
 _totals = cache(lambda: TypeAdapter(Totals))
 _reference = cache(lambda: TypeAdapter(ReferenceUsage))
 _progress = cache(lambda: TypeAdapter(Progress))
+_counts = cache(lambda: TypeAdapter(Counts))
+_state = cache(lambda: TypeAdapter(State))
 
 
 def prepare() -> None:
@@ -118,6 +123,9 @@ REFERENCES_KEPT = timedelta(days=400)
 
 ENDED = "ended:"
 """How the kind of a grant that has ended begins in its line."""
+
+PARTS_KEPT = timedelta(days=7)
+"""How long it is kept what the parts of a round of the audit have counted."""
 
 HOLD_BOUNDS = "hold_bounds"
 BOUNDS = ("ends_by", "features", "rolls_over", "rolls_until")
@@ -740,7 +748,7 @@ def progress_of(wire: Wire) -> Progress:
     item = from_wire(wire)
     with suppress(ValueError, OverflowError):
         progress = _progress().validate_python(item)
-        if progress.is_sound and (progress.after is None or _is_place(progress.after)):
+        if progress.is_sound:
             return progress
     step = item.get("step")
     if isinstance(step, int | Decimal) and 0 <= step <= COUNT_MAX:
@@ -748,9 +756,51 @@ def progress_of(wire: Wire) -> Progress:
     return Progress()
 
 
-def _is_place(key: dict[str, str]) -> bool:
-    """Tell whether a scan can continue after a key."""
-    return key.keys() == {"pk", "sk"} and all(key.values()) and is_possible(key)
+def part_item(round_id: str, part: str, counts: Counts, at: datetime) -> Item:
+    """Return what a part of a round of the audit has counted as it is stored, for some days."""
+    return {
+        **audit_part_key(round_id, part),
+        **_counts().dump_python(counts),
+        "purge_at": int((at + PARTS_KEPT).timestamp()),
+    }
+
+
+def counts_of(wire: Wire) -> Counts:
+    """Return what a part of a round has counted; nothing if the item is impossible."""
+    with suppress(ValueError):
+        return _counts().validate_python(from_wire(wire))
+    return Counts()
+
+
+def checkpoint_item(account_id: str, checkpoint: Checkpoint) -> Item:
+    """Return a checkpoint of an account as it is stored; its state is text, which hardly grows."""
+    item = {**checkpoint_key(account_id), "seq": checkpoint.seq, "hash": checkpoint.hash}
+    if checkpoint.state is not None:
+        item["digest"] = checkpoint.digest
+        item["state"] = _state().dump_json(checkpoint.state, exclude_defaults=True).decode()
+    return item
+
+
+def checkpoint_of(wire: Wire) -> Checkpoint:
+    """Return the checkpoint in an item: without a hash if it cannot be read."""
+    item = from_wire(wire)
+    try:
+        state = item.get("state")
+        checkpoint = Checkpoint(
+            seq=item["seq"],
+            hash=item["hash"],
+            digest=item.get("digest", b""),
+            state=None if state is None else _state().validate_json(state),
+        )
+    except (KeyError, ValueError):
+        return Checkpoint(seq=0, hash=b"")
+    return checkpoint if checkpoint.is_sound else Checkpoint(seq=0, hash=b"")
+
+
+def digest_of(wire: Wire) -> bytes:
+    """Return the digest of an item, by which it is known again."""
+    text = json.dumps(wire, sort_keys=True, separators=(",", ":"), default=bytes.hex)
+    return hashlib.sha256(text.encode()).digest()
 
 
 def _kinds(value: Any) -> Any:

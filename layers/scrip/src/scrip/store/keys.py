@@ -247,6 +247,19 @@ def progress_key() -> Key:
     return {"pk": "AUDIT", "sk": "PROGRESS"}
 
 
+def checkpoint_key(account_id: str) -> Key:
+    """Up to where an account's entries were proved.
+
+    It has its own partition, so that the audit's role cannot change an account.
+    """
+    return {"pk": f"CHECKPOINT#{account_id}", "sk": "CHECKPOINT"}
+
+
+def audit_part_key(round_id: str, part: str) -> Key:
+    """What a part of a round of the audit has counted, once it is done."""
+    return {"pk": progress_key()["pk"], "sk": f"DONE#{round_id}#{part}"}
+
+
 def is_possible(key: Key) -> bool:
     """Tell whether DynamoDB can have an item of a key: not too long, and no lone surrogates."""
     try:
@@ -256,9 +269,9 @@ def is_possible(key: Key) -> bool:
 
 
 def owner_of(pk: str) -> str | None:
-    """Return the account whose account item or entries are in a partition; None for others."""
+    """Return the account whose items, entries or checkpoint a partition has; None for others."""
     kind, _, account_id = pk.partition("#")
-    return account_id if kind in {"ACCOUNT", "LEDGER"} else None
+    return account_id if kind in {"ACCOUNT", "LEDGER", "CHECKPOINT"} else None
 
 
 def id_of(key: str) -> str:

@@ -6,10 +6,12 @@ together leave in the account, in each grant, and in the records beside them.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import chain, groupby, islice
 
 from scrip.domain.audit.books import Books, StoredEntry
+from scrip.domain.audit.checkpoint import Checkpoint
 from scrip.domain.audit.checks.check import (
     AboutItem,
     account_checks,
@@ -30,10 +32,13 @@ SAME_SEQ_MAX = 10
 """The most entries of one seq that are read; more than one is wrong."""
 
 
+type FindPayments = Callable[[Collection[str]], Mapping[str, Payment]]
+
+
 def audit(
     books: Books,
     entries: Iterable[StoredEntry],
-    find_payments: Callable[[Collection[str]], Mapping[str, Payment]],
+    find_payments: FindPayments,
     now: datetime,
 ) -> Iterator[Finding]:
     """Yield what is wrong with an account.
@@ -41,29 +46,91 @@ def audit(
     `entries` come by seq, are read once and not kept. `find_payments` returns those payments, by
     their IDs, that exist; it is called at most once, after the last entry.
     """
-    tally = Tally(books, now)
+    yield from audit_onto(Tally(books, now), entries, find_payments)
+
+
+def audit_onto(
+    tally: Tally, entries: Iterable[StoredEntry], find_payments: FindPayments
+) -> Iterator[Finding]:
+    """Yield what is wrong with an account whose first entries a tally may have added up already.
+
+    Afterwards the tally has kept the next checkpoint, unless an entry was missing.
+    """
+    yield from audit_entries(tally, entries)
+    payment_ids = payments_booked(tally)
+    yield from audit_sums(tally, find_payments(payment_ids) if payment_ids else {})
+
+
+def audit_entries(tally: Tally, entries: Iterable[StoredEntry]) -> Iterator[Finding]:
+    """Yield what is wrong with an account's items and entries, and add the entries up."""
+    books = tally.books
     for code, (about, sentence) in item_checks.run(books):
         yield books.finding(code, about, sentence)
     for found in _in_sequence(tally, entries):
         if isinstance(found, Finding):
             yield found
         else:
+            if found.recorded_at >= tally.unsettled:
+                tally.keep()
             yield from _audit_entry(tally, found)
             tally.add(found)
+    tally.keep()
     account = books.account
     if account is not None and tally.hash not in {None, account.hash}:
         sentence = f"The account does not hold the hash of its newest entry, {account.seq_last}."
         yield books.finding(Code.NEWEST_HASH_WRONG, "account", sentence)
-    if tally.is_whole:
-        if bookings := tally.paid.keys() | tally.taken_back.keys():
-            payments = find_payments({payment_of(name) for name in bookings})
-            tally.payments = {
-                name: payments[payment_of(name)]
-                for name in bookings
-                if payment_of(name) in payments
-            }
-        for code, (about, sentence) in _audit_whole(tally):
-            yield books.finding(code, about, sentence)
+
+
+def payments_booked(tally: Tally) -> set[str]:
+    """Return the IDs of the payments that the entries book."""
+    return {payment_of(name) for name in tally.paid.keys() | tally.taken_back.keys()}
+
+
+def audit_sums(tally: Tally, payments: Mapping[str, Payment]) -> Iterator[Finding]:
+    """Yield what is wrong with the account and all records, by what the entries add up to.
+
+    `payments` are at least those booked that exist. After a gap nothing is compared.
+    """
+    if not tally.is_whole:
+        return
+    tally.payments = {
+        name: payments[payment_of(name)]
+        for name in tally.paid.keys() | tally.taken_back.keys()
+        if payment_of(name) in payments
+    }
+    for code, (about, sentence) in _audit_whole(tally):
+        yield tally.books.finding(code, about, sentence)
+
+
+def next_checkpoint(
+    books: Books, entries: Sequence[StoredEntry], find_payments: FindPayments, now: datetime
+) -> Checkpoint | None:
+    """Return the next checkpoint of an account if its entries from the last one on are all right.
+
+    None means that the account has to be audited whole, and not that something is wrong: newer
+    entries can depend on more than a checkpoint keeps. What stands beside older entries is not
+    looked at, because it grows without limit.
+    """
+    last = books.checkpoint
+    if last is None or last.state is None or not entries:
+        return None
+    (first, *newer), names = entries, {stored.entry_id for stored in entries[1:]}
+    if first.unknown or first.entry is None or chain_hash(first.entry) != last.hash:
+        return None
+    since = last.state.before.date()
+    grants = last.state.origins.keys() | {f"g{stored.seq}" for stored in newer}
+    near = replace(
+        books,
+        refunded={},
+        hold_ends={hold: by for hold, by in books.hold_ends.items() if by in names},
+        retired={name: grant for name, grant in books.retired.items() if name in grants},
+        terms={},
+        usage={day: usage for day, usage in books.usage.items() if day >= since},
+        audited=books.audited & names,
+    )
+    tally = Tally(near, now)
+    tally.resume(last.state, first.entry)
+    return None if any(audit_onto(tally, newer, find_payments)) else tally.kept
 
 
 def _audit_entry(tally: Tally, entry: Entry) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from scrip.domain.account import Account
+from scrip.domain.audit.checkpoint import Checkpoint
 from scrip.domain.audit.findings import Code, Finding
 from scrip.domain.entries import Entry
 from scrip.domain.grants import Grant
@@ -37,6 +38,7 @@ class Books:
     - `names`: outside names, each with the account that it leads to.
     - `unnumbered`: entries without a seq.
     - `unknown`, `unknown_beside`: attributes that Scrip did not write, of the account and by item.
+    - `digest`: that of the account's item. `checkpoint`: the last one, if there is one.
     """
 
     account_id: str
@@ -55,6 +57,8 @@ class Books:
     unreadable: tuple[str, ...] = ()
     unknown_beside: Mapping[str, frozenset[str]] = field(default_factory=dict)
     unnumbered: tuple[str, ...] = ()
+    digest: bytes = b""
+    checkpoint: Checkpoint | None = None
 
     def finding(self, code: Code, about: str, sentence: str, entry: Entry | None = None) -> Finding:
         """Return a finding about an item of the account, which may be an entry."""

@@ -12,6 +12,7 @@ class Code(StrEnum):
     AUDIT_RECORD_WRONG = "audit_record_wrong"
     BALANCE_WRONG = "balance_wrong"
     CHAIN_BROKEN = "chain_broken"
+    CHECKPOINT_WRONG = "checkpoint_wrong"
     COST_WRONG = "cost_wrong"
     COUNTER_WRONG = "counter_wrong"
     DEBT_WRONG = "debt_wrong"

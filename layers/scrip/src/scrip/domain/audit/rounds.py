@@ -1,7 +1,7 @@
 """Rounds of the audit: all accounts, one after the other, each within a day."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from scrip.domain.audit.skew import is_ahead
 
@@ -14,13 +14,45 @@ SPARE = timedelta(hours=2)
 COUNT_MAX = 2**53
 """More than a round can count."""
 
+SHARES = 30
+"""In how many rounds, which begin at least daily, every account is audited from its first entry."""
+
+SEGMENTS = 240
+"""Into how many segments a round divides the table, if it audits all of it from the first entries:
+no more workers can do that at once."""
+
+SEGMENTS_SHARED = 32 * SHARES
+"""Into how many it divides the table otherwise, to audit a share of them."""
+
+WHOLE_MAX = 10_000
+"""Up to how many accounts each round audits all from their first entries, which costs cents."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What was audited: accounts, those with findings, and those that could not be audited."""
+
+    accounts: int = 0
+    mismatches: int = 0
+    unaudited: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        """Return the sums."""
+        return Counts(
+            accounts=self.accounts + other.accounts,
+            mismatches=self.mismatches + other.mismatches,
+            unaudited=self.unaudited + other.unaudited,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
     """One audit of all accounts; `ended_at` is None while it is running.
 
     Of its `accounts`, `mismatches` have findings, and `unaudited` have too many entries to audit or
-    were written by a newer version.
+    were written by a newer version. `share` is the share of the table that it audits from the first
+    entries on, beside what is new on all accounts; None if it audits all of the table so. `number`
+    differs from that of another that began in the same second.
     """
 
     begun_at: datetime
@@ -28,6 +60,13 @@ class Round:
     accounts: int = 0
     mismatches: int = 0
     unaudited: int = 0
+    share: int | None = None
+    number: int = 0
+
+    @property
+    def round_id(self) -> str:
+        """The name of the round in messages and keys."""
+        return f"{self.begun_at.astimezone(UTC):%Y%m%dT%H%M%S}-{self.number}"
 
     @property
     def is_sound(self) -> bool:
@@ -38,8 +77,9 @@ class Round:
             and instants == sorted(instants)
             and all(
                 0 <= counted <= COUNT_MAX
-                for counted in (self.accounts, self.mismatches, self.unaudited)
+                for counted in (self.accounts, self.mismatches, self.unaudited, self.number)
             )
+            and (self.share is None or 0 <= self.share < SHARES)
         )
 
     def is_ahead(self, now: datetime) -> bool:
@@ -51,13 +91,11 @@ class Round:
 class Progress:
     """The progress of the audit: the current round, if any, and the last one that ended.
 
-    `after` is the key of the last item that the round has processed. `step` counts the saves: a run
-    that finds another step than its own was overtaken.
+    `step` counts the saves: a run that finds another step than its own was overtaken.
     """
 
     step: int = 0
     current: Round | None = None
-    after: dict[str, str] | None = None
     last: Round | None = None
 
     @property
@@ -84,7 +122,7 @@ class Progress:
         if self.last and self.last.is_ahead(now):
             progress = replace(progress, last=None)
         if self.current and self.current.is_ahead(now):
-            progress = replace(progress, current=None, after=None)
+            progress = replace(progress, current=None)
         return progress
 
     def is_due(self, now: datetime) -> bool:
@@ -94,25 +132,28 @@ class Progress:
         lasted = (self.last.ended_at or now) - self.last.begun_at
         return now >= self.last.begun_at + WITHIN - SPARE - lasted
 
-    def begun(self, now: datetime) -> "Progress":
-        """Return it with a new round in place of the current one."""
-        return replace(self, current=Round(begun_at=now), after=None)
+    def begun(self, now: datetime, *, whole: bool = False) -> "Progress":
+        """Return it with a new round in place of the current one.
 
-    def moved(
-        self, after: dict[str, str] | None, *, accounts: int, mismatches: int, unaudited: int
-    ) -> "Progress":
-        """Return it with more accounts of the current round, up to a key."""
+        It audits all of the table if that was never done, if the table is small, or if `whole`.
+        """
+        last, share = self.last, None
+        if last and last.accounts > WHOLE_MAX and not whole:
+            share = 0 if last.share is None else (last.share + 1) % SHARES
+        return replace(self, current=Round(begun_at=now, share=share, number=self.step))
+
+    def counted(self, counts: Counts) -> "Progress":
+        """Return it with what the current round has counted so far."""
         assert self.current
         current = replace(
             self.current,
-            accounts=self.current.accounts + accounts,
-            mismatches=self.current.mismatches + mismatches,
-            unaudited=self.current.unaudited + unaudited,
+            accounts=counts.accounts,
+            mismatches=counts.mismatches,
+            unaudited=counts.unaudited,
         )
-        return replace(self, current=current, after=after)
+        return replace(self, current=current)
 
     def ended(self, now: datetime) -> "Progress":
         """Return it with the current round ended."""
         assert self.current
-        last = replace(self.current, ended_at=now)
-        return replace(self, current=None, after=None, last=last)
+        return replace(self, current=None, last=replace(self.current, ended_at=now))

@@ -1,12 +1,13 @@
 """The tally: what an account's entries add up to, entry by entry, by no rule of the ledger."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
-from datetime import date, datetime, timedelta
+from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from scrip.domain.account import Account
 from scrip.domain.audit.books import Books
+from scrip.domain.audit.checkpoint import Checkpoint, Origin, State, unsettled_since
 from scrip.domain.audit.conventions import (
     CLAWBACK,
     EXPIRY,
@@ -50,8 +51,7 @@ class Tally:
         self.seq, self.entry_id = 0, ""
         self.hash: bytes | None = GENESIS_HASH
         self.balance = self.held = self.debt = 0
-        self.is_whole = True
-        self.is_frozen = False
+        self.is_whole, self.is_frozen = True, False
         # Grants: the credits left of each, and what entries brought to those that are known.
         grants = books.account.grants if books.account else ()
         self.grants = {grant.grant_id: grant for grant in grants}
@@ -59,7 +59,7 @@ class Tally:
         self.left: Counter[str] = Counter()
         self.brought: Counter[str] = Counter()
         self.brought_before: defaultdict[str, set[int]] = defaultdict(set)
-        self.origins: dict[str, Entry] = {}
+        self.origins: dict[str, Origin] = {}
         self.grant_of_entry: dict[str, str] = {}
         # Holds: the credits of each grant in each hold, and the terms of open holds.
         holds = books.account.holds if books.account else ()
@@ -76,8 +76,8 @@ class Tally:
         self.is_paid = bool(books.account and _may_have_paid(books.account))
         self.granted = self.consumed = self.used_max = 0
         self.used: int | None = None
-        self.refundable: set[str] = set()
         # Refunds: cost and refunds of entries that have a refunded total.
+        self.refundable: set[str] = set()
         self.costs: dict[str, int] = {}
         self.refunded: Counter[str] = Counter()
         # Usage: by day, the entries that its item has counted, and those that it has missed.
@@ -101,6 +101,63 @@ class Tally:
         self.unspent: Counter[str] = Counter()
         self.disputes: dict[str, tuple[str, str]] = {}
         self.dispute_ends: dict[str, str] = {}
+        # The checkpoint, once an entry is as new as `unsettled`. Payments booked before the one
+        # that this tally continues from, and the first instant of the days that it adds up whole.
+        self.unsettled, self.has_kept = unsettled_since(now), False
+        self.kept: Checkpoint | None = None
+        self.paid_before, self.whole_since = frozenset[str](), datetime.min.replace(tzinfo=UTC)
+
+    def resume(self, state: State, entry: Entry) -> None:
+        """Start after a checkpoint instead: with its state, and the entry that it names."""
+        self.seq, self.entry_id, self.hash = entry.seq, entry.entry_id, entry.hash
+        self.balance, self.held = entry.balance_after, entry.held_after
+        self.debt, self.is_frozen = entry.debt_after, state.is_frozen
+        self.left.update(state.left)
+        self.brought.update(state.brought)
+        self.brought_before.update((name, set(had)) for name, had in state.brought_before.items())
+        self.origins.update(state.origins)
+        self.in_holds = {name: Counter(parts) for name, parts in state.in_holds.items()}
+        self.hold_end_max.update(state.hold_end_max)
+        self.hold_features.update((name, [*of]) for name, of in state.hold_features.items())
+        self.uncharged.update(state.uncharged)
+        self.granted, self.consumed = state.granted, state.consumed
+        if self.is_paid:
+            self.used_max = state.used_max
+        elif state.begun == self.begun:
+            self.used, self.used_max = state.used, state.used_max
+        self.paid_before, self.whole_since = state.paid, state.before
+
+    def keep(self) -> None:
+        """Keep a checkpoint at the last entry, the first time this is called; none before any."""
+        has_kept, self.has_kept = self.has_kept, True
+        if has_kept or not self.seq or self.hash is None:
+            return
+        terms = self.account.terms if self.account else ()
+        paid = self.paid.keys() | self.paid_before
+        state = State(
+            before=self.unsettled,
+            is_frozen=self.is_frozen,
+            left=dict(self.left),
+            brought=_only(self.grants, self.brought),
+            brought_before={
+                name: frozenset(had)
+                for name, had in _only(self.grants, self.brought_before).items()
+            },
+            origins=_only(self.grants, self.origins),
+            in_holds={name: dict(parts) for name, parts in self.in_holds.items()},
+            hold_end_max=_only(self.open_holds, self.hold_end_max),
+            hold_features={
+                name: tuple(of) for name, of in _only(self.open_holds, self.hold_features).items()
+            },
+            uncharged=_only(self.open_holds, self.uncharged),
+            begun=self.begun,
+            granted=self.granted,
+            consumed=self.consumed,
+            used=self.used,
+            used_max=self.used_max,
+            paid=frozenset(term.payment_id for term in terms if term.payment_id in paid),
+        )
+        self.kept = Checkpoint(seq=self.seq, hash=self.hash, digest=self.books.digest, state=state)
 
     def skip(self, seq: int) -> None:
         """Pass over entries up to a seq that are missing or cannot be read."""
@@ -151,7 +208,7 @@ class Tally:
             if not self.left[name]:
                 del self.left[name]
         if (own := f"g{entry.seq}") in self.known_grants:
-            self.origins[own] = entry
+            self.origins[own] = Origin(entry.type, entry.effective_at, entry.entry_id)
         for allocation in entry.allocations:
             name = allocation.grant_id
             if name not in self.known_grants:
@@ -279,7 +336,7 @@ class Tally:
                 self.money[entry.entry_id] = money
         if entry.type is EntryType.CLAWBACK:
             payment_id, _, _ = entry.entry_id.rpartition(CLAWBACK)
-            if payment_id.rpartition(":")[0] in self.paid:
+            if payment_id.rpartition(":")[0] in self.paid.keys() | self.paid_before:
                 return  # of a term, which knows what became of its months
             self.taken_back[payment_id] -= entry.amount
             self.clawbacks[payment_id] += 1
@@ -307,6 +364,11 @@ class Tally:
                     hold_id = hold_id.rpartition(":")[0]
                 if hold_id in self.disputes:
                     self.unspent[self.disputes[hold_id][0]] -= entry.amount
+
+
+def _only[Value](names: Collection[str], found: Mapping[str, Value]) -> dict[str, Value]:
+    """Return what is known of some names."""
+    return {name: value for name, value in found.items() if name in names}
 
 
 def _begun(account: Account) -> datetime:

@@ -25,6 +25,7 @@ from scrip.store.items import (
     BESIDE_ENTRY,
     account_as_stored,
     audit_of,
+    digest_of,
     entry_of,
     from_wire,
     hold_end_of,
@@ -104,7 +105,8 @@ class _PatientTable(Table):
             raise TableRefusedError from exc
 
 
-def _patient(table: Table) -> Table:
+def patient(table: Table) -> Table:
+    """Return the table as the audit uses it."""
     return _PatientTable(table.client, table.name)
 
 
@@ -151,7 +153,7 @@ def account_pages(
     Raises:
         BusyError: the table did not answer, several times.
     """
-    table = _patient(table)
+    table = patient(table)
     checked: set[str] = set()
     options: dict[str, Any] = {"Segment": segment, "TotalSegments": segments}
     if items_max:
@@ -159,21 +161,25 @@ def account_pages(
     last = to_wire(after) if after else None
     while True:
         found, last = table.scan("pk", "sk", "account_id", "moved", after=last, **options)
-        items = [from_wire(item) for item in found]
-        owners = {account_id for item in items if (account_id := owner_of(item["pk"])) is not None}
-        there = [
-            account_id
-            for item in items
-            if (account_id := owner_of(item["pk"])) is not None
-            and _place(item) == _place(account_key(account_id))
-        ]
+        owners: set[str] = set()
+        there: list[str] = []
+        others: list[Item] = []
+        for item in found:  # nearly all of them are an account's
+            pk, sk = item["pk"]["S"], item["sk"]["S"]
+            account_id = owner_of(pk)
+            if account_id is None:
+                others.append(from_wire(item))
+                continue
+            owners.add(account_id)
+            if {"pk": pk, "sk": sk} == account_key(account_id):
+                there.append(account_id)
         # A long ledger continues from page to page.
         unsure = owners - set(there) - checked
         checked = owners
         yield AccountPage(
             account_ids=there + sorted(unsure - _existing(table, unsure)),
-            leads=[lead for item in items if (lead := _lead(item))],
-            items=len(items),
+            leads=[lead for item in others if (lead := _lead(item))],
+            items=len(found),
             last=from_wire(last) if last else None,
         )
         if last is None:
@@ -186,7 +192,7 @@ def stray(table: Table, leads: Iterable[Lead]) -> list[Lead]:
     Raises:
         BusyError: the table did not answer, several times.
     """
-    table = _patient(table)
+    table = patient(table)
     leads = list(leads)
     seen = _existing_places(table, [lead.back for lead in leads])
     unsure = [lead for lead in leads if not _leads_back(lead, seen)]
@@ -214,7 +220,7 @@ def read_books(table: Table, account_id: str, *, with_names: bool) -> Books:
         NewerVersionError: a newer version wrote some of it.
         BusyError: the table did not answer, several times.
     """
-    table = _patient(table)
+    table = patient(table)
     account_fields: dict[str, Any] = {"account": None}
     found: dict[str, dict[Any, Any]] = {kind: {} for kind in READ}
     unreadable: list[str] = []
@@ -236,7 +242,7 @@ def read_books(table: Table, account_id: str, *, with_names: bool) -> Books:
             unreadable.append(ABOUT[kind].format(name))
     names = names_of(table, account_id) if with_names else ()
     leading = {
-        wire["pk"]["S"]: wire for wire in _batches(table, [alias_key(name) for name in names])
+        wire["pk"]["S"]: wire for wire in batches(table, [alias_key(name) for name in names])
     }
     changes = found["AUDIT"].values()
     return Books(
@@ -280,7 +286,7 @@ def read_ledger(table: Table, account_id: str) -> StoredLedger:
         NewerVersionError: a newer version wrote some of it.
         BusyError: the table did not answer, several times.
     """
-    table = _patient(table)
+    table = patient(table)
     by_id = table.query_all("pk = :pk", {":pk": ledger_partition(account_id)})
     numbered: list[StoredEntry] = []
     unnumbered: list[str] = []
@@ -299,6 +305,22 @@ def read_ledger(table: Table, account_id: str) -> StoredLedger:
         entries=(_stored(account_id, wire) for wire in by_seq),
         unnumbered=_unnumbered(table, account_id),
     )
+
+
+def read_newer(table: Table, account_id: str, seq: int) -> list[StoredEntry] | None:
+    """Return the entries of an account from a seq on; None if there are very many.
+
+    Raises:
+        NewerVersionError: a newer version wrote some of it.
+        BusyError: the table did not answer, several times.
+    """
+    by_seq = patient(table).query_all(
+        "pk = :pk AND seq >= :seq",
+        {":pk": ledger_partition(account_id), ":seq": seq},
+        IndexName="history",
+    )
+    found = [_stored(account_id, wire) for wire in islice(by_seq, SORTED_MAX)]
+    return found if len(found) < SORTED_MAX else None
 
 
 def _stored(account_id: str, wire: Wire) -> StoredEntry:
@@ -326,7 +348,7 @@ def read_payments(table: Table, payment_ids: Collection[str]) -> dict[str, Payme
         BusyError: the table did not answer, several times.
     """
     found = {}
-    for wire in _batches(_patient(table), map(payment_key, payment_ids)):
+    for wire in batches(patient(table), map(payment_key, payment_ids)):
         with suppress(CorruptAccountError):
             payment = payment_of(wire)
             found[payment.payment_id] = payment
@@ -339,7 +361,7 @@ def newest_entry_at(table: Table, account_id: str) -> datetime | None:
     Raises:
         BusyError: the table did not answer, several times.
     """
-    newest, _ = _patient(table).query(
+    newest, _ = patient(table).query(
         "pk = :pk",
         {":pk": ledger_partition(account_id)},
         IndexName="history",
@@ -380,6 +402,7 @@ def _account_fields(wire: Wire) -> dict[str, Any]:
     }
     return {
         "account": account,
+        "digest": digest_of(wire),
         "balance": item.get("balance"),
         "listed": not different & DIRECTORY,
         "unknown": frozenset(different - DIRECTORY - {"balance"}),
@@ -462,14 +485,15 @@ def _existing_places(
     Hands can have written impossible places.
     """
     possible = {_place(key): key for key in keys if is_possible(key)}.values()
-    found = _batches(table, possible, "pk", "sk", "account_id", consistent=consistent)
+    found = batches(table, possible, "pk", "sk", "account_id", consistent=consistent)
     return {
         (wire["pk"]["S"], wire["sk"]["S"]): wire.get("account_id", {}).get("S") for wire in found
     }
 
 
-def _batches(
+def batches(
     table: Table, keys: Iterable[Key], *attributes: str, consistent: bool = False
 ) -> Iterator[Wire]:
+    """Yield those of any number of items that exist, in no particular order."""
     for some in batched(keys, BATCH_MAX, strict=False):
         yield from table.get_batch(some, *attributes, consistent=consistent)

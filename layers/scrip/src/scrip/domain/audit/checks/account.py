@@ -146,7 +146,8 @@ def terms_have_payments_and_sound_months(tally: Tally, account: Account) -> Iter
     now = {term.term_id: term for term in account.terms}
     for term in {**tally.books.terms, **now}.values():
         about = f"term {term.term_id}"
-        if term.payment_id not in tally.paid and term.payment_id != UNKNOWN_PAYMENT:
+        known = {*tally.paid, *tally.paid_before, UNKNOWN_PAYMENT}
+        if term.payment_id not in known:
             yield about, f"No entry {term.payment_id} says that it was paid for."
         for month, lot in term.lots.items():
             granted = sum(

@@ -35,6 +35,14 @@ def chain_continues(tally: Tally, entry: Entry) -> Iterator[str]:
         yield f"Entry {entry.seq} does not hold the hash of the entry before it."
 
 
+@entry_checks.reporting(Code.CHECKPOINT_WRONG)
+def checkpoint_has_the_hash(tally: Tally, entry: Entry) -> Iterator[str]:
+    """The entry of the checkpoint is the one that was proved then."""
+    known = tally.books.checkpoint
+    if known and known.seq == entry.seq and known.hash not in {b"", entry.hash}:
+        yield f"Entry {entry.seq} is another than the one that was proved before: it was rewritten."
+
+
 @step_checks.reporting(Code.BALANCE_WRONG)
 def balance_follows(tally: Tally, entry: Entry) -> Iterator[str]:
     """The balance after an entry is the one before and the entry's amount."""

@@ -37,6 +37,16 @@ def entries_have_seqs(books: Books) -> Iterator[AboutItem]:
         yield f"entry {entry_id}", "It has no seq, so no list of entries shows it."
 
 
+@item_checks.reporting(Code.CHECKPOINT_WRONG)
+def account_reaches_its_checkpoint(books: Books) -> Iterator[AboutItem]:
+    """A checkpoint can be read, and the account goes on from there."""
+    known, account = books.checkpoint, books.account
+    if known and not known.hash:
+        yield "checkpoint", "It cannot be read."
+    elif known and account and account.seq_last < known.seq:
+        yield "checkpoint", f"Entry {known.seq} was proved, but the account ends before it."
+
+
 @item_checks.reporting(Code.ALIAS_WRONG)
 def names_lead_to_the_account(books: Books) -> Iterator[AboutItem]:
     """The outside names of the account lead to it."""

@@ -53,6 +53,8 @@ def usage_counts_every_entry(tally: Tally) -> Iterator[AboutItem]:
 def usage_is_that_of_its_entries(tally: Tally) -> Iterator[AboutItem]:
     """A day's usage is that of the entries that it has counted, which are of that day."""
     for day, usage in sorted(tally.books.usage.items()):
+        if day < tally.whole_since.date():
+            continue
         about, counted = f"usage of {day}", tally.uses[day]
         numbers = sum(last - first + 1 for first, last in usage.counted)
         yield from compare(about, "The number of entries counted", numbers, tally.counted[day])
