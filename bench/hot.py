@@ -11,9 +11,11 @@ import argparse
 import json
 from dataclasses import dataclass
 from functools import partial
+from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 
 from bench.crowd import ACCOUNT_ID, Answer, Crowd
+from bench.goals import Goal, at_least, at_most
 from scrip.domain.commands import (
     USES_MAX,
     CaptureHold,
@@ -37,9 +39,26 @@ LEARNING_SECONDS = 1.0
 OFFERED_PER_SECOND = {False: (25, 50, 100, 200, 400, 800), True: (200, 800)}
 BATCHES_OFFERED_PER_SECOND = {False: (25, 50, 100, 200), True: (50,)}
 OFFERED_WITHOUT_ADMISSION = {False: (100, 200, 400), True: (100,)}
-CALLERS = {False: (1, 2, 4, 8, 16, 32, 64, 128), True: (1, 8, 128)}
+CALLERS = {False: (1, 2, 4, 8, 16, 24, 32, 64, 128), True: (1, 2, 4, 8, 16, 24, 32, 128)}
 BATCH_CALLERS = {False: (1, 4, 16, 64), True: (8,)}
 """What is measured; the key is whether the run is quick."""
+
+GOODPUT_MIN = 45.0
+SEEDS = 3
+NOISE = 0.02
+"""The least goodput at any number of callers, as a mean of SEEDS runs, which vary by NOISE."""
+
+CALLERS_FEW = 2
+"""So few can't ask for GOODPUT_MIN: one call in 25 ms is 40 a second, and conflicts take longer.
+
+Their goal is what they get when none is refused.
+"""
+
+FIRST_CALL_SECONDS_MAX = 1.0
+CROWD_PER_SECOND = 800
+CROWD_SECONDS = 2
+CROWDS = 9
+"""The first calls after CROWDS crowds, from at once to a second after the last answer."""
 
 LEASES = (1, 4, 16)
 USES_OF_A_LEASE_PER_SECOND = 1_000
@@ -50,7 +69,7 @@ HOLD_SECONDS = 300
 NOTES = [
     "In virtual time, the same on every machine: 10 ms per round trip, 5 ms in the transaction.",
     "A success is one use; a batch has 25. Units include those of failed tries.",
-    "without_admission: callers whom Scrip never refuses early and lets try for 2 seconds.",
+    "without_admission: callers whom Scrip never refuses early and lets race for 4 seconds.",
     "callers null: callers arrive at a fixed rate, and leave when they are refused.",
     "lease: each caller counts 1 000 uses a second itself and captures them every second.",
 ]
@@ -101,23 +120,55 @@ def measure(*, quick: bool) -> dict[str, Any]:
     rows += [asking_again(BATCH, callers, SECONDS_QUICK) for callers in BATCH_CALLERS[quick]]
     rows += [leased(leases, seconds) for leases in LEASES]
     rows += [offered(WITHOUT_ADMISSION, rate, seconds) for rate in OFFERED_WITHOUT_ADMISSION[quick]]
-    return {"rows": rows, "notes": NOTES}
+    return {"rows": rows, "notes": NOTES, "goals": _goals(CALLERS[quick])}
+
+
+def _goals(numbers: tuple[int, ...]) -> list[Goal]:
+    """Return the goals of callers who ask again, and of the first one after a crowd."""
+    goals = []
+    for callers in numbers:
+        runs = [asking_again(SINGLE, callers, SECONDS, SEED + n) for n in range(SEEDS)]
+        goodput = mean(run["goodput_per_second"] for run in runs)
+        goal, name = GOODPUT_MIN, f"hot account: goodput, callers: {callers}"
+        if callers <= CALLERS_FEW:
+            goal = asking_again(WITHOUT_ADMISSION, callers, SECONDS)["goodput_per_second"]
+            name += " (as without refusals)"
+        goals.append(at_least(name, goodput, goal, "a second", noise=NOISE))
+    waits = [first_call(SEED + n, n / (CROWDS - 1)) for n in range(CROWDS)]
+    name = f"hot account: first call after {CROWD_PER_SECOND} a second, median"
+    return [*goals, at_most(name, median(waits), FIRST_CALL_SECONDS_MAX, "s")]
 
 
 def offered(mode: Mode, per_second: float, seconds: float) -> dict[str, Any]:
     """Measure callers who arrive at random, at a fixed rate, and leave when they are refused."""
     crowd = Crowd(SEED)
+    _offer(crowd, mode, per_second, seconds)
+    return _row(mode.name, crowd, None, seconds)
+
+
+def first_call(seed: int, pause: float) -> float:
+    """Return how many seconds a lone caller waits who comes `pause` seconds after a crowd."""
+    crowd = Crowd(seed)
+    number = _offer(crowd, SINGLE, CROWD_PER_SECOND, CROWD_SECONDS)
+    began = crowd.scheduler.now + pause
+    crowd.spawn(partial(crowd.ask_until_done, SINGLE.command(number)), pause)
+    crowd.run()
+    return crowd.scheduler.now - began
+
+
+def _offer(crowd: Crowd, mode: Mode, per_second: float, seconds: float) -> int:
+    """Let callers arrive, and run until all have left; return how many there were."""
     number, at = 0, crowd.chance.expovariate(per_second)
     while at < seconds:
         crowd.spawn(partial(crowd.ask, mode.command(number), mode.uses), at)
         number, at = number + 1, at + crowd.chance.expovariate(per_second)
     crowd.run()
-    return _row(mode.name, crowd, None, seconds)
+    return number
 
 
-def asking_again(mode: Mode, callers: int, seconds: float) -> dict[str, Any]:
+def asking_again(mode: Mode, callers: int, seconds: float, seed: int = SEED) -> dict[str, Any]:
     """Measure callers who each send the next request when answered, and repeat refused ones."""
-    crowd = Crowd(SEED)
+    crowd = Crowd(seed)
 
     def call(number: int) -> None:
         while crowd.scheduler.now < seconds:

@@ -58,8 +58,8 @@ BUGS = (
     Bug(
         "a transaction conflict counts as success",
         "scrip.store.commit",
-        "    if CONFLICT_REASON in codes:\n        raise ConflictError from exc",
-        "    if CONFLICT_REASON in codes:\n        return",
+        "    if codes & RETRYABLE_REASONS:\n        raise ConflictError from exc",
+        "    if codes & RETRYABLE_REASONS:\n        return",
     ),
     Bug(
         "a payment may be credited to two accounts",

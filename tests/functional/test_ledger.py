@@ -131,7 +131,7 @@ def test_endless_conflicts_are_busy_and_write_nothing(books: Ledger) -> None:
 @pytest.mark.parametrize("operation", ["GetItem", "TransactWriteItems"])
 def test_a_throttled_command_is_busy(books: Ledger, operation: str) -> None:
     with (
-        instead_of(books.table, operation, THROTTLED, times=100),
+        instead_of(books.table, operation, THROTTLED, times=TRIES_MAX),
         pytest.raises(BusyError),
     ):
         books.execute(consume())

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from functions.signup.handler import THREAD
-from scrip.ledger import ledger
+from scrip.ledger import TRIES_MAX, ledger
 from scrip.store.client import Table
 from scrip.store.mailbox_key import hashed, own_mailbox_key
 from scrip.store.queries import read_entry
@@ -76,7 +76,7 @@ def test_a_failure_of_the_trigger_does_not_stop_a_user_from_signing_in(
 ) -> None:
     monkeypatch.setattr("scrip.ledger.PAUSE_SECONDS_MAX", 0.0001)
     sent = event("signup/confirmed")
-    with instead_of(table, "GetItem", THROTTLED, times=100):
+    with instead_of(table, "GetItem", THROTTLED, times=TRIES_MAX):
         assert invoke("signup", sent) == sent
     assert items(table) == []
     assert send("account/me").body["balance"] == 150

@@ -69,14 +69,20 @@ if TYPE_CHECKING:
 CATALOG_SECONDS = 30
 """How long a process uses the catalog that it has read."""
 
-TRIES_MAX = 32
+TRIES_MAX = 200
 BACKOFF_SECONDS = 0.01
 PAUSE_SECONDS_MAX = 0.08
 DEADLINE_SECONDS = 2.0
-"""Limits for the tries of one command; the pause after try n is up to BACKOFF * 2^n."""
+"""Limits for the tries of one command; the pause after try n is up to BACKOFF * 2^n.
 
-CROWDED_SECONDS = 0.2
-"""After losing races for this long a caller gets `busy`; with the last try, within 300 ms."""
+Tries count from 0. After a conflict, only callers who have lost before pause.
+"""
+
+CROWDED_SECONDS = 0.3
+"""After losing races for this long a caller gets `busy`; with the last try, within 350 ms."""
+
+PATIENT_SECONDS = 4.0
+"""How long those race who are not part of a crowd: long enough to get through any."""
 
 WELCOME = "Welcome credits"
 """What the entry of the sign-up credits says."""
@@ -85,7 +91,7 @@ CALLERS = frozenset({ActorType.USER, ActorType.SERVICE})
 """Callers that are refused early when an account is crowded.
 
 Admins, webhooks and the clock are few and not part of the crowd. They are always admitted and try
-until DEADLINE_SECONDS.
+for PATIENT_SECONDS.
 """
 
 
@@ -259,14 +265,17 @@ class Ledger:
                 cause = moved.__cause__
             except (ConflictError, BusyError) as exc:
                 snapshot, is_crowded, cause = None, isinstance(exc, ConflictError), exc.__cause__
-                pause = jitter(min(BACKOFF_SECONDS * 2**n, PAUSE_SECONDS_MAX))
+                # The other transaction will be over before the next read arrives; a pause is for
+                # giving way to others.
+                gives_way = (is_caller and n > 0) or not is_crowded
+                pause = jitter(min(BACKOFF_SECONDS * 2**n, PAUSE_SECONDS_MAX)) if gives_way else 0.0
             else:
                 self._admission.done(account_id)
                 return outcome
             if is_crowded:
                 self._admission.lost(account_id)
-            seconds = CROWDED_SECONDS if is_crowded and is_caller else DEADLINE_SECONDS
-            if time.monotonic() + pause > began + seconds:
+            racing = CROWDED_SECONDS if is_caller else PATIENT_SECONDS
+            if time.monotonic() + pause > began + (racing if is_crowded else DEADLINE_SECONDS):
                 break
             time.sleep(pause)
         raise self._admission.busy(account_id) from cause

@@ -41,9 +41,8 @@ RETRYABLE_CODES = frozenset(
 )
 
 CONDITION_REASON = "ConditionalCheckFailed"
-CONFLICT_REASON = "TransactionConflict"
 RETRYABLE_REASONS = frozenset(
-    {"ProvisionedThroughputExceeded", "ThrottlingError", CONFLICT_REASON},
+    {"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"},
 )
 """Why a transaction was canceled that may succeed when it is repeated."""
 

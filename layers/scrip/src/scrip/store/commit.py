@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 from ulid import ULID
 
-from scrip.domain.errors import BusyError, CorruptAccountError, PaymentTakenError
+from scrip.domain.errors import CorruptAccountError, PaymentTakenError
 from scrip.domain.payments import Payment
 from scrip.observability import logger
-from scrip.store.client import CONDITION_REASON, CONFLICT_REASON, RETRYABLE_REASONS, Table, answered
+from scrip.store.client import CONDITION_REASON, RETRYABLE_REASONS, Table, answered
 from scrip.store.items import (
     account_changes,
     account_item,
@@ -102,7 +102,7 @@ class AlreadyWelcomedError(Exception):
 
 
 class ConflictError(Exception):
-    """Another transaction is writing one of the items; nothing was written."""
+    """One of the items is written by another transaction or throttled; nothing was written."""
 
 
 def commit(table: Table, posting: Posting) -> None:
@@ -286,10 +286,8 @@ def _explain(reasons: Any, posting: Posting, exc: ClientError) -> None:
         if entry is posting.entry and "Item" in reason and not orphan:
             raise EntryExistsError(entry_of(reason["Item"])) from exc
     codes = {reason["Code"] for reason in reasons}
-    if CONFLICT_REASON in codes:
-        raise ConflictError from exc
     if codes & RETRYABLE_REASONS:
-        raise BusyError from exc
+        raise ConflictError from exc
     others = reasons[: len(reasons) - len(posting.welcomed)]
     if posting.welcomed and all(reason["Code"] == "None" for reason in others):
         raise AlreadyWelcomedError from exc
