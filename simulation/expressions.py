@@ -32,6 +32,9 @@ ORDERINGS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operat
 ORDERED = frozenset({"S", "N", "B"})
 """The types whose values have an order."""
 
+SETS = frozenset({"SS", "BS"})
+"""The types of sets that an update can change here. Scrip has no others, and adds no numbers."""
+
 TYPES = frozenset({"S", "SS", "N", "NS", "B", "BS", "BOOL", "NULL", "L", "M"})
 DIGITS_MAX = 38
 MAGNITUDE_MAX = 125
@@ -88,21 +91,26 @@ class Projection(Expression):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Update(Expression):
-    """The attributes to set, with their operands, and those to remove."""
+    """The attributes to set, with their operands, those to remove, and sets to change.
+
+    A change of a set is whether members are added, the attribute, and the value that has them.
+    """
 
     sets: tuple[tuple[str, Operand], ...]
     removes: tuple[str, ...]
+    members: tuple[tuple[bool, str, str], ...]
 
     @property
     def attributes(self) -> tuple[str, ...]:
         """The attributes that it changes."""
-        return (*(name for name, _ in self.sets), *self.removes)
+        changed = (name for _, name, _ in self.members)
+        return (*(name for name, _ in self.sets), *self.removes, *changed)
 
     def of(self, item: Item, values: Item) -> Item:
         """Return an item after the update; every operand reads the item before it.
 
         Raises:
-            InvalidRequestError: an operand does not exist.
+            InvalidRequestError: an operand does not exist, or is no set of the same type.
         """
         after = dict(item)
         for name, operand in self.sets:
@@ -114,6 +122,8 @@ class Update(Expression):
             after[name] = value
         for name in self.removes:
             after.pop(name, None)
+        for is_added, name, value_name in self.members:
+            _change_set(after, name, values[value_name], is_added=is_added)
         return after
 
 
@@ -170,18 +180,23 @@ def projection(text: str, names: Names) -> Projection:
 
 @lru_cache(CACHED)
 def update(text: str, names: Names) -> Update:
-    """Parse an UpdateExpression of SET and REMOVE."""
+    """Parse an UpdateExpression of SET and REMOVE, and of sets' ADD and DELETE."""
     parser = _Parser(text, names)
     sets: list[tuple[str, Operand]] = []
     removes: list[str] = []
+    members: list[tuple[bool, str, str]] = []
     while parser.has_more:
         if not sets and parser.took("set"):
             sets = parser.separated(parser.assignment)
         elif not removes and parser.took("remove"):
             removes = parser.separated(parser.path)
+        elif not members and (word := parser.took("add", "delete")):
+            members = [(word == "add", *one) for one in parser.separated(parser.members)]
         else:
             parser.give_up()
-    parsed = Update(sets=tuple(sets), removes=tuple(removes), **parser.end())
+    parsed = Update(
+        sets=tuple(sets), removes=tuple(removes), members=tuple(members), **parser.end()
+    )
     if not parsed.attributes:
         raise InvalidRequestError("Invalid UpdateExpression: The expression can not be empty;")
     _refuse_overlap(parsed.attributes)
@@ -423,6 +438,24 @@ class _Parser:
         for operand in (left, right):
             self.must_be(operand, frozenset({"N"}))
         return attribute, _sum(left, right, 1 if sign == "+" else -1)
+
+    def members(self) -> tuple[str, str]:
+        attribute, name = self.path(), self.value()
+        self.checks.append(lambda values: _refuse_type(values[name], SETS))
+        return attribute, name
+
+
+def _change_set(item: Item, name: str, members: Attribute, *, is_added: bool) -> None:
+    """Add members to a set or delete them from it, which removes an empty set."""
+    [(kind, wanted)] = members.items()
+    before = item.get(name, {kind: []})
+    if before.keys() != members.keys():
+        raise InvalidRequestError("An operand in the update expression has an incorrect data type")
+    after = {*before[kind]} | {*wanted} if is_added else {*before[kind]} - {*wanted}
+    if after:
+        item[name] = {kind: sorted(after)}
+    else:
+        item.pop(name, None)
 
 
 def _any(left: Test, right: Test) -> Test:

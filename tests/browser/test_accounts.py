@@ -72,12 +72,13 @@ def many(stack: LocalStack) -> Iterator[None]:
             rows.append("frozen")
         if number in frozen or number >= ACCOUNTS - SHOWN:
             accounts.append(account_item(opened(account_id, at, is_frozen=number in frozen)))
+            owner = {"name": FORMULA, **name_directory_keys(FORMULA)} if number == 0 else {}
+            items.append({**addresses_key(account_id), "emails": {address}, **owner})
         items += [
             {**listed_key(account_id, row), **listed_directory_keys(account_id, row, at)}
             for row in rows
         ]
         items.append(account_alias_item(account_id, f"email:{address}"))
-    items.append({**addresses_key("many-0"), "name": FORMULA, **name_directory_keys(FORMULA)})
     puts = [{"PutRequest": {"Item": to_wire(item)}} for item in [*items, *accounts]]
     write(stack, puts)
     yield

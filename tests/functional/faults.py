@@ -10,7 +10,7 @@ from botocore.compat import HTTPHeaders
 from botocore.exceptions import ReadTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from scrip.store.client import Table
 
@@ -50,6 +50,23 @@ def answer_lost(table: Table, operation: str, times: int) -> Iterator[None]:
         yield
     finally:
         table.client.meta.events.unregister(event, after_call)
+
+
+@contextmanager
+def before_each(table: Table, operation: str, act: Callable[[], object]) -> Iterator[None]:
+    """Do something else just before each call of an operation, as another process would."""
+
+    def before_call(**_: Any) -> None:
+        table.client.meta.events.unregister(event, before_call)  # not before its own calls
+        act()
+        table.client.meta.events.register_first(event, before_call)
+
+    event = f"before-call.dynamodb.{operation}"
+    table.client.meta.events.register_first(event, before_call)
+    try:
+        yield
+    finally:
+        table.client.meta.events.unregister(event, before_call)
 
 
 @contextmanager

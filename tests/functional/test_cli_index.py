@@ -12,7 +12,7 @@ from scrip.domain.commands import SetFrozen
 from scrip.domain.entries import CLOCK
 from scrip.ledger import ledger
 from scrip.store.items import to_wire
-from scrip.store.keys import account_alias_key, account_key
+from scrip.store.keys import account_alias_key, account_key, addresses_key
 from scrip.store.listing import end_row, put_row
 from scrip.users import open_account
 from scrip_cli.exit_codes import ExitCode
@@ -45,6 +45,7 @@ def opened(table: Table, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     for account_id in account_ids:
         open_account(ledger(), account_id, [f"{account_id}@example.com"], at=now[-1])
         table.put(account_alias_key(account_id, f"email:{account_id}@example.com"))
+        table.put({**addresses_key(account_id), "told_at": now[-1]})
         now.append(now[-1] + timedelta(hours=1))
     ledger().execute(SetFrozen(account_id="cleo", entry_id="f", actor=CLOCK, frozen=True))
     ledger.cache_clear()
@@ -73,10 +74,27 @@ def test_all_accounts_are_listed_and_found_afterwards(table: Table, opened: list
         ["cleo"],
         ["cleo"],
     )
-    assert send("admin/accounts").body["complete"]
+    page = send("admin/accounts").body
+    assert page["complete"]
+    assert [one["emails"] for one in page["accounts"]] == [
+        [f"{account_id}@example.com"] for account_id in opened[::-1]
+    ]
     before = items(table)
     assert run()[0] == 0
     assert items(table) == before
+
+
+def test_an_address_that_a_function_of_the_version_before_took_away_is_listed_no_more(
+    table: Table, opened: list[str]
+) -> None:
+    run()
+    table.delete(account_alias_key("anna", "email:anna@example.com"))
+    run()
+    assert [one["emails"] for one in send("admin/accounts").body["accounts"]] == [
+        ["cleo@example.com"],
+        ["bert@example.com"],
+        [],
+    ]
 
 
 def test_a_row_of_a_later_version_stays_and_an_older_one_is_corrected(

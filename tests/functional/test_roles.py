@@ -310,6 +310,7 @@ def test_each_role_may_do_what_its_function_does_and_nothing_else(
         waiting = deliver_story("carl", MESSAGES[1:]), deliver_story("dora", MESSAGES[1:])
     assert ledger().account("bob").status == "closed"
     ledger().execute(opening("dora"))
+    link_account(renewals.table, "dora", "email:dora@example.org")
     with uses.of("wake"):
         opened = event("wake/account_opened")
         opened["Records"][0]["dynamodb"]["Keys"]["pk"]["S"] = "ACCOUNT#dora"

@@ -78,6 +78,8 @@ UPDATES = (
     "REMOVE seq",
     "REMOVE directory_sk, #balance",
     "SET seq = :seq",
+    "ADD waits_for :waits_for",
+    "SET refunded = :refunded DELETE waits_for :waits_for",
 )
 QUERIES = (
     (None, "pk = :pk"),

@@ -149,7 +149,7 @@ def test_unknown_requests_get_no_response(client: SimulatedDynamoDB) -> None:
         client.get_item(**UPDATE, AttributesToGet=["sk"])
     for expression in (
         "SET balance = if_not_exists(balance, pk)",
-        "ADD balance :x",
+        "ADD balance balance",
         "SET a.b = pk",
     ):
         with pytest.raises(AssertionError):

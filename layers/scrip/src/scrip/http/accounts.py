@@ -1,9 +1,7 @@
 """Accounts as the API and the command line show them: one in full, or a list."""
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from functools import partial
 from typing import TypedDict
 
 from scrip.domain.account import Account, AccountStatus
@@ -18,10 +16,6 @@ from scrip.ledger import Ledger
 from scrip.observability import logger
 from scrip.store.listing import Listed, read_listed
 from scrip.store.queries import Unreadable, read_newest_entry
-from scrip.users import emails_of
-
-THREADS = 8
-"""How many accounts' email addresses are looked up at once."""
 
 
 class Period(TypedDict):
@@ -182,10 +176,7 @@ def listed_accounts(
     One that cannot be read hides no other.
     """
     found = read_listed(ledger.table, account_ids)
-    ledger.catalog()  # once, and not by each thread
-    with ThreadPoolExecutor(THREADS) as pool:
-        listed = partial(_listed, ledger, found)
-        shown = list(pool.map(listed, found.accounts.keys(), found.accounts.values()))
+    shown = [_listed(ledger, found, *account) for account in found.accounts.items()]
     return shown, found.is_complete
 
 
@@ -196,7 +187,7 @@ def _listed(
         return {"account_id": account_id, "error": account.code}
     try:
         settled = ledger.settled(account)
-        emails, owner = emails_of(ledger, account_id), found.owners.get(account_id)
+        emails, owner = found.emails.get(account_id, []), found.owners.get(account_id)
         opened_at = found.opened_ats.get(account_id)
         return listed_account_json(settled, ledger.entitled(settled), emails, owner, opened_at)
     except BusyError:

@@ -3,6 +3,9 @@
 Names are strings of a kind and a value: `email:<address>`, `<provider>:<the provider's ID>`. Each
 leads to at most one account or payment. Every account also has the name `account:<account_id>`,
 without an alias. A provider's name may move to another account, if a stronger name says so.
+
+An account has its names beside its lists, and once more all of its addresses in one item, which
+lists of accounts read: a name and its copy are written together.
 """
 
 from __future__ import annotations
@@ -18,7 +21,14 @@ from scrip.domain.account import AccountStatus
 from scrip.domain.commands import is_account_id
 from scrip.domain.errors import BusyError
 from scrip.domain.naming import LONG_AGO, Link, Rank
-from scrip.store.client import ConditionFailedError, checking, deleting, putting
+from scrip.store.client import (
+    EXISTS,
+    ConditionFailedError,
+    checking,
+    deleting,
+    putting,
+    updating,
+)
 from scrip.store.items import read_item
 from scrip.store.keys import (
     account_alias_key,
@@ -69,8 +79,11 @@ NEW_OR_SAME_PAYMENT = "attribute_not_exists(pk) OR payment_id = :id"
 # Holds if the account exists and is not closed: closed accounts have no names.
 IS_OPEN = "attribute_exists(pk) AND (attribute_not_exists(#status) OR #status <> :closed)"
 
+OF_OWNER = ("name", "directory_pk", "directory_sk")
+"""What the item of an account's addresses has of its owner's name."""
+
 # Holds unless a later state of the addresses is known.
-NOT_OLDER = "attribute_not_exists(pk) OR told_at <= :told_at"
+NOT_OLDER = "attribute_not_exists(told_at) OR told_at <= :told_at"
 
 
 def name_of(keys: Wire) -> str:
@@ -133,7 +146,7 @@ def link_account(table: Table, account_id: str, name: str) -> bool:
     try:
         table.transact(
             putting(alias, NEW_OR_SAME_ACCOUNT, {":id": account_id}),
-            putting(account_alias_item(account_id, name)),
+            *noting(account_id, name),
             checking(account_key(account_id), IS_OPEN, {":closed": AccountStatus.CLOSED}),
         )
     except ConditionFailedError:
@@ -184,12 +197,28 @@ def _moving(name: str, known: Link | None, link: Link) -> list[Action]:
         }
     actions = [
         putting({**alias_key(name), **_link_item(link)}, condition, values),
-        putting(account_alias_item(link.account_id, name)),
+        *noting(link.account_id, name),
         checking(account_key(link.account_id), IS_OPEN, {":closed": AccountStatus.CLOSED}),
     ]
     if known and known.account_id != link.account_id:
         actions.append(deleting(account_alias_key(known.account_id, name)))
     return actions
+
+
+def noting(account_id: str, name: str, condition: str | None = None) -> list[Action]:
+    """Return the actions that note a name at its account, and in what lists show of it."""
+    actions = [putting(account_alias_item(account_id, name), condition)]
+    if name.startswith(EMAIL):
+        emails = {":emails": {value_of(name)}}
+        actions.append(updating(addresses_key(account_id), "ADD #emails :emails", emails))
+    return actions
+
+
+def drop_addresses(table: Table, account_id: str, emails: set[str]) -> None:
+    """Drop addresses from what lists show of an account."""
+    with suppress(ConditionFailedError):  # a closed account has nothing there, and gets nothing
+        drop = "DELETE #emails :emails"
+        table.update(addresses_key(account_id), drop, EXISTS, {":emails": emails})
 
 
 def account_alias_item(account_id: str, name: str) -> Key:
@@ -207,14 +236,19 @@ def note_addresses(table: Table, account_id: str, at: datetime, owner: str | Non
 
     Return False, and note nothing, if later ones are known or the account is closed.
     """
-    item: dict[str, Any] = {**addresses_key(account_id), "told_at": at}
+    known: dict[str, Any] = {"told_at": at}
     words = owner.split() if owner else []
     if owner:
-        item |= {"name": owner, **name_directory_keys(owner)}
+        known |= {"name": owner, **name_directory_keys(owner)}
+    update = "SET " + ", ".join(f"#{name} = :{name}" for name in known)
+    gone = [f"#{name}" for name in OF_OWNER if name not in known]
+    if gone:
+        update += " REMOVE " + ", ".join(gone)
+    values = {f":{name}": value for name, value in known.items()}
     last_name = last_name_key(account_id)
     try:
         table.transact(
-            putting(item, NOT_OLDER, {":told_at": at}),
+            updating(addresses_key(account_id), update, values, NOT_OLDER),
             # People look for the last name, too.
             putting({**last_name, **name_directory_keys(words[-1])})
             if len(words) > 1
@@ -259,6 +293,9 @@ def unlink(table: Table, account_id: str, name: str) -> None:
     """Take a name away from an account, so that it leads nowhere, unless it leads elsewhere now."""
     with suppress(ConditionFailedError):
         table.delete(alias_key(name), "account_id = :account_id", {":account_id": account_id})
+    if name.startswith(EMAIL):
+        drop_addresses(table, account_id, {value_of(name)})
+    # Last, so that whoever repeats this finds the name.
     table.delete(account_alias_key(account_id, name))
 
 

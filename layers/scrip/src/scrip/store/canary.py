@@ -18,14 +18,12 @@ from enum import StrEnum
 
 from botocore.exceptions import ClientError
 
-from scrip.store.client import Action, ConditionFailedError, Table, checking, putting
+from scrip.store.client import EXISTS, Action, ConditionFailedError, Table, checking, putting
 from scrip.store.items import to_wire
 from scrip.store.keys import account_key, entry_key
 
 NOBODY = "no account"
 """What the account would be called: a space cannot be part of an ID."""
-
-EXISTS = "attribute_exists(pk)"
 
 
 class CanaryError(Exception):

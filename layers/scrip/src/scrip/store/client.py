@@ -67,8 +67,9 @@ BATCH_MAX = 100
 PUTS_MAX = 25
 """How many items one BatchWriteItem puts."""
 
-# Holds if no item has the key.
+# Hold if no item has the key, and if one has it.
 IS_NEW = "attribute_not_exists(pk)"
+EXISTS = "attribute_exists(pk)"
 
 _NAME = re.compile(r"#(\w+)")
 
@@ -208,8 +209,8 @@ class Table:
         Raises:
             ConditionFailedError: nothing was changed.
         """
-        expressions = _expressions(values, UpdateExpression=update, ConditionExpression=condition)
-        self.call(self.client.update_item, TableName=self.name, Key=to_wire(key), **expressions)
+        request = updating(key, update, values, condition)["Update"]
+        self.call(self.client.update_item, TableName=self.name, **request)
 
     def delete(self, key: Key, where: str | None = None, values: Item | None = None) -> None:
         """Delete an item if it exists.
@@ -286,6 +287,12 @@ def putting(
     if return_old:
         request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
     return {"Put": request}
+
+
+def updating(key: Key, update: str, values: Item | None, condition: str | None = None) -> Action:
+    """Return the action of a transaction that changes attributes of an item, new or not."""
+    expressions = _expressions(values, UpdateExpression=update, ConditionExpression=condition)
+    return {"Update": {"Key": to_wire(key), **expressions}}
 
 
 def deleting(key: Key) -> Action:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from scrip.store.aliases import unlink, wait_no_more
 from scrip.store.inbox import blank, read_message
-from scrip.store.keys import names_partition
+from scrip.store.keys import addresses_key, names_partition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,6 +30,8 @@ def erase(table: Table, account_id: str) -> None:
                 erase_message(table, inbox_id, record.waits_for if record else ())
             case _:
                 table.delete({"pk": partition, "sk": place})
+    # Again: `scrip index` may have put it back while there were names.
+    table.delete(addresses_key(account_id))
 
 
 def erase_message(table: Table, inbox_id: str, waits_for: Iterable[str]) -> None:

@@ -837,6 +837,7 @@ _WRITE: Mapping[type, Callable[[Any], Wire]] = {
     dict: lambda parts: {"M": {name: _wire(part) for name, part in parts.items()}},
     list: lambda parts: {"L": [_wire(part) for part in parts]},
     tuple: lambda parts: {"L": [_wire(part) for part in parts]},
+    set: lambda texts: {"SS": sorted(texts)},
     type(None): lambda _: {"NULL": True},
 }
 """How to write a value of each type. The lookup is fast, since a consume writes many values."""

@@ -188,7 +188,7 @@ def account_alias_key(account_id: str, name: str) -> Key:
 
 
 def addresses_key(account_id: str) -> Key:
-    """When the addresses of an account, as they are known now, were seen."""
+    """An account's addresses as lists show them, when they were seen, and its owner's name."""
     return {"pk": names_partition(account_id), "sk": "ADDRESSES"}
 
 
@@ -203,8 +203,11 @@ def listed_key(account_id: str, row: str) -> Key:
 
 
 def listing_key() -> Key:
-    """That all accounts are in their lists, even those that an earlier version opened."""
-    return {"pk": "LISTING", "sk": "LISTING"}
+    """That all accounts are in their lists, even those that an earlier version opened.
+
+    Before accounts had their addresses there, the sort key was LISTING.
+    """
+    return {"pk": "LISTING", "sk": "LISTING#2"}
 
 
 def waiting_key(name: str, inbox_id: str) -> Key:

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 
 from scrip.domain.account import Account, AccountStatus
 from scrip.domain.states import plans_of, states_of
-from scrip.store.aliases import account_alias_item
-from scrip.store.client import BATCH_MAX, ConditionFailedError
+from scrip.store.aliases import EMAIL, drop_addresses, noting, value_of
+from scrip.store.client import BATCH_MAX, EXISTS, ConditionFailedError
 from scrip.store.items import entry_of
 from scrip.store.keys import (
     LISTED_PREFIX,
@@ -55,9 +55,6 @@ ID = "id"
 
 # Holds unless the row was written for this version of the account, or for a later one.
 IS_LATER = "attribute_not_exists(pk) OR #version < :version"
-
-# Holds unless the name was taken away in the meantime.
-IS_STILL_THERE = "attribute_exists(pk)"
 
 KEPT = timedelta(days=2)
 """How long a row that has ended is kept: longer than the stream keeps its records."""
@@ -106,7 +103,7 @@ def _replace(table: Table, item: Item) -> bool:
 
 
 def bring_up_to_date(table: Table, account_id: str) -> int:
-    """Bring all rows and names of an account up to date; return how many were written.
+    """Bring all rows, names and addresses of an account up to date; return how many were written.
 
     It may run beside the function `events`, since rows have versions.
 
@@ -117,10 +114,10 @@ def bring_up_to_date(table: Table, account_id: str) -> int:
     account = read(table, account_id).account
     if account is None:
         return 0
-    found = table.query_all(
-        "pk = :pk", {":pk": names_partition(account_id)}, "sk", "directory_pk", ConsistentRead=True
-    )
+    partition, attributes = names_partition(account_id), ("sk", "directory_pk", "emails")
+    found = [*table.query_all("pk = :pk", {":pk": partition}, *attributes, ConsistentRead=True)]
     listed = {item["sk"]["S"]: "directory_pk" in item for item in found}
+    shown = {email for item in found for email in _emails(item)}
     rows = {
         id_of(sk) for sk, is_listed in listed.items() if is_listed and sk.startswith(LISTED_PREFIX)
     }
@@ -129,11 +126,16 @@ def bring_up_to_date(table: Table, account_id: str) -> int:
     version = account.version
     written = [put_row(table, account_id, row, version, since) for row in wanted - rows]
     written += [end_row(table, account_id, row, version, since) for row in rows - wanted]
-    unlisted = [sk for sk, is_listed in listed.items() if not is_listed and sk.startswith("ALIAS#")]
-    for sk in unlisted:
-        with suppress(ConditionFailedError):
-            table.put(account_alias_item(account_id, id_of(sk)), IS_STILL_THERE)
-    return sum(written) + len(unlisted)
+    names = {id_of(sk): is_listed for sk, is_listed in listed.items() if sk.startswith("ALIAS#")}
+    emails = {value_of(name) for name in names if name.startswith(EMAIL)}
+    missing = {f"{EMAIL}{email}" for email in emails - shown}
+    missing |= {name for name, is_listed in names.items() if not is_listed}
+    for name in missing:
+        with suppress(ConditionFailedError):  # it was taken away in the meantime
+            table.transact(*noting(account_id, name, EXISTS))
+    if shown - emails:
+        drop_addresses(table, account_id, shown - emails)
+    return sum(written) + len(missing) + len(shown - emails)
 
 
 def opened_at(table: Table, account: Account) -> datetime:
@@ -148,12 +150,13 @@ def opened_at(table: Table, account: Account) -> datetime:
 class Listed:
     """What lists show of some accounts, those that exist: by their IDs, in the same order.
 
-    `owners` are the names of those that have one, and `opened_ats` when those were opened that are
-    in the list of all accounts. `is_complete`: all accounts are in their lists, even those that
-    earlier versions opened.
+    `emails` are the addresses that lead to them, `owners` the names of those that have one, and
+    `opened_ats` when those were opened that are in the list of all accounts. `is_complete`: all
+    accounts are in their lists, even those that earlier versions opened.
     """
 
     accounts: Mapping[str, Account | Unreadable]
+    emails: Mapping[str, list[str]]
     owners: Mapping[str, str]
     opened_ats: Mapping[str, datetime]
     is_complete: bool
@@ -177,10 +180,11 @@ def read_listed(table: Table, account_ids: Iterable[str]) -> Listed:
         places = {account_id: (*key_of(account_id).values(),) for account_id in different}
         return {name: items[place] for name, place in places.items() if place in items}
 
-    owners, opened = each(addresses_key), each(lambda account_id: listed_key(account_id, OPENED))
+    people, opened = each(addresses_key), each(lambda account_id: listed_key(account_id, OPENED))
     return Listed(
         accounts={name: account_or_why_not(item) for name, item in each(account_key).items()},
-        owners={name: item["name"]["S"] for name, item in owners.items() if "name" in item},
+        emails={name: _emails(item) for name, item in people.items()},
+        owners={name: item["name"]["S"] for name, item in people.items() if "name" in item},
         opened_ats={
             name: listed_since(item["directory_sk"]["S"])
             for name, item in opened.items()
@@ -188,6 +192,11 @@ def read_listed(table: Table, account_ids: Iterable[str]) -> Listed:
         },
         is_complete=(*listing_key().values(),) in items,
     )
+
+
+def _emails(item: Wire) -> list[str]:
+    """Return the addresses in an item, if it has any. DynamoDB returns a set in any order."""
+    return sorted(item.get("emails", {}).get("SS", []))
 
 
 def list_newest(
