@@ -295,7 +295,7 @@ def unlink(table: Table, account_id: str, name: str) -> None:
         table.delete(alias_key(name), "account_id = :account_id", {":account_id": account_id})
     if name.startswith(EMAIL):
         drop_addresses(table, account_id, {value_of(name)})
-    # Last, so that whoever repeats this finds the name.
+    # Last, so that a repetition still finds the name.
     table.delete(account_alias_key(account_id, name))
 
 
