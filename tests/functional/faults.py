@@ -26,12 +26,8 @@ def instead_of(table: Table, operation: str, error: dict[str, Any], times: int) 
             return AWSResponse("http://dynamodb", 400, HTTPHeaders(), None), error
         return None
 
-    event = f"before-call.dynamodb.{operation}"
-    table.client.meta.events.register_first(event, before_call)
-    try:
+    with _handled(table, f"before-call.dynamodb.{operation}", before_call):
         yield
-    finally:
-        table.client.meta.events.unregister(event, before_call)
 
 
 @contextmanager
@@ -44,29 +40,22 @@ def answer_lost(table: Table, operation: str, times: int) -> Iterator[None]:
             left[0] -= 1
             raise ReadTimeoutError(endpoint_url="http://dynamodb")
 
-    event = f"after-call.dynamodb.{operation}"
-    table.client.meta.events.register_first(event, after_call)
-    try:
+    with _handled(table, f"after-call.dynamodb.{operation}", after_call):
         yield
-    finally:
-        table.client.meta.events.unregister(event, after_call)
 
 
 @contextmanager
 def before_each(table: Table, operation: str, act: Callable[[], object]) -> Iterator[None]:
     """Do something else just before each call of an operation, as another process would."""
+    event = f"before-call.dynamodb.{operation}"
 
     def before_call(**_: Any) -> None:
         table.client.meta.events.unregister(event, before_call)  # not before its own calls
         act()
         table.client.meta.events.register_first(event, before_call)
 
-    event = f"before-call.dynamodb.{operation}"
-    table.client.meta.events.register_first(event, before_call)
-    try:
+    with _handled(table, event, before_call):
         yield
-    finally:
-        table.client.meta.events.unregister(event, before_call)
 
 
 @contextmanager
@@ -80,11 +69,8 @@ def failing_at(table: Table, number: int) -> Iterator[None]:
             return AWSResponse("http://dynamodb", 400, HTTPHeaders(), None), THROTTLED
         return None
 
-    table.client.meta.events.register_first("before-call.dynamodb", before_call)
-    try:
+    with _handled(table, "before-call.dynamodb", before_call):
         yield
-    finally:
-        table.client.meta.events.unregister("before-call.dynamodb", before_call)
 
 
 @contextmanager
@@ -99,11 +85,8 @@ def conflicting_at(table: Table, number: int) -> Iterator[list[str]]:
                 return AWSResponse("http://dynamodb", 400, HTTPHeaders(), None), WRITE_CONFLICT
         return None
 
-    table.client.meta.events.register_first("before-call.dynamodb", before_call)
-    try:
+    with _handled(table, "before-call.dynamodb", before_call):
         yield calls
-    finally:
-        table.client.meta.events.unregister("before-call.dynamodb", before_call)
 
 
 @contextmanager
@@ -119,6 +102,16 @@ def counted(table: Table) -> Iterator[list[str]]:
         yield calls
     finally:
         table.client.meta.events.unregister("before-call.dynamodb", before_call)
+
+
+@contextmanager
+def _handled(table: Table, event: str, handler: Callable[..., Any]) -> Iterator[None]:
+    """Let a handler see an event of the client before all others do."""
+    table.client.meta.events.register_first(event, handler)
+    try:
+        yield
+    finally:
+        table.client.meta.events.unregister(event, handler)
 
 
 CONFLICT = {
