@@ -13,6 +13,7 @@ import hypothesis
 import pytest
 from time_machine import travel
 
+from bench.audit import audit
 from scrip_cli.local.stack import LocalStack, find_stack
 from tests.leaks import leaks, log_lines, secrets_of
 
@@ -64,11 +65,17 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    """A stack for the whole run, whose logs are finally searched for leaks."""
+    """A stack for the whole run, whose books are finally audited and logs searched for leaks.
+
+    Tests that audit the table run in any order with those that write to it, so none may leave
+    findings behind.
+    """
     stack = find_stack(free_port(), tmp_path_factory.mktemp("stack"))
     up = scrip(stack, "up", "--detach", check=False)
     assert up.returncode == 0, up.stdout + up.stderr
     yield stack
+    findings = audit(stack).findings
     found = list(leaks(log_lines(stack), secrets_of(stack)))
     scrip(stack, "down")
+    assert not [(one["account_id"], one["code"], one["about"]) for one in findings]
     assert not found, "\n".join(found[:LEAKS_SHOWN])

@@ -8,6 +8,8 @@ import time
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import pytest
+
 from bench.audit import measure, table_of
 from bench.ledgers import write
 from bench.tampering import KINDS, Tamperer
@@ -22,7 +24,7 @@ from tests.integration.conftest import Api, items_of
 from tests.integration.test_operators import operator
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Iterator
 
     from scrip.store.client import Table
     from scrip_cli.local.stack import LocalStack
@@ -161,12 +163,21 @@ def logged(stack: LocalStack, text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.startswith("{")]
 
 
+@pytest.fixture
+def run(stack: LocalStack) -> Iterator[str]:
+    """A prefix of account IDs, whose items are removed in the end because the stack is shared."""
+    prefix = uuid4().hex[:8]
+    yield prefix
+    remove(table_of(stack), prefix)
+
+
 def test_every_kind_of_tampering_is_named_by_the_command_and_by_the_function(
     stack: LocalStack,
+    run: str,
     subtests: pytest.Subtests,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    table, run = table_of(stack), uuid4().hex[:8]
+    table = table_of(stack)
     tampered = {f"{run}-{number}": kind for number, kind in enumerate(KINDS)}
     write(table, dict.fromkeys((*tampered, f"{run}-astray"), 12))
     for account_id, kind in tampered.items():
@@ -199,7 +210,6 @@ def test_every_kind_of_tampering_is_named_by_the_command_and_by_the_function(
         (f"{run}-astray", "alias_wrong", None),
     }
     assert astray <= by_command & by_function
-    remove(table, run)
 
 
 def test_a_small_benchmark_measures_and_names_what_it_tampered_with(stack: LocalStack) -> None:
@@ -215,7 +225,7 @@ def test_a_small_benchmark_measures_and_names_what_it_tampered_with(stack: Local
 
 
 def remove(table: Table, run: str) -> None:
-    """Remove what is left of a test's accounts, because the stack is shared."""
+    """Remove what is left of a test's accounts."""
     for page in table.client.get_paginator("scan").paginate(
         TableName=table.name, ProjectionExpression="pk, sk"
     ):

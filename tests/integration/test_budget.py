@@ -36,7 +36,7 @@ from scrip.domain.errors import InsufficientCreditsError
 from scrip.domain.grants import GrantKind
 from scrip.domain.terms import Line
 from scrip.ledger import Ledger, utc_now
-from scrip.store.aliases import account_alias_item
+from scrip.store.aliases import link_account
 from scrip.store.client import Table
 from scrip_cli.local import demo
 from scrip_cli.local.stack import LocalStack
@@ -105,6 +105,19 @@ class Metered:
         )
 
 
+def opening(account_id: str) -> OpenAccount:
+    """Return the sign-up of an account."""
+    return OpenAccount(
+        account_id=account_id,
+        entry_id=SIGNUP_ENTRY_ID,
+        actor=Actor(ActorType.USER, account_id),
+        plan_id="free",
+        signup_credits=10_000,
+        reset_anchor=ResetAnchor.SIGNUP,
+        time_zone="UTC",
+    )
+
+
 @pytest.fixture
 def metered(stack: LocalStack) -> Iterator[Metered]:
     client = stack.client("dynamodb")
@@ -112,17 +125,7 @@ def metered(stack: LocalStack) -> Iterator[Metered]:
     ledger = Ledger(Table(client, demo.details(stack).table_name), utc_now)
     account_id = str(uuid4())
     actor = Actor(ActorType.USER, account_id)
-    ledger.execute(
-        OpenAccount(
-            account_id=account_id,
-            entry_id=SIGNUP_ENTRY_ID,
-            actor=actor,
-            plan_id="free",
-            signup_credits=10_000,
-            reset_anchor=ResetAnchor.SIGNUP,
-            time_zone="UTC",
-        ),
-    )
+    ledger.execute(opening(account_id))
     for kind in (GrantKind.ADMIN, GrantKind.PROMO):
         ledger.execute(
             Adjust(
@@ -343,8 +346,8 @@ def test_a_search_takes_two_round_trips_and_at_most_14_read_units(metered: Meter
     table = metered.ledger.table
     for number in range(40):
         account_id = f"{metered.account_id}-{number}"
-        name = f"email:{metered.account_id}-{number}@example.com"
-        table.put(account_alias_item(account_id, name))
+        metered.ledger.execute(opening(account_id))
+        assert link_account(table, account_id, f"email:{account_id}@example.com")
     metered.meter.reset()
     found = search(table, metered.account_id[:8])
     assert len(found) == 10

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+from ulid import ULID
 
 from functions.bootstrap.default_catalog import DEFAULT_CATALOG
 from scrip.domain.commands import Adjust, AdjustAction, OpenAccount, ResetAnchor
@@ -26,11 +27,13 @@ from scrip.ledger import utc_now
 from scrip.store.items import (
     account_item,
     account_of,
+    audit_item,
     entry_item,
     entry_of,
     to_wire,
     watermark_item,
 )
+from scrip.store.keys import audit_key
 from scrip_cli.local import process
 from scrip_cli.local.deploy import outputs
 from tests.conftest import SCRIP
@@ -181,6 +184,8 @@ class Due:
         yield account_item(given.after)
         for entry in (*opened.entries, *given.entries):
             yield entry_item(name, entry)
+        assert given.audit is not None
+        yield audit_item(audit_key(name, str(ULID())), given.audit)
 
     def _put(self, puts: tuple[Any, ...]) -> Any:
         return self.dynamodb.batch_write_item(RequestItems={self.table: list(puts)})
