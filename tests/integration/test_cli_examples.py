@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from scrip_cli.exit_codes import ExitCode
 from scrip_cli.local import demo
 from scrip_cli.main import app
+from tests.conftest import lasting_findings
 from tests.integration.test_operators import operator
 from tests.unit.cli.test_commands import ROOT_COMMAND, commands
 
@@ -52,6 +53,7 @@ def post(stack: LocalStack, path: str, key: str, body: dict[str, Any]) -> None:
 
 
 def test_every_example_works(stack: LocalStack, tmp_path: Path, subtests: pytest.Subtests) -> None:
+    assert lasting_findings(stack) == []  # or the example of an audit would have some
     (tmp_path / "users.csv").write_text(USERS)
     alice = demo.details(stack).accounts["user"]
     post(stack, f"{alice}/holds", "job-17", {"amount": 1, "expires_in": 3_600})
