@@ -28,6 +28,8 @@ at("sign-in").onsubmit = async (event) => {
   at("signed-in").hidden = !token;
   if (token) await showCredits();
 };
+// Before that, the browser would send the password to this page's own address.
+at("sign-in").querySelector("button").disabled = false;
 
 /** Show an answer as it comes. The back end has charged for it when it ends. */
 at("ask").onsubmit = async (event) => {

@@ -1,7 +1,7 @@
 "use client";
 
 import { OutOfCredits, ScripProvider } from "@scrip/react";
-import { type FormEvent, useCallback, useState } from "react";
+import { type FormEvent, useCallback, useEffect, useState } from "react";
 import { Ask } from "./ask";
 import { Charges } from "./charges";
 
@@ -15,7 +15,10 @@ interface Addresses {
 export function SignedIn({ apiUrl, cognitoUrl, clientId }: Addresses) {
   const [token, setToken] = useState("");
   const [error, setError] = useState("");
+  const [isReady, setReady] = useState(false);
   const getToken = useCallback(() => token, [token]);
+  // Before that, the browser would send the password to this page's own address.
+  useEffect(() => setReady(true), []);
 
   const signIn = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
@@ -54,7 +57,7 @@ export function SignedIn({ apiUrl, cognitoUrl, clientId }: Addresses) {
       <label>
         Password <input name="password" type="password" autoComplete="current-password" required />
       </label>
-      <button>Sign in</button>
+      <button disabled={!isReady}>Sign in</button>
       <p role="alert">{error}</p>
     </form>
   );
