@@ -14,7 +14,6 @@ import hypothesis
 import pytest
 from time_machine import travel
 
-from bench.audit import audit
 from scrip_cli.local.stack import LocalStack, find_stack
 from tests.leaks import leaks, log_lines, secrets_of
 
@@ -67,6 +66,8 @@ def free_port() -> int:
 
 def lasting_findings(stack: LocalStack) -> list[tuple[str, str, str]]:
     """Audit the table; return what is still found once the stream has counted all entries."""
+    from bench.audit import audit  # noqa: PLC0415 - only tests with a stack need it
+
     deadline = time.monotonic() + COUNTED_SECONDS_MAX
     while (found := audit(stack).findings) and time.monotonic() < deadline:
         time.sleep(1)

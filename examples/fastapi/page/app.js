@@ -28,7 +28,7 @@ at("sign-in").onsubmit = async (event) => {
   at("signed-in").hidden = !token;
   if (token) await showCredits();
 };
-// Before that, the browser would send the password to this page's own address.
+// A form that is sent before this runs would put the password into the page's address.
 at("sign-in").querySelector("button").disabled = false;
 
 /** Show an answer as it comes. The back end has charged for it when it ends. */

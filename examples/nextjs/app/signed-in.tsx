@@ -17,7 +17,7 @@ export function SignedIn({ apiUrl, cognitoUrl, clientId }: Addresses) {
   const [error, setError] = useState("");
   const [isReady, setReady] = useState(false);
   const getToken = useCallback(() => token, [token]);
-  // Before that, the browser would send the password to this page's own address.
+  // A form that is sent before this runs would put the password into the page's address.
   useEffect(() => setReady(true), []);
 
   const signIn = async (event: FormEvent<HTMLFormElement>) => {
